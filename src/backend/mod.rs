@@ -1,0 +1,200 @@
+//! What the module asks of a cloud key service, and nothing about any of them.
+//!
+//! A cloud is one file beside this one. The calls are synchronous for the core: each starts its request and answers
+//! at once with a [`Pending`], so that many can be under way together; `async` stays behind this line.
+
+pub mod aws;
+pub mod azure;
+pub mod runtime;
+
+use crate::certificate::Certificate;
+use crate::error::Error;
+use crate::key::{PublicKey, Scheme};
+use cryptoki_sys::*;
+pub use runtime::Pending;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a key is named in a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeyName {
+    /// As the service takes it: a KMS key id, ARN or alias; a Key Vault key name.
+    pub id: String,
+    /// The version to stay with, where the service has versions and the user has named one.
+    pub version: Option<String>,
+}
+
+/// What a service tells about a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// The name that can't come to mean another key: a key ARN; a Key Vault key identifier with its version.
+    /// None while only a local certificate has told of the key: then the configured name is used.
+    pub immutable_id: Option<String>,
+    /// The public half.
+    pub public_key: PublicKey,
+    /// Every scheme that the service will sign with; empty for a key that is not for signing.
+    pub schemes: Vec<Scheme>,
+    /// Why nothing can be signed with it, where `schemes` is empty: "its KeyUsage is ENCRYPT_DECRYPT".
+    pub refusal: Option<String>,
+    /// Whether the service says that the key is kept in hardware.
+    pub hardware: bool,
+}
+
+/// A signature, and by which key the service says that it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// In PKCS#11's form: RSA as long as the modulus; ECDSA as r and s, each padded to the curve's width.
+    pub bytes: Vec<u8>,
+    /// As in [`KeyFacts::immutable_id`].
+    pub immutable_id: String,
+}
+
+/// A cloud key service with its settings and credentials. Cheap to make: the first call connects.
+pub trait Backend: Send + Sync + fmt::Debug {
+    /// The public half and the abilities of a key: one request.
+    fn describe(&self, key: &KeyName) -> Pending<KeyFacts>;
+
+    /// Signs a digest of exactly the scheme's hash length: one request.
+    ///
+    /// `immutable_id` is what `describe` or an earlier signature answered, where there was one. A service whose keys
+    /// have versions resolves `key` again, once, if that version is gone, disabled or expired.
+    fn sign(
+        &self,
+        key: &KeyName,
+        kind: crate::key::Kind,
+        immutable_id: Option<&str>,
+        scheme: Scheme,
+        digest: &[u8],
+    ) -> Pending<Signature>;
+
+    /// The schemes that this service has for a key of that kind, before the service was asked about the key.
+    fn schemes(&self, kind: crate::key::Kind) -> Vec<Scheme>;
+
+    /// The names of all keys that these settings reach, in the service's order; some may turn out unable to sign.
+    fn list(&self) -> Pending<Vec<KeyName>>;
+
+    /// The certificate that the service keeps with the key, the key's own first and then its chain;
+    /// None where it has none, or keeps no certificates.
+    fn certificate(&self, _key: &KeyName) -> Pending<Option<Vec<Certificate>>> {
+        Pending::ready(Ok(None))
+    }
+
+    /// Where its keys live, for log lines: "AWS KMS in eu-central-1", "https://v.vault.azure.net".
+    fn place(&self) -> String;
+}
+
+/// Why a service did not do what it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind of trouble, which decides the CK_RV.
+    pub cause: Cause,
+    /// What was asked: "Sign", "GetPublicKey".
+    pub operation: &'static str,
+    /// The service's own words, or the client's; never key material, tokens or whole replies.
+    pub message: String,
+    /// The service's id of the request, to be quoted to its support.
+    pub request_id: Option<String>,
+}
+
+/// The kinds of trouble that a user can tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The credentials are good but do not permit this.
+    Denied,
+    /// No such key, version or certificate.
+    Missing,
+    /// The key is disabled, expired, not yet valid or about to be deleted.
+    Disabled,
+    /// Too many requests, after all retries.
+    Throttled,
+    /// No answer within the deadline.
+    TimedOut,
+    /// No connection: DNS, refused, proxy, TLS.
+    Unreachable,
+    /// No credentials, or the service does not accept them.
+    Credentials,
+    /// The service refused the request as wrong.
+    Rejected,
+    /// The service had an internal error, after all retries.
+    Internal,
+    /// The reply was not what the service's document says.
+    Malformed,
+    /// The service, or this key, has no such operation.
+    Unsupported,
+    /// C_Finalize, or a fork, ended the call.
+    Interrupted,
+}
+
+/// The one table of causes: the CK_RV, and what a person reads.
+#[rustfmt::skip]
+const CAUSES: &[(Cause, CK_RV, &str)] = &[
+    (Cause::Denied, CKR_FUNCTION_REJECTED, "permission denied"),
+    (Cause::Missing, CKR_KEY_HANDLE_INVALID, "no such key"),
+    (Cause::Disabled, CKR_KEY_FUNCTION_NOT_PERMITTED, "the key is disabled"),
+    (Cause::Throttled, CKR_DEVICE_ERROR, "throttled"),
+    (Cause::TimedOut, CKR_DEVICE_ERROR, "no answer in time"),
+    (Cause::Unreachable, CKR_DEVICE_ERROR, "can't reach the service"),
+    (Cause::Credentials, CKR_DEVICE_ERROR, "no valid credentials"),
+    (Cause::Rejected, CKR_FUNCTION_FAILED, "the service refused the request"),
+    (Cause::Internal, CKR_DEVICE_ERROR, "the service failed"),
+    (Cause::Malformed, CKR_DEVICE_ERROR, "the service's reply makes no sense"),
+    (Cause::Unsupported, CKR_FUNCTION_NOT_SUPPORTED, "not supported by the service"),
+    (Cause::Interrupted, CKR_FUNCTION_CANCELED, "interrupted"),
+];
+
+impl Failure {
+    /// A failure without a request id.
+    pub fn new(cause: Cause, operation: &'static str, message: impl Into<String>) -> Self {
+        Self { cause, operation, message: message.into(), request_id: None }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = CAUSES.iter().find(|row| row.0 == self.cause).map_or("", |row| row.2);
+        write!(f, "{}: {words}: {}", self.operation, self.message)?;
+        match &self.request_id {
+            Some(id) => write!(f, " (request id {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let rv = CAUSES.iter().find(|row| row.0 == failure.cause).map_or(CKR_GENERAL_ERROR, |row| row.1);
+        Error::new(rv, failure.to_string())
+    }
+}
+
+/// How to reach a service: the part of the settings that all services share.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Network {
+    /// A PEM file of certificate authorities that are trusted besides the system's.
+    pub ca_bundle: Option<PathBuf>,
+    /// URL of an HTTP proxy; None means what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.
+    pub proxy: Option<String>,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long a whole call may take: credentials, connecting, retries and all.
+    pub call_timeout: Duration,
+    /// How often a failed request is repeated.
+    pub retries: u32,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            ca_bundle: None,
+            proxy: None,
+            connect_timeout: Duration::from_secs(3),
+            call_timeout: Duration::from_secs(10),
+            retries: 3,
+        }
+    }
+}
+
+/// A backend that many tokens share.
+pub type SharedBackend = Arc<dyn Backend>;

@@ -1,0 +1,147 @@
+//! An error of the module: the CK_RV that the caller gets, and the sentence that the log gets.
+//!
+//! It is made where the meaning is known and logged in one place, the guard of `ffi`. PKCS#11 3.1 section 5.1.6.
+
+use cryptoki_sys::*;
+use std::borrow::Cow;
+use std::fmt;
+
+/// What a fallible function of the core returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a call failed: a CK_RV of the standard and a sentence for the person who reads the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// The value that the C function returns.
+    pub rv: CK_RV,
+    /// What was wrong, where, and what to do; never a secret.
+    pub message: Cow<'static, str>,
+}
+
+impl Error {
+    /// An error with its sentence.
+    pub fn new(rv: CK_RV, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { rv, message: message.into() }
+    }
+
+    /// `result` is an answer of the standard that healthy callers meet (a size query with a short buffer,
+    /// an attribute that an object does not have): it is no event for the log's error level.
+    pub fn is_ordinary(&self) -> bool {
+        matches!(
+            self.rv,
+            CKR_BUFFER_TOO_SMALL
+                | CKR_ATTRIBUTE_TYPE_INVALID
+                | CKR_ATTRIBUTE_SENSITIVE
+                | CKR_CRYPTOKI_ALREADY_INITIALIZED
+                | CKR_CRYPTOKI_NOT_INITIALIZED
+                | CKR_USER_ALREADY_LOGGED_IN
+                | CKR_USER_NOT_LOGGED_IN
+                | CKR_FUNCTION_NOT_SUPPORTED
+                | CKR_FUNCTION_NOT_PARALLEL
+                | CKR_OPERATION_NOT_INITIALIZED
+                | CKR_NO_EVENT
+                | CKR_RANDOM_SEED_NOT_SUPPORTED
+                | CKR_STATE_UNSAVEABLE
+        )
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", name(self.rv), self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The standard's name of a CK_RV, for log lines.
+pub fn name(rv: CK_RV) -> Cow<'static, str> {
+    match NAMES.iter().find(|(value, _)| *value == rv) {
+        Some((_, name)) => Cow::Borrowed(name),
+        None => Cow::Owned(format!("CK_RV 0x{rv:x}")),
+    }
+}
+
+macro_rules! names {
+    ($($name:ident),* $(,)?) => { &[$(($name, stringify!($name))),*] };
+}
+
+/// Every CK_RV that this module can return.
+const NAMES: &[(CK_RV, &str)] = names![
+    CKR_OK,
+    CKR_CANCEL,
+    CKR_HOST_MEMORY,
+    CKR_SLOT_ID_INVALID,
+    CKR_GENERAL_ERROR,
+    CKR_FUNCTION_FAILED,
+    CKR_ARGUMENTS_BAD,
+    CKR_NO_EVENT,
+    CKR_NEED_TO_CREATE_THREADS,
+    CKR_CANT_LOCK,
+    CKR_ATTRIBUTE_READ_ONLY,
+    CKR_ATTRIBUTE_SENSITIVE,
+    CKR_ATTRIBUTE_TYPE_INVALID,
+    CKR_ATTRIBUTE_VALUE_INVALID,
+    CKR_ACTION_PROHIBITED,
+    CKR_DATA_INVALID,
+    CKR_DATA_LEN_RANGE,
+    CKR_DEVICE_ERROR,
+    CKR_DEVICE_MEMORY,
+    CKR_DEVICE_REMOVED,
+    CKR_FUNCTION_CANCELED,
+    CKR_FUNCTION_NOT_PARALLEL,
+    CKR_FUNCTION_NOT_SUPPORTED,
+    CKR_KEY_HANDLE_INVALID,
+    CKR_KEY_SIZE_RANGE,
+    CKR_KEY_TYPE_INCONSISTENT,
+    CKR_KEY_FUNCTION_NOT_PERMITTED,
+    CKR_MECHANISM_INVALID,
+    CKR_MECHANISM_PARAM_INVALID,
+    CKR_OBJECT_HANDLE_INVALID,
+    CKR_OPERATION_ACTIVE,
+    CKR_OPERATION_NOT_INITIALIZED,
+    CKR_PIN_INCORRECT,
+    CKR_PIN_INVALID,
+    CKR_SESSION_CLOSED,
+    CKR_SESSION_COUNT,
+    CKR_SESSION_HANDLE_INVALID,
+    CKR_SESSION_PARALLEL_NOT_SUPPORTED,
+    CKR_SESSION_READ_ONLY,
+    CKR_SESSION_EXISTS,
+    CKR_SESSION_READ_ONLY_EXISTS,
+    CKR_SESSION_READ_WRITE_SO_EXISTS,
+    CKR_SIGNATURE_INVALID,
+    CKR_SIGNATURE_LEN_RANGE,
+    CKR_TEMPLATE_INCOMPLETE,
+    CKR_TEMPLATE_INCONSISTENT,
+    CKR_TOKEN_NOT_PRESENT,
+    CKR_TOKEN_NOT_RECOGNIZED,
+    CKR_TOKEN_WRITE_PROTECTED,
+    CKR_USER_ALREADY_LOGGED_IN,
+    CKR_USER_NOT_LOGGED_IN,
+    CKR_USER_PIN_NOT_INITIALIZED,
+    CKR_USER_TYPE_INVALID,
+    CKR_USER_ANOTHER_ALREADY_LOGGED_IN,
+    CKR_USER_TOO_MANY_TYPES,
+    CKR_RANDOM_SEED_NOT_SUPPORTED,
+    CKR_RANDOM_NO_RNG,
+    CKR_BUFFER_TOO_SMALL,
+    CKR_SAVED_STATE_INVALID,
+    CKR_STATE_UNSAVEABLE,
+    CKR_CRYPTOKI_NOT_INITIALIZED,
+    CKR_CRYPTOKI_ALREADY_INITIALIZED,
+    CKR_FUNCTION_REJECTED,
+    CKR_OPERATION_CANCEL_FAILED,
+    CKR_SESSION_ASYNC_NOT_SUPPORTED,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_has_its_name_in_the_log() {
+        assert_eq!(Error::new(CKR_DATA_INVALID, "no DigestInfo").to_string(), "CKR_DATA_INVALID: no DigestInfo");
+        assert_eq!(name(0x8000_1234), "CK_RV 0x80001234");
+    }
+}

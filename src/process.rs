@@ -1,0 +1,192 @@
+//! The host process: fork, signal masks, raw descriptors. The only `unsafe` outside `ffi`.
+//!
+//! **The gate.** Every C_ call is inside the gate while it computes, and outside while it waits for a service.
+//! `fork` closes the gate and waits until it is empty, so a child never inherits a lock of ours in a locked state.
+
+#![allow(unsafe_code, reason = "fork handlers, signal masks and write(2) have no safe interface in std")]
+
+use std::cell::{Cell, RefCell};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
+
+/// What else has to happen round a fork (the runtime parks its worker).
+pub struct ForkHooks {
+    /// Before the fork, in the forking thread.
+    pub prepare: fn(),
+    /// After it, in the parent.
+    pub parent: fn(),
+    /// After it, in the child.
+    pub child: fn(),
+}
+
+/// How often this line of processes has forked: state made under another generation belongs to the parent.
+pub fn generation() -> u64 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
+/// Registers the fork handlers, once per process line. They stay: the module is linked `-z nodelete`.
+pub fn arm(hooks: ForkHooks) {
+    HOOKS.get_or_init(|| {
+        // SAFETY: the three handlers are `extern "C"` functions that live as long as the process.
+        unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
+        hooks
+    });
+}
+
+/// Runs `call` inside the gate: no fork of another thread happens meanwhile.
+pub fn inside<T>(call: impl FnOnce() -> T) -> T {
+    enter();
+    let _leave = OnDrop(leave);
+    call()
+}
+
+/// Runs `wait` outside the gate, for a thread that is inside; forks may happen meanwhile.
+pub fn outside<T>(wait: impl FnOnce() -> T) -> T {
+    let held = DEPTH.get() > 0;
+    if held {
+        leave();
+    }
+    let _enter = OnDrop(move || {
+        if held {
+            enter()
+        }
+    });
+    wait()
+}
+
+/// Blocks every signal in this thread until the guard is dropped: threads started meanwhile inherit that,
+/// so the host's signals are never delivered to a thread of ours.
+pub fn block_signals() -> impl Drop {
+    // SAFETY: both sets are plain data that the calls fill.
+    let previous = unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut previous: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut previous);
+        previous
+    };
+    OnDrop(move || {
+        // SAFETY: `previous` was filled by pthread_sigmask above.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &previous, std::ptr::null_mut()) };
+    })
+}
+
+/// A command whose process starts with an empty signal mask, though our threads block all signals.
+pub fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    // SAFETY: the closure only calls async-signal-safe functions.
+    unsafe {
+        command.pre_exec(|| {
+            let mut none: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&mut none);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+            Ok(())
+        })
+    };
+    command
+}
+
+/// Writes `bytes` by one write(2), without a lock; a failure is ignored, for there is nowhere to report it.
+pub fn write(descriptor: i32, bytes: &[u8]) {
+    // SAFETY: pointer and length are those of a live slice.
+    unsafe { libc::write(descriptor, bytes.as_ptr().cast(), bytes.len()) };
+}
+
+static HOOKS: OnceLock<ForkHooks> = OnceLock::new();
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+static GATE: Gate = Gate { state: Mutex::new(State { inside: 0, closed: false }), changed: Condvar::new() };
+
+/// A C_ call computes for milliseconds at most; whoever takes longer (a thread that forks inside a call) is not waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+struct Gate {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    inside: usize,
+    closed: bool,
+}
+
+thread_local! {
+    /// How often this thread is inside the gate.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// The gate, held from `prepare` to `parent` or `child`, which run in the same thread.
+    static HELD: RefCell<Option<MutexGuard<'static, State>>> = const { RefCell::new(None) };
+}
+
+fn gate() -> MutexGuard<'static, State> {
+    GATE.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn enter() {
+    let mut state = gate();
+    while state.closed && DEPTH.get() == 0 {
+        state = GATE.changed.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+    }
+    state.inside += 1;
+    DEPTH.set(DEPTH.get() + 1);
+}
+
+fn leave() {
+    let mut state = gate();
+    state.inside = state.inside.saturating_sub(1);
+    DEPTH.set(DEPTH.get().saturating_sub(1));
+    if state.closed {
+        GATE.changed.notify_all();
+    }
+}
+
+extern "C" fn prepare() {
+    let mut state = gate();
+    state.closed = true;
+    let own = DEPTH.get();
+    while state.inside > own {
+        let (next, waited) =
+            GATE.changed.wait_timeout(state, PATIENCE).unwrap_or_else(|poisoned| poisoned.into_inner());
+        state = next;
+        if waited.timed_out() {
+            break;
+        }
+    }
+    if let Some(hooks) = HOOKS.get() {
+        (hooks.prepare)();
+    }
+    HELD.with_borrow_mut(|held| *held = Some(state));
+}
+
+extern "C" fn parent() {
+    if let Some(hooks) = HOOKS.get() {
+        (hooks.parent)();
+    }
+    reopen(|_| {});
+}
+
+extern "C" fn child() {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+    if let Some(hooks) = HOOKS.get() {
+        (hooks.child)();
+    }
+    // Only the forking thread lives on here.
+    reopen(|state| state.inside = DEPTH.get());
+}
+
+fn reopen(correct: impl FnOnce(&mut State)) {
+    if let Some(mut state) = HELD.with_borrow_mut(Option::take) {
+        state.closed = false;
+        correct(&mut state);
+        GATE.changed.notify_all();
+    }
+}
+
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)()
+    }
+}
