@@ -79,3 +79,21 @@ impl Config {
         todo!()
     }
 }
+
+impl Service {
+    /// How to reach it.
+    pub fn network(&self) -> &crate::backend::Network {
+        match self {
+            Service::Aws(settings) => &settings.network,
+            Service::Azure(settings) => &settings.network,
+        }
+    }
+
+    /// The backend for these settings: no request, no file read.
+    pub fn open(&self) -> crate::backend::SharedBackend {
+        match self {
+            Service::Aws(settings) => aws::open(settings.clone()),
+            Service::Azure(settings) => azure::open(settings.clone()),
+        }
+    }
+}
