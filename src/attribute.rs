@@ -44,6 +44,11 @@ impl Attributes {
         self.0.iter().find(|(own, _)| *own == kind).map(|(_, value)| &value[..])
     }
 
+    /// How many bytes all types and values take.
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(kind, value)| size_of_val(kind) + value.len()).sum()
+    }
+
     /// Whether the object has every attribute of the template with just that value. An empty template matches all.
     pub fn matches(&self, template: &[Attribute]) -> bool {
         template.iter().all(|(kind, value)| self.value(*kind) == Some(&value[..]))

@@ -50,25 +50,14 @@ impl<T> Lazy<T> {
 impl<T: Clone> Lazy<T> {
     /// Whether [`Lazy::begin`] would ask now: it is not known, not under way, and did not fail just now.
     pub fn is_cold(&self) -> bool {
-        match &*self.lock() {
-            State::Unknown => true,
-            State::UnderWay(pending) => pending.is_stale(),
-            State::Known(_) => false,
-            State::Failed(_, at) => at.elapsed() >= self.retry_after,
-        }
+        self.lock().is_cold(self.retry_after)
     }
 
     /// Asks, unless [`Lazy::is_cold`] is false. Does not wait.
     pub fn begin(&self, ask: impl FnOnce() -> Pending<T>) {
         // Asking only starts a task on the runtime, so the lock is held for microseconds, and only one caller asks.
         let mut state = self.lock();
-        let cold = match &*state {
-            State::Unknown => true,
-            State::UnderWay(pending) => pending.is_stale(),
-            State::Known(_) => false,
-            State::Failed(_, at) => at.elapsed() >= self.retry_after,
-        };
-        if cold {
+        if state.is_cold(self.retry_after) {
             *state = State::UnderWay(ask());
         }
     }
@@ -121,6 +110,17 @@ impl<T: Clone> Lazy<T> {
                 failed(&failure);
                 Err(failure)
             }
+        }
+    }
+}
+
+impl<T: Clone> State<T> {
+    fn is_cold(&self, retry_after: Duration) -> bool {
+        match self {
+            State::Unknown => true,
+            State::UnderWay(pending) => pending.is_stale(),
+            State::Known(_) => false,
+            State::Failed(_, at) => at.elapsed() >= retry_after,
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod backend;
 pub mod certificate;
 pub mod config;
 pub mod error;
+pub mod ffi;
 pub mod hash;
 pub mod key;
 pub mod lazy;
