@@ -190,3 +190,27 @@ impl<F: FnMut()> Drop for OnDrop<F> {
         (self.0)()
     }
 }
+
+/// Forking for tests, which may contain no `unsafe` of their own.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// Whether `check` holds in a forked child, which has 20 seconds for it.
+    pub(crate) fn holds_in_child(check: impl FnOnce() -> bool) -> bool {
+        // SAFETY: the child computes and leaves by _exit, without running any handler or destructor of the parent's.
+        match unsafe { libc::fork() } {
+            0 => unsafe {
+                libc::alarm(20);
+                let held = catch_unwind(AssertUnwindSafe(check)).unwrap_or(false);
+                libc::_exit(i32::from(!held))
+            },
+            child => {
+                let mut status = -1;
+                // SAFETY: `status` is a live int of ours.
+                let waited = unsafe { libc::waitpid(child, &mut status, 0) };
+                waited == child && status == 0
+            }
+        }
+    }
+}
