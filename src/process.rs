@@ -89,6 +89,14 @@ pub fn command(program: &str) -> Command {
     command
 }
 
+/// Ends all processes of a group that a child of ours leads.
+pub fn kill_group(leader: u32) {
+    if let Ok(leader @ 2..) = i32::try_from(leader) {
+        // SAFETY: plain numbers; the group is one of a child that has not been waited for, so its id is still its own.
+        unsafe { libc::kill(-leader, libc::SIGKILL) };
+    }
+}
+
 /// Writes `bytes` by one write(2), without a lock; a failure is ignored, for there is nowhere to report it.
 pub fn write(descriptor: i32, bytes: &[u8]) {
     // SAFETY: pointer and length are those of a live slice.

@@ -78,8 +78,7 @@ where
     // The task must not keep the slot alive: a slot that nobody waits for cancels its task.
     let mut promise = Promise(Arc::downgrade(&slot));
     let task = async move {
-        let answer = tokio::time::timeout(limit, request).await;
-        promise.keep(answer.unwrap_or_else(|_| Err(timed_out(operation, limit))));
+        promise.keep(in_time(operation, limit, request).await);
     };
     match with_runtime(|runtime| runtime.spawn(task).abort_handle()) {
         Ok(task) => drop(slot.task.set(task)),
@@ -90,9 +89,17 @@ where
     Pending(slot)
 }
 
-/// What a request that was not answered within `limit` comes to.
-pub(super) fn timed_out(operation: &'static str, limit: Duration) -> Failure {
-    Failure::new(Cause::TimedOut, operation, format!("no answer within {limit:?}"))
+/// For tasks that bound their requests themselves.
+pub(super) const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Bounds a request, or one of several that a task makes. `limit` counts from the first poll, not from the making.
+pub(super) async fn in_time<T>(
+    operation: &'static str,
+    limit: Duration,
+    request: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let late = |_| Err(Failure::new(Cause::TimedOut, operation, format!("no answer within {limit:?}")));
+    tokio::time::timeout(limit, request).await.unwrap_or_else(late)
 }
 
 /// Registers what the runtime has to do round a fork. Once is enough; more does no harm.
@@ -357,6 +364,26 @@ impl Park {
     fn wait_until(&self, limit: Duration, done: impl Fn(&ParkState) -> bool) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.changed.wait_timeout_while(state, limit, |state| !done(state)));
+    }
+}
+
+/// The tests of the backends share one runtime, and those that end it need to be alone.
+#[cfg(test)]
+pub(super) mod testing {
+    use std::sync::{PoisonError, RwLock};
+
+    static TURNS: RwLock<()> = RwLock::new(());
+
+    /// For a test that uses the runtime.
+    pub(crate) fn share() -> impl Drop {
+        super::arm();
+        TURNS.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For a test that ends the runtime or counts its threads.
+    pub(crate) fn alone() -> impl Drop {
+        super::arm();
+        TURNS.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,25 +1,12 @@
 //! What the bridge promises, without any network. The tests share one runtime, so those that end it run alone.
 
+use super::testing::{alone, share};
 use super::*;
 use crate::process::testing::holds_in_child;
-use std::sync::RwLock;
 use std::sync::atomic::AtomicUsize;
 use std::thread;
 
 const LONG: Duration = Duration::from_secs(30);
-
-/// Read: uses the runtime. Written: ends it, or counts its threads.
-static TURNS: RwLock<()> = RwLock::new(());
-
-fn share() -> impl Drop {
-    arm();
-    TURNS.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn alone() -> impl Drop {
-    arm();
-    TURNS.write().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(10)
