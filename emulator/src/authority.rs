@@ -3,7 +3,8 @@
 //! It also issues the certificates in vaults that are not self-signed.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
 };
 use std::collections::HashMap;
 use std::io;
@@ -51,7 +52,8 @@ impl Authority {
     pub(crate) fn acceptor(&self) -> io::Result<TlsAcceptor> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let mut config = config.map_err(io::Error::other)?.with_no_client_auth().with_cert_resolver(self.issuing.clone());
+        let mut config =
+            config.map_err(io::Error::other)?.with_no_client_auth().with_cert_resolver(self.issuing.clone());
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
     }

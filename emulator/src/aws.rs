@@ -1,9 +1,9 @@
 //! The AWS side of an emulator, for Rust tests: keys, aliases and credentials.
 
 use crate::kms::KmsError;
+use crate::kms::manage::{NewKey, create, set_alias};
 use crate::kms::spec::Spec;
 use crate::kms::store::{ACCESS_KEY, KeyState, SECRET_KEY, arn};
-use crate::kms::manage::{NewKey, create, set_alias};
 use crate::state::State;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -105,7 +105,10 @@ impl Aws<'_> {
         let made = create(self.state, region, &new)?;
         if let Some(alias) = &key.alias {
             if !alias.starts_with("alias/") {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("an alias starts with alias/, unlike {alias}")));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    format!("an alias starts with alias/, unlike {alias}"),
+                ));
             }
             set_alias(&self.state.aws, region, alias, &made.id, self.state.clock.now());
         }
@@ -182,7 +185,10 @@ impl Aws<'_> {
     }
 
     fn find(&self, id: &str) -> io::Result<(String, crate::kms::store::Key)> {
-        self.state.aws.find_anywhere(id).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no KMS key {id}")))
+        self.state
+            .aws
+            .find_anywhere(id)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no KMS key {id}")))
     }
 
     fn set_state(&self, id: &str, state: KeyState) -> io::Result<()> {

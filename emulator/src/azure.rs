@@ -57,7 +57,13 @@ impl Vault<'_> {
     }
 
     /// Sets the time before which and after which a version may not be used.
-    pub fn set_validity(&self, name: &str, version: &str, not_before: Option<i64>, expires: Option<i64>) -> io::Result<()> {
+    pub fn set_validity(
+        &self,
+        name: &str,
+        version: &str,
+        not_before: Option<i64>,
+        expires: Option<i64>,
+    ) -> io::Result<()> {
         Ok(self.state.vaults.change(&self.name, name, version, |key| {
             (key.not_before, key.expires) = (not_before, expires);
         })?)

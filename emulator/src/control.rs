@@ -97,7 +97,9 @@ pub(crate) fn answer(state: &State, request: &Request) -> Reply {
     match result {
         Ok(Answer::Json(value)) => Reply::json(200, &value),
         Ok(Answer::Pem(text)) => Reply::new(200, "application/x-pem-file", text.into_bytes()),
-        Ok(Answer::Unknown) => Reply::json(404, &json!({ "error": format!("no {} {} here", request.method, request.path) })),
+        Ok(Answer::Unknown) => {
+            Reply::json(404, &json!({ "error": format!("no {} {} here", request.method, request.path) }))
+        }
         Err(error) => {
             let status = if error.kind() == io::ErrorKind::NotFound { 404 } else { 400 };
             Reply::json(status, &json!({ "error": error.to_string() }))
@@ -124,7 +126,9 @@ fn control(control: Control<'_>, method: &str, path: &[&str], body: Value) -> io
         // Switches that are not named keep their position.
         ("POST", ["switches"]) => {
             let mut all = serde_json::to_value(control.state.switches())?;
-            let (Some(all_members), Value::Object(named)) = (all.as_object_mut(), body) else { return Ok(Answer::Unknown) };
+            let (Some(all_members), Value::Object(named)) = (all.as_object_mut(), body) else {
+                return Ok(Answer::Unknown);
+            };
             all_members.extend(named);
             let switches: Switches = read(all)?;
             control.switches(|known| *known = switches);
@@ -144,7 +148,9 @@ fn aws(aws: Aws<'_>, method: &str, path: &[&str], body: Value) -> io::Result<Ans
         ("POST", ["keys", id @ .., "disable"]) => aws.disable_key(&id.join("/"))?,
         ("POST", ["keys", id @ .., "enable"]) => aws.enable_key(&id.join("/"))?,
         ("POST", ["keys", id @ .., "schedule-deletion"]) => aws.schedule_deletion(&id.join("/"))?,
-        ("POST", ["keys", id @ .., "replicate"]) => return json_of(&aws.replicate_key(&id.join("/"), text(&body, "region")?)?),
+        ("POST", ["keys", id @ .., "replicate"]) => {
+            return json_of(&aws.replicate_key(&id.join("/"), text(&body, "region")?)?);
+        }
         ("DELETE", ["keys", id @ ..]) => aws.delete_key(&id.join("/"))?,
         ("POST", ["aliases"]) => aws.set_alias(text(&body, "alias")?, text(&body, "key")?)?,
         ("POST", ["access-keys"]) => {

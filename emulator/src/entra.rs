@@ -49,7 +49,8 @@ struct Token {
 
 impl Default for Entra {
     fn default() -> Self {
-        let directory = Directory { clients: Vec::new(), federated: Vec::new(), tokens: HashMap::new(), lifetime: 3599 };
+        let directory =
+            Directory { clients: Vec::new(), federated: Vec::new(), tokens: HashMap::new(), lifetime: 3599 };
         let entra = Self { directory: Mutex::new(directory) };
         entra.register(TENANT, CLIENT, Some(SECRET));
         entra
@@ -102,7 +103,8 @@ impl Entra {
             "appid": client, "idtyp": "app", "oid": state.ids.uuid(), "tid": TENANT, "ver": "1.0",
         });
         let signature = state.ids.hex();
-        let text = [header.to_string(), payload.to_string(), signature].map(|part| base64url(part.as_bytes())).join(".");
+        let text =
+            [header.to_string(), payload.to_string(), signature].map(|part| base64url(part.as_bytes())).join(".");
         let token = Token { audience: audience.trim_end_matches('/').to_owned(), expires: now + lifetime, claims };
         directory.tokens.insert(text.clone(), token);
         (text, lifetime)
@@ -132,10 +134,13 @@ pub(crate) fn error(state: &State, status: u16, error: &str, code: u32, text: &s
     let (trace, correlation) = (state.ids.uuid(), state.ids.uuid());
     let time = extended(state.clock.now()).replace('T', " ");
     let description = format!("AADSTS{code}: {text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {time}");
-    Reply::json(status, &json!({
-        "error": error, "error_description": description, "error_codes": [code], "timestamp": time,
-        "trace_id": trace, "correlation_id": correlation, "error_uri": format!("https://login.microsoftonline.com/error?code={code}"),
-    }))
+    Reply::json(
+        status,
+        &json!({
+            "error": error, "error_description": description, "error_codes": [code], "timestamp": time,
+            "trace_id": trace, "correlation_id": correlation, "error_uri": format!("https://login.microsoftonline.com/error?code={code}"),
+        }),
+    )
 }
 
 /// `POST /{tenant}/oauth2/v2.0/token`, and the older `/oauth2/token` with `resource`.
@@ -153,13 +158,21 @@ pub(crate) fn token(state: &State, request: &Request) -> Reply {
     }
     let scope = value("scope");
     let resource = value("resource");
-    let audience = if resource.is_empty() { scope.split(' ').find_map(|scope| scope.strip_suffix("/.default")) } else { Some(resource.as_str()) };
+    let audience = if resource.is_empty() {
+        scope.split(' ').find_map(|scope| scope.strip_suffix("/.default"))
+    } else {
+        Some(resource.as_str())
+    };
     let Some(audience) = audience else {
-        let text = format!("The provided request must include a 'scope' input parameter that is valid: '{scope}' is not.");
+        let text =
+            format!("The provided request must include a 'scope' input parameter that is valid: '{scope}' is not.");
         return error(state, 400, "invalid_scope", 70_011, &text);
     };
     let (token, lifetime) = state.entra.issue(state, &id, audience, !value("claims").is_empty());
-    Reply::json(200, &json!({ "token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime, "access_token": token }))
+    Reply::json(
+        200,
+        &json!({ "token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime, "access_token": token }),
+    )
 }
 
 fn authenticate(state: &State, tenant: &str, id: &str, form: &str) -> Result<(), Reply> {
@@ -168,7 +181,9 @@ fn authenticate(state: &State, tenant: &str, id: &str, form: &str) -> Result<(),
         (directory.clients.clone(), directory.federated.clone())
     };
     if !clients.iter().any(|client| client.tenant == tenant) {
-        let text = format!("Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.");
+        let text = format!(
+            "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud."
+        );
         return Err(error(state, 400, "invalid_request", 90_002, &text));
     }
     let Some(client) = clients.iter().find(|client| client.tenant == tenant && client.id == id) else {
@@ -179,13 +194,22 @@ fn authenticate(state: &State, tenant: &str, id: &str, form: &str) -> Result<(),
         if federated.contains(&assertion) {
             return Ok(());
         }
-        return check_assertion(client, &assertion, state.clock.now()).map_err(|(code, text)| error(state, 401, "invalid_client", code, &text));
+        return check_assertion(client, &assertion, state.clock.now())
+            .map_err(|(code, text)| error(state, 401, "invalid_client", code, &text));
     }
     match form_value(form, "client_secret") {
-        None => Err(error(state, 401, "invalid_client", 7_000_218, "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.")),
+        None => Err(error(
+            state,
+            401,
+            "invalid_client",
+            7_000_218,
+            "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+        )),
         Some(secret) if client.secret.as_deref() == Some(secret.as_str()) => Ok(()),
         Some(_) => {
-            let text = format!("Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{id}'.");
+            let text = format!(
+                "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{id}'."
+            );
             Err(error(state, 401, "invalid_client", 7_000_215, &text))
         }
     }
@@ -202,7 +226,10 @@ fn check_assertion(client: &Client, assertion: &str, now: i64) -> Result<(), (u3
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let subject = text(&payload_json, "sub");
     if subject != client.id || text(&payload_json, "iss") != client.id {
-        return Err((700_021, format!("Client assertion application identifier doesn't match 'client_id' parameter: '{subject}'.")));
+        return Err((
+            700_021,
+            format!("Client assertion application identifier doesn't match 'client_id' parameter: '{subject}'."),
+        ));
     }
     if payload_json.get("exp").and_then(Value::as_i64).is_none_or(|expires| expires <= now) {
         return Err((700_024, "Client assertion is not within its valid time range.".to_owned()));
@@ -213,13 +240,26 @@ fn check_assertion(client: &Client, assertion: &str, now: i64) -> Result<(), (u3
         let sha256 = base64url(&crate::keys::Hash::Sha256.of(certificate));
         let named = text(&header_json, "x5t") == sha1 || text(&header_json, "x5t#S256") == sha256;
         let spki = der::certificate_key(certificate).unwrap_or_default();
-        named && match text(&header_json, "alg").as_str() {
-            "RS256" => UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, spki).verify(signed.as_bytes(), &signature).is_ok(),
-            "PS256" => UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, spki).verify(signed.as_bytes(), &signature).is_ok(),
-            _ => false,
-        }
+        named
+            && match text(&header_json, "alg").as_str() {
+                "RS256" => UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, spki)
+                    .verify(signed.as_bytes(), &signature)
+                    .is_ok(),
+                "PS256" => UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, spki)
+                    .verify(signed.as_bytes(), &signature)
+                    .is_ok(),
+                _ => false,
+            }
     });
-    if good { Ok(()) } else { Err((700_027, "The certificate with identifier used to sign the client assertion is not registered on application.".to_owned())) }
+    if good {
+        Ok(())
+    } else {
+        Err((
+            700_027,
+            "The certificate with identifier used to sign the client assertion is not registered on application."
+                .to_owned(),
+        ))
+    }
 }
 
 /// What clients ask before they ask for a token: the OpenID configuration and the list of known instances.
@@ -229,46 +269,62 @@ pub(crate) fn discovery(request: &Request) -> Reply {
         let host = request.host.clone();
         let tenant_url = form_value(&request.query, "authorization_endpoint").unwrap_or_default();
         let endpoint = tenant_url.split("/oauth2/").next().unwrap_or_default();
-        return Reply::json(200, &json!({
-            "tenant_discovery_endpoint": format!("{endpoint}/v2.0/.well-known/openid-configuration"),
-            "api-version": "1.1",
-            "metadata": [{ "preferred_network": host, "preferred_cache": host, "aliases": [host] }],
-        }));
+        return Reply::json(
+            200,
+            &json!({
+                "tenant_discovery_endpoint": format!("{endpoint}/v2.0/.well-known/openid-configuration"),
+                "api-version": "1.1",
+                "metadata": [{ "preferred_network": host, "preferred_cache": host, "aliases": [host] }],
+            }),
+        );
     }
     let tenant = request.segments().first().cloned().unwrap_or_default();
-    Reply::json(200, &json!({
-        "token_endpoint": format!("{base}/{tenant}/oauth2/v2.0/token"),
-        "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
-        "jwks_uri": format!("{base}/{tenant}/discovery/v2.0/keys"),
-        "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
-        "subject_types_supported": ["pairwise"],
-        "id_token_signing_alg_values_supported": ["RS256"],
-        "issuer": format!("{base}/{tenant}/v2.0"),
-        "authorization_endpoint": format!("{base}/{tenant}/oauth2/v2.0/authorize"),
-        "device_authorization_endpoint": format!("{base}/{tenant}/oauth2/v2.0/devicecode"),
-        "tenant_region_scope": "EU",
-        "cloud_instance_name": "microsoftonline.com",
-    }))
+    Reply::json(
+        200,
+        &json!({
+            "token_endpoint": format!("{base}/{tenant}/oauth2/v2.0/token"),
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
+            "jwks_uri": format!("{base}/{tenant}/discovery/v2.0/keys"),
+            "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
+            "subject_types_supported": ["pairwise"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "issuer": format!("{base}/{tenant}/v2.0"),
+            "authorization_endpoint": format!("{base}/{tenant}/oauth2/v2.0/authorize"),
+            "device_authorization_endpoint": format!("{base}/{tenant}/oauth2/v2.0/devicecode"),
+            "tenant_region_scope": "EU",
+            "cloud_instance_name": "microsoftonline.com",
+        }),
+    )
 }
 
 /// The instance metadata service: all numbers are strings.
 pub(crate) fn managed_identity(state: &State, request: &Request) -> Reply {
     let app_service = request.path.starts_with("/msi/");
-    let allowed = if app_service { request.header("x-identity-header") == Some(IDENTITY_HEADER) } else { request.header("metadata") == Some("true") };
+    let allowed = if app_service {
+        request.header("x-identity-header") == Some(IDENTITY_HEADER)
+    } else {
+        request.header("metadata") == Some("true")
+    };
     if !allowed {
         let text = if app_service { "Invalid X-IDENTITY-HEADER" } else { "Required metadata header not specified" };
         return Reply::json(400, &json!({ "error": "invalid_request", "error_description": text }));
     }
     let Some(resource) = request.query_value("resource") else {
-        return Reply::json(400, &json!({ "error": "invalid_request", "error_description": "Required query variable 'resource' is missing" }));
+        return Reply::json(
+            400,
+            &json!({ "error": "invalid_request", "error_description": "Required query variable 'resource' is missing" }),
+        );
     };
     let client = request.query_value("client_id").unwrap_or_else(|| CLIENT.to_owned());
     let (token, lifetime) = state.entra.issue(state, &client, &resource, false);
     let now = state.clock.now();
-    Reply::json(200, &json!({
-        "access_token": token, "client_id": client, "expires_in": lifetime.to_string(), "ext_expires_in": lifetime.to_string(),
-        "expires_on": (now + lifetime).to_string(), "not_before": now.to_string(), "resource": resource, "token_type": "Bearer",
-    }))
+    Reply::json(
+        200,
+        &json!({
+            "access_token": token, "client_id": client, "expires_in": lifetime.to_string(), "ext_expires_in": lifetime.to_string(),
+            "expires_on": (now + lifetime).to_string(), "not_before": now.to_string(), "resource": resource, "token_type": "Bearer",
+        }),
+    )
 }
 
 /// The `claims` of a challenge, in base64: a token issued from now on.

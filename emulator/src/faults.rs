@@ -204,7 +204,8 @@ mod tests {
     fn faults_are_read_from_json() {
         let fault: Fault = serde_json::from_str(r#"{"operation":"*","action":"reset_mid_reply"}"#).unwrap();
         assert_eq!(fault.action, Action::ResetMidReply);
-        let fault: Fault = serde_json::from_str(r#"{"operation":"kms.Sign","times":2,"action":{"throttle":{}}}"#).unwrap();
+        let fault: Fault =
+            serde_json::from_str(r#"{"operation":"kms.Sign","times":2,"action":{"throttle":{}}}"#).unwrap();
         assert_eq!(fault.action, Action::Throttle { retry_after: None });
         assert!(serde_json::from_str::<Fault>(r#"{"operation":"*","action":"explode"}"#).is_err());
     }

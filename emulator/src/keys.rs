@@ -371,7 +371,8 @@ mod tests {
         let key = Material::generate(Family::Rsa(2048)).unwrap();
         let digest = Hash::Sha256.of(b"message");
         // RFC 8017 section 9.2, note 1: the DigestInfo of SHA-256.
-        let prefix = [0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0, 4, 32];
+        let prefix =
+            [0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0, 4, 32];
         let info = [&prefix[..], &digest].concat();
         assert_eq!(key.sign(Scheme::Unhashed, &info).unwrap(), key.sign(Scheme::Pkcs1(Hash::Sha256), &digest).unwrap());
     }

@@ -33,11 +33,15 @@ impl KmsError {
     /// A violated constraint of the service's model.
     fn constraint(member: &str, value: Option<&str>, rule: &str) -> Self {
         let value = value.map(|value| format!("'{value}' ")).unwrap_or_default();
-        Self::validation(format!("1 validation error detected: Value {value}at '{member}' failed to satisfy constraint: {rule}"))
+        Self::validation(format!(
+            "1 validation error detected: Value {value}at '{member}' failed to satisfy constraint: {rule}"
+        ))
     }
 
     fn missing(member: &str) -> Self {
-        Self::validation(format!("1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"))
+        Self::validation(format!(
+            "1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"
+        ))
     }
 
     fn not_in(member: &str, value: &str, allowed: &[&str]) -> Self {
@@ -55,7 +59,11 @@ impl KmsError {
         let capital = switches.kms_capital_message || self.code == "AccessDeniedException";
         let member = if capital { "Message" } else { "message" };
         let kind = format!("{prefix}{}", self.code);
-        let body = if self.message.is_empty() { json!({ "__type": kind }) } else { json!({ "__type": kind, member: self.message }) };
+        let body = if self.message.is_empty() {
+            json!({ "__type": kind })
+        } else {
+            json!({ "__type": kind, member: self.message })
+        };
         Reply::new(status, CONTENT_TYPE, body.to_string().into_bytes())
     }
 }
@@ -93,7 +101,8 @@ pub(crate) fn operation(request: &Request) -> Option<&str> {
 /// Everything a fault may call the key that a request is for: as asked, its ARN and its aliases.
 pub(crate) fn key_names(state: &State, request: &Request) -> Vec<String> {
     let body = request.json();
-    let asked = body.as_ref().and_then(|body| ["KeyId", "TargetKeyId"].iter().find_map(|name| body.get(name)?.as_str()));
+    let asked =
+        body.as_ref().and_then(|body| ["KeyId", "TargetKeyId"].iter().find_map(|name| body.get(name)?.as_str()));
     let Some(asked) = asked else { return Vec::new() };
     let mut names = vec![asked.to_owned()];
     names.extend(state.aws.names(asked));
@@ -206,10 +215,18 @@ impl Input {
     fn blob(&self, name: &str, minimum: usize, maximum: usize) -> Result<Vec<u8>, KmsError> {
         let bytes = base64_decode(self.text(name)?).ok_or_else(|| KmsError::new("SerializationException", ""))?;
         if bytes.len() < minimum {
-            return Err(KmsError::constraint(&member(name), None, &format!("Member must have length greater than or equal to {minimum}")));
+            return Err(KmsError::constraint(
+                &member(name),
+                None,
+                &format!("Member must have length greater than or equal to {minimum}"),
+            ));
         }
         if bytes.len() > maximum {
-            return Err(KmsError::constraint(&member(name), None, &format!("Member must have length less than or equal to {maximum}")));
+            return Err(KmsError::constraint(
+                &member(name),
+                None,
+                &format!("Member must have length less than or equal to {maximum}"),
+            ));
         }
         Ok(bytes)
     }
@@ -219,10 +236,18 @@ impl Input {
         let Some(number) = self.0.get(name).and_then(Value::as_i64) else { return Ok(None) };
         let text = number.to_string();
         if number < minimum {
-            return Err(KmsError::constraint(&member(name), Some(&text), &format!("Member must have value greater than or equal to {minimum}")));
+            return Err(KmsError::constraint(
+                &member(name),
+                Some(&text),
+                &format!("Member must have value greater than or equal to {minimum}"),
+            ));
         }
         if number > maximum {
-            return Err(KmsError::constraint(&member(name), Some(&text), &format!("Member must have value less than or equal to {maximum}")));
+            return Err(KmsError::constraint(
+                &member(name),
+                Some(&text),
+                &format!("Member must have value less than or equal to {maximum}"),
+            ));
         }
         Ok(Some(number))
     }

@@ -39,7 +39,12 @@ struct Call {
 
 impl Call {
     fn of(state: &State, request: &Request) -> Self {
-        let plain = |service, operation: &str| Self { service, operation: operation.to_owned(), names: Vec::new(), refused: None };
+        let plain = |service, operation: &str| Self {
+            service,
+            operation: operation.to_owned(),
+            names: Vec::new(),
+            refused: None,
+        };
         let path = request.path.as_str();
         if let Some(operation) = kms::operation(request) {
             return Self { names: kms::key_names(state, request), ..plain(Service::Kms, &format!("kms.{operation}")) };
@@ -56,7 +61,10 @@ impl Call {
         if path.ends_with("/.well-known/openid-configuration") || path.ends_with("/discovery/instance") {
             return plain(Service::Discovery, "discovery");
         }
-        if request.method == Method::POST && path == "/" && let Some(operation) = sts::operation(request) {
+        if request.method == Method::POST
+            && path == "/"
+            && let Some(operation) = sts::operation(request)
+        {
             return plain(Service::Sts, &format!("sts.{operation}"));
         }
         let first = request.segments().into_iter().next().unwrap_or_default();
@@ -86,7 +94,9 @@ impl Call {
             Service::Discovery => entra::discovery(request),
             Service::Identity => entra::managed_identity(state, request),
             Service::Control => control::answer(state, request),
-            Service::Nobody => Reply::json(404, &json!({ "error": { "code": "NotFound", "message": "nobody serves this" } })),
+            Service::Nobody => {
+                Reply::json(404, &json!({ "error": { "code": "NotFound", "message": "nobody serves this" } }))
+            }
         }
     }
 
@@ -98,7 +108,9 @@ impl Call {
         let kms = |error: KmsError| error.reply(400, state);
         let id = state.ids.uuid();
         Some(match (action, self.service) {
-            (Action::Error { status, code, message, .. }, Service::Kms) => KmsError::new(code, message).reply(*status, state),
+            (Action::Error { status, code, message, .. }, Service::Kms) => {
+                KmsError::new(code, message).reply(*status, state)
+            }
             (Action::Error { status, code, message, .. }, Service::Sts) => sts::error(*status, code, message, &id),
             (Action::Error { status, code, message, innererror }, Service::Vault) => {
                 VaultError { inner: innererror.clone(), ..VaultError::new(*status, code, message) }.reply()
@@ -114,8 +126,17 @@ impl Call {
             (Action::Throttle { retry_after }, service) => {
                 let reply = match service {
                     Service::Vault => VaultError::throttled().reply(),
-                    Service::Identity => Reply::json(429, &json!({ "error": "too_many_requests", "error_description": "Too many requests" })),
-                    _ => entra::error(state, 429, "temporarily_unavailable", 50_196, "The server terminated an operation because it encountered a client request loop."),
+                    Service::Identity => Reply::json(
+                        429,
+                        &json!({ "error": "too_many_requests", "error_description": "Too many requests" }),
+                    ),
+                    _ => entra::error(
+                        state,
+                        429,
+                        "temporarily_unavailable",
+                        50_196,
+                        "The server terminated an operation because it encountered a client request loop.",
+                    ),
                 };
                 match retry_after {
                     Some(seconds) => reply.with("retry-after", seconds.to_string()),
@@ -125,11 +146,21 @@ impl Call {
             (Action::Deny, Service::Kms) => kms(kms::denied(short, &key)),
             (Action::Deny, Service::Sts) => sts::denied(short, &id),
             (Action::Deny, Service::Vault) => VaultError::denied(&self.operation, &place).reply(),
-            (Action::Deny, _) => entra::error(state, 400, "unauthorized_client", 700_016, "Application was not found in the directory."),
+            (Action::Deny, _) => {
+                entra::error(state, 400, "unauthorized_client", 700_016, "Application was not found in the directory.")
+            }
             (Action::ExpiredToken, Service::Kms) => kms(KmsError::expired()),
-            (Action::ExpiredToken, Service::Sts) => sts::error(403, "ExpiredToken", "The security token included in the request is expired", &id),
+            (Action::ExpiredToken, Service::Sts) => {
+                sts::error(403, "ExpiredToken", "The security token included in the request is expired", &id)
+            }
             (Action::ExpiredToken, Service::Vault) => vault::expired(&place, request),
-            (Action::ExpiredToken, _) => entra::error(state, 401, "invalid_client", 700_024, "Client assertion is not within its valid time range."),
+            (Action::ExpiredToken, _) => entra::error(
+                state,
+                401,
+                "invalid_client",
+                700_024,
+                "Client assertion is not within its valid time range.",
+            ),
             (Action::ClockSkew, Service::Kms) => {
                 let now = state.clock.now();
                 let (signed, limit, server) = (clock::basic(now - 600), clock::basic(now - 300), clock::basic(now));
@@ -143,7 +174,11 @@ impl Call {
 }
 
 /// Answers one request, or ends the connection.
-pub(crate) async fn answer(state: Arc<State>, fate: Arc<Fate>, request: Request) -> Result<Response<ReplyBody>, Aborted> {
+pub(crate) async fn answer(
+    state: Arc<State>,
+    fate: Arc<Fate>,
+    request: Request,
+) -> Result<Response<ReplyBody>, Aborted> {
     let call = Call::of(&state, &request);
     let observed = call.service != Service::Control;
     let actions = if observed { state.faults.take(&call.operation, &call.names) } else { Vec::new() };

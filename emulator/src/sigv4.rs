@@ -74,10 +74,15 @@ impl Credentials {
             return Err(Refusal::Mismatch(format!("Credential should be scoped to correct service: '{service}'. ")));
         }
         if !date.starts_with(parsed.date) {
-            let text = format!("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{}' != '{}', from '{date}'.", parsed.date, date.get(..8).unwrap_or_default());
+            let text = format!(
+                "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{}' != '{}', from '{date}'.",
+                parsed.date,
+                date.get(..8).unwrap_or_default()
+            );
             return Err(Refusal::Mismatch(text));
         }
-        let expected = parsed.signature_of(&credential.secret, date, &canonical_request(request, &parsed.signed_headers));
+        let expected =
+            parsed.signature_of(&credential.secret, date, &canonical_request(request, &parsed.signed_headers));
         if expected != parsed.signature {
             return Err(Refusal::Mismatch(WRONG_SIGNATURE.to_owned()));
         }
@@ -86,17 +91,23 @@ impl Credentials {
 }
 
 fn check_clock(date: &str, now: i64) -> Result<(), Refusal> {
-    let signed = clock::parse_basic(date).ok_or_else(|| Refusal::Incomplete(
-        "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.".to_owned(),
-    ))?;
+    let signed = clock::parse_basic(date).ok_or_else(|| {
+        Refusal::Incomplete(
+            "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.".to_owned(),
+        )
+    })?;
     let server = clock::basic(now);
     if signed < now - SKEW {
         let limit = clock::basic(now - SKEW);
-        return Err(Refusal::Mismatch(format!("Signature expired: {date} is now earlier than {limit} ({server} - 5 min.)")));
+        return Err(Refusal::Mismatch(format!(
+            "Signature expired: {date} is now earlier than {limit} ({server} - 5 min.)"
+        )));
     }
     if signed > now + SKEW {
         let limit = clock::basic(now + SKEW);
-        return Err(Refusal::Mismatch(format!("Signature not yet current: {date} is still later than {limit} ({server} + 5 min.)")));
+        return Err(Refusal::Mismatch(format!(
+            "Signature not yet current: {date} is still later than {limit} ({server} + 5 min.)"
+        )));
     }
     Ok(())
 }
@@ -116,7 +127,10 @@ impl<'a> Authorization<'a> {
             Refusal::Incomplete(format!("Authorization header requires '{what}' parameter. Authorization={header}"))
         };
         let Some(parameters) = header.strip_prefix("AWS4-HMAC-SHA256") else {
-            return Err(Refusal::Incomplete(format!("Unsupported AWS 'algorithm': '{}'.", header.split(' ').next().unwrap_or_default())));
+            return Err(Refusal::Incomplete(format!(
+                "Unsupported AWS 'algorithm': '{}'.",
+                header.split(' ').next().unwrap_or_default()
+            )));
         };
         let value = |name: &str| {
             let found = parameters.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
@@ -131,7 +145,9 @@ impl<'a> Authorization<'a> {
         };
         let signed_headers: Vec<&str> = headers.split(';').collect();
         if !signed_headers.contains(&"host") {
-            return Err(Refusal::Mismatch("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.".to_owned()));
+            return Err(Refusal::Mismatch(
+                "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.".to_owned(),
+            ));
         }
         Ok(Self { access_key, date, region, service, signed_headers, signature })
     }
@@ -153,7 +169,8 @@ fn canonical_request(request: &Request, signed_headers: &[&str]) -> String {
         .iter()
         .map(|name| {
             let values = request.headers.get_all(*name).iter().filter_map(|value| value.to_str().ok());
-            let values: Vec<String> = values.map(|value| value.split_ascii_whitespace().collect::<Vec<_>>().join(" ")).collect();
+            let values: Vec<String> =
+                values.map(|value| value.split_ascii_whitespace().collect::<Vec<_>>().join(" ")).collect();
             format!("{name}:{}\n", values.join(","))
         })
         .collect();
@@ -196,15 +213,22 @@ mod tests {
         let known = credentials();
         assert_eq!(known.check(&request(Method::GET, get), "service", NOW).unwrap().region, "us-east-1");
         assert!(known.check(&request(Method::POST, post), "service", NOW + 299).is_ok());
-        assert_eq!(known.check(&request(Method::POST, get), "service", NOW).unwrap_err(), Refusal::Mismatch(WRONG_SIGNATURE.into()));
+        assert_eq!(
+            known.check(&request(Method::POST, get), "service", NOW).unwrap_err(),
+            Refusal::Mismatch(WRONG_SIGNATURE.into())
+        );
     }
 
     #[test]
     fn clocks_scopes_and_headers_are_checked() {
         let signature = "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31";
         let (known, good) = (credentials(), request(Method::GET, signature));
-        assert!(matches!(known.check(&good, "service", NOW + 301), Err(Refusal::Mismatch(text)) if text.starts_with("Signature expired")));
-        assert!(matches!(known.check(&good, "service", NOW - 301), Err(Refusal::Mismatch(text)) if text.starts_with("Signature not yet")));
+        assert!(
+            matches!(known.check(&good, "service", NOW + 301), Err(Refusal::Mismatch(text)) if text.starts_with("Signature expired"))
+        );
+        assert!(
+            matches!(known.check(&good, "service", NOW - 301), Err(Refusal::Mismatch(text)) if text.starts_with("Signature not yet"))
+        );
         assert!(matches!(known.check(&good, "kms", NOW), Err(Refusal::Mismatch(_))));
         let mut bare = good.clone();
         bare.headers.remove("authorization");

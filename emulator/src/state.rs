@@ -97,7 +97,9 @@ impl Tamper {
     /// A signature as the service has it inside: before its length or form is spoilt.
     pub(crate) fn sign(self, key: &Material, scheme: Scheme, input: &[u8]) -> Result<Vec<u8>, Unable> {
         let mut input = input.to_vec();
-        if self.wrong_signature && let Some(first) = input.first_mut() {
+        if self.wrong_signature
+            && let Some(first) = input.first_mut()
+        {
             *first ^= 1;
         }
         let Family::Ec(curve) = key.family else { return key.sign(scheme, &input) };
@@ -113,7 +115,9 @@ impl Tamper {
 
     /// Spoils the form of a finished signature.
     pub(crate) fn spoil(self, mut signature: Vec<u8>) -> Vec<u8> {
-        if self.invalid_der && let Some(first) = signature.first_mut() {
+        if self.invalid_der
+            && let Some(first) = signature.first_mut()
+        {
             *first = 0x31;
         }
         if self.wrong_length {

@@ -20,15 +20,21 @@ pub(crate) fn answer(state: &State, request: &Request) -> Reply {
     let result = match action.as_str() {
         "AssumeRoleWithWebIdentity" => assume_with_web_identity(state, &form),
         "AssumeRole" => authenticate(state, request).and_then(|_| assume_role(state, &form)),
-        "GetCallerIdentity" => authenticate(state, request).map(|caller| {
-            format!("<Arn>{}</Arn><UserId>{ACCOUNT}</UserId><Account>{ACCOUNT}</Account>", caller.arn)
-        }),
-        _ => Err(Failure::new(400, "InvalidAction", format!("Could not find operation {action} for version 2011-06-15"))),
+        "GetCallerIdentity" => authenticate(state, request)
+            .map(|caller| format!("<Arn>{}</Arn><UserId>{ACCOUNT}</UserId><Account>{ACCOUNT}</Account>", caller.arn)),
+        _ => {
+            Err(Failure::new(400, "InvalidAction", format!("Could not find operation {action} for version 2011-06-15")))
+        }
     };
     let (status, text) = match result {
         Ok(result) => {
             let metadata = format!("<ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata>");
-            (200, format!("<{action}Response xmlns=\"{NAMESPACE}\"><{action}Result>{result}</{action}Result>{metadata}</{action}Response>"))
+            (
+                200,
+                format!(
+                    "<{action}Response xmlns=\"{NAMESPACE}\"><{action}Result>{result}</{action}Result>{metadata}</{action}Response>"
+                ),
+            )
         }
         Err(failure) => (failure.status, failure.xml(&id)),
     };
@@ -63,11 +69,15 @@ impl Failure {
 fn authenticate(state: &State, request: &Request) -> Result<Caller, Failure> {
     let known = &state.aws.credentials;
     known.check(request, "sts", state.clock.now()).map_err(|refusal| match refusal {
-        Refusal::Missing => Failure::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token".to_owned()),
-        Refusal::Incomplete(text) => Failure::new(400, "IncompleteSignature", text),
-        Refusal::UnknownKey => {
-            Failure::new(403, "InvalidClientTokenId", "The security token included in the request is invalid.".to_owned())
+        Refusal::Missing => {
+            Failure::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token".to_owned())
         }
+        Refusal::Incomplete(text) => Failure::new(400, "IncompleteSignature", text),
+        Refusal::UnknownKey => Failure::new(
+            403,
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid.".to_owned(),
+        ),
         Refusal::Expired => {
             Failure::new(403, "ExpiredToken", "The security token included in the request is expired".to_owned())
         }
@@ -100,7 +110,9 @@ fn assume_role(state: &State, form: &str) -> Result<String, Failure> {
     let duration = form_value(form, "DurationSeconds").and_then(|value| value.parse().ok()).unwrap_or(3600);
     if !(900..=43_200).contains(&duration) {
         let rule = if duration < 900 { "greater than or equal to 900" } else { "less than or equal to 43200" };
-        let text = format!("1 validation error detected: Value '{duration}' at 'durationSeconds' failed to satisfy constraint: Member must have value {rule}");
+        let text = format!(
+            "1 validation error detected: Value '{duration}' at 'durationSeconds' failed to satisfy constraint: Member must have value {rule}"
+        );
         return Err(Failure::new(400, "ValidationError", text));
     }
     let id = state.ids.hex().to_ascii_uppercase();
@@ -108,7 +120,8 @@ fn assume_role(state: &State, form: &str) -> Result<String, Failure> {
     let (access_key, secret, token) = (format!("ASIA{short}"), state.ids.hex(), state.ids.hex());
     let expires = state.clock.now() + duration;
     let arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{session}");
-    let credential = Credential { secret: secret.clone(), token: Some(token.clone()), expires: Some(expires), arn: arn.clone() };
+    let credential =
+        Credential { secret: secret.clone(), token: Some(token.clone()), expires: Some(expires), arn: arn.clone() };
     state.aws.credentials.allow(&access_key, credential);
     let expiration = extended(expires);
     Ok(format!(

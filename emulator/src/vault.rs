@@ -36,7 +36,8 @@ impl VaultError {
     }
 
     pub(crate) fn throttled() -> Self {
-        let text = "Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached";
+        let text =
+            "Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached";
         Self::new(429, "Throttled", text)
     }
 
@@ -45,7 +46,8 @@ impl VaultError {
         let action = operation.trim_start_matches("vault.").replace('.', "/");
         let text = format!(
             "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or role definitions were changed recently, please observe propagation time.\r\nCaller: appid={};iss=https://sts.windows.net/{TENANT}/\r\nAction: 'Microsoft.KeyVault/vaults/{action}/action'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\nDecisionReason: null\r\nVault: {};location=westeurope\r\n",
-            entra::CLIENT, place.vault
+            entra::CLIENT,
+            place.vault
         );
         Self::forbidden("ForbiddenByRbac", text)
     }
@@ -171,7 +173,9 @@ impl Asked {
     /// The key it is about.
     pub(crate) fn key(&self) -> Option<&str> {
         match self {
-            Self::Versions(name) | Self::Create(name) | Self::Delete(name) | Self::CertificateVersions(name) => Some(name),
+            Self::Versions(name) | Self::Create(name) | Self::Delete(name) | Self::CertificateVersions(name) => {
+                Some(name)
+            }
             Self::Get(name, _) | Self::Update(name, _) | Self::GetCertificate(name, _) => Some(name),
             Self::Operate { name, .. } => Some(name),
             Self::Deleted(name) => name.as_deref(),
@@ -213,13 +217,16 @@ pub(crate) fn expired(place: &Place, request: &Request) -> Reply {
 /// The 401 of Continuous Access Evaluation: a token asked for with these claims is wanted.
 pub(crate) fn claims_challenge(state: &State) -> Reply {
     let claims = entra::claims(state.clock.now());
-    let header = format!("Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", error=\"insufficient_claims\", claims=\"{claims}\"");
+    let header = format!(
+        "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", error=\"insufficient_claims\", claims=\"{claims}\""
+    );
     let text = "AKV10045: Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenIssuedBeforeRevocationTimestamp";
     VaultError::new(401, "Unauthorized", text).reply().with("www-authenticate", header)
 }
 
 fn challenge(place: &Place, request: &Request, more: &str, text: &str) -> Reply {
-    let login = if place.real { "https://login.microsoftonline.com".to_owned() } else { format!("https://{}", request.host) };
+    let login =
+        if place.real { "https://login.microsoftonline.com".to_owned() } else { format!("https://{}", request.host) };
     let header = format!("Bearer authorization=\"{login}/{TENANT}\", resource=\"{}\"{more}", place.resource());
     // Managed HSM sends no body.
     let reply = if place.hsm { Reply::empty(401) } else { VaultError::new(401, "Unauthorized", text).reply() };
@@ -231,7 +238,9 @@ pub(crate) fn answer(state: &State, request: &Request, tamper: Tamper) -> Reply 
     let place = Place::of(state, request);
     let call = Call { state, request, vault: place.store_name(), place, tamper, now: state.clock.now() };
     let answer = match (Asked::of(request), request.query_value("api-version")) {
-        (None, _) if request.method == Method::GET => Err(VaultError::new(404, "NotFound", "The requested resource was not found.")),
+        (None, _) if request.method == Method::GET => {
+            Err(VaultError::new(404, "NotFound", "The requested resource was not found."))
+        }
         (None, _) => Err(VaultError::new(405, "MethodNotAllowed", "The requested method is not allowed.")),
         (_, None) => Err(VaultError::bad_parameter("api-version must be specified")),
         (Some(asked), Some(_)) => call.answer(&asked),
@@ -272,9 +281,10 @@ impl Call<'_> {
     }
 
     fn body(&self) -> Result<Value, VaultError> {
-        self.request.json().filter(Value::is_object).ok_or_else(|| {
-            VaultError::bad_parameter("Property has invalid value\r\n")
-        })
+        self.request
+            .json()
+            .filter(Value::is_object)
+            .ok_or_else(|| VaultError::bad_parameter("Property has invalid value\r\n"))
     }
 
     /// `https://host/keys/name/version`, or without the version.
@@ -288,13 +298,16 @@ impl Call<'_> {
     fn page(&self, items: Vec<(String, Value)>) -> Result<Value, VaultError> {
         let limit = match self.request.query_value("maxresults") {
             None => 25,
-            Some(text) => text.parse().ok().filter(|count| (1..=25).contains(count)).ok_or_else(|| {
-                VaultError::bad_parameter("maxresults must be between 1 and 25")
-            })?,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|count| (1..=25).contains(count))
+                .ok_or_else(|| VaultError::bad_parameter("maxresults must be between 1 and 25"))?,
         };
         let marker = self.request.query_value("$skiptoken");
         let after = marker.as_ref().map(|marker| {
-            let bytes = crate::wire::base64url_decode(marker).and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+            let bytes =
+                crate::wire::base64url_decode(marker).and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
             let after = bytes.and_then(|value| value.get("NextMarker").and_then(Value::as_str).map(str::to_owned));
             after.ok_or_else(|| VaultError::bad_parameter("Invalid skiptoken"))
         });

@@ -140,7 +140,10 @@ mod tests {
 
     #[test]
     fn forms_and_escapes_are_decoded() {
-        assert_eq!(form_value("a=1&scope=https%3A%2F%2Fx%2F.default+y", "scope").as_deref(), Some("https://x/.default y"));
+        assert_eq!(
+            form_value("a=1&scope=https%3A%2F%2Fx%2F.default+y", "scope").as_deref(),
+            Some("https://x/.default y")
+        );
         assert_eq!(form_value("a=1", "b"), None);
         assert_eq!(percent_decode("100%"), "100%");
         assert_eq!(percent_decode("%zz%41"), "%zzA");

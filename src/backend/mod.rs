@@ -4,7 +4,9 @@
 //! at once with a [`Pending`], so that many can be under way together; `async` stays behind this line.
 
 pub mod aws;
+mod aws_client;
 pub mod azure;
+mod program;
 pub mod runtime;
 
 use crate::certificate::Certificate;

@@ -7,7 +7,10 @@ use super::dialect::{Data, Value};
 use crate::logging::Level;
 
 /// An option.
-#[cfg_attr(not(test), allow(dead_code, reason = "the document's part of the table is read by the test that checks the document"))]
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "the document's part of the table is read by the test that checks the document")
+)]
 pub struct Row {
     pub name: &'static str,
     /// Where it may stand.
@@ -208,7 +211,8 @@ fn closest(name: &str, place: Place) -> Option<&'static str> {
     let near = |row: &&Row| (distance(&name, row.name), row.name);
     let best = allowed(place).min_by_key(near)?.name;
     let limit = if name.len() < 6 { 1 } else { 3 };
-    let suffix = || allowed(place).find(|row| name.len() > 3 && row.name.ends_with(&format!("_{name}"))).map(|row| row.name);
+    let suffix =
+        || allowed(place).find(|row| name.len() > 3 && row.name.ends_with(&format!("_{name}"))).map(|row| row.name);
     if distance(&name, best) <= limit { Some(best) } else { suffix() }
 }
 

@@ -50,7 +50,8 @@ impl World {
     }
 
     fn notes(&self, level: Level) -> String {
-        let notes: Vec<_> = self.notes.iter().filter(|note| note.0 == level).map(|note| self.hide_root(&note.1)).collect();
+        let notes: Vec<_> =
+            self.notes.iter().filter(|note| note.0 == level).map(|note| self.hide_root(&note.1)).collect();
         notes.join("\n")
     }
 
@@ -148,7 +149,10 @@ mod places {
 
     #[test]
     fn a_broken_own_file_is_an_error_and_no_other_is_read() {
-        assert_eq!(error_of(own("{\n").file(AWS, labelled("old"))), "2: expected a name in double quotes, found the end of the file");
+        assert_eq!(
+            error_of(own("{\n").file(AWS, labelled("old"))),
+            "2: expected a name in double quotes, found the end of the file"
+        );
         assert_eq!(error_of(own("").file(AWS, labelled("old"))), "1: expected a value, found the end of the file");
     }
 
@@ -189,6 +193,9 @@ mod places {
     fn variables_win_over_the_files_log() {
         let world = || own(r#"{"log_level": "warn", "log_file": "log", "slots": []}"#);
         let config = world().config();
-        assert_eq!((config.log_level, config.log_file), (Some(Level::Warn), Some(world().path("etc/cloud-kms-pkcs11/log")).map(|_| world().path("")).and(None)));
+        assert_eq!(
+            (config.log_level, config.log_file),
+            (Some(Level::Warn), Some(world().path("etc/cloud-kms-pkcs11/log")).map(|_| world().path("")).and(None))
+        );
     }
 }

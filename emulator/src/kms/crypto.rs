@@ -52,9 +52,10 @@ impl Call<'_> {
     /// What Sign and Verify have in common: the key, the algorithm, and what is to be signed.
     fn signing(&self, operation: &str, message: &[u8]) -> Result<(Key, &'static SigningAlgorithm, Vec<u8>), KmsError> {
         let name = self.input.text("SigningAlgorithm")?;
-        let algorithm = SIGNING.iter().find(|row| row.name == name).ok_or_else(|| {
-            KmsError::not_in("signingAlgorithm", name, &SIGNING.each_ref().map(|row| row.name))
-        })?;
+        let algorithm = SIGNING
+            .iter()
+            .find(|row| row.name == name)
+            .ok_or_else(|| KmsError::not_in("signingAlgorithm", name, &SIGNING.each_ref().map(|row| row.name)))?;
         let kind = self.input.optional("MessageType").unwrap_or("RAW");
         if !["RAW", "DIGEST", "EXTERNAL_MU"].contains(&kind) {
             return Err(KmsError::not_in("messageType", kind, &["RAW", "DIGEST", "EXTERNAL_MU"]));
@@ -66,7 +67,9 @@ impl Call<'_> {
         let input = match (kind, algorithm.scheme) {
             // EXTERNAL_MU is for ML-DSA alone; Ed25519 takes whole messages only.
             ("EXTERNAL_MU", _) | ("DIGEST", Scheme::Ed25519 | Scheme::Unhashed) => {
-                return Err(KmsError::validation(format!("Message type {kind} is incompatible with algorithm {name}.")));
+                return Err(KmsError::validation(format!(
+                    "Message type {kind} is incompatible with algorithm {name}."
+                )));
             }
             ("DIGEST", Scheme::Pkcs1(hash) | Scheme::Pss(hash) | Scheme::Ecdsa(hash)) => {
                 if message.len() != hash.length() {
@@ -87,7 +90,10 @@ impl Call<'_> {
         let overhead = if padding == Padding::Oaep(Hash::Sha1) { 42 } else { 66 };
         let limit = usize::from(bits / 8) - overhead;
         if plaintext.len() > limit {
-            let text = format!("Algorithm {name} and key spec {} cannot encrypt data larger than {limit} bytes.", key.spec.name);
+            let text = format!(
+                "Algorithm {name} and key spec {} cannot encrypt data larger than {limit} bytes.",
+                key.spec.name
+            );
             return Err(KmsError::validation(text));
         }
         self.dry_run()?;
@@ -99,7 +105,8 @@ impl Call<'_> {
         let ciphertext = self.input.blob("CiphertextBlob", 1, 6144)?;
         let (key, name, padding) = self.encryption("Decrypt")?;
         self.dry_run()?;
-        let plaintext = key.material.decrypt(padding, &ciphertext).map_err(|_| KmsError::new("InvalidCiphertextException", ""))?;
+        let plaintext =
+            key.material.decrypt(padding, &ciphertext).map_err(|_| KmsError::new("InvalidCiphertextException", ""))?;
         Ok(json!({ "KeyId": key.arn, "Plaintext": base64(&plaintext), "EncryptionAlgorithm": name }))
     }
 
@@ -107,7 +114,11 @@ impl Call<'_> {
         let name = self.input.optional("EncryptionAlgorithm").unwrap_or("SYMMETRIC_DEFAULT");
         let row = ENCRYPTION.iter().find(|row| row.0 == name);
         if row.is_none() && name != "SYMMETRIC_DEFAULT" {
-            return Err(KmsError::not_in("encryptionAlgorithm", name, &["SYMMETRIC_DEFAULT", ENCRYPTION[0].0, ENCRYPTION[1].0]));
+            return Err(KmsError::not_in(
+                "encryptionAlgorithm",
+                name,
+                &["SYMMETRIC_DEFAULT", ENCRYPTION[0].0, ENCRYPTION[1].0],
+            ));
         }
         let key = self.usable_key(operation, ENCRYPT)?;
         match (row, key.spec.family) {
@@ -163,6 +174,8 @@ impl Call<'_> {
         let key = self.usable_key("DeriveSharedSecret", AGREE)?;
         self.dry_run()?;
         let secret = key.material.agree(&public).map_err(|_| KmsError::validation(""))?;
-        Ok(json!({ "KeyId": key.arn, "SharedSecret": base64(&secret), "KeyAgreementAlgorithm": name, "KeyOrigin": "AWS_KMS" }))
+        Ok(
+            json!({ "KeyId": key.arn, "SharedSecret": base64(&secret), "KeyAgreementAlgorithm": name, "KeyOrigin": "AWS_KMS" }),
+        )
     }
 }

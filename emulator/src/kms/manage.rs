@@ -18,7 +18,8 @@ pub(crate) struct NewKey<'a> {
 
 /// Makes a key in a region.
 pub(crate) fn create(state: &State, region: &str, new: &NewKey<'_>) -> Result<Key, KmsError> {
-    let spec = Spec::named(new.spec).ok_or_else(|| KmsError::not_in("keySpec", new.spec, &SPECS.each_ref().map(|spec| spec.name)))?;
+    let spec = Spec::named(new.spec)
+        .ok_or_else(|| KmsError::not_in("keySpec", new.spec, &SPECS.each_ref().map(|spec| spec.name)))?;
     let usages = [ENCRYPT, SIGN, MAC, AGREE];
     let usage = match new.usage {
         Some(usage) if !usages.contains(&usage) => return Err(KmsError::not_in("keyUsage", usage, &usages)),
@@ -64,7 +65,10 @@ impl Call<'_> {
         let keys = {
             let regions = self.state.aws.regions();
             let keys = regions.get(&self.caller.region).map(|region| region.keys.values());
-            keys.into_iter().flatten().map(|key| (key.id.clone(), json!({ "KeyId": key.id, "KeyArn": key.arn }))).collect()
+            keys.into_iter()
+                .flatten()
+                .map(|key| (key.id.clone(), json!({ "KeyId": key.id, "KeyArn": key.arn })))
+                .collect()
         };
         self.page("Keys", keys, limit)
     }
@@ -78,13 +82,20 @@ impl Call<'_> {
             let aliases = regions.get(region).map(|region| region.aliases.iter());
             let aliases = aliases.into_iter().flatten();
             let aliases = aliases.filter(|(_, alias)| target.as_ref().is_none_or(|key| key.id == alias.key));
-            aliases.map(|(name, alias)| (name.clone(), json!({
-                "AliasName": name,
-                "AliasArn": arn(region, name),
-                "TargetKeyId": alias.key,
-                "CreationDate": alias.created,
-                "LastUpdatedDate": alias.updated,
-            }))).collect()
+            aliases
+                .map(|(name, alias)| {
+                    (
+                        name.clone(),
+                        json!({
+                            "AliasName": name,
+                            "AliasArn": arn(region, name),
+                            "TargetKeyId": alias.key,
+                            "CreationDate": alias.created,
+                            "LastUpdatedDate": alias.updated,
+                        }),
+                    )
+                })
+                .collect()
         };
         self.page("Aliases", aliases, limit)
     }
@@ -162,7 +173,8 @@ impl Call<'_> {
 
     pub(super) fn create_alias(&self) -> Result<(), KmsError> {
         let (name, key) = self.alias_and_target()?;
-        let exists = self.state.aws.regions().get(&self.caller.region).is_some_and(|region| region.aliases.contains_key(name));
+        let exists =
+            self.state.aws.regions().get(&self.caller.region).is_some_and(|region| region.aliases.contains_key(name));
         if exists {
             let text = format!("An alias with the name {} already exists", arn(&self.caller.region, name));
             return Err(KmsError::new("AlreadyExistsException", text));
@@ -210,6 +222,8 @@ impl Call<'_> {
             key.state = KeyState::PendingDeletion;
             key.deletion = Some(deletion);
         });
-        Ok(json!({ "KeyId": key.arn, "DeletionDate": deletion, "KeyState": "PendingDeletion", "PendingWindowInDays": days }))
+        Ok(
+            json!({ "KeyId": key.arn, "DeletionDate": deletion, "KeyState": "PendingDeletion", "PendingWindowInDays": days }),
+        )
     }
 }

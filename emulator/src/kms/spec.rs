@@ -86,7 +86,9 @@ pub(crate) static MACS: [(&str, &str, Hash); 4] = [
 /// The name of the list of algorithms in a description of a key, and the list.
 pub(crate) fn algorithms(spec: &Spec, usage: &str) -> (&'static str, Vec<&'static str>) {
     match usage {
-        SIGN => ("SigningAlgorithms", SIGNING.iter().filter(|row| row.serves(spec.family)).map(|row| row.name).collect()),
+        SIGN => {
+            ("SigningAlgorithms", SIGNING.iter().filter(|row| row.serves(spec.family)).map(|row| row.name).collect())
+        }
         MAC => ("MacAlgorithms", MACS.iter().filter(|row| row.1 == spec.name).map(|row| row.0).collect()),
         AGREE => ("KeyAgreementAlgorithms", vec!["ECDH"]),
         _ if spec.family == Family::Symmetric => ("EncryptionAlgorithms", vec![spec.name]),

@@ -77,7 +77,8 @@ pub(crate) struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        let store = Self { credentials: Credentials::default(), regions: Mutex::default(), identities: Mutex::default() };
+        let store =
+            Self { credentials: Credentials::default(), regions: Mutex::default(), identities: Mutex::default() };
         store.allow(ACCESS_KEY, SECRET_KEY, None);
         store
     }

@@ -50,9 +50,8 @@ impl VaultCertificate {
     pub(crate) fn make(&self, state: &State, name: &str) -> Result<Version, VaultError> {
         let mut version = self.key.make(state)?;
         let subject = self.subject.as_deref().unwrap_or(name);
-        let certificate = certify(state, &version, subject, self.issued).map_err(|_| {
-            VaultError::bad_parameter("The key type is not supported for certificates.")
-        })?;
+        let certificate = certify(state, &version, subject, self.issued)
+            .map_err(|_| VaultError::bad_parameter("The key type is not supported for certificates."))?;
         (version.certificate, version.self_signed) = (Some(certificate), !self.issued);
         Ok(version)
     }
@@ -78,7 +77,8 @@ fn certify(state: &State, version: &Version, subject: &str, issued: bool) -> Res
     // A day that every year has, so that 29 February can be followed by a year.
     let day = day.min(28);
     (params.not_before, params.not_after) = (date_time_ymd(year, month, day), date_time_ymd(year + 1, month, day));
-    let certificate = if issued { params.signed_by(&key, state.authority.issuer())? } else { params.self_signed(&key)? };
+    let certificate =
+        if issued { params.signed_by(&key, state.authority.issuer())? } else { params.self_signed(&key)? };
     Ok(certificate.der().to_vec())
 }
 
@@ -134,7 +134,10 @@ impl Call<'_> {
         let found: Vec<(String, Version)> = {
             let vaults = self.state.vaults.vaults();
             let keys = vaults.get(&self.vault).map(|vault| vault.keys.iter());
-            keys.into_iter().flatten().filter_map(|(name, versions)| Some((name.clone(), versions.last()?.clone()))).collect()
+            keys.into_iter()
+                .flatten()
+                .filter_map(|(name, versions)| Some((name.clone(), versions.last()?.clone())))
+                .collect()
         };
         let items = found.into_iter().filter_map(|(name, key)| {
             let item = self.certificate_item(&name, "", &key, key.certificate.as_deref()?);

@@ -38,8 +38,11 @@ static SIGNING: [Algorithm; 11] = [
     ec("ES256K", Hash::Sha256, Curve::P256K),
 ];
 
-static ENCRYPTION: [(&str, Padding); 3] =
-    [("RSA1_5", Padding::Pkcs1), ("RSA-OAEP", Padding::Oaep(Hash::Sha1)), ("RSA-OAEP-256", Padding::Oaep(Hash::Sha256))];
+static ENCRYPTION: [(&str, Padding); 3] = [
+    ("RSA1_5", Padding::Pkcs1),
+    ("RSA-OAEP", Padding::Oaep(Hash::Sha1)),
+    ("RSA-OAEP-256", Padding::Oaep(Hash::Sha256)),
+];
 
 impl Call<'_> {
     pub(super) fn operate(&self, name: &str, version: &str, operation: &str) -> Result<Value, VaultError> {
@@ -65,16 +68,28 @@ impl Call<'_> {
     fn check_usable(&self, key: &Version, operation: &str, permitted: &str) -> Result<(), VaultError> {
         let past = matches!(operation, "decrypt" | "verify" | "unwrapkey");
         if !key.enabled {
-            return Err(VaultError::forbidden("KeyDisabled", format!("Operation {operation} is not allowed on a disabled key.")));
+            return Err(VaultError::forbidden(
+                "KeyDisabled",
+                format!("Operation {operation} is not allowed on a disabled key."),
+            ));
         }
         if !past && key.not_before.is_some_and(|time| time > self.now) {
-            return Err(VaultError::forbidden("KeyNotYetValid", format!("Operation {operation} is not allowed on a key that is not yet valid.")));
+            return Err(VaultError::forbidden(
+                "KeyNotYetValid",
+                format!("Operation {operation} is not allowed on a key that is not yet valid."),
+            ));
         }
         if !past && key.expires.is_some_and(|time| time <= self.now) {
-            return Err(VaultError::forbidden("KeyExpired", format!("Operation {operation} is not allowed on an expired key.")));
+            return Err(VaultError::forbidden(
+                "KeyExpired",
+                format!("Operation {operation} is not allowed on an expired key."),
+            ));
         }
         if !key.operations.iter().any(|known| known == permitted) {
-            return Err(VaultError::forbidden("KeyOperationForbidden", format!("Operation {operation} is not permitted on this key.")));
+            return Err(VaultError::forbidden(
+                "KeyOperationForbidden",
+                format!("Operation {operation} is not permitted on this key."),
+            ));
         }
         Ok(())
     }
@@ -97,7 +112,8 @@ impl Call<'_> {
         }
         let body = self.body()?;
         let count = body.get("count").and_then(Value::as_u64).filter(|count| (1..=128).contains(count));
-        let count = count.ok_or_else(|| VaultError::bad_parameter("The number of random bytes must be between 1 and 128."))?;
+        let count =
+            count.ok_or_else(|| VaultError::bad_parameter("The number of random bytes must be between 1 and 128."))?;
         let mut bytes = vec![0; usize::try_from(count).unwrap_or_default()];
         rand::fill(&mut bytes).map_err(crate::keys::Unable::from)?;
         Ok(json!({ "value": base64url(&bytes) }))
@@ -123,7 +139,10 @@ fn encrypt(key: &Version, kid: &str, body: &Value, forward: bool) -> Result<Valu
     let name = text(body, "alg")?;
     let padding = ENCRYPTION.iter().find(|row| row.0 == name).map(|row| row.1);
     let padding = padding.filter(|_| matches!(key.material.family, Family::Rsa(_))).ok_or_else(|| {
-        let text = format!("Key and encryption algorithm are incompatible. Key {kid} is of type '{}', and algorithm is '{name}'.", key.kty);
+        let text = format!(
+            "Key and encryption algorithm are incompatible. Key {kid} is of type '{}', and algorithm is '{name}'.",
+            key.kty
+        );
         VaultError::bad_parameter(text)
     })?;
     let value = bytes(body, "value")?;
@@ -135,9 +154,12 @@ fn encrypt(key: &Version, kid: &str, body: &Value, forward: bool) -> Result<Valu
 fn signing_algorithm(key: &Version, kid: &str, body: &Value) -> Result<&'static Algorithm, VaultError> {
     let name = text(body, "alg")?;
     let algorithm = SIGNING.iter().find(|row| row.name == name);
-    let algorithm = algorithm.ok_or_else(|| VaultError::bad_parameter(format!("Unsupported signing algorithm '{name}'.")))?;
+    let algorithm =
+        algorithm.ok_or_else(|| VaultError::bad_parameter(format!("Unsupported signing algorithm '{name}'.")))?;
     let incompatible = |used: &str, needed: String| {
-        let text = format!("Key and signing algorithm are incompatible. Key {kid} {used}, and algorithm '{name}' can only be used with {needed}.");
+        let text = format!(
+            "Key and signing algorithm are incompatible. Key {kid} {used}, and algorithm '{name}' can only be used with {needed}."
+        );
         VaultError::bad_parameter(text)
     };
     let kind = format!("is of type '{}'", key.kty);
@@ -158,7 +180,11 @@ fn signing_algorithm(key: &Version, kid: &str, body: &Value) -> Result<&'static 
 fn input(algorithm: &Algorithm, body: &Value, name: &str, key: &Version) -> Result<Vec<u8>, VaultError> {
     let value = bytes(body, name)?;
     let wrong = |needed: String| {
-        let text = format!("Invalid length of '{name}': {} bytes. {} requires {needed}, encoded with base64url.", value.len(), algorithm.name);
+        let text = format!(
+            "Invalid length of '{name}': {} bytes. {} requires {needed}, encoded with base64url.",
+            value.len(),
+            algorithm.name
+        );
         VaultError::bad_parameter(text)
     };
     match (algorithm.scheme, key.material.family) {
@@ -173,11 +199,15 @@ fn input(algorithm: &Algorithm, body: &Value, name: &str, key: &Version) -> Resu
 }
 
 fn text<'a>(body: &'a Value, name: &str) -> Result<&'a str, VaultError> {
-    body.get(name).and_then(Value::as_str).ok_or_else(|| VaultError::bad_parameter(format!("Property '{name}' is required.\r\n")))
+    body.get(name)
+        .and_then(Value::as_str)
+        .ok_or_else(|| VaultError::bad_parameter(format!("Property '{name}' is required.\r\n")))
 }
 
 fn bytes(body: &Value, name: &str) -> Result<Vec<u8>, VaultError> {
     base64url_decode(text(body, name)?).ok_or_else(|| {
-        VaultError::bad_parameter(format!("Content of '{name}' is not base64url.\r\nProperty '{name}' is required.\r\n"))
+        VaultError::bad_parameter(format!(
+            "Content of '{name}' is not base64url.\r\nProperty '{name}' is required.\r\n"
+        ))
     })
 }

@@ -57,7 +57,10 @@ impl VaultKey {
 
     /// `RSA-2048`, `P-256` and so on.
     pub fn named(name: &str) -> Option<Self> {
-        let rsa = name.strip_prefix("RSA-").and_then(|size| size.parse().ok()).filter(|size| [2048, 3072, 4096].contains(size));
+        let rsa = name
+            .strip_prefix("RSA-")
+            .and_then(|size| size.parse().ok())
+            .filter(|size| [2048, 3072, 4096].contains(size));
         rsa.map(Self::rsa).or_else(|| CURVES.iter().find(|row| row.0 == name).map(|row| Self::ec(row.0)))
     }
 
@@ -138,7 +141,9 @@ impl VaultKey {
             "EC" | "EC-HSM" => {
                 let curve = self.curve.as_deref().unwrap_or("P-256");
                 let row = CURVES.iter().find(|row| row.0 == curve);
-                row.map(|row| Family::Ec(row.1)).ok_or_else(|| VaultError::bad_parameter(format!("The specified curve '{curve}' is not supported.")))
+                row.map(|row| Family::Ec(row.1)).ok_or_else(|| {
+                    VaultError::bad_parameter(format!("The specified curve '{curve}' is not supported."))
+                })
             }
             other => Err(VaultError::bad_parameter(format!("The specified key type '{other}' is not supported."))),
         }
@@ -235,7 +240,10 @@ impl Call<'_> {
         let keys: Vec<(String, Version)> = {
             let vaults = self.state.vaults.vaults();
             let keys = vaults.get(&self.vault).map(|vault| vault.keys.iter());
-            let keys = keys.into_iter().flatten().filter_map(|(name, versions)| Some((name.clone(), versions.last()?.clone())));
+            let keys = keys
+                .into_iter()
+                .flatten()
+                .filter_map(|(name, versions)| Some((name.clone(), versions.last()?.clone())));
             keys.collect()
         };
         let items = keys.into_iter().map(|(name, key)| {
@@ -273,10 +281,20 @@ impl Call<'_> {
         if self.place.hsm && !kty.ends_with("-HSM") {
             return Err(VaultError::bad_parameter(format!("Key type {kty} is not supported")));
         }
-        let deleted = self.state.vaults.vaults().get(&self.vault).is_some_and(|vault| vault.deleted.contains_key(&name.to_ascii_lowercase()));
+        let deleted = self
+            .state
+            .vaults
+            .vaults()
+            .get(&self.vault)
+            .is_some_and(|vault| vault.deleted.contains_key(&name.to_ascii_lowercase()));
         if deleted {
-            let text = format!("Key {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the key can only be recovered or purged.");
-            return Err(VaultError { inner: Some("ObjectIsDeletedButRecoverable".to_owned()), ..VaultError::new(409, "Conflict", text) });
+            let text = format!(
+                "Key {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the key can only be recovered or purged."
+            );
+            return Err(VaultError {
+                inner: Some("ObjectIsDeletedButRecoverable".to_owned()),
+                ..VaultError::new(409, "Conflict", text)
+            });
         }
         let delay = i64::from(self.state.switches().not_yet_valid_seconds);
         let key = VaultKey {
@@ -327,7 +345,10 @@ impl Call<'_> {
         let deleted: Vec<(String, Version)> = {
             let vaults = self.state.vaults.vaults();
             let deleted = vaults.get(&self.vault).map(|vault| vault.deleted.iter());
-            let deleted = deleted.into_iter().flatten().filter_map(|(name, versions)| Some((name.clone(), versions.last()?.clone())));
+            let deleted = deleted
+                .into_iter()
+                .flatten()
+                .filter_map(|(name, versions)| Some((name.clone(), versions.last()?.clone())));
             deleted.collect()
         };
         let Some(name) = name else {
@@ -339,9 +360,8 @@ impl Call<'_> {
             return self.page(items.collect());
         };
         let found = deleted.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-        let (_, key) = found.ok_or_else(|| {
-            VaultError::new(404, "KeyNotFound", format!("Deleted Key not found: {name}"))
-        })?;
+        let (_, key) =
+            found.ok_or_else(|| VaultError::new(404, "KeyNotFound", format!("Deleted Key not found: {name}")))?;
         Ok(self.deleted_bundle(name, key))
     }
 }

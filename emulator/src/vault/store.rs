@@ -69,7 +69,13 @@ impl Store {
     }
 
     /// Changes one version, or the current one if `version` is empty.
-    pub(crate) fn change(&self, vault: &str, name: &str, version: &str, change: impl FnOnce(&mut Version)) -> Result<(), VaultError> {
+    pub(crate) fn change(
+        &self,
+        vault: &str,
+        name: &str,
+        version: &str,
+        change: impl FnOnce(&mut Version),
+    ) -> Result<(), VaultError> {
         let mut vaults = self.vaults();
         let versions = vaults.get_mut(vault).and_then(|vault| vault.keys.get_mut(&name.to_ascii_lowercase()));
         let found = versions.and_then(|versions| match version {
@@ -92,9 +98,13 @@ impl Store {
 
 fn not_found(name: &str, version: &str) -> VaultError {
     let id = if version.is_empty() { name.to_owned() } else { format!("{name}/{version}") };
-    VaultError::new(404, "KeyNotFound", format!(
-        "A key with (name/id) {id} was not found in this key vault. If you recently deleted this key you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
-    ))
+    VaultError::new(
+        404,
+        "KeyNotFound",
+        format!(
+            "A key with (name/id) {id} was not found in this key vault. If you recently deleted this key you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
+        ),
+    )
 }
 
 /// The names of the curves in a JWK.
