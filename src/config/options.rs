@@ -7,7 +7,10 @@ use super::dialect::{Data, Value};
 use crate::logging::Level;
 
 /// An option.
-#[cfg_attr(not(test), allow(dead_code, reason = "the document's part of the table is read by the test that checks the document"))]
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "the document's part of the table is read by the test that checks the document")
+)]
 pub struct Row {
     pub name: &'static str,
     /// Where it may stand.
@@ -208,7 +211,8 @@ fn closest(name: &str, place: Place) -> Option<&'static str> {
     let near = |row: &&Row| (distance(&name, row.name), row.name);
     let best = allowed(place).min_by_key(near)?.name;
     let limit = if name.len() < 6 { 1 } else { 3 };
-    let suffix = || allowed(place).find(|row| name.len() > 3 && row.name.ends_with(&format!("_{name}"))).map(|row| row.name);
+    let suffix =
+        || allowed(place).find(|row| name.len() > 3 && row.name.ends_with(&format!("_{name}"))).map(|row| row.name);
     if distance(&name, best) <= limit { Some(best) } else { suffix() }
 }
 
@@ -268,10 +272,10 @@ pub const OPTIONS: &[Row] = options![
     aws_endpoint_url DEFAULT AWS Kind::Url; "the region's"; "Another endpoint of KMS.";
 
     vault_url DEFAULT AZURE Kind::Https; "required for Azure"; "The vault or Managed HSM: `https://NAME.vault.azure.net`.";
-    azure_credential DEFAULT AZURE Kind::Choice(CREDENTIALS); "`default`"; "Where tokens come from: `environment` (client secret or certificate), `workload_identity`, `auth_file`, `cli`, `managed_identity`; `default` is the first of these that is configured.";
+    azure_credential DEFAULT AZURE Kind::Choice(CREDENTIALS); "`default`"; "Where tokens come from: `environment` (client secret or certificate), `workload_identity`, `auth_file`, `cli`, `managed_identity`; `default` is the first of these that is there.";
     azure_tenant_id DEFAULT AZURE Kind::Text; "`AZURE_TENANT_ID`"; "The tenant.";
     azure_client_id DEFAULT AZURE Kind::Text; "`AZURE_CLIENT_ID`"; "The application, or the user-assigned managed identity.";
-    azure_client_secret DEFAULT AZURE Kind::Secret; "`AZURE_CLIENT_SECRET`"; "The application's secret; better kept in a file of its own:";
+    azure_client_secret DEFAULT AZURE Kind::Secret; "`AZURE_CLIENT_SECRET`"; "The application's secret; `azure_client_secret_file` keeps it out of this file.";
     azure_client_secret_file DEFAULT AZURE Kind::Path; "none"; "A file that holds the application's secret.";
     azure_client_certificate_path DEFAULT AZURE Kind::Path; "`AZURE_CLIENT_CERTIFICATE_PATH`"; "A PEM file with the application's certificate and private key.";
     azure_federated_token_file DEFAULT AZURE Kind::Path; "`AZURE_FEDERATED_TOKEN_FILE`"; "A file that holds a federated token, for workload identity.";

@@ -58,7 +58,10 @@ fn slot(section: &Section, notes: &mut Notes) -> Result<Slot> {
         _ => label_of_many(section, choice)?,
     };
     if label.len() > LABEL_LENGTH {
-        notes.push((Level::Warn, section.sentence("label", format!("{label:?} is longer than 32 bytes: tokens show it cut"))));
+        notes.push((
+            Level::Warn,
+            section.sentence("label", format!("{label:?} is longer than 32 bytes: tokens show it cut")),
+        ));
     }
     Ok(Slot {
         label,
@@ -100,7 +103,9 @@ fn key(section: &Section, choice: &str) -> Result<Key> {
     if choice == "kms_key_arn" {
         id = match Arn::parse(&id) {
             Some(arn) if arn.resource.starts_with("key/") => arn::after_slash(arn.resource).to_owned(),
-            _ => return Err(section.fault(choice, "is no ARN of a KMS key; other names of keys go into \"kms_key_id\"")),
+            _ => {
+                return Err(section.fault(choice, "is no ARN of a KMS key; other names of keys go into \"kms_key_id\""));
+            }
         };
     } else if choice == "kms_key_id" && id.starts_with("arn:") && Arn::parse(&id).is_none() {
         return Err(section.fault(choice, "is no ARN of a KMS key or alias"));
@@ -143,7 +148,8 @@ fn cloud(section: &Section, listed: &[Section]) -> Result<Cloud> {
             }
         }
     }
-    let top: Vec<Cloud> = section.defaults.map(|top| top.clouds().map(|(_, cloud)| cloud).collect()).unwrap_or_default();
+    let top: Vec<Cloud> =
+        section.defaults.map(|top| top.clouds().map(|(_, cloud)| cloud).collect()).unwrap_or_default();
     match (known, top.first()) {
         (Some((cloud, _)), _) => Ok(cloud),
         (None, Some(cloud)) if top.iter().all(|other| other == cloud) => Ok(*cloud),
@@ -187,7 +193,8 @@ fn azure_settings(section: &Section) -> Result<azure::Settings> {
     section.not_both("azure_client_secret", "azure_client_secret_file")?;
     let vault = section.text("vault_url").ok_or_else(|| section.fault("", "missing \"vault_url\""))?;
     // The slot's secret hides the file's, whichever of the two options each of them uses.
-    let own_secret = ["azure_client_secret", "azure_client_secret_file"].into_iter().find(|name| section.own(name).is_some());
+    let own_secret =
+        ["azure_client_secret", "azure_client_secret_file"].into_iter().find(|name| section.own(name).is_some());
     let is_hidden = |name: &str| own_secret.is_some_and(|own| own != name);
     let secret = section.text("azure_client_secret").filter(|_| !is_hidden("azure_client_secret"));
     let secret_file = section.path("azure_client_secret_file")?.filter(|_| !is_hidden("azure_client_secret_file"));
@@ -221,7 +228,8 @@ fn network(section: &Section) -> Result<Network> {
     let call_timeout = milliseconds("call_timeout_ms").unwrap_or(default.call_timeout);
     let connect_timeout = milliseconds("connect_timeout_ms").unwrap_or(default.connect_timeout.min(call_timeout));
     if connect_timeout > call_timeout {
-        let message = format!("is {}, more than \"call_timeout_ms\", {}", connect_timeout.as_millis(), call_timeout.as_millis());
+        let message =
+            format!("is {}, more than \"call_timeout_ms\", {}", connect_timeout.as_millis(), call_timeout.as_millis());
         return Err(section.fault("connect_timeout_ms", message));
     }
     Ok(Network {
@@ -239,7 +247,8 @@ fn note_labels(slots: &[Slot], path: &Path, notes: &mut Notes) {
     for (id, slot) in slots.iter().enumerate() {
         let earlier = *first.entry(&slot.label).or_insert(id);
         if earlier != id {
-            let text = format!("{}: slots[{earlier}] and slots[{id}] both have the label {:?}", path.display(), slot.label);
+            let text =
+                format!("{}: slots[{earlier}] and slots[{id}] both have the label {:?}", path.display(), slot.label);
             notes.push((Level::Warn, text));
         }
     }
@@ -295,7 +304,8 @@ impl<'a> Section<'a> {
             return Err(self.fault(name, "must not be empty"));
         }
         let defaults = (place == Place::Slot).then_some(self);
-        let item = |(index, value)| Section::new(self.file, &self.inner(&format!("{name}[{index}]")), value, place, defaults);
+        let item =
+            |(index, value)| Section::new(self.file, &self.inner(&format!("{name}[{index}]")), value, place, defaults);
         items.iter().enumerate().map(item).collect()
     }
 
