@@ -10,6 +10,7 @@ use crate::backend::{KeyName, aws, azure};
 use crate::certificate::Certificate;
 use crate::error::Result;
 use crate::logging::Level;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Reads whatever there is; nothing at all is a configuration without slots.
@@ -54,7 +55,16 @@ fn find(named: Option<PathBuf>, name: &str, environment: &Environment, notes: &m
 }
 
 fn load(path: &Path, notes: &mut Notes) -> Option<Value> {
-    let bytes = std::fs::read(path).ok().filter(|bytes| !bytes.is_empty())?;
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) if bytes.is_empty() => return None,
+        Ok(bytes) => bytes,
+        Err(error) => {
+            if ![ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) {
+                notes.push((Level::Warn, format!("{}: {error}; the file is ignored", path.display())));
+            }
+            return None;
+        }
+    };
     let parsed = dialect::parse(&bytes, Dialect::Lenient).and_then(|document| match document.value.data {
         // json-c has no way to tell null from a failure, and the old modules went on to the next file.
         Data::Null => Err(Fault { line: document.value.line, message: "expected an object, found null".into() }),

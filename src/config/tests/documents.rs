@@ -1,6 +1,6 @@
 //! The example and the document know exactly the options that the reader knows.
 
-use super::super::dialect::{self, Data, Dialect, Value};
+use super::super::dialect::{Data, Dialect, Value, parse};
 use super::super::options::{OPTIONS, Row};
 use super::*;
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ fn the_example_is_good_and_shows_every_option() {
     let mut world = own(EXAMPLE).set("HOME", "/home/me");
     assert_eq!(world.config().slots.len(), 7);
     assert_eq!(world.notes(Level::Warn), "");
-    let example = dialect::parse(EXAMPLE.as_bytes(), Dialect::Strict).unwrap();
+    let example = parse(EXAMPLE.as_bytes(), Dialect::Strict).unwrap();
     let mut shown = BTreeSet::new();
     collect(&example.value, &mut shown);
     let known: BTreeSet<String> = OPTIONS.iter().map(|row| row.name.to_owned()).collect();

@@ -102,3 +102,33 @@ fn variables_win_over_the_files_log() {
     assert_eq!(world.config().log_level, Some(Level::Warn));
     assert!(world.notes(Level::Error).contains("unknown level \"loud\"; known are off, error, warn, info, debug"));
 }
+
+#[test]
+#[ignore = "timing"]
+fn ten_thousand_keys_timing() {
+    for (name, slot) in [
+        (OWN, r#"{"label": "token-ID", "key_name": "key-ID", "vault_url": "https://my-vault.vault.azure.net/"}"#),
+        (OWN, r#"{"kms_key_id": "1234abcd-12ab-34cd-56ef-1234567890-ID", "aws_region": "eu-central-1"}"#),
+        (
+            AWS,
+            r#"{"label": "token-ID", "kms_key_id": "1234abcd-12ab-34cd-56ef-1234567890-ID", "aws_region": "eu-central-1"}"#,
+        ),
+        (AZURE, r#"{"label": "token-ID", "key_name": "key-ID", "vault_url": "https://my-vault.vault.azure.net/"}"#),
+    ] {
+        let slots: Vec<_> = (0..10_000).map(|id| slot.replace("ID", &id.to_string())).collect();
+        let mut world =
+            World::new().file(name, format!("{{\"slots\": [{}]}}", slots.join(",\n"))).set("HOME", "/home/me");
+        for _ in 0..3 {
+            let bytes = std::fs::read(world.path(name)).unwrap();
+            let start = std::time::Instant::now();
+            let d = super::super::dialect::parse(&bytes, super::super::dialect::Dialect::Strict).unwrap();
+            eprintln!("parse {:?}", start.elapsed());
+            let start = std::time::Instant::now();
+            drop(d);
+            eprintln!("drop {:?}", start.elapsed());
+            let start = std::time::Instant::now();
+            let config = world.config();
+            eprintln!("{name} {:?} {}", start.elapsed(), config.slots.len());
+        }
+    }
+}
