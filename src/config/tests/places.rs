@@ -104,31 +104,8 @@ fn variables_win_over_the_files_log() {
 }
 
 #[test]
-#[ignore = "timing"]
-fn ten_thousand_keys_timing() {
-    for (name, slot) in [
-        (OWN, r#"{"label": "token-ID", "key_name": "key-ID", "vault_url": "https://my-vault.vault.azure.net/"}"#),
-        (OWN, r#"{"kms_key_id": "1234abcd-12ab-34cd-56ef-1234567890-ID", "aws_region": "eu-central-1"}"#),
-        (
-            AWS,
-            r#"{"label": "token-ID", "kms_key_id": "1234abcd-12ab-34cd-56ef-1234567890-ID", "aws_region": "eu-central-1"}"#,
-        ),
-        (AZURE, r#"{"label": "token-ID", "key_name": "key-ID", "vault_url": "https://my-vault.vault.azure.net/"}"#),
-    ] {
-        let slots: Vec<_> = (0..10_000).map(|id| slot.replace("ID", &id.to_string())).collect();
-        let mut world =
-            World::new().file(name, format!("{{\"slots\": [{}]}}", slots.join(",\n"))).set("HOME", "/home/me");
-        for _ in 0..3 {
-            let bytes = std::fs::read(world.path(name)).unwrap();
-            let start = std::time::Instant::now();
-            let d = super::super::dialect::parse(&bytes, super::super::dialect::Dialect::Strict).unwrap();
-            eprintln!("parse {:?}", start.elapsed());
-            let start = std::time::Instant::now();
-            drop(d);
-            eprintln!("drop {:?}", start.elapsed());
-            let start = std::time::Instant::now();
-            let config = world.config();
-            eprintln!("{name} {:?} {}", start.elapsed(), config.slots.len());
-        }
-    }
+fn an_old_file_that_cant_be_read_is_noted() {
+    let mut world = World::new().file("etc/aws-kms-pkcs11/config.json/a_folder", "");
+    assert_eq!(world.config(), Config::default());
+    assert!(world.notes(Level::Warn).starts_with("/etc/aws-kms-pkcs11/config.json: "), "{}", world.notes(Level::Warn));
 }
