@@ -145,3 +145,21 @@ fn start_log(config: &Config) {
         crate::log_error!("can't append the log to {}: {error}", file.display());
     }
 }
+
+impl Service {
+    /// How to reach it.
+    pub fn network(&self) -> &crate::backend::Network {
+        match self {
+            Service::Aws(settings) => &settings.network,
+            Service::Azure(settings) => &settings.network,
+        }
+    }
+
+    /// The backend for these settings: no request, no file read.
+    pub fn open(&self) -> crate::backend::SharedBackend {
+        match self {
+            Service::Aws(settings) => aws::open(settings.clone()),
+            Service::Azure(settings) => azure::open(settings.clone()),
+        }
+    }
+}

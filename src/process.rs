@@ -89,6 +89,14 @@ pub fn command(program: &str) -> Command {
     command
 }
 
+/// Ends all processes of a group that a child of ours leads.
+pub fn kill_group(leader: u32) {
+    if let Ok(leader @ 2..) = i32::try_from(leader) {
+        // SAFETY: plain numbers; the group is one of a child that has not been waited for, so its id is still its own.
+        unsafe { libc::kill(-leader, libc::SIGKILL) };
+    }
+}
+
 /// Writes `bytes` by one write(2), without a lock; a failure is ignored, for there is nowhere to report it.
 pub fn write(descriptor: i32, bytes: &[u8]) {
     // SAFETY: pointer and length are those of a live slice.
@@ -188,5 +196,29 @@ struct OnDrop<F: FnMut()>(F);
 impl<F: FnMut()> Drop for OnDrop<F> {
     fn drop(&mut self) {
         (self.0)()
+    }
+}
+
+/// Forking for tests, which may contain no `unsafe` of their own.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// Whether `check` holds in a forked child, which has 20 seconds for it.
+    pub(crate) fn holds_in_child(check: impl FnOnce() -> bool) -> bool {
+        // SAFETY: the child computes and leaves by _exit, without running any handler or destructor of the parent's.
+        match unsafe { libc::fork() } {
+            0 => unsafe {
+                libc::alarm(20);
+                let held = catch_unwind(AssertUnwindSafe(check)).unwrap_or(false);
+                libc::_exit(i32::from(!held))
+            },
+            child => {
+                let mut status = -1;
+                // SAFETY: `status` is a live int of ours.
+                let waited = unsafe { libc::waitpid(child, &mut status, 0) };
+                waited == child && status == 0
+            }
+        }
     }
 }

@@ -4,7 +4,9 @@
 //! at once with a [`Pending`], so that many can be under way together; `async` stays behind this line.
 
 pub mod aws;
+mod aws_client;
 pub mod azure;
+mod program;
 pub mod runtime;
 
 use crate::certificate::Certificate;
@@ -81,8 +83,20 @@ pub trait Backend: Send + Sync + fmt::Debug {
         Pending::ready(Ok(None))
     }
 
+    /// What CK_TOKEN_INFO and CK_SLOT_INFO say of the maker; scripts match on it in `pkcs11:` URIs.
+    fn identity(&self) -> Identity;
+
     /// Where its keys live, for log lines: "AWS KMS in eu-central-1", "https://v.vault.azure.net".
     fn place(&self) -> String;
+}
+
+/// The maker of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields of CK_TOKEN_INFO")]
+pub struct Identity {
+    pub manufacturer: &'static str,
+    pub model: &'static str,
+    pub serial: &'static str,
 }
 
 /// Why a service did not do what it was asked for.

@@ -1,11 +1,392 @@
-//! placeholder
-use super::Failure;
-use std::sync::Arc;
-/// An answer that is under way.
-pub struct Pending<T>(Arc<Option<Result<T, Failure>>>);
+//! The blocking bridge into async: a request runs on one thread of ours, and the host's thread waits for its answer.
+//!
+//! The host's threads never poll a future, so sockets, TLS, deep stacks and SIGPIPE stay on our thread, which blocks
+//! all signals. The runtime starts with the first request and ends with C_Finalize. A forked child has none of the
+//! parent's threads: it starts anew, and whatever belongs to the parent is forgotten: not dropped, joined or locked.
+
+use super::{Cause, Failure};
+use crate::process::{self, ForkHooks};
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::AbortHandle;
+
+/// An answer that is under way. Clones wait for the same answer; dropping the last one cancels the request.
+#[derive(Clone)]
+pub struct Pending<T>(Arc<Slot<T>>);
+
+struct Slot<T> {
+    operation: &'static str,
+    life: Life,
+    answer: OnceLock<Result<T, Failure>>,
+    /// Held for the blink between looking at `answer` and going to sleep.
+    lock: Mutex<()>,
+    changed: Condvar,
+    task: OnceLock<AbortHandle>,
+}
+
 impl<T: Clone> Pending<T> {
     /// An answer that is there already.
     pub fn ready(answer: Result<T, Failure>) -> Self {
-        Self(Arc::new(Some(answer)))
+        let slot = Slot::new("");
+        let _ = slot.answer.set(answer);
+        Self(Arc::new(slot))
+    }
+
+    /// Waits for the answer, outside the gate. After the deadline the request goes on, and can be waited for again.
+    pub fn wait(&self, deadline: Instant) -> Result<T, Failure> {
+        if let Some(answer) = self.peek() {
+            return answer;
+        }
+        if self.is_stale() {
+            return Err(self.0.failure(Cause::Interrupted, "the process has forked since"));
+        }
+        process::outside(|| self.0.sleep(deadline));
+        self.peek().unwrap_or_else(|| Err(self.0.failure(Cause::TimedOut, "the service has not answered yet")))
+    }
+
+    /// The answer, if it is there. Takes no lock.
+    pub fn peek(&self) -> Option<Result<T, Failure>> {
+        self.0.answer.get().cloned()
+    }
+
+    /// Whether it will never be answered, because another process has asked: this one is a fork of it.
+    pub fn is_stale(&self) -> bool {
+        !self.0.life.is_of_this_process() && self.0.answer.get().is_none()
     }
 }
+
+impl<T> fmt::Debug for Pending<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pending({}, answered: {})", self.0.operation, self.0.answer.get().is_some())
+    }
+}
+
+/// Starts a request that may take `limit`, and answers at once. To be called from the host's threads only.
+pub fn spawn<T, F>(operation: &'static str, limit: Duration, request: F) -> Pending<T>
+where
+    T: Clone + Send + Sync + 'static,
+    F: Future<Output = Result<T, Failure>> + Send + 'static,
+{
+    let slot = Arc::new(Slot::new(operation));
+    // The task must not keep the slot alive: a slot that nobody waits for cancels its task.
+    let mut promise = Promise(Arc::downgrade(&slot));
+    let task = async move {
+        promise.keep(in_time(operation, limit, request).await);
+    };
+    match with_runtime(|runtime| runtime.spawn(task).abort_handle()) {
+        Ok(task) => drop(slot.task.set(task)),
+        Err(error) => {
+            slot.fill(Err(Failure::new(Cause::Internal, operation, format!("can't start a thread: {error}"))));
+        }
+    }
+    Pending(slot)
+}
+
+/// For tasks that bound their requests themselves.
+pub(super) const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Bounds a request, or one of several that a task makes. `limit` counts from the first poll, not from the making.
+pub(super) async fn in_time<T>(
+    operation: &'static str,
+    limit: Duration,
+    request: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let late = |_| Err(Failure::new(Cause::TimedOut, operation, format!("no answer within {limit:?}")));
+    tokio::time::timeout(limit, request).await.unwrap_or_else(late)
+}
+
+/// Registers what the runtime has to do round a fork. Once is enough; more does no harm.
+pub fn arm() {
+    process::arm(ForkHooks { prepare: park, parent: unpark, child: forget_parked });
+}
+
+/// Ends what runs, with [`Cause::Interrupted`], and joins the threads, for at most `limit`. Later requests start anew.
+pub fn shutdown(limit: Duration) {
+    // Guards of the dying tasks and holders of clients see by this that their life is over.
+    EPOCH.fetch_add(1, Ordering::Relaxed);
+    let Some(running) = process::inside(|| running().take()) else { return };
+    if running.life.is_of_this_process() {
+        process::outside(|| running.runtime.shutdown_timeout(limit));
+    } else {
+        std::mem::forget(running);
+    }
+}
+
+/// A value (clients with their connections) that each process, and each time between C_Initialize and C_Finalize,
+/// has to make for itself. To be used from the host's threads only, which are inside the gate.
+pub struct PerProcess<T>(Mutex<Option<(Life, Arc<T>)>>);
+
+impl<T> PerProcess<T> {
+    /// A value that is made at its first use.
+    pub const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// The value, made by `make` where this process has none yet.
+    pub fn get(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        process::inside(|| {
+            let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, value)) = made.as_ref().filter(|(life, _)| *life == Life::current()) {
+                return value.clone();
+            }
+            let value = Arc::new(make());
+            discard(made.replace((Life::current(), value.clone())));
+            value
+        })
+    }
+}
+
+impl<T> Drop for PerProcess<T> {
+    fn drop(&mut self) {
+        discard(self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// Drops a value of this process; leaks one of the parent's, whose sockets and locks are not ours.
+fn discard<T>(made: Option<(Life, Arc<T>)>) {
+    if let Some((life, value)) = made
+        && !life.is_of_this_process()
+    {
+        std::mem::forget(value);
+    }
+}
+
+/// Between which fork and which shutdown something was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Life {
+    generation: u64,
+    /// For children whose fork ran no handlers (a raw clone).
+    process: u32,
+    epoch: u64,
+}
+
+static EPOCH: AtomicU64 = AtomicU64::new(0);
+
+impl Life {
+    fn current() -> Self {
+        let epoch = EPOCH.load(Ordering::Relaxed);
+        Self { generation: process::generation(), process: std::process::id(), epoch }
+    }
+
+    fn is_of_this_process(self) -> bool {
+        self.generation == process::generation() && self.process == std::process::id()
+    }
+}
+
+impl<T> Slot<T> {
+    fn new(operation: &'static str) -> Self {
+        Self {
+            operation,
+            life: Life::current(),
+            answer: OnceLock::new(),
+            lock: Mutex::new(()),
+            changed: Condvar::new(),
+            task: OnceLock::new(),
+        }
+    }
+
+    fn fill(&self, answer: Result<T, Failure>) {
+        let _ = self.answer.set(answer);
+        // Whoever looked before has the lock until it sleeps: it can't miss the call.
+        drop(self.lock.lock());
+        self.changed.notify_all();
+    }
+
+    fn sleep(&self, deadline: Instant) {
+        let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.answer.get().is_none() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            guard = self.changed.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn failure(&self, cause: Cause, message: &str) -> Failure {
+        Failure::new(cause, self.operation, message)
+    }
+}
+
+impl<T> Drop for Slot<T> {
+    fn drop(&mut self) {
+        match self.task.take() {
+            Some(task) if self.life.is_of_this_process() => task.abort(),
+            task => std::mem::forget(task),
+        }
+    }
+}
+
+/// The task's side of a slot: however the task ends, the slot is filled.
+struct Promise<T>(Weak<Slot<T>>);
+
+impl<T> Promise<T> {
+    fn keep(&mut self, answer: Result<T, Failure>) {
+        if let Some(slot) = std::mem::take(&mut self.0).upgrade() {
+            slot.fill(answer);
+        }
+    }
+}
+
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        let Some(slot) = self.0.upgrade() else { return };
+        let failure = if slot.life == Life::current() {
+            slot.failure(Cause::Internal, "the request's task has panicked")
+        } else {
+            slot.failure(Cause::Interrupted, "C_Finalize ended it")
+        };
+        slot.fill(Err(failure));
+    }
+}
+
+struct Running {
+    life: Life,
+    runtime: Runtime,
+}
+
+/// Locked inside the gate only, and so never at the moment of a fork.
+static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
+
+fn running() -> MutexGuard<'static, Option<Running>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn with_runtime<T>(call: impl FnOnce(&Runtime) -> T) -> io::Result<T> {
+    process::inside(|| {
+        let mut running = running();
+        let held = match running.take() {
+            Some(own) if own.life.is_of_this_process() => own,
+            parents => {
+                std::mem::forget(parents);
+                Running { life: Life::current(), runtime: start()? }
+            }
+        };
+        Ok(call(&running.insert(held).runtime))
+    })
+}
+
+/// One worker thread, and few others for what blocks (getaddrinfo, the az program).
+fn start() -> io::Result<Runtime> {
+    let build = || {
+        Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(8)
+            .thread_name("cloud-kms")
+            .thread_stack_size(if cfg!(debug_assertions) { 2 << 20 } else { 512 << 10 })
+            .on_thread_start(|| {
+                IS_OURS.set(true);
+                std::mem::forget(process::block_signals());
+            })
+            .enable_io()
+            .enable_time()
+            .build()
+    };
+    // A thread starts with the mask of the one that starts it. And tokio panics where the system has no thread left.
+    let _blocked = process::block_signals();
+    catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|_| Err(io::Error::other("no thread could be started")))
+}
+
+thread_local! {
+    /// Whether this is a thread of the runtime.
+    static IS_OURS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The worker's stop while the process forks. Only the fork handlers touch it, and one fork runs at a time.
+static PARKED: Mutex<Option<Arc<Park>>> = Mutex::new(None);
+
+/// How long a fork waits for the worker to come to a safe point.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+#[derive(Default)]
+struct Park {
+    state: Mutex<ParkState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct ParkState {
+    reached: bool,
+    released: bool,
+}
+
+/// Before a fork: the one worker is stopped between two tasks, where it holds no lock of the process
+/// (std's of backtraces, the allocator's, the crypto library's) that the child would inherit locked.
+fn park() {
+    // A thread of ours forks to run a program; and then the child's first act is exec.
+    if IS_OURS.get() {
+        return;
+    }
+    let Ok(running) = RUNNING.try_lock() else { return };
+    let Some(held) = running.as_ref().filter(|held| held.life.is_of_this_process()) else { return };
+    let park = Arc::new(Park::default());
+    let stop = park.clone();
+    held.runtime.spawn(async move { stop.stop() });
+    park.wait_until(PATIENCE, |state| state.reached);
+    parked(|parked| *parked = Some(park));
+}
+
+/// After it, in the parent.
+fn unpark() {
+    if let Some(park) = parked(Option::take) {
+        park.change(|state| state.released = true);
+    }
+}
+
+/// After it, in the child: there is no worker, and its lock may be held for ever.
+fn forget_parked() {
+    std::mem::forget(parked(Option::take));
+}
+
+fn parked<T>(access: impl FnOnce(&mut Option<Arc<Park>>) -> T) -> T {
+    access(&mut PARKED.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Park {
+    fn stop(&self) {
+        self.change(|state| state.reached = true);
+        // A fork takes milliseconds. The bound is for one whose handlers were not all run.
+        self.wait_until(10 * PATIENCE, |state| state.released);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut ParkState)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    fn wait_until(&self, limit: Duration, done: impl Fn(&ParkState) -> bool) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.changed.wait_timeout_while(state, limit, |state| !done(state)));
+    }
+}
+
+/// The tests of the backends share one runtime, and those that end it need to be alone.
+#[cfg(test)]
+pub(super) mod testing {
+    use std::sync::{PoisonError, RwLock};
+
+    static TURNS: RwLock<()> = RwLock::new(());
+
+    /// For a test that uses the runtime.
+    pub(crate) fn share() -> impl Drop {
+        super::arm();
+        TURNS.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For a test that ends the runtime or counts its threads.
+    pub(crate) fn alone() -> impl Drop {
+        super::arm();
+        TURNS.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+#[path = "runtime_tests.rs"]
+mod tests;

@@ -1,7 +1,5 @@
 //! The configuration's rules, each by an example. A [`World`] is a folder with files and a set of variables.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
-
 use super::*;
 use std::collections::HashMap;
 use std::ffi::OsString;

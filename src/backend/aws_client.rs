@@ -1,0 +1,298 @@
+//! Clients of AWS KMS: one per region, with the SDK's whole chain of credentials.
+
+use super::aws::Settings;
+use super::{Cause, Failure, Network, program};
+use crate::certificate::Certificate;
+use crate::{log_warn, process};
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::{Profile, ProfileFileCredentialsProvider, ProfileSet};
+use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig, identity::IdentityCache};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{
+    self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future,
+};
+use aws_sdk_kms::Client;
+use aws_sdk_kms::config::SharedHttpClient;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_types::os_shim_internal::{Env, Fs};
+use pem_rfc7468::LineEnding;
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::sync::{OnceCell, Semaphore};
+
+/// The clients of one process for one set of settings. Used on the runtime only.
+pub(super) struct Clients {
+    settings: Settings,
+    http: OnceCell<SharedHttpClient>,
+    /// By region; None is the one that the SDK finds.
+    made: Mutex<HashMap<Option<String>, Arc<OnceCell<Client>>>>,
+    /// How many keys are described at a time.
+    pub(super) turns: Semaphore,
+}
+
+impl Clients {
+    pub(super) fn new(settings: Settings) -> Self {
+        let turns = Semaphore::new(64);
+        Self { settings, http: OnceCell::new(), made: Mutex::default(), turns }
+    }
+
+    /// The client for a region, made at the first call.
+    pub(super) async fn client(&self, operation: &'static str, region: Option<&str>) -> Result<Client, Failure> {
+        let cell = {
+            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            made.entry(region.map(str::to_owned)).or_default().clone()
+        };
+        let client = cell.get_or_try_init(|| self.make(region)).await;
+        client.cloned().map_err(|message| Failure::new(Cause::Rejected, operation, message))
+    }
+
+    /// The next call reads the configuration and the credentials anew.
+    pub(super) fn forget(&self) {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    async fn make(&self, region: Option<&str>) -> Result<Client, String> {
+        let Settings { profile, network, endpoint_url, .. } = &self.settings;
+        let http = self.http.get_or_try_init(async || http_client(network)).await?;
+        let identities = IdentityCache::lazy().load_timeout(network.call_timeout).build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http.clone())
+            .identity_cache(identities)
+            .retry_config(retries(network))
+            .timeout_config(timeouts(network));
+        match region {
+            Some(region) => loader = loader.region(Region::new(region.to_owned())),
+            None => warn_of_two_regions(),
+        }
+        if let Some(profile) = profile {
+            loader = loader.profile_name(profile);
+        }
+        let sdk = loader.load().await;
+        if sdk.region().is_none() {
+            return Err(NO_REGION.to_owned());
+        }
+        let credentials = credentials(&self.settings, &sdk, http).await;
+        let mut config = aws_sdk_kms::config::Builder::from(&sdk).credentials_provider(credentials);
+        // Not in `sdk`: that would send requests to STS there, too.
+        config.set_endpoint_url(endpoint_url.clone().or(sdk.endpoint_url().map(str::to_owned)));
+        Ok(Client::from_conf(config.build()))
+    }
+}
+
+const NO_REGION: &str = "no region: set it in the slot, by AWS_REGION or in the profile, or name the key by its ARN";
+
+/// The SDK prefers AWS_REGION; aws-kms-pkcs11 preferred the other one.
+fn warn_of_two_regions() {
+    let region = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let (Some(used), Some(ignored)) = (region("AWS_REGION"), region("AWS_DEFAULT_REGION"))
+        && used != ignored
+    {
+        log_warn!("AWS_REGION is {used} and AWS_DEFAULT_REGION is {ignored}: {used} is used");
+    }
+}
+
+/// The SDK's own first delay of a second is as long as many hosts want to wait for all.
+fn retries(network: &Network) -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(network.retries.saturating_add(1))
+        .with_initial_backoff(Duration::from_millis(200))
+}
+
+/// A server that accepts and says nothing gets a second chance. The whole call is bounded by whoever makes it.
+fn timeouts(network: &Network) -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(network.connect_timeout).read_timeout(network.call_timeout / 2).build()
+}
+
+fn http_client(network: &Network) -> Result<SharedHttpClient, String> {
+    let tls = TlsContext::builder().with_trust_store(trust_store(network)?).build().map_err(|e| e.to_string())?;
+    let proxy = match &network.proxy {
+        Some(url) => ProxyConfig::all(url).map_err(|e| format!("proxy {url}: {e}"))?,
+        None => ProxyConfig::from_env(),
+    };
+    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
+        // Without settings it is only to load the trust anchors early; then they would be loaded twice.
+        let Some(settings) = settings else { return Connector::builder().build_http() };
+        let mut connector = Connector::builder()
+            .tls_provider(Provider::rustls(CryptoMode::AwsLc))
+            .tls_context(tls.clone())
+            .proxy_config(proxy.clone())
+            .connector_settings(settings.clone());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.build()
+    }))
+}
+
+/// The system's certificate authorities, and those of the bundle that can be parsed: the client panics at others.
+fn trust_store(network: &Network) -> Result<TrustStore, String> {
+    let Some(path) = &network.ca_bundle else { return Ok(TrustStore::default()) };
+    let text = std::fs::read_to_string(path).map_err(|e| format!("ca_bundle {}: {e}", path.display()))?;
+    let bundle = Certificate::chain_from_pem(&text).map_err(|e| format!("ca_bundle {}: {}", path.display(), e.0))?;
+    let pem = |der: &[u8]| pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, der);
+    Ok(bundle.iter().filter_map(|ca| pem(&ca.der).ok()).fold(TrustStore::default(), TrustStore::with_pem_certificate))
+}
+
+/// The SDK's chain, with credential_process by us; a profile that is named goes before the environment; then the role.
+async fn credentials(settings: &Settings, sdk: &SdkConfig, http: &SharedHttpClient) -> SharedCredentialsProvider {
+    let process =
+        CredentialProcess { profile: settings.profile.clone(), sdk: sdk.clone(), limit: settings.network.call_timeout };
+    let chain = CredentialsProviderChain::first_try("CredentialProcess", process);
+    let base = match (&settings.profile, sdk.credentials_provider()) {
+        (None, Some(default)) => chain.or_else("Default", default),
+        (profile, _) => {
+            let config =
+                ProviderConfig::without_region().with_region(sdk.region().cloned()).with_http_client(http.clone());
+            let mut file = ProfileFileCredentialsProvider::builder().configure(&config);
+            if let Some(profile) = profile {
+                file = file.profile_name(profile);
+            }
+            chain.or_else("Profile", file.build())
+        }
+    };
+    match &settings.role_arn {
+        None => SharedCredentialsProvider::new(base),
+        Some(role) => {
+            let role = Role { arn: role.clone(), external_id: settings.external_id.clone(), session: None };
+            SharedCredentialsProvider::new(role.assumed_by(sdk, base).await)
+        }
+    }
+}
+
+struct Role {
+    arn: String,
+    external_id: Option<String>,
+    session: Option<String>,
+}
+
+impl Role {
+    async fn assumed_by(self, sdk: &SdkConfig, base: impl ProvideCredentials + 'static) -> AssumeRoleProvider {
+        let session = self.session.unwrap_or_else(|| "cloud-kms-pkcs11".to_owned());
+        let mut builder = AssumeRoleProvider::builder(self.arn).session_name(session).configure(sdk);
+        if let Some(id) = self.external_id {
+            builder = builder.external_id(id);
+        }
+        builder.build_from_provider(base).await
+    }
+}
+
+/// The `credential_process` of the profile, or of the profile at the end of its chain of roles.
+///
+/// The SDK's own provider would start the program with all signals blocked, as they are in our threads.
+#[derive(Debug)]
+struct CredentialProcess {
+    profile: Option<String>,
+    sdk: SdkConfig,
+    limit: Duration,
+}
+
+impl ProvideCredentials for CredentialProcess {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.credentials())
+    }
+}
+
+impl CredentialProcess {
+    async fn credentials(&self) -> provider::Result {
+        if self.profile.is_none() && std::env::var_os("AWS_ACCESS_KEY_ID").is_some() {
+            return Err(CredentialsError::not_loaded("the environment goes first"));
+        }
+        let name = self.profile.clone().map(Into::into);
+        let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), name).await;
+        let profiles = profiles.map_err(CredentialsError::invalid_configuration)?;
+        let Some((command, roles)) = command_of(&profiles) else {
+            return Err(CredentialsError::not_loaded("the profile has no credential_process"));
+        };
+        let mut provider = SharedCredentialsProvider::new(run(&command, self.limit).await?);
+        for role in roles {
+            provider = SharedCredentialsProvider::new(role.assumed_by(&self.sdk, provider).await);
+        }
+        provider.provide_credentials().await
+    }
+}
+
+/// What a profile uses before a credential_process (in the SDK's order).
+const STRONGER: [&str; 4] = ["credential_source", "web_identity_token_file", "sso_account_id", "login_session"];
+
+/// The command at the end of the selected profile's chain, and the roles to assume with its credentials, in order.
+fn command_of(profiles: &ProfileSet) -> Option<(String, Vec<Role>)> {
+    let mut profile = profiles.get_profile(profiles.selected_profile())?;
+    let mut roles = Vec::new();
+    while let Some(arn) = profile.get("role_arn") {
+        let own = |profile: &Profile, name| profile.get(name).map(str::to_owned);
+        roles.push(Role {
+            arn: arn.to_owned(),
+            external_id: own(profile, "external_id"),
+            session: own(profile, "role_session_name"),
+        });
+        let source = profile.get("source_profile")?;
+        let next = profiles.get_profile(source)?;
+        // A profile that is its own source means its own keys; longer loops are an error that the SDK tells.
+        if next.name() == profile.name() || roles.len() > 10 || next.get("aws_access_key_id").is_some() {
+            return None;
+        }
+        profile = next;
+    }
+    if STRONGER.iter().any(|name| profile.get(name).is_some()) {
+        return None;
+    }
+    roles.reverse();
+    Some((profile.get("credential_process")?.to_owned(), roles))
+}
+
+async fn run(command: &str, limit: Duration) -> provider::Result {
+    let mut shell = process::command("/bin/sh");
+    shell.args(["-c", command]);
+    let failed = |what: String| CredentialsError::provider_error(format!("credential_process: {what}"));
+    let output = program::run(shell, limit).await.map_err(|e| failed(e.to_string()))?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr);
+        return Err(failed(format!("{}: {}", output.status, words.trim())));
+    }
+    // Not the parser's own words: they may quote a secret.
+    let reply: ProcessReply = serde_json::from_slice(&output.stdout)
+        .map_err(|e| failed(format!("its output, line {}, makes no sense", e.line())))?;
+    reply.credentials().map_err(failed)
+}
+
+/// "Sourcing credentials with an external process", AWS SDKs and Tools Reference Guide.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ProcessReply {
+    version: u32,
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: Option<String>,
+    expiration: Option<String>,
+}
+
+impl ProcessReply {
+    fn credentials(self) -> Result<Credentials, String> {
+        if self.version != 1 {
+            return Err(format!("its output is of Version {}, not 1", self.version));
+        }
+        let expiry = self.expiration.map(|text| time(&text).ok_or_else(|| format!("Expiration {text:?} is no time")));
+        let expiry = expiry.transpose()?;
+        Ok(Credentials::new(
+            self.access_key_id,
+            self.secret_access_key,
+            self.session_token,
+            expiry,
+            "CredentialProcess",
+        ))
+    }
+}
+
+fn time(text: &str) -> Option<SystemTime> {
+    use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
+    DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset).ok()?.try_into().ok()
+}

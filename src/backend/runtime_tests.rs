@@ -1,0 +1,222 @@
+//! What the bridge promises, without any network. The tests share one runtime, so those that end it run alone.
+
+use super::testing::{alone, share};
+use super::*;
+use crate::process::testing::holds_in_child;
+use std::sync::atomic::AtomicUsize;
+use std::thread;
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+fn after(delay: u64, answer: u32) -> Pending<u32> {
+    spawn("Test", LONG, async move {
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+        Ok(answer)
+    })
+}
+
+fn forever() -> Pending<u32> {
+    after(60_000, 0)
+}
+
+fn cause<T: fmt::Debug>(answer: Result<T, Failure>) -> Cause {
+    answer.unwrap_err().cause
+}
+
+fn threads_of_ours() -> Vec<std::path::PathBuf> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|entry| entry.unwrap().path());
+    tasks.filter(|task| std::fs::read_to_string(task.join("comm")).unwrap_or_default() == "cloud-kms\n").collect()
+}
+
+#[test]
+fn many_threads_wait_for_one_answer() {
+    let _turn = share();
+    let pending = after(50, 7);
+    thread::scope(|scope| {
+        let waiters: Vec<_> = (0..8).map(|_| scope.spawn(|| pending.wait(soon()))).collect();
+        waiters.into_iter().for_each(|waiter| assert_eq!(waiter.join().unwrap(), Ok(7)));
+    });
+    assert_eq!(pending.peek(), Some(Ok(7)));
+    assert_eq!(Pending::ready(Ok(1)).wait(Instant::now()), Ok(1));
+}
+
+#[test]
+fn an_answer_that_came_too_late_can_still_be_picked_up() {
+    let _turn = share();
+    let pending = after(200, 7);
+    assert_eq!(cause(pending.wait(Instant::now() + Duration::from_millis(20))), Cause::TimedOut);
+    assert_eq!(pending.peek(), None);
+    assert_eq!(pending.wait(soon()), Ok(7));
+}
+
+#[test]
+fn a_request_ends_at_its_limit() {
+    let _turn = share();
+    let start = Instant::now();
+    let pending: Pending<u32> = spawn("Test", Duration::from_millis(50), std::future::pending());
+    let failure = pending.wait(soon()).unwrap_err();
+    assert_eq!((failure.cause, failure.operation), (Cause::TimedOut, "Test"));
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_panic_in_a_task_is_a_failure_and_the_next_works() {
+    let _turn = share();
+    let pending: Pending<u32> = spawn("Test", LONG, async { panic!("on purpose") });
+    assert_eq!(cause(pending.wait(soon())), Cause::Internal);
+    assert_eq!(after(0, 7).wait(soon()), Ok(7));
+}
+
+#[test]
+fn a_request_that_nobody_waits_for_is_cancelled() {
+    let _turn = share();
+    struct Flag(Arc<AtomicUsize>);
+    impl Drop for Flag {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let flag = Flag(dropped.clone());
+    let pending: Pending<u32> = spawn("Test", LONG, async move {
+        let _flag = flag;
+        std::future::pending().await
+    });
+    let other = pending.clone();
+    drop(pending);
+    assert_eq!(after(20, 7).wait(soon()), Ok(7));
+    assert_eq!(dropped.load(Ordering::SeqCst), 0, "somebody still waits");
+    drop(other);
+    assert_eq!(after(20, 7).wait(soon()), Ok(7));
+    assert_eq!(dropped.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_child_works_before_and_after_the_parent() {
+    let _turn = alone();
+    shutdown(LONG);
+    assert!(holds_in_child(|| after(1, 7).wait(soon()) == Ok(7)), "where the parent has no runtime");
+    assert_eq!(after(1, 7).wait(soon()), Ok(7));
+    let (under_way, answered) = (forever(), after(0, 8));
+    assert_eq!(answered.wait(soon()), Ok(8));
+    for _ in 0..20 {
+        let held = holds_in_child(|| {
+            let stale = under_way.is_stale() && cause(under_way.wait(soon())) == Cause::Interrupted;
+            let kept = !answered.is_stale() && answered.wait(soon()) == Ok(8);
+            drop((under_way.clone(), answered.clone()));
+            let works = after(1, 7).wait(soon()) == Ok(7);
+            let grandchild = holds_in_child(|| after(1, 7).wait(soon()) == Ok(7));
+            shutdown(LONG);
+            stale && kept && works && grandchild && threads_of_ours().is_empty()
+        });
+        assert!(held);
+        assert!(holds_in_child(|| {
+            shutdown(LONG);
+            after(1, 7).wait(soon()) == Ok(7)
+        }));
+        assert_eq!(after(1, 7).wait(soon()), Ok(7), "the parent is undisturbed");
+    }
+    assert!(!under_way.is_stale() && under_way.peek().is_none());
+}
+
+#[test]
+fn forks_amid_busy_threads_never_hang() {
+    let _turn = alone();
+    let stop = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while stop.load(Ordering::SeqCst) == 0 {
+                    // Backtraces take a lock of the whole process.
+                    let pending: Pending<usize> =
+                        spawn("Test", LONG, async { Ok(std::backtrace::Backtrace::force_capture().to_string().len()) });
+                    let answer = process::inside(|| pending.wait(soon()));
+                    assert!(answer.is_ok(), "{answer:?}");
+                }
+            });
+        }
+        for _ in 0..50 {
+            let held = holds_in_child(|| {
+                let traced = std::backtrace::Backtrace::force_capture();
+                process::inside(|| after(1, 7).wait(soon()) == Ok(7)) && !traced.to_string().is_empty()
+            });
+            if !held {
+                stop.store(1, Ordering::SeqCst);
+            }
+            assert!(held);
+        }
+        stop.store(1, Ordering::SeqCst);
+    });
+}
+
+#[test]
+fn shutdown_ends_running_calls_and_joins_the_threads() {
+    let _turn = alone();
+    for _ in 0..3 {
+        let pending = forever();
+        let blocking: Pending<u32> = spawn("Test", LONG, async {
+            let sleep = || thread::sleep(Duration::from_millis(100));
+            let _ = tokio::task::spawn_blocking(sleep).await;
+            Ok(7)
+        });
+        assert_eq!(blocking.wait(soon()), Ok(7));
+        assert!(!threads_of_ours().is_empty());
+        let start = Instant::now();
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| pending.wait(soon()));
+            shutdown(LONG);
+            assert_eq!(cause(waiter.join().unwrap()), Cause::Interrupted);
+        });
+        assert!(start.elapsed() < Duration::from_secs(5));
+        assert_eq!(threads_of_ours(), Vec::<std::path::PathBuf>::new());
+        assert_eq!(after(0, 7).wait(soon()), Ok(7));
+    }
+}
+
+#[test]
+fn no_thread_of_ours_takes_a_signal() {
+    let _turn = alone();
+    let pending: Pending<u32> = spawn("Test", LONG, async {
+        let _ = tokio::task::spawn_blocking(|| ()).await;
+        Ok(7)
+    });
+    assert_eq!(pending.wait(soon()), Ok(7));
+    let tasks = threads_of_ours();
+    assert_eq!(tasks.len(), 2, "the worker and a blocking thread");
+    for task in tasks {
+        let status = std::fs::read_to_string(task.join("status")).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:\t")).unwrap();
+        let mask = u64::from_str_radix(mask, 16).unwrap();
+        // All but KILL (9), STOP (19), which can't be blocked, and 32 to 34, which are the C library's own.
+        assert_eq!(mask | 1 << 8 | 1 << 18 | 7 << 31, u64::MAX);
+    }
+}
+
+#[test]
+fn each_process_and_life_makes_its_own_value() {
+    let _turn = alone();
+    struct Counted(Arc<AtomicUsize>);
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let held: PerProcess<Counted> = PerProcess::new();
+    let make = || Counted(dropped.clone());
+    let first = Arc::as_ptr(&held.get(make));
+    assert_eq!(Arc::as_ptr(&held.get(make)), first);
+    assert!(holds_in_child(|| {
+        let own = Arc::as_ptr(&held.get(make)) != first;
+        own && dropped.load(Ordering::SeqCst) == 0
+    }));
+    shutdown(LONG);
+    let _ = held.get(make);
+    assert_eq!(dropped.load(Ordering::SeqCst), 1, "a client of the ended runtime is made anew");
+    drop(held);
+    assert_eq!(dropped.load(Ordering::SeqCst), 2);
+}
