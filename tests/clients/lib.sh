@@ -29,6 +29,8 @@ AZURE_SERVER=${AZURE_SERVER:-azure-standin}
 
 passed=0 failed=0 endings=()
 
+# Private: keys and secrets lie there, and ssh ignores key files that others may read.
+umask 077
 work=$(mktemp -d "${TMPDIR:-/tmp}/clients-$script.XXXXXX")
 
 finish() {

@@ -46,7 +46,8 @@ keygen_lists() {
 start_agent() {
     local module
     module=$(readlink -f "$MODULE")
-    run ssh-agent -D -P "$module" -a "$work/agent" >"$work/agent.log" 2>&1 &
+    # Not through `run`: $! would be a subshell, and the agent would outlive it.
+    ssh-agent -D -P "$module" -a "$work/agent" >"$work/agent.log" 2>&1 &
     agent=$!
     later "kill $agent 2>/dev/null; wait $agent 2>/dev/null"
     export SSH_AUTH_SOCK=$work/agent
@@ -77,6 +78,9 @@ agent_forgets() {
     run ssh-add -L >"$work/agent-keys" || true
     refuse grep -q '^\(ssh-\|ecdsa-\)' "$work/agent-keys"
 }
+
+# Nothing may ask, unless the module under trial is one with a PIN.
+batch=$([ -z "$PIN" ] && echo yes || echo no)
 
 # The server: started by hand on a free port of loopback, with keys and files of its own.
 
@@ -122,7 +126,7 @@ sshd_settled() { listening || ! kill -0 "$server" 2>/dev/null; }
 
 login() { # OPTION...
     run ssh -F none -p "$port" -o UserKnownHostsFile="$work/sshd/known" -o StrictHostKeyChecking=yes \
-        -o BatchMode=yes -o PreferredAuthentications=publickey "$@" "$(id -un)@127.0.0.1" echo "welcome \$SSH_CONNECTION" \
+        -o BatchMode="$batch" -o PreferredAuthentications=publickey "$@" "$(id -un)@127.0.0.1" echo "welcome \$SSH_CONNECTION" \
         >"$work/welcome"
     grep -q '^welcome 127.0.0.1' "$work/welcome"
 }
@@ -144,7 +148,7 @@ unknown_key_login() {
 provider_login() {
     service_key >"$work/sshd/authorized"
     service_key >"$work/identity.pub"
-    SSH_AUTH_SOCK='' login -o BatchMode=no -o PKCS11Provider="$MODULE" -o IdentitiesOnly=yes -i "$work/identity.pub"
+    SSH_AUTH_SOCK='' login -o PKCS11Provider="$MODULE" -o IdentitiesOnly=yes -i "$work/identity.pub"
 }
 
 # RSA and each curve, once in each cloud: the other sizes only cost time.
