@@ -44,14 +44,16 @@ rsa_digest_info() {
     verify_and_spoil verify "$1" "$work/data" "$work/signature"
 }
 
+hash_bytes() { [ "$1" = sha1 ] && echo 20 || echo $((${1#sha} / 8)); }
+
 rsa_pss() {
     hash_file "$1" "$work/data" "$work/digest"
-    sign RSA-PKCS-PSS "$work/digest" --hash-algorithm "${1^^}" --mgf "MGF1-${1^^}" --salt-len $((${1#sha} / 8))
+    sign RSA-PKCS-PSS "$work/digest" --hash-algorithm "${1^^}" --mgf "MGF1-${1^^}" --salt-len "$(hash_bytes "$1")"
     verify_and_spoil verify_pss "$1" "$work/data" "$work/signature"
 }
 
 rsa_pss_hashing() { # here the mechanism names the hash, and the tool refuses --hash-algorithm
-    sign "${1^^}-RSA-PKCS-PSS" "$work/data" --mgf "MGF1-${1^^}" --salt-len $((${1#sha} / 8))
+    sign "${1^^}-RSA-PKCS-PSS" "$work/data" --mgf "MGF1-${1^^}" --salt-len "$(hash_bytes "$1")"
     verify_and_spoil verify_pss "$1" "$work/data" "$work/signature"
 }
 

@@ -9,7 +9,7 @@ all() {
     local file name
     for file in "$clients"/*.sh; do
         name=$(basename "$file" .sh)
-        case $name in run | lib) ;; *) echo "$name" ;; esac
+        case $name in run | lib | install) ;; *) echo "$name" ;; esac
     done
 }
 

@@ -93,8 +93,7 @@ start_sshd() {
     ssh-keygen -q -t ed25519 -N '' -f "$work/sshd/host"
     # sshd insists on this folder when root starts it.
     [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
-    local try
-    for try in 1 2 3 4; do
+    for _ in 1 2 3 4; do
         port=$(free_port)
         cat >"$work/sshd/config" <<EOF
 ListenAddress 127.0.0.1:$port

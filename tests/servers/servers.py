@@ -221,7 +221,9 @@ def start(names):
 
 
 def main():
-    command, names = sys.argv[1], sys.argv[2:] or list(SERVERS)
+    command, names = sys.argv[1], sys.argv[2:]
+    missing = names[:1] == ["--missing"]
+    names = names[missing:] or list(SERVERS)
     for name in names:
         if name not in SERVERS:
             sys.exit(f"servers: no server {name!r}; there are {', '.join(SERVERS)} (why no others: README.md)")
@@ -230,7 +232,9 @@ def main():
     with open(RUN / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if command == "start":
-            start(names)
+            # Asked under the lock, so that two at once don't restart each other's servers.
+            known = load()
+            start([name for name in names if not missing or name not in known or running(name) != known[name]["pid"]])
         elif command == "stop":
             for name in names:
                 stop(name)
