@@ -17,6 +17,8 @@ pub struct Certificate {
     pub spki: Vec<u8>,
     /// Whether it may issue others (basicConstraints).
     pub is_ca: bool,
+    /// The last commonName of the subject.
+    pub common_name: Option<String>,
     /// Validity, as seconds since 1970.
     pub not_before: u64,
     /// End of validity, as seconds since 1970.
@@ -35,6 +37,7 @@ impl Certificate {
             issuer: tbs.issuer().to_der().map_err(unusable)?,
             serial: tbs.serial_number().to_der().map_err(unusable)?,
             spki: tbs.subject_public_key_info().to_der().map_err(unusable)?,
+            common_name: common_name(tbs.subject()),
             is_ca: constraints.is_some_and(|(_, constraints)| constraints.ca),
             not_before: tbs.validity().not_before.to_unix_duration().as_secs(),
             not_after: tbs.validity().not_after.to_unix_duration().as_secs(),
@@ -71,6 +74,17 @@ impl Certificate {
     pub fn certifies(&self, key: &PublicKey) -> bool {
         self.public_key().is_ok_and(|own| own == *key)
     }
+}
+
+fn common_name(name: &x509_cert::name::Name) -> Option<String> {
+    let mut found = None;
+    for attribute in name.iter() {
+        if attribute.oid == const_oid::db::rfc4519::CN {
+            // UTF8String, PrintableString and IA5String all are UTF-8.
+            found = std::str::from_utf8(attribute.value.value()).ok().map(str::to_owned);
+        }
+    }
+    found
 }
 
 fn unusable(error: impl std::fmt::Display) -> Unusable {

@@ -1,9 +1,24 @@
-//! The configuration: what the rest of the module sees of it.
+//! The configuration: what the rest of the module sees of it, and where it is looked for.
+//!
+//! Our own file is read by `strict`, which says what is wrong and where; only where there is none, `legacy` reads the
+//! files of the two modules that this one replaces, and forgives as they did. Both are functions of an [`Environment`],
+//! so that tests need not touch that of the process.
+
+mod arn;
+mod dialect;
+mod environment;
+mod legacy;
+mod options;
+mod strict;
+#[cfg(test)]
+mod tests;
 
 use crate::backend::{KeyName, aws, azure};
 use crate::certificate::Certificate;
-use crate::logging::Level;
-use std::path::PathBuf;
+use crate::error::Error;
+use crate::logging::{self, Level};
+use environment::Environment;
+use std::path::{Path, PathBuf};
 
 /// All that was configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,7 +90,75 @@ pub enum Service {
 
 impl Config {
     /// Reads the configuration from where the environment and the platform's conventions put it.
-    pub fn load() -> Result<Config, crate::error::Error> {
-        todo!()
+    ///
+    /// It also starts the log with the level and file that it finds, since what it has to say belongs there already.
+    pub fn load() -> Result<Config, Error> {
+        let variable = |name: &str| std::env::var_os(name);
+        let environment = Environment { variable: &variable, root: Path::new("/") };
+        let mut notes = Notes::new();
+        let config = read(&environment, &mut notes);
+        let mut log = Config::default();
+        log_from_environment(&mut log, &environment, &mut Notes::new());
+        start_log(config.as_ref().unwrap_or(&log));
+        for (level, text) in notes {
+            logging::line(level, format_args!("{text}"));
+        }
+        config
+    }
+}
+
+/// Lines for the log, kept until its level and file are known.
+type Notes = Vec<(Level, String)>;
+
+fn read(environment: &Environment, notes: &mut Notes) -> Result<Config, Error> {
+    let mut config = match environment.own_file()? {
+        Some(file) => strict::read(&file, environment, notes)?,
+        None => legacy::read(environment, notes)?,
+    };
+    log_from_environment(&mut config, environment, notes);
+    Ok(config)
+}
+
+/// The variables that win over what a file says about the log.
+fn log_from_environment(config: &mut Config, environment: &Environment, notes: &mut Notes) {
+    if let Some(name) = environment.text("CLOUD_KMS_PKCS11_LOG") {
+        match Level::from_name(&name) {
+            Some(level) => config.log_level = Some(level),
+            // A typing error here must not keep the program from its keys.
+            None => notes.push((
+                Level::Error,
+                format!("CLOUD_KMS_PKCS11_LOG: unknown level {name:?}; known are {}", Level::names().join(", ")),
+            )),
+        }
+    }
+    if let Some(file) = environment.path("CLOUD_KMS_PKCS11_LOG_FILE") {
+        config.log_file = Some(file);
+    }
+}
+
+fn start_log(config: &Config) {
+    logging::set_level(config.log_level.unwrap_or(Level::Error));
+    if let Some(file) = &config.log_file
+        && let Err(error) = logging::set_file(file)
+    {
+        crate::log_error!("can't append the log to {}: {error}", file.display());
+    }
+}
+
+impl Service {
+    /// How to reach it.
+    pub fn network(&self) -> &crate::backend::Network {
+        match self {
+            Service::Aws(settings) => &settings.network,
+            Service::Azure(settings) => &settings.network,
+        }
+    }
+
+    /// The backend for these settings: no request, no file read.
+    pub fn open(&self) -> crate::backend::SharedBackend {
+        match self {
+            Service::Aws(settings) => aws::open(settings.clone()),
+            Service::Azure(settings) => azure::open(settings.clone()),
+        }
     }
 }

@@ -5,7 +5,7 @@
 use super::aws_client::Clients;
 use super::http::{causes, words_of};
 use super::runtime::{self, PerProcess};
-use super::{Backend, Cause, Failure, KeyFacts, KeyName, Network, Pending, SharedBackend, Signature};
+use super::{Backend, Cause, Failure, Identity, KeyFacts, KeyName, Network, Pending, SharedBackend, Signature};
 use crate::hash::Hash;
 use crate::key::{self, Curve, Family, Kind, PublicKey, Scheme};
 use crate::log_debug;
@@ -89,6 +89,10 @@ impl Backend for Aws {
 
     fn list(&self) -> Pending<Vec<KeyName>> {
         self.call(&LIST_KEYS, Turn::Long, "", |client| async move { list(&client).await })
+    }
+
+    fn identity(&self) -> Identity {
+        Identity { manufacturer: "aws_kms", model: "0", serial: "0" }
     }
 
     fn place(&self) -> String {

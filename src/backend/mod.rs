@@ -86,8 +86,20 @@ pub trait Backend: Send + Sync + fmt::Debug {
         Pending::ready(Ok(None))
     }
 
+    /// What CK_TOKEN_INFO and CK_SLOT_INFO say of the maker; scripts match on it in `pkcs11:` URIs.
+    fn identity(&self) -> Identity;
+
     /// Where its keys live, for log lines: "AWS KMS in eu-central-1", "https://v.vault.azure.net".
     fn place(&self) -> String;
+}
+
+/// The maker of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields of CK_TOKEN_INFO")]
+pub struct Identity {
+    pub manufacturer: &'static str,
+    pub model: &'static str,
+    pub serial: &'static str,
 }
 
 /// Why a service did not do what it was asked for.

@@ -1,0 +1,256 @@
+//! The control interface: faults, switches, counts, the clock; and the same over HTTP under `/_control` for scripts.
+
+use crate::aws::{Aws, AwsKey};
+use crate::azure::{EntraClients, Vault};
+use crate::faults::Fault;
+use crate::state::{State, Switches};
+use crate::traffic::Entry;
+use crate::vault::certificates::VaultCertificate;
+use crate::vault::keys::{VaultKey, pem};
+use crate::wire::{Reply, Request, base64_decode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+/// Faults, switches, counts and the clock of an emulator.
+#[derive(Clone, Copy)]
+pub struct Control<'a> {
+    pub(crate) state: &'a State,
+}
+
+impl Control<'_> {
+    /// Sets a fault.
+    pub fn fault(&self, fault: Fault) {
+        self.state.faults.add(fault);
+    }
+
+    /// Takes all faults away.
+    pub fn clear_faults(&self) {
+        self.state.faults.clear();
+    }
+
+    /// The faults that are set, with what is left of their number.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.state.faults.list()
+    }
+
+    /// Changes switches.
+    pub fn switches(&self, change: impl FnOnce(&mut Switches)) {
+        self.state.set_switches(change);
+    }
+
+    /// How often each operation was asked, with `connections`, `tls_handshakes`, `connect` and `vault.challenge`.
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        self.state.traffic.counts()
+    }
+
+    /// How often one operation was asked.
+    pub fn count(&self, operation: &str) -> u64 {
+        self.counts().get(operation).copied().unwrap_or_default()
+    }
+
+    /// Waits until an operation was asked so many times; false if that does not happen in time.
+    pub fn wait_for(&self, operation: &str, count: u64, limit: Duration) -> bool {
+        self.state.traffic.wait(operation, count, limit)
+    }
+
+    /// The last requests and how they were answered.
+    pub fn log(&self) -> Vec<Entry> {
+        self.state.traffic.log()
+    }
+
+    /// Forgets counts and log.
+    pub fn reset(&self) {
+        self.state.traffic.reset();
+    }
+
+    /// Sets the services' clock so many seconds ahead of the machine's; behind if negative; 0 is right again.
+    pub fn shift_clock(&self, seconds: i64) {
+        self.state.clock.set_shift(seconds);
+    }
+
+    /// The time on the services' clock, in seconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.state.clock.now()
+    }
+}
+
+/// Answers a request for `/_control/...`.
+pub(crate) fn answer(state: &State, request: &Request) -> Reply {
+    let body = if request.body.is_empty() { Some(json!({})) } else { request.json() };
+    let Some(body) = body else {
+        return Reply::json(400, &json!({ "error": "the body is not JSON" }));
+    };
+    let segments = request.segments();
+    let segments: Vec<&str> = segments.iter().skip(1).map(String::as_str).collect();
+    let result = match segments.as_slice() {
+        ["aws", rest @ ..] => aws(Aws { state }, request.method.as_str(), rest, body),
+        ["vaults", name, rest @ ..] => {
+            vault(&Vault { state, name: (*name).to_owned() }, request.method.as_str(), rest, body)
+        }
+        ["entra", rest @ ..] => entra(EntraClients { state }, request.method.as_str(), rest, &body),
+        rest => control(Control { state }, request.method.as_str(), rest, body),
+    };
+    match result {
+        Ok(Answer::Json(value)) => Reply::json(200, &value),
+        Ok(Answer::Pem(text)) => Reply::new(200, "application/x-pem-file", text.into_bytes()),
+        Ok(Answer::Unknown) => {
+            Reply::json(404, &json!({ "error": format!("no {} {} here", request.method, request.path) }))
+        }
+        Err(error) => {
+            let status = if error.kind() == io::ErrorKind::NotFound { 404 } else { 400 };
+            Reply::json(status, &json!({ "error": error.to_string() }))
+        }
+    }
+}
+
+enum Answer {
+    Json(Value),
+    Pem(String),
+    Unknown,
+}
+
+fn control(control: Control<'_>, method: &str, path: &[&str], body: Value) -> io::Result<Answer> {
+    match (method, path) {
+        ("GET", ["counts"]) => return json_of(&control.counts()),
+        ("GET", ["log"]) => return json_of(&control.log()),
+        ("GET", ["faults"]) => return json_of(&control.faults()),
+        ("GET", ["switches"]) => return json_of(&control.state.switches()),
+        ("GET", ["ca.pem"]) => return Ok(Answer::Pem(control.state.authority.pem.clone())),
+        ("POST", ["reset"]) => control.reset(),
+        ("POST", ["faults"]) => control.fault(read(body)?),
+        ("DELETE", ["faults"]) => control.clear_faults(),
+        // Switches that are not named keep their position.
+        ("POST", ["switches"]) => {
+            let mut all = serde_json::to_value(control.state.switches())?;
+            let (Some(all_members), Value::Object(named)) = (all.as_object_mut(), body) else {
+                return Ok(Answer::Unknown);
+            };
+            all_members.extend(named);
+            let switches: Switches = read(all)?;
+            control.switches(|known| *known = switches);
+        }
+        ("POST", ["clock"]) => control.shift_clock(number(&body, "shift_seconds")?),
+        _ => return Ok(Answer::Unknown),
+    }
+    done()
+}
+
+fn aws(aws: Aws<'_>, method: &str, path: &[&str], body: Value) -> io::Result<Answer> {
+    match (method, path) {
+        ("POST", ["keys"]) => return json_of(&aws.create_key(read::<AwsKey>(body)?)?),
+        ("GET", ["keys", id @ .., "public.pem"]) => {
+            return Ok(Answer::Pem(pem("PUBLIC KEY", &aws.public_key_spki(&id.join("/"))?)));
+        }
+        ("POST", ["keys", id @ .., "disable"]) => aws.disable_key(&id.join("/"))?,
+        ("POST", ["keys", id @ .., "enable"]) => aws.enable_key(&id.join("/"))?,
+        ("POST", ["keys", id @ .., "schedule-deletion"]) => aws.schedule_deletion(&id.join("/"))?,
+        ("POST", ["keys", id @ .., "replicate"]) => {
+            return json_of(&aws.replicate_key(&id.join("/"), text(&body, "region")?)?);
+        }
+        ("DELETE", ["keys", id @ ..]) => aws.delete_key(&id.join("/"))?,
+        ("POST", ["aliases"]) => aws.set_alias(text(&body, "alias")?, text(&body, "key")?)?,
+        ("POST", ["access-keys"]) => {
+            let (id, secret) = (text(&body, "id")?, text(&body, "secret")?);
+            match body.get("token").and_then(Value::as_str) {
+                Some(token) => aws.allow_session(id, secret, token),
+                None => aws.allow_access_key(id, secret),
+            }
+        }
+        ("DELETE", ["access-keys", id]) => aws.forget_access_key(id),
+        ("POST", ["web-identities"]) => aws.allow_web_identity(text(&body, "token")?),
+        _ => return Ok(Answer::Unknown),
+    }
+    done()
+}
+
+/// A vault is named as in its host name; a Managed HSM as `NAME.managedhsm`.
+fn vault(vault: &Vault<'_>, method: &str, path: &[&str], body: Value) -> io::Result<Answer> {
+    let named = |value: &Value| text(value, "name").map(str::to_owned);
+    match (method, path) {
+        ("POST", ["keys"]) => {
+            let (name, key) = (named(&body)?, read::<VaultKey>(without_name(body))?);
+            return json_of(&vault.create_key(&name, key)?);
+        }
+        ("POST", ["certificates"]) => {
+            let (name, certificate) = (named(&body)?, read::<VaultCertificate>(without_name(body))?);
+            return json_of(&vault.create_certificate(&name, certificate)?);
+        }
+        ("POST", ["keys", name, "rotate"]) => return json_of(&vault.rotate_key(name)?),
+        ("POST", ["keys", name, "disable"]) => vault.set_enabled(name, version(&body), false)?,
+        ("POST", ["keys", name, "enable"]) => vault.set_enabled(name, version(&body), true)?,
+        ("POST", ["keys", name, "validity"]) => {
+            let time = |name: &str| body.get(name).and_then(Value::as_i64);
+            vault.set_validity(name, version(&body), time("nbf"), time("exp"))?;
+        }
+        ("DELETE", ["keys", name]) => vault.delete_key(name)?,
+        ("GET", ["keys", name]) => return json_of(&vault.current(name)?),
+        ("GET", ["keys", name, "public.pem"]) => {
+            return Ok(Answer::Pem(pem("PUBLIC KEY", &vault.public_key_spki(name, "")?)));
+        }
+        ("GET", ["keys", name, version, "public.pem"]) => {
+            return Ok(Answer::Pem(pem("PUBLIC KEY", &vault.public_key_spki(name, version)?)));
+        }
+        ("GET", ["certificates", name, "certificate.pem"]) => {
+            return Ok(Answer::Pem(pem("CERTIFICATE", &vault.certificate_der(name, "")?)));
+        }
+        ("POST", ["hsm"]) => vault.behave_as_hsm(body.get("hsm").and_then(Value::as_bool) != Some(false)),
+        _ => return Ok(Answer::Unknown),
+    }
+    done()
+}
+
+fn entra(entra: EntraClients<'_>, method: &str, path: &[&str], body: &Value) -> io::Result<Answer> {
+    match (method, path) {
+        ("POST", ["clients"]) => {
+            let (tenant, id) = (text(body, "tenant")?, text(body, "client")?);
+            entra.register(tenant, id, body.get("secret").and_then(Value::as_str));
+            if let Some(certificate) = body.get("certificate").and_then(Value::as_str) {
+                let der = base64_decode(certificate).ok_or_else(|| invalid("certificate is DER in base64"))?;
+                entra.register_certificate(tenant, id, &der);
+            }
+        }
+        ("POST", ["federated-tokens"]) => entra.allow_federated_token(text(body, "token")?),
+        ("POST", ["token-lifetime"]) => entra.set_token_lifetime(number(body, "seconds")?),
+        _ => return Ok(Answer::Unknown),
+    }
+    done()
+}
+
+fn done() -> io::Result<Answer> {
+    Ok(Answer::Json(json!({})))
+}
+
+fn json_of<T: Serialize>(value: &T) -> io::Result<Answer> {
+    Ok(Answer::Json(serde_json::to_value(value)?))
+}
+
+fn read<T: DeserializeOwned>(body: Value) -> io::Result<T> {
+    serde_json::from_value(body).map_err(|error| invalid(&error.to_string()))
+}
+
+fn invalid(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+fn text<'a>(body: &'a Value, name: &str) -> io::Result<&'a str> {
+    body.get(name).and_then(Value::as_str).ok_or_else(|| invalid(&format!("{name} is missing")))
+}
+
+fn number(body: &Value, name: &str) -> io::Result<i64> {
+    body.get(name).and_then(Value::as_i64).ok_or_else(|| invalid(&format!("{name} is missing")))
+}
+
+fn version(body: &Value) -> &str {
+    body.get("version").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn without_name(mut body: Value) -> Value {
+    if let Some(members) = body.as_object_mut() {
+        members.remove("name");
+    }
+    body
+}

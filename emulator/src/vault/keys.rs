@@ -1,0 +1,379 @@
+//! Keys of a vault as such: made, read, listed, changed, deleted (Key Vault REST API, "Keys").
+
+use super::store::{CURVES, Version, curve_name};
+use super::{Call, VaultError};
+use crate::keys::Family;
+use crate::state::State;
+use crate::wire::base64url;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// A key of a vault that is to be made. As JSON: `{"kty": "EC", "curve": "P-256", "exp": 1700000000}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VaultKey {
+    /// `RSA`, `RSA-HSM`, `EC` or `EC-HSM`.
+    pub kty: String,
+    /// Bits of an RSA modulus: 2048, unless said.
+    #[serde(default)]
+    pub size: Option<u16>,
+    /// `P-256` (unless said), `P-384`, `P-521` or `P-256K`.
+    #[serde(default)]
+    pub curve: Option<String>,
+    /// Whether it may be used.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Not to be used before, in seconds since 1970.
+    #[serde(default)]
+    pub nbf: Option<i64>,
+    /// Not to be used after, in seconds since 1970.
+    #[serde(default)]
+    pub exp: Option<i64>,
+    /// What it may be used for: everything its type can do, unless said.
+    #[serde(default)]
+    pub key_ops: Option<Vec<String>>,
+    /// Share the material of all keys made this way.
+    #[serde(default)]
+    pub reuse: bool,
+    /// An elliptic curve key whose x or y starts with a zero byte.
+    #[serde(default)]
+    pub short_coordinate: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl VaultKey {
+    /// An RSA key of so many bits.
+    pub fn rsa(size: u16) -> Self {
+        Self { size: Some(size), ..Self::of_type("RSA") }
+    }
+
+    /// An elliptic curve key: `P-256`, `P-384`, `P-521` or `P-256K`.
+    pub fn ec(curve: &str) -> Self {
+        Self { curve: Some(curve.to_owned()), ..Self::of_type("EC") }
+    }
+
+    /// `RSA-2048`, `P-256` and so on.
+    pub fn named(name: &str) -> Option<Self> {
+        let rsa = name
+            .strip_prefix("RSA-")
+            .and_then(|size| size.parse().ok())
+            .filter(|size| [2048, 3072, 4096].contains(size));
+        rsa.map(Self::rsa).or_else(|| CURVES.iter().find(|row| row.0 == name).map(|row| Self::ec(row.0)))
+    }
+
+    fn of_type(kty: &str) -> Self {
+        Self {
+            kty: kty.to_owned(),
+            size: None,
+            curve: None,
+            enabled: true,
+            nbf: None,
+            exp: None,
+            key_ops: None,
+            reuse: false,
+            short_coordinate: false,
+        }
+    }
+
+    /// In an HSM: `RSA-HSM` or `EC-HSM`.
+    #[must_use]
+    pub fn hsm(mut self) -> Self {
+        if !self.kty.ends_with("-HSM") {
+            self.kty.push_str("-HSM");
+        }
+        self
+    }
+
+    /// Not enabled.
+    #[must_use]
+    pub fn disabled(mut self) -> Self {
+        self.enabled = false;
+        self
+    }
+
+    /// Not to be used before, in seconds since 1970.
+    #[must_use]
+    pub fn not_before(mut self, seconds: i64) -> Self {
+        self.nbf = Some(seconds);
+        self
+    }
+
+    /// Not to be used after, in seconds since 1970.
+    #[must_use]
+    pub fn expires(mut self, seconds: i64) -> Self {
+        self.exp = Some(seconds);
+        self
+    }
+
+    /// Only for these operations.
+    #[must_use]
+    pub fn key_ops(mut self, operations: &[&str]) -> Self {
+        self.key_ops = Some(operations.iter().map(|operation| (*operation).to_owned()).collect());
+        self
+    }
+
+    /// With the material of all keys made this way: quick, for thousands of keys.
+    #[must_use]
+    pub fn reuse(mut self) -> Self {
+        self.reuse = true;
+        self
+    }
+
+    /// With a coordinate that starts with a zero byte.
+    #[must_use]
+    pub fn short_coordinate(mut self) -> Self {
+        self.short_coordinate = true;
+        self
+    }
+
+    fn family(&self) -> Result<Family, VaultError> {
+        match self.kty.as_str() {
+            "RSA" | "RSA-HSM" => {
+                let size = self.size.unwrap_or(2048);
+                if [2048, 3072, 4096].contains(&size) {
+                    return Ok(Family::Rsa(size));
+                }
+                Err(VaultError::bad_parameter(format!("The specified RSA key size of {size} is not supported.")))
+            }
+            "EC" | "EC-HSM" => {
+                let curve = self.curve.as_deref().unwrap_or("P-256");
+                let row = CURVES.iter().find(|row| row.0 == curve);
+                row.map(|row| Family::Ec(row.1)).ok_or_else(|| {
+                    VaultError::bad_parameter(format!("The specified curve '{curve}' is not supported."))
+                })
+            }
+            other => Err(VaultError::bad_parameter(format!("The specified key type '{other}' is not supported."))),
+        }
+    }
+
+    /// Makes a version of a key.
+    pub(crate) fn make(&self, state: &State) -> Result<Version, VaultError> {
+        let family = self.family()?;
+        let material = match (self.reuse, self.short_coordinate) {
+            (_, true) => state.materials.short_coordinate(family)?,
+            (true, _) => state.materials.shared(family)?,
+            _ => state.materials.fresh(family)?,
+        };
+        let all: &[&str] = match family {
+            Family::Rsa(_) => &["encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"],
+            _ => &["sign", "verify"],
+        };
+        let now = state.clock.now();
+        Ok(Version {
+            version: state.ids.hex(),
+            kty: self.kty.clone(),
+            material,
+            enabled: self.enabled,
+            not_before: self.nbf,
+            expires: self.exp,
+            created: now,
+            updated: now,
+            operations: self.key_ops.clone().unwrap_or_else(|| all.iter().map(|name| (*name).to_owned()).collect()),
+            certificate: None,
+            self_signed: false,
+        })
+    }
+}
+
+impl Version {
+    pub(super) fn attributes(&self) -> Value {
+        let mut attributes = json!({
+            "enabled": self.enabled,
+            "created": self.created,
+            "updated": self.updated,
+            "recoveryLevel": "CustomizedRecoverable+Purgeable",
+            "recoverableDays": 7,
+            "exportable": false,
+        });
+        for (name, time) in [("nbf", self.not_before), ("exp", self.expires)] {
+            if let Some(time) = time {
+                attributes[name] = json!(time);
+            }
+        }
+        attributes
+    }
+}
+
+impl Call<'_> {
+    pub(super) fn find(&self, name: &str, version: &str) -> Result<Version, VaultError> {
+        self.state.vaults.find(&self.vault, name, version).map_err(|error| {
+            // Managed HSM has its own wording.
+            if self.place.hsm { VaultError::new(404, "KeyNotFound", format!("Key not found: {name}")) } else { error }
+        })
+    }
+
+    pub(super) fn get_key(&self, name: &str, version: &str) -> Result<Value, VaultError> {
+        Ok(self.bundle(name, &self.find(name, version)?))
+    }
+
+    fn bundle(&self, name: &str, key: &Version) -> Value {
+        let mut bundle = json!({ "key": self.jwk(name, key), "attributes": key.attributes() });
+        if key.certificate.is_some() {
+            bundle["managed"] = json!(true);
+        }
+        bundle
+    }
+
+    fn jwk(&self, name: &str, key: &Version) -> Value {
+        let switches = self.state.switches();
+        let mut jwk = json!({ "kid": self.id("keys", name, &key.version), "kty": key.kty, "key_ops": key.operations });
+        if let Some((mut n, e)) = key.material.rsa_public() {
+            if switches.jwk_leading_zero {
+                n.insert(0, 0);
+            }
+            (jwk["n"], jwk["e"]) = (json!(base64url(&n)), json!(base64url(&e)));
+        }
+        if let Some((x, y)) = key.material.point() {
+            let coordinate = |number: &[u8]| {
+                base64url(if switches.jwk_short_coordinates { crate::der::strip(number) } else { number })
+            };
+            jwk["crv"] = json!(curve_name(key.material.family));
+            (jwk["x"], jwk["y"]) = (json!(coordinate(&x)), json!(coordinate(&y)));
+        }
+        jwk
+    }
+
+    pub(super) fn list_keys(&self) -> Result<Value, VaultError> {
+        let keys: Vec<(String, Version)> = {
+            let vaults = self.state.vaults.vaults();
+            let keys = vaults.get(&self.vault).map(|vault| vault.keys.iter());
+            let keys = keys
+                .into_iter()
+                .flatten()
+                .filter_map(|(name, versions)| Some((name.clone(), versions.last()?.clone())));
+            keys.collect()
+        };
+        let items = keys.into_iter().map(|(name, key)| {
+            let item = self.item(&name, "", &key);
+            (name, item)
+        });
+        self.page(items.collect())
+    }
+
+    pub(super) fn list_versions(&self, name: &str) -> Result<Value, VaultError> {
+        self.find(name, "")?;
+        let versions = {
+            let vaults = self.state.vaults.vaults();
+            vaults.get(&self.vault).and_then(|vault| vault.keys.get(&name.to_ascii_lowercase()).cloned())
+        };
+        let mut versions = versions.unwrap_or_default();
+        versions.sort_by(|one, other| one.version.cmp(&other.version));
+        let items = versions.iter().map(|key| (key.version.clone(), self.item(name, &key.version, key)));
+        self.page(items.collect())
+    }
+
+    fn item(&self, name: &str, version: &str, key: &Version) -> Value {
+        let mut item = json!({ "kid": self.id("keys", name, version), "attributes": key.attributes() });
+        if key.certificate.is_some() {
+            item["managed"] = json!(true);
+        }
+        item
+    }
+
+    pub(super) fn create_key(&self, name: &str) -> Result<Value, VaultError> {
+        let body = self.body()?;
+        let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+        let attribute = |name: &str| body.get("attributes").and_then(|attributes| attributes.get(name));
+        let kty = text("kty").ok_or_else(|| VaultError::bad_parameter("Property 'kty' is required.\r\n"))?;
+        if self.place.hsm && !kty.ends_with("-HSM") {
+            return Err(VaultError::bad_parameter(format!("Key type {kty} is not supported")));
+        }
+        let deleted = self
+            .state
+            .vaults
+            .vaults()
+            .get(&self.vault)
+            .is_some_and(|vault| vault.deleted.contains_key(&name.to_ascii_lowercase()));
+        if deleted {
+            let text = format!(
+                "Key {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the key can only be recovered or purged."
+            );
+            return Err(VaultError {
+                inner: Some("ObjectIsDeletedButRecoverable".to_owned()),
+                ..VaultError::new(409, "Conflict", text)
+            });
+        }
+        let delay = i64::from(self.state.switches().not_yet_valid_seconds);
+        let key = VaultKey {
+            kty,
+            size: body.get("key_size").and_then(Value::as_u64).and_then(|size| u16::try_from(size).ok()),
+            curve: text("crv"),
+            enabled: attribute("enabled").and_then(Value::as_bool) != Some(false),
+            nbf: attribute("nbf").and_then(Value::as_i64).or_else(|| (delay > 0).then_some(self.now + delay)),
+            exp: attribute("exp").and_then(Value::as_i64),
+            key_ops: operations(&body),
+            reuse: false,
+            short_coordinate: false,
+        };
+        let version = key.make(self.state)?;
+        self.state.vaults.insert(&self.vault, name, version.clone());
+        Ok(self.bundle(name, &version))
+    }
+
+    pub(super) fn update_key(&self, name: &str, version: &str) -> Result<Value, VaultError> {
+        let body = self.body()?;
+        let attribute = |name: &str| body.get("attributes").and_then(|attributes| attributes.get(name));
+        self.find(name, version)?;
+        self.state.vaults.change(&self.vault, name, version, |key| {
+            key.enabled = attribute("enabled").and_then(Value::as_bool).unwrap_or(key.enabled);
+            key.not_before = attribute("nbf").and_then(Value::as_i64).or(key.not_before);
+            key.expires = attribute("exp").and_then(Value::as_i64).or(key.expires);
+            key.operations = operations(&body).unwrap_or_else(|| key.operations.clone());
+            key.updated = self.now;
+        })?;
+        self.get_key(name, version)
+    }
+
+    pub(super) fn delete_key(&self, name: &str) -> Result<Value, VaultError> {
+        self.find(name, "")?;
+        let key = self.state.vaults.delete(&self.vault, name)?;
+        Ok(self.deleted_bundle(name, &key))
+    }
+
+    fn deleted_bundle(&self, name: &str, key: &Version) -> Value {
+        let mut bundle = self.bundle(name, key);
+        bundle["recoveryId"] = json!(self.id("deletedkeys", name, ""));
+        bundle["deletedDate"] = json!(self.now);
+        bundle["scheduledPurgeDate"] = json!(self.now + 7 * 86_400);
+        bundle
+    }
+
+    pub(super) fn deleted_keys(&self, name: Option<&str>) -> Result<Value, VaultError> {
+        let deleted: Vec<(String, Version)> = {
+            let vaults = self.state.vaults.vaults();
+            let deleted = vaults.get(&self.vault).map(|vault| vault.deleted.iter());
+            let deleted = deleted
+                .into_iter()
+                .flatten()
+                .filter_map(|(name, versions)| Some((name.clone(), versions.last()?.clone())));
+            deleted.collect()
+        };
+        let Some(name) = name else {
+            let items = deleted.iter().map(|(name, key)| {
+                let mut item = self.item(name, "", key);
+                item["recoveryId"] = json!(self.id("deletedkeys", name, ""));
+                (name.clone(), item)
+            });
+            return self.page(items.collect());
+        };
+        let found = deleted.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let (_, key) =
+            found.ok_or_else(|| VaultError::new(404, "KeyNotFound", format!("Deleted Key not found: {name}")))?;
+        Ok(self.deleted_bundle(name, key))
+    }
+}
+
+fn operations(body: &Value) -> Option<Vec<String>> {
+    let list = body.get("key_ops")?.as_array().filter(|list| !list.is_empty())?;
+    Some(list.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
+}
+
+/// RFC 7468.
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    let text = crate::wire::base64(der);
+    let lines = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect::<Vec<_>>().join("\n");
+    format!("-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n")
+}

@@ -1,0 +1,108 @@
+//! Attributes of objects: values in the form that C_GetAttributeValue copies out. PKCS#11 3.1 sections 4 and 5.7.
+//!
+//! Knows no pointers and no keys.
+
+use cryptoki_sys::*;
+
+/// One attribute of a template: its type and its value's bytes.
+pub type Attribute = (CK_ATTRIBUTE_TYPE, Vec<u8>);
+
+/// The attributes of an object, in the order in which they were put in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes(Vec<Attribute>);
+
+impl Attributes {
+    /// Adds a CK_BBOOL.
+    pub fn flag(&mut self, kind: CK_ATTRIBUTE_TYPE, value: bool) -> &mut Self {
+        self.bytes(kind, [if value { CK_TRUE } else { CK_FALSE }])
+    }
+
+    /// Adds a CK_ULONG or one of its kin (a class, a key type).
+    pub fn number(&mut self, kind: CK_ATTRIBUTE_TYPE, value: CK_ULONG) -> &mut Self {
+        self.bytes(kind, value.to_ne_bytes())
+    }
+
+    /// Adds an array of CK_ULONG (mechanism types).
+    pub fn numbers(&mut self, kind: CK_ATTRIBUTE_TYPE, values: &[CK_ULONG]) -> &mut Self {
+        self.bytes(kind, values.iter().flat_map(|value| value.to_ne_bytes()).collect::<Vec<u8>>())
+    }
+
+    /// Adds a CK_DATE of the day that lies `seconds` after the start of 1970.
+    pub fn date(&mut self, kind: CK_ATTRIBUTE_TYPE, seconds: u64) -> &mut Self {
+        let (year, month, day) = civil_date(seconds / 86_400);
+        self.bytes(kind, format!("{year:04}{month:02}{day:02}"))
+    }
+
+    /// Adds bytes: text without terminator, DER, a big-endian number.
+    pub fn bytes(&mut self, kind: CK_ATTRIBUTE_TYPE, value: impl AsRef<[u8]>) -> &mut Self {
+        self.0.push((kind, value.as_ref().to_vec()));
+        self
+    }
+
+    /// The value of an attribute, if the object has it.
+    pub fn value(&self, kind: CK_ATTRIBUTE_TYPE) -> Option<&[u8]> {
+        self.0.iter().find(|(own, _)| *own == kind).map(|(_, value)| &value[..])
+    }
+
+    /// How many bytes all types and values take.
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(kind, value)| size_of_val(kind) + value.len()).sum()
+    }
+
+    /// Whether the object has every attribute of the template with just that value. An empty template matches all.
+    pub fn matches(&self, template: &[Attribute]) -> bool {
+        template.iter().all(|(kind, value)| self.value(*kind) == Some(&value[..]))
+    }
+}
+
+/// The CK_ULONG that a template asks for under `kind`, if it does and it is one.
+pub fn number_in(template: &[Attribute], kind: CK_ATTRIBUTE_TYPE) -> Option<CK_ULONG> {
+    let (_, value) = template.iter().find(|(own, _)| *own == kind)?;
+    value[..].try_into().ok().map(CK_ULONG::from_ne_bytes)
+}
+
+/// Year, month and day of a day counted from the start of 1970 (proleptic Gregorian calendar).
+fn civil_date(days: u64) -> (u64, u64, u64) {
+    // Eras of 400 years that begin on 1 March, so that the leap day is the last one of a year.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_matches_by_all_its_values() {
+        let mut object = Attributes::default();
+        object.flag(CKA_TOKEN, true).number(CKA_CLASS, CKO_PRIVATE_KEY).bytes(CKA_ID, b"k");
+        assert!(object.matches(&[]));
+        assert!(object.matches(&[(CKA_ID, b"k".to_vec()), (CKA_TOKEN, vec![CK_TRUE])]));
+        assert!(!object.matches(&[(CKA_ID, b"k".to_vec()), (CKA_TOKEN, vec![CK_FALSE])]));
+        assert!(!object.matches(&[(CKA_LABEL, Vec::new())]), "an attribute that it does not have");
+    }
+
+    #[test]
+    fn a_number_is_read_only_from_eight_bytes() {
+        assert_eq!(number_in(&[(CKA_CLASS, CKO_DATA.to_ne_bytes().to_vec())], CKA_CLASS), Some(CKO_DATA));
+        assert_eq!(number_in(&[(CKA_CLASS, vec![1])], CKA_CLASS), None);
+        assert_eq!(number_in(&[], CKA_CLASS), None);
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (seconds, date) in
+            [(0, "19700101"), (951_782_400, "20000229"), (951_868_800, "20000301"), (4_102_444_799, "20991231")]
+        {
+            let mut attributes = Attributes::default();
+            attributes.date(CKA_START_DATE, seconds);
+            assert_eq!(attributes.value(CKA_START_DATE), Some(date.as_bytes()));
+        }
+    }
+}

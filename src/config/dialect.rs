@@ -1,0 +1,508 @@
+//! JSON as a tree that knows its lines, in two dialects: RFC 8259 and what json-c takes.
+//!
+//! Knows no option. Its messages quote one character at most, since any text may be part of a secret.
+
+use std::collections::HashSet;
+
+/// Which texts are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// RFC 8259; a name may stand only once in an object.
+    Strict,
+    /// json-c's default: comments, trailing commas, single quotes, anything after the value; the last of equal names wins.
+    Lenient,
+}
+
+/// A value and the line where it starts.
+#[cfg_attr(test, derive(Debug))]
+pub struct Value {
+    /// Counted from 1.
+    pub line: usize,
+    /// What it is.
+    pub data: Data,
+}
+
+/// The kinds of values.
+#[cfg_attr(test, derive(Debug, PartialEq))]
+pub enum Data {
+    /// null
+    Null,
+    /// true or false
+    Bool(bool),
+    /// A number as it is written.
+    Number(String),
+    /// A string without its quotes and escapes.
+    String(String),
+    /// Its items.
+    Array(Vec<Value>),
+    /// Its members, as they stand in the text.
+    Object(Vec<Member>),
+}
+
+/// A member of an object.
+#[cfg_attr(test, derive(Debug, PartialEq))]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// The line of its name.
+    pub line: usize,
+    /// Its value.
+    pub value: Value,
+}
+
+/// What a text holds.
+#[cfg_attr(test, derive(Debug))]
+pub struct Document {
+    /// Its first value.
+    pub value: Value,
+    /// The line of what follows the value, where something does (lenient only).
+    pub trailing: Option<usize>,
+}
+
+/// Why a text can't be read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Counted from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Reads a text; a byte-order mark in front of it is passed over.
+pub fn parse(bytes: &[u8], dialect: Dialect) -> Result<Document, Fault> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = match (std::str::from_utf8(bytes), dialect) {
+        (Err(error), Dialect::Strict) => {
+            let line = 1 + bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count();
+            return Err(Fault { line, message: "this is not UTF-8".into() });
+        }
+        _ => String::from_utf8_lossy(bytes),
+    };
+    let mut scanner = Scanner { rest: &text, line: 1, dialect };
+    scanner.blanks()?;
+    let value = scanner.value(0)?;
+    let trailing = scanner.end()?;
+    Ok(Document { value, trailing })
+}
+
+impl Value {
+    /// The last member of that name, if this is an object that has one.
+    pub fn member(&self, name: &str) -> Option<&Member> {
+        match &self.data {
+            Data::Object(members) => members.iter().rev().find(|member| member.name == name),
+            _ => None,
+        }
+    }
+
+    /// Its text, if it is a string.
+    pub fn text(&self) -> Option<&str> {
+        match &self.data {
+            Data::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// What it is, for a message; `quote` also tells the value of a number or bool.
+    pub fn description(&self, quote: bool) -> String {
+        match &self.data {
+            Data::Null => "null".into(),
+            Data::Bool(value) if quote => value.to_string(),
+            Data::Bool(_) => "true or false".into(),
+            Data::Number(number) if quote => format!("the number {number}"),
+            Data::Number(_) => "a number".into(),
+            Data::String(_) => "a string".into(),
+            Data::Array(_) => "an array".into(),
+            Data::Object(_) => "an object".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        self.data == other.data
+    }
+}
+
+/// More would let a file overflow the stack of the host's thread.
+const DEPTH: usize = 128;
+
+struct Scanner<'a> {
+    rest: &'a str,
+    line: usize,
+    dialect: Dialect,
+}
+
+type Scanned<T> = Result<T, Fault>;
+
+impl Scanner<'_> {
+    fn value(&mut self, depth: usize) -> Scanned<Value> {
+        if depth > DEPTH {
+            return Err(self.fault(format!("more than {DEPTH} levels of brackets")));
+        }
+        let line = self.line;
+        let data = match self.peek() {
+            Some('{') => Data::Object(self.object(depth)?),
+            Some('[') => Data::Array(self.list(']', |scanner| scanner.value(depth + 1))?),
+            Some('"' | '\'') => Data::String(self.string()?),
+            Some(c) if c == '-' || c.is_ascii_alphanumeric() => self.word()?,
+            _ => return Err(self.unexpected("a value")),
+        };
+        Ok(Value { line, data })
+    }
+
+    fn object(&mut self, depth: usize) -> Scanned<Vec<Member>> {
+        let mut names = HashSet::new();
+        self.list('}', |scanner| {
+            let member = scanner.member(depth)?;
+            if !names.insert(member.name.clone()) && scanner.dialect == Dialect::Strict {
+                return Err(Fault { line: member.line, message: format!("\"{}\" stands here twice", member.name) });
+            }
+            Ok(member)
+        })
+    }
+
+    fn member(&mut self, depth: usize) -> Scanned<Member> {
+        let line = self.line;
+        if !matches!(self.peek(), Some('"' | '\'')) {
+            return Err(self.unexpected("a name in double quotes"));
+        }
+        let name = self.string()?;
+        self.blanks()?;
+        if !self.take(':') {
+            return Err(self.unexpected("':' after the name"));
+        }
+        self.blanks()?;
+        Ok(Member { name, line, value: self.value(depth + 1)? })
+    }
+
+    /// From the opening bracket to the closing one.
+    fn list<T>(&mut self, bracket: char, mut item: impl FnMut(&mut Self) -> Scanned<T>) -> Scanned<Vec<T>> {
+        let mut items = Vec::new();
+        self.advance(1);
+        self.blanks()?;
+        if self.take(bracket) {
+            return Ok(items);
+        }
+        loop {
+            items.push(item(self)?);
+            self.blanks()?;
+            if self.take(bracket) {
+                return Ok(items);
+            }
+            if !self.take(',') {
+                return Err(self.unexpected(&format!("',' or '{bracket}'")));
+            }
+            self.blanks()?;
+            if self.dialect == Dialect::Strict && self.peek() == Some(bracket) {
+                return Err(self.fault(format!("a comma before '{bracket}'")));
+            }
+            if self.take(bracket) {
+                return Ok(items);
+            }
+        }
+    }
+
+    fn string(&mut self) -> Scanned<String> {
+        let quote = self.peek().unwrap_or('"');
+        if quote != '"' && self.dialect == Dialect::Strict {
+            return Err(self.unexpected("double quotes"));
+        }
+        let start = self.line;
+        let mut text = String::new();
+        self.advance(1);
+        loop {
+            match self.peek() {
+                None => return Err(Fault { line: start, message: "a string without its closing quote".into() }),
+                Some(c) if c == quote => break,
+                Some('\\') => text.push(self.escape()?),
+                // RFC 8259 section 7: control characters must be escaped.
+                Some(c) if c < ' ' && self.dialect == Dialect::Strict => {
+                    return Err(self.fault("a line break, tab or other control character in a string".into()));
+                }
+                Some(c) => {
+                    text.push(c);
+                    self.advance(c.len_utf8());
+                }
+            }
+        }
+        self.advance(1);
+        Ok(text)
+    }
+
+    fn escape(&mut self) -> Scanned<char> {
+        self.advance(1);
+        let letter = self.peek().unwrap_or('\0');
+        if letter == 'u' {
+            self.advance(1);
+            return self.unicode();
+        }
+        let lenient = (letter == '\'' && self.dialect == Dialect::Lenient).then_some('\'');
+        let meant = ESCAPES.iter().find(|row| row.0 == letter).map(|row| row.1).or(lenient);
+        let meant = meant.ok_or_else(|| self.fault("an unknown escape after '\\' in a string".into()))?;
+        self.advance(1);
+        Ok(meant)
+    }
+
+    /// What follows `\u`: four digits, or two such escapes for a character beyond them (RFC 8259 section 7).
+    fn unicode(&mut self) -> Scanned<char> {
+        let high = self.hex()?;
+        let before = (self.rest, self.line);
+        let low = match (0xd800..0xdc00).contains(&high) && self.rest.starts_with("\\u") {
+            true => {
+                self.advance(2);
+                Some(self.hex()?).filter(|low| (0xdc00..0xe000).contains(low))
+            }
+            false => None,
+        };
+        if low.is_none() {
+            (self.rest, self.line) = before;
+        }
+        let code = low.map_or(high, |low| 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00));
+        match (char::from_u32(code), self.dialect) {
+            (Some(c), _) => Ok(c),
+            (None, Dialect::Lenient) => Ok(char::REPLACEMENT_CHARACTER),
+            (None, Dialect::Strict) => Err(self.fault("half of a surrogate pair in a string".into())),
+        }
+    }
+
+    fn hex(&mut self) -> Scanned<u32> {
+        let digits = self.rest.get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let code = code.ok_or_else(|| self.fault("no four hexadecimal digits after '\\u' in a string".into()))?;
+        self.advance(4);
+        Ok(code)
+    }
+
+    /// true, false, null or a number.
+    fn word(&mut self) -> Scanned<Data> {
+        let end = self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c)));
+        let word = &self.rest[..end.unwrap_or(self.rest.len())];
+        let known = match self.dialect {
+            Dialect::Strict => word.to_owned(),
+            Dialect::Lenient => word.to_ascii_lowercase(),
+        };
+        let data = match known.as_str() {
+            "null" => Data::Null,
+            "true" => Data::Bool(true),
+            "false" => Data::Bool(false),
+            number if self.is_number(number) => Data::Number(word.to_owned()),
+            _ => return Err(self.fault("this is no value; strings stand in double quotes".into())),
+        };
+        self.advance(word.len());
+        Ok(data)
+    }
+
+    fn is_number(&self, word: &str) -> bool {
+        let digits = word.strip_prefix('-').unwrap_or(word);
+        if self.dialect == Dialect::Lenient {
+            return digits.starts_with(|c: char| c.is_ascii_digit()) || ["nan", "infinity"].contains(&digits);
+        }
+        // RFC 8259 section 6: what Rust takes besides has no digit in front or behind the point, or leading zeros.
+        let (mantissa, _) = digits.split_once(['e', 'E']).unwrap_or((digits, ""));
+        let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+        let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        plain(integer)
+            && plain(fraction)
+            && (integer == "0" || !integer.starts_with('0'))
+            && word.parse().is_ok_and(f64::is_finite)
+    }
+
+    /// Passes over white space, and comments where there may be some.
+    fn blanks(&mut self) -> Scanned<()> {
+        loop {
+            let rest = self.rest.trim_start_matches([' ', '\t', '\r', '\n']);
+            self.advance(self.rest.len() - rest.len());
+            let (start, end) = match self.rest {
+                rest if rest.starts_with("//") => (2, "\n"),
+                rest if rest.starts_with("/*") => (2, "*/"),
+                _ => return Ok(()),
+            };
+            if self.dialect == Dialect::Strict {
+                return Err(self.fault("comments are not allowed in this file".into()));
+            }
+            match (self.rest[start..].find(end), end) {
+                (Some(length), _) => self.advance(start + length + end.len()),
+                (None, "\n") => self.advance(self.rest.len()),
+                (None, _) => return Err(self.fault("a comment without its end".into())),
+            }
+        }
+    }
+
+    /// After the value: the line of what else there is.
+    fn end(&mut self) -> Scanned<Option<usize>> {
+        let blanks = self.blanks();
+        match self.dialect {
+            Dialect::Lenient => Ok((blanks.is_err() || !self.rest.is_empty()).then_some(self.line)),
+            Dialect::Strict if self.rest.is_empty() => Ok(None),
+            Dialect::Strict => Err(blanks.err().unwrap_or_else(|| self.unexpected("the end of the file"))),
+        }
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest.chars().next()
+    }
+
+    fn take(&mut self, wanted: char) -> bool {
+        let found = self.peek() == Some(wanted);
+        if found {
+            self.advance(wanted.len_utf8());
+        }
+        found
+    }
+
+    fn advance(&mut self, length: usize) {
+        let (passed, rest) = self.rest.split_at(length);
+        self.line += passed.bytes().filter(|byte| *byte == b'\n').count();
+        self.rest = rest;
+    }
+
+    fn unexpected(&self, wanted: &str) -> Fault {
+        match self.peek() {
+            Some(found) => self.fault(format!("expected {wanted}, found {found:?}")),
+            None => self.fault(format!("expected {wanted}, found the end of the file")),
+        }
+    }
+
+    fn fault(&self, message: String) -> Fault {
+        Fault { line: self.line, message }
+    }
+}
+
+/// RFC 8259 section 7.
+const ESCAPES: &[(char, char)] =
+    &[('"', '"'), ('\\', '\\'), ('/', '/'), ('b', '\u{8}'), ('f', '\u{c}'), ('n', '\n'), ('r', '\r'), ('t', '\t')];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn strict(text: &str) -> Result<Value, Fault> {
+        parse(text.as_bytes(), Dialect::Strict).map(|document| document.value)
+    }
+
+    fn lenient(text: &str) -> Result<Document, Fault> {
+        parse(text.as_bytes(), Dialect::Lenient)
+    }
+
+    #[test]
+    fn strict_json_is_what_serde_json_takes() {
+        let texts = [
+            "{}",
+            "[]",
+            "[1,]",
+            "[,]",
+            "{\"a\":1,}",
+            "{\"a\" 1}",
+            "{a:1}",
+            "{'a':1}",
+            "[\"\\u00e9\"]",
+            "[\"\\ud83d\\ude00\"]",
+            "[\"\\ud83d\"]",
+            "[\"\\q\"]",
+            "[\"\t\"]",
+            "[01]",
+            "[-0]",
+            "[1.]",
+            "[.5]",
+            "[1e5]",
+            "[1E+5]",
+            "[1e]",
+            "[-]",
+            "[+1]",
+            "[NaN]",
+            "[inf]",
+            "[True]",
+            "[nul]",
+            "[truefalse]",
+            "[1 2]",
+            "[1] x",
+            "[1]// x",
+            "/**/[1]",
+            "",
+            " ",
+            "[",
+            "{",
+            "\"",
+            "[\"\\",
+            "[\"\\u12",
+            "null",
+            "{\"a\":{\"b\":[1,2,{\"c\":null}]}}",
+            "[1-2]",
+            "[0x10]",
+            "[1.5e-3]",
+        ];
+        for text in texts {
+            let expected = serde_json::from_str::<serde_json::Value>(text).is_ok();
+            assert_eq!(strict(text).is_ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn json_c_takes_more() {
+        for (text, plain) in [
+            ("{ // one\n /* two\n */ 'a' : 'b' , }", r#"{"a":"b"}"#),
+            ("\u{feff}[1,\r\n2,\r\n]\r\n", "[1,2]"),
+            ("[True, NULL, 007, 'it\\'s \"x\"', \"a\tb\"] // end", r#"[true,null,7,"it's \"x\"","a\tb"]"#),
+            ("[\"\\ud800x\"]", "[\"\u{fffd}x\"]"),
+        ] {
+            let document = lenient(text).unwrap();
+            assert_eq!(document.trailing, None, "{text}");
+            assert_eq!(shown(&document.value).replace("007", "7"), shown(&strict(plain).unwrap()));
+        }
+        assert_eq!(lenient("{}\n}").unwrap().trailing, Some(2));
+        assert_eq!(lenient("{}\n/* no end").unwrap().trailing, Some(2));
+        assert_eq!(parse(b"['\xe9']", Dialect::Lenient).unwrap().value.data, strict("[\"\u{fffd}\"]").unwrap().data);
+        for broken in ["", "{", "[1", "{'a'}", "{\"a\":}", "[,]", "[1,,2]", "/* ", "'abc"] {
+            assert!(lenient(broken).is_err(), "{broken}");
+        }
+    }
+
+    fn shown(value: &Value) -> String {
+        format!("{:?}", value.data).replace("line: 2", "line: 1")
+    }
+
+    #[test]
+    fn faults_have_their_line() {
+        let fault = |text: &str| strict(text).map(|value| value.line).unwrap_err();
+        assert_eq!(fault("{\n \"a\": 1,\n \"a\": 2\n}"), Fault { line: 3, message: "\"a\" stands here twice".into() });
+        assert_eq!(fault("[\n1,\n]"), Fault { line: 3, message: "a comma before ']'".into() });
+        assert_eq!(fault("[\n1\n2]"), Fault { line: 3, message: "expected ',' or ']', found '2'".into() });
+        assert_eq!(
+            fault("{\n"),
+            Fault { line: 2, message: "expected a name in double quotes, found the end of the file".into() }
+        );
+        assert_eq!(parse(b"[\n\"\xff\"]", Dialect::Strict).unwrap_err().line, 2);
+    }
+
+    #[test]
+    fn the_last_of_equal_names_wins() {
+        let document = lenient(r#"{"a": 1, "b": 2, "a": "x"}"#).unwrap();
+        assert_eq!(document.value.member("a").unwrap().value.text(), Some("x"));
+    }
+
+    #[test]
+    fn depth_is_limited() {
+        for dialect in [Dialect::Strict, Dialect::Lenient] {
+            let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+            assert!(parse(nested(128).as_bytes(), dialect).is_ok());
+            assert!(parse("[{\"a\":".repeat(100_000).as_bytes(), dialect).unwrap_err().message.contains("levels"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_panics(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = parse(&bytes, Dialect::Strict);
+            let _ = parse(&bytes, Dialect::Lenient);
+        }
+
+        #[test]
+        fn no_text_of_its_letters_panics(text in "[\\[\\]{}:,'\"/*\\\\ud8c0\u{feff}é\n 1.e+-a]{0,40}") {
+            let known = serde_json::from_str::<serde_json::Value>(text.trim_start_matches('\u{feff}')).is_ok();
+            prop_assert!(known || parse(text.as_bytes(), Dialect::Strict).is_err());
+            let _ = parse(text.as_bytes(), Dialect::Lenient);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! THE OPTION TABLE of our own file: name, place, cloud, kind of value, default, meaning.
+//!
+//! The reader checks every member of the file against it, and `docs/configuration.md` and `config.example.json` are
+//! checked against it by tests. It knows no other option's value: what depends on two options is `strict`'s matter.
+
+use super::dialect::{Data, Value};
+use crate::logging::Level;
+
+/// An option.
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "the document's part of the table is read by the test that checks the document")
+)]
+pub struct Row {
+    pub name: &'static str,
+    /// Where it may stand.
+    pub places: &'static [Place],
+    /// The cloud that it is about, if it tells one.
+    pub cloud: Option<Cloud>,
+    pub kind: Kind,
+    /// For the document.
+    pub default: &'static str,
+    /// For the document.
+    pub meaning: &'static str,
+}
+
+/// The kinds of objects in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Top,
+    Slot,
+    Key,
+}
+
+/// The clouds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cloud {
+    Aws,
+    Azure,
+}
+
+/// What a value must be. Texts are never empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    /// Never shown.
+    Secret,
+    Path,
+    /// Only scheme, host and port, with https.
+    Https,
+    /// http or https; never shown, since it may hold a password.
+    Url,
+    Milliseconds,
+    Count,
+    Flag,
+    Choice(&'static [&'static str]),
+    LogLevel,
+    KeyKinds,
+    /// What Key Vault takes as a key's name.
+    KeyName,
+    KeyVersion,
+    Objects,
+}
+
+/// Why a value is not what it must be: the line, the item ("[1]" or nothing), the sentence.
+pub type Problem = (usize, String, String);
+
+impl Place {
+    /// For messages and the document.
+    pub fn name(self) -> &'static str {
+        match self {
+            Place::Top => "top level",
+            Place::Slot => "slot",
+            Place::Key => "key",
+        }
+    }
+}
+
+impl Cloud {
+    /// For messages, and the value of the option `cloud`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cloud::Aws => "aws",
+            Cloud::Azure => "azure",
+        }
+    }
+}
+
+/// The option of that name that may stand there.
+pub fn row(name: &str, place: Place) -> Option<&'static Row> {
+    allowed(place).find(|row| row.name == name)
+}
+
+/// All that may stand there.
+pub fn allowed(place: Place) -> impl Iterator<Item = &'static Row> {
+    OPTIONS.iter().filter(move |row| row.places.contains(&place))
+}
+
+/// What to say of a name that may not stand there.
+pub fn unknown(name: &str, place: Place) -> String {
+    if let Some(row) = OPTIONS.iter().find(|row| row.name == name) {
+        let places: Vec<_> = row.places.iter().map(|place| place.name()).collect();
+        return format!("option \"{name}\" can't stand here; its place: {}", places.join(", "));
+    }
+    match closest(name, place) {
+        Some(close) => format!("unknown option \"{name}\"; did you mean \"{close}\"?"),
+        None => {
+            let names: Vec<_> = allowed(place).map(|row| row.name).collect();
+            format!("unknown option \"{name}\"; allowed here: {}", names.join(", "))
+        }
+    }
+}
+
+impl Row {
+    /// Whether `value` is what this option takes.
+    pub fn check(&self, value: &Value) -> Result<(), Problem> {
+        let fault = |message: String| (value.line, String::new(), message);
+        match (self.kind, &value.data) {
+            (Kind::Flag, Data::Bool(_)) | (Kind::Objects, Data::Array(_)) => Ok(()),
+            (Kind::Milliseconds, Data::Number(number)) if whole(number, 1) => Ok(()),
+            (Kind::Count, Data::Number(number)) if whole(number, 0) => Ok(()),
+            (Kind::KeyKinds, Data::Array(items)) => items.iter().enumerate().try_for_each(key_kind),
+            (kind, Data::String(text)) if kind.is_text() => self.check_text(text).map_err(fault),
+            (kind, _) => Err(fault(format!("expected {}, found {}", kind.noun(), value.description(kind.is_public())))),
+        }
+    }
+
+    fn check_text(&self, text: &str) -> Result<(), String> {
+        if text.is_empty() {
+            return Err("must not be empty".into());
+        }
+        match self.kind {
+            Kind::Https => https(text),
+            Kind::Url if !["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) => {
+                Err("must start with http:// or https://".into())
+            }
+            Kind::Choice(names) => choice(text, names),
+            Kind::LogLevel if Level::from_name(text).is_none() => choice(text, &Level::names()),
+            Kind::KeyName if !is_key_name(text) => Err(format!(
+                "{text:?} can't be the name of a key: 1 to 127 ASCII letters, digits and hyphens, without a version"
+            )),
+            Kind::KeyVersion if !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                Err(format!("{text:?} can't be a key's version: only ASCII letters and digits"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Kind {
+    fn is_text(self) -> bool {
+        !matches!(self, Kind::Milliseconds | Kind::Count | Kind::Flag | Kind::KeyKinds | Kind::Objects)
+    }
+
+    fn is_public(self) -> bool {
+        !matches!(self, Kind::Secret | Kind::Url)
+    }
+
+    fn noun(self) -> &'static str {
+        match self {
+            Kind::Flag => "true or false",
+            Kind::Milliseconds => "a whole number of milliseconds from 1 to 4294967295",
+            Kind::Count => "a whole number from 0 to 4294967295",
+            Kind::KeyKinds => "an array of names",
+            Kind::Objects => "an array of objects",
+            _ => "a string",
+        }
+    }
+}
+
+/// What Key Vault takes: `^[0-9A-Za-z-]{1,127}$`.
+pub fn is_key_name(text: &str) -> bool {
+    (1..=127).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+fn whole(number: &str, least: u32) -> bool {
+    number.parse::<u32>().is_ok_and(|number| number >= least)
+}
+
+fn key_kind((index, item): (usize, &Value)) -> Result<(), Problem> {
+    let fault = |message: String| Err((item.line, format!("[{index}]"), message));
+    match item.text().map(|name| choice(name, KEY_KINDS)) {
+        Some(Ok(())) => Ok(()),
+        Some(Err(message)) => fault(message),
+        None => fault(format!("expected a string, found {}", item.description(true))),
+    }
+}
+
+fn choice(text: &str, names: &[&str]) -> Result<(), String> {
+    match names.contains(&text) {
+        true => Ok(()),
+        false => Err(format!("expected one of {}, found {text:?}", names.join(", "))),
+    }
+}
+
+fn https(text: &str) -> Result<(), String> {
+    let Some(rest) = text.strip_prefix("https://") else {
+        return Err("must start with https://: tokens are sent there".into());
+    };
+    let host = rest.strip_suffix('/').unwrap_or(rest);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-.:[]_".contains(c);
+    match !host.is_empty() && host.chars().all(plain) {
+        true => Ok(()),
+        false => Err("must be https:// and a host, with nothing behind it".into()),
+    }
+}
+
+/// A misspelt name, or one without its prefix ("region").
+fn closest(name: &str, place: Place) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    let near = |row: &&Row| (distance(&name, row.name), row.name);
+    let best = allowed(place).min_by_key(near)?.name;
+    let limit = if name.len() < 6 { 1 } else { 3 };
+    let suffix =
+        || allowed(place).find(|row| name.len() > 3 && row.name.ends_with(&format!("_{name}"))).map(|row| row.name);
+    if distance(&name, best) <= limit { Some(best) } else { suffix() }
+}
+
+/// The number of letters to insert, remove or replace (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// As [`crate::key::Kind::name`] gives them.
+const KEY_KINDS: &[&str] = &["rsa2048", "rsa3072", "rsa4096", "P-256", "P-384", "P-521", "secp256k1"];
+const CREDENTIALS: &[&str] = &["default", "environment", "workload_identity", "auth_file", "cli", "managed_identity"];
+
+const TOP: &[Place] = &[Place::Top];
+const SLOT: &[Place] = &[Place::Slot];
+const KEY: &[Place] = &[Place::Slot, Place::Key];
+const DEFAULT: &[Place] = &[Place::Top, Place::Slot];
+
+const AWS: Option<Cloud> = Some(Cloud::Aws);
+const AZURE: Option<Cloud> = Some(Cloud::Azure);
+
+macro_rules! options {
+    ($($name:ident $places:ident $cloud:ident $kind:expr; $default:literal; $meaning:literal;)*) => {
+        &[$(Row { name: stringify!($name), places: $places, cloud: $cloud, kind: $kind, default: $default, meaning: $meaning }),*]
+    };
+}
+
+#[rustfmt::skip]
+pub const OPTIONS: &[Row] = options![
+    slots TOP None Kind::Objects; "required"; "The slots; a slot's id is its position, from 0.";
+    log_level TOP None Kind::LogLevel; "`error`"; "`off`, `error`, `warn`, `info` or `debug`; `CLOUD_KMS_PKCS11_LOG` wins.";
+    log_file TOP None Kind::Path; "standard error"; "A file that the log is appended to; `CLOUD_KMS_PKCS11_LOG_FILE` wins.";
+
+    label KEY None Kind::Text; "the key's id or name"; "The token's label (cut to 32 bytes) and, for its single key, CKA_LABEL (in full). Required with `keys` and `discover`. In a key: CKA_LABEL.";
+    cloud SLOT None Kind::Choice(&["aws", "azure"]); "what the other options tell"; "`aws` or `azure`.";
+    kms_key_id KEY AWS Kind::Text; "-"; "A KMS key as KMS takes it: id, `mrk-...`, `alias/...` or an ARN. Also CKA_ID.";
+    kms_key_arn SLOT AWS Kind::Text; "-"; "ARN of a KMS key; what follows its last `/` is the key's id and CKA_ID.";
+    key_name KEY AZURE Kind::KeyName; "-"; "A Key Vault key. Also CKA_ID.";
+    key_version KEY AZURE Kind::KeyVersion; "the newest"; "The version to stay with.";
+    keys SLOT None Kind::Objects; "-"; "Several keys in one token: objects with `kms_key_id` or `key_name`, and what else may stand in a key.";
+    discover SLOT None Kind::Flag; "`false`"; "The token has every usable key that the service lists.";
+    certificate KEY None Kind::Text; "Key Vault's own, else none"; "The key's certificate: base64 of DER, or PEM with its chain.";
+    certificate_path KEY None Kind::Path; "Key Vault's own, else none"; "The key's certificate as a PEM file, its chain after it; read when first needed.";
+
+    aws_region DEFAULT AWS Kind::Text; "the ARN's, else the SDK's"; "The region.";
+    aws_profile DEFAULT AWS Kind::Text; "the SDK's"; "A profile of the shared AWS configuration and credentials files.";
+    aws_role_arn DEFAULT AWS Kind::Text; "none"; "A role to assume.";
+    aws_external_id DEFAULT AWS Kind::Text; "none"; "The external id for that role.";
+    aws_endpoint_url DEFAULT AWS Kind::Url; "the region's"; "Another endpoint of KMS.";
+
+    vault_url DEFAULT AZURE Kind::Https; "required for Azure"; "The vault or Managed HSM: `https://NAME.vault.azure.net`.";
+    azure_credential DEFAULT AZURE Kind::Choice(CREDENTIALS); "`default`"; "Where tokens come from: `environment` (client secret or certificate), `workload_identity`, `auth_file`, `cli`, `managed_identity`; `default` is the first of these that is configured.";
+    azure_tenant_id DEFAULT AZURE Kind::Text; "`AZURE_TENANT_ID`"; "The tenant.";
+    azure_client_id DEFAULT AZURE Kind::Text; "`AZURE_CLIENT_ID`"; "The application, or the user-assigned managed identity.";
+    azure_client_secret DEFAULT AZURE Kind::Secret; "`AZURE_CLIENT_SECRET`"; "The application's secret; better kept in a file of its own:";
+    azure_client_secret_file DEFAULT AZURE Kind::Path; "none"; "A file that holds the application's secret.";
+    azure_client_certificate_path DEFAULT AZURE Kind::Path; "`AZURE_CLIENT_CERTIFICATE_PATH`"; "A PEM file with the application's certificate and private key.";
+    azure_federated_token_file DEFAULT AZURE Kind::Path; "`AZURE_FEDERATED_TOKEN_FILE`"; "A file that holds a federated token, for workload identity.";
+    azure_auth_file DEFAULT AZURE Kind::Path; "`AZURE_AUTH_LOCATION`, then `azure-keyvault-pkcs11/azureauth.json` of user and system"; "An `azureauth.json`: `tenant`, `appId`, `password`.";
+    azure_authority_host DEFAULT AZURE Kind::Https; "`AZURE_AUTHORITY_HOST`, else the public cloud's"; "The authority that issues tokens.";
+    verify_challenge_resource DEFAULT AZURE Kind::Flag; "`true`"; "Check that a vault asks for tokens of its own domain. `false` only for emulators.";
+
+    ca_bundle DEFAULT None Kind::Path; "none"; "A PEM file of certificate authorities to trust besides the system's.";
+    proxy DEFAULT None Kind::Url; "`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`"; "URL of an HTTP proxy.";
+    connect_timeout_ms DEFAULT None Kind::Milliseconds; "`3000`, at most `call_timeout_ms`"; "How long connecting may take.";
+    call_timeout_ms DEFAULT None Kind::Milliseconds; "`10000`"; "How long a whole call may take: credentials, connecting, retries and all.";
+    retries DEFAULT None Kind::Count; "`3`"; "How often a failed request is repeated.";
+    accept_bare_digest DEFAULT None Kind::Flag; "`false`"; "CKM_RSA_PKCS given a bare digest of 32, 48 or 64 bytes signs it as SHA-256, SHA-384 or SHA-512, as the old modules did.";
+    hide_keys DEFAULT None Kind::KeyKinds; "`[]`"; "Kinds of keys that the token does not show: `rsa2048`, `rsa3072`, `rsa4096`, `P-256`, `P-384`, `P-521`, `secp256k1`.";
+];

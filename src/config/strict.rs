@@ -1,0 +1,425 @@
+//! Our own configuration file: the first thing that is wrong in it is an error with file, line and option.
+//!
+//! Names and kinds of values are checked against the table in `options`; here is what depends on more than one of them.
+
+use super::arn::{self, Arn};
+use super::dialect::{self, Data, Dialect, Fault, Member, Value};
+use super::environment::Environment;
+use super::options::{self, Cloud, Place};
+use super::{CertificateSource, Config, Key, Keys, Notes, Service, Slot};
+use crate::backend::azure::{Credential, Secret};
+use crate::backend::{KeyName, Network, aws, azure};
+use crate::certificate::Certificate;
+use crate::error::{Error, Result};
+use crate::logging::Level;
+use cryptoki_sys::CKR_GENERAL_ERROR;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Reads the file at `path`.
+pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Result<Config> {
+    let bytes = std::fs::read(path).map_err(|error| error_in(path, format_args!(" {error}")))?;
+    let config = parse(&bytes, path, environment, notes)?;
+    notes.push((Level::Info, format!("{}: {} slots", path.display(), config.slots.len())));
+    Ok(config)
+}
+
+/// Reads the contents of a file that lies at `path`.
+pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut Notes) -> Result<Config> {
+    let document = dialect::parse(bytes, Dialect::Strict)
+        .map_err(|Fault { line, message }| error_in(path, format_args!("{line}: {message}")))?;
+    let file = File { path, environment };
+    let top = Section::new(&file, "", &document.value, Place::Top, None)?;
+    let slots = top.sections("slots", Place::Slot)?;
+    let config = Config {
+        slots: slots.iter().map(|section| slot(section, notes)).collect::<Result<_>>()?,
+        listed: Vec::new(),
+        log_level: top.text("log_level").and_then(|name| Level::from_name(&name)),
+        log_file: top.path("log_file")?,
+    };
+    note_labels(&config.slots, path, notes);
+    Ok(config)
+}
+
+fn slot(section: &Section, notes: &mut Notes) -> Result<Slot> {
+    let choice = selector(section, &["kms_key_id", "kms_key_arn", "key_name", "keys", "discover"])?;
+    let (listed, keys) = match choice {
+        "discover" => (Vec::new(), Keys::Discover),
+        "keys" => {
+            let listed = section.sections("keys", Place::Key)?;
+            let keys = listed.iter().map(listed_key).collect::<Result<_>>()?;
+            (listed, Keys::Named(keys))
+        }
+        _ => (Vec::new(), Keys::Named(vec![key(section, choice)?])),
+    };
+    let label = match &keys {
+        Keys::Named(keys) if choice != "keys" => keys.iter().map(|key| key.label.clone()).collect(),
+        _ => label_of_many(section, choice)?,
+    };
+    if label.len() > LABEL_LENGTH {
+        notes.push((
+            Level::Warn,
+            section.sentence("label", format!("{label:?} is longer than 32 bytes: tokens show it cut")),
+        ));
+    }
+    Ok(Slot {
+        label,
+        service: service(section, &listed)?,
+        keys,
+        hide_keys: section.names("hide_keys"),
+        accept_bare_digest: section.flag("accept_bare_digest").unwrap_or(false),
+    })
+}
+
+/// Which one of `names` the section has.
+fn selector(section: &Section, names: &[&'static str]) -> Result<&'static str> {
+    let off = |member: &Member| matches!(member.value.data, Data::Bool(false));
+    let has = |name: &&'static str| section.own(name).is_some_and(|member| !off(member));
+    let given: Vec<&'static str> = names.iter().copied().filter(has).collect();
+    match given[..] {
+        [one] => Ok(one),
+        [] => Err(section.fault("", format!("missing the key: one of {}", quoted(names)))),
+        [first, second, ..] => Err(section.fault(second, format!("can't stand beside \"{first}\""))),
+    }
+}
+
+fn label_of_many(section: &Section, choice: &str) -> Result<String> {
+    for stray in ["certificate", "certificate_path", "key_version"] {
+        if section.own(stray).is_some() {
+            return Err(section.fault(stray, format!("belongs to one key, and this slot has \"{choice}\"")));
+        }
+    }
+    section.text("label").ok_or_else(|| section.fault("", format!("missing \"label\", which \"{choice}\" needs")))
+}
+
+fn listed_key(section: &Section) -> Result<Key> {
+    key(section, selector(section, &["kms_key_id", "key_name"])?)
+}
+
+/// The key that a section names by the option `choice`.
+fn key(section: &Section, choice: &str) -> Result<Key> {
+    let mut id = section.text(choice).unwrap_or_default();
+    if choice == "kms_key_arn" {
+        id = match Arn::parse(&id) {
+            Some(arn) if arn.resource.starts_with("key/") => arn::after_slash(arn.resource).to_owned(),
+            _ => {
+                return Err(section.fault(choice, "is no ARN of a KMS key; other names of keys go into \"kms_key_id\""));
+            }
+        };
+    } else if choice == "kms_key_id" && id.starts_with("arn:") && Arn::parse(&id).is_none() {
+        return Err(section.fault(choice, "is no ARN of a KMS key or alias"));
+    }
+    Ok(Key {
+        label: section.text("label").unwrap_or_else(|| id.clone()),
+        name: KeyName { id, version: section.text("key_version") },
+        certificate: certificate(section)?,
+    })
+}
+
+fn certificate(section: &Section) -> Result<CertificateSource> {
+    section.not_both("certificate", "certificate_path")?;
+    if let Some(text) = section.text("certificate") {
+        let chain = Certificate::chain_from_text(&text).map_err(|error| section.fault("certificate", error.0))?;
+        return Ok(CertificateSource::Inline(chain));
+    }
+    Ok(section.path("certificate_path")?.map_or(CertificateSource::Service, CertificateSource::File))
+}
+
+fn service(section: &Section, listed: &[Section]) -> Result<Service> {
+    Ok(match cloud(section, listed)? {
+        Cloud::Aws => Service::Aws(aws_settings(section, listed)?),
+        Cloud::Azure => Service::Azure(azure_settings(section)?),
+    })
+}
+
+/// The cloud that the slot's own options tell, else the file's.
+fn cloud(section: &Section, listed: &[Section]) -> Result<Cloud> {
+    let said = section.text("cloud").and_then(|name| [Cloud::Aws, Cloud::Azure].into_iter().find(|c| c.name() == name));
+    let mut known = said.map(|cloud| (cloud, format!("\"cloud\" is \"{}\"", cloud.name())));
+    for section in std::iter::once(section).chain(listed) {
+        for (name, cloud) in section.clouds() {
+            match &known {
+                Some((other, why)) if *other != cloud => {
+                    return Err(section.fault(name, format!("is an option for {}, but {why}", cloud.name())));
+                }
+                Some(_) => {}
+                None => known = Some((cloud, format!("\"{name}\" is one for {}", cloud.name()))),
+            }
+        }
+    }
+    let top: Vec<Cloud> =
+        section.defaults.map(|top| top.clouds().map(|(_, cloud)| cloud).collect()).unwrap_or_default();
+    match (known, top.first()) {
+        (Some((cloud, _)), _) => Ok(cloud),
+        (None, Some(cloud)) if top.iter().all(|other| other == cloud) => Ok(*cloud),
+        _ => Err(section.fault("", "missing \"cloud\": nothing else tells whether this is \"aws\" or \"azure\"")),
+    }
+}
+
+fn aws_settings(section: &Section, listed: &[Section]) -> Result<aws::Settings> {
+    Ok(aws::Settings {
+        region: region(section, listed)?,
+        profile: section.text("aws_profile"),
+        role_arn: section.text("aws_role_arn"),
+        external_id: section.text("aws_external_id"),
+        endpoint_url: section.text("aws_endpoint_url"),
+        network: network(section)?,
+    })
+}
+
+/// `aws_region`, which no ARN may contradict; without it, the one region that the ARNs of all keys name.
+fn region(section: &Section, listed: &[Section]) -> Result<Option<String>> {
+    let given = section.text("aws_region");
+    let holders = if listed.is_empty() { std::slice::from_ref(section) } else { listed };
+    let mut regions = Vec::new();
+    for holder in holders {
+        let name = if holder.own("kms_key_arn").is_some() { "kms_key_arn" } else { "kms_key_id" };
+        let id = holder.text(name).unwrap_or_default();
+        let region = Arn::parse(&id).map(|arn| arn.region.to_owned());
+        if let (Some(given), Some(region)) = (&given, &region)
+            && given != region
+        {
+            return Err(holder.fault(name, format!("the ARN is of region {region:?}, but \"aws_region\" is {given:?}")));
+        }
+        regions.push(region);
+    }
+    regions.dedup();
+    let common = if regions.len() == 1 { regions.pop().flatten() } else { None };
+    Ok(given.or(common))
+}
+
+fn azure_settings(section: &Section) -> Result<azure::Settings> {
+    section.not_both("azure_client_secret", "azure_client_secret_file")?;
+    let vault = section.text("vault_url").ok_or_else(|| section.fault("", "missing \"vault_url\""))?;
+    // The slot's secret hides the file's, whichever of the two options each of them uses.
+    let own_secret =
+        ["azure_client_secret", "azure_client_secret_file"].into_iter().find(|name| section.own(name).is_some());
+    let is_hidden = |name: &str| own_secret.is_some_and(|own| own != name);
+    let secret = section.text("azure_client_secret").filter(|_| !is_hidden("azure_client_secret"));
+    let secret_file = section.path("azure_client_secret_file")?.filter(|_| !is_hidden("azure_client_secret_file"));
+    Ok(azure::Settings {
+        vault_url: vault.trim_end_matches('/').to_owned(),
+        credential: credential(section),
+        tenant_id: section.text("azure_tenant_id"),
+        client_id: section.text("azure_client_id"),
+        client_secret: secret.map(|text| Secret(text.into())),
+        client_secret_file: secret_file,
+        client_certificate_path: section.path("azure_client_certificate_path")?,
+        federated_token_file: section.path("azure_federated_token_file")?,
+        auth_files: match section.path("azure_auth_file")? {
+            Some(file) => vec![file],
+            None => section.file.environment.auth_files(),
+        },
+        authority_host: section.text("azure_authority_host"),
+        skip_challenge_check: section.flag("verify_challenge_resource") == Some(false),
+        network: network(section)?,
+    })
+}
+
+fn credential(section: &Section) -> Credential {
+    let name = section.text("azure_credential").unwrap_or_default();
+    CREDENTIALS.iter().find(|row| row.0 == name).map_or(Credential::Default, |row| row.1)
+}
+
+fn network(section: &Section) -> Result<Network> {
+    let default = Network::default();
+    let milliseconds = |name: &str| section.number(name).map(|number| Duration::from_millis(number.into()));
+    let call_timeout = milliseconds("call_timeout_ms").unwrap_or(default.call_timeout);
+    let connect_timeout = milliseconds("connect_timeout_ms").unwrap_or(default.connect_timeout.min(call_timeout));
+    if connect_timeout > call_timeout {
+        let message =
+            format!("is {}, more than \"call_timeout_ms\", {}", connect_timeout.as_millis(), call_timeout.as_millis());
+        return Err(section.fault("connect_timeout_ms", message));
+    }
+    Ok(Network {
+        ca_bundle: section.path("ca_bundle")?,
+        proxy: section.text("proxy"),
+        connect_timeout,
+        call_timeout,
+        retries: section.number("retries").unwrap_or(default.retries),
+    })
+}
+
+/// PKCS#11 URIs can't tell tokens of one label apart.
+fn note_labels(slots: &[Slot], path: &Path, notes: &mut Notes) {
+    let mut first = HashMap::new();
+    for (id, slot) in slots.iter().enumerate() {
+        let earlier = *first.entry(&slot.label).or_insert(id);
+        if earlier != id {
+            let text =
+                format!("{}: slots[{earlier}] and slots[{id}] both have the label {:?}", path.display(), slot.label);
+            notes.push((Level::Warn, text));
+        }
+    }
+}
+
+/// What messages and relative paths need to know of the file.
+struct File<'a> {
+    path: &'a Path,
+    environment: &'a Environment<'a>,
+}
+
+/// An object of the file whose names and kinds of values have been checked, and the one that has its defaults.
+struct Section<'a> {
+    file: &'a File<'a>,
+    /// "slots[2]"; nothing at top level.
+    name: String,
+    value: &'a Value,
+    place: Place,
+    defaults: Option<&'a Section<'a>>,
+}
+
+impl<'a> Section<'a> {
+    fn new(
+        file: &'a File<'a>,
+        name: &str,
+        value: &'a Value,
+        place: Place,
+        defaults: Option<&'a Section<'a>>,
+    ) -> Result<Self> {
+        let section = Self { file, name: name.to_owned(), value, place, defaults };
+        let Data::Object(members) = &value.data else {
+            return Err(section.fault("", format!("expected an object, found {}", value.description(true))));
+        };
+        members.iter().try_for_each(|member| section.check(member))?;
+        Ok(section)
+    }
+
+    fn check(&self, member: &Member) -> Result<()> {
+        let Some(row) = options::row(&member.name, self.place) else {
+            return Err(self.fault_at(member.line, "", options::unknown(&member.name, self.place)));
+        };
+        let located = |(line, item, message)| self.fault_at(line, &format!("{}{item}", row.name), message);
+        row.check(&member.value).map_err(located)
+    }
+
+    /// The objects in the array of that name.
+    fn sections<'b>(&'b self, name: &str, place: Place) -> Result<Vec<Section<'b>>> {
+        let items = match self.own(name).map(|member| &member.value.data) {
+            Some(Data::Array(items)) => items,
+            _ => return Err(self.fault("", format!("missing \"{name}\""))),
+        };
+        if items.is_empty() && place == Place::Key {
+            return Err(self.fault(name, "must not be empty"));
+        }
+        let defaults = (place == Place::Slot).then_some(self);
+        let item =
+            |(index, value)| Section::new(self.file, &self.inner(&format!("{name}[{index}]")), value, place, defaults);
+        items.iter().enumerate().map(item).collect()
+    }
+
+    fn own(&self, name: &str) -> Option<&Member> {
+        self.value.member(name)
+    }
+
+    /// Its own option of that name, else the default.
+    fn option(&self, name: &str) -> Option<&Member> {
+        self.own(name).or_else(|| self.defaults.and_then(|top| top.own(name)))
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.option(name)?.value.text().map(str::to_owned)
+    }
+
+    fn flag(&self, name: &str) -> Option<bool> {
+        match self.option(name)?.value.data {
+            Data::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn number(&self, name: &str) -> Option<u32> {
+        match &self.option(name)?.value.data {
+            Data::Number(number) => number.parse().ok(),
+            _ => None,
+        }
+    }
+
+    fn names(&self, name: &str) -> Vec<String> {
+        match self.option(name).map(|member| &member.value.data) {
+            Some(Data::Array(items)) => items.iter().filter_map(Value::text).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A path: from `~/` it starts in the home folder, else where the file lies.
+    fn path(&self, name: &str) -> Result<Option<PathBuf>> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let path = match text.strip_prefix("~/") {
+            Some(rest) => self.file.environment.path("HOME").map(|home| home.join(rest)),
+            None => Some(self.file.path.parent().unwrap_or(Path::new("")).join(&text)),
+        };
+        path.map(Some).ok_or_else(|| self.fault(name, "starts with ~/, but HOME is not set"))
+    }
+
+    /// Its own options that are about one cloud.
+    fn clouds(&self) -> impl Iterator<Item = (&str, Cloud)> {
+        let members: &[Member] = match &self.value.data {
+            Data::Object(members) => members,
+            _ => &[],
+        };
+        let cloud = |member: &Member| options::row(&member.name, self.place).and_then(|row| row.cloud);
+        members.iter().filter_map(move |member| Some((member.name.as_str(), cloud(member)?)))
+    }
+
+    fn not_both(&self, one: &str, other: &str) -> Result<()> {
+        for section in [Some(self), self.defaults].into_iter().flatten() {
+            if section.own(one).is_some() && section.own(other).is_some() {
+                return Err(section.fault(other, format!("can't stand beside \"{one}\"")));
+            }
+        }
+        Ok(())
+    }
+
+    /// An error of the option `name`, or of the whole section.
+    fn fault(&self, name: &str, message: impl std::fmt::Display) -> Error {
+        Error::new(CKR_GENERAL_ERROR, self.sentence(name, message))
+    }
+
+    fn fault_at(&self, line: usize, name: &str, message: impl std::fmt::Display) -> Error {
+        Error::new(CKR_GENERAL_ERROR, self.sentence_at(line, name, message))
+    }
+
+    /// "FILE:LINE: slots[2].name: message", with the line where the option stands, be it a default.
+    fn sentence(&self, name: &str, message: impl std::fmt::Display) -> String {
+        match (self.own(name), self.defaults.map(|top| (top, top.own(name)))) {
+            (Some(member), _) => self.sentence_at(member.line, name, message),
+            (None, Some((top, Some(member)))) => top.sentence_at(member.line, name, message),
+            _ => self.sentence_at(self.value.line, name, message),
+        }
+    }
+
+    fn sentence_at(&self, line: usize, name: &str, message: impl std::fmt::Display) -> String {
+        let (file, place) = (self.file.path.display(), self.inner(name));
+        let colon = if place.is_empty() { "" } else { ": " };
+        format!("{file}:{line}: {place}{colon}{message}")
+    }
+
+    /// The path of what is in it.
+    fn inner(&self, name: &str) -> String {
+        let dot = if self.name.is_empty() || name.is_empty() { "" } else { "." };
+        format!("{}{dot}{name}", self.name)
+    }
+}
+
+fn error_in(path: &Path, message: impl std::fmt::Display) -> Error {
+    Error::new(CKR_GENERAL_ERROR, format!("{}:{message}", path.display()))
+}
+
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+}
+
+/// As long as CK_TOKEN_INFO has it.
+const LABEL_LENGTH: usize = 32;
+
+#[rustfmt::skip]
+const CREDENTIALS: &[(&str, Credential)] = &[
+    ("default", Credential::Default),
+    ("environment", Credential::Environment),
+    ("workload_identity", Credential::WorkloadIdentity),
+    ("auth_file", Credential::AuthFile),
+    ("cli", Credential::Cli),
+    ("managed_identity", Credential::ManagedIdentity),
+];

@@ -1,0 +1,65 @@
+//! One guard round every call: it finds the provider, contains panics, and logs the error, once.
+
+use crate::error::{Error, Result, name};
+use crate::logging::{self, Level};
+use crate::process;
+use crate::provider::Provider;
+use cryptoki_sys::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
+
+/// The only mutable static of the C boundary: the life that C_Initialize began.
+static PROVIDER: RwLock<Option<Arc<Provider>>> = RwLock::new(None);
+
+/// Runs the body of a C function with the provider, which C_Finalize can't free under it.
+pub fn call(function: &'static str, body: impl FnOnce(&Provider) -> Result<()>) -> CK_RV {
+    without_provider(function, || body(&*provider().ok_or_else(not_initialized)?))
+}
+
+/// Runs the body of a C function that needs no provider.
+pub fn without_provider(function: &'static str, body: impl FnOnce() -> Result<()>) -> CK_RV {
+    let start = Instant::now();
+    let outcome = process::inside(|| catch_unwind(AssertUnwindSafe(body)));
+    let outcome = outcome.unwrap_or_else(|_| Err(Error::new(CKR_GENERAL_ERROR, "a defect of the module (a panic)")));
+    let (rv, level) = match &outcome {
+        Ok(()) => (CKR_OK, Level::Debug),
+        Err(error) if error.is_ordinary() => (error.rv, Level::Debug),
+        Err(error) => (error.rv, Level::Error),
+    };
+    if logging::enabled(level) {
+        let message = outcome.err().map_or_else(|| name(rv).into_owned(), |error| error.to_string());
+        logging::line(level, format_args!("{function}: {message} ({} ms)", start.elapsed().as_millis()));
+    }
+    rv
+}
+
+/// The provider, between C_Initialize and C_Finalize.
+pub fn provider() -> Option<Arc<Provider>> {
+    PROVIDER.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Puts a provider in place, if there is none.
+///
+/// # Errors
+/// CKR_CRYPTOKI_ALREADY_INITIALIZED where another thread was quicker.
+pub fn install(provider: Provider) -> Result<()> {
+    let mut own = PROVIDER.write().unwrap_or_else(PoisonError::into_inner);
+    if own.is_some() {
+        return Err(Error::new(CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before"));
+    }
+    *own = Some(Arc::new(provider));
+    Ok(())
+}
+
+/// Takes the provider away; running calls keep theirs until they return.
+///
+/// # Errors
+/// CKR_CRYPTOKI_NOT_INITIALIZED.
+pub fn remove() -> Result<Arc<Provider>> {
+    PROVIDER.write().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(not_initialized)
+}
+
+fn not_initialized() -> Error {
+    Error::new(CKR_CRYPTOKI_NOT_INITIALIZED, "C_Initialize was not called")
+}

@@ -1,0 +1,154 @@
+//! The C boundary: the three exported symbols, C_Initialize and C_Finalize. PKCS#11 3.2 sections 5.4 and 6.
+//!
+//! Raw pointers and `unsafe` live in this folder only, and are checked in one file, `pointers`.
+
+#![allow(unsafe_code, reason = "this is the C boundary")]
+#![allow(non_snake_case, reason = "C_ names are the standard's")]
+
+mod functions;
+mod guard;
+mod pointers;
+mod table;
+
+use crate::backend::runtime;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::log_error;
+use crate::logging;
+use crate::provider::Provider;
+use cryptoki_sys::*;
+use pointers::{Output, Place};
+use std::ffi::CStr;
+use std::os::raw::c_void;
+use std::time::Duration;
+
+/// How long C_Finalize waits for the runtime's threads.
+const FINALIZE_LIMIT: Duration = Duration::from_secs(2);
+
+/// C_GetFunctionList, section 5.4.4: the function list of PKCS#11 2.40.
+///
+/// # Safety
+/// `list` is null or points to a place for the pointer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> CK_RV {
+    guard::without_provider("C_GetFunctionList", || {
+        // SAFETY: null or valid, as this function's caller promises.
+        unsafe { Place::new(list) }?.write((&raw const table::LIST_2_40).cast_mut());
+        Ok(())
+    })
+}
+
+/// C_GetInterfaceList, section 5.4.5: the interfaces "PKCS 11" 3.2, 3.0 and 2.40.
+///
+/// # Safety
+/// `interfaces` is null or has room for as many as `count`, which is null or valid, says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn C_GetInterfaceList(interfaces: *mut CK_INTERFACE, count: *mut CK_ULONG) -> CK_RV {
+    guard::without_provider("C_GetInterfaceList", || {
+        // SAFETY: as this function's caller promises.
+        unsafe { Output::new(interfaces, count) }?.write(&INTERFACES.0)
+    })
+}
+
+/// C_GetInterface, section 5.4.6: the newest interface that is asked for.
+///
+/// # Safety
+/// `name` is null or a C string; `version` is null or valid; `interface` is null or points to a place for the pointer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn C_GetInterface(
+    name: *mut CK_UTF8CHAR,
+    version: *mut CK_VERSION,
+    interface: *mut *mut CK_INTERFACE,
+    flags: CK_FLAGS,
+) -> CK_RV {
+    guard::without_provider("C_GetInterface", || {
+        // SAFETY: null or a C string, as this function's caller promises.
+        let name = if name.is_null() { NAME } else { unsafe { CStr::from_ptr(name.cast()) } };
+        // SAFETY: null or valid, as this function's caller promises.
+        let version = unsafe { version.as_ref() };
+        // SAFETY: likewise.
+        let place = unsafe { Place::new(interface) }?;
+        let found = INTERFACES.0.iter().zip(VERSIONS).find(|(own, own_version)| {
+            let same = |version: &CK_VERSION| (version.major, version.minor) == *own_version;
+            name == NAME && version.is_none_or(same) && own.flags & flags == flags
+        });
+        let (found, _) = found.ok_or_else(|| {
+            Error::new(CKR_FUNCTION_FAILED, "no such interface: \"PKCS 11\" 3.2, 3.0 and 2.40 are there")
+        })?;
+        place.write((found as *const CK_INTERFACE).cast_mut());
+        Ok(())
+    })
+}
+
+/// C_Initialize, section 5.4.1: reads the configuration, and makes no request.
+unsafe extern "C" fn C_Initialize(args: *mut c_void) -> CK_RV {
+    guard::without_provider("C_Initialize", || {
+        // SAFETY: null or valid, as this function's caller promises.
+        unsafe { pointers::initialize_args(args) }?;
+        match guard::provider() {
+            Some(provider) => provider.initialize_again(),
+            None => initialize(),
+        }
+    })
+}
+
+/// C_Finalize, section 5.4.2: ends running calls, and leaves no thread behind.
+unsafe extern "C" fn C_Finalize(reserved: *mut c_void) -> CK_RV {
+    guard::without_provider("C_Finalize", || {
+        if !reserved.is_null() {
+            return Err(Error::new(CKR_ARGUMENTS_BAD, "pReserved is not null"));
+        }
+        guard::remove()?;
+        runtime::shutdown(FINALIZE_LIMIT);
+        Ok(())
+    })
+}
+
+fn initialize() -> Result<()> {
+    contain_panics();
+    runtime::arm();
+    let config = Config::load()?;
+    if let Some(level) = config.log_level {
+        logging::set_level(level);
+    }
+    if let Some(path) = &config.log_file
+        && let Err(error) = logging::set_file(path)
+    {
+        log_error!("the log file {} can't be opened: {error}; the log goes to standard error", path.display());
+    }
+    guard::install(Provider::new(config))
+}
+
+/// A panic becomes a log line here and an error code in the guard, instead of the default report on standard error.
+/// The standard library is linked into the module, so the host's own hook, if it is a Rust program, is another one.
+fn contain_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        log_error!("a defect of the module: panic at {place}");
+    }));
+}
+
+const NAME: &CStr = c"PKCS 11";
+
+/// The versions of [`INTERFACES`], in their order.
+const VERSIONS: [(CK_BYTE, CK_BYTE); 3] = [(3, 2), (3, 0), (2, 40)];
+
+static INTERFACES: Interfaces = Interfaces([
+    interface((&raw const table::LIST_3_2).cast()),
+    interface((&raw const table::LIST_3_0).cast()),
+    interface((&raw const table::LIST_2_40).cast()),
+]);
+
+/// The interfaces of C_GetInterfaceList, newest first. A child may go on where its parent forked: section 5.4.5.
+struct Interfaces([CK_INTERFACE; 3]);
+
+// SAFETY: the pointers are to immutable statics.
+unsafe impl Sync for Interfaces {}
+
+const fn interface(list: *const c_void) -> CK_INTERFACE {
+    CK_INTERFACE {
+        pInterfaceName: NAME.as_ptr().cast::<CK_UTF8CHAR>().cast_mut(),
+        pFunctionList: list.cast_mut(),
+        flags: CKF_INTERFACE_FORK_SAFE,
+    }
+}

@@ -1,0 +1,271 @@
+//! The only raw dereferences: what C callers hand in and where they want the answer. PKCS#11 3.1 sections 5.1 and 5.2.
+//!
+//! Each constructor is `unsafe` with one contract: the caller of the C function promises that its pointers are null or
+//! point to as much as the lengths beside them say, as long as the call lasts. All that can be checked is checked.
+
+use crate::attribute::Attribute;
+use crate::error::{Error, Result};
+use crate::mechanism::Request;
+use crate::object::Object;
+use cryptoki_sys::*;
+use std::os::raw::c_void;
+
+/// Bytes that the caller hands in. Null with length 0 is empty.
+#[derive(Clone, Copy)]
+pub struct Input<'a>(pub &'a [u8]);
+
+impl Input<'_> {
+    /// # Errors
+    /// CKR_ARGUMENTS_BAD for null with a length, and for a length that no memory has.
+    ///
+    /// # Safety
+    /// The contract at the head of the file.
+    pub unsafe fn new(data: *const CK_BYTE, length: CK_ULONG) -> Result<Self> {
+        match (data.is_null(), length) {
+            (_, 0) => Ok(Self(&[])),
+            (true, _) => Err(bad("a null pointer with a length")),
+            (false, length) => {
+                let length = in_memory::<CK_BYTE>(length)?;
+                // SAFETY: not null, and `length` bytes long by the contract.
+                Ok(Self(unsafe { std::slice::from_raw_parts(data, length) }))
+            }
+        }
+    }
+}
+
+/// A buffer for a value, and the place of its length (section 5.2).
+pub struct Output<'a, T> {
+    buffer: *mut T,
+    length: &'a mut CK_ULONG,
+}
+
+impl<T: Copy> Output<'_, T> {
+    /// # Errors
+    /// CKR_ARGUMENTS_BAD where there is no place for the length.
+    ///
+    /// # Safety
+    /// The contract at the head of the file.
+    pub unsafe fn new(buffer: *mut T, length: *mut CK_ULONG) -> Result<Self> {
+        // SAFETY: null or valid by the contract.
+        let length = unsafe { length.as_mut() }.ok_or_else(|| bad("a null pointer for the length"))?;
+        Ok(Self { buffer, length })
+    }
+
+    /// Whether the caller has room for `needed` elements now. A size query is answered, and has none.
+    ///
+    /// # Errors
+    /// CKR_BUFFER_TOO_SMALL, with the length that it takes.
+    pub fn has_room(&mut self, needed: usize) -> Result<bool> {
+        let offered = *self.length;
+        if self.buffer.is_null() {
+            *self.length = needed as CK_ULONG;
+            return Ok(false);
+        }
+        if offered < needed as CK_ULONG {
+            *self.length = needed as CK_ULONG;
+            return Err(Error::new(CKR_BUFFER_TOO_SMALL, format!("{needed} are needed, there is room for {offered}")));
+        }
+        Ok(true)
+    }
+
+    /// Answers `values`: by their number for a size query, else by a copy.
+    ///
+    /// # Errors
+    /// CKR_BUFFER_TOO_SMALL, with the length that it takes.
+    pub fn write(mut self, values: &[T]) -> Result<()> {
+        if self.has_room(values.len())? {
+            *self.length = values.len() as CK_ULONG;
+            // SAFETY: not null, and room for `values.len()` elements by the contract and the check above.
+            unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.buffer, values.len()) };
+        }
+        Ok(())
+    }
+}
+
+/// A buffer of handles, and the place of how many were written: C_FindObjects, which answers what there is room for.
+pub struct Batch<'a> {
+    buffer: *mut CK_OBJECT_HANDLE,
+    most: usize,
+    count: &'a mut CK_ULONG,
+}
+
+impl Batch<'_> {
+    /// # Errors
+    /// CKR_ARGUMENTS_BAD for null.
+    ///
+    /// # Safety
+    /// The contract at the head of the file.
+    pub unsafe fn new(buffer: *mut CK_OBJECT_HANDLE, most: CK_ULONG, count: *mut CK_ULONG) -> Result<Self> {
+        // SAFETY: null or valid by the contract.
+        let count = unsafe { count.as_mut() }.ok_or_else(|| bad("a null pointer for the count"))?;
+        if buffer.is_null() && most > 0 {
+            return Err(bad("a null pointer for the handles"));
+        }
+        Ok(Self { buffer, most: usize::try_from(most).unwrap_or(usize::MAX), count })
+    }
+
+    /// How many the caller has room for.
+    pub fn room(&self) -> usize {
+        self.most
+    }
+
+    /// Answers at most [`Batch::room`] handles.
+    pub fn write(self, handles: &[CK_OBJECT_HANDLE]) {
+        let handles = &handles[..handles.len().min(self.most)];
+        *self.count = handles.len() as CK_ULONG;
+        if !handles.is_empty() {
+            // SAFETY: not null where there is room, and room for them by the contract and the line above.
+            unsafe { std::ptr::copy_nonoverlapping(handles.as_ptr(), self.buffer, handles.len()) };
+        }
+    }
+}
+
+/// The place of one structure or number that the caller wants.
+pub struct Place<T>(*mut T);
+
+impl<T> Place<T> {
+    /// # Errors
+    /// CKR_ARGUMENTS_BAD for null.
+    ///
+    /// # Safety
+    /// The contract at the head of the file.
+    pub unsafe fn new(place: *mut T) -> Result<Self> {
+        if place.is_null() { Err(bad("a null pointer for the answer")) } else { Ok(Self(place)) }
+    }
+
+    /// Answers.
+    pub fn write(self, value: T) {
+        // SAFETY: not null, and valid by the contract.
+        unsafe { self.0.write(value) };
+    }
+}
+
+/// The attributes that the caller searches for, or wants to know.
+pub struct Template<'a>(&'a mut [CK_ATTRIBUTE]);
+
+impl Template<'_> {
+    /// # Errors
+    /// CKR_ARGUMENTS_BAD for null with a count.
+    ///
+    /// # Safety
+    /// The contract at the head of the file, for the template and for each value in it.
+    pub unsafe fn new(attributes: *mut CK_ATTRIBUTE, count: CK_ULONG) -> Result<Self> {
+        match (attributes.is_null(), count) {
+            (_, 0) => Ok(Self(&mut [])),
+            (true, _) => Err(bad("a null pointer for a template")),
+            (false, count) => {
+                let count = in_memory::<CK_ATTRIBUTE>(count)?;
+                // SAFETY: not null, and `count` elements long by the contract.
+                Ok(Self(unsafe { std::slice::from_raw_parts_mut(attributes, count) }))
+            }
+        }
+    }
+
+    /// The attributes with their values.
+    ///
+    /// # Errors
+    /// CKR_ARGUMENTS_BAD for a value that is null but has a length.
+    pub fn attributes(&self) -> Result<Vec<Attribute>> {
+        let owned = |attribute: &CK_ATTRIBUTE| -> Result<Attribute> {
+            // SAFETY: the contract of `new` covers the values.
+            let value = unsafe { Input::new(attribute.pValue.cast(), attribute.ulValueLen) }?;
+            Ok((attribute.type_, value.0.to_vec()))
+        };
+        self.0.iter().map(owned).collect()
+    }
+
+    /// C_GetAttributeValue (section 5.7.5): every attribute is answered, even if one can't be.
+    ///
+    /// # Errors
+    /// CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID or CKR_BUFFER_TOO_SMALL, once all are answered.
+    pub fn answer(self, object: &Object) -> Result<()> {
+        let mut outcome = Ok(());
+        for attribute in self.0 {
+            let answered = answer_one(attribute, object);
+            if answered.is_err() {
+                attribute.ulValueLen = CK_UNAVAILABLE_INFORMATION;
+                outcome = outcome.and(answered);
+            }
+        }
+        outcome
+    }
+}
+
+fn answer_one(attribute: &mut CK_ATTRIBUTE, object: &Object) -> Result<()> {
+    let Some(value) = object.attributes.value(attribute.type_) else {
+        let (rv, why) = match is_secret(object.class, attribute.type_) {
+            true => (CKR_ATTRIBUTE_SENSITIVE, "is never shown"),
+            false => (CKR_ATTRIBUTE_TYPE_INVALID, "is none of this object"),
+        };
+        return Err(Error::new(rv, format!("attribute 0x{:x} {why}", attribute.type_)));
+    };
+    // SAFETY: the contract of `Template::new` covers the values: room for ulValueLen bytes.
+    unsafe { Output::<u8>::new(attribute.pValue.cast(), &mut attribute.ulValueLen) }?.write(value)
+}
+
+/// The parts of a private key.
+fn is_secret(class: CK_OBJECT_CLASS, kind: CK_ATTRIBUTE_TYPE) -> bool {
+    const PRIVATE: [CK_ATTRIBUTE_TYPE; 7] =
+        [CKA_VALUE, CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_PRIME_2, CKA_EXPONENT_1, CKA_EXPONENT_2, CKA_COEFFICIENT];
+    class == CKO_PRIVATE_KEY && PRIVATE.contains(&kind)
+}
+
+/// A mechanism with its parameters; None for null, which ends an operation (PKCS#11 3.0, C_SignInit).
+///
+/// # Errors
+/// CKR_MECHANISM_PARAM_INVALID for parameters that are null but have a length, or are
+/// longer than any mechanism's.
+///
+/// # Safety
+/// The contract at the head of the file.
+pub unsafe fn mechanism(mechanism: *const CK_MECHANISM) -> Result<Option<Request>> {
+    // SAFETY: null or valid by the contract.
+    let Some(mechanism) = (unsafe { mechanism.as_ref() }) else { return Ok(None) };
+    let length = mechanism.ulParameterLen;
+    if length > 4096 || (length > 0 && mechanism.pParameter.is_null()) {
+        let text = format!("parameters of {length} bytes at {:?}", mechanism.pParameter);
+        return Err(Error::new(CKR_MECHANISM_PARAM_INVALID, text));
+    }
+    // SAFETY: as long as ulParameterLen says, by the contract.
+    let parameter = unsafe { Input::new(mechanism.pParameter.cast(), length) }?.0.to_vec();
+    Ok(Some(Request { ckm: mechanism.mechanism, parameter }))
+}
+
+/// The arguments of C_Initialize (section 5.4.1), checked.
+///
+/// # Errors
+/// CKR_ARGUMENTS_BAD, CKR_CANT_LOCK, CKR_NEED_TO_CREATE_THREADS.
+///
+/// # Safety
+/// The contract at the head of the file.
+pub unsafe fn initialize_args(args: *const c_void) -> Result<()> {
+    // SAFETY: null or valid by the contract.
+    let Some(args) = (unsafe { args.cast::<CK_C_INITIALIZE_ARGS>().as_ref() }) else { return Ok(()) };
+    if !args.pReserved.is_null() {
+        return Err(bad("pReserved is not null"));
+    }
+    let callbacks =
+        [args.CreateMutex.is_some(), args.DestroyMutex.is_some(), args.LockMutex.is_some(), args.UnlockMutex.is_some()];
+    let given = callbacks.iter().filter(|given| **given).count();
+    let os_locking = args.flags & CKF_OS_LOCKING_OK != 0;
+    match (given, os_locking) {
+        (1..=3, _) => Err(bad("some mutex callbacks are given, but not all")),
+        (4, false) => Err(Error::new(CKR_CANT_LOCK, "only the operating system's locks can be used")),
+        // NSS sets this flag together with CKF_OS_LOCKING_OK in every program, and no host of it minds threads.
+        // A host without the system's threading model is another matter.
+        (_, false) if args.flags & CKF_LIBRARY_CANT_CREATE_OS_THREADS != 0 => {
+            Err(Error::new(CKR_NEED_TO_CREATE_THREADS, "a thread is needed to talk to the service"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A count of elements that fits into memory: a slice may not be larger.
+fn in_memory<T>(count: CK_ULONG) -> Result<usize> {
+    let most = isize::MAX as usize / size_of::<T>().max(1);
+    usize::try_from(count).ok().filter(|count| *count <= most).ok_or_else(|| bad("a length that no memory has"))
+}
+
+fn bad(text: &'static str) -> Error {
+    Error::new(CKR_ARGUMENTS_BAD, text)
+}

@@ -1,0 +1,228 @@
+//! THE ABI: one row per C function, and from the rows the 2.40, 3.0 and 3.2 function lists.
+//!
+//! A row is the function's C arguments and the safe call that they become; or `own`, where it is written out in
+//! `ffi`; or the answer of a stub. PKCS#11 3.2 section 5 and its headers.
+
+use super::functions;
+use super::guard;
+use super::pointers::{Batch, Input, Output, Place, Template, mechanism};
+use cryptoki_sys::*;
+use std::os::raw::c_void;
+
+/// A function that is not supported: any number of arguments, one answer.
+trait Stub {
+    const NOT_SUPPORTED: Self;
+    const NOT_PARALLEL: Self;
+    const NO_RNG: Self;
+    const SEED_NOT_SUPPORTED: Self;
+}
+
+macro_rules! stubs {
+    ($($arg:ident)*) => {
+        impl<$($arg),*> Stub for Option<unsafe extern "C" fn($($arg),*) -> CK_RV> {
+            const NOT_SUPPORTED: Self = { unsafe extern "C" fn stub<$($arg),*>($(_: $arg),*) -> CK_RV { CKR_FUNCTION_NOT_SUPPORTED } Some(stub) };
+            const NOT_PARALLEL: Self = { unsafe extern "C" fn stub<$($arg),*>($(_: $arg),*) -> CK_RV { CKR_FUNCTION_NOT_PARALLEL } Some(stub) };
+            const NO_RNG: Self = { unsafe extern "C" fn stub<$($arg),*>($(_: $arg),*) -> CK_RV { CKR_RANDOM_NO_RNG } Some(stub) };
+            const SEED_NOT_SUPPORTED: Self = { unsafe extern "C" fn stub<$($arg),*>($(_: $arg),*) -> CK_RV { CKR_RANDOM_SEED_NOT_SUPPORTED } Some(stub) };
+        }
+    };
+}
+
+macro_rules! stubs_up_to {
+    ($first:ident $($rest:ident)*) => { stubs!($first $($rest)*); stubs_up_to!($($rest)*); };
+    () => {};
+}
+
+stubs_up_to!(A B C D E F G H I J K L);
+
+/// The C function of a row, where it is supported.
+macro_rules! function {
+    ($name:ident ($($arg:ident: $type:ty),*) => $module:ident::$body:ident($($value:expr),*)) => {
+        #[allow(unused_unsafe, reason = "some rows have no pointers")]
+        unsafe extern "C" fn $name($($arg: $type),*) -> CK_RV {
+            guard::call(stringify!($name), |provider| {
+                // SAFETY: the contract of `pointers`, which the caller of this C function promises to keep.
+                unsafe { $module::$body(provider, $($value),*) }
+            })
+        }
+    };
+    ($name:ident => $stub:ident) => {};
+}
+
+/// The entry of a row in a function list.
+macro_rules! entry {
+    ($name:ident own) => {
+        Some(super::$name)
+    };
+    ($name:ident functions) => {
+        Some($name)
+    };
+    ($name:ident $stub:ident) => {
+        Stub::$stub
+    };
+}
+
+macro_rules! rows {
+    (
+        v2_40 { $($n2:ident $(($($a2:ident: $t2:ty),*))? => $k2:ident $(::$b2:ident($($v2:expr),*))?;)* }
+        v3_0 { $($n30:ident $(($($a30:ident: $t30:ty),*))? => $k30:ident $(::$b30:ident($($v30:expr),*))?;)* }
+        v3_2 { $($n32:ident $(($($a32:ident: $t32:ty),*))? => $k32:ident $(::$b32:ident($($v32:expr),*))?;)* }
+    ) => {
+        $(function! { $n2 $(($($a2: $t2),*))? => $k2 $(::$b2($($v2),*))? })*
+        $(function! { $n30 $(($($a30: $t30),*))? => $k30 $(::$b30($($v30),*))? })*
+        $(function! { $n32 $(($($a32: $t32),*))? => $k32 $(::$b32($($v32),*))? })*
+
+        /// The list of C_GetFunctionList, and of the interface "PKCS 11" 2.40.
+        pub static LIST_2_40: CK_FUNCTION_LIST = CK_FUNCTION_LIST { C_GetInfo: Some(get_info_2_40), ..ROWS_2_40 };
+        const ROWS_2_40: CK_FUNCTION_LIST = CK_FUNCTION_LIST {
+            version: V2_40,
+            $($n2: entry!($n2 $k2),)*
+        };
+        /// The list of the interface "PKCS 11" 3.0.
+        pub static LIST_3_0: CK_FUNCTION_LIST_3_0 = CK_FUNCTION_LIST_3_0 { C_GetInfo: Some(get_info_3_0), ..ROWS_3_0 };
+        const ROWS_3_0: CK_FUNCTION_LIST_3_0 = CK_FUNCTION_LIST_3_0 {
+            version: V3_0,
+            $($n2: entry!($n2 $k2),)*
+            $($n30: entry!($n30 $k30),)*
+        };
+        /// The list of the interface "PKCS 11" 3.2.
+        pub static LIST_3_2: CK_FUNCTION_LIST_3_2 = CK_FUNCTION_LIST_3_2 {
+            version: V3_2,
+            $($n2: entry!($n2 $k2),)*
+            $($n30: entry!($n30 $k30),)*
+            $($n32: entry!($n32 $k32),)*
+        };
+    };
+}
+
+const V2_40: CK_VERSION = CK_VERSION { major: 2, minor: 40 };
+const V3_0: CK_VERSION = CK_VERSION { major: 3, minor: 0 };
+const V3_2: CK_VERSION = CK_VERSION { major: 3, minor: 2 };
+
+rows! {
+    v2_40 {
+        C_Initialize => own;
+        C_Finalize => own;
+        C_GetInfo(info: *mut CK_INFO) => functions::info(V3_2, Place::new(info)?);
+        C_GetFunctionList => own;
+        C_GetSlotList(present: CK_BBOOL, slots: *mut CK_SLOT_ID, count: *mut CK_ULONG) => functions::slot_list(present, Output::new(slots, count)?);
+        C_GetSlotInfo(slot: CK_SLOT_ID, info: *mut CK_SLOT_INFO) => functions::slot_info(slot, Place::new(info)?);
+        C_GetTokenInfo(slot: CK_SLOT_ID, info: *mut CK_TOKEN_INFO) => functions::token_info(slot, Place::new(info)?);
+        C_GetMechanismList(slot: CK_SLOT_ID, list: *mut CK_MECHANISM_TYPE, count: *mut CK_ULONG) => functions::mechanism_list(slot, Output::new(list, count)?);
+        C_GetMechanismInfo(slot: CK_SLOT_ID, ckm: CK_MECHANISM_TYPE, info: *mut CK_MECHANISM_INFO) => functions::mechanism_info(slot, ckm, Place::new(info)?);
+        C_InitToken => NOT_SUPPORTED;
+        C_InitPIN => NOT_SUPPORTED;
+        C_SetPIN => NOT_SUPPORTED;
+        C_OpenSession(slot: CK_SLOT_ID, flags: CK_FLAGS, _application: *mut c_void, _notify: CK_NOTIFY, session: *mut CK_SESSION_HANDLE) => functions::open_session(slot, flags, Place::new(session)?);
+        C_CloseSession(session: CK_SESSION_HANDLE) => functions::close_session(session);
+        C_CloseAllSessions(slot: CK_SLOT_ID) => functions::close_all_sessions(slot);
+        C_GetSessionInfo(session: CK_SESSION_HANDLE, info: *mut CK_SESSION_INFO) => functions::session_info(session, Place::new(info)?);
+        C_GetOperationState => NOT_SUPPORTED;
+        C_SetOperationState => NOT_SUPPORTED;
+        C_Login(session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: *mut CK_UTF8CHAR, pin_len: CK_ULONG) => functions::login(session, user, Input::new(pin, pin_len)?);
+        C_Logout(session: CK_SESSION_HANDLE) => functions::logout(session);
+        C_CreateObject => NOT_SUPPORTED;
+        C_CopyObject => NOT_SUPPORTED;
+        C_DestroyObject => NOT_SUPPORTED;
+        C_GetObjectSize(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, size: *mut CK_ULONG) => functions::object_size(session, object, Place::new(size)?);
+        C_GetAttributeValue(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) => functions::attribute_value(session, object, Template::new(template, count)?);
+        C_SetAttributeValue => NOT_SUPPORTED;
+        C_FindObjectsInit(session: CK_SESSION_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) => functions::find_objects_init(session, Template::new(template, count)?);
+        C_FindObjects(session: CK_SESSION_HANDLE, objects: *mut CK_OBJECT_HANDLE, most: CK_ULONG, count: *mut CK_ULONG) => functions::find_objects(session, Batch::new(objects, most, count)?);
+        C_FindObjectsFinal(session: CK_SESSION_HANDLE) => functions::find_objects_final(session);
+        C_EncryptInit => NOT_SUPPORTED;
+        C_Encrypt => NOT_SUPPORTED;
+        C_EncryptUpdate => NOT_SUPPORTED;
+        C_EncryptFinal => NOT_SUPPORTED;
+        C_DecryptInit => NOT_SUPPORTED;
+        C_Decrypt => NOT_SUPPORTED;
+        C_DecryptUpdate => NOT_SUPPORTED;
+        C_DecryptFinal => NOT_SUPPORTED;
+        C_DigestInit => NOT_SUPPORTED;
+        C_Digest => NOT_SUPPORTED;
+        C_DigestUpdate => NOT_SUPPORTED;
+        C_DigestKey => NOT_SUPPORTED;
+        C_DigestFinal => NOT_SUPPORTED;
+        C_SignInit(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) => functions::sign_init(session, mechanism(request)?, key);
+        C_Sign(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG, signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) => functions::sign(session, Input::new(data, data_len)?, Output::new(signature, signature_len)?);
+        C_SignUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG) => functions::sign_update(session, Input::new(part, part_len)?);
+        C_SignFinal(session: CK_SESSION_HANDLE, signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) => functions::sign_final(session, Output::new(signature, signature_len)?);
+        C_SignRecoverInit => NOT_SUPPORTED;
+        C_SignRecover => NOT_SUPPORTED;
+        C_VerifyInit => NOT_SUPPORTED;
+        C_Verify => NOT_SUPPORTED;
+        C_VerifyUpdate => NOT_SUPPORTED;
+        C_VerifyFinal => NOT_SUPPORTED;
+        C_VerifyRecoverInit => NOT_SUPPORTED;
+        C_VerifyRecover => NOT_SUPPORTED;
+        C_DigestEncryptUpdate => NOT_SUPPORTED;
+        C_DecryptDigestUpdate => NOT_SUPPORTED;
+        C_SignEncryptUpdate => NOT_SUPPORTED;
+        C_DecryptVerifyUpdate => NOT_SUPPORTED;
+        C_GenerateKey => NOT_SUPPORTED;
+        C_GenerateKeyPair => NOT_SUPPORTED;
+        C_WrapKey => NOT_SUPPORTED;
+        C_UnwrapKey => NOT_SUPPORTED;
+        C_DeriveKey => NOT_SUPPORTED;
+        C_SeedRandom => SEED_NOT_SUPPORTED;
+        C_GenerateRandom => NO_RNG;
+        C_GetFunctionStatus => NOT_PARALLEL;
+        C_CancelFunction => NOT_PARALLEL;
+        C_WaitForSlotEvent(flags: CK_FLAGS, _slot: *mut CK_SLOT_ID, _reserved: *mut c_void) => functions::wait_for_slot_event(flags);
+    }
+    v3_0 {
+        C_GetInterfaceList => own;
+        C_GetInterface => own;
+        C_LoginUser(session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: *mut CK_UTF8CHAR, pin_len: CK_ULONG, name: *mut CK_UTF8CHAR, name_len: CK_ULONG) => functions::login_user(session, user, Input::new(pin, pin_len)?, Input::new(name, name_len)?);
+        C_SessionCancel(session: CK_SESSION_HANDLE, flags: CK_FLAGS) => functions::session_cancel(session, flags);
+        C_MessageEncryptInit => NOT_SUPPORTED;
+        C_EncryptMessage => NOT_SUPPORTED;
+        C_EncryptMessageBegin => NOT_SUPPORTED;
+        C_EncryptMessageNext => NOT_SUPPORTED;
+        C_MessageEncryptFinal => NOT_SUPPORTED;
+        C_MessageDecryptInit => NOT_SUPPORTED;
+        C_DecryptMessage => NOT_SUPPORTED;
+        C_DecryptMessageBegin => NOT_SUPPORTED;
+        C_DecryptMessageNext => NOT_SUPPORTED;
+        C_MessageDecryptFinal => NOT_SUPPORTED;
+        C_MessageSignInit => NOT_SUPPORTED;
+        C_SignMessage => NOT_SUPPORTED;
+        C_SignMessageBegin => NOT_SUPPORTED;
+        C_SignMessageNext => NOT_SUPPORTED;
+        C_MessageSignFinal => NOT_SUPPORTED;
+        C_MessageVerifyInit => NOT_SUPPORTED;
+        C_VerifyMessage => NOT_SUPPORTED;
+        C_VerifyMessageBegin => NOT_SUPPORTED;
+        C_VerifyMessageNext => NOT_SUPPORTED;
+        C_MessageVerifyFinal => NOT_SUPPORTED;
+    }
+    v3_2 {
+        C_EncapsulateKey => NOT_SUPPORTED;
+        C_DecapsulateKey => NOT_SUPPORTED;
+        C_VerifySignatureInit => NOT_SUPPORTED;
+        C_VerifySignature => NOT_SUPPORTED;
+        C_VerifySignatureUpdate => NOT_SUPPORTED;
+        C_VerifySignatureFinal => NOT_SUPPORTED;
+        C_GetSessionValidationFlags(session: CK_SESSION_HANDLE, kind: CK_ULONG, flags: *mut CK_FLAGS) => functions::session_validation_flags(session, kind, Place::new(flags)?);
+        C_AsyncComplete => NOT_SUPPORTED;
+        C_AsyncGetID => NOT_SUPPORTED;
+        C_AsyncJoin => NOT_SUPPORTED;
+        C_WrapKeyAuthenticated => NOT_SUPPORTED;
+        C_UnwrapKeyAuthenticated => NOT_SUPPORTED;
+    }
+}
+
+// C_GetInfo tells the version of the list through which it was called.
+macro_rules! get_info {
+    ($name:ident $version:ident) => {
+        unsafe extern "C" fn $name(info: *mut CK_INFO) -> CK_RV {
+            guard::call("C_GetInfo", |provider| {
+                // SAFETY: the contract of `pointers`.
+                functions::info(provider, $version, unsafe { Place::new(info) }?)
+            })
+        }
+    };
+}
+
+get_info!(get_info_2_40 V2_40);
+get_info!(get_info_3_0 V3_0);

@@ -1,0 +1,309 @@
+//! One life of the module, from C_Initialize to C_Finalize: its slots and its sessions.
+//!
+//! Knows no pointers. PKCS#11 3.1 sections 5.4 to 5.7.
+
+use crate::attribute::Attribute;
+use crate::backend::{Failure, KeyName, SharedBackend};
+use crate::config::{Config, Keys, Service, Slot};
+use crate::error::{Error, Result};
+use crate::lazy::Lazy;
+use crate::mechanism::Request;
+use crate::object::{Object, next_handle};
+use crate::session::Session;
+use crate::token::{Token, listed_key};
+use crate::{log_error, process};
+use cryptoki_sys::*;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
+
+/// See the head of the file.
+pub struct Provider {
+    tokens: RwLock<Vec<Arc<Token>>>,
+    listings: Vec<Listing>,
+    sessions: RwLock<HashMap<CK_SESSION_HANDLE, Arc<Session>>>,
+    ahead: Mutex<Ahead>,
+    /// The fork generation whose C_Initialize was answered with CKR_OK last.
+    initialized_in: AtomicU64,
+}
+
+/// A service whose keys become a slot each, once somebody asks for the slots.
+struct Listing {
+    service: Service,
+    backend: SharedBackend,
+    names: Lazy<Vec<KeyName>>,
+    done: Mutex<bool>,
+}
+
+/// Reading ahead: a caller who searches one slot after the other will search the next ones too.
+#[derive(Default)]
+struct Ahead {
+    /// The slot that a caller in order searches next.
+    next: usize,
+    /// The slots before this one were begun.
+    begun: usize,
+    window: usize,
+}
+
+impl Ahead {
+    /// The slots to begin now, from and to, when `slot` is searched.
+    fn after(&mut self, slot: usize) -> (usize, usize) {
+        if slot + 1 != self.next {
+            if slot == 0 || slot != self.next {
+                (self.begun, self.window) = (slot + 1, 0);
+            } else if slot >= self.begun {
+                self.window = (self.window * 4).max(4);
+                self.begun = slot + 1 + self.window;
+            }
+            self.next = slot + 1;
+        }
+        (self.next, self.begun)
+    }
+}
+
+impl Provider {
+    /// The provider of a configuration: no request, no file read.
+    pub fn new(config: Config) -> Self {
+        let mut backends = HashMap::new();
+        let mut shared = |service: &Service| -> SharedBackend {
+            backends.entry(service.clone()).or_insert_with(|| service.open()).clone()
+        };
+        let listings = config.listed.into_iter().map(|service| Listing {
+            backend: shared(&service),
+            service,
+            names: Lazy::default(),
+            done: Mutex::new(false),
+        });
+        let listings = listings.collect();
+        let tokens = config.slots.into_iter().map(|slot| {
+            let backend = shared(&slot.service);
+            Arc::new(Token::new(slot, backend))
+        });
+        Self {
+            tokens: RwLock::new(tokens.collect()),
+            listings,
+            sessions: RwLock::default(),
+            ahead: Mutex::default(),
+            initialized_in: AtomicU64::new(process::generation()),
+        }
+    }
+
+    /// C_Initialize of a process that inherited this provider by fork: answered once in each process.
+    ///
+    /// # Errors
+    /// CKR_CRYPTOKI_ALREADY_INITIALIZED where it is this process's own.
+    pub fn initialize_again(&self) -> Result<()> {
+        let now = process::generation();
+        if self.initialized_in.swap(now, Ordering::Relaxed) == now {
+            return Err(Error::new(CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before"));
+        }
+        Ok(())
+    }
+
+    /// The ids of all slots: positions in the configuration. Lists services where the configuration says so.
+    pub fn slots(&self) -> Vec<CK_SLOT_ID> {
+        let open: Vec<_> = self.listings.iter().filter(|listing| !*lock(&listing.done)).collect();
+        open.iter().for_each(|listing| listing.names.begin(|| listing.backend.list()));
+        for listing in open {
+            self.finish(listing);
+        }
+        (0..self.tokens.read().unwrap_or_else(PoisonError::into_inner).len() as CK_SLOT_ID).collect()
+    }
+
+    /// The token of a slot.
+    ///
+    /// # Errors
+    /// CKR_SLOT_ID_INVALID.
+    pub fn token(&self, slot: CK_SLOT_ID) -> Result<Arc<Token>> {
+        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
+        let token = usize::try_from(slot).ok().and_then(|index| tokens.get(index).cloned());
+        token.ok_or_else(|| Error::new(CKR_SLOT_ID_INVALID, format!("there is no slot {slot}")))
+    }
+
+    /// Opens a session (section 5.6.1).
+    ///
+    /// # Errors
+    /// CKR_SLOT_ID_INVALID, CKR_SESSION_PARALLEL_NOT_SUPPORTED, CKR_SESSION_READ_WRITE_SO_EXISTS.
+    pub fn open_session(&self, slot: CK_SLOT_ID, flags: CK_FLAGS) -> Result<CK_SESSION_HANDLE> {
+        let token = self.token(slot)?;
+        if flags & CKF_SERIAL_SESSION == 0 {
+            return Err(Error::new(CKR_SESSION_PARALLEL_NOT_SUPPORTED, "CKF_SERIAL_SESSION is not set"));
+        }
+        let read_write = flags & CKF_RW_SESSION != 0;
+        if token.user() == Some(CKU_SO) && !read_write {
+            return Err(Error::new(CKR_SESSION_READ_WRITE_SO_EXISTS, "the security officer is logged in"));
+        }
+        let handle = next_handle();
+        let session = Arc::new(Session::new(slot, token, read_write));
+        self.sessions.write().unwrap_or_else(PoisonError::into_inner).insert(handle, session);
+        Ok(handle)
+    }
+
+    /// A session by its handle.
+    ///
+    /// # Errors
+    /// CKR_SESSION_HANDLE_INVALID.
+    pub fn session(&self, handle: CK_SESSION_HANDLE) -> Result<Arc<Session>> {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        sessions.get(&handle).cloned().ok_or_else(|| no_session(handle))
+    }
+
+    /// Closes a session; with the last one of a token its login ends (section 5.6.2).
+    ///
+    /// # Errors
+    /// CKR_SESSION_HANDLE_INVALID.
+    pub fn close_session(&self, handle: CK_SESSION_HANDLE) -> Result<()> {
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        let closed = sessions.remove(&handle).ok_or_else(|| no_session(handle))?;
+        if !sessions.values().any(|session| session.slot == closed.slot) {
+            closed.token.log_out();
+        }
+        Ok(())
+    }
+
+    /// Closes all sessions with the token of a slot, and ends its login.
+    ///
+    /// # Errors
+    /// CKR_SLOT_ID_INVALID.
+    pub fn close_all_sessions(&self, slot: CK_SLOT_ID) -> Result<()> {
+        let token = self.token(slot)?;
+        self.sessions.write().unwrap_or_else(PoisonError::into_inner).retain(|_, session| session.slot != slot);
+        token.log_out();
+        Ok(())
+    }
+
+    /// How many sessions the token of a slot has, and how many of them are read-write.
+    pub fn session_counts(&self, slot: CK_SLOT_ID) -> (usize, usize) {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        let own = sessions.values().filter(|session| session.slot == slot);
+        own.fold((0, 0), |(all, writing), session| (all + 1, writing + usize::from(session.read_write)))
+    }
+
+    /// Logs a user in to the session's token (section 5.6.8): any PIN will do, and none.
+    ///
+    /// # Errors
+    /// CKR_USER_TYPE_INVALID, CKR_OPERATION_NOT_INITIALIZED, CKR_SESSION_READ_ONLY_EXISTS, and those of [`Token::log_in`].
+    pub fn log_in(&self, session: CK_SESSION_HANDLE, user: CK_USER_TYPE) -> Result<()> {
+        let session = self.session(session)?;
+        match user {
+            CKU_USER => session.token.log_in(user),
+            CKU_SO => {
+                let (all, writing) = self.session_counts(session.slot);
+                if all > writing {
+                    return Err(Error::new(CKR_SESSION_READ_ONLY_EXISTS, "a read-only session is open"));
+                }
+                session.token.log_in(user)
+            }
+            // No key here has CKA_ALWAYS_AUTHENTICATE, so no operation ever waits for this.
+            CKU_CONTEXT_SPECIFIC => Err(Error::new(CKR_OPERATION_NOT_INITIALIZED, "no operation waits for a login")),
+            _ => Err(Error::new(CKR_USER_TYPE_INVALID, format!("there is no user type {user}"))),
+        }
+    }
+
+    /// Logs out of the session's token.
+    ///
+    /// # Errors
+    /// CKR_USER_NOT_LOGGED_IN.
+    pub fn log_out(&self, session: CK_SESSION_HANDLE) -> Result<()> {
+        match self.session(session)?.token.log_out() {
+            true => Ok(()),
+            false => Err(Error::new(CKR_USER_NOT_LOGGED_IN, "nobody is logged in")),
+        }
+    }
+
+    /// Starts a search in a session.
+    ///
+    /// # Errors
+    /// CKR_OPERATION_ACTIVE.
+    pub fn find_init(&self, session: CK_SESSION_HANDLE, template: &[Attribute]) -> Result<()> {
+        let session = self.session(session)?;
+        if session.is_finding() {
+            return session.find_init(&[]);
+        }
+        self.read_ahead(session.slot as usize, template);
+        session.find_init(&session.token.find(template))
+    }
+
+    /// An object by its handle.
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID.
+    pub fn object(&self, session: CK_SESSION_HANDLE, handle: CK_OBJECT_HANDLE) -> Result<Arc<Object>> {
+        let unknown =
+            || Error::new(CKR_OBJECT_HANDLE_INVALID, format!("no object of this token has the handle {handle}"));
+        self.session(session)?.token.object(handle).ok_or_else(unknown)
+    }
+
+    /// Starts a signature in a session.
+    ///
+    /// # Errors
+    /// CKR_OPERATION_ACTIVE, and those of [`Token::sign_init`].
+    pub fn sign_init(&self, session: CK_SESSION_HANDLE, request: &Request, key: CK_OBJECT_HANDLE) -> Result<()> {
+        let session = self.session(session)?;
+        if session.is_signing() {
+            return Err(Error::new(CKR_OPERATION_ACTIVE, "a signature is active in this session"));
+        }
+        session.sign_init(session.token.sign_init(key, request)?)
+    }
+
+    /// Begins to load the slots that follow, where the caller goes through the slots in order: four times as many
+    /// each time that it runs out of begun ones, so that all slots take the time of a few requests, while a caller
+    /// who only wants one slot costs no request for another.
+    fn read_ahead(&self, slot: usize, template: &[Attribute]) {
+        let (from, to) = lock(&self.ahead).after(slot);
+        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
+        tokens.iter().take(to).skip(from).for_each(|token| token.begin(template));
+    }
+
+    fn finish(&self, listing: &Listing) {
+        let deadline = Instant::now() + listing.service.network().call_timeout;
+        let told = |failure: &Failure| log_error!("the keys in {} can't be listed: {failure}", listing.backend.place());
+        let Ok(names) = listing.names.get(deadline, told) else { return };
+        let mut done = lock(&listing.done);
+        if !*done {
+            let slots = names.iter().map(|name| listed_slot(&listing.service, name));
+            let tokens = slots.map(|slot| Arc::new(Token::new(slot, listing.backend.clone())));
+            self.tokens.write().unwrap_or_else(PoisonError::into_inner).extend(tokens);
+            *done = true;
+        }
+    }
+}
+
+/// A slot for a listed key, named as the modules named it that this one replaces.
+fn listed_slot(service: &Service, name: &KeyName) -> Slot {
+    Slot {
+        label: name.id.clone(),
+        service: service.clone(),
+        keys: Keys::Named(vec![listed_key(name)]),
+        hide_keys: Vec::new(),
+        accept_bare_digest: true,
+    }
+}
+
+fn no_session(handle: CK_SESSION_HANDLE) -> Error {
+    Error::new(CKR_SESSION_HANDLE_INVALID, format!("there is no session {handle}"))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_ahead_grows_for_a_caller_in_order_only() {
+        let mut ahead = Ahead::default();
+        assert_eq!(ahead.after(0), (1, 1));
+        assert_eq!(ahead.after(0), (1, 1), "another search in the same slot");
+        assert_eq!(ahead.after(1), (2, 6));
+        assert_eq!(ahead.after(1), (2, 6), "another search there: the same slots, for what it wants");
+        assert_eq!(ahead.after(2), (3, 6));
+        assert!((3..6).all(|slot| ahead.after(slot) == (slot + 1, 6)));
+        assert_eq!(ahead.after(6), (7, 23));
+        assert_eq!(ahead.after(40), (41, 41), "a jump");
+        assert_eq!(ahead.after(3), (4, 4), "a jump back");
+    }
+}

@@ -1,0 +1,154 @@
+//! What is going on in a session: one search and one signature at most. PKCS#11 3.1 sections 5.6, 5.7, 5.13.
+//!
+//! The lock is never held while the service is asked: an operation is taken out, then finished.
+
+use crate::error::{Error, Result};
+use crate::object::Object;
+use crate::token::{Signing, Token};
+use cryptoki_sys::*;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// A session with a token.
+pub struct Session {
+    /// The slot's id.
+    pub slot: CK_SLOT_ID,
+    /// Its token.
+    pub token: Arc<Token>,
+    /// Opened with CKF_RW_SESSION.
+    pub read_write: bool,
+    operations: Mutex<Operations>,
+}
+
+#[derive(Default)]
+struct Operations {
+    find: Option<VecDeque<CK_OBJECT_HANDLE>>,
+    sign: Option<Sign>,
+}
+
+struct Sign {
+    signing: Signing,
+    /// C_SignUpdate was called: C_Sign is out of place now.
+    in_parts: bool,
+}
+
+/// How the data of a signature ends.
+pub enum Last<'a> {
+    /// C_Sign: this is all of it.
+    Whole(&'a [u8]),
+    /// C_SignFinal: it came by C_SignUpdate.
+    Parts,
+}
+
+impl Session {
+    /// A new session.
+    pub fn new(slot: CK_SLOT_ID, token: Arc<Token>, read_write: bool) -> Self {
+        Self { slot, token, read_write, operations: Mutex::default() }
+    }
+
+    /// The session's state (section 5.6, table of session states).
+    pub fn state(&self) -> CK_STATE {
+        match (self.token.user(), self.read_write) {
+            (Some(CKU_SO), _) => CKS_RW_SO_FUNCTIONS,
+            (Some(_), true) => CKS_RW_USER_FUNCTIONS,
+            (Some(_), false) => CKS_RO_USER_FUNCTIONS,
+            (None, true) => CKS_RW_PUBLIC_SESSION,
+            (None, false) => CKS_RO_PUBLIC_SESSION,
+        }
+    }
+
+    /// Starts a search: `found` is what it will hand out.
+    pub fn find_init(&self, found: &[Arc<Object>]) -> Result<()> {
+        let mut operations = self.operations();
+        if operations.find.is_some() {
+            return Err(Error::new(CKR_OPERATION_ACTIVE, "a search is active in this session"));
+        }
+        operations.find = Some(found.iter().map(|object| object.handle).collect());
+        Ok(())
+    }
+
+    /// Whether a search is active.
+    pub fn is_finding(&self) -> bool {
+        self.operations().find.is_some()
+    }
+
+    /// The next `most` handles of the search.
+    pub fn find(&self, most: usize) -> Result<Vec<CK_OBJECT_HANDLE>> {
+        let mut operations = self.operations();
+        let found = operations.find.as_mut().ok_or_else(|| not_initialized("search"))?;
+        let count = most.min(found.len());
+        Ok(found.drain(..count).collect())
+    }
+
+    /// Ends the search.
+    pub fn find_final(&self) -> Result<()> {
+        self.operations().find.take().map(|_| ()).ok_or_else(|| not_initialized("search"))
+    }
+
+    /// Starts a signature.
+    pub fn sign_init(&self, signing: Signing) -> Result<()> {
+        let mut operations = self.operations();
+        if operations.sign.is_some() {
+            return Err(Error::new(CKR_OPERATION_ACTIVE, "a signature is active in this session"));
+        }
+        operations.sign = Some(Sign { signing, in_parts: false });
+        Ok(())
+    }
+
+    /// Whether a signature is active.
+    pub fn is_signing(&self) -> bool {
+        self.operations().sign.is_some()
+    }
+
+    /// Gives up the signature, if one is active.
+    pub fn sign_cancel(&self) {
+        self.operations().sign = None;
+    }
+
+    /// Gives up the search, if one is active.
+    pub fn find_cancel(&self) {
+        self.operations().find = None;
+    }
+
+    /// Adds a part of the data. An error ends the operation.
+    pub fn sign_update(&self, part: &[u8]) -> Result<()> {
+        let mut operations = self.operations();
+        let sign = operations.sign.as_mut().ok_or_else(|| not_initialized("signature"))?;
+        sign.in_parts = true;
+        let outcome = sign.signing.update(part);
+        if outcome.is_err() {
+            operations.sign = None;
+        }
+        outcome
+    }
+
+    /// The length of the signature: answers a size query, and tells whether a buffer will do, without signing.
+    pub fn signature_len(&self, last: &Last) -> Result<usize> {
+        let mut operations = self.operations();
+        let sign = operations.sign.as_ref().ok_or_else(|| not_initialized("signature"))?;
+        let length = sign.signing.signature_len();
+        if matches!(last, Last::Whole(_)) && sign.in_parts {
+            operations.sign = None;
+            return Err(Error::new(CKR_OPERATION_ACTIVE, "C_Sign after C_SignUpdate: end it with C_SignFinal"));
+        }
+        Ok(length)
+    }
+
+    /// Signs; the operation is over, whatever comes out.
+    pub fn sign(&self, last: Last) -> Result<Vec<u8>> {
+        let sign = self.operations().sign.take().ok_or_else(|| not_initialized("signature"))?;
+        let mut signing = sign.signing;
+        if let Last::Whole(data) = last {
+            signing.update(data)?;
+        }
+        signing.finish()
+    }
+
+    fn operations(&self) -> MutexGuard<'_, Operations> {
+        self.operations.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+fn not_initialized(what: &str) -> Error {
+    Error::new(CKR_OPERATION_NOT_INITIALIZED, format!("no {what} is active in this session"))
+}

@@ -1,0 +1,289 @@
+//! One key of a slot: its name, what has been loaded of it, and its objects.
+//!
+//! The public half comes from the certificate that is at hand locally, else from the service.
+
+use crate::attribute::{Attribute, number_in};
+use crate::backend::{Cause, Failure, KeyFacts, SharedBackend};
+use crate::certificate::Certificate;
+use crate::config::{CertificateSource, Key};
+use crate::error::{Error, Result};
+use crate::key::PublicKey;
+use crate::lazy::Lazy;
+use crate::mechanism::Operation;
+use crate::object::{Names, Object, mechanisms};
+use crate::{log_error, log_info, log_warn};
+use cryptoki_sys::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Instant;
+
+/// See the head of the file.
+#[derive(Debug)]
+pub struct SlotKey {
+    key: Key,
+    /// It was found by listing, not named by the user: where it is of no use it is left out without an error.
+    discovered: bool,
+    hidden_kinds: Vec<String>,
+    backend: SharedBackend,
+    /// The token's label, for log lines.
+    token: String,
+    facts: Lazy<KeyFacts>,
+    kept: Lazy<Option<Vec<Certificate>>>,
+    local: OnceLock<Vec<Certificate>>,
+    /// The local certificate turned out to be another key's.
+    local_refused: AtomicBool,
+    shown: Mutex<Shown>,
+}
+
+/// The objects made so far, and from what.
+#[derive(Debug, Default)]
+struct Shown {
+    facts: Option<Arc<KeyFacts>>,
+    keys: Vec<Arc<Object>>,
+    certificates: Option<Vec<Arc<Object>>>,
+    immutable_id: Option<String>,
+}
+
+/// Which of a key's objects a search can be about: what it does not want need not be loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the sentence above says it")]
+pub struct Wanted {
+    pub keys: bool,
+    pub certificates: bool,
+}
+
+impl Wanted {
+    /// What a search by this template can find.
+    pub fn by(template: &[Attribute]) -> Self {
+        let class = number_in(template, CKA_CLASS);
+        let asked = template.iter().any(|(kind, _)| *kind == CKA_CLASS);
+        Self {
+            keys: !asked || class == Some(CKO_PRIVATE_KEY) || class == Some(CKO_PUBLIC_KEY),
+            certificates: !asked || class == Some(CKO_CERTIFICATE),
+        }
+    }
+
+    /// Whether the search can find anything at all here (NSS asks for classes of its own, often).
+    pub fn anything(self) -> bool {
+        self.keys || self.certificates
+    }
+}
+
+impl SlotKey {
+    /// A key of the token of that label; nothing is loaded.
+    pub fn new(key: Key, discovered: bool, hidden_kinds: &[String], backend: SharedBackend, token: &str) -> Self {
+        Self {
+            key,
+            discovered,
+            hidden_kinds: hidden_kinds.to_vec(),
+            backend,
+            token: token.to_owned(),
+            facts: Lazy::default(),
+            kept: Lazy::default(),
+            local: OnceLock::new(),
+            local_refused: AtomicBool::new(false),
+            shown: Mutex::default(),
+        }
+    }
+
+    /// Whether an object of this key can match: told from the configured names, before anything is loaded.
+    pub fn may_match(&self, template: &[Attribute]) -> bool {
+        let fits = |kind, own: &[u8]| template.iter().all(|(asked, value)| *asked != kind || value == own);
+        let own = fits(CKA_ID, self.key.name.id.as_bytes()) && fits(CKA_LABEL, self.key.label.as_bytes());
+        // The certificates of a chain have names of their own, and are at hand.
+        own || self.local().len() > 1
+    }
+
+    /// Starts loading what is wanted and not there yet. Does not wait.
+    pub fn begin(&self, wanted: Wanted) {
+        if wanted.certificates && self.local().is_empty() {
+            self.kept.begin(|| self.backend.certificate(&self.key.name));
+        }
+        // A certificate is shown only with the key that it is checked against; without one no key is needed.
+        let certificate = !self.local().is_empty() || self.kept.known().is_none_or(|kept| kept.is_some());
+        if wanted.keys || (wanted.certificates && certificate && !self.has_no_certificate()) {
+            self.facts.begin(|| match self.local_facts() {
+                Some(facts) => crate::backend::Pending::ready(Ok(facts)),
+                None => self.backend.describe(&self.key.name),
+            });
+        }
+    }
+
+    /// Waits for what was begun, and answers the objects that are wanted. What failed is logged and left out.
+    pub fn objects(&self, wanted: Wanted, deadline: Instant) -> Vec<Arc<Object>> {
+        let mut objects = Vec::new();
+        if wanted.keys {
+            objects.extend(self.key_objects(deadline));
+        }
+        if wanted.certificates && !self.has_no_certificate() {
+            objects.extend(self.certificate_objects(deadline));
+        }
+        objects
+    }
+
+    /// The object of that handle, if it is one of this key's and still shown.
+    pub fn object(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<Object>> {
+        let shown = self.shown();
+        let mut all = shown.keys.iter().chain(shown.certificates.iter().flatten());
+        all.find(|object| object.handle == handle).cloned()
+    }
+
+    /// What is known of the key, for an operation with one of its objects.
+    pub fn facts(&self) -> Option<Arc<KeyFacts>> {
+        self.shown().facts.clone()
+    }
+
+    /// Signs: one request. The signature is verified before the caller gets it.
+    pub fn sign(&self, facts: &KeyFacts, operation: Operation, deadline: Instant) -> Result<Vec<u8>> {
+        let (scheme, digest) = operation.finish()?;
+        let id = self.shown().immutable_id.clone().or_else(|| facts.immutable_id.clone());
+        let kind = facts.public_key.kind();
+        let answer = self.backend.sign(&self.key.name, kind, id.as_deref(), scheme, &digest).wait(deadline);
+        let signature = answer.map_err(|failure| {
+            if matches!(failure.cause, Cause::Missing | Cause::Disabled) {
+                self.forget();
+            }
+            self.error(failure)
+        })?;
+        if !facts.public_key.verifies(scheme, &digest, &signature.bytes) {
+            return Err(self.refuse_signature(facts));
+        }
+        self.shown().immutable_id = Some(signature.immutable_id);
+        Ok(signature.bytes)
+    }
+
+    fn refuse_signature(&self, facts: &KeyFacts) -> Error {
+        let why = if facts.immutable_id.is_none() {
+            self.local_refused.store(true, Ordering::Relaxed);
+            "the configured certificate is not this key's; it is left out from now on"
+        } else {
+            "the signature in the service's reply is not one by the key of this object (was the key replaced?)"
+        };
+        self.forget();
+        Error::new(CKR_DEVICE_ERROR, format!("{self}: {why}"))
+    }
+
+    /// What was loaded may be outdated: it is loaded again when next needed, under new handles.
+    fn forget(&self) {
+        self.facts.forget();
+        self.kept.forget();
+        *self.shown() = Shown::default();
+    }
+
+    fn key_objects(&self, deadline: Instant) -> Vec<Arc<Object>> {
+        let Some(facts) = self.loaded_facts(deadline) else { return Vec::new() };
+        let mut shown = self.shown();
+        if shown.facts.as_ref() != Some(&facts) {
+            let subject = self.local().first().map_or(&[][..], |certificate| &certificate.subject);
+            let names = self.names(subject);
+            shown.keys =
+                vec![Arc::new(Object::private_key(names, &facts)), Arc::new(Object::public_key(names, &facts))];
+            shown.facts = Some(facts);
+        }
+        shown.keys.clone()
+    }
+
+    fn certificate_objects(&self, deadline: Instant) -> Vec<Arc<Object>> {
+        if let Some(objects) = &self.shown().certificates {
+            return objects.clone();
+        }
+        let Some(chain) = self.chain(deadline).filter(|chain| !chain.is_empty()) else { return Vec::new() };
+        let Some(facts) = self.loaded_facts(deadline) else { return Vec::new() };
+        let objects = self.checked(&chain, &facts.public_key);
+        self.shown().certificates.get_or_insert(objects).clone()
+    }
+
+    /// The certificates of the key, if the first is the key's own; as objects.
+    fn checked(&self, chain: &[Certificate], public_key: &PublicKey) -> Vec<Arc<Object>> {
+        let Some((own, issuers)) = chain.split_first().filter(|(own, _)| own.certifies(public_key)) else {
+            log_error!("{self}: the certificate is another key's; the key is shown without it");
+            return Vec::new();
+        };
+        let mut objects = vec![Arc::new(Object::certificate(self.names(&own.subject), own))];
+        for issuer in issuers {
+            let id = crate::hash::Hash::Sha1.digest(&issuer.spki);
+            let label = issuer.common_name.clone().unwrap_or_else(|| format!("{} issuer", self.key.label));
+            let names = Names { label: &label, id: &id, subject: &issuer.subject };
+            objects.push(Arc::new(Object::certificate(names, issuer)));
+        }
+        objects
+    }
+
+    /// The key's certificate and its chain, from where the configuration says; what fails is logged.
+    fn chain(&self, deadline: Instant) -> Option<Vec<Certificate>> {
+        if !self.local().is_empty() {
+            return Some(self.local().to_vec());
+        }
+        let kept = self.kept.get(deadline, |failure| log_error!("{self}: its certificate: {failure}")).ok()?;
+        (*kept).clone()
+    }
+
+    fn has_no_certificate(&self) -> bool {
+        self.local().is_empty() && self.kept.known().is_some_and(|kept| kept.is_none())
+    }
+
+    /// The facts, if the key is to be seen at all.
+    fn loaded_facts(&self, deadline: Instant) -> Option<Arc<KeyFacts>> {
+        let facts = self.facts.get(deadline, |failure| self.log_failure(failure)).ok()?;
+        let kind = facts.public_key.kind().name();
+        if self.hidden_kinds.contains(&kind) || (self.discovered && mechanisms(&facts).is_empty()) {
+            return None;
+        }
+        if let Some(refusal) = facts.refusal.as_ref().filter(|_| self.shown().facts.is_none()) {
+            log_warn!("{self}: can't sign: {refusal}");
+        }
+        Some(facts)
+    }
+
+    /// What the certificate that is at hand tells of the key, without any request.
+    fn local_facts(&self) -> Option<KeyFacts> {
+        let public_key = self.local().first()?.public_key().ok()?;
+        let schemes = self.backend.schemes(public_key.kind());
+        Some(KeyFacts { immutable_id: None, public_key, schemes, refusal: None, hardware: false })
+    }
+
+    /// The certificates that the configuration gives, read once; none after the first was found to be another key's.
+    fn local(&self) -> &[Certificate] {
+        let read = self.local.get_or_init(|| match &self.key.certificate {
+            CertificateSource::Service => Vec::new(),
+            CertificateSource::Inline(chain) => chain.clone(),
+            CertificateSource::File(path) => {
+                let text = std::fs::read(path).map_err(|error| error.to_string());
+                let text = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+                let chain = text.and_then(|text| Certificate::chain_from_pem(&text).map_err(|unusable| unusable.0));
+                chain.unwrap_or_else(|error| {
+                    log_error!("{self}: its certificate {}: {error}; the key is shown without it", path.display());
+                    Vec::new()
+                })
+            }
+        });
+        if self.local_refused.load(Ordering::Relaxed) { &[] } else { read }
+    }
+
+    fn log_failure(&self, failure: &Failure) {
+        match (self.discovered, failure.cause) {
+            // A symmetric key, say, of which the service lists many.
+            (true, Cause::Unsupported | Cause::Disabled) => log_info!("{self}: left out: {failure}"),
+            _ => log_error!("{self}: {failure}"),
+        }
+    }
+
+    fn error(&self, failure: Failure) -> Error {
+        let error = Error::from(failure);
+        Error::new(error.rv, format!("{self}: {}", error.message))
+    }
+
+    fn names<'a>(&'a self, subject: &'a [u8]) -> Names<'a> {
+        Names { label: &self.key.label, id: self.key.name.id.as_bytes(), subject }
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl std::fmt::Display for SlotKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "token \"{}\", key \"{}\" in {}", self.token, self.key.name.id, self.backend.place())
+    }
+}
