@@ -354,6 +354,8 @@ fn cause_of_code(code: &str) -> Option<Cause> {
 /// For replies without a code, which are not from KMS itself: a proxy's, a load balancer's.
 fn cause_of_status(status: u16) -> Cause {
     match status {
+        // The SDK takes a reply that it can't read for an error.
+        200..300 => Cause::Malformed,
         401 | 403 => Cause::Denied,
         429 => Cause::Throttled,
         500.. => Cause::Internal,

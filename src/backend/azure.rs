@@ -5,7 +5,7 @@
 
 use super::azure_client::{Clients, Operation, Refused, Vault, refused};
 use super::runtime::{self, PerProcess};
-use super::{Backend, Cause, Failure, KeyFacts, KeyName, Network, Pending, SharedBackend, Signature};
+use super::{Backend, Cause, Failure, Identity, KeyFacts, KeyName, Network, Pending, SharedBackend, Signature};
 use crate::certificate::Certificate;
 use crate::hash::Hash;
 use crate::key::{Curve, Family, Kind, PublicKey, Scheme};
@@ -140,6 +140,10 @@ impl Backend for Azure {
             let name = name.clone();
             async move { certificate(&vault, &name).await }
         })
+    }
+
+    fn identity(&self) -> Identity {
+        Identity { manufacturer: "Microsoft", model: "Azure Key Vault", serial: "0" }
     }
 
     fn place(&self) -> String {
@@ -384,9 +388,7 @@ async fn sign_anew(clients: &Clients, vault: &Vault, request: &Request) -> Resul
 }
 
 async fn sign(vault: &Vault, request: &Request, version: Option<&str>) -> Result<Signature, Refused> {
-    let mut parameters = SignParameters::default();
-    parameters.algorithm = Some(request.algorithm.clone());
-    parameters.value = Some(request.digest.clone());
+    let parameters = SignParameters { algorithm: Some(request.algorithm.clone()), value: Some(request.digest.clone()) };
     let parameters = parameters.try_into().map_err(|e| refused(&SIGN, e))?;
     let options = KeyClientSignOptions { key_version: version.map(str::to_owned), ..Default::default() };
     let reply = vault.keys.sign(&request.key.id, parameters, Some(options)).await.map_err(|e| refused(&SIGN, e))?;

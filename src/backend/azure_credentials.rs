@@ -40,7 +40,7 @@ pub(super) fn chain(settings: &Settings, options: ClientOptions, link_local: req
 /// The sources, in their order, and what each is made from. What is configured decides; the first that gives a token
 /// is kept.
 #[rustfmt::skip]
-const SOURCES: &[(Credential, &str, fn(&Context) -> Made)] = &[
+const SOURCES: &[(Credential, &str, Make)] = &[
     (Credential::Environment, "client secret", client_secret),
     (Credential::Environment, "client certificate", client_certificate),
     (Credential::WorkloadIdentity, "workload identity", workload_identity),
@@ -48,6 +48,8 @@ const SOURCES: &[(Credential, &str, fn(&Context) -> Made)] = &[
     (Credential::Cli, "az", az),
     (Credential::ManagedIdentity, "managed identity", managed_identity),
 ];
+
+type Make = fn(&Context) -> Made;
 
 /// A source, or why there is none.
 type Made = Result<Arc<dyn TokenCredential>, String>;
