@@ -92,7 +92,7 @@ fn unusable(error: impl std::fmt::Display) -> Unusable {
 }
 
 /// The contents of all blocks of that exact name, whatever stands between and around them.
-fn pem_blocks(text: &str, name: &str) -> Vec<Vec<u8>> {
+pub(crate) fn pem_blocks(text: &str, name: &str) -> Vec<Vec<u8>> {
     let (begin, end) = (format!("-----BEGIN {name}-----"), format!("-----END {name}-----"));
     let mut blocks = Vec::new();
     let mut rest = text;

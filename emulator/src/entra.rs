@@ -231,14 +231,18 @@ fn check_assertion(client: &Client, assertion: &str, now: i64) -> Result<(), (u3
             format!("Client assertion application identifier doesn't match 'client_id' parameter: '{subject}'."),
         ));
     }
-    if payload_json.get("exp").and_then(Value::as_i64).is_none_or(|expires| expires <= now) {
+    // RFC 7519 section 2: a NumericDate may have a fraction.
+    #[allow(clippy::cast_precision_loss, reason = "seconds of our time are exact")]
+    if payload_json.get("exp").and_then(Value::as_f64).is_none_or(|expires| expires <= now as f64) {
         return Err((700_024, "Client assertion is not within its valid time range.".to_owned()));
     }
     let signed = format!("{header}.{payload}");
     let good = client.certificates.iter().any(|certificate| {
         let sha1 = base64url(&crate::keys::Hash::Sha1.of(certificate));
         let sha256 = base64url(&crate::keys::Hash::Sha256.of(certificate));
-        let named = text(&header_json, "x5t") == sha1 || text(&header_json, "x5t#S256") == sha256;
+        // Some clients pad the thumbprint.
+        let thumbprint = |name: &str| text(&header_json, name).trim_end_matches('=').to_owned();
+        let named = thumbprint("x5t") == sha1 || thumbprint("x5t#S256") == sha256;
         let spki = der::certificate_key(certificate).unwrap_or_default();
         named
             && match text(&header_json, "alg").as_str() {

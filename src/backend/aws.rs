@@ -3,6 +3,7 @@
 //! API reference: GetPublicKey, Sign, ListKeys and "Common Errors" of the AWS KMS API Reference.
 
 use super::aws_client::Clients;
+use super::http::{causes, words_of};
 use super::runtime::{self, PerProcess};
 use super::{Backend, Cause, Failure, Identity, KeyFacts, KeyName, Network, Pending, SharedBackend, Signature};
 use crate::hash::Hash;
@@ -353,6 +354,8 @@ fn cause_of_code(code: &str) -> Option<Cause> {
 /// For replies without a code, which are not from KMS itself: a proxy's, a load balancer's.
 fn cause_of_status(status: u16) -> Cause {
     match status {
+        // The SDK takes a reply that it can't read for an error.
+        200..300 => Cause::Malformed,
         401 | 403 => Cause::Denied,
         429 => Cause::Throttled,
         500.. => Cause::Internal,
@@ -378,13 +381,13 @@ where
         }
         SdkError::ResponseError(context) => {
             let status = context.raw().status().as_u16();
-            (Cause::Malformed, format!("HTTP status {status}: {}", chain(&error)), false)
+            (Cause::Malformed, format!("HTTP status {status}: {}", words_of(&error)), false)
         }
-        SdkError::TimeoutError(_) => (Cause::TimedOut, chain(&error), false),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => (Cause::TimedOut, chain(&error), false),
-        _ if is_about_credentials(&error) => (Cause::Credentials, chain(&error), false),
-        SdkError::DispatchFailure(_) => (Cause::Unreachable, chain(&error), false),
-        _ => (Cause::Rejected, chain(&error), false),
+        SdkError::TimeoutError(_) => (Cause::TimedOut, words_of(&error), false),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => (Cause::TimedOut, words_of(&error), false),
+        _ if is_about_credentials(&error) => (Cause::Credentials, words_of(&error), false),
+        SdkError::DispatchFailure(_) => (Cause::Unreachable, words_of(&error), false),
+        _ => (Cause::Rejected, words_of(&error), false),
     };
     let message = match cause {
         Cause::Denied => format!("{message} (needed: {})", operation.permission),
@@ -398,16 +401,5 @@ const CREDENTIALS_ADVICE: &str = "tried in this order: AWS_ACCESS_KEY_ID and AWS
      a web identity token, the container's and the instance's role";
 
 fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
-    sources(error).any(|error| error.is::<aws_credential_types::provider::error::CredentialsError>())
-}
-
-/// The words of an error and of all that caused it.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut words: Vec<String> = sources(error).map(ToString::to_string).collect();
-    words.dedup();
-    words.join(": ")
-}
-
-fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
+    causes(error).any(|error| error.is::<aws_credential_types::provider::error::CredentialsError>())
 }

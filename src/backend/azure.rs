@@ -1,8 +1,30 @@
-//! Azure Key Vault and Managed HSM.
+//! Azure Key Vault and Managed HSM: what is asked of them and what their answers mean.
+//! Clients and errors are in `azure_client`, tokens in `azure_credentials`.
+//!
+//! Key Vault REST API reference, version 2025-07-01: Get Key, Sign, Get Keys, Get Certificate.
 
-use super::{Network, SharedBackend};
+use super::azure_client::{Clients, Operation, Refused, Vault, refused};
+use super::runtime::{self, PerProcess};
+use super::{Backend, Cause, Failure, Identity, KeyFacts, KeyName, Network, Pending, SharedBackend, Signature};
+use crate::certificate::Certificate;
+use crate::hash::Hash;
+use crate::key::{Curve, Family, Kind, PublicKey, Scheme};
+use crate::{log_debug, log_info};
+use azure_core::http::Url;
+use azure_core::time::OffsetDateTime;
+use azure_security_keyvault_certificates::models::CertificateClientGetCertificateOptions;
+use azure_security_keyvault_keys::models::{
+    CurveName, JsonWebKey, Key, KeyAttributes, KeyClientGetKeyOptions, KeyClientSignOptions, KeyOperationResult,
+    KeyType, SignParameters, SignatureAlgorithm,
+};
+use futures_core::Stream;
 use secrecy::SecretString;
+use std::fmt;
+use std::future::{Future, poll_fn};
 use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 /// What a slot says about Azure. Slots with equal settings share one client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -57,8 +79,386 @@ pub enum Credential {
 pub struct Secret(pub SecretString);
 
 /// The backend for these settings: no request, no file read.
-pub fn open(_settings: Settings) -> SharedBackend {
-    todo!()
+pub fn open(settings: Settings) -> SharedBackend {
+    Arc::new(Azure { settings, clients: PerProcess::new() })
+}
+
+struct Azure {
+    settings: Settings,
+    clients: PerProcess<Clients>,
+}
+
+impl Backend for Azure {
+    fn describe(&self, key: &KeyName) -> Pending<KeyFacts> {
+        let name = key.clone();
+        self.call(&GET_KEY, Turn::Queued, key, move |clients, vault| {
+            let name = name.clone();
+            async move { describe(&clients, &vault, &name).await }
+        })
+    }
+
+    fn sign(
+        &self,
+        key: &KeyName,
+        kind: Kind,
+        immutable_id: Option<&str>,
+        scheme: Scheme,
+        digest: &[u8],
+    ) -> Pending<Signature> {
+        let Some((algorithm, _)) = ALGORITHMS.iter().find(|(_, known)| *known == (scheme, curve_of(kind))) else {
+            return Pending::ready(Err(SIGN.failure(Cause::Unsupported, format!("no algorithm for {scheme:?}"))));
+        };
+        let request = Request {
+            key: key.clone(),
+            told: immutable_id.map(str::to_owned),
+            length: signature_len(kind),
+            algorithm: algorithm.clone(),
+            digest: digest.to_vec(),
+        };
+        self.call(&SIGN, Turn::AtOnce, key, move |clients, vault| {
+            let request = request.clone();
+            async move { sign_anew(&clients, &vault, &request).await }
+        })
+    }
+
+    fn schemes(&self, kind: Kind) -> Vec<Scheme> {
+        let own = ALGORITHMS.iter().filter(|(_, (_, curve))| *curve == curve_of(kind));
+        own.map(|(_, (scheme, _))| *scheme).collect()
+    }
+
+    fn list(&self) -> Pending<Vec<KeyName>> {
+        let all = KeyName { id: "all".into(), version: None };
+        self.call(&GET_KEYS, Turn::Long, &all, |_, vault| async move { list(&vault).await })
+    }
+
+    fn certificate(&self, key: &KeyName) -> Pending<Option<Vec<Certificate>>> {
+        if self.settings.vault_url.contains(".managedhsm.") {
+            return Pending::ready(Ok(None));
+        }
+        let name = key.clone();
+        self.call(&GET_CERTIFICATE, Turn::Queued, key, move |_, vault| {
+            let name = name.clone();
+            async move { certificate(&vault, &name).await }
+        })
+    }
+
+    fn identity(&self) -> Identity {
+        Identity { manufacturer: "Microsoft", model: "Azure Key Vault", serial: "0" }
+    }
+
+    fn place(&self) -> String {
+        self.settings.vault_url.clone()
+    }
+}
+
+impl fmt::Debug for Azure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place())
+    }
+}
+
+#[rustfmt::skip]
+const GET_KEY: Operation = Operation { name: "GetKey", permission: "keys/get", role: "Key Vault Crypto User" };
+#[rustfmt::skip]
+const SIGN: Operation = Operation { name: "Sign", permission: "keys/sign", role: "Key Vault Crypto User" };
+#[rustfmt::skip]
+const GET_KEYS: Operation = Operation { name: "GetKeys", permission: "keys/list", role: "Key Vault Crypto User" };
+#[rustfmt::skip]
+const GET_CERTIFICATE: Operation = Operation { name: "GetCertificate", permission: "certificates/get", role: "Key Vault Certificate User" };
+
+/// When a request may go out, and what its time limit bounds.
+#[derive(Clone, Copy, PartialEq)]
+enum Turn {
+    /// At once: somebody waits for a signature.
+    AtOnce,
+    /// When one of the turns is free; the limit counts from then.
+    Queued,
+    /// At once, and the limit is for each of many pages.
+    Long,
+}
+
+impl Azure {
+    fn call<T, F>(
+        &self,
+        operation: &'static Operation,
+        turn: Turn,
+        key: &KeyName,
+        request: impl Fn(Arc<Clients>, Vault) -> F + Send + Sync + 'static,
+    ) -> Pending<T>
+    where
+        T: Clone + Send + Sync + 'static,
+        F: Future<Output = Result<T, Refused>> + Send + 'static,
+    {
+        if let Err(message) = checked(key) {
+            return Pending::ready(Err(operation.failure(Cause::Rejected, message)));
+        }
+        let clients = self.clients.get(|| Clients::new(self.settings.clone()));
+        let what = format!("{} {} at {}", operation.name, key.id, self.place());
+        let limit = self.settings.network.call_timeout;
+        let pages = if turn == Turn::Long { MAX_PAGES } else { 1 };
+        runtime::spawn(operation.name, runtime::NO_LIMIT, async move {
+            let _turn = if turn == Turn::Queued { clients.turns.acquire().await.ok() } else { None };
+            let start = Instant::now();
+            let request = with_second_try(&clients, operation, request);
+            let answer = runtime::in_time(operation.name, limit.saturating_mul(pages), request).await;
+            let outcome = answer.as_ref().map_or_else(Failure::to_string, |_| "ok".into());
+            log_debug!("{what}: {outcome} ({} ms)", start.elapsed().as_millis());
+            answer
+        })
+    }
+}
+
+/// Makes the request, and once more where that helps: with a new token, or with the body that the SDK has lost.
+async fn with_second_try<T, F>(
+    clients: &Arc<Clients>,
+    operation: &'static Operation,
+    request: impl Fn(Arc<Clients>, Vault) -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Refused>>,
+{
+    let vault = clients.vault(operation.name).await?;
+    let first = match request(clients.clone(), vault).await {
+        Err(refused) if refused.is_about_token() => {
+            clients.forget();
+            refused
+        }
+        Err(refused) if refused.is_about_lost_body() => refused,
+        answer => return answer.map_err(|refused| refused.failure),
+    };
+    log_debug!("{}; trying once more", first.failure);
+    let vault = clients.vault(operation.name).await?;
+    request(clients.clone(), vault).await.map_err(|refused| refused.failure)
+}
+
+/// The SDK puts names into the path as they are. "Object types, identifiers, and versioning".
+fn checked(key: &KeyName) -> Result<(), String> {
+    let fits = |part: &str, dash: bool| {
+        let letters = part.bytes().all(|byte| byte.is_ascii_alphanumeric() || dash && byte == b'-');
+        letters && (1..=127).contains(&part.len())
+    };
+    match &key.version {
+        _ if !fits(&key.id, true) => Err(format!("{:?} is no name of a key: 1 to 127 of 0-9, a-z, A-Z and -", key.id)),
+        Some(version) if !fits(version, false) => Err(format!("{version:?} is no version of a key")),
+        _ => Ok(()),
+    }
+}
+
+/// SignatureAlgorithm of the API (RFC 7518 section 3.1, RFC 8812): always of a digest, and PSS with salt as long as it.
+#[rustfmt::skip]
+static ALGORITHMS: [(SignatureAlgorithm, (Scheme, Option<Curve>)); 10] = [
+    (SignatureAlgorithm::Rs256, (Scheme { family: Family::RsaPkcs1, hash: Hash::Sha256 }, None)),
+    (SignatureAlgorithm::Rs384, (Scheme { family: Family::RsaPkcs1, hash: Hash::Sha384 }, None)),
+    (SignatureAlgorithm::Rs512, (Scheme { family: Family::RsaPkcs1, hash: Hash::Sha512 }, None)),
+    (SignatureAlgorithm::Ps256, (Scheme { family: Family::RsaPss, hash: Hash::Sha256 }, None)),
+    (SignatureAlgorithm::Ps384, (Scheme { family: Family::RsaPss, hash: Hash::Sha384 }, None)),
+    (SignatureAlgorithm::Ps512, (Scheme { family: Family::RsaPss, hash: Hash::Sha512 }, None)),
+    (SignatureAlgorithm::Es256, (Scheme { family: Family::Ecdsa, hash: Hash::Sha256 }, Some(Curve::P256))),
+    (SignatureAlgorithm::Es384, (Scheme { family: Family::Ecdsa, hash: Hash::Sha384 }, Some(Curve::P384))),
+    (SignatureAlgorithm::Es512, (Scheme { family: Family::Ecdsa, hash: Hash::Sha512 }, Some(Curve::P521))),
+    (SignatureAlgorithm::Es256K, (Scheme { family: Family::Ecdsa, hash: Hash::Sha256 }, Some(Curve::Secp256k1))),
+];
+
+fn curve_of(kind: Kind) -> Option<Curve> {
+    match kind {
+        Kind::Rsa(_) => None,
+        Kind::Ec(curve) => Some(curve),
+    }
+}
+
+fn signature_len(kind: Kind) -> usize {
+    match kind {
+        Kind::Rsa(bits) => bits.div_ceil(8),
+        Kind::Ec(curve) => 2 * curve.width(),
+    }
+}
+
+async fn describe(clients: &Clients, vault: &Vault, key: &KeyName) -> Result<KeyFacts, Refused> {
+    let options = KeyClientGetKeyOptions { key_version: key.version.clone(), ..Default::default() };
+    let reply = vault.keys.get_key(&key.id, Some(options)).await.map_err(|e| refused(&GET_KEY, e))?;
+    let facts = facts(reply.into_model().map_err(|e| refused(&GET_KEY, e))?)?;
+    if let Some(id) = &facts.immutable_id {
+        let mut told = clients.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert(id.clone(), facts.public_key.clone());
+    }
+    Ok(facts)
+}
+
+fn facts(reply: Key) -> Result<KeyFacts, Failure> {
+    let malformed = |message: &str| GET_KEY.failure(Cause::Malformed, message);
+    let key = reply.key.ok_or_else(|| malformed("no key"))?;
+    let id = key.kid.clone().filter(|id| version_of(id).is_some());
+    let immutable_id = Some(id.ok_or_else(|| malformed("no identifier with a version"))?);
+    let public_key = public_key(&key)?;
+    let hardware = matches!(key.kty, Some(KeyType::EcHsm | KeyType::RsaHsm));
+    let refusal = refusal(reply.attributes.as_ref(), key.key_ops.as_deref());
+    let curve = curve_of(public_key.kind());
+    let schemes = match refusal {
+        Some(_) => Vec::new(),
+        None => ALGORITHMS.iter().map(|(_, row)| row).filter(|row| row.1 == curve).map(|row| row.0).collect(),
+    };
+    Ok(KeyFacts { immutable_id, public_key, schemes, refusal, hardware })
+}
+
+/// Numbers may have leading zeros (`n`) or lack them (`x`, `y`), unlike RFC 7518 says.
+fn public_key(key: &JsonWebKey) -> Result<PublicKey, Failure> {
+    let part = |part: &Option<Vec<u8>>| part.clone().unwrap_or_default();
+    let made = match &key.kty {
+        Some(KeyType::Rsa | KeyType::RsaHsm) => PublicKey::rsa(&part(&key.n), &part(&key.e)),
+        Some(KeyType::Ec | KeyType::EcHsm) => {
+            let curve = key.crv.as_ref().and_then(curve_from_name);
+            let unknown = || GET_KEY.failure(Cause::Unsupported, format!("a key on curve {:?}", key.crv));
+            PublicKey::ec_coordinates(curve.ok_or_else(unknown)?, &part(&key.x), &part(&key.y))
+        }
+        other => {
+            let name = other.as_ref().map_or("unknown", KeyType::as_ref);
+            return Err(GET_KEY.failure(Cause::Unsupported, format!("a key of type {name}")));
+        }
+    };
+    made.map_err(|unusable| GET_KEY.failure(Cause::Malformed, unusable.0))
+}
+
+fn curve_from_name(name: &CurveName) -> Option<Curve> {
+    match name {
+        CurveName::P256 => Some(Curve::P256),
+        CurveName::P384 => Some(Curve::P384),
+        CurveName::P521 => Some(Curve::P521),
+        CurveName::P256K => Some(Curve::Secp256k1),
+        CurveName::UnknownValue(name) if name == "SECP256K1" => Some(Curve::Secp256k1),
+        _ => None,
+    }
+}
+
+/// Why the key can't sign now, if it can't.
+fn refusal(attributes: Option<&KeyAttributes>, key_ops: Option<&[String]>) -> Option<String> {
+    let now = OffsetDateTime::now_utc();
+    let (enabled, begin, end) = attributes.map_or((None, None, None), |a| (a.enabled, a.not_before, a.expires));
+    match key_ops {
+        _ if enabled == Some(false) => Some("it is disabled".into()),
+        _ if begin.is_some_and(|begin| begin > now) => begin.map(|time| format!("it is not valid before {time}")),
+        _ if end.is_some_and(|end| end <= now) => end.map(|time| format!("it has expired at {time}")),
+        Some(ops) if !ops.iter().any(|op| op == "sign") => Some(format!("its key_ops are [{}]", ops.join(", "))),
+        _ => None,
+    }
+}
+
+/// What `https://VAULT/keys/NAME/VERSION` says behind `/keys/`. The host may be another name of the vault.
+fn name_and_version(id: &str) -> Option<(&str, Option<&str>)> {
+    let (_, path) = id.split_once("/keys/")?;
+    let (name, version) = path.split_once('/').map_or((path, None), |(name, version)| (name, Some(version)));
+    let version = version.filter(|version| !version.is_empty());
+    (!name.is_empty() && version.is_none_or(|version| !version.contains('/'))).then_some((name, version))
+}
+
+fn version_of(id: &str) -> Option<&str> {
+    name_and_version(id)?.1
+}
+
+/// What is to be signed, and how.
+#[derive(Clone)]
+struct Request {
+    key: KeyName,
+    told: Option<String>,
+    length: usize,
+    algorithm: SignatureAlgorithm,
+    digest: Vec<u8>,
+}
+
+/// Signs; and where the version that was resolved earlier is gone, disabled or expired, resolves and signs once more.
+async fn sign_anew(clients: &Clients, vault: &Vault, request: &Request) -> Result<Signature, Refused> {
+    let told = request.told.as_deref().and_then(version_of);
+    let first = sign(vault, request, request.key.version.as_deref().or(told)).await;
+    let (Err(refused), None, Some(old)) = (&first, &request.key.version, &request.told) else { return first };
+    if !refused.is_gone() {
+        return first;
+    }
+    let Ok(now) = describe(clients, vault, &request.key).await else { return first };
+    let Some(new) = now.immutable_id.filter(|new| version_of(new) != told) else { return first };
+    let known = clients.told.lock().unwrap_or_else(PoisonError::into_inner).get(old).cloned();
+    if known.is_some_and(|known| known == now.public_key) {
+        return sign(vault, request, version_of(&new)).await;
+    }
+    let message = format!(
+        "the key was rotated: of version {} the service says {:?}, version {} has another public key. It will be loaded anew",
+        told.unwrap_or_default(),
+        refused.failure.message,
+        version_of(&new).unwrap_or_default()
+    );
+    Err(SIGN.failure(Cause::Missing, message).into())
+}
+
+async fn sign(vault: &Vault, request: &Request, version: Option<&str>) -> Result<Signature, Refused> {
+    let parameters = SignParameters { algorithm: Some(request.algorithm.clone()), value: Some(request.digest.clone()) };
+    let parameters = parameters.try_into().map_err(|e| refused(&SIGN, e))?;
+    let options = KeyClientSignOptions { key_version: version.map(str::to_owned), ..Default::default() };
+    let reply = vault.keys.sign(&request.key.id, parameters, Some(options)).await.map_err(|e| refused(&SIGN, e))?;
+    let reply = reply.into_model().map_err(|e| refused(&SIGN, e))?;
+    Ok(signature(reply, request.length, version)?)
+}
+
+fn signature(reply: KeyOperationResult, length: usize, version: Option<&str>) -> Result<Signature, Failure> {
+    let malformed = |message: String| SIGN.failure(Cause::Malformed, message);
+    let bytes = reply.result.unwrap_or_default();
+    if bytes.len() != length {
+        return Err(malformed(format!("a signature of {} bytes instead of {length}", bytes.len())));
+    }
+    let immutable_id = reply.kid.unwrap_or_default();
+    match (version_of(&immutable_id), version) {
+        (Some(by), Some(asked)) if by != asked => {
+            Err(malformed(format!("version {asked} was asked, and {by} has signed")))
+        }
+        (None, _) => Err(malformed("it does not say which version has signed".into())),
+        _ => Ok(Signature { bytes, immutable_id }),
+    }
+}
+
+/// More would be 250,000 keys.
+const MAX_PAGES: u32 = 10_000;
+
+async fn list(vault: &Vault) -> Result<Vec<KeyName>, Refused> {
+    let mut keys = Vec::new();
+    let pager = vault.keys.list_key_properties(None).map_err(|e| refused(&GET_KEYS, e))?;
+    let mut pages = pin!(pager.into_pages());
+    for _ in 0..MAX_PAGES {
+        let Some(page) = poll_fn(|context| pages.as_mut().poll_next(context)).await else { return Ok(keys) };
+        let page = page.and_then(|page| page.into_model()).map_err(|e| refused(&GET_KEYS, e))?;
+        // A page may be empty though more follow.
+        let ids = page.value.into_iter().filter_map(|key| key.kid);
+        keys.extend(ids.filter_map(|id| Some(KeyName { id: name_and_version(&id)?.0.to_owned(), version: None })));
+        // The next request carries our token.
+        if page.next_link.is_some_and(|link| !is_of(vault.keys.endpoint(), &link)) {
+            return Err(GET_KEYS.failure(Cause::Malformed, "the next page is said to be on another host").into());
+        }
+    }
+    Err(GET_KEYS.failure(Cause::Malformed, "the pages don't end").into())
+}
+
+fn is_of(vault: &Url, link: &str) -> bool {
+    let same = |link: Url| (link.scheme(), link.host()) == (vault.scheme(), vault.host());
+    vault.join(link).is_ok_and(same)
+}
+
+/// A key's certificate has its name, and its version: Key Vault makes both together.
+async fn certificate(vault: &Vault, key: &KeyName) -> Result<Option<Vec<Certificate>>, Refused> {
+    let options =
+        CertificateClientGetCertificateOptions { certificate_version: key.version.clone(), ..Default::default() };
+    let reply = match vault.certificates.get_certificate(&key.id, Some(options)).await {
+        Ok(reply) => reply.into_model().map_err(|e| refused(&GET_CERTIFICATE, e))?,
+        Err(error) => {
+            let refused = refused(&GET_CERTIFICATE, error);
+            return match refused.failure.cause {
+                Cause::Missing => Ok(None),
+                Cause::Denied => {
+                    log_info!("the certificate of key {} can't be looked for: {}", key.id, refused.failure);
+                    Ok(None)
+                }
+                _ => Err(refused),
+            };
+        }
+    };
+    let Some(der) = reply.cer.filter(|der| !der.is_empty()) else { return Ok(None) };
+    let certificate = Certificate::from_der(&der);
+    Ok(Some(vec![certificate.map_err(|unusable| GET_CERTIFICATE.failure(Cause::Malformed, unusable.0))?]))
 }
 
 impl std::fmt::Debug for Secret {

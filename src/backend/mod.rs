@@ -6,6 +6,9 @@
 pub mod aws;
 mod aws_client;
 pub mod azure;
+mod azure_client;
+mod azure_credentials;
+mod http;
 mod program;
 pub mod runtime;
 

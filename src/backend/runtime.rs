@@ -123,6 +123,7 @@ pub fn shutdown(limit: Duration) {
 /// has to make for itself. To be used from the host's threads only, which are inside the gate.
 pub struct PerProcess<T>(Mutex<Option<(Life, Arc<T>)>>);
 
+#[allow(clippy::new_without_default, reason = "Default is not const")]
 impl<T> PerProcess<T> {
     /// A value that is made at its first use.
     pub const fn new() -> Self {

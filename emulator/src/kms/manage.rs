@@ -22,7 +22,9 @@ pub(crate) fn create(state: &State, region: &str, new: &NewKey<'_>) -> Result<Ke
         .ok_or_else(|| KmsError::not_in("keySpec", new.spec, &SPECS.each_ref().map(|spec| spec.name)))?;
     let usages = [ENCRYPT, SIGN, MAC, AGREE];
     let usage = match new.usage {
-        Some(usage) if !usages.contains(&usage) => return Err(KmsError::not_in("keyUsage", usage, &usages)),
+        Some(usage) if !usages.contains(&usage) => {
+            return Err(KmsError::not_in("keyUsage", usage, &usages));
+        }
         Some(usage) => usage,
         None if spec.name == "SYMMETRIC_DEFAULT" => ENCRYPT,
         None => {
@@ -108,7 +110,8 @@ impl Call<'_> {
         });
         let after = marker.transpose()?;
         if after.is_none() && self.state.switches().kms_empty_page {
-            return Ok(json!({ list: [], "Truncated": true, "NextMarker": base64(b"") }));
+            // Less than any id, and not empty: clients take an empty marker for none.
+            return Ok(json!({ list: [], "Truncated": true, "NextMarker": base64(b"!") }));
         }
         let after = after.unwrap_or_default();
         let mut rest = items.into_iter().filter(|(id, _)| *id > after);

@@ -1,0 +1,251 @@
+//! Clients of one vault or Managed HSM, and what the service's errors mean.
+
+use super::azure::Settings;
+use super::http::{self, HttpClients, words_of};
+use super::{Cause, Failure, Network, azure_credentials};
+use crate::key::PublicKey;
+use azure_core::cloud::CustomConfiguration;
+use azure_core::error::ErrorKind;
+use azure_core::http::headers::HeaderName;
+use azure_core::http::{ClientOptions, ExponentialRetryOptions, RawResponse, RetryOptions, StatusCode, Transport};
+use azure_core::time::Duration;
+use azure_security_keyvault_certificates::{CertificateClient, CertificateClientOptions};
+use azure_security_keyvault_keys::{KeyClient, KeyClientOptions};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OnceCell, Semaphore};
+
+/// The clients of one process for one set of settings. Used on the runtime only.
+pub(super) struct Clients {
+    settings: Settings,
+    http: Arc<HttpClients>,
+    vault: Mutex<Arc<OnceCell<Vault>>>,
+    /// By key identifier with version: what was told of it.
+    pub(super) told: Mutex<HashMap<String, PublicKey>>,
+    /// How many keys are described at a time.
+    pub(super) turns: Semaphore,
+}
+
+/// The two clients; they share a connection pool and the source of their tokens.
+#[derive(Clone)]
+pub(super) struct Vault {
+    pub(super) keys: Arc<KeyClient>,
+    pub(super) certificates: Arc<CertificateClient>,
+}
+
+impl Clients {
+    pub(super) fn new(settings: Settings) -> Self {
+        let http = HttpClients::of_this_process();
+        Self { settings, http, vault: Mutex::default(), told: Mutex::default(), turns: Semaphore::new(64) }
+    }
+
+    /// The clients, made at the first call.
+    pub(super) async fn vault(&self, operation: &'static str) -> Result<Vault, Failure> {
+        let cell = self.vault.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let vault = cell.get_or_try_init(async || self.make()).await;
+        vault.cloned().map_err(|message| Failure::new(Cause::Rejected, operation, message))
+    }
+
+    /// The next call gets a new token.
+    pub(super) fn forget(&self) {
+        *self.vault.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+    }
+
+    fn make(&self) -> Result<Vault, String> {
+        let Settings { vault_url, network, skip_challenge_check, .. } = &self.settings;
+        // The SDK would say so, too, but only with the first request, and not which setting it is.
+        if !vault_url.starts_with("https://") {
+            return Err(format!("the vault's URL has to begin with https://: {vault_url:?}"));
+        }
+        let transport = |client| Transport::new(Arc::new(client));
+        let options = options(network, transport(self.http.get(network)?));
+        let credential = azure_credentials::chain(&self.settings, options.clone(), http::link_local()?);
+        let keys = KeyClientOptions {
+            client_options: options.clone(),
+            verify_challenge_resource: Some(!skip_challenge_check),
+            ..Default::default()
+        };
+        let certificates = CertificateClientOptions {
+            client_options: options,
+            verify_challenge_resource: Some(!skip_challenge_check),
+            ..Default::default()
+        };
+        let keys = KeyClient::new(vault_url, credential.clone(), Some(keys)).map_err(|e| words_of(&e))?;
+        let certificates =
+            CertificateClient::new(vault_url, credential, Some(certificates)).map_err(|e| words_of(&e))?;
+        Ok(Vault { keys: Arc::new(keys), certificates: Arc::new(certificates) })
+    }
+}
+
+/// The SDK's own eight retries within a minute are more than a caller of C_Sign wants to wait for.
+fn options(network: &Network, transport: Transport) -> ClientOptions {
+    let retry = ExponentialRetryOptions {
+        initial_delay: Duration::milliseconds(200),
+        max_retries: network.retries,
+        max_total_elapsed: duration(network.call_timeout),
+        ..Default::default()
+    };
+    ClientOptions { retry: RetryOptions::exponential(retry), transport: Some(transport), ..Default::default() }
+}
+
+fn duration(std: std::time::Duration) -> Duration {
+    Duration::try_from(std).unwrap_or(Duration::MAX)
+}
+
+/// The same options for requests to the authority at that URL.
+pub(super) fn with_authority(options: ClientOptions, url: &str) -> ClientOptions {
+    let mut cloud = CustomConfiguration::default();
+    cloud.authority_host = url.to_owned();
+    ClientOptions { cloud: Some(Arc::new(cloud.into())), ..options }
+}
+
+/// An operation, and what it needs: in an access policy, and as a role.
+pub(super) struct Operation {
+    pub(super) name: &'static str,
+    pub(super) permission: &'static str,
+    pub(super) role: &'static str,
+}
+
+impl Operation {
+    pub(super) fn failure(&self, cause: Cause, message: impl Into<String>) -> Failure {
+        Failure::new(cause, self.name, message)
+    }
+}
+
+/// A failure, and what it said exactly.
+pub(super) struct Refused {
+    pub(super) failure: Failure,
+    status: Option<StatusCode>,
+    code: String,
+}
+
+impl Refused {
+    /// The version that was asked for signs no more.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self.failure.cause, Cause::Missing | Cause::Disabled)
+    }
+
+    /// The service does not take the token (any more).
+    pub(super) fn is_about_token(&self) -> bool {
+        self.status == Some(StatusCode::Unauthorized)
+    }
+
+    /// The SDK's first request goes without its body, to be told where to get a token; if that request has to be
+    /// repeated (503, 429, a broken connection), the SDK has lost the body, and the service misses it.
+    pub(super) fn is_about_lost_body(&self) -> bool {
+        self.status == Some(StatusCode::BadRequest) && self.code == "BadParameter"
+            || self.failure.message.contains("body not specified")
+    }
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self { failure, status: None, code: String::new() }
+    }
+}
+
+/// Codes of `error` and `innererror`; the inner one tells more. "Authentication, requests and responses" and
+/// "Azure Key Vault REST API error codes" of the Key Vault documentation.
+#[rustfmt::skip]
+const CODES: &[(&str, Cause)] = &[
+    ("KeyNotFound", Cause::Missing),
+    ("CertificateNotFound", Cause::Missing),
+    ("KeyDisabled", Cause::Disabled),
+    ("KeyExpired", Cause::Disabled),
+    ("KeyNotYetValid", Cause::Disabled),
+    ("AccessDenied", Cause::Denied),
+    ("ForbiddenByPolicy", Cause::Denied),
+    ("ForbiddenByRbac", Cause::Denied),
+    ("ForbiddenByFirewall", Cause::Denied),
+    ("ForbiddenByConnection", Cause::Denied),
+    ("Unauthorized", Cause::Credentials),
+    ("Throttled", Cause::Throttled),
+    ("TooManyRequests", Cause::Throttled),
+    ("NotSupported", Cause::Unsupported),
+    ("OperationNotSupported", Cause::Unsupported),
+    ("KeyOperationForbidden", Cause::Unsupported),
+];
+
+/// Denials that no permission helps against.
+const BY_NETWORK: [&str; 2] = ["ForbiddenByFirewall", "ForbiddenByConnection"];
+
+fn cause_of_status(status: StatusCode) -> Cause {
+    match u16::from(status) {
+        401 => Cause::Credentials,
+        403 => Cause::Denied,
+        404 => Cause::Missing,
+        408 => Cause::TimedOut,
+        429 => Cause::Throttled,
+        500.. => Cause::Internal,
+        _ => Cause::Rejected,
+    }
+}
+
+/// What an error of the SDK means.
+pub(super) fn refused(operation: &Operation, error: azure_core::Error) -> Refused {
+    let cause = match error.kind() {
+        ErrorKind::HttpResponse { status, raw_response, .. } => {
+            return refused_by_service(operation, *status, raw_response.as_deref());
+        }
+        ErrorKind::Connection => Cause::Unreachable,
+        ErrorKind::Io if is_timeout(&error) => Cause::TimedOut,
+        ErrorKind::Io => Cause::Unreachable,
+        ErrorKind::Credential => Cause::Credentials,
+        ErrorKind::DataConversion => Cause::Malformed,
+        _ => Cause::Rejected,
+    };
+    let message = match cause {
+        // Its causes repeat its own words.
+        Cause::Credentials => error.to_string(),
+        _ => words_of(&error),
+    };
+    operation.failure(cause, message).into()
+}
+
+fn is_timeout(error: &azure_core::Error) -> bool {
+    http::causes(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(reqwest::Error::is_timeout)
+}
+
+fn refused_by_service(operation: &Operation, status: StatusCode, reply: Option<&RawResponse>) -> Refused {
+    let body = reply.and_then(|reply| serde_json::from_slice::<ErrorBody>(reply.body()).ok()).unwrap_or_default();
+    let codes = body.error.codes();
+    let known = codes.iter().rev().find_map(|code| CODES.iter().find(|(known, _)| known == code));
+    let cause = known.map_or_else(|| cause_of_status(status), |(_, cause)| *cause);
+    let code = codes.last().cloned().unwrap_or_default();
+    let mut message = match codes.is_empty() {
+        true => format!("HTTP status {status}"),
+        false => codes.join(", "),
+    };
+    if let Some(words) = body.error.message {
+        message = format!("{message}: {words}");
+    }
+    if cause == Cause::Denied && !BY_NETWORK.contains(&code.as_str()) {
+        message = format!("{message} (needed: {}, as by the role {})", operation.permission, operation.role);
+    }
+    let request_id = reply.and_then(|reply| reply.headers().get_optional_string(&REQUEST_ID));
+    let failure = Failure { cause, operation: operation.name, message, request_id };
+    Refused { failure, status: Some(status), code }
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
+
+#[derive(Default, Deserialize)]
+struct ErrorBody {
+    error: ErrorDetail,
+}
+
+#[derive(Default, Deserialize)]
+struct ErrorDetail {
+    code: Option<String>,
+    message: Option<String>,
+    innererror: Option<Box<ErrorDetail>>,
+}
+
+impl ErrorDetail {
+    /// Its code and those within, outermost first.
+    fn codes(&self) -> Vec<String> {
+        let all = std::iter::successors(Some(self), |detail| detail.innererror.as_deref());
+        all.filter_map(|detail| detail.code.clone()).collect()
+    }
+}

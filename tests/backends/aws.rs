@@ -1,0 +1,290 @@
+//! AWS KMS, as the emulator has it.
+
+use crate::cases;
+use crate::server::{FILES, Known, Server, named, wait};
+use cloud_kms_emulator::{Action, AwsKey, Emulator, Fault};
+use cloud_kms_pkcs11::backend::aws::{Settings, open};
+use cloud_kms_pkcs11::backend::{Cause, Failure, Network, SharedBackend};
+use cloud_kms_pkcs11::hash::Hash;
+use cloud_kms_pkcs11::key::{Curve, Family, Kind, Scheme};
+use std::time::{Duration, Instant};
+
+const P256: Kind = Kind::Ec(Curve::P256);
+const ES256: Scheme = Scheme { family: Family::Ecdsa, hash: Hash::Sha256 };
+
+#[rustfmt::skip]
+const KINDS: [(&str, Kind); 7] = [
+    ("RSA_2048", Kind::Rsa(2048)),
+    ("RSA_3072", Kind::Rsa(3072)),
+    ("RSA_4096", Kind::Rsa(4096)),
+    ("ECC_NIST_P256", P256),
+    ("ECC_NIST_P384", Kind::Ec(Curve::P384)),
+    ("ECC_NIST_P521", Kind::Ec(Curve::P521)),
+    ("ECC_SECG_P256K1", Kind::Ec(Curve::Secp256k1)),
+];
+
+fn settings(emulator: &Emulator) -> Settings {
+    let _ = FILES.path();
+    let network = Network { call_timeout: Duration::from_secs(5), ..Network::default() };
+    let region = Some(AwsKey::REGION.to_owned());
+    Settings { region, endpoint_url: Some(emulator.http_url()), network, ..Settings::default() }
+}
+
+fn backend(emulator: &Emulator) -> SharedBackend {
+    open(settings(emulator))
+}
+
+fn key(emulator: &Emulator) -> String {
+    emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").reuse()).unwrap().id
+}
+
+fn sign(backend: &SharedBackend, id: &str) -> Result<Vec<u8>, Failure> {
+    let digest = Hash::Sha256.digest(b"message");
+    wait(backend.sign(&named(id), P256, None, ES256, &digest)).map(|signature| signature.bytes)
+}
+
+#[test]
+fn contract() {
+    let emulator = Emulator::start().unwrap();
+    let aws = emulator.aws();
+    let make = |(spec, kind): &(&str, Kind)| {
+        let made = aws.create_key(AwsKey::new(spec)).unwrap();
+        Known { key: named(&made.id), kind: *kind, spki: aws.public_key_spki(&made.id).unwrap() }
+    };
+    let mut keys: Vec<_> = KINDS.iter().map(make).collect();
+    let aliased = aws.create_key(AwsKey::new("ECC_NIST_P256").alias("alias/release")).unwrap();
+    let spki = aws.public_key_spki(&aliased.id).unwrap();
+    keys.push(Known { key: named("alias/release"), kind: P256, spki: spki.clone() });
+    keys.push(Known { key: named(&aliased.arn), kind: P256, spki });
+    let disabled = key(&emulator);
+    aws.disable_key(&disabled).unwrap();
+    let decrypts = aws.create_key(AwsKey::new("RSA_2048").usage("ENCRYPT_DECRYPT")).unwrap();
+    cases::run(&Server {
+        name: "emulator".into(),
+        backend: backend(&emulator),
+        keys,
+        missing: named("alias/none"),
+        disabled: Some(named(&disabled)),
+        other_use: Some((named(&decrypts.id), "ENCRYPT_DECRYPT")),
+        no_public_half: Some(named(&aws.create_key(AwsKey::new("SYMMETRIC_DEFAULT")).unwrap().id)),
+    });
+}
+
+#[test]
+fn kinds_of_key_that_are_not_served_are_unsupported() {
+    let emulator = Emulator::start().unwrap();
+    for spec in ["ML_DSA_44", "ECC_NIST_EDWARDS25519"] {
+        let Ok(made) = emulator.aws().create_key(AwsKey::new(spec)) else { continue };
+        let failure = wait(backend(&emulator).describe(&named(&made.id))).unwrap_err();
+        assert_eq!(failure.cause, Cause::Unsupported, "{failure}");
+        assert!(failure.message.contains(spec), "{failure}");
+    }
+}
+
+#[test]
+fn an_alias_is_pinned_to_the_key_that_was_described() {
+    let emulator = Emulator::start().unwrap();
+    let backend = backend(&emulator);
+    let first = emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
+    let facts = wait(backend.describe(&named("alias/a"))).unwrap();
+    assert_eq!(facts.immutable_id.as_deref(), Some(first.arn.as_str()));
+    emulator.aws().set_alias("alias/a", &key(&emulator)).unwrap();
+    let digest = Hash::Sha256.digest(b"");
+    let pinned = wait(backend.sign(&named("alias/a"), P256, Some(&first.arn), ES256, &digest)).unwrap();
+    assert!(facts.public_key.verifies(ES256, &digest, &pinned.bytes));
+    let unpinned = wait(backend.sign(&named("alias/a"), P256, None, ES256, &digest)).unwrap();
+    assert_ne!(unpinned.immutable_id, first.arn);
+}
+
+#[test]
+fn the_region_is_that_of_the_arn_unless_it_is_set() {
+    let emulator = Emulator::start().unwrap();
+    let backend = open(Settings { region: None, ..settings(&emulator) });
+    for region in ["eu-central-1", "us-west-2"] {
+        let made = emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").region(region)).unwrap();
+        assert!(wait(backend.describe(&named(&made.arn))).is_ok());
+        let failure = wait(backend.describe(&named(&made.id))).unwrap_err();
+        assert!(failure.message.contains("no region"), "{failure}");
+    }
+}
+
+#[test]
+fn lists_of_many_pages_are_complete() {
+    let emulator = Emulator::start().unwrap();
+    let backend = backend(&emulator);
+    assert_eq!(wait(backend.list()).unwrap(), []);
+    let mut made: Vec<_> = (0..2345).map(|_| key(&emulator)).collect();
+    for empty_page in [false, true] {
+        emulator.control().switches(|switches| switches.kms_empty_page = empty_page);
+        let mut listed: Vec<_> = wait(backend.list()).unwrap().into_iter().map(|key| key.id).collect();
+        listed.sort();
+        made.sort();
+        assert_eq!(listed, made);
+    }
+}
+
+#[test]
+fn a_denial_names_the_permission() {
+    let emulator = Emulator::start().unwrap();
+    let (backend, key) = (backend(&emulator), key(&emulator));
+    emulator.control().fault(Fault::new("*", Action::Deny));
+    for (failure, permission) in [
+        (sign(&backend, &key).unwrap_err(), "kms:Sign"),
+        (wait(backend.describe(&named(&key))).unwrap_err(), "kms:GetPublicKey"),
+        (wait(backend.list()).unwrap_err(), "kms:ListKeys"),
+    ] {
+        assert_eq!(failure.cause, Cause::Denied, "{failure}");
+        assert!(failure.message.contains(permission), "{failure}");
+        assert!(failure.request_id.is_some(), "{failure}");
+    }
+}
+
+#[test]
+fn what_passes_is_ridden_out() {
+    let emulator = Emulator::start().unwrap();
+    let (backend, key) = (backend(&emulator), key(&emulator));
+    let internal =
+        Action::Error { status: 500, code: "KMSInternalException".into(), message: "x".into(), innererror: None };
+    for action in [Action::Throttle { retry_after: None }, internal, Action::ResetBeforeReply, Action::CloseAfterReply]
+    {
+        emulator.control().fault(Fault::new("kms.Sign", action.clone()).times(2));
+        let answer = sign(&backend, &key);
+        assert!(answer.is_ok(), "{action:?}: {answer:?}");
+        assert!(sign(&backend, &key).is_ok());
+        emulator.control().clear_faults();
+    }
+}
+
+#[test]
+fn what_does_not_pass_has_its_cause() {
+    let emulator = Emulator::start().unwrap();
+    let (backend, key) = (backend(&emulator), key(&emulator));
+    let error =
+        |code: &str| Action::Error { status: 400, code: code.into(), message: "words".into(), innererror: None };
+    for (action, cause) in [
+        (Action::Throttle { retry_after: None }, Cause::Throttled),
+        (error("KMSInternalException"), Cause::Internal),
+        (error("KMSInvalidStateException"), Cause::Disabled),
+        (error("NotFoundException"), Cause::Missing),
+        (error("InvalidKeyUsageException"), Cause::Unsupported),
+        (error("UnrecognizedClientException"), Cause::Credentials),
+        (error("ValidationException"), Cause::Rejected),
+        (Action::ExpiredToken, Cause::Credentials),
+        (Action::ResetBeforeReply, Cause::Unreachable),
+        (Action::GarbageBody, Cause::Malformed),
+        (Action::EmptyBody, Cause::Malformed),
+        (Action::InvalidDer, Cause::Malformed),
+        (Action::WrongLengthSignature, Cause::Malformed),
+    ] {
+        for prefix in [false, true] {
+            emulator.control().switches(|switches| switches.kms_type_prefix = prefix);
+            emulator.control().switches(|switches| switches.kms_capital_message = prefix);
+            emulator.control().fault(Fault::new("kms.Sign", action.clone()));
+            let failure = sign(&backend, &key).unwrap_err();
+            assert_eq!(failure.cause, cause, "{action:?}: {failure}");
+            if let Action::Error { code, .. } = &action {
+                assert!(failure.message.contains(code) && failure.message.contains("words"), "{failure}");
+            }
+            emulator.control().clear_faults();
+        }
+    }
+    assert!(sign(&backend, &key).is_ok());
+}
+
+#[test]
+fn a_silent_service_ends_a_call_in_time() {
+    let emulator = Emulator::start().unwrap();
+    let network = Network { call_timeout: Duration::from_secs(1), ..Network::default() };
+    let backend = open(Settings { network, ..settings(&emulator) });
+    let key = key(&emulator);
+    for fault in [Fault::new("kms.", Action::Hang), Fault::new("kms.", Action::Drip { ms: 1000 }), Fault::black_hole()]
+    {
+        emulator.control().fault(fault.clone());
+        let start = Instant::now();
+        let failure = sign(&backend, &key).unwrap_err();
+        assert_eq!(failure.cause, Cause::TimedOut, "{fault:?}: {failure}");
+        assert!(start.elapsed() < Duration::from_millis(1500), "{fault:?}: {:?}", start.elapsed());
+        emulator.control().clear_faults();
+    }
+    emulator.control().fault(Fault::new("kms.Sign", Action::Hang).times(1));
+    assert!(sign(&backend, &key).is_ok(), "the second try is answered");
+}
+
+#[test]
+fn nobody_there_is_unreachable() {
+    let _ = FILES.path();
+    let settings = Settings { region: Some("eu-central-1".into()), ..Settings::default() };
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for url in [format!("http://{nobody}"), "https://kms.invalid".to_owned()] {
+        let backend = open(Settings { endpoint_url: Some(url), ..settings.clone() });
+        let failure = sign(&backend, "alias/a").unwrap_err();
+        assert_eq!(failure.cause, Cause::Unreachable, "{failure}");
+    }
+}
+
+#[test]
+fn tls_needs_the_bundle_and_takes_it() {
+    let emulator = Emulator::start().unwrap();
+    let key = key(&emulator);
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("ca.pem");
+    emulator.write_ca(&bundle).unwrap();
+    let network = Network { ca_bundle: Some(bundle), ..Network::default() };
+    let trusting = Settings { endpoint_url: Some(emulator.https_url()), network, ..settings(&emulator) };
+    assert!(sign(&open(trusting.clone()), &key).is_ok());
+    let failure = sign(&open(Settings { network: Network::default(), ..trusting.clone() }), &key).unwrap_err();
+    assert_eq!(failure.cause, Cause::Unreachable, "{failure}");
+    assert!(failure.message.contains("certificate"), "{failure}");
+    let network = Network { ca_bundle: Some("/nowhere.pem".into()), ..Network::default() };
+    let failure = sign(&open(Settings { network, ..trusting.clone() }), &key).unwrap_err();
+    assert!(failure.message.contains("/nowhere.pem"), "{failure}");
+    // Through the proxy, under the real name.
+    let network = Network { proxy: Some(emulator.http_url()), ..trusting.network.clone() };
+    let real = open(Settings { endpoint_url: None, network, ..trusting });
+    assert!(sign(&real, &key).is_ok());
+    assert!(emulator.control().count("connect") > 0);
+}
+
+#[test]
+fn credentials_come_from_where_the_profile_says() {
+    let emulator = Emulator::start().unwrap();
+    let key = key(&emulator);
+    let by = |profile: &str| {
+        let network = Network { call_timeout: Duration::from_secs(2), ..Network::default() };
+        sign(&open(Settings { profile: Some(profile.into()), network, ..settings(&emulator) }), &key)
+    };
+    assert!(by("default").is_ok());
+    let process = by("process");
+    assert!(process.is_ok(), "{process:?}");
+    for (profile, cause, words) in [
+        ("unknown", Cause::Credentials, "UnrecognizedClientException"),
+        ("failing", Cause::Credentials, "no such user"),
+        ("chattering", Cause::Credentials, "line 1"),
+        ("none", Cause::Credentials, "none"),
+        ("slow", Cause::TimedOut, ""),
+    ] {
+        let failure = by(profile).unwrap_err();
+        assert_eq!(failure.cause, cause, "{profile}: {failure}");
+        assert!(failure.message.contains(words), "{profile}: {failure}");
+        assert!(!failure.message.contains("secret-output"), "{failure}");
+    }
+}
+
+#[test]
+fn expired_credentials_are_read_again() {
+    let emulator = Emulator::start().unwrap();
+    let (backend, key) = (backend(&emulator), key(&emulator));
+    assert!(sign(&backend, &key).is_ok());
+    emulator.control().fault(Fault::new("kms.Sign", Action::ExpiredToken).times(1));
+    assert!(sign(&backend, &key).is_ok());
+}
+
+#[test]
+fn a_forked_child_and_its_parent_both_sign() {
+    let emulator = Emulator::start().unwrap();
+    let (backend, key) = (backend(&emulator), key(&emulator));
+    for _ in 0..5 {
+        assert!(sign(&backend, &key).is_ok());
+        assert!(crate::server::holds_in_child(|| sign(&backend, &key).is_ok()));
+    }
+}

@@ -1,0 +1,14 @@
+//! Contract tests of the backends: the same cases for every server, then what only the project's own emulator can do.
+//!
+//! With CONTRACT_SERVERS naming a `servers.json` (see `tests/servers/README.md`), the cases run against those servers, too.
+//! Signatures are verified by the `openssl` program, which shares no code with this project.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
+#![allow(missing_docs, reason = "tests tell by their names")]
+
+mod aws;
+mod azure;
+mod cases;
+mod openssl;
+mod others;
+mod server;

@@ -1,0 +1,90 @@
+//! What the cases have to know of a server, and the environment of this test program.
+
+use cloud_kms_pkcs11::backend::{Failure, KeyName, Pending, SharedBackend, runtime};
+use cloud_kms_pkcs11::key::Kind;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+/// A service with keys in it.
+pub struct Server {
+    pub name: String,
+    pub backend: SharedBackend,
+    /// Keys that sign.
+    pub keys: Vec<Known>,
+    /// A key that isn't there.
+    pub missing: KeyName,
+    pub disabled: Option<KeyName>,
+    /// A key for something else than signatures, and a word of the reason.
+    pub other_use: Option<(KeyName, &'static str)>,
+    /// A key that can't sign by its nature (symmetric).
+    pub no_public_half: Option<KeyName>,
+}
+
+/// A key, and what it has to be.
+pub struct Known {
+    pub key: KeyName,
+    pub kind: Kind,
+    /// Its SubjectPublicKeyInfo, by another way than through the backend.
+    pub spki: Vec<u8>,
+}
+
+pub fn named(id: &str) -> KeyName {
+    KeyName { id: id.to_owned(), version: None }
+}
+
+pub fn wait<T: Clone>(pending: Pending<T>) -> Result<T, Failure> {
+    pending.wait(Instant::now() + Duration::from_secs(60))
+}
+
+/// The environment of all tests here: made before the first thread that could read it.
+pub static FILES: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let credentials = "\
+        [default]\naws_access_key_id = emulator-access-key\naws_secret_access_key = emulator-secret-key\n\
+        [unknown]\naws_access_key_id = nobody\naws_secret_access_key = nothing\n\
+        [session]\naws_access_key_id = temporary\naws_secret_access_key = old\naws_session_token = old\n";
+    std::fs::write(folder.path().join("credentials"), credentials).unwrap();
+    let reply = r#"{"Version": 1, "AccessKeyId": "emulator-access-key", "SecretAccessKey": "emulator-secret-key", "SessionToken": null, "Expiration": "2099-01-01T00:00:00Z"}"#;
+    std::fs::write(folder.path().join("reply.json"), reply).unwrap();
+    let path = folder.path().display();
+    let config = format!(
+        "[profile process]\ncredential_process = grep -q '^SigBlk:.0*$' /proc/self/status && cat {path}/reply.json\n\
+         [profile failing]\ncredential_process = echo no such user >&2; exit 3\n\
+         [profile chattering]\ncredential_process = echo secret-output\n\
+         [profile slow]\ncredential_process = sleep 60\n\
+         [profile role]\nrole_arn = arn:aws:iam::111122223333:role/signer\nsource_profile = process\n"
+    );
+    std::fs::write(folder.path().join("config"), config).unwrap();
+    let set = |name: &str, value: &str| {
+        #[allow(unsafe_code, reason = "the environment has no safe way to be changed")]
+        // SAFETY: nothing else changes it, and std locks it against its own readers.
+        unsafe {
+            std::env::set_var(name, value)
+        }
+    };
+    set("AWS_SHARED_CREDENTIALS_FILE", &format!("{path}/credentials"));
+    set("AWS_CONFIG_FILE", &format!("{path}/config"));
+    set("AWS_EC2_METADATA_DISABLED", "true");
+    set("PATH", &format!("{path}/bin:{}", std::env::var("PATH").unwrap()));
+    runtime::arm();
+    folder
+});
+
+/// Whether `check` holds in a forked child, which has 20 seconds for it.
+#[allow(unsafe_code, reason = "fork has no safe interface")]
+pub fn holds_in_child(check: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the child computes and leaves by _exit; the parent waits for it.
+    unsafe {
+        match libc::fork() {
+            0 => {
+                libc::alarm(20);
+                let held = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).unwrap_or(false);
+                libc::_exit(i32::from(!held))
+            }
+            child => {
+                let mut status = -1;
+                libc::waitpid(child, &mut status, 0) == child && status == 0
+            }
+        }
+    }
+}
