@@ -1,4 +1,5 @@
 //! The port, the tunnels, the faults and the control interface.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper of a test may panic too")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Azure Key Vault, Managed HSM and Entra as a client sees them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper of a test may panic too")]
 
 mod common;
 
