@@ -9,6 +9,7 @@ mod dialect;
 mod environment;
 mod legacy;
 mod options;
+mod section;
 mod strict;
 #[cfg(test)]
 mod tests;

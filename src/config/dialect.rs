@@ -2,8 +2,6 @@
 //!
 //! Knows no option. Its messages quote one character at most, since any text may be part of a secret.
 
-use std::collections::HashSet;
-
 /// Which texts are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
@@ -40,7 +38,7 @@ pub enum Data {
 }
 
 /// A member of an object.
-#[cfg_attr(test, derive(Debug, PartialEq))]
+#[cfg_attr(test, derive(Debug))]
 pub struct Member {
     /// Its name.
     pub name: String,
@@ -117,13 +115,6 @@ impl Value {
     }
 }
 
-#[cfg(test)]
-impl PartialEq for Value {
-    fn eq(&self, other: &Self) -> bool {
-        self.data == other.data
-    }
-}
-
 /// More would let a file overflow the stack of the host's thread.
 const DEPTH: usize = 128;
 
@@ -152,14 +143,11 @@ impl Scanner<'_> {
     }
 
     fn object(&mut self, depth: usize) -> Scanned<Vec<Member>> {
-        let mut names = HashSet::new();
-        self.list('}', |scanner| {
-            let member = scanner.member(depth)?;
-            if !names.insert(member.name.clone()) && scanner.dialect == Dialect::Strict {
-                return Err(Fault { line: member.line, message: format!("\"{}\" stands here twice", member.name) });
-            }
-            Ok(member)
-        })
+        let members = self.list('}', |scanner| scanner.member(depth))?;
+        match twice(&members).filter(|_| self.dialect == Dialect::Strict) {
+            Some(member) => Err(Fault { line: member.line, message: format!("\"{}\" stands here twice", member.name) }),
+            None => Ok(members),
+        }
     }
 
     fn member(&mut self, depth: usize) -> Scanned<Member> {
@@ -212,17 +200,22 @@ impl Scanner<'_> {
         let mut text = String::new();
         self.advance(1);
         loop {
+            // All three are ASCII, so that the bytes of other characters can't be taken for them.
+            let special = |byte: u8| byte == quote as u8 || byte == b'\\' || byte < b' ';
+            let (plain, rest) = self.rest.split_at(self.rest.bytes().position(special).unwrap_or(self.rest.len()));
+            text.push_str(plain);
+            self.rest = rest;
             match self.peek() {
                 None => return Err(Fault { line: start, message: "a string without its closing quote".into() }),
                 Some(c) if c == quote => break,
                 Some('\\') => text.push(self.escape()?),
                 // RFC 8259 section 7: control characters must be escaped.
-                Some(c) if c < ' ' && self.dialect == Dialect::Strict => {
+                Some(_) if self.dialect == Dialect::Strict => {
                     return Err(self.fault("a line break, tab or other control character in a string".into()));
                 }
-                Some(c) => {
-                    text.push(c);
-                    self.advance(c.len_utf8());
+                Some(control) => {
+                    text.push(control);
+                    self.advance(1);
                 }
             }
         }
@@ -369,140 +362,13 @@ impl Scanner<'_> {
     }
 }
 
+/// The second member of a name that stands twice.
+fn twice(members: &[Member]) -> Option<&Member> {
+    let mut sorted: Vec<&Member> = members.iter().collect();
+    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    sorted.windows(2).find(|pair| pair[0].name == pair[1].name).map(|pair| pair[1])
+}
+
 /// RFC 8259 section 7.
 const ESCAPES: &[(char, char)] =
     &[('"', '"'), ('\\', '\\'), ('/', '/'), ('b', '\u{8}'), ('f', '\u{c}'), ('n', '\n'), ('r', '\r'), ('t', '\t')];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn strict(text: &str) -> Result<Value, Fault> {
-        parse(text.as_bytes(), Dialect::Strict).map(|document| document.value)
-    }
-
-    fn lenient(text: &str) -> Result<Document, Fault> {
-        parse(text.as_bytes(), Dialect::Lenient)
-    }
-
-    #[test]
-    fn strict_json_is_what_serde_json_takes() {
-        let texts = [
-            "{}",
-            "[]",
-            "[1,]",
-            "[,]",
-            "{\"a\":1,}",
-            "{\"a\" 1}",
-            "{a:1}",
-            "{'a':1}",
-            "[\"\\u00e9\"]",
-            "[\"\\ud83d\\ude00\"]",
-            "[\"\\ud83d\"]",
-            "[\"\\q\"]",
-            "[\"\t\"]",
-            "[01]",
-            "[-0]",
-            "[1.]",
-            "[.5]",
-            "[1e5]",
-            "[1E+5]",
-            "[1e]",
-            "[-]",
-            "[+1]",
-            "[NaN]",
-            "[inf]",
-            "[True]",
-            "[nul]",
-            "[truefalse]",
-            "[1 2]",
-            "[1] x",
-            "[1]// x",
-            "/**/[1]",
-            "",
-            " ",
-            "[",
-            "{",
-            "\"",
-            "[\"\\",
-            "[\"\\u12",
-            "null",
-            "{\"a\":{\"b\":[1,2,{\"c\":null}]}}",
-            "[1-2]",
-            "[0x10]",
-            "[1.5e-3]",
-        ];
-        for text in texts {
-            let expected = serde_json::from_str::<serde_json::Value>(text).is_ok();
-            assert_eq!(strict(text).is_ok(), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn json_c_takes_more() {
-        for (text, plain) in [
-            ("{ // one\n /* two\n */ 'a' : 'b' , }", r#"{"a":"b"}"#),
-            ("\u{feff}[1,\r\n2,\r\n]\r\n", "[1,2]"),
-            ("[True, NULL, 007, 'it\\'s \"x\"', \"a\tb\"] // end", r#"[true,null,7,"it's \"x\"","a\tb"]"#),
-            ("[\"\\ud800x\"]", "[\"\u{fffd}x\"]"),
-        ] {
-            let document = lenient(text).unwrap();
-            assert_eq!(document.trailing, None, "{text}");
-            assert_eq!(shown(&document.value).replace("007", "7"), shown(&strict(plain).unwrap()));
-        }
-        assert_eq!(lenient("{}\n}").unwrap().trailing, Some(2));
-        assert_eq!(lenient("{}\n/* no end").unwrap().trailing, Some(2));
-        assert_eq!(parse(b"['\xe9']", Dialect::Lenient).unwrap().value.data, strict("[\"\u{fffd}\"]").unwrap().data);
-        for broken in ["", "{", "[1", "{'a'}", "{\"a\":}", "[,]", "[1,,2]", "/* ", "'abc"] {
-            assert!(lenient(broken).is_err(), "{broken}");
-        }
-    }
-
-    fn shown(value: &Value) -> String {
-        format!("{:?}", value.data).replace("line: 2", "line: 1")
-    }
-
-    #[test]
-    fn faults_have_their_line() {
-        let fault = |text: &str| strict(text).map(|value| value.line).unwrap_err();
-        assert_eq!(fault("{\n \"a\": 1,\n \"a\": 2\n}"), Fault { line: 3, message: "\"a\" stands here twice".into() });
-        assert_eq!(fault("[\n1,\n]"), Fault { line: 3, message: "a comma before ']'".into() });
-        assert_eq!(fault("[\n1\n2]"), Fault { line: 3, message: "expected ',' or ']', found '2'".into() });
-        assert_eq!(
-            fault("{\n"),
-            Fault { line: 2, message: "expected a name in double quotes, found the end of the file".into() }
-        );
-        assert_eq!(parse(b"[\n\"\xff\"]", Dialect::Strict).unwrap_err().line, 2);
-    }
-
-    #[test]
-    fn the_last_of_equal_names_wins() {
-        let document = lenient(r#"{"a": 1, "b": 2, "a": "x"}"#).unwrap();
-        assert_eq!(document.value.member("a").unwrap().value.text(), Some("x"));
-    }
-
-    #[test]
-    fn depth_is_limited() {
-        for dialect in [Dialect::Strict, Dialect::Lenient] {
-            let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-            assert!(parse(nested(128).as_bytes(), dialect).is_ok());
-            assert!(parse("[{\"a\":".repeat(100_000).as_bytes(), dialect).unwrap_err().message.contains("levels"));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_input_panics(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let _ = parse(&bytes, Dialect::Strict);
-            let _ = parse(&bytes, Dialect::Lenient);
-        }
-
-        #[test]
-        fn no_text_of_its_letters_panics(text in "[\\[\\]{}:,'\"/*\\\\ud8c0\u{feff}é\n 1.e+-a]{0,40}") {
-            let known = serde_json::from_str::<serde_json::Value>(text.trim_start_matches('\u{feff}')).is_ok();
-            prop_assert!(known || parse(text.as_bytes(), Dialect::Strict).is_err());
-            let _ = parse(text.as_bytes(), Dialect::Lenient);
-        }
-    }
-}

@@ -10,6 +10,7 @@ use crate::backend::{KeyName, aws, azure};
 use crate::certificate::Certificate;
 use crate::error::Result;
 use crate::logging::Level;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Reads whatever there is; nothing at all is a configuration without slots.
@@ -54,7 +55,16 @@ fn find(named: Option<PathBuf>, name: &str, environment: &Environment, notes: &m
 }
 
 fn load(path: &Path, notes: &mut Notes) -> Option<Value> {
-    let bytes = std::fs::read(path).ok().filter(|bytes| !bytes.is_empty())?;
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) if bytes.is_empty() => return None,
+        Ok(bytes) => bytes,
+        Err(error) => {
+            if ![ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) {
+                notes.push((Level::Warn, format!("{}: {error}; the file is ignored", path.display())));
+            }
+            return None;
+        }
+    };
     let parsed = dialect::parse(&bytes, Dialect::Lenient).and_then(|document| match document.value.data {
         // json-c has no way to tell null from a failure, and the old modules went on to the next file.
         Data::Null => Err(Fault { line: document.value.line, message: "expected an object, found null".into() }),
@@ -113,9 +123,10 @@ fn aws_slot(item: &Item, region: Option<&str>, environment: &Environment, notes:
 
 fn azure_slots(reader: &Reader, notes: &mut Notes) -> Loaded {
     let vault = reader.environment.text("AZURE_KEYVAULT_URL");
-    let slot = |item: &Item, notes: &mut Notes| azure_slot(item, vault.as_deref(), reader.environment, notes);
+    let auth_files = reader.environment.auth_files();
+    let slot = |item: &Item, notes: &mut Notes| azure_slot(item, vault.as_deref(), &auth_files, notes);
     let slots = reader.slots(notes, slot);
-    let listed = vault.as_deref().map(|vault| azure_service(vault, reader.environment));
+    let listed = vault.as_deref().map(|vault| azure_service(vault, &auth_files));
     if let (true, Some(vault)) = (slots.is_empty(), vault.as_deref().filter(|vault| !vault.starts_with(HTTPS))) {
         notes.push((Level::Error, format!("AZURE_KEYVAULT_URL must start with {HTTPS}, but is {vault:?}")));
     }
@@ -126,7 +137,7 @@ fn azure_slots(reader: &Reader, notes: &mut Notes) -> Loaded {
     Loaded { slots, listed }
 }
 
-fn azure_slot(item: &Item, vault: Option<&str>, environment: &Environment, notes: &mut Notes) -> Slot {
+fn azure_slot(item: &Item, vault: Option<&str>, auth_files: &[PathBuf], notes: &mut Notes) -> Slot {
     let name = item.text("key_name").unwrap_or_default();
     let label = item.text("label").unwrap_or_else(|| name.clone());
     let vault = item.text("vault_url").or(vault.map(str::to_owned)).unwrap_or_default();
@@ -136,13 +147,13 @@ fn azure_slot(item: &Item, vault: Option<&str>, environment: &Environment, notes
     if !name.is_empty() && !is_key_name(&name) {
         notes.push(item.warning(format!("{name:?} can't be the name of a key")));
     }
-    item.slot("key_name", name, label, azure_service(&vault, environment), notes)
+    item.slot("key_name", name, label, azure_service(&vault, auth_files), notes)
 }
 
-fn azure_service(vault: &str, environment: &Environment) -> Service {
+fn azure_service(vault: &str, auth_files: &[PathBuf]) -> Service {
     Service::Azure(azure::Settings {
         vault_url: vault.trim_end_matches('/').to_owned(),
-        auth_files: environment.auth_files(),
+        auth_files: auth_files.to_vec(),
         ..azure::Settings::default()
     })
 }

@@ -272,10 +272,10 @@ pub const OPTIONS: &[Row] = options![
     aws_endpoint_url DEFAULT AWS Kind::Url; "the region's"; "Another endpoint of KMS.";
 
     vault_url DEFAULT AZURE Kind::Https; "required for Azure"; "The vault or Managed HSM: `https://NAME.vault.azure.net`.";
-    azure_credential DEFAULT AZURE Kind::Choice(CREDENTIALS); "`default`"; "Where tokens come from: `environment` (client secret or certificate), `workload_identity`, `auth_file`, `cli`, `managed_identity`; `default` is the first of these that is configured.";
+    azure_credential DEFAULT AZURE Kind::Choice(CREDENTIALS); "`default`"; "Where tokens come from: `environment` (client secret or certificate), `workload_identity`, `auth_file`, `cli`, `managed_identity`; `default` is the first of these that is there.";
     azure_tenant_id DEFAULT AZURE Kind::Text; "`AZURE_TENANT_ID`"; "The tenant.";
     azure_client_id DEFAULT AZURE Kind::Text; "`AZURE_CLIENT_ID`"; "The application, or the user-assigned managed identity.";
-    azure_client_secret DEFAULT AZURE Kind::Secret; "`AZURE_CLIENT_SECRET`"; "The application's secret; better kept in a file of its own:";
+    azure_client_secret DEFAULT AZURE Kind::Secret; "`AZURE_CLIENT_SECRET`"; "The application's secret; `azure_client_secret_file` keeps it out of this file.";
     azure_client_secret_file DEFAULT AZURE Kind::Path; "none"; "A file that holds the application's secret.";
     azure_client_certificate_path DEFAULT AZURE Kind::Path; "`AZURE_CLIENT_CERTIFICATE_PATH`"; "A PEM file with the application's certificate and private key.";
     azure_federated_token_file DEFAULT AZURE Kind::Path; "`AZURE_FEDERATED_TOKEN_FILE`"; "A file that holds a federated token, for workload identity.";

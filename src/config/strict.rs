@@ -1,20 +1,20 @@
 //! Our own configuration file: the first thing that is wrong in it is an error with file, line and option.
 //!
-//! Names and kinds of values are checked against the table in `options`; here is what depends on more than one of them.
+//! Names and kinds of values have been checked by [`Section`]; here is what depends on more than one option.
 
 use super::arn::{self, Arn};
-use super::dialect::{self, Data, Dialect, Fault, Member, Value};
+use super::dialect::{self, Data, Dialect, Fault, Member};
 use super::environment::Environment;
-use super::options::{self, Cloud, Place};
+use super::options::{Cloud, Place};
+use super::section::{File, Section, error_in};
 use super::{CertificateSource, Config, Key, Keys, Notes, Service, Slot};
 use crate::backend::azure::{Credential, Secret};
 use crate::backend::{KeyName, Network, aws, azure};
 use crate::certificate::Certificate;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::logging::Level;
-use cryptoki_sys::CKR_GENERAL_ERROR;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Reads the file at `path`.
@@ -29,7 +29,7 @@ pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Result
 pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut Notes) -> Result<Config> {
     let document = dialect::parse(bytes, Dialect::Strict)
         .map_err(|Fault { line, message }| error_in(path, format_args!("{line}: {message}")))?;
-    let file = File { path, environment };
+    let file = File { path, environment, auth_files: environment.auth_files() };
     let top = Section::new(&file, "", &document.value, Place::Top, None)?;
     let slots = top.sections("slots", Place::Slot)?;
     let config = Config {
@@ -209,7 +209,7 @@ fn azure_settings(section: &Section) -> Result<azure::Settings> {
         federated_token_file: section.path("azure_federated_token_file")?,
         auth_files: match section.path("azure_auth_file")? {
             Some(file) => vec![file],
-            None => section.file.environment.auth_files(),
+            None => section.file.auth_files.clone(),
         },
         authority_host: section.text("azure_authority_host"),
         skip_challenge_check: section.flag("verify_challenge_resource") == Some(false),
@@ -252,159 +252,6 @@ fn note_labels(slots: &[Slot], path: &Path, notes: &mut Notes) {
             notes.push((Level::Warn, text));
         }
     }
-}
-
-/// What messages and relative paths need to know of the file.
-struct File<'a> {
-    path: &'a Path,
-    environment: &'a Environment<'a>,
-}
-
-/// An object of the file whose names and kinds of values have been checked, and the one that has its defaults.
-struct Section<'a> {
-    file: &'a File<'a>,
-    /// "slots[2]"; nothing at top level.
-    name: String,
-    value: &'a Value,
-    place: Place,
-    defaults: Option<&'a Section<'a>>,
-}
-
-impl<'a> Section<'a> {
-    fn new(
-        file: &'a File<'a>,
-        name: &str,
-        value: &'a Value,
-        place: Place,
-        defaults: Option<&'a Section<'a>>,
-    ) -> Result<Self> {
-        let section = Self { file, name: name.to_owned(), value, place, defaults };
-        let Data::Object(members) = &value.data else {
-            return Err(section.fault("", format!("expected an object, found {}", value.description(true))));
-        };
-        members.iter().try_for_each(|member| section.check(member))?;
-        Ok(section)
-    }
-
-    fn check(&self, member: &Member) -> Result<()> {
-        let Some(row) = options::row(&member.name, self.place) else {
-            return Err(self.fault_at(member.line, "", options::unknown(&member.name, self.place)));
-        };
-        let located = |(line, item, message)| self.fault_at(line, &format!("{}{item}", row.name), message);
-        row.check(&member.value).map_err(located)
-    }
-
-    /// The objects in the array of that name.
-    fn sections<'b>(&'b self, name: &str, place: Place) -> Result<Vec<Section<'b>>> {
-        let items = match self.own(name).map(|member| &member.value.data) {
-            Some(Data::Array(items)) => items,
-            _ => return Err(self.fault("", format!("missing \"{name}\""))),
-        };
-        if items.is_empty() && place == Place::Key {
-            return Err(self.fault(name, "must not be empty"));
-        }
-        let defaults = (place == Place::Slot).then_some(self);
-        let item =
-            |(index, value)| Section::new(self.file, &self.inner(&format!("{name}[{index}]")), value, place, defaults);
-        items.iter().enumerate().map(item).collect()
-    }
-
-    fn own(&self, name: &str) -> Option<&Member> {
-        self.value.member(name)
-    }
-
-    /// Its own option of that name, else the default.
-    fn option(&self, name: &str) -> Option<&Member> {
-        self.own(name).or_else(|| self.defaults.and_then(|top| top.own(name)))
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        self.option(name)?.value.text().map(str::to_owned)
-    }
-
-    fn flag(&self, name: &str) -> Option<bool> {
-        match self.option(name)?.value.data {
-            Data::Bool(value) => Some(value),
-            _ => None,
-        }
-    }
-
-    fn number(&self, name: &str) -> Option<u32> {
-        match &self.option(name)?.value.data {
-            Data::Number(number) => number.parse().ok(),
-            _ => None,
-        }
-    }
-
-    fn names(&self, name: &str) -> Vec<String> {
-        match self.option(name).map(|member| &member.value.data) {
-            Some(Data::Array(items)) => items.iter().filter_map(Value::text).map(str::to_owned).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// A path: from `~/` it starts in the home folder, else where the file lies.
-    fn path(&self, name: &str) -> Result<Option<PathBuf>> {
-        let Some(text) = self.text(name) else { return Ok(None) };
-        let path = match text.strip_prefix("~/") {
-            Some(rest) => self.file.environment.path("HOME").map(|home| home.join(rest)),
-            None => Some(self.file.path.parent().unwrap_or(Path::new("")).join(&text)),
-        };
-        path.map(Some).ok_or_else(|| self.fault(name, "starts with ~/, but HOME is not set"))
-    }
-
-    /// Its own options that are about one cloud.
-    fn clouds(&self) -> impl Iterator<Item = (&str, Cloud)> {
-        let members: &[Member] = match &self.value.data {
-            Data::Object(members) => members,
-            _ => &[],
-        };
-        let cloud = |member: &Member| options::row(&member.name, self.place).and_then(|row| row.cloud);
-        members.iter().filter_map(move |member| Some((member.name.as_str(), cloud(member)?)))
-    }
-
-    fn not_both(&self, one: &str, other: &str) -> Result<()> {
-        for section in [Some(self), self.defaults].into_iter().flatten() {
-            if section.own(one).is_some() && section.own(other).is_some() {
-                return Err(section.fault(other, format!("can't stand beside \"{one}\"")));
-            }
-        }
-        Ok(())
-    }
-
-    /// An error of the option `name`, or of the whole section.
-    fn fault(&self, name: &str, message: impl std::fmt::Display) -> Error {
-        Error::new(CKR_GENERAL_ERROR, self.sentence(name, message))
-    }
-
-    fn fault_at(&self, line: usize, name: &str, message: impl std::fmt::Display) -> Error {
-        Error::new(CKR_GENERAL_ERROR, self.sentence_at(line, name, message))
-    }
-
-    /// "FILE:LINE: slots[2].name: message", with the line where the option stands, be it a default.
-    fn sentence(&self, name: &str, message: impl std::fmt::Display) -> String {
-        match (self.own(name), self.defaults.map(|top| (top, top.own(name)))) {
-            (Some(member), _) => self.sentence_at(member.line, name, message),
-            (None, Some((top, Some(member)))) => top.sentence_at(member.line, name, message),
-            _ => self.sentence_at(self.value.line, name, message),
-        }
-    }
-
-    fn sentence_at(&self, line: usize, name: &str, message: impl std::fmt::Display) -> String {
-        let (file, place) = (self.file.path.display(), self.inner(name));
-        let colon = if place.is_empty() { "" } else { ": " };
-        format!("{file}:{line}: {place}{colon}{message}")
-    }
-
-    /// The path of what is in it.
-    fn inner(&self, name: &str) -> String {
-        let dot = if self.name.is_empty() || name.is_empty() { "" } else { "." };
-        format!("{}{dot}{name}", self.name)
-    }
-}
-
-fn error_in(path: &Path, message: impl std::fmt::Display) -> Error {
-    Error::new(CKR_GENERAL_ERROR, format!("{}:{message}", path.display()))
 }
 
 fn quoted(names: &[&str]) -> String {

@@ -14,7 +14,6 @@ use crate::backend::runtime;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::log_error;
-use crate::logging;
 use crate::provider::Provider;
 use cryptoki_sys::*;
 use pointers::{Output, Place};
@@ -108,14 +107,6 @@ fn initialize() -> Result<()> {
     contain_panics();
     runtime::arm();
     let config = Config::load()?;
-    if let Some(level) = config.log_level {
-        logging::set_level(level);
-    }
-    if let Some(path) = &config.log_file
-        && let Err(error) = logging::set_file(path)
-    {
-        log_error!("the log file {} can't be opened: {error}; the log goes to standard error", path.display());
-    }
     guard::install(Provider::new(config))
 }
 

@@ -1,0 +1,73 @@
+//! The program `cloud-kms-emulator`.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cloud-kms-emulator");
+
+#[test]
+fn it_says_where_it_is_and_ends_with_its_parent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ca, ready) = (folder.path().join("ca.pem"), folder.path().join("ready.json"));
+    let mut child = Command::new(PROGRAM)
+        .args(["--aws-key", "alias/demo=ECC_NIST_P256", "--vault-key", "k=P-256", "--vault", "blue"])
+        .args([
+            "--vault-certificate",
+            "c=P-384",
+            "--managed-hsm",
+            "hsm",
+            "--vault-key",
+            "h=P-521",
+            "--exit-with-parent",
+        ])
+        .arg("--ca-file")
+        .arg(&ca)
+        .arg("--ready-file")
+        .arg(&ready)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(std::fs::read_to_string(&ready).unwrap(), line);
+    assert!(std::fs::read_to_string(&ca).unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(ready["http_url"], format!("http://127.0.0.1:{}", ready["port"]));
+    assert_eq!(ready["keys"][0]["alias"], "alias/demo");
+    assert!(ready["keys"][2]["kid"].as_str().unwrap().starts_with("https://blue.vault.azure.net/keys/c/"));
+    assert!(ready["keys"][3]["kid"].as_str().unwrap().starts_with("https://hsm.managedhsm.azure.net/keys/h/"));
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn it_ends_on_sigterm() {
+    let mut child = Command::new(PROGRAM).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with('{'));
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    assert!(!child.wait().unwrap().success());
+}
+
+#[test]
+fn it_says_what_is_wrong_with_its_arguments() {
+    for (arguments, text) in [
+        (&["--port", "x"][..], "--port needs a number, not x"),
+        (&["--vault-key", "k"], "NAME=TYPE is expected"),
+        (&["--vault-key", "k=P-1"], "P-256K is expected, not P-1"),
+        (&["--aws-key", "demo=RSA_2048"], "an alias starts with alias/"),
+        (&["--aws-key", "RSA_1"], "Member must satisfy enum value set"),
+        (&["--ca-file"], "--ca-file needs a value"),
+        (&["--no-such"], "--no-such is no option"),
+    ] {
+        let output = Command::new(PROGRAM).args(arguments).output().unwrap();
+        assert!(!output.status.success());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains(text), "{error}");
+    }
+    let help = Command::new(PROGRAM).arg("--help").output().unwrap();
+    assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).contains("--vault-key"));
+}

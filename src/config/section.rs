@@ -1,0 +1,166 @@
+//! An object of our own file whose names and kinds of values are good, and errors that say where something stands.
+//!
+//! Knows the table of options, and no option by its name.
+
+use super::dialect::{Data, Member, Value};
+use super::environment::Environment;
+use super::options::{self, Cloud, Place};
+use crate::error::{Error, Result};
+use cryptoki_sys::CKR_GENERAL_ERROR;
+use std::path::{Path, PathBuf};
+
+/// What messages and relative paths need to know of the file.
+pub struct File<'a> {
+    pub path: &'a Path,
+    pub environment: &'a Environment<'a>,
+    /// Where `azureauth.json` may lie.
+    pub auth_files: Vec<PathBuf>,
+}
+
+/// An object of the file whose names and kinds of values have been checked, and the one that has its defaults.
+pub struct Section<'a> {
+    pub file: &'a File<'a>,
+    /// "slots[2]"; nothing at top level.
+    name: String,
+    value: &'a Value,
+    place: Place,
+    pub defaults: Option<&'a Section<'a>>,
+}
+
+impl<'a> Section<'a> {
+    pub fn new(
+        file: &'a File<'a>,
+        name: &str,
+        value: &'a Value,
+        place: Place,
+        defaults: Option<&'a Section<'a>>,
+    ) -> Result<Self> {
+        let section = Self { file, name: name.to_owned(), value, place, defaults };
+        let Data::Object(members) = &value.data else {
+            return Err(section.fault("", format!("expected an object, found {}", value.description(true))));
+        };
+        members.iter().try_for_each(|member| section.check(member))?;
+        Ok(section)
+    }
+
+    fn check(&self, member: &Member) -> Result<()> {
+        let Some(row) = options::row(&member.name, self.place) else {
+            return Err(self.fault_at(member.line, "", options::unknown(&member.name, self.place)));
+        };
+        let located = |(line, item, message)| self.fault_at(line, &format!("{}{item}", row.name), message);
+        row.check(&member.value).map_err(located)
+    }
+
+    /// The objects in the array of that name.
+    pub fn sections<'b>(&'b self, name: &str, place: Place) -> Result<Vec<Section<'b>>> {
+        let items = match self.own(name).map(|member| &member.value.data) {
+            Some(Data::Array(items)) => items,
+            _ => return Err(self.fault("", format!("missing \"{name}\""))),
+        };
+        if items.is_empty() && place == Place::Key {
+            return Err(self.fault(name, "must not be empty"));
+        }
+        let defaults = (place == Place::Slot).then_some(self);
+        let item =
+            |(index, value)| Section::new(self.file, &self.inner(&format!("{name}[{index}]")), value, place, defaults);
+        items.iter().enumerate().map(item).collect()
+    }
+
+    pub fn own(&self, name: &str) -> Option<&Member> {
+        self.value.member(name)
+    }
+
+    /// Its own option of that name, else the default.
+    fn option(&self, name: &str) -> Option<&Member> {
+        self.own(name).or_else(|| self.defaults.and_then(|top| top.own(name)))
+    }
+
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.option(name)?.value.text().map(str::to_owned)
+    }
+
+    pub fn flag(&self, name: &str) -> Option<bool> {
+        match self.option(name)?.value.data {
+            Data::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub fn number(&self, name: &str) -> Option<u32> {
+        match &self.option(name)?.value.data {
+            Data::Number(number) => number.parse().ok(),
+            _ => None,
+        }
+    }
+
+    pub fn names(&self, name: &str) -> Vec<String> {
+        match self.option(name).map(|member| &member.value.data) {
+            Some(Data::Array(items)) => items.iter().filter_map(Value::text).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A path: from `~/` it starts in the home folder, else where the file lies.
+    pub fn path(&self, name: &str) -> Result<Option<PathBuf>> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let path = match text.strip_prefix("~/") {
+            Some(rest) => self.file.environment.path("HOME").map(|home| home.join(rest)),
+            None => Some(self.file.path.parent().unwrap_or(Path::new("")).join(&text)),
+        };
+        path.map(Some).ok_or_else(|| self.fault(name, "starts with ~/, but HOME is not set"))
+    }
+
+    /// Its own options that are about one cloud.
+    pub fn clouds(&self) -> impl Iterator<Item = (&str, Cloud)> {
+        let members: &[Member] = match &self.value.data {
+            Data::Object(members) => members,
+            _ => &[],
+        };
+        let cloud = |member: &Member| options::row(&member.name, self.place).and_then(|row| row.cloud);
+        members.iter().filter_map(move |member| Some((member.name.as_str(), cloud(member)?)))
+    }
+
+    pub fn not_both(&self, one: &str, other: &str) -> Result<()> {
+        for section in [Some(self), self.defaults].into_iter().flatten() {
+            if section.own(one).is_some() && section.own(other).is_some() {
+                return Err(section.fault(other, format!("can't stand beside \"{one}\"")));
+            }
+        }
+        Ok(())
+    }
+
+    /// An error of the option `name`, or of the whole section.
+    pub fn fault(&self, name: &str, message: impl std::fmt::Display) -> Error {
+        Error::new(CKR_GENERAL_ERROR, self.sentence(name, message))
+    }
+
+    fn fault_at(&self, line: usize, name: &str, message: impl std::fmt::Display) -> Error {
+        Error::new(CKR_GENERAL_ERROR, self.sentence_at(line, name, message))
+    }
+
+    /// "FILE:LINE: slots[2].name: message", with the line where the option stands, be it a default.
+    pub fn sentence(&self, name: &str, message: impl std::fmt::Display) -> String {
+        match (self.own(name), self.defaults.map(|top| (top, top.own(name)))) {
+            (Some(member), _) => self.sentence_at(member.line, name, message),
+            (None, Some((top, Some(member)))) => top.sentence_at(member.line, name, message),
+            _ => self.sentence_at(self.value.line, name, message),
+        }
+    }
+
+    fn sentence_at(&self, line: usize, name: &str, message: impl std::fmt::Display) -> String {
+        let (file, place) = (self.file.path.display(), self.inner(name));
+        let colon = if place.is_empty() { "" } else { ": " };
+        format!("{file}:{line}: {place}{colon}{message}")
+    }
+
+    /// The path of what is in it.
+    fn inner(&self, name: &str) -> String {
+        let dot = if self.name.is_empty() || name.is_empty() { "" } else { "." };
+        format!("{}{dot}{name}", self.name)
+    }
+}
+
+/// An error of the whole file; `message` starts with the line, if there is one.
+pub fn error_in(path: &Path, message: impl std::fmt::Display) -> Error {
+    Error::new(CKR_GENERAL_ERROR, format!("{}:{message}", path.display()))
+}

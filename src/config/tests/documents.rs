@@ -1,0 +1,56 @@
+//! The example and the document know exactly the options that the reader knows.
+
+use super::super::dialect::{Data, Dialect, Value, parse};
+use super::super::options::{OPTIONS, Row};
+use super::*;
+use std::collections::BTreeSet;
+
+const EXAMPLE: &str = include_str!("../../../config.example.json");
+const DOCUMENT: &str = include_str!("../../../docs/configuration.md");
+
+#[test]
+fn the_example_is_good_and_shows_every_option() {
+    let mut world = own(EXAMPLE).set("HOME", "/home/me");
+    assert_eq!(world.config().slots.len(), 7);
+    assert_eq!(world.notes(Level::Warn), "");
+    let example = parse(EXAMPLE.as_bytes(), Dialect::Strict).unwrap();
+    let mut shown = BTreeSet::new();
+    collect(&example.value, &mut shown);
+    let known: BTreeSet<String> = OPTIONS.iter().map(|row| row.name.to_owned()).collect();
+    assert_eq!(shown, known);
+}
+
+fn collect(value: &Value, names: &mut BTreeSet<String>) {
+    match &value.data {
+        Data::Object(members) => members.iter().for_each(|member| {
+            names.insert(member.name.clone());
+            collect(&member.value, names);
+        }),
+        Data::Array(items) => items.iter().for_each(|item| collect(item, names)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_document_has_the_table() {
+    let table: Vec<String> = OPTIONS.iter().map(line).collect();
+    let found: Vec<&str> = DOCUMENT.lines().skip_while(|line| !line.starts_with("| option")).skip(2).collect();
+    let found: Vec<&str> = found.into_iter().take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(found, table, "docs/configuration.md should have:\n{}\n", table.join("\n"));
+}
+
+fn line(row: &Row) -> String {
+    let places: Vec<_> = row.places.iter().map(|place| place.name()).collect();
+    format!("| `{}` | {} | {} | {} |", row.name, places.join(", "), row.meaning, row.default)
+}
+
+#[test]
+fn kinds_of_keys_are_those_that_keys_have() {
+    use crate::key::{Curve, Kind};
+    let curves = [Curve::P256, Curve::P384, Curve::P521, Curve::Secp256k1].map(Kind::Ec);
+    for kind in [2048, 3072, 4096].map(Kind::Rsa).into_iter().chain(curves) {
+        let name = kind.name();
+        let config = slot(&format!(r#""kms_key_id": "k", "hide_keys": ["{name}"]"#)).config();
+        assert_eq!(config.slots[0].hide_keys, [name]);
+    }
+}

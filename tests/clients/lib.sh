@@ -1,0 +1,216 @@
+# shellcheck shell=bash
+# What every client script sources, first thing.
+#
+#   MODULE        the module under test (default: the release build)
+#   PIN           for trying the scripts with another module; ours needs none
+#   SERVERS_JSON  where the servers are (default: what tests/servers/start.sh wrote)
+#   AWS_SERVER, AZURE_SERVER  which of them serve the keys
+#   CI=true       a missing tool is a failure, not a skip
+#   KEEP=1        leaves the temporary folder
+#
+# A script then has: $work (temporary folder), $config, the environment a client needs, and
+#   need TOOL PACKAGE   ends the script if the tool is missing
+#   check NAME COMMAND  counts; the command may be a function of several steps, any of which may fail
+#   refuse COMMAND      succeeds if the command fails
+#   run COMMAND         prints the command, then runs it
+#   each_key FUNCTION [USAGE]  calls it for each key, with the variables of read_key set
+#   later COMMAND       runs when the script ends
+
+set -euo pipefail
+
+clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$clients/../.." && pwd)
+script=$(basename "$0" .sh)
+
+MODULE=${MODULE:-$root/target/release/libcloud_kms_pkcs11.so}
+PIN=${PIN:-}
+SERVERS_JSON=${SERVERS_JSON:-$root/target/servers/servers.json}
+AWS_SERVER=${AWS_SERVER:-ministack}
+AZURE_SERVER=${AZURE_SERVER:-azure-standin}
+
+passed=0 failed=0 endings=()
+
+# Private: keys and secrets lie there, and ssh ignores key files that others may read.
+umask 077
+work=$(mktemp -d "${TMPDIR:-/tmp}/clients-$script.XXXXXX")
+
+finish() {
+    local status=$? i
+    for ((i = ${#endings[@]} - 1; i >= 0; i--)); do
+        eval "${endings[i]}" || true
+    done
+    [ -n "${KEEP:-}" ] || rm -rf "$work"
+    # A script that broke off half-way has failed, whatever it had counted.
+    if [ "$status" -ne 0 ]; then
+        echo "FAILED  $script: broke off with status $status"
+        failed=$((failed + 1))
+    fi
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ] || exit 1
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+later() { endings+=("$1"); }
+
+skip() {
+    if [ "${CI:-}" = true ]; then
+        echo "FAILED  $1"
+        failed=$((failed + 1))
+    else
+        echo "skipped $1"
+    fi
+    exit 0
+}
+
+need() { command -v "$1" >/dev/null || [ -e "$1" ] || skip "$script: needs $1 (package $2)"; }
+
+run() {
+    printf '+ %s\n' "${*@Q}" >&2
+    "$@"
+}
+
+refuse() {
+    if "$@"; then
+        echo "should have been refused: ${*@Q}" >&2
+        return 1
+    fi
+}
+
+check() {
+    local name=$1 status
+    shift
+    # Not in a condition: there, bash would ignore `set -e` in the whole command.
+    set +e
+    (
+        set -e
+        "$@"
+    ) >"$work/check.log" 2>&1
+    status=$?
+    set -e
+    if [ "$status" -eq 0 ]; then
+        passed=$((passed + 1))
+        echo "ok      $name"
+    else
+        failed=$((failed + 1))
+        echo "FAILED  $name"
+        sed 's/^/        /' "$work/check.log" | tail -n 40
+    fi
+}
+
+# Polls: wait_for SECONDS COMMAND...
+wait_for() {
+    local until=$((SECONDS + $1))
+    shift
+    while ! "$@" >/dev/null 2>&1; do
+        [ "$SECONDS" -lt "$until" ] || return 1
+        sleep 0.05
+    done
+}
+
+make_config() { # FOLDER [--hide KIND]
+    mkdir -p "$1"
+    python3 "$clients/config.py" "$SERVERS_JSON" "$AWS_SERVER" "$AZURE_SERVER" "$@"
+}
+
+use_config() {
+    config=$1/config.json
+    keys=$1/keys
+    local name
+    # The caller's own cloud must not come in.
+    for name in $(compgen -e | grep -E '^(AWS|AZURE|IDENTITY|IMDS|MSI)_' | grep -vxE 'AWS_SERVER|AZURE_SERVER'); do
+        unset "$name"
+    done
+    export HOME=$1/home CLOUD_KMS_PKCS11_CONFIG=$config
+    export AWS_SHARED_CREDENTIALS_FILE=$HOME/.aws/credentials AWS_CONFIG_FILE=$HOME/.aws/config
+}
+
+# label cloud usage kind bits curve public certificate id, from one line of $keys
+# shellcheck disable=SC2034 # the scripts use them
+read_key() {
+    IFS=$'\t' read -r label cloud usage kind bits curve public certificate id <<<"$1"
+    # The hash that belongs to the key: the only one the clouds sign with for an elliptic curve.
+    case $curve in
+        P-384) hash=sha384 ;;
+        P-521) hash=sha512 ;;
+        *) hash=sha256 ;;
+    esac
+    uri="pkcs11:token=$label;object=$label"
+    pin=${PIN:+;pin-value=$PIN}
+}
+
+each_key() {
+    local wanted=${2:-sign} text
+    while read -r text <&3; do
+        read_key "$text"
+        [ "$usage" != "$wanted" ] || "$1"
+    done 3<"$keys"
+}
+
+# Verification, always by OpenSSL without any engine and with the service's public key.
+
+plain_openssl() { OPENSSL_CONF=$work/plain.cnf command openssl "$@"; }
+
+verify() { # HASH DATA SIGNATURE [SIGOPT...]
+    local hash=$1 data=$2 signature=$3 option options=()
+    shift 3
+    for option in "$@"; do options+=(-sigopt "$option"); done
+    run plain_openssl dgst "-$hash" -verify "$public" -signature "$signature" "${options[@]}" "$data"
+}
+
+verify_pss() { verify "$@" rsa_padding_mode:pss rsa_pss_saltlen:digest; }
+
+verify_digest() { # DIGEST SIGNATURE (elliptic curves: a digest of any length)
+    run plain_openssl pkeyutl -verify -pubin -inkey "$public" -in "$1" -sigfile "$2"
+}
+
+# The same, and the check itself is checked: other data and a spoilt signature must fail.
+spoil() { # FILE: another last byte
+    python3 - "$1" "$1.spoilt" <<'EOF'
+import sys
+data = open(sys.argv[1], "rb").read()
+open(sys.argv[2], "wb").write(data[:-1] + bytes([data[-1] ^ 1]))
+EOF
+    echo "$1.spoilt"
+}
+
+verify_and_spoil() { # VERIFIER HASH DATA SIGNATURE
+    "$@"
+    refuse "$1" "$2" "$work/other" "$4"
+    refuse "$1" "$2" "$3" "$(spoil "$4")"
+}
+
+hash_file() { # HASH FILE DIGEST
+    plain_openssl dgst "-$1" -binary -out "$3" "$2"
+}
+
+# The certificate or request's key must be the service's, byte for byte.
+same_key() { # PEM-FILE
+    run plain_openssl pkey -pubin -in "$1" -pubout -outform DER -out "$work/one.der"
+    run plain_openssl pkey -pubin -in "$public" -pubout -outform DER -out "$work/two.der"
+    run cmp "$work/one.der" "$work/two.der"
+}
+
+# Those that don't run yet; they stay up for the next script. Another file names servers that are not ours.
+start_servers() {
+    [ "$SERVERS_JSON" != "$root/target/servers/servers.json" ] ||
+        bash "$root/tests/servers/start.sh" --missing "$AWS_SERVER" "$AZURE_SERVER"
+}
+
+need python3 python3
+need openssl openssl
+[ -e "$MODULE" ] || { echo "no module at $MODULE: cargo build --release"; exit 1; }
+start_servers
+make_config "$work/all"
+use_config "$work/all"
+cat >"$work/plain.cnf" <<'EOF'
+[req]
+distinguished_name = subject
+[subject]
+EOF
+head -c 1000 /dev/urandom >"$work/data"
+head -c 1000 /dev/urandom >"$work/other"
+if ! python3 -c 'import json, sys; sys.exit(not json.load(open(sys.argv[1]))["servers"][sys.argv[2]]["independent"])' \
+    "$SERVERS_JSON" "$AZURE_SERVER"; then
+    echo "note    the Azure keys are $AZURE_SERVER's: not an independent server (tests/servers/README.md)"
+fi

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# OpenSSL's command line through libp11's engine.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+engines=$(openssl version -e | sed 's/^ENGINESDIR: "\(.*\)"$/\1/')
+need "$engines/pkcs11.so" libengine-pkcs11-openssl
+
+cat >"$work/engine.cnf" <<EOF
+openssl_conf = setup
+[setup]
+engines = engines
+[engines]
+pkcs11 = pkcs11
+[pkcs11]
+engine_id = pkcs11
+dynamic_path = $engines/pkcs11.so
+MODULE_PATH = $MODULE
+init = 0
+[req]
+distinguished_name = subject
+[subject]
+EOF
+
+with_engine() { OPENSSL_CONF=$work/engine.cnf run openssl "$@"; }
+private() { printf '%s;type=private%s' "$uri" "$pin"; }
+
+# pkeyutl signs a digest, dgst a file.
+
+pkeyutl() { # HASH [PKEYOPT...]
+    local hash=$1 option options=()
+    shift
+    for option in "digest:$hash" "$@"; do options+=(-pkeyopt "$option"); done
+    hash_file "$hash" "$work/data" "$work/digest"
+    with_engine pkeyutl -sign -engine pkcs11 -keyform engine -inkey "$(private)" \
+        -in "$work/digest" -out "$work/signature" "${options[@]}"
+}
+
+dgst() { # HASH [SIGOPT...]
+    local hash=$1 option options=()
+    shift
+    for option in "$@"; do options+=(-sigopt "$option"); done
+    with_engine dgst "-$hash" -engine pkcs11 -keyform engine -sign "$(private)" "${options[@]}" \
+        -out "$work/signature" "$work/data"
+}
+
+pkeyutl_pkcs1() { pkeyutl "$1" rsa_padding_mode:pkcs1 && verify_and_spoil verify "$1" "$work/data" "$work/signature"; }
+pkeyutl_pss() {
+    pkeyutl "$1" rsa_padding_mode:pss rsa_pss_saltlen:digest
+    verify_and_spoil verify_pss "$1" "$work/data" "$work/signature"
+}
+pkeyutl_ecdsa() { pkeyutl "$1" && verify_and_spoil verify "$1" "$work/data" "$work/signature"; }
+dgst_plain() { dgst "$1" && verify_and_spoil verify "$1" "$work/data" "$work/signature"; }
+dgst_pss() {
+    dgst "$1" rsa_padding_mode:pss rsa_pss_saltlen:digest
+    verify_and_spoil verify_pss "$1" "$work/data" "$work/signature"
+}
+
+self_signed() { # HASH
+    with_engine req -x509 -new -engine pkcs11 -keyform engine -key "$(private)" "-$1" -subj "/CN=$label" -days 2 \
+        -out "$work/certificate.pem"
+    run plain_openssl x509 -in "$work/certificate.pem" -noout -pubkey -out "$work/certificate.pub"
+    same_key "$work/certificate.pub"
+    # check_ss_sig: otherwise the signature of a self-signed certificate is taken on trust.
+    run plain_openssl verify -check_ss_sig -CAfile "$work/certificate.pem" "$work/certificate.pem"
+}
+
+request() { # HASH
+    with_engine req -new -engine pkcs11 -keyform engine -key "$(private)" "-$1" -subj "/CN=$label" -out "$work/request.pem"
+    run plain_openssl req -in "$work/request.pem" -verify -noout
+    run plain_openssl req -in "$work/request.pem" -noout -pubkey -out "$work/request.pub"
+    same_key "$work/request.pub"
+}
+
+each_hash() { # NAME FUNCTION
+    local size
+    for size in 256 384 512; do check "$label $1 sha$size" "$2" "sha$size"; done
+}
+
+sign_with() {
+    each_hash "dgst" dgst_plain
+    if [ "$kind" = rsa ]; then
+        each_hash "pkeyutl pkcs1" pkeyutl_pkcs1
+        each_hash "pkeyutl pss" pkeyutl_pss
+        each_hash "dgst pss" dgst_pss
+    else
+        check "$label pkeyutl $hash" pkeyutl_ecdsa "$hash"
+    fi
+    check "$label self-signed certificate" self_signed "$hash"
+    check "$label certificate request" request "$hash"
+}
+
+each_key sign_with

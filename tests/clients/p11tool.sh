@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# GnuTLS's p11tool, through p11-kit.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+need p11tool gnutls-bin
+
+# --batch: nothing may ask for a PIN. Standard output and error are kept apart: a module that prints
+# spoils what the tool prints for other programs.
+tool() {
+    local login=()
+    [ -z "$PIN" ] || login=(--login --set-pin "$PIN")
+    run p11tool --provider "$MODULE" --batch "${login[@]}" "$@" >"$work/out" 2>"$work/err" || {
+        cat "$work/out" "$work/err"
+        return 1
+    }
+    cat "$work/err" >&2
+}
+
+lists_tokens() {
+    tool --list-tokens
+    cat "$work/out"
+    local text
+    while read -r text; do
+        read_key "$text"
+        grep -q "Label: $label\$" "$work/out"
+    done <"$keys"
+    # Only the tool's own lines: "Token 0:" and those indented below it.
+    refuse grep -vP '^(Token \d+:|\t.*|)$' "$work/out"
+}
+
+lists_token_urls() {
+    tool --list-token-urls
+    refuse grep -v '^pkcs11:' "$work/out"
+    [ "$(wc -l <"$work/out")" -ge "$(wc -l <"$keys")" ]
+}
+
+lists_objects() {
+    tool --list-all "pkcs11:token=$label"
+    cat "$work/out"
+    grep -q 'type=private' "$work/out"
+    grep -q 'type=public' "$work/out"
+    [ "$certificate" = - ] || grep -q 'type=cert' "$work/out"
+    refuse grep -vP '^(Object \d+:|\t.*|)$' "$work/out"
+}
+
+lists_private_keys() {
+    tool --list-privkeys --only-urls "pkcs11:token=$label"
+    cat "$work/out"
+    [ "$(grep -c '^pkcs11:.*type=private' "$work/out")" -eq 1 ]
+}
+
+lists_mechanisms() {
+    tool --list-mechanisms "pkcs11:token=$label"
+    grep -q "CKM_$([ "$kind" = rsa ] && echo RSA_PKCS || echo ECDSA)" "$work/out"
+}
+
+exports_public_key() {
+    tool --export "$uri;type=public"
+    same_key "$work/out"
+}
+
+# From the private key's object, as a program does that is given only that URL.
+exports_from_private() {
+    tool --export-pubkey "$uri;type=private"
+    same_key "$work/out"
+}
+
+exports_certificate() {
+    tool --export "$uri;type=cert"
+    run plain_openssl x509 -in "$work/out" -outform DER -out "$work/one.der"
+    run plain_openssl x509 -in "$certificate" -outform DER -out "$work/two.der"
+    run cmp "$work/one.der" "$work/two.der"
+}
+
+# Signs with the private key, verifies with the token's public key.
+signs() {
+    tool --test-sign "$uri;type=private"
+    cat "$work/out"
+}
+
+# shellcheck disable=SC2001 # & is beyond what ${//} can do
+signs_by_id() {
+    tool --test-sign "pkcs11:token=$label;id=$(sed 's/../%&/g' <<<"$id");type=private"
+}
+
+signs_pss() {
+    tool --test-sign --sign-params RSA-PSS --hash SHA256 "$uri;type=private"
+}
+
+objects() {
+    check "$label objects" lists_objects
+    check "$label private key" lists_private_keys
+    check "$label mechanisms" lists_mechanisms
+    # GnuTLS 3.7 knows no secp256k1: it can neither export such a key nor sign with it.
+    [ "$curve" != P-256K ] || return 0
+    check "$label public key" exports_public_key
+    check "$label public key of the private key" exports_from_private
+    [ "$certificate" = - ] || check "$label certificate" exports_certificate
+}
+
+signing() {
+    objects
+    [ "$curve" != P-256K ] || return 0
+    check "$label signature" signs
+    check "$label signature, found by id" signs_by_id
+    [ "$kind" != rsa ] || check "$label PSS signature" signs_pss
+}
+
+check "tokens" lists_tokens
+check "token URLs" lists_token_urls
+each_key signing
+each_key objects decrypt

@@ -1,0 +1,261 @@
+#!/usr/bin/env bash
+# OpenSC's pkcs11-tool: lists, reads, and signs with every mechanism that a token lists.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+need pkcs11-tool opensc
+need /usr/bin/time time
+
+tool() {
+    local login=()
+    [ -z "$PIN" ] || login=(--login --pin "$PIN")
+    run pkcs11-tool --module "$MODULE" --token-label "$label" "${login[@]}" "$@"
+}
+
+sign() { # MECHANISM INPUT [OPTION...]
+    local mechanism=$1 input=$2
+    shift 2
+    rm -f "$work/signature"
+    tool --sign --mechanism "$mechanism" --label "$label" --input-file "$input" --output-file "$work/signature" "$@"
+}
+
+# RSA
+
+digest_info() { # HASH OUT: the DER that CKM_RSA_PKCS wants before the digest
+    python3 - "$1" "$work/data" "$2" <<'EOF'
+import hashlib, sys
+last = {"sha256": 1, "sha384": 2, "sha512": 3, "sha224": 4}
+name, data, out = sys.argv[1:]
+digest = hashlib.new(name, open(data, "rb").read()).digest()
+oid = b"\x2b\x0e\x03\x02\x1a" if name == "sha1" else bytes.fromhex("608648016503040200")[:8] + bytes([last[name]])
+algorithm = b"\x06" + bytes([len(oid)]) + oid + b"\x05\x00"
+inner = b"\x30" + bytes([len(algorithm)]) + algorithm + b"\x04" + bytes([len(digest)]) + digest
+open(out, "wb").write(b"\x30" + bytes([len(inner)]) + inner)
+EOF
+}
+
+rsa_hashing() { # HASH: the token hashes
+    sign "${1^^}-RSA-PKCS" "$work/data"
+    verify_and_spoil verify "$1" "$work/data" "$work/signature"
+}
+
+rsa_digest_info() {
+    digest_info "$1" "$work/info"
+    sign RSA-PKCS "$work/info"
+    verify_and_spoil verify "$1" "$work/data" "$work/signature"
+}
+
+hash_bytes() { [ "$1" = sha1 ] && echo 20 || echo $((${1#sha} / 8)); }
+
+rsa_pss() {
+    hash_file "$1" "$work/data" "$work/digest"
+    sign RSA-PKCS-PSS "$work/digest" --hash-algorithm "${1^^}" --mgf "MGF1-${1^^}" --salt-len "$(hash_bytes "$1")"
+    verify_and_spoil verify_pss "$1" "$work/data" "$work/signature"
+}
+
+rsa_pss_hashing() { # here the mechanism names the hash, and the tool refuses --hash-algorithm
+    sign "${1^^}-RSA-PKCS-PSS" "$work/data" --mgf "MGF1-${1^^}" --salt-len "$(hash_bytes "$1")"
+    verify_and_spoil verify_pss "$1" "$work/data" "$work/signature"
+}
+
+# Elliptic curves. Any length of digest will do: a longer one is cut to the curve's size, a shorter
+# one is a smaller number.
+
+ecdsa_of() { # BYTES
+    head -c "$1" /dev/urandom >"$work/digest"
+    sign ECDSA "$work/digest" --signature-format openssl
+    verify_digest "$work/digest" "$work/signature"
+    head -c "$1" /dev/urandom >"$work/digest"
+    refuse verify_digest "$work/digest" "$work/signature"
+}
+
+to_der() { # RAW DER: r || s as ECDSA-Sig-Value
+    python3 - "$1" "$2" $(((bits + 7) / 8)) <<'EOF'
+import sys
+raw, size = open(sys.argv[1], "rb").read(), int(sys.argv[3])
+assert len(raw) == 2 * size, f"{len(raw)} bytes, not {2 * size}"
+def integer(part):
+    number = int.from_bytes(part, "big")
+    body = number.to_bytes(number.bit_length() // 8 + 1, "big")
+    return b"\x02" + bytes([len(body)]) + body
+body = integer(raw[:size]) + integer(raw[size:])
+length = bytes([len(body)]) if len(body) < 128 else b"\x81" + bytes([len(body)])
+open(sys.argv[2], "wb").write(b"\x30" + length + body)
+EOF
+}
+
+ecdsa_raw() { # what PKCS#11 itself gives
+    hash_file "$hash" "$work/data" "$work/digest"
+    sign ECDSA "$work/digest" --signature-format rs
+    to_der "$work/signature" "$work/signature.der"
+    verify_and_spoil verify "$hash" "$work/data" "$work/signature.der"
+}
+
+ecdsa_hashing() { # HASH
+    sign "ECDSA-${1^^}" "$work/data" --signature-format openssl
+    verify_and_spoil verify "$1" "$work/data" "$work/signature"
+}
+
+# Listing and reading
+
+# One test for each listed mechanism that signs; what is listed and unknown here fails.
+listed() {
+    local mechanism=$1
+    case $mechanism in
+        RSA-PKCS | RSA-PKCS-PSS | ECDSA) ;; # below, with all their parameters
+        SHA*-RSA-PKCS-PSS) check "$label $mechanism" rsa_pss_hashing "$(lower "${mechanism%-RSA-PKCS-PSS}")" ;;
+        SHA*-RSA-PKCS) check "$label $mechanism" rsa_hashing "$(lower "${mechanism%-RSA-PKCS}")" ;;
+        ECDSA-SHA*) check "$label $mechanism" ecdsa_hashing "$(lower "${mechanism#ECDSA-}")" ;;
+        *) check "$label $mechanism is listed for signing and tested here" false ;;
+    esac
+}
+
+lower() { # SHA-256 and SHA256 are one
+    local name=${1,,}
+    echo "${name/sha-/sha}"
+}
+
+mechanisms_of_token() { tool --list-mechanisms 2>/dev/null | awk -F', ' '/sign/ { sub(/^ +/, "", $1); print $1 }'; }
+
+lists_at_least() { # MECHANISM...
+    local mechanism
+    for mechanism in "$@"; do
+        grep -qx -- "$mechanism" "$work/mechanisms" || { echo "$mechanism is not listed" && return 1; }
+    done
+}
+
+mechanisms() {
+    local mechanism size length required
+    mechanisms_of_token >"$work/mechanisms" || true
+    if [ "$kind" = rsa ]; then
+        required=(RSA-PKCS RSA-PKCS-PSS {SHA256,SHA384,SHA512}-RSA-PKCS{,-PSS})
+        for size in 256 384 512; do
+            check "$label RSA-PKCS with a sha$size DigestInfo" rsa_digest_info "sha$size"
+            check "$label RSA-PKCS-PSS sha$size" rsa_pss "sha$size"
+        done
+    else
+        required=(ECDSA ECDSA-SHA{1,224,256,384,512})
+        for length in 20 28 32 48 64; do check "$label ECDSA of $length bytes" ecdsa_of "$length"; done
+        check "$label ECDSA as r || s" ecdsa_raw
+    fi
+    check "$label lists ${#required[@]} mechanisms at least" lists_at_least "${required[@]}"
+    # A mechanism of the other kind may be listed (it is the token's list, not the key's): only this kind's are tried.
+    while read -r mechanism; do
+        case $kind-$mechanism in
+            rsa-ECDSA* | ec-*RSA-PKCS*) ;;
+            *) listed "$mechanism" ;;
+        esac
+    done <"$work/mechanisms"
+}
+
+reads_public_key() {
+    tool --read-object --type pubkey --label "$label" --output-file "$work/read.der"
+    run plain_openssl pkey -pubin -in "$public" -pubout -outform DER -out "$work/service.der"
+    run cmp "$work/read.der" "$work/service.der"
+}
+
+reads_certificate() {
+    tool --read-object --type cert --label "$label" --output-file "$work/read.der"
+    run plain_openssl x509 -in "$certificate" -outform DER -out "$work/service.der"
+    run cmp "$work/read.der" "$work/service.der"
+}
+
+shows_objects() {
+    tool --list-objects >"$work/objects"
+    cat "$work/objects"
+    grep -q '^Private Key Object' "$work/objects"
+    grep -q '^Public Key Object' "$work/objects"
+    [ "$certificate" = - ] || grep -q '^Certificate Object' "$work/objects"
+    [ "$(grep -c "label: *$label\$" "$work/objects")" -ge 2 ]
+    grep -q "ID: *$id\$" "$work/objects"
+    # pkcs11-tool prints this and goes on when an attribute can't be had.
+    refuse grep -iE 'error|warning|failed' "$work/objects"
+}
+
+objects() {
+    check "$label objects" shows_objects
+    # OpenSC 0.23 reads no P-384 key, SoftHSM's neither ("cannot create EVP_PKEY").
+    [ "$curve" = P-384 ] || check "$label public key" reads_public_key
+    [ "$certificate" = - ] || check "$label certificate" reads_certificate
+}
+
+shows_tokens() { # -L or -T
+    run pkcs11-tool --module "$MODULE" "$1" >"$work/slots"
+    cat "$work/slots"
+    local text
+    while read -r text; do
+        read_key "$text"
+        grep -q "token label *: $label\$" "$work/slots"
+    done <"$keys"
+}
+
+logs_in_without_pin() {
+    run pkcs11-tool --module "$MODULE" --token-label "$label" --login --pin "$PIN" --list-objects
+    run pkcs11-tool --module "$MODULE" --token-label "$label" --login --pin "$PIN" --sign --mechanism \
+        "$([ "$kind" = rsa ] && echo SHA256-RSA-PKCS || echo ECDSA-SHA256)" --label "$label" \
+        --input-file "$work/data" --output-file "$work/signature" --signature-format openssl
+    verify sha256 "$work/data" "$work/signature"
+}
+
+tests_itself() {
+    tool --test >"$work/test" 2>&1 || { cat "$work/test" && return 1; }
+    cat "$work/test"
+    grep -q 'No errors' "$work/test"
+}
+
+survives_fork() { tool --test-fork; }
+
+self_tests() {
+    check "$label login with an empty PIN" logs_in_without_pin
+    check "$label --test" tests_itself
+}
+
+# Decryption, of what OpenSSL encrypted to the service's public key.
+
+decrypts() { # MECHANISM OPENSSL-OPTIONS... -- TOOL-OPTIONS...
+    local mechanism=$1 options=()
+    shift
+    while [ "$1" != -- ]; do options+=(-pkeyopt "$1") && shift; done
+    shift
+    head -c 32 /dev/urandom >"$work/plain"
+    run plain_openssl pkeyutl -encrypt -pubin -inkey "$public" -in "$work/plain" -out "$work/cipher" "${options[@]}"
+    tool --decrypt --mechanism "$mechanism" --label "$label" --input-file "$work/cipher" --output-file "$work/clear" "$@"
+    run cmp "$work/plain" "$work/clear"
+}
+
+decryption() {
+    local size
+    for size in 1 256; do
+        check "$label RSA-PKCS-OAEP sha$size" decrypts RSA-PKCS-OAEP rsa_padding_mode:oaep "rsa_oaep_md:sha$size" -- \
+            --hash-algorithm "$([ "$size" = 1 ] && echo SHA-1 || echo "SHA$size")" --mgf "MGF1-SHA$size"
+    done
+}
+
+# A file of any size goes through in pieces: the module must not gather it.
+
+big_file() {
+    head -c 100M /dev/urandom >"$work/big"
+    local login=()
+    [ -z "$PIN" ] || login=(--login --pin "$PIN")
+    run /usr/bin/time -v -o "$work/time" pkcs11-tool --module "$MODULE" --token-label "$label" "${login[@]}" --sign \
+        --mechanism SHA256-RSA-PKCS --label "$label" --input-file "$work/big" --output-file "$work/signature"
+    local peak
+    peak=$(awk '/Maximum resident set size/ { print $NF }' "$work/time")
+    echo "peak memory: $peak KiB"
+    verify sha256 "$work/big" "$work/signature"
+    rm "$work/big"
+    [ "$peak" -lt $((60 * 1024)) ]
+}
+
+check "list slots" shows_tokens --list-slots
+check "list slots with tokens" shows_tokens --list-token-slots
+for text in "$(grep -m1 -P '\tsign\trsa\t' "$keys")" "$(grep -m1 -P '\tsign\tec\t' "$keys")"; do
+    read_key "$text"
+    self_tests
+done
+each_key objects
+each_key objects decrypt
+each_key mechanisms
+each_key decryption decrypt
+read_key "$(grep -P '^aws-rsa2048\t' "$keys")"
+check "100 MB in less than 60 MiB" big_file
+check "a forked child" survives_fork

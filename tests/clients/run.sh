@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# run.sh [NAME...]: runs all client scripts, or the named ones (openssl, pkcs11-tool, ...).
+# Starts the servers that don't run, and stops those it started.
+set -euo pipefail
+clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$clients/../.." && pwd)
+
+all() {
+    local file name
+    for file in "$clients"/*.sh; do
+        name=$(basename "$file" .sh)
+        case $name in run | lib | install) ;; *) echo "$name" ;; esac
+    done
+}
+
+names=("$@")
+[ ${#names[@]} -gt 0 ] || mapfile -t names < <(all)
+for name in "${names[@]}"; do
+    [ -x "$clients/$name.sh" ] || { echo "run.sh: no script $name; there are: $(all | xargs)" >&2 && exit 2; }
+done
+
+logs=$(mktemp -d)
+before=$(cat "$root"/target/servers/run/*.pid 2>/dev/null || true)
+tidy() {
+    rm -rf "$logs"
+    # Servers that ran before are someone else's.
+    [ -n "$before" ] || bash "$root/tests/servers/stop.sh"
+}
+trap tidy EXIT
+
+passed=0 failed=0 skipped=0 table=()
+for name in "${names[@]}"; do
+    echo "== $name"
+    began=$SECONDS
+    status=0
+    bash "$clients/$name.sh" 2>&1 | tee "$logs/$name" || status=$?
+    good=0 bad=0
+    # The script's own last line; a script without one has failed.
+    if last=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/$name" | tail -n 1) && [ -n "$last" ]; then
+        read -r good _ bad _ <<<"$last"
+    elif [ "$status" -eq 0 ]; then
+        status=1
+    fi
+    [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+    left=$(grep -c '^skipped' "$logs/$name" || true)
+    passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + left))
+    table+=("$(printf '%-20s %8d %8d %8d %7ds' "$name" "$good" "$bad" "$left" $((SECONDS - began)))")
+done
+
+echo
+printf '%-20s %8s %8s %8s %8s\n' script passed failed skipped time
+printf '%s\n' "${table[@]}"
+echo
+[ "$skipped" -eq 0 ] || echo "$skipped scripts skipped: tools missing"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

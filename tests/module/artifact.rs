@@ -1,0 +1,39 @@
+//! The built file itself: what it exports, what it needs, what it drags in.
+
+use crate::module::world::module_path;
+use std::process::Command;
+
+fn output(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output().unwrap();
+    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn it_exports_three_symbols() {
+    let symbols = output("nm", &["-D", "--defined-only", module_path().to_str().unwrap()]);
+    let mut names: Vec<_> = symbols.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["C_GetFunctionList", "C_GetInterface", "C_GetInterfaceList"]);
+}
+
+#[test]
+fn it_needs_the_c_library_only_and_stays_loaded() {
+    let dynamic = output("readelf", &["-dW", module_path().to_str().unwrap()]);
+    for line in dynamic.lines().filter(|line| line.contains("(NEEDED)")) {
+        let allowed = ["libc.so", "libm.so", "libgcc_s.so", "libdl.so", "libpthread.so", "librt.so", "ld-linux"];
+        assert!(allowed.iter().any(|name| line.contains(name)), "{line}");
+    }
+    assert!(dynamic.contains("NODELETE"), "{dynamic}");
+}
+
+#[test]
+fn no_second_tls_library_is_in_the_tree() {
+    let tree = output(env!("CARGO"), &["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--package", "cloud-kms-pkcs11"]);
+    for line in tree.lines() {
+        let name = line.split_whitespace().next().unwrap_or_default();
+        assert!(!["openssl-sys", "native-tls", "ring", "openssl"].contains(&name), "{line}");
+        assert!(!line.starts_with("rustls v0.21") && !line.starts_with("hyper v0."), "{line}");
+    }
+    assert!(tree.contains("aws-lc-rs"), "the tree was read");
+}

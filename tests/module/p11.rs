@@ -1,0 +1,172 @@
+//! A C caller of the module, with results instead of codes and buffers.
+
+use cryptoki_sys::*;
+use std::ffi::{CString, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr::null_mut;
+
+/// A CK_RV that is not CKR_OK, or the value.
+pub type Rv<T> = Result<T, CK_RV>;
+
+/// An initialized module.
+#[derive(Clone, Copy)]
+pub struct P11 {
+    list: *mut CK_FUNCTION_LIST_3_2,
+}
+
+unsafe impl Send for P11 {}
+unsafe impl Sync for P11 {}
+
+/// Calls a function of the list.
+#[macro_export]
+macro_rules! c {
+    ($p11:expr, $function:ident($($arg:expr),* $(,)?)) => {
+        match unsafe { ((*$p11.list()).$function.unwrap())($($arg),*) } {
+            cryptoki_sys::CKR_OK => Ok(()),
+            rv => Err(rv),
+        }
+    };
+}
+
+impl P11 {
+    /// Loads the module at `path`.
+    pub fn load(path: &Path) -> Self {
+        let path = CString::new(path.as_os_str().as_bytes()).unwrap();
+        unsafe {
+            let handle = libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL);
+            assert!(!handle.is_null(), "dlopen failed");
+            let get: CK_C_GetInterface = std::mem::transmute(libc::dlsym(handle, c"C_GetInterface".as_ptr()));
+            let mut interface: *mut CK_INTERFACE = null_mut();
+            assert_eq!(get.unwrap()(null_mut(), null_mut(), &mut interface, 0), CKR_OK);
+            Self { list: (*interface).pFunctionList.cast() }
+        }
+    }
+
+    pub fn list(&self) -> *mut CK_FUNCTION_LIST_3_2 {
+        self.list
+    }
+
+    pub fn initialize(&self) -> Rv<()> {
+        c!(self, C_Initialize(null_mut()))
+    }
+
+    pub fn finalize(&self) -> Rv<()> {
+        c!(self, C_Finalize(null_mut()))
+    }
+
+    pub fn slots(&self) -> Vec<CK_SLOT_ID> {
+        let mut count = 0;
+        c!(self, C_GetSlotList(CK_TRUE, null_mut(), &mut count)).unwrap();
+        let mut slots = vec![0; count as usize];
+        c!(self, C_GetSlotList(CK_TRUE, slots.as_mut_ptr(), &mut count)).unwrap();
+        slots
+    }
+
+    pub fn token_label(&self, slot: CK_SLOT_ID) -> String {
+        let mut info: CK_TOKEN_INFO = unsafe { std::mem::zeroed() };
+        c!(self, C_GetTokenInfo(slot, &mut info)).unwrap();
+        String::from_utf8_lossy(&info.label).trim_end().to_owned()
+    }
+
+    pub fn open(&self, slot: CK_SLOT_ID) -> CK_SESSION_HANDLE {
+        let mut session = 0;
+        c!(self, C_OpenSession(slot, CKF_SERIAL_SESSION, null_mut(), None, &mut session)).unwrap();
+        session
+    }
+
+    pub fn find(&self, session: CK_SESSION_HANDLE, template: &[(CK_ATTRIBUTE_TYPE, Vec<u8>)]) -> Vec<CK_OBJECT_HANDLE> {
+        let mut template: Vec<CK_ATTRIBUTE> = template
+            .iter()
+            .map(|(kind, value)| CK_ATTRIBUTE {
+                type_: *kind,
+                pValue: value.as_ptr().cast_mut().cast(),
+                ulValueLen: value.len() as CK_ULONG,
+            })
+            .collect();
+        c!(self, C_FindObjectsInit(session, template.as_mut_ptr(), template.len() as CK_ULONG)).unwrap();
+        let mut found = Vec::new();
+        loop {
+            let (mut batch, mut count) = ([0; 7], 0);
+            c!(self, C_FindObjects(session, batch.as_mut_ptr(), 7, &mut count)).unwrap();
+            found.extend_from_slice(&batch[..count as usize]);
+            if count == 0 {
+                break;
+            }
+        }
+        c!(self, C_FindObjectsFinal(session)).unwrap();
+        found
+    }
+
+    pub fn find_class(&self, session: CK_SESSION_HANDLE, class: CK_OBJECT_CLASS) -> Vec<CK_OBJECT_HANDLE> {
+        self.find(session, &[(CKA_CLASS, class.to_ne_bytes().to_vec())])
+    }
+
+    pub fn private_key(&self, session: CK_SESSION_HANDLE) -> CK_OBJECT_HANDLE {
+        let found = self.find_class(session, CKO_PRIVATE_KEY);
+        assert_eq!(found.len(), 1, "one private key");
+        found[0]
+    }
+
+    pub fn attribute(&self, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, kind: CK_ATTRIBUTE_TYPE) -> Rv<Vec<u8>> {
+        let mut attribute = CK_ATTRIBUTE { type_: kind, pValue: null_mut(), ulValueLen: 0 };
+        c!(self, C_GetAttributeValue(session, object, &mut attribute, 1))?;
+        let mut value = vec![0; attribute.ulValueLen as usize];
+        attribute.pValue = value.as_mut_ptr().cast();
+        c!(self, C_GetAttributeValue(session, object, &mut attribute, 1))?;
+        value.truncate(attribute.ulValueLen as usize);
+        Ok(value)
+    }
+
+    pub fn number(&self, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, kind: CK_ATTRIBUTE_TYPE) -> Rv<CK_ULONG> {
+        Ok(CK_ULONG::from_ne_bytes(self.attribute(session, object, kind)?.try_into().unwrap()))
+    }
+
+    pub fn mechanisms(&self, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) -> Vec<CK_MECHANISM_TYPE> {
+        let bytes = self.attribute(session, object, CKA_ALLOWED_MECHANISMS).unwrap();
+        bytes.chunks_exact(8).map(|chunk| CK_ULONG::from_ne_bytes(chunk.try_into().unwrap())).collect()
+    }
+
+    pub fn sign_init(
+        &self,
+        session: CK_SESSION_HANDLE,
+        key: CK_OBJECT_HANDLE,
+        ckm: CK_MECHANISM_TYPE,
+        parameter: &[u8],
+    ) -> Rv<()> {
+        let mut mechanism = CK_MECHANISM {
+            mechanism: ckm,
+            pParameter: if parameter.is_empty() { null_mut() } else { parameter.as_ptr().cast_mut().cast::<c_void>() },
+            ulParameterLen: parameter.len() as CK_ULONG,
+        };
+        c!(self, C_SignInit(session, &mut mechanism, key))
+    }
+
+    pub fn sign(
+        &self,
+        session: CK_SESSION_HANDLE,
+        key: CK_OBJECT_HANDLE,
+        ckm: CK_MECHANISM_TYPE,
+        parameter: &[u8],
+        data: &[u8],
+    ) -> Rv<Vec<u8>> {
+        self.sign_init(session, key, ckm, parameter)?;
+        let (mut signature, mut length) = (vec![0; 1024], 1024);
+        c!(
+            self,
+            C_Sign(session, data.as_ptr().cast_mut(), data.len() as CK_ULONG, signature.as_mut_ptr(), &mut length)
+        )?;
+        signature.truncate(length as usize);
+        Ok(signature)
+    }
+}
+
+/// CK_RSA_PKCS_PSS_PARAMS for a hash of `length` bytes.
+pub fn pss(length: usize) -> Vec<u8> {
+    let (hash, mgf) = match length {
+        32 => (CKM_SHA256, CKG_MGF1_SHA256),
+        48 => (CKM_SHA384, CKG_MGF1_SHA384),
+        _ => (CKM_SHA512, CKG_MGF1_SHA512),
+    };
+    [hash, mgf, length as CK_ULONG].iter().flat_map(|number| number.to_ne_bytes()).collect()
+}

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Installs the servers that the tests talk to, and the SDKs that fill them,
+# under target/servers (git-ignored). Everything is pinned; a second run only
+# looks. The Python requirements are complete freezes, so that a server that
+# was checked stays the server that is run.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+out=$root/target/servers
+
+step() { printf 'servers: %s\n' "$*"; }
+
+# One virtual environment for each: their pins contradict each other.
+python_env() {
+    local name=$1 list=$here/requirements/$1.txt dir=$out/$1
+    if [ -f "$dir/.installed" ] && cmp -s "$dir/.installed" "$list"; then
+        step "$name is there"
+        return
+    fi
+    step "$name: installing"
+    rm -rf "$dir"
+    python3 -m venv "$dir"
+    "$dir/bin/pip" install --quiet --disable-pip-version-check --requirement "$list"
+    cp "$list" "$dir/.installed"
+    step "$name: done"
+}
+
+# Debian packages, by name only.
+packages() {
+    local missing=() name
+    for name in "$@"; do
+        dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'install ok installed' || missing+=("$name")
+    done
+    if [ ${#missing[@]} -eq 0 ]; then
+        step "packages are there"
+        return
+    fi
+    step "packages: installing ${missing[*]}"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    step "packages: done"
+}
+
+mkdir -p "$out"
+packages openssl python3-venv curl
+python_env ministack
+python_env localstack
+python_env tools
+step "all installed"

@@ -1,0 +1,275 @@
+"""Fills the servers with keys and checks them, through the official SDKs only.
+
+The public keys written here are what the *service* says they are; all that the
+module signs is verified against them.
+"""
+
+import datetime
+import hashlib
+import ipaddress
+import os
+import pathlib
+
+import boto3
+import botocore.config
+from azure.identity import ClientSecretCredential
+from azure.keyvault.certificates import CertificateClient
+from azure.keyvault.keys import KeyClient
+from azure.keyvault.keys.crypto import SignatureAlgorithm
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+# name: key spec, usage. Names are the same in both clouds, where both have the key.
+AWS_KEYS = {
+    "rsa2048": ("RSA_2048", "SIGN_VERIFY"),
+    "rsa3072": ("RSA_3072", "SIGN_VERIFY"),
+    "rsa4096": ("RSA_4096", "SIGN_VERIFY"),
+    "p256": ("ECC_NIST_P256", "SIGN_VERIFY"),
+    "p384": ("ECC_NIST_P384", "SIGN_VERIFY"),
+    "p521": ("ECC_NIST_P521", "SIGN_VERIFY"),
+    "secp256k1": ("ECC_SECG_P256K1", "SIGN_VERIFY"),
+    "decrypt": ("RSA_2048", "ENCRYPT_DECRYPT"),
+    "hmac": ("HMAC_256", "GENERATE_VERIFY_MAC"),
+    "disabled": ("RSA_2048", "SIGN_VERIFY"),
+}
+AZURE_KEYS = {
+    "rsa2048": {"size": 2048}, "rsa3072": {"size": 3072}, "rsa4096": {"size": 4096},
+    "rsahsm": {"size": 2048, "hardware_protected": True},
+    "p256": {"curve": "P-256"}, "p384": {"curve": "P-384"}, "p521": {"curve": "P-521"},
+    "secp256k1": {"curve": "P-256K"},
+    "decrypt": {"size": 2048, "key_operations": ["decrypt", "encrypt", "wrapKey", "unwrapKey"]},
+    "disabled": {"size": 2048},
+}
+CURVES = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1, "P-256K": ec.SECP256K1}
+CURVE_NAMES = {curve.name: name for name, curve in CURVES.items()}
+
+
+def private_file(path, data):
+    with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+
+
+def private_pem(key):
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
+def public_pem(key):
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+# Certificates.
+
+
+def certificate(subject, public, issuer, signer, ca=False, names=()):
+    name = lambda text: x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    builder = (x509.CertificateBuilder().subject_name(name(subject)).issuer_name(name(issuer)).public_key(public)
+               .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
+               .not_valid_after(now + datetime.timedelta(days=30))
+               .add_extension(x509.BasicConstraints(ca=ca, path_length=None), True)
+               .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), False)
+               .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False))
+    if names:
+        builder = (builder.add_extension(x509.SubjectAlternativeName(names), False)
+                   .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False))
+    return builder.sign(signer, hashes.SHA256())
+
+
+def make_tls(home):
+    """A CA and a leaf of its own: webpki takes neither a self-signed CA as a server's certificate
+    nor one without subjectAltName."""
+    ca, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    issuer = "cloud-kms-pkcs11 test CA"
+    pem = lambda cert: cert.public_bytes(serialization.Encoding.PEM)
+    (home / "ca.pem").write_bytes(pem(certificate(issuer, ca.public_key(), issuer, ca, ca=True)))
+    (home / "server.pem").write_bytes(pem(certificate("localhost", leaf.public_key(), issuer, ca, names=names)))
+    private_file(home / "server.key", private_pem(leaf))
+
+
+# One key as servers.json tells of it.
+
+
+def describe(out, server, name, public, usage="sign", enabled=True, cert=None, **more):
+    facts = {"name": name, "usage": usage, "enabled": enabled, **more}
+    if public is not None:
+        file = out / "public" / f"{server}-{name}.pem"
+        file.write_bytes(public_pem(public))
+        facts["public"] = str(file)
+        if isinstance(public, rsa.RSAPublicKey):
+            facts |= {"kind": "rsa", "bits": public.key_size}
+        else:
+            facts |= {"kind": "ec", "curve": CURVE_NAMES[public.curve.name], "bits": public.curve.key_size}
+    if cert is not None:
+        file = out / "certificates" / f"{server}-{name}.pem"
+        file.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
+        facts["certificate"] = str(file)
+    return facts
+
+
+# AWS.
+
+
+def aws_client(service, facts, key_id, secret):
+    # Nothing from the caller's environment or files: all is given here.
+    config = botocore.config.Config(proxies={}, retries={"total_max_attempts": 3})
+    return boto3.session.Session(aws_access_key_id=key_id, aws_secret_access_key=secret).client(
+        service, region_name=facts["region"], endpoint_url=facts["endpoint"], config=config)
+
+
+def aws_identity(server, facts):
+    """ministack checks the secrets of IAM users only, so there it is one; LocalStack checks none."""
+    if server != "ministack":
+        return "LKIAQAAAAAAAAAAAAAAA", "not-checked-by-this-server"
+    iam = aws_client("iam", facts, "test", "test")
+    iam.create_user(UserName="pkcs11")
+    iam.put_user_policy(UserName="pkcs11", PolicyName="kms", PolicyDocument=(
+        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*"}]}'))
+    key = iam.create_access_key(UserName="pkcs11")["AccessKey"]
+    return key["AccessKeyId"], key["SecretAccessKey"]
+
+
+def fill_aws(server, facts, out):
+    facts["access_key_id"], facts["secret_access_key"] = aws_identity(server, facts)
+    kms = aws_client("kms", facts, facts["access_key_id"], facts["secret_access_key"])
+    home = out / "run" / server
+    facts["credentials_file"], facts["config_file"] = str(home / "credentials"), str(home / "config")
+    private_file(home / "credentials", (f"[default]\naws_access_key_id = {facts['access_key_id']}\n"
+                                        f"aws_secret_access_key = {facts['secret_access_key']}\n").encode())
+    (home / "config").write_text(f"[default]\nregion = {facts['region']}\n")
+    # AWS KMS holds no certificates: these are issued by a CA made for the occasion.
+    issuer = ec.generate_private_key(ec.SECP256R1())
+    facts["keys"] = []
+    for name, (spec, usage) in AWS_KEYS.items():
+        made = kms.create_key(KeySpec=spec, KeyUsage=usage)["KeyMetadata"]
+        kms.create_alias(AliasName=f"alias/{name}", TargetKeyId=made["KeyId"])
+        public = cert = None
+        if usage != "GENERATE_VERIFY_MAC":
+            public = serialization.load_der_public_key(kms.get_public_key(KeyId=made["KeyId"])["PublicKey"])
+            if name in ("rsa2048", "p256"):
+                cert = certificate(f"aws-{name}", public, "cloud-kms-pkcs11 test CA", issuer)
+        if name == "disabled":
+            kms.disable_key(KeyId=made["KeyId"])
+        usage = {"SIGN_VERIFY": "sign", "ENCRYPT_DECRYPT": "decrypt", "GENERATE_VERIFY_MAC": "mac"}[usage]
+        facts["keys"].append(describe(out, server, name, public, usage, name != "disabled", cert, type=spec,
+                                      id=made["KeyId"], arn=made["Arn"], alias=f"alias/{name}"))
+
+
+# Azure.
+
+
+def azure_clients(facts):
+    common = {"connection_verify": facts["ca_bundle"]}
+    credential = ClientSecretCredential(facts["tenant_id"], facts["client_id"], facts["client_secret"],
+                                        authority=facts["authority_host"], disable_instance_discovery=True, **common)
+    options = {"vault_url": facts["vault_url"], "credential": credential,
+               "verify_challenge_resource": facts["verify_challenge_resource"], **common}
+    return KeyClient(**options), CertificateClient(**options), options
+
+
+def azure_public(jwk):
+    value = lambda part: int.from_bytes(part, "big")
+    if jwk.n:
+        return rsa.RSAPublicNumbers(value(jwk.e), value(jwk.n)).public_key()
+    return ec.EllipticCurvePublicNumbers(value(jwk.x), value(jwk.y), CURVES[jwk.crv]()).public_key()
+
+
+def fill_azure(server, facts, out):
+    keys, certificates, _ = azure_clients(facts)
+    facts["keys"] = []
+
+    def tell(name, usage="sign", enabled=True, cert=None):
+        key = keys.get_key(name)
+        facts["keys"].append(describe(out, server, name, azure_public(key.key), usage, enabled, cert,
+                                      type=str(getattr(key.key_type, "value", key.key_type)), id=key.id,
+                                      version=key.properties.version))
+
+    for name, options in AZURE_KEYS.items():
+        make = keys.create_ec_key if "curve" in options else keys.create_rsa_key
+        make(name, **options)
+        if name == "disabled":
+            keys.update_key_properties(name, enabled=False)
+        tell(name, "decrypt" if name == "decrypt" else "sign", name != "disabled")
+    for name, private in (("cert-ec", ec.generate_private_key(ec.SECP256R1())),
+                          ("cert-rsa", rsa.generate_private_key(65537, 2048))):
+        made = certificate(f"azure-{name}", private.public_key(), f"azure-{name}", private)
+        certificates.import_certificate(name, pkcs12.serialize_key_and_certificates(
+            None, private, made, None, serialization.NoEncryption()))
+        tell(name, cert=x509.load_der_x509_certificate(bytes(certificates.get_certificate(name).cer)))
+
+
+def fill(server, facts, out):
+    for folder in ("public", "certificates"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+        for old in (out / folder).glob(f"{server}-*.pem"):
+            old.unlink()
+    (fill_aws if facts["cloud"] == "aws" else fill_azure)(server, facts, out)
+
+
+# Is each server right? Every signing key and algorithm, verified by the cryptography package.
+
+
+def verify(public, scheme, size, digest, signature):
+    hashed = utils.Prehashed({256: hashes.SHA256(), 384: hashes.SHA384(), 512: hashes.SHA512()}[size])
+    if scheme == "ec":
+        public.verify(signature, digest, ec.ECDSA(hashed))
+    elif scheme == "pkcs1":
+        public.verify(signature, digest, padding.PKCS1v15(), hashed)
+    else:
+        public.verify(signature, digest, padding.PSS(padding.MGF1(hashed._algorithm), len(digest)), hashed)
+
+
+def aws_signer(facts):
+    kms = aws_client("kms", facts, facts["access_key_id"], facts["secret_access_key"])
+    names = {"ec": "ECDSA_SHA_", "pkcs1": "RSASSA_PKCS1_V1_5_SHA_", "pss": "RSASSA_PSS_SHA_"}
+
+    def sign(key, scheme, size, digest):
+        return kms.sign(KeyId=key["alias"], Message=digest, MessageType="DIGEST",
+                        SigningAlgorithm=f"{names[scheme]}{size}")["Signature"]
+    return sign
+
+
+def azure_signer(facts):
+    keys, _, options = azure_clients(facts)
+
+    def sign(key, scheme, size, digest):
+        prefix = {"ec": "ES", "pkcs1": "RS", "pss": "PS"}[scheme]
+        name = f"{prefix}{size}" + ("K" if key.get("curve") == "P-256K" else "")
+        client = keys.get_cryptography_client(key["name"])
+        # The SDK would sign with a key that it holds itself; this one has only the id.
+        signature = client.sign(SignatureAlgorithm(name), digest).signature
+        if scheme == "ec":
+            half = len(signature) // 2
+            signature = utils.encode_dss_signature(int.from_bytes(signature[:half], "big"),
+                                                   int.from_bytes(signature[half:], "big"))
+        return signature
+    return sign
+
+
+def check(servers):
+    passed = failed = 0
+    for server, facts in servers.items():
+        sign = (aws_signer if facts["cloud"] == "aws" else azure_signer)(facts)
+        for key in facts["keys"]:
+            if key["usage"] != "sign":
+                continue
+            public = serialization.load_pem_public_key(pathlib.Path(key["public"]).read_bytes())
+            schemes = [("pkcs1", n) for n in (256, 384, 512)] + [("pss", n) for n in (256, 384, 512)]
+            if key["kind"] == "ec":
+                schemes = [("ec", {"P-384": 384, "P-521": 512}.get(key["curve"], 256))]
+            for scheme, size in schemes:
+                digest = hashlib.new(f"sha{size}", os.urandom(100)).digest()
+                try:
+                    verify(public, scheme, size, digest, sign(key, scheme, size, digest))
+                    good, why = key["enabled"], "a disabled key signed"
+                except Exception as error:
+                    why = f"{type(error).__name__}: {error}"
+                    good = not key["enabled"] and "disabled" in why
+                passed, failed = passed + good, failed + (not good)
+                if not good:
+                    print(f"FAILED {server} {key['name']} {scheme} {size}: {why}")
+    print(f"{passed} passed, {failed} failed")
+    raise SystemExit(failed > 0)

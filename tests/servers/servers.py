@@ -1,0 +1,250 @@
+"""Starts and stops the test servers; see start.sh, stop.sh and README.md.
+
+Only the standard library is used here, so that stop works with any Python;
+provision.py, imported by start, needs the SDKs.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+OUT = ROOT / "target" / "servers"
+RUN = OUT / "run"
+TENANT = "11111111-2222-3333-4444-555555555555"
+CLIENT = "66666666-7777-8888-9999-000000000000"
+READY_SECONDS = 90
+TRIES = 4
+
+
+def say(text):
+    print(f"servers: {text}", flush=True)
+
+
+def free_port():
+    """A port that was free a moment ago; who loses the race for it tries again."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def secret_file(path, text):
+    with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+
+
+# Each server: how it is started and what says that it is ready.
+
+
+def ministack(home):
+    port = free_port()
+    return {
+        "command": [OUT / "ministack/bin/ministack"],
+        # AUTH checks SigV4 and IAM; the MQTT listener would open a port of its own.
+        "env": {"SERVICES": "kms,sts,iam", "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1",
+                "IOT_MTLS_ENABLED": "0", "AUTH": "true"},
+        "ready": f"http://127.0.0.1:{port}/_localstack/health",
+        "facts": {"cloud": "aws", "independent": True, "endpoint": f"http://127.0.0.1:{port}", "region": "us-east-1"},
+    }
+
+
+def localstack(home):
+    port = free_port()
+    return {
+        "command": [OUT / "localstack/bin/python", "-m", "localstack.runtime.main"],
+        # The default (Twisted) server ignores the host in GATEWAY_LISTEN and listens on
+        # every address; hypercorn keeps to it. DNS_ADDRESS=0 leaves port 53 alone.
+        "env": {"SERVICES": "kms", "GATEWAY_LISTEN": f"127.0.0.1:{port}", "GATEWAY_SERVER": "hypercorn",
+                "DNS_ADDRESS": "0", "DISABLE_EVENTS": "1", "SKIP_SSL_CERT_DOWNLOAD": "1",
+                "LOCALSTACK_VOLUME_DIR": str(home)},
+        "ready": f"http://127.0.0.1:{port}/_localstack/health",
+        "facts": {"cloud": "aws", "independent": True, "endpoint": f"http://127.0.0.1:{port}", "region": "us-east-1"},
+    }
+
+
+def azure_standin(home):
+    import provision
+    port, identity_port = free_port(), free_port()
+    secret, header = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+    secret_file(home / "secret", secret)
+    secret_file(home / "identity-header", header)
+    provision.make_tls(home)
+    return {
+        "command": [OUT / "tools/bin/python", pathlib.Path(__file__).with_name("azure_standin.py"),
+                    "--port", str(port), "--identity-port", str(identity_port),
+                    "--certificate", home / "server.pem", "--key", home / "server.key",
+                    "--tenant", TENANT, "--client", CLIENT,
+                    "--secret-file", home / "secret", "--identity-header-file", home / "identity-header"],
+        "env": {},
+        "ready": f"http://127.0.0.1:{identity_port}/health",
+        "facts": {"cloud": "azure", "independent": False,
+                  "vault_url": f"https://localhost:{port}", "ca_bundle": str(home / "ca.pem"),
+                  "authority_host": f"https://localhost:{port}", "tenant_id": TENANT, "client_id": CLIENT,
+                  "client_secret": secret, "client_secret_file": str(home / "secret"),
+                  "imds_host": f"http://127.0.0.1:{identity_port}",
+                  "identity_endpoint": f"http://127.0.0.1:{identity_port}/msi/token", "identity_header": header,
+                  # The challenge names vault.azure.net, as the real one does, and localhost is not in it.
+                  "verify_challenge_resource": False},
+    }
+
+
+SERVERS = {"ministack": ministack, "localstack": localstack, "azure-standin": azure_standin}
+
+
+# Processes.
+
+
+def started_at(pid):
+    """The kernel's start time of the process: a pid alone may have been given to another."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else fields[19]
+
+
+def running(name):
+    try:
+        pid, started = (RUN / f"{name}.pid").read_text().split()
+    except (OSError, ValueError):
+        return None
+    return int(pid) if started_at(pid) == started else None
+
+
+def wait_until(condition, seconds):
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def end(pid, name):
+    """Ends a server and what it started: each leads a process group of its own."""
+    def gone():
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+        return started_at(pid) is None
+
+    for sign, seconds in ((signal.SIGTERM, 15), (signal.SIGKILL, 10)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, sign)
+        if wait_until(gone, seconds):
+            return
+    sys.exit(f"servers: {name} (pid {pid}) does not end")
+
+
+def stop(name):
+    pid = running(name)
+    if pid:
+        end(pid, name)
+        say(f"{name} stopped")
+    (RUN / f"{name}.pid").unlink(missing_ok=True)
+
+
+def answers(url):
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=2) as reply:
+            return reply.status == 200
+    except OSError:
+        return False
+
+
+def launch(name):
+    """Starts the server on free ports; again on others if it ends before it is ready."""
+    home = RUN / name
+    home.mkdir(parents=True, exist_ok=True)
+    for _ in range(TRIES):
+        plan = SERVERS[name](home)
+        # Nothing of the caller's clouds, proxies and profiles gets through.
+        env = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home), "LANG": "C.UTF-8", **plan["env"]}
+        with open(RUN / f"{name}.log", "wb") as log:
+            child = subprocess.Popen([str(part) for part in plan["command"]], env=env, cwd=home, stdout=log,
+                                     stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        (RUN / f"{name}.pid").write_text(f"{child.pid} {started_at(child.pid)}\n")
+        wait_until(lambda: child.poll() is not None or answers(plan["ready"]), READY_SECONDS)
+        # Ours must be alive as well: another server may have answered at a port we lost.
+        if child.poll() is None and answers(plan["ready"]):
+            return {**plan["facts"], "pid": child.pid, "log": str(RUN / f"{name}.log")}
+        stop(name)
+    sys.exit(f"servers: {name} does not start, see {RUN / (name + '.log')}")
+
+
+# What the tests read.
+
+
+def load():
+    try:
+        return json.loads((OUT / "servers.json").read_text())["servers"]
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+def save(servers):
+    """Replaces the file at once, so that a reader never sees half of it."""
+    alive = {name: facts for name, facts in servers.items() if running(name) == facts["pid"]}
+    partial = OUT / "servers.json.new"
+    secret_file(partial, json.dumps({"servers": alive}, indent=2) + "\n")
+    partial.rename(OUT / "servers.json")
+    lines = ["# Written by tests/servers/start.sh: where the servers are, as shell variables."]
+    for name, facts in alive.items():
+        for key, value in facts.items():
+            if isinstance(value, (str, int)) and not isinstance(value, bool):
+                lines.append(f"export {name.upper().replace('-', '_')}_{key.upper()}='{value}'")
+    secret_file(OUT / "env.sh", "\n".join(lines) + "\n")
+
+
+def start(names):
+    import provision
+    servers = load()
+    for name in names:
+        stop(name)
+        facts = launch(name)
+        try:
+            provision.fill(name, facts, OUT)
+        except BaseException:
+            stop(name)
+            raise
+        servers[name] = facts
+        save(servers)
+        say(f"{name} runs at {facts.get('endpoint') or facts['vault_url']}, {len(facts['keys'])} keys")
+
+
+def main():
+    command, names = sys.argv[1], sys.argv[2:]
+    missing = names[:1] == ["--missing"]
+    names = names[missing:] or list(SERVERS)
+    for name in names:
+        if name not in SERVERS:
+            sys.exit(f"servers: no server {name!r}; there are {', '.join(SERVERS)} (why no others: README.md)")
+    RUN.mkdir(parents=True, exist_ok=True)
+    # One at a time: two starts at once would each miss the other's processes.
+    with open(RUN / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if command == "start":
+            # Asked under the lock, so that two at once don't restart each other's servers.
+            known = load()
+            start([name for name in names if not missing or name not in known or running(name) != known[name]["pid"]])
+        elif command == "stop":
+            for name in names:
+                stop(name)
+            save(load())
+        elif command == "check":
+            import provision
+            provision.check(load())
+        else:
+            sys.exit(f"servers: unknown command {command!r}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# start.sh [--missing] [NAME...]: starts the named servers (default: all), fills them with
+# keys, and writes target/servers/servers.json and target/servers/env.sh.
+# A server that already runs is stopped first, so that its keys are fresh; with
+# --missing it is left alone.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+[ -x "$root/target/servers/tools/bin/python" ] || bash "$here/install.sh"
+exec "$root/target/servers/tools/bin/python" "$here/servers.py" start "$@"
