@@ -59,7 +59,8 @@ fn on_azure(server: &Value) -> SharedBackend {
 
 fn described(name: &str, server: &Value, backend: SharedBackend) -> Server {
     let keys = server["keys"].as_array().unwrap();
-    let id = |key: &Value| text(key, "id").or_else(|| text(key, "name")).unwrap();
+    let aws = server["cloud"] == "aws";
+    let id = |key: &Value| text(key, if aws { "id" } else { "name" }).unwrap();
     let enabled = |key: &Value| key["enabled"] != Value::Bool(false);
     let with_usage = |usage: &str| keys.iter().find(|key| key["usage"] == usage).map(|key| named(&id(key)));
     let known = |key: &Value| {
@@ -67,7 +68,6 @@ fn described(name: &str, server: &Value, backend: SharedBackend) -> Server {
         Some(Known { key: named(&id(key)), kind: kind(key)?, spki })
     };
     let signing = keys.iter().filter(|key| key["usage"] == "sign" && enabled(key));
-    let aws = server["cloud"] == "aws";
     Server {
         name: name.to_owned(),
         backend,
