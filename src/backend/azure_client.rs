@@ -1,7 +1,7 @@
 //! Clients of one vault or Managed HSM, and what the service's errors mean.
 
 use super::azure::Settings;
-use super::http::{self, HttpClients, words_of};
+use super::http::{self, HttpClients, causes, words_of};
 use super::{Cause, Failure, Network, azure_credentials};
 use crate::key::PublicKey;
 use azure_core::cloud::CustomConfiguration;
@@ -81,7 +81,8 @@ impl Clients {
 /// The SDK's own eight retries within a minute are more than a caller of C_Sign wants to wait for.
 fn options(network: &Network, transport: Transport) -> ClientOptions {
     let retry = ExponentialRetryOptions {
-        initial_delay: Duration::milliseconds(200),
+        // The SDK doubles it before the first retry, and adds up to a quarter of a second.
+        initial_delay: Duration::milliseconds(75),
         max_retries: network.retries,
         max_total_elapsed: duration(network.call_timeout),
         ..Default::default()
@@ -196,15 +197,15 @@ pub(super) fn refused(operation: &Operation, error: azure_core::Error) -> Refuse
         _ => Cause::Rejected,
     };
     let message = match cause {
-        // Its causes repeat its own words.
-        Cause::Credentials => error.to_string(),
-        _ => words_of(&error),
+        // The innermost words are ours; those around them only say that it is not tried again.
+        Cause::Credentials => causes(&error).last().map_or_else(String::new, ToString::to_string),
+        _ => words_of(causes(&error).find(|error| error.is::<reqwest::Error>()).unwrap_or(&error)),
     };
     operation.failure(cause, message).into()
 }
 
 fn is_timeout(error: &azure_core::Error) -> bool {
-    http::causes(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(reqwest::Error::is_timeout)
+    causes(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(reqwest::Error::is_timeout)
 }
 
 fn refused_by_service(operation: &Operation, status: StatusCode, reply: Option<&RawResponse>) -> Refused {

@@ -271,6 +271,26 @@ fn credentials_come_from_where_the_profile_says() {
 }
 
 #[test]
+fn roles_are_assumed_by_settings_and_by_profile() {
+    let emulator = Emulator::start().unwrap();
+    let key = key(&emulator);
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("ca.pem");
+    emulator.write_ca(&bundle).unwrap();
+    let network = Network { ca_bundle: Some(bundle), proxy: Some(emulator.http_url()), ..Network::default() };
+    let plain = Settings { endpoint_url: None, network, ..settings(&emulator) };
+    let role_arn = Some("arn:aws:iam::111122223333:role/signer".to_owned());
+    let by_settings = Settings { role_arn, external_id: Some("x".into()), ..plain.clone() };
+    let by_profile = Settings { profile: Some("role".into()), ..plain };
+    for (assumed, settings) in [(1, by_settings), (2, by_profile)] {
+        let backend = open(settings);
+        let answer = sign(&backend, &key).and_then(|_| sign(&backend, &key));
+        assert!(answer.is_ok(), "{answer:?}");
+        assert_eq!(emulator.control().count("sts.AssumeRole"), assumed);
+    }
+}
+
+#[test]
 fn expired_credentials_are_read_again() {
     let emulator = Emulator::start().unwrap();
     let (backend, key) = (backend(&emulator), key(&emulator));

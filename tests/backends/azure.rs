@@ -1,1 +1,453 @@
+//! Azure Key Vault and Managed HSM, as the emulator has them.
 
+use crate::server::{FILES, Known, MACHINE, Server, named, wait};
+use crate::{cases, openssl};
+use cloud_kms_emulator::{Action, Emulator, Fault, VaultCertificate, VaultKey};
+use cloud_kms_pkcs11::backend::azure::{Credential, Secret, Settings, open};
+use cloud_kms_pkcs11::backend::{Cause, Failure, KeyName, Network, SharedBackend};
+use cloud_kms_pkcs11::hash::Hash;
+use cloud_kms_pkcs11::key::{Curve, Family, Kind, Scheme};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const P256: Kind = Kind::Ec(Curve::P256);
+const ES256: Scheme = Scheme { family: Family::Ecdsa, hash: Hash::Sha256 };
+const TENANT: &str = "00000000-0000-0000-0000-000000000001";
+const VAULT: &str = "https://vault.azure.net";
+
+#[rustfmt::skip]
+const KINDS: [(&str, Kind); 7] = [
+    ("RSA-2048", Kind::Rsa(2048)),
+    ("RSA-3072", Kind::Rsa(3072)),
+    ("RSA-4096", Kind::Rsa(4096)),
+    ("P-256", P256),
+    ("P-384", Kind::Ec(Curve::P384)),
+    ("P-521", Kind::Ec(Curve::P521)),
+    ("P-256K", Kind::Ec(Curve::Secp256k1)),
+];
+
+/// The emulator's CA, in a file that outlives the tests.
+fn bundle(emulator: &Emulator) -> PathBuf {
+    let path = FILES.path().join(format!("ca-{}.pem", emulator.port()));
+    emulator.write_ca(&path).unwrap();
+    path
+}
+
+fn settings(emulator: &Emulator) -> Settings {
+    let network =
+        Network { call_timeout: Duration::from_secs(5), ca_bundle: Some(bundle(emulator)), ..Network::default() };
+    Settings {
+        vault_url: emulator.https_url(),
+        tenant_id: Some(TENANT.into()),
+        client_id: Some("emulator-client".into()),
+        client_secret: Some(Secret("emulator-client-secret".to_owned().into())),
+        authority_host: Some(emulator.https_url()),
+        skip_challenge_check: true,
+        network,
+        ..Settings::default()
+    }
+}
+
+fn backend(emulator: &Emulator) -> SharedBackend {
+    open(settings(emulator))
+}
+
+fn key(emulator: &Emulator, name: &str) -> String {
+    emulator.vault("default").create_key(name, VaultKey::ec("P-256")).unwrap().kid
+}
+
+fn sign(backend: &SharedBackend, name: &str, told: Option<&str>) -> Result<String, Failure> {
+    let digest = Hash::Sha256.digest(b"message");
+    wait(backend.sign(&named(name), P256, told, ES256, &digest)).map(|signature| signature.immutable_id)
+}
+
+#[test]
+fn contract() {
+    let emulator = Emulator::start().unwrap();
+    let vault = emulator.vault("default");
+    let make = |(index, (name, kind)): (usize, &(&str, Kind))| {
+        let key = VaultKey::named(name).unwrap();
+        let made = vault.create_key(&format!("key-{index}"), if index % 2 == 0 { key.hsm() } else { key }).unwrap();
+        Known { key: named(&made.name), kind: *kind, spki: vault.public_key_spki(&made.name, "").unwrap() }
+    };
+    let mut keys: Vec<_> = KINDS.iter().enumerate().map(make).collect();
+    let old = vault.create_key("versions", VaultKey::ec("P-256")).unwrap();
+    let spki = vault.public_key_spki("versions", &old.version).unwrap();
+    vault.rotate_key("versions").unwrap();
+    keys.push(Known { key: KeyName { id: "versions".into(), version: Some(old.version) }, kind: P256, spki });
+    vault.create_key("disabled", VaultKey::ec("P-256").disabled()).unwrap();
+    vault.create_key("verifies", VaultKey::ec("P-256").key_ops(&["verify"])).unwrap();
+    let server = Server {
+        name: "emulator".into(),
+        backend: backend(&emulator),
+        keys,
+        missing: named("none"),
+        disabled: Some(named("disabled")),
+        other_use: Some((named("verifies"), "verify")),
+        no_public_half: None,
+    };
+    cases::run(&server);
+    let is_hsm = |name: &str| wait(server.backend.describe(&named(name))).unwrap().hardware;
+    assert!(is_hsm("key-0") && !is_hsm("key-1"));
+}
+
+#[test]
+fn numbers_may_have_zeros_too_many_or_too_few() {
+    let emulator = Emulator::start().unwrap();
+    let vault = emulator.vault("default");
+    vault.create_key("rsa", VaultKey::rsa(2048)).unwrap();
+    vault.create_key("short", VaultKey::ec("P-256").short_coordinate()).unwrap();
+    emulator.control().switches(|switches| (switches.jwk_leading_zero, switches.jwk_short_coordinates) = (true, true));
+    for name in ["rsa", "short"] {
+        let facts = wait(backend(&emulator).describe(&named(name))).unwrap();
+        assert_eq!(facts.public_key.spki(), vault.public_key_spki(name, "").unwrap());
+    }
+}
+
+#[test]
+fn a_key_that_can_not_sign_now_says_why() {
+    let emulator = Emulator::start().unwrap();
+    let (vault, now) = (emulator.vault("default"), emulator.control().now());
+    vault.create_key("early", VaultKey::ec("P-256").not_before(now + 1000)).unwrap();
+    vault.create_key("late", VaultKey::ec("P-256").expires(now - 1000)).unwrap();
+    for (name, word) in [("early", "not valid before"), ("late", "expired")] {
+        let facts = wait(backend(&emulator).describe(&named(name))).unwrap();
+        assert!(facts.schemes.is_empty() && facts.refusal.as_ref().unwrap().contains(word), "{facts:?}");
+        assert_eq!(sign(&backend(&emulator), name, None).unwrap_err().cause, Cause::Disabled);
+    }
+}
+
+#[test]
+fn names_that_would_change_the_path_are_refused() {
+    let emulator = Emulator::start().unwrap();
+    for name in ["", "a/b", "a?b", "..", "a%2fb", "schlüssel", &"a".repeat(128)] {
+        let failure = wait(backend(&emulator).describe(&named(name))).unwrap_err();
+        assert_eq!(failure.cause, Cause::Rejected, "{failure}");
+    }
+    let odd = KeyName { id: "a".into(), version: Some("../x".into()) };
+    assert_eq!(wait(backend(&emulator).describe(&odd)).unwrap_err().cause, Cause::Rejected);
+    assert_eq!(emulator.control().count("connections"), 0);
+}
+
+#[test]
+fn lists_of_many_pages_are_complete() {
+    let emulator = Emulator::start().unwrap();
+    let (backend, vault) = (backend(&emulator), emulator.vault("default"));
+    assert_eq!(wait(backend.list()).unwrap(), []);
+    let made: Vec<_> = (0..130).map(|index| format!("key-{index:03}")).collect();
+    for name in &made {
+        vault.create_key(name, VaultKey::ec("P-256").reuse()).unwrap();
+    }
+    for empty_page in [false, true] {
+        emulator.control().switches(|switches| switches.vault_empty_page = empty_page);
+        let mut listed: Vec<_> = wait(backend.list()).unwrap().into_iter().map(|key| key.id).collect();
+        listed.sort();
+        assert_eq!(listed, made);
+    }
+    // At most 64 descriptions are under way; the limit counts from when one gets its turn.
+    emulator.control().fault(Fault::new("vault.keys.get", Action::Delay { ms: 400 }));
+    let slow = open(Settings {
+        network: Network { call_timeout: Duration::from_millis(900), ..settings(&emulator).network },
+        ..settings(&emulator)
+    });
+    let under_way: Vec<_> = made.iter().map(|name| slow.describe(&named(name))).collect();
+    let answers: Vec<_> = under_way.into_iter().map(wait).collect();
+    assert!(answers.iter().all(Result::is_ok), "{:?}", answers.iter().find(|answer| answer.is_err()));
+}
+
+#[test]
+fn certificates_are_found_where_there_are_any() {
+    let emulator = Emulator::start().unwrap();
+    let (backend, vault) = (backend(&emulator), emulator.vault("default"));
+    vault.create_certificate("web", VaultCertificate::new(VaultKey::ec("P-256"))).unwrap();
+    key(&emulator, "bare");
+    let chain = wait(backend.certificate(&named("web"))).unwrap().unwrap();
+    assert_eq!(chain[0].der, vault.certificate_der("web", "").unwrap());
+    assert!(chain[0].certifies(&wait(backend.describe(&named("web"))).unwrap().public_key));
+    assert_eq!(wait(backend.certificate(&named("bare"))), Ok(None));
+    emulator.control().fault(Fault::new("vault.certificates.get", Action::Deny));
+    assert_eq!(wait(backend.certificate(&named("web"))), Ok(None));
+}
+
+#[test]
+fn a_key_is_pinned_and_a_rotation_is_noticed() {
+    let emulator = Emulator::start().unwrap();
+    let (backend, vault) = (backend(&emulator), emulator.vault("default"));
+    let first = key(&emulator, "web");
+    let facts = wait(backend.describe(&named("web"))).unwrap();
+    assert_eq!(facts.immutable_id.as_deref(), Some(first.as_str()));
+    let second = vault.rotate_key("web").unwrap();
+    assert_eq!(sign(&backend, "web", Some(&first)).unwrap(), first, "the version that was described");
+    assert_eq!(sign(&backend, "web", None).unwrap(), second.kid, "the current one");
+    let version = first.rsplit('/').next().unwrap();
+    vault.set_enabled("web", version, false).unwrap();
+    let failure = sign(&backend, "web", Some(&first)).unwrap_err();
+    assert_eq!(failure.cause, Cause::Missing, "{failure}");
+    assert!(failure.message.contains("rotated") && failure.message.contains(&second.version), "{failure}");
+    // A version that the configuration names is never replaced.
+    let pinned = KeyName { id: "web".into(), version: Some(version.into()) };
+    let digest = Hash::Sha256.digest(b"");
+    let failure = wait(backend.sign(&pinned, P256, Some(&first), ES256, &digest)).unwrap_err();
+    assert_eq!(failure.cause, Cause::Disabled, "{failure}");
+}
+
+#[test]
+fn the_first_request_of_all_may_be_a_signature() {
+    for action in [Action::Throttle { retry_after: None }, Action::ResetBeforeReply] {
+        let emulator = Emulator::start().unwrap();
+        key(&emulator, "web");
+        emulator.control().fault(Fault::new("*", action.clone()).times(1));
+        let answer = sign(&backend(&emulator), "web", None);
+        assert!(answer.is_ok(), "{action:?}: {answer:?}\n{:#?}", emulator.control().log());
+    }
+}
+
+#[test]
+fn a_denial_names_the_permission() {
+    let emulator = Emulator::start().unwrap();
+    let backend = backend(&emulator);
+    key(&emulator, "web");
+    emulator.control().fault(Fault::new("vault.keys.", Action::Deny));
+    for (failure, permission) in [
+        (sign(&backend, "web", None).unwrap_err(), "keys/sign"),
+        (wait(backend.describe(&named("web"))).unwrap_err(), "keys/get"),
+        (wait(backend.list()).unwrap_err(), "keys/list"),
+    ] {
+        assert_eq!(failure.cause, Cause::Denied, "{failure}");
+        assert!(failure.message.contains(permission) && failure.message.contains("Crypto User"), "{failure}");
+        assert!(failure.request_id.is_some(), "{failure}");
+    }
+}
+
+#[test]
+fn what_passes_is_ridden_out() {
+    let emulator = Emulator::start().unwrap();
+    let backend = backend(&emulator);
+    key(&emulator, "web");
+    let start = Instant::now();
+    emulator.control().fault(Fault::new("vault.keys.sign", Action::Throttle { retry_after: Some(1) }).times(2));
+    let answer = sign(&backend, "web", None);
+    assert!(answer.is_ok(), "{answer:?}");
+    assert!(start.elapsed() > Duration::from_millis(1900), "Retry-After is honoured: {:?}", start.elapsed());
+    let internal =
+        Action::Error { status: 500, code: "InternalServerError".into(), message: "x".into(), innererror: None };
+    for action in [internal, Action::ResetBeforeReply, Action::CloseAfterReply, Action::ExpiredToken] {
+        emulator.control().fault(Fault::new("vault.keys.sign", action.clone()).times(1));
+        let answer = sign(&backend, "web", None);
+        assert!(answer.is_ok(), "{action:?}: {answer:?}");
+        assert!(sign(&backend, "web", None).is_ok());
+        emulator.control().clear_faults();
+    }
+}
+
+#[test]
+fn what_does_not_pass_has_its_cause() {
+    let emulator = Emulator::start().unwrap();
+    let backend = backend(&emulator);
+    key(&emulator, "web");
+    let error = |status, code: &str, inner: Option<&str>| {
+        let innererror = inner.map(str::to_owned);
+        Action::Error { status, code: code.into(), message: "words".into(), innererror }
+    };
+    for (action, cause) in [
+        (Action::Throttle { retry_after: None }, Cause::Throttled),
+        (error(503, "ServiceUnavailable", None), Cause::Internal),
+        (error(403, "Forbidden", Some("KeyDisabled")), Cause::Disabled),
+        (error(403, "Forbidden", Some("KeyExpired")), Cause::Disabled),
+        (error(403, "Forbidden", Some("KeyNotYetValid")), Cause::Disabled),
+        (error(403, "Forbidden", Some("AccessDenied")), Cause::Denied),
+        (error(403, "Forbidden", Some("ForbiddenByFirewall")), Cause::Denied),
+        (error(403, "Forbidden", None), Cause::Denied),
+        (error(404, "KeyNotFound", None), Cause::Missing),
+        (error(400, "BadParameter", None), Cause::Rejected),
+        (error(401, "Unauthorized", None), Cause::Credentials),
+        (Action::ResetBeforeReply, Cause::Unreachable),
+        (Action::GarbageBody, Cause::Malformed),
+        (Action::EmptyBody, Cause::Malformed),
+        (Action::WrongLengthSignature, Cause::Malformed),
+    ] {
+        emulator.control().fault(Fault::new("vault.keys.sign", action.clone()));
+        let failure = sign(&backend, "web", None).unwrap_err();
+        assert_eq!(failure.cause, cause, "{action:?}: {failure}");
+        if let Action::Error { code, innererror, .. } = &action {
+            let told =
+                failure.message.contains(innererror.as_ref().unwrap_or(code)) && failure.message.contains("words");
+            assert!(told, "{failure}");
+        }
+        emulator.control().clear_faults();
+    }
+    assert!(sign(&backend, "web", None).is_ok());
+}
+
+#[test]
+fn a_silent_service_ends_a_call_in_time() {
+    let emulator = Emulator::start().unwrap();
+    let network = Network { call_timeout: Duration::from_secs(1), ..settings(&emulator).network };
+    let backend = open(Settings { network, ..settings(&emulator) });
+    key(&emulator, "web");
+    assert!(sign(&backend, "web", None).is_ok());
+    let faults = [
+        Fault::new("vault.", Action::Hang),
+        Fault::new("vault.", Action::Drip { ms: 400 }),
+        Fault::black_hole(),
+        Fault::tls_stall(),
+    ];
+    for fault in faults {
+        // Connections that are open already feel nothing of the last two.
+        emulator.control().fault(Fault::new("vault.keys.sign", Action::CloseAfterReply).times(1));
+        let _ = sign(&backend, "web", None);
+        emulator.control().fault(fault.clone());
+        let start = Instant::now();
+        match sign(&backend, "web", None) {
+            Err(failure) => {
+                assert!(matches!(failure.cause, Cause::TimedOut | Cause::Unreachable), "{fault:?}: {failure}")
+            }
+            Ok(_) => assert!(fault.operation == "connection", "{fault:?}"),
+        }
+        assert!(start.elapsed() < Duration::from_millis(1500), "{fault:?}: {:?}", start.elapsed());
+        emulator.control().clear_faults();
+    }
+    let network = Network { call_timeout: Duration::from_secs(2), ..settings(&emulator).network };
+    let backend = open(Settings { network, ..settings(&emulator) });
+    assert!(sign(&backend, "web", None).is_ok());
+    emulator.control().fault(Fault::new("vault.keys.sign", Action::Hang).times(1));
+    let answer = sign(&backend, "web", None);
+    assert!(answer.is_ok(), "the second try is answered: {answer:?}");
+}
+
+#[test]
+fn a_challenge_for_another_vault_is_refused() {
+    let emulator = Emulator::start().unwrap();
+    key(&emulator, "web");
+    let strict = open(Settings { skip_challenge_check: false, ..settings(&emulator) });
+    let failure = sign(&strict, "web", None).unwrap_err();
+    assert_eq!(failure.cause, Cause::Rejected, "{failure}");
+    assert!(failure.message.contains("challenge"), "{failure}");
+    let plain = open(Settings { vault_url: emulator.http_url(), ..settings(&emulator) });
+    let failure = sign(&plain, "web", None).unwrap_err();
+    assert!(failure.message.contains("https://"), "{failure}");
+}
+
+#[test]
+fn the_real_names_work_through_a_proxy_with_the_check() {
+    let emulator = Emulator::start().unwrap();
+    emulator.vault("contoso").create_key("web", VaultKey::ec("P-256")).unwrap();
+    emulator.managed_hsm("contoso").create_key("web", VaultKey::ec("P-256").hsm()).unwrap();
+    let network = Network { proxy: Some(emulator.http_url()), ..settings(&emulator).network };
+    let real = Settings { network, authority_host: None, skip_challenge_check: false, ..settings(&emulator) };
+    for host in ["contoso.vault.azure.net", "contoso.managedhsm.azure.net"] {
+        let backend = open(Settings { vault_url: format!("https://{host}"), ..real.clone() });
+        let facts = wait(backend.describe(&named("web"))).unwrap();
+        assert_eq!(facts.hardware, host.contains("hsm"));
+        let id = sign(&backend, "web", facts.immutable_id.as_deref()).unwrap();
+        assert!(id.starts_with(&format!("https://{host}/keys/web/")), "{id}");
+        assert_eq!(wait(backend.certificate(&named("web"))), Ok(None));
+        assert_eq!(wait(backend.list()).unwrap(), [named("web")]);
+    }
+}
+
+#[test]
+fn one_token_serves_all_requests() {
+    let emulator = Emulator::start().unwrap();
+    let backend = backend(&emulator);
+    key(&emulator, "web");
+    for _ in 0..3 {
+        assert!(sign(&backend, "web", None).is_ok());
+        assert!(wait(backend.certificate(&named("web"))).is_ok());
+    }
+    assert_eq!(emulator.control().count("token"), 1);
+}
+
+#[test]
+fn tokens_come_from_a_secret_a_file_or_a_certificate() {
+    let emulator = Emulator::start().unwrap();
+    key(&emulator, "web");
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let plain = Settings { client_secret: None, credential: Credential::Environment, ..settings(&emulator) };
+    let secret = Some(file("secret", "emulator-client-secret\n"));
+    let mut all = vec![Settings { client_secret_file: secret, ..plain.clone() }];
+    for traditional in [false, true] {
+        let path = folder.path().join(format!("certificate-{traditional}.pem"));
+        emulator.entra().register_certificate(TENANT, "emulator-client", &openssl::certificate(&path, traditional));
+        all.push(Settings { client_certificate_path: Some(path), ..plain.clone() });
+    }
+    emulator.entra().allow_federated_token("federated");
+    let token = Some(file("token", "federated\n"));
+    all.push(Settings { federated_token_file: token, credential: Credential::WorkloadIdentity, ..plain.clone() });
+    let text = format!(r#"{{"tenant": "{TENANT}", "appId": "emulator-client", "password": "emulator-client-secret"}}"#);
+    let auth_files =
+        vec![folder.path().join("none.json"), file("broken.json", "{\"password\": 1}"), file("auth.json", &text)];
+    let nobody = Settings { tenant_id: None, client_id: None, ..plain };
+    all.push(Settings { auth_files, credential: Credential::AuthFile, ..nobody });
+    for settings in all {
+        for credential in [settings.credential, Credential::Default] {
+            let answer = sign(&open(Settings { credential, ..settings.clone() }), "web", None);
+            assert!(answer.is_ok(), "{:?}: {answer:?}", settings.credential);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_secret_is_told_in_entras_words_and_not_shown() {
+    let emulator = Emulator::start().unwrap();
+    let client_secret = Some(Secret("wrong-and-secret".to_owned().into()));
+    let wrong = Settings { client_secret, credential: Credential::Environment, ..settings(&emulator) };
+    assert!(!format!("{wrong:?}").contains("wrong-and-secret"));
+    let failure = sign(&open(wrong), "web", None).unwrap_err();
+    assert_eq!(failure.cause, Cause::Credentials, "{failure}");
+    assert!(failure.message.contains("AADSTS") && failure.message.contains("client secret"), "{failure}");
+    assert!(!failure.message.contains("wrong-and-secret"), "{failure}");
+    assert!(failure.message.contains("client certificate: no AZURE_CLIENT_CERTIFICATE_PATH"), "{failure}");
+}
+
+/// One test, for both share the machine's files.
+#[test]
+fn tokens_come_from_az_or_the_machine() {
+    let only = |credential| {
+        let emulator = &*MACHINE;
+        let nobody = Settings { tenant_id: None, client_id: None, client_secret: None, ..settings(emulator) };
+        open(Settings { credential, ..nobody })
+    };
+    key(&MACHINE, "web");
+    let identity = sign(&only(Credential::ManagedIdentity), "web", None);
+    assert!(identity.is_ok(), "{identity:?}");
+    let default = sign(&only(Credential::Default), "web", None);
+    assert!(default.is_ok(), "by managed identity: {default:?}");
+    let failure = sign(&only(Credential::Cli), "web", None).unwrap_err();
+    assert_eq!(failure.cause, Cause::Credentials, "{failure}");
+    assert!(failure.message.contains("az login"), "{failure}");
+    let refused = Action::Error { status: 400, code: "invalid_request".into(), message: "x".into(), innererror: None };
+    MACHINE.control().fault(Fault::new("token", refused.clone()));
+    MACHINE.control().fault(Fault::new("imds", refused));
+    let failure = sign(&only(Credential::Default), "web", None).unwrap_err();
+    for source in
+        ["client secret", "client certificate", "workload identity", "azureauth.json", "az", "managed identity"]
+    {
+        assert!(failure.message.contains(&format!("{source}: ")), "{source} in {failure}");
+    }
+    let token = MACHINE.entra().issue_token(VAULT);
+    let reply = format!(r#"{{"accessToken": "{token}", "expires_on": 4102444800, "tokenType": "Bearer"}}"#);
+    std::fs::write(FILES.path().join("token.json"), reply).unwrap();
+    for credential in [Credential::Cli, Credential::Default] {
+        let answer = sign(&only(credential), "web", None);
+        assert!(answer.is_ok(), "{answer:?}");
+    }
+    std::fs::remove_file(Path::new(FILES.path()).join("token.json")).unwrap();
+    MACHINE.control().clear_faults();
+}
+
+#[test]
+fn a_forked_child_and_its_parent_both_sign() {
+    let emulator = Emulator::start().unwrap();
+    let backend = backend(&emulator);
+    key(&emulator, "web");
+    for _ in 0..5 {
+        assert!(sign(&backend, "web", None).is_ok());
+        assert!(crate::server::holds_in_child(|| sign(&backend, "web", None).is_ok()));
+    }
+}

@@ -1,1 +1,93 @@
+//! The same cases against servers that this project has not written: those of the file that CONTRACT_SERVERS names.
 
+use crate::server::{FILES, Known, Server, named};
+use crate::{cases, openssl};
+use cloud_kms_pkcs11::backend::{Network, SharedBackend, aws, azure};
+use cloud_kms_pkcs11::key::{Curve, Kind};
+use serde_json::Value;
+use std::path::Path;
+use std::time::Duration;
+
+#[test]
+fn contract() {
+    let Some(path) = std::env::var_os("CONTRACT_SERVERS") else {
+        println!("CONTRACT_SERVERS names no file: nothing to do");
+        return;
+    };
+    let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    for (name, server) in file["servers"].as_object().unwrap() {
+        let backend = match server["cloud"].as_str() {
+            Some("aws") => on_aws(server),
+            _ => on_azure(server),
+        };
+        cases::run(&described(name, server, backend));
+    }
+}
+
+fn text(value: &Value, name: &str) -> Option<String> {
+    value[name].as_str().map(str::to_owned)
+}
+
+fn on_aws(server: &Value) -> SharedBackend {
+    let name = format!("contract-{}", text(server, "access_key_id").unwrap());
+    let file = FILES.path().join("credentials");
+    let mut profiles = std::fs::read_to_string(&file).unwrap();
+    let (id, secret) = (text(server, "access_key_id").unwrap(), text(server, "secret_access_key").unwrap());
+    profiles += &format!("[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+    std::fs::write(file, profiles).unwrap();
+    aws::open(aws::Settings {
+        region: text(server, "region"),
+        profile: Some(name),
+        endpoint_url: text(server, "endpoint"),
+        network: Network { call_timeout: Duration::from_secs(50), ..Network::default() },
+        ..aws::Settings::default()
+    })
+}
+
+fn on_azure(server: &Value) -> SharedBackend {
+    azure::open(azure::Settings {
+        vault_url: text(server, "vault_url").unwrap(),
+        tenant_id: text(server, "tenant_id"),
+        client_id: text(server, "client_id"),
+        client_secret_file: text(server, "client_secret_file").map(Into::into),
+        authority_host: text(server, "authority_host"),
+        skip_challenge_check: true,
+        network: Network { ca_bundle: text(server, "ca_bundle").map(Into::into), ..Network::default() },
+        ..azure::Settings::default()
+    })
+}
+
+fn described(name: &str, server: &Value, backend: SharedBackend) -> Server {
+    let keys = server["keys"].as_array().unwrap();
+    let aws = server["cloud"] == "aws";
+    let id = |key: &Value| text(key, if aws { "id" } else { "name" }).unwrap();
+    let enabled = |key: &Value| key["enabled"] != Value::Bool(false);
+    let with_usage = |usage: &str| keys.iter().find(|key| key["usage"] == usage).map(|key| named(&id(key)));
+    let known = |key: &Value| {
+        let spki = openssl::spki_of_pem(Path::new(key["public"].as_str()?));
+        Some(Known { key: named(&id(key)), kind: kind(key)?, spki })
+    };
+    let signing = keys.iter().filter(|key| key["usage"] == "sign" && enabled(key));
+    Server {
+        name: name.to_owned(),
+        backend,
+        keys: signing.filter_map(known).collect(),
+        missing: named(if aws { "alias/none" } else { "none" }),
+        disabled: keys.iter().find(|key| !enabled(key)).map(|key| named(&id(key))),
+        other_use: with_usage("decrypt").map(|key| (key, if aws { "ENCRYPT_DECRYPT" } else { "key_ops" })),
+        no_public_half: None,
+    }
+}
+
+/// None for what this module does not serve (Ed25519).
+fn kind(key: &Value) -> Option<Kind> {
+    let curve = match key["curve"].as_str() {
+        None => return (key["kind"] == "rsa").then(|| Kind::Rsa(key["bits"].as_u64().unwrap() as usize)),
+        Some("P-256") => Curve::P256,
+        Some("P-384") => Curve::P384,
+        Some("P-521") => Curve::P521,
+        Some("P-256K") => Curve::Secp256k1,
+        Some(_) => return None,
+    };
+    Some(Kind::Ec(curve))
+}

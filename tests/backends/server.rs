@@ -1,5 +1,6 @@
 //! What the cases have to know of a server, and the environment of this test program.
 
+use cloud_kms_emulator::Emulator;
 use cloud_kms_pkcs11::backend::{Failure, KeyName, Pending, SharedBackend, runtime};
 use cloud_kms_pkcs11::key::Kind;
 use std::sync::LazyLock;
@@ -36,6 +37,9 @@ pub fn wait<T: Clone>(pending: Pending<T>) -> Result<T, Failure> {
     pending.wait(Instant::now() + Duration::from_secs(60))
 }
 
+/// The machine that this program believes to be on: its metadata service.
+pub static MACHINE: LazyLock<Emulator> = LazyLock::new(|| Emulator::start().unwrap());
+
 /// The environment of all tests here: made before the first thread that could read it.
 pub static FILES: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
@@ -65,6 +69,15 @@ pub static FILES: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     set("AWS_SHARED_CREDENTIALS_FILE", &format!("{path}/credentials"));
     set("AWS_CONFIG_FILE", &format!("{path}/config"));
     set("AWS_EC2_METADATA_DISABLED", "true");
+    let az = format!(
+        "#!/bin/sh\ngrep -q '^SigBlk:.0*$' /proc/self/status || exit 9\n\
+         cat {path}/token.json 2>/dev/null && exit 0\necho \"ERROR: Please run 'az login' to setup account.\" >&2; exit 1\n"
+    );
+    std::fs::create_dir(folder.path().join("bin")).unwrap();
+    let program = folder.path().join("bin/az");
+    std::fs::write(&program, az).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    set("AZURE_POD_IDENTITY_AUTHORITY_HOST", &MACHINE.http_url());
     set("PATH", &format!("{path}/bin:{}", std::env::var("PATH").unwrap()));
     runtime::arm();
     folder
