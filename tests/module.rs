@@ -7,6 +7,8 @@ mod module {
     pub mod world;
 
     mod artifact;
+    mod legacy;
+    mod life;
     mod objects;
     mod requests;
     mod signatures;

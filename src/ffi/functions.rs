@@ -1,6 +1,6 @@
 //! Body of each supported C function: safe calls, answers out. What each must do: PKCS#11 3.1 chapter 5.
 
-use super::pointers::{Batch, Input, Output, Place, Template};
+use super::pointers::{Batch, Input, Output, Place, Region, Template};
 use crate::error::{Error, Result};
 use crate::mechanism::{Mechanism, Request};
 use crate::provider::Provider;
@@ -52,7 +52,7 @@ pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: Place<CK_TOKEN_IN
         model: padded(identity.model),
         serialNumber: padded(identity.serial),
         // A PIN counts as initialized though none is needed: libp11 before 0.4.13 passes over the token otherwise.
-        flags: CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_WRITE_PROTECTED,
+        flags: CKF_RNG | CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_WRITE_PROTECTED,
         ulMaxSessionCount: CK_EFFECTIVELY_INFINITE,
         ulSessionCount: all as CK_ULONG,
         ulMaxRwSessionCount: CK_EFFECTIVELY_INFINITE,
@@ -240,6 +240,14 @@ pub fn sign_update(provider: &Provider, session: CK_SESSION_HANDLE, part: Input)
 /// C_SignFinal, section 5.13.4: one request, and none for a size query.
 pub fn sign_final(provider: &Provider, session: CK_SESSION_HANDLE, signature: Output<u8>) -> Result<()> {
     finish(provider, session, Last::Parts, signature)
+}
+
+/// C_GenerateRandom, section 5.17.2: from the operating system, which costs no request.
+pub fn generate_random(provider: &Provider, session: CK_SESSION_HANDLE, random: Region) -> Result<()> {
+    provider.session(session)?;
+    random.fill_with(|bytes| {
+        aws_lc_rs::rand::fill(bytes).map_err(|_| Error::new(CKR_RANDOM_NO_RNG, "the operating system gives no random"))
+    })
 }
 
 fn finish(provider: &Provider, session: CK_SESSION_HANDLE, last: Last, mut signature: Output<u8>) -> Result<()> {

@@ -9,6 +9,7 @@ use crate::mechanism::Request;
 use crate::object::Object;
 use cryptoki_sys::*;
 use std::os::raw::c_void;
+use zeroize::Zeroize;
 
 /// Bytes that the caller hands in. Null with length 0 is empty.
 #[derive(Clone, Copy)]
@@ -117,6 +118,38 @@ impl Batch<'_> {
             // SAFETY: not null where there is room, and room for them by the contract and the line above.
             unsafe { std::ptr::copy_nonoverlapping(handles.as_ptr(), self.buffer, handles.len()) };
         }
+    }
+}
+
+/// A region that is to be filled whole.
+pub struct Region(*mut CK_BYTE, usize);
+
+impl Region {
+    /// # Errors
+    /// CKR_ARGUMENTS_BAD for null with a length.
+    ///
+    /// # Safety
+    /// The contract at the head of the file.
+    pub unsafe fn new(region: *mut CK_BYTE, length: CK_ULONG) -> Result<Self> {
+        if region.is_null() && length > 0 {
+            return Err(bad("a null pointer with a length"));
+        }
+        Ok(Self(region, in_memory::<CK_BYTE>(length)?))
+    }
+
+    /// Fills it piece by piece, since it may hold anything: what is not initialized must not be looked at.
+    pub fn fill_with(self, fill: impl Fn(&mut [u8]) -> Result<()>) -> Result<()> {
+        let mut piece = [0; 1024];
+        let mut done = 0;
+        while done < self.1 {
+            let length = piece.len().min(self.1 - done);
+            fill(&mut piece[..length])?;
+            // SAFETY: `done + length` is at most the region's length, by the contract not null and that long.
+            unsafe { std::ptr::copy_nonoverlapping(piece.as_ptr(), self.0.add(done), length) };
+            done += length;
+        }
+        piece.zeroize();
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::functions;
 use super::guard;
-use super::pointers::{Batch, Input, Output, Place, Template, mechanism};
+use super::pointers::{Batch, Input, Output, Place, Region, Template, mechanism};
 use cryptoki_sys::*;
 use std::os::raw::c_void;
 
@@ -13,7 +13,6 @@ use std::os::raw::c_void;
 trait Stub {
     const NOT_SUPPORTED: Self;
     const NOT_PARALLEL: Self;
-    const NO_RNG: Self;
     const SEED_NOT_SUPPORTED: Self;
 }
 
@@ -22,7 +21,6 @@ macro_rules! stubs {
         impl<$($arg),*> Stub for Option<unsafe extern "C" fn($($arg),*) -> CK_RV> {
             const NOT_SUPPORTED: Self = { unsafe extern "C" fn stub<$($arg),*>($(_: $arg),*) -> CK_RV { CKR_FUNCTION_NOT_SUPPORTED } Some(stub) };
             const NOT_PARALLEL: Self = { unsafe extern "C" fn stub<$($arg),*>($(_: $arg),*) -> CK_RV { CKR_FUNCTION_NOT_PARALLEL } Some(stub) };
-            const NO_RNG: Self = { unsafe extern "C" fn stub<$($arg),*>($(_: $arg),*) -> CK_RV { CKR_RANDOM_NO_RNG } Some(stub) };
             const SEED_NOT_SUPPORTED: Self = { unsafe extern "C" fn stub<$($arg),*>($(_: $arg),*) -> CK_RV { CKR_RANDOM_SEED_NOT_SUPPORTED } Some(stub) };
         }
     };
@@ -165,7 +163,7 @@ rows! {
         C_UnwrapKey => NOT_SUPPORTED;
         C_DeriveKey => NOT_SUPPORTED;
         C_SeedRandom => SEED_NOT_SUPPORTED;
-        C_GenerateRandom => NO_RNG;
+        C_GenerateRandom(session: CK_SESSION_HANDLE, random: *mut CK_BYTE, length: CK_ULONG) => functions::generate_random(session, Region::new(random, length)?);
         C_GetFunctionStatus => NOT_PARALLEL;
         C_CancelFunction => NOT_PARALLEL;
         C_WaitForSlotEvent(flags: CK_FLAGS, _slot: *mut CK_SLOT_ID, _reserved: *mut c_void) => functions::wait_for_slot_event(flags);

@@ -58,6 +58,10 @@ static void check_session(CK_FUNCTION_LIST *p11) {
     CHECK(p11->C_FindObjects(session, &object, 1, &found) == CKR_OK && found == 0);
     CHECK(p11->C_FindObjectsFinal(session) == CKR_OK);
     CHECK(p11->C_Sign(session, NULL, 0, NULL, &found) == CKR_OPERATION_NOT_INITIALIZED);
+    CK_BYTE random[2000] = {0}, zeros[100] = {0};
+    CHECK(p11->C_GenerateRandom(session, random, sizeof random) == CKR_OK);
+    CHECK(memcmp(random, zeros, 100) != 0 && memcmp(random + 1900, zeros, 100) != 0);
+    CHECK(p11->C_SeedRandom(session, random, 1) == CKR_RANDOM_SEED_NOT_SUPPORTED);
     CHECK(p11->C_DigestInit(session, NULL) == CKR_FUNCTION_NOT_SUPPORTED);
     CHECK(p11->C_GetFunctionStatus(session) == CKR_FUNCTION_NOT_PARALLEL);
     CHECK(p11->C_CloseSession(session) == CKR_OK);

@@ -51,9 +51,9 @@ def main():
     }
     if hide:
         config["hide_keys"] = hide
-    # What can neither sign nor decrypt is no object of a token, and a disabled key is for tests of their own.
+    # What can't sign is for tests of their own, and so is a disabled key.
     keys = [(cloud, key) for cloud, server in (("aws", aws), ("azure", azure)) for key in server["keys"]
-            if key["usage"] in ("sign", "decrypt") and key["enabled"]]
+            if key["usage"] == "sign" and key["enabled"]]
     names = {"P-256K": "secp256k1"}
     keys = [(cloud, key) for cloud, key in keys if names.get(key.get("curve")) not in hide or "curve" not in key]
     config["slots"] = [slot(cloud, key) for cloud, key in keys]

@@ -188,9 +188,10 @@ shows_tokens() { # -L or -T
     done <"$keys"
 }
 
-logs_in_without_pin() {
-    run pkcs11-tool --module "$MODULE" --token-label "$label" --login --pin "$PIN" --list-objects
-    run pkcs11-tool --module "$MODULE" --token-label "$label" --login --pin "$PIN" --sign --mechanism \
+# OpenSC 0.23 itself refuses an empty one, before it asks the module; p11tool has none either.
+logs_in_by_any_pin() {
+    run pkcs11-tool --module "$MODULE" --token-label "$label" --login --pin "${PIN:-any}" --list-objects
+    run pkcs11-tool --module "$MODULE" --token-label "$label" --login --pin "${PIN:-any}" --sign --mechanism \
         "$([ "$kind" = rsa ] && echo SHA256-RSA-PKCS || echo ECDSA-SHA256)" --label "$label" \
         --input-file "$work/data" --output-file "$work/signature" --signature-format openssl
     verify sha256 "$work/data" "$work/signature"
@@ -205,29 +206,8 @@ tests_itself() {
 survives_fork() { tool --test-fork; }
 
 self_tests() {
-    check "$label login with an empty PIN" logs_in_without_pin
+    check "$label login by any PIN" logs_in_by_any_pin
     check "$label --test" tests_itself
-}
-
-# Decryption, of what OpenSSL encrypted to the service's public key.
-
-decrypts() { # MECHANISM OPENSSL-OPTIONS... -- TOOL-OPTIONS...
-    local mechanism=$1 options=()
-    shift
-    while [ "$1" != -- ]; do options+=(-pkeyopt "$1") && shift; done
-    shift
-    head -c 32 /dev/urandom >"$work/plain"
-    run plain_openssl pkeyutl -encrypt -pubin -inkey "$public" -in "$work/plain" -out "$work/cipher" "${options[@]}"
-    tool --decrypt --mechanism "$mechanism" --label "$label" --input-file "$work/cipher" --output-file "$work/clear" "$@"
-    run cmp "$work/plain" "$work/clear"
-}
-
-decryption() {
-    local size
-    for size in 1 256; do
-        check "$label RSA-PKCS-OAEP sha$size" decrypts RSA-PKCS-OAEP rsa_padding_mode:oaep "rsa_oaep_md:sha$size" -- \
-            --hash-algorithm "$([ "$size" = 1 ] && echo SHA-1 || echo "SHA$size")" --mgf "MGF1-SHA$size"
-    done
 }
 
 # A file of any size goes through in pieces: the module must not gather it.
@@ -253,9 +233,7 @@ for text in "$(grep -m1 -P '\tsign\trsa\t' "$keys")" "$(grep -m1 -P '\tsign\tec\
     self_tests
 done
 each_key objects
-each_key objects decrypt
 each_key mechanisms
-each_key decryption decrypt
 read_key "$(grep -P '^aws-rsa2048\t' "$keys")"
 check "100 MB in less than 60 MiB" big_file
 check "a forked child" survives_fork

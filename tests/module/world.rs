@@ -23,24 +23,43 @@ const NAME: &str = "MODULE_TEST";
 
 /// Runs `body` in a new process of this test program, whose environment is the test's own.
 pub fn isolated(path: &str, body: impl FnOnce(&mut World)) {
-    let test = path.split_once("::").map_or(path, |(_, rest)| rest);
-    if std::env::var(NAME).as_deref() == Ok(test) {
+    let test = name_of(path);
+    if is_child(test) {
         return body(&mut World::new());
     }
     let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("config.json");
+    let own = [
+        ("CLOUD_KMS_PKCS11_CONFIG", config.to_str().unwrap()),
+        ("AWS_ACCESS_KEY_ID", cloud_kms_emulator::Aws::ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", cloud_kms_emulator::Aws::SECRET_KEY),
+        ("AZURE_TENANT_ID", cloud_kms_emulator::EntraClients::TENANT),
+        ("AZURE_CLIENT_ID", cloud_kms_emulator::EntraClients::CLIENT),
+        ("AZURE_CLIENT_SECRET", cloud_kms_emulator::EntraClients::SECRET),
+    ];
+    run_child(test, home.path(), &own);
+}
+
+/// A test's name as the test program knows it, from its path with the crate's name.
+pub fn name_of(path: &str) -> &str {
+    path.split_once("::").map_or(path, |(_, rest)| rest)
+}
+
+/// Whether this process is the one that was made for that test.
+pub fn is_child(test: &str) -> bool {
+    std::env::var(NAME).as_deref() == Ok(test)
+}
+
+/// Runs that test in a process of its own, with that home and environment and no other.
+pub fn run_child(test: &str, home: &Path, environment: &[(&str, &str)]) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env_clear()
         .env(NAME, test)
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("HOME", home.path())
-        .env("CLOUD_KMS_PKCS11_CONFIG", home.path().join("config.json"))
-        .env("AWS_ACCESS_KEY_ID", cloud_kms_emulator::Aws::ACCESS_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", cloud_kms_emulator::Aws::SECRET_KEY)
+        .env("HOME", home)
         .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("AZURE_TENANT_ID", cloud_kms_emulator::EntraClients::TENANT)
-        .env("AZURE_CLIENT_ID", cloud_kms_emulator::EntraClients::CLIENT)
-        .env("AZURE_CLIENT_SECRET", cloud_kms_emulator::EntraClients::SECRET)
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .output()
         .unwrap();

@@ -1,0 +1,245 @@
+//! C_Initialize to C_Finalize in a host process: threads, forks, unloading, failures, and a bad configuration.
+
+use super::p11::P11;
+use super::world::{World, module_path};
+use crate::module_test;
+use cloud_kms_emulator::{Action, AwsKey, Fault, VaultKey};
+use cryptoki_sys::*;
+use serde_json::json;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// One key of each cloud.
+fn two_keys(world: &World) {
+    world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
+    world.emulator.vault("default").create_key("z", VaultKey::rsa(2048)).unwrap();
+    world.configure(json!([{ "label": "a", "kms_key_id": "alias/a" }, { "label": "z", "key_name": "z" }]));
+}
+
+fn sign(p11: &P11, slot: CK_SLOT_ID) -> Result<Vec<u8>, CK_RV> {
+    let session = p11.open(slot);
+    let key = p11.private_key(session);
+    let ckm = if slot == 0 { CKM_ECDSA_SHA256 } else { CKM_SHA256_RSA_PKCS };
+    p11.sign(session, key, ckm, &[], b"data")
+}
+
+/// Runs `body` in a forked child, and answers whether it ran to its end with success in time.
+fn in_child(body: impl FnOnce()) -> bool {
+    unsafe {
+        match libc::fork() {
+            0 => {
+                libc::alarm(30);
+                let held = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_ok();
+                libc::_exit(i32::from(!held));
+            }
+            child => {
+                let mut status = -1;
+                libc::waitpid(child, &mut status, 0) == child && status == 0
+            }
+        }
+    }
+}
+
+module_test! {
+    fn a_life_leaves_no_thread_and_can_begin_again(world) {
+        two_keys(world);
+        let before = threads();
+        for _ in 0..5 {
+            let p11 = world.module();
+            assert_eq!(threads(), before, "none before the first request");
+            sign(&p11, 0).unwrap();
+            sign(&p11, 1).unwrap();
+            assert!(threads() > before);
+            p11.finalize().unwrap();
+            assert_eq!(threads(), before);
+            assert_eq!(p11.finalize(), Err(CKR_CRYPTOKI_NOT_INITIALIZED));
+        }
+    }
+}
+
+module_test! {
+    fn a_child_signs_with_what_it_inherits(world) {
+        two_keys(world);
+        let p11 = world.module();
+        let sessions = [p11.open(0), p11.open(1)];
+        let keys = sessions.map(|session| p11.private_key(session));
+        let inherited = |p11: &P11| {
+            p11.sign(sessions[0], keys[0], CKM_ECDSA_SHA256, &[], b"x").unwrap();
+            p11.sign(sessions[1], keys[1], CKM_SHA256_RSA_PKCS, &[], b"x").unwrap();
+        };
+        assert!(in_child(|| inherited(&p11)), "before the parent's first signature");
+        inherited(&p11);
+        assert!(in_child(|| inherited(&p11)), "at once");
+        assert!(in_child(|| {
+            p11.initialize().unwrap();
+            assert_eq!(p11.initialize(), Err(CKR_CRYPTOKI_ALREADY_INITIALIZED));
+            sign(&p11, 0).unwrap();
+            inherited(&p11);
+        }), "C_Initialize first, as libp11 does");
+        assert!(in_child(|| {
+            p11.finalize().unwrap();
+            p11.initialize().unwrap();
+            sign(&p11, 0).unwrap();
+            sign(&p11, 1).unwrap();
+        }), "C_Finalize and C_Initialize, as pkcs11-provider does");
+        assert!(in_child(|| p11.finalize().unwrap()), "C_Finalize only");
+        assert!(in_child(|| {
+            inherited(&p11);
+            assert!(in_child(|| inherited(&p11)));
+        }), "a grandchild");
+        inherited(&p11);
+        assert_eq!(p11.initialize(), Err(CKR_CRYPTOKI_ALREADY_INITIALIZED));
+    }
+}
+
+module_test! {
+    fn forks_disturb_no_other_thread_and_get_no_locked_lock(world) {
+        two_keys(world);
+        let p11 = world.module();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let busy: Vec<_> = (0..4u64).map(|number| scope.spawn({
+                let done = &done;
+                move || {
+                    let mut signed = 0;
+                    while !done.load(Ordering::Relaxed) {
+                        sign(&p11, number % 2).unwrap();
+                        signed += 1;
+                    }
+                    signed
+                }
+            })).collect();
+            for number in 0..60 {
+                assert!(in_child(|| { sign(&p11, number % 2).unwrap(); }), "child {number}");
+            }
+            done.store(true, Ordering::Relaxed);
+            assert!(busy.into_iter().all(|thread| thread.join().unwrap() > 0));
+        });
+    }
+}
+
+module_test! {
+    fn threads_share_the_first_request(world) {
+        two_keys(world);
+        world.emulator.control().fault(Fault::new("kms.GetPublicKey", Action::Delay { ms: 100 }));
+        let p11 = world.module();
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(move || sign(&p11, 0).unwrap());
+            }
+        });
+        assert_eq!(world.count("kms.GetPublicKey"), 1, "single flight");
+        assert_eq!(world.count("kms.Sign"), 16);
+    }
+}
+
+module_test! {
+    fn c_finalize_ends_a_running_signature(world) {
+        two_keys(world);
+        let p11 = world.module();
+        sign(&p11, 0).unwrap();
+        world.emulator.control().fault(Fault::new("kms.Sign", Action::Hang));
+        let asked = world.count("kms.Sign");
+        let session = p11.open(0);
+        let key = p11.private_key(session);
+        let running = std::thread::spawn(move || p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"x"));
+        assert!(world.emulator.control().wait_for("kms.Sign", asked + 1, std::time::Duration::from_secs(20)));
+        p11.finalize().unwrap();
+        assert_eq!(running.join().unwrap(), Err(CKR_FUNCTION_CANCELED));
+    }
+}
+
+module_test! {
+    fn a_failed_key_is_tried_again_and_named_in_the_log(world) {
+        two_keys(world);
+        world.emulator.control().fault(Fault::new("kms.GetPublicKey", Action::Deny).times(1));
+        let p11 = world.module();
+        let session = p11.open(0);
+        assert!(p11.find_class(session, CKO_PRIVATE_KEY).is_empty());
+        assert!(p11.find_class(session, CKO_PRIVATE_KEY).is_empty(), "answered from memory for some seconds");
+        assert_eq!(world.count("kms.GetPublicKey"), 1);
+        assert_eq!(p11.find_class(p11.open(1), CKO_PRIVATE_KEY).len(), 1, "hides nothing else");
+        let log = world.log();
+        assert_eq!(log.matches("kms:GetPublicKey").count(), 1, "the permission, once: {log}");
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while p11.find_class(session, CKO_PRIVATE_KEY).is_empty() {
+            assert!(std::time::Instant::now() < end, "it is never tried again: {}", world.log());
+            std::thread::yield_now();
+        }
+    }
+}
+
+module_test! {
+    fn a_bad_configuration_says_where(world) {
+        std::fs::write(world.home.join("config.json"), "{\n  \"slots\": [\n    { \"label\": \"x\", \"kms_keyid\": \"y\" }\n  ]\n}").unwrap();
+        // The log's own file is not known where the configuration can't be read: it goes to standard error.
+        let log = world.home.join("stderr");
+        let p11 = P11::load(&module_path());
+        let code = redirected(&log, || p11.initialize());
+        assert_eq!(code, Err(CKR_GENERAL_ERROR));
+        let text = std::fs::read_to_string(&log).unwrap();
+        assert!(text.contains("config.json:3: slots[0]") && text.contains("kms_key_id"), "{text}");
+        assert_eq!(text.lines().count(), 1, "one clear error: {text}");
+        let mut count = 0;
+        assert_eq!(crate::c!(p11, C_GetSlotList(CK_TRUE, null_mut(), &mut count)), Err(CKR_CRYPTOKI_NOT_INITIALIZED));
+        world.configure(json!([]));
+        p11.initialize().unwrap();
+    }
+}
+
+module_test! {
+    fn nothing_is_printed_to_standard_output(world) {
+        two_keys(world);
+        let printed = world.home.join("stdout");
+        let p11 = world.module();
+        unsafe {
+            let path = std::ffi::CString::new(printed.to_str().unwrap()).unwrap();
+            let file = libc::open(path.as_ptr(), libc::O_CREAT | libc::O_WRONLY, 0o600);
+            let kept = libc::dup(1);
+            libc::dup2(file, 1);
+            let signed = sign(&p11, 0).and_then(|_| sign(&p11, 1));
+            p11.finalize().unwrap();
+            libc::dup2(kept, 1);
+            signed.unwrap();
+        }
+        assert_eq!(std::fs::read(printed).unwrap(), b"");
+    }
+}
+
+module_test! {
+    fn no_secret_is_logged(world) {
+        two_keys(world);
+        let p11 = world.module();
+        let mut pin = *b"a-secret-PIN";
+        let session = p11.open(0);
+        crate::c!(p11, C_Login(session, CKU_USER, pin.as_mut_ptr(), pin.len() as CK_ULONG)).unwrap();
+        let key = p11.private_key(session);
+        p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"the plain text of a contract").unwrap();
+        sign(&p11, 1).unwrap();
+        world.emulator.control().fault(Fault::new("*", Action::Deny).times(2));
+        let _ = (sign(&p11, 0), sign(&p11, 1));
+        let log = world.log();
+        assert!(log.lines().count() > 10, "the log is at its fullest: {log}");
+        let secrets = ["a-secret-PIN", "plain text", cloud_kms_emulator::Aws::SECRET_KEY, cloud_kms_emulator::EntraClients::SECRET, "Bearer ", "eyJ"];
+        for secret in secrets {
+            assert!(!log.contains(secret), "{secret} in {log}");
+        }
+    }
+}
+
+/// Runs `body` while standard error goes to a file.
+fn redirected<T>(path: &std::path::Path, body: impl FnOnce() -> T) -> T {
+    unsafe {
+        let path = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        let file = libc::open(path.as_ptr(), libc::O_CREAT | libc::O_WRONLY, 0o600);
+        let kept = libc::dup(2);
+        libc::dup2(file, 2);
+        let outcome = body();
+        libc::dup2(kept, 2);
+        outcome
+    }
+}
