@@ -49,7 +49,11 @@ impl Builder {
         listener.set_nonblocking(true)?;
         let state = Arc::new(State::new(listener.local_addr()?.port(), self.seed)?);
         let acceptor = state.authority.acceptor()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("emulator")
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
         let (stop, stopped) = oneshot::channel();
         let serving = state.clone();
         // The runtime lives on its own thread, so that an emulator may be dropped inside another runtime.
