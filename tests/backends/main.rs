@@ -12,3 +12,4 @@ mod cases;
 mod openssl;
 mod others;
 mod server;
+mod stress;

@@ -29,7 +29,10 @@ fn it_needs_the_c_library_only_and_stays_loaded() {
 
 #[test]
 fn no_second_tls_library_is_in_the_tree() {
-    let tree = output(env!("CARGO"), &["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--package", "cloud-kms-pkcs11"]);
+    let tree = output(
+        env!("CARGO"),
+        &["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--package", "cloud-kms-pkcs11"],
+    );
     for line in tree.lines() {
         let name = line.split_whitespace().next().unwrap_or_default();
         assert!(!["openssl-sys", "native-tls", "ring", "openssl"].contains(&name), "{line}");

@@ -108,7 +108,12 @@ impl P11 {
         found[0]
     }
 
-    pub fn attribute(&self, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, kind: CK_ATTRIBUTE_TYPE) -> Rv<Vec<u8>> {
+    pub fn attribute(
+        &self,
+        session: CK_SESSION_HANDLE,
+        object: CK_OBJECT_HANDLE,
+        kind: CK_ATTRIBUTE_TYPE,
+    ) -> Rv<Vec<u8>> {
         let mut attribute = CK_ATTRIBUTE { type_: kind, pValue: null_mut(), ulValueLen: 0 };
         c!(self, C_GetAttributeValue(session, object, &mut attribute, 1))?;
         let mut value = vec![0; attribute.ulValueLen as usize];
@@ -118,7 +123,12 @@ impl P11 {
         Ok(value)
     }
 
-    pub fn number(&self, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, kind: CK_ATTRIBUTE_TYPE) -> Rv<CK_ULONG> {
+    pub fn number(
+        &self,
+        session: CK_SESSION_HANDLE,
+        object: CK_OBJECT_HANDLE,
+        kind: CK_ATTRIBUTE_TYPE,
+    ) -> Rv<CK_ULONG> {
         Ok(CK_ULONG::from_ne_bytes(self.attribute(session, object, kind)?.try_into().unwrap()))
     }
 

@@ -34,7 +34,8 @@ const MECHANISMS: [(CK_MECHANISM_TYPE, Option<&str>, bool); 14] = [
 fn digest(world: &World, hash: &str, message: &[u8]) -> Vec<u8> {
     let path = world.home.join("message");
     std::fs::write(&path, message).unwrap();
-    let output = std::process::Command::new("openssl").args(["dgst", "-binary", &format!("-{hash}")]).arg(path).output();
+    let output =
+        std::process::Command::new("openssl").args(["dgst", "-binary", &format!("-{hash}")]).arg(path).output();
     output.unwrap().stdout
 }
 
@@ -55,7 +56,9 @@ fn verified(world: &World, spki: &[u8], hash: &str, is_pss: bool, rsa: bool, dig
     match (rsa, is_pss) {
         (false, _) => openssl_verifies(&world.home, spki, digest, &ecdsa_der(signature), &[]),
         (true, false) => openssl_verifies(&world.home, spki, digest, signature, &["-pkeyopt", &hash]),
-        (true, true) => openssl_verifies(&world.home, spki, digest, signature, &[&["-pkeyopt", &hash], &pss[..]].concat()),
+        (true, true) => {
+            openssl_verifies(&world.home, spki, digest, signature, &[&["-pkeyopt", &hash], &pss[..]].concat())
+        }
     }
 }
 
@@ -67,7 +70,8 @@ fn sign_by_all(world: &World, p11: &crate::module::p11::P11, slot: CK_SLOT_ID, s
     let listed = p11.mechanisms(session, key);
     let mut signatures = 0;
     for (ckm, own_hash, is_pss) in MECHANISMS.iter().filter(|row| listed.contains(&row.0)) {
-        let open: Vec<&str> = HASHES.iter().filter(|(_, length)| !rsa || *length >= 32).map(|(name, _)| *name).collect();
+        let open: Vec<&str> =
+            HASHES.iter().filter(|(_, length)| !rsa || *length >= 32).map(|(name, _)| *name).collect();
         for hash in own_hash.map_or(open, |own| vec![own]) {
             let message = format!("{ckm} {hash}").into_bytes();
             let digest = digest(world, hash, &message);
