@@ -2,11 +2,12 @@
 
 use crate::server::{FILES, holds_in_child, named, wait};
 use cloud_kms_emulator::{AwsKey, Emulator, VaultKey};
-use cloud_kms_pkcs11::backend::{Failure, Network, SharedBackend, aws, azure};
+use cloud_kms_pkcs11::backend::{Failure, Network, SharedBackend, aws, azure, runtime};
 use cloud_kms_pkcs11::hash::Hash;
 use cloud_kms_pkcs11::key::{Curve, Family, Kind, Scheme};
 use cloud_kms_pkcs11::process;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 fn sign(backend: &SharedBackend, id: &str) -> Result<(), Failure> {
     let scheme = Scheme { family: Family::Ecdsa, hash: Hash::Sha256 };
@@ -55,8 +56,11 @@ fn children_of_a_busy_process_sign_and_its_threads_go_on() {
         }
         let held = (0..forks()).all(|_| {
             holds_in_child(|| {
-                let threads = (0..2).map(|_| both());
-                threads.into_iter().all(|answer| answer.is_ok()) && holds_in_child(|| both().is_ok())
+                let own = both().and_then(|()| both());
+                let grandchild = holds_in_child(|| both().is_ok());
+                runtime::shutdown(Duration::from_secs(5));
+                let alone = std::fs::read_to_string("/proc/self/status").unwrap().contains("Threads:\t1\n");
+                own.is_ok() && grandchild && alone && both().is_ok()
             })
         });
         stop.store(true, Ordering::SeqCst);
