@@ -6,9 +6,10 @@ module signs is verified against them.
 
 import datetime
 import hashlib
-import ipaddress
+import json
 import os
 import pathlib
+import urllib.request
 
 import boto3
 import botocore.config
@@ -19,7 +20,6 @@ from azure.keyvault.keys.crypto import SignatureAlgorithm
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
-from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 # name: key spec, usage. Names are the same in both clouds, where both have the key.
@@ -76,18 +76,6 @@ def certificate(subject, public, issuer, signer, ca=False, names=()):
         builder = (builder.add_extension(x509.SubjectAlternativeName(names), False)
                    .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False))
     return builder.sign(signer, hashes.SHA256())
-
-
-def make_tls(home):
-    """A CA and a leaf of its own: webpki takes neither a self-signed CA as a server's certificate
-    nor one without subjectAltName."""
-    ca, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    issuer = "cloud-kms-pkcs11 test CA"
-    pem = lambda cert: cert.public_bytes(serialization.Encoding.PEM)
-    (home / "ca.pem").write_bytes(pem(certificate(issuer, ca.public_key(), issuer, ca, ca=True)))
-    (home / "server.pem").write_bytes(pem(certificate("localhost", leaf.public_key(), issuer, ca, names=names)))
-    private_file(home / "server.key", private_pem(leaf))
 
 
 # One key as servers.json tells of it.
@@ -178,6 +166,10 @@ def azure_public(jwk):
 
 
 def fill_azure(server, facts, out):
+    ready = json.loads((out / "run" / server / "ready.json").read_text())
+    facts |= {name: ready["azure"][name] for name in ("tenant_id", "client_id", "client_secret")}
+    facts["client_secret_file"] = str(out / "run" / server / "secret")
+    private_file(out / "run" / server / "secret", facts["client_secret"].encode())
     keys, certificates, _ = azure_clients(facts)
     facts["keys"] = []
 
@@ -193,12 +185,16 @@ def fill_azure(server, facts, out):
         if name == "disabled":
             keys.update_key_properties(name, enabled=False)
         tell(name, "decrypt" if name == "decrypt" else "sign", name != "disabled")
-    for name, private in (("cert-ec", ec.generate_private_key(ec.SECP256R1())),
-                          ("cert-rsa", rsa.generate_private_key(65537, 2048))):
-        made = certificate(f"azure-{name}", private.public_key(), f"azure-{name}", private)
-        certificates.import_certificate(name, pkcs12.serialize_key_and_certificates(
-            None, private, made, None, serialization.NoEncryption()))
+    for name, key in (("cert-ec", {"kty": "EC"}), ("cert-rsa", {"kty": "RSA"})):
+        control(facts, "vaults/default/certificates", {"name": name, "key": key})
         tell(name, cert=x509.load_der_x509_certificate(bytes(certificates.get_certificate(name).cer)))
+
+
+def control(facts, path, body):
+    """The emulator's control interface: for what the service's own interface would take an issuer and minutes."""
+    request = urllib.request.Request(f"{facts['control']}/{path}", json.dumps(body).encode(), method="POST")
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as reply:
+        return json.loads(reply.read() or b"{}")
 
 
 def fill(server, facts, out):

@@ -9,7 +9,6 @@ import fcntl
 import json
 import os
 import pathlib
-import secrets
 import signal
 import socket
 import subprocess
@@ -20,8 +19,6 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUT = ROOT / "target" / "servers"
 RUN = OUT / "run"
-TENANT = "11111111-2222-3333-4444-555555555555"
-CLIENT = "66666666-7777-8888-9999-000000000000"
 READY_SECONDS = 90
 TRIES = 4
 
@@ -71,33 +68,23 @@ def localstack(home):
     }
 
 
-def azure_standin(home):
-    import provision
-    port, identity_port = free_port(), free_port()
-    secret, header = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
-    secret_file(home / "secret", secret)
-    secret_file(home / "identity-header", header)
-    provision.make_tls(home)
+def emulator(home):
+    """The project's own: the only one for Azure, and not independent (README.md)."""
+    program = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "cloud-kms-emulator"
+    port = free_port()
+    url = f"https://127.0.0.1:{port}"
     return {
-        "command": [OUT / "tools/bin/python", pathlib.Path(__file__).with_name("azure_standin.py"),
-                    "--port", str(port), "--identity-port", str(identity_port),
-                    "--certificate", home / "server.pem", "--key", home / "server.key",
-                    "--tenant", TENANT, "--client", CLIENT,
-                    "--secret-file", home / "secret", "--identity-header-file", home / "identity-header"],
+        "command": [program, "--port", str(port), "--ca-file", home / "ca.pem", "--ready-file", home / "ready.json"],
         "env": {},
-        "ready": f"http://127.0.0.1:{identity_port}/health",
-        "facts": {"cloud": "azure", "independent": False,
-                  "vault_url": f"https://localhost:{port}", "ca_bundle": str(home / "ca.pem"),
-                  "authority_host": f"https://localhost:{port}", "tenant_id": TENANT, "client_id": CLIENT,
-                  "client_secret": secret, "client_secret_file": str(home / "secret"),
-                  "imds_host": f"http://127.0.0.1:{identity_port}",
-                  "identity_endpoint": f"http://127.0.0.1:{identity_port}/msi/token", "identity_header": header,
-                  # The challenge names vault.azure.net, as the real one does, and localhost is not in it.
+        "ready": f"http://127.0.0.1:{port}/_control/counts",
+        "facts": {"cloud": "azure", "independent": False, "control": f"http://127.0.0.1:{port}/_control",
+                  "vault_url": url, "authority_host": url, "ca_bundle": str(home / "ca.pem"),
+                  # The challenge names vault.azure.net, as the real one does, and 127.0.0.1 is not in it.
                   "verify_challenge_resource": False},
     }
 
 
-SERVERS = {"ministack": ministack, "localstack": localstack, "azure-standin": azure_standin}
+SERVERS = {"ministack": ministack, "localstack": localstack, "emulator": emulator}
 
 
 # Processes.

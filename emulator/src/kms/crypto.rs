@@ -9,7 +9,8 @@ use aws_lc_rs::rand;
 use serde_json::{Value, json};
 
 impl Call<'_> {
-    /// GetPublicKey also answers for a disabled key; the key state table says otherwise.
+    /// GetPublicKey also answers for a disabled key: the key state table says otherwise, but so AWS does
+    /// (noted in LocalStack's `services/kms/provider.py`).
     pub(super) fn public_key(&self) -> Result<Value, KmsError> {
         let key = self.key()?;
         if !key.spec.asymmetric() {

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Sets up everything on a Debian or Ubuntu machine with Rust, and signs for real: openssl, through the module, with keys
+# of both clouds, which the bundled emulator holds. Needs no account. Leaves nothing running.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+target=${CARGO_TARGET_DIR:-$PWD/target}
+demo=$target/demo
+module=$target/release/libcloud_kms_pkcs11.so
+
+step() { printf '\n== %s\n' "$*"; }
+run() {
+    printf '$ %s\n' "${*@Q}"
+    "$@"
+}
+
+step "Tools"
+command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs, then run this again" >&2 && exit 1; }
+bash scripts/install-tools.sh gcc libc6-dev openssl libengine-pkcs11-openssl curl
+engine=$(openssl version -e | sed 's/^ENGINESDIR: "\(.*\)"$/\1/')/pkcs11.so
+
+step "The module and the emulator (the first time this takes some minutes)"
+run cargo build --locked --release --package cloud-kms-pkcs11 --package cloud-kms-emulator
+
+step "AWS KMS and Azure Key Vault on this machine"
+rm -rf "$demo"
+mkdir -p "$demo"
+"$target/release/cloud-kms-emulator" --ca-file "$demo/ca.pem" --ready-file "$demo/ready.json" \
+    --aws-key alias/demo-rsa=RSA_3072 --aws-key alias/demo-ec=ECC_NIST_P256 \
+    --vault-key demo-rsa=RSA-2048 --vault-key demo-ec=P-384 >"$demo/emulator.log" 2>&1 &
+emulator=$!
+trap 'kill "$emulator" 2>/dev/null || true; wait "$emulator" 2>/dev/null || true' EXIT
+for _ in $(seq 600); do
+    [ ! -e "$demo/ready.json" ] || break
+    kill -0 "$emulator" 2>/dev/null || { cat "$demo/emulator.log" >&2 && exit 1; }
+    sleep 0.1
+done
+[ -e "$demo/ready.json" ] || { echo "the emulator does not get ready: $demo/emulator.log" >&2 && exit 1; }
+port=$(sed 's/.*"port":\([0-9]*\).*/\1/' "$demo/ready.json")
+echo "They listen at 127.0.0.1:$port."
+
+cat >"$demo/config.json" <<JSON
+{
+  "aws_region": "eu-central-1",
+  "aws_endpoint_url": "http://127.0.0.1:$port",
+  "vault_url": "https://127.0.0.1:$port",
+  "azure_authority_host": "https://127.0.0.1:$port",
+  "verify_challenge_resource": false,
+  "ca_bundle": "$demo/ca.pem",
+  "slots": [
+    { "label": "aws-rsa", "kms_key_id": "alias/demo-rsa" },
+    { "label": "aws-ec", "kms_key_id": "alias/demo-ec" },
+    { "label": "azure-rsa", "key_name": "demo-rsa" },
+    { "label": "azure-ec", "key_name": "demo-ec" }
+  ]
+}
+JSON
+cat >"$demo/openssl.cnf" <<CNF
+openssl_conf = setup
+[setup]
+engines = engines
+[engines]
+pkcs11 = pkcs11
+[pkcs11]
+engine_id = pkcs11
+dynamic_path = $engine
+MODULE_PATH = $module
+init = 0
+CNF
+value() { sed "s/.*\"$1\":\"\([^\"]*\)\".*/\1/" "$demo/ready.json"; }
+export CLOUD_KMS_PKCS11_CONFIG=$demo/config.json
+export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AZURE_TENANT_ID AZURE_CLIENT_ID AZURE_CLIENT_SECRET
+AWS_ACCESS_KEY_ID=$(value access_key_id) AWS_SECRET_ACCESS_KEY=$(value secret_access_key)
+AZURE_TENANT_ID=$(value tenant_id) AZURE_CLIENT_ID=$(value client_id) AZURE_CLIENT_SECRET=$(value client_secret)
+
+public_key() { # TOKEN: the key's public half, from the service's own mouth, not from the module
+    case $1 in
+        aws-*) curl -fsS "http://127.0.0.1:$port/_control/aws/keys/alias/demo-${1#aws-}/public.pem" ;;
+        azure-*) curl -fsS "http://127.0.0.1:$port/_control/vaults/default/keys/demo-${1#azure-}/public.pem" ;;
+    esac >"$demo/$1.pem"
+}
+
+echo "the contract" >"$demo/contract.txt"
+for token in aws-rsa aws-ec azure-rsa azure-ec; do
+    step "openssl signs with the key of token $token, and verifies without the module"
+    public_key "$token"
+    OPENSSL_CONF=$demo/openssl.cnf run openssl dgst -sha256 -engine pkcs11 -keyform engine \
+        -sign "pkcs11:token=$token;type=private" -out "$demo/$token.sig" "$demo/contract.txt"
+    run openssl dgst -sha256 -verify "$demo/$token.pem" -signature "$demo/$token.sig" "$demo/contract.txt"
+done
+
+step "Done: four signatures, all verified. For your own keys, put this into ~/.config/cloud-kms-pkcs11/config.json"
+cat <<'JSON'
+{
+  "slots": [
+    { "label": "my-aws-key", "aws_region": "eu-central-1", "kms_key_id": "alias/my-key" },
+    { "label": "my-azure-key", "vault_url": "https://my-vault.vault.azure.net", "key_name": "my-key" }
+  ]
+}
+JSON
+echo "The module is $module; README.md says how to install it, and which permissions it needs."

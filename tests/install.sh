@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# What cmake installs, as a user and a packager would: ctest, a prefix, a DESTDIR, and p11-kit finding the module.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0
+
+check() {
+    local name=$1
+    shift
+    "$@" >"$work/log" 2>&1 || { echo "FAILED  $name" && cat "$work/log" && exit 1; }
+    passed=$((passed + 1))
+    echo "ok      $name"
+}
+
+configure() { cmake -S . -B "$work/build" -DCARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}" "$@"; }
+
+check "configure" configure -DCMAKE_INSTALL_PREFIX="$work/prefix"
+check "build" cmake --build "$work/build"
+(cd "$work/build" && ctest --output-on-failure)
+check "install under a prefix" cmake --install "$work/build"
+
+module=$(find "$work/prefix" -name libcloud_kms_pkcs11.so)
+registration=$(find "$work/prefix" -name cloud-kms-pkcs11.module)
+check "module file names the module" grep -qx "module: $module" "$registration"
+check "header" test -e "$work/prefix/include/cloud-kms-pkcs11/pkcs11.h"
+check "example configuration" test -n "$(find "$work/prefix" -name config.example.json)"
+check "pkg-config knows the module" test -e \
+    "$(PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name cloud-kms-pkcs11.pc)") pkg-config --variable=p11_module cloud-kms-pkcs11)"
+
+# p11-kit reads registrations from its own places only; as a user, from ~/.config/pkcs11/modules.
+mkdir -p "$work/home/.config/pkcs11/modules" "$work/home/.config/cloud-kms-pkcs11"
+cp "$registration" "$work/home/.config/pkcs11/modules/"
+cat >"$work/home/.config/pkcs11/pkcs11.conf" <<'CONF'
+user-config: only
+CONF
+echo '{ "slots": [{ "label": "installed", "aws_region": "eu-central-1", "kms_key_id": "alias/none" }] }' \
+    >"$work/home/.config/cloud-kms-pkcs11/config.json"
+lists() { env -u XDG_CONFIG_HOME HOME="$work/home" p11-kit list-modules | grep -q 'token: installed'; }
+check "p11-kit lists the token" lists
+
+if [ "$(id -u)" -eq 0 ]; then
+    # With p11-kit's own prefix the bare file name is enough, and DESTDIR keeps the machine as it is.
+    check "configure for /usr" configure -DCMAKE_INSTALL_PREFIX=/usr
+    check "install into a DESTDIR" env DESTDIR="$work/stage" cmake --install "$work/build"
+    path=$(pkg-config --variable=p11_module_path p11-kit-1)
+    check "in p11-kit's folder" test -e "$work/stage$path/libcloud_kms_pkcs11.so"
+    configs=$(pkg-config --variable=p11_module_configs p11-kit-1)
+    check "registered by name" grep -qx "module: libcloud_kms_pkcs11.so" "$work/stage$configs/cloud-kms-pkcs11.module"
+fi
+echo "$passed passed, 0 failed"

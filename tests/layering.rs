@@ -1,0 +1,84 @@
+//! Holds the source to the picture in docs/architecture.md: a file uses only what stands to its right.
+
+use std::path::{Path, PathBuf};
+
+/// From left to right. A file belongs to the longest name that its path starts with.
+const LAYERS: [&[&str]; 15] = [
+    &["ffi"],
+    &["provider"],
+    &["session"],
+    &["token"],
+    &["slot_key"],
+    &["object"],
+    &["mechanism"],
+    &["config"],
+    &["lazy"],
+    &["backend::aws", "backend::azure"],
+    &["backend"],
+    &["certificate"],
+    &["key"],
+    &["hash", "attribute"],
+    &["error", "logging", "process"],
+];
+
+fn layer(module: &str) -> Option<usize> {
+    let names = LAYERS.iter().enumerate().flat_map(|(rank, names)| names.iter().map(move |name| (rank, *name)));
+    // aws_client is one of backend::aws's files: a prefix need not end at a whole word there.
+    let (rank, _) = names.filter(|(_, name)| module.starts_with(name)).max_by_key(|(_, name)| name.len())?;
+    Some(rank)
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => sources(&path, found),
+            false => found.push(path),
+        }
+    }
+}
+
+/// The modules that a source names by `crate::`, outside comments.
+fn uses(text: &str) -> Vec<String> {
+    let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let paths = code.split("crate::").skip(1).map(|rest| {
+        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
+        rest[..end].trim_end_matches(':').to_owned()
+    });
+    // Macros (log_error!) stand at the crate's root; they belong to logging.
+    paths.filter(|path| !path.is_empty() && !path.starts_with("log_")).collect()
+}
+
+#[test]
+fn a_file_uses_only_what_stands_to_its_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut checked = 0;
+    for file in files {
+        let name = file.strip_prefix(&root).unwrap().with_extension("").display().to_string();
+        let name = name.replace('/', "::").replace("::mod", "");
+        if name == "lib" {
+            continue;
+        }
+        let own = layer(&name).unwrap_or_else(|| panic!("{name} is in no layer: add it to LAYERS and to the picture"));
+        for used in uses(&std::fs::read_to_string(&file).unwrap()) {
+            let other = layer(&used).unwrap_or_else(|| panic!("{name} uses {used}, which is in no layer"));
+            assert!(own <= other, "{name} uses {used}, which stands to its left");
+            checked += 1;
+        }
+    }
+    assert!(checked > 50, "only {checked} uses were found: the test reads the wrong files");
+}
+
+#[test]
+fn unsafe_code_is_in_ffi_and_process_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    for file in files {
+        let name = file.strip_prefix(&root).unwrap().display().to_string();
+        let allows = std::fs::read_to_string(&file).unwrap().contains("allow(unsafe_code");
+        assert!(!allows || name == "ffi/mod.rs" || name == "process.rs", "{name} allows unsafe code");
+    }
+}
