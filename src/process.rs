@@ -208,11 +208,13 @@ pub(crate) mod testing {
     pub(crate) fn holds_in_child(check: impl FnOnce() -> bool) -> bool {
         // SAFETY: the child computes and leaves by _exit, without running any handler or destructor of the parent's.
         match unsafe { libc::fork() } {
-            0 => unsafe {
-                libc::alarm(20);
+            0 => {
+                // SAFETY: a plain number.
+                unsafe { libc::alarm(20) };
                 let held = catch_unwind(AssertUnwindSafe(check)).unwrap_or(false);
-                libc::_exit(i32::from(!held))
-            },
+                // SAFETY: as above.
+                unsafe { libc::_exit(i32::from(!held)) }
+            }
             child => {
                 let mut status = -1;
                 // SAFETY: `status` is a live int of ours.

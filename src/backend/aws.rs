@@ -376,7 +376,8 @@ where
             let code = code.map(|code| code.rsplit('#').next().unwrap_or(code));
             let cause = code.and_then(cause_of_code).unwrap_or_else(|| cause_of_status(status));
             let code = code.map_or_else(|| format!("HTTP status {status}"), str::to_owned);
-            let message = context.err().message().map_or(code.clone(), |words| format!("{code}: {words}"));
+            let words = context.err().message().or((200..300).contains(&status).then_some("no reply of KMS"));
+            let message = words.map_or(code.clone(), |words| format!("{code}: {words}"));
             (cause, message, EXPIRED.contains(&code.as_str()))
         }
         SdkError::ResponseError(context) => {
@@ -385,21 +386,47 @@ where
         }
         SdkError::TimeoutError(_) => (Cause::TimedOut, words_of(&error), false),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => (Cause::TimedOut, words_of(&error), false),
-        _ if is_about_credentials(&error) => (Cause::Credentials, words_of(&error), false),
+        _ if is_about_credentials(&error) => (Cause::Credentials, format!("{}; {ADVICE}", words_of(&error)), false),
         SdkError::DispatchFailure(_) => (Cause::Unreachable, words_of(&error), false),
         _ => (Cause::Rejected, words_of(&error), false),
     };
     let message = match cause {
         Cause::Denied => format!("{message} (needed: {})", operation.permission),
-        Cause::Credentials if !expired => format!("{message} ({CREDENTIALS_ADVICE})"),
         _ => message,
     };
     Refused { failure: Failure { cause, operation: operation.name, message, request_id }, expired }
 }
 
-const CREDENTIALS_ADVICE: &str = "tried in this order: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile, \
-     a web identity token, the container's and the instance's role";
+const ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in the slot or by AWS_PROFILE, \
+     or give this machine or container a role";
 
 fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|error| error.is::<aws_credential_types::provider::error::CredentialsError>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_names_its_region() {
+        for (id, region) in [
+            ("arn:aws:kms:eu-central-1:111122223333:key/mrk-1", Some("eu-central-1")),
+            ("arn:aws-cn:kms:cn-north-1:111122223333:alias/a", Some("cn-north-1")),
+            ("arn:aws:iam::111122223333:role/r", None),
+            ("arn:aws:kms::111122223333:key/x", None),
+            ("alias/a", None),
+        ] {
+            assert_eq!(region_of_arn(id).as_deref(), region, "{id}");
+        }
+    }
+
+    #[test]
+    fn each_kind_has_its_schemes() {
+        let of = |kind| open(Settings::default()).schemes(kind);
+        assert_eq!(of(Kind::Rsa(2048)).len(), 6);
+        for curve in [Curve::P256, Curve::P384, Curve::P521, Curve::Secp256k1] {
+            assert_eq!(of(Kind::Ec(curve)), [Scheme { family: Family::Ecdsa, hash: curve.hash() }]);
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! Clients of AWS KMS: one per region, with the SDK's whole chain of credentials.
 
 use super::aws::Settings;
+use super::http::PerNetwork;
+use super::runtime::PerProcess;
 use super::{Cause, Failure, Network, program};
 use crate::certificate::Certificate;
 use crate::{log_warn, process};
@@ -31,7 +33,7 @@ use tokio::sync::{OnceCell, Semaphore};
 /// The clients of one process for one set of settings. Used on the runtime only.
 pub(super) struct Clients {
     settings: Settings,
-    http: OnceCell<SharedHttpClient>,
+    http: Arc<PerNetwork<SharedHttpClient>>,
     /// By region; None is the one that the SDK finds.
     made: Mutex<HashMap<Option<String>, Arc<OnceCell<Client>>>>,
     /// How many keys are described at a time.
@@ -40,8 +42,9 @@ pub(super) struct Clients {
 
 impl Clients {
     pub(super) fn new(settings: Settings) -> Self {
-        let turns = Semaphore::new(64);
-        Self { settings, http: OnceCell::new(), made: Mutex::default(), turns }
+        static HTTP: PerProcess<PerNetwork<SharedHttpClient>> = PerProcess::new();
+        let http = HTTP.get(PerNetwork::default);
+        Self { settings, http, made: Mutex::default(), turns: Semaphore::new(64) }
     }
 
     /// The client for a region, made at the first call.
@@ -61,7 +64,7 @@ impl Clients {
 
     async fn make(&self, region: Option<&str>) -> Result<Client, String> {
         let Settings { profile, network, endpoint_url, .. } = &self.settings;
-        let http = self.http.get_or_try_init(async || http_client(network)).await?;
+        let http = self.http.get(network, http_client)?;
         let identities = IdentityCache::lazy().load_timeout(network.call_timeout).build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.clone())
@@ -79,7 +82,7 @@ impl Clients {
         if sdk.region().is_none() {
             return Err(NO_REGION.to_owned());
         }
-        let credentials = credentials(&self.settings, &sdk, http).await;
+        let credentials = credentials(&self.settings, &sdk, &http).await;
         let mut config = aws_sdk_kms::config::Builder::from(&sdk).credentials_provider(credentials);
         // Not in `sdk`: that would send requests to STS there, too.
         config.set_endpoint_url(endpoint_url.clone().or(sdk.endpoint_url().map(str::to_owned)));

@@ -1,7 +1,8 @@
 //! Clients of one vault or Managed HSM, and what the service's errors mean.
 
 use super::azure::Settings;
-use super::http::{self, HttpClients, causes, words_of};
+use super::http::{self, PerNetwork, causes, words_of};
+use super::runtime::PerProcess;
 use super::{Cause, Failure, Network, azure_credentials};
 use crate::key::PublicKey;
 use azure_core::cloud::CustomConfiguration;
@@ -19,7 +20,7 @@ use tokio::sync::{OnceCell, Semaphore};
 /// The clients of one process for one set of settings. Used on the runtime only.
 pub(super) struct Clients {
     settings: Settings,
-    http: Arc<HttpClients>,
+    http: Arc<PerNetwork<reqwest::Client>>,
     vault: Mutex<Arc<OnceCell<Vault>>>,
     /// By key identifier with version: what was told of it.
     pub(super) told: Mutex<HashMap<String, PublicKey>>,
@@ -36,7 +37,8 @@ pub(super) struct Vault {
 
 impl Clients {
     pub(super) fn new(settings: Settings) -> Self {
-        let http = HttpClients::of_this_process();
+        static HTTP: PerProcess<PerNetwork<reqwest::Client>> = PerProcess::new();
+        let http = HTTP.get(PerNetwork::default);
         Self { settings, http, vault: Mutex::default(), told: Mutex::default(), turns: Semaphore::new(64) }
     }
 
@@ -59,7 +61,7 @@ impl Clients {
             return Err(format!("the vault's URL has to begin with https://: {vault_url:?}"));
         }
         let transport = |client| Transport::new(Arc::new(client));
-        let options = options(network, transport(self.http.get(network)?));
+        let options = options(network, transport(self.http.get(network, http::client)?));
         let credential = azure_credentials::chain(&self.settings, options.clone(), http::link_local()?);
         let keys = KeyClientOptions {
             client_options: options.clone(),
@@ -198,10 +200,20 @@ pub(super) fn refused(operation: &Operation, error: azure_core::Error) -> Refuse
     };
     let message = match cause {
         // The innermost words are ours; those around them only say that it is not tried again.
-        Cause::Credentials => causes(&error).last().map_or_else(String::new, ToString::to_string),
+        Cause::Credentials => innermost(&error),
+        // The SDK's own words go on with its name of the setting and a link.
+        Cause::Rejected if innermost(&error).contains("challenge resource") => {
+            let words = innermost(&error);
+            let words = words.split(". Set verify").next().unwrap_or_default();
+            format!("{words}; for an emulator, \"verify_challenge_resource\": false switches this check off")
+        }
         _ => words_of(causes(&error).find(|error| error.is::<reqwest::Error>()).unwrap_or(&error)),
     };
     operation.failure(cause, message).into()
+}
+
+fn innermost(error: &azure_core::Error) -> String {
+    causes(error).last().map_or_else(String::new, ToString::to_string)
 }
 
 fn is_timeout(error: &azure_core::Error) -> bool {
@@ -219,7 +231,7 @@ fn refused_by_service(operation: &Operation, status: StatusCode, reply: Option<&
         false => codes.join(", "),
     };
     if let Some(words) = body.error.message {
-        message = format!("{message}: {words}");
+        message = format!("{message}: {}", words.split_whitespace().collect::<Vec<_>>().join(" "));
     }
     if cause == Cause::Denied && !BY_NETWORK.contains(&code.as_str()) {
         message = format!("{message} (needed: {}, as by the role {})", operation.permission, operation.role);

@@ -1,49 +1,48 @@
 //! The HTTPS client that all vaults and token services with the same network settings share, and the words of errors.
 
 use super::Network;
-use super::runtime::PerProcess;
 use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect::Policy};
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// The clients of one process. The trust anchors are parsed once for each of them.
-#[derive(Default)]
-pub(super) struct HttpClients(Mutex<HashMap<Network, Client>>);
+/// A client for each set of network settings: its trust anchors are parsed once, its connections shared.
+pub(super) struct PerNetwork<T>(Mutex<HashMap<Network, T>>);
 
-impl HttpClients {
-    /// Those of this process. To be called from the host's threads.
-    pub(super) fn of_this_process() -> Arc<Self> {
-        static CLIENTS: PerProcess<HttpClients> = PerProcess::new();
-        CLIENTS.get(Self::default)
+impl<T> Default for PerNetwork<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
     }
+}
 
+impl<T: Clone> PerNetwork<T> {
     /// The client for these settings, made at the first call. To be called on the runtime.
-    pub(super) fn get(&self, network: &Network) -> Result<Client, String> {
+    pub(super) fn get(&self, network: &Network, make: fn(&Network) -> Result<T, String>) -> Result<T, String> {
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(network) {
             return Ok(client.clone());
         }
-        let client = build(network)?;
+        let client = make(network)?;
         clients.insert(network.clone(), client.clone());
         Ok(client)
     }
 }
 
-/// For the metadata services of a machine: on its own link, where a proxy would be wrong, and near.
-pub(super) fn link_local() -> Result<Client, String> {
-    let builder = Client::builder().no_proxy().redirect(Policy::none()).connect_timeout(Duration::from_secs(1));
-    builder.build().map_err(|e| words_of(&e))
-}
-
-fn build(network: &Network) -> Result<Client, String> {
+/// A client for a service that may be anywhere.
+pub(super) fn client(network: &Network) -> Result<Client, String> {
     let builder = Client::builder()
         .redirect(Policy::none())
         .connect_timeout(network.connect_timeout)
         // A server that accepts and says nothing gets a second chance within the call.
         .read_timeout(network.call_timeout / 2);
     with_proxy(with_bundle(builder, network)?, network)?.build().map_err(|e| words_of(&e))
+}
+
+/// For the metadata services of a machine: on its own link, where a proxy would be wrong, and near.
+pub(super) fn link_local() -> Result<Client, String> {
+    let builder = Client::builder().no_proxy().redirect(Policy::none()).connect_timeout(Duration::from_secs(1));
+    builder.build().map_err(|e| words_of(&e))
 }
 
 fn with_bundle(builder: ClientBuilder, network: &Network) -> Result<ClientBuilder, String> {

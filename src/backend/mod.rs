@@ -8,6 +8,7 @@ mod aws_client;
 pub mod azure;
 mod azure_client;
 mod azure_credentials;
+mod azure_keys;
 mod http;
 mod program;
 pub mod runtime;

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 /// All of them.
 pub fn run(server: &Server) {
-    println!("{}: {:?}", server.name, server.backend);
+    eprintln!("{}: {:?}", server.name, server.backend);
     let facts: Vec<_> = server.keys.iter().map(|known| described(server, known)).collect();
     for (known, facts) in server.keys.iter().zip(&facts) {
         signs_with_every_scheme(server, known, facts);

@@ -4,6 +4,7 @@
 //! Signatures are verified by the `openssl` program, which shares no code with this project.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
+#![allow(clippy::print_stderr, reason = "to know which server a failure is of")]
 #![allow(missing_docs, reason = "tests tell by their names")]
 
 mod aws;
@@ -12,3 +13,4 @@ mod cases;
 mod openssl;
 mod others;
 mod server;
+mod stress;

@@ -11,7 +11,7 @@ use std::time::Duration;
 #[test]
 fn contract() {
     let Some(path) = std::env::var_os("CONTRACT_SERVERS") else {
-        println!("CONTRACT_SERVERS names no file: nothing to do");
+        eprintln!("CONTRACT_SERVERS names no file: nothing to do");
         return;
     };
     let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();

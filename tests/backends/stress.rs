@@ -1,0 +1,69 @@
+//! Forks of a process whose threads sign without pause.
+
+use crate::server::{FILES, holds_in_child, named, wait};
+use cloud_kms_emulator::{AwsKey, Emulator, VaultKey};
+use cloud_kms_pkcs11::backend::{Failure, Network, SharedBackend, aws, azure, runtime};
+use cloud_kms_pkcs11::hash::Hash;
+use cloud_kms_pkcs11::key::{Curve, Family, Kind, Scheme};
+use cloud_kms_pkcs11::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+fn sign(backend: &SharedBackend, id: &str) -> Result<(), Failure> {
+    let scheme = Scheme { family: Family::Ecdsa, hash: Hash::Sha256 };
+    let digest = scheme.hash.digest(b"");
+    // As a C_ function does: inside the gate, but for the time of waiting.
+    process::inside(|| wait(backend.sign(&named(id), Kind::Ec(Curve::P256), None, scheme, &digest))).map(drop)
+}
+
+/// How many forks; FORKS in the environment asks for more.
+fn forks() -> usize {
+    std::env::var("FORKS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
+}
+
+#[test]
+fn children_of_a_busy_process_sign_and_its_threads_go_on() {
+    let folder = FILES.path();
+    let emulator = Emulator::start().unwrap();
+    let bundle = folder.join("stress.pem");
+    emulator.write_ca(&bundle).unwrap();
+    let network = Network { ca_bundle: Some(bundle), ..Network::default() };
+    let key = emulator.aws().create_key(AwsKey::new("ECC_NIST_P256")).unwrap().id;
+    emulator.vault("default").create_key("web", VaultKey::ec("P-256")).unwrap();
+    let region = Some(AwsKey::REGION.to_owned());
+    let endpoint_url = Some(emulator.https_url());
+    let aws = aws::open(aws::Settings { region, endpoint_url, network: network.clone(), ..Default::default() });
+    let azure = azure::open(azure::Settings {
+        vault_url: emulator.https_url(),
+        tenant_id: Some("00000000-0000-0000-0000-000000000001".into()),
+        client_id: Some("emulator-client".into()),
+        client_secret: Some(azure::Secret("emulator-client-secret".to_owned().into())),
+        authority_host: Some(emulator.https_url()),
+        skip_challenge_check: true,
+        network,
+        ..Default::default()
+    });
+    let both = || sign(&aws, &key).and_then(|()| sign(&azure, "web"));
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::SeqCst) {
+                    let answer = both();
+                    assert!(answer.is_ok(), "{answer:?}");
+                }
+            });
+        }
+        let held = (0..forks()).all(|_| {
+            holds_in_child(|| {
+                let own = both().and_then(|()| both());
+                let grandchild = holds_in_child(|| both().is_ok());
+                runtime::shutdown(Duration::from_secs(5));
+                let alone = std::fs::read_to_string("/proc/self/status").unwrap().contains("Threads:\t1\n");
+                own.is_ok() && grandchild && alone && both().is_ok()
+            })
+        });
+        stop.store(true, Ordering::SeqCst);
+        assert!(held, "a child hung or failed");
+    });
+}
