@@ -1,5 +1,7 @@
 //! Holds the source to the picture in docs/architecture.md: a file uses only what stands to its right.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 use std::path::{Path, PathBuf};
 
 /// From left to right. A file belongs to the longest name that its path starts with.
