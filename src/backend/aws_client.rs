@@ -65,7 +65,8 @@ impl Clients {
     async fn make(&self, region: Option<&str>) -> Result<Client, String> {
         let Settings { profile, network, endpoint_url, .. } = &self.settings;
         let http = self.http.get(network, http_client)?;
-        let identities = IdentityCache::lazy().load_timeout(network.call_timeout).build();
+        // Whoever makes the call ends it, not the cache with fewer words.
+        let identities = IdentityCache::lazy().load_timeout(network.call_timeout.saturating_mul(2)).build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.clone())
             .identity_cache(identities)
@@ -144,8 +145,11 @@ fn trust_store(network: &Network) -> Result<TrustStore, String> {
 
 /// The SDK's chain, with credential_process by us; a profile that is named goes before the environment; then the role.
 async fn credentials(settings: &Settings, sdk: &SdkConfig, http: &SharedHttpClient) -> SharedCredentialsProvider {
-    let process =
-        CredentialProcess { profile: settings.profile.clone(), sdk: sdk.clone(), limit: settings.network.call_timeout };
+    let process = CredentialProcess {
+        profile: settings.profile.clone(),
+        sdk: sdk.clone(),
+        limit: settings.network.call_timeout.mul_f64(0.75),
+    };
     let chain = CredentialsProviderChain::first_try("CredentialProcess", process);
     let base = match (&settings.profile, sdk.credentials_provider()) {
         (None, Some(default)) => chain.or_else("Default", default),
@@ -192,6 +196,7 @@ impl Role {
 struct CredentialProcess {
     profile: Option<String>,
     sdk: SdkConfig,
+    /// Less than that of the call, so that the failure can say what it was that took so long.
     limit: Duration,
 }
 

@@ -262,7 +262,8 @@ fn read(path: &Path) -> Result<Zeroizing<String>, String> {
 }
 
 fn az(context: &Context) -> Made {
-    let executor: Arc<dyn Executor> = Arc::new(Helper { limit: context.settings.network.call_timeout });
+    // Less than the limit of the call, so that the failure can say what it was that took so long.
+    let executor: Arc<dyn Executor> = Arc::new(Helper { limit: context.settings.network.call_timeout.mul_f64(0.75) });
     // Not AZURE_TENANT_ID: the login of `az` has a tenant of its own.
     let tenant_id = context.settings.tenant_id.clone();
     let options = AzureCliCredentialOptions { tenant_id, executor: Some(executor), ..Default::default() };

@@ -261,7 +261,7 @@ fn credentials_come_from_where_the_profile_says() {
         ("failing", Cause::Credentials, "no such user"),
         ("chattering", Cause::Credentials, "line 1"),
         ("none", Cause::Credentials, "none"),
-        ("slow", Cause::TimedOut, ""),
+        ("slow", Cause::Credentials, "did not end within 1.5s"),
     ] {
         let failure = by(profile).unwrap_err();
         assert_eq!(failure.cause, cause, "{profile}: {failure}");
