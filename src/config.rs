@@ -1,7 +1,7 @@
 //! The configuration: what the rest of the module sees of it, and where it is looked for.
 //!
 //! Our own file is read by `strict`, which says what is wrong and where; only where there is none, `legacy` reads the
-//! files of the two modules that this one replaces, and forgives as they did. Both are functions of an [`Environment`],
+//! files of the two modules that this one replaces, and forgives as they did. Both are functions of an `Environment`,
 //! so that tests need not touch that of the process.
 
 mod arn;

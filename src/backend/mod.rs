@@ -90,7 +90,7 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// What CK_TOKEN_INFO and CK_SLOT_INFO say of the maker; scripts match on it in `pkcs11:` URIs.
     fn identity(&self) -> Identity;
 
-    /// Where its keys live, for log lines: "AWS KMS in eu-central-1", "https://v.vault.azure.net".
+    /// Where its keys live, for log lines: `AWS KMS in eu-central-1`, `https://v.vault.azure.net`.
     fn place(&self) -> String;
 }
 

@@ -62,7 +62,7 @@ pub enum Kind {
     Objects,
 }
 
-/// Why a value is not what it must be: the line, the item ("[1]" or nothing), the sentence.
+/// Why a value is not what it must be: the line, the item (`[1]` or nothing), the sentence.
 pub type Problem = (usize, String, String);
 
 impl Place {

@@ -20,7 +20,7 @@ pub struct File<'a> {
 /// An object of the file whose names and kinds of values have been checked, and the one that has its defaults.
 pub struct Section<'a> {
     pub file: &'a File<'a>,
-    /// "slots[2]"; nothing at top level.
+    /// `slots[2]`; nothing at top level.
     name: String,
     value: &'a Value,
     place: Place,
@@ -138,7 +138,7 @@ impl<'a> Section<'a> {
         Error::new(CKR_GENERAL_ERROR, self.sentence_at(line, name, message))
     }
 
-    /// "FILE:LINE: slots[2].name: message", with the line where the option stands, be it a default.
+    /// `FILE:LINE: slots[2].name: message`, with the line where the option stands, be it a default.
     pub fn sentence(&self, name: &str, message: impl std::fmt::Display) -> String {
         match (self.own(name), self.defaults.map(|top| (top, top.own(name)))) {
             (Some(member), _) => self.sentence_at(member.line, name, message),

@@ -88,14 +88,33 @@ static void check_interfaces(void *module) {
     CHECK(get((CK_UTF8CHAR *)"Vendor X", NULL, &one, 0) == CKR_FUNCTION_FAILED);
 }
 
+static CK_RV create_mutex(void **mutex) {
+    *mutex = NULL;
+    return CKR_OK;
+}
+
+static CK_RV use_mutex(void *mutex) {
+    (void)mutex;
+    return CKR_OK;
+}
+
 static void check_initialize(CK_FUNCTION_LIST *p11) {
     CK_C_INITIALIZE_ARGS reserved = {NULL, NULL, NULL, NULL, CKF_OS_LOCKING_OK, &failures};
     CK_C_INITIALIZE_ARGS threads = {NULL, NULL, NULL, NULL, CKF_LIBRARY_CANT_CREATE_OS_THREADS, NULL};
+    /* NSS sets both flags and gives callbacks, in every program. */
+    CK_C_INITIALIZE_ARGS nss = {create_mutex, use_mutex, use_mutex, use_mutex, CKF_LIBRARY_CANT_CREATE_OS_THREADS | CKF_OS_LOCKING_OK, NULL};
+    CK_C_INITIALIZE_ARGS callbacks = {create_mutex, use_mutex, use_mutex, use_mutex, 0, NULL};
+    CK_C_INITIALIZE_ARGS some = {create_mutex, use_mutex, NULL, NULL, CKF_OS_LOCKING_OK, NULL};
     CK_C_INITIALIZE_ARGS good = {NULL, NULL, NULL, NULL, CKF_OS_LOCKING_OK, NULL};
     CHECK(p11->C_GetSlotList(CK_TRUE, NULL, NULL) == CKR_CRYPTOKI_NOT_INITIALIZED);
     CHECK(p11->C_Finalize(NULL) == CKR_CRYPTOKI_NOT_INITIALIZED);
     CHECK(p11->C_Initialize(&reserved) == CKR_ARGUMENTS_BAD);
     CHECK(p11->C_Initialize(&threads) == CKR_NEED_TO_CREATE_THREADS);
+    CHECK(p11->C_Initialize(&callbacks) == CKR_CANT_LOCK);
+    CHECK(p11->C_Initialize(&some) == CKR_ARGUMENTS_BAD);
+    CHECK(p11->C_Initialize(&nss) == CKR_OK);
+    CHECK(p11->C_Finalize(&failures) == CKR_ARGUMENTS_BAD);
+    CHECK(p11->C_Finalize(NULL) == CKR_OK);
     CHECK(p11->C_Initialize(&good) == CKR_OK);
     CHECK(p11->C_Initialize(NULL) == CKR_CRYPTOKI_ALREADY_INITIALIZED);
     CHECK(p11->C_GetSlotList(CK_TRUE, NULL, NULL) == CKR_ARGUMENTS_BAD);

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# The README's recipes, as they stand there, with its two slots.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+need pkcs11-tool opensc
+need p11tool gnutls-bin
+need ssh-agent openssh-client
+
+# The two slots of the README's configuration, on our servers' keys.
+python3 - "$config" "$work/readme.json" "$keys" <<'PY'
+import json, sys
+config = json.load(open(sys.argv[1]))
+slots = {slot["label"]: slot for slot in config["slots"]}
+config["slots"] = [slots["aws-rsa2048"] | {"label": "my-aws-key"}, slots["azure-p256"] | {"label": "my-azure-key"}]
+json.dump(config, open(sys.argv[2], "w"))
+PY
+export CLOUD_KMS_PKCS11_CONFIG=$work/readme.json
+
+# recipe PATTERN: the README's block that contains it, with our module's path.
+recipe() {
+    awk -v pattern="$1" '
+        /^## / { recipes = ($0 == "## Recipes") }
+        /^```sh$/ && recipes { inside = 1; block = ""; next }
+        /^```$/ { if (inside && block ~ pattern) { printf "%s", block; found = 1; exit } inside = 0 }
+        inside { block = block $0 "\n" }
+        END { exit !found }' "$root/README.md"
+}
+
+run_recipe() { # PATTERN
+    recipe "$1" >"$work/recipe"
+    (cd "$work/recipes" && bash -euxc "$(cat "$work/recipe")")
+}
+
+mkdir "$work/recipes"
+export MODULE PKCS11_MODULE_PATH=$MODULE
+cp "$work/data" "$work/recipes/file"
+
+openssl_recipe() {
+    run_recipe 'openssl dgst'
+    read_key "$(grep -P '^aws-rsa2048\t' "$keys")"
+    verify_and_spoil verify sha256 "$work/recipes/file" "$work/recipes/file.sig"
+    read_key "$(grep -P '^azure-p256\t' "$keys")"
+    plain_openssl x509 -in "$work/recipes/me.pem" -noout -pubkey -out "$work/certificate.pub"
+    same_key "$work/certificate.pub"
+    run plain_openssl verify -check_ss_sig -CAfile "$work/recipes/me.pem" "$work/recipes/me.pem"
+}
+opensc_recipe() {
+    rm -f "$work/recipes/file.sig"
+    run_recipe 'list-token-slots'
+    read_key "$(grep -P '^aws-rsa2048\t' "$keys")"
+    verify_and_spoil verify sha256 "$work/recipes/file" "$work/recipes/file.sig"
+}
+gnutls_recipe() {
+    run_recipe 'p11tool'
+    read_key "$(grep -P '^azure-p256\t' "$keys")"
+    same_key "$work/recipes/public.pem"
+}
+ssh_recipe() {
+    eval "$(ssh-agent -P "$(dirname "$(realpath "$MODULE")")/*")" >/dev/null
+    trap 'ssh-agent -k >/dev/null' RETURN
+    run_recipe 'ssh-add -s' </dev/null
+    [ "$(ssh-add -L | wc -l)" -ge 2 ]
+}
+
+check "OpenSSL" openssl_recipe
+check "OpenSC" opensc_recipe
+check "GnuTLS" gnutls_recipe
+check "OpenSSH" ssh_recipe
