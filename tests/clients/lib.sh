@@ -15,6 +15,9 @@
 #   run COMMAND         prints the command, then runs it
 #   each_key FUNCTION [USAGE]  calls it for each key, with the variables of read_key set
 #   later COMMAND       runs when the script ends
+#   page PATTERN        the block of docs/clients/SCRIPT.md in which PATTERN (an awk regular expression) is found
+#   run_page PATTERN    runs that block as the user would, in $work/page, with MODULE and TOKEN set: the page is the
+#                       only place where the commands stand, so it can't come to say something else than what ran
 
 set -euo pipefail
 
@@ -106,6 +109,21 @@ wait_for() {
         [ "$SECONDS" -lt "$until" ] || return 1
         sleep 0.05
     done
+}
+
+page() {
+    awk -v pattern="$1" '
+        /^```sh$/ { inside = 1; block = ""; next }
+        /^```$/ { if (inside && block ~ pattern) { printf "%s", block; found = 1; exit } inside = 0 }
+        inside { block = block $0 "\n" }
+        END { exit !found }' "${2:-$root/docs/clients/$script.md}"
+}
+
+run_page() {
+    local block
+    block=$(page "$1") || { echo "no block with $1 in docs/clients/$script.md" && return 1; }
+    mkdir -p "$work/page"
+    (cd "$work/page" && MODULE=$MODULE TOKEN=${TOKEN:-${label:-}} bash -euxo pipefail -c "$block")
 }
 
 make_config() { # FOLDER [--hide KIND]

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# apt: libengine-pkcs11-openssl
 # OpenSSL's command line through libp11's engine.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

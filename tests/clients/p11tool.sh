@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# apt: gnutls-bin
 # GnuTLS's p11tool, through p11-kit.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# apt: opensc time
 # OpenSC's pkcs11-tool: lists, reads, and signs with every mechanism that a token lists.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# apt: opensc gnutls-bin libengine-pkcs11-openssl openssh-client
 # The README's recipes, as they stand there, with its two slots.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -16,18 +17,8 @@ json.dump(config, open(sys.argv[2], "w"))
 PY
 export CLOUD_KMS_PKCS11_CONFIG=$work/readme.json
 
-# recipe PATTERN: the README's block that contains it, with our module's path.
-recipe() {
-    awk -v pattern="$1" '
-        /^## / { recipes = ($0 == "## Recipes") }
-        /^```sh$/ && recipes { inside = 1; block = ""; next }
-        /^```$/ { if (inside && block ~ pattern) { printf "%s", block; found = 1; exit } inside = 0 }
-        inside { block = block $0 "\n" }
-        END { exit !found }' "$root/README.md"
-}
-
-run_recipe() { # PATTERN
-    recipe "$1" >"$work/recipe"
+run_recipe() { # PATTERN: runs the README's block that contains it
+    page "$1" "$root/README.md" >"$work/recipe"
     (cd "$work/recipes" && bash -euxc "$(cat "$work/recipe")")
 }
 

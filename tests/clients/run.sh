@@ -1,9 +1,16 @@
 #!/usr/bin/env bash
-# run.sh [NAME...]: runs all client scripts, or the named ones (openssl, pkcs11-tool, ...).
+# run.sh [--spoilt] [NAME...]: runs all client scripts, or the named ones (openssl, pkcs11-tool, ...).
 # Starts the servers that don't run, and stops those it started.
+# --spoilt: with a module that signs wrongly; succeeds if every script fails (tests/c/spoil.c).
 set -euo pipefail
 clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$clients/../.." && pwd)
+
+spoilt=
+if [ "${1:-}" = --spoilt ]; then
+    spoilt=1
+    shift
+fi
 
 all() {
     local file name
@@ -20,6 +27,11 @@ for name in "${names[@]}"; do
 done
 
 logs=$(mktemp -d)
+if [ -n "$spoilt" ]; then
+    export SPOIL_MODULE=${MODULE:-$root/target/release/libcloud_kms_pkcs11.so}
+    gcc -Wall -Wextra -Werror -shared -fPIC -I"$root/include" "$root/tests/c/spoil.c" -ldl -o "$logs/libspoilt.so"
+    export MODULE=$logs/libspoilt.so
+fi
 before=$(cat "$root"/target/servers/run/*.pid 2>/dev/null || true)
 tidy() {
     rm -rf "$logs"
@@ -42,6 +54,10 @@ for name in "${names[@]}"; do
         status=1
     fi
     [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+    if [ -n "$spoilt" ]; then
+        # What counts is that a check failed, not that the script broke off.
+        if [ "$bad" -gt 0 ] && ! grep -q 'broke off' "$logs/$name"; then good=1 bad=0; else good=0 bad=1; fi
+    fi
     left=$(grep -c '^skipped' "$logs/$name" || true)
     passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + left))
     table+=("$(printf '%-20s %8d %8d %8d %7ds' "$name" "$good" "$bad" "$left" $((SECONDS - began)))")

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# apt: openssh-client openssh-server
 # OpenSSH: ssh-keygen -D, ssh-agent with ssh-add -s, and a login to an sshd of our own.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
