@@ -13,6 +13,7 @@ mod module {
     pub mod world;
 
     mod artifact;
+    mod hosts;
     mod legacy;
     mod life;
     mod objects;

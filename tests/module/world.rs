@@ -157,6 +157,15 @@ pub fn openssl_verifies(dir: &Path, spki: &[u8], data: &[u8], signature: &[u8], 
     command.output().unwrap().status.success()
 }
 
+/// DigestInfo of a SHA-256 digest, as RFC 8017 section 9.2 note 1 prints it.
+pub fn digest_info_sha256(digest: &[u8]) -> Vec<u8> {
+    let prefix = [
+        0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04,
+        0x20,
+    ];
+    [&prefix[..], digest].concat()
+}
+
 /// DER of an ECDSA signature that is r || s: the form that openssl takes.
 pub fn ecdsa_der(signature: &[u8]) -> Vec<u8> {
     let integer = |number: &[u8]| {
