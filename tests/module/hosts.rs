@@ -1,7 +1,7 @@
 //! The call patterns of hosts that no package brings here: read from their sources, repeated in the same order.
 
 use super::p11::P11;
-use super::world::{World, digest_info_sha256, module_path, openssl_verifies};
+use super::world::{World, digest_info_sha256, in_child, module_path, openssl_verifies};
 use crate::module_test;
 use cloud_kms_emulator::{AwsKey, VaultKey};
 use cryptoki_sys::*;
@@ -105,25 +105,13 @@ module_test! {
         }
         // A cached session stays open over the fork; the child ends the parent's life of the module and begins its own.
         let cached = p11.open(0);
-        unsafe {
-            match libc::fork() {
-                0 => {
-                    libc::alarm(60);
-                    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                        p11.finalize().unwrap();
-                        crate::c!(p11, C_Initialize((&raw mut args).cast())).unwrap();
-                        assert_eq!(crate::c!(p11, C_CloseSession(cached)), Err(CKR_SESSION_HANDLE_INVALID));
-                        provider_signs(world, &p11, 1, &keys[1]);
-                    }));
-                    libc::_exit(i32::from(done.is_err()));
-                }
-                child => {
-                    let mut status = -1;
-                    assert_eq!(libc::waitpid(child, &mut status, 0), child);
-                    assert_eq!(status, 0, "the child");
-                }
-            }
-        }
+        let again = || {
+            p11.finalize().unwrap();
+            crate::c!(p11, C_Initialize((&raw mut args).cast())).unwrap();
+            assert_eq!(crate::c!(p11, C_CloseSession(cached)), Err(CKR_SESSION_HANDLE_INVALID));
+            provider_signs(world, &p11, 1, &keys[1]);
+        };
+        assert!(in_child(again));
         crate::c!(p11, C_CloseSession(cached)).unwrap();
         provider_signs(world, &p11, 0, &keys[0]);
     }
@@ -144,6 +132,7 @@ module_test! {
             }
         };
         search();
+        p11.private_key(session);
         let asked = world.requests();
         for _ in 0..100 {
             search();

@@ -1,7 +1,7 @@
 //! C_Initialize to C_Finalize in a host process: threads, forks, unloading, failures, and a bad configuration.
 
 use super::p11::P11;
-use super::world::{World, module_path};
+use super::world::{World, in_child, module_path};
 use crate::module_test;
 use cloud_kms_emulator::{Action, AwsKey, Fault, VaultKey};
 use cryptoki_sys::*;
@@ -30,23 +30,6 @@ fn sign(p11: &P11, slot: CK_SLOT_ID) -> Result<Vec<u8>, CK_RV> {
     let key = p11.private_key(session);
     let ckm = if slot == 0 { CKM_ECDSA_SHA256 } else { CKM_SHA256_RSA_PKCS };
     p11.sign(session, key, ckm, &[], b"data")
-}
-
-/// Runs `body` in a forked child, and answers whether it ran to its end with success in time.
-fn in_child(body: impl FnOnce()) -> bool {
-    unsafe {
-        match libc::fork() {
-            0 => {
-                libc::alarm(30);
-                let held = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_ok();
-                libc::_exit(i32::from(!held));
-            }
-            child => {
-                let mut status = -1;
-                libc::waitpid(child, &mut status, 0) == child && status == 0
-            }
-        }
-    }
 }
 
 module_test! {

@@ -157,6 +157,23 @@ pub fn openssl_verifies(dir: &Path, spki: &[u8], data: &[u8], signature: &[u8], 
     command.output().unwrap().status.success()
 }
 
+/// Runs `body` in a forked child, and answers whether it ran to its end with success in time.
+pub fn in_child(body: impl FnOnce()) -> bool {
+    unsafe {
+        match libc::fork() {
+            0 => {
+                libc::alarm(60);
+                let held = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_ok();
+                libc::_exit(i32::from(!held));
+            }
+            child => {
+                let mut status = -1;
+                libc::waitpid(child, &mut status, 0) == child && status == 0
+            }
+        }
+    }
+}
+
 /// DigestInfo of a SHA-256 digest, as RFC 8017 section 9.2 note 1 prints it.
 pub fn digest_info_sha256(digest: &[u8]) -> Vec<u8> {
     let prefix = [
