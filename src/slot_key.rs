@@ -140,7 +140,8 @@ impl SlotKey {
         let kind = facts.public_key.kind();
         let answer = self.backend.sign(&self.key.name, kind, id.as_deref(), scheme, &digest).wait(deadline);
         let signature = answer.map_err(|failure| {
-            if matches!(failure.cause, Cause::Missing | Cause::Disabled) {
+            // It is another key now, or none. (One that is disabled may be enabled again: a server's handles stay good.)
+            if failure.cause == Cause::Missing {
                 self.forget();
             }
             self.error(failure)

@@ -163,6 +163,52 @@ module_test! {
 }
 
 module_test! {
+    fn a_key_that_is_enabled_again_signs_with_the_same_handle(world) {
+        let aws = world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
+        let vault = world.emulator.vault("default");
+        vault.create_key("z", VaultKey::ec("P-256")).unwrap();
+        world.configure(json!([{ "label": "a", "kms_key_id": "alias/a" }, { "label": "z", "key_name": "z" }]));
+        let p11 = world.module();
+        for slot in [0, 1] {
+            let session = p11.open(slot);
+            let key = p11.private_key(session);
+            let sign = || p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"x");
+            sign().unwrap();
+            let able = |enabled| match (slot, enabled) {
+                (0, false) => world.emulator.aws().disable_key(&aws.id),
+                (0, true) => world.emulator.aws().enable_key(&aws.id),
+                _ => vault.set_enabled("z", "", enabled),
+            };
+            able(false).unwrap();
+            assert_eq!(sign(), Err(CKR_KEY_FUNCTION_NOT_PERMITTED), "{}", world.log());
+            able(true).unwrap();
+            sign().unwrap();
+        }
+    }
+}
+
+module_test! {
+    fn a_rotated_key_is_loaded_anew_under_new_handles(world) {
+        let vault = world.emulator.vault("default");
+        let first = vault.create_key("z", VaultKey::ec("P-256")).unwrap();
+        world.configure(json!([{ "label": "z", "key_name": "z" }]));
+        let p11 = world.module();
+        let session = p11.open(0);
+        let key = p11.private_key(session);
+        p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"x").unwrap();
+        vault.rotate_key("z").unwrap();
+        p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"x").unwrap();
+        vault.set_enabled("z", &first.version, false).unwrap();
+        let gone = p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"x");
+        assert_eq!(gone, Err(CKR_KEY_HANDLE_INVALID), "{}", world.log());
+        assert!(world.log().contains("rotated"), "{}", world.log());
+        let renewed = p11.private_key(session);
+        assert_ne!(renewed, key);
+        p11.sign(session, renewed, CKM_ECDSA_SHA256, &[], b"x").unwrap();
+    }
+}
+
+module_test! {
     fn a_bad_configuration_says_where(world) {
         std::fs::write(world.home.join("config.json"), "{\n  \"slots\": [\n    { \"label\": \"x\", \"kms_keyid\": \"y\" }\n  ]\n}").unwrap();
         // The log's own file is not known where the configuration can't be read: it goes to standard error.
