@@ -144,7 +144,7 @@ impl SlotKey {
             if failure.cause == Cause::Missing {
                 self.forget();
             }
-            self.error(failure)
+            Error::from(failure).about(self)
         })?;
         if !facts.public_key.verifies(scheme, &digest, &signature.bytes) {
             return Err(self.refuse_signature(facts));
@@ -161,7 +161,7 @@ impl SlotKey {
             "the signature in the service's reply is not one by the key of this object (was the key replaced?)"
         };
         self.forget();
-        Error::new(CKR_DEVICE_ERROR, format!("{self}: {why}"))
+        Error::from(Failure::new(Cause::Malformed, "Sign", why)).about(self)
     }
 
     /// What was loaded may be outdated: it is loaded again when next needed, under new handles.
@@ -267,11 +267,6 @@ impl SlotKey {
             (true, Cause::Unsupported | Cause::Disabled) => log_info!("{self}: left out: {failure}"),
             _ => log_error!("{self}: {failure}"),
         }
-    }
-
-    fn error(&self, failure: Failure) -> Error {
-        let error = Error::from(failure);
-        Error::new(error.rv, format!("{self}: {}", error.message))
     }
 
     fn names<'a>(&'a self, subject: &'a [u8]) -> Names<'a> {

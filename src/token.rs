@@ -116,8 +116,8 @@ impl Token {
             return Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("{key}: only its private key signs")));
         }
         let facts = key.facts().ok_or_else(unknown)?;
-        let operation = Operation::begin(request, &facts, self.slot.accept_bare_digest)
-            .map_err(|error| Error::new(error.rv, format!("{key}: {}", error.message)))?;
+        let operation =
+            Operation::begin(request, &facts, self.slot.accept_bare_digest).map_err(|error| error.about(&key))?;
         Ok(Signing { key, facts, operation, call_timeout: self.call_timeout })
     }
 
