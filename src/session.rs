@@ -7,7 +7,7 @@ use crate::object::Object;
 use crate::token::{Signing, Token};
 use cryptoki_sys::*;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A session with a token.
@@ -20,7 +20,7 @@ pub struct Session {
     pub read_write: bool,
     operations: Mutex<Operations>,
     /// CK_SESSION_INFO.ulDeviceError.
-    device_error: AtomicU64,
+    device_error: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -46,7 +46,7 @@ pub enum Last<'a> {
 impl Session {
     /// A new session.
     pub fn new(slot: CK_SLOT_ID, token: Arc<Token>, read_write: bool) -> Self {
-        Self { slot, token, read_write, operations: Mutex::default(), device_error: AtomicU64::new(0) }
+        Self { slot, token, read_write, operations: Mutex::default(), device_error: AtomicUsize::new(0) }
     }
 
     /// The number of the last trouble that the service had in this session (section 5.6.4).
@@ -151,7 +151,7 @@ impl Session {
         }
         let signature = signing.finish();
         if let Err(error) = &signature {
-            self.device_error.store(error.device_error as u64, Ordering::Relaxed);
+            self.device_error.store(error.device_error as usize, Ordering::Relaxed);
         }
         signature
     }

@@ -88,7 +88,6 @@ fn options(network: &Network, transport: Transport) -> ClientOptions {
         max_delay: Duration::SECOND,
         max_retries: network.retries,
         max_total_elapsed: duration(network.call_timeout),
-        ..Default::default()
     };
     ClientOptions { retry: RetryOptions::exponential(retry), transport: Some(transport), ..Default::default() }
 }

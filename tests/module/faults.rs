@@ -73,7 +73,7 @@ module_test! {
                 assert_eq!(host.sign(slot), Err(rv), "{} {:?}: {}", SIGN[slot], actions[slot], &world.log()[before..]);
                 assert_eq!(host.device_error(slot), number, "{} {:?}", SIGN[slot], actions[slot]);
                 let log = world.log()[before..].to_owned();
-                let lines: Vec<_> = log.lines().filter(|line| line.contains(" error: ")).collect();
+                let lines: Vec<_> = log.lines().filter(|line| line.contains("] error: ")).collect();
                 assert!(matches!(lines[..], [one] if one.contains(words[slot]) && one.contains("C_Sign: ")), "one line with {}: {log}", words[slot]);
                 world.emulator.control().clear_faults();
                 assert!(host.sign(slot).is_ok(), "the next signature after {:?}: {}", actions[slot], world.log());

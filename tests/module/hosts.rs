@@ -138,6 +138,6 @@ module_test! {
             search();
         }
         assert_eq!(world.requests(), asked, "answered from memory");
-        assert!(!world.log().contains(" error: "), "{}", world.log());
+        assert!(!world.log().contains("] error: "), "{}", world.log());
     }
 }

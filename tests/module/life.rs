@@ -152,7 +152,7 @@ module_test! {
         assert_eq!(world.count("kms.GetPublicKey"), 1);
         assert_eq!(p11.find_class(p11.open(1), CKO_PRIVATE_KEY).len(), 1, "hides nothing else");
         let log = world.log();
-        let errors: Vec<_> = log.lines().filter(|line| line.contains(" error: ")).collect();
+        let errors: Vec<_> = log.lines().filter(|line| line.contains("] error: ")).collect();
         assert!(matches!(errors[..], [one] if one.contains("needed: kms:GetPublicKey")), "the permission, once: {log}");
         let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
         while p11.find_class(session, CKO_PRIVATE_KEY).is_empty() {
