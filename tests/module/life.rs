@@ -209,6 +209,66 @@ module_test! {
 }
 
 module_test! {
+    fn loading_and_unloading_leaves_nothing(world) {
+        two_keys(world);
+        let open_files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let cycle = || {
+            let p11 = world.module();
+            sign(&p11, 0).unwrap();
+            sign(&p11, 1).unwrap();
+            p11.finalize().unwrap();
+            p11.unload();
+        };
+        cycle();
+        // The emulator's side of a connection closes a moment later than the module's.
+        let settled = |count: usize| (0..2_000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            open_files() <= count
+        });
+        let (files, threads_before) = (open_files(), threads());
+        (0..50).for_each(|_| cycle());
+        assert!(settled(files), "{} descriptors, {files} before", open_files());
+        assert_eq!(threads(), threads_before);
+    }
+}
+
+module_test! {
+    fn a_host_may_end_without_c_finalize(world) {
+        two_keys(world);
+        let p11 = world.module();
+        sign(&p11, 0).unwrap();
+        assert!(in_child(|| unsafe { libc::exit(0) }), "a child that inherited it");
+        assert!(in_child(|| {
+            sign(&p11, 1).unwrap();
+            unsafe { libc::exit(0) }
+        }), "a child that used it");
+    }
+}
+
+module_test! {
+    fn sessions_that_are_shared_against_the_rules_stay_safe(world) {
+        two_keys(world);
+        let p11 = world.module();
+        let session = p11.open(0);
+        let key = p11.private_key(session);
+        std::thread::scope(|scope| {
+            for _ in 0..32 {
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        match p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"x") {
+                            Ok(signature) => assert_eq!(signature.len(), 64),
+                            Err(rv) => assert!(matches!(rv, CKR_OPERATION_ACTIVE | CKR_OPERATION_NOT_INITIALIZED), "{rv:x}"),
+                        }
+                    }
+                });
+            }
+        });
+        crate::c!(p11, C_CloseAllSessions(0)).unwrap();
+        assert_eq!(p11.sign_init(session, key, CKM_ECDSA, &[]), Err(CKR_SESSION_HANDLE_INVALID));
+    }
+}
+
+module_test! {
     fn a_bad_configuration_says_where(world) {
         std::fs::write(world.home.join("config.json"), "{\n  \"slots\": [\n    { \"label\": \"x\", \"kms_keyid\": \"y\" }\n  ]\n}").unwrap();
         // The log's own file is not known where the configuration can't be read: it goes to standard error.
