@@ -7,10 +7,15 @@
 #   local_certificate    local.pem and local-key.pem for localhost, of a key in a file
 #   free_port            prints one
 #   listening PORT       whether someone listens there
+#   start_page PATTERN, start COMMAND   a server, in the background; its output in $work/server.log
+#   serves COMMAND       waits until the command succeeds
+#   stop_server          stops the one that runs
+#   handshakes PORT COUNT [OPTION...]   that many connections, of a Python client
 
 engines=$(openssl version -e | sed 's/^ENGINESDIR: "\(.*\)"$/\1/')
 need "$engines/pkcs11.so" libengine-pkcs11-openssl
 export PKCS11_MODULE_PATH=$MODULE
+server=
 mkdir -p "$work/page"
 
 plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/ca-key.pem" -days 2 -subj "/CN=Test CA" \
@@ -53,8 +58,63 @@ certificate_of_key() {
 
 local_certificate() { issue_local server local; }
 
+# Below the ports that the kernel gives to outgoing connections: nobody takes one meanwhile.
 free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    python3 - <<'END'
+import random, socket
+while True:
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        port = random.randrange(12000, 32000)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+    print(port)
+    break
+END
 }
 
 listening() { python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5).close()' "$1"; }
+
+# The process is the program itself, and so the one to stop.
+start_page() { # PATTERN: a block with one command
+    local block
+    block=$(page "$1") || { echo "no block with $1 in docs/clients/$script.md" && return 1; }
+    (cd "$work/page" && exec bash -euxc "exec $block") </dev/null >"$work/server.log" 2>&1 &
+    server=$!
+}
+
+start() { # COMMAND
+    "$@" </dev/null >"$work/server.log" 2>&1 &
+    server=$!
+}
+
+stop_server() {
+    [ -n "$server" ] || return 0
+    kill "$server" 2>/dev/null || true
+    wait "$server" 2>/dev/null || true
+    server=
+}
+later stop_server
+
+# A server that ends or hangs must not take the script with it.
+serves() { # COMMAND that succeeds when it does
+    wait_for 30 "$@" && kill -0 "$server" && return
+    echo "the server does not serve; its log:"
+    tail -n 30 "$work/server.log"
+    return 1
+}
+
+client_page() { # PATTERN: run_page, with an end
+    local block
+    block=$(page "$1") || { echo "no block with $1 in docs/clients/$script.md" && return 1; }
+    (cd "$work/page" && timeout 60 bash -euxo pipefail -c "$block")
+}
+
+handshakes() { # PORT COUNT [OPTION...]: see handshakes.py
+    if timeout 120 python3 "$clients/handshakes.py" "$work/page/ca.pem" "$@"; then return 0; fi
+    echo "the server's log:"
+    tail -n 30 "$work/server.log"
+    return 1
+}
