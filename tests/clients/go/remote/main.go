@@ -1,5 +1,6 @@
-// As Choria does: it is told a module's path and slot 0, nothing else, signs with the key there and hands its certificate
-// or public key over.
+// Does with a module what Choria's pkcs11 security provider does, with the same package, miekg/pkcs11/p11: given the module's path
+// and slot 0, it takes that slot, or the only one, logs in, finds the one private key and the one certificate, and signs by
+// CKM_RSA_PKCS. Beyond Choria it knows elliptic curves, and keys without a certificate.
 package main
 
 import (
@@ -17,16 +18,21 @@ import (
 	"log"
 	"math/big"
 	"os"
+	"slices"
 
 	"github.com/miekg/pkcs11"
+	"github.com/miekg/pkcs11/p11"
 )
 
 var (
-	module = flag.String("module", "", "the module's path")
+	driver = flag.String("driver", "", "the module's path")
+	slotID = flag.Uint("slot", 0, "the slot")
 	file   = flag.String("file", "", "what to sign")
 	out    = flag.String("out", "signature", "where the signature goes")
 	public = flag.String("public", "public.pem", "where the public key goes")
 )
+
+var sha256Prefix = []byte{0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20}
 
 func main() {
 	flag.Parse()
@@ -40,72 +46,43 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	p := pkcs11.New(*module)
-	if p == nil {
-		return fmt.Errorf("can't load %q", *module)
-	}
-	defer p.Destroy()
-	if err := p.Initialize(); err != nil {
-		return err
-	}
-	defer p.Finalize()
-
-	slots, err := p.GetSlotList(true)
+	module, err := p11.OpenModule(*driver)
 	if err != nil {
 		return err
 	}
-	if len(slots) == 0 {
-		return errors.New("no slot with a token")
-	}
-	info, err := p.GetTokenInfo(slots[0])
+	slot, err := findSlot(module)
 	if err != nil {
 		return err
 	}
-	session, err := p.OpenSession(slots[0], pkcs11.CKF_SERIAL_SESSION|pkcs11.CKF_RW_SESSION)
+	info, err := slot.TokenInfo()
 	if err != nil {
 		return err
 	}
-	defer p.CloseSession(session)
-	// It always logs in, here without a PIN.
-	if err := p.Login(session, pkcs11.CKU_USER, ""); err != nil && !errors.Is(err, pkcs11.Error(pkcs11.CKR_USER_ALREADY_LOGGED_IN)) {
+	session, err := slot.OpenSession()
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	if err := session.Login("1234"); err != nil && !errors.Is(err, pkcs11.Error(pkcs11.CKR_USER_ALREADY_LOGGED_IN)) {
 		return fmt.Errorf("login: %w", err)
 	}
-	defer p.Logout(session)
 
-	private, err := find(p, session, pkcs11.CKO_PRIVATE_KEY)
+	object, err := find(session, pkcs11.CKO_PRIVATE_KEY)
+	if err != nil {
+		return fmt.Errorf("private key: %w", err)
+	}
+	key, from, err := readPublic(session)
 	if err != nil {
 		return err
 	}
-	key, from, err := readPublic(p, session)
+	signature, err := sign(p11.PrivateKey(object), key, data)
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(data)
-	var signature []byte
-	switch key := key.(type) {
-	case *rsa.PublicKey:
-		if signature, err = sign(p, session, private, pkcs11.CKM_SHA256_RSA_PKCS, data); err != nil {
-			return err
-		}
-		if err := rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], signature); err != nil {
-			return err
-		}
-	case *ecdsa.PublicKey:
-		raw, err := sign(p, session, private, pkcs11.CKM_ECDSA, sum[:])
-		if err != nil {
-			return err
-		}
-		half := len(raw) / 2
-		signature, err = asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(raw[:half]), new(big.Int).SetBytes(raw[half:])})
-		if err != nil {
-			return err
-		}
-		if !ecdsa.VerifyASN1(key, sum[:], signature) {
-			return errors.New("the signature is wrong")
-		}
-	default:
-		return fmt.Errorf("a key of type %T", key)
+	if err := session.Logout(); err != nil {
+		return fmt.Errorf("logout: %w", err)
 	}
+
 	der, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {
 		return err
@@ -120,73 +97,85 @@ func run() error {
 	return nil
 }
 
-func sign(p *pkcs11.Ctx, session pkcs11.SessionHandle, key pkcs11.ObjectHandle, mechanism uint, data []byte) ([]byte, error) {
-	if err := p.SignInit(session, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, key); err != nil {
-		return nil, err
+func findSlot(module p11.Module) (p11.Slot, error) {
+	slots, err := module.Slots()
+	if err != nil {
+		return p11.Slot{}, err
 	}
-	return p.Sign(session, data)
+	if i := slices.IndexFunc(slots, func(slot p11.Slot) bool { return slot.ID() == *slotID }); i >= 0 {
+		return slots[i], nil
+	}
+	if len(slots) == 1 {
+		return slots[0], nil
+	}
+	return p11.Slot{}, fmt.Errorf("%d slots, none of them %d", len(slots), *slotID)
 }
 
-func find(p *pkcs11.Ctx, session pkcs11.SessionHandle, class uint) (pkcs11.ObjectHandle, error) {
-	if err := p.FindObjectsInit(session, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_CLASS, class)}); err != nil {
-		return 0, err
-	}
-	objects, _, err := p.FindObjects(session, 2)
-	if err != nil {
-		return 0, err
-	}
-	if err := p.FindObjectsFinal(session); err != nil {
-		return 0, err
-	}
-	if len(objects) != 1 {
-		return 0, fmt.Errorf("%d objects of class %d", len(objects), class)
-	}
-	return objects[0], nil
+// Fails unless there is exactly one.
+func find(session p11.Session, class uint) (p11.Object, error) {
+	return session.FindObject([]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_CLASS, class)})
 }
 
-func values(p *pkcs11.Ctx, session pkcs11.SessionHandle, object pkcs11.ObjectHandle, types ...uint) ([][]byte, error) {
-	template := make([]*pkcs11.Attribute, len(types))
-	for i, typ := range types {
-		template[i] = pkcs11.NewAttribute(typ, nil)
+func sign(private p11.PrivateKey, public crypto.PublicKey, data []byte) ([]byte, error) {
+	sum := sha256.Sum256(data)
+	switch public := public.(type) {
+	case *rsa.PublicKey:
+		signature, err := private.Sign(*pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS, nil), slices.Concat(sha256Prefix, sum[:]))
+		if err != nil {
+			return nil, err
+		}
+		return signature, rsa.VerifyPKCS1v15(public, crypto.SHA256, sum[:], signature)
+	case *ecdsa.PublicKey:
+		raw, err := private.Sign(*pkcs11.NewMechanism(pkcs11.CKM_ECDSA, nil), sum[:])
+		if err != nil {
+			return nil, err
+		}
+		half := len(raw) / 2
+		r, s := new(big.Int).SetBytes(raw[:half]), new(big.Int).SetBytes(raw[half:])
+		if !ecdsa.Verify(public, sum[:], r, s) {
+			return nil, errors.New("the signature is wrong")
+		}
+		return asn1.Marshal(struct{ R, S *big.Int }{r, s})
+	default:
+		return nil, fmt.Errorf("a key of type %T", public)
 	}
-	found, err := p.GetAttributeValue(session, object, template)
-	if err != nil {
-		return nil, err
-	}
-	result := make([][]byte, len(found))
-	for i := range found {
-		result[i] = found[i].Value
-	}
-	return result, nil
 }
 
 // From the certificate if there is one, else from the public key's object.
-func readPublic(p *pkcs11.Ctx, session pkcs11.SessionHandle) (crypto.PublicKey, string, error) {
-	if object, err := find(p, session, pkcs11.CKO_CERTIFICATE); err == nil {
-		found, err := values(p, session, object, pkcs11.CKA_VALUE)
+func readPublic(session p11.Session) (crypto.PublicKey, string, error) {
+	object, err := find(session, pkcs11.CKO_CERTIFICATE)
+	if err == nil {
+		der, err := object.Value()
 		if err != nil {
 			return nil, "", err
 		}
-		certificate, err := x509.ParseCertificate(found[0])
+		certificate, err := x509.ParseCertificate(der)
 		if err != nil {
 			return nil, "", err
 		}
 		return certificate.PublicKey, "certificate", nil
 	}
-	object, err := find(p, session, pkcs11.CKO_PUBLIC_KEY)
-	if err != nil {
+	if !errors.Is(err, p11.ErrNoObjectsFound) {
 		return nil, "", err
 	}
-	if found, err := values(p, session, object, pkcs11.CKA_MODULUS, pkcs11.CKA_PUBLIC_EXPONENT); err == nil {
-		e := new(big.Int).SetBytes(found[1])
-		return &rsa.PublicKey{N: new(big.Int).SetBytes(found[0]), E: int(e.Int64())}, "public key", nil
+	if object, err = find(session, pkcs11.CKO_PUBLIC_KEY); err != nil {
+		return nil, "", err
 	}
-	found, err := values(p, session, object, pkcs11.CKA_EC_POINT)
+	// The package makes an empty value of an attribute that the object doesn't have.
+	if modulus, err := object.Attribute(pkcs11.CKA_MODULUS); err == nil && len(modulus) > 0 {
+		exponent, err := object.Attribute(pkcs11.CKA_PUBLIC_EXPONENT)
+		if err != nil {
+			return nil, "", err
+		}
+		e := new(big.Int).SetBytes(exponent)
+		return &rsa.PublicKey{N: new(big.Int).SetBytes(modulus), E: int(e.Int64())}, "public key", nil
+	}
+	wrapped, err := object.Attribute(pkcs11.CKA_EC_POINT)
 	if err != nil {
 		return nil, "", err
 	}
 	var point []byte
-	if _, err := asn1.Unmarshal(found[0], &point); err != nil {
+	if _, err := asn1.Unmarshal(wrapped, &point); err != nil {
 		return nil, "", err
 	}
 	curves := map[int]elliptic.Curve{65: elliptic.P256(), 97: elliptic.P384(), 133: elliptic.P521()}
