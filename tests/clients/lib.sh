@@ -17,7 +17,9 @@
 #   later COMMAND       runs when the script ends
 #   page PATTERN        the block of docs/clients/SCRIPT.md in which PATTERN (an awk regular expression) is found
 #   run_page PATTERN    runs that block as the user would, in $work/page, with MODULE and TOKEN set: the page is the
-#                       only place where the commands stand, so it can't come to say something else than what ran
+#                       only place where the commands stand, so it can't come to say something else than what ran;
+#                       the array as_user, if set, is a command that runs it as another user
+#   files_only FOLDER   from now on HOME is FOLDER, made by home.py, and no variable says anything of the clouds
 
 set -euo pipefail
 
@@ -31,7 +33,7 @@ SERVERS_JSON=${SERVERS_JSON:-$root/target/servers/servers.json}
 AWS_SERVER=${AWS_SERVER:-ministack}
 AZURE_SERVER=${AZURE_SERVER:-emulator}
 
-passed=0 failed=0 endings=()
+passed=0 failed=0 endings=() as_user=()
 
 # Private: keys and secrets lie there, and ssh ignores key files that others may read.
 umask 077
@@ -123,7 +125,7 @@ run_page() {
     local block
     block=$(page "$1") || { echo "no block with $1 in docs/clients/$script.md" && return 1; }
     mkdir -p "$work/page"
-    (cd "$work/page" && MODULE=$MODULE TOKEN=${TOKEN:-${label:-}} bash -euxo pipefail -c "$block")
+    (cd "$work/page" && MODULE=$MODULE TOKEN=${TOKEN:-${label:-}} "${as_user[@]}" bash -euxo pipefail -c "$block")
 }
 
 make_config() { # FOLDER [--hide KIND]
@@ -141,6 +143,12 @@ use_config() {
     done
     export HOME=$1/home CLOUD_KMS_PKCS11_CONFIG=$config
     export AWS_SHARED_CREDENTIALS_FILE=$HOME/.aws/credentials AWS_CONFIG_FILE=$HOME/.aws/config
+}
+
+files_only() { # FOLDER [--only LABEL...]
+    python3 "$clients/home.py" "$config" "$@"
+    unset CLOUD_KMS_PKCS11_CONFIG AWS_SHARED_CREDENTIALS_FILE AWS_CONFIG_FILE XDG_CONFIG_HOME
+    export HOME=$1
 }
 
 # label cloud usage kind bits curve public certificate id, from one line of $keys

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run.sh [--spoilt] [NAME...]: runs all client scripts, or the named ones (openssl, pkcs11-tool, ...).
-# Starts the servers that don't run, and stops those it started.
+# Starts the servers that don't run, and stops those it started. What a script printed stays in target/clients/logs/NAME.log.
 # --spoilt: with a module that signs wrongly; succeeds if every script fails (tests/c/spoil.c).
 set -euo pipefail
 clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,7 +16,7 @@ all() {
     local file name
     for file in "$clients"/*.sh; do
         name=$(basename "$file" .sh)
-        case $name in run | lib | install) ;; *) echo "$name" ;; esac
+        case $name in run | lib* | install | table) ;; *) echo "$name" ;; esac
     done
 }
 
@@ -26,17 +26,21 @@ for name in "${names[@]}"; do
     [ -x "$clients/$name.sh" ] || { echo "run.sh: no script $name; there are: $(all | xargs)" >&2 && exit 2; }
 done
 
-logs=$(mktemp -d)
+# A spoilt run's logs are no use to anyone.
+logs=$root/target/clients/logs
+work=$(mktemp -d)
+[ -z "$spoilt" ] || logs=$work
+mkdir -p "$logs"
 if [ -n "$spoilt" ]; then
     export SPOIL_MODULE=${MODULE:-$root/target/release/libcloud_kms_pkcs11.so}
-    gcc -Wall -Wextra -Werror -shared -fPIC -I"$root/include" "$root/tests/c/spoil.c" -ldl -o "$logs/libspoilt.so"
-    export MODULE=$logs/libspoilt.so
+    gcc -Wall -Wextra -Werror -shared -fPIC -I"$root/include" "$root/tests/c/spoil.c" -ldl -o "$work/libspoilt.so"
+    export MODULE=$work/libspoilt.so
 fi
 before=$(cat "$root"/target/servers/run/*.pid 2>/dev/null || true)
 tidy() {
-    rm -rf "$logs"
-    # Servers that ran before are someone else's.
-    [ -n "$before" ] || bash "$root/tests/servers/stop.sh"
+    rm -rf "$work"
+    # Servers that ran before are someone else's, and so are those that another file names.
+    [ -n "$before" ] || [ -n "${SERVERS_JSON:-}" ] || bash "$root/tests/servers/stop.sh"
 }
 trap tidy EXIT
 
@@ -45,10 +49,11 @@ for name in "${names[@]}"; do
     echo "== $name"
     began=$SECONDS
     status=0
-    bash "$clients/$name.sh" 2>&1 | tee "$logs/$name" || status=$?
+    log=$logs/$name.log
+    bash "$clients/$name.sh" 2>&1 | tee "$log" || status=$?
     good=0 bad=0
     # The script's own last line; a script without one has failed.
-    if last=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/$name" | tail -n 1) && [ -n "$last" ]; then
+    if last=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1) && [ -n "$last" ]; then
         read -r good _ bad _ <<<"$last"
     elif [ "$status" -eq 0 ]; then
         status=1
@@ -56,9 +61,9 @@ for name in "${names[@]}"; do
     [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
     if [ -n "$spoilt" ]; then
         # What counts is that a check failed, not that the script broke off.
-        if [ "$bad" -gt 0 ] && ! grep -q 'broke off' "$logs/$name"; then good=1 bad=0; else good=0 bad=1; fi
+        if [ "$bad" -gt 0 ] && ! grep -q 'broke off' "$log"; then good=1 bad=0; else good=0 bad=1; fi
     fi
-    left=$(grep -c '^skipped' "$logs/$name" || true)
+    left=$(grep -c '^skipped' "$log" || true)
     passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + left))
     table+=("$(printf '%-20s %8d %8d %8d %7ds' "$name" "$good" "$bad" "$left" $((SECONDS - began)))")
 done

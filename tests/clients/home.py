@@ -1,0 +1,34 @@
+"""home.py CONFIG FOLDER [--only LABEL...]: makes FOLDER a home directory from which the module works by files alone.
+
+The configuration goes to .config/cloud-kms-pkcs11/config.json, with a copy of every file that it names; the AWS files to .aws.
+No variable but HOME is needed, and FOLDER can be given to another user (an agent's helper, p11-kit when root tests it).
+"""
+
+import json
+import pathlib
+import shutil
+import sys
+
+
+def main():
+    source, folder, *rest = sys.argv[1:]
+    source, folder = pathlib.Path(source), pathlib.Path(folder)
+    config = json.loads(source.read_text())
+    if rest[:1] == ["--only"]:
+        config["slots"] = [slot for slot in config["slots"] if slot["label"] in rest[1:]]
+    home = folder / ".config" / "cloud-kms-pkcs11"
+    home.mkdir(parents=True, exist_ok=True)
+    for part in [config, *config["slots"]]:
+        for name, value in part.items():
+            if isinstance(value, str) and pathlib.Path(value).is_absolute():
+                path = pathlib.Path(value)
+                kept = f"{path.parent.name}-{path.name}"
+                shutil.copyfile(path, home / kept)
+                # Relative paths start at the configuration's folder.
+                part[name] = kept
+    (home / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    shutil.copytree(source.parent / "home" / ".aws", folder / ".aws", dirs_exist_ok=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+# shellcheck shell=bash
+# For scripts with OpenSSH, after lib.sh: an agent and an sshd of our own.
+#
+#   start_agent [ENV-ARGUMENT...]  sets SSH_AUTH_SOCK; the arguments are env's, for what the agent and its helper see
+#   start_sshd [LINE...]           on a free port of loopback, with lines added to its configuration; sets $port
+#   login [OPTION...]              logs in to it; only what $work/sshd/authorized has may come in
+
+for tool in ssh ssh-add ssh-agent ssh-keygen; do need "$tool" openssh-client; done
+sshd=$(command -v sshd || echo /usr/sbin/sshd)
+need "$sshd" openssh-server
+unset SSH_AUTH_SOCK SSH_AGENT_PID
+
+# The public key as OpenSSH writes it, from the service's PEM.
+service_key() { ssh-keygen -i -m PKCS8 -f "$public" | cut -d' ' -f1,2; }
+
+# -P: the agent loads only files under /usr/lib and /usr/local/lib unless told otherwise, and
+# compares the path after resolving links.
+start_agent() { # [ENV-ARGUMENT...]
+    local module
+    module=$(readlink -f "$MODULE")
+    # Not through `run`: $! would be a subshell, and the agent would outlive it.
+    env "$@" ssh-agent -D -P "$module" -a "$work/agent" >"$work/agent.log" 2>&1 &
+    agent=$!
+    later "kill $agent 2>/dev/null; wait $agent 2>/dev/null"
+    export SSH_AUTH_SOCK=$work/agent
+    wait_for 10 test -S "$work/agent"
+}
+
+# ssh-add asks for a PIN; ours is empty.
+ask_pass() {
+    printf '#!/bin/sh\nprintf "%%s\\n" "%s"\n' "$PIN" >"$work/askpass"
+    chmod 700 "$work/askpass"
+    export SSH_ASKPASS=$work/askpass SSH_ASKPASS_REQUIRE=force
+}
+
+# Nothing may ask, unless the module under trial is one with a PIN.
+batch=$([ -z "$PIN" ] && echo yes || echo no)
+
+# The server: started by hand on a free port of loopback, with keys and files of its own.
+
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+listening() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
+
+start_sshd() { # [LINE...]
+    mkdir -p "$work/sshd"
+    ssh-keygen -q -t ed25519 -N '' -f "$work/sshd/host"
+    # sshd insists on this folder when root starts it.
+    [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
+    for _ in 1 2 3 4; do
+        port=$(free_port)
+        cat >"$work/sshd/config" <<EOF
+ListenAddress 127.0.0.1:$port
+HostKey $work/sshd/host
+PidFile none
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PubkeyAuthentication yes
+AuthorizedKeysFile $work/sshd/authorized
+# The folder is below /tmp.
+StrictModes no
+PermitRootLogin yes
+$(printf '%s\n' "$@")
+EOF
+        "$sshd" -D -e -f "$work/sshd/config" 2>>"$work/sshd/log" &
+        server=$!
+        # Either it listens, or it has ended: then another had the port first.
+        if wait_for 10 sshd_settled && listening && kill -0 "$server" 2>/dev/null; then
+            later "kill $server 2>/dev/null; wait $server 2>/dev/null"
+            printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d' ' -f1,2 "$work/sshd/host.pub")" >"$work/sshd/known"
+            return
+        fi
+    done
+    cat "$work/sshd/log"
+    return 1
+}
+
+sshd_settled() { listening || ! kill -0 "$server" 2>/dev/null; }
+
+login() { # OPTION...
+    run ssh -F none -p "$port" -o UserKnownHostsFile="$work/sshd/known" -o StrictHostKeyChecking=yes \
+        -o BatchMode="$batch" -o PreferredAuthentications=publickey "$@" "$(id -un)@127.0.0.1" echo "welcome \$SSH_CONNECTION" \
+        >"$work/welcome"
+    grep -q '^welcome 127.0.0.1' "$work/welcome"
+}
