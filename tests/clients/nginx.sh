@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# apt: nginx-light libengine-pkcs11-openssl curl
+# apt: nginx-light libengine-pkcs11-openssl curl procps
 # nginx, its TLS keys through libp11's engine; master and workers.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
