@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # lib.sh sets them
 # For the scripts of TLS clients and servers, after lib.sh. $work/page is where the pages' commands run.
 #
 #   use_key LABEL        sets the variables of read_key, and TOKEN
