@@ -13,7 +13,7 @@ certify() {
     cat >"$work/leaf.cnf" <<'END'
 basicConstraints = critical, CA:FALSE
 keyUsage = critical, digitalSignature
-extendedKeyUsage = codeSigning, serverAuth, emailProtection
+extendedKeyUsage = codeSigning, serverAuth, clientAuth, emailProtection
 subjectAltName = DNS:localhost
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
