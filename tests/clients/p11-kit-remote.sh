@@ -17,7 +17,8 @@ mkdir "$work/empty" "$work/page"
 cp "$work/data" "$work/page/file"
 
 serves() {
-    HOME=$home run_page 'p11-kit server --provider'
+    # The server stays: its log needs a file of its own.
+    HOME=$home run_page 'p11-kit server --provider' 2>"$work/server.log" || { cat "$work/server.log" && return 1; }
     cat "$work/page/server"
     test -S "$work/page/pkcs11.sock"
 }
