@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2153,SC2154
 # For scripts with OpenSSH, after lib.sh: an agent and an sshd of our own.
 #
 #   start_agent [ENV-ARGUMENT...]  sets SSH_AUTH_SOCK; the arguments are env's, for what the agent and its helper see

@@ -14,7 +14,7 @@ USER=$(id -un)
 export USER HOST=server
 
 service_key_only() {
-    run_page 'ssh-keygen -D "\$MODULE" >'
+    run_page 'ssh-keygen -D .* >keys.pub'
     [ "$(cut -d' ' -f1,2 "$work/page/key.pub")" = "$(service_key)" ]
 }
 

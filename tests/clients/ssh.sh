@@ -93,7 +93,9 @@ ask_pass
 service_keys "$work/service-keys"
 check "ssh-keygen -D" keygen_lists
 # Not checks: without them nothing below has a meaning, and the processes must be this shell's own.
+# shellcheck disable=SC2119
 start_agent
+# shellcheck disable=SC2119
 start_sshd
 check "ssh-add -s" agent_loads
 each_key signs_by_agent
