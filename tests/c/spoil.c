@@ -14,6 +14,10 @@ static CK_C_Sign real_sign;
 static CK_C_SignFinal real_sign_final;
 static CK_INTERFACE interfaces[3];
 
+CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list);
+CK_RV C_GetInterfaceList(CK_INTERFACE *list, CK_ULONG *count);
+CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFACE **interface, CK_FLAGS flags);
+
 static void spoil(CK_RV rv, CK_BYTE *signature, CK_ULONG *length) {
     /* The last byte: an r || s or an RSA number stays well-formed. */
     if (rv == CKR_OK && signature && *length > 0) signature[*length - 1] ^= 1;
@@ -54,6 +58,10 @@ __attribute__((constructor)) static void load(void) {
     adopt(&interfaces[0], &list_3_2, sizeof list_3_2, 3, 2);
     adopt(&interfaces[1], &list_3_0, sizeof list_3_0, 3, 0);
     adopt(&interfaces[2], &list_2_40, sizeof list_2_40, 2, 40);
+    /* A list gives out lists, too: pkcs11-spy asks that way. */
+    list_2_40.C_GetFunctionList = list_3_0.C_GetFunctionList = list_3_2.C_GetFunctionList = C_GetFunctionList;
+    list_3_0.C_GetInterfaceList = list_3_2.C_GetInterfaceList = C_GetInterfaceList;
+    list_3_0.C_GetInterface = list_3_2.C_GetInterface = C_GetInterface;
 }
 
 CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list) {

@@ -1,8 +1,9 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2153,SC2154
 # For scripts with OpenSSH, after lib.sh: an agent and an sshd of our own.
 #
 #   start_agent [ENV-ARGUMENT...]  sets SSH_AUTH_SOCK; the arguments are env's, for what the agent and its helper see
 #   start_sshd [LINE...]           on a free port of loopback, with lines added to its configuration; sets $port
+#   ssh_host NAME [LINE...]        from now on a plain `ssh NAME` goes there, without the user's own files
 #   login [OPTION...]              logs in to it; only what $work/sshd/authorized has may come in
 
 for tool in ssh ssh-add ssh-agent ssh-keygen; do need "$tool" openssh-client; done
@@ -83,4 +84,22 @@ login() { # OPTION...
         -o BatchMode="$batch" -o PreferredAuthentications=publickey "$@" "$(id -un)@127.0.0.1" echo "welcome \$SSH_CONNECTION" \
         >"$work/welcome"
     grep -q '^welcome 127.0.0.1' "$work/welcome"
+}
+
+ssh_host() { # NAME [LINE...]
+    cat >"$work/sshd/client" <<EOF
+Host $1
+HostName 127.0.0.1
+Port $port
+User $(id -un)
+BatchMode $batch
+PreferredAuthentications publickey
+UserKnownHostsFile $work/sshd/known
+StrictHostKeyChecking yes
+$(printf '%s\n' "${@:2}")
+EOF
+    mkdir -p "$work/bin"
+    printf '#!/bin/sh\nexec %q -F %q "$@"\n' "$(command -v ssh)" "$work/sshd/client" >"$work/bin/ssh"
+    chmod 700 "$work/bin/ssh"
+    export PATH=$work/bin:$PATH
 }

@@ -91,4 +91,28 @@ sign_with() {
     check "$label certificate request" request "$hash"
 }
 
+# The page's commands, once for each kind of key of each cloud.
+page_signs() {
+    run_page 'dgst -sha256 -engine'
+    same_key "$work/page/public.pem"
+    verify_and_spoil verify sha256 "$work/data" "$work/page/file.sig"
+    [ "$kind" != rsa ] || { run_page 'file.pss' && verify_and_spoil verify_pss sha256 "$work/data" "$work/page/file.pss"; }
+}
+
+page_certifies() {
+    run_page 'req -x509'
+    run plain_openssl x509 -in "$work/page/certificate.pem" -noout -pubkey -out "$work/certificate.pub"
+    same_key "$work/certificate.pub"
+    run plain_openssl verify -check_ss_sig -CAfile "$work/page/certificate.pem" "$work/page/certificate.pem"
+    run plain_openssl req -in "$work/page/request.pem" -verify -noout
+}
+
+mkdir "$work/page"
+cp "$work/data" "$work/page/file"
+export PKCS11_MODULE_PATH=$MODULE
+for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
+    read_key "$(grep -P "^$name\t" "$keys")"
+    check "$label page: signatures" page_signs
+    check "$label page: certificates" page_certifies
+done
 each_key sign_with

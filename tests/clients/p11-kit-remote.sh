@@ -17,7 +17,8 @@ mkdir "$work/empty" "$work/page"
 cp "$work/data" "$work/page/file"
 
 serves() {
-    HOME=$home run_page 'p11-kit server --provider'
+    # The server stays: its log needs a file of its own.
+    HOME=$home run_page 'p11-kit server --provider' 2>"$work/server.log" || { cat "$work/server.log" && return 1; }
     cat "$work/page/server"
     test -S "$work/page/pkcs11.sock"
 }
@@ -75,25 +76,10 @@ stops() {
         --batch --list-all "pkcs11:token=$label"
 }
 
-# A host that the page's plain `ssh HOST` leads to: the user's own files must not come in.
 start_sshd "StreamLocalBindUnlink yes"
 ssh-keygen -q -t ed25519 -N '' -f "$work/login"
 cp "$work/login.pub" "$work/sshd/authorized"
-cat >"$work/sshd/client" <<CONFIG
-Host bastion
-HostName 127.0.0.1
-Port $port
-User $(id -un)
-IdentityFile $work/login
-IdentitiesOnly yes
-BatchMode yes
-UserKnownHostsFile $work/sshd/known
-StrictHostKeyChecking yes
-CONFIG
-mkdir "$work/bin"
-printf '#!/bin/sh\nexec %q -F %q "$@"\n' "$(command -v ssh)" "$work/sshd/client" >"$work/bin/ssh"
-chmod 700 "$work/bin/ssh"
-export PATH=$work/bin:$PATH
+ssh_host bastion "IdentityFile $work/login" "IdentitiesOnly yes"
 
 later stop_server
 check "nothing without the socket" has_nothing_itself

@@ -107,6 +107,18 @@ signing() {
     [ "$kind" != rsa ] || check "$label PSS signature" signs_pss
 }
 
+page_lists_and_signs() {
+    run_page 'list-tokens'
+    same_key "$work/page/public.pem"
+    run_page 'test-sign' >"$work/out" 2>&1 || { cat "$work/out" && return 1; }
+    cat "$work/out"
+    grep -q '^Verifying against public key in the token... ok' "$work/out"
+}
+
+for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
+    read_key "$(grep -P "^$name\t" "$keys")"
+    check "$label page" page_lists_and_signs
+done
 check "tokens" lists_tokens
 check "token URLs" lists_token_urls
 each_key signing

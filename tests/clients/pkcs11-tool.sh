@@ -227,6 +227,20 @@ big_file() {
     [ "$peak" -lt $((60 * 1024)) ]
 }
 
+page_signs() {
+    run_page 'list-token-slots'
+    run plain_openssl pkey -pubin -inform DER -in "$work/page/public.der" -out "$work/public.pem"
+    same_key "$work/public.pem"
+    run_page "mechanism $([ "$kind" = rsa ] && echo SHA256-RSA-PKCS || echo ECDSA-SHA256)"
+    verify_and_spoil verify sha256 "$work/data" "$work/page/file.sig"
+}
+
+mkdir "$work/page"
+cp "$work/data" "$work/page/file"
+for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
+    read_key "$(grep -P "^$name\t" "$keys")"
+    check "$label page" page_signs
+done
 check "list slots" shows_tokens --list-slots
 check "list slots with tokens" shows_tokens --list-token-slots
 for text in "$(grep -m1 -P '\tsign\trsa\t' "$keys")" "$(grep -m1 -P '\tsign\tec\t' "$keys")"; do

@@ -53,7 +53,7 @@ for name in "${names[@]}"; do
     bash "$clients/$name.sh" 2>&1 | tee "$log" || status=$?
     good=0 bad=0
     # The script's own last line; a script without one has failed.
-    if last=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1) && [ -n "$last" ]; then
+    if last=$(grep -aE '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1) && [ -n "$last" ]; then
         read -r good _ bad _ <<<"$last"
     elif [ "$status" -eq 0 ]; then
         status=1
@@ -61,9 +61,9 @@ for name in "${names[@]}"; do
     [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
     if [ -n "$spoilt" ]; then
         # What counts is that a check failed, not that the script broke off.
-        if [ "$bad" -gt 0 ] && ! grep -q 'broke off' "$log"; then good=1 bad=0; else good=0 bad=1; fi
+        if [ "$bad" -gt 0 ] && ! grep -aq 'broke off' "$log"; then good=1 bad=0; else good=0 bad=1; fi
     fi
-    left=$(grep -c '^skipped' "$log" || true)
+    left=$(grep -ac '^skipped' "$log" || true)
     passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + left))
     table+=("$(printf '%-20s %8d %8d %8d %7ds' "$name" "$good" "$bad" "$left" $((SECONDS - began)))")
 done

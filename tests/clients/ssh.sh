@@ -93,7 +93,9 @@ ask_pass
 service_keys "$work/service-keys"
 check "ssh-keygen -D" keygen_lists
 # Not checks: without them nothing below has a meaning, and the processes must be this shell's own.
+# shellcheck disable=SC2119
 start_agent
+# shellcheck disable=SC2119
 start_sshd
 check "ssh-add -s" agent_loads
 each_key signs_by_agent
@@ -101,3 +103,23 @@ each_key logs_in
 check "a key that is not authorised" unknown_key_login
 check "ssh-add -e" agent_forgets
 each_key logs_in_by_itself
+
+# The page's commands, to the same server.
+page_logs_in() {
+    service_key >"$work/sshd/authorized"
+    run_page 'keys.pub'
+    run_page "$1" >"$work/welcome"
+    grep -qx welcome "$work/welcome"
+    # Nobody else comes in with the same commands.
+    cut -d' ' -f1,2 "$work/stranger.pub" >"$work/sshd/authorized"
+    refuse run_page "$1"
+}
+ssh_host server
+export HOST=server
+for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
+    read_key "$(grep -P "^$name\t" "$keys")"
+    check "$label page: agent" page_logs_in 'ssh-add -s'
+    # The agent is empty again, or has what the refused login left.
+    ssh-add -e "$MODULE" >/dev/null 2>&1 || true
+    check "$label page: no agent" page_logs_in 'ssh -I'
+done

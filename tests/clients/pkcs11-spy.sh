@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# apt: opensc opensc-pkcs11 gnutls-bin libengine-pkcs11-openssl
+# OpenSC's pkcs11-spy.so between p11tool, OpenSSL's engine or pkcs11-tool and the module: no recorded call fails that a healthy token
+# answers (spy.py names those that may).
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+need "$(echo /usr/lib/*/pkcs11/pkcs11-spy.so)" opensc-pkcs11
+need p11tool gnutls-bin
+need pkcs11-tool opensc
+
+recorded() {
+    rm -f "$work/page/spy.log"
+    run_page 'test-sign'
+    run_page 'awk'
+    grep -a C_Sign "$work/page/spy.log"
+    verify_and_spoil verify sha256 "$work/data" "$work/page/file.sig"
+}
+
+no_failures() { run python3 "$clients/spy.py" "$work/page/spy.log"; }
+
+# A failure in the log must be found: the real log, with one call that fails.
+finds_failure() {
+    sed '0,/^Returned:  0 CKR_OK/s//Returned:  5 CKR_GENERAL_ERROR/' "$work/page/spy.log" >"$work/spoilt.log"
+    refuse python3 "$clients/spy.py" "$work/spoilt.log"
+}
+
+by_pkcs11_tool() {
+    rm -f "$work/signature"
+    PKCS11SPY=$MODULE PKCS11SPY_OUTPUT=$work/tool.log run pkcs11-tool --module "$(echo /usr/lib/*/pkcs11/pkcs11-spy.so)" \
+        --token-label "$label" --label "$label" --sign --signature-format openssl \
+        --mechanism "$([ "$kind" = rsa ] && echo SHA256-RSA-PKCS || echo ECDSA-SHA256)" \
+        --input-file "$work/data" --output-file "$work/signature"
+    verify_and_spoil verify sha256 "$work/data" "$work/signature"
+}
+
+mkdir "$work/page"
+cp "$work/data" "$work/page/file"
+for name in aws-rsa2048 aws-p256 aws-p384 azure-rsa2048 azure-p256 azure-cert-rsa azure-cert-ec; do
+    read_key "$(grep -P "^$name\t" "$keys")"
+    check "$label signature" recorded
+    check "$label no call fails" no_failures
+    check "$label a failing call is found" finds_failure
+    check "$label pkcs11-tool" by_pkcs11_tool
+done
