@@ -18,12 +18,19 @@ pub struct Error {
     pub message: Cow<'static, str>,
     /// CK_SESSION_INFO.ulDeviceError: the number of the service's trouble (docs/errors.md), 0 where there was none.
     pub device_error: CK_ULONG,
+    /// The caller asked whether something is there: "no" is an answer, and no trouble.
+    pub probe: bool,
 }
 
 impl Error {
     /// An error with its sentence.
     pub fn new(rv: CK_RV, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { rv, message: message.into(), device_error: 0 }
+        Self { rv, message: message.into(), device_error: 0, probe: false }
+    }
+
+    /// The answer "no" to a caller who tries out what is there.
+    pub fn probe(rv: CK_RV, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { probe: true, ..Self::new(rv, message) }
     }
 
     /// The same error, with the thing that it happened to in front.
@@ -34,7 +41,8 @@ impl Error {
     /// `result` is an answer of the standard that healthy callers meet (a size query with a short buffer,
     /// an attribute that an object does not have): it is no event for the log's error level.
     pub fn is_ordinary(&self) -> bool {
-        self.device_error == 0
+        self.probe
+            || self.device_error == 0
             && matches!(
                 self.rv,
                 CKR_BUFFER_TOO_SMALL

@@ -260,7 +260,7 @@ fn finish(provider: &Provider, session: CK_SESSION_HANDLE, last: Last, mut signa
 
 fn mechanism(token: &Token, ckm: CK_MECHANISM_TYPE) -> Result<&'static Mechanism> {
     let row = token.mechanisms().into_iter().find(|row| row.ckm == ckm);
-    row.ok_or_else(|| Error::new(CKR_MECHANISM_INVALID, format!("mechanism 0x{ckm:x} is not one of this token's")))
+    row.ok_or_else(|| Error::probe(CKR_MECHANISM_INVALID, format!("mechanism 0x{ckm:x} is not one of this token's")))
 }
 
 /// Text in a field of fixed size: cut to its bytes, padded by blanks, not terminated (section 3.2).

@@ -72,7 +72,7 @@ pub unsafe extern "C" fn C_GetInterface(
             name == NAME && version.is_none_or(same) && own.flags & flags == flags
         });
         let (found, _) = found.ok_or_else(|| {
-            Error::new(CKR_FUNCTION_FAILED, "no such interface: \"PKCS 11\" 3.2, 3.0 and 2.40 are there")
+            Error::probe(CKR_FUNCTION_FAILED, "no such interface: \"PKCS 11\" 3.2, 3.0 and 2.40 are there")
         })?;
         place.write((found as *const CK_INTERFACE).cast_mut());
         Ok(())
