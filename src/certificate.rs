@@ -109,3 +109,48 @@ fn base64_tolerant(text: &str) -> Option<Vec<u8>> {
     let letters: String = text.chars().filter(|c| !c.is_ascii_whitespace() && *c != '=').collect();
     base64ct::Base64Unpadded::decode_vec(&letters).ok().filter(|bytes| !bytes.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{Curve, Kind};
+
+    /// Self-signed, by openssl: P-256, CN "cloud-kms-pkcs11 example", a CA.
+    const EXAMPLE: &str = "MIIBnTCCAUOgAwIBAgIUckAdFDE5iHsdV/Q2g/QFwFJb/bYwCgYIKoZIzj0EAwIwIzEhMB8GA1UEAwwYY2xvdWQta21zLXBrY3MxMSBleGFtcGxlMCAXDTI2MTEyMDIxNDkxM1oYDzIxMjYxMDI3MjE0OTEzWjAjMSEwHwYDVQQDDBhjbG91ZC1rbXMtcGtjczExIGV4YW1wbGUwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQ1LNmIAbTEij5LDyS7n/1jh/oRiHfWj3Zqhp9oCT7/rCI880zkM0XwTs313FJ7vqpLn5aTb8+yaCqaZenHR1FOo1MwUTAdBgNVHQ4EFgQULIHNrLq1993I2CjPpqBn5SrCmqgwHwYDVR0jBBgwFoAULIHNrLq1993I2CjPpqBn5SrCmqgwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiBE0KHbnuBPYi+jaC4ZJMJOh7w2vYzeM+s94fRfTt4V/wIhAOivksEEV8XWsuAwqBtAM5U9encNG283uGNpq7GMh+Sr";
+
+    #[test]
+    fn base64_is_taken_in_every_shape_that_people_paste() {
+        let certificate = Certificate::chain_from_text(EXAMPLE).unwrap().remove(0);
+        assert_eq!(certificate.public_key().map(|key| key.kind()), Ok(Kind::Ec(Curve::P256)));
+        assert_eq!(certificate.common_name.as_deref(), Some("cloud-kms-pkcs11 example"));
+        assert_eq!(certificate.subject, certificate.issuer);
+        assert!(certificate.is_ca && certificate.not_before < certificate.not_after);
+        assert!(certificate.certifies(&certificate.public_key().unwrap()));
+        let lines = EXAMPLE.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect::<Vec<_>>();
+        let pem = format!("-----BEGIN CERTIFICATE-----\r\n{}\r\n-----END CERTIFICATE-----\r\n", lines.join("\r\n"));
+        for text in [lines.join("\n"), format!(" {EXAMPLE}== \n"), EXAMPLE.trim_end_matches('=').to_owned(), pem] {
+            assert_eq!(Certificate::chain_from_text(&text), Ok(vec![certificate.clone()]), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_a_file_the_first_certificate_counts_and_the_rest_is_its_chain() {
+        let block = |name: &str, body: &str| format!("-----BEGIN {name}-----\n{body}\n-----END {name}-----\n");
+        let text = [
+            "subject=me\n".to_owned(),
+            block("EC PRIVATE KEY", "AAAA"),
+            block("TRUSTED CERTIFICATE", EXAMPLE),
+            block("CERTIFICATE", "AAAA"),
+            block("CERTIFICATE", EXAMPLE),
+            block("CERTIFICATE", EXAMPLE),
+        ];
+        assert_eq!(Certificate::chain_from_pem(&text.concat()).map(|chain| chain.len()), Ok(2));
+        for text in
+            ["", "-----BEGIN CERTIFICATE-----\nAAAA", &block("CERTIFICATE", "AAAA"), &block("PUBLIC KEY", EXAMPLE)]
+        {
+            assert!(Certificate::chain_from_pem(text).is_err(), "{text}");
+        }
+        assert!(Certificate::chain_from_text("no base64!").is_err());
+        assert!(Certificate::chain_from_text("").is_err());
+    }
+}

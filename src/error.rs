@@ -16,33 +16,41 @@ pub struct Error {
     pub rv: CK_RV,
     /// What was wrong, where, and what to do; never a secret.
     pub message: Cow<'static, str>,
+    /// CK_SESSION_INFO.ulDeviceError: the number of the service's trouble (docs/errors.md), 0 where there was none.
+    pub device_error: CK_ULONG,
 }
 
 impl Error {
     /// An error with its sentence.
     pub fn new(rv: CK_RV, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { rv, message: message.into() }
+        Self { rv, message: message.into(), device_error: 0 }
+    }
+
+    /// The same error, with the thing that it happened to in front.
+    pub fn about(self, thing: impl fmt::Display) -> Self {
+        Self { message: format!("{thing}: {}", self.message).into(), ..self }
     }
 
     /// `result` is an answer of the standard that healthy callers meet (a size query with a short buffer,
     /// an attribute that an object does not have): it is no event for the log's error level.
     pub fn is_ordinary(&self) -> bool {
-        matches!(
-            self.rv,
-            CKR_BUFFER_TOO_SMALL
-                | CKR_ATTRIBUTE_TYPE_INVALID
-                | CKR_ATTRIBUTE_SENSITIVE
-                | CKR_CRYPTOKI_ALREADY_INITIALIZED
-                | CKR_CRYPTOKI_NOT_INITIALIZED
-                | CKR_USER_ALREADY_LOGGED_IN
-                | CKR_USER_NOT_LOGGED_IN
-                | CKR_FUNCTION_NOT_SUPPORTED
-                | CKR_FUNCTION_NOT_PARALLEL
-                | CKR_OPERATION_NOT_INITIALIZED
-                | CKR_NO_EVENT
-                | CKR_RANDOM_SEED_NOT_SUPPORTED
-                | CKR_STATE_UNSAVEABLE
-        )
+        self.device_error == 0
+            && matches!(
+                self.rv,
+                CKR_BUFFER_TOO_SMALL
+                    | CKR_ATTRIBUTE_TYPE_INVALID
+                    | CKR_ATTRIBUTE_SENSITIVE
+                    | CKR_CRYPTOKI_ALREADY_INITIALIZED
+                    | CKR_CRYPTOKI_NOT_INITIALIZED
+                    | CKR_USER_ALREADY_LOGGED_IN
+                    | CKR_USER_NOT_LOGGED_IN
+                    | CKR_FUNCTION_NOT_SUPPORTED
+                    | CKR_FUNCTION_NOT_PARALLEL
+                    | CKR_OPERATION_NOT_INITIALIZED
+                    | CKR_NO_EVENT
+                    | CKR_RANDOM_SEED_NOT_SUPPORTED
+                    | CKR_STATE_UNSAVEABLE
+            )
     }
 }
 

@@ -281,3 +281,72 @@ fn trim(number: &[u8]) -> &[u8] {
 fn bit_length(number: &[u8]) -> usize {
     number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use p256::ecdsa::signature::hazmat::PrehashSigner;
+
+    #[test]
+    fn curves_stand_in_the_order_of_the_enum() {
+        for (index, row) in CURVES.iter().enumerate() {
+            assert_eq!(row.curve as usize, index);
+        }
+        // PKCS#11 and RFC 5480: 1.2.840.10045.3.1.7.
+        assert_eq!(Curve::P256.params(), [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]);
+        assert_eq!((Curve::P521.width(), Curve::P521.bits()), (66, 521));
+    }
+
+    #[test]
+    fn a_key_is_the_same_from_its_numbers_and_from_its_spki() {
+        let rsa = PublicKey::rsa(&[&[0, 0, 0x80][..], &[1; 255]].concat(), &[0, 1, 0, 1]).unwrap();
+        assert_eq!(rsa.kind(), Kind::Rsa(2048));
+        assert_eq!(rsa.signature_len(), 256);
+        assert_eq!(PublicKey::from_spki(rsa.spki()), Ok(rsa));
+        for curve in [Curve::P256, Curve::P384, Curve::P521, Curve::Secp256k1] {
+            let short = vec![7; curve.width() - 2];
+            let key = PublicKey::ec_coordinates(curve, &short, &[&[0, 0][..], &short].concat()).unwrap();
+            assert_eq!(key.kind(), Kind::Ec(curve));
+            let Material::Ec { point, .. } = key.material() else { panic!("no curve") };
+            assert_eq!((point.len(), &point[..4]), (1 + 2 * curve.width(), &[4, 0, 0, 7][..]), "padded on the left");
+            assert_eq!(PublicKey::from_spki(key.spki()), Ok(key));
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_of_ours_is_refused() {
+        assert!(PublicKey::rsa(&[0xff; 128], &[1, 0, 1]).is_err(), "1024 bits");
+        assert!(PublicKey::rsa(&[0xff; 256], &[]).is_err(), "no exponent");
+        assert!(PublicKey::ec(Curve::P256, &[2; 33]).is_err(), "a compressed point");
+        assert!(PublicKey::ec_coordinates(Curve::P256, &[1; 33], &[1; 32]).is_err(), "a coordinate too long");
+        let good = PublicKey::rsa(&[0xff; 256], &[1, 0, 1]).unwrap();
+        for length in 0..good.spki().len() {
+            assert!(PublicKey::from_spki(&good.spki()[..length]).is_err(), "cut to {length}");
+        }
+    }
+
+    #[test]
+    fn der_signatures_become_fixed_width() {
+        let der = [0x30, 0x08, 0x02, 0x01, 0x05, 0x02, 0x03, 0x00, 0x80, 0x01];
+        assert_eq!(ecdsa_from_der(&der, 4), Some(vec![0, 0, 0, 5, 0, 0, 0x80, 1]));
+        assert_eq!(ecdsa_from_der(&der, 1), None, "an integer too long");
+        assert_eq!(ecdsa_from_der(&der[..9], 4), None, "cut");
+        assert_eq!(ecdsa_from_der(&[&der[..], &[0]].concat(), 4), None, "something behind");
+        assert_eq!(ecdsa_from_der(&[0x30, 0x06, 0x02, 0x01, 0x85, 0x02, 0x01, 1], 4), None, "a negative integer");
+    }
+
+    #[test]
+    fn a_signature_verifies_under_its_key_scheme_and_digest_only() {
+        let private = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+        let point = private.verifying_key().to_sec1_point(false);
+        let key = PublicKey::ec(Curve::P256, point.as_bytes()).unwrap();
+        let digest = Hash::Sha256.digest(b"abc");
+        let signature: p256::ecdsa::Signature = private.sign_prehash(&digest).unwrap();
+        let scheme = Scheme { family: Family::Ecdsa, hash: Hash::Sha256 };
+        assert!(key.verifies(scheme, &digest, &signature.to_bytes()));
+        assert!(!key.verifies(scheme, &Hash::Sha256.digest(b"abd"), &signature.to_bytes()));
+        assert!(!key.verifies(scheme, &digest[..31], &signature.to_bytes()));
+        assert!(!key.verifies(scheme, &digest, &signature.to_bytes()[..63]));
+        assert!(!key.verifies(Scheme { hash: Hash::Sha384, ..scheme }, &digest, &signature.to_bytes()));
+    }
+}

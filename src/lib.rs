@@ -1,4 +1,17 @@
 //! A PKCS#11 module whose keys live in cloud key services.
+//!
+//! The layers, each of which uses only what stands to its right (`tests/layering.rs` holds them to it):
+//!
+//! ```text
+//! ffi > provider > session > token > slot_key > operation > object > mechanism > config > lazy
+//!     > backend::{aws, azure} > backend (trait, runtime) > certificate > key > hash, attribute > error, logging, process
+//! ```
+//!
+//! One C_Sign: `ffi::table` turns its pointers into `Input` and `Output`; `ffi::guard` finds the provider and contains
+//! panics; a size query ends at the session's `signature_len`; the session gives its operation away, so that no lock is
+//! held; `operation` makes a scheme and a digest of mechanism and data; `slot_key` asks the `backend`, which starts a
+//! request on its own thread, and waits with the call's deadline; the signature is verified, and copied out.
+
 pub mod attribute;
 pub mod backend;
 pub mod certificate;
@@ -11,6 +24,7 @@ pub mod lazy;
 pub mod logging;
 pub mod mechanism;
 pub mod object;
+pub mod operation;
 pub mod process;
 pub mod provider;
 pub mod session;

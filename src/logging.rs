@@ -56,11 +56,13 @@ pub fn set_level(level: Level) {
 }
 
 /// Appends lines to the file at `path` from now on.
-///
-/// The descriptor of an earlier file stays open: another thread may be writing to it.
 pub fn set_file(path: &Path) -> io::Result<()> {
     let file: File = OpenOptions::new().create(true).append(true).open(path)?;
-    DESTINATION.store(file.into_raw_fd(), Ordering::Relaxed);
+    match DESTINATION.load(Ordering::Relaxed) {
+        libc::STDERR_FILENO => DESTINATION.store(file.into_raw_fd(), Ordering::Relaxed),
+        // The number stays, so that a thread that is writing meets the one file or the other, and none is left open.
+        earlier => process::replace(earlier, file)?,
+    }
     Ok(())
 }
 

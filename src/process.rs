@@ -6,6 +6,9 @@
 #![allow(unsafe_code, reason = "fork handlers, signal masks and write(2) have no safe interface in std")]
 
 use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -94,6 +97,15 @@ pub fn kill_group(leader: u32) {
     if let Ok(leader @ 2..) = i32::try_from(leader) {
         // SAFETY: plain numbers; the group is one of a child that has not been waited for, so its id is still its own.
         unsafe { libc::kill(-leader, libc::SIGKILL) };
+    }
+}
+
+/// Makes `descriptor`, which is one of ours, mean `file` from now on.
+pub fn replace(descriptor: i32, file: File) -> io::Result<()> {
+    // SAFETY: both are open descriptors of ours; the new one is closed when `file` is dropped.
+    match unsafe { libc::dup3(file.as_raw_fd(), descriptor, libc::O_CLOEXEC) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::object::Object;
 use crate::token::{Signing, Token};
 use cryptoki_sys::*;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A session with a token.
@@ -18,6 +19,8 @@ pub struct Session {
     /// Opened with CKF_RW_SESSION.
     pub read_write: bool,
     operations: Mutex<Operations>,
+    /// CK_SESSION_INFO.ulDeviceError.
+    device_error: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -43,7 +46,12 @@ pub enum Last<'a> {
 impl Session {
     /// A new session.
     pub fn new(slot: CK_SLOT_ID, token: Arc<Token>, read_write: bool) -> Self {
-        Self { slot, token, read_write, operations: Mutex::default() }
+        Self { slot, token, read_write, operations: Mutex::default(), device_error: AtomicUsize::new(0) }
+    }
+
+    /// The number of the last trouble that the service had in this session (section 5.6.4).
+    pub fn device_error(&self) -> CK_ULONG {
+        self.device_error.load(Ordering::Relaxed) as CK_ULONG
     }
 
     /// The session's state (section 5.6, table of session states).
@@ -141,7 +149,11 @@ impl Session {
         if let Last::Whole(data) = last {
             signing.update(data)?;
         }
-        signing.finish()
+        let signature = signing.finish();
+        if let Err(error) = &signature {
+            self.device_error.store(error.device_error as usize, Ordering::Relaxed);
+        }
+        signature
     }
 
     fn operations(&self) -> MutexGuard<'_, Operations> {

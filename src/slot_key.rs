@@ -9,8 +9,8 @@ use crate::config::{CertificateSource, Key};
 use crate::error::{Error, Result};
 use crate::key::PublicKey;
 use crate::lazy::Lazy;
-use crate::mechanism::Operation;
 use crate::object::{Names, Object, mechanisms};
+use crate::operation::Operation;
 use crate::{log_error, log_info, log_warn};
 use cryptoki_sys::*;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -140,10 +140,11 @@ impl SlotKey {
         let kind = facts.public_key.kind();
         let answer = self.backend.sign(&self.key.name, kind, id.as_deref(), scheme, &digest).wait(deadline);
         let signature = answer.map_err(|failure| {
-            if matches!(failure.cause, Cause::Missing | Cause::Disabled) {
+            // It is another key now, or none. (One that is disabled may be enabled again: a server's handles stay good.)
+            if failure.cause == Cause::Missing {
                 self.forget();
             }
-            self.error(failure)
+            Error::from(failure).about(self)
         })?;
         if !facts.public_key.verifies(scheme, &digest, &signature.bytes) {
             return Err(self.refuse_signature(facts));
@@ -160,7 +161,7 @@ impl SlotKey {
             "the signature in the service's reply is not one by the key of this object (was the key replaced?)"
         };
         self.forget();
-        Error::new(CKR_DEVICE_ERROR, format!("{self}: {why}"))
+        Error::from(Failure::new(Cause::Malformed, "Sign", why)).about(self)
     }
 
     /// What was loaded may be outdated: it is loaded again when next needed, under new handles.
@@ -266,11 +267,6 @@ impl SlotKey {
             (true, Cause::Unsupported | Cause::Disabled) => log_info!("{self}: left out: {failure}"),
             _ => log_error!("{self}: {failure}"),
         }
-    }
-
-    fn error(&self, failure: Failure) -> Error {
-        let error = Error::from(failure);
-        Error::new(error.rv, format!("{self}: {}", error.message))
     }
 
     fn names<'a>(&'a self, subject: &'a [u8]) -> Names<'a> {

@@ -10,8 +10,9 @@ use crate::error::{Error, Result};
 use crate::key::{Curve, Kind};
 use crate::lazy::Lazy;
 use crate::log_error;
-use crate::mechanism::{MECHANISMS, Mechanism, Operation, Request};
+use crate::mechanism::{MECHANISMS, Mechanism, Request};
 use crate::object::Object;
+use crate::operation::Operation;
 use crate::slot_key::{SlotKey, Wanted};
 use cryptoki_sys::*;
 use std::collections::HashMap;
@@ -115,8 +116,8 @@ impl Token {
             return Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("{key}: only its private key signs")));
         }
         let facts = key.facts().ok_or_else(unknown)?;
-        let operation = Operation::begin(request, &facts, self.slot.accept_bare_digest)
-            .map_err(|error| Error::new(error.rv, format!("{key}: {}", error.message)))?;
+        let operation =
+            Operation::begin(request, &facts, self.slot.accept_bare_digest).map_err(|error| error.about(&key))?;
         Ok(Signing { key, facts, operation, call_timeout: self.call_timeout })
     }
 

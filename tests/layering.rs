@@ -5,12 +5,13 @@
 use std::path::{Path, PathBuf};
 
 /// From left to right. A file belongs to the longest name that its path starts with.
-const LAYERS: [&[&str]; 15] = [
+const LAYERS: [&[&str]; 16] = [
     &["ffi"],
     &["provider"],
     &["session"],
     &["token"],
     &["slot_key"],
+    &["operation"],
     &["object"],
     &["mechanism"],
     &["config"],

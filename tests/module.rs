@@ -13,6 +13,8 @@ mod module {
     pub mod world;
 
     mod artifact;
+    mod faults;
+    mod hosts;
     mod legacy;
     mod life;
     mod objects;

@@ -145,21 +145,21 @@ pub enum Cause {
     Interrupted,
 }
 
-/// The one table of causes: the CK_RV, and what a person reads.
+/// The one table of causes: the CK_RV, ulDeviceError, and what a person reads. docs/errors.md is checked against it.
 #[rustfmt::skip]
-const CAUSES: &[(Cause, CK_RV, &str)] = &[
-    (Cause::Denied, CKR_FUNCTION_REJECTED, "permission denied"),
-    (Cause::Missing, CKR_KEY_HANDLE_INVALID, "no such key"),
-    (Cause::Disabled, CKR_KEY_FUNCTION_NOT_PERMITTED, "the key is disabled"),
-    (Cause::Throttled, CKR_DEVICE_ERROR, "throttled"),
-    (Cause::TimedOut, CKR_DEVICE_ERROR, "no answer in time"),
-    (Cause::Unreachable, CKR_DEVICE_ERROR, "can't reach the service"),
-    (Cause::Credentials, CKR_DEVICE_ERROR, "no valid credentials"),
-    (Cause::Rejected, CKR_FUNCTION_FAILED, "the service refused the request"),
-    (Cause::Internal, CKR_DEVICE_ERROR, "the service failed"),
-    (Cause::Malformed, CKR_DEVICE_ERROR, "the service's reply makes no sense"),
-    (Cause::Unsupported, CKR_FUNCTION_NOT_SUPPORTED, "not supported by the service"),
-    (Cause::Interrupted, CKR_FUNCTION_CANCELED, "interrupted"),
+pub const CAUSES: &[(Cause, CK_RV, CK_ULONG, &str)] = &[
+    (Cause::Denied,      CKR_FUNCTION_REJECTED,          1, "permission denied"),
+    (Cause::Missing,     CKR_KEY_HANDLE_INVALID,         2, "no such key"),
+    (Cause::Disabled,    CKR_KEY_FUNCTION_NOT_PERMITTED, 3, "the key is disabled"),
+    (Cause::Throttled,   CKR_DEVICE_ERROR,               4, "throttled"),
+    (Cause::TimedOut,    CKR_DEVICE_ERROR,               5, "no answer in time"),
+    (Cause::Unreachable, CKR_DEVICE_ERROR,               6, "can't reach the service"),
+    (Cause::Credentials, CKR_DEVICE_ERROR,               7, "no valid credentials"),
+    (Cause::Rejected,    CKR_FUNCTION_FAILED,            8, "the service refused the request"),
+    (Cause::Internal,    CKR_DEVICE_ERROR,               9, "the service failed"),
+    (Cause::Malformed,   CKR_DEVICE_ERROR,              10, "the service's reply makes no sense"),
+    (Cause::Unsupported, CKR_FUNCTION_NOT_SUPPORTED,    11, "not supported by the service"),
+    (Cause::Interrupted, CKR_FUNCTION_CANCELED,         12, "interrupted"),
 ];
 
 impl Failure {
@@ -171,7 +171,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = CAUSES.iter().find(|row| row.0 == self.cause).map_or("", |row| row.2);
+        let words = CAUSES.iter().find(|row| row.0 == self.cause).map_or("", |row| row.3);
         write!(f, "{}: {words}: {}", self.operation, self.message)?;
         match &self.request_id {
             Some(id) => write!(f, " (request id {id})"),
@@ -182,8 +182,9 @@ impl fmt::Display for Failure {
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        let rv = CAUSES.iter().find(|row| row.0 == failure.cause).map_or(CKR_GENERAL_ERROR, |row| row.1);
-        Error::new(rv, failure.to_string())
+        let row = CAUSES.iter().find(|row| row.0 == failure.cause);
+        let (rv, device_error) = row.map_or((CKR_GENERAL_ERROR, 0), |row| (row.1, row.2));
+        Error { device_error, ..Error::new(rv, failure.to_string()) }
     }
 }
 
@@ -198,7 +199,7 @@ pub struct Network {
     pub connect_timeout: Duration,
     /// How long a whole call may take: credentials, connecting, retries and all.
     pub call_timeout: Duration,
-    /// How often a failed request is repeated.
+    /// How often a failed request is repeated at most, while the call has time.
     pub retries: u32,
 }
 
@@ -209,10 +210,25 @@ impl Default for Network {
             proxy: None,
             connect_timeout: Duration::from_secs(3),
             call_timeout: Duration::from_secs(10),
-            retries: 3,
+            retries: 20,
         }
     }
 }
 
 /// A backend that many tokens share.
 pub type SharedBackend = Arc<dyn Backend>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_every_cause() {
+        let document = include_str!("../../docs/errors.md");
+        for (number, row) in CAUSES.iter().enumerate() {
+            assert_eq!(row.2, number as CK_ULONG + 1, "numbers are never used again");
+            let line = format!("| {} | {} | {} |", crate::error::name(row.1), row.2, row.3);
+            assert!(document.contains(&line), "docs/errors.md lacks {line}");
+        }
+    }
+}

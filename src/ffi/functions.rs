@@ -123,7 +123,7 @@ pub fn session_info(provider: &Provider, session: CK_SESSION_HANDLE, info: Place
         slotID: session.slot,
         state: session.state(),
         flags: CKF_SERIAL_SESSION | writing,
-        ulDeviceError: 0,
+        ulDeviceError: session.device_error(),
     });
     Ok(())
 }

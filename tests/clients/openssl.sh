@@ -67,7 +67,8 @@ self_signed() { # HASH
 
 request() { # HASH
     with_engine req -new -engine pkcs11 -keyform engine -key "$(private)" "-$1" -subj "/CN=$label" -out "$work/request.pem"
-    run plain_openssl req -in "$work/request.pem" -verify -noout
+    # OpenSSL 3.0's exit status says nothing of a bad signature.
+    run plain_openssl req -in "$work/request.pem" -verify -noout 2>&1 | grep 'self-signature verify OK'
     run plain_openssl req -in "$work/request.pem" -noout -pubkey -out "$work/request.pub"
     same_key "$work/request.pub"
 }

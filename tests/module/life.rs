@@ -1,7 +1,7 @@
 //! C_Initialize to C_Finalize in a host process: threads, forks, unloading, failures, and a bad configuration.
 
 use super::p11::P11;
-use super::world::{World, module_path};
+use super::world::{World, in_child, module_path};
 use crate::module_test;
 use cloud_kms_emulator::{Action, AwsKey, Fault, VaultKey};
 use cryptoki_sys::*;
@@ -30,23 +30,6 @@ fn sign(p11: &P11, slot: CK_SLOT_ID) -> Result<Vec<u8>, CK_RV> {
     let key = p11.private_key(session);
     let ckm = if slot == 0 { CKM_ECDSA_SHA256 } else { CKM_SHA256_RSA_PKCS };
     p11.sign(session, key, ckm, &[], b"data")
-}
-
-/// Runs `body` in a forked child, and answers whether it ran to its end with success in time.
-fn in_child(body: impl FnOnce()) -> bool {
-    unsafe {
-        match libc::fork() {
-            0 => {
-                libc::alarm(30);
-                let held = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_ok();
-                libc::_exit(i32::from(!held));
-            }
-            child => {
-                let mut status = -1;
-                libc::waitpid(child, &mut status, 0) == child && status == 0
-            }
-        }
-    }
 }
 
 module_test! {
@@ -169,13 +152,119 @@ module_test! {
         assert_eq!(world.count("kms.GetPublicKey"), 1);
         assert_eq!(p11.find_class(p11.open(1), CKO_PRIVATE_KEY).len(), 1, "hides nothing else");
         let log = world.log();
-        let errors: Vec<_> = log.lines().filter(|line| line.contains(" error: ")).collect();
+        let errors: Vec<_> = log.lines().filter(|line| line.contains("] error: ")).collect();
         assert!(matches!(errors[..], [one] if one.contains("needed: kms:GetPublicKey")), "the permission, once: {log}");
         let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
         while p11.find_class(session, CKO_PRIVATE_KEY).is_empty() {
             assert!(std::time::Instant::now() < end, "it is never tried again: {}", world.log());
             std::thread::yield_now();
         }
+    }
+}
+
+module_test! {
+    fn a_key_that_is_enabled_again_signs_with_the_same_handle(world) {
+        let aws = world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
+        let vault = world.emulator.vault("default");
+        vault.create_key("z", VaultKey::ec("P-256")).unwrap();
+        world.configure(json!([{ "label": "a", "kms_key_id": "alias/a" }, { "label": "z", "key_name": "z" }]));
+        let p11 = world.module();
+        for slot in [0, 1] {
+            let session = p11.open(slot);
+            let key = p11.private_key(session);
+            let sign = || p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"x");
+            sign().unwrap();
+            let able = |enabled| match (slot, enabled) {
+                (0, false) => world.emulator.aws().disable_key(&aws.id),
+                (0, true) => world.emulator.aws().enable_key(&aws.id),
+                _ => vault.set_enabled("z", "", enabled),
+            };
+            able(false).unwrap();
+            assert_eq!(sign(), Err(CKR_KEY_FUNCTION_NOT_PERMITTED), "{}", world.log());
+            able(true).unwrap();
+            sign().unwrap();
+        }
+    }
+}
+
+module_test! {
+    fn a_rotated_key_is_loaded_anew_under_new_handles(world) {
+        let vault = world.emulator.vault("default");
+        let first = vault.create_key("z", VaultKey::ec("P-256")).unwrap();
+        world.configure(json!([{ "label": "z", "key_name": "z" }]));
+        let p11 = world.module();
+        let session = p11.open(0);
+        let key = p11.private_key(session);
+        p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"x").unwrap();
+        vault.rotate_key("z").unwrap();
+        p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"x").unwrap();
+        vault.set_enabled("z", &first.version, false).unwrap();
+        let gone = p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"x");
+        assert_eq!(gone, Err(CKR_KEY_HANDLE_INVALID), "{}", world.log());
+        assert!(world.log().contains("rotated"), "{}", world.log());
+        let renewed = p11.private_key(session);
+        assert_ne!(renewed, key);
+        p11.sign(session, renewed, CKM_ECDSA_SHA256, &[], b"x").unwrap();
+    }
+}
+
+module_test! {
+    fn loading_and_unloading_leaves_nothing(world) {
+        two_keys(world);
+        let open_files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let cycle = || {
+            let p11 = world.module();
+            sign(&p11, 0).unwrap();
+            sign(&p11, 1).unwrap();
+            p11.finalize().unwrap();
+            p11.unload();
+        };
+        cycle();
+        // The emulator's side of a connection closes a moment later than the module's.
+        let settled = |count: usize| (0..2_000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            open_files() <= count
+        });
+        let (files, threads_before) = (open_files(), threads());
+        (0..50).for_each(|_| cycle());
+        assert!(settled(files), "{} descriptors, {files} before", open_files());
+        assert_eq!(threads(), threads_before);
+    }
+}
+
+module_test! {
+    fn a_host_may_end_without_c_finalize(world) {
+        two_keys(world);
+        let p11 = world.module();
+        sign(&p11, 0).unwrap();
+        assert!(in_child(|| unsafe { libc::exit(0) }), "a child that inherited it");
+        assert!(in_child(|| {
+            sign(&p11, 1).unwrap();
+            unsafe { libc::exit(0) }
+        }), "a child that used it");
+    }
+}
+
+module_test! {
+    fn sessions_that_are_shared_against_the_rules_stay_safe(world) {
+        two_keys(world);
+        let p11 = world.module();
+        let session = p11.open(0);
+        let key = p11.private_key(session);
+        std::thread::scope(|scope| {
+            for _ in 0..32 {
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        match p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"x") {
+                            Ok(signature) => assert_eq!(signature.len(), 64),
+                            Err(rv) => assert!(matches!(rv, CKR_OPERATION_ACTIVE | CKR_OPERATION_NOT_INITIALIZED), "{rv:x}"),
+                        }
+                    }
+                });
+            }
+        });
+        crate::c!(p11, C_CloseAllSessions(0)).unwrap();
+        assert_eq!(p11.sign_init(session, key, CKM_ECDSA, &[]), Err(CKR_SESSION_HANDLE_INVALID));
     }
 }
 

@@ -157,6 +157,32 @@ pub fn openssl_verifies(dir: &Path, spki: &[u8], data: &[u8], signature: &[u8], 
     command.output().unwrap().status.success()
 }
 
+/// Runs `body` in a forked child, and answers whether it ran to its end with success in time.
+pub fn in_child(body: impl FnOnce()) -> bool {
+    unsafe {
+        match libc::fork() {
+            0 => {
+                libc::alarm(60);
+                let held = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_ok();
+                libc::_exit(i32::from(!held));
+            }
+            child => {
+                let mut status = -1;
+                libc::waitpid(child, &mut status, 0) == child && status == 0
+            }
+        }
+    }
+}
+
+/// DigestInfo of a SHA-256 digest, as RFC 8017 section 9.2 note 1 prints it.
+pub fn digest_info_sha256(digest: &[u8]) -> Vec<u8> {
+    let prefix = [
+        0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04,
+        0x20,
+    ];
+    [&prefix[..], digest].concat()
+}
+
 /// DER of an ECDSA signature that is r || s: the form that openssl takes.
 pub fn ecdsa_der(signature: &[u8]) -> Vec<u8> {
     let integer = |number: &[u8]| {

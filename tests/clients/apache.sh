@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# apt: apache2 libengine-pkcs11-openssl curl procps
+# Apache with prefork, its TLS keys through libp11's engine.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
+
+PATH=$PATH:/usr/sbin
+need apache2 apache2
+need curl curl
+
+# Apache's children never are root. So the whole of it runs as someone else, who has files of their own.
+as=()
+if [ "$(id -u)" -eq 0 ]; then
+    need setpriv util-linux
+    as=(setpriv --reuid=www-data --regid=www-data --clear-groups)
+fi
+for variable in MODULE SPOIL_MODULE; do
+    [ -n "${!variable:-}" ] || continue
+    cp "${!variable}" "$work/$variable.so"
+    export "$variable=$work/$variable.so"
+done
+export PKCS11_MODULE_PATH=$MODULE
+mkdir -p "$work/page/site"
+echo hello >"$work/page/site/index.html"
+for option in ca_bundle azure_client_secret_file; do
+    python3 - "$config" "$option" "$work/all/$option" <<'END'
+import json, shutil, sys
+path, option, copy = sys.argv[1:]
+config = json.load(open(path))
+shutil.copy(config[option], copy)
+config[option] = copy
+json.dump(config, open(path, "w"))
+END
+done
+python3 - "$config" "$work/all" <<'END'
+import json, shutil, sys
+path, folder = sys.argv[1:]
+config = json.load(open(path))
+for slot in config["slots"]:
+    if "certificate_path" in slot:
+        slot["certificate_path"] = shutil.copy(slot["certificate_path"], f"{folder}/{slot['label']}.pem")
+json.dump(config, open(path, "w"))
+END
+
+hand_over() { [ "$(id -u)" -ne 0 ] || chown -R www-data:www-data "$work"; }
+
+start_apache() {
+    local block
+    block=$(page 'FOREGROUND')
+    hand_over
+    (cd "$work/page" && exec "${as[@]}" bash -euxc "exec $block") </dev/null >"$work/server.log" 2>&1 &
+    server=$!
+}
+
+test_configuration() {
+    local block
+    block=$(page 'apache.conf" -t')
+    hand_over
+    (cd "$work/page" && timeout 60 "${as[@]}" bash -euxc "$block") 2>&1 | tee "$work/test.log"
+    grep 'Syntax OK' "$work/test.log"
+}
+
+by_curl() { client_page 'curl' | grep -x hello; }
+
+stranger() { refuse curl --silent --fail --cacert "$work/other-ca.pem" "https://localhost:$PORT/"; }
+
+children() { ps -o pid= --ppid "$server" | sort; }
+
+# New children, from a parent that has loaded the engine twice.
+reload() {
+    local before
+    before=$(children)
+    run_page 'kill -USR1'
+    # shellcheck disable=SC2317
+    changed() { [ -n "$(children)" ] && [ -z "$(comm -12 <(echo "$before") <(children))" ]; }
+    wait_for 30 changed
+    handshakes "$PORT" 20 --certificate "$work/page/server.pem" --expect hello
+}
+
+quiet() { refuse grep -E '\[[a-z0-9_]*:emerg\]|exit signal' "$work/page/error.log"; }
+
+plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/other-key.pem" -days 2 -subj "/CN=Test CA" \
+    -addext "basicConstraints=critical,CA:true" -out "$work/other-ca.pem" 2>/dev/null
+
+for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa; do
+    use_key "$key"
+    certificate_of_key
+    PORT=$(free_port)
+    export PORT
+    check "$key configuration" run_page 'SSLCertificateKeyFile'
+    check "$key apache2 -t" test_configuration
+    start_apache
+    check "$key starts" serves listening "$PORT"
+    check "$key curl" by_curl
+    check "$key a client that trusts another CA" stranger
+    check "$key 50 connections, TLS 1.3" handshakes "$PORT" 50 --tls 1.3 --threads 8 --certificate "$work/page/server.pem" --expect hello
+    check "$key 50 connections, TLS 1.2" handshakes "$PORT" 50 --tls 1.2 --threads 8 --certificate "$work/page/server.pem" --expect hello
+    check "$key reload, 20 connections" reload
+    stop_server
+    check "$key no child has died" quiet
+    rm -f "$work/page/error.log"
+done

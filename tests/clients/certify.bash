@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# What the scripts of signing tools source after lib.sh.
+#
+#   certify LABEL...   a CA ($work/ca.pem) and certificates of its for these keys ($work/LABEL.pem), which the module then shows
+#                      beside them. They are made from the services' public keys, without the module: what verifies by the CA
+#                      was signed by the service's key.
+#   plain COMMAND      runs it without the module's configuration and without an engine
+
+certify() {
+    plain_openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=clients CA" -days 30 \
+        -keyout "$work/ca.key" -out "$work/ca.pem" -addext basicConstraints=critical,CA:TRUE \
+        -addext keyUsage=critical,keyCertSign,cRLSign -addext subjectKeyIdentifier=hash 2>/dev/null
+    cat >"$work/leaf.cnf" <<'END'
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature
+extendedKeyUsage = codeSigning, serverAuth, clientAuth, emailProtection
+subjectAltName = DNS:localhost
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+END
+    local name
+    for name in "$@"; do
+        key "$name"
+        plain_openssl req -new -key "$work/ca.key" -subj "/CN=$name" |
+            plain_openssl x509 -req -CA "$work/ca.pem" -CAkey "$work/ca.key" -force_pubkey "$public" -days 30 \
+                -extfile "$work/leaf.cnf" -out "$work/$name.pem" 2>/dev/null
+    done
+    python3 - "$config" "$work" "$@" <<'END'
+import json, sys
+path, work, *names = sys.argv[1:]
+config = json.load(open(path))
+for slot in config["slots"]:
+    if slot["label"] in names:
+        slot["certificate_path"] = f"{work}/{slot['label']}.pem"
+json.dump(config, open(path, "w"), indent=2)
+END
+}
+
+key() { # LABEL
+    read_key "$(grep -P "^$1\t" "$keys")"
+}
+
+plain() { CLOUD_KMS_PKCS11_CONFIG=/nonexistent OPENSSL_CONF=$work/plain.cnf run "$@"; }

@@ -1,0 +1,51 @@
+"""mutual.py PORT CERTIFICATE KEY CA LOG: an HTTPS server on 127.0.0.1 that demands a client certificate by CA.
+
+Writes into LOG, a line for each request: TLS version, the client's certificate as hex of DER, "new" or "resumed".
+"""
+
+import http.server
+import ssl
+import sys
+import threading
+
+port, certificate, key, ca, log = sys.argv[1:]
+lock = threading.Lock()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def setup(self):
+        # The handshake in the connection's own thread.
+        self.request.settimeout(30)
+        self.request.do_handshake()
+        super().setup()
+
+    def do_GET(self):
+        tls = self.connection
+        line = f"{tls.version()} {tls.getpeercert(binary_form=True).hex()} {'resumed' if tls.session_reused else 'new'}\n"
+        with lock, open(log, "a", encoding="ascii") as file:
+            file.write(line)
+        body = b"hello\n"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 64
+
+    def handle_error(self, request, client_address):
+        print(sys.exc_info()[1], file=sys.stderr, flush=True)
+
+
+context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca)
+# A client's own certificate may stand among the CAs.
+context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+context.verify_mode = ssl.CERT_REQUIRED
+context.load_cert_chain(certificate, key)
+server = Server(("127.0.0.1", int(port)), Handler)
+server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+server.serve_forever()

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# apt: libengine-pkcs11-openssl
+# A CA whose key is in the cloud, CMS and S/MIME: OpenSSL's command line through libp11's engine.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
+
+verify_issued() { # CERTIFICATE
+    run plain_openssl verify -x509_strict -purpose sslserver -verify_hostname server.example -CAfile "$work/page/root.pem" "$1"
+    # The check is checked: another root of the same name, and a spoilt signature.
+    refuse plain_openssl verify -CAfile "$work/other-root.pem" "$1"
+    plain_openssl x509 -in "$1" -outform DER -out "$work/one.der"
+    plain_openssl x509 -inform DER -in "$(spoil "$work/one.der")" -out "$work/spoilt.pem"
+    refuse plain_openssl verify -CAfile "$work/page/root.pem" "$work/spoilt.pem"
+}
+
+root_certificate() {
+    run_page 'req -x509'
+    run plain_openssl verify -check_ss_sig -CAfile "$work/page/root.pem" "$work/page/root.pem"
+    run plain_openssl x509 -in "$work/page/root.pem" -noout -pubkey -out "$work/root.pub"
+    same_key "$work/root.pub"
+}
+
+issue_x509() {
+    run_page 'x509 -req'
+    verify_issued "$work/page/server.pem"
+}
+
+issue_ca() {
+    run_page 'openssl ca .*-batch'
+    verify_issued "$work/page/listed.pem"
+    grep -q '^V.*CN=server.example$' "$work/page/index.txt"
+}
+
+revoke() {
+    run_page 'openssl ca .*-revoke'
+    run plain_openssl crl -in "$work/page/root.crl" -CAfile "$work/page/root.pem" -noout 2>&1 | grep -x 'verify OK'
+    run plain_openssl verify -crl_check -CRLfile "$work/page/root.crl" -CAfile "$work/page/root.pem" "$work/page/server.pem"
+    refuse plain_openssl verify -crl_check -CRLfile "$work/page/root.crl" -CAfile "$work/page/root.pem" "$work/page/listed.pem"
+}
+
+verify_cms() { # SIGNATURE
+    run plain_openssl cms -verify -binary -inform DER -in "$1" -content "$work/page/file" -CAfile "$work/page/ca.pem" -out "$work/content"
+    run cmp "$work/content" "$work/page/file"
+    refuse plain_openssl cms -verify -binary -inform DER -in "$1" -content "$work/other" -CAfile "$work/page/ca.pem" -out "$work/content"
+    # The signature is the last field.
+    refuse plain_openssl cms -verify -binary -inform DER -in "$(spoil "$1")" -content "$work/page/file" -CAfile "$work/page/ca.pem" \
+        -out "$work/content"
+}
+
+cms() {
+    run_page 'cms -sign.*file.p7s'
+    verify_cms "$work/page/file.p7s"
+}
+
+cms_pss() {
+    run_page 'file-pss.p7s'
+    run plain_openssl cms -cmsout -print -inform DER -in "$work/page/file-pss.p7s" -noout >"$work/printed"
+    grep 'algorithm: rsassaPss' "$work/printed"
+    verify_cms "$work/page/file-pss.p7s"
+}
+
+smime() {
+    run_page 'smime -sign'
+    run plain_openssl smime -verify -text -in "$work/page/letter.eml" -CAfile "$work/page/ca.pem" -out "$work/content"
+    run cmp <(tr -d '\r' <"$work/content") "$work/page/letter"
+    sed 's/Dear cloud/Dear crowd/' "$work/page/letter.eml" >"$work/forged.eml"
+    refuse plain_openssl smime -verify -text -in "$work/forged.eml" -CAfile "$work/page/ca.pem" -out "$work/content"
+}
+
+plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/other-key.pem" -days 2 -subj "/CN=My root" \
+    -addext "basicConstraints=critical,CA:true" -out "$work/other-root.pem" 2>/dev/null
+
+for key in aws-rsa2048 aws-p256 azure-rsa3072 azure-p256 azure-cert-rsa azure-cert-ec; do
+    use_key "$key"
+    rm -rf "$work/page"/{root,server,listed,signer,index,file,letter}* "$work/page/issued"
+    certificate_of_key
+    cp "$work/data" "$work/page/file"
+    echo "Dear cloud, sign this." >"$work/page/letter"
+    check "$key root certificate" root_certificate
+    check "$key a server's key and request" run_page 'req -new -newkey'
+    check "$key openssl x509 -req" issue_x509
+    check "$key openssl ca" issue_ca
+    check "$key openssl ca -revoke, -gencrl" revoke
+    check "$key openssl cms" cms
+    [ "$kind" != rsa ] || check "$key openssl cms, PSS" cms_pss
+    check "$key openssl smime" smime
+done

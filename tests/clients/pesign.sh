@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# apt: pesign libnss3-tools sbsigntool systemd-boot-efi osslsigncode
+# NSS: its tools list the tokens' keys and certificates, pesign signs an EFI program.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/certify.bash"
+
+need pesign pesign
+need certutil libnss3-tools
+need modutil libnss3-tools
+need sbverify sbsigntool
+need osslsigncode osslsigncode
+boot=$(compgen -G '/usr/lib/systemd/boot/efi/systemd-boot*.efi' | head -n 1) || true
+need "${boot:-systemd-boot}" systemd-boot-efi
+
+# pesign itself signs with RSA only.
+labels=(aws-rsa2048 aws-rsa4096 azure-rsa2048)
+curves=(aws-p256 azure-p256)
+certify "${labels[@]}" "${curves[@]}"
+mkdir "$work/page"
+cp "$boot" "$work/page/boot.efi"
+
+database() {
+    run_page 'modutil .* -add'
+    modutil -dbdir sql:"$work/page/nss" -list kms >"$work/modules"
+    grep "token: *aws-rsa2048\|Token Name: *aws-rsa2048" -i "$work/modules"
+}
+
+lists() {
+    run_page 'certutil -K' | tee "$work/listed"
+    key "$TOKEN"
+    grep -E "^< 0> +$kind .* $TOKEN\$" "$work/listed"
+    grep -E "^$TOKEN:$TOKEN +u,u,u\$" "$work/listed"
+    certutil -L -d sql:"$work/page/nss" -n "$TOKEN:$TOKEN" -a >"$work/listed.pem"
+    plain_openssl x509 -in "$work/listed.pem" -out "$work/one.pem"
+    plain_openssl x509 -in "$work/$TOKEN.pem" -out "$work/two.pem"
+    run cmp "$work/one.pem" "$work/two.pem"
+}
+
+# A request signed by NSS, over any key.
+request() {
+    key "$TOKEN"
+    run certutil -R -d sql:"$work/page/nss" -h "$TOKEN" -k "$id" -s "CN=$TOKEN" -a -o "$work/request.pem"
+    # OpenSSL 3.0 exits with 0 whatever it finds.
+    run plain_openssl req -in "$work/request.pem" -verify -noout 2>&1 | tee "$work/verified"
+    grep "verify OK" "$work/verified"
+    run plain_openssl req -in "$work/request.pem" -noout -pubkey -out "$work/request.pub"
+    same_key "$work/request.pub"
+}
+
+# sbverify says how well it liked the file's layout, on standard error.
+verified() { # FILE CERTIFICATE
+    plain sbverify --cert "$2" "$1" 2>/dev/null
+}
+
+sign() {
+    rm -f "$work/page/signed.efi"
+    run_page 'pesign .* -s'
+    run_page 'pesign -S'
+    verified "$work/page/signed.efi" "$work/$TOKEN.pem"
+    plain osslsigncode verify -CAfile "$work/ca.pem" -in "$work/page/signed.efi"
+    refuse verified "$work/page/signed.efi" "$work/${curves[0]}.pem"
+    refuse verified "$boot" "$work/$TOKEN.pem"
+}
+
+TOKEN=${labels[0]}
+check "database" database
+for TOKEN in "${labels[@]}" "${curves[@]}"; do
+    check "$TOKEN certutil lists" lists
+    check "$TOKEN certutil request" request
+done
+for TOKEN in "${labels[@]}"; do check "$TOKEN pesign" sign; done
