@@ -24,8 +24,10 @@ start_agent() { # [ENV-ARGUMENT...]
     agent=$!
     later "kill $agent 2>/dev/null; wait $agent 2>/dev/null"
     export SSH_AUTH_SOCK=$work/agent
-    wait_for 10 test -S "$work/agent"
+    wait_for 10 agent_answers
 }
+
+agent_answers() { ssh-add -l || [ $? -eq 1 ]; } # 1: it has no keys; 2: nobody is there
 
 # ssh-add asks for a PIN; ours is empty.
 ask_pass() {
