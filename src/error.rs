@@ -43,22 +43,22 @@ impl Error {
     pub fn is_ordinary(&self) -> bool {
         self.probe
             || self.device_error == 0
-            && matches!(
-                self.rv,
-                CKR_BUFFER_TOO_SMALL
-                    | CKR_ATTRIBUTE_TYPE_INVALID
-                    | CKR_ATTRIBUTE_SENSITIVE
-                    | CKR_CRYPTOKI_ALREADY_INITIALIZED
-                    | CKR_CRYPTOKI_NOT_INITIALIZED
-                    | CKR_USER_ALREADY_LOGGED_IN
-                    | CKR_USER_NOT_LOGGED_IN
-                    | CKR_FUNCTION_NOT_SUPPORTED
-                    | CKR_FUNCTION_NOT_PARALLEL
-                    | CKR_OPERATION_NOT_INITIALIZED
-                    | CKR_NO_EVENT
-                    | CKR_RANDOM_SEED_NOT_SUPPORTED
-                    | CKR_STATE_UNSAVEABLE
-            )
+                && matches!(
+                    self.rv,
+                    CKR_BUFFER_TOO_SMALL
+                        | CKR_ATTRIBUTE_TYPE_INVALID
+                        | CKR_ATTRIBUTE_SENSITIVE
+                        | CKR_CRYPTOKI_ALREADY_INITIALIZED
+                        | CKR_CRYPTOKI_NOT_INITIALIZED
+                        | CKR_USER_ALREADY_LOGGED_IN
+                        | CKR_USER_NOT_LOGGED_IN
+                        | CKR_FUNCTION_NOT_SUPPORTED
+                        | CKR_FUNCTION_NOT_PARALLEL
+                        | CKR_OPERATION_NOT_INITIALIZED
+                        | CKR_NO_EVENT
+                        | CKR_RANDOM_SEED_NOT_SUPPORTED
+                        | CKR_STATE_UNSAVEABLE
+                )
     }
 }
 

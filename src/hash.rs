@@ -112,6 +112,12 @@ impl Hasher {
         Self(digest::Context::new(hash.algorithm()))
     }
 
+    /// The length of the digest in bytes.
+    #[allow(clippy::len_without_is_empty, reason = "a digest's length is never zero")]
+    pub fn len(&self) -> usize {
+        self.0.algorithm().output_len()
+    }
+
     /// Adds a part of the message.
     pub fn update(&mut self, part: &[u8]) {
         self.0.update(part);

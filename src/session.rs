@@ -1,8 +1,9 @@
-//! What is going on in a session: one search and one signature at most. PKCS#11 3.1 sections 5.6, 5.7, 5.13.
+//! What is going on in a session: one search, signature and digest at most. PKCS#11 3.1 sections 5.6, 5.7, 5.12, 5.13.
 //!
 //! The lock is never held while the service is asked: an operation is taken out, then finished.
 
 use crate::error::{Error, Result};
+use crate::hash::{Hash, Hasher};
 use crate::object::Object;
 use crate::token::{Signing, Token};
 use cryptoki_sys::*;
@@ -27,6 +28,7 @@ pub struct Session {
 struct Operations {
     find: Option<VecDeque<CK_OBJECT_HANDLE>>,
     sign: Option<Sign>,
+    digest: Option<Hasher>,
 }
 
 struct Sign {
@@ -35,11 +37,11 @@ struct Sign {
     in_parts: bool,
 }
 
-/// How the data of a signature ends.
+/// How the data of a signature or digest ends.
 pub enum Last<'a> {
-    /// C_Sign: this is all of it.
+    /// C_Sign, C_Digest: this is all of it.
     Whole(&'a [u8]),
-    /// C_SignFinal: it came by C_SignUpdate.
+    /// C_SignFinal, C_DigestFinal: it came in parts.
     Parts,
 }
 
@@ -154,6 +156,40 @@ impl Session {
             self.device_error.store(error.device_error as usize, Ordering::Relaxed);
         }
         signature
+    }
+
+    /// Starts a digest.
+    pub fn digest_init(&self, hash: Hash) -> Result<()> {
+        let mut operations = self.operations();
+        if operations.digest.is_some() {
+            return Err(Error::new(CKR_OPERATION_ACTIVE, "a digest is active in this session"));
+        }
+        operations.digest = Some(Hasher::new(hash));
+        Ok(())
+    }
+
+    /// Gives up the digest, if one is active.
+    pub fn digest_cancel(&self) {
+        self.operations().digest = None;
+    }
+
+    /// Adds a part of the message.
+    pub fn digest_update(&self, part: &[u8]) -> Result<()> {
+        self.operations().digest.as_mut().map(|hasher| hasher.update(part)).ok_or_else(|| not_initialized("digest"))
+    }
+
+    /// The length of the digest in bytes.
+    pub fn digest_len(&self) -> Result<usize> {
+        self.operations().digest.as_ref().map(Hasher::len).ok_or_else(|| not_initialized("digest"))
+    }
+
+    /// The digest; the operation is over.
+    pub fn digest(&self, last: Last) -> Result<Vec<u8>> {
+        let mut hasher = self.operations().digest.take().ok_or_else(|| not_initialized("digest"))?;
+        if let Last::Whole(data) = last {
+            hasher.update(data);
+        }
+        Ok(hasher.finish())
     }
 
     fn operations(&self) -> MutexGuard<'_, Operations> {

@@ -2,6 +2,7 @@
 
 use super::pointers::{Batch, Input, Output, Place, Region, Template};
 use crate::error::{Error, Result};
+use crate::hash::Hash;
 use crate::mechanism::{Mechanism, Request};
 use crate::provider::Provider;
 use crate::session::Last;
@@ -78,8 +79,9 @@ pub fn wait_for_slot_event(_: &Provider, flags: CK_FLAGS) -> Result<()> {
 
 /// C_GetMechanismList, section 5.5.5.
 pub fn mechanism_list(provider: &Provider, slot: CK_SLOT_ID, list: Output<CK_MECHANISM_TYPE>) -> Result<()> {
-    let mechanisms: Vec<_> = provider.token(slot)?.mechanisms().iter().map(|row| row.ckm).collect();
-    list.write(&mechanisms)
+    let token = provider.token(slot)?;
+    let signing = token.mechanisms().into_iter().map(|row| row.ckm);
+    list.write(&signing.chain(Hash::all().map(Hash::ckm)).collect::<Vec<_>>())
 }
 
 /// C_GetMechanismInfo, section 5.5.6.
@@ -89,8 +91,12 @@ pub fn mechanism_info(
     ckm: CK_MECHANISM_TYPE,
     info: Place<CK_MECHANISM_INFO>,
 ) -> Result<()> {
-    let row = mechanism(&*provider.token(slot)?, ckm)?;
-    info.write(row.info());
+    let token = provider.token(slot)?;
+    let digests = CK_MECHANISM_INFO { ulMinKeySize: 0, ulMaxKeySize: 0, flags: CKF_DIGEST };
+    info.write(match Hash::from_ckm(ckm) {
+        Some(_) => digests,
+        None => mechanism(&token, ckm)?.info(),
+    });
     Ok(())
 }
 
@@ -133,6 +139,9 @@ pub fn session_cancel(provider: &Provider, session: CK_SESSION_HANDLE, flags: CK
     let session = provider.session(session)?;
     if flags & CKF_SIGN != 0 {
         session.sign_cancel();
+    }
+    if flags & CKF_DIGEST != 0 {
+        session.digest_cancel();
     }
     if flags & CKF_FIND_OBJECTS != 0 {
         session.find_cancel();
@@ -209,6 +218,42 @@ pub fn find_objects(provider: &Provider, session: CK_SESSION_HANDLE, batch: Batc
 /// C_FindObjectsFinal, section 5.7.9.
 pub fn find_objects_final(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
     provider.session(session)?.find_final()
+}
+
+/// C_DigestInit, section 5.12.1. Digests are made here: Java's PSS wants them of the token that signs.
+pub fn digest_init(provider: &Provider, session: CK_SESSION_HANDLE, request: Option<Request>) -> Result<()> {
+    let session = provider.session(session)?;
+    let Some(request) = request else {
+        session.digest_cancel();
+        return Ok(());
+    };
+    let hash = Hash::from_ckm(request.ckm);
+    session.digest_init(hash.ok_or_else(|| {
+        Error::new(CKR_MECHANISM_INVALID, format!("mechanism 0x{:x} is no digest of this module's", request.ckm))
+    })?)
+}
+
+/// C_Digest, section 5.12.2.
+pub fn digest(provider: &Provider, session: CK_SESSION_HANDLE, data: Input, digest: Output<u8>) -> Result<()> {
+    finish_digest(provider, session, Last::Whole(data.0), digest)
+}
+
+/// C_DigestUpdate, section 5.12.3.
+pub fn digest_update(provider: &Provider, session: CK_SESSION_HANDLE, part: Input) -> Result<()> {
+    provider.session(session)?.digest_update(part.0)
+}
+
+/// C_DigestFinal, section 5.12.5.
+pub fn digest_final(provider: &Provider, session: CK_SESSION_HANDLE, digest: Output<u8>) -> Result<()> {
+    finish_digest(provider, session, Last::Parts, digest)
+}
+
+fn finish_digest(provider: &Provider, session: CK_SESSION_HANDLE, last: Last, mut digest: Output<u8>) -> Result<()> {
+    let session = provider.session(session)?;
+    if digest.has_room(session.digest_len()?)? {
+        digest.write(&session.digest(last)?)?;
+    }
+    Ok(())
 }
 
 /// C_SignInit, section 5.13.1. Without a mechanism it ends the active signature (PKCS#11 3.0).

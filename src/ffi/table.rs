@@ -136,11 +136,11 @@ rows! {
         C_Decrypt => NOT_SUPPORTED;
         C_DecryptUpdate => NOT_SUPPORTED;
         C_DecryptFinal => NOT_SUPPORTED;
-        C_DigestInit => NOT_SUPPORTED;
-        C_Digest => NOT_SUPPORTED;
-        C_DigestUpdate => NOT_SUPPORTED;
+        C_DigestInit(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM) => functions::digest_init(session, mechanism(request)?);
+        C_Digest(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG, digest: *mut CK_BYTE, digest_len: *mut CK_ULONG) => functions::digest(session, Input::new(data, data_len)?, Output::new(digest, digest_len)?);
+        C_DigestUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG) => functions::digest_update(session, Input::new(part, part_len)?);
         C_DigestKey => NOT_SUPPORTED;
-        C_DigestFinal => NOT_SUPPORTED;
+        C_DigestFinal(session: CK_SESSION_HANDLE, digest: *mut CK_BYTE, digest_len: *mut CK_ULONG) => functions::digest_final(session, Output::new(digest, digest_len)?);
         C_SignInit(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) => functions::sign_init(session, mechanism(request)?, key);
         C_Sign(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG, signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) => functions::sign(session, Input::new(data, data_len)?, Output::new(signature, signature_len)?);
         C_SignUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG) => functions::sign_update(session, Input::new(part, part_len)?);

@@ -113,6 +113,38 @@ module_test! {
 }
 
 module_test! {
+    fn digests_are_made_here(world) {
+        world.configure(json!([{ "label": "a", "kms_key_id": "alias/none" }]));
+        let p11 = world.module();
+        let session = p11.open(0);
+        let message = b"abc";
+        for (ckm, name, length) in [(CKM_SHA_1, "sha1", 20), (CKM_SHA224, "sha224", 28), (CKM_SHA256, "sha256", 32), (CKM_SHA384, "sha384", 48), (CKM_SHA512, "sha512", 64)] {
+            let mut mechanism = CK_MECHANISM { mechanism: ckm, pParameter: null_mut(), ulParameterLen: 0 };
+            std::fs::write(world.home.join("abc"), message).unwrap();
+            let witness = std::process::Command::new("openssl").args(["dgst", "-binary", &format!("-{name}")]).arg(world.home.join("abc")).output().unwrap().stdout;
+            let (mut digest, mut size) = ([0u8; 64], 0);
+            crate::c!(p11, C_DigestInit(session, &mut mechanism)).unwrap();
+            assert_eq!(crate::c!(p11, C_DigestInit(session, &mut mechanism)), Err(CKR_OPERATION_ACTIVE));
+            crate::c!(p11, C_Digest(session, message.as_ptr().cast_mut(), 3, null_mut(), &mut size)).unwrap();
+            assert_eq!(size, length);
+            crate::c!(p11, C_Digest(session, message.as_ptr().cast_mut(), 3, digest.as_mut_ptr(), &mut size)).unwrap();
+            assert_eq!(digest[..length as usize], witness);
+            digest.fill(0);
+            crate::c!(p11, C_DigestInit(session, &mut mechanism)).unwrap();
+            for part in [&message[..1], &message[1..]] {
+                crate::c!(p11, C_DigestUpdate(session, part.as_ptr().cast_mut(), part.len() as CK_ULONG)).unwrap();
+            }
+            size = 3;
+            assert_eq!(crate::c!(p11, C_DigestFinal(session, digest.as_mut_ptr(), &mut size)), Err(CKR_BUFFER_TOO_SMALL));
+            crate::c!(p11, C_DigestFinal(session, digest.as_mut_ptr(), &mut size)).unwrap();
+            assert_eq!(digest[..length as usize], witness);
+            assert_eq!(crate::c!(p11, C_DigestFinal(session, digest.as_mut_ptr(), &mut size)), Err(CKR_OPERATION_NOT_INITIALIZED));
+        }
+        assert_eq!(world.requests(), 0);
+    }
+}
+
+module_test! {
     fn hidden_kinds_are_not_shown(world) {
         for spec in ["ECC_SECG_P256K1", "ECC_NIST_P256"] {
             world.emulator.aws().create_key(AwsKey::new(spec).alias(&format!("alias/{spec}"))).unwrap();
