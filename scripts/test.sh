@@ -51,6 +51,7 @@ case ${1:-} in
         stage "release artifact" release_artifact
         stage installed installed
         stage clients clients
+        stage "clients in the README" bash tests/clients/table.sh --check
         stage "clients find wrong signatures out" clients --spoilt
         stage demo demo
         bash tests/servers/stop.sh

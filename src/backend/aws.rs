@@ -148,7 +148,7 @@ impl Aws {
         let what = format!("{} {key} at {}", operation.name, self.place());
         let limit = self.settings.network.call_timeout;
         let pages = if turn == Turn::Long { MAX_PAGES } else { 1 };
-        runtime::spawn(operation.name, runtime::NO_LIMIT, async move {
+        runtime::spawn(operation.name, runtime::NO_LIMIT, move || async move {
             let _turn = if turn == Turn::Queued { clients.turns.acquire().await.ok() } else { None };
             let start = Instant::now();
             let request = with_fresh_credentials(&clients, operation, region.as_deref(), request);

@@ -69,7 +69,10 @@ impl<T> fmt::Debug for Pending<T> {
 }
 
 /// Starts a request that may take `limit`, and answers at once. To be called from the host's threads only.
-pub fn spawn<T, F>(operation: &'static str, limit: Duration, request: F) -> Pending<T>
+///
+/// The request is made on our thread, straight into the heap: a future of the SDKs takes 100 KB and more, and the
+/// host's thread may have a stack of 64 KB (stunnel).
+pub fn spawn<T, F>(operation: &'static str, limit: Duration, request: impl FnOnce() -> F + Send + 'static) -> Pending<T>
 where
     T: Clone + Send + Sync + 'static,
     F: Future<Output = Result<T, Failure>> + Send + 'static,
@@ -78,7 +81,7 @@ where
     // The task must not keep the slot alive: a slot that nobody waits for cancels its task.
     let mut promise = Promise(Arc::downgrade(&slot));
     let task = async move {
-        promise.keep(in_time(operation, limit, request).await);
+        promise.keep(in_time(operation, limit, Box::pin(request())).await);
     };
     match with_runtime(|runtime| runtime.spawn(task).abort_handle()) {
         Ok(task) => drop(slot.task.set(task)),

@@ -57,7 +57,7 @@ jar_signed() {
 threads() {
     local schemes=(SHA256withECDSA SHA256withECDSAinP1363Format SHA512withECDSA)
     key "$TOKEN"
-    [ "$kind" = ec ] || schemes=(SHA256withRSA SHA384withRSA SHA512withRSA)
+    [ "$kind" = ec ] || schemes=(SHA256withRSA SHA384withRSA SHA512withRSA PSS-SHA256 PSS-SHA384)
     run timeout 90 java -cp "$work/classes" Threads "$work/$TOKEN.cfg" "$TOKEN" "$public" "${schemes[@]}"
 }
 
@@ -71,7 +71,8 @@ for TOKEN in "${labels[@]}"; do
     check "$TOKEN jarsigner" jar_signed
     check "$TOKEN 16 threads" threads
 done
-# RSA in TLS 1.3 is PSS, and Java signs by PSS only if the token hashes too.
+# RSA in TLS 1.3 is PSS, by which Java signs because the token hashes too.
+check "TLS 1.3, RSA at both ends" tls TLSv1.3 aws-rsa2048 azure-rsa2048
 check "TLS 1.2, RSA at both ends" tls TLSv1.2 aws-rsa2048 azure-rsa2048
 check "TLS 1.3, P-256 at both ends" tls TLSv1.3 azure-p256 aws-p256
 check "TLS 1.2, RSA and P-256" tls TLSv1.2 azure-rsa2048 aws-p256

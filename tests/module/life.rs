@@ -269,6 +269,20 @@ module_test! {
 }
 
 module_test! {
+    fn a_small_stack_is_enough(world) {
+        two_keys(world);
+        world.configure(json!([{ "label": "a", "kms_key_id": "alias/a" }, { "label": "z", "cloud": "azure", "discover": true }]));
+        let p11 = world.module();
+        // stunnel's threads have 64 KB. Without optimization every frame is several times as large.
+        let size = if cfg!(debug_assertions) { 256 << 10 } else { 64 << 10 };
+        for slot in [0, 1] {
+            let host = std::thread::Builder::new().stack_size(size).spawn(move || sign(&p11, slot).unwrap());
+            host.unwrap().join().unwrap();
+        }
+    }
+}
+
+module_test! {
     fn a_bad_configuration_says_where(world) {
         std::fs::write(world.home.join("config.json"), "{\n  \"slots\": [\n    { \"label\": \"x\", \"kms_keyid\": \"y\" }\n  ]\n}").unwrap();
         // The log's own file is not known where the configuration can't be read: it goes to standard error.
