@@ -34,7 +34,7 @@ through_socket() {
     rm -f "$work/page/signature" "$work/page/public.pem"
     trap stop_server EXIT
     run_page 'p11-kit server'
-    wait_for 10 test -S "$work/page/socket"
+    wait_for 30 listens "$work/page/socket"
     run_page '/remote -driver' >"$work/said"
     cat "$work/said"
     if [ "$certificate" = - ]; then from='public key'; else from=certificate; fi

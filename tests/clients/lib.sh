@@ -113,6 +113,9 @@ wait_for() {
     done
 }
 
+# Whether somebody answers on a unix socket: p11-kit server makes the file, says that it serves, and listens after that.
+listens() { python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$1"; }
+
 page() {
     awk -v pattern="$1" '
         /^```sh$/ { inside = 1; block = ""; next }

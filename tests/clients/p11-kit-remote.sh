@@ -16,14 +16,11 @@ files_only "$home"
 mkdir "$work/empty" "$work/page"
 cp "$work/data" "$work/page/file"
 
-connects() { python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$1"; }
-
 serves() {
     # The server stays: its log needs a file of its own.
     HOME=$home run_page 'p11-kit server --provider' 2>"$work/server.log" || { cat "$work/server.log" && return 1; }
     cat "$work/page/server"
-    # p11-kit says that it serves a moment before it listens.
-    wait_for 30 connects "$work/page/pkcs11.sock"
+    wait_for 30 listens "$work/page/pkcs11.sock"
 }
 
 # $HOME says that this side has nothing; with the module itself there is no token at all.
