@@ -103,13 +103,11 @@ fn warn_of_two_regions() {
     }
 }
 
-/// The SDK's own first delay of a second is as long as many hosts want to wait for all; and who was throttled for some
-/// seconds should not wait for many more.
+/// The SDK's own first delay of a second is as long as many hosts want to wait for all.
 fn retries(network: &Network) -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(network.retries.saturating_add(1))
         .with_initial_backoff(Duration::from_millis(200))
-        .with_max_backoff(Duration::from_secs(1))
 }
 
 /// A server that accepts and says nothing gets a second chance. The whole call is bounded by whoever makes it.

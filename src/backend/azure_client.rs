@@ -85,9 +85,9 @@ fn options(network: &Network, transport: Transport) -> ClientOptions {
     let retry = ExponentialRetryOptions {
         // The SDK doubles it before the first retry, and adds up to a quarter of a second.
         initial_delay: Duration::milliseconds(75),
-        max_delay: Duration::SECOND,
         max_retries: network.retries,
         max_total_elapsed: duration(network.call_timeout),
+        ..Default::default()
     };
     ClientOptions { retry: RetryOptions::exponential(retry), transport: Some(transport), ..Default::default() }
 }

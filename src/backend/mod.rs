@@ -199,7 +199,7 @@ pub struct Network {
     pub connect_timeout: Duration,
     /// How long a whole call may take: credentials, connecting, retries and all.
     pub call_timeout: Duration,
-    /// How often a failed request is repeated at most, while the call has time.
+    /// How often a failed request is repeated.
     pub retries: u32,
 }
 
@@ -210,7 +210,7 @@ impl Default for Network {
             proxy: None,
             connect_timeout: Duration::from_secs(3),
             call_timeout: Duration::from_secs(10),
-            retries: 20,
+            retries: 3,
         }
     }
 }

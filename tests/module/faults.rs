@@ -106,20 +106,6 @@ module_test! {
 }
 
 module_test! {
-    fn five_seconds_of_throttling_are_ridden_out(world) {
-        let host = host(world, json!({}));
-        std::thread::scope(|scope| {
-            for slot in [0, 1] {
-                let throttle = Fault::new(SIGN[slot], Action::Throttle { retry_after: None });
-                world.emulator.control().fault(throttle.lasting(Duration::from_secs(5)));
-                let (host, world) = (&host, &*world);
-                scope.spawn(move || assert!(host.sign(slot).is_ok(), "{}: {}", SIGN[slot], world.log()));
-            }
-        });
-    }
-}
-
-module_test! {
     fn a_silent_service_holds_no_caller_longer_than_its_deadline(world) {
         let host = host(world, json!({ "call_timeout_ms": 1500, "connect_timeout_ms": 1000 }));
         for action in [Action::Hang, Action::Drip { ms: 1000 }] {
