@@ -49,11 +49,12 @@ impl<T> Lazy<T> {
 
 impl<T: Clone> Lazy<T> {
     /// Whether [`Lazy::begin`] would ask now: it is not known, not under way, and did not fail just now.
-    pub fn is_cold(&self) -> bool {
+    #[cfg(test)]
+    fn is_cold(&self) -> bool {
         self.lock().is_cold(self.retry_after)
     }
 
-    /// Asks, unless [`Lazy::is_cold`] is false. Does not wait.
+    /// Asks, unless it is known or under way, or failed just now. Does not wait.
     pub fn begin(&self, ask: impl FnOnce() -> Pending<T>) {
         // Asking only starts a task on the runtime, so the lock is held for microseconds, and only one caller asks.
         let mut state = self.lock();
