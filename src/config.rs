@@ -18,6 +18,7 @@ use crate::backend::{KeyName, aws, azure};
 use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::logging::{self, Level};
+use crate::process;
 use environment::Environment;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,8 @@ pub struct Config {
     pub log_level: Option<Level>,
     /// A file that the log is appended to instead of standard error.
     pub log_file: Option<PathBuf>,
+    /// The folder of the cache of public halves; None for no cache.
+    pub cache: Option<PathBuf>,
 }
 
 /// One slot with its token.
@@ -94,7 +97,8 @@ impl Config {
     ///
     /// It also starts the log with the level and file that it finds, since what it has to say belongs there already.
     pub fn load() -> Result<Config, Error> {
-        let variable = |name: &str| std::env::var_os(name);
+        // A setuid program's variables are somebody else's.
+        let variable = |name: &str| std::env::var_os(name).filter(|_| !process::is_privileged());
         let environment = Environment { variable: &variable, root: Path::new("/") };
         let mut notes = Notes::new();
         let config = read(&environment, &mut notes);
@@ -114,7 +118,7 @@ type Notes = Vec<(Level, String)>;
 fn read(environment: &Environment, notes: &mut Notes) -> Result<Config, Error> {
     let mut config = match environment.own_file()? {
         Some(file) => strict::read(&file, environment, notes)?,
-        None => legacy::read(environment, notes)?,
+        None => Config { cache: environment.cache_folder(), ..legacy::read(environment, notes)? },
     };
     log_from_environment(&mut config, environment, notes);
     Ok(config)

@@ -4,6 +4,7 @@
 
 use crate::attribute::Attribute;
 use crate::backend::{Failure, KeyName, SharedBackend};
+use crate::cache::Cache;
 use crate::config::{Config, Keys, Service, Slot};
 use crate::error::{Error, Result};
 use crate::lazy::Lazy;
@@ -22,6 +23,7 @@ use std::time::Instant;
 pub struct Provider {
     tokens: RwLock<Vec<Arc<Token>>>,
     listings: Vec<Listing>,
+    cache: Option<Arc<Cache>>,
     sessions: RwLock<HashMap<CK_SESSION_HANDLE, Arc<Session>>>,
     ahead: Mutex<Ahead>,
     /// The fork generation whose C_Initialize was answered with CKR_OK last.
@@ -70,6 +72,7 @@ impl Provider {
         let mut shared = |service: &Service| -> SharedBackend {
             backends.entry(service.clone()).or_insert_with(|| service.open()).clone()
         };
+        let cache = config.cache.map(|folder| Arc::new(Cache::new(folder)));
         let listings = config.listed.into_iter().map(|service| Listing {
             backend: shared(&service),
             service,
@@ -79,10 +82,11 @@ impl Provider {
         let listings = listings.collect();
         let tokens = config.slots.into_iter().map(|slot| {
             let backend = shared(&slot.service);
-            Arc::new(Token::new(slot, backend))
+            Arc::new(Token::new(slot, backend, cache.clone()))
         });
         Self {
             tokens: RwLock::new(tokens.collect()),
+            cache: cache.clone(),
             listings,
             sessions: RwLock::default(),
             ahead: Mutex::default(),
@@ -274,7 +278,8 @@ impl Provider {
         let mut done = lock(&listing.done);
         if !*done {
             let slots = names.iter().map(|name| listed_slot(&listing.service, name));
-            let tokens = slots.map(|slot| Arc::new(Token::new(slot, listing.backend.clone())));
+            let token = |slot| Arc::new(Token::new(slot, listing.backend.clone(), self.cache.clone()));
+            let tokens = slots.map(token);
             self.tokens.write().unwrap_or_else(PoisonError::into_inner).extend(tokens);
             *done = true;
         }

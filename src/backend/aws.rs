@@ -85,6 +85,10 @@ impl Backend for Aws {
         ALGORITHMS.iter().map(|(_, scheme)| *scheme).filter(|scheme| fits(*scheme, kind)).collect()
     }
 
+    fn is_immutable(&self, key: &KeyName) -> bool {
+        !is_alias(&key.id)
+    }
+
     fn list(&self) -> Pending<Vec<KeyName>> {
         let clients = self.clients();
         runtime::spawn(LIST_KEYS.name, runtime::NO_LIMIT, move || async move { clients.list().await })

@@ -14,7 +14,7 @@ use crate::certificate::Certificate;
 use crate::error::Result;
 use crate::logging::Level;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Reads the file at `path`.
@@ -37,9 +37,20 @@ pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut N
         listed: Vec::new(),
         log_level: top.text("log_level").and_then(|name| Level::from_name(&name)),
         log_file: top.path("log_file")?,
+        cache: cache(&top)?,
     };
     note_labels(&config.slots, path, notes);
     Ok(config)
+}
+
+/// The cache's folder, unless it is switched off.
+fn cache(top: &Section) -> Result<Option<PathBuf>> {
+    match (top.flag("cache"), top.path("cache_folder")?) {
+        (Some(false), Some(_)) => Err(top.fault("cache_folder", "can't stand beside \"cache\": false")),
+        (Some(false), None) => Ok(None),
+        (_, Some(folder)) => Ok(Some(folder)),
+        (_, None) => Ok(top.file.environment.cache_folder()),
+    }
 }
 
 fn slot(section: &Section, notes: &mut Notes) -> Result<Slot> {
