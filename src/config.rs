@@ -33,6 +33,8 @@ pub struct Config {
     pub log_level: Option<Level>,
     /// A file that the log is appended to instead of standard error.
     pub log_file: Option<PathBuf>,
+    /// The log goes to the system's instead.
+    pub log_to_syslog: bool,
     /// The folder of the cache of public halves; None for no cache.
     pub cache: Option<PathBuf>,
 }
@@ -137,12 +139,24 @@ fn log_from_environment(config: &mut Config, environment: &Environment, notes: &
         }
     }
     if let Some(file) = environment.path("CLOUD_KMS_PKCS11_LOG_FILE") {
-        config.log_file = Some(file);
+        (config.log_file, config.log_to_syslog) = (Some(file), false);
+    }
+    match environment.text("CLOUD_KMS_PKCS11_LOG_DESTINATION").as_deref() {
+        None => {}
+        Some("syslog") => config.log_to_syslog = true,
+        Some("stderr") => (config.log_file, config.log_to_syslog) = (None, false),
+        Some(name) => notes.push((
+            Level::Error,
+            format!("CLOUD_KMS_PKCS11_LOG_DESTINATION: unknown destination {name:?}; known are stderr, syslog"),
+        )),
     }
 }
 
 fn start_log(config: &Config) {
     logging::set_level(config.log_level.unwrap_or(Level::Error));
+    if let Err(error) = logging::set_syslog(config.log_to_syslog) {
+        crate::log_error!("can't write to the system's log: {error}");
+    }
     if let Some(file) = &config.log_file
         && let Err(error) = logging::set_file(file)
     {
