@@ -2,6 +2,7 @@
 
 use super::aws::Settings;
 use super::http::PerNetwork;
+use super::resolver::Resolver;
 use super::runtime::PerProcess;
 use super::{Cause, Failure, Network, program};
 use crate::certificate::Certificate;
@@ -130,7 +131,7 @@ fn http_client(network: &Network) -> Result<SharedHttpClient, String> {
             .proxy_config(proxy.clone())
             .connector_settings(settings.clone());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        connector.build()
+        connector.build_with_resolver(Resolver)
     }))
 }
 

@@ -1,6 +1,7 @@
 //! The HTTPS client that all vaults and token services with the same network settings share, and the words of errors.
 
 use super::Network;
+use super::resolver::Resolver;
 use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect::Policy};
 use std::collections::HashMap;
 use std::error::Error;
@@ -33,6 +34,7 @@ impl<T: Clone> PerNetwork<T> {
 pub(super) fn client(network: &Network) -> Result<Client, String> {
     let builder = Client::builder()
         .redirect(Policy::none())
+        .dns_resolver(Resolver)
         .connect_timeout(network.connect_timeout)
         // A server that accepts and says nothing gets a second chance within the call.
         .read_timeout(network.call_timeout / 2);
@@ -41,7 +43,11 @@ pub(super) fn client(network: &Network) -> Result<Client, String> {
 
 /// For the metadata services of a machine: on its own link, where a proxy would be wrong, and near.
 pub(super) fn link_local() -> Result<Client, String> {
-    let builder = Client::builder().no_proxy().redirect(Policy::none()).connect_timeout(Duration::from_secs(1));
+    let builder = Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .dns_resolver(Resolver)
+        .connect_timeout(Duration::from_secs(1));
     builder.build().map_err(|e| words_of(&e))
 }
 

@@ -10,7 +10,9 @@ mod azure_client;
 mod azure_credentials;
 mod azure_keys;
 mod http;
+mod park;
 mod program;
+mod resolver;
 pub mod runtime;
 
 use crate::certificate::Certificate;
