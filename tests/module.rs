@@ -14,10 +14,12 @@ mod module {
 
     mod artifact;
     mod faults;
+    mod forks;
     mod hosts;
     mod legacy;
     mod life;
     mod objects;
+    mod processes;
     mod requests;
     mod signatures;
 }
