@@ -22,4 +22,5 @@ mod module {
     mod processes;
     mod requests;
     mod signatures;
+    mod threads;
 }

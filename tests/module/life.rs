@@ -49,37 +49,6 @@ module_test! {
 }
 
 module_test! {
-    fn threads_share_the_first_request(world) {
-        two_keys(world);
-        world.emulator.control().fault(Fault::new("kms.GetPublicKey", Action::Delay { ms: 100 }));
-        let p11 = world.module();
-        std::thread::scope(|scope| {
-            for _ in 0..16 {
-                scope.spawn(move || sign(&p11, 0).unwrap());
-            }
-        });
-        assert_eq!(world.count("kms.GetPublicKey"), 1, "single flight");
-        assert_eq!(world.count("kms.Sign"), 16);
-    }
-}
-
-module_test! {
-    fn c_finalize_ends_a_running_signature(world) {
-        two_keys(world);
-        let p11 = world.module();
-        sign(&p11, 0).unwrap();
-        world.emulator.control().fault(Fault::new("kms.Sign", Action::Hang));
-        let asked = world.count("kms.Sign");
-        let session = p11.open(0);
-        let key = p11.private_key(session);
-        let running = std::thread::spawn(move || p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"x"));
-        assert!(world.emulator.control().wait_for("kms.Sign", asked + 1, std::time::Duration::from_secs(20)));
-        p11.finalize().unwrap();
-        assert_eq!(running.join().unwrap(), Err(CKR_FUNCTION_CANCELED));
-    }
-}
-
-module_test! {
     fn a_failed_key_is_tried_again_and_named_in_the_log(world) {
         two_keys(world);
         world.emulator.control().fault(Fault::new("kms.GetPublicKey", Action::Deny).times(1));
@@ -180,29 +149,6 @@ module_test! {
             sign(&p11, 1).unwrap();
             unsafe { libc::exit(0) }
         }), "a child that used it");
-    }
-}
-
-module_test! {
-    fn sessions_that_are_shared_against_the_rules_stay_safe(world) {
-        two_keys(world);
-        let p11 = world.module();
-        let session = p11.open(0);
-        let key = p11.private_key(session);
-        std::thread::scope(|scope| {
-            for _ in 0..32 {
-                scope.spawn(move || {
-                    for _ in 0..20 {
-                        match p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"x") {
-                            Ok(signature) => assert_eq!(signature.len(), 64),
-                            Err(rv) => assert!(matches!(rv, CKR_OPERATION_ACTIVE | CKR_OPERATION_NOT_INITIALIZED), "{rv:x}"),
-                        }
-                    }
-                });
-            }
-        });
-        crate::c!(p11, C_CloseAllSessions(0)).unwrap();
-        assert_eq!(p11.sign_init(session, key, CKM_ECDSA, &[]), Err(CKR_SESSION_HANDLE_INVALID));
     }
 }
 
