@@ -4,6 +4,7 @@ use super::p11::P11;
 use super::processes::{Connections, Signer, configure, sign_denied};
 use super::world::{World, in_child, isolated_with, module_path, rounds};
 use crate::module_test;
+use cloud_kms_emulator::{Action, Fault};
 use cryptoki_sys::*;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,6 +77,34 @@ module_test! {
         assert_eq!(p11.initialize(), Err(CKR_CRYPTOKI_ALREADY_INITIALIZED));
         connections.check(world);
         assert_eq!(connections.processes(), 9, "each that signed is known by what it signed");
+    }
+}
+
+module_test! {
+    fn the_witness_would_see_what_is_shared(world) {
+        configure(world);
+        let signer = Signer::new(world.module());
+        let seen = |world: &World| {
+            let check = || Connections::default().check(world);
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check));
+            outcome.err().map(|panic| *panic.downcast::<String>().unwrap()).unwrap_or_default()
+        };
+        for cloud in [0, 1] {
+            // One process, in the name of two: by one connection, then by a TLS session that goes on on another.
+            signer.sign_as(cloud, 1).unwrap();
+            assert_eq!(seen(world), "");
+            signer.sign_as(cloud, 2).unwrap();
+            assert!(seen(world).contains("both spoke on connection"), "{}", seen(world));
+            world.emulator.control().reset();
+            let closing = Fault::new(["kms.Sign", "vault.keys.sign"][cloud], Action::CloseAfterReply).key("a").times(2);
+            world.emulator.control().fault(closing);
+            // The Azure client has a second connection, from its first requests.
+            (0..2).for_each(|_| signer.sign_as(cloud, 3).unwrap());
+            assert_eq!(seen(world), "");
+            signer.sign_as(cloud, 4).unwrap();
+            assert!(seen(world).contains("session of Some(3)"), "{}: {:?}", seen(world), world.emulator.control().log());
+            world.emulator.control().reset();
+        }
     }
 }
 

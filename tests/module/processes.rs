@@ -38,12 +38,12 @@ pub fn configure(world: &World) {
     );
 }
 
-/// What this process signs: its id, and something new each time.
-fn digest() -> [u8; 32] {
+/// What a process signs: its id, and something new each time.
+fn digest(process: u32) -> [u8; 32] {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let mut digest = [0x5a; 32];
-    digest[..4].copy_from_slice(&std::process::id().to_be_bytes());
+    digest[..4].copy_from_slice(&process.to_be_bytes());
     digest[4..8].copy_from_slice(&count.to_be_bytes());
     digest
 }
@@ -58,14 +58,19 @@ impl Signer {
     /// One signature, in a session for it.
     pub fn one(p11: P11, cloud: usize) {
         let session = p11.open(cloud as CK_SLOT_ID % 2);
-        p11.sign(session, p11.private_key(session), CKM_ECDSA, &[], &digest()).unwrap();
+        p11.sign(session, p11.private_key(session), CKM_ECDSA, &[], &digest(std::process::id())).unwrap();
         crate::c!(p11, C_CloseSession(session)).unwrap();
     }
 
     /// Signs with the key of one cloud.
     pub fn sign(&self, cloud: usize) -> Result<(), CK_RV> {
+        self.sign_as(cloud, std::process::id())
+    }
+
+    /// The same, in the name of a process.
+    pub fn sign_as(&self, cloud: usize, process: u32) -> Result<(), CK_RV> {
         let (session, key) = (self.sessions[cloud % 2], self.keys[cloud % 2]);
-        let signature = self.p11.sign(session, key, CKM_ECDSA, &[], &digest())?;
+        let signature = self.p11.sign(session, key, CKM_ECDSA, &[], &digest(process))?;
         assert_eq!(signature.len(), 64);
         Ok(())
     }
@@ -85,7 +90,7 @@ impl Signer {
 /// Fails to sign, with the key of one cloud with which nobody may.
 pub fn sign_denied(p11: P11, cloud: usize) {
     let session = p11.open(cloud as CK_SLOT_ID % 2 + 2);
-    let signed = p11.sign(session, p11.private_key(session), CKM_ECDSA, &[], &digest());
+    let signed = p11.sign(session, p11.private_key(session), CKM_ECDSA, &[], &digest(std::process::id()));
     assert_eq!(signed, Err(CKR_FUNCTION_REJECTED));
     crate::c!(p11, C_CloseSession(session)).unwrap();
 }
