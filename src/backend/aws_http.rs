@@ -2,6 +2,7 @@
 
 use super::Network;
 use super::http::{Connections, LARGEST_REPLY, TOO_LARGE};
+use super::resolver::Resolver;
 use crate::certificate::Certificate;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
@@ -89,7 +90,7 @@ pub(super) fn client(network: &Network) -> Result<SharedHttpClient, String> {
             .proxy_config(proxy.clone())
             .connector_settings(settings.clone());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        connector.build()
+        connector.build_with_resolver(Resolver)
     }))
 }
 

@@ -1,5 +1,6 @@
 //! The HTTPS client that all vaults and token services with the same network settings share, and the words of errors.
 
+use super::resolver::Resolver;
 use super::{Cause, Network};
 use azure_core::error::ErrorKind;
 use azure_core::http::{AsyncRawResponse, HttpClient, Request, response::AsyncResponseBody};
@@ -115,6 +116,7 @@ impl Stream for Limited {
 pub(super) fn client(network: &Network) -> Result<Client, String> {
     let builder = Client::builder()
         .redirect(Policy::none())
+        .dns_resolver(Resolver)
         .connect_timeout(network.connect_timeout)
         // A server that accepts and says nothing gets a second chance within the call.
         .read_timeout(network.call_timeout / 2);
@@ -123,7 +125,11 @@ pub(super) fn client(network: &Network) -> Result<Client, String> {
 
 /// For the metadata services of a machine: on its own link, where a proxy would be wrong, and near.
 pub(super) fn link_local() -> Result<Client, String> {
-    let builder = Client::builder().no_proxy().redirect(Policy::none()).connect_timeout(Duration::from_secs(1));
+    let builder = Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .dns_resolver(Resolver)
+        .connect_timeout(Duration::from_secs(1));
     builder.build().map_err(|e| words_of(&e))
 }
 
