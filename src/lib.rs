@@ -18,6 +18,10 @@ pub mod certificate;
 pub mod config;
 pub mod error;
 pub mod ffi;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_input;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod hash;
 pub mod key;
 pub mod lazy;

@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 
 /// From left to right. A file belongs to the longest name that its path starts with.
-const LAYERS: [&[&str]; 16] = [
+const LAYERS: [&[&str]; 17] = [
+    &["fuzzing"],
     &["ffi"],
     &["provider"],
     &["session"],
@@ -21,7 +22,7 @@ const LAYERS: [&[&str]; 16] = [
     &["certificate"],
     &["key"],
     &["hash", "attribute"],
-    &["error", "logging", "process"],
+    &["error", "logging", "process", "fuzz_input"],
 ];
 
 fn layer(module: &str) -> Option<usize> {

@@ -54,8 +54,8 @@ impl Backend for Aws {
     fn describe(&self, key: &KeyName) -> Pending<KeyFacts> {
         let id = key.id.clone();
         self.call(&GET_PUBLIC_KEY, Turn::Queued, &key.id, move |client| {
-            let request = client.get_public_key().key_id(&id);
-            async move { Ok(facts(request.send().await.map_err(|e| refused(&GET_PUBLIC_KEY, e))?)?) }
+            let id = id.clone();
+            async move { describe(&client, id).await }
         })
     }
 
@@ -72,14 +72,8 @@ impl Backend for Aws {
         };
         let (id, digest) = (immutable_id.unwrap_or(&key.id).to_owned(), Blob::new(digest));
         self.call(&SIGN, Turn::AtOnce, &key.id, move |client| {
-            let request = client.sign().key_id(&id).message(digest.clone()).message_type(MessageType::Digest);
-            let request = request.signing_algorithm(algorithm.clone());
-            let id = id.clone();
-            async move {
-                let reply = request.send().await.map_err(|e| refused(&SIGN, e))?;
-                let bytes = reply.signature.unwrap_or_else(|| Blob::new([])).into_inner();
-                Ok(Signature { bytes: in_pkcs11_form(kind, bytes)?, immutable_id: reply.key_id.unwrap_or(id) })
-            }
+            let (id, digest) = (id.clone(), digest.clone());
+            async move { sign(&client, id, kind, algorithm, digest).await }
         })
     }
 
@@ -225,6 +219,24 @@ fn fits(scheme: Scheme, kind: Kind) -> bool {
     }
 }
 
+pub(super) async fn describe(client: &Client, id: String) -> Result<KeyFacts, Refused> {
+    let reply = client.get_public_key().key_id(id).send().await;
+    Ok(facts(reply.map_err(|e| refused(&GET_PUBLIC_KEY, e))?)?)
+}
+
+pub(super) async fn sign(
+    client: &Client,
+    id: String,
+    kind: Kind,
+    algorithm: &SigningAlgorithmSpec,
+    digest: Blob,
+) -> Result<Signature, Refused> {
+    let request = client.sign().key_id(&id).message(digest).message_type(MessageType::Digest);
+    let reply = request.signing_algorithm(algorithm.clone()).send().await.map_err(|e| refused(&SIGN, e))?;
+    let bytes = reply.signature.unwrap_or_else(|| Blob::new([])).into_inner();
+    Ok(Signature { bytes: in_pkcs11_form(kind, bytes)?, immutable_id: reply.key_id.unwrap_or(id) })
+}
+
 fn facts(reply: GetPublicKeyOutput) -> Result<KeyFacts, Failure> {
     let spec = reply.key_spec.as_ref();
     let der = reply.public_key.as_ref().map_or(&[][..], |blob| blob.as_ref());
@@ -272,7 +284,7 @@ fn in_pkcs11_form(kind: Kind, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
 /// More would be ten million keys.
 const MAX_PAGES: u32 = 10_000;
 
-async fn list(client: &Client) -> Result<Vec<KeyName>, Refused> {
+pub(super) async fn list(client: &Client) -> Result<Vec<KeyName>, Refused> {
     let (mut keys, mut markers, mut marker) = (Vec::new(), HashSet::new(), None);
     for _ in 0..MAX_PAGES {
         let reply = client.list_keys().limit(1000).set_marker(marker).send().await;
@@ -297,8 +309,8 @@ impl Operation {
 }
 
 /// A failure, and whether newer credentials may help.
-struct Refused {
-    failure: Failure,
+pub(super) struct Refused {
+    pub(super) failure: Failure,
     expired: bool,
 }
 

@@ -17,6 +17,7 @@ use azure_security_keyvault_keys::models::{
 };
 use futures_core::Stream;
 use secrecy::SecretString;
+use std::collections::HashSet;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::path::PathBuf;
@@ -240,7 +241,7 @@ fn checked(key: &KeyName) -> Result<(), String> {
     }
 }
 
-async fn describe(clients: &Clients, vault: &Vault, key: &KeyName) -> Result<KeyFacts, Refused> {
+pub(super) async fn describe(clients: &Clients, vault: &Vault, key: &KeyName) -> Result<KeyFacts, Refused> {
     let options = KeyClientGetKeyOptions { key_version: key.version.clone(), ..Default::default() };
     let reply = vault.keys.get_key(&key.id, Some(options)).await.map_err(|e| refused(&GET_KEY, e))?;
     let facts = facts(reply.into_model().map_err(|e| refused(&GET_KEY, e))?)?;
@@ -253,16 +254,16 @@ async fn describe(clients: &Clients, vault: &Vault, key: &KeyName) -> Result<Key
 
 /// What is to be signed, and how.
 #[derive(Clone)]
-struct Request {
-    key: KeyName,
-    told: Option<String>,
-    length: usize,
-    algorithm: SignatureAlgorithm,
-    digest: Vec<u8>,
+pub(super) struct Request {
+    pub(super) key: KeyName,
+    pub(super) told: Option<String>,
+    pub(super) length: usize,
+    pub(super) algorithm: SignatureAlgorithm,
+    pub(super) digest: Vec<u8>,
 }
 
 /// Signs; and where the version that was resolved earlier is gone, disabled or expired, resolves and signs once more.
-async fn sign_anew(clients: &Clients, vault: &Vault, request: &Request) -> Result<Signature, Refused> {
+pub(super) async fn sign_anew(clients: &Clients, vault: &Vault, request: &Request) -> Result<Signature, Refused> {
     let told = request.told.as_deref().and_then(version_of);
     let first = sign(vault, request, request.key.version.as_deref().or(told)).await;
     let (Err(refused), None, Some(old)) = (&first, &request.key.version, &request.told) else { return first };
@@ -312,8 +313,8 @@ fn signature(reply: KeyOperationResult, length: usize, version: Option<&str>) ->
 /// More would be 250,000 keys.
 const MAX_PAGES: u32 = 10_000;
 
-async fn list(vault: &Vault) -> Result<Vec<KeyName>, Refused> {
-    let mut keys = Vec::new();
+pub(super) async fn list(vault: &Vault) -> Result<Vec<KeyName>, Refused> {
+    let (mut keys, mut links) = (Vec::new(), HashSet::new());
     let pager = vault.keys.list_key_properties(None).map_err(|e| refused(&GET_KEYS, e))?;
     let mut pages = pin!(pager.into_pages());
     for _ in 0..MAX_PAGES {
@@ -322,9 +323,13 @@ async fn list(vault: &Vault) -> Result<Vec<KeyName>, Refused> {
         // A page may be empty though more follow.
         let ids = page.value.into_iter().filter_map(|key| key.kid);
         keys.extend(ids.filter_map(|id| Some(KeyName { id: name_and_version(&id)?.0.to_owned(), version: None })));
+        let Some(link) = page.next_link else { continue };
         // The next request carries our token.
-        if page.next_link.is_some_and(|link| !is_of(vault.keys.endpoint(), &link)) {
+        if !is_of(vault.keys.endpoint(), &link) {
             return Err(GET_KEYS.failure(Cause::Malformed, "the next page is said to be on another host").into());
+        }
+        if !links.insert(link) {
+            return Err(GET_KEYS.failure(Cause::Malformed, "a page's link comes again").into());
         }
     }
     Err(GET_KEYS.failure(Cause::Malformed, "the pages don't end").into())
@@ -336,7 +341,7 @@ fn is_of(vault: &Url, link: &str) -> bool {
 }
 
 /// A key's certificate has its name, and its version: Key Vault makes both together.
-async fn certificate(vault: &Vault, key: &KeyName) -> Result<Option<Vec<Certificate>>, Refused> {
+pub(super) async fn certificate(vault: &Vault, key: &KeyName) -> Result<Option<Vec<Certificate>>, Refused> {
     let options =
         CertificateClientGetCertificateOptions { certificate_version: key.version.clone(), ..Default::default() };
     let reply = match vault.certificates.get_certificate(&key.id, Some(options)).await {

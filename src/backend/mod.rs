@@ -5,10 +5,18 @@
 
 pub mod aws;
 mod aws_client;
+#[cfg(any(test, fuzzing))]
+pub mod aws_fuzzing;
 pub mod azure;
 mod azure_client;
 mod azure_credentials;
+#[cfg(any(test, fuzzing))]
+pub mod azure_fuzzing;
 mod azure_keys;
+#[cfg(any(test, fuzzing))]
+pub mod fake;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod http;
 mod program;
 pub mod runtime;
