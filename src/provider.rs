@@ -14,7 +14,7 @@ use crate::token::{Token, listed_key};
 use crate::{log_error, process};
 use cryptoki_sys::*;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -26,6 +26,7 @@ pub struct Provider {
     ahead: Mutex<Ahead>,
     /// The fork generation whose C_Initialize was answered with CKR_OK last.
     initialized_in: AtomicU64,
+    ended: AtomicBool,
 }
 
 /// A service whose keys become a slot each, once somebody asks for the slots.
@@ -91,6 +92,7 @@ impl Provider {
             sessions: RwLock::default(),
             ahead: Mutex::default(),
             initialized_in: AtomicU64::new(process::generation()),
+            ended: AtomicBool::new(false),
         }
     }
 
@@ -104,6 +106,11 @@ impl Provider {
             return Err(Error::new(CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before"));
         }
         Ok(())
+    }
+
+    /// C_Finalize was called: a search that still runs has not found nothing, but was ended.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
     }
 
     /// The ids of all slots: positions in the configuration. Lists services where the configuration says so.
@@ -220,14 +227,18 @@ impl Provider {
     /// Starts a search in a session.
     ///
     /// # Errors
-    /// CKR_OPERATION_ACTIVE.
+    /// CKR_OPERATION_ACTIVE, CKR_FUNCTION_CANCELED.
     pub fn find_init(&self, session: CK_SESSION_HANDLE, template: &[Attribute]) -> Result<()> {
         let session = self.session(session)?;
         if session.is_finding() {
             return session.find_init(&[]);
         }
         self.read_ahead(session.slot as usize, template);
-        session.find_init(&session.token.find(template))
+        let found = session.token.find(template);
+        if self.ended.load(Ordering::Relaxed) {
+            return Err(Error::new(CKR_FUNCTION_CANCELED, "C_Finalize ended the search"));
+        }
+        session.find_init(&found)
     }
 
     /// An object by its handle.

@@ -156,11 +156,12 @@ impl SlotKey {
     fn refuse_signature(&self, facts: &KeyFacts) -> Error {
         let why = if facts.immutable_id.is_none() {
             self.local_refused.store(true, Ordering::Relaxed);
+            self.forget();
             "the configured certificate is not this key's; it is left out from now on"
         } else {
-            "the signature in the service's reply is not one by the key of this object (was the key replaced?)"
+            // The key can't be another one under that name, so the reply is wrong; a server's handles stay good.
+            "the signature in the service's reply is not one by the key of this object"
         };
-        self.forget();
         Error::from(Failure::new(Cause::Malformed, "Sign", why)).about(self)
     }
 

@@ -4,10 +4,10 @@
 
 #![allow(clippy::panic, clippy::expect_used, reason = "for tests and fuzzers only")]
 
-use super::Cause;
-use super::aws::{self, Refused};
-use super::aws_client::credentials_in;
+use super::aws::{self, Order, Settings};
+use super::aws_client::{Clients, credentials_in};
 use super::fuzzing::{Replies, Reply, SECRET, check_facts, check_failure, run_to_end};
+use super::{Cause, Failure, Network};
 use crate::fuzz_input::Source;
 use crate::key::{Curve, Kind};
 use aws_sdk_kms::Client;
@@ -42,26 +42,32 @@ fn program(output: &[u8]) {
 
 fn describe(replies: Replies) {
     let ok = replies.first_status() == 200;
-    match run_to_end(aws::describe(&client(replies), "alias/a".into())) {
-        Ok(facts) => check_facts(&facts, &aws::open(aws::Settings::default())),
-        Err(refused) => check(&refused, ok),
+    match run_to_end(clients(replies).describe("alias/a")) {
+        Ok(facts) => check_facts(&facts, &aws::open(Settings::default())),
+        Err(failure) => check(&failure, ok),
     }
 }
 
 fn list(replies: Replies) {
     let ok = replies.are_all(200);
-    match run_to_end(aws::list(&client(replies))) {
+    match run_to_end(clients(replies).list()) {
         Ok(keys) => assert!(keys.iter().all(|key| key.version.is_none())),
-        Err(refused) => check(&refused, ok),
+        Err(failure) => check(&failure, ok),
     }
 }
 
 fn sign(kind: Kind, replies: Replies) {
     let ok = replies.first_status() == 200;
-    let algorithm = SigningAlgorithmSpec::EcdsaSha256;
-    match run_to_end(aws::sign(&client(replies), "alias/a".into(), kind, &algorithm, Blob::new([7; 32]))) {
+    let order = Order {
+        key: "alias/a".into(),
+        told: Some("arn:aws:kms:r:1:key/1".into()),
+        kind,
+        algorithm: SigningAlgorithmSpec::EcdsaSha256,
+        digest: Blob::new([7; 32]),
+    };
+    match run_to_end(clients(replies).sign(&order)) {
         Ok(signature) => assert_eq!(signature.bytes.len(), signature_len(kind)),
-        Err(refused) => check(&refused, ok),
+        Err(failure) => check(&failure, ok),
     }
 }
 
@@ -72,14 +78,19 @@ fn signature_len(kind: Kind) -> usize {
     }
 }
 
-fn check(refused: &Refused, ok: bool) {
-    check_failure(&refused.failure);
+fn check(failure: &Failure, ok: bool) {
+    check_failure(failure);
     if ok {
-        assert!([Cause::Malformed, Cause::Unsupported].contains(&refused.failure.cause), "{}", refused.failure);
+        assert!([Cause::Malformed, Cause::Unsupported].contains(&failure.cause), "{failure}");
     }
 }
 
-/// A client whose requests get these replies, one after the other.
+/// Clients whose requests get these replies, one after the other.
+fn clients(replies: Replies) -> Clients {
+    let network = Network { retries: 0, ..Network::default() };
+    Clients::of(Settings { network, ..Settings::default() }, client(replies))
+}
+
 fn client(replies: Replies) -> Client {
     static CONFIG: OnceLock<Config> = OnceLock::new();
     let config = CONFIG.get_or_init(|| {

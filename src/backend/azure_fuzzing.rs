@@ -5,10 +5,11 @@
 #![allow(clippy::expect_used, reason = "for tests and fuzzers only")]
 
 use super::azure::{self, Credential, Request, Secret, Settings};
-use super::azure_client::{Clients, Refused};
+use super::azure_client::Clients;
 use super::azure_credentials;
+use super::azure_keys::GET_KEY;
 use super::fuzzing::{Replies, Reply, SECRET, check_facts, check_failure, run_to_end};
-use super::{Cause, KeyName};
+use super::{Cause, Failure, KeyName, Network};
 use crate::fuzz_input::Source;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::http::headers::{HeaderName, HeaderValue, Headers};
@@ -69,13 +70,17 @@ fn token(replies: Replies) {
 fn describe(replies: Replies) {
     let ok = replies.first_status() == 200;
     let clients = clients(replies);
-    let answer = run_to_end(async { azure::describe(&clients, &clients.vault("GetKey").await?, &name()).await });
+    let request = |vault| {
+        let clients = clients.clone();
+        async move { azure::describe(&clients, &vault, &name()).await }
+    };
+    let answer = run_to_end(azure::call(&clients, &GET_KEY, "k", request));
     match answer {
         Ok(facts) => {
             assert!(facts.immutable_id.is_some());
             check_facts(&facts, &azure::open(settings()));
         }
-        Err(refused) => check(&refused, ok),
+        Err(failure) => check(&failure, ok),
     }
 }
 
@@ -89,36 +94,41 @@ fn sign(replies: Replies) {
         algorithm: SignatureAlgorithm::Es256,
         digest: vec![7; 32],
     };
-    let answer = run_to_end(async { azure::sign_anew(&clients, &clients.vault("Sign").await?, &request).await });
+    let request = |vault| {
+        let (clients, request) = (clients.clone(), request.clone());
+        async move { azure::sign_anew(&clients, &vault, &request).await }
+    };
+    let answer = run_to_end(azure::call(&clients, &GET_KEY, "k", request));
     match answer {
         Ok(signature) => assert!(signature.bytes.len() == 64 && signature.immutable_id.contains("/keys/")),
-        Err(refused) => check(&refused, ok),
+        Err(failure) => check(&failure, ok),
     }
 }
 
 fn list(replies: Replies) {
     let ok = replies.first_status() == 200;
     let clients = clients(replies);
-    match run_to_end(async { azure::list(&clients.vault("GetKeys").await?).await }) {
+    match run_to_end(azure::list(&clients)) {
         Ok(keys) => assert!(keys.iter().all(|key| !key.id.is_empty() && !key.id.contains('/'))),
-        Err(refused) => check(&refused, ok),
+        Err(failure) => check(&failure, ok),
     }
 }
 
 fn certificate(replies: Replies) {
     let ok = replies.first_status() == 200;
     let clients = clients(replies);
-    let answer = run_to_end(async { azure::certificate(&clients.vault("GetCertificate").await?, &name()).await });
+    let request = |vault| async move { azure::certificate(&vault, &name()).await };
+    let answer = run_to_end(azure::call(&clients, &GET_KEY, "k", request));
     match answer {
         Ok(chain) => assert!(chain.is_none_or(|chain| chain.len() == 1)),
-        Err(refused) => check(&refused, ok),
+        Err(failure) => check(&failure, ok),
     }
 }
 
-fn check(refused: &Refused, ok: bool) {
-    check_failure(&refused.failure);
+fn check(failure: &Failure, ok: bool) {
+    check_failure(failure);
     if ok {
-        assert!([Cause::Malformed, Cause::Unsupported].contains(&refused.failure.cause), "{}", refused.failure);
+        assert!([Cause::Malformed, Cause::Unsupported].contains(&failure.cause), "{failure}");
     }
 }
 
@@ -127,11 +137,12 @@ fn name() -> KeyName {
 }
 
 fn settings() -> Settings {
-    Settings { vault_url: "https://v.vault.azure.net".into(), ..Settings::default() }
+    let network = Network { retries: 0, ..Network::default() };
+    Settings { vault_url: "https://v.vault.azure.net".into(), network, ..Settings::default() }
 }
 
-fn clients(replies: Replies) -> Clients {
-    Clients::of(settings(), Arc::new(Token), options(replies)).expect("clients")
+fn clients(replies: Replies) -> Arc<Clients> {
+    Arc::new(Clients::of(settings(), Arc::new(Token), options(replies)).expect("clients"))
 }
 
 /// Never used: the token's source has a transport of its own.
@@ -183,8 +194,7 @@ mod tests {
     fn a_listing_that_goes_round_ends() {
         let page = r#"{"value": [], "nextLink": "https://v.vault.azure.net/keys?x=1"}"#;
         let clients = clients(replies(page));
-        let listed = run_to_end(async { azure::list(&clients.vault("GetKeys").await?).await });
-        let failure = listed.map_err(|refused| refused.failure).unwrap_err();
+        let failure = run_to_end(azure::list(&clients)).unwrap_err();
         assert_eq!((failure.cause, failure.message.as_str()), (Cause::Malformed, "a page's link comes again"));
     }
 

@@ -90,6 +90,9 @@ fn headers(choice: u8) -> Vec<(&'static str, String)> {
     if choice & 2 != 0 {
         headers.push(("x-amzn-errortype", "NotFoundException:http://internal.amazon.com/".into()));
     }
+    if choice & 16 != 0 {
+        headers.push(("retry-after", if choice & 32 == 0 { "1" } else { "18446744073709551615" }.into()));
+    }
     if choice & 4 != 0 {
         let resource = if choice & 8 == 0 { "https://vault.azure.net" } else { "https://evil.example" };
         headers.push(("www-authenticate", format!("Bearer authorization=\"https://a/t\", resource=\"{resource}\"")));

@@ -7,12 +7,15 @@ pub mod aws;
 mod aws_client;
 #[cfg(any(test, fuzzing))]
 pub mod aws_fuzzing;
+mod aws_http;
+mod aws_keys;
 pub mod azure;
 mod azure_client;
 mod azure_credentials;
 #[cfg(any(test, fuzzing))]
 pub mod azure_fuzzing;
 mod azure_keys;
+mod call;
 #[cfg(any(test, fuzzing))]
 pub mod fake;
 #[cfg(any(test, fuzzing))]
@@ -137,7 +140,7 @@ pub enum Cause {
     Throttled,
     /// No answer within the deadline.
     TimedOut,
-    /// No connection: DNS, refused, proxy, TLS.
+    /// No connection, or one that broke.
     Unreachable,
     /// No credentials, or the service does not accept them.
     Credentials,
@@ -151,6 +154,12 @@ pub enum Cause {
     Unsupported,
     /// C_Finalize, or a fork, ended the call.
     Interrupted,
+    /// The service's name has no address.
+    Unresolved,
+    /// The proxy is not there, or does not let the request through.
+    Proxy,
+    /// The service's certificate is not one of an authority that is trusted here, or is of another name or time.
+    Untrusted,
 }
 
 /// The one table of causes: the CK_RV, ulDeviceError, and what a person reads. docs/errors.md is checked against it.
@@ -168,6 +177,9 @@ pub const CAUSES: &[(Cause, CK_RV, CK_ULONG, &str)] = &[
     (Cause::Malformed,   CKR_DEVICE_ERROR,              10, "the service's reply makes no sense"),
     (Cause::Unsupported, CKR_FUNCTION_NOT_SUPPORTED,    11, "not supported by the service"),
     (Cause::Interrupted, CKR_FUNCTION_CANCELED,         12, "interrupted"),
+    (Cause::Unresolved,  CKR_DEVICE_ERROR,              13, "the service's name has no address"),
+    (Cause::Proxy,       CKR_DEVICE_ERROR,              14, "the proxy does not help"),
+    (Cause::Untrusted,   CKR_DEVICE_ERROR,              15, "the service's certificate is not trusted"),
 ];
 
 impl Failure {
@@ -207,7 +219,7 @@ pub struct Network {
     pub connect_timeout: Duration,
     /// How long a whole call may take: credentials, connecting, retries and all.
     pub call_timeout: Duration,
-    /// How often a failed request is repeated.
+    /// How often a request is repeated after an accident; 0 means that throttling is not waited out, either.
     pub retries: u32,
 }
 

@@ -287,7 +287,7 @@ pub const OPTIONS: &[Row] = options![
     proxy DEFAULT None Kind::Url; "`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`"; "URL of an HTTP proxy.";
     connect_timeout_ms DEFAULT None Kind::Milliseconds; "`3000`, at most `call_timeout_ms`"; "How long connecting may take.";
     call_timeout_ms DEFAULT None Kind::Milliseconds; "`10000`"; "How long a whole call may take: credentials, connecting, retries and all.";
-    retries DEFAULT None Kind::Count; "`3`"; "How often a failed request is repeated.";
+    retries DEFAULT None Kind::Count; "`3`"; "How often a request is repeated after a broken connection or an error within the service. Throttling is waited out for as long as the call may take, unless this is 0.";
     accept_bare_digest DEFAULT None Kind::Flag; "`false`"; "CKM_RSA_PKCS given a bare digest of 32, 48 or 64 bytes signs it as SHA-256, SHA-384 or SHA-512, as the old modules did.";
     hide_keys DEFAULT None Kind::KeyKinds; "`[]`"; "Kinds of keys that the token does not show: `rsa2048`, `rsa3072`, `rsa4096`, `P-256`, `P-384`, `P-521`, `secp256k1`.";
 ];
