@@ -14,6 +14,12 @@ work=$(cd "$work" && pwd)
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || for file in fuzz_targets/*.rs; do targets+=("$(basename "$file" .rs)"); done
 
+runtime=$(rustc --print sysroot)/lib/rustlib/$triple/lib
+if ! ls "$runtime"/librustc-*_rt.asan.a >/dev/null 2>&1; then
+    echo "skipped: fuzzing: this Rust toolchain has no address sanitizer for $triple (rustup's has one for x86-64 Linux)"
+    exit 0
+fi
+
 # As cargo-fuzz has them. They apply to the target only, not to build scripts, because a target is named.
 flags=(
     --cfg fuzzing

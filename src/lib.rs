@@ -3,8 +3,8 @@
 //! The layers, each of which uses only what stands to its right (`tests/layering.rs` holds them to it):
 //!
 //! ```text
-//! ffi > provider > session > token > slot_key > operation > object > mechanism > config > lazy
-//!     > backend::{aws, azure} > backend (trait, runtime) > certificate > key > hash, attribute > error, logging, process
+//! fuzzing > ffi > provider > session > token > slot_key > operation > object > mechanism > config > lazy
+//!     > backend::{aws, azure} > backend (trait, runtime) > certificate > key > hash, attribute > error, logging, process, fuzz_input
 //! ```
 //!
 //! One C_Sign: `ffi::table` turns its pointers into `Input` and `Output`; `ffi::guard` finds the provider and contains
