@@ -1,0 +1,65 @@
+//! Measures the module against a bare client that sends the same bytes: `scripts/bench.sh`.
+//!
+//! The program that measures starts others: the fake service, and clients (itself, with other arguments), so that each
+//! has a process, a CPU clock and a life of the module of its own. A client prints one line of JSON.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program's output is its interface")]
+
+mod floor;
+mod meter;
+mod module;
+mod replies;
+mod sections;
+mod service;
+mod table;
+mod tls;
+mod wire;
+mod world;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// A value, or words for a person.
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+const USAGE: &str = "\
+cloud-kms-bench run MODULE [SECTION...]   measure, and print the table (scripts/bench.sh)
+cloud-kms-bench service CA_FILE           the fake service
+cloud-kms-bench floor PORT CA_FILE|- REQUEST THREADS MILLISECONDS
+cloud-kms-bench warm MODULE THREADS MILLISECONDS EC|RSA
+cloud-kms-bench once MODULE EC|RSA
+cloud-kms-bench keys MODULE LABEL";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cloud-kms-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[&str]) -> Outcome<()> {
+    let time = |text: &str| Outcome::Ok(Duration::from_millis(text.parse()?));
+    let told = match arguments {
+        ["run", module, sections @ ..] => return sections::run(module, sections),
+        ["service", ca_file] => return service::run(ca_file),
+        ["floor", port, ca, request, threads, ms] => {
+            let ca = Some(*ca).filter(|ca| *ca != "-");
+            floor::run(port.parse()?, ca, request, threads.parse()?, time(ms)?)?
+        }
+        ["warm", module, threads, ms, kind] => module::warm(module, threads.parse()?, time(ms)?, *kind == "RSA")?,
+        ["once", module, kind] => module::once(module, *kind == "RSA")?,
+        ["keys", module, label] => module::keys(module, label)?,
+        _ => return Err(USAGE.into()),
+    };
+    say(&told.to_string());
+    Ok(())
+}
+
+/// One line for the process that has started this one.
+fn say(line: &str) {
+    println!("{line}");
+}
