@@ -1,5 +1,8 @@
 //! What is measured, section by section; each gives rows of the table.
 
+mod keys;
+mod size;
+mod start;
 mod warm;
 
 use crate::Outcome;
@@ -8,7 +11,14 @@ use crate::world::World;
 
 type Section = (&'static str, fn(&World) -> Outcome<Vec<Row>>);
 
-const SECTIONS: &[Section] = &[("warm", warm::rows), ("throughput", warm::throughput)];
+const SECTIONS: &[Section] = &[
+    ("warm", warm::rows),
+    ("throughput", warm::throughput),
+    ("start", start::rows),
+    ("programs", start::programs),
+    ("keys", keys::rows),
+    ("size", size::rows),
+];
 
 /// Runs the sections of these names, or all, and prints the table.
 pub fn run(module: &str, names: &[&str]) -> Outcome<()> {
