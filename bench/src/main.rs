@@ -17,16 +17,19 @@ mod world;
 
 use std::process::ExitCode;
 use std::time::Duration;
+use world::{Cloud, World};
 
 /// A value, or words for a person.
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const USAGE: &str = "\
 cloud-kms-bench run MODULE [SECTION...]   measure, and print the table (scripts/bench.sh)
+cloud-kms-bench with aws|azure MODULE PROGRAM [ARGUMENT...]   a program with the fake service, for profilers
 cloud-kms-bench service CA_FILE           the fake service
 cloud-kms-bench floor PORT CA_FILE|- REQUEST THREADS MILLISECONDS
 cloud-kms-bench warm MODULE THREADS MILLISECONDS EC|RSA
 cloud-kms-bench once MODULE EC|RSA
+cloud-kms-bench path MODULE NAME TIMES
 cloud-kms-bench keys MODULE LABEL";
 
 fn main() -> ExitCode {
@@ -45,6 +48,7 @@ fn dispatch(arguments: &[&str]) -> Outcome<()> {
     let time = |text: &str| Outcome::Ok(Duration::from_millis(text.parse()?));
     let told = match arguments {
         ["run", module, sections @ ..] => return sections::run(module, sections),
+        ["with", cloud, module, program, arguments @ ..] => return with(cloud, module, program, arguments),
         ["service", ca_file] => return service::run(ca_file),
         ["floor", port, ca, request, threads, ms] => {
             let ca = Some(*ca).filter(|ca| *ca != "-");
@@ -52,11 +56,22 @@ fn dispatch(arguments: &[&str]) -> Outcome<()> {
         }
         ["warm", module, threads, ms, kind] => module::warm(module, threads.parse()?, time(ms)?, *kind == "RSA")?,
         ["once", module, kind] => module::once(module, *kind == "RSA")?,
+        ["path", module, name, times] => module::path(module, name, times.parse()?)?,
         ["keys", module, label] => module::keys(module, label)?,
         _ => return Err(USAGE.into()),
     };
     say(&told.to_string());
     Ok(())
+}
+
+/// Runs any program where one slot with one key is configured.
+fn with(cloud: &str, module: &str, program: &str, arguments: &[&str]) -> Outcome<()> {
+    let world = World::new(module)?;
+    world.configure_one(if cloud == "azure" { Cloud::Azure } else { Cloud::Aws }, false)?;
+    match world.command(program).args(arguments).status()?.success() {
+        true => Ok(()),
+        false => Err(format!("{program} failed").into()),
+    }
 }
 
 /// One line for the process that has started this one.

@@ -3,7 +3,7 @@
 use crate::{Outcome, meter};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::mechanism::Mechanism;
-use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki::slot::Slot;
 use serde_json::{Value, json};
@@ -39,6 +39,38 @@ pub fn warm(path: &str, threads: usize, time: Duration, rsa: bool) -> Outcome<Va
         Ok(move || sign(&session, key, rsa))
     })
 }
+
+/// The hot paths, whose instructions are counted: what each does over and over.
+pub const PATHS: [&str; 5] = ["sign", "open and C_SignInit", "find", "attributes", "digest"];
+
+/// Goes a path so many times.
+pub fn path(path: &str, name: &str, times: usize) -> Outcome<Value> {
+    let module = load(path)?;
+    let slot = *module.get_slots_with_token()?.first().ok_or("no slot")?;
+    let session = module.open_ro_session(slot)?;
+    let key = private_key(&session)?;
+    let label = [Attribute::Label("bench".into()), Attribute::Class(ObjectClass::PRIVATE_KEY)];
+    for _ in 0..times {
+        match name {
+            "sign" => sign(&session, key, false)?,
+            "open and C_SignInit" => module.open_ro_session(slot)?.sign_init(&Mechanism::Ecdsa, key)?,
+            "find" => drop(session.find_objects(&label)?),
+            "attributes" => drop(session.get_attributes(key, &ASKED)?),
+            "digest" => drop(session.digest(&Mechanism::Sha256, &[7; 64])?),
+            _ => return Err(format!("{name} is no path").into()),
+        }
+    }
+    Ok(Value::Null)
+}
+
+/// What OpenSSL and others ask of a key.
+const ASKED: [AttributeType; 5] = [
+    AttributeType::KeyType,
+    AttributeType::Label,
+    AttributeType::Id,
+    AttributeType::EcParams,
+    AttributeType::AllowedMechanisms,
+];
 
 /// A program that signs once: the milliseconds of its steps, and what it has used.
 pub fn once(path: &str, rsa: bool) -> Outcome<Value> {

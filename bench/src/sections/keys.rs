@@ -6,6 +6,9 @@ use crate::table::Row;
 use crate::world::{Cloud, World};
 use serde_json::{Value, json};
 
+/// So that it shows how many requests are under way at once.
+const DELAY_MS: u64 = 5;
+
 const COUNTS: [usize; 4] = [1, 100, 1_000, 10_000];
 
 pub fn rows(world: &World) -> Outcome<Vec<Row>> {
@@ -16,7 +19,12 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
                 world.configure(cloud, "127.0.0.1", slots(cloud, count))?;
                 world.control(&format!("keys/{count}"))?;
                 world.counts()?;
-                let told = world.client(&["keys", &world.module, &name(count - 1)])?;
+                world.delay_ms(DELAY_MS)?;
+                let wanted = if layout == "discovered" { name(count - 1) } else { label(count - 1) };
+                let told = world.client(&["keys", &world.module, &wanted])?;
+                if told["found"] != 1 || told["objects"] != 2 * count {
+                    return Err(format!("{count} keys, {layout}: {told}").into());
+                }
                 let what = format!("{count} keys, {layout}, {}", cloud.name());
                 rows.push(row(count, what, &told, &world.counts()?));
             }
@@ -28,10 +36,10 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
 type Layout = (&'static str, fn(Cloud, usize) -> Value);
 
 const LAYOUTS: [Layout; 3] = [
-    ("a slot each", |cloud, count| (0..count).map(|n| World::slot(cloud, &name(n), &name(n))).collect()),
+    ("a slot each", |cloud, count| (0..count).map(|n| World::slot(cloud, &label(n), &name(n))).collect()),
     ("one token", |cloud, count| {
         let option = if cloud == Cloud::Azure { "key_name" } else { "kms_key_id" };
-        let keys: Vec<Value> = (0..count).map(|n| json!({ option: name(n) })).collect();
+        let keys: Vec<Value> = (0..count).map(|n| json!({ option: name(n), "label": label(n) })).collect();
         json!([{ "label": "bench", "keys": keys }])
     }),
     (
@@ -39,6 +47,11 @@ const LAYOUTS: [Layout; 3] = [
         |cloud, _| json!([{ "label": "bench", "cloud": if cloud == Cloud::Azure { "azure" } else { "aws" }, "discover": true }]),
     ),
 ];
+
+/// Short enough for a token's label.
+fn label(number: usize) -> String {
+    format!("key {number}")
+}
 
 /// A key as the fake service lists it.
 fn name(number: usize) -> String {
