@@ -3,25 +3,25 @@
 //! API reference: GetPublicKey, Sign, ListKeys and "Common Errors" of the AWS KMS API Reference.
 
 use super::aws_client::Clients;
+use super::aws_http::BadBody;
+use super::aws_keys::{ALGORITHMS, GET_PUBLIC_KEY, Operation, SIGN, facts, fits, in_pkcs11_form};
+use super::call::{Call, Refused, Remedy};
 use super::http::{causes, words_of};
 use super::runtime::{self, PerProcess};
 use super::{Backend, Cause, Failure, Identity, KeyFacts, KeyName, Network, Pending, SharedBackend, Signature};
-use crate::hash::Hash;
-use crate::key::{self, Curve, Family, Kind, PublicKey, Scheme};
-use crate::log_debug;
+use crate::key::{Kind, Scheme};
 use aws_sdk_kms::Client;
 use aws_sdk_kms::config::http::HttpResponse;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::operation::RequestId;
-use aws_sdk_kms::operation::get_public_key::GetPublicKeyOutput;
 use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::{KeySpec, KeyUsageType, MessageType, SigningAlgorithmSpec};
+use aws_sdk_kms::types::MessageType;
 use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 /// What a slot says about AWS. Slots with equal settings share one client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -53,7 +53,7 @@ struct Aws {
 impl Backend for Aws {
     fn describe(&self, key: &KeyName) -> Pending<KeyFacts> {
         let id = key.id.clone();
-        self.call(&GET_PUBLIC_KEY, Turn::Queued, &key.id, move |client| {
+        self.call(&GET_PUBLIC_KEY, &key.id, move |client| {
             let request = client.get_public_key().key_id(&id);
             async move { Ok(facts(request.send().await.map_err(|e| refused(&GET_PUBLIC_KEY, e))?)?) }
         })
@@ -71,7 +71,7 @@ impl Backend for Aws {
             return Pending::ready(Err(SIGN.failure(Cause::Unsupported, format!("no algorithm for {scheme:?}"))));
         };
         let (id, digest) = (immutable_id.unwrap_or(&key.id).to_owned(), Blob::new(digest));
-        self.call(&SIGN, Turn::AtOnce, &key.id, move |client| {
+        self.call(&SIGN, &key.id, move |client| {
             let request = client.sign().key_id(&id).message(digest.clone()).message_type(MessageType::Digest);
             let request = request.signing_algorithm(algorithm.clone());
             let id = id.clone();
@@ -88,7 +88,8 @@ impl Backend for Aws {
     }
 
     fn list(&self) -> Pending<Vec<KeyName>> {
-        self.call(&LIST_KEYS, Turn::Long, "", |client| async move { list(&client).await })
+        let clients = self.clients();
+        runtime::spawn(LIST_KEYS.name, runtime::NO_LIMIT, move || async move { clients.list().await })
     }
 
     fn identity(&self) -> Identity {
@@ -96,11 +97,7 @@ impl Backend for Aws {
     }
 
     fn place(&self) -> String {
-        match (&self.settings.endpoint_url, &self.settings.region) {
-            (Some(url), _) => format!("AWS KMS at {url}"),
-            (None, Some(region)) => format!("AWS KMS in {region}"),
-            (None, None) => "AWS KMS".to_owned(),
-        }
+        place(&self.settings)
     }
 }
 
@@ -110,32 +107,18 @@ impl fmt::Debug for Aws {
     }
 }
 
-/// An operation, and the permission that it needs.
-struct Operation {
-    name: &'static str,
-    permission: &'static str,
-}
-
-const GET_PUBLIC_KEY: Operation = Operation { name: "GetPublicKey", permission: "kms:GetPublicKey" };
-const SIGN: Operation = Operation { name: "Sign", permission: "kms:Sign" };
+/// How all keys are listed.
 const LIST_KEYS: Operation = Operation { name: "ListKeys", permission: "kms:ListKeys" };
 
-/// When a request may go out, and what its time limit bounds.
-#[derive(Clone, Copy, PartialEq)]
-enum Turn {
-    /// At once: somebody waits for a signature.
-    AtOnce,
-    /// When one of the turns is free; the limit counts from then.
-    Queued,
-    /// At once, and the limit is for each of many pages.
-    Long,
-}
-
 impl Aws {
+    fn clients(&self) -> Arc<Clients> {
+        self.clients.get(|| Clients::new(self.settings.clone()))
+    }
+
+    /// Starts a call. Signatures go out at once; what is loaded waits for its turn.
     fn call<T, F>(
         &self,
         operation: &'static Operation,
-        turn: Turn,
         key: &str,
         request: impl Fn(Client) -> F + Send + Sync + 'static,
     ) -> Pending<T>
@@ -143,42 +126,72 @@ impl Aws {
         T: Clone + Send + Sync + 'static,
         F: Future<Output = Result<T, Refused>> + Send + 'static,
     {
-        let clients = self.clients.get(|| Clients::new(self.settings.clone()));
-        let region = self.settings.region.clone().or_else(|| region_of_arn(key));
-        let what = format!("{} {key} at {}", operation.name, self.place());
-        let limit = self.settings.network.call_timeout;
-        let pages = if turn == Turn::Long { MAX_PAGES } else { 1 };
+        let (clients, key) = (self.clients(), key.to_owned());
         runtime::spawn(operation.name, runtime::NO_LIMIT, move || async move {
-            let _turn = if turn == Turn::Queued { clients.turns.acquire().await.ok() } else { None };
-            let start = Instant::now();
-            let request = with_fresh_credentials(&clients, operation, region.as_deref(), request);
-            let answer = runtime::in_time(operation.name, limit.saturating_mul(pages), request).await;
-            let outcome = answer.as_ref().map_or_else(Failure::to_string, |_| "ok".into());
-            log_debug!("{what}: {outcome} ({} ms)", start.elapsed().as_millis());
-            answer
+            clients.call(operation, &key, request).await
         })
     }
 }
 
-/// Makes the request, and once more if the service calls the credentials expired: the SDK reads a file with temporary
-/// credentials only once, and somebody may have written newer ones.
-async fn with_fresh_credentials<T, F>(
-    clients: &Clients,
-    operation: &'static Operation,
-    region: Option<&str>,
-    request: impl Fn(Client) -> F,
-) -> Result<T, Failure>
-where
-    F: Future<Output = Result<T, Refused>>,
-{
-    let client = clients.client(operation.name, region).await?;
-    match request(client).await {
-        Err(Refused { expired: true, .. }) => {
-            clients.forget();
-            let client = clients.client(operation.name, region).await?;
-            request(client).await.map_err(|refused| refused.failure)
+impl Clients {
+    async fn call<T, F>(
+        &self,
+        operation: &'static Operation,
+        key: &str,
+        request: impl Fn(Client) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Refused>>,
+    {
+        let region = self.settings.region.clone().or_else(|| region_of_arn(key));
+        let asked = Asked { operation: operation.name, key, settings: &self.settings };
+        let turns = (operation.name == GET_PUBLIC_KEY.name).then_some(&self.turns);
+        let call = Call { operation: operation.name, what: &asked, network: &self.settings.network, turns };
+        let attempt = async || request(self.client(operation.name, region.as_deref()).await?).await;
+        call.made(attempt, |refused, since| self.renew(refused, since)).await
+    }
+
+    /// All keys of the region, page by page; each page has the time of a whole call.
+    async fn list(&self) -> Result<Vec<KeyName>, Failure> {
+        let (mut keys, mut markers, mut marker) = (Vec::new(), HashSet::new(), None);
+        for _ in 0..MAX_PAGES {
+            let page = |client: Client| {
+                let request = client.list_keys().limit(1000).set_marker(marker.clone());
+                async move { request.send().await.map_err(|e| refused(&LIST_KEYS, e)) }
+            };
+            let reply = self.call(&LIST_KEYS, "", page).await?;
+            // A page may be empty though more follow.
+            let ids = reply.keys().iter().filter_map(|entry| entry.key_id.clone());
+            keys.extend(ids.map(|id| KeyName { id, version: None }));
+            marker = reply.next_marker.filter(|_| reply.truncated);
+            match &marker {
+                Some(next) if markers.insert(next.clone()) => {}
+                Some(_) => return Err(LIST_KEYS.failure(Cause::Malformed, "a page's marker comes again")),
+                None => return Ok(keys),
+            }
         }
-        answer => answer.map_err(|refused| refused.failure),
+        Err(LIST_KEYS.failure(Cause::Malformed, "the pages don't end"))
+    }
+}
+
+/// What is asked of which key and where, for the log.
+struct Asked<'a> {
+    operation: &'static str,
+    key: &'a str,
+    settings: &'a Settings,
+}
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} at {}", self.operation, self.key, place(self.settings))
+    }
+}
+
+fn place(settings: &Settings) -> String {
+    match (&settings.endpoint_url, &settings.region) {
+        (Some(url), _) => format!("AWS KMS at {url}"),
+        (None, Some(region)) => format!("AWS KMS in {region}"),
+        (None, None) => "AWS KMS".to_owned(),
     }
 }
 
@@ -191,122 +204,8 @@ fn region_of_arn(id: &str) -> Option<String> {
     }
 }
 
-/// SigningAlgorithm of the API: always of a digest, and PSS with salt as long as it.
-#[rustfmt::skip]
-static ALGORITHMS: [(SigningAlgorithmSpec, Scheme); 9] = [
-    (SigningAlgorithmSpec::RsassaPkcs1V15Sha256, Scheme { family: Family::RsaPkcs1, hash: Hash::Sha256 }),
-    (SigningAlgorithmSpec::RsassaPkcs1V15Sha384, Scheme { family: Family::RsaPkcs1, hash: Hash::Sha384 }),
-    (SigningAlgorithmSpec::RsassaPkcs1V15Sha512, Scheme { family: Family::RsaPkcs1, hash: Hash::Sha512 }),
-    (SigningAlgorithmSpec::RsassaPssSha256, Scheme { family: Family::RsaPss, hash: Hash::Sha256 }),
-    (SigningAlgorithmSpec::RsassaPssSha384, Scheme { family: Family::RsaPss, hash: Hash::Sha384 }),
-    (SigningAlgorithmSpec::RsassaPssSha512, Scheme { family: Family::RsaPss, hash: Hash::Sha512 }),
-    (SigningAlgorithmSpec::EcdsaSha256, Scheme { family: Family::Ecdsa, hash: Hash::Sha256 }),
-    (SigningAlgorithmSpec::EcdsaSha384, Scheme { family: Family::Ecdsa, hash: Hash::Sha384 }),
-    (SigningAlgorithmSpec::EcdsaSha512, Scheme { family: Family::Ecdsa, hash: Hash::Sha512 }),
-];
-
-/// KeySpec of the API, as far as this module serves it.
-#[rustfmt::skip]
-static SPECS: [(KeySpec, Kind); 7] = [
-    (KeySpec::Rsa2048, Kind::Rsa(2048)),
-    (KeySpec::Rsa3072, Kind::Rsa(3072)),
-    (KeySpec::Rsa4096, Kind::Rsa(4096)),
-    (KeySpec::EccNistP256, Kind::Ec(Curve::P256)),
-    (KeySpec::EccNistP384, Kind::Ec(Curve::P384)),
-    (KeySpec::EccNistP521, Kind::Ec(Curve::P521)),
-    (KeySpec::EccSecgP256K1, Kind::Ec(Curve::Secp256k1)),
-];
-
-/// Each curve goes with one hash; an RSA key with each of them.
-fn fits(scheme: Scheme, kind: Kind) -> bool {
-    match kind {
-        Kind::Rsa(_) => scheme.family != Family::Ecdsa,
-        Kind::Ec(curve) => scheme.family == Family::Ecdsa && scheme.hash == curve.hash(),
-    }
-}
-
-fn facts(reply: GetPublicKeyOutput) -> Result<KeyFacts, Failure> {
-    let spec = reply.key_spec.as_ref();
-    let der = reply.public_key.as_ref().map_or(&[][..], |blob| blob.as_ref());
-    let public_key = PublicKey::from_spki(der).map_err(|unusable| {
-        // Ed25519, ML-DSA, SM2 and whatever comes are right replies about keys that this module can't serve.
-        let cause =
-            if SPECS.iter().any(|(known, _)| Some(known) == spec) { Cause::Malformed } else { Cause::Unsupported };
-        let spec = spec.map_or("unknown", KeySpec::as_str);
-        GET_PUBLIC_KEY.failure(cause, format!("a key of KeySpec {spec}: {}", unusable.0))
-    })?;
-    let kind = public_key.kind();
-    if let Some((spec, told)) = SPECS.iter().find(|(known, _)| Some(known) == spec)
-        && *told != kind
-    {
-        let message = format!("KeySpec is {}, but the public key is of kind {}", spec.as_str(), kind.name());
-        return Err(GET_PUBLIC_KEY.failure(Cause::Malformed, message));
-    }
-    let (schemes, refusal) = abilities(&reply, kind);
-    Ok(KeyFacts { immutable_id: reply.key_id, public_key, schemes, refusal, hardware: true })
-}
-
-fn abilities(reply: &GetPublicKeyOutput, kind: Kind) -> (Vec<Scheme>, Option<String>) {
-    if let Some(usage) = reply.key_usage.as_ref().filter(|usage| **usage != KeyUsageType::SignVerify) {
-        return (Vec::new(), Some(format!("its KeyUsage is {}", usage.as_str())));
-    }
-    let offered = reply.signing_algorithms();
-    let known = ALGORITHMS.iter().filter(|(algorithm, scheme)| offered.contains(algorithm) && fits(*scheme, kind));
-    let schemes: Vec<_> = known.map(|(_, scheme)| *scheme).collect();
-    let names: Vec<_> = offered.iter().map(SigningAlgorithmSpec::as_str).collect();
-    let refusal = schemes.is_empty().then(|| format!("its SigningAlgorithms are [{}]", names.join(", ")));
-    (schemes, refusal)
-}
-
-/// KMS encodes ECDSA signatures in DER (ANSI X9.62); RSA ones are as PKCS#11 wants them.
-fn in_pkcs11_form(kind: Kind, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
-    let length = bytes.len();
-    let converted = match kind {
-        Kind::Rsa(bits) => Some(bytes).filter(|bytes| bytes.len() == bits.div_ceil(8)),
-        Kind::Ec(curve) => key::ecdsa_from_der(&bytes, curve.width()),
-    };
-    let message = || format!("{length} bytes that are no signature of kind {}", kind.name());
-    converted.ok_or_else(|| SIGN.failure(Cause::Malformed, message()))
-}
-
 /// More would be ten million keys.
 const MAX_PAGES: u32 = 10_000;
-
-async fn list(client: &Client) -> Result<Vec<KeyName>, Refused> {
-    let (mut keys, mut markers, mut marker) = (Vec::new(), HashSet::new(), None);
-    for _ in 0..MAX_PAGES {
-        let reply = client.list_keys().limit(1000).set_marker(marker).send().await;
-        let reply = reply.map_err(|e| refused(&LIST_KEYS, e))?;
-        // A page may be empty though more follow.
-        let ids = reply.keys().iter().filter_map(|entry| entry.key_id.clone());
-        keys.extend(ids.map(|id| KeyName { id, version: None }));
-        marker = reply.next_marker.filter(|_| reply.truncated);
-        match &marker {
-            Some(next) if markers.insert(next.clone()) => {}
-            Some(_) => return Err(LIST_KEYS.failure(Cause::Malformed, "a page's marker comes again").into()),
-            None => return Ok(keys),
-        }
-    }
-    Err(LIST_KEYS.failure(Cause::Malformed, "the pages don't end").into())
-}
-
-impl Operation {
-    fn failure(&self, cause: Cause, message: impl Into<String>) -> Failure {
-        Failure::new(cause, self.name, message)
-    }
-}
-
-/// A failure, and whether newer credentials may help.
-struct Refused {
-    failure: Failure,
-    expired: bool,
-}
-
-impl From<Failure> for Refused {
-    fn from(failure: Failure) -> Self {
-        Self { failure, expired: false }
-    }
-}
 
 /// Error codes of KMS, of STS and of the layer in front of them ("Common Errors"), without their namespace.
 #[rustfmt::skip]
@@ -345,7 +244,20 @@ const CODES: &[(&str, Cause)] = &[
     ("ServiceUnavailableException", Cause::Internal),
 ];
 
+/// What newer credentials may help against.
 const EXPIRED: [&str; 2] = ["ExpiredTokenException", "ExpiredToken"];
+
+/// What may mean that this machine's clock is wrong. The SDK learns the service's time from each reply.
+const BY_CLOCK: [&str; 4] =
+    ["InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed"];
+
+fn remedy_of_code(code: &str) -> Option<Remedy> {
+    match code {
+        code if EXPIRED.contains(&code) => Some(Remedy::Renewal),
+        code if BY_CLOCK.contains(&code) => Some(Remedy::Once),
+        _ => None,
+    }
+}
 
 fn cause_of_code(code: &str) -> Option<Cause> {
     CODES.iter().find(|(known, _)| *known == code).map(|(_, cause)| *cause)
@@ -369,32 +281,39 @@ where
     E: ProvideErrorMetadata + RequestId + Error + 'static,
 {
     let request_id = error.request_id().map(str::to_owned);
-    let (cause, message, expired) = match &error {
+    let (cause, message) = match &error {
         SdkError::ServiceError(context) => {
-            let (code, status) = (context.err().code(), context.raw().status().as_u16());
-            // "com.amazonaws.kms#NotFoundException"; the SDK strips the namespace in most places.
-            let code = code.map(|code| code.rsplit('#').next().unwrap_or(code));
+            let (code, status) = (code_of(&error), context.raw().status().as_u16());
             let cause = code.and_then(cause_of_code).unwrap_or_else(|| cause_of_status(status));
             let code = code.map_or_else(|| format!("HTTP status {status}"), str::to_owned);
             let words = context.err().message().or((200..300).contains(&status).then_some("no reply of KMS"));
-            let message = words.map_or(code.clone(), |words| format!("{code}: {words}"));
-            (cause, message, EXPIRED.contains(&code.as_str()))
+            (cause, words.map_or(code.clone(), |words| format!("{code}: {words}")))
+        }
+        _ if causes(&error).any(|error| matches!(error.downcast_ref(), Some(BadBody::Cut(_)))) => {
+            (Cause::Unreachable, words_of(&error))
         }
         SdkError::ResponseError(context) => {
-            let status = context.raw().status().as_u16();
-            (Cause::Malformed, format!("HTTP status {status}: {}", words_of(&error)), false)
+            (Cause::Malformed, format!("HTTP status {}: {}", context.raw().status(), words_of(&error)))
         }
-        SdkError::TimeoutError(_) => (Cause::TimedOut, words_of(&error), false),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => (Cause::TimedOut, words_of(&error), false),
-        _ if is_about_credentials(&error) => (Cause::Credentials, format!("{}; {ADVICE}", words_of(&error)), false),
-        SdkError::DispatchFailure(_) => (Cause::Unreachable, words_of(&error), false),
-        _ => (Cause::Rejected, words_of(&error), false),
+        SdkError::TimeoutError(_) => (Cause::TimedOut, words_of(&error)),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => (Cause::TimedOut, words_of(&error)),
+        _ if is_about_credentials(&error) => (Cause::Credentials, format!("{}; {ADVICE}", words_of(&error))),
+        SdkError::DispatchFailure(_) => (Cause::Unreachable, words_of(&error)),
+        _ => (Cause::Rejected, words_of(&error)),
     };
     let message = match cause {
         Cause::Denied => format!("{message} (needed: {})", operation.permission),
         _ => message,
     };
-    Refused { failure: Failure { cause, operation: operation.name, message, request_id }, expired }
+    let refused = Refused::from(Failure { cause, operation: operation.name, message, request_id });
+    let remedy = code_of(&error).and_then(remedy_of_code).unwrap_or(refused.remedy);
+    let seconds = error.raw_response().and_then(|reply| reply.headers().get("retry-after")?.parse().ok());
+    Refused { remedy, wait: seconds.map(Duration::from_secs), ..refused }
+}
+
+/// `com.amazonaws.kms#NotFoundException` without its namespace, which the SDK strips in most places.
+fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
+    error.code().map(|code| code.rsplit('#').next().unwrap_or(code))
 }
 
 const ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in the slot or by AWS_PROFILE, \
@@ -407,6 +326,7 @@ fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::{Curve, Family};
 
     #[test]
     fn an_arn_names_its_region() {

@@ -1,10 +1,11 @@
 //! Clients of AWS KMS: one per region, with the SDK's whole chain of credentials.
 
 use super::aws::Settings;
+use super::aws_http::{self, Http};
+use super::call::{Refused, Remedy};
 use super::http::PerNetwork;
 use super::runtime::PerProcess;
 use super::{Cause, Failure, Network, program};
-use crate::certificate::Certificate;
 use crate::{log_warn, process};
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::profile::{Profile, ProfileFileCredentialsProvider, ProfileSet};
@@ -19,26 +20,24 @@ use aws_credential_types::provider::{
 };
 use aws_sdk_kms::Client;
 use aws_sdk_kms::config::SharedHttpClient;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
-use aws_smithy_http_client::{Builder, Connector};
 use aws_types::os_shim_internal::{Env, Fs};
-use pem_rfc7468::LineEnding;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{OnceCell, Semaphore};
 
 /// The clients of one process for one set of settings. Used on the runtime only.
 pub(super) struct Clients {
-    settings: Settings,
+    pub(super) settings: Settings,
     http: Arc<PerNetwork<SharedHttpClient>>,
-    /// By region; None is the one that the SDK finds.
-    made: Mutex<HashMap<Option<String>, Arc<OnceCell<Client>>>>,
+    /// By region: since when, and what. None is the region that the SDK finds.
+    made: Mutex<HashMap<Option<String>, Made>>,
     /// How many keys are described at a time.
     pub(super) turns: Semaphore,
 }
+
+type Made = (Instant, Arc<OnceCell<Client>>);
 
 impl Clients {
     pub(super) fn new(settings: Settings) -> Self {
@@ -51,20 +50,28 @@ impl Clients {
     pub(super) async fn client(&self, operation: &'static str, region: Option<&str>) -> Result<Client, Failure> {
         let cell = {
             let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-            made.entry(region.map(str::to_owned)).or_default().clone()
+            made.entry(region.map(str::to_owned)).or_insert_with(|| (Instant::now(), Arc::default())).1.clone()
         };
         let client = cell.get_or_try_init(|| self.make(region)).await;
         client.cloned().map_err(|message| Failure::new(Cause::Rejected, operation, message))
     }
 
-    /// The next call reads the configuration and the credentials anew.
-    pub(super) fn forget(&self) {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// Makes anew, for the next attempt, what an attempt that began at `since` has shown to be of no use any more.
+    pub(super) fn renew(&self, refused: &Refused, since: Instant) {
+        match (refused.remedy, refused.failure.cause) {
+            // The SDK reads a file with temporary credentials only once, and somebody may have written newer ones.
+            (Remedy::Renewal, _) => {
+                let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+                made.retain(|_, (begun, _)| *begun > since);
+            }
+            (_, Cause::TimedOut) => self.http.renew(&self.settings.network, since),
+            _ => {}
+        }
     }
 
     async fn make(&self, region: Option<&str>) -> Result<Client, String> {
         let Settings { profile, network, endpoint_url, .. } = &self.settings;
-        let http = self.http.get(network, http_client)?;
+        let http = SharedHttpClient::new(Http(self.http.get(network, aws_http::client)?));
         // Whoever makes the call ends it, not the cache with fewer words.
         let identities = IdentityCache::lazy().load_timeout(network.call_timeout.saturating_mul(2)).build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
@@ -84,7 +91,10 @@ impl Clients {
             return Err(NO_REGION.to_owned());
         }
         let credentials = credentials(&self.settings, &sdk, &http).await;
-        let mut config = aws_sdk_kms::config::Builder::from(&sdk).credentials_provider(credentials);
+        // `retries` is for the credentials; a call of KMS is repeated by whoever makes it.
+        let mut config = aws_sdk_kms::config::Builder::from(&sdk)
+            .credentials_provider(credentials)
+            .retry_config(RetryConfig::disabled());
         // Not in `sdk`: that would send requests to STS there, too.
         config.set_endpoint_url(endpoint_url.clone().or(sdk.endpoint_url().map(str::to_owned)));
         Ok(Client::from_conf(config.build()))
@@ -113,34 +123,6 @@ fn retries(network: &Network) -> RetryConfig {
 /// A server that accepts and says nothing gets a second chance. The whole call is bounded by whoever makes it.
 fn timeouts(network: &Network) -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(network.connect_timeout).read_timeout(network.call_timeout / 2).build()
-}
-
-fn http_client(network: &Network) -> Result<SharedHttpClient, String> {
-    let tls = TlsContext::builder().with_trust_store(trust_store(network)?).build().map_err(|e| e.to_string())?;
-    let proxy = match &network.proxy {
-        Some(url) => ProxyConfig::all(url).map_err(|e| format!("proxy {url}: {e}"))?,
-        None => ProxyConfig::from_env(),
-    };
-    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
-        // Without settings it is only to load the trust anchors early; then they would be loaded twice.
-        let Some(settings) = settings else { return Connector::builder().build_http() };
-        let mut connector = Connector::builder()
-            .tls_provider(Provider::rustls(CryptoMode::AwsLc))
-            .tls_context(tls.clone())
-            .proxy_config(proxy.clone())
-            .connector_settings(settings.clone());
-        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        connector.build()
-    }))
-}
-
-/// The system's certificate authorities, and those of the bundle that can be parsed: the client panics at others.
-fn trust_store(network: &Network) -> Result<TrustStore, String> {
-    let Some(path) = &network.ca_bundle else { return Ok(TrustStore::default()) };
-    let text = std::fs::read_to_string(path).map_err(|e| format!("ca_bundle {}: {e}", path.display()))?;
-    let bundle = Certificate::chain_from_pem(&text).map_err(|e| format!("ca_bundle {}: {}", path.display(), e.0))?;
-    let pem = |der: &[u8]| pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, der);
-    Ok(bundle.iter().filter_map(|ca| pem(&ca.der).ok()).fold(TrustStore::default(), TrustStore::with_pem_certificate))
 }
 
 /// The SDK's chain, with credential_process by us; a profile that is named goes before the environment; then the role.

@@ -3,17 +3,20 @@
 //!
 //! Key Vault REST API reference, version 2025-07-01: Get Key, Sign, Get Keys, Get Certificate.
 
-use super::azure_client::{Clients, Operation, Refused, Vault, refused};
+use super::azure_client::{Clients, Operation, Vault, refused};
 use super::azure_keys::{ALGORITHMS, GET_KEY, curve_of, facts, name_and_version, signature_len, version_of};
+use super::call::{Call, Refused};
 use super::runtime::{self, PerProcess};
 use super::{Backend, Cause, Failure, Identity, KeyFacts, KeyName, Network, Pending, SharedBackend, Signature};
 use crate::certificate::Certificate;
 use crate::key::{Kind, Scheme};
-use crate::{log_debug, log_info};
+use crate::log_info;
 use azure_core::http::Url;
+use azure_core::http::pager::{PagerContinuation, PagerOptions};
 use azure_security_keyvault_certificates::models::CertificateClientGetCertificateOptions;
 use azure_security_keyvault_keys::models::{
-    KeyClientGetKeyOptions, KeyClientSignOptions, KeyOperationResult, SignParameters, SignatureAlgorithm,
+    KeyClientGetKeyOptions, KeyClientListKeyPropertiesOptions, KeyClientSignOptions, KeyOperationResult,
+    ListKeyPropertiesResult, SignParameters, SignatureAlgorithm,
 };
 use futures_core::Stream;
 use secrecy::SecretString;
@@ -22,7 +25,6 @@ use std::future::{Future, poll_fn};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
 
 /// What a slot says about Azure. Slots with equal settings share one client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -89,7 +91,7 @@ struct Azure {
 impl Backend for Azure {
     fn describe(&self, key: &KeyName) -> Pending<KeyFacts> {
         let name = key.clone();
-        self.call(&GET_KEY, Turn::Queued, key, move |clients, vault| {
+        self.call(&GET_KEY, key, move |clients, vault| {
             let name = name.clone();
             async move { describe(&clients, &vault, &name).await }
         })
@@ -113,7 +115,7 @@ impl Backend for Azure {
             algorithm: algorithm.clone(),
             digest: digest.to_vec(),
         };
-        self.call(&SIGN, Turn::AtOnce, key, move |clients, vault| {
+        self.call(&SIGN, key, move |clients, vault| {
             let request = request.clone();
             async move { sign_anew(&clients, &vault, &request).await }
         })
@@ -125,8 +127,8 @@ impl Backend for Azure {
     }
 
     fn list(&self) -> Pending<Vec<KeyName>> {
-        let all = KeyName { id: "all".into(), version: None };
-        self.call(&GET_KEYS, Turn::Long, &all, |_, vault| async move { list(&vault).await })
+        let clients = self.clients();
+        runtime::spawn(GET_KEYS.name, runtime::NO_LIMIT, move || async move { list(&clients).await })
     }
 
     fn certificate(&self, key: &KeyName) -> Pending<Option<Vec<Certificate>>> {
@@ -134,7 +136,7 @@ impl Backend for Azure {
             return Pending::ready(Ok(None));
         }
         let name = key.clone();
-        self.call(&GET_CERTIFICATE, Turn::Queued, key, move |_, vault| {
+        self.call(&GET_CERTIFICATE, key, move |_, vault| {
             let name = name.clone();
             async move { certificate(&vault, &name).await }
         })
@@ -162,22 +164,15 @@ const GET_KEYS: Operation = Operation { name: "GetKeys", permission: "keys/list"
 #[rustfmt::skip]
 const GET_CERTIFICATE: Operation = Operation { name: "GetCertificate", permission: "certificates/get", role: "Key Vault Certificate User" };
 
-/// When a request may go out, and what its time limit bounds.
-#[derive(Clone, Copy, PartialEq)]
-enum Turn {
-    /// At once: somebody waits for a signature.
-    AtOnce,
-    /// When one of the turns is free; the limit counts from then.
-    Queued,
-    /// At once, and the limit is for each of many pages.
-    Long,
-}
-
 impl Azure {
+    fn clients(&self) -> Arc<Clients> {
+        self.clients.get(|| Clients::new(self.settings.clone()))
+    }
+
+    /// Starts a call. Signatures go out at once; what is loaded waits for its turn.
     fn call<T, F>(
         &self,
         operation: &'static Operation,
-        turn: Turn,
         key: &KeyName,
         request: impl Fn(Arc<Clients>, Vault) -> F + Send + Sync + 'static,
     ) -> Pending<T>
@@ -188,43 +183,40 @@ impl Azure {
         if let Err(message) = checked(key) {
             return Pending::ready(Err(operation.failure(Cause::Rejected, message)));
         }
-        let clients = self.clients.get(|| Clients::new(self.settings.clone()));
-        let what = format!("{} {} at {}", operation.name, key.id, self.place());
-        let limit = self.settings.network.call_timeout;
-        let pages = if turn == Turn::Long { MAX_PAGES } else { 1 };
+        let (clients, id) = (self.clients(), key.id.clone());
         runtime::spawn(operation.name, runtime::NO_LIMIT, move || async move {
-            let _turn = if turn == Turn::Queued { clients.turns.acquire().await.ok() } else { None };
-            let start = Instant::now();
-            let request = with_second_try(&clients, operation, request);
-            let answer = runtime::in_time(operation.name, limit.saturating_mul(pages), request).await;
-            let outcome = answer.as_ref().map_or_else(Failure::to_string, |_| "ok".into());
-            log_debug!("{what}: {outcome} ({} ms)", start.elapsed().as_millis());
-            answer
+            call(&clients, operation, &id, |vault| request(clients.clone(), vault)).await
         })
     }
 }
 
-/// Makes the request, and once more where that helps: with a new token, or with the body that the SDK has lost.
-async fn with_second_try<T, F>(
+async fn call<T, F>(
     clients: &Arc<Clients>,
     operation: &'static Operation,
-    request: impl Fn(Arc<Clients>, Vault) -> F,
+    key: &str,
+    request: impl Fn(Vault) -> F,
 ) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Refused>>,
 {
-    let vault = clients.vault(operation.name).await?;
-    let first = match request(clients.clone(), vault).await {
-        Err(refused) if refused.is_about_token() => {
-            clients.forget();
-            refused
-        }
-        Err(refused) if refused.is_about_lost_body() => refused,
-        answer => return answer.map_err(|refused| refused.failure),
-    };
-    log_debug!("{}; trying once more", first.failure);
-    let vault = clients.vault(operation.name).await?;
-    request(clients.clone(), vault).await.map_err(|refused| refused.failure)
+    let asked = Asked { operation: operation.name, key, vault_url: &clients.settings.vault_url };
+    let turns = (operation.name != SIGN.name).then_some(&clients.turns);
+    let call = Call { operation: operation.name, what: &asked, network: &clients.settings.network, turns };
+    let attempt = async || request(clients.vault(operation.name).await?).await;
+    call.made(attempt, |refused, since| clients.renew(refused, since)).await
+}
+
+/// What is asked of which key and where, for the log.
+struct Asked<'a> {
+    operation: &'static str,
+    key: &'a str,
+    vault_url: &'a str,
+}
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} at {}", self.operation, self.key, self.vault_url)
+    }
 }
 
 /// The SDK puts names into the path as they are. "Object types, identifiers, and versioning".
@@ -266,7 +258,7 @@ async fn sign_anew(clients: &Clients, vault: &Vault, request: &Request) -> Resul
     let told = request.told.as_deref().and_then(version_of);
     let first = sign(vault, request, request.key.version.as_deref().or(told)).await;
     let (Err(refused), None, Some(old)) = (&first, &request.key.version, &request.told) else { return first };
-    if !refused.is_gone() {
+    if !matches!(refused.failure.cause, Cause::Missing | Cause::Disabled) {
         return first;
     }
     let Ok(now) = describe(clients, vault, &request.key).await else { return first };
@@ -312,27 +304,41 @@ fn signature(reply: KeyOperationResult, length: usize, version: Option<&str>) ->
 /// More would be 250,000 keys.
 const MAX_PAGES: u32 = 10_000;
 
-async fn list(vault: &Vault) -> Result<Vec<KeyName>, Refused> {
-    let mut keys = Vec::new();
-    let pager = vault.keys.list_key_properties(None).map_err(|e| refused(&GET_KEYS, e))?;
-    let mut pages = pin!(pager.into_pages());
+/// All keys of the vault, page by page; each page has the time of a whole call.
+async fn list(clients: &Arc<Clients>) -> Result<Vec<KeyName>, Failure> {
+    let (mut keys, mut next) = (Vec::new(), None);
     for _ in 0..MAX_PAGES {
-        let Some(page) = poll_fn(|context| pages.as_mut().poll_next(context)).await else { return Ok(keys) };
-        let page = page.and_then(|page| page.into_model()).map_err(|e| refused(&GET_KEYS, e))?;
+        let page = call(clients, &GET_KEYS, "all", |vault| page(vault, next.clone())).await?;
         // A page may be empty though more follow.
         let ids = page.value.into_iter().filter_map(|key| key.kid);
         keys.extend(ids.filter_map(|id| Some(KeyName { id: name_and_version(&id)?.0.to_owned(), version: None })));
-        // The next request carries our token.
-        if page.next_link.is_some_and(|link| !is_of(vault.keys.endpoint(), &link)) {
-            return Err(GET_KEYS.failure(Cause::Malformed, "the next page is said to be on another host").into());
+        match page.next_link.filter(|link| !link.is_empty()) {
+            None => return Ok(keys),
+            link => next = link,
         }
     }
-    Err(GET_KEYS.failure(Cause::Malformed, "the pages don't end").into())
+    Err(GET_KEYS.failure(Cause::Malformed, "the pages don't end"))
 }
 
-fn is_of(vault: &Url, link: &str) -> bool {
-    let same = |link: Url| (link.scheme(), link.host()) == (vault.scheme(), vault.host());
-    vault.join(link).is_ok_and(same)
+/// The first page, or the one that the page before has named.
+async fn page(vault: Vault, link: Option<String>) -> Result<ListKeyPropertiesResult, Refused> {
+    let foreign = || GET_KEYS.failure(Cause::Malformed, "the next page is said to be on another host");
+    let endpoint = vault.keys.endpoint();
+    // The request carries our token.
+    let link = link.map(|link| endpoint.join(&link).ok().filter(|link| is_of(endpoint, link)).ok_or_else(foreign));
+    let method_options =
+        PagerOptions { continuation: link.transpose()?.map(PagerContinuation::Link), ..Default::default() };
+    let options = KeyClientListKeyPropertiesOptions { method_options, ..Default::default() };
+    let pager = vault.keys.list_key_properties(Some(options)).map_err(|e| refused(&GET_KEYS, e))?;
+    let mut pages = pin!(pager.into_pages());
+    let page = poll_fn(|context| pages.as_mut().poll_next(context)).await;
+    let page = page.ok_or_else(|| GET_KEYS.failure(Cause::Malformed, "no page"))?;
+    page.and_then(|page| page.into_model()).map_err(|e| refused(&GET_KEYS, e))
+}
+
+fn is_of(vault: &Url, link: &Url) -> bool {
+    (link.scheme(), link.host(), link.port_or_known_default())
+        == (vault.scheme(), vault.host(), vault.port_or_known_default())
 }
 
 /// A key's certificate has its name, and its version: Key Vault makes both together.

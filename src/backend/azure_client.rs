@@ -1,13 +1,14 @@
 //! Clients of one vault or Managed HSM, and what the service's errors mean.
 
 use super::azure::Settings;
+use super::call::{Refused, Remedy};
 use super::http::{self, PerNetwork, causes, words_of};
 use super::runtime::PerProcess;
 use super::{Cause, Failure, Network, azure_credentials};
 use crate::key::PublicKey;
 use azure_core::cloud::CustomConfiguration;
 use azure_core::error::ErrorKind;
-use azure_core::http::headers::HeaderName;
+use azure_core::http::headers::{HeaderName, Headers};
 use azure_core::http::{ClientOptions, ExponentialRetryOptions, RawResponse, RetryOptions, StatusCode, Transport};
 use azure_core::time::Duration;
 use azure_security_keyvault_certificates::{CertificateClient, CertificateClientOptions};
@@ -15,13 +16,15 @@ use azure_security_keyvault_keys::{KeyClient, KeyClientOptions};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tokio::sync::{OnceCell, Semaphore};
 
 /// The clients of one process for one set of settings. Used on the runtime only.
 pub(super) struct Clients {
-    settings: Settings,
+    pub(super) settings: Settings,
     http: Arc<PerNetwork<reqwest::Client>>,
-    vault: Mutex<Arc<OnceCell<Vault>>>,
+    /// Since when, and what.
+    vault: Mutex<(Instant, Arc<OnceCell<Vault>>)>,
     /// By key identifier with version: what was told of it.
     pub(super) told: Mutex<HashMap<String, PublicKey>>,
     /// How many keys are described at a time.
@@ -39,19 +42,30 @@ impl Clients {
     pub(super) fn new(settings: Settings) -> Self {
         static HTTP: PerProcess<PerNetwork<reqwest::Client>> = PerProcess::new();
         let http = HTTP.get(PerNetwork::default);
-        Self { settings, http, vault: Mutex::default(), told: Mutex::default(), turns: Semaphore::new(64) }
+        let vault = Mutex::new((Instant::now(), Arc::default()));
+        Self { settings, http, vault, told: Mutex::default(), turns: Semaphore::new(64) }
     }
 
     /// The clients, made at the first call.
     pub(super) async fn vault(&self, operation: &'static str) -> Result<Vault, Failure> {
-        let cell = self.vault.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let cell = self.vault.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
         let vault = cell.get_or_try_init(async || self.make()).await;
         vault.cloned().map_err(|message| Failure::new(Cause::Rejected, operation, message))
     }
 
-    /// The next call gets a new token.
-    pub(super) fn forget(&self) {
-        *self.vault.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+    /// Makes anew, for the next attempt, what an attempt that began at `since` has shown to be of no use any more.
+    pub(super) fn renew(&self, refused: &Refused, since: Instant) {
+        match (refused.remedy, refused.failure.cause) {
+            // The service does not take the token.
+            (Remedy::Renewal, _) => {
+                let mut vault = self.vault.lock().unwrap_or_else(PoisonError::into_inner);
+                if vault.0 <= since {
+                    *vault = (Instant::now(), Arc::default());
+                }
+            }
+            (_, Cause::TimedOut) => self.http.renew(&self.settings.network, since),
+            _ => {}
+        }
     }
 
     fn make(&self) -> Result<Vault, String> {
@@ -60,9 +74,10 @@ impl Clients {
         if !vault_url.starts_with("https://") {
             return Err(format!("the vault's URL has to begin with https://: {vault_url:?}"));
         }
-        let transport = |client| Transport::new(Arc::new(client));
-        let options = options(network, transport(self.http.get(network, http::client)?));
+        let options = options(network, Transport::new(self.http.get(network, http::client)?));
         let credential = azure_credentials::chain(&self.settings, options.clone(), http::link_local()?);
+        // Retries are for the tokens; a call of the vault is repeated by whoever makes it.
+        let options = ClientOptions { retry: RetryOptions::none(), ..options };
         let keys = KeyClientOptions {
             client_options: options.clone(),
             verify_challenge_resource: Some(!skip_challenge_check),
@@ -113,38 +128,6 @@ pub(super) struct Operation {
 impl Operation {
     pub(super) fn failure(&self, cause: Cause, message: impl Into<String>) -> Failure {
         Failure::new(cause, self.name, message)
-    }
-}
-
-/// A failure, and what it said exactly.
-pub(super) struct Refused {
-    pub(super) failure: Failure,
-    status: Option<StatusCode>,
-    code: String,
-}
-
-impl Refused {
-    /// The version that was asked for signs no more.
-    pub(super) fn is_gone(&self) -> bool {
-        matches!(self.failure.cause, Cause::Missing | Cause::Disabled)
-    }
-
-    /// The service does not take the token (any more).
-    pub(super) fn is_about_token(&self) -> bool {
-        self.status == Some(StatusCode::Unauthorized)
-    }
-
-    /// The SDK's first request goes without its body, to be told where to get a token; if that request has to be
-    /// repeated (503, 429, a broken connection), the SDK has lost the body, and the service misses it.
-    pub(super) fn is_about_lost_body(&self) -> bool {
-        self.status == Some(StatusCode::BadRequest) && self.code == "BadParameter"
-            || self.failure.message.contains("body not specified")
-    }
-}
-
-impl From<Failure> for Refused {
-    fn from(failure: Failure) -> Self {
-        Self { failure, status: None, code: String::new() }
     }
 }
 
@@ -237,9 +220,21 @@ fn refused_by_service(operation: &Operation, status: StatusCode, reply: Option<&
         message = format!("{message} (needed: {}, as by the role {})", operation.permission, operation.role);
     }
     let request_id = reply.and_then(|reply| reply.headers().get_optional_string(&REQUEST_ID));
-    let failure = Failure { cause, operation: operation.name, message, request_id };
-    Refused { failure, status: Some(status), code }
+    let refused = Refused::from(Failure { cause, operation: operation.name, message, request_id });
+    let remedy = if status == StatusCode::Unauthorized { Remedy::Renewal } else { refused.remedy };
+    Refused { remedy, wait: reply.and_then(|reply| wait(reply.headers())), ..refused }
 }
+
+/// How long the service asks to be left alone: `Retry-After` in seconds, or its own headers in milliseconds.
+fn wait(headers: &Headers) -> Option<std::time::Duration> {
+    let number = |name: &HeaderName| headers.get_optional_string(name)?.trim().parse().ok();
+    let milliseconds = [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS].iter().find_map(number);
+    milliseconds.map(std::time::Duration::from_millis).or(number(&RETRY_AFTER).map(std::time::Duration::from_secs))
+}
+
+const RETRY_AFTER: HeaderName = HeaderName::from_static("retry-after");
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const X_MS_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
 

@@ -1,31 +1,113 @@
 //! The HTTPS client that all vaults and token services with the same network settings share, and the words of errors.
 
 use super::Network;
+use azure_core::error::ErrorKind;
+use azure_core::http::{AsyncRawResponse, HttpClient, Request, response::AsyncResponseBody};
+use futures_core::Stream;
 use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect::Policy};
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 /// A client for each set of network settings: its trust anchors are parsed once, its connections shared.
-pub(super) struct PerNetwork<T>(Mutex<HashMap<Network, T>>);
+pub(super) struct PerNetwork<C>(Mutex<HashMap<Network, Arc<Connections<C>>>>);
 
-impl<T> Default for PerNetwork<T> {
+impl<C> Default for PerNetwork<C> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<T: Clone> PerNetwork<T> {
+impl<C: Clone> PerNetwork<C> {
     /// The client for these settings, made at the first call. To be called on the runtime.
-    pub(super) fn get(&self, network: &Network, make: fn(&Network) -> Result<T, String>) -> Result<T, String> {
+    pub(super) fn get(&self, network: &Network, make: Make<C>) -> Result<Arc<Connections<C>>, String> {
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(network) {
             return Ok(client.clone());
         }
-        let client = make(network)?;
-        clients.insert(network.clone(), client.clone());
-        Ok(client)
+        let made = Arc::new(Connections { current: Mutex::new((Instant::now(), make(network)?)), make });
+        clients.insert(network.clone(), made.clone());
+        Ok(made)
+    }
+
+    /// Gives up the connections that were there at `since`: one of them has answered nothing since then, and a router
+    /// that forgets one forgets all (each would take its own time to be found out).
+    pub(super) fn renew(&self, network: &Network, since: Instant) {
+        let client = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(network).cloned();
+        if let Some(client) = client {
+            client.renew(network, since);
+        }
+    }
+}
+
+type Make<C> = fn(&Network) -> Result<C, String>;
+
+/// A client with its connections, which can be given up for new ones.
+pub(super) struct Connections<C> {
+    current: Mutex<(Instant, C)>,
+    make: Make<C>,
+}
+
+impl<C: Clone> Connections<C> {
+    pub(super) fn current(&self) -> C {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
+    fn renew(&self, network: &Network, since: Instant) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of many callers whose time is over, one makes the new client.
+        if current.0 <= since
+            && let Ok(new) = (self.make)(network)
+        {
+            *current = (Instant::now(), new);
+        }
+    }
+}
+
+impl<C> fmt::Debug for Connections<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connections")
+    }
+}
+
+/// More than any reply has: a page of a listing, a certificate with its chain.
+pub(super) const LARGEST_REPLY: usize = 4 << 20;
+
+pub(super) const TOO_LARGE: &str = "a reply of more than 4 MiB";
+
+#[async_trait::async_trait]
+impl HttpClient for Connections<Client> {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let (status, headers, body) = self.current().execute_request(request).await?.deconstruct();
+        Ok(AsyncRawResponse::new(status, headers, Box::pin(Limited { body, left: LARGEST_REPLY })))
+    }
+}
+
+/// A reply's body, up to [`LARGEST_REPLY`].
+struct Limited {
+    body: AsyncResponseBody,
+    left: usize,
+}
+
+impl Stream for Limited {
+    type Item = <AsyncResponseBody as Stream>::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = Pin::new(&mut self.body).poll_next(context);
+        if let Poll::Ready(Some(Ok(bytes))) = &next {
+            match self.left.checked_sub(bytes.len()) {
+                Some(left) => self.left = left,
+                None => {
+                    let error = azure_core::Error::with_message(ErrorKind::DataConversion, TOO_LARGE);
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+        next
     }
 }
 

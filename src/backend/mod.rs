@@ -5,10 +5,13 @@
 
 pub mod aws;
 mod aws_client;
+mod aws_http;
+mod aws_keys;
 pub mod azure;
 mod azure_client;
 mod azure_credentials;
 mod azure_keys;
+mod call;
 mod http;
 mod program;
 pub mod runtime;
