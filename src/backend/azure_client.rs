@@ -3,7 +3,6 @@
 use super::azure::Settings;
 use super::call::{Refused, Remedy};
 use super::http::{self, PerNetwork, causes, words_of};
-use super::runtime::PerProcess;
 use super::{Cause, Failure, Network, azure_credentials};
 use crate::key::PublicKey;
 use azure_core::cloud::CustomConfiguration;
@@ -22,7 +21,7 @@ use tokio::sync::{OnceCell, Semaphore};
 /// The clients of one process for one set of settings. Used on the runtime only.
 pub(super) struct Clients {
     pub(super) settings: Settings,
-    http: Arc<PerNetwork<reqwest::Client>>,
+    http: Arc<PerNetwork>,
     /// Since when, and what.
     vault: Mutex<(Instant, Arc<OnceCell<Vault>>)>,
     /// By key identifier with version: what was told of it.
@@ -40,10 +39,8 @@ pub(super) struct Vault {
 
 impl Clients {
     pub(super) fn new(settings: Settings) -> Self {
-        static HTTP: PerProcess<PerNetwork<reqwest::Client>> = PerProcess::new();
-        let http = HTTP.get(PerNetwork::default);
         let vault = Mutex::new((Instant::now(), Arc::default()));
-        Self { settings, http, vault, told: Mutex::default(), turns: Semaphore::new(64) }
+        Self { settings, http: PerNetwork::shared(), vault, told: Mutex::default(), turns: Semaphore::new(64) }
     }
 
     /// The clients, made at the first call.
@@ -74,7 +71,7 @@ impl Clients {
         if !vault_url.starts_with("https://") {
             return Err(format!("the vault's URL has to begin with https://: {vault_url:?}"));
         }
-        let options = options(network, Transport::new(self.http.get(network, http::client)?));
+        let options = options(network, Transport::new(self.http.get(network)?));
         let credential = azure_credentials::chain(&self.settings, options.clone(), http::link_local()?);
         // Retries are for the tokens; a call of the vault is repeated by whoever makes it.
         let options = ClientOptions { retry: RetryOptions::none(), ..options };

@@ -15,6 +15,7 @@ mod call;
 mod http;
 mod program;
 pub mod runtime;
+mod trust;
 
 use crate::certificate::Certificate;
 use crate::error::Error;
