@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program's output is its interface")]
 
 mod floor;
+mod instructions;
 mod meter;
 mod module;
 mod replies;
@@ -24,6 +25,7 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const USAGE: &str = "\
 cloud-kms-bench run MODULE [SECTION...]   measure, and print the table (scripts/bench.sh)
+cloud-kms-bench instructions MODULE FILE [--write]   count those of the hot paths (scripts/instructions.sh)
 cloud-kms-bench with aws|azure MODULE PROGRAM [ARGUMENT...]   a program with the fake service, for profilers
 cloud-kms-bench service CA_FILE           the fake service
 cloud-kms-bench floor PORT CA_FILE|- REQUEST THREADS MILLISECONDS
@@ -49,6 +51,8 @@ fn dispatch(arguments: &[&str]) -> Outcome<()> {
     let told = match arguments {
         ["run", module, sections @ ..] => return sections::run(module, sections),
         ["with", cloud, module, program, arguments @ ..] => return with(cloud, module, program, arguments),
+        ["instructions", module, file] => return instructions::run(module, file, false),
+        ["instructions", module, file, "--write"] => return instructions::run(module, file, true),
         ["service", ca_file] => return service::run(ca_file),
         ["floor", port, ca, request, threads, ms] => {
             let ca = Some(*ca).filter(|ca| *ca != "-");

@@ -40,12 +40,12 @@ pub fn warm(path: &str, threads: usize, time: Duration, rsa: bool) -> Outcome<Va
     })
 }
 
-/// The hot paths, whose instructions are counted: what each does over and over.
-pub const PATHS: [&str; 5] = ["sign", "open and C_SignInit", "find", "attributes", "digest"];
-
-/// Goes a path so many times.
+/// Goes one of the hot paths, whose instructions are counted, so many times.
 pub fn path(path: &str, name: &str, times: usize) -> Outcome<Value> {
     let module = load(path)?;
+    if name == "initialize" {
+        return Ok(Value::Null);
+    }
     let slot = *module.get_slots_with_token()?.first().ok_or("no slot")?;
     let session = module.open_ro_session(slot)?;
     let key = private_key(&session)?;

@@ -26,7 +26,7 @@ pub struct Service {
     /// The same key; Key Vault answers r || s, and KMS DER.
     ec_fixed: EcdsaKeyPair,
     pub rsa: RsaKeyPair,
-    signed: Mutex<HashMap<(Form, Vec<u8>), Vec<u8>>>,
+    signed: Mutex<Signed>,
     delay_us: AtomicU64,
     /// How many keys a listing names.
     pub keys: AtomicUsize,
@@ -36,6 +36,9 @@ pub struct Service {
     under_way: AtomicUsize,
     pub most_under_way: AtomicUsize,
 }
+
+/// By form and digest.
+type Signed = HashMap<(Form, Vec<u8>), Vec<u8>>;
 
 /// What a signature looks like.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

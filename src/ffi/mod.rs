@@ -97,7 +97,7 @@ unsafe extern "C" fn C_Finalize(reserved: *mut c_void) -> CK_RV {
         if !reserved.is_null() {
             return Err(Error::new(CKR_ARGUMENTS_BAD, "pReserved is not null"));
         }
-        guard::remove()?;
+        guard::remove()?.end();
         runtime::shutdown(FINALIZE_LIMIT);
         Ok(())
     })
