@@ -2,7 +2,7 @@
 
 use super::azure::Settings;
 use super::call::{Refused, Remedy};
-use super::http::{self, PerNetwork, causes, unreachable, words_of};
+use super::http::{self, PerNetwork, causes, is_timeout, unreachable, words_of};
 use super::{Cause, Failure, Network, azure_credentials};
 use crate::key::PublicKey;
 use azure_core::cloud::CustomConfiguration;
@@ -206,10 +206,6 @@ const REVOKED: &str = "the token is not good any more (insufficient_claims, cont
 
 fn innermost(error: &azure_core::Error) -> String {
     causes(error).last().map_or_else(String::new, ToString::to_string)
-}
-
-fn is_timeout(error: &azure_core::Error) -> bool {
-    causes(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(reqwest::Error::is_timeout)
 }
 
 fn refused_by_service(operation: &Operation, status: StatusCode, reply: Option<&RawResponse>) -> Refused {

@@ -158,6 +158,11 @@ pub(super) fn unreachable(words: String) -> (Cause, String) {
     }
 }
 
+/// Whether one of the client's own limits has ended it.
+pub(super) fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    causes(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(reqwest::Error::is_timeout)
+}
+
 /// The words of an error and of all that caused it, in one line. Never its Debug form, which may show a whole reply.
 pub(super) fn words_of(error: &(dyn Error + 'static)) -> String {
     let mut words: Vec<String> = causes(error).map(|error| error.to_string().trim().replace('\n', " ")).collect();
