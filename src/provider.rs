@@ -181,6 +181,7 @@ impl Provider {
     pub fn close_session(&self, handle: CK_SESSION_HANDLE) -> Result<()> {
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         let closed = sessions.remove(&handle).ok_or_else(|| no_session(handle))?;
+        closed.close();
         if !sessions.values().any(|session| session.slot == closed.slot) {
             closed.token.log_out();
         }
@@ -193,7 +194,9 @@ impl Provider {
     /// CKR_SLOT_ID_INVALID.
     pub fn close_all_sessions(&self, slot: CK_SLOT_ID) -> Result<()> {
         let token = self.token(slot)?;
-        self.sessions.write().unwrap_or_else(PoisonError::into_inner).retain(|_, session| session.slot != slot);
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        sessions.extract_if(|_, session| session.slot == slot).for_each(|(_, closed)| closed.close());
+        drop(sessions);
         token.log_out();
         Ok(())
     }

@@ -15,10 +15,13 @@ mod module {
     mod artifact;
     mod cache;
     mod faults;
+    mod forks;
     mod hosts;
     mod legacy;
     mod life;
     mod objects;
+    mod processes;
     mod requests;
     mod signatures;
+    mod threads;
 }

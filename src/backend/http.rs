@@ -1,5 +1,6 @@
 //! The HTTPS client that all services of all clouds with the same network settings share, and the words of errors.
 
+use super::resolver::Resolver;
 use super::runtime::PerProcess;
 use super::{Cause, Network, trust};
 use azure_core::error::ErrorKind;
@@ -120,6 +121,7 @@ impl Stream for Limited {
 fn client(network: &Network, system: &OnceLock<RootCertStore>) -> Result<Client, String> {
     let builder = Client::builder()
         .redirect(Policy::none())
+        .dns_resolver(Resolver)
         .tls_backend_preconfigured(trust::tls(system.get_or_init(trust::system).clone(), network)?)
         .connect_timeout(network.connect_timeout)
         // A server that accepts and says nothing gets a second chance within the call.
@@ -129,8 +131,13 @@ fn client(network: &Network, system: &OnceLock<RootCertStore>) -> Result<Client,
 
 /// For the metadata services of a machine: on its own link, where a proxy would be wrong, and near. They speak HTTP.
 pub(super) fn link_local() -> Result<Client, String> {
-    let builder = Client::builder().no_proxy().redirect(Policy::none()).connect_timeout(Duration::from_secs(1));
-    builder.tls_certs_only([]).build().map_err(|e| words_of(&e))
+    let builder = Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .dns_resolver(Resolver)
+        .tls_certs_only([])
+        .connect_timeout(Duration::from_secs(1));
+    builder.build().map_err(|e| words_of(&e))
 }
 
 fn with_proxy(builder: ClientBuilder, network: &Network) -> Result<ClientBuilder, String> {

@@ -13,7 +13,9 @@ mod azure_credentials;
 mod azure_keys;
 mod call;
 mod http;
+mod park;
 mod program;
+mod resolver;
 pub mod runtime;
 mod trust;
 

@@ -10,7 +10,6 @@ mod guard;
 mod pointers;
 mod table;
 
-use crate::backend::runtime;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::log_error;
@@ -97,15 +96,13 @@ unsafe extern "C" fn C_Finalize(reserved: *mut c_void) -> CK_RV {
         if !reserved.is_null() {
             return Err(Error::new(CKR_ARGUMENTS_BAD, "pReserved is not null"));
         }
-        guard::remove()?.end();
-        runtime::shutdown(FINALIZE_LIMIT);
+        guard::remove()?.join(FINALIZE_LIMIT);
         Ok(())
     })
 }
 
 fn initialize() -> Result<()> {
     contain_panics();
-    runtime::arm();
     let config = Config::load()?;
     guard::install(Provider::new(config))
 }
