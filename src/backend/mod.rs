@@ -25,6 +25,7 @@ mod park;
 mod program;
 mod resolver;
 pub mod runtime;
+mod trust;
 
 use crate::certificate::Certificate;
 use crate::error::Error;
