@@ -31,7 +31,7 @@ pub struct Provider {
 
 /// A service whose keys become a slot each, once somebody asks for the slots.
 struct Listing {
-    service: Service,
+    service: Arc<Service>,
     backend: SharedBackend,
     names: Lazy<Vec<KeyName>>,
     done: Mutex<bool>,
@@ -71,11 +71,17 @@ impl Provider {
 
     /// The same with backends from elsewhere: `open` is called once for each of the services.
     pub fn with_backends(config: Config, open: impl Fn(&Service) -> SharedBackend) -> Self {
-        let mut backends = HashMap::new();
-        let mut shared = |service: &Service| -> SharedBackend {
-            backends.entry(service.clone()).or_insert_with(|| open(service)).clone()
+        let mut backends: HashMap<Arc<Service>, SharedBackend> = HashMap::new();
+        let mut last: Option<(Arc<Service>, SharedBackend)> = None;
+        let mut shared = |service: &Arc<Service>| -> SharedBackend {
+            if let Some((_, backend)) = last.as_ref().filter(|(before, _)| Arc::ptr_eq(before, service)) {
+                return backend.clone();
+            }
+            let backend = backends.entry(service.clone()).or_insert_with(|| open(service)).clone();
+            last = Some((service.clone(), backend.clone()));
+            backend
         };
-        let listings = config.listed.into_iter().map(|service| Listing {
+        let listings = config.listed.into_iter().map(Arc::new).map(|service| Listing {
             backend: shared(&service),
             service,
             names: Lazy::default(),
@@ -147,8 +153,9 @@ impl Provider {
             return Err(Error::new(CKR_SESSION_READ_WRITE_SO_EXISTS, "the security officer is logged in"));
         }
         let handle = next_handle();
-        let session = Arc::new(Session::new(slot, token, read_write));
-        self.sessions.write().unwrap_or_else(PoisonError::into_inner).insert(handle, session);
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        token.session_opened(read_write);
+        sessions.insert(handle, Arc::new(Session::new(slot, token, read_write)));
         Ok(handle)
     }
 
@@ -168,9 +175,8 @@ impl Provider {
     pub fn close_session(&self, handle: CK_SESSION_HANDLE) -> Result<()> {
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         let closed = sessions.remove(&handle).ok_or_else(|| no_session(handle))?;
-        if !sessions.values().any(|session| session.slot == closed.slot) {
-            closed.token.log_out();
-        }
+        // Within the lock: a session that is opened meanwhile comes after the logout.
+        closed.token.session_closed(closed.read_write);
         Ok(())
     }
 
@@ -180,16 +186,10 @@ impl Provider {
     /// CKR_SLOT_ID_INVALID.
     pub fn close_all_sessions(&self, slot: CK_SLOT_ID) -> Result<()> {
         let token = self.token(slot)?;
-        self.sessions.write().unwrap_or_else(PoisonError::into_inner).retain(|_, session| session.slot != slot);
-        token.log_out();
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|_, session| session.slot != slot);
+        token.all_sessions_closed();
         Ok(())
-    }
-
-    /// How many sessions the token of a slot has, and how many of them are read-write.
-    pub fn session_counts(&self, slot: CK_SLOT_ID) -> (usize, usize) {
-        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        let own = sessions.values().filter(|session| session.slot == slot);
-        own.fold((0, 0), |(all, writing), session| (all + 1, writing + usize::from(session.read_write)))
     }
 
     /// Logs a user in to the session's token (section 5.6.8): any PIN will do, and none.
@@ -201,7 +201,7 @@ impl Provider {
         match user {
             CKU_USER => session.token.log_in(user),
             CKU_SO => {
-                let (all, writing) = self.session_counts(session.slot);
+                let (all, writing) = session.token.session_counts();
                 if all > writing {
                     return Err(Error::new(CKR_SESSION_READ_ONLY_EXISTS, "a read-only session is open"));
                 }
@@ -287,7 +287,7 @@ impl Provider {
 }
 
 /// A slot for a listed key, named as the modules named it that this one replaces.
-fn listed_slot(service: &Service, name: &KeyName) -> Slot {
+fn listed_slot(service: &Arc<Service>, name: &KeyName) -> Slot {
     Slot {
         label: name.id.clone(),
         service: service.clone(),

@@ -23,10 +23,10 @@ pub struct SlotKey {
     key: Key,
     /// It was found by listing, not named by the user: where it is of no use it is left out without an error.
     discovered: bool,
-    hidden_kinds: Vec<String>,
+    hidden_kinds: Arc<[String]>,
     backend: SharedBackend,
     /// The token's label, for log lines.
-    token: String,
+    token: Arc<str>,
     facts: Lazy<KeyFacts>,
     kept: Lazy<Option<Vec<Certificate>>>,
     local: OnceLock<Vec<Certificate>>,
@@ -71,13 +71,19 @@ impl Wanted {
 
 impl SlotKey {
     /// A key of the token of that label; nothing is loaded.
-    pub fn new(key: Key, discovered: bool, hidden_kinds: &[String], backend: SharedBackend, token: &str) -> Self {
+    pub fn new(
+        key: Key,
+        discovered: bool,
+        hidden_kinds: Arc<[String]>,
+        backend: SharedBackend,
+        token: Arc<str>,
+    ) -> Self {
         Self {
             key,
             discovered,
-            hidden_kinds: hidden_kinds.to_vec(),
+            hidden_kinds,
             backend,
-            token: token.to_owned(),
+            token,
             facts: Lazy::default(),
             kept: Lazy::default(),
             local: OnceLock::new(),
@@ -87,11 +93,11 @@ impl SlotKey {
     }
 
     /// Whether an object of this key can match: told from the configured names, before anything is loaded.
-    pub fn may_match(&self, template: &[Attribute]) -> bool {
+    pub fn may_match(&self, template: &[Attribute], wanted: Wanted) -> bool {
         let fits = |kind, own: &[u8]| template.iter().all(|(asked, value)| *asked != kind || value == own);
         let own = fits(CKA_ID, self.key.name.id.as_bytes()) && fits(CKA_LABEL, self.key.label.as_bytes());
         // The certificates of a chain have names of their own, and are at hand.
-        own || self.local().len() > 1
+        own || (wanted.certificates && self.local().len() > 1)
     }
 
     /// Starts loading what is wanted and not there yet. Does not wait.
