@@ -20,6 +20,7 @@ mod module {
     mod life;
     mod objects;
     mod processes;
+    mod programs;
     mod requests;
     mod signatures;
     mod threads;

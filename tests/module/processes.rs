@@ -140,7 +140,7 @@ impl Connections {
             connection.resumed = Some(earlier);
         }
         let Some(digest) = &entry.digest else { return };
-        assert!(entry.handshake.is_some() && &digest[16..] == "5a".repeat(24), "{entry:?}");
+        assert!(entry.handshake.is_some() && digest[16..] == "5a".repeat(24), "{entry:?}");
         let process = u32::from_str_radix(&digest[..8], 16).unwrap();
         let owner = *connection.process.get_or_insert(process);
         assert_eq!(owner, process, "both spoke on connection {}", entry.connection);

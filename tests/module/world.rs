@@ -51,6 +51,8 @@ pub fn rounds(few: usize, many: usize) -> usize {
 }
 
 const LONG: &str = "LONG_TESTS";
+/// The variable by which host programs run under valgrind.
+pub const UNDER_VALGRIND: &str = "UNDER_VALGRIND";
 
 /// A test's name as the test program knows it, from its path with the crate's name.
 pub fn name_of(path: &str) -> &str {
@@ -71,7 +73,7 @@ pub fn run_child(test: &str, home: &Path, environment: &[(&str, &str)]) {
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home)
         .env("AWS_EC2_METADATA_DISABLED", "true")
-        .envs(std::env::var_os(LONG).map(|value| (LONG, value)))
+        .envs([LONG, UNDER_VALGRIND].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .output()
