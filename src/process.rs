@@ -100,6 +100,18 @@ pub fn kill_group(leader: u32) {
     }
 }
 
+/// The user that this process acts as.
+pub fn user() -> u32 {
+    // SAFETY: it takes nothing and always succeeds.
+    unsafe { libc::geteuid() }
+}
+
+/// Whether the process has more rights than whoever started it and set its variables (AT_SECURE: setuid, capabilities).
+pub fn is_privileged() -> bool {
+    // SAFETY: plain numbers; an entry that is not there is 0.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
 /// Makes `descriptor`, which is one of ours, mean `file` from now on.
 pub fn replace(descriptor: i32, file: File) -> io::Result<()> {
     // SAFETY: both are open descriptors of ours; the new one is closed when `file` is dropped.

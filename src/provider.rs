@@ -4,6 +4,7 @@
 
 use crate::attribute::Attribute;
 use crate::backend::{Failure, KeyName, SharedBackend};
+use crate::cache::Cache;
 use crate::config::{Config, Keys, Service, Slot};
 use crate::error::{Error, Result};
 use crate::lazy::Lazy;
@@ -14,7 +15,7 @@ use crate::token::{Token, listed_key};
 use crate::{log_error, process};
 use cryptoki_sys::*;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -22,10 +23,12 @@ use std::time::Instant;
 pub struct Provider {
     tokens: RwLock<Vec<Arc<Token>>>,
     listings: Vec<Listing>,
+    cache: Option<Arc<Cache>>,
     sessions: RwLock<HashMap<CK_SESSION_HANDLE, Arc<Session>>>,
     ahead: Mutex<Ahead>,
     /// The fork generation whose C_Initialize was answered with CKR_OK last.
     initialized_in: AtomicU64,
+    ended: AtomicBool,
 }
 
 /// A service whose keys become a slot each, once somebody asks for the slots.
@@ -69,6 +72,7 @@ impl Provider {
         let mut shared = |service: &Service| -> SharedBackend {
             backends.entry(service.clone()).or_insert_with(|| service.open()).clone()
         };
+        let cache = config.cache.map(|folder| Arc::new(Cache::new(folder)));
         let listings = config.listed.into_iter().map(|service| Listing {
             backend: shared(&service),
             service,
@@ -78,14 +82,16 @@ impl Provider {
         let listings = listings.collect();
         let tokens = config.slots.into_iter().map(|slot| {
             let backend = shared(&slot.service);
-            Arc::new(Token::new(slot, backend))
+            Arc::new(Token::new(slot, backend, cache.clone()))
         });
         Self {
             tokens: RwLock::new(tokens.collect()),
+            cache: cache.clone(),
             listings,
             sessions: RwLock::default(),
             ahead: Mutex::default(),
             initialized_in: AtomicU64::new(process::generation()),
+            ended: AtomicBool::new(false),
         }
     }
 
@@ -99,6 +105,11 @@ impl Provider {
             return Err(Error::new(CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before"));
         }
         Ok(())
+    }
+
+    /// C_Finalize was called: a search that still runs has not found nothing, but was ended.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
     }
 
     /// The ids of all slots: positions in the configuration. Lists services where the configuration says so.
@@ -218,14 +229,18 @@ impl Provider {
     /// Starts a search in a session.
     ///
     /// # Errors
-    /// CKR_OPERATION_ACTIVE.
+    /// CKR_OPERATION_ACTIVE, CKR_FUNCTION_CANCELED.
     pub fn find_init(&self, session: CK_SESSION_HANDLE, template: &[Attribute]) -> Result<()> {
         let session = self.session(session)?;
         if session.is_finding() {
             return session.find_init(&[]);
         }
         self.read_ahead(session.slot as usize, template);
-        session.find_init(&session.token.find(template))
+        let found = session.token.find(template);
+        if self.ended.load(Ordering::Relaxed) {
+            return Err(Error::new(CKR_FUNCTION_CANCELED, "C_Finalize ended the search"));
+        }
+        session.find_init(&found)
     }
 
     /// An object by its handle.
@@ -266,7 +281,8 @@ impl Provider {
         let mut done = lock(&listing.done);
         if !*done {
             let slots = names.iter().map(|name| listed_slot(&listing.service, name));
-            let tokens = slots.map(|slot| Arc::new(Token::new(slot, listing.backend.clone())));
+            let token = |slot| Arc::new(Token::new(slot, listing.backend.clone(), self.cache.clone()));
+            let tokens = slots.map(token);
             self.tokens.write().unwrap_or_else(PoisonError::into_inner).extend(tokens);
             *done = true;
         }

@@ -4,8 +4,9 @@
 
 use crate::attribute::{Attribute, number_in};
 use crate::backend::{Cause, Failure, KeyFacts, SharedBackend};
+use crate::cache::Cache;
 use crate::certificate::Certificate;
-use crate::config::{CertificateSource, Key};
+use crate::config::{CertificateSource, Key, Slot};
 use crate::error::{Error, Result};
 use crate::key::PublicKey;
 use crate::lazy::Lazy;
@@ -25,6 +26,11 @@ pub struct SlotKey {
     discovered: bool,
     hidden_kinds: Vec<String>,
     backend: SharedBackend,
+    cache: Option<Arc<Cache>>,
+    /// The facts are from the cache, not from the service.
+    cached: AtomicBool,
+    /// What was loaded was looked at.
+    noted: AtomicBool,
     /// The token's label, for log lines.
     token: String,
     facts: Lazy<KeyFacts>,
@@ -70,14 +76,17 @@ impl Wanted {
 }
 
 impl SlotKey {
-    /// A key of the token of that label; nothing is loaded.
-    pub fn new(key: Key, discovered: bool, hidden_kinds: &[String], backend: SharedBackend, token: &str) -> Self {
+    /// A key of a slot; nothing is loaded.
+    pub fn new(key: Key, slot: &Slot, discovered: bool, backend: SharedBackend, cache: Option<Arc<Cache>>) -> Self {
         Self {
             key,
             discovered,
-            hidden_kinds: hidden_kinds.to_vec(),
+            hidden_kinds: slot.hide_keys.clone(),
             backend,
-            token: token.to_owned(),
+            cache,
+            cached: AtomicBool::new(false),
+            noted: AtomicBool::new(false),
+            token: slot.label.clone(),
             facts: Lazy::default(),
             kept: Lazy::default(),
             local: OnceLock::new(),
@@ -102,7 +111,7 @@ impl SlotKey {
         // A certificate is shown only with the key that it is checked against; without one no key is needed.
         let certificate = !self.local().is_empty() || self.kept.known().is_none_or(|kept| kept.is_some());
         if wanted.keys || (wanted.certificates && certificate && !self.has_no_certificate()) {
-            self.facts.begin(|| match self.local_facts() {
+            self.facts.begin(|| match self.local_facts().or_else(|| self.cached_facts()) {
                 Some(facts) => crate::backend::Pending::ready(Ok(facts)),
                 None => self.backend.describe(&self.key.name),
             });
@@ -156,16 +165,24 @@ impl SlotKey {
     fn refuse_signature(&self, facts: &KeyFacts) -> Error {
         let why = if facts.immutable_id.is_none() {
             self.local_refused.store(true, Ordering::Relaxed);
+            self.forget();
             "the configured certificate is not this key's; it is left out from now on"
+        } else if self.cached.swap(false, Ordering::Relaxed) {
+            self.forget();
+            "the cached public half is not this key's; it is loaded anew when next needed"
         } else {
-            "the signature in the service's reply is not one by the key of this object (was the key replaced?)"
+            // The key can't be another one under that name, so the reply is wrong; a server's handles stay good.
+            "the signature in the service's reply is not one by the key of this object"
         };
-        self.forget();
         Error::from(Failure::new(Cause::Malformed, "Sign", why)).about(self)
     }
 
     /// What was loaded may be outdated: it is loaded again when next needed, under new handles.
     fn forget(&self) {
+        if let Some(cache) = &self.cache {
+            cache.forget(&self.backend, &self.key.name);
+        }
+        self.noted.store(false, Ordering::Relaxed);
         self.facts.forget();
         self.kept.forget();
         *self.shown() = Shown::default();
@@ -230,10 +247,27 @@ impl SlotKey {
         if self.hidden_kinds.contains(&kind) || (self.discovered && mechanisms(&facts).is_empty()) {
             return None;
         }
-        if let Some(refusal) = facts.refusal.as_ref().filter(|_| self.shown().facts.is_none()) {
-            log_warn!("{self}: can't sign: {refusal}");
+        if !self.noted.swap(true, Ordering::Relaxed) {
+            self.note(&facts);
         }
         Some(facts)
+    }
+
+    /// What was loaded is looked at for the first time.
+    fn note(&self, facts: &KeyFacts) {
+        if let Some(refusal) = &facts.refusal {
+            log_warn!("{self}: can't sign: {refusal}");
+        }
+        if let Some(cache) = self.cache.as_ref().filter(|_| !self.cached.load(Ordering::Relaxed)) {
+            cache.keep(&self.backend, &self.key.name, facts);
+        }
+    }
+
+    /// What the cache has of the key.
+    fn cached_facts(&self) -> Option<KeyFacts> {
+        let facts = self.cache.as_ref()?.facts(&self.backend, &self.key.name);
+        self.cached.store(facts.is_some(), Ordering::Relaxed);
+        facts
     }
 
     /// What the certificate that is at hand tells of the key, without any request.

@@ -5,6 +5,7 @@
 
 use crate::attribute::Attribute;
 use crate::backend::{Failure, KeyName, SharedBackend};
+use crate::cache::Cache;
 use crate::config::{CertificateSource, Key, Keys, Slot};
 use crate::error::{Error, Result};
 use crate::key::{Curve, Kind};
@@ -25,6 +26,7 @@ pub struct Token {
     slot: Slot,
     call_timeout: Duration,
     backend: SharedBackend,
+    cache: Option<Arc<Cache>>,
     listed: Lazy<Vec<KeyName>>,
     keys: Mutex<Option<Arc<Vec<Arc<SlotKey>>>>>,
     /// Whose the handles are that a search has given out.
@@ -34,14 +36,16 @@ pub struct Token {
 
 impl Token {
     /// The token of a slot; nothing is loaded.
-    pub fn new(slot: Slot, backend: SharedBackend) -> Self {
+    pub fn new(slot: Slot, backend: SharedBackend, cache: Option<Arc<Cache>>) -> Self {
+        let made = |key: &Key| Arc::new(SlotKey::new(key.clone(), &slot, false, backend.clone(), cache.clone()));
         let keys = match &slot.keys {
-            Keys::Named(keys) => Some(keys.iter().map(|key| slot_key(&slot, &backend, key.clone(), false)).collect()),
+            Keys::Named(keys) => Some(keys.iter().map(made).collect()),
             Keys::Discover => None,
         };
         Self {
             call_timeout: slot.service.network().call_timeout,
             backend,
+            cache,
             listed: Lazy::default(),
             keys: Mutex::new(keys.map(Arc::new)),
             owners: Mutex::default(),
@@ -178,7 +182,8 @@ impl Token {
             );
         };
         let Ok(names) = self.listed.get(deadline, told) else { return Arc::default() };
-        let keys = names.iter().map(|name| slot_key(&self.slot, &self.backend, listed_key(name), true)).collect();
+        let made = |name| SlotKey::new(listed_key(name), &self.slot, true, self.backend.clone(), self.cache.clone());
+        let keys = names.iter().map(|name| Arc::new(made(name))).collect();
         let mut own = self.keys.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         own.get_or_insert_with(|| Arc::new(keys)).clone()
     }
@@ -195,10 +200,6 @@ impl Token {
 /// A key as a listing names it: the name is id and label at once.
 pub fn listed_key(name: &KeyName) -> Key {
     Key { name: name.clone(), label: name.id.clone(), certificate: CertificateSource::Service }
-}
-
-fn slot_key(slot: &Slot, backend: &SharedBackend, key: Key, discovered: bool) -> Arc<SlotKey> {
-    Arc::new(SlotKey::new(key, discovered, &slot.hide_keys, backend.clone(), &slot.label))
 }
 
 /// A signature that was begun: all that is needed to end it without the token.

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 /// From left to right. A file belongs to the longest name that its path starts with.
-const LAYERS: [&[&str]; 16] = [
+const LAYERS: [&[&str]; 17] = [
     &["ffi"],
     &["provider"],
     &["session"],
@@ -16,6 +16,7 @@ const LAYERS: [&[&str]; 16] = [
     &["mechanism"],
     &["config"],
     &["lazy"],
+    &["cache"],
     &["backend::aws", "backend::azure"],
     &["backend"],
     &["certificate"],

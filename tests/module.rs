@@ -13,6 +13,7 @@ mod module {
     pub mod world;
 
     mod artifact;
+    mod cache;
     mod faults;
     mod forks;
     mod hosts;

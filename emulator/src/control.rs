@@ -27,6 +27,11 @@ impl Control<'_> {
         self.state.faults.add(fault);
     }
 
+    /// The connections that are open now stay so and are never answered again; new ones are good.
+    pub fn silence_open_connections(&self) {
+        self.state.silence_open_connections();
+    }
+
     /// Takes all faults away.
     pub fn clear_faults(&self) {
         self.state.faults.clear();
@@ -121,6 +126,7 @@ fn control(control: Control<'_>, method: &str, path: &[&str], body: Value) -> io
         ("GET", ["switches"]) => return json_of(&control.state.switches()),
         ("GET", ["ca.pem"]) => return Ok(Answer::Pem(control.state.authority.pem.clone())),
         ("POST", ["reset"]) => control.reset(),
+        ("POST", ["silence"]) => control.silence_open_connections(),
         ("POST", ["faults"]) => control.fault(read(body)?),
         ("DELETE", ["faults"]) => control.clear_faults(),
         // Switches that are not named keep their position.

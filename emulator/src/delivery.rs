@@ -19,6 +19,8 @@ pub(crate) struct Fate {
     pub(crate) reset: AtomicBool,
     /// Close in good order.
     pub(crate) close: Notify,
+    /// Never answer on it again, as where a router between has forgotten the connection.
+    pub(crate) silent: AtomicBool,
 }
 
 /// The connection ends without a reply, or within one.

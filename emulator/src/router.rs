@@ -191,6 +191,9 @@ pub(crate) async fn answer(
 ) -> Result<Response<ReplyBody>, Aborted> {
     let call = Call::of(&state, &request);
     let observed = call.service != Service::Control;
+    if observed && fate.silent.load(Ordering::SeqCst) {
+        return std::future::pending().await;
+    }
     let actions = if observed { state.faults.take(&call.operation, &call.names) } else { Vec::new() };
     let mut entry = Entry {
         operation: call.operation.clone(),

@@ -30,6 +30,7 @@ pub(crate) async fn run(state: Arc<State>, listener: TcpListener, acceptor: TlsA
         state.traffic.count("connections");
         let _ = stream.set_nodelay(true);
         let fate = Arc::new(Fate::default());
+        state.opened(&fate);
         let wire: Box<dyn Stream> = Box::new(Wire { stream, fate: fate.clone() });
         let faults = state.faults.take(CONNECTION, &[]);
         let port = Port { state: state.clone(), acceptor: acceptor.clone(), fate, connection };

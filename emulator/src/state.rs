@@ -2,6 +2,7 @@
 
 use crate::authority::Authority;
 use crate::clock::Clock;
+use crate::delivery::Fate;
 use crate::entra::Entra;
 use crate::faults::{Action, Faults};
 use crate::ids::Ids;
@@ -11,7 +12,8 @@ use crate::materials::Materials;
 use crate::traffic::Traffic;
 use crate::vault::store::Store as VaultStore;
 use serde::{Deserialize, Serialize};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Oddities of the real services that can be switched on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +49,8 @@ pub(crate) struct State {
     pub(crate) entra: Entra,
     pub(crate) vaults: VaultStore,
     switches: Mutex<Switches>,
+    /// The connections that are open, and some that were.
+    open: Mutex<Vec<Weak<Fate>>>,
 }
 
 impl State {
@@ -63,7 +67,19 @@ impl State {
             entra: Entra::default(),
             vaults: VaultStore::default(),
             switches: Mutex::default(),
+            open: Mutex::default(),
         })
+    }
+
+    pub(crate) fn opened(&self, connection: &Arc<Fate>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|fate| fate.strong_count() > 0);
+        open.push(Arc::downgrade(connection));
+    }
+
+    pub(crate) fn silence_open_connections(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().filter_map(Weak::upgrade).for_each(|fate| fate.silent.store(true, Ordering::SeqCst));
     }
 
     pub(crate) fn switches(&self) -> Switches {

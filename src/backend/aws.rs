@@ -6,7 +6,7 @@ use super::aws_client::Clients;
 use super::aws_http::BadBody;
 use super::aws_keys::{ALGORITHMS, GET_PUBLIC_KEY, Operation, SIGN, facts, fits, in_pkcs11_form};
 use super::call::{Call, Refused, Remedy};
-use super::http::{causes, words_of};
+use super::http::{causes, unreachable, words_of};
 use super::runtime::{self, PerProcess};
 use super::{Backend, Cause, Failure, Identity, KeyFacts, KeyName, Network, Pending, SharedBackend, Signature};
 use crate::key::{Kind, Scheme};
@@ -15,7 +15,7 @@ use aws_sdk_kms::config::http::HttpResponse;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::operation::RequestId;
 use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::MessageType;
+use aws_sdk_kms::types::{MessageType, SigningAlgorithmSpec};
 use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
@@ -70,21 +70,23 @@ impl Backend for Aws {
         let Some((algorithm, _)) = ALGORITHMS.iter().find(|(_, known)| *known == scheme) else {
             return Pending::ready(Err(SIGN.failure(Cause::Unsupported, format!("no algorithm for {scheme:?}"))));
         };
-        let (id, digest) = (immutable_id.unwrap_or(&key.id).to_owned(), Blob::new(digest));
-        self.call(&SIGN, &key.id, move |client| {
-            let request = client.sign().key_id(&id).message(digest.clone()).message_type(MessageType::Digest);
-            let request = request.signing_algorithm(algorithm.clone());
-            let id = id.clone();
-            async move {
-                let reply = request.send().await.map_err(|e| refused(&SIGN, e))?;
-                let bytes = reply.signature.unwrap_or_else(|| Blob::new([])).into_inner();
-                Ok(Signature { bytes: in_pkcs11_form(kind, bytes)?, immutable_id: reply.key_id.unwrap_or(id) })
-            }
-        })
+        let order = Order {
+            key: key.id.clone(),
+            told: immutable_id.map(str::to_owned),
+            kind,
+            algorithm: algorithm.clone(),
+            digest: Blob::new(digest),
+        };
+        let clients = self.clients();
+        runtime::spawn(SIGN.name, runtime::NO_LIMIT, move || async move { clients.sign(&order).await })
     }
 
     fn schemes(&self, kind: Kind) -> Vec<Scheme> {
         ALGORITHMS.iter().map(|(_, scheme)| *scheme).filter(|scheme| fits(*scheme, kind)).collect()
+    }
+
+    fn is_immutable(&self, key: &KeyName) -> bool {
+        !is_alias(&key.id)
     }
 
     fn list(&self) -> Pending<Vec<KeyName>> {
@@ -133,7 +135,48 @@ impl Aws {
     }
 }
 
+/// What is to be signed, by which key, and how.
+struct Order {
+    key: String,
+    told: Option<String>,
+    kind: Kind,
+    algorithm: SigningAlgorithmSpec,
+    digest: Blob,
+}
+
 impl Clients {
+    async fn sign(&self, order: &Order) -> Result<Signature, Failure> {
+        let id = order.told.as_ref().unwrap_or(&order.key);
+        let attempt = |client: Client| {
+            let request = client.sign().key_id(id).message(order.digest.clone()).message_type(MessageType::Digest);
+            let request = request.signing_algorithm(order.algorithm.clone());
+            async move {
+                let reply = request.send().await.map_err(|e| refused(&SIGN, e))?;
+                let bytes = reply.signature.unwrap_or_else(|| Blob::new([])).into_inner();
+                let immutable_id = reply.key_id.unwrap_or_else(|| id.clone());
+                Ok(Signature { bytes: in_pkcs11_form(order.kind, bytes)?, immutable_id })
+            }
+        };
+        match self.call(&SIGN, &order.key, attempt).await {
+            Err(failure) if matches!(failure.cause, Cause::Disabled | Cause::Missing) => {
+                Err(self.moved(order).await.unwrap_or(failure))
+            }
+            answer => answer,
+        }
+    }
+
+    /// A key signs no more: whether its alias means another one by now.
+    async fn moved(&self, order: &Order) -> Option<Failure> {
+        let told = order.told.as_ref().filter(|_| is_alias(&order.key))?;
+        let attempt = |client: Client| {
+            let request = client.get_public_key().key_id(&order.key);
+            async move { Ok(request.send().await.map_err(|e| refused(&GET_PUBLIC_KEY, e))?.key_id) }
+        };
+        let now = self.call(&GET_PUBLIC_KEY, &order.key, attempt).await.ok().flatten().filter(|now| now != told)?;
+        let message = format!("the alias moved from {told}, which signs no more, to {now}. It will be loaded anew");
+        Some(SIGN.failure(Cause::Missing, message))
+    }
+
     async fn call<T, F>(
         &self,
         operation: &'static Operation,
@@ -193,6 +236,11 @@ fn place(settings: &Settings) -> String {
         (None, Some(region)) => format!("AWS KMS in {region}"),
         (None, None) => "AWS KMS".to_owned(),
     }
+}
+
+/// `alias/NAME`, or the ARN of an alias: a name that can come to mean another key.
+fn is_alias(id: &str) -> bool {
+    id.starts_with("alias/") || id.contains(":alias/")
 }
 
 /// Field 4 of `arn:aws:kms:eu-central-1:111122223333:key/...`.
@@ -298,11 +346,14 @@ where
         SdkError::TimeoutError(_) => (Cause::TimedOut, words_of(&error)),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => (Cause::TimedOut, words_of(&error)),
         _ if is_about_credentials(&error) => (Cause::Credentials, format!("{}; {ADVICE}", words_of(&error))),
-        SdkError::DispatchFailure(_) => (Cause::Unreachable, words_of(&error)),
+        SdkError::DispatchFailure(_) => unreachable(words_of(&error)),
         _ => (Cause::Rejected, words_of(&error)),
     };
     let message = match cause {
         Cause::Denied => format!("{message} (needed: {})", operation.permission),
+        Cause::Credentials if ["Signature expired", "not yet current"].iter().any(|said| message.contains(said)) => {
+            format!("{message}; is this machine's clock right?")
+        }
         _ => message,
     };
     let refused = Refused::from(Failure { cause, operation: operation.name, message, request_id });

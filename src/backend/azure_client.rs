@@ -2,7 +2,7 @@
 
 use super::azure::Settings;
 use super::call::{Refused, Remedy};
-use super::http::{self, PerNetwork, causes, words_of};
+use super::http::{self, PerNetwork, causes, unreachable, words_of};
 use super::runtime::PerProcess;
 use super::{Cause, Failure, Network, azure_credentials};
 use crate::key::PublicKey;
@@ -170,6 +170,11 @@ fn cause_of_status(status: StatusCode) -> Cause {
 
 /// What an error of the SDK means.
 pub(super) fn refused(operation: &Operation, error: azure_core::Error) -> Refused {
+    // Continuous access evaluation: the SDK takes such a challenge for one that lacks its scope.
+    if causes(&error).any(|error| error.to_string().contains("insufficient_claims")) {
+        let failure = operation.failure(Cause::Credentials, REVOKED);
+        return Refused { remedy: Remedy::Renewal, ..failure.into() };
+    }
     let cause = match error.kind() {
         ErrorKind::HttpResponse { status, raw_response, .. } => {
             return refused_by_service(operation, *status, raw_response.as_deref());
@@ -192,8 +197,15 @@ pub(super) fn refused(operation: &Operation, error: azure_core::Error) -> Refuse
         }
         _ => words_of(causes(&error).find(|error| error.is::<reqwest::Error>()).unwrap_or(&error)),
     };
+    let (cause, message) = match cause {
+        Cause::Unreachable => unreachable(message),
+        _ => (cause, message),
+    };
     operation.failure(cause, message).into()
 }
+
+const REVOKED: &str = "the token is not good any more (insufficient_claims, continuous access evaluation): \
+     the application's sessions were revoked, or it asks from a place that is not allowed";
 
 fn innermost(error: &azure_core::Error) -> String {
     causes(error).last().map_or_else(String::new, ToString::to_string)

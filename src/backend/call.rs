@@ -50,7 +50,7 @@ impl From<Failure> for Refused {
     fn from(failure: Failure) -> Self {
         let remedy = match failure.cause {
             Cause::Throttled => Remedy::Later,
-            Cause::Internal | Cause::Unreachable | Cause::TimedOut => Remedy::Again,
+            Cause::Internal | Cause::Unreachable | Cause::Unresolved | Cause::Proxy | Cause::TimedOut => Remedy::Again,
             _ => Remedy::Nothing,
         };
         Self { failure, remedy, wait: None }

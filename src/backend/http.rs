@@ -1,7 +1,7 @@
 //! The HTTPS client that all vaults and token services with the same network settings share, and the words of errors.
 
-use super::Network;
 use super::resolver::Resolver;
+use super::{Cause, Network};
 use azure_core::error::ErrorKind;
 use azure_core::http::{AsyncRawResponse, HttpClient, Request, response::AsyncResponseBody};
 use futures_core::Stream;
@@ -149,6 +149,23 @@ fn with_proxy(builder: ClientBuilder, network: &Network) -> Result<ClientBuilder
         // Without a setting, the client itself reads HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
         None => Ok(builder),
         Some(url) => Ok(builder.proxy(Proxy::all(url).map_err(|e| format!("proxy: {}", words_of(&e)))?)),
+    }
+}
+
+/// What may be in the way to a service, by the words of the HTTP clients, and what a person can do about it. The first
+/// that is said counts: a proxy may have no address, either.
+#[rustfmt::skip]
+const OBSTACLES: &[(&str, Cause, &str)] = &[
+    ("tunnel error", Cause::Proxy, "the proxy is that of the option \"proxy\", else of HTTPS_PROXY or HTTP_PROXY"),
+    ("invalid peer certificate", Cause::Untrusted, "the certificate of an authority of your own goes into \"ca_bundle\""),
+    ("dns error", Cause::Unresolved, "is the region, the vault's name or the endpoint right?"),
+];
+
+/// Why there is no connection: from the words of an error.
+pub(super) fn unreachable(words: String) -> (Cause, String) {
+    match OBSTACLES.iter().find(|(said, ..)| words.contains(said)) {
+        Some((_, cause, advice)) => (*cause, format!("{words}; {advice}")),
+        None => (Cause::Unreachable, words),
     }
 }
 

@@ -83,6 +83,9 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// The schemes that this service has for a key of that kind, before the service was asked about the key.
     fn schemes(&self, kind: crate::key::Kind) -> Vec<Scheme>;
 
+    /// Whether the name can't come to mean another key: it is no alias, and names a version where keys have some.
+    fn is_immutable(&self, key: &KeyName) -> bool;
+
     /// The names of all keys that these settings reach, in the service's order; some may turn out unable to sign.
     fn list(&self) -> Pending<Vec<KeyName>>;
 
@@ -134,7 +137,7 @@ pub enum Cause {
     Throttled,
     /// No answer within the deadline.
     TimedOut,
-    /// No connection: DNS, refused, proxy, TLS.
+    /// No connection, or one that broke.
     Unreachable,
     /// No credentials, or the service does not accept them.
     Credentials,
@@ -148,6 +151,12 @@ pub enum Cause {
     Unsupported,
     /// C_Finalize, or a fork, ended the call.
     Interrupted,
+    /// The service's name has no address.
+    Unresolved,
+    /// The proxy is not there, or does not let the request through.
+    Proxy,
+    /// The service's certificate is not one of an authority that is trusted here, or is of another name or time.
+    Untrusted,
 }
 
 /// The one table of causes: the CK_RV, ulDeviceError, and what a person reads. docs/errors.md is checked against it.
@@ -165,6 +174,9 @@ pub const CAUSES: &[(Cause, CK_RV, CK_ULONG, &str)] = &[
     (Cause::Malformed,   CKR_DEVICE_ERROR,              10, "the service's reply makes no sense"),
     (Cause::Unsupported, CKR_FUNCTION_NOT_SUPPORTED,    11, "not supported by the service"),
     (Cause::Interrupted, CKR_FUNCTION_CANCELED,         12, "interrupted"),
+    (Cause::Unresolved,  CKR_DEVICE_ERROR,              13, "the service's name has no address"),
+    (Cause::Proxy,       CKR_DEVICE_ERROR,              14, "the proxy does not help"),
+    (Cause::Untrusted,   CKR_DEVICE_ERROR,              15, "the service's certificate is not trusted"),
 ];
 
 impl Failure {
@@ -204,7 +216,7 @@ pub struct Network {
     pub connect_timeout: Duration,
     /// How long a whole call may take: credentials, connecting, retries and all.
     pub call_timeout: Duration,
-    /// How often a failed request is repeated.
+    /// How often a request is repeated after an accident; 0 means that throttling is not waited out, either.
     pub retries: u32,
 }
 

@@ -253,6 +253,9 @@ pub const OPTIONS: &[Row] = options![
     slots TOP None Kind::Objects; "required"; "The slots; a slot's id is its position, from 0.";
     log_level TOP None Kind::LogLevel; "`error`"; "`off`, `error`, `warn`, `info` or `debug`; `CLOUD_KMS_PKCS11_LOG` wins.";
     log_file TOP None Kind::Path; "standard error"; "A file that the log is appended to; `CLOUD_KMS_PKCS11_LOG_FILE` wins.";
+    log_destination TOP None Kind::Choice(&["stderr", "file", "syslog"]); "`file` if there is a `log_file`, else `stderr`"; "`stderr`, `file` or `syslog`; `CLOUD_KMS_PKCS11_LOG_DESTINATION` and `CLOUD_KMS_PKCS11_LOG_FILE` win.";
+    cache TOP None Kind::Flag; "`true`"; "Keep public halves on disk, of keys whose names can't come to mean another one (a KMS key's id or ARN, a Key Vault key with its version): a signature then costs one request from the start.";
+    cache_folder TOP None Kind::Path; "`cloud-kms-pkcs11` in `$XDG_CACHE_HOME` or `~/.cache`, where that is there"; "Where they are kept. The folder is made, if only its last part is missing; it must be this user's alone.";
 
     label KEY None Kind::Text; "the key's id or name"; "The token's label (cut to 32 bytes) and, for its single key, CKA_LABEL (in full). Required with `keys` and `discover`. In a key: CKA_LABEL.";
     cloud SLOT None Kind::Choice(&["aws", "azure"]); "what the other options tell"; "`aws` or `azure`.";
@@ -287,7 +290,7 @@ pub const OPTIONS: &[Row] = options![
     proxy DEFAULT None Kind::Url; "`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`"; "URL of an HTTP proxy.";
     connect_timeout_ms DEFAULT None Kind::Milliseconds; "`3000`, at most `call_timeout_ms`"; "How long connecting may take.";
     call_timeout_ms DEFAULT None Kind::Milliseconds; "`10000`"; "How long a whole call may take: credentials, connecting, retries and all.";
-    retries DEFAULT None Kind::Count; "`3`"; "How often a failed request is repeated.";
+    retries DEFAULT None Kind::Count; "`3`"; "How often a request is repeated after a broken connection or an error within the service. Throttling is waited out for as long as the call may take, unless this is 0.";
     accept_bare_digest DEFAULT None Kind::Flag; "`false`"; "CKM_RSA_PKCS given a bare digest of 32, 48 or 64 bytes signs it as SHA-256, SHA-384 or SHA-512, as the old modules did.";
     hide_keys DEFAULT None Kind::KeyKinds; "`[]`"; "Kinds of keys that the token does not show: `rsa2048`, `rsa3072`, `rsa4096`, `P-256`, `P-384`, `P-521`, `secp256k1`.";
 ];

@@ -61,6 +61,7 @@ pub fn install(provider: Provider) -> Result<()> {
 pub fn remove() -> Result<Ending> {
     let mut own = PROVIDER.write().unwrap_or_else(PoisonError::into_inner);
     let provider = own.take().ok_or_else(not_initialized)?;
+    provider.end();
     let ending = runtime::close();
     drop(own);
     drop(provider);

@@ -12,5 +12,6 @@ mod azure;
 mod cases;
 mod openssl;
 mod others;
+mod reach;
 mod server;
 mod stress;
