@@ -63,7 +63,7 @@ mod tests {
             let daemon = UnixDatagram::bind(&place).unwrap();
             send(Level::Error, "cloud-kms-pkcs11[1]: error: no", &place);
             send(Level::Debug, "cloud-kms-pkcs11[1]: debug: yes", &place);
-            let mut received = || {
+            let received = || {
                 let mut line = [0; 100];
                 let length = daemon.recv(&mut line).unwrap();
                 String::from_utf8_lossy(&line[..length]).into_owned()
