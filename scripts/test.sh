@@ -4,6 +4,7 @@
 #   scripts/test.sh --quick           what needs neither a release build nor other people's programs
 #   scripts/test.sh --clients [NAME]  the client scripts only, all or one
 #   scripts/test.sh --memory          host programs under valgrind, the pointer code under Miri where that is installed
+#   scripts/test.sh --fuzz [SECONDS]  each fuzz target for so long, by default a minute
 # With LONG_TESTS=1, as in CI, what is repeated is repeated a thousand times and not some dozens.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,7 +12,7 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 logs=$target/test-logs
 passed=() failed=() skipped=()
 
-usage() { sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && exit "$1"; }
+usage() { sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && exit "$1"; }
 
 # stage NAME COMMAND...: runs it, shows its output as it comes, and goes on whatever comes of it; 77 is "can't run here".
 stage() {
@@ -52,6 +53,7 @@ contract() { CONTRACT_SERVERS=$PWD/target/servers/servers.json cargo test --lock
 clients() { bash tests/clients/run.sh "$@"; }
 installed() { bash tests/install.sh; }
 demo() { bash scripts/demo.sh; }
+fuzz() { bash scripts/install-tools.sh g++ && bash fuzz/run.sh "$@"; }
 
 [ "${CI:-}" != true ] || export LONG_TESTS=1
 mkdir -p "$logs"
@@ -72,6 +74,7 @@ case ${1:-} in
         stage "clients in the README" bash tests/clients/table.sh --check
         stage "clients find wrong signatures out" clients --spoilt
         stage demo demo
+        [ -z "${CI:-}" ] || stage fuzz fuzz
         bash tests/servers/stop.sh
         ;;
     --quick)
@@ -91,6 +94,10 @@ case ${1:-} in
         stage build build
         stage "memory by valgrind" valgrind_runs
         stage "pointers by Miri" miri_runs
+        ;;
+    --fuzz)
+        stage tools tools
+        stage fuzz fuzz "${@:2}"
         ;;
     --help | -h) usage 0 ;;
     *) usage 2 >&2 ;;

@@ -1,6 +1,9 @@
 //! JSON as a tree that knows its lines, in two dialects: RFC 8259 and what json-c takes.
 //!
-//! Knows no option. Its messages quote one character at most, since any text may be part of a secret.
+//! Knows no option. Its messages quote one character at most, since any text may be part of a secret; so may every string,
+//! which is overwritten when it is dropped.
+
+use zeroize::Zeroizing;
 
 /// Which texts are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +33,7 @@ pub enum Data {
     /// A number as it is written.
     Number(String),
     /// A string without its quotes and escapes.
-    String(String),
+    String(Zeroizing<String>),
     /// Its items.
     Array(Vec<Value>),
     /// Its members, as they stand in the text.
@@ -135,7 +138,7 @@ impl Scanner<'_> {
         let data = match self.peek() {
             Some('{') => Data::Object(self.object(depth)?),
             Some('[') => Data::Array(self.list(']', |scanner| scanner.value(depth + 1))?),
-            Some('"' | '\'') => Data::String(self.string()?),
+            Some('"' | '\'') => Data::String(self.string()?.into()),
             Some(c) if c == '-' || c.is_ascii_alphanumeric() => self.word()?,
             _ => return Err(self.unexpected("a value")),
         };

@@ -16,10 +16,11 @@ use crate::logging::Level;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Reads the file at `path`.
 pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Result<Config> {
-    let bytes = std::fs::read(path).map_err(|error| error_in(path, format_args!(" {error}")))?;
+    let bytes = std::fs::read(path).map(Zeroizing::new).map_err(|error| error_in(path, format_args!(" {error}")))?;
     let config = parse(&bytes, path, environment, notes)?;
     notes.push((Level::Info, format!("{}: {} slots", path.display(), config.slots.len())));
     Ok(config)
