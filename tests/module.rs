@@ -23,6 +23,7 @@ mod module {
     mod processes;
     mod programs;
     mod requests;
+    mod secrets;
     mod signatures;
     mod threads;
 }

@@ -78,7 +78,8 @@ impl Error for BadBody {
 pub(super) fn client(network: &Network) -> Result<SharedHttpClient, String> {
     let tls = TlsContext::builder().with_trust_store(trust_store(network)?).build().map_err(|e| e.to_string())?;
     let proxy = match &network.proxy {
-        Some(url) => ProxyConfig::all(url).map_err(|e| format!("proxy {url}: {e}"))?,
+        // Without the URL itself, which may hold a password.
+        Some(url) => ProxyConfig::all(url.expose()).map_err(|e| format!("proxy: {e}"))?,
         None => ProxyConfig::from_env(),
     };
     Ok(Builder::new().build_with_connector_fn(move |settings, components| {

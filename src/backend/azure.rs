@@ -7,6 +7,7 @@ use super::azure_client::{Clients, Operation, Vault, refused};
 use super::azure_keys::{ALGORITHMS, GET_KEY, curve_of, facts, name_and_version, signature_len, version_of};
 use super::call::{Call, Refused};
 use super::runtime::{self, PerProcess};
+pub use super::secret::Secret;
 use super::{Backend, Cause, Failure, Identity, KeyFacts, KeyName, Network, Pending, SharedBackend, Signature};
 use crate::certificate::Certificate;
 use crate::key::{Kind, Scheme};
@@ -19,7 +20,6 @@ use azure_security_keyvault_keys::models::{
     ListKeyPropertiesResult, SignParameters, SignatureAlgorithm,
 };
 use futures_core::Stream;
-use secrecy::SecretString;
 use std::collections::HashSet;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -75,10 +75,6 @@ pub enum Credential {
     /// The machine's or container's managed identity.
     ManagedIdentity,
 }
-
-/// A secret that compares, hashes and prints without showing itself.
-#[derive(Clone)]
-pub struct Secret(pub SecretString);
 
 /// The backend for these settings: no request, no file read.
 pub fn open(settings: Settings) -> SharedBackend {
@@ -371,26 +367,4 @@ pub(super) async fn certificate(vault: &Vault, key: &KeyName) -> Result<Option<V
     let Some(der) = reply.cer.filter(|der| !der.is_empty()) else { return Ok(None) };
     let certificate = Certificate::from_der(&der);
     Ok(Some(vec![certificate.map_err(|unusable| GET_CERTIFICATE.failure(Cause::Malformed, unusable.0))?]))
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret")
-    }
-}
-
-impl PartialEq for Secret {
-    fn eq(&self, other: &Self) -> bool {
-        use secrecy::ExposeSecret;
-        self.0.expose_secret() == other.0.expose_secret()
-    }
-}
-
-impl Eq for Secret {}
-
-impl std::hash::Hash for Secret {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        use secrecy::ExposeSecret;
-        self.0.expose_secret().hash(state);
-    }
 }

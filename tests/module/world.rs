@@ -189,6 +189,19 @@ pub fn in_child(body: impl FnOnce()) -> bool {
     }
 }
 
+/// Runs `body` while standard error goes to a file.
+pub fn redirected<T>(path: &Path, body: impl FnOnce() -> T) -> T {
+    unsafe {
+        let path = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        let file = libc::open(path.as_ptr(), libc::O_CREAT | libc::O_WRONLY, 0o600);
+        let kept = libc::dup(2);
+        libc::dup2(file, 2);
+        let outcome = body();
+        libc::dup2(kept, 2);
+        outcome
+    }
+}
+
 /// DigestInfo of a SHA-256 digest, as RFC 8017 section 9.2 note 1 prints it.
 pub fn digest_info_sha256(digest: &[u8]) -> Vec<u8> {
     let prefix = [
