@@ -47,21 +47,35 @@ struct Ahead {
     /// The slots before this one were begun.
     begun: usize,
     window: usize,
+    /// What was searched for lately, and up to which slot that was begun: each slot is begun once for each.
+    searches: Vec<(Vec<Attribute>, usize)>,
 }
 
+/// A caller goes through the slots with as many searches in each: private keys, public keys, certificates, a label.
+const SEARCHES: usize = 8;
+
 impl Ahead {
-    /// The slots to begin now, from and to, when `slot` is searched.
-    fn after(&mut self, slot: usize) -> (usize, usize) {
+    /// The slots to begin now, from and to, when `slot` is searched by that template.
+    fn after(&mut self, slot: usize, template: &[Attribute]) -> (usize, usize) {
         if slot + 1 != self.next {
             if slot == 0 || slot != self.next {
                 (self.begun, self.window) = (slot + 1, 0);
+                self.searches.clear();
             } else if slot >= self.begun {
                 self.window = (self.window * 4).max(4);
                 self.begun = slot + 1 + self.window;
             }
             self.next = slot + 1;
         }
-        (self.next, self.begun)
+        let known = self.searches.iter_mut().find(|(searched, _)| searched == template);
+        match known {
+            Some((_, done)) => (std::mem::replace(done, self.begun).max(self.next), self.begun),
+            None => {
+                self.searches.truncate(SEARCHES - 1);
+                self.searches.insert(0, (template.to_vec(), self.begun));
+                (self.next, self.begun)
+            }
+        }
     }
 }
 
@@ -274,7 +288,7 @@ impl Provider {
     /// each time that it runs out of begun ones, so that all slots take the time of a few requests, while a caller
     /// who only wants one slot costs no request for another.
     fn read_ahead(&self, slot: usize, template: &[Attribute]) {
-        let (from, to) = lock(&self.ahead).after(slot);
+        let (from, to) = lock(&self.ahead).after(slot, template);
         let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
         tokens.iter().take(to).skip(from).for_each(|token| token.begin(template));
     }
@@ -320,14 +334,29 @@ mod tests {
     #[test]
     fn reading_ahead_grows_for_a_caller_in_order_only() {
         let mut ahead = Ahead::default();
-        assert_eq!(ahead.after(0), (1, 1));
-        assert_eq!(ahead.after(0), (1, 1), "another search in the same slot");
-        assert_eq!(ahead.after(1), (2, 6));
-        assert_eq!(ahead.after(1), (2, 6), "another search there: the same slots, for what it wants");
-        assert_eq!(ahead.after(2), (3, 6));
-        assert!((3..6).all(|slot| ahead.after(slot) == (slot + 1, 6)));
-        assert_eq!(ahead.after(6), (7, 23));
-        assert_eq!(ahead.after(40), (41, 41), "a jump");
-        assert_eq!(ahead.after(3), (4, 4), "a jump back");
+        assert_eq!(ahead.after(0, &[]), (1, 1));
+        assert_eq!(ahead.after(0, &[]), (1, 1), "another search in the same slot");
+        assert_eq!(ahead.after(1, &[]), (2, 6));
+        assert_eq!(ahead.after(2, &[]), (6, 6), "it was begun");
+        assert!((3..6).all(|slot| ahead.after(slot, &[]) == (6, 6).max((slot + 1, 6))));
+        assert_eq!(ahead.after(6, &[]), (7, 23));
+        assert_eq!(ahead.after(40, &[]), (41, 41), "a jump");
+        assert_eq!(ahead.after(3, &[]), (4, 4), "a jump back");
+    }
+
+    #[test]
+    fn each_slot_is_begun_once_for_each_search() {
+        let searches: Vec<Vec<Attribute>> = (0..3u8).map(|id| vec![(CKA_ID, vec![id])]).collect();
+        let mut ahead = Ahead::default();
+        let mut begun = [[0; 3]; 1000];
+        for slot in 0..1000 {
+            for (number, template) in searches.iter().enumerate() {
+                let (from, to) = ahead.after(slot, template);
+                begun[from.min(1000)..to.min(1000)].iter_mut().for_each(|slot| slot[number] += 1);
+            }
+        }
+        let found_cold: Vec<usize> = (0..1000).filter(|slot| begun[*slot] == [0; 3]).collect();
+        assert_eq!(found_cold, [0, 1, 6, 23, 88, 345], "those whose search makes the window grow");
+        assert_eq!(begun.iter().filter(|slot| **slot == [1; 3]).count(), 1000 - found_cold.len());
     }
 }

@@ -26,6 +26,7 @@ mod program;
 mod resolver;
 pub mod runtime;
 mod secret;
+mod trust;
 
 use crate::certificate::Certificate;
 use crate::error::Error;

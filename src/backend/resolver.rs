@@ -1,7 +1,6 @@
-//! From host names to addresses, by the system's resolver, for the HTTP clients of both clouds.
+//! From host names to addresses, by the system's resolver, for the HTTP client of both clouds.
 
 use crate::process;
-use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -25,16 +24,6 @@ impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let name = name.as_str().to_owned();
         Box::pin(async move { Ok(Box::new(addresses(name).await?.into_iter()) as Addrs) })
-    }
-}
-
-impl ResolveDns for Resolver {
-    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
-        let found = addresses(name.to_owned());
-        DnsFuture::new(async {
-            let found = found.await.map_err(ResolveDnsError::new)?;
-            Ok(found.iter().map(SocketAddr::ip).collect())
-        })
     }
 }
 
