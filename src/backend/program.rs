@@ -53,7 +53,8 @@ impl Drop for Program {
 /// Reads a pipe in a thread for blocking work; up to a size that no token reaches.
 fn read_all(pipe: Option<impl Read + Send + 'static>) -> tokio::task::JoinHandle<io::Result<Vec<u8>>> {
     spawn_blocking(move || {
-        let mut bytes = Vec::new();
+        // Room for any token: a vector that grows leaves a copy of what it held.
+        let mut bytes = Vec::with_capacity(64 << 10);
         if let Some(pipe) = pipe {
             pipe.take(1 << 20).read_to_end(&mut bytes)?;
         }

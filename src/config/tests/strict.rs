@@ -4,7 +4,6 @@ use super::*;
 use crate::backend::Network;
 use crate::backend::azure::Credential;
 use proptest::prelude::*;
-use secrecy::ExposeSecret;
 use std::time::Duration;
 
 const VAULT: &str = r#""vault_url": "https://v.vault.azure.net""#;
@@ -48,7 +47,7 @@ fn all_settings_arrive() {
     let config = world.config();
     let network = Network {
         ca_bundle: Some(world.path("etc/cloud-kms-pkcs11/ca.pem")),
-        proxy: Some("http://p:1".into()),
+        proxy: Some("http://p:1".to_owned().into()),
         connect_timeout: Duration::from_millis(5),
         call_timeout: Duration::from_millis(6),
         retries: 0,
@@ -86,7 +85,7 @@ fn all_settings_arrive() {
         network: Network::default(),
     };
     assert_eq!(settings, &expected);
-    assert_eq!(settings.client_secret.as_ref().unwrap().0.expose_secret(), "s");
+    assert_eq!(settings.client_secret.as_ref().unwrap().expose(), "s");
 }
 
 #[test]
