@@ -30,6 +30,7 @@ cloud-kms-bench with aws|azure MODULE PROGRAM [ARGUMENT...]   a program with the
 cloud-kms-bench service CA_FILE           the fake service
 cloud-kms-bench floor PORT CA_FILE|- REQUEST THREADS MILLISECONDS
 cloud-kms-bench warm MODULE THREADS MILLISECONDS EC|RSA
+cloud-kms-bench refused MODULE MILLISECONDS
 cloud-kms-bench once MODULE EC|RSA
 cloud-kms-bench path MODULE NAME TIMES
 cloud-kms-bench keys MODULE LABEL";
@@ -59,6 +60,7 @@ fn dispatch(arguments: &[&str]) -> Outcome<()> {
             floor::run(port.parse()?, ca, request, threads.parse()?, time(ms)?)?
         }
         ["warm", module, threads, ms, kind] => module::warm(module, threads.parse()?, time(ms)?, *kind == "RSA")?,
+        ["refused", module, ms] => module::refused(module, time(ms)?)?,
         ["once", module, kind] => module::once(module, *kind == "RSA")?,
         ["path", module, name, times] => module::path(module, name, times.parse()?)?,
         ["keys", module, label] => module::keys(module, label)?,

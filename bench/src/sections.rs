@@ -1,6 +1,7 @@
 //! What is measured, section by section; each gives rows of the table.
 
 mod keys;
+mod parts;
 mod size;
 mod start;
 mod warm;
@@ -13,6 +14,7 @@ type Section = (&'static str, fn(&World) -> Outcome<Vec<Row>>);
 
 const SECTIONS: &[Section] = &[
     ("warm", warm::rows),
+    ("parts", parts::rows),
     ("throughput", warm::throughput),
     ("start", start::rows),
     ("programs", start::programs),
