@@ -3,13 +3,14 @@
 #   scripts/test.sh                   everything
 #   scripts/test.sh --quick           what needs neither a release build nor other people's programs
 #   scripts/test.sh --clients [NAME]  the client scripts only, all or one
+#   scripts/test.sh --fuzz [SECONDS]  each fuzz target for so long, by default a minute
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
 logs=$target/test-logs
 passed=() failed=()
 
-usage() { sed -n '2,5s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && exit "$1"; }
+usage() { sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && exit "$1"; }
 
 # stage NAME COMMAND...: runs it, shows its output as it comes, and goes on whatever comes of it.
 stage() {
@@ -37,6 +38,7 @@ contract() { CONTRACT_SERVERS=$PWD/target/servers/servers.json cargo test --lock
 clients() { bash tests/clients/run.sh "$@"; }
 installed() { bash tests/install.sh; }
 demo() { bash scripts/demo.sh; }
+fuzz() { bash scripts/install-tools.sh g++ && bash fuzz/run.sh "$@"; }
 
 mkdir -p "$logs"
 case ${1:-} in
@@ -54,6 +56,7 @@ case ${1:-} in
         stage "clients in the README" bash tests/clients/table.sh --check
         stage "clients find wrong signatures out" clients --spoilt
         stage demo demo
+        [ -z "${CI:-}" ] || stage fuzz fuzz
         bash tests/servers/stop.sh
         ;;
     --quick)
@@ -67,6 +70,10 @@ case ${1:-} in
         stage build build
         stage release release
         stage clients clients "${@:2}"
+        ;;
+    --fuzz)
+        stage tools tools
+        stage fuzz fuzz "${@:2}"
         ;;
     --help | -h) usage 0 ;;
     *) usage 2 >&2 ;;

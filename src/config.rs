@@ -7,6 +7,8 @@
 mod arn;
 mod dialect;
 mod environment;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod legacy;
 mod options;
 mod section;

@@ -3,8 +3,8 @@
 //! The layers, each of which uses only what stands to its right (`tests/layering.rs` holds them to it):
 //!
 //! ```text
-//! ffi > provider > session > token > slot_key > operation > object > mechanism > config > lazy > cache
-//!     > backend::{aws, azure} > backend (trait, runtime) > certificate > key > hash, attribute > error, logging, process
+//! fuzzing > ffi > provider > session > token > slot_key > operation > object > mechanism > config > lazy > cache
+//!     > backend::{aws, azure} > backend (trait, runtime) > certificate > key > hash, attribute > error, logging, process, fuzz_input
 //! ```
 //!
 //! One C_Sign: `ffi::table` turns its pointers into `Input` and `Output`; `ffi::guard` finds the provider and contains
@@ -19,6 +19,10 @@ pub mod certificate;
 pub mod config;
 pub mod error;
 pub mod ffi;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_input;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod hash;
 pub mod key;
 pub mod lazy;

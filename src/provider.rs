@@ -82,9 +82,14 @@ impl Ahead {
 impl Provider {
     /// The provider of a configuration: no request, no file read.
     pub fn new(config: Config) -> Self {
+        Self::with_backends(config, Service::open)
+    }
+
+    /// The same with backends from elsewhere: `open` is called once for each of the services.
+    pub fn with_backends(config: Config, open: impl Fn(&Service) -> SharedBackend) -> Self {
         let mut backends = HashMap::new();
         let mut shared = |service: &Service| -> SharedBackend {
-            backends.entry(service.clone()).or_insert_with(|| service.open()).clone()
+            backends.entry(service.clone()).or_insert_with(|| open(service)).clone()
         };
         let cache = config.cache.map(|folder| Arc::new(Cache::new(folder)));
         let listings = config.listed.into_iter().map(|service| Listing {

@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 
 /// From left to right. A file belongs to the longest name that its path starts with.
-const LAYERS: [&[&str]; 17] = [
+const LAYERS: [&[&str]; 18] = [
+    &["fuzzing"],
     &["ffi"],
     &["provider"],
     &["session"],
@@ -22,7 +23,7 @@ const LAYERS: [&[&str]; 17] = [
     &["certificate"],
     &["key"],
     &["hash", "attribute"],
-    &["error", "logging", "process"],
+    &["error", "logging", "process", "fuzz_input"],
 ];
 
 fn layer(module: &str) -> Option<usize> {

@@ -52,11 +52,8 @@ struct Aws {
 
 impl Backend for Aws {
     fn describe(&self, key: &KeyName) -> Pending<KeyFacts> {
-        let id = key.id.clone();
-        self.call(&GET_PUBLIC_KEY, &key.id, move |client| {
-            let request = client.get_public_key().key_id(&id);
-            async move { Ok(facts(request.send().await.map_err(|e| refused(&GET_PUBLIC_KEY, e))?)?) }
-        })
+        let (clients, id) = (self.clients(), key.id.clone());
+        runtime::spawn(GET_PUBLIC_KEY.name, runtime::NO_LIMIT, move || async move { clients.describe(&id).await })
     }
 
     fn sign(
@@ -116,36 +113,27 @@ impl Aws {
     fn clients(&self) -> Arc<Clients> {
         self.clients.get(|| Clients::new(self.settings.clone()))
     }
-
-    /// Starts a call. Signatures go out at once; what is loaded waits for its turn.
-    fn call<T, F>(
-        &self,
-        operation: &'static Operation,
-        key: &str,
-        request: impl Fn(Client) -> F + Send + Sync + 'static,
-    ) -> Pending<T>
-    where
-        T: Clone + Send + Sync + 'static,
-        F: Future<Output = Result<T, Refused>> + Send + 'static,
-    {
-        let (clients, key) = (self.clients(), key.to_owned());
-        runtime::spawn(operation.name, runtime::NO_LIMIT, move || async move {
-            clients.call(operation, &key, request).await
-        })
-    }
 }
 
 /// What is to be signed, by which key, and how.
-struct Order {
-    key: String,
-    told: Option<String>,
-    kind: Kind,
-    algorithm: SigningAlgorithmSpec,
-    digest: Blob,
+pub(super) struct Order {
+    pub(super) key: String,
+    pub(super) told: Option<String>,
+    pub(super) kind: Kind,
+    pub(super) algorithm: SigningAlgorithmSpec,
+    pub(super) digest: Blob,
 }
 
 impl Clients {
-    async fn sign(&self, order: &Order) -> Result<Signature, Failure> {
+    pub(super) async fn describe(&self, id: &str) -> Result<KeyFacts, Failure> {
+        let attempt = |client: Client| {
+            let request = client.get_public_key().key_id(id);
+            async move { Ok(facts(request.send().await.map_err(|e| refused(&GET_PUBLIC_KEY, e))?)?) }
+        };
+        self.call(&GET_PUBLIC_KEY, id, attempt).await
+    }
+
+    pub(super) async fn sign(&self, order: &Order) -> Result<Signature, Failure> {
         let id = order.told.as_ref().unwrap_or(&order.key);
         let attempt = |client: Client| {
             let request = client.sign().key_id(id).message(order.digest.clone()).message_type(MessageType::Digest);
@@ -177,6 +165,7 @@ impl Clients {
         Some(SIGN.failure(Cause::Missing, message))
     }
 
+    /// Signatures go out at once; what is loaded waits for its turn.
     async fn call<T, F>(
         &self,
         operation: &'static Operation,
@@ -195,7 +184,7 @@ impl Clients {
     }
 
     /// All keys of the region, page by page; each page has the time of a whole call.
-    async fn list(&self) -> Result<Vec<KeyName>, Failure> {
+    pub(super) async fn list(&self) -> Result<Vec<KeyName>, Failure> {
         let (mut keys, mut markers, mut marker) = (Vec::new(), HashSet::new(), None);
         for _ in 0..MAX_PAGES {
             let page = |client: Client| {

@@ -39,6 +39,16 @@ pub(super) struct Clients {
 
 type Made = (Instant, Arc<OnceCell<Client>>);
 
+#[cfg(any(test, fuzzing))]
+impl Clients {
+    /// With a client from elsewhere.
+    pub(super) fn of(settings: Settings, client: Client) -> Self {
+        let made = (Instant::now(), Arc::new(OnceCell::new_with(Some(client))));
+        let made = Mutex::new(HashMap::from([(settings.region.clone(), made)]));
+        Self { made, ..Self::new(settings) }
+    }
+}
+
 impl Clients {
     pub(super) fn new(settings: Settings) -> Self {
         Self { settings, http: PerNetwork::shared(), made: Mutex::default(), turns: Semaphore::new(64) }
@@ -243,10 +253,14 @@ async fn run(command: &str, limit: Duration) -> provider::Result {
         let words = String::from_utf8_lossy(&output.stderr);
         return Err(failed(format!("{}: {}", output.status, words.trim())));
     }
-    // Not the parser's own words: they may quote a secret.
-    let reply: ProcessReply = serde_json::from_slice(&output.stdout)
-        .map_err(|e| failed(format!("its output, line {}, makes no sense", e.line())))?;
-    reply.credentials().map_err(failed)
+    credentials_in(&output.stdout).map_err(failed)
+}
+
+/// What the program has printed. Nothing of it stands in an error: any text in it may be part of a secret.
+pub(super) fn credentials_in(output: &[u8]) -> Result<Credentials, String> {
+    let reply: ProcessReply =
+        serde_json::from_slice(output).map_err(|e| format!("its output, line {}, makes no sense", e.line()))?;
+    reply.credentials()
 }
 
 /// "Sourcing credentials with an external process", AWS SDKs and Tools Reference Guide.
@@ -265,7 +279,7 @@ impl ProcessReply {
         if self.version != 1 {
             return Err(format!("its output is of Version {}, not 1", self.version));
         }
-        let expiry = self.expiration.map(|text| time(&text).ok_or_else(|| format!("Expiration {text:?} is no time")));
+        let expiry = self.expiration.map(|text| time(&text).ok_or("the Expiration in its output is no time"));
         let expiry = expiry.transpose()?;
         Ok(Credentials::new(
             self.access_key_id,

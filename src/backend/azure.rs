@@ -20,6 +20,7 @@ use azure_security_keyvault_keys::models::{
 };
 use futures_core::Stream;
 use secrecy::SecretString;
+use std::collections::HashSet;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::path::PathBuf;
@@ -194,7 +195,7 @@ impl Azure {
     }
 }
 
-async fn call<T, F>(
+pub(super) async fn call<T, F>(
     clients: &Arc<Clients>,
     operation: &'static Operation,
     key: &str,
@@ -236,7 +237,7 @@ fn checked(key: &KeyName) -> Result<(), String> {
     }
 }
 
-async fn describe(clients: &Clients, vault: &Vault, key: &KeyName) -> Result<KeyFacts, Refused> {
+pub(super) async fn describe(clients: &Clients, vault: &Vault, key: &KeyName) -> Result<KeyFacts, Refused> {
     let options = KeyClientGetKeyOptions { key_version: key.version.clone(), ..Default::default() };
     let reply = vault.keys.get_key(&key.id, Some(options)).await.map_err(|e| refused(&GET_KEY, e))?;
     let facts = facts(reply.into_model().map_err(|e| refused(&GET_KEY, e))?)?;
@@ -249,16 +250,16 @@ async fn describe(clients: &Clients, vault: &Vault, key: &KeyName) -> Result<Key
 
 /// What is to be signed, and how.
 #[derive(Clone)]
-struct Request {
-    key: KeyName,
-    told: Option<String>,
-    length: usize,
-    algorithm: SignatureAlgorithm,
-    digest: Vec<u8>,
+pub(super) struct Request {
+    pub(super) key: KeyName,
+    pub(super) told: Option<String>,
+    pub(super) length: usize,
+    pub(super) algorithm: SignatureAlgorithm,
+    pub(super) digest: Vec<u8>,
 }
 
 /// Signs; and where the version that was resolved earlier is gone, disabled or expired, resolves and signs once more.
-async fn sign_anew(clients: &Clients, vault: &Vault, request: &Request) -> Result<Signature, Refused> {
+pub(super) async fn sign_anew(clients: &Clients, vault: &Vault, request: &Request) -> Result<Signature, Refused> {
     let told = request.told.as_deref().and_then(version_of);
     let first = sign(vault, request, request.key.version.as_deref().or(told)).await;
     let (Err(refused), None, Some(old)) = (&first, &request.key.version, &request.told) else { return first };
@@ -309,16 +310,18 @@ fn signature(reply: KeyOperationResult, length: usize, version: Option<&str>) ->
 const MAX_PAGES: u32 = 10_000;
 
 /// All keys of the vault, page by page; each page has the time of a whole call.
-async fn list(clients: &Arc<Clients>) -> Result<Vec<KeyName>, Failure> {
-    let (mut keys, mut next) = (Vec::new(), None);
+pub(super) async fn list(clients: &Arc<Clients>) -> Result<Vec<KeyName>, Failure> {
+    let (mut keys, mut links, mut next) = (Vec::new(), HashSet::new(), None);
     for _ in 0..MAX_PAGES {
         let page = call(clients, &GET_KEYS, "all", |vault| page(vault, next.clone())).await?;
         // A page may be empty though more follow.
         let ids = page.value.into_iter().filter_map(|key| key.kid);
         keys.extend(ids.filter_map(|id| Some(KeyName { id: name_and_version(&id)?.0.to_owned(), version: None })));
-        match page.next_link.filter(|link| !link.is_empty()) {
+        next = page.next_link.filter(|link| !link.is_empty());
+        match &next {
+            Some(link) if links.insert(link.clone()) => {}
+            Some(_) => return Err(GET_KEYS.failure(Cause::Malformed, "a page's link comes again")),
             None => return Ok(keys),
-            link => next = link,
         }
     }
     Err(GET_KEYS.failure(Cause::Malformed, "the pages don't end"))
@@ -346,7 +349,7 @@ fn is_of(vault: &Url, link: &Url) -> bool {
 }
 
 /// A key's certificate has its name, and its version: Key Vault makes both together.
-async fn certificate(vault: &Vault, key: &KeyName) -> Result<Option<Vec<Certificate>>, Refused> {
+pub(super) async fn certificate(vault: &Vault, key: &KeyName) -> Result<Option<Vec<Certificate>>, Refused> {
     let options =
         CertificateClientGetCertificateOptions { certificate_version: key.version.clone(), ..Default::default() };
     let reply = match vault.certificates.get_certificate(&key.id, Some(options)).await {

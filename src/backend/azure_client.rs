@@ -6,6 +6,7 @@ use super::http::{self, PerNetwork, causes, is_timeout, unreachable, words_of};
 use super::{Cause, Failure, Network, azure_credentials};
 use crate::key::PublicKey;
 use azure_core::cloud::CustomConfiguration;
+use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::{HeaderName, Headers};
 use azure_core::http::{ClientOptions, ExponentialRetryOptions, RawResponse, RetryOptions, StatusCode, Transport};
@@ -66,7 +67,7 @@ impl Clients {
     }
 
     fn make(&self) -> Result<Vault, String> {
-        let Settings { vault_url, network, skip_challenge_check, .. } = &self.settings;
+        let Settings { vault_url, network, .. } = &self.settings;
         // The SDK would say so, too, but only with the first request, and not which setting it is.
         if !vault_url.starts_with("https://") {
             return Err(format!("the vault's URL has to begin with https://: {vault_url:?}"));
@@ -74,7 +75,13 @@ impl Clients {
         let options = options(network, Transport::new(self.http.get(network)?));
         let credential = azure_credentials::chain(&self.settings, options.clone(), http::link_local()?);
         // Retries are for the tokens; a call of the vault is repeated by whoever makes it.
-        let options = ClientOptions { retry: RetryOptions::none(), ..options };
+        Vault::new(&self.settings, credential, ClientOptions { retry: RetryOptions::none(), ..options })
+    }
+}
+
+impl Vault {
+    fn new(settings: &Settings, credential: Arc<dyn TokenCredential>, options: ClientOptions) -> Result<Self, String> {
+        let Settings { vault_url, skip_challenge_check, .. } = settings;
         let keys = KeyClientOptions {
             client_options: options.clone(),
             verify_challenge_resource: Some(!skip_challenge_check),
@@ -88,7 +95,21 @@ impl Clients {
         let keys = KeyClient::new(vault_url, credential.clone(), Some(keys)).map_err(|e| words_of(&e))?;
         let certificates =
             CertificateClient::new(vault_url, credential, Some(certificates)).map_err(|e| words_of(&e))?;
-        Ok(Vault { keys: Arc::new(keys), certificates: Arc::new(certificates) })
+        Ok(Self { keys: Arc::new(keys), certificates: Arc::new(certificates) })
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl Clients {
+    /// With tokens and a transport from elsewhere.
+    pub(super) fn of(
+        settings: Settings,
+        credential: Arc<dyn TokenCredential>,
+        options: ClientOptions,
+    ) -> Result<Self, String> {
+        let vault = Vault::new(&settings, credential, options)?;
+        let vault = Mutex::new((Instant::now(), Arc::new(OnceCell::new_with(Some(vault)))));
+        Ok(Self { vault, ..Self::new(settings) })
     }
 }
 

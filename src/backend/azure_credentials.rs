@@ -87,7 +87,10 @@ impl TokenCredential for Chain {
             return Ok(token);
         }
         let fetched = match state.chosen.clone() {
-            Some(source) => source.get_token(scopes, None).await.map_err(|e| credential_error(first_line(&e))),
+            Some(source) => {
+                let token = source.get_token(scopes, None).await.and_then(not_empty);
+                token.map_err(|e| credential_error(first_line(&e)))
+            }
             None => self.choose(&mut state, scopes).await,
         };
         match (fetched, state.valid_for(&scope, Duration::from_secs(30))) {
@@ -123,7 +126,10 @@ impl Chain {
                     continue;
                 }
             };
-            match tokio::time::timeout(limit, source.get_token(scopes, None)).await {
+            match tokio::time::timeout(limit, source.get_token(scopes, None))
+                .await
+                .map(|token| token.and_then(not_empty))
+            {
                 Ok(Ok(token)) => {
                     log_debug!("a token for {} from {name} ({kind:?})", settings.vault_url);
                     state.chosen = Some(source);
@@ -140,6 +146,14 @@ impl Chain {
 impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Chain")
+    }
+}
+
+/// Of a reply without a token, azure_identity makes an empty one.
+fn not_empty(token: AccessToken) -> azure_core::Result<AccessToken> {
+    match token.token.secret() {
+        "" => Err(credential_error("the reply to the request for a token holds none".into())),
+        _ => Ok(token),
     }
 }
 
@@ -381,16 +395,32 @@ impl fmt::Debug for SignedAssertion {
 
 /// From a PEM file with the certificate and its RSA key, PKCS#8 or PKCS#1, not encrypted, in any order.
 fn key_and_thumbprint(path: &Path) -> Result<(RsaKeyPair, String), String> {
-    let text = read(path)?;
-    let wrong = |what: &str| format!("{}: {what}", path.display());
-    let certificates = pem_blocks(&text, "CERTIFICATE");
+    let wrong = |what: String| format!("{}: {what}", path.display());
+    key_and_thumbprint_in(&read(path)?).map_err(wrong)
+}
+
+fn key_and_thumbprint_in(text: &str) -> Result<(RsaKeyPair, String), String> {
+    let wrong = str::to_owned;
+    let certificates = pem_blocks(text, "CERTIFICATE");
     let certificate = certificates.first().ok_or_else(|| wrong("no PEM block named CERTIFICATE"))?;
-    let block = |name| pem_blocks(&text, name).into_iter().next().map(Zeroizing::new);
+    let block = |name| pem_blocks(text, name).into_iter().next().map(Zeroizing::new);
     let key = match (block("PRIVATE KEY"), block("RSA PRIVATE KEY")) {
         (Some(pkcs8), _) => RsaKeyPair::from_pkcs8(&pkcs8),
         (None, Some(pkcs1)) => RsaKeyPair::from_der(&pkcs1),
         (None, None) => return Err(wrong("no PEM block named PRIVATE KEY or RSA PRIVATE KEY")),
     };
-    let key = key.map_err(|e| wrong(&format!("no RSA key: {e}")))?;
+    let key = key.map_err(|e| format!("no RSA key: {e}"))?;
     Ok((key, Base64UrlUnpadded::encode_string(digest::digest(&digest::SHA256, certificate).as_ref())))
+}
+
+/// For fuzzers: whether that is an `azureauth.json`.
+#[cfg(any(test, fuzzing))]
+pub(super) fn check_auth_file(text: &str) -> Result<(), String> {
+    AuthFile::parse(Path::new("azureauth.json"), text).map(drop)
+}
+
+/// For fuzzers: whether that is a client certificate with its key.
+#[cfg(any(test, fuzzing))]
+pub(super) fn check_certificate(text: &str) -> Result<(), String> {
+    key_and_thumbprint_in(text).map(drop)
 }

@@ -101,7 +101,7 @@ impl Call<'_> {
                 Ok(Err(refused)) => refused,
                 Err(_) => return Err(self.late(before)),
             };
-            let pause = tries.pause(&refused).filter(|pause| Instant::now() + *pause < end);
+            let pause = tries.pause(&refused).filter(|pause| *pause < end.saturating_duration_since(Instant::now()));
             let Some(pause) = pause else { return Err(tries.last(refused.failure)) };
             log_debug!("{}: {}; again in {} ms", self.what, refused.failure, pause.as_millis());
             renew(&refused, since);

@@ -126,3 +126,11 @@ fn pauses_grow_and_differ() {
     assert!(pauses[6..].iter().all(|pause| (LONGEST / 2..=LONGEST).contains(pause)), "{pauses:?}");
     assert!(pauses[6..].windows(2).any(|pair| pair[0] != pair[1]), "{pauses:?}");
 }
+
+#[test]
+fn a_service_that_wants_us_back_in_ages_ends_the_call() {
+    let wait = Some(Duration::from_secs(u64::MAX));
+    let later = Refused { wait, ..Failure::new(Cause::Throttled, "Test", "slow down").into() };
+    let (answer, attempts, _) = made(&network(60_000, 2), vec![Err(later)]);
+    assert_eq!((answer.unwrap_err().cause, attempts), (Cause::Throttled, 1));
+}

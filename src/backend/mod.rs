@@ -5,13 +5,21 @@
 
 pub mod aws;
 mod aws_client;
+#[cfg(any(test, fuzzing))]
+pub mod aws_fuzzing;
 mod aws_http;
 mod aws_keys;
 pub mod azure;
 mod azure_client;
 mod azure_credentials;
+#[cfg(any(test, fuzzing))]
+pub mod azure_fuzzing;
 mod azure_keys;
 mod call;
+#[cfg(any(test, fuzzing))]
+pub mod fake;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod http;
 mod park;
 mod program;

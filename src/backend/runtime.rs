@@ -344,7 +344,7 @@ fn park() {
 
 /// The tests of the backends share one runtime, and those that end it need to be alone.
 #[cfg(test)]
-pub(super) mod testing {
+pub(crate) mod testing {
     use std::sync::{PoisonError, RwLock};
 
     static TURNS: RwLock<()> = RwLock::new(());

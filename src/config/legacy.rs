@@ -36,6 +36,16 @@ pub fn read(environment: &Environment, notes: &mut Notes) -> Result<Config> {
     Ok(config)
 }
 
+/// A text as the file of one of the two programs, in a world without other files.
+#[cfg(any(test, fuzzing))]
+pub fn read_text(bytes: &[u8], is_azure: bool, environment: &Environment, notes: &mut Notes) -> Config {
+    let path = PathBuf::from("/etc/config.json");
+    let file = understood(&path, bytes, notes).map(|value| (path, value));
+    let load = if is_azure { azure_slots } else { aws_slots };
+    let loaded = load(&Reader { file, environment }, notes);
+    Config { slots: loaded.slots, listed: loaded.listed.into_iter().collect(), ..Config::default() }
+}
+
 /// What one of the two programs' files means: its slots, or without any what is to be listed instead.
 struct Loaded {
     slots: Vec<Slot>,
@@ -65,7 +75,11 @@ fn load(path: &Path, notes: &mut Notes) -> Option<Value> {
             return None;
         }
     };
-    let parsed = dialect::parse(&bytes, Dialect::Lenient).and_then(|document| match document.value.data {
+    understood(path, &bytes, notes)
+}
+
+fn understood(path: &Path, bytes: &[u8], notes: &mut Notes) -> Option<Value> {
+    let parsed = dialect::parse(bytes, Dialect::Lenient).and_then(|document| match document.value.data {
         // json-c has no way to tell null from a failure, and the old modules went on to the next file.
         Data::Null => Err(Fault { line: document.value.line, message: "expected an object, found null".into() }),
         _ => Ok(document),

@@ -6,13 +6,14 @@
 #![allow(non_snake_case, reason = "C_ names are the standard's")]
 
 mod functions;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod guard;
 mod pointers;
 mod table;
 
-use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::log_error;
+#[cfg(not(any(test, fuzzing)))]
 use crate::provider::Provider;
 use cryptoki_sys::*;
 use pointers::{Output, Place};
@@ -102,17 +103,25 @@ unsafe extern "C" fn C_Finalize(reserved: *mut c_void) -> CK_RV {
 }
 
 fn initialize() -> Result<()> {
+    guard::install(provider()?)
+}
+
+#[cfg(any(test, fuzzing))]
+use fuzzing::provider;
+
+#[cfg(not(any(test, fuzzing)))]
+fn provider() -> Result<Provider> {
     contain_panics();
-    let config = Config::load()?;
-    guard::install(Provider::new(config))
+    Ok(Provider::new(crate::config::Config::load()?))
 }
 
 /// A panic becomes a log line here and an error code in the guard, instead of the default report on standard error.
 /// The standard library is linked into the module, so the host's own hook, if it is a Rust program, is another one.
+#[cfg(not(any(test, fuzzing)))]
 fn contain_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        log_error!("a defect of the module: panic at {place}");
+        crate::log_error!("a defect of the module: panic at {place}");
     }));
 }
 

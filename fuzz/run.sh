@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# run.sh [SECONDS [TARGET...]]: fuzzes each target for so long (60), two at a time, from its corpus on.
+# On the stable toolchain: what libFuzzer and the address sanitizer need of rustc is unlocked by RUSTC_BOOTSTRAP.
+# With a nightly one, `cargo fuzz run TARGET` does the same.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+seconds=${1:-60}
+shift || true
+triple=$(rustc -vV | sed -n 's/^host: //p')
+work=${CARGO_TARGET_DIR:-$PWD/../target}/fuzz
+mkdir -p "$work"
+work=$(cd "$work" && pwd)
+
+targets=("$@")
+[ ${#targets[@]} -gt 0 ] || for file in fuzz_targets/*.rs; do targets+=("$(basename "$file" .rs)"); done
+
+runtime=$(rustc --print sysroot)/lib/rustlib/$triple/lib
+if ! ls "$runtime"/librustc-*_rt.asan.a >/dev/null 2>&1; then
+    echo "skipped: fuzzing: this Rust toolchain has no address sanitizer for $triple (rustup's has one for x86-64 Linux)"
+    exit 0
+fi
+
+# As cargo-fuzz has them. They apply to the target only, not to build scripts, because a target is named.
+flags=(
+    --cfg fuzzing
+    -Zsanitizer=address
+    -Cpasses=sancov-module
+    -Cllvm-args=-sanitizer-coverage-level=4
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
+    -Cllvm-args=-sanitizer-coverage-pc-table
+    -Cllvm-args=-sanitizer-coverage-trace-compares
+)
+RUSTC_BOOTSTRAP=1 RUSTFLAGS="${flags[*]}" CARGO_TARGET_DIR=$work \
+    cargo build --locked --release --target "$triple"
+
+# fuzz TARGET: the corpus in the repository is read; what is new goes to the work folder.
+fuzz() {
+    local target=$1 found=$work/corpus/$1 log=$work/$1.log
+    local options=(-max_total_time="$seconds" -timeout=25 -rss_limit_mb=3000 -print_final_stats=1)
+    [ ! -f "dictionaries/$target" ] || options+=(-dict="dictionaries/$target")
+    mkdir -p "$found" "$work/artifacts/$target"
+    "$work/$triple/release/$target" "${options[@]}" -artifact_prefix="$work/artifacts/$target/" \
+        "$found" "corpus/$target" >"$log" 2>&1
+}
+
+status=0
+finish() { # PID TARGET
+    if wait "$1"; then
+        echo "$2: $(sed -n 's/^stat::number_of_executed_units: *//p' "$work/$2.log") runs, nothing found"
+    else
+        tail -40 "$work/$2.log"
+        echo "$2: FOUND SOMETHING: $work/$2.log; put the file of $work/artifacts/$2 into fuzz/corpus/$2 with the fix"
+        status=1
+    fi
+}
+
+for ((i = 0; i < ${#targets[@]}; i += 2)); do
+    pids=()
+    for target in "${targets[@]:i:2}"; do
+        fuzz "$target" &
+        pids+=($!)
+    done
+    for j in "${!pids[@]}"; do finish "${pids[j]}" "${targets[i + j]}"; done
+done
+exit $status

@@ -1,0 +1,120 @@
+//! AWS KMS's replies, as they come over the wire, through the SDK; and the output of a credential_process.
+//!
+//! Compiled into tests and fuzzers only. A reply is a right answer or a failure with a cause and words for it.
+
+#![allow(clippy::panic, clippy::expect_used, reason = "for tests and fuzzers only")]
+
+use super::aws::{self, Order, Settings};
+use super::aws_client::{Clients, credentials_in};
+use super::fuzzing::{Replies, Reply, SECRET, check_facts, check_failure, run_to_end};
+use super::{Cause, Failure, Network};
+use crate::fuzz_input::Source;
+use crate::key::{Curve, Kind};
+use aws_sdk_kms::Client;
+use aws_sdk_kms::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_kms::config::retry::RetryConfig;
+use aws_sdk_kms::config::{BehaviorVersion, Config, Credentials, Region};
+use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::types::SigningAlgorithmSpec;
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use std::sync::{Arc, OnceLock};
+
+/// The first byte says what is asked, the rest is what is answered.
+pub fn run(data: &[u8]) {
+    let mut source = Source(data);
+    match source.byte() % 6 {
+        0 => program(source.rest()),
+        1 | 2 => describe(Replies::from(source)),
+        3 => list(Replies::from(source)),
+        _ => {
+            let kind = source.pick(&[Kind::Rsa(2048), Kind::Ec(Curve::P256), Kind::Ec(Curve::P521)]);
+            sign(kind, Replies::from(source));
+        }
+    }
+}
+
+fn program(output: &[u8]) {
+    match credentials_in(output) {
+        Ok(credentials) => drop(format!("{credentials:?}")),
+        Err(words) => assert!(!words.is_empty() && !words.contains(SECRET), "{words}"),
+    }
+}
+
+fn describe(replies: Replies) {
+    let ok = replies.first_status() == 200;
+    match run_to_end(clients(replies).describe("alias/a")) {
+        Ok(facts) => check_facts(&facts, &aws::open(Settings::default())),
+        Err(failure) => check(&failure, ok),
+    }
+}
+
+fn list(replies: Replies) {
+    let ok = replies.are_all(200);
+    match run_to_end(clients(replies).list()) {
+        Ok(keys) => assert!(keys.iter().all(|key| key.version.is_none())),
+        Err(failure) => check(&failure, ok),
+    }
+}
+
+fn sign(kind: Kind, replies: Replies) {
+    let ok = replies.first_status() == 200;
+    let order = Order {
+        key: "alias/a".into(),
+        told: Some("arn:aws:kms:r:1:key/1".into()),
+        kind,
+        algorithm: SigningAlgorithmSpec::EcdsaSha256,
+        digest: Blob::new([7; 32]),
+    };
+    match run_to_end(clients(replies).sign(&order)) {
+        Ok(signature) => assert_eq!(signature.bytes.len(), signature_len(kind)),
+        Err(failure) => check(&failure, ok),
+    }
+}
+
+fn signature_len(kind: Kind) -> usize {
+    match kind {
+        Kind::Rsa(bits) => bits / 8,
+        Kind::Ec(curve) => 2 * curve.width(),
+    }
+}
+
+fn check(failure: &Failure, ok: bool) {
+    check_failure(failure);
+    if ok {
+        assert!([Cause::Malformed, Cause::Unsupported].contains(&failure.cause), "{failure}");
+    }
+}
+
+/// Clients whose requests get these replies, one after the other.
+fn clients(replies: Replies) -> Clients {
+    let network = Network { retries: 0, ..Network::default() };
+    Clients::of(Settings { network, ..Settings::default() }, client(replies))
+}
+
+fn client(replies: Replies) -> Client {
+    static CONFIG: OnceLock<Config> = OnceLock::new();
+    let config = CONFIG.get_or_init(|| {
+        Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("eu-central-1"))
+            .credentials_provider(Credentials::new("id", SECRET, None, None, "fuzzing"))
+            .retry_config(RetryConfig::disabled())
+            .build()
+    });
+    let connector = SharedHttpConnector::new(Connector(Arc::new(replies)));
+    Client::from_conf(config.to_builder().http_client(http_client_fn(move |_, _| connector.clone())).build())
+}
+
+#[derive(Debug)]
+struct Connector(Arc<Replies>);
+
+impl HttpConnector for Connector {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        let Reply { status, headers, body } = self.0.next();
+        let mut response = HttpResponse::new(status.try_into().expect("a status"), body.into());
+        for (name, value) in headers {
+            response.headers_mut().insert(name, value);
+        }
+        HttpConnectorFuture::ready(Ok(response))
+    }
+}

@@ -1,0 +1,88 @@
+//! The reader of configurations under any bytes. Compiled into tests and fuzzers only.
+
+#![allow(clippy::panic, reason = "for tests and fuzzers only")]
+
+use super::dialect::{self, Data, Dialect};
+use super::environment::Environment;
+use super::{Config, Notes, legacy, strict};
+use crate::fuzz_input::Source;
+use serde_json::Value as Json;
+use std::ffi::OsString;
+use std::path::Path;
+
+/// Our own file. Whether it is JSON is what serde_json says, too; an error names a line that the file has.
+pub fn strict(data: &[u8]) -> Option<Config> {
+    let variable = |name: &str| (name == "HOME").then(|| OsString::from("/home/me"));
+    let environment = Environment { variable: &variable, root: Path::new("/") };
+    let path = Path::new("/etc/config.json");
+    json(data);
+    match strict::parse(data, path, &environment, &mut Notes::new()) {
+        Ok(config) => Some(config),
+        Err(error) => {
+            let line = error.message.strip_prefix("/etc/config.json:").and_then(|rest| rest.split_once(": "));
+            let line: usize = line.and_then(|(line, _)| line.parse().ok()).unwrap_or_else(|| panic!("{error}"));
+            assert!((1..=1 + data.iter().filter(|byte| **byte == b'\n').count()).contains(&line), "{error}");
+            None
+        }
+    }
+}
+
+/// The old modules' files: whatever can't be used is left out. The first byte says whose it is, and what is set.
+pub fn legacy(data: &[u8]) -> Config {
+    let mut source = Source(data);
+    let choice = source.byte();
+    let variable = |name: &str| {
+        let (bit, value) = match name {
+            "AZURE_KEYVAULT_URL" => (2, "https://v.vault.azure.net/"),
+            "AWS_REGION" => (4, "eu-west-1"),
+            "AWS_DEFAULT_REGION" => (8, "eu-west-2"),
+            "HOME" => (0, "/home/me"),
+            _ => return None,
+        };
+        (choice & bit == bit).then(|| value.into())
+    };
+    let environment = Environment { variable: &variable, root: Path::new("/nowhere") };
+    legacy::read_text(source.rest(), choice & 1 == 1, &environment, &mut Notes::new())
+}
+
+/// Both dialects against a reader that is not ours.
+fn json(data: &[u8]) {
+    let (strict, lenient) = (dialect::parse(data, Dialect::Strict), dialect::parse(data, Dialect::Lenient));
+    let bytes = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
+    match (strict, serde_json::from_slice::<Json>(bytes)) {
+        (Ok(document), Ok(json)) => {
+            assert!(same(&document.value.data, &json), "{json}");
+            assert!(lenient.is_ok_and(|lenient| lenient.trailing.is_none() && same(&lenient.value.data, &json)));
+        }
+        (Ok(_), Err(error)) => panic!("serde_json: {error}"),
+        // What serde_json takes besides: names that stand twice, and any depth below its own limit.
+        (Err(fault), Ok(_)) => {
+            assert!(fault.message.ends_with("stands here twice") || fault.message.contains("levels"))
+        }
+        (Err(_), Err(_)) => {}
+    }
+}
+
+fn same(own: &Data, other: &Json) -> bool {
+    match (own, other) {
+        (Data::Null, Json::Null) => true,
+        (Data::Bool(own), Json::Bool(other)) => own == other,
+        (Data::Number(own), Json::Number(other)) => {
+            own.parse().ok().zip(other.as_f64()).is_some_and(|(a, b)| near(a, b))
+        }
+        (Data::String(own), Json::String(other)) => own == other,
+        (Data::Array(own), Json::Array(other)) => {
+            own.len() == other.len() && own.iter().zip(other).all(|(own, other)| same(&own.data, other))
+        }
+        (Data::Object(own), Json::Object(other)) => {
+            own.len() == other.len()
+                && own.iter().all(|member| other.get(&member.name).is_some_and(|other| same(&member.value.data, other)))
+        }
+        _ => false,
+    }
+}
+
+/// serde_json's fast way to read a number is wrong in its last bits.
+fn near(a: f64, b: f64) -> bool {
+    (a - b).abs() <= a.abs() * 1e-12
+}

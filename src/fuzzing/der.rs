@@ -1,0 +1,111 @@
+//! Certificates, public keys, ECDSA signatures and PEM, from anywhere.
+//!
+//! What is accepted is the same when it is encoded again; what is not, is refused with words.
+
+use crate::certificate::Certificate;
+use crate::fuzz_input::Source;
+use crate::hash::Hash;
+use crate::key::{self, Curve, Kind, Material, PublicKey};
+use crate::object::{Names, Object};
+use cryptoki_sys::{CKA_END_DATE, CKA_START_DATE, CKA_VALUE};
+use der::asn1::UintRef;
+use der::{Encode, Sequence};
+
+/// The first byte says what the rest is.
+pub fn run(data: &[u8]) {
+    let mut source = Source(data);
+    match source.byte() % 5 {
+        0 => certificate(source.rest()),
+        1 => public_key(source.rest()),
+        2 => signature(source.pick(&[1, 28, 32, 48, 66]), source.rest()),
+        3 => text(&String::from_utf8_lossy(source.rest())),
+        _ => numbers(&mut source),
+    }
+}
+
+fn certificate(der: &[u8]) {
+    match Certificate::from_der(der) {
+        Ok(certificate) => check_certificate(&certificate),
+        Err(unusable) => assert!(!unusable.0.is_empty()),
+    }
+}
+
+fn check_certificate(certificate: &Certificate) {
+    assert_eq!(Certificate::from_der(&certificate.der).as_ref(), Ok(certificate));
+    for part in [&certificate.subject, &certificate.issuer, &certificate.serial, &certificate.spki] {
+        assert!(!part.is_empty());
+    }
+    if let Ok(key) = certificate.public_key() {
+        check_key(&key);
+        assert!(certificate.certifies(&key));
+    }
+    let object = Object::certificate(Names { label: "", id: b"", subject: b"" }, certificate);
+    assert_eq!(object.attributes.value(CKA_VALUE), Some(&certificate.der[..]));
+    for date in [CKA_START_DATE, CKA_END_DATE] {
+        let digits = object.attributes.value(date).unwrap_or_default();
+        assert!(digits.len() == 8 && digits.iter().all(u8::is_ascii_digit), "a CK_DATE: {digits:?}");
+    }
+}
+
+fn public_key(der: &[u8]) {
+    match PublicKey::from_spki(der) {
+        Ok(key) => check_key(&key),
+        Err(unusable) => assert!(!unusable.0.is_empty()),
+    }
+}
+
+fn check_key(key: &PublicKey) {
+    assert_eq!(PublicKey::from_spki(key.spki()).as_ref(), Ok(key));
+    match (key.kind(), key.material()) {
+        (Kind::Rsa(bits), Material::Rsa { modulus, exponent }) => {
+            assert!((2048..=8192).contains(&bits) && modulus[0] != 0 && exponent[0] != 0);
+            assert_eq!(key.signature_len(), modulus.len());
+        }
+        (Kind::Ec(curve), Material::Ec { curve: own, point }) => {
+            assert_eq!((curve, point.len(), point[0]), (*own, 1 + 2 * curve.width(), 4));
+        }
+        other => panic!("{other:?}"),
+    }
+    // Nobody has signed anything with it, and the point may not lie on the curve: neither is a reason to fail.
+    for family in [key::Family::RsaPkcs1, key::Family::RsaPss, key::Family::Ecdsa] {
+        let scheme = key::Scheme { family, hash: Hash::Sha256 };
+        assert!(!key.verifies(scheme, &[7; 32], &vec![1; key.signature_len()]));
+    }
+}
+
+#[derive(Sequence)]
+struct EcdsaSignature<'a> {
+    r: UintRef<'a>,
+    s: UintRef<'a>,
+}
+
+fn signature(width: usize, der: &[u8]) {
+    let Some(fixed) = key::ecdsa_from_der(der, width) else { return };
+    assert_eq!(fixed.len(), 2 * width);
+    let (r, s) = fixed.split_at(width);
+    let number = |part| UintRef::new(part).unwrap_or_else(|error| panic!("{error}"));
+    let again = EcdsaSignature { r: number(r), s: number(s) }.to_der();
+    assert_eq!(again.as_deref(), Ok(der), "DER has one form only");
+}
+
+fn text(text: &str) {
+    match Certificate::chain_from_text(text) {
+        Ok(chain) => {
+            assert!(!chain.is_empty());
+            chain.iter().for_each(check_certificate);
+        }
+        Err(unusable) => assert!(!unusable.0.is_empty()),
+    }
+}
+
+/// The numbers of a JSON web key, with zeros in front of them or without.
+fn numbers(source: &mut Source) {
+    let curves = [None, Some(Curve::P256), Some(Curve::P384), Some(Curve::P521), Some(Curve::Secp256k1)];
+    let made = match source.pick(&curves) {
+        None => PublicKey::rsa(&source.bytes(256).repeat(1 + source.below(5)), source.short()),
+        Some(curve) => PublicKey::ec_coordinates(curve, source.short(), source.short()),
+    };
+    if let Ok(key) = made {
+        check_key(&key);
+    }
+}
