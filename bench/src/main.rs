@@ -24,7 +24,7 @@ use world::{Cloud, World};
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const USAGE: &str = "\
-cloud-kms-bench run MODULE [SECTION...]   measure, and print the table (scripts/bench.sh)
+cloud-kms-bench run MODULE [--write FILE | SECTION...]   measure, and print the table (scripts/bench.sh)
 cloud-kms-bench instructions MODULE FILE [--write]   count those of the hot paths (scripts/instructions.sh)
 cloud-kms-bench with aws|azure MODULE PROGRAM [ARGUMENT...]   a program with the fake service, for profilers
 cloud-kms-bench service CA_FILE           the fake service
@@ -50,6 +50,7 @@ fn main() -> ExitCode {
 fn dispatch(arguments: &[&str]) -> Outcome<()> {
     let time = |text: &str| Outcome::Ok(Duration::from_millis(text.parse()?));
     let told = match arguments {
+        ["run", module, "--write", file] => return sections::write(module, file),
         ["run", module, sections @ ..] => return sections::run(module, sections),
         ["with", cloud, module, program, arguments @ ..] => return with(cloud, module, program, arguments),
         ["instructions", module, file] => return instructions::run(module, file, false),
