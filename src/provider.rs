@@ -135,8 +135,9 @@ impl Provider {
     pub fn slots(&self) -> Vec<CK_SLOT_ID> {
         let open: Vec<_> = self.listings.iter().filter(|listing| !*lock(&listing.done)).collect();
         open.iter().for_each(|listing| listing.names.begin(|| listing.backend.list()));
+        let start = Instant::now();
         for listing in open {
-            self.finish(listing);
+            self.finish(listing, start);
         }
         (0..self.tokens.read().unwrap_or_else(PoisonError::into_inner).len() as CK_SLOT_ID).collect()
     }
@@ -293,8 +294,8 @@ impl Provider {
         tokens.iter().take(to).skip(from).for_each(|token| token.begin(template));
     }
 
-    fn finish(&self, listing: &Listing) {
-        let deadline = Instant::now() + listing.service.network().call_timeout;
+    fn finish(&self, listing: &Listing, start: Instant) {
+        let deadline = start + listing.service.network().call_timeout;
         let told = |failure: &Failure| log_error!("the keys in {} can't be listed: {failure}", listing.backend.place());
         let Ok(names) = listing.names.get(deadline, told) else { return };
         let mut done = lock(&listing.done);
