@@ -1,6 +1,7 @@
 //! A program that starts, signs once and ends: how long, how many requests, and what the time goes into.
 
 use crate::Outcome;
+use crate::service::CONNECTIONS;
 use crate::table::Row;
 use crate::world::{Cloud, World};
 use serde_json::{Value, json};
@@ -77,12 +78,11 @@ fn row(what: impl Into<String>, measured: impl Into<String>) -> Row {
 /// What was asked of the service, by name.
 pub fn requests(counts: &Value) -> String {
     let counts = counts.as_object().cloned().unwrap_or_default();
-    let named = counts.iter().filter(|(name, _)| !name.contains("connections") && *name != "at once");
+    let named = counts.iter().filter(|(name, _)| *name != CONNECTIONS && *name != "at once");
     let named: Vec<String> =
         named.map(|(name, count)| format!("{} {count}", name.replace("TrentService.", ""))).collect();
-    let connections = counts.iter().filter(|(name, _)| name.contains("connections")).filter_map(|(_, n)| n.as_u64());
-    // One is the benchmark's own, which asks for the counts.
-    format!("{}; connections {}", named.join(", "), connections.sum::<u64>().saturating_sub(1))
+    let connections = counts.get(CONNECTIONS).cloned().unwrap_or_default();
+    format!("{}; connections {connections}", named.join(", "))
 }
 
 /// What the time to the signature is without one thing after the other.
