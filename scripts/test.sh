@@ -69,6 +69,7 @@ case ${1:-} in
         stage "contract tests" contract
         stage release release
         stage "release artifact" release_artifact
+        stage instructions bash scripts/instructions.sh
         stage installed installed
         stage clients clients
         stage "clients in the README" bash tests/clients/table.sh --check
