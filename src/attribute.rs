@@ -9,7 +9,11 @@ pub type Attribute = (CK_ATTRIBUTE_TYPE, Vec<u8>);
 
 /// The attributes of an object, in the order in which they were put in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attributes(Vec<Attribute>);
+pub struct Attributes {
+    /// Each type, and where its value ends in `values`; it begins where the one before ends.
+    kinds: Vec<(CK_ATTRIBUTE_TYPE, usize)>,
+    values: Vec<u8>,
+}
 
 impl Attributes {
     /// Adds a CK_BBOOL.
@@ -35,18 +39,27 @@ impl Attributes {
 
     /// Adds bytes: text without terminator, DER, a big-endian number.
     pub fn bytes(&mut self, kind: CK_ATTRIBUTE_TYPE, value: impl AsRef<[u8]>) -> &mut Self {
-        self.0.push((kind, value.as_ref().to_vec()));
+        self.values.extend_from_slice(value.as_ref());
+        self.kinds.push((kind, self.values.len()));
         self
     }
 
     /// The value of an attribute, if the object has it.
     pub fn value(&self, kind: CK_ATTRIBUTE_TYPE) -> Option<&[u8]> {
-        self.0.iter().find(|(own, _)| *own == kind).map(|(_, value)| &value[..])
+        let index = self.kinds.iter().position(|(own, _)| *own == kind)?;
+        let start = if index == 0 { 0 } else { self.kinds[index - 1].1 };
+        self.values.get(start..self.kinds[index].1)
+    }
+
+    /// All are there: gives back the memory that was kept for more.
+    pub fn complete(&mut self) {
+        self.kinds.shrink_to_fit();
+        self.values.shrink_to_fit();
     }
 
     /// How many bytes all types and values take.
     pub fn size(&self) -> usize {
-        self.0.iter().map(|(kind, value)| size_of_val(kind) + value.len()).sum()
+        self.kinds.len() * size_of::<CK_ATTRIBUTE_TYPE>() + self.values.len()
     }
 
     /// Whether the object has every attribute of the template with just that value. An empty template matches all.

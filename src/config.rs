@@ -23,6 +23,7 @@ use crate::logging::{self, Level};
 use crate::process;
 use environment::Environment;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// All that was configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,8 +47,8 @@ pub struct Config {
 pub struct Slot {
     /// The token's label in full; CK_TOKEN_INFO cuts it to 32 bytes.
     pub label: String,
-    /// Where its keys live.
-    pub service: Service,
+    /// Where its keys live: slots that follow each other share it.
+    pub service: Arc<Service>,
     /// Its keys.
     pub keys: Keys,
     /// Names of key kinds that the token does not show: "secp256k1", "rsa2048", ... as [`crate::key::Kind::name`] gives them.

@@ -22,7 +22,7 @@ enum State<T> {
     Unknown,
     UnderWay(Pending<T>),
     Known(Arc<T>),
-    Failed(Failure, Instant),
+    Failed(Box<(Failure, Instant)>),
 }
 
 impl<T> Default for Lazy<T> {
@@ -75,7 +75,7 @@ impl<T: Clone> Lazy<T> {
     pub fn get(&self, deadline: Instant, failed: impl FnOnce(&Failure)) -> Result<Arc<T>, Failure> {
         let pending = match &*self.lock() {
             State::Known(value) => return Ok(value.clone()),
-            State::Failed(failure, _) => return Err(failure.clone()),
+            State::Failed(failed) => return Err(failed.0.clone()),
             State::Unknown => return Err(Failure::new(Cause::Interrupted, "load", "was not begun")),
             State::UnderWay(pending) => pending.clone(),
         };
@@ -93,7 +93,7 @@ impl<T: Clone> Lazy<T> {
         match (&*state, answer) {
             // Another thread that waited for the same answer was quicker.
             (State::Known(value), _) => Ok(value.clone()),
-            (State::Failed(failure, _), _) => Err(failure.clone()),
+            (State::Failed(failed), _) => Err(failed.0.clone()),
             (_, Ok(value)) => {
                 let value = Arc::new(value);
                 *state = State::Known(value.clone());
@@ -106,7 +106,7 @@ impl<T: Clone> Lazy<T> {
                 Err(failure)
             }
             (_, Err(failure)) => {
-                *state = State::Failed(failure.clone(), Instant::now());
+                *state = State::Failed(Box::new((failure.clone(), Instant::now())));
                 drop(state);
                 failed(&failure);
                 Err(failure)
@@ -121,7 +121,7 @@ impl<T: Clone> State<T> {
             State::Unknown => true,
             State::UnderWay(pending) => pending.is_stale(),
             State::Known(_) => false,
-            State::Failed(_, at) => at.elapsed() >= retry_after,
+            State::Failed(failed) => failed.1.elapsed() >= retry_after,
         }
     }
 }

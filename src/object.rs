@@ -57,6 +57,7 @@ impl Object {
         if let Material::Rsa { modulus, exponent } = facts.public_key.material() {
             attributes.bytes(CKA_MODULUS, modulus).bytes(CKA_PUBLIC_EXPONENT, exponent);
         }
+        object.attributes.complete();
         object
     }
 
@@ -86,6 +87,7 @@ impl Object {
                 attributes.bytes(CKA_EC_POINT, wrapped);
             }
         }
+        object.attributes.complete();
         object
     }
 
@@ -114,6 +116,7 @@ impl Object {
             .bytes(CKA_HASH_OF_ISSUER_PUBLIC_KEY, [])
             .number(CKA_NAME_HASH_ALGORITHM, CKM_SHA_1)
             .number(CKA_JAVA_MIDP_SECURITY_DOMAIN, CK_SECURITY_DOMAIN_UNSPECIFIED);
+        object.attributes.complete();
         object
     }
 

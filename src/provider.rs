@@ -33,7 +33,7 @@ pub struct Provider {
 
 /// A service whose keys become a slot each, once somebody asks for the slots.
 struct Listing {
-    service: Service,
+    service: Arc<Service>,
     backend: SharedBackend,
     names: Lazy<Vec<KeyName>>,
     done: Mutex<bool>,
@@ -87,21 +87,27 @@ impl Provider {
 
     /// The same with backends from elsewhere: `open` is called once for each of the services.
     pub fn with_backends(config: Config, open: impl Fn(&Service) -> SharedBackend) -> Self {
-        let mut backends = HashMap::new();
-        let mut shared = |service: &Service| -> SharedBackend {
-            backends.entry(service.clone()).or_insert_with(|| open(service)).clone()
+        let mut backends: HashMap<Arc<Service>, SharedBackend> = HashMap::new();
+        let mut last: Option<(Arc<Service>, SharedBackend)> = None;
+        let mut shared = |service: &Arc<Service>| -> SharedBackend {
+            if let Some((_, backend)) = last.as_ref().filter(|(before, _)| Arc::ptr_eq(before, service)) {
+                return backend.clone();
+            }
+            let backend = backends.entry(service.clone()).or_insert_with(|| open(service)).clone();
+            last = Some((service.clone(), backend.clone()));
+            backend
         };
         let cache = config.cache.map(|folder| Arc::new(Cache::new(folder)));
-        let listings = config.listed.into_iter().map(|service| Listing {
+        let listings = config.listed.into_iter().map(Arc::new).map(|service| Listing {
             backend: shared(&service),
             service,
             names: Lazy::default(),
             done: Mutex::new(false),
         });
         let listings = listings.collect();
-        let tokens = config.slots.into_iter().map(|slot| {
+        let tokens = config.slots.into_iter().zip(0..).map(|(slot, id)| {
             let backend = shared(&slot.service);
-            Arc::new(Token::new(slot, backend, cache.clone()))
+            Arc::new(Token::new(id, slot, backend, cache.clone()))
         });
         Self {
             tokens: RwLock::new(tokens.collect()),
@@ -135,8 +141,9 @@ impl Provider {
     pub fn slots(&self) -> Vec<CK_SLOT_ID> {
         let open: Vec<_> = self.listings.iter().filter(|listing| !*lock(&listing.done)).collect();
         open.iter().for_each(|listing| listing.names.begin(|| listing.backend.list()));
+        let start = Instant::now();
         for listing in open {
-            self.finish(listing);
+            self.finish(listing, start);
         }
         (0..self.tokens.read().unwrap_or_else(PoisonError::into_inner).len() as CK_SLOT_ID).collect()
     }
@@ -165,8 +172,9 @@ impl Provider {
             return Err(Error::new(CKR_SESSION_READ_WRITE_SO_EXISTS, "the security officer is logged in"));
         }
         let handle = next_handle();
-        let session = Arc::new(Session::new(slot, token, read_write));
-        self.sessions.write().unwrap_or_else(PoisonError::into_inner).insert(handle, session);
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        token.session_opened(read_write);
+        sessions.insert(handle, Arc::new(Session::new(slot, token, read_write)));
         Ok(handle)
     }
 
@@ -187,9 +195,8 @@ impl Provider {
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         let closed = sessions.remove(&handle).ok_or_else(|| no_session(handle))?;
         closed.close();
-        if !sessions.values().any(|session| session.slot == closed.slot) {
-            closed.token.log_out();
-        }
+        // Within the lock: a session that is opened meanwhile comes after the logout.
+        closed.token.session_closed(closed.read_write);
         Ok(())
     }
 
@@ -201,16 +208,8 @@ impl Provider {
         let token = self.token(slot)?;
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         sessions.extract_if(|_, session| session.slot == slot).for_each(|(_, closed)| closed.close());
-        drop(sessions);
-        token.log_out();
+        token.all_sessions_closed();
         Ok(())
-    }
-
-    /// How many sessions the token of a slot has, and how many of them are read-write.
-    pub fn session_counts(&self, slot: CK_SLOT_ID) -> (usize, usize) {
-        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        let own = sessions.values().filter(|session| session.slot == slot);
-        own.fold((0, 0), |(all, writing), session| (all + 1, writing + usize::from(session.read_write)))
     }
 
     /// Logs a user in to the session's token (section 5.6.8): any PIN will do, and none.
@@ -222,7 +221,7 @@ impl Provider {
         match user {
             CKU_USER => session.token.log_in(user),
             CKU_SO => {
-                let (all, writing) = self.session_counts(session.slot);
+                let (all, writing) = session.token.session_counts();
                 if all > writing {
                     return Err(Error::new(CKR_SESSION_READ_ONLY_EXISTS, "a read-only session is open"));
                 }
@@ -293,23 +292,24 @@ impl Provider {
         tokens.iter().take(to).skip(from).for_each(|token| token.begin(template));
     }
 
-    fn finish(&self, listing: &Listing) {
-        let deadline = Instant::now() + listing.service.network().call_timeout;
+    fn finish(&self, listing: &Listing, start: Instant) {
+        let deadline = start + listing.service.network().call_timeout;
         let told = |failure: &Failure| log_error!("the keys in {} can't be listed: {failure}", listing.backend.place());
         let Ok(names) = listing.names.get(deadline, told) else { return };
         let mut done = lock(&listing.done);
         if !*done {
             let slots = names.iter().map(|name| listed_slot(&listing.service, name));
-            let token = |slot| Arc::new(Token::new(slot, listing.backend.clone(), self.cache.clone()));
-            let tokens = slots.map(token);
-            self.tokens.write().unwrap_or_else(PoisonError::into_inner).extend(tokens);
+            let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+            let first = tokens.len() as CK_SLOT_ID;
+            let token = |(slot, id)| Arc::new(Token::new(id, slot, listing.backend.clone(), self.cache.clone()));
+            tokens.extend(slots.zip(first..).map(token));
             *done = true;
         }
     }
 }
 
 /// A slot for a listed key, named as the modules named it that this one replaces.
-fn listed_slot(service: &Service, name: &KeyName) -> Slot {
+fn listed_slot(service: &Arc<Service>, name: &KeyName) -> Slot {
     Slot {
         label: name.id.clone(),
         service: service.clone(),

@@ -105,12 +105,14 @@ mod tests {
     fn a_program_that_does_not_end_is_ended_with_its_children() {
         let _turn = runtime::testing::share();
         let start = Instant::now();
-        let failure = sh("sleep 98765 & sleep 98765; wait", Duration::from_millis(200)).unwrap_err();
+        // A number that nobody else on this machine sleeps for.
+        let long = format!("9{}", std::process::id());
+        let failure = sh(&format!("sleep {long} & sleep {long}; wait"), Duration::from_millis(200)).unwrap_err();
         assert!(failure.message.contains("did not end"), "{failure}");
         assert!(start.elapsed() < Duration::from_secs(5));
         let alive = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
             let line = std::fs::read_to_string(entry.ok()?.path().join("cmdline")).ok()?;
-            (line == "sleep\098765\0").then_some(())
+            (line == format!("sleep\0{long}\0")).then_some(())
         });
         assert_eq!(alive.count(), 0);
     }

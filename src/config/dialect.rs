@@ -1,9 +1,8 @@
 //! JSON as a tree that knows its lines, in two dialects: RFC 8259 and what json-c takes.
 //!
-//! Knows no option. Its messages quote one character at most, since any text may be part of a secret; so may every string,
-//! which is overwritten when it is dropped.
+//! Knows no option. Its messages quote one character at most, since any text may be part of a secret.
 
-use zeroize::Zeroizing;
+use std::borrow::Cow;
 
 /// Which texts are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,48 +13,49 @@ pub enum Dialect {
     Lenient,
 }
 
-/// A value and the line where it starts.
+/// A value and the line where it starts. Texts without escapes are those of the file.
 #[cfg_attr(test, derive(Debug))]
-pub struct Value {
+pub struct Value<'a> {
     /// Counted from 1.
     pub line: usize,
     /// What it is.
-    pub data: Data,
+    pub data: Data<'a>,
 }
 
 /// The kinds of values.
-#[cfg_attr(test, derive(Debug, PartialEq))]
-pub enum Data {
+#[cfg_attr(test, derive(Debug))]
+#[derive(PartialEq)]
+pub enum Data<'a> {
     /// null
     Null,
     /// true or false
     Bool(bool),
     /// A number as it is written.
-    Number(String),
+    Number(&'a str),
     /// A string without its quotes and escapes.
-    String(Zeroizing<String>),
+    String(Cow<'a, str>),
     /// Its items.
-    Array(Vec<Value>),
+    Array(Vec<Value<'a>>),
     /// Its members, as they stand in the text.
-    Object(Vec<Member>),
+    Object(Vec<Member<'a>>),
 }
 
 /// A member of an object.
 #[cfg_attr(test, derive(Debug))]
-pub struct Member {
+pub struct Member<'a> {
     /// Its name.
-    pub name: String,
+    pub name: Cow<'a, str>,
     /// The line of its name.
     pub line: usize,
     /// Its value.
-    pub value: Value,
+    pub value: Value<'a>,
 }
 
 /// What a text holds.
 #[cfg_attr(test, derive(Debug))]
-pub struct Document {
+pub struct Document<'a> {
     /// Its first value.
-    pub value: Value,
+    pub value: Value<'a>,
     /// The line of what follows the value, where something does (lenient only).
     pub trailing: Option<usize>,
 }
@@ -69,26 +69,44 @@ pub struct Fault {
     pub message: String,
 }
 
-/// Reads a text; a byte-order mark in front of it is passed over.
-pub fn parse(bytes: &[u8], dialect: Dialect) -> Result<Document, Fault> {
+/// The text in these bytes; a byte-order mark in front of it is passed over.
+pub fn decode(bytes: &[u8], dialect: Dialect) -> Result<Cow<'_, str>, Fault> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = match (std::str::from_utf8(bytes), dialect) {
+    match (std::str::from_utf8(bytes), dialect) {
+        (Ok(text), _) => Ok(Cow::Borrowed(text)),
+        (Err(_), Dialect::Lenient) => Ok(String::from_utf8_lossy(bytes)),
         (Err(error), Dialect::Strict) => {
             let line = 1 + bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count();
-            return Err(Fault { line, message: "this is not UTF-8".into() });
+            Err(Fault { line, message: "this is not UTF-8".into() })
         }
-        _ => String::from_utf8_lossy(bytes),
-    };
-    let mut scanner = Scanner { rest: &text, line: 1, dialect };
+    }
+}
+
+/// Reads a text.
+pub fn parse(text: &str, dialect: Dialect) -> Result<Document<'_>, Fault> {
+    let mut scanner = Scanner { rest: text, line: 1, dialect };
     scanner.blanks()?;
     let value = scanner.value(0)?;
     let trailing = scanner.end()?;
     Ok(Document { value, trailing })
 }
 
-impl Value {
+/// Equal values may stand in different lines.
+impl PartialEq for Value<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.data == other.data
+    }
+}
+
+impl PartialEq for Member<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.value == other.value
+    }
+}
+
+impl<'a> Value<'a> {
     /// The last member of that name, if this is an object that has one.
-    pub fn member(&self, name: &str) -> Option<&Member> {
+    pub fn member(&self, name: &str) -> Option<&Member<'a>> {
         match &self.data {
             Data::Object(members) => members.iter().rev().find(|member| member.name == name),
             _ => None,
@@ -129,38 +147,38 @@ struct Scanner<'a> {
 
 type Scanned<T> = Result<T, Fault>;
 
-impl Scanner<'_> {
-    fn value(&mut self, depth: usize) -> Scanned<Value> {
+impl<'a> Scanner<'a> {
+    fn value(&mut self, depth: usize) -> Scanned<Value<'a>> {
         if depth > DEPTH {
             return Err(self.fault(format!("more than {DEPTH} levels of brackets")));
         }
         let line = self.line;
-        let data = match self.peek() {
-            Some('{') => Data::Object(self.object(depth)?),
-            Some('[') => Data::Array(self.list(']', |scanner| scanner.value(depth + 1))?),
-            Some('"' | '\'') => Data::String(self.string()?.into()),
-            Some(c) if c == '-' || c.is_ascii_alphanumeric() => self.word()?,
+        let data = match self.byte() {
+            Some(b'{') => Data::Object(self.object(depth)?),
+            Some(b'[') => Data::Array(self.list(b']', |scanner| scanner.value(depth + 1))?),
+            Some(b'"' | b'\'') => Data::String(self.string()?),
+            Some(c) if c == b'-' || c.is_ascii_alphanumeric() => self.word()?,
             _ => return Err(self.unexpected("a value")),
         };
         Ok(Value { line, data })
     }
 
-    fn object(&mut self, depth: usize) -> Scanned<Vec<Member>> {
-        let members = self.list('}', |scanner| scanner.member(depth))?;
+    fn object(&mut self, depth: usize) -> Scanned<Vec<Member<'a>>> {
+        let members = self.list(b'}', |scanner| scanner.member(depth))?;
         match twice(&members).filter(|_| self.dialect == Dialect::Strict) {
             Some(member) => Err(Fault { line: member.line, message: format!("\"{}\" stands here twice", member.name) }),
             None => Ok(members),
         }
     }
 
-    fn member(&mut self, depth: usize) -> Scanned<Member> {
+    fn member(&mut self, depth: usize) -> Scanned<Member<'a>> {
         let line = self.line;
-        if !matches!(self.peek(), Some('"' | '\'')) {
+        if !matches!(self.byte(), Some(b'"' | b'\'')) {
             return Err(self.unexpected("a name in double quotes"));
         }
         let name = self.string()?;
         self.blanks()?;
-        if !self.take(':') {
+        if !self.take(b':') {
             return Err(self.unexpected("':' after the name"));
         }
         self.blanks()?;
@@ -168,7 +186,7 @@ impl Scanner<'_> {
     }
 
     /// From the opening bracket to the closing one.
-    fn list<T>(&mut self, bracket: char, mut item: impl FnMut(&mut Self) -> Scanned<T>) -> Scanned<Vec<T>> {
+    fn list<T>(&mut self, bracket: u8, mut item: impl FnMut(&mut Self) -> Scanned<T>) -> Scanned<Vec<T>> {
         let mut items = Vec::new();
         self.advance(1);
         self.blanks()?;
@@ -181,12 +199,12 @@ impl Scanner<'_> {
             if self.take(bracket) {
                 return Ok(items);
             }
-            if !self.take(',') {
-                return Err(self.unexpected(&format!("',' or '{bracket}'")));
+            if !self.take(b',') {
+                return Err(self.unexpected(&format!("',' or '{}'", char::from(bracket))));
             }
             self.blanks()?;
-            if self.dialect == Dialect::Strict && self.peek() == Some(bracket) {
-                return Err(self.fault(format!("a comma before '{bracket}'")));
+            if self.dialect == Dialect::Strict && self.byte() == Some(bracket) {
+                return Err(self.fault(format!("a comma before '{}'", char::from(bracket))));
             }
             if self.take(bracket) {
                 return Ok(items);
@@ -194,41 +212,49 @@ impl Scanner<'_> {
         }
     }
 
-    fn string(&mut self) -> Scanned<String> {
-        let quote = self.peek().unwrap_or('"');
-        if quote != '"' && self.dialect == Dialect::Strict {
+    fn string(&mut self) -> Scanned<Cow<'a, str>> {
+        let quote = self.byte().unwrap_or(b'"');
+        if quote != b'"' && self.dialect == Dialect::Strict {
             return Err(self.unexpected("double quotes"));
         }
         let start = self.line;
-        let mut text = String::new();
         self.advance(1);
+        let mut text = Cow::Borrowed(self.plain(quote));
         loop {
-            // All three are ASCII, so that the bytes of other characters can't be taken for them.
-            let special = |byte: u8| byte == quote as u8 || byte == b'\\' || byte < b' ';
-            let (plain, rest) = self.rest.split_at(self.rest.bytes().position(special).unwrap_or(self.rest.len()));
-            text.push_str(plain);
-            self.rest = rest;
-            match self.peek() {
+            match self.byte() {
                 None => return Err(Fault { line: start, message: "a string without its closing quote".into() }),
                 Some(c) if c == quote => break,
-                Some('\\') => text.push(self.escape()?),
+                Some(b'\\') => text.to_mut().push(self.escape()?),
                 // RFC 8259 section 7: control characters must be escaped.
                 Some(_) if self.dialect == Dialect::Strict => {
                     return Err(self.fault("a line break, tab or other control character in a string".into()));
                 }
                 Some(control) => {
-                    text.push(control);
-                    self.advance(1);
+                    text.to_mut().push(char::from(control));
+                    self.pass(1);
                 }
+            }
+            match self.plain(quote) {
+                "" => {}
+                plain => text.to_mut().push_str(plain),
             }
         }
         self.advance(1);
         Ok(text)
     }
 
+    /// The characters before the next quote, escape or control character.
+    fn plain(&mut self, quote: u8) -> &'a str {
+        // All three are ASCII, so that the bytes of other characters can't be taken for them.
+        let special = |byte: u8| byte == quote || byte == b'\\' || byte < b' ';
+        let (plain, rest) = self.rest.split_at(self.rest.bytes().position(special).unwrap_or(self.rest.len()));
+        self.rest = rest;
+        plain
+    }
+
     fn escape(&mut self) -> Scanned<char> {
         self.advance(1);
-        let letter = self.peek().unwrap_or('\0');
+        let letter = char::from(self.byte().unwrap_or(0));
         if letter == 'u' {
             self.advance(1);
             return self.unicode();
@@ -243,7 +269,7 @@ impl Scanner<'_> {
     /// What follows `\u`: four digits, or two such escapes for a character beyond them (RFC 8259 section 7).
     fn unicode(&mut self) -> Scanned<char> {
         let high = self.hex()?;
-        let before = (self.rest, self.line);
+        let before = self.rest;
         let low = match (0xd800..0xdc00).contains(&high) && self.rest.starts_with("\\u") {
             true => {
                 self.advance(2);
@@ -252,7 +278,7 @@ impl Scanner<'_> {
             false => None,
         };
         if low.is_none() {
-            (self.rest, self.line) = before;
+            self.rest = before;
         }
         let code = low.map_or(high, |low| 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00));
         match (char::from_u32(code), self.dialect) {
@@ -271,18 +297,19 @@ impl Scanner<'_> {
     }
 
     /// true, false, null or a number.
-    fn word(&mut self) -> Scanned<Data> {
-        let end = self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c)));
+    fn word(&mut self) -> Scanned<Data<'a>> {
+        let of_word = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+        let end = self.rest.bytes().position(|byte| !of_word(byte));
         let word = &self.rest[..end.unwrap_or(self.rest.len())];
         let known = match self.dialect {
-            Dialect::Strict => word.to_owned(),
-            Dialect::Lenient => word.to_ascii_lowercase(),
+            Dialect::Strict => Cow::Borrowed(word),
+            Dialect::Lenient => Cow::Owned(word.to_ascii_lowercase()),
         };
-        let data = match known.as_str() {
+        let data = match &*known {
             "null" => Data::Null,
             "true" => Data::Bool(true),
             "false" => Data::Bool(false),
-            number if self.is_number(number) => Data::Number(word.to_owned()),
+            number if self.is_number(number) => Data::Number(word),
             _ => return Err(self.fault("this is no value; strings stand in double quotes".into())),
         };
         self.advance(word.len());
@@ -307,8 +334,8 @@ impl Scanner<'_> {
     /// Passes over white space, and comments where there may be some.
     fn blanks(&mut self) -> Scanned<()> {
         loop {
-            let rest = self.rest.trim_start_matches([' ', '\t', '\r', '\n']);
-            self.advance(self.rest.len() - rest.len());
+            let blank = self.rest.bytes().take_while(|byte| b" \t\r\n".contains(byte)).count();
+            self.pass(blank);
             let (start, end) = match self.rest {
                 rest if rest.starts_with("//") => (2, "\n"),
                 rest if rest.starts_with("/*") => (2, "*/"),
@@ -318,8 +345,8 @@ impl Scanner<'_> {
                 return Err(self.fault("comments are not allowed in this file".into()));
             }
             match (self.rest[start..].find(end), end) {
-                (Some(length), _) => self.advance(start + length + end.len()),
-                (None, "\n") => self.advance(self.rest.len()),
+                (Some(length), _) => self.pass(start + length + end.len()),
+                (None, "\n") => self.pass(self.rest.len()),
                 (None, _) => return Err(self.fault("a comment without its end".into())),
             }
         }
@@ -335,26 +362,31 @@ impl Scanner<'_> {
         }
     }
 
-    fn peek(&self) -> Option<char> {
-        self.rest.chars().next()
+    fn byte(&self) -> Option<u8> {
+        self.rest.as_bytes().first().copied()
     }
 
-    fn take(&mut self, wanted: char) -> bool {
-        let found = self.peek() == Some(wanted);
+    fn take(&mut self, wanted: u8) -> bool {
+        let found = self.byte() == Some(wanted);
         if found {
-            self.advance(wanted.len_utf8());
+            self.advance(1);
         }
         found
     }
 
+    /// Goes on behind what holds no line break.
     fn advance(&mut self, length: usize) {
-        let (passed, rest) = self.rest.split_at(length);
-        self.line += passed.bytes().filter(|byte| *byte == b'\n').count();
-        self.rest = rest;
+        self.rest = &self.rest[length..];
+    }
+
+    /// Goes on behind what may hold line breaks.
+    fn pass(&mut self, length: usize) {
+        self.line += self.rest.bytes().take(length).filter(|byte| *byte == b'\n').count();
+        self.advance(length);
     }
 
     fn unexpected(&self, wanted: &str) -> Fault {
-        match self.peek() {
+        match self.rest.chars().next() {
             Some(found) => self.fault(format!("expected {wanted}, found {found:?}")),
             None => self.fault(format!("expected {wanted}, found the end of the file")),
         }
@@ -366,7 +398,11 @@ impl Scanner<'_> {
 }
 
 /// The second member of a name that stands twice.
-fn twice(members: &[Member]) -> Option<&Member> {
+fn twice<'a, 'b>(members: &'b [Member<'a>]) -> Option<&'b Member<'a>> {
+    let is_first = |(index, member): (usize, &Member)| members[..index].iter().all(|other| other.name != member.name);
+    if members.len() < 16 && members.iter().enumerate().all(is_first) {
+        return None;
+    }
     let mut sorted: Vec<&Member> = members.iter().collect();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
     sorted.windows(2).find(|pair| pair[0].name == pair[1].name).map(|pair| pair[1])

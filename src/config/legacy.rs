@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::logging::Level;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Reads whatever there is; nothing at all is a configuration without slots.
 pub fn read(environment: &Environment, notes: &mut Notes) -> Result<Config> {
@@ -27,6 +28,9 @@ pub fn read(environment: &Environment, notes: &mut Notes) -> Result<Config> {
         if file.is_none() && !meant {
             continue;
         }
+        // Read once more, for the values are parts of the text.
+        let value = |text| dialect::parse(text, Dialect::Lenient).ok().map(|document| document.value);
+        let file = file.as_ref().and_then(|(path, text)| Some((path.as_path(), value(text)?)));
         let loaded = load(&Reader { file, environment }, notes);
         match loaded.slots.is_empty() {
             true => config.listed.extend(loaded.listed),
@@ -39,8 +43,9 @@ pub fn read(environment: &Environment, notes: &mut Notes) -> Result<Config> {
 /// A text as the file of one of the two programs, in a world without other files.
 #[cfg(any(test, fuzzing))]
 pub fn read_text(bytes: &[u8], is_azure: bool, environment: &Environment, notes: &mut Notes) -> Config {
-    let path = PathBuf::from("/etc/config.json");
-    let file = understood(&path, bytes, notes).map(|value| (path, value));
+    let path = Path::new("/etc/config.json");
+    let text = dialect::decode(bytes, Dialect::Lenient).unwrap_or_default();
+    let file = understood(path, &text, notes).map(|value| (path, value));
     let load = if is_azure { azure_slots } else { aws_slots };
     let loaded = load(&Reader { file, environment }, notes);
     Config { slots: loaded.slots, listed: loaded.listed.into_iter().collect(), ..Config::default() }
@@ -54,17 +59,17 @@ struct Loaded {
 
 /// A program's file, if it has one.
 struct Reader<'a> {
-    file: Option<(PathBuf, Value)>,
+    file: Option<(&'a Path, Value<'a>)>,
     environment: &'a Environment<'a>,
 }
 
 /// The first file of a program that can be opened and parsed.
-fn find(named: Option<PathBuf>, name: &str, environment: &Environment, notes: &mut Notes) -> Option<(PathBuf, Value)> {
+fn find(named: Option<PathBuf>, name: &str, environment: &Environment, notes: &mut Notes) -> Option<(PathBuf, String)> {
     let places = environment.places(name, "config.json");
-    named.into_iter().chain(places).find_map(|path| load(&path, notes).map(|value| (path, value)))
+    named.into_iter().chain(places).find_map(|path| load(&path, notes).map(|text| (path, text)))
 }
 
-fn load(path: &Path, notes: &mut Notes) -> Option<Value> {
+fn load(path: &Path, notes: &mut Notes) -> Option<String> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) if bytes.is_empty() => return None,
         Ok(bytes) => bytes,
@@ -75,11 +80,12 @@ fn load(path: &Path, notes: &mut Notes) -> Option<Value> {
             return None;
         }
     };
-    understood(path, &bytes, notes)
+    let text = dialect::decode(&bytes, Dialect::Lenient).ok()?.into_owned();
+    understood(path, &text, notes).is_some().then_some(text)
 }
 
-fn understood(path: &Path, bytes: &[u8], notes: &mut Notes) -> Option<Value> {
-    let parsed = dialect::parse(bytes, Dialect::Lenient).and_then(|document| match document.value.data {
+fn understood<'a>(path: &Path, text: &'a str, notes: &mut Notes) -> Option<Value<'a>> {
+    let parsed = dialect::parse(text, Dialect::Lenient).and_then(|document| match document.value.data {
         // json-c has no way to tell null from a failure, and the old modules went on to the next file.
         Data::Null => Err(Fault { line: document.value.line, message: "expected an object, found null".into() }),
         _ => Ok(document),
@@ -200,7 +206,7 @@ fn text(value: &Value, name: &str) -> Option<String> {
 }
 
 impl Reader<'_> {
-    fn top(&self) -> Option<&Value> {
+    fn top(&self) -> Option<&Value<'_>> {
         self.file.as_ref().map(|(_, top)| top)
     }
 
@@ -221,7 +227,7 @@ struct Item<'a> {
     path: &'a Path,
     /// Its position there.
     index: usize,
-    value: &'a Value,
+    value: &'a Value<'a>,
 }
 
 impl Item<'_> {
@@ -242,7 +248,13 @@ impl Item<'_> {
                 certificate: self.certificate(notes),
             }],
         };
-        Slot { label, service, keys: Keys::Named(keys), hide_keys: Vec::new(), accept_bare_digest: true }
+        Slot {
+            label,
+            service: Arc::new(service),
+            keys: Keys::Named(keys),
+            hide_keys: Vec::new(),
+            accept_bare_digest: true,
+        }
     }
 
     fn certificate(&self, notes: &mut Notes) -> CertificateSource {

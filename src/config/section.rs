@@ -20,9 +20,9 @@ pub struct File<'a> {
 /// An object of the file whose names and kinds of values have been checked, and the one that has its defaults.
 pub struct Section<'a> {
     pub file: &'a File<'a>,
-    /// `slots[2]`; nothing at top level.
-    name: String,
-    value: &'a Value,
+    /// The section that it is in, the list there, and its position in it; nothing at top level.
+    within: Option<(&'a Section<'a>, &'a str, usize)>,
+    value: &'a Value<'a>,
     place: Place,
     pub defaults: Option<&'a Section<'a>>,
 }
@@ -30,12 +30,12 @@ pub struct Section<'a> {
 impl<'a> Section<'a> {
     pub fn new(
         file: &'a File<'a>,
-        name: &str,
-        value: &'a Value,
+        within: Option<(&'a Section<'a>, &'a str, usize)>,
+        value: &'a Value<'a>,
         place: Place,
         defaults: Option<&'a Section<'a>>,
     ) -> Result<Self> {
-        let section = Self { file, name: name.to_owned(), value, place, defaults };
+        let section = Self { file, within, value, place, defaults };
         let Data::Object(members) = &value.data else {
             return Err(section.fault("", format!("expected an object, found {}", value.description(true))));
         };
@@ -52,7 +52,7 @@ impl<'a> Section<'a> {
     }
 
     /// The objects in the array of that name.
-    pub fn sections<'b>(&'b self, name: &str, place: Place) -> Result<Vec<Section<'b>>> {
+    pub fn sections<'b>(&'b self, name: &'b str, place: Place) -> Result<Vec<Section<'b>>> {
         let items = match self.own(name).map(|member| &member.value.data) {
             Some(Data::Array(items)) => items,
             _ => return Err(self.fault("", format!("missing \"{name}\""))),
@@ -61,17 +61,16 @@ impl<'a> Section<'a> {
             return Err(self.fault(name, "must not be empty"));
         }
         let defaults = (place == Place::Slot).then_some(self);
-        let item =
-            |(index, value)| Section::new(self.file, &self.inner(&format!("{name}[{index}]")), value, place, defaults);
+        let item = |(index, value)| Section::new(self.file, Some((self, name, index)), value, place, defaults);
         items.iter().enumerate().map(item).collect()
     }
 
-    pub fn own(&self, name: &str) -> Option<&Member> {
+    pub fn own(&self, name: &str) -> Option<&Member<'a>> {
         self.value.member(name)
     }
 
     /// Its own option of that name, else the default.
-    fn option(&self, name: &str) -> Option<&Member> {
+    fn option(&self, name: &str) -> Option<&Member<'a>> {
         self.own(name).or_else(|| self.defaults.and_then(|top| top.own(name)))
     }
 
@@ -112,12 +111,28 @@ impl<'a> Section<'a> {
 
     /// Its own options that are about one cloud.
     pub fn clouds(&self) -> impl Iterator<Item = (&str, Cloud)> {
+        self.rows().filter_map(|(member, row)| Some((&*member.name, row.cloud?)))
+    }
+
+    /// Its own options that are about the service, with their values, and the names of those that are about a key but
+    /// tell the cloud. Slots in which these are the same live in the same service, unless a key's name tells of it.
+    pub fn service_options(&self) -> impl Iterator<Item = (&str, Option<&Data<'a>>)> {
+        self.rows().filter_map(|(member, row)| {
+            let is_slots_own = row.cloud.is_none() && !row.places.contains(&Place::Key);
+            match (is_slots_own || row.places.contains(&Place::Top), row.cloud) {
+                (true, _) => Some((&*member.name, Some(&member.value.data))),
+                (false, Some(_)) => Some((&*member.name, None)),
+                (false, None) => None,
+            }
+        })
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (&'a Member<'a>, &'static options::Row)> {
         let members: &[Member] = match &self.value.data {
             Data::Object(members) => members,
             _ => &[],
         };
-        let cloud = |member: &Member| options::row(&member.name, self.place).and_then(|row| row.cloud);
-        members.iter().filter_map(move |member| Some((member.name.as_str(), cloud(member)?)))
+        members.iter().filter_map(|member| Some((member, options::row(&member.name, self.place)?)))
     }
 
     pub fn not_both(&self, one: &str, other: &str) -> Result<()> {
@@ -155,8 +170,12 @@ impl<'a> Section<'a> {
 
     /// The path of what is in it.
     fn inner(&self, name: &str) -> String {
-        let dot = if self.name.is_empty() || name.is_empty() { "" } else { "." };
-        format!("{}{dot}{name}", self.name)
+        let own = match self.within {
+            Some((section, list, index)) => section.inner(&format!("{list}[{index}]")),
+            None => String::new(),
+        };
+        let dot = if own.is_empty() || name.is_empty() { "" } else { "." };
+        format!("{own}{dot}{name}")
     }
 }
 

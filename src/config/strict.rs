@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::logging::Level;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -28,17 +29,19 @@ pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Result
 
 /// Reads the contents of a file that lies at `path`.
 pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut Notes) -> Result<Config> {
-    let document = dialect::parse(bytes, Dialect::Strict)
-        .map_err(|Fault { line, message }| error_in(path, format_args!("{line}: {message}")))?;
+    let unread = |Fault { line, message }: Fault| error_in(path, format_args!("{line}: {message}"));
+    let text = dialect::decode(bytes, Dialect::Strict).map_err(unread)?;
+    let document = dialect::parse(&text, Dialect::Strict).map_err(unread)?;
     let file = File { path, environment, auth_files: environment.auth_files() };
-    let top = Section::new(&file, "", &document.value, Place::Top, None)?;
+    let top = Section::new(&file, None, &document.value, Place::Top, None)?;
     let destination = top.text("log_destination");
     if destination.as_deref() == Some("file") && top.own("log_file").is_none() {
         return Err(top.fault("log_destination", "is \"file\", and there is no \"log_file\""));
     }
     let slots = top.sections("slots", Place::Slot)?;
+    let mut services = Services(None);
     let config = Config {
-        slots: slots.iter().map(|section| slot(section, notes)).collect::<Result<_>>()?,
+        slots: slots.iter().map(|section| slot(section, &mut services, notes)).collect::<Result<_>>()?,
         listed: Vec::new(),
         log_level: top.text("log_level").and_then(|name| Level::from_name(&name)),
         log_file: top.path("log_file")?.filter(|_| destination.as_deref() != Some("stderr")),
@@ -59,7 +62,7 @@ fn cache(top: &Section) -> Result<Option<PathBuf>> {
     }
 }
 
-fn slot(section: &Section, notes: &mut Notes) -> Result<Slot> {
+fn slot<'a>(section: &'a Section<'a>, services: &mut Services<'a>, notes: &mut Notes) -> Result<Slot> {
     let choice = selector(section, &["kms_key_id", "kms_key_arn", "key_name", "keys", "discover"])?;
     let (listed, keys) = match choice {
         "discover" => (Vec::new(), Keys::Discover),
@@ -82,7 +85,7 @@ fn slot(section: &Section, notes: &mut Notes) -> Result<Slot> {
     }
     Ok(Slot {
         label,
-        service: service(section, &listed)?,
+        service: services.of(section, choice, &listed)?,
         keys,
         hide_keys: section.names("hide_keys"),
         accept_bare_digest: section.flag("accept_bare_digest").unwrap_or(false),
@@ -93,11 +96,11 @@ fn slot(section: &Section, notes: &mut Notes) -> Result<Slot> {
 fn selector(section: &Section, names: &[&'static str]) -> Result<&'static str> {
     let off = |member: &Member| matches!(member.value.data, Data::Bool(false));
     let has = |name: &&'static str| section.own(name).is_some_and(|member| !off(member));
-    let given: Vec<&'static str> = names.iter().copied().filter(has).collect();
-    match given[..] {
-        [one] => Ok(one),
-        [] => Err(section.fault("", format!("missing the key: one of {}", quoted(names)))),
-        [first, second, ..] => Err(section.fault(second, format!("can't stand beside \"{first}\""))),
+    let mut given = names.iter().copied().filter(has);
+    match (given.next(), given.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(section.fault("", format!("missing the key: one of {}", quoted(names)))),
+        (Some(first), Some(second)) => Err(section.fault(second, format!("can't stand beside \"{first}\""))),
     }
 }
 
@@ -141,6 +144,26 @@ fn certificate(section: &Section) -> Result<CertificateSource> {
         return Ok(CertificateSource::Inline(chain));
     }
     Ok(section.path("certificate_path")?.map_or(CertificateSource::Service, CertificateSource::File))
+}
+
+/// The service of the slot before: the next one has the same most of the time, and there may be thousands.
+struct Services<'a>(Option<(&'a Section<'a>, &'static str, Arc<Service>)>);
+
+impl<'a> Services<'a> {
+    fn of(&mut self, section: &'a Section<'a>, choice: &'static str, listed: &[Section]) -> Result<Arc<Service>> {
+        // What the names of keys tell of the service, as ARNs do, is not looked at here.
+        let is_told = choice != "keys" && !section.text(choice).unwrap_or_default().starts_with("arn:");
+        if let Some((before, of_before, service)) = &self.0
+            && is_told
+            && *of_before == choice
+            && section.service_options().eq(before.service_options())
+        {
+            return Ok(service.clone());
+        }
+        let service = Arc::new(service(section, listed)?);
+        self.0 = is_told.then(|| (section, choice, service.clone()));
+        Ok(service)
+    }
 }
 
 fn service(section: &Section, listed: &[Section]) -> Result<Service> {
@@ -260,7 +283,7 @@ fn network(section: &Section) -> Result<Network> {
 
 /// PKCS#11 URIs can't tell tokens of one label apart.
 fn note_labels(slots: &[Slot], path: &Path, notes: &mut Notes) {
-    let mut first = HashMap::new();
+    let mut first = HashMap::with_capacity(slots.len());
     for (id, slot) in slots.iter().enumerate() {
         let earlier = *first.entry(&slot.label).or_insert(id);
         if earlier != id {

@@ -95,14 +95,14 @@ fn only_key(config: &Config) -> &Key {
 }
 
 fn aws_of(slot: &Slot) -> &aws::Settings {
-    match &slot.service {
+    match &*slot.service {
         Service::Aws(settings) => settings,
         other => panic!("{other:?}"),
     }
 }
 
 fn azure_of(slot: &Slot) -> &azure::Settings {
-    match &slot.service {
+    match &*slot.service {
         Service::Azure(settings) => settings,
         other => panic!("{other:?}"),
     }

@@ -46,7 +46,7 @@ pub fn slot_info(provider: &Provider, slot: CK_SLOT_ID, info: Place<CK_SLOT_INFO
 pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: Place<CK_TOKEN_INFO>) -> Result<()> {
     let token = provider.token(slot)?;
     let identity = token.backend().identity();
-    let (all, writing) = provider.session_counts(slot);
+    let (all, writing) = token.session_counts();
     info.write(CK_TOKEN_INFO {
         label: padded(token.label()),
         manufacturerID: padded(identity.manufacturer),

@@ -43,7 +43,7 @@ fn config() -> Config {
     let service = || Service::Aws(aws::Settings::default());
     let named = |label: &str, keys: Vec<Key>| Slot {
         label: label.into(),
-        service: service(),
+        service: Arc::new(service()),
         keys: Keys::Named(keys),
         hide_keys: Vec::new(),
         accept_bare_digest: label == "many",

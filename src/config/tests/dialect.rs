@@ -2,13 +2,25 @@
 
 use super::super::dialect::*;
 use proptest::prelude::*;
+use std::borrow::Cow;
 
-fn strict(text: &str) -> Result<Value, Fault> {
-    parse(text.as_bytes(), Dialect::Strict).map(|document| document.value)
+fn strict(text: &str) -> Result<Value<'_>, Fault> {
+    parse(text_of(text), Dialect::Strict).map(|document| document.value)
 }
 
-fn lenient(text: &str) -> Result<Document, Fault> {
-    parse(text.as_bytes(), Dialect::Lenient)
+fn lenient(text: &str) -> Result<Document<'_>, Fault> {
+    parse(text_of(text), Dialect::Lenient)
+}
+
+fn text_of(text: &str) -> &str {
+    match decode(text.as_bytes(), Dialect::Strict) {
+        Ok(Cow::Borrowed(text)) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn read(bytes: &[u8], dialect: Dialect) -> Result<(), Fault> {
+    parse(&decode(bytes, dialect)?, dialect).map(drop)
 }
 
 #[test]
@@ -78,7 +90,8 @@ fn json_c_takes_more() {
     }
     assert_eq!(lenient("{}\n}").unwrap().trailing, Some(2));
     assert_eq!(lenient("{}\n/* no end").unwrap().trailing, Some(2));
-    assert_eq!(parse(b"['\xe9']", Dialect::Lenient).unwrap().value.data, strict("[\"\u{fffd}\"]").unwrap().data);
+    let latin = decode(b"['\xe9']", Dialect::Lenient).unwrap();
+    assert_eq!(lenient(&latin).unwrap().value.data, strict("[\"\u{fffd}\"]").unwrap().data);
     for odd in ["[007]", "[1.]", "[NaN]", "[-Infinity]"] {
         assert!(
             matches!(lenient(odd).unwrap().value.data, Data::Array(items) if matches!(items[0].data, Data::Number(_)))
@@ -86,19 +99,6 @@ fn json_c_takes_more() {
     }
     for broken in ["", "{", "[1", "{'a'}", "{\"a\":}", "[,]", "[1,,2]", "/* ", "'abc"] {
         assert!(lenient(broken).is_err(), "{broken}");
-    }
-}
-
-// Wherever it stands, a value is the same.
-impl PartialEq for Value {
-    fn eq(&self, other: &Self) -> bool {
-        self.data == other.data
-    }
-}
-
-impl PartialEq for Member {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.name, &self.value) == (&other.name, &other.value)
     }
 }
 
@@ -112,7 +112,7 @@ fn faults_have_their_line() {
         fault("{\n"),
         Fault { line: 2, message: "expected a name in double quotes, found the end of the file".into() }
     );
-    assert_eq!(parse(b"[\n\"\xff\"]", Dialect::Strict).unwrap_err().line, 2);
+    assert_eq!(read(b"[\n\"\xff\"]", Dialect::Strict).unwrap_err().line, 2);
 }
 
 #[test]
@@ -125,22 +125,22 @@ fn the_last_of_equal_names_wins() {
 fn depth_is_limited() {
     for dialect in [Dialect::Strict, Dialect::Lenient] {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-        assert!(parse(nested(128).as_bytes(), dialect).is_ok());
-        assert!(parse("[{\"a\":".repeat(100_000).as_bytes(), dialect).unwrap_err().message.contains("levels"));
+        assert!(parse(&nested(128), dialect).is_ok());
+        assert!(parse(&"[{\"a\":".repeat(100_000), dialect).unwrap_err().message.contains("levels"));
     }
 }
 
 proptest! {
     #[test]
     fn no_input_panics(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-        let _ = parse(&bytes, Dialect::Strict);
-        let _ = parse(&bytes, Dialect::Lenient);
+        let _ = read(&bytes, Dialect::Strict);
+        let _ = read(&bytes, Dialect::Lenient);
     }
 
     #[test]
     fn no_text_of_its_letters_panics(text in "[\\[\\]{}:,'\"/*\\\\ud8c0\u{feff}é\n 1.e+-a]{0,40}") {
         let known = serde_json::from_str::<serde_json::Value>(text.trim_start_matches('\u{feff}')).is_ok();
-        prop_assert!(known || parse(text.as_bytes(), Dialect::Strict).is_err());
-        let _ = parse(text.as_bytes(), Dialect::Lenient);
+        prop_assert!(known || read(text.as_bytes(), Dialect::Strict).is_err());
+        let _ = read(text.as_bytes(), Dialect::Lenient);
     }
 }

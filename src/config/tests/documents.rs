@@ -13,7 +13,7 @@ fn the_example_is_good_and_shows_every_option() {
     let mut world = own(EXAMPLE).set("HOME", "/home/me");
     assert_eq!(world.config().slots.len(), 7);
     assert_eq!(world.notes(Level::Warn), "");
-    let example = parse(EXAMPLE.as_bytes(), Dialect::Strict).unwrap();
+    let example = parse(EXAMPLE, Dialect::Strict).unwrap();
     let mut shown = BTreeSet::new();
     collect(&example.value, &mut shown);
     let known: BTreeSet<String> = OPTIONS.iter().map(|row| row.name.to_owned()).collect();
@@ -23,7 +23,7 @@ fn the_example_is_good_and_shows_every_option() {
 fn collect(value: &Value, names: &mut BTreeSet<String>) {
     match &value.data {
         Data::Object(members) => members.iter().for_each(|member| {
-            names.insert(member.name.clone());
+            names.insert(member.name.to_string());
             collect(&member.value, names);
         }),
         Data::Array(items) => items.iter().for_each(|item| collect(item, names)),

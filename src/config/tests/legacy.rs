@@ -43,7 +43,7 @@ fn the_example_of_aws_kms_pkcs11() {
     let settings = aws::Settings { region: Some("us-west-2".into()), ..aws::Settings::default() };
     let slot = Slot {
         label: "my-signing-key".into(),
-        service: Service::Aws(settings),
+        service: Arc::new(Service::Aws(settings)),
         keys: Keys::Named(vec![key]),
         hide_keys: vec![],
         accept_bare_digest: true,

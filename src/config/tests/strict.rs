@@ -19,7 +19,7 @@ fn a_slot_of_one_kms_key() {
     };
     let slot = Slot {
         label: "boot".into(),
-        service: Service::Aws(settings),
+        service: Arc::new(Service::Aws(settings)),
         keys: Keys::Named(vec![key]),
         hide_keys: vec![],
         accept_bare_digest: false,
@@ -131,7 +131,7 @@ fn the_cloud_is_what_the_options_tell() {
     let discover = |top: &str, own_members: &str| {
         own(&format!(r#"{{{top} "slots": [{{"label": "x", "discover": true {own_members}}}]}}"#)).read()
     };
-    let is_aws = |config: Result<Config, String>| matches!(config.unwrap().slots[0].service, Service::Aws(_));
+    let is_aws = |config: Result<Config, String>| matches!(*config.unwrap().slots[0].service, Service::Aws(_));
     assert!(is_aws(discover("", r#", "cloud": "aws""#)));
     assert!(is_aws(discover("", r#", "aws_region": "r""#)));
     assert!(is_aws(discover(r#""aws_region": "r","#, "")));
@@ -448,4 +448,34 @@ fn the_log_goes_where_it_is_said() {
     assert_eq!(destination(r#""log_file": "log", "log_destination": "stderr""#), (false, false));
     assert!(destination(r#""log_destination": "syslog""#).0);
     assert!(error_of(with(r#""log_destination": "file""#)).contains("there is no \"log_file\""));
+}
+
+#[test]
+fn slots_with_the_same_options_share_their_service() {
+    let config = own(r#"{"retries": 1, "slots": [
+        {"kms_key_id": "a", "aws_region": "eu-west-1", "label": "A"},
+        {"kms_key_id": "b", "aws_region": "eu-west-1", "accept_bare_digest": false},
+        {"kms_key_id": "c", "aws_region": "eu-west-2"},
+        {"kms_key_id": "d"},
+        {"kms_key_id": "arn:aws:kms:eu-west-3:111122223333:key/e"},
+        {"kms_key_id": "f", "retries": 2},
+        {"key_name": "g", "vault_url": "https://v.vault.azure.net"},
+        {"key_name": "h", "vault_url": "https://v.vault.azure.net", "key_version": "1"},
+        {"key_name": "i", "vault_url": "https://w.vault.azure.net", "key_version": "1"}
+    ]}"#)
+    .config();
+    let region = |slot: usize| aws_of(&config.slots[slot]).region.clone();
+    let regions: Vec<_> = (0..6).map(region).collect();
+    let (one, two, three) = (Some("eu-west-1".to_owned()), Some("eu-west-2".to_owned()), Some("eu-west-3".to_owned()));
+    assert_eq!(regions, [one.clone(), one, two, None, three, None]);
+    assert_eq!((aws_of(&config.slots[4]).network.retries, aws_of(&config.slots[5]).network.retries), (1, 2));
+    assert_eq!(azure_of(&config.slots[7]).vault_url, "https://v.vault.azure.net");
+    assert_eq!(azure_of(&config.slots[8]).vault_url, "https://w.vault.azure.net");
+    // The same cloud is not taken for granted: what the slot says of it is looked at.
+    let mixed = r#"{"kms_key_id": "a", "aws_region": "r"}, {"kms_key_id": "b", "aws_region": "r", "key_version": "1"}"#;
+    let error = error_of(own(&format!("{{\"slots\": [{mixed}]}}")));
+    assert!(error.contains("slots[1].key_version: is an option for azure"), "{error}");
+    let same =
+        own(r#"{"slots": [{"kms_key_id": "a", "aws_region": "r"}, {"kms_key_id": "b", "aws_region": "r"}]}"#).config();
+    assert!(Arc::ptr_eq(&same.slots[0].service, &same.slots[1].service));
 }
