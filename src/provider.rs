@@ -92,8 +92,11 @@ impl Provider {
             let backend = shared(&slot.service);
             Arc::new(Token::new(slot, backend))
         });
+        let mut tokens: Vec<_> = tokens.collect();
+        // Collected in the place of the slots, which were larger.
+        tokens.shrink_to_fit();
         Self {
-            tokens: RwLock::new(tokens.collect()),
+            tokens: RwLock::new(tokens),
             listings,
             sessions: RwLock::default(),
             ahead: Mutex::default(),
