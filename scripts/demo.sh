@@ -19,7 +19,9 @@ bash scripts/install-tools.sh gcc libc6-dev openssl libengine-pkcs11-openssl cur
 engine=$(openssl version -e | sed 's/^ENGINESDIR: "\(.*\)"$/\1/')/pkcs11.so
 
 step "The module and the emulator (the first time this takes some minutes)"
-run cargo build --locked --release --package cloud-kms-pkcs11 --package cloud-kms-emulator
+# By two commands, as tests and CMake build the module: together they would share features, and be built once more.
+run cargo build --locked --release --package cloud-kms-pkcs11 --lib
+run cargo build --locked --release --package cloud-kms-emulator
 
 step "AWS KMS and Azure Key Vault on this machine"
 rm -rf "$demo"

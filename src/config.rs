@@ -20,6 +20,7 @@ use crate::backend::{KeyName, aws, azure};
 use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::logging::{self, Level};
+use crate::process;
 use environment::Environment;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +36,10 @@ pub struct Config {
     pub log_level: Option<Level>,
     /// A file that the log is appended to instead of standard error.
     pub log_file: Option<PathBuf>,
+    /// The log goes to the system's instead.
+    pub log_to_syslog: bool,
+    /// The folder of the cache of public halves; None for no cache.
+    pub cache: Option<PathBuf>,
 }
 
 /// One slot with its token.
@@ -97,7 +102,8 @@ impl Config {
     ///
     /// It also starts the log with the level and file that it finds, since what it has to say belongs there already.
     pub fn load() -> Result<Config, Error> {
-        let variable = |name: &str| std::env::var_os(name);
+        // A setuid program's variables are somebody else's.
+        let variable = |name: &str| std::env::var_os(name).filter(|_| !process::is_privileged());
         let environment = Environment { variable: &variable, root: Path::new("/") };
         let mut notes = Notes::new();
         let config = read(&environment, &mut notes);
@@ -117,7 +123,7 @@ type Notes = Vec<(Level, String)>;
 fn read(environment: &Environment, notes: &mut Notes) -> Result<Config, Error> {
     let mut config = match environment.own_file()? {
         Some(file) => strict::read(&file, environment, notes)?,
-        None => legacy::read(environment, notes)?,
+        None => Config { cache: environment.cache_folder(), ..legacy::read(environment, notes)? },
     };
     log_from_environment(&mut config, environment, notes);
     Ok(config)
@@ -136,12 +142,24 @@ fn log_from_environment(config: &mut Config, environment: &Environment, notes: &
         }
     }
     if let Some(file) = environment.path("CLOUD_KMS_PKCS11_LOG_FILE") {
-        config.log_file = Some(file);
+        (config.log_file, config.log_to_syslog) = (Some(file), false);
+    }
+    match environment.text("CLOUD_KMS_PKCS11_LOG_DESTINATION").as_deref() {
+        None => {}
+        Some("syslog") => config.log_to_syslog = true,
+        Some("stderr") => (config.log_file, config.log_to_syslog) = (None, false),
+        Some(name) => notes.push((
+            Level::Error,
+            format!("CLOUD_KMS_PKCS11_LOG_DESTINATION: unknown destination {name:?}; known are stderr, syslog"),
+        )),
     }
 }
 
 fn start_log(config: &Config) {
     logging::set_level(config.log_level.unwrap_or(Level::Error));
+    if let Err(error) = logging::set_syslog(config.log_to_syslog) {
+        crate::log_error!("can't write to the system's log: {error}");
+    }
     if let Some(file) = &config.log_file
         && let Err(error) = logging::set_file(file)
     {

@@ -3,7 +3,7 @@
 //! The layers, each of which uses only what stands to its right (`tests/layering.rs` holds them to it):
 //!
 //! ```text
-//! fuzzing > ffi > provider > session > token > slot_key > operation > object > mechanism > config > lazy
+//! fuzzing > ffi > provider > session > token > slot_key > operation > object > mechanism > config > lazy > cache
 //!     > backend::{aws, azure} > backend (trait, runtime) > certificate > key > hash, attribute > error, logging, process, fuzz_input
 //! ```
 //!
@@ -14,6 +14,7 @@
 
 pub mod attribute;
 pub mod backend;
+pub mod cache;
 pub mod certificate;
 pub mod config;
 pub mod error;

@@ -1,7 +1,9 @@
-//! One line per event, by one write(2), to standard error or a file; never to standard output.
+//! One line per event, by one write(2), to standard error, a file or the system's log; never to standard output.
 //!
 //! No lock and no buffer: a line may be written by any thread at any moment, also while the process forks.
 //! What is logged is chosen by the callers: names, causes, request ids; never tokens, PINs or data.
+
+mod syslog;
 
 use crate::process;
 use std::fmt::Arguments;
@@ -9,7 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::IntoRawFd;
 use std::path::Path;
-use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
 
 /// How much is logged. Each level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,10 +51,20 @@ const LEVELS: &[(Level, &str)] = &[
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Error as u8);
 static DESTINATION: AtomicI32 = AtomicI32::new(libc::STDERR_FILENO);
+static TO_SYSLOG: AtomicBool = AtomicBool::new(false);
 
 /// Sets the level from now on.
 pub fn set_level(level: Level) {
     LEVEL.store(level as u8, Ordering::Relaxed);
+}
+
+/// Hands lines to the system's log from now on, or again to the file or standard error.
+pub fn set_syslog(on: bool) -> io::Result<()> {
+    if on {
+        syslog::open()?;
+    }
+    TO_SYSLOG.store(on, Ordering::Relaxed);
+    Ok(())
 }
 
 /// Appends lines to the file at `path` from now on.
@@ -77,8 +89,13 @@ pub fn line(level: Level, text: Arguments<'_>) {
         return;
     }
     let name = LEVELS.iter().find(|(known, _)| *known == level).map_or("", |(_, name)| *name);
-    let mut line = format!("cloud-kms-pkcs11[{}] {name}: {text}", std::process::id());
+    let to_syslog = TO_SYSLOG.load(Ordering::Relaxed);
+    let colon = if to_syslog { ":" } else { "" };
+    let mut line = format!("cloud-kms-pkcs11[{}]{colon} {name}: {text}", std::process::id());
     line = line.replace('\r', "\\r").replace('\n', "\\n");
+    if to_syslog {
+        return syslog::write(level, &line);
+    }
     line.push('\n');
     process::write(DESTINATION.load(Ordering::Relaxed), line.as_bytes());
 }

@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What else has to happen round a fork (the runtime parks its worker).
 pub struct ForkHooks {
@@ -100,6 +100,18 @@ pub fn kill_group(leader: u32) {
     }
 }
 
+/// The user that this process acts as.
+pub fn user() -> u32 {
+    // SAFETY: it takes nothing and always succeeds.
+    unsafe { libc::geteuid() }
+}
+
+/// Whether the process has more rights than whoever started it and set its variables (AT_SECURE: setuid, capabilities).
+pub fn is_privileged() -> bool {
+    // SAFETY: plain numbers; an entry that is not there is 0.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
 /// Makes `descriptor`, which is one of ours, mean `file` from now on.
 pub fn replace(descriptor: i32, file: File) -> io::Result<()> {
     // SAFETY: both are open descriptors of ours; the new one is closed when `file` is dropped.
@@ -119,7 +131,8 @@ static HOOKS: OnceLock<ForkHooks> = OnceLock::new();
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 static GATE: Gate = Gate { state: Mutex::new(State { inside: 0, closed: false }), changed: Condvar::new() };
 
-/// A C_ call computes for milliseconds at most; whoever takes longer (a thread that forks inside a call) is not waited for.
+/// A C_ call computes for milliseconds at most; whoever takes longer (a thread that forks inside a call, a name server
+/// that does not answer) is not waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 struct Gate {
@@ -163,15 +176,16 @@ fn leave() {
 
 extern "C" fn prepare() {
     let mut state = gate();
-    state.closed = true;
     let own = DEPTH.get();
-    while state.inside > own {
-        let (next, waited) =
-            GATE.changed.wait_timeout(state, PATIENCE).unwrap_or_else(|poisoned| poisoned.into_inner());
-        state = next;
-        if waited.timed_out() {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        // Each time, since another thread's fork may have ended meanwhile and opened it.
+        state.closed = true;
+        let left = end.saturating_duration_since(Instant::now());
+        if state.inside <= own || left.is_zero() {
             break;
         }
+        state = GATE.changed.wait_timeout(state, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
     }
     if let Some(hooks) = HOOKS.get() {
         (hooks.prepare)();

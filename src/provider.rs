@@ -4,6 +4,7 @@
 
 use crate::attribute::Attribute;
 use crate::backend::{Failure, KeyName, SharedBackend};
+use crate::cache::Cache;
 use crate::config::{Config, Keys, Service, Slot};
 use crate::error::{Error, Result};
 use crate::lazy::Lazy;
@@ -22,6 +23,7 @@ use std::time::Instant;
 pub struct Provider {
     tokens: RwLock<Vec<Arc<Token>>>,
     listings: Vec<Listing>,
+    cache: Option<Arc<Cache>>,
     sessions: RwLock<HashMap<CK_SESSION_HANDLE, Arc<Session>>>,
     ahead: Mutex<Ahead>,
     /// The fork generation whose C_Initialize was answered with CKR_OK last.
@@ -45,21 +47,35 @@ struct Ahead {
     /// The slots before this one were begun.
     begun: usize,
     window: usize,
+    /// What was searched for lately, and up to which slot that was begun: each slot is begun once for each.
+    searches: Vec<(Vec<Attribute>, usize)>,
 }
 
+/// A caller goes through the slots with as many searches in each: private keys, public keys, certificates, a label.
+const SEARCHES: usize = 8;
+
 impl Ahead {
-    /// The slots to begin now, from and to, when `slot` is searched.
-    fn after(&mut self, slot: usize) -> (usize, usize) {
+    /// The slots to begin now, from and to, when `slot` is searched by that template.
+    fn after(&mut self, slot: usize, template: &[Attribute]) -> (usize, usize) {
         if slot + 1 != self.next {
             if slot == 0 || slot != self.next {
                 (self.begun, self.window) = (slot + 1, 0);
+                self.searches.clear();
             } else if slot >= self.begun {
                 self.window = (self.window * 4).max(4);
                 self.begun = slot + 1 + self.window;
             }
             self.next = slot + 1;
         }
-        (self.next, self.begun)
+        let known = self.searches.iter_mut().find(|(searched, _)| searched == template);
+        match known {
+            Some((_, done)) => (std::mem::replace(done, self.begun).max(self.next), self.begun),
+            None => {
+                self.searches.truncate(SEARCHES - 1);
+                self.searches.insert(0, (template.to_vec(), self.begun));
+                (self.next, self.begun)
+            }
+        }
     }
 }
 
@@ -81,6 +97,7 @@ impl Provider {
             last = Some((service.clone(), backend.clone()));
             backend
         };
+        let cache = config.cache.map(|folder| Arc::new(Cache::new(folder)));
         let listings = config.listed.into_iter().map(Arc::new).map(|service| Listing {
             backend: shared(&service),
             service,
@@ -90,13 +107,14 @@ impl Provider {
         let listings = listings.collect();
         let tokens = config.slots.into_iter().map(|slot| {
             let backend = shared(&slot.service);
-            Arc::new(Token::new(slot, backend))
+            Arc::new(Token::new(slot, backend, cache.clone()))
         });
         let mut tokens: Vec<_> = tokens.collect();
         // Collected in the place of the slots, which were larger.
         tokens.shrink_to_fit();
         Self {
             tokens: RwLock::new(tokens),
+            cache: cache.clone(),
             listings,
             sessions: RwLock::default(),
             ahead: Mutex::default(),
@@ -126,8 +144,9 @@ impl Provider {
     pub fn slots(&self) -> Vec<CK_SLOT_ID> {
         let open: Vec<_> = self.listings.iter().filter(|listing| !*lock(&listing.done)).collect();
         open.iter().for_each(|listing| listing.names.begin(|| listing.backend.list()));
+        let start = Instant::now();
         for listing in open {
-            self.finish(listing);
+            self.finish(listing, start);
         }
         (0..self.tokens.read().unwrap_or_else(PoisonError::into_inner).len() as CK_SLOT_ID).collect()
     }
@@ -178,6 +197,7 @@ impl Provider {
     pub fn close_session(&self, handle: CK_SESSION_HANDLE) -> Result<()> {
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         let closed = sessions.remove(&handle).ok_or_else(|| no_session(handle))?;
+        closed.close();
         // Within the lock: a session that is opened meanwhile comes after the logout.
         closed.token.session_closed(closed.read_write);
         Ok(())
@@ -190,7 +210,7 @@ impl Provider {
     pub fn close_all_sessions(&self, slot: CK_SLOT_ID) -> Result<()> {
         let token = self.token(slot)?;
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
-        sessions.retain(|_, session| session.slot != slot);
+        sessions.extract_if(|_, session| session.slot == slot).for_each(|(_, closed)| closed.close());
         token.all_sessions_closed();
         Ok(())
     }
@@ -270,19 +290,20 @@ impl Provider {
     /// each time that it runs out of begun ones, so that all slots take the time of a few requests, while a caller
     /// who only wants one slot costs no request for another.
     fn read_ahead(&self, slot: usize, template: &[Attribute]) {
-        let (from, to) = lock(&self.ahead).after(slot);
+        let (from, to) = lock(&self.ahead).after(slot, template);
         let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
         tokens.iter().take(to).skip(from).for_each(|token| token.begin(template));
     }
 
-    fn finish(&self, listing: &Listing) {
-        let deadline = Instant::now() + listing.service.network().call_timeout;
+    fn finish(&self, listing: &Listing, start: Instant) {
+        let deadline = start + listing.service.network().call_timeout;
         let told = |failure: &Failure| log_error!("the keys in {} can't be listed: {failure}", listing.backend.place());
         let Ok(names) = listing.names.get(deadline, told) else { return };
         let mut done = lock(&listing.done);
         if !*done {
             let slots = names.iter().map(|name| listed_slot(&listing.service, name));
-            let tokens = slots.map(|slot| Arc::new(Token::new(slot, listing.backend.clone())));
+            let token = |slot| Arc::new(Token::new(slot, listing.backend.clone(), self.cache.clone()));
+            let tokens = slots.map(token);
             self.tokens.write().unwrap_or_else(PoisonError::into_inner).extend(tokens);
             *done = true;
         }
@@ -315,14 +336,29 @@ mod tests {
     #[test]
     fn reading_ahead_grows_for_a_caller_in_order_only() {
         let mut ahead = Ahead::default();
-        assert_eq!(ahead.after(0), (1, 1));
-        assert_eq!(ahead.after(0), (1, 1), "another search in the same slot");
-        assert_eq!(ahead.after(1), (2, 6));
-        assert_eq!(ahead.after(1), (2, 6), "another search there: the same slots, for what it wants");
-        assert_eq!(ahead.after(2), (3, 6));
-        assert!((3..6).all(|slot| ahead.after(slot) == (slot + 1, 6)));
-        assert_eq!(ahead.after(6), (7, 23));
-        assert_eq!(ahead.after(40), (41, 41), "a jump");
-        assert_eq!(ahead.after(3), (4, 4), "a jump back");
+        assert_eq!(ahead.after(0, &[]), (1, 1));
+        assert_eq!(ahead.after(0, &[]), (1, 1), "another search in the same slot");
+        assert_eq!(ahead.after(1, &[]), (2, 6));
+        assert_eq!(ahead.after(2, &[]), (6, 6), "it was begun");
+        assert!((3..6).all(|slot| ahead.after(slot, &[]) == (6, 6).max((slot + 1, 6))));
+        assert_eq!(ahead.after(6, &[]), (7, 23));
+        assert_eq!(ahead.after(40, &[]), (41, 41), "a jump");
+        assert_eq!(ahead.after(3, &[]), (4, 4), "a jump back");
+    }
+
+    #[test]
+    fn each_slot_is_begun_once_for_each_search() {
+        let searches: Vec<Vec<Attribute>> = (0..3u8).map(|id| vec![(CKA_ID, vec![id])]).collect();
+        let mut ahead = Ahead::default();
+        let mut begun = [[0; 3]; 1000];
+        for slot in 0..1000 {
+            for (number, template) in searches.iter().enumerate() {
+                let (from, to) = ahead.after(slot, template);
+                begun[from.min(1000)..to.min(1000)].iter_mut().for_each(|slot| slot[number] += 1);
+            }
+        }
+        let found_cold: Vec<usize> = (0..1000).filter(|slot| begun[*slot] == [0; 3]).collect();
+        assert_eq!(found_cold, [0, 1, 6, 23, 88, 345], "those whose search makes the window grow");
+        assert_eq!(begun.iter().filter(|slot| **slot == [1; 3]).count(), 1000 - found_cold.len());
     }
 }

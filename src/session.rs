@@ -8,7 +8,7 @@ use crate::object::Object;
 use crate::token::{Signing, Token};
 use cryptoki_sys::*;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A session with a token.
@@ -22,6 +22,8 @@ pub struct Session {
     operations: Mutex<Operations>,
     /// CK_SESSION_INFO.ulDeviceError.
     device_error: AtomicUsize,
+    /// A call that is running in it can't be stopped, but is not to succeed.
+    closed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -48,7 +50,13 @@ pub enum Last<'a> {
 impl Session {
     /// A new session.
     pub fn new(slot: CK_SLOT_ID, token: Arc<Token>, read_write: bool) -> Self {
-        Self { slot, token, read_write, operations: Mutex::default(), device_error: AtomicUsize::new(0) }
+        let (device_error, closed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Self { slot, token, read_write, operations: Mutex::default(), device_error, closed }
+    }
+
+    /// C_CloseSession, C_CloseAllSessions: a signature that is under way ends with CKR_SESSION_CLOSED.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
     }
 
     /// The number of the last trouble that the service had in this session (section 5.6.4).
@@ -154,6 +162,9 @@ impl Session {
         let signature = signing.finish();
         if let Err(error) = &signature {
             self.device_error.store(error.device_error as usize, Ordering::Relaxed);
+        }
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::new(CKR_SESSION_CLOSED, "the session was closed before the signature came"));
         }
         signature
     }

@@ -4,6 +4,7 @@
 
 use crate::attribute::{Attribute, number_in};
 use crate::backend::{Cause, Failure, KeyFacts, SharedBackend};
+use crate::cache::Cache;
 use crate::certificate::Certificate;
 use crate::config::{CertificateSource, Key};
 use crate::error::{Error, Result};
@@ -23,16 +24,30 @@ pub struct SlotKey {
     key: Key,
     /// It was found by listing, not named by the user: where it is of no use it is left out without an error.
     discovered: bool,
-    hidden_kinds: Arc<[String]>,
-    backend: SharedBackend,
-    /// The token's label, for log lines.
-    token: Arc<str>,
+    home: Arc<Home>,
+    /// The facts are from the cache, not from the service.
+    cached: AtomicBool,
+    /// What was loaded was looked at.
+    noted: AtomicBool,
     facts: Lazy<KeyFacts>,
     kept: Lazy<Option<Vec<Certificate>>>,
     local: OnceLock<Vec<Certificate>>,
     /// The local certificate turned out to be another key's.
     local_refused: AtomicBool,
     shown: Mutex<Shown>,
+}
+
+/// What the keys of one token have in common.
+#[derive(Debug)]
+pub struct Home {
+    /// The token's label, for log lines.
+    pub label: String,
+    /// Kinds of keys that are not shown.
+    pub hidden_kinds: Vec<String>,
+    /// Where they live.
+    pub backend: SharedBackend,
+    /// Where public halves are kept.
+    pub cache: Option<Arc<Cache>>,
 }
 
 /// The objects made so far, and from what.
@@ -70,20 +85,14 @@ impl Wanted {
 }
 
 impl SlotKey {
-    /// A key of the token of that label; nothing is loaded.
-    pub fn new(
-        key: Key,
-        discovered: bool,
-        hidden_kinds: Arc<[String]>,
-        backend: SharedBackend,
-        token: Arc<str>,
-    ) -> Self {
+    /// A key of a token; nothing is loaded.
+    pub fn new(key: Key, discovered: bool, home: Arc<Home>) -> Self {
         Self {
             key,
             discovered,
-            hidden_kinds,
-            backend,
-            token,
+            home,
+            cached: AtomicBool::new(false),
+            noted: AtomicBool::new(false),
             facts: Lazy::default(),
             kept: Lazy::default(),
             local: OnceLock::new(),
@@ -103,14 +112,14 @@ impl SlotKey {
     /// Starts loading what is wanted and not there yet. Does not wait.
     pub fn begin(&self, wanted: Wanted) {
         if wanted.certificates && self.local().is_empty() {
-            self.kept.begin(|| self.backend.certificate(&self.key.name));
+            self.kept.begin(|| self.home.backend.certificate(&self.key.name));
         }
         // A certificate is shown only with the key that it is checked against; without one no key is needed.
         let certificate = !self.local().is_empty() || self.kept.known().is_none_or(|kept| kept.is_some());
         if wanted.keys || (wanted.certificates && certificate && !self.has_no_certificate()) {
-            self.facts.begin(|| match self.local_facts() {
+            self.facts.begin(|| match self.local_facts().or_else(|| self.cached_facts()) {
                 Some(facts) => crate::backend::Pending::ready(Ok(facts)),
-                None => self.backend.describe(&self.key.name),
+                None => self.home.backend.describe(&self.key.name),
             });
         }
     }
@@ -144,7 +153,7 @@ impl SlotKey {
         let (scheme, digest) = operation.finish()?;
         let id = self.shown().immutable_id.clone().or_else(|| facts.immutable_id.clone());
         let kind = facts.public_key.kind();
-        let answer = self.backend.sign(&self.key.name, kind, id.as_deref(), scheme, &digest).wait(deadline);
+        let answer = self.home.backend.sign(&self.key.name, kind, id.as_deref(), scheme, &digest).wait(deadline);
         let signature = answer.map_err(|failure| {
             // It is another key now, or none. (One that is disabled may be enabled again: a server's handles stay good.)
             if failure.cause == Cause::Missing {
@@ -164,6 +173,9 @@ impl SlotKey {
             self.local_refused.store(true, Ordering::Relaxed);
             self.forget();
             "the configured certificate is not this key's; it is left out from now on"
+        } else if self.cached.swap(false, Ordering::Relaxed) {
+            self.forget();
+            "the cached public half is not this key's; it is loaded anew when next needed"
         } else {
             // The key can't be another one under that name, so the reply is wrong; a server's handles stay good.
             "the signature in the service's reply is not one by the key of this object"
@@ -173,6 +185,10 @@ impl SlotKey {
 
     /// What was loaded may be outdated: it is loaded again when next needed, under new handles.
     fn forget(&self) {
+        if let Some(cache) = &self.home.cache {
+            cache.forget(&self.home.backend, &self.key.name);
+        }
+        self.noted.store(false, Ordering::Relaxed);
         self.facts.forget();
         self.kept.forget();
         *self.shown() = Shown::default();
@@ -234,19 +250,36 @@ impl SlotKey {
     fn loaded_facts(&self, deadline: Instant) -> Option<Arc<KeyFacts>> {
         let facts = self.facts.get(deadline, |failure| self.log_failure(failure)).ok()?;
         let kind = facts.public_key.kind().name();
-        if self.hidden_kinds.contains(&kind) || (self.discovered && mechanisms(&facts).is_empty()) {
+        if self.home.hidden_kinds.contains(&kind) || (self.discovered && mechanisms(&facts).is_empty()) {
             return None;
         }
-        if let Some(refusal) = facts.refusal.as_ref().filter(|_| self.shown().facts.is_none()) {
-            log_warn!("{self}: can't sign: {refusal}");
+        if !self.noted.swap(true, Ordering::Relaxed) {
+            self.note(&facts);
         }
         Some(facts)
+    }
+
+    /// What was loaded is looked at for the first time.
+    fn note(&self, facts: &KeyFacts) {
+        if let Some(refusal) = &facts.refusal {
+            log_warn!("{self}: can't sign: {refusal}");
+        }
+        if let Some(cache) = self.home.cache.as_ref().filter(|_| !self.cached.load(Ordering::Relaxed)) {
+            cache.keep(&self.home.backend, &self.key.name, facts);
+        }
+    }
+
+    /// What the cache has of the key.
+    fn cached_facts(&self) -> Option<KeyFacts> {
+        let facts = self.home.cache.as_ref()?.facts(&self.home.backend, &self.key.name);
+        self.cached.store(facts.is_some(), Ordering::Relaxed);
+        facts
     }
 
     /// What the certificate that is at hand tells of the key, without any request.
     fn local_facts(&self) -> Option<KeyFacts> {
         let public_key = self.local().first()?.public_key().ok()?;
-        let schemes = self.backend.schemes(public_key.kind());
+        let schemes = self.home.backend.schemes(public_key.kind());
         Some(KeyFacts { immutable_id: None, public_key, schemes, refusal: None, hardware: false })
     }
 
@@ -287,6 +320,6 @@ impl SlotKey {
 
 impl std::fmt::Display for SlotKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "token \"{}\", key \"{}\" in {}", self.token, self.key.name.id, self.backend.place())
+        write!(f, "token \"{}\", key \"{}\" in {}", self.home.label, self.key.name.id, self.home.backend.place())
     }
 }

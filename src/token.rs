@@ -5,6 +5,7 @@
 
 use crate::attribute::Attribute;
 use crate::backend::{Failure, KeyName, SharedBackend};
+use crate::cache::Cache;
 use crate::config::{CertificateSource, Key, Keys, Slot};
 use crate::error::{Error, Result};
 use crate::key::{Curve, Kind};
@@ -13,7 +14,7 @@ use crate::log_error;
 use crate::mechanism::{MECHANISMS, Mechanism, Request};
 use crate::object::Object;
 use crate::operation::Operation;
-use crate::slot_key::{SlotKey, Wanted};
+use crate::slot_key::{Home, SlotKey, Wanted};
 use cryptoki_sys::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,6 +28,7 @@ pub struct Token {
     accept_bare_digest: bool,
     call_timeout: Duration,
     backend: SharedBackend,
+    cache: Option<Arc<Cache>>,
     listed: Lazy<Vec<KeyName>>,
     keys: Mutex<TokenKeys>,
     /// Whose the handles are that a search has given out.
@@ -52,13 +54,14 @@ struct Usage {
 
 impl Token {
     /// The token of a slot; nothing is loaded.
-    pub fn new(slot: Slot, backend: SharedBackend) -> Self {
+    pub fn new(slot: Slot, backend: SharedBackend, cache: Option<Arc<Cache>>) -> Self {
         Self {
             label: slot.label,
             hide_keys: slot.hide_keys,
             accept_bare_digest: slot.accept_bare_digest,
             call_timeout: slot.service.network().call_timeout,
             backend,
+            cache,
             listed: Lazy::default(),
             keys: Mutex::new(TokenKeys::Configured(slot.keys)),
             owners: Mutex::default(),
@@ -229,9 +232,13 @@ impl Token {
     }
 
     fn slot_keys(&self, keys: impl Iterator<Item = Key>, discovered: bool) -> Arc<Vec<Arc<SlotKey>>> {
-        let (hidden, label): (Arc<[String]>, Arc<str>) = (self.hide_keys.as_slice().into(), self.label.as_str().into());
-        let made = |key| Arc::new(SlotKey::new(key, discovered, hidden.clone(), self.backend.clone(), label.clone()));
-        Arc::new(keys.map(made).collect())
+        let home = Arc::new(Home {
+            label: self.label.clone(),
+            hidden_kinds: self.hide_keys.clone(),
+            backend: self.backend.clone(),
+            cache: self.cache.clone(),
+        });
+        Arc::new(keys.map(|key| Arc::new(SlotKey::new(key, discovered, home.clone()))).collect())
     }
 
     fn token_keys(&self) -> MutexGuard<'_, TokenKeys> {

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 /// From left to right. A file belongs to the longest name that its path starts with.
-const LAYERS: [&[&str]; 17] = [
+const LAYERS: [&[&str]; 18] = [
     &["fuzzing"],
     &["ffi"],
     &["provider"],
@@ -17,6 +17,7 @@ const LAYERS: [&[&str]; 17] = [
     &["mechanism"],
     &["config"],
     &["lazy"],
+    &["cache"],
     &["backend::aws", "backend::azure"],
     &["backend"],
     &["certificate"],

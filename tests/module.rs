@@ -13,11 +13,15 @@ mod module {
     pub mod world;
 
     mod artifact;
+    mod cache;
     mod faults;
+    mod forks;
     mod hosts;
     mod legacy;
     mod life;
     mod objects;
+    mod processes;
     mod requests;
     mod signatures;
+    mod threads;
 }

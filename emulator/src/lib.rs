@@ -49,3 +49,4 @@ pub use state::Switches;
 pub use traffic::Entry;
 pub use vault::certificates::VaultCertificate;
 pub use vault::keys::VaultKey;
+pub use wire::Handshake;

@@ -6,7 +6,7 @@ use crate::kms::{self, KmsError};
 use crate::state::{State, Tamper};
 use crate::traffic::Entry;
 use crate::vault::{self, Asked, Place, VaultError};
-use crate::wire::{Reply, Request};
+use crate::wire::{Reply, Request, hex};
 use crate::{clock, control, entra, sts};
 use hyper::{Method, Response};
 use serde_json::json;
@@ -80,6 +80,16 @@ impl Call {
             (None, None) => "vault.unknown".to_owned(),
         };
         Self { service: Service::Vault, operation, names, refused }
+    }
+
+    /// What is to be signed, in hexadecimal.
+    fn digest(&self, request: &Request) -> Option<String> {
+        let member = match self.operation.as_str() {
+            "kms.Sign" => "Message",
+            "vault.keys.sign" => "value",
+            _ => return None,
+        };
+        request.bytes(member).map(|digest| hex(&digest))
     }
 
     fn answer(&self, state: &State, request: &Request, tamper: Tamper) -> Reply {
@@ -191,6 +201,9 @@ pub(crate) async fn answer(
         host: request.host.clone(),
         request: format!("{} {}", request.method, request.path),
         status: 0,
+        connection: request.origin.connection,
+        handshake: request.origin.handshake,
+        digest: call.digest(&request),
     };
     if observed {
         state.traffic.count(&call.operation);

@@ -4,7 +4,7 @@ use crate::delivery::{Aborted, Fate, ReplyBody, response};
 use crate::faults::{Action, CONNECTION};
 use crate::router;
 use crate::state::State;
-use crate::wire::{Reply, Request};
+use crate::wire::{Handshake, Origin, Reply, Request};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,18 +19,21 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::{HandshakeKind, ServerConnection};
 
 /// Accepts until the runtime ends.
 pub(crate) async fn run(state: Arc<State>, listener: TcpListener, acceptor: TlsAcceptor) {
+    let mut connection = 0;
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
+        connection += 1;
         state.traffic.count("connections");
         let _ = stream.set_nodelay(true);
         let fate = Arc::new(Fate::default());
         state.opened(&fate);
         let wire: Box<dyn Stream> = Box::new(Wire { stream, fate: fate.clone() });
         let faults = state.faults.take(CONNECTION, &[]);
-        let port = Port { state: state.clone(), acceptor: acceptor.clone(), fate };
+        let port = Port { state: state.clone(), acceptor: acceptor.clone(), fate, connection };
         if faults.contains(&Action::BlackHole) {
             tokio::spawn(hold(wire));
         } else if faults.contains(&Action::TlsStall) {
@@ -62,6 +65,7 @@ struct Port {
     state: Arc<State>,
     acceptor: TlsAcceptor,
     fate: Arc<Fate>,
+    connection: u64,
 }
 
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -74,18 +78,23 @@ impl Port {
             let Ok(first) = stream.read_u8().await else { return };
             let stream = Rewound { first: Some(first), stream };
             if first != TLS_HANDSHAKE {
-                return self.serve(Box::new(stream), false).await;
+                return self.serve(Box::new(stream), None).await;
             }
-            let Ok(stream) = self.acceptor.accept(stream).await else { return };
+            // A session that begins here tells, when it is resumed, where it began.
+            let number = self.connection.to_be_bytes();
+            let accepted = self.acceptor.accept_with(stream, |tls| tls.set_resumption_data(&number)).await;
+            let Ok(stream) = accepted else { return };
             self.state.traffic.count("tls_handshakes");
-            self.serve(Box::new(stream), true).await;
+            let handshake = handshake_of(stream.get_ref().1);
+            self.serve(Box::new(stream), Some(handshake)).await;
         })
     }
 
     /// Speaks HTTP/1.1 until either side has enough.
-    async fn serve(self, stream: Box<dyn Stream>, secure: bool) {
+    async fn serve(self, stream: Box<dyn Stream>, handshake: Option<Handshake>) {
         let fate = self.fate.clone();
-        let service = service_fn(move |request| self.clone().handle(request, secure));
+        let origin = Origin { connection: self.connection, handshake };
+        let service = service_fn(move |request| self.clone().handle(request, origin));
         let mut http = http1::Builder::new();
         let connection = http.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).with_upgrades();
         let mut connection = pin!(connection);
@@ -98,7 +107,11 @@ impl Port {
         }
     }
 
-    async fn handle(self, mut request: hyper::Request<Incoming>, secure: bool) -> Result<Response<ReplyBody>, Aborted> {
+    async fn handle(
+        self,
+        mut request: hyper::Request<Incoming>,
+        origin: Origin,
+    ) -> Result<Response<ReplyBody>, Aborted> {
         if request.method() == Method::CONNECT {
             self.state.traffic.count("connect");
             let upgrade = hyper::upgrade::on(&mut request);
@@ -127,9 +140,19 @@ impl Port {
             headers: head.headers,
             body,
             host,
-            secure,
+            origin,
         };
         router::answer(self.state, self.fate, request).await
+    }
+}
+
+fn handshake_of(tls: &ServerConnection) -> Handshake {
+    match tls.handshake_kind() {
+        Some(HandshakeKind::Resumed) => {
+            let earlier = tls.received_resumption_data().and_then(|data| data.try_into().ok());
+            Handshake::Resumed(earlier.map_or(0, u64::from_be_bytes))
+        }
+        _ => Handshake::Full,
     }
 }
 

@@ -195,7 +195,7 @@ mod tests {
         headers.insert("x-amz-date", "20150830T123600Z".parse().unwrap());
         headers.insert("authorization", authorization.parse().unwrap());
         let (path, host) = ("/".to_owned(), "example.amazonaws.com".to_owned());
-        Request { method, path, query: String::new(), headers, body: Vec::new(), host, secure: false }
+        Request { method, path, query: String::new(), headers, body: Vec::new(), host, origin: Default::default() }
     }
 
     fn credentials() -> Credentials {

@@ -1,5 +1,6 @@
 //! What the emulator saw: how often each operation was asked, and a log of the last requests.
 
+use crate::wire::Handshake;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -18,6 +19,12 @@ pub struct Entry {
     pub request: String,
     /// The HTTP status; 0 for a request that got no reply.
     pub status: u16,
+    /// The number of the TCP connection that it came by; the first is 1.
+    pub connection: u64,
+    /// How TLS began on that connection, if it did.
+    pub handshake: Option<Handshake>,
+    /// What was to be signed, in hexadecimal.
+    pub digest: Option<String>,
 }
 
 /// Counts and log, and a way to wait for a count.

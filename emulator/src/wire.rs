@@ -4,6 +4,7 @@
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use hyper::{HeaderMap, Method};
+use serde::Serialize;
 use serde_json::Value;
 
 /// A request, read whole.
@@ -18,8 +19,25 @@ pub(crate) struct Request {
     pub(crate) body: Vec<u8>,
     /// The `Host` header: a name with or without a port.
     pub(crate) host: String,
-    /// Whether it came over TLS.
-    pub(crate) secure: bool,
+    pub(crate) origin: Origin,
+}
+
+/// The connection that a request came by.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Origin {
+    pub(crate) connection: u64,
+    /// None for plain HTTP.
+    pub(crate) handshake: Option<Handshake>,
+}
+
+/// How TLS began on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Handshake {
+    /// With all keys made anew.
+    Full,
+    /// With a session that the client got on that earlier connection; 0 with TLS 1.2, which does not tell.
+    Resumed(u64),
 }
 
 impl Request {
@@ -38,7 +56,7 @@ impl Request {
 
     /// `https://host` as the client wrote it, without a default port.
     pub(crate) fn base_url(&self) -> String {
-        let (scheme, default_port) = if self.secure { ("https", ":443") } else { ("http", ":80") };
+        let (scheme, default_port) = if self.origin.handshake.is_some() { ("https", ":443") } else { ("http", ":80") };
         let host = self.host.strip_suffix(default_port).unwrap_or(&self.host);
         format!("{scheme}://{host}")
     }
@@ -50,6 +68,12 @@ impl Request {
     /// The parts of the path between slashes, decoded; an empty part stays.
     pub(crate) fn segments(&self) -> Vec<String> {
         self.path.trim_start_matches('/').split('/').map(percent_decode).collect()
+    }
+
+    /// A member of the JSON body that is base64, in either alphabet.
+    pub(crate) fn bytes(&self, member: &str) -> Option<Vec<u8>> {
+        let text = self.json()?.get(member)?.as_str()?.to_owned();
+        base64_decode(&text).or_else(|| base64url_decode(&text))
     }
 
     pub(crate) fn json(&self) -> Option<Value> {

@@ -3,11 +3,13 @@
 
 mod common;
 
-use cloud_kms_emulator::{Action, AwsKey, Emulator, Fault, VaultKey};
+use base64ct::{Base64UrlUnpadded, Encoding};
+use cloud_kms_emulator::{Action, AwsKey, Emulator, Fault, Handshake, VaultKey};
 use common::{Bench, bench, openssl_options, sign_body, unbase64};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -42,6 +44,42 @@ fn real_names_are_reached_through_a_tunnel() {
     assert_eq!(bench.kms_in("eu-central-1", "DescribeKey", &json!({ "KeyId": "alias/t" }), &more).status, 200);
     let control = bench.emulator.control();
     assert_eq!((control.count("connect"), control.count("tls_handshakes")), (5, 5));
+}
+
+/// One request by openssl, whose TLS session is kept in a file, or comes from there.
+fn ask_by_openssl(bench: &Bench, session: &[&str]) {
+    let mut command = Command::new("openssl");
+    let address = format!("127.0.0.1:{}", bench.emulator.port());
+    command.args(["s_client", "-ign_eof", "-tls1_3", "-connect", &address]).args(session);
+    let mut client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let request = b"GET /keys?api-version=7.4 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    client.stdin.as_mut().unwrap().write_all(request).unwrap();
+    let output = client.wait_with_output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("HTTP/1.1 401"), "{output:?}");
+}
+
+#[test]
+fn the_log_tells_connections_tls_sessions_and_digests() {
+    let bench = bench();
+    let file = bench.path("session");
+    ask_by_openssl(&bench, &["-sess_out", &file]);
+    ask_by_openssl(&bench, &["-sess_in", &file]);
+    ask_by_openssl(&bench, &[]);
+    bench.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/d")).unwrap();
+    bench.emulator.vault("default").create_key("d", VaultKey::ec("P-256")).unwrap();
+    let digest = [0xd1; 32];
+    assert_eq!(bench.kms("Sign", &sign_body("alias/d", &digest, "DIGEST", "ECDSA_SHA_256")).status, 200);
+    let body = json!({ "alg": "ES256", "value": Base64UrlUnpadded::encode_string(&digest) });
+    let kid = bench.emulator.vault("default").current("d").unwrap().version;
+    assert_eq!(bench.vault("POST", &format!("/keys/d/{kid}/sign"), Some(&body)).status, 200);
+    let log = bench.emulator.control().log();
+    let seen: Vec<_> = log.iter().map(|entry| (entry.connection, entry.handshake, entry.digest.clone())).collect();
+    let digest = Some("d1".repeat(32));
+    let (first, second) = (Some(Handshake::Full), Some(Handshake::Resumed(1)));
+    assert_eq!(
+        seen,
+        [(1, first, None), (2, second, None), (3, first, None), (4, None, digest.clone()), (5, None, digest)]
+    );
 }
 
 #[test]

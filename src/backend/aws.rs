@@ -6,7 +6,7 @@ use super::aws_client::Clients;
 use super::aws_http::BadBody;
 use super::aws_keys::{ALGORITHMS, GET_PUBLIC_KEY, Operation, SIGN, facts, fits, in_pkcs11_form};
 use super::call::{Call, Refused, Remedy};
-use super::http::{causes, unreachable, words_of};
+use super::http::{causes, is_timeout, unreachable, words_of};
 use super::runtime::{self, PerProcess};
 use super::{Backend, Cause, Failure, Identity, KeyFacts, KeyName, Network, Pending, SharedBackend, Signature};
 use crate::key::{Kind, Scheme};
@@ -80,6 +80,10 @@ impl Backend for Aws {
 
     fn schemes(&self, kind: Kind) -> Vec<Scheme> {
         ALGORITHMS.iter().map(|(_, scheme)| *scheme).filter(|scheme| fits(*scheme, kind)).collect()
+    }
+
+    fn is_immutable(&self, key: &KeyName) -> bool {
+        !is_alias(&key.id)
     }
 
     fn list(&self) -> Pending<Vec<KeyName>> {
@@ -323,7 +327,8 @@ where
             (cause, words.map_or(code.clone(), |words| format!("{code}: {words}")))
         }
         _ if causes(&error).any(|error| matches!(error.downcast_ref(), Some(BadBody::Cut(_)))) => {
-            (Cause::Unreachable, words_of(&error))
+            let cause = if is_timeout(&error) { Cause::TimedOut } else { Cause::Unreachable };
+            (cause, words_of(&error))
         }
         SdkError::ResponseError(context) => {
             (Cause::Malformed, format!("HTTP status {}: {}", context.raw().status(), words_of(&error)))

@@ -1,16 +1,16 @@
 //! Clients of AWS KMS: one per region, with the SDK's whole chain of credentials.
 
 use super::aws::Settings;
-use super::aws_http::{self, Http};
+use super::aws_http::Http;
 use super::call::{Refused, Remedy};
 use super::http::PerNetwork;
-use super::runtime::PerProcess;
 use super::{Cause, Failure, Network, program};
 use crate::{log_warn, process};
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::profile::{Profile, ProfileFileCredentialsProvider, ProfileSet};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig, identity::IdentityCache};
@@ -30,7 +30,7 @@ use tokio::sync::{OnceCell, Semaphore};
 /// The clients of one process for one set of settings. Used on the runtime only.
 pub(super) struct Clients {
     pub(super) settings: Settings,
-    http: Arc<PerNetwork<SharedHttpClient>>,
+    http: Arc<PerNetwork>,
     /// By region: since when, and what. None is the region that the SDK finds.
     made: Mutex<HashMap<Option<String>, Made>>,
     /// How many keys are described at a time.
@@ -51,9 +51,7 @@ impl Clients {
 
 impl Clients {
     pub(super) fn new(settings: Settings) -> Self {
-        static HTTP: PerProcess<PerNetwork<SharedHttpClient>> = PerProcess::new();
-        let http = HTTP.get(PerNetwork::default);
-        Self { settings, http, made: Mutex::default(), turns: Semaphore::new(64) }
+        Self { settings, http: PerNetwork::shared(), made: Mutex::default(), turns: Semaphore::new(64) }
     }
 
     /// The client for a region, made at the first call.
@@ -62,7 +60,8 @@ impl Clients {
             let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
             made.entry(region.map(str::to_owned)).or_insert_with(|| (Instant::now(), Arc::default())).1.clone()
         };
-        let client = cell.get_or_try_init(|| self.make(region)).await;
+        // In a box, for every call would carry the 100 KB of its future.
+        let client = cell.get_or_try_init(|| Box::pin(self.make(region))).await;
         client.cloned().map_err(|message| Failure::new(Cause::Rejected, operation, message))
     }
 
@@ -81,14 +80,15 @@ impl Clients {
 
     async fn make(&self, region: Option<&str>) -> Result<Client, String> {
         let Settings { profile, network, endpoint_url, .. } = &self.settings;
-        let http = SharedHttpClient::new(Http(self.http.get(network, aws_http::client)?));
-        // Whoever makes the call ends it, not the cache with fewer words.
+        let http = SharedHttpClient::new(Http(self.http.get(network)?));
+        // Whoever makes the call ends it, and the HTTP client has its own limits.
         let identities = IdentityCache::lazy().load_timeout(network.call_timeout.saturating_mul(2)).build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.clone())
             .identity_cache(identities)
             .retry_config(retries(network))
-            .timeout_config(timeouts(network));
+            .timeout_config(TimeoutConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         match region {
             Some(region) => loader = loader.region(Region::new(region.to_owned())),
             None => warn_of_two_regions(),
@@ -128,11 +128,6 @@ fn retries(network: &Network) -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(network.retries.saturating_add(1))
         .with_initial_backoff(Duration::from_millis(200))
-}
-
-/// A server that accepts and says nothing gets a second chance. The whole call is bounded by whoever makes it.
-fn timeouts(network: &Network) -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(network.connect_timeout).read_timeout(network.call_timeout / 2).build()
 }
 
 /// The SDK's chain, with credential_process by us; a profile that is named goes before the environment; then the role.

@@ -1,45 +1,69 @@
-//! The HTTP client that all regions and token services of AWS with the same network settings share.
+//! The HTTP client that AWS's SDK gets: the one that all clouds share.
 
-use super::Network;
 use super::http::{Connections, LARGEST_REPLY, TOO_LARGE};
-use crate::certificate::Certificate;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
-use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt;
-use pem_rfc7468::LineEnding;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The client whose connections can be given up for new ones. The SDK asks for a connector before each attempt.
 #[derive(Debug)]
-pub(super) struct Http(pub(super) Arc<Connections<SharedHttpClient>>);
+pub(super) struct Http(pub(super) Arc<Connections>);
 
 impl HttpClient for Http {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(Limited(self.0.current().http_connector(settings, components)))
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        // Who sets both wants less than the client's own limits: a machine's metadata service.
+        let limit = settings.connect_timeout().zip(settings.read_timeout());
+        let limit = limit.map(|(connect, read)| connect + read);
+        SharedHttpConnector::new(Connector { client: self.0.current(), limit })
     }
 }
 
 /// A connector whose replies have at most [`LARGEST_REPLY`].
 #[derive(Debug)]
-struct Limited(SharedHttpConnector);
+struct Connector {
+    client: reqwest::Client,
+    limit: Option<Duration>,
+}
 
-impl HttpConnector for Limited {
+impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let reply = self.0.call(request);
+        let client = self.client.clone();
+        let request = with_whole_body(request, self.limit);
         HttpConnectorFuture::new(async move {
+            let reply = client.execute(request?).await.map_err(failure)?;
+            let reply = http::Response::<reqwest::Body>::from(reply);
             let limited = |body| http_body_util::Limited::new(body, LARGEST_REPLY).map_err(BadBody::from);
-            Ok(reply.await?.map(|body| SdkBody::from_body_1_x(limited(body))))
+            let reply = reply.map(|body| SdkBody::from_body_1_x(limited(body)));
+            HttpResponse::try_from(reply).map_err(|e| ConnectorError::other(e.into(), None))
         })
+    }
+}
+
+fn with_whole_body(request: HttpRequest, limit: Option<Duration>) -> Result<reqwest::Request, ConnectorError> {
+    let unusable = |error: BoxError| ConnectorError::user(error);
+    let request = request.try_into_http1x().map_err(|e| unusable(e.into()))?;
+    let (parts, body) = request.into_parts();
+    let body = body.bytes().ok_or_else(|| unusable("a body that is not in memory".into()))?.to_vec();
+    let request = http::Request::from_parts(parts, body);
+    let mut request = reqwest::Request::try_from(request).map_err(|e| unusable(e.into()))?;
+    *request.timeout_mut() = limit;
+    Ok(request)
+}
+
+fn failure(error: reqwest::Error) -> ConnectorError {
+    match error.is_timeout() {
+        true => ConnectorError::timeout(error.into()),
+        false => ConnectorError::io(error.into()),
     }
 }
 
@@ -71,33 +95,4 @@ impl Error for BadBody {
             Self::TooLarge => None,
         }
     }
-}
-
-/// A client for a service that may be anywhere.
-pub(super) fn client(network: &Network) -> Result<SharedHttpClient, String> {
-    let tls = TlsContext::builder().with_trust_store(trust_store(network)?).build().map_err(|e| e.to_string())?;
-    let proxy = match &network.proxy {
-        Some(url) => ProxyConfig::all(url).map_err(|e| format!("proxy {url}: {e}"))?,
-        None => ProxyConfig::from_env(),
-    };
-    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
-        // Without settings it is only to load the trust anchors early; then they would be loaded twice.
-        let Some(settings) = settings else { return Connector::builder().build_http() };
-        let mut connector = Connector::builder()
-            .tls_provider(Provider::rustls(CryptoMode::AwsLc))
-            .tls_context(tls.clone())
-            .proxy_config(proxy.clone())
-            .connector_settings(settings.clone());
-        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        connector.build()
-    }))
-}
-
-/// The system's certificate authorities, and those of the bundle that can be parsed: the client panics at others.
-fn trust_store(network: &Network) -> Result<TrustStore, String> {
-    let Some(path) = &network.ca_bundle else { return Ok(TrustStore::default()) };
-    let text = std::fs::read_to_string(path).map_err(|e| format!("ca_bundle {}: {e}", path.display()))?;
-    let bundle = Certificate::chain_from_pem(&text).map_err(|e| format!("ca_bundle {}: {}", path.display(), e.0))?;
-    let pem = |der: &[u8]| pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, der);
-    Ok(bundle.iter().filter_map(|ca| pem(&ca.der).ok()).fold(TrustStore::default(), TrustStore::with_pem_certificate))
 }

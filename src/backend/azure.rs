@@ -127,6 +127,10 @@ impl Backend for Azure {
         own.map(|(_, (scheme, _))| *scheme).collect()
     }
 
+    fn is_immutable(&self, key: &KeyName) -> bool {
+        key.version.is_some()
+    }
+
     fn list(&self) -> Pending<Vec<KeyName>> {
         let clients = self.clients();
         runtime::spawn(GET_KEYS.name, runtime::NO_LIMIT, move || async move { list(&clients).await })

@@ -2,8 +2,7 @@
 
 use super::azure::Settings;
 use super::call::{Refused, Remedy};
-use super::http::{self, PerNetwork, causes, unreachable, words_of};
-use super::runtime::PerProcess;
+use super::http::{self, PerNetwork, causes, is_timeout, unreachable, words_of};
 use super::{Cause, Failure, Network, azure_credentials};
 use crate::key::PublicKey;
 use azure_core::cloud::CustomConfiguration;
@@ -23,7 +22,7 @@ use tokio::sync::{OnceCell, Semaphore};
 /// The clients of one process for one set of settings. Used on the runtime only.
 pub(super) struct Clients {
     pub(super) settings: Settings,
-    http: Arc<PerNetwork<reqwest::Client>>,
+    http: Arc<PerNetwork>,
     /// Since when, and what.
     vault: Mutex<(Instant, Arc<OnceCell<Vault>>)>,
     /// By key identifier with version: what was told of it.
@@ -41,10 +40,8 @@ pub(super) struct Vault {
 
 impl Clients {
     pub(super) fn new(settings: Settings) -> Self {
-        static HTTP: PerProcess<PerNetwork<reqwest::Client>> = PerProcess::new();
-        let http = HTTP.get(PerNetwork::default);
         let vault = Mutex::new((Instant::now(), Arc::default()));
-        Self { settings, http, vault, told: Mutex::default(), turns: Semaphore::new(64) }
+        Self { settings, http: PerNetwork::shared(), vault, told: Mutex::default(), turns: Semaphore::new(64) }
     }
 
     /// The clients, made at the first call.
@@ -75,7 +72,7 @@ impl Clients {
         if !vault_url.starts_with("https://") {
             return Err(format!("the vault's URL has to begin with https://: {vault_url:?}"));
         }
-        let options = options(network, Transport::new(self.http.get(network, http::client)?));
+        let options = options(network, Transport::new(self.http.get(network)?));
         let credential = azure_credentials::chain(&self.settings, options.clone(), http::link_local()?);
         // Retries are for the tokens; a call of the vault is repeated by whoever makes it.
         Vault::new(&self.settings, credential, ClientOptions { retry: RetryOptions::none(), ..options })
@@ -230,10 +227,6 @@ const REVOKED: &str = "the token is not good any more (insufficient_claims, cont
 
 fn innermost(error: &azure_core::Error) -> String {
     causes(error).last().map_or_else(String::new, ToString::to_string)
-}
-
-fn is_timeout(error: &azure_core::Error) -> bool {
-    causes(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(reqwest::Error::is_timeout)
 }
 
 fn refused_by_service(operation: &Operation, status: StatusCode, reply: Option<&RawResponse>) -> Refused {

@@ -72,6 +72,10 @@ impl Fake {
 }
 
 impl Backend for Fake {
+    fn is_immutable(&self, _key: &KeyName) -> bool {
+        false
+    }
+
     fn describe(&self, key: &KeyName) -> Pending<KeyFacts> {
         let missing = || Failure::new(Cause::Missing, "Describe", "no such key");
         let facts = pair(&key.id).ok_or_else(missing).map(|pair| {

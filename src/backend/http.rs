@@ -1,35 +1,43 @@
-//! The HTTPS client that all vaults and token services with the same network settings share, and the words of errors.
+//! The HTTPS client that all services of all clouds with the same network settings share, and the words of errors.
 
-use super::{Cause, Network};
+use super::resolver::Resolver;
+use super::runtime::PerProcess;
+use super::{Cause, Network, trust};
 use azure_core::error::ErrorKind;
 use azure_core::http::{AsyncRawResponse, HttpClient, Request, response::AsyncResponseBody};
 use futures_core::Stream;
-use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect::Policy};
+use reqwest::{Client, ClientBuilder, Proxy, redirect::Policy};
+use rustls::RootCertStore;
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// A client for each set of network settings: its trust anchors are parsed once, its connections shared.
-pub(super) struct PerNetwork<C>(Mutex<HashMap<Network, Arc<Connections<C>>>>);
-
-impl<C> Default for PerNetwork<C> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
+/// A client for each set of network settings: its connections are shared. The system's trust anchors are those of all.
+#[derive(Default)]
+pub(super) struct PerNetwork {
+    clients: Mutex<HashMap<Network, Arc<Connections>>>,
+    system: Arc<OnceLock<RootCertStore>>,
 }
 
-impl<C: Clone> PerNetwork<C> {
+impl PerNetwork {
+    /// The clients of this process. To be called from the host's threads only.
+    pub(super) fn shared() -> Arc<Self> {
+        static SHARED: PerProcess<PerNetwork> = PerProcess::new();
+        SHARED.get(Self::default)
+    }
+
     /// The client for these settings, made at the first call. To be called on the runtime.
-    pub(super) fn get(&self, network: &Network, make: Make<C>) -> Result<Arc<Connections<C>>, String> {
-        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn get(&self, network: &Network) -> Result<Arc<Connections>, String> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(network) {
             return Ok(client.clone());
         }
-        let made = Arc::new(Connections { current: Mutex::new((Instant::now(), make(network)?)), make });
+        let current = Mutex::new((Instant::now(), client(network, &self.system)?));
+        let made = Arc::new(Connections { current, system: self.system.clone() });
         clients.insert(network.clone(), made.clone());
         Ok(made)
     }
@@ -37,23 +45,21 @@ impl<C: Clone> PerNetwork<C> {
     /// Gives up the connections that were there at `since`: one of them has answered nothing since then, and a router
     /// that forgets one forgets all (each would take its own time to be found out).
     pub(super) fn renew(&self, network: &Network, since: Instant) {
-        let client = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(network).cloned();
+        let client = self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(network).cloned();
         if let Some(client) = client {
             client.renew(network, since);
         }
     }
 }
 
-type Make<C> = fn(&Network) -> Result<C, String>;
-
 /// A client with its connections, which can be given up for new ones.
-pub(super) struct Connections<C> {
-    current: Mutex<(Instant, C)>,
-    make: Make<C>,
+pub(super) struct Connections {
+    current: Mutex<(Instant, Client)>,
+    system: Arc<OnceLock<RootCertStore>>,
 }
 
-impl<C: Clone> Connections<C> {
-    pub(super) fn current(&self) -> C {
+impl Connections {
+    pub(super) fn current(&self) -> Client {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
 
@@ -61,14 +67,14 @@ impl<C: Clone> Connections<C> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         // Of many callers whose time is over, one makes the new client.
         if current.0 <= since
-            && let Ok(new) = (self.make)(network)
+            && let Ok(new) = client(network, &self.system)
         {
             *current = (Instant::now(), new);
         }
     }
 }
 
-impl<C> fmt::Debug for Connections<C> {
+impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Connections")
     }
@@ -80,7 +86,7 @@ pub(super) const LARGEST_REPLY: usize = 4 << 20;
 pub(super) const TOO_LARGE: &str = "a reply of more than 4 MiB";
 
 #[async_trait::async_trait]
-impl HttpClient for Connections<Client> {
+impl HttpClient for Connections {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let (status, headers, body) = self.current().execute_request(request).await?.deconstruct();
         Ok(AsyncRawResponse::new(status, headers, Box::pin(Limited { body, left: LARGEST_REPLY })))
@@ -112,30 +118,26 @@ impl Stream for Limited {
 }
 
 /// A client for a service that may be anywhere.
-pub(super) fn client(network: &Network) -> Result<Client, String> {
+fn client(network: &Network, system: &OnceLock<RootCertStore>) -> Result<Client, String> {
     let builder = Client::builder()
         .redirect(Policy::none())
+        .dns_resolver(Resolver)
+        .tls_backend_preconfigured(trust::tls(system.get_or_init(trust::system).clone(), network)?)
         .connect_timeout(network.connect_timeout)
         // A server that accepts and says nothing gets a second chance within the call.
         .read_timeout(network.call_timeout / 2);
-    with_proxy(with_bundle(builder, network)?, network)?.build().map_err(|e| words_of(&e))
+    with_proxy(builder, network)?.build().map_err(|e| words_of(&e))
 }
 
-/// For the metadata services of a machine: on its own link, where a proxy would be wrong, and near.
+/// For the metadata services of a machine: on its own link, where a proxy would be wrong, and near. They speak HTTP.
 pub(super) fn link_local() -> Result<Client, String> {
-    let builder = Client::builder().no_proxy().redirect(Policy::none()).connect_timeout(Duration::from_secs(1));
+    let builder = Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .dns_resolver(Resolver)
+        .tls_certs_only([])
+        .connect_timeout(Duration::from_secs(1));
     builder.build().map_err(|e| words_of(&e))
-}
-
-fn with_bundle(builder: ClientBuilder, network: &Network) -> Result<ClientBuilder, String> {
-    let Some(path) = &network.ca_bundle else { return Ok(builder) };
-    let failed = |why: String| format!("ca_bundle {}: {why}", path.display());
-    let pem = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
-    let bundle = Certificate::from_pem_bundle(&pem).map_err(|e| failed(words_of(&e)))?;
-    if bundle.is_empty() {
-        return Err(failed("no PEM block named CERTIFICATE".into()));
-    }
-    Ok(builder.tls_certs_merge(bundle))
 }
 
 fn with_proxy(builder: ClientBuilder, network: &Network) -> Result<ClientBuilder, String> {
@@ -161,6 +163,11 @@ pub(super) fn unreachable(words: String) -> (Cause, String) {
         Some((_, cause, advice)) => (*cause, format!("{words}; {advice}")),
         None => (Cause::Unreachable, words),
     }
+}
+
+/// Whether one of the client's own limits has ended it.
+pub(super) fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    causes(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(reqwest::Error::is_timeout)
 }
 
 /// The words of an error and of all that caused it, in one line. Never its Debug form, which may show a whole reply.

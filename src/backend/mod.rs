@@ -21,8 +21,11 @@ pub mod fake;
 #[cfg(any(test, fuzzing))]
 mod fuzzing;
 mod http;
+mod park;
 mod program;
+mod resolver;
 pub mod runtime;
+mod trust;
 
 use crate::certificate::Certificate;
 use crate::error::Error;
@@ -88,6 +91,9 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// The schemes that this service has for a key of that kind, before the service was asked about the key.
     fn schemes(&self, kind: crate::key::Kind) -> Vec<Scheme>;
+
+    /// Whether the name can't come to mean another key: it is no alias, and names a version where keys have some.
+    fn is_immutable(&self, key: &KeyName) -> bool;
 
     /// The names of all keys that these settings reach, in the service's order; some may turn out unable to sign.
     fn list(&self) -> Pending<Vec<KeyName>>;

@@ -4,7 +4,7 @@
 //! all signals. The runtime starts with the first request and ends with C_Finalize. A forked child has none of the
 //! parent's threads: it starts anew, and whatever belongs to the parent is forgotten: not dropped, joined or locked.
 
-use super::{Cause, Failure};
+use super::{Cause, Failure, park};
 use crate::process::{self, ForkHooks};
 use std::cell::Cell;
 use std::fmt;
@@ -78,16 +78,15 @@ where
     F: Future<Output = Result<T, Failure>> + Send + 'static,
 {
     let slot = Arc::new(Slot::new(operation));
-    // The task must not keep the slot alive: a slot that nobody waits for cancels its task.
-    let mut promise = Promise(Arc::downgrade(&slot));
-    let task = async move {
-        promise.keep(in_time(operation, limit, Box::pin(request())).await);
+    let start = |runtime: &Runtime| {
+        // The task must not keep the slot alive: a slot that nobody waits for cancels its task.
+        let mut promise = Promise(Arc::downgrade(&slot));
+        let task = async move { promise.keep(in_time(operation, limit, Box::pin(request())).await) };
+        runtime.spawn(task).abort_handle()
     };
-    match with_runtime(|runtime| runtime.spawn(task).abort_handle()) {
+    match with_runtime(start) {
         Ok(task) => drop(slot.task.set(task)),
-        Err(error) => {
-            slot.fill(Err(Failure::new(Cause::Internal, operation, format!("can't start a thread: {error}"))));
-        }
+        Err((cause, message)) => slot.fill(Err(slot.failure(cause, &message))),
     }
     Pending(slot)
 }
@@ -105,20 +104,35 @@ pub(super) async fn in_time<T>(
     tokio::time::timeout(limit, request).await.unwrap_or_else(late)
 }
 
-/// Registers what the runtime has to do round a fork. Once is enough; more does no harm.
-pub fn arm() {
-    process::arm(ForkHooks { prepare: park, parent: unpark, child: forget_parked });
+/// From now on requests can be made: C_Initialize.
+pub fn open() {
+    process::arm(ForkHooks { prepare: park, parent: park::release, child: park::forget });
+    process::inside(|| running().open = true);
 }
 
-/// Ends what runs, with [`Cause::Interrupted`], and joins the threads, for at most `limit`. Later requests start anew.
-pub fn shutdown(limit: Duration) {
+/// From now on none can be made: C_Finalize. What runs is ended by [`Ending::join`].
+pub fn close() -> Ending {
     // Guards of the dying tasks and holders of clients see by this that their life is over.
     EPOCH.fetch_add(1, Ordering::Relaxed);
-    let Some(running) = process::inside(|| running().take()) else { return };
-    if running.life.is_of_this_process() {
-        process::outside(|| running.runtime.shutdown_timeout(limit));
-    } else {
-        std::mem::forget(running);
+    process::inside(|| {
+        let mut running = running();
+        running.open = false;
+        Ending(running.held.take())
+    })
+}
+
+/// A runtime that takes no more requests.
+#[must_use]
+pub struct Ending(Option<Held>);
+
+impl Ending {
+    /// Ends what runs, with [`Cause::Interrupted`], and joins the threads, for at most `limit`.
+    pub fn join(self, limit: Duration) {
+        match self.0 {
+            // Inside the gate: threads that are ending can't be parked, so a fork waits for them.
+            Some(own) if own.life.is_of_this_process() => process::inside(|| own.runtime.shutdown_timeout(limit)),
+            parents => std::mem::forget(parents),
+        }
     }
 }
 
@@ -245,37 +259,50 @@ impl<T> Drop for Promise<T> {
         let failure = if slot.life == Life::current() {
             slot.failure(Cause::Internal, "the request's task has panicked")
         } else {
-            slot.failure(Cause::Interrupted, "C_Finalize ended it")
+            slot.failure(Cause::Interrupted, ENDED)
         };
         slot.fill(Err(failure));
     }
 }
 
-struct Running {
+struct Held {
     life: Life,
     runtime: Runtime,
 }
 
-/// Locked inside the gate only, and so never at the moment of a fork.
-static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
+struct Running {
+    /// Whether this is between C_Initialize and C_Finalize. A call that C_Finalize meets before its first request
+    /// must not start a thread that nobody ends.
+    open: bool,
+    held: Option<Held>,
+}
 
-fn running() -> MutexGuard<'static, Option<Running>> {
+/// Locked inside the gate only, and so never at the moment of a fork.
+static RUNNING: Mutex<Running> = Mutex::new(Running { open: false, held: None });
+
+fn running() -> MutexGuard<'static, Running> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn with_runtime<T>(call: impl FnOnce(&Runtime) -> T) -> io::Result<T> {
+fn with_runtime<T>(call: impl FnOnce(&Runtime) -> T) -> Result<T, (Cause, String)> {
     process::inside(|| {
         let mut running = running();
-        let held = match running.take() {
+        if !running.open {
+            return Err((Cause::Interrupted, ENDED.to_owned()));
+        }
+        let held = match running.held.take() {
             Some(own) if own.life.is_of_this_process() => own,
             parents => {
                 std::mem::forget(parents);
-                Running { life: Life::current(), runtime: start()? }
+                let runtime = start().map_err(|e| (Cause::Internal, format!("can't start a thread: {e}")))?;
+                Held { life: Life::current(), runtime }
             }
         };
-        Ok(call(&running.insert(held).runtime))
+        Ok(call(&running.held.insert(held).runtime))
     })
 }
+
+const ENDED: &str = "C_Finalize ended it";
 
 /// One worker thread, and few others for what blocks (getaddrinfo, the az program).
 fn start() -> io::Result<Runtime> {
@@ -303,71 +330,15 @@ thread_local! {
     static IS_OURS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The worker's stop while the process forks. Only the fork handlers touch it, and one fork runs at a time.
-static PARKED: Mutex<Option<Arc<Park>>> = Mutex::new(None);
-
-/// How long a fork waits for the worker to come to a safe point.
-const PATIENCE: Duration = Duration::from_millis(500);
-
-#[derive(Default)]
-struct Park {
-    state: Mutex<ParkState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct ParkState {
-    reached: bool,
-    released: bool,
-}
-
-/// Before a fork: the one worker is stopped between two tasks, where it holds no lock of the process
-/// (std's of backtraces, the allocator's, the crypto library's) that the child would inherit locked.
+/// Before a fork.
 fn park() {
     // A thread of ours forks to run a program; and then the child's first act is exec.
     if IS_OURS.get() {
         return;
     }
     let Ok(running) = RUNNING.try_lock() else { return };
-    let Some(held) = running.as_ref().filter(|held| held.life.is_of_this_process()) else { return };
-    let park = Arc::new(Park::default());
-    let stop = park.clone();
-    held.runtime.spawn(async move { stop.stop() });
-    park.wait_until(PATIENCE, |state| state.reached);
-    parked(|parked| *parked = Some(park));
-}
-
-/// After it, in the parent.
-fn unpark() {
-    if let Some(park) = parked(Option::take) {
-        park.change(|state| state.released = true);
-    }
-}
-
-/// After it, in the child: there is no worker, and its lock may be held for ever.
-fn forget_parked() {
-    std::mem::forget(parked(Option::take));
-}
-
-fn parked<T>(access: impl FnOnce(&mut Option<Arc<Park>>) -> T) -> T {
-    access(&mut PARKED.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-impl Park {
-    fn stop(&self) {
-        self.change(|state| state.reached = true);
-        // A fork takes milliseconds. The bound is for one whose handlers were not all run.
-        self.wait_until(10 * PATIENCE, |state| state.released);
-    }
-
-    fn change(&self, change: impl FnOnce(&mut ParkState)) {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changed.notify_all();
-    }
-
-    fn wait_until(&self, limit: Duration, done: impl Fn(&ParkState) -> bool) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.changed.wait_timeout_while(state, limit, |state| !done(state)));
+    if let Some(held) = running.held.as_ref().filter(|held| held.life.is_of_this_process()) {
+        park::stop(&held.runtime);
     }
 }
 
@@ -380,13 +351,13 @@ pub(crate) mod testing {
 
     /// For a test that uses the runtime.
     pub(crate) fn share() -> impl Drop {
-        super::arm();
+        super::open();
         TURNS.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For a test that ends the runtime or counts its threads.
     pub(crate) fn alone() -> impl Drop {
-        super::arm();
+        super::open();
         TURNS.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

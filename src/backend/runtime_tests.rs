@@ -8,6 +8,12 @@ use std::thread;
 
 const LONG: Duration = Duration::from_secs(30);
 
+/// C_Finalize and C_Initialize.
+fn restart() {
+    close().join(LONG);
+    open();
+}
+
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(10)
 }
@@ -98,7 +104,7 @@ fn a_request_that_nobody_waits_for_is_cancelled() {
 #[test]
 fn a_child_works_before_and_after_the_parent() {
     let _turn = alone();
-    shutdown(LONG);
+    restart();
     assert!(holds_in_child(|| after(1, 7).wait(soon()) == Ok(7)), "where the parent has no runtime");
     assert_eq!(after(1, 7).wait(soon()), Ok(7));
     let (under_way, answered) = (forever(), after(0, 8));
@@ -110,12 +116,12 @@ fn a_child_works_before_and_after_the_parent() {
             drop((under_way.clone(), answered.clone()));
             let works = after(1, 7).wait(soon()) == Ok(7);
             let grandchild = holds_in_child(|| after(1, 7).wait(soon()) == Ok(7));
-            shutdown(LONG);
+            close().join(LONG);
             stale && kept && works && grandchild && threads_of_ours().is_empty()
         });
         assert!(held);
         assert!(holds_in_child(|| {
-            shutdown(LONG);
+            restart();
             after(1, 7).wait(soon()) == Ok(7)
         }));
         assert_eq!(after(1, 7).wait(soon()), Ok(7), "the parent is undisturbed");
@@ -155,6 +161,31 @@ fn forks_amid_busy_threads_never_hang() {
 }
 
 #[test]
+fn several_threads_may_fork_at_once() {
+    let _turn = alone();
+    let (stop, at_once) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            // In the gate most of the time, so that a fork catches whom it does not wait for.
+            scope.spawn(|| {
+                while stop.load(Ordering::SeqCst) == 0 {
+                    process::inside(|| {
+                        at_once.fetch_add(1, Ordering::SeqCst);
+                        thread::sleep(Duration::from_micros(300));
+                        at_once.fetch_sub(1, Ordering::SeqCst);
+                    });
+                }
+            });
+        }
+        let fork = || (0..300).all(|_| holds_in_child(|| at_once.load(Ordering::SeqCst) == 0));
+        let forking = [(); 6].map(|()| scope.spawn(fork));
+        let held = forking.map(|thread| thread.join().unwrap());
+        stop.store(1, Ordering::SeqCst);
+        assert_eq!(held, [true; 6], "a child began while a thread of its parent was inside the gate");
+    });
+}
+
+#[test]
 fn shutdown_ends_running_calls_and_joins_the_threads() {
     let _turn = alone();
     for _ in 0..3 {
@@ -169,11 +200,13 @@ fn shutdown_ends_running_calls_and_joins_the_threads() {
         let start = Instant::now();
         thread::scope(|scope| {
             let waiter = scope.spawn(|| pending.wait(soon()));
-            shutdown(LONG);
+            close().join(LONG);
             assert_eq!(cause(waiter.join().unwrap()), Cause::Interrupted);
         });
         assert!(start.elapsed() < Duration::from_secs(5));
+        assert_eq!(cause(after(0, 7).wait(soon())), Cause::Interrupted, "a call that C_Finalize has overtaken");
         assert_eq!(threads_of_ours(), Vec::<std::path::PathBuf>::new());
+        open();
         assert_eq!(after(0, 7).wait(soon()), Ok(7));
     }
 }
@@ -215,7 +248,7 @@ fn each_process_and_life_makes_its_own_value() {
         let own = Arc::as_ptr(&held.get(make)) != first;
         own && dropped.load(Ordering::SeqCst) == 0
     }));
-    shutdown(LONG);
+    restart();
     let _ = held.get(make);
     assert_eq!(dropped.load(Ordering::SeqCst), 1, "a client of the ended runtime is made anew");
     drop(held);

@@ -41,6 +41,13 @@ impl Environment<'_> {
         folders.into_iter().flatten().map(|folder| folder.join(name).join(file)).collect()
     }
 
+    /// Where public halves are cached: below `$XDG_CACHE_HOME` or `$HOME/.cache`, where that is there.
+    pub fn cache_folder(&self) -> Option<PathBuf> {
+        let named = self.path("XDG_CACHE_HOME").filter(|folder| folder.is_absolute());
+        let folder = named.or_else(|| self.path("HOME").map(|home| home.join(".cache")))?;
+        folder.is_dir().then(|| folder.join("cloud-kms-pkcs11"))
+    }
+
     /// The places of `azureauth.json`.
     pub fn auth_files(&self) -> Vec<PathBuf> {
         let named = self.path("AZURE_AUTH_LOCATION");

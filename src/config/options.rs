@@ -252,7 +252,10 @@ macro_rules! options {
 pub const OPTIONS: &[Row] = options![
     slots TOP None Kind::Objects; "required"; "The slots; a slot's id is its position, from 0.";
     log_level TOP None Kind::LogLevel; "`error`"; "`off`, `error`, `warn`, `info` or `debug`; `CLOUD_KMS_PKCS11_LOG` wins.";
-    log_file TOP None Kind::Path; "standard error"; "A file that the log is appended to; `CLOUD_KMS_PKCS11_LOG_FILE` wins.";
+    log_file TOP None Kind::Path; "standard error"; "A file that the log is appended to (rotate it by copytruncate); `CLOUD_KMS_PKCS11_LOG_FILE` wins.";
+    log_destination TOP None Kind::Choice(&["stderr", "file", "syslog"]); "`file` if there is a `log_file`, else `stderr`"; "`stderr`, `file` or `syslog`; `CLOUD_KMS_PKCS11_LOG_DESTINATION` and `CLOUD_KMS_PKCS11_LOG_FILE` win.";
+    cache TOP None Kind::Flag; "`true`"; "Keep public halves on disk, of keys whose names can't come to mean another one (a KMS key's id or ARN, a Key Vault key with its version): a signature then costs one request from the start.";
+    cache_folder TOP None Kind::Path; "`cloud-kms-pkcs11` in `$XDG_CACHE_HOME` or `~/.cache`, where that is there"; "Where they are kept. The folder is made, if only its last part is missing; it must be this user's alone.";
 
     label KEY None Kind::Text; "the key's id or name"; "The token's label (cut to 32 bytes) and, for its single key, CKA_LABEL (in full). Required with `keys` and `discover`. In a key: CKA_LABEL.";
     cloud SLOT None Kind::Choice(&["aws", "azure"]); "what the other options tell"; "`aws` or `azure`.";

@@ -14,7 +14,7 @@ use crate::certificate::Certificate;
 use crate::error::Result;
 use crate::logging::Level;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +33,10 @@ pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut N
     let document = dialect::parse(&text, Dialect::Strict).map_err(unread)?;
     let file = File { path, environment, auth_files: environment.auth_files() };
     let top = Section::new(&file, None, &document.value, Place::Top, None, None)?;
+    let destination = top.text("log_destination");
+    if destination.as_deref() == Some("file") && top.own("log_file").is_none() {
+        return Err(top.fault("log_destination", "is \"file\", and there is no \"log_file\""));
+    }
     let (sections, mut services) = (top.sections("slots", Place::Slot)?, Services(None));
     let mut slots = Vec::with_capacity(sections.len());
     for section in &sections {
@@ -42,10 +46,22 @@ pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut N
         slots,
         listed: Vec::new(),
         log_level: top.text("log_level").and_then(|name| Level::from_name(&name)),
-        log_file: top.path("log_file")?,
+        log_file: top.path("log_file")?.filter(|_| destination.as_deref() != Some("stderr")),
+        log_to_syslog: destination.as_deref() == Some("syslog"),
+        cache: cache(&top)?,
     };
     note_labels(&config.slots, path, notes);
     Ok(config)
+}
+
+/// The cache's folder, unless it is switched off.
+fn cache(top: &Section) -> Result<Option<PathBuf>> {
+    match (top.flag("cache"), top.path("cache_folder")?) {
+        (Some(false), Some(_)) => Err(top.fault("cache_folder", "can't stand beside \"cache\": false")),
+        (Some(false), None) => Ok(None),
+        (_, Some(folder)) => Ok(Some(folder)),
+        (_, None) => Ok(top.file.environment.cache_folder()),
+    }
 }
 
 fn slot<'a>(section: &'a Section<'a>, services: &mut Services<'a>, notes: &mut Notes) -> Result<Slot> {

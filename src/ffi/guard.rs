@@ -1,5 +1,6 @@
 //! One guard round every call: it finds the provider, contains panics, and logs the error, once.
 
+use crate::backend::runtime::{self, Ending};
 use crate::error::{Error, Result, name};
 use crate::logging::{self, Level};
 use crate::process;
@@ -49,15 +50,22 @@ pub fn install(provider: Provider) -> Result<()> {
         return Err(Error::new(CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before"));
     }
     *own = Some(Arc::new(provider));
+    runtime::open();
     Ok(())
 }
 
-/// Takes the provider away; running calls keep theirs until they return.
+/// Takes the provider away, and the runtime with it; running calls keep the provider until they return.
 ///
 /// # Errors
 /// CKR_CRYPTOKI_NOT_INITIALIZED.
-pub fn remove() -> Result<Arc<Provider>> {
-    PROVIDER.write().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(not_initialized)
+pub fn remove() -> Result<Ending> {
+    let mut own = PROVIDER.write().unwrap_or_else(PoisonError::into_inner);
+    let provider = own.take().ok_or_else(not_initialized)?;
+    provider.end();
+    let ending = runtime::close();
+    drop(own);
+    drop(provider);
+    Ok(ending)
 }
 
 fn not_initialized() -> Error {

@@ -12,7 +12,6 @@ mod guard;
 mod pointers;
 mod table;
 
-use crate::backend::runtime;
 use crate::error::{Error, Result};
 #[cfg(not(any(test, fuzzing)))]
 use crate::provider::Provider;
@@ -98,14 +97,12 @@ unsafe extern "C" fn C_Finalize(reserved: *mut c_void) -> CK_RV {
         if !reserved.is_null() {
             return Err(Error::new(CKR_ARGUMENTS_BAD, "pReserved is not null"));
         }
-        guard::remove()?.end();
-        runtime::shutdown(FINALIZE_LIMIT);
+        guard::remove()?.join(FINALIZE_LIMIT);
         Ok(())
     })
 }
 
 fn initialize() -> Result<()> {
-    runtime::arm();
     guard::install(provider()?)
 }
 

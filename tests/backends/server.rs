@@ -79,7 +79,7 @@ pub static FILES: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     set("AZURE_POD_IDENTITY_AUTHORITY_HOST", &MACHINE.http_url());
     set("PATH", &format!("{path}/bin:{}", std::env::var("PATH").unwrap()));
-    runtime::arm();
+    runtime::open();
     folder
 });
 

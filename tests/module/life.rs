@@ -7,7 +7,6 @@ use cloud_kms_emulator::{Action, AwsKey, Fault, VaultKey};
 use cryptoki_sys::*;
 use serde_json::json;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The names of all threads but the emulator's, sorted.
 fn threads() -> Vec<String> {
@@ -46,98 +45,6 @@ module_test! {
             assert_eq!(threads(), before);
             assert_eq!(p11.finalize(), Err(CKR_CRYPTOKI_NOT_INITIALIZED));
         }
-    }
-}
-
-module_test! {
-    fn a_child_signs_with_what_it_inherits(world) {
-        two_keys(world);
-        let p11 = world.module();
-        let sessions = [p11.open(0), p11.open(1)];
-        let keys = sessions.map(|session| p11.private_key(session));
-        let inherited = |p11: &P11| {
-            p11.sign(sessions[0], keys[0], CKM_ECDSA_SHA256, &[], b"x").unwrap();
-            p11.sign(sessions[1], keys[1], CKM_SHA256_RSA_PKCS, &[], b"x").unwrap();
-        };
-        assert!(in_child(|| inherited(&p11)), "before the parent's first signature");
-        inherited(&p11);
-        assert!(in_child(|| inherited(&p11)), "at once");
-        assert!(in_child(|| {
-            p11.initialize().unwrap();
-            assert_eq!(p11.initialize(), Err(CKR_CRYPTOKI_ALREADY_INITIALIZED));
-            sign(&p11, 0).unwrap();
-            inherited(&p11);
-        }), "C_Initialize first, as libp11 does");
-        assert!(in_child(|| {
-            p11.finalize().unwrap();
-            p11.initialize().unwrap();
-            sign(&p11, 0).unwrap();
-            sign(&p11, 1).unwrap();
-        }), "C_Finalize and C_Initialize, as pkcs11-provider does");
-        assert!(in_child(|| p11.finalize().unwrap()), "C_Finalize only");
-        assert!(in_child(|| {
-            inherited(&p11);
-            assert!(in_child(|| inherited(&p11)));
-        }), "a grandchild");
-        inherited(&p11);
-        assert_eq!(p11.initialize(), Err(CKR_CRYPTOKI_ALREADY_INITIALIZED));
-    }
-}
-
-module_test! {
-    fn forks_disturb_no_other_thread_and_get_no_locked_lock(world) {
-        two_keys(world);
-        let p11 = world.module();
-        let done = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let busy: Vec<_> = (0..4u64).map(|number| scope.spawn({
-                let done = &done;
-                move || {
-                    let mut signed = 0;
-                    while !done.load(Ordering::Relaxed) {
-                        sign(&p11, number % 2).unwrap();
-                        signed += 1;
-                    }
-                    signed
-                }
-            })).collect();
-            for number in 0..60 {
-                assert!(in_child(|| { sign(&p11, number % 2).unwrap(); }), "child {number}");
-            }
-            done.store(true, Ordering::Relaxed);
-            assert!(busy.into_iter().all(|thread| thread.join().unwrap() > 0));
-        });
-    }
-}
-
-module_test! {
-    fn threads_share_the_first_request(world) {
-        two_keys(world);
-        world.emulator.control().fault(Fault::new("kms.GetPublicKey", Action::Delay { ms: 100 }));
-        let p11 = world.module();
-        std::thread::scope(|scope| {
-            for _ in 0..16 {
-                scope.spawn(move || sign(&p11, 0).unwrap());
-            }
-        });
-        assert_eq!(world.count("kms.GetPublicKey"), 1, "single flight");
-        assert_eq!(world.count("kms.Sign"), 16);
-    }
-}
-
-module_test! {
-    fn c_finalize_ends_a_running_signature(world) {
-        two_keys(world);
-        let p11 = world.module();
-        sign(&p11, 0).unwrap();
-        world.emulator.control().fault(Fault::new("kms.Sign", Action::Hang));
-        let asked = world.count("kms.Sign");
-        let session = p11.open(0);
-        let key = p11.private_key(session);
-        let running = std::thread::spawn(move || p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"x"));
-        assert!(world.emulator.control().wait_for("kms.Sign", asked + 1, std::time::Duration::from_secs(20)));
-        p11.finalize().unwrap();
-        assert_eq!(running.join().unwrap(), Err(CKR_FUNCTION_CANCELED));
     }
 }
 
@@ -242,29 +149,6 @@ module_test! {
             sign(&p11, 1).unwrap();
             unsafe { libc::exit(0) }
         }), "a child that used it");
-    }
-}
-
-module_test! {
-    fn sessions_that_are_shared_against_the_rules_stay_safe(world) {
-        two_keys(world);
-        let p11 = world.module();
-        let session = p11.open(0);
-        let key = p11.private_key(session);
-        std::thread::scope(|scope| {
-            for _ in 0..32 {
-                scope.spawn(move || {
-                    for _ in 0..20 {
-                        match p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"x") {
-                            Ok(signature) => assert_eq!(signature.len(), 64),
-                            Err(rv) => assert!(matches!(rv, CKR_OPERATION_ACTIVE | CKR_OPERATION_NOT_INITIALIZED), "{rv:x}"),
-                        }
-                    }
-                });
-            }
-        });
-        crate::c!(p11, C_CloseAllSessions(0)).unwrap();
-        assert_eq!(p11.sign_init(session, key, CKM_ECDSA, &[]), Err(CKR_SESSION_HANDLE_INVALID));
     }
 }
 

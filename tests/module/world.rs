@@ -23,6 +23,11 @@ const NAME: &str = "MODULE_TEST";
 
 /// Runs `body` in a new process of this test program, whose environment is the test's own.
 pub fn isolated(path: &str, body: impl FnOnce(&mut World)) {
+    isolated_with(path, &[], body);
+}
+
+/// The same, with more in the environment.
+pub fn isolated_with(path: &str, more: &[(&str, &str)], body: impl FnOnce(&mut World)) {
     let test = name_of(path);
     if is_child(test) {
         return body(&mut World::new());
@@ -37,8 +42,15 @@ pub fn isolated(path: &str, body: impl FnOnce(&mut World)) {
         ("AZURE_CLIENT_ID", cloud_kms_emulator::EntraClients::CLIENT),
         ("AZURE_CLIENT_SECRET", cloud_kms_emulator::EntraClients::SECRET),
     ];
-    run_child(test, home.path(), &own);
+    run_child(test, home.path(), &[&own, more].concat());
 }
+
+/// How often something is repeated: a few times, or many where LONG_TESTS is set, as in CI.
+pub fn rounds(few: usize, many: usize) -> usize {
+    if std::env::var_os(LONG).is_some() { many } else { few }
+}
+
+const LONG: &str = "LONG_TESTS";
 
 /// A test's name as the test program knows it, from its path with the crate's name.
 pub fn name_of(path: &str) -> &str {
@@ -59,6 +71,7 @@ pub fn run_child(test: &str, home: &Path, environment: &[(&str, &str)]) {
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home)
         .env("AWS_EC2_METADATA_DISABLED", "true")
+        .envs(std::env::var_os(LONG).map(|value| (LONG, value)))
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .output()

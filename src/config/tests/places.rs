@@ -98,6 +98,14 @@ fn variables_win_over_the_files_log() {
     assert_eq!(config.log_level, Some(Level::Debug));
     assert_eq!(config.log_file, Some(world.path("other")));
 
+    let mut world = world.set("CLOUD_KMS_PKCS11_LOG_DESTINATION", "syslog");
+    assert!(world.config().log_to_syslog);
+    let mut world = world.set("CLOUD_KMS_PKCS11_LOG_DESTINATION", "stderr");
+    assert_eq!((world.config().log_to_syslog, world.config().log_file), (false, None));
+    let mut world = world.set("CLOUD_KMS_PKCS11_LOG_DESTINATION", "printer");
+    assert!(world.config().log_file.is_some());
+    assert!(world.notes(Level::Error).contains("unknown destination \"printer\""));
+
     let mut world = world.set("CLOUD_KMS_PKCS11_LOG", "loud");
     assert_eq!(world.config().log_level, Some(Level::Warn));
     assert!(world.notes(Level::Error).contains("unknown level \"loud\"; known are off, error, warn, info, debug"));

@@ -396,7 +396,7 @@ fn what_is_wrong_at_top_level_is_said_with_its_place() {
     }
     let error = error_of(own(r#"{"frobnicate": 1}"#));
     assert!(
-        error.starts_with("1: unknown option \"frobnicate\"; allowed here: slots, log_level, log_file, aws_region,"),
+        error.starts_with("1: unknown option \"frobnicate\"; allowed here: slots, log_level, log_file, log_destination, cache, cache_folder, aws_region,"),
         "{error}"
     );
 }
@@ -455,4 +455,28 @@ fn slots_with_the_same_options_share_their_service() {
     let same =
         own(r#"{"slots": [{"kms_key_id": "a", "aws_region": "r"}, {"kms_key_id": "b", "aws_region": "r"}]}"#).config();
     assert!(Arc::ptr_eq(&same.slots[0].service, &same.slots[1].service));
+}
+
+#[test]
+fn the_cache_is_where_it_is_said_or_switched_off() {
+    let with = |options: &str| own(&format!(r#"{{"slots": [], {options}}}"#));
+    assert_eq!(with(r#""cache": false"#).config().cache, None);
+    let mut world = with(r#""cache_folder": "kept""#);
+    assert_eq!(world.config().cache, Some(world.path("etc/cloud-kms-pkcs11/kept")));
+    let error = error_of(with(r#""cache": false, "cache_folder": "kept""#));
+    assert!(error.contains("cache_folder: can't stand beside"), "{error}");
+}
+
+#[test]
+fn the_log_goes_where_it_is_said() {
+    let with = |options: &str| own(&format!(r#"{{"slots": [], {options}}}"#));
+    let destination = |options: &str| {
+        let config = with(options).config();
+        (config.log_to_syslog, config.log_file.is_some())
+    };
+    assert_eq!(destination(r#""log_file": "log""#), (false, true));
+    assert_eq!(destination(r#""log_file": "log", "log_destination": "file""#), (false, true));
+    assert_eq!(destination(r#""log_file": "log", "log_destination": "stderr""#), (false, false));
+    assert!(destination(r#""log_destination": "syslog""#).0);
+    assert!(error_of(with(r#""log_destination": "file""#)).contains("there is no \"log_file\""));
 }

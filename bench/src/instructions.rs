@@ -1,0 +1,115 @@
+//! How many instructions the hot paths take, next to what they took when somebody last looked: a regression is seen
+//! without timing. Counted by valgrind, whose processor has no newer extensions; what would still choose by processor
+//! (aws-lc, libc's memcpy) is told not to.
+
+use crate::Outcome;
+use crate::world::{Cloud, World};
+use serde_json::json;
+use std::process::Stdio;
+
+/// A path, on which cloud, and how often it is gone: the count is the difference of the two, for one time.
+struct Path {
+    name: &'static str,
+    cloud: Cloud,
+    path: &'static str,
+}
+
+#[rustfmt::skip]
+const PATHS: [Path; 6] = [
+    Path { name: "a whole signature, AWS without TLS", cloud: Cloud::AwsPlain, path: "sign" },
+    Path { name: "a whole signature, Azure", cloud: Cloud::Azure, path: "sign" },
+    Path { name: "C_OpenSession, C_SignInit, C_CloseSession", cloud: Cloud::AwsPlain, path: "open and C_SignInit" },
+    Path { name: "a search by label and class", cloud: Cloud::AwsPlain, path: "find" },
+    Path { name: "C_GetAttributeValue of five attributes", cloud: Cloud::AwsPlain, path: "attributes" },
+    Path { name: "C_DigestInit, C_Digest of 64 bytes", cloud: Cloud::AwsPlain, path: "digest" },
+];
+
+const FEW: usize = 20;
+const MANY: usize = 120;
+
+/// Counts that stray further than this, in percent, are told.
+const MARGIN: f64 = 10.0;
+
+/// Compares the counts with those in `file`, or writes them there.
+pub fn run(module: &str, file: &str, write: bool) -> Outcome<()> {
+    let world = World::new(module)?;
+    let mut counts = Vec::new();
+    for path in &PATHS {
+        world.configure_one(path.cloud, false)?;
+        let (few, many) = (count(&world, path.path, FEW)?, count(&world, path.path, MANY)?);
+        counts.push((path.name, many.saturating_sub(few) / (MANY - FEW) as u64));
+    }
+    counts.push(("C_Initialize, for each of 1,000 slots", initialize(&world)?));
+    if write {
+        let lines: String = counts.iter().map(|(name, count)| format!("{count:>9} {name}\n")).collect();
+        return Ok(std::fs::write(file, format!("{HEAD}{lines}"))?);
+    }
+    compare(&counts, &std::fs::read_to_string(file)?)
+}
+
+const HEAD: &str = "\
+# Instructions of the hot paths, as counted by scripts/instructions.sh; renewed by scripts/instructions.sh --write.
+";
+
+fn initialize(world: &World) -> Outcome<u64> {
+    let of = |slots: usize| {
+        let slots = (0..slots).map(|n| World::slot(Cloud::AwsPlain, &format!("key {n}"), &format!("alias/key-{n}")));
+        world.configure(Cloud::AwsPlain, "127.0.0.1", json!(slots.collect::<Vec<_>>()))?;
+        count(world, "initialize", 0)
+    };
+    Ok((of(1001)?.saturating_sub(of(1)?)) / 1000)
+}
+
+/// All instructions of a process that goes a path so many times.
+fn count(world: &World, path: &str, times: usize) -> Outcome<u64> {
+    let own = std::env::current_exe()?.display().to_string();
+    let mut command = world.command("valgrind");
+    command.args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null", &own]);
+    command.args(["path", &world.module, path, &times.to_string()]).stdin(Stdio::null());
+    command.env("OPENSSL_ia32cap", "0").env("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX2,-AVX512F,-AVX512VL,-ERMS");
+    let output = command.output().map_err(|e| format!("valgrind: {e}"))?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    let line = text.lines().find(|line| line.contains("refs:")).filter(|_| output.status.success());
+    let number = line.and_then(|line| line.rsplit("refs:").next()).map(|number| number.trim().replace(',', ""));
+    Ok(number.ok_or_else(|| format!("{path}: {text}"))?.parse()?)
+}
+
+fn compare(counts: &[(&str, u64)], expected: &str) -> Outcome<()> {
+    let mut strays = 0;
+    for (name, count) in counts {
+        let expected = expected.lines().filter_map(|line| line.trim().split_once(' '));
+        let known = expected.filter(|(_, known)| known == name).find_map(|(known, _)| known.parse::<u64>().ok());
+        let known = known.ok_or_else(|| format!("no count is known of: {name}"))?;
+        let change = (*count as f64 / known as f64 - 1.0) * 100.0;
+        let stray = change.abs() > MARGIN;
+        strays += usize::from(stray);
+        crate::say(&format!(
+            "{count:>9} {change:>+6.1} %  {name}{}",
+            if stray { "   <- expected more closely" } else { "" }
+        ));
+    }
+    match strays {
+        0 => Ok(()),
+        _ => Err(format!(
+            "{strays} of the counts have changed by more than {MARGIN} %: find out why (scripts/profile.sh); if it is \
+             meant, or fewer, renew them by scripts/instructions.sh --write"
+        )
+        .into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_that_strays_is_told() {
+        let expected = "# head\n      100 a path\n      200 another\n";
+        let compared = |counts: &[(&str, u64)]| compare(counts, expected).is_ok();
+        assert!(compared(&[("a path", 109), ("another", 181)]));
+        assert!(!compared(&[("a path", 111)]));
+        assert!(!compared(&[("another", 179)]), "fewer are kept, too");
+        assert!(!compared(&[("a path", 0)]));
+        assert!(!compared(&[("a new one", 1)]));
+    }
+}

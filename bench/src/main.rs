@@ -1,0 +1,84 @@
+//! Measures the module against a bare client that sends the same bytes: `scripts/bench.sh`.
+//!
+//! The program that measures starts others: the fake service, and clients (itself, with other arguments), so that each
+//! has a process, a CPU clock and a life of the module of its own. A client prints one line of JSON.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program's output is its interface")]
+
+mod floor;
+mod instructions;
+mod meter;
+mod module;
+mod replies;
+mod sections;
+mod service;
+mod table;
+mod tls;
+mod wire;
+mod world;
+
+use std::process::ExitCode;
+use std::time::Duration;
+use world::{Cloud, World};
+
+/// A value, or words for a person.
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+const USAGE: &str = "\
+cloud-kms-bench run MODULE [SECTION...]   measure, and print the table (scripts/bench.sh)
+cloud-kms-bench instructions MODULE FILE [--write]   count those of the hot paths (scripts/instructions.sh)
+cloud-kms-bench with aws|azure MODULE PROGRAM [ARGUMENT...]   a program with the fake service, for profilers
+cloud-kms-bench service CA_FILE           the fake service
+cloud-kms-bench floor PORT CA_FILE|- REQUEST THREADS MILLISECONDS
+cloud-kms-bench warm MODULE THREADS MILLISECONDS EC|RSA
+cloud-kms-bench once MODULE EC|RSA
+cloud-kms-bench path MODULE NAME TIMES
+cloud-kms-bench keys MODULE LABEL";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cloud-kms-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[&str]) -> Outcome<()> {
+    let time = |text: &str| Outcome::Ok(Duration::from_millis(text.parse()?));
+    let told = match arguments {
+        ["run", module, sections @ ..] => return sections::run(module, sections),
+        ["with", cloud, module, program, arguments @ ..] => return with(cloud, module, program, arguments),
+        ["instructions", module, file] => return instructions::run(module, file, false),
+        ["instructions", module, file, "--write"] => return instructions::run(module, file, true),
+        ["service", ca_file] => return service::run(ca_file),
+        ["floor", port, ca, request, threads, ms] => {
+            let ca = Some(*ca).filter(|ca| *ca != "-");
+            floor::run(port.parse()?, ca, request, threads.parse()?, time(ms)?)?
+        }
+        ["warm", module, threads, ms, kind] => module::warm(module, threads.parse()?, time(ms)?, *kind == "RSA")?,
+        ["once", module, kind] => module::once(module, *kind == "RSA")?,
+        ["path", module, name, times] => module::path(module, name, times.parse()?)?,
+        ["keys", module, label] => module::keys(module, label)?,
+        _ => return Err(USAGE.into()),
+    };
+    say(&told.to_string());
+    Ok(())
+}
+
+/// Runs any program where one slot with one key is configured.
+fn with(cloud: &str, module: &str, program: &str, arguments: &[&str]) -> Outcome<()> {
+    let world = World::new(module)?;
+    world.configure_one(if cloud == "azure" { Cloud::Azure } else { Cloud::Aws }, false)?;
+    match world.command(program).args(arguments).status()?.success() {
+        true => Ok(()),
+        false => Err(format!("{program} failed").into()),
+    }
+}
+
+/// One line for the process that has started this one.
+fn say(line: &str) {
+    println!("{line}");
+}

@@ -1,0 +1,145 @@
+//! A host program of the module: what is measured in processes of their own.
+
+use crate::{Outcome, meter};
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::mechanism::Mechanism;
+use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
+use cryptoki::session::Session;
+use cryptoki::slot::Slot;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+fn load(path: &str) -> Outcome<Pkcs11> {
+    let module = Pkcs11::new(path)?;
+    module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
+    Ok(module)
+}
+
+fn private_key(session: &Session) -> Outcome<ObjectHandle> {
+    let found = session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)])?;
+    Ok(*found.first().ok_or("no private key: see the module's log")?)
+}
+
+/// A signature as programs ask for it: C_SignInit, the length, C_Sign.
+fn sign(session: &Session, key: ObjectHandle, rsa: bool) -> Outcome<()> {
+    match rsa {
+        true => session.sign(&Mechanism::Sha256RsaPkcs, key, &[7; 32])?,
+        false => session.sign(&Mechanism::Ecdsa, key, &[7; 32])?,
+    };
+    Ok(())
+}
+
+/// Signs for that long in so many threads, each with a session of its own. The first slot's key.
+pub fn warm(path: &str, threads: usize, time: Duration, rsa: bool) -> Outcome<Value> {
+    let module = load(path)?;
+    let slot = *module.get_slots_with_token()?.first().ok_or("no slot")?;
+    meter::series(threads, time, || {
+        let session = module.open_ro_session(slot)?;
+        let key = private_key(&session)?;
+        Ok(move || sign(&session, key, rsa))
+    })
+}
+
+/// Goes one of the hot paths, whose instructions are counted, so many times.
+pub fn path(path: &str, name: &str, times: usize) -> Outcome<Value> {
+    let module = load(path)?;
+    if name == "initialize" {
+        return Ok(Value::Null);
+    }
+    let slot = *module.get_slots_with_token()?.first().ok_or("no slot")?;
+    let session = module.open_ro_session(slot)?;
+    let key = private_key(&session)?;
+    let label = [Attribute::Label("bench".into()), Attribute::Class(ObjectClass::PRIVATE_KEY)];
+    for _ in 0..times {
+        match name {
+            "sign" => sign(&session, key, false)?,
+            "open and C_SignInit" => module.open_ro_session(slot)?.sign_init(&Mechanism::Ecdsa, key)?,
+            "find" => drop(session.find_objects(&label)?),
+            "attributes" => drop(session.get_attributes(key, &ASKED)?),
+            "digest" => drop(session.digest(&Mechanism::Sha256, &[7; 64])?),
+            _ => return Err(format!("{name} is no path").into()),
+        }
+    }
+    Ok(Value::Null)
+}
+
+/// What OpenSSL and others ask of a key.
+const ASKED: [AttributeType; 5] = [
+    AttributeType::KeyType,
+    AttributeType::Label,
+    AttributeType::Id,
+    AttributeType::EcParams,
+    AttributeType::AllowedMechanisms,
+];
+
+/// A program that signs once: the milliseconds of its steps, and what it has used.
+pub fn once(path: &str, rsa: bool) -> Outcome<Value> {
+    let mut steps = Vec::new();
+    let mut began = Instant::now();
+    let mut step = |name: &'static str| {
+        steps.push((name, began.elapsed().as_secs_f64() * 1e3));
+        began = Instant::now();
+    };
+    let before = meter::libraries();
+    step("own");
+    let module = Pkcs11::new(path)?;
+    step("dlopen");
+    module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
+    step("C_Initialize");
+    let slot = *module.get_slots_with_token()?.first().ok_or("no slot")?;
+    let session = module.open_ro_session(slot)?;
+    let key = private_key(&session)?;
+    step("find the key");
+    sign(&session, key, rsa)?;
+    step("sign");
+    let used = json!({
+        "rss_kib": meter::status("VmRSS"), "peak_kib": meter::status("VmHWM"), "threads": meter::status("Threads"),
+        "libraries": meter::libraries().difference(&before).count(),
+    });
+    drop(session);
+    module.finalize()?;
+    step("C_Finalize");
+    let steps: Value = steps.into_iter().map(|(name, ms)| (name.to_owned(), json!(ms))).collect();
+    Ok(json!({ "ms": steps, "cpu_ms": meter::us(meter::cpu()) / 1e3, "used": used }))
+}
+
+/// What a program meets that looks among many keys: the milliseconds of each step.
+pub fn keys(path: &str, label: &str) -> Outcome<Value> {
+    let module = Pkcs11::new(path)?;
+    let before = meter::status("VmRSS");
+    let began = Instant::now();
+    module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
+    let initialize = began.elapsed();
+    let began = Instant::now();
+    let slots = module.get_slots_with_token()?;
+    let list = began.elapsed();
+    let began = Instant::now();
+    let found = find_one(&module, &slots, label)?;
+    let one = began.elapsed();
+    let began = Instant::now();
+    let all = find_all(&module, &slots)?;
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    Ok(json!({
+        "C_Initialize": ms(initialize), "C_GetSlotList": ms(list), "one": ms(one), "all": ms(began.elapsed()),
+        "found": found, "objects": all, "kib": meter::status("VmRSS").saturating_sub(before),
+        "cpu_ms": meter::us(meter::cpu()) / 1e3,
+    }))
+}
+
+/// By the token's label where there are many slots, by the key's where there is one, as programs do with a URI.
+fn find_one(module: &Pkcs11, slots: &[Slot], label: &str) -> Outcome<usize> {
+    let mut found = 0;
+    for slot in slots {
+        if slots.len() > 1 && module.get_token_info(*slot)?.label() != label {
+            continue;
+        }
+        let session = module.open_ro_session(*slot)?;
+        let template = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(label.into())];
+        found += session.find_objects(&template)?.len();
+    }
+    Ok(found)
+}
+
+fn find_all(module: &Pkcs11, slots: &[Slot]) -> Outcome<usize> {
+    slots.iter().try_fold(0, |count, slot| Ok(count + module.open_ro_session(*slot)?.find_objects(&[])?.len()))
+}

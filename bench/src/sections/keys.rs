@@ -1,0 +1,75 @@
+//! Many keys: a slot for each, all in one token by configuration, all in one token by discovery.
+
+use crate::Outcome;
+use crate::sections::start::requests;
+use crate::table::Row;
+use crate::world::{Cloud, World};
+use serde_json::{Value, json};
+
+/// So that it shows how many requests are under way at once.
+const DELAY_MS: u64 = 5;
+
+const COUNTS: [usize; 4] = [1, 100, 1_000, 10_000];
+
+pub fn rows(world: &World) -> Outcome<Vec<Row>> {
+    let mut rows = Vec::new();
+    for cloud in [Cloud::Aws, Cloud::Azure] {
+        for (layout, slots) in LAYOUTS {
+            for count in COUNTS {
+                world.configure(cloud, "127.0.0.1", slots(cloud, count))?;
+                world.control(&format!("keys/{count}"))?;
+                world.counts()?;
+                world.delay_ms(DELAY_MS)?;
+                let wanted = if layout == "discovered" { name(count - 1) } else { label(count - 1) };
+                let told = world.client(&["keys", &world.module, &wanted])?;
+                if told["found"] != 1 || told["objects"] != 2 * count {
+                    return Err(format!("{count} keys, {layout}: {told}").into());
+                }
+                let what = format!("{count} keys, {layout}, {}", cloud.name());
+                rows.push(row(count, what, &told, &world.counts()?));
+            }
+        }
+    }
+    Ok(rows)
+}
+
+type Layout = (&'static str, fn(Cloud, usize) -> Value);
+
+const LAYOUTS: [Layout; 3] = [
+    ("a slot each", |cloud, count| (0..count).map(|n| World::slot(cloud, &label(n), &name(n))).collect()),
+    ("one token", |cloud, count| {
+        let option = if cloud == Cloud::Azure { "key_name" } else { "kms_key_id" };
+        let keys: Vec<Value> = (0..count).map(|n| json!({ option: name(n), "label": label(n) })).collect();
+        json!([{ "label": "bench", "keys": keys }])
+    }),
+    (
+        "discovered",
+        |cloud, _| json!([{ "label": "bench", "cloud": if cloud == Cloud::Azure { "azure" } else { "aws" }, "discover": true }]),
+    ),
+];
+
+/// Short enough for a token's label.
+fn label(number: usize) -> String {
+    format!("key {number}")
+}
+
+/// A key as the fake service lists it.
+fn name(number: usize) -> String {
+    format!("00000000-0000-0000-0000-{number:012}")
+}
+
+fn row(count: usize, what: String, told: &Value, counts: &Value) -> Row {
+    let ms = |name: &str| told[name].as_f64().unwrap_or(f64::NAN);
+    let kib = told["kib"].as_f64().unwrap_or(f64::NAN) / count as f64;
+    let memory = if count >= 1000 { format!(", {kib:.1} KiB a key") } else { String::new() };
+    let measured = format!(
+        "C_Initialize {:.1}, C_GetSlotList {:.1}, one by label {:.1}, all {:.0} ms{memory}; {}, at most {} at once",
+        ms("C_Initialize"),
+        ms("C_GetSlotList"),
+        ms("one"),
+        ms("all"),
+        requests(counts),
+        counts["at once"],
+    );
+    Row::new("keys", what, measured).goal(if count == 10_000 { "C_Initialize below 5 ms" } else { "" })
+}

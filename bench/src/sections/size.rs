@@ -1,0 +1,43 @@
+//! The library's size, and what it takes of a process.
+
+use crate::Outcome;
+use crate::table::Row;
+use crate::world::{Cloud, World};
+use std::process::Command;
+
+pub fn rows(world: &World) -> Outcome<Vec<Row>> {
+    let bytes = std::fs::metadata(&world.module)?.len();
+    let row = |what: &str, measured: String| Row::new("size", what, measured);
+    let mut rows = vec![
+        row("the .so, stripped", format!("{:.1} MB", bytes as f64 / 1e6)).goal("15 MB").peers("5.5 MB, 1.6 MB"),
+        row("exported symbols", count(Command::new("nm").args(["-D", "--defined-only", &world.module]), "")?)
+            .goal("3")
+            .peers("8652, 1"),
+        row("libraries that it names", count(Command::new("readelf").args(["-d", &world.module]), "(NEEDED)")?)
+            .goal("libc's family only"),
+    ];
+    for cloud in Cloud::TLS {
+        world.configure_one(cloud, false)?;
+        let used = world.client(&["once", &world.module, "EC"])?["used"].take();
+        let mib = |name: &str| used[name].as_f64().unwrap_or(f64::NAN) / 1024.0;
+        let name = cloud.name();
+        let peers = if cloud == Cloud::Aws { ("39 MiB", "37") } else { ("33 MiB", "37") };
+        rows.extend([
+            row(
+                &format!("resident after the first signature, {name} (peak)"),
+                format!("{:.1} MiB ({:.1} MiB)", mib("rss_kib"), mib("peak_kib")),
+            )
+            .goal("25 MiB")
+            .peers(peers.0),
+            row(&format!("libraries mapped by it, {name}"), used["libraries"].to_string()).peers(peers.1),
+            row(&format!("threads of the process, {name}"), used["threads"].to_string()),
+        ]);
+    }
+    Ok(rows)
+}
+
+/// How many lines a program prints that have that word.
+fn count(command: &mut Command, word: &str) -> Outcome<String> {
+    let output = command.output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).lines().filter(|line| line.contains(word)).count().to_string())
+}

@@ -1,0 +1,187 @@
+//! A program that starts, signs once and ends: how long, how many requests, and what the time goes into.
+
+use crate::Outcome;
+use crate::table::Row;
+use crate::world::{Cloud, World};
+use serde_json::{Value, json};
+use std::process::Stdio;
+use std::time::Instant;
+
+const ROUNDS: usize = 10;
+
+/// The best of some runs of one program.
+struct Run {
+    wall_ms: f64,
+    told: Value,
+    counts: Value,
+}
+
+impl Run {
+    fn best(world: &World, environment: &[(&str, &str)]) -> Outcome<Self> {
+        world.counts()?;
+        let mut best: Option<Self> = None;
+        for _ in 0..ROUNDS {
+            let start = Instant::now();
+            let told = world.client_with(&["once", &world.module, "EC"], environment)?;
+            let run = Self { wall_ms: start.elapsed().as_secs_f64() * 1e3, told, counts: world.counts()? };
+            best = best.filter(|best| best.wall_ms < run.wall_ms).or(Some(run));
+        }
+        best.ok_or_else(|| "no run".into())
+    }
+
+    fn step(&self, name: &str) -> f64 {
+        self.told["ms"][name].as_f64().unwrap_or(f64::NAN)
+    }
+
+    /// Until the signature is there: what the module itself takes.
+    fn first_signature(&self) -> f64 {
+        ["dlopen", "C_Initialize", "find the key", "sign"].iter().map(|name| self.step(name)).sum()
+    }
+}
+
+pub fn rows(world: &World) -> Outcome<Vec<Row>> {
+    let mut rows = Vec::new();
+    for cloud in Cloud::TLS {
+        world.configure_one(cloud, false)?;
+        let run = Run::best(world, &[])?;
+        let name = cloud.name();
+        let peers = if cloud == Cloud::Aws { "390 ms (CPU 250 ms)" } else { "100 ms" };
+        let cpu = run.told["cpu_ms"].as_f64().unwrap_or(f64::NAN);
+        let wall = format!("{:.1} ms (CPU {cpu:.1} ms)", run.wall_ms);
+        rows.push(row(format!("one-shot program, {name}, 0 ms service: the process"), wall).goal("30 ms").peers(peers));
+        let steps = ["dlopen", "C_Initialize", "find the key", "sign", "C_Finalize"];
+        let steps = steps.map(|step| format!("{step} {:.1}", run.step(step))).join(", ");
+        rows.push(row(format!("its steps in ms, {name}"), steps));
+        rows.push(row(format!("its requests, {name}"), requests(&run.counts)).goal("2; Azure + token"));
+        rows.push(row(format!("of its time, {name}"), shares(world, cloud, &run)?));
+        world.delay_ms(20)?;
+        let slow = Run::best(world, &[])?;
+        world.delay_ms(0)?;
+        let trips = format!("{:.1}", (slow.wall_ms - run.wall_ms) / 20.0);
+        rows.push(row(format!("its round trips one after another, {name} (from a 20 ms service)"), trips));
+    }
+    rows.push(row("one-shot program with a warm cache", "not there yet").goal("1 request"));
+    Ok(rows)
+}
+
+fn row(what: impl Into<String>, measured: impl Into<String>) -> Row {
+    Row::new("start", what, measured)
+}
+
+/// What was asked of the service, by name.
+pub fn requests(counts: &Value) -> String {
+    let counts = counts.as_object().cloned().unwrap_or_default();
+    let named = counts.iter().filter(|(name, _)| !name.contains("connections") && *name != "at once");
+    let named: Vec<String> =
+        named.map(|(name, count)| format!("{} {count}", name.replace("TrentService.", ""))).collect();
+    let connections = counts.iter().filter(|(name, _)| name.contains("connections")).filter_map(|(_, n)| n.as_u64());
+    // One is the benchmark's own, which asks for the counts.
+    format!("{}; connections {}", named.join(", "), connections.sum::<u64>().saturating_sub(1))
+}
+
+/// What the time to the signature is without one thing after the other.
+fn shares(world: &World, cloud: Cloud, run: &Run) -> Outcome<String> {
+    let ca = world.home.join("ca.pem").display().to_string();
+    let without_anchors = Run::best(world, &[("SSL_CERT_FILE", &ca)])?;
+    let slot = json!([World::slot(cloud, "bench", "ec")]);
+    world.configure(cloud, "localhost", slot.clone())?;
+    let by_name = Run::best(world, &[])?;
+    let mut shares = vec![
+        ("the system's trust anchors", run.first_signature() - without_anchors.first_signature()),
+        ("a name to be resolved (in /etc/hosts)", by_name.first_signature() - run.first_signature()),
+    ];
+    if cloud == Cloud::Aws {
+        world.configure(Cloud::AwsPlain, "127.0.0.1", slot.clone())?;
+        let plain = Run::best(world, &[])?;
+        shares.push(("TLS without the anchors", without_anchors.first_signature() - plain.first_signature()));
+        let file = world.home.join("credentials");
+        std::fs::write(&file, "[default]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secret\n")?;
+        let file = file.display().to_string();
+        world.configure(cloud, "127.0.0.1", slot.clone())?;
+        let own = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", ""), ("AWS_SHARED_CREDENTIALS_FILE", &*file)];
+        let from_file = Run::best(world, &own)?;
+        shares
+            .push(("credentials in a file instead of variables", from_file.first_signature() - run.first_signature()));
+    }
+    world.configure(cloud, "127.0.0.1", slot)?;
+    let shares: Vec<String> = shares.iter().map(|(name, ms)| format!("{name} {ms:.1} ms")).collect();
+    Ok(shares.join(", "))
+}
+
+/// Other people's programs.
+pub fn programs(world: &World) -> Outcome<Vec<Row>> {
+    let mut rows = Vec::new();
+    let data = world.home.join("data");
+    std::fs::write(&data, "data")?;
+    let data = data.display().to_string();
+    for cloud in Cloud::TLS {
+        world.configure_one(cloud, false)?;
+        let programs: [(&str, Vec<&str>); 2] = [
+            (
+                "openssl",
+                vec![
+                    "dgst",
+                    "-sha256",
+                    "-engine",
+                    "pkcs11",
+                    "-keyform",
+                    "engine",
+                    "-sign",
+                    KEY_URI,
+                    "-out",
+                    "/dev/null",
+                    &data,
+                ],
+            ),
+            (
+                "pkcs11-tool",
+                vec![
+                    "--module",
+                    &world.module,
+                    "--sign",
+                    "--mechanism",
+                    "ECDSA-SHA256",
+                    "--token-label",
+                    "bench",
+                    "--input-file",
+                    &data,
+                    "--output-file",
+                    "/dev/null",
+                ],
+            ),
+        ];
+        for (program, arguments) in programs {
+            let what =
+                format!("{program}{}, {}, 0 ms service", if program == "openssl" { " dgst" } else { "" }, cloud.name());
+            rows.push(match best_of(world, program, &arguments)? {
+                None => Row::new("programs", what, "skipped: not installed"),
+                Some((ms, counts)) => Row::new("programs", what, format!("{ms:.1} ms; {}", requests(&counts))),
+            });
+        }
+    }
+    Ok(rows)
+}
+
+const KEY_URI: &str = "pkcs11:token=bench;type=private";
+
+fn best_of(world: &World, program: &str, arguments: &[&str]) -> Outcome<Option<(f64, Value)>> {
+    let mut best: Option<(f64, Value)> = None;
+    world.counts()?;
+    for _ in 0..ROUNDS {
+        let mut command = world.command(program);
+        command.env("PKCS11_MODULE_PATH", &world.module).args(arguments).stdin(Stdio::null());
+        let start = Instant::now();
+        let output = match command.output() {
+            Ok(output) => output,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let ms = start.elapsed().as_secs_f64() * 1e3;
+        if !output.status.success() {
+            return Err(format!("{program}: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        let counts = world.counts()?;
+        best = best.filter(|(least, _)| *least < ms).or(Some((ms, counts)));
+    }
+    Ok(best)
+}

@@ -1,0 +1,160 @@
+//! What a measurement needs: the fake service, a home with a configuration, and clients in processes of their own.
+
+use crate::Outcome;
+use crate::wire::Message;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// Which service, and how it is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cloud {
+    AwsPlain,
+    Aws,
+    Azure,
+}
+
+impl Cloud {
+    pub const TLS: [Self; 2] = [Self::Aws, Self::Azure];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AwsPlain => "AWS without TLS",
+            Self::Aws => "AWS",
+            Self::Azure => "Azure",
+        }
+    }
+
+    fn key(self) -> &'static str {
+        if self == Self::Azure { "azure" } else { "aws" }
+    }
+}
+
+/// See the head of the file. Everything ends with it.
+pub struct World {
+    pub module: String,
+    pub home: PathBuf,
+    service: Child,
+    pub port: u16,
+}
+
+impl World {
+    pub fn new(module: &str) -> Outcome<Self> {
+        let home = std::env::temp_dir().join(format!("cloud-kms-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&home)?;
+        let ca = home.join("ca.pem");
+        let mut service = Command::new(std::env::current_exe()?)
+            .arg("service")
+            .arg(&ca)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        BufReader::new(service.stdout.take().ok_or("no output")?).read_line(&mut line)?;
+        let port = line.trim().parse().map_err(|_| "the fake service does not start")?;
+        Ok(Self { module: module.to_owned(), home, service, port })
+    }
+
+    fn ca(&self) -> String {
+        self.home.join("ca.pem").display().to_string()
+    }
+
+    /// Asks the service's control; the reply's JSON.
+    pub fn control(&self, what: &str) -> Outcome<Value> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.write_all(format!("GET /_bench/{what} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())?;
+        let reply = Message::read(&mut BufReader::new(stream))?.ok_or("no reply")?;
+        Ok(serde_json::from_slice(&reply.body)?)
+    }
+
+    pub fn delay_ms(&self, ms: u64) -> Outcome<()> {
+        self.control(&format!("delay_us/{}", ms * 1000)).map(drop)
+    }
+
+    /// What was asked of the service since the last time, how often.
+    pub fn counts(&self) -> Outcome<Value> {
+        self.control("counts/")
+    }
+
+    /// Writes a configuration with these slots.
+    pub fn configure(&self, cloud: Cloud, host: &str, slots: Value) -> Outcome<()> {
+        let secure = format!("https://{host}:{}", self.port);
+        let aws = if cloud == Cloud::AwsPlain { format!("http://{host}:{}", self.port) } else { secure.clone() };
+        let config = json!({
+            "aws_region": "eu-central-1", "aws_endpoint_url": aws, "vault_url": secure,
+            "azure_authority_host": secure, "verify_challenge_resource": false,
+            "ca_bundle": self.ca(), "slots": slots,
+        });
+        Ok(std::fs::write(self.home.join("config.json"), config.to_string())?)
+    }
+
+    /// The slot of one key.
+    pub fn slot(cloud: Cloud, label: &str, key: &str) -> Value {
+        match cloud {
+            Cloud::Azure => json!({ "label": label, "cloud": "azure", "key_name": key }),
+            _ => json!({ "label": label, "cloud": "aws", "kms_key_id": key }),
+        }
+    }
+
+    /// One slot with one key.
+    pub fn configure_one(&self, cloud: Cloud, rsa: bool) -> Outcome<()> {
+        let key = if rsa { "rsa" } else { "ec" };
+        self.configure(cloud, "127.0.0.1", json!([Self::slot(cloud, "bench", key)]))
+    }
+
+    /// A program with this world's configuration and no other.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", &self.home).envs([
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AZURE_TENANT_ID", "00000000-0000-0000-0000-000000000001"),
+            ("AZURE_CLIENT_ID", "bench"),
+            ("AZURE_CLIENT_SECRET", "bench"),
+        ]);
+        command.env("CLOUD_KMS_PKCS11_CONFIG", self.home.join("config.json"));
+        command
+    }
+
+    /// A client of our own; what it prints.
+    pub fn client(&self, arguments: &[&str]) -> Outcome<Value> {
+        self.client_with(arguments, &[])
+    }
+
+    pub fn client_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome<Value> {
+        let own = std::env::current_exe()?;
+        let mut command = self.command(&own.display().to_string());
+        let output = command.args(arguments).envs(environment.iter().copied()).stdin(Stdio::null()).output()?;
+        if !output.status.success() {
+            return Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// The module's client, signing.
+    pub fn warm(&self, threads: usize, ms: u64, rsa: bool) -> Outcome<Value> {
+        let kind = if rsa { "RSA" } else { "EC" };
+        self.client(&["warm", &self.module, &threads.to_string(), &ms.to_string(), kind])
+    }
+
+    /// The bare client, with the request that the module has sent last.
+    pub fn floor(&self, cloud: Cloud, threads: usize, ms: u64) -> Outcome<Value> {
+        let last = self.control(&format!("last/{}", cloud.key()))?;
+        let file = self.home.join("request");
+        std::fs::write(&file, last.as_str().unwrap_or_default())?;
+        let ca = if cloud == Cloud::AwsPlain { "-".to_owned() } else { self.ca() };
+        let (port, file) = (self.port.to_string(), file.display().to_string());
+        self.client(&["floor", &port, &ca, &file, &threads.to_string(), &ms.to_string()])
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.service.kill();
+        let _ = self.service.wait();
+        let _ = std::fs::remove_dir_all(&self.home);
+    }
+}

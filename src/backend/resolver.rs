@@ -1,0 +1,82 @@
+//! From host names to addresses, by the system's resolver, for the HTTP client of both clouds.
+
+use crate::process;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use tokio::task::JoinError;
+
+/// Uses getaddrinfo.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resolver;
+
+async fn addresses(name: String) -> io::Result<Vec<SocketAddr>> {
+    between_forks(move || (name.as_str(), 0).to_socket_addrs().map(Iterator::collect)).await?
+}
+
+/// Runs inside the gate what takes locks of the C library, which a child must not inherit locked: a fork waits for it,
+/// as long as it has patience, and it waits for a fork.
+async fn between_forks<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+    tokio::task::spawn_blocking(move || process::inside(work)).await
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let name = name.as_str().to_owned();
+        Box::pin(async move { Ok(Box::new(addresses(name).await?.into_iter()) as Addrs) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::runtime::{Pending, spawn, testing};
+    use crate::backend::{Cause, Failure};
+    use crate::process::testing::holds_in_child;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
+
+    const LONG: Duration = Duration::from_secs(15);
+
+    fn look_up(name: &'static str) -> Result<Vec<SocketAddr>, Failure> {
+        let found: Pending<Vec<SocketAddr>> = spawn("Test", LONG, move || async move {
+            addresses(name.to_owned()).await.map_err(|e| Failure::new(Cause::Unreachable, "Test", e.to_string()))
+        });
+        found.wait(Instant::now() + LONG)
+    }
+
+    #[test]
+    fn names_become_addresses() {
+        let _turn = testing::share();
+        assert!(look_up("localhost").unwrap().iter().all(|address| address.ip().is_loopback()));
+        assert_eq!(look_up("no-such-host.invalid").unwrap_err().cause, Cause::Unreachable);
+    }
+
+    #[test]
+    fn a_fork_waits_for_a_lookup() {
+        static LOCKED: Mutex<()> = Mutex::new(());
+        let _turn = testing::alone();
+        let stop = AtomicBool::new(false);
+        let lookup = || async {
+            let work = || {
+                let _locked = LOCKED.lock();
+                std::thread::sleep(Duration::from_millis(2));
+            };
+            between_forks(work).await.map_err(|e| Failure::new(Cause::Internal, "Test", e.to_string()))
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::SeqCst) {
+                        let pending = spawn("Test", LONG, lookup);
+                        assert_eq!(process::inside(|| pending.wait(Instant::now() + LONG)), Ok(()));
+                    }
+                });
+            }
+            let held = (0..100).all(|_| holds_in_child(|| LOCKED.try_lock().is_ok() && look_up("localhost").is_ok()));
+            stop.store(true, Ordering::SeqCst);
+            assert!(held, "a child inherited a locked lock");
+        });
+    }
+}

@@ -1,0 +1,74 @@
+//! Whom the clients of all clouds trust in TLS: the system's certificate authorities, and those of `ca_bundle`.
+//!
+//! The system's are read and parsed once in a process: that is the largest part of a short program's time.
+
+use super::Network;
+use crate::certificate::pem_blocks;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The system's certificate authorities. Those that can't be parsed are left out.
+pub(super) fn system() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates());
+    roots
+}
+
+/// TLS for these settings, on top of the system's authorities.
+pub(super) fn tls(mut roots: RootCertStore, network: &Network) -> Result<ClientConfig, String> {
+    if let Some(path) = &network.ca_bundle {
+        let failed = |why: &str| format!("ca_bundle {}: {why}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|e| failed(&e.to_string()))?;
+        let bundle = pem_blocks(&text, "CERTIFICATE");
+        if bundle.is_empty() {
+            return Err(failed("no PEM block named CERTIFICATE"));
+        }
+        if roots.add_parsable_certificates(bundle.into_iter().map(CertificateDer::from)).0 == 0 {
+            return Err(failed("no certificate in it can be parsed"));
+        }
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| e.to_string())?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Where distributions keep all certificates in one file: Debian and Alpine, Red Hat (two), SUSE.
+const BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+];
+
+/// Those of SSL_CERT_FILE and SSL_CERT_DIR, if they are set; else of the one file that has all, as GnuTLS does it,
+/// without the folder beside it that has them once more, each in a file of its own.
+fn certificates() -> Vec<CertificateDer<'static>> {
+    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some());
+    let read = |path| rustls_native_certs::load_certs_from_paths(Some(Path::new(path)), None).certs;
+    let bundle = || BUNDLES.into_iter().map(read).find(|certificates| !certificates.is_empty());
+    let found = if named { None } else { bundle() };
+    found.unwrap_or_else(|| rustls_native_certs::load_native_certs().certs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_needs_a_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        let failure = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            let network = Network { ca_bundle: Some(file.clone()), ..Network::default() };
+            tls(RootCertStore::empty(), &network).unwrap_err()
+        };
+        assert!(failure("").ends_with("no PEM block named CERTIFICATE"));
+        let block = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(failure(block).ends_with("no certificate in it can be parsed"));
+    }
+}
