@@ -9,6 +9,7 @@ use crate::hash::{Hash, Hasher};
 use crate::key::{Curve, Family, Kind, Scheme};
 use crate::mechanism::{Input, Mechanism, Request, parameters};
 use cryptoki_sys::*;
+use zeroize::Zeroizing;
 
 /// A signature in the making: what was asked, and what was handed in so far.
 #[derive(Clone)]
@@ -26,10 +27,13 @@ pub struct Operation {
 #[derive(Clone)]
 enum Data {
     /// A digest or DigestInfo, as it is.
-    Held(Vec<u8>),
+    Held(Bytes),
     /// A message: only its hash is kept.
     Hashed(Hasher),
 }
+
+/// What is signed is the caller's secret: overwritten when dropped.
+type Bytes = Zeroizing<Vec<u8>>;
 
 /// More than any digest or DigestInfo has.
 const MOST_HELD: usize = 1024;
@@ -58,7 +62,8 @@ impl Operation {
         }
         let data = match mechanism.input {
             Input::Message(hash) => Data::Hashed(Hasher::new(hash)),
-            Input::DigestInfo | Input::Digest => Data::Held(Vec::new()),
+            // Room for most: a vector that grows leaves a copy of what it held.
+            Input::DigestInfo | Input::Digest => Data::Held(Vec::with_capacity(128).into()),
         };
         let signature_len = key.public_key.signature_len();
         Ok(Self { mechanism, kind, schemes: key.schemes.clone(), hash, accept_bare_digest, data, signature_len })
@@ -94,9 +99,9 @@ impl Operation {
     ///
     /// # Errors
     /// CKR_DATA_INVALID, CKR_DATA_LEN_RANGE.
-    pub fn finish(self) -> Result<(Scheme, Vec<u8>)> {
+    pub fn finish(self) -> Result<(Scheme, Zeroizing<Vec<u8>>)> {
         let (held, hash) = match self.data {
-            Data::Hashed(hasher) => (hasher.finish(), self.mechanism.input.hash()),
+            Data::Hashed(hasher) => (hasher.finish().into(), self.mechanism.input.hash()),
             Data::Held(held) => (held, self.hash),
         };
         let family = self.mechanism.family;
@@ -128,7 +133,7 @@ fn allowed(schemes: &[Scheme], scheme: Scheme, otherwise: CK_RV) -> Result<()> {
     Err(Error::new(otherwise, format!("the service does not sign with {} under this key", scheme.hash.name())))
 }
 
-fn whole(hash: Hash, digest: Vec<u8>) -> Result<Vec<u8>> {
+fn whole(hash: Hash, digest: Bytes) -> Result<Bytes> {
     if digest.len() == hash.len() {
         return Ok(digest);
     }
@@ -136,13 +141,13 @@ fn whole(hash: Hash, digest: Vec<u8>) -> Result<Vec<u8>> {
     Err(Error::new(CKR_DATA_LEN_RANGE, text))
 }
 
-fn digest_info(data: &[u8], accept_bare_digest: bool) -> Result<(Hash, Vec<u8>)> {
+fn digest_info(data: &[u8], accept_bare_digest: bool) -> Result<(Hash, Bytes)> {
     if let Some((hash, digest)) = Hash::parse_digest_info(data) {
-        return Ok((hash, digest.to_vec()));
+        return Ok((hash, digest.to_vec().into()));
     }
     let bare = [Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter().find(|hash| hash.len() == data.len());
     match (bare, accept_bare_digest) {
-        (Some(hash), true) => Ok((hash, data.to_vec())),
+        (Some(hash), true) => Ok((hash, data.to_vec().into())),
         (Some(hash), false) => Err(Error::new(
             CKR_DATA_INVALID,
             format!(
@@ -162,15 +167,15 @@ fn digest_info(data: &[u8], accept_bare_digest: bool) -> Result<(Hash, Vec<u8>)>
 /// Fits a digest of any length to the one that the service wants: the signature is the same.
 ///
 /// FIPS 186-5 section 6.4.1: the leftmost bits of a longer digest count; a shorter one is a number as it stands.
-fn fit(curve: Curve, digest: &[u8]) -> Result<Vec<u8>> {
+fn fit(curve: Curve, digest: &[u8]) -> Result<Bytes> {
     let (wanted, width) = (curve.hash().len(), curve.width());
     let refuse = |text: &str| Err(Error::new(CKR_DATA_LEN_RANGE, format!("{text} ({} bytes)", digest.len())));
     match digest.len() {
         0 => refuse("an empty digest"),
-        length if length <= wanted => Ok([&vec![0; wanted - length][..], digest].concat()),
+        length if length <= wanted => Ok([&vec![0; wanted - length][..], digest].concat().into()),
         // P-521 alone has more bits than its hash: what is longer than the hash does not fit into the request.
         _ if width > wanted => refuse("the services sign at most 64 bytes with P-521"),
-        _ => Ok(digest[..wanted].to_vec()),
+        _ => Ok(digest[..wanted].to_vec().into()),
     }
 }
 
@@ -212,7 +217,7 @@ mod tests {
     fn sign(request: &Request, key: &KeyFacts, data: &[u8]) -> std::result::Result<(Scheme, Vec<u8>), CK_RV> {
         let mut operation = Operation::begin(request, key, false).map_err(|error| error.rv)?;
         operation.update(data).map_err(|error| error.rv)?;
-        operation.finish().map_err(|error| error.rv)
+        operation.finish().map(|(scheme, digest)| (scheme, digest.to_vec())).map_err(|error| error.rv)
     }
 
     #[test]

@@ -105,9 +105,9 @@ impl Provider {
             done: Mutex::new(false),
         });
         let listings = listings.collect();
-        let tokens = config.slots.into_iter().map(|slot| {
+        let tokens = config.slots.into_iter().zip(0..).map(|(slot, id)| {
             let backend = shared(&slot.service);
-            Arc::new(Token::new(slot, backend, cache.clone()))
+            Arc::new(Token::new(id, slot, backend, cache.clone()))
         });
         let mut tokens: Vec<_> = tokens.collect();
         // Collected in the place of the slots, which were larger.
@@ -302,9 +302,10 @@ impl Provider {
         let mut done = lock(&listing.done);
         if !*done {
             let slots = names.iter().map(|name| listed_slot(&listing.service, name));
-            let token = |slot| Arc::new(Token::new(slot, listing.backend.clone(), self.cache.clone()));
-            let tokens = slots.map(token);
-            self.tokens.write().unwrap_or_else(PoisonError::into_inner).extend(tokens);
+            let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+            let first = tokens.len() as CK_SLOT_ID;
+            let token = |(slot, id)| Arc::new(Token::new(id, slot, listing.backend.clone(), self.cache.clone()));
+            tokens.extend(slots.zip(first..).map(token));
             *done = true;
         }
     }

@@ -24,7 +24,7 @@ pub struct SlotKey {
     key: Key,
     /// It was found by listing, not named by the user: where it is of no use it is left out without an error.
     discovered: bool,
-    home: Arc<Home>,
+    common: Arc<Common>,
     /// The facts are from the cache, not from the service.
     cached: AtomicBool,
     /// What was loaded was looked at.
@@ -37,16 +37,18 @@ pub struct SlotKey {
     shown: Mutex<Shown>,
 }
 
-/// What the keys of one token have in common.
+/// What the keys of one slot have in common.
 #[derive(Debug)]
-pub struct Home {
-    /// The token's label, for log lines.
+pub struct Common {
+    /// The slot's id, for log lines.
+    pub slot: CK_SLOT_ID,
+    /// The token's label.
     pub label: String,
-    /// Kinds of keys that are not shown.
+    /// The kinds of keys that the token does not show.
     pub hidden_kinds: Vec<String>,
-    /// Where they live.
+    /// Where the keys live.
     pub backend: SharedBackend,
-    /// Where public halves are kept.
+    /// Where their public halves are kept.
     pub cache: Option<Arc<Cache>>,
 }
 
@@ -85,12 +87,12 @@ impl Wanted {
 }
 
 impl SlotKey {
-    /// A key of a token; nothing is loaded.
-    pub fn new(key: Key, discovered: bool, home: Arc<Home>) -> Self {
+    /// A key of a slot; nothing is loaded.
+    pub fn new(key: Key, discovered: bool, common: Arc<Common>) -> Self {
         Self {
             key,
             discovered,
-            home,
+            common,
             cached: AtomicBool::new(false),
             noted: AtomicBool::new(false),
             facts: Lazy::default(),
@@ -112,14 +114,14 @@ impl SlotKey {
     /// Starts loading what is wanted and not there yet. Does not wait.
     pub fn begin(&self, wanted: Wanted) {
         if wanted.certificates && self.local().is_empty() {
-            self.kept.begin(|| self.home.backend.certificate(&self.key.name));
+            self.kept.begin(|| self.common.backend.certificate(&self.key.name));
         }
         // A certificate is shown only with the key that it is checked against; without one no key is needed.
         let certificate = !self.local().is_empty() || self.kept.known().is_none_or(|kept| kept.is_some());
         if wanted.keys || (wanted.certificates && certificate && !self.has_no_certificate()) {
             self.facts.begin(|| match self.local_facts().or_else(|| self.cached_facts()) {
                 Some(facts) => crate::backend::Pending::ready(Ok(facts)),
-                None => self.home.backend.describe(&self.key.name),
+                None => self.common.backend.describe(&self.key.name),
             });
         }
     }
@@ -153,7 +155,7 @@ impl SlotKey {
         let (scheme, digest) = operation.finish()?;
         let id = self.shown().immutable_id.clone().or_else(|| facts.immutable_id.clone());
         let kind = facts.public_key.kind();
-        let answer = self.home.backend.sign(&self.key.name, kind, id.as_deref(), scheme, &digest).wait(deadline);
+        let answer = self.common.backend.sign(&self.key.name, kind, id.as_deref(), scheme, &digest).wait(deadline);
         let signature = answer.map_err(|failure| {
             // It is another key now, or none. (One that is disabled may be enabled again: a server's handles stay good.)
             if failure.cause == Cause::Missing {
@@ -185,8 +187,8 @@ impl SlotKey {
 
     /// What was loaded may be outdated: it is loaded again when next needed, under new handles.
     fn forget(&self) {
-        if let Some(cache) = &self.home.cache {
-            cache.forget(&self.home.backend, &self.key.name);
+        if let Some(cache) = &self.common.cache {
+            cache.forget(&self.common.backend, &self.key.name);
         }
         self.noted.store(false, Ordering::Relaxed);
         self.facts.forget();
@@ -250,7 +252,7 @@ impl SlotKey {
     fn loaded_facts(&self, deadline: Instant) -> Option<Arc<KeyFacts>> {
         let facts = self.facts.get(deadline, |failure| self.log_failure(failure)).ok()?;
         let kind = facts.public_key.kind().name();
-        if self.home.hidden_kinds.contains(&kind) || (self.discovered && mechanisms(&facts).is_empty()) {
+        if self.common.hidden_kinds.contains(&kind) || (self.discovered && mechanisms(&facts).is_empty()) {
             return None;
         }
         if !self.noted.swap(true, Ordering::Relaxed) {
@@ -264,14 +266,14 @@ impl SlotKey {
         if let Some(refusal) = &facts.refusal {
             log_warn!("{self}: can't sign: {refusal}");
         }
-        if let Some(cache) = self.home.cache.as_ref().filter(|_| !self.cached.load(Ordering::Relaxed)) {
-            cache.keep(&self.home.backend, &self.key.name, facts);
+        if let Some(cache) = self.common.cache.as_ref().filter(|_| !self.cached.load(Ordering::Relaxed)) {
+            cache.keep(&self.common.backend, &self.key.name, facts);
         }
     }
 
     /// What the cache has of the key.
     fn cached_facts(&self) -> Option<KeyFacts> {
-        let facts = self.home.cache.as_ref()?.facts(&self.home.backend, &self.key.name);
+        let facts = self.common.cache.as_ref()?.facts(&self.common.backend, &self.key.name);
         self.cached.store(facts.is_some(), Ordering::Relaxed);
         facts
     }
@@ -279,7 +281,7 @@ impl SlotKey {
     /// What the certificate that is at hand tells of the key, without any request.
     fn local_facts(&self) -> Option<KeyFacts> {
         let public_key = self.local().first()?.public_key().ok()?;
-        let schemes = self.home.backend.schemes(public_key.kind());
+        let schemes = self.common.backend.schemes(public_key.kind());
         Some(KeyFacts { immutable_id: None, public_key, schemes, refusal: None, hardware: false })
     }
 
@@ -320,6 +322,7 @@ impl SlotKey {
 
 impl std::fmt::Display for SlotKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "token \"{}\", key \"{}\" in {}", self.home.label, self.key.name.id, self.home.backend.place())
+        let Common { slot, label, backend, .. } = &*self.common;
+        write!(f, "slot {slot}, token \"{label}\", key \"{}\" in {}", self.key.name.id, backend.place())
     }
 }

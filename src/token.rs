@@ -14,7 +14,7 @@ use crate::log_error;
 use crate::mechanism::{MECHANISMS, Mechanism, Request};
 use crate::object::Object;
 use crate::operation::Operation;
-use crate::slot_key::{Home, SlotKey, Wanted};
+use crate::slot_key::{Common, SlotKey, Wanted};
 use cryptoki_sys::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -23,12 +23,9 @@ use std::time::{Duration, Instant};
 /// See the head of the file.
 #[derive(Debug)]
 pub struct Token {
-    label: String,
-    hide_keys: Vec<String>,
+    common: Arc<Common>,
     accept_bare_digest: bool,
     call_timeout: Duration,
-    backend: SharedBackend,
-    cache: Option<Arc<Cache>>,
     listed: Lazy<Vec<KeyName>>,
     keys: Mutex<TokenKeys>,
     /// Whose the handles are that a search has given out.
@@ -54,14 +51,12 @@ struct Usage {
 
 impl Token {
     /// The token of a slot; nothing is loaded.
-    pub fn new(slot: Slot, backend: SharedBackend, cache: Option<Arc<Cache>>) -> Self {
+    pub fn new(id: CK_SLOT_ID, slot: Slot, backend: SharedBackend, cache: Option<Arc<Cache>>) -> Self {
+        let common = Common { slot: id, label: slot.label, hidden_kinds: slot.hide_keys, backend, cache };
         Self {
-            label: slot.label,
-            hide_keys: slot.hide_keys,
+            common: Arc::new(common),
             accept_bare_digest: slot.accept_bare_digest,
             call_timeout: slot.service.network().call_timeout,
-            backend,
-            cache,
             listed: Lazy::default(),
             keys: Mutex::new(TokenKeys::Configured(slot.keys)),
             owners: Mutex::default(),
@@ -71,19 +66,19 @@ impl Token {
 
     /// The token's label in full.
     pub fn label(&self) -> &str {
-        &self.label
+        &self.common.label
     }
 
     /// Where its keys live.
     pub fn backend(&self) -> &SharedBackend {
-        &self.backend
+        &self.common.backend
     }
 
     /// The mechanisms that its service has for any key: the same before and after keys are loaded.
     pub fn mechanisms(&self) -> Vec<&'static Mechanism> {
         let curves = [Curve::P256, Curve::P384, Curve::P521, Curve::Secp256k1];
         let kinds = curves.into_iter().map(Kind::Ec).chain([Kind::Rsa(2048)]);
-        let schemes: Vec<_> = kinds.map(|kind| (kind, self.backend.schemes(kind))).collect();
+        let schemes: Vec<_> = kinds.map(|kind| (kind, self.common.backend.schemes(kind))).collect();
         let offers =
             |row| schemes.iter().any(|(kind, own)| Mechanism::offered(*kind, own).any(|offered| offered == row));
         MECHANISMS.iter().filter(|row| offers(*row)).collect()
@@ -216,9 +211,13 @@ impl Token {
         if let Some(keys) = self.known_keys() {
             return keys;
         }
-        self.listed.begin(|| self.backend.list());
+        self.listed.begin(|| self.common.backend.list());
         let told = |failure: &Failure| {
-            log_error!("token \"{}\": its keys in {} can't be listed: {failure}", self.label, self.backend.place());
+            log_error!(
+                "token \"{}\": its keys in {} can't be listed: {failure}",
+                self.common.label,
+                self.common.backend.place()
+            );
         };
         let Ok(names) = self.listed.get(deadline, told) else { return Arc::default() };
         match &mut *self.token_keys() {
@@ -232,13 +231,8 @@ impl Token {
     }
 
     fn slot_keys(&self, keys: impl Iterator<Item = Key>, discovered: bool) -> Arc<Vec<Arc<SlotKey>>> {
-        let home = Arc::new(Home {
-            label: self.label.clone(),
-            hidden_kinds: self.hide_keys.clone(),
-            backend: self.backend.clone(),
-            cache: self.cache.clone(),
-        });
-        Arc::new(keys.map(|key| Arc::new(SlotKey::new(key, discovered, home.clone()))).collect())
+        let made = |key| Arc::new(SlotKey::new(key, discovered, self.common.clone()));
+        Arc::new(keys.map(made).collect())
     }
 
     fn token_keys(&self) -> MutexGuard<'_, TokenKeys> {

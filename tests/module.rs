@@ -21,7 +21,9 @@ mod module {
     mod life;
     mod objects;
     mod processes;
+    mod programs;
     mod requests;
+    mod secrets;
     mod signatures;
     mod threads;
 }

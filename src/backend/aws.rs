@@ -22,6 +22,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// What a slot says about AWS. Slots with equal settings share one client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -72,7 +73,7 @@ impl Backend for Aws {
             told: immutable_id.map(str::to_owned),
             kind,
             algorithm: algorithm.clone(),
-            digest: Blob::new(digest),
+            digest: digest.to_vec().into(),
         };
         let clients = self.clients();
         runtime::spawn(SIGN.name, runtime::NO_LIMIT, move || async move { clients.sign(&order).await })
@@ -121,7 +122,7 @@ pub(super) struct Order {
     pub(super) told: Option<String>,
     pub(super) kind: Kind,
     pub(super) algorithm: SigningAlgorithmSpec,
-    pub(super) digest: Blob,
+    pub(super) digest: Zeroizing<Vec<u8>>,
 }
 
 impl Clients {
@@ -136,7 +137,8 @@ impl Clients {
     pub(super) async fn sign(&self, order: &Order) -> Result<Signature, Failure> {
         let id = order.told.as_ref().unwrap_or(&order.key);
         let attempt = |client: Client| {
-            let request = client.sign().key_id(id).message(order.digest.clone()).message_type(MessageType::Digest);
+            let request =
+                client.sign().key_id(id).message(Blob::new(order.digest.to_vec())).message_type(MessageType::Digest);
             let request = request.signing_algorithm(order.algorithm.clone());
             async move {
                 let reply = request.send().await.map_err(|e| refused(&SIGN, e))?;

@@ -26,6 +26,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{OnceCell, Semaphore};
+use zeroize::Zeroizing;
 
 /// The clients of one process for one set of settings. Used on the runtime only.
 pub(super) struct Clients {
@@ -253,7 +254,7 @@ async fn run(command: &str, limit: Duration) -> provider::Result {
         let words = String::from_utf8_lossy(&output.stderr);
         return Err(failed(format!("{}: {}", output.status, words.trim())));
     }
-    credentials_in(&output.stdout).map_err(failed)
+    credentials_in(&Zeroizing::new(output.stdout)).map_err(failed)
 }
 
 /// What the program has printed. Nothing of it stands in an error: any text in it may be part of a secret.

@@ -14,7 +14,6 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::config::{BehaviorVersion, Config, Credentials, Region};
-use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::SigningAlgorithmSpec;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use std::sync::{Arc, OnceLock};
@@ -63,7 +62,7 @@ fn sign(kind: Kind, replies: Replies) {
         told: Some("arn:aws:kms:r:1:key/1".into()),
         kind,
         algorithm: SigningAlgorithmSpec::EcdsaSha256,
-        digest: Blob::new([7; 32]),
+        digest: vec![7; 32].into(),
     };
     match run_to_end(clients(replies).sign(&order)) {
         Ok(signature) => assert_eq!(signature.bytes.len(), signature_len(kind)),

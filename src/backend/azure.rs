@@ -7,6 +7,7 @@ use super::azure_client::{Clients, Operation, Vault, refused};
 use super::azure_keys::{ALGORITHMS, GET_KEY, curve_of, facts, name_and_version, signature_len, version_of};
 use super::call::{Call, Refused};
 use super::runtime::{self, PerProcess};
+pub use super::secret::Secret;
 use super::{Backend, Cause, Failure, Identity, KeyFacts, KeyName, Network, Pending, SharedBackend, Signature};
 use crate::certificate::Certificate;
 use crate::key::{Kind, Scheme};
@@ -19,13 +20,13 @@ use azure_security_keyvault_keys::models::{
     ListKeyPropertiesResult, SignParameters, SignatureAlgorithm,
 };
 use futures_core::Stream;
-use secrecy::SecretString;
 use std::collections::HashSet;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
+use zeroize::Zeroizing;
 
 /// What a slot says about Azure. Slots with equal settings share one client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -75,10 +76,6 @@ pub enum Credential {
     ManagedIdentity,
 }
 
-/// A secret that compares, hashes and prints without showing itself.
-#[derive(Clone)]
-pub struct Secret(pub SecretString);
-
 /// The backend for these settings: no request, no file read.
 pub fn open(settings: Settings) -> SharedBackend {
     Arc::new(Azure { settings, clients: PerProcess::new() })
@@ -114,7 +111,7 @@ impl Backend for Azure {
             told: immutable_id.map(str::to_owned),
             length: signature_len(kind),
             algorithm: algorithm.clone(),
-            digest: digest.to_vec(),
+            digest: digest.to_vec().into(),
         };
         self.call(&SIGN, key, move |clients, vault| {
             let request = request.clone();
@@ -255,7 +252,7 @@ pub(super) struct Request {
     pub(super) told: Option<String>,
     pub(super) length: usize,
     pub(super) algorithm: SignatureAlgorithm,
-    pub(super) digest: Vec<u8>,
+    pub(super) digest: Zeroizing<Vec<u8>>,
 }
 
 /// Signs; and where the version that was resolved earlier is gone, disabled or expired, resolves and signs once more.
@@ -282,7 +279,8 @@ pub(super) async fn sign_anew(clients: &Clients, vault: &Vault, request: &Reques
 }
 
 async fn sign(vault: &Vault, request: &Request, version: Option<&str>) -> Result<Signature, Refused> {
-    let parameters = SignParameters { algorithm: Some(request.algorithm.clone()), value: Some(request.digest.clone()) };
+    let parameters =
+        SignParameters { algorithm: Some(request.algorithm.clone()), value: Some(request.digest.to_vec()) };
     let parameters = parameters.try_into().map_err(|e| refused(&SIGN, e))?;
     let options = KeyClientSignOptions { key_version: version.map(str::to_owned), ..Default::default() };
     let reply = vault.keys.sign(&request.key.id, parameters, Some(options)).await.map_err(|e| refused(&SIGN, e))?;
@@ -369,26 +367,4 @@ pub(super) async fn certificate(vault: &Vault, key: &KeyName) -> Result<Option<V
     let Some(der) = reply.cer.filter(|der| !der.is_empty()) else { return Ok(None) };
     let certificate = Certificate::from_der(&der);
     Ok(Some(vec![certificate.map_err(|unusable| GET_CERTIFICATE.failure(Cause::Malformed, unusable.0))?]))
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret")
-    }
-}
-
-impl PartialEq for Secret {
-    fn eq(&self, other: &Self) -> bool {
-        use secrecy::ExposeSecret;
-        self.0.expose_secret() == other.0.expose_secret()
-    }
-}
-
-impl Eq for Secret {}
-
-impl std::hash::Hash for Secret {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        use secrecy::ExposeSecret;
-        self.0.expose_secret().hash(state);
-    }
 }

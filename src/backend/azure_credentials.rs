@@ -20,7 +20,6 @@ use azure_identity::{
     ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
 };
 use base64ct::{Base64UrlUnpadded, Encoding};
-use secrecy::ExposeSecret;
 use serde::Deserialize;
 use std::ffi::OsStr;
 use std::fmt;
@@ -218,7 +217,7 @@ impl Context {
 fn client_secret(context: &Context) -> Made {
     let settings = &context.settings;
     let secret = match (&settings.client_secret, &settings.client_secret_file) {
-        (Some(secret), _) => secret.0.expose_secret().to_owned(),
+        (Some(secret), _) => secret.expose().to_owned(),
         (None, Some(file)) => read(file)?.trim_end().to_owned(),
         (None, None) => env("AZURE_CLIENT_SECRET").ok_or("no AZURE_CLIENT_SECRET")?,
     };
@@ -379,7 +378,7 @@ impl SignedAssertion {
         });
         let encoded = |part: &serde_json::Value| Base64UrlUnpadded::encode_string(part.to_string().as_bytes());
         let text = format!("{}.{}", encoded(&header), encoded(&claims));
-        let mut signature = vec![0; self.key.public_modulus_len()];
+        let mut signature = Zeroizing::new(vec![0; self.key.public_modulus_len()]);
         self.key
             .sign(&RSA_PSS_SHA256, &random, text.as_bytes(), &mut signature)
             .map_err(|_| "the client certificate's key does not sign")?;

@@ -92,7 +92,7 @@ fn sign(replies: Replies) {
         told: Some("https://v.vault.azure.net/keys/k/1".into()),
         length: 64,
         algorithm: SignatureAlgorithm::Es256,
-        digest: vec![7; 32],
+        digest: vec![7; 32].into(),
     };
     let request = |vault| {
         let (clients, request) = (clients.clone(), request.clone());

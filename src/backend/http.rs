@@ -144,7 +144,7 @@ fn with_proxy(builder: ClientBuilder, network: &Network) -> Result<ClientBuilder
     match &network.proxy {
         // Without a setting, the client itself reads HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
         None => Ok(builder),
-        Some(url) => Ok(builder.proxy(Proxy::all(url).map_err(|e| format!("proxy: {}", words_of(&e)))?)),
+        Some(url) => Ok(builder.proxy(Proxy::all(url.expose()).map_err(|e| format!("proxy: {}", words_of(&e)))?)),
     }
 }
 

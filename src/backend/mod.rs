@@ -25,6 +25,7 @@ mod park;
 mod program;
 mod resolver;
 pub mod runtime;
+mod secret;
 mod trust;
 
 use crate::certificate::Certificate;
@@ -32,6 +33,7 @@ use crate::error::Error;
 use crate::key::{PublicKey, Scheme};
 use cryptoki_sys::*;
 pub use runtime::Pending;
+pub use secret::Secret;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -219,8 +221,8 @@ impl From<Failure> for Error {
 pub struct Network {
     /// A PEM file of certificate authorities that are trusted besides the system's.
     pub ca_bundle: Option<PathBuf>,
-    /// URL of an HTTP proxy; None means what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.
-    pub proxy: Option<String>,
+    /// URL of an HTTP proxy, maybe with a password; None means what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.
+    pub proxy: Option<Secret>,
     /// How long connecting may take.
     pub connect_timeout: Duration,
     /// How long a whole call may take: credentials, connecting, retries and all.

@@ -8,7 +8,7 @@ use super::environment::Environment;
 use super::options::{Cloud, Place};
 use super::section::{File, Section, error_in};
 use super::{CertificateSource, Config, Key, Keys, Notes, Service, Slot};
-use crate::backend::azure::{Credential, Secret};
+use crate::backend::azure::Credential;
 use crate::backend::{KeyName, Network, aws, azure};
 use crate::certificate::Certificate;
 use crate::error::Result;
@@ -17,10 +17,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Reads the file at `path`.
 pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Result<Config> {
-    let bytes = std::fs::read(path).map_err(|error| error_in(path, format_args!(" {error}")))?;
+    let bytes = std::fs::read(path).map(Zeroizing::new).map_err(|error| error_in(path, format_args!(" {error}")))?;
     let config = parse(&bytes, path, environment, notes)?;
     notes.push((Level::Info, format!("{}: {} slots", path.display(), config.slots.len())));
     Ok(config)
@@ -246,7 +247,7 @@ fn azure_settings(section: &Section) -> Result<azure::Settings> {
         credential: credential(section),
         tenant_id: section.text("azure_tenant_id"),
         client_id: section.text("azure_client_id"),
-        client_secret: secret.map(|text| Secret(text.into())),
+        client_secret: secret.map(Into::into),
         client_secret_file: secret_file,
         client_certificate_path: section.path("azure_client_certificate_path")?,
         federated_token_file: section.path("azure_federated_token_file")?,
@@ -277,7 +278,7 @@ fn network(section: &Section) -> Result<Network> {
     }
     Ok(Network {
         ca_bundle: section.path("ca_bundle")?,
-        proxy: section.text("proxy"),
+        proxy: section.text("proxy").map(Into::into),
         connect_timeout,
         call_timeout,
         retries: section.number("retries").unwrap_or(default.retries),

@@ -302,3 +302,7 @@ fn in_memory<T>(count: CK_ULONG) -> Result<usize> {
 fn bad(text: &'static str) -> Error {
     Error::new(CKR_ARGUMENTS_BAD, text)
 }
+
+#[cfg(test)]
+#[path = "pointers_tests.rs"]
+mod tests;

@@ -236,7 +236,7 @@ fn tls_needs_the_bundle_and_takes_it() {
     let failure = sign(&open(Settings { network, ..trusting.clone() }), &key).unwrap_err();
     assert!(failure.message.contains("/nowhere.pem"), "{failure}");
     // Through the proxy, under the real name.
-    let network = Network { proxy: Some(emulator.http_url()), ..trusting.network.clone() };
+    let network = Network { proxy: Some(emulator.http_url().into()), ..trusting.network.clone() };
     let real = open(Settings { endpoint_url: None, network, ..trusting });
     assert!(sign(&real, &key).is_ok());
     assert!(emulator.control().count("connect") > 0);
@@ -274,7 +274,7 @@ fn roles_are_assumed_by_settings_and_by_profile() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("ca.pem");
     emulator.write_ca(&bundle).unwrap();
-    let network = Network { ca_bundle: Some(bundle), proxy: Some(emulator.http_url()), ..Network::default() };
+    let network = Network { ca_bundle: Some(bundle), proxy: Some(emulator.http_url().into()), ..Network::default() };
     let plain = Settings { endpoint_url: None, network, ..settings(&emulator) };
     let role_arn = Some("arn:aws:iam::111122223333:role/signer".to_owned());
     let by_settings = Settings { role_arn, external_id: Some("x".into()), ..plain.clone() };

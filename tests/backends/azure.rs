@@ -333,7 +333,7 @@ fn the_real_names_work_through_a_proxy_with_the_check() {
     let emulator = Emulator::start().unwrap();
     emulator.vault("contoso").create_key("web", VaultKey::ec("P-256")).unwrap();
     emulator.managed_hsm("contoso").create_key("web", VaultKey::ec("P-256").hsm()).unwrap();
-    let network = Network { proxy: Some(emulator.http_url()), ..settings(&emulator).network };
+    let network = Network { proxy: Some(emulator.http_url().into()), ..settings(&emulator).network };
     let real = Settings { network, authority_host: None, skip_challenge_check: false, ..settings(&emulator) };
     for host in ["contoso.vault.azure.net", "contoso.managedhsm.azure.net"] {
         let backend = open(Settings { vault_url: format!("https://{host}"), ..real.clone() });

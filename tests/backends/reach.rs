@@ -44,7 +44,7 @@ fn what_is_in_the_way_is_told_apart() {
     emulator.write_ca(&bundle).unwrap();
     let good =
         Network { ca_bundle: Some(bundle), call_timeout: Duration::from_secs(20), retries: 1, ..Network::default() };
-    let proxy = |url: String| Network { proxy: Some(url), ..good.clone() };
+    let proxy = |url: String| Network { proxy: Some(url.into()), ..good.clone() };
     let local = emulator.https_url();
     for answer in described(&emulator, &local, &good) {
         assert_eq!(answer, Ok(()));

@@ -1,7 +1,7 @@
-//! C_Initialize to C_Finalize in a host process: threads, forks, unloading, failures, and a bad configuration.
+//! C_Initialize to C_Finalize in a host process: its threads and files, keys that change, failures, a bad configuration.
 
 use super::p11::P11;
-use super::world::{World, in_child, module_path};
+use super::world::{World, module_path, redirected};
 use crate::module_test;
 use cloud_kms_emulator::{Action, AwsKey, Fault, VaultKey};
 use cryptoki_sys::*;
@@ -116,43 +116,6 @@ module_test! {
 }
 
 module_test! {
-    fn loading_and_unloading_leaves_nothing(world) {
-        two_keys(world);
-        let open_files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-        let cycle = || {
-            let p11 = world.module();
-            sign(&p11, 0).unwrap();
-            sign(&p11, 1).unwrap();
-            p11.finalize().unwrap();
-            p11.unload();
-        };
-        cycle();
-        // The emulator's side of a connection closes a moment later than the module's.
-        let settled = |count: usize| (0..2_000).any(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(1));
-            open_files() <= count
-        });
-        let (files, threads_before) = (open_files(), threads());
-        (0..50).for_each(|_| cycle());
-        assert!(settled(files), "{} descriptors, {files} before", open_files());
-        assert_eq!(threads(), threads_before);
-    }
-}
-
-module_test! {
-    fn a_host_may_end_without_c_finalize(world) {
-        two_keys(world);
-        let p11 = world.module();
-        sign(&p11, 0).unwrap();
-        assert!(in_child(|| unsafe { libc::exit(0) }), "a child that inherited it");
-        assert!(in_child(|| {
-            sign(&p11, 1).unwrap();
-            unsafe { libc::exit(0) }
-        }), "a child that used it");
-    }
-}
-
-module_test! {
     fn a_small_stack_is_enough(world) {
         two_keys(world);
         world.configure(json!([{ "label": "a", "kms_key_id": "alias/a" }, { "label": "z", "cloud": "azure", "discover": true }]));
@@ -200,39 +163,5 @@ module_test! {
             signed.unwrap();
         }
         assert_eq!(std::fs::read(printed).unwrap(), b"");
-    }
-}
-
-module_test! {
-    fn no_secret_is_logged(world) {
-        two_keys(world);
-        let p11 = world.module();
-        let mut pin = *b"a-secret-PIN";
-        let session = p11.open(0);
-        crate::c!(p11, C_Login(session, CKU_USER, pin.as_mut_ptr(), pin.len() as CK_ULONG)).unwrap();
-        let key = p11.private_key(session);
-        p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"the plain text of a contract").unwrap();
-        sign(&p11, 1).unwrap();
-        world.emulator.control().fault(Fault::new("*", Action::Deny).times(2));
-        let _ = (sign(&p11, 0), sign(&p11, 1));
-        let log = world.log();
-        assert!(log.lines().count() > 10, "the log is at its fullest: {log}");
-        let secrets = ["a-secret-PIN", "plain text", cloud_kms_emulator::Aws::SECRET_KEY, cloud_kms_emulator::EntraClients::SECRET, "Bearer ", "eyJ"];
-        for secret in secrets {
-            assert!(!log.contains(secret), "{secret} in {log}");
-        }
-    }
-}
-
-/// Runs `body` while standard error goes to a file.
-fn redirected<T>(path: &std::path::Path, body: impl FnOnce() -> T) -> T {
-    unsafe {
-        let path = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
-        let file = libc::open(path.as_ptr(), libc::O_CREAT | libc::O_WRONLY, 0o600);
-        let kept = libc::dup(2);
-        libc::dup2(file, 2);
-        let outcome = body();
-        libc::dup2(kept, 2);
-        outcome
     }
 }

@@ -13,7 +13,6 @@ pub type Rv<T> = Result<T, CK_RV>;
 #[derive(Clone, Copy)]
 pub struct P11 {
     list: *mut CK_FUNCTION_LIST_3_2,
-    handle: *mut c_void,
 }
 
 unsafe impl Send for P11 {}
@@ -40,13 +39,8 @@ impl P11 {
             let get: CK_C_GetInterface = std::mem::transmute(libc::dlsym(handle, c"C_GetInterface".as_ptr()));
             let mut interface: *mut CK_INTERFACE = null_mut();
             assert_eq!(get.unwrap()(null_mut(), null_mut(), &mut interface, 0), CKR_OK);
-            Self { list: (*interface).pFunctionList.cast(), handle }
+            Self { list: (*interface).pFunctionList.cast() }
         }
-    }
-
-    /// dlclose.
-    pub fn unload(self) {
-        assert_eq!(unsafe { libc::dlclose(self.handle) }, 0);
     }
 
     pub fn list(&self) -> *mut CK_FUNCTION_LIST_3_2 {

@@ -51,6 +51,8 @@ pub fn rounds(few: usize, many: usize) -> usize {
 }
 
 const LONG: &str = "LONG_TESTS";
+/// The variable by which host programs run under valgrind.
+pub const UNDER_VALGRIND: &str = "UNDER_VALGRIND";
 
 /// A test's name as the test program knows it, from its path with the crate's name.
 pub fn name_of(path: &str) -> &str {
@@ -71,7 +73,7 @@ pub fn run_child(test: &str, home: &Path, environment: &[(&str, &str)]) {
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home)
         .env("AWS_EC2_METADATA_DISABLED", "true")
-        .envs(std::env::var_os(LONG).map(|value| (LONG, value)))
+        .envs([LONG, UNDER_VALGRIND].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .output()
@@ -184,6 +186,19 @@ pub fn in_child(body: impl FnOnce()) -> bool {
                 libc::waitpid(child, &mut status, 0) == child && status == 0
             }
         }
+    }
+}
+
+/// Runs `body` while standard error goes to a file.
+pub fn redirected<T>(path: &Path, body: impl FnOnce() -> T) -> T {
+    unsafe {
+        let path = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        let file = libc::open(path.as_ptr(), libc::O_CREAT | libc::O_WRONLY, 0o600);
+        let kept = libc::dup(2);
+        libc::dup2(file, 2);
+        let outcome = body();
+        libc::dup2(kept, 2);
+        outcome
     }
 }
 

@@ -4,7 +4,6 @@ use super::*;
 use crate::backend::Network;
 use crate::backend::azure::Credential;
 use proptest::prelude::*;
-use secrecy::ExposeSecret;
 use std::time::Duration;
 
 const VAULT: &str = r#""vault_url": "https://v.vault.azure.net""#;
@@ -48,7 +47,7 @@ fn all_settings_arrive() {
     let config = world.config();
     let network = Network {
         ca_bundle: Some(world.path("etc/cloud-kms-pkcs11/ca.pem")),
-        proxy: Some("http://p:1".into()),
+        proxy: Some("http://p:1".to_owned().into()),
         connect_timeout: Duration::from_millis(5),
         call_timeout: Duration::from_millis(6),
         retries: 0,
@@ -86,7 +85,7 @@ fn all_settings_arrive() {
         network: Network::default(),
     };
     assert_eq!(settings, &expected);
-    assert_eq!(settings.client_secret.as_ref().unwrap().0.expose_secret(), "s");
+    assert_eq!(settings.client_secret.as_ref().unwrap().expose(), "s");
 }
 
 #[test]
@@ -428,6 +427,30 @@ fn names() -> Vec<&'static str> {
 }
 
 #[test]
+fn the_cache_is_where_it_is_said_or_switched_off() {
+    let with = |options: &str| own(&format!(r#"{{"slots": [], {options}}}"#));
+    assert_eq!(with(r#""cache": false"#).config().cache, None);
+    let mut world = with(r#""cache_folder": "kept""#);
+    assert_eq!(world.config().cache, Some(world.path("etc/cloud-kms-pkcs11/kept")));
+    let error = error_of(with(r#""cache": false, "cache_folder": "kept""#));
+    assert!(error.contains("cache_folder: can't stand beside"), "{error}");
+}
+
+#[test]
+fn the_log_goes_where_it_is_said() {
+    let with = |options: &str| own(&format!(r#"{{"slots": [], {options}}}"#));
+    let destination = |options: &str| {
+        let config = with(options).config();
+        (config.log_to_syslog, config.log_file.is_some())
+    };
+    assert_eq!(destination(r#""log_file": "log""#), (false, true));
+    assert_eq!(destination(r#""log_file": "log", "log_destination": "file""#), (false, true));
+    assert_eq!(destination(r#""log_file": "log", "log_destination": "stderr""#), (false, false));
+    assert!(destination(r#""log_destination": "syslog""#).0);
+    assert!(error_of(with(r#""log_destination": "file""#)).contains("there is no \"log_file\""));
+}
+
+#[test]
 fn slots_with_the_same_options_share_their_service() {
     let config = own(r#"{"retries": 1, "slots": [
         {"kms_key_id": "a", "aws_region": "eu-west-1", "label": "A"},
@@ -455,28 +478,4 @@ fn slots_with_the_same_options_share_their_service() {
     let same =
         own(r#"{"slots": [{"kms_key_id": "a", "aws_region": "r"}, {"kms_key_id": "b", "aws_region": "r"}]}"#).config();
     assert!(Arc::ptr_eq(&same.slots[0].service, &same.slots[1].service));
-}
-
-#[test]
-fn the_cache_is_where_it_is_said_or_switched_off() {
-    let with = |options: &str| own(&format!(r#"{{"slots": [], {options}}}"#));
-    assert_eq!(with(r#""cache": false"#).config().cache, None);
-    let mut world = with(r#""cache_folder": "kept""#);
-    assert_eq!(world.config().cache, Some(world.path("etc/cloud-kms-pkcs11/kept")));
-    let error = error_of(with(r#""cache": false, "cache_folder": "kept""#));
-    assert!(error.contains("cache_folder: can't stand beside"), "{error}");
-}
-
-#[test]
-fn the_log_goes_where_it_is_said() {
-    let with = |options: &str| own(&format!(r#"{{"slots": [], {options}}}"#));
-    let destination = |options: &str| {
-        let config = with(options).config();
-        (config.log_to_syslog, config.log_file.is_some())
-    };
-    assert_eq!(destination(r#""log_file": "log""#), (false, true));
-    assert_eq!(destination(r#""log_file": "log", "log_destination": "file""#), (false, true));
-    assert_eq!(destination(r#""log_file": "log", "log_destination": "stderr""#), (false, false));
-    assert!(destination(r#""log_destination": "syslog""#).0);
-    assert!(error_of(with(r#""log_destination": "file""#)).contains("there is no \"log_file\""));
 }

@@ -1,0 +1,284 @@
+/* A host program of its own: loads the module and uses all of it, loads and unloads it many times, or ends without a
+   word while calls are running. Run by tests/module/programs.rs, also under valgrind.
+     host MODULE everything
+     host MODULE cycles COUNT
+     host MODULE end-by WAY      WAY: return, exit, exit-elsewhere, quick, atexit, forked, dlclose */
+#include <dirent.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#define MEMORY_ERRORS VALGRIND_COUNT_ERRORS
+#else
+#define MEMORY_ERRORS 0
+#endif
+
+#include "pkcs11.h"
+
+#define CHECK(condition)                                                 \
+    do {                                                                 \
+        if (!(condition)) {                                              \
+            fprintf(stderr, "host.c:%d: %s\n", __LINE__, #condition);    \
+            _exit(1);                                                    \
+        }                                                                \
+    } while (0)
+#define OK(call)                                                         \
+    do {                                                                 \
+        CK_RV rv = (call);                                               \
+        if (rv != CKR_OK) {                                              \
+            fprintf(stderr, "host.c:%d: %s: %lx\n", __LINE__, #call, rv); \
+            _exit(1);                                                    \
+        }                                                                \
+    } while (0)
+
+static void *module;
+static CK_FUNCTION_LIST *p11;
+
+static void load(const char *path) {
+    module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!module) fprintf(stderr, "%s\n", dlerror());
+    CHECK(module);
+    CK_C_GetFunctionList get = (CK_C_GetFunctionList)dlsym(module, "C_GetFunctionList");
+    OK(get(&p11));
+    OK(p11->C_Initialize(NULL));
+}
+
+static void unload(void) {
+    OK(p11->C_Finalize(NULL));
+    CHECK(dlclose(module) == 0);
+}
+
+static CK_SESSION_HANDLE open_session(CK_SLOT_ID slot) {
+    CK_SESSION_HANDLE session;
+    OK(p11->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &session));
+    return session;
+}
+
+static CK_OBJECT_HANDLE find(CK_SESSION_HANDLE session, CK_OBJECT_CLASS class) {
+    CK_ATTRIBUTE template = {CKA_CLASS, &class, sizeof class};
+    CK_OBJECT_HANDLE object = 0;
+    CK_ULONG count = 0;
+    OK(p11->C_FindObjectsInit(session, &template, 1));
+    OK(p11->C_FindObjects(session, &object, 1, &count));
+    OK(p11->C_FindObjectsFinal(session));
+    CHECK(count == 1);
+    return object;
+}
+
+static CK_RV sign_in(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, CK_MECHANISM_TYPE type) {
+    CK_MECHANISM mechanism = {type, NULL, 0};
+    CK_BYTE data[32] = {1, 2, 3}, signature[512];
+    CK_ULONG length = sizeof signature;
+    CK_RV rv = p11->C_SignInit(session, &mechanism, key);
+    return rv != CKR_OK ? rv : p11->C_Sign(session, data, sizeof data, signature, &length);
+}
+
+static const CK_MECHANISM_TYPE MECHANISM[2] = {CKM_ECDSA, CKM_SHA256_RSA_PKCS};
+
+/* One signature with the key of each cloud. */
+static void sign_both(void) {
+    for (CK_SLOT_ID slot = 0; slot < 2; slot++) {
+        CK_SESSION_HANDLE session = open_session(slot);
+        OK(sign_in(session, find(session, CKO_PRIVATE_KEY), MECHANISM[slot]));
+        OK(p11->C_CloseSession(session));
+    }
+}
+
+static int count_of(const char *folder) {
+    DIR *dir = opendir(folder);
+    int count = 0;
+    while (readdir(dir)) count++;
+    closedir(dir);
+    return count;
+}
+
+/* What the process has by now: resident kilobytes, open files, threads. */
+static void tell(const char *when) {
+    char line[256];
+    long resident = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (fgets(line, sizeof line, status)) sscanf(line, "VmRSS: %ld", &resident);
+    fclose(status);
+    printf("%s %ld %d %d\n", when, resident, count_of("/proc/self/fd"), count_of("/proc/self/task"));
+    fflush(stdout);
+}
+
+static void cycles(const char *path, int count) {
+    for (int i = 0; i <= count; i++) {
+        load(path);
+        sign_both();
+        unload();
+        if (i == count / 10) tell("begun");
+        if (i == count / 10 + (count - count / 10) / 2) tell("half");
+    }
+    tell("done");
+}
+
+static void *sign_for_ever(void *slot) {
+    CK_SESSION_HANDLE session = open_session((CK_SLOT_ID)slot);
+    CK_OBJECT_HANDLE key = find(session, CKO_PRIVATE_KEY);
+    while (1) sign_in(session, key, MECHANISM[(CK_SLOT_ID)slot]);
+    return NULL;
+}
+
+static void *exit_7(void *unused) {
+    (void)unused;
+    exit(7);
+}
+
+static void finalize(void) { OK(p11->C_Finalize(NULL)); }
+
+/* Ends with status 7, however: while four threads wait for the services, once a line came by standard input. */
+static int end_by(const char *way) {
+    pthread_t thread;
+    sign_both();
+    for (size_t i = 0; i < 4; i++) CHECK(pthread_create(&thread, NULL, sign_for_ever, (void *)(i % 2)) == 0);
+    CHECK(getchar() == '\n');
+    if (strcmp(way, "exit") == 0) exit(7);
+    if (strcmp(way, "quick") == 0) quick_exit(7);
+    if (strcmp(way, "exit-elsewhere") == 0) {
+        CHECK(pthread_create(&thread, NULL, exit_7, NULL) == 0);
+        pthread_join(thread, NULL);
+    }
+    if (strcmp(way, "atexit") == 0) atexit(finalize);
+    if (strcmp(way, "dlclose") == 0) dlclose(module);
+    if (strcmp(way, "forked") == 0) {
+        int status = 0;
+        pid_t child = fork();
+        if (child == 0) exit(7);
+        CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 7);
+    }
+    return 7;
+}
+
+static void *sign_some(void *unused) {
+    (void)unused;
+    for (int i = 0; i < 3; i++) sign_both();
+    return NULL;
+}
+
+/* All attributes of an object: lengths, values, and a buffer that is too small. */
+static void read_attributes(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object) {
+    static const CK_ATTRIBUTE_TYPE types[] = {CKA_CLASS, CKA_ID, CKA_LABEL, CKA_KEY_TYPE, CKA_MODULUS, CKA_PUBLIC_EXPONENT,
+                                              CKA_EC_PARAMS, CKA_EC_POINT, CKA_SUBJECT, CKA_VALUE, CKA_PRIVATE_EXPONENT,
+                                              CKA_ALLOWED_MECHANISMS, CKA_PUBLIC_KEY_INFO, CKA_SIGN, 0x7fffffff};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        CK_ATTRIBUTE attribute = {types[i], NULL, 0};
+        if (p11->C_GetAttributeValue(session, object, &attribute, 1) != CKR_OK) continue;
+        attribute.pValue = malloc(attribute.ulValueLen);
+        OK(p11->C_GetAttributeValue(session, object, &attribute, 1));
+        /* Looked at, so that a byte that was not written is found. */
+        CK_ULONG zeros = 0;
+        for (CK_ULONG byte = 0; byte < attribute.ulValueLen; byte++) {
+            if (((CK_BYTE *)attribute.pValue)[byte] == 0) zeros++;
+        }
+        CHECK(zeros <= attribute.ulValueLen);
+        if (attribute.ulValueLen > 0) {
+            attribute.ulValueLen--;
+            CHECK(p11->C_GetAttributeValue(session, object, &attribute, 1) == CKR_BUFFER_TOO_SMALL);
+        }
+        free(attribute.pValue);
+    }
+}
+
+/* A signature in parts, into a buffer of exactly its length, which a size query told. */
+static void sign_in_parts(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, CK_MECHANISM *mechanism) {
+    CK_BYTE part[100] = {9};
+    CK_ULONG length = 0;
+    OK(p11->C_SignInit(session, mechanism, key));
+    OK(p11->C_SignUpdate(session, part, sizeof part));
+    OK(p11->C_SignUpdate(session, NULL, 0));
+    OK(p11->C_SignFinal(session, NULL, &length));
+    CK_BYTE *signature = malloc(length--);
+    CHECK(p11->C_SignFinal(session, signature, &length) == CKR_BUFFER_TOO_SMALL);
+    OK(p11->C_SignFinal(session, signature, &length));
+    free(signature);
+}
+
+static void use_slot(CK_SLOT_ID slot) {
+    CK_SESSION_HANDLE session = open_session(slot);
+    CK_TOKEN_INFO token;
+    CK_SLOT_INFO info;
+    CK_SESSION_INFO state;
+    CK_MECHANISM_INFO can;
+    CK_MECHANISM_TYPE mechanisms[64];
+    CK_ULONG count = 64;
+    OK(p11->C_GetSlotInfo(slot, &info));
+    OK(p11->C_GetTokenInfo(slot, &token));
+    OK(p11->C_GetSessionInfo(session, &state));
+    OK(p11->C_GetMechanismList(slot, mechanisms, &count));
+    for (CK_ULONG i = 0; i < count; i++) OK(p11->C_GetMechanismInfo(slot, mechanisms[i], &can));
+    OK(p11->C_Login(session, CKU_USER, (CK_UTF8CHAR *)"1234", 4));
+    CK_OBJECT_HANDLE key = find(session, CKO_PRIVATE_KEY);
+    read_attributes(session, key);
+    read_attributes(session, find(session, CKO_PUBLIC_KEY));
+    CK_RSA_PKCS_PSS_PARAMS pss = {CKM_SHA256, CKG_MGF1_SHA256, 32};
+    CK_MECHANISM hashing = {slot == 0 ? CKM_ECDSA_SHA256 : CKM_SHA256_RSA_PKCS_PSS, slot == 0 ? NULL : &pss, slot == 0 ? 0 : sizeof pss};
+    sign_in_parts(session, key, &hashing);
+    OK(sign_in(session, key, MECHANISM[slot]));
+    CHECK(sign_in(session, key, CKM_AES_CBC) == CKR_MECHANISM_INVALID);
+    CHECK(sign_in(session, key + 1000, MECHANISM[slot]) != CKR_OK);
+    CK_MECHANISM digest = {CKM_SHA384, NULL, 0};
+    CK_BYTE hash[48], random[100];
+    CK_ULONG length = sizeof hash;
+    OK(p11->C_DigestInit(session, &digest));
+    OK(p11->C_Digest(session, random, 0, hash, &length));
+    OK(p11->C_GenerateRandom(session, random, sizeof random));
+    OK(p11->C_Logout(session));
+    /* Left behind for C_Finalize: a session with a signature and a search begun. */
+    OK(p11->C_SignInit(session, &hashing, key));
+    OK(p11->C_SignUpdate(session, random, sizeof random));
+    OK(p11->C_FindObjectsInit(session, NULL, 0));
+}
+
+/* A child signs, and neither it nor its parent is the worse for it. Its leaks are those of what it inherited. */
+static void fork_and_sign(void) {
+    int status = 0;
+    unsigned long before = MEMORY_ERRORS;
+    pid_t child = fork();
+    if (child == 0) {
+        sign_both();
+        OK(p11->C_Finalize(NULL));
+        execl("/bin/sh", "sh", "-c", MEMORY_ERRORS == before ? "exit 0" : "exit 98", NULL);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    sign_both();
+}
+
+static void everything(const char *path) {
+    for (int life = 0; life < 2; life++) {
+        pthread_t threads[4];
+        load(path);
+        for (CK_SLOT_ID slot = 0; slot < 2; slot++) use_slot(slot);
+        CK_SESSION_HANDLE denied = open_session(2);
+        CHECK(sign_in(denied, find(denied, CKO_PRIVATE_KEY), CKM_ECDSA) == CKR_FUNCTION_REJECTED);
+        CK_ULONG count = 0;
+        CK_SESSION_HANDLE missing = open_session(3);
+        CK_OBJECT_HANDLE none;
+        OK(p11->C_FindObjectsInit(missing, NULL, 0));
+        OK(p11->C_FindObjects(missing, &none, 1, &count));
+        CHECK(count == 0);
+        for (int i = 0; i < 4; i++) CHECK(pthread_create(&threads[i], NULL, sign_some, NULL) == 0);
+        for (int i = 0; i < 4; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+        fork_and_sign();
+        unload();
+    }
+}
+
+int main(int argc, char **argv) {
+    CHECK(argc >= 3);
+    if (strcmp(argv[2], "everything") == 0) {
+        everything(argv[1]);
+    } else if (strcmp(argv[2], "cycles") == 0) {
+        cycles(argv[1], atoi(argv[3]));
+    } else {
+        load(argv[1]);
+        return end_by(argv[3]);
+    }
+    return 0;
+}
