@@ -69,6 +69,7 @@ case ${1:-} in
         stage "contract tests" contract
         stage release release
         stage "release artifact" release_artifact
+        stage instructions bash scripts/instructions.sh
         stage installed installed
         stage clients clients
         stage "clients in the README" bash tests/clients/table.sh --check
@@ -107,5 +108,5 @@ printf '\n===== summary\n'
 [ ${#passed[@]} -eq 0 ] || printf 'passed: %s\n' "${passed[@]}"
 [ ${#skipped[@]} -eq 0 ] || printf 'skipped: %s\n' "${skipped[@]}"
 [ ${#failed[@]} -eq 0 ] || printf 'FAILED: %s\n' "${failed[@]}"
-echo "${#passed[@]} passed, ${#skipped[@]} skipped, ${#failed[@]} failed"
+echo "${#passed[@]} passed, ${#failed[@]} failed, ${#skipped[@]} skipped"
 [ ${#failed[@]} -eq 0 ]

@@ -24,12 +24,13 @@ use world::{Cloud, World};
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const USAGE: &str = "\
-cloud-kms-bench run MODULE [SECTION...]   measure, and print the table (scripts/bench.sh)
+cloud-kms-bench run MODULE [--write FILE | SECTION...]   measure, and print the table (scripts/bench.sh)
 cloud-kms-bench instructions MODULE FILE [--write]   count those of the hot paths (scripts/instructions.sh)
 cloud-kms-bench with aws|azure MODULE PROGRAM [ARGUMENT...]   a program with the fake service, for profilers
 cloud-kms-bench service CA_FILE           the fake service
 cloud-kms-bench floor PORT CA_FILE|- REQUEST THREADS MILLISECONDS
 cloud-kms-bench warm MODULE THREADS MILLISECONDS EC|RSA
+cloud-kms-bench refused MODULE MILLISECONDS
 cloud-kms-bench once MODULE EC|RSA
 cloud-kms-bench path MODULE NAME TIMES
 cloud-kms-bench keys MODULE LABEL";
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
 fn dispatch(arguments: &[&str]) -> Outcome<()> {
     let time = |text: &str| Outcome::Ok(Duration::from_millis(text.parse()?));
     let told = match arguments {
+        ["run", module, "--write", file] => return sections::write(module, file),
         ["run", module, sections @ ..] => return sections::run(module, sections),
         ["with", cloud, module, program, arguments @ ..] => return with(cloud, module, program, arguments),
         ["instructions", module, file] => return instructions::run(module, file, false),
@@ -59,6 +61,7 @@ fn dispatch(arguments: &[&str]) -> Outcome<()> {
             floor::run(port.parse()?, ca, request, threads.parse()?, time(ms)?)?
         }
         ["warm", module, threads, ms, kind] => module::warm(module, threads.parse()?, time(ms)?, *kind == "RSA")?,
+        ["refused", module, ms] => module::refused(module, time(ms)?)?,
         ["once", module, kind] => module::once(module, *kind == "RSA")?,
         ["path", module, name, times] => module::path(module, name, times.parse()?)?,
         ["keys", module, label] => module::keys(module, label)?,

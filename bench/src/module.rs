@@ -40,6 +40,20 @@ pub fn warm(path: &str, threads: usize, time: Duration, rsa: bool) -> Outcome<Va
     })
 }
 
+/// A signature that is refused before any request, for its digest is empty: what the module does by itself.
+pub fn refused(path: &str, time: Duration) -> Outcome<Value> {
+    let module = load(path)?;
+    let slot = *module.get_slots_with_token()?.first().ok_or("no slot")?;
+    meter::series(1, time, || {
+        let session = module.open_ro_session(slot)?;
+        let key = private_key(&session)?;
+        Ok(move || match session.sign(&Mechanism::Ecdsa, key, &[]) {
+            Ok(_) => Err("an empty digest was signed".into()),
+            Err(_) => Ok(()),
+        })
+    })
+}
+
 /// Goes one of the hot paths, whose instructions are counted, so many times.
 pub fn path(path: &str, name: &str, times: usize) -> Outcome<Value> {
     let module = load(path)?;
@@ -64,13 +78,8 @@ pub fn path(path: &str, name: &str, times: usize) -> Outcome<Value> {
 }
 
 /// What OpenSSL and others ask of a key.
-const ASKED: [AttributeType; 5] = [
-    AttributeType::KeyType,
-    AttributeType::Label,
-    AttributeType::Id,
-    AttributeType::EcParams,
-    AttributeType::AllowedMechanisms,
-];
+const ASKED: [AttributeType; 5] =
+    [AttributeType::KeyType, AttributeType::Label, AttributeType::Id, AttributeType::EcParams, AttributeType::Sign];
 
 /// A program that signs once: the milliseconds of its steps, and what it has used.
 pub fn once(path: &str, rsa: bool) -> Outcome<Value> {

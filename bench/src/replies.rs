@@ -110,8 +110,11 @@ fn key(service: &Service, host: &str, name: &str) -> Outcome<Value> {
 }
 
 fn key_id(host: &str, name: &str) -> String {
-    format!("{host}/keys/{name}/0123456789abcdef0123456789abcdef")
+    format!("{host}/keys/{name}/{VERSION}")
 }
+
+/// The version of every key.
+pub const VERSION: &str = "0123456789abcdef0123456789abcdef";
 
 /// As long as a real key's id.
 fn key_name(number: usize) -> String {

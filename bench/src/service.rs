@@ -116,8 +116,12 @@ impl Service {
 
     fn speak(&self, stream: impl Read + Write) -> Outcome<()> {
         let mut stream = BufReader::new(stream);
+        let mut counted = false;
         while let Some(request) = Message::read(&mut stream)? {
             let control = request.request_line().1.starts_with("/_bench/");
+            if !control && !std::mem::replace(&mut counted, true) {
+                self.count(CONNECTIONS);
+            }
             let reply = if control { replies::control(self, &request) } else { self.reply(&request) };
             stream.get_mut().write_all(&reply?)?;
             stream.get_mut().flush()?;
@@ -144,15 +148,16 @@ impl Service {
         let mut first = [0];
         stream.peek(&mut first)?;
         if first[0] != TLS_HANDSHAKE {
-            self.count("connections");
             return self.speak(stream);
         }
-        self.count("TLS connections");
         self.speak(StreamOwned::new(ServerConnection::new(config)?, stream))
     }
 }
 
 const TLS_HANDSHAKE: u8 = 22;
+
+/// How connections are counted.
+pub const CONNECTIONS: &str = "connections";
 
 /// Serves until the process ends; tells the port by one line on standard output, and puts the CA into a file.
 pub fn run(ca_file: &str) -> Outcome<()> {

@@ -36,7 +36,7 @@ impl Row {
 /// The table in Markdown.
 pub fn render(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| what | module | floor | ratio | goal | peers: A, Z | command |\n|---|---|---|---|---|---|---|\n",
+        "| what | module | floor | ratio | goal | peer (A, Z) | command |\n|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
         let Row { what, measured, floor, ratio, goal, peers, section } = row;

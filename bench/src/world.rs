@@ -5,7 +5,7 @@ use crate::wire::Message;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// Which service, and how it is reached.
@@ -78,15 +78,23 @@ impl World {
         self.control("counts/")
     }
 
-    /// Writes a configuration with these slots.
+    /// Writes a configuration with these slots. Nothing is kept on disk.
     pub fn configure(&self, cloud: Cloud, host: &str, slots: Value) -> Outcome<()> {
+        self.configure_cached(cloud, host, slots, None)
+    }
+
+    /// The same, with public halves kept in that folder.
+    fn configure_cached(&self, cloud: Cloud, host: &str, slots: Value, cache: Option<&Path>) -> Outcome<()> {
         let secure = format!("https://{host}:{}", self.port);
         let aws = if cloud == Cloud::AwsPlain { format!("http://{host}:{}", self.port) } else { secure.clone() };
-        let config = json!({
+        let mut config = json!({
             "aws_region": "eu-central-1", "aws_endpoint_url": aws, "vault_url": secure,
             "azure_authority_host": secure, "verify_challenge_resource": false,
-            "ca_bundle": self.ca(), "slots": slots,
+            "ca_bundle": self.ca(), "slots": slots, "cache": cache.is_some(),
         });
+        if let Some(folder) = cache {
+            config["cache_folder"] = json!(folder);
+        }
         Ok(std::fs::write(self.home.join("config.json"), config.to_string())?)
     }
 
@@ -102,6 +110,15 @@ impl World {
     pub fn configure_one(&self, cloud: Cloud, rsa: bool) -> Outcome<()> {
         let key = if rsa { "rsa" } else { "ec" };
         self.configure(cloud, "127.0.0.1", json!([Self::slot(cloud, "bench", key)]))
+    }
+
+    /// One slot with one key whose name can't come to mean another key, and a cache.
+    pub fn configure_one_cached(&self, cloud: Cloud) -> Outcome<()> {
+        let slot = match cloud {
+            Cloud::Azure => json!({ "label": "bench", "key_name": "ec", "key_version": crate::replies::VERSION }),
+            _ => json!({ "label": "bench", "kms_key_id": "1234abcd-12ab-34cd-56ef-1234567890ab" }),
+        };
+        self.configure_cached(cloud, "127.0.0.1", json!([slot]), Some(&self.home.join("cache")))
     }
 
     /// A program with this world's configuration and no other.

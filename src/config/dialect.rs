@@ -1,8 +1,11 @@
 //! JSON as a tree that knows its lines, in two dialects: RFC 8259 and what json-c takes.
 //!
-//! Knows no option. Its messages quote one character at most, since any text may be part of a secret.
+//! Knows no option. Its messages quote one character at most, since any text may be part of a secret. Strings are parts of
+//! the text, which is its owner's to overwrite; those with escapes are overwritten when they are dropped.
 
 use std::borrow::Cow;
+use std::ops::Deref;
+use zeroize::Zeroize;
 
 /// Which texts are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +36,32 @@ pub enum Data<'a> {
     /// A number as it is written.
     Number(&'a str),
     /// A string without its quotes and escapes.
-    String(Cow<'a, str>),
+    String(Text<'a>),
     /// Its items.
     Array(Vec<Value<'a>>),
     /// Its members, as they stand in the text.
     Object(Vec<Member<'a>>),
+}
+
+/// What a string means.
+#[cfg_attr(test, derive(Debug))]
+#[derive(PartialEq)]
+pub struct Text<'a>(Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Text<'_> {
+    fn drop(&mut self) {
+        if let Cow::Owned(own) = &mut self.0 {
+            own.zeroize();
+        }
+    }
 }
 
 /// A member of an object.
@@ -156,7 +180,7 @@ impl<'a> Scanner<'a> {
         let data = match self.byte() {
             Some(b'{') => Data::Object(self.object(depth)?),
             Some(b'[') => Data::Array(self.list(b']', |scanner| scanner.value(depth + 1))?),
-            Some(b'"' | b'\'') => Data::String(self.string()?),
+            Some(b'"' | b'\'') => Data::String(Text(self.string()?)),
             Some(c) if c == b'-' || c.is_ascii_alphanumeric() => self.word()?,
             _ => return Err(self.unexpected("a value")),
         };

@@ -81,7 +81,8 @@ fn load(path: &Path, notes: &mut Notes) -> Option<String> {
         }
     };
     let text = dialect::decode(&bytes, Dialect::Lenient).ok()?.into_owned();
-    understood(path, &text, notes).is_some().then_some(text)
+    let understood = understood(path, &text, notes).is_some();
+    understood.then_some(text)
 }
 
 fn understood<'a>(path: &Path, text: &'a str, notes: &mut Notes) -> Option<Value<'a>> {

@@ -10,11 +10,13 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
     let row = |what: &str, measured: String| Row::new("size", what, measured);
     let mut rows = vec![
         row("the .so, stripped", format!("{:.1} MB", bytes as f64 / 1e6)).goal("15 MB").peers("5.5 MB, 1.6 MB"),
-        row("exported symbols", count(Command::new("nm").args(["-D", "--defined-only", &world.module]), "")?)
-            .goal("3")
-            .peers("8652, 1"),
-        row("libraries that it names", count(Command::new("readelf").args(["-d", &world.module]), "(NEEDED)")?)
-            .goal("libc's family only"),
+        row(
+            "exported symbols",
+            lines(Command::new("nm").args(["-D", "--defined-only", &world.module]), "")?.len().to_string(),
+        )
+        .goal("3")
+        .peers("8652, 1"),
+        row("libraries that it names", needed(&world.module)?).goal("libc's family only"),
     ];
     for cloud in Cloud::TLS {
         world.configure_one(cloud, false)?;
@@ -36,8 +38,16 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
     Ok(rows)
 }
 
-/// How many lines a program prints that have that word.
-fn count(command: &mut Command, word: &str) -> Outcome<String> {
+/// `[libc.so.6]` at the end of a line of readelf's.
+fn needed(module: &str) -> Outcome<String> {
+    let lines = lines(Command::new("readelf").args(["-d", module]), "(NEEDED)")?;
+    let names = lines.iter().filter_map(|line| Some(line.rsplit_once('[')?.1.trim_end_matches(']').to_owned()));
+    Ok(names.collect::<Vec<_>>().join(", "))
+}
+
+/// The lines that a program prints that have that word.
+fn lines(command: &mut Command, word: &str) -> Outcome<Vec<String>> {
     let output = command.output()?;
-    Ok(String::from_utf8_lossy(&output.stdout).lines().filter(|line| line.contains(word)).count().to_string())
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().filter(|line| line.contains(word)).map(str::to_owned).collect())
 }
