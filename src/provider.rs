@@ -109,8 +109,11 @@ impl Provider {
             let backend = shared(&slot.service);
             Arc::new(Token::new(id, slot, backend, cache.clone()))
         });
+        let mut tokens: Vec<_> = tokens.collect();
+        // Collected in the place of the slots, which were larger.
+        tokens.shrink_to_fit();
         Self {
-            tokens: RwLock::new(tokens.collect()),
+            tokens: RwLock::new(tokens),
             cache: cache.clone(),
             listings,
             sessions: RwLock::default(),

@@ -209,8 +209,14 @@ impl<'a> Scanner<'a> {
         Ok(Member { name, line, value: self.value(depth + 1)? })
     }
 
-    /// From the opening bracket to the closing one.
-    fn list<T>(&mut self, bracket: u8, mut item: impl FnMut(&mut Self) -> Scanned<T>) -> Scanned<Vec<T>> {
+    /// From the opening bracket to the closing one. A file may hold thousands of small lists: none keeps room for more.
+    fn list<T>(&mut self, bracket: u8, item: impl FnMut(&mut Self) -> Scanned<T>) -> Scanned<Vec<T>> {
+        let mut items = self.items(bracket, item)?;
+        items.shrink_to_fit();
+        Ok(items)
+    }
+
+    fn items<T>(&mut self, bracket: u8, mut item: impl FnMut(&mut Self) -> Scanned<T>) -> Scanned<Vec<T>> {
         let mut items = Vec::new();
         self.advance(1);
         self.blanks()?;
@@ -270,8 +276,9 @@ impl<'a> Scanner<'a> {
     /// The characters before the next quote, escape or control character.
     fn plain(&mut self, quote: u8) -> &'a str {
         // All three are ASCII, so that the bytes of other characters can't be taken for them.
-        let special = |byte: u8| byte == quote || byte == b'\\' || byte < b' ';
-        let (plain, rest) = self.rest.split_at(self.rest.bytes().position(special).unwrap_or(self.rest.len()));
+        let special = |byte: &u8| SPECIAL[usize::from(*byte)] && (*byte == quote || !QUOTES.contains(byte));
+        let end = self.rest.as_bytes().iter().position(special);
+        let (plain, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = rest;
         plain
     }
@@ -358,8 +365,16 @@ impl<'a> Scanner<'a> {
     /// Passes over white space, and comments where there may be some.
     fn blanks(&mut self) -> Scanned<()> {
         loop {
-            let blank = self.rest.bytes().take_while(|byte| b" \t\r\n".contains(byte)).count();
-            self.pass(blank);
+            let mut blank = 0;
+            for byte in self.rest.bytes() {
+                match byte {
+                    b' ' | b'\t' | b'\r' => {}
+                    b'\n' => self.line += 1,
+                    _ => break,
+                }
+                blank += 1;
+            }
+            self.advance(blank);
             let (start, end) = match self.rest {
                 rest if rest.starts_with("//") => (2, "\n"),
                 rest if rest.starts_with("/*") => (2, "*/"),
@@ -431,6 +446,22 @@ fn twice<'a, 'b>(members: &'b [Member<'a>]) -> Option<&'b Member<'a>> {
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
     sorted.windows(2).find(|pair| pair[0].name == pair[1].name).map(|pair| pair[1])
 }
+
+const QUOTES: [u8; 2] = [b'"', b'\''];
+
+/// The bytes at which the plain part of a string may end.
+static SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let mut byte = 0;
+    while byte < b' ' as usize {
+        special[byte] = true;
+        byte += 1;
+    }
+    special[b'"' as usize] = true;
+    special[b'\'' as usize] = true;
+    special[b'\\' as usize] = true;
+    special
+};
 
 /// RFC 8259 section 7.
 const ESCAPES: &[(char, char)] =

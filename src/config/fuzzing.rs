@@ -73,7 +73,7 @@ fn same(own: &Data<'_>, other: &Json) -> bool {
         (Data::Number(own), Json::Number(other)) => {
             own.parse().ok().zip(other.as_f64()).is_some_and(|(a, b)| near(a, b))
         }
-        (Data::String(own), Json::String(other)) => own == other,
+        (Data::String(own), Json::String(other)) => **own == *other,
         (Data::Array(own), Json::Array(other)) => {
             own.len() == other.len() && own.iter().zip(other).all(|(own, other)| same(&own.data, other))
         }

@@ -4,10 +4,11 @@
 
 use super::dialect::{Data, Member, Value};
 use super::environment::Environment;
-use super::options::{self, Cloud, Place};
+use super::options::{self, Cloud, Place, Row};
 use crate::error::{Error, Result};
 use cryptoki_sys::CKR_GENERAL_ERROR;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// What messages and relative paths need to know of the file.
 pub struct File<'a> {
@@ -24,7 +25,35 @@ pub struct Section<'a> {
     within: Option<(&'a Section<'a>, &'a str, usize)>,
     value: &'a Value<'a>,
     place: Place,
+    shape: Rc<Shape>,
     pub defaults: Option<&'a Section<'a>>,
+}
+
+/// What the names of a section's members mean. One of thousands of slots has the same as the one before.
+#[derive(Default)]
+struct Shape {
+    rows: Vec<&'static Row>,
+    /// A few bits of each name: most options are absent from most sections, and this tells it at once.
+    bits: u64,
+}
+
+impl Shape {
+    fn of(rows: Vec<&'static Row>) -> Self {
+        Self { bits: rows.iter().fold(0, |bits, row| bits | bit(row.name)), rows }
+    }
+
+    /// Whether these members have its names, in its order.
+    fn fits(&self, members: &[Member]) -> bool {
+        self.rows.len() == members.len() && self.rows.iter().zip(members).all(|(row, member)| row.name == member.name)
+    }
+}
+
+/// The bit of a name. Inlined, so that it is a number where the name is one of the program's.
+#[inline(always)]
+fn bit(name: &str) -> u64 {
+    let letters = name.as_bytes();
+    let (first, last) = (letters.first().copied().unwrap_or(0), letters.last().copied().unwrap_or(0));
+    1 << ((letters.len() * 7 + usize::from(first) * 3 + usize::from(last)) % 64)
 }
 
 impl<'a> Section<'a> {
@@ -34,19 +63,33 @@ impl<'a> Section<'a> {
         value: &'a Value<'a>,
         place: Place,
         defaults: Option<&'a Section<'a>>,
+        before: Option<&Section<'a>>,
     ) -> Result<Self> {
-        let section = Self { file, within, value, place, defaults };
+        let mut section = Self { file, within, value, place, shape: Rc::default(), defaults };
         let Data::Object(members) = &value.data else {
             return Err(section.fault("", format!("expected an object, found {}", value.description(true))));
         };
-        members.iter().try_for_each(|member| section.check(member))?;
+        let known = before.map(|before| &before.shape).filter(|shape| shape.fits(members));
+        let mut rows = Vec::new();
+        for (index, member) in members.iter().enumerate() {
+            let row = match known {
+                Some(shape) => shape.rows[index],
+                None => section.row(member)?,
+            };
+            section.check(member, row)?;
+            rows.extend(known.is_none().then_some(row));
+        }
+        section.shape = known.cloned().unwrap_or_else(|| Rc::new(Shape::of(rows)));
         Ok(section)
     }
 
-    fn check(&self, member: &Member) -> Result<()> {
-        let Some(row) = options::row(&member.name, self.place) else {
-            return Err(self.fault_at(member.line, "", options::unknown(&member.name, self.place)));
-        };
+    /// The option that a member is.
+    fn row(&self, member: &Member) -> Result<&'static Row> {
+        let unknown = || self.fault_at(member.line, "", options::unknown(&member.name, self.place));
+        options::row(&member.name, self.place).ok_or_else(unknown)
+    }
+
+    fn check(&self, member: &Member, row: &Row) -> Result<()> {
         let located = |(line, item, message)| self.fault_at(line, &format!("{}{item}", row.name), message);
         row.check(&member.value).map_err(located)
     }
@@ -61,11 +104,19 @@ impl<'a> Section<'a> {
             return Err(self.fault(name, "must not be empty"));
         }
         let defaults = (place == Place::Slot).then_some(self);
-        let item = |(index, value)| Section::new(self.file, Some((self, name, index)), value, place, defaults);
-        items.iter().enumerate().map(item).collect()
+        let mut sections = Vec::with_capacity(items.len());
+        for (index, value) in items.iter().enumerate() {
+            let within = Some((self, name, index));
+            sections.push(Section::new(self.file, within, value, place, defaults, sections.last())?);
+        }
+        Ok(sections)
     }
 
+    #[inline]
     pub fn own(&self, name: &str) -> Option<&Member<'a>> {
+        if self.shape.bits & bit(name) == 0 {
+            return None;
+        }
         self.value.member(name)
     }
 
@@ -127,12 +178,12 @@ impl<'a> Section<'a> {
         })
     }
 
-    fn rows(&self) -> impl Iterator<Item = (&'a Member<'a>, &'static options::Row)> {
+    fn rows(&self) -> impl Iterator<Item = (&'a Member<'a>, &'static Row)> {
         let members: &[Member] = match &self.value.data {
             Data::Object(members) => members,
             _ => &[],
         };
-        members.iter().filter_map(|member| Some((member, options::row(&member.name, self.place)?)))
+        members.iter().zip(self.shape.rows.iter().copied())
     }
 
     pub fn not_both(&self, one: &str, other: &str) -> Result<()> {

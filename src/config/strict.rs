@@ -33,15 +33,18 @@ pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut N
     let text = dialect::decode(bytes, Dialect::Strict).map_err(unread)?;
     let document = dialect::parse(&text, Dialect::Strict).map_err(unread)?;
     let file = File { path, environment, auth_files: environment.auth_files() };
-    let top = Section::new(&file, None, &document.value, Place::Top, None)?;
+    let top = Section::new(&file, None, &document.value, Place::Top, None, None)?;
     let destination = top.text("log_destination");
     if destination.as_deref() == Some("file") && top.own("log_file").is_none() {
         return Err(top.fault("log_destination", "is \"file\", and there is no \"log_file\""));
     }
-    let slots = top.sections("slots", Place::Slot)?;
-    let mut services = Services(None);
+    let (sections, mut services) = (top.sections("slots", Place::Slot)?, Services(None));
+    let mut slots = Vec::with_capacity(sections.len());
+    for section in &sections {
+        slots.push(slot(section, &mut services, notes)?);
+    }
     let config = Config {
-        slots: slots.iter().map(|section| slot(section, &mut services, notes)).collect::<Result<_>>()?,
+        slots,
         listed: Vec::new(),
         log_level: top.text("log_level").and_then(|name| Level::from_name(&name)),
         log_file: top.path("log_file")?.filter(|_| destination.as_deref() != Some("stderr")),
@@ -152,7 +155,8 @@ struct Services<'a>(Option<(&'a Section<'a>, &'static str, Arc<Service>)>);
 impl<'a> Services<'a> {
     fn of(&mut self, section: &'a Section<'a>, choice: &'static str, listed: &[Section]) -> Result<Arc<Service>> {
         // What the names of keys tell of the service, as ARNs do, is not looked at here.
-        let is_told = choice != "keys" && !section.text(choice).unwrap_or_default().starts_with("arn:");
+        let is_arn = |member: &Member| member.value.text().is_some_and(|text| text.starts_with("arn:"));
+        let is_told = choice != "keys" && !section.own(choice).is_some_and(is_arn);
         if let Some((before, of_before, service)) = &self.0
             && is_told
             && *of_before == choice
