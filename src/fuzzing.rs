@@ -58,4 +58,21 @@ mod tests {
         }
         assert_eq!(manifest.matches("[[bin]]").count(), TARGETS.len());
     }
+
+    /// `fuzz/run.sh` builds with `--locked`.
+    #[test]
+    fn the_fuzzers_lock_file_has_the_module_s_dependencies() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+        let (manifest, lock) = (read("Cargo.toml"), read("fuzz/Cargo.lock"));
+        let own = manifest.split("[dependencies]\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+        let mut own: Vec<_> = own.lines().map(|line| line.split(" = ").next().unwrap()).collect();
+        let locked =
+            lock.split("name = \"cloud-kms-pkcs11\"\n").nth(1).and_then(|rest| rest.split("]\n").next()).unwrap();
+        let mut locked: Vec<_> =
+            locked.lines().filter_map(|line| line.strip_prefix(" \"")?.split(['"', ' ']).next()).collect();
+        own.sort_unstable();
+        locked.sort_unstable();
+        assert_eq!(locked, own, "`cargo update -w` in fuzz/ puts it right");
+    }
 }
