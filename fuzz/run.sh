@@ -17,7 +17,7 @@ targets=("$@")
 runtime=$(rustc --print sysroot)/lib/rustlib/$triple/lib
 if ! ls "$runtime"/librustc-*_rt.asan.a >/dev/null 2>&1; then
     echo "skipped: fuzzing: this Rust toolchain has no address sanitizer for $triple (rustup's has one for x86-64 Linux)"
-    exit 0
+    exit 77
 fi
 
 # As cargo-fuzz has them. They apply to the target only, not to build scripts, because a target is named.

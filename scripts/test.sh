@@ -108,5 +108,5 @@ printf '\n===== summary\n'
 [ ${#passed[@]} -eq 0 ] || printf 'passed: %s\n' "${passed[@]}"
 [ ${#skipped[@]} -eq 0 ] || printf 'skipped: %s\n' "${skipped[@]}"
 [ ${#failed[@]} -eq 0 ] || printf 'FAILED: %s\n' "${failed[@]}"
-echo "${#passed[@]} passed, ${#skipped[@]} skipped, ${#failed[@]} failed"
+echo "${#passed[@]} passed, ${#failed[@]} failed, ${#skipped[@]} skipped"
 [ ${#failed[@]} -eq 0 ]

@@ -182,6 +182,32 @@ module_test! {
     }
 }
 
+module_test! {
+    fn trust_anchors_are_read_once_for_both_clouds(world) {
+        world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
+        world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
+        let ca = std::fs::read(world.home.join("ca.pem")).unwrap();
+        // A pipe gives what it has to its first reader; a second one would wait for ever.
+        let once = |name: &str| {
+            let (path, ca) = (world.home.join(name), ca.clone());
+            let text = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+            assert_eq!(unsafe { libc::mkfifo(text.as_ptr(), 0o600) }, 0);
+            let own = path.clone();
+            std::thread::spawn(move || std::fs::write(own, ca).unwrap());
+            path
+        };
+        // No other thread reads the environment yet.
+        unsafe { std::env::set_var("SSL_CERT_FILE", once("system.pem")) };
+        let more = json!({ "aws_endpoint_url": world.emulator.https_url(), "ca_bundle": once("bundle.pem"), "call_timeout_ms": 5000 });
+        world.configure_with(json!([{ "label": "a", "kms_key_id": "alias/a" }, { "label": "z", "key_name": "z" }]), more);
+        let p11 = world.module();
+        for slot in [0, 1] {
+            let session = p11.open(slot);
+            p11.sign(session, p11.private_key(session), CKM_ECDSA_SHA256, &[], b"data").unwrap();
+        }
+    }
+}
+
 fn base64(bytes: &[u8]) -> String {
     use base64ct::Encoding;
     base64ct::Base64::encode_string(bytes)

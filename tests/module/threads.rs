@@ -216,7 +216,7 @@ module_test! {
             for number in 0..16u32 {
                 scope.spawn(move || {
                     let mut random = number;
-                    for _ in 0..rounds(150, 1500) {
+                    for _ in 0..rounds(150, 800) {
                         random = random.wrapping_mul(1_103_515_245).wrapping_add(12_345);
                         let slot = CK_SLOT_ID::from(random >> 20 & 1);
                         let outcome = match random >> 24 {
