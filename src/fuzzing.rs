@@ -5,6 +5,7 @@
 
 #![allow(clippy::panic, reason = "for tests and fuzzers only")]
 
+mod cache;
 mod configuration;
 mod der;
 mod mechanisms;
@@ -12,6 +13,7 @@ mod mechanisms;
 pub use crate::backend::aws_fuzzing::run as aws;
 pub use crate::backend::azure_fuzzing::run as azure;
 pub use crate::ffi::fuzzing::{calls, templates};
+pub use cache::run as cache;
 pub use configuration::{legacy as config_legacy, strict as config_strict};
 pub use der::run as der;
 pub use mechanisms::run as mechanisms;
@@ -28,7 +30,8 @@ mod tests {
 
     type Target = (&'static str, fn(&[u8]));
 
-    const TARGETS: [Target; 8] = targets![aws, azure, calls, config_legacy, config_strict, der, mechanisms, templates];
+    const TARGETS: [Target; 9] =
+        targets![aws, azure, cache, calls, config_legacy, config_strict, der, mechanisms, templates];
 
     /// Everything that a fuzzer has found once, and what it starts from.
     #[test]
