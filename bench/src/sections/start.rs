@@ -13,6 +13,8 @@ const ROUNDS: usize = 10;
 /// The best of some runs of one program.
 struct Run {
     wall_ms: f64,
+    /// The least of all runs.
+    cpu_ms: f64,
     told: Value,
     counts: Value,
 }
@@ -24,19 +26,18 @@ impl Run {
         for _ in 0..ROUNDS {
             let start = Instant::now();
             let told = world.client_with(&["once", &world.module, "EC"], environment)?;
-            let run = Self { wall_ms: start.elapsed().as_secs_f64() * 1e3, told, counts: world.counts()? };
+            let wall_ms = start.elapsed().as_secs_f64() * 1e3;
+            let cpu_ms = told["cpu_ms"].as_f64().unwrap_or(f64::NAN);
+            let run = Self { wall_ms, cpu_ms, told, counts: world.counts()? };
+            let least = best.as_ref().map_or(cpu_ms, |best| best.cpu_ms.min(cpu_ms));
             best = best.filter(|best| best.wall_ms < run.wall_ms).or(Some(run));
+            best.iter_mut().for_each(|best| best.cpu_ms = least);
         }
         best.ok_or_else(|| "no run".into())
     }
 
     fn step(&self, name: &str) -> f64 {
         self.told["ms"][name].as_f64().unwrap_or(f64::NAN)
-    }
-
-    /// Until the signature is there: what the module itself takes.
-    fn first_signature(&self) -> f64 {
-        ["dlopen", "C_Initialize", "find the key", "sign"].iter().map(|name| self.step(name)).sum()
     }
 }
 
@@ -47,8 +48,7 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
         let run = Run::best(world, &[])?;
         let name = cloud.name();
         let peers = if cloud == Cloud::Aws { "390 ms (CPU 250 ms)" } else { "100 ms" };
-        let cpu = run.told["cpu_ms"].as_f64().unwrap_or(f64::NAN);
-        let wall = format!("{:.1} ms (CPU {cpu:.1} ms)", run.wall_ms);
+        let wall = format!("{:.1} ms (CPU {:.1} ms)", run.wall_ms, run.cpu_ms);
         rows.push(row(format!("one-shot program, {name}, 0 ms service: the process"), wall).goal("30 ms").peers(peers));
         let steps = ["dlopen", "C_Initialize", "find the key", "sign", "C_Finalize"];
         let steps = steps.map(|step| format!("{step} {:.1}", run.step(step))).join(", ");
@@ -60,7 +60,7 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
         let measured = format!("{:.1} ms; {}", cached.wall_ms, requests(&cached.counts));
         let goal = if cloud == Cloud::Aws { "1 request" } else { "1 request, token" };
         rows.push(row(format!("the same with its public half in the cache, {name}"), measured).goal(goal));
-        rows.push(row(format!("of its time, {name}"), shares(world, cloud, &run)?));
+        rows.push(row(format!("of its CPU time, {name}"), shares(world, cloud, &run)?));
         world.configure_one(cloud, false)?;
         world.delay_ms(20)?;
         let slow = Run::best(world, &[])?;
@@ -85,7 +85,7 @@ pub fn requests(counts: &Value) -> String {
     format!("{}; connections {connections}", named.join(", "))
 }
 
-/// What the time to the signature is without one thing after the other.
+/// What the CPU time is without one thing after the other.
 fn shares(world: &World, cloud: Cloud, run: &Run) -> Outcome<String> {
     let ca = world.home.join("ca.pem").display().to_string();
     let without_anchors = Run::best(world, &[("SSL_CERT_FILE", &ca)])?;
@@ -93,21 +93,20 @@ fn shares(world: &World, cloud: Cloud, run: &Run) -> Outcome<String> {
     world.configure(cloud, "localhost", slot.clone())?;
     let by_name = Run::best(world, &[])?;
     let mut shares = vec![
-        ("the system's trust anchors", run.first_signature() - without_anchors.first_signature()),
-        ("a name to be resolved (in /etc/hosts)", by_name.first_signature() - run.first_signature()),
+        ("the system's trust anchors", run.cpu_ms - without_anchors.cpu_ms),
+        ("a name to be resolved (in /etc/hosts)", by_name.cpu_ms - run.cpu_ms),
     ];
     if cloud == Cloud::Aws {
         world.configure(Cloud::AwsPlain, "127.0.0.1", slot.clone())?;
         let plain = Run::best(world, &[])?;
-        shares.push(("TLS without the anchors", without_anchors.first_signature() - plain.first_signature()));
+        shares.push(("TLS without the anchors", without_anchors.cpu_ms - plain.cpu_ms));
         let file = world.home.join("credentials");
         std::fs::write(&file, "[default]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secret\n")?;
         let file = file.display().to_string();
         world.configure(cloud, "127.0.0.1", slot.clone())?;
         let own = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", ""), ("AWS_SHARED_CREDENTIALS_FILE", &*file)];
         let from_file = Run::best(world, &own)?;
-        shares
-            .push(("credentials in a file instead of variables", from_file.first_signature() - run.first_signature()));
+        shares.push(("credentials in a file instead of variables", from_file.cpu_ms - run.cpu_ms));
     }
     world.configure(cloud, "127.0.0.1", slot)?;
     let shares: Vec<String> = shares.iter().map(|(name, ms)| format!("{name} {ms:.1} ms")).collect();
