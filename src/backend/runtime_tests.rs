@@ -33,6 +33,14 @@ fn cause<T: fmt::Debug>(answer: Result<T, Failure>) -> Cause {
     answer.unwrap_err().cause
 }
 
+/// The kernel takes a thread off its list a moment after somebody has joined it.
+fn no_thread_is_left() -> bool {
+    (0..10_000).any(|_| {
+        thread::yield_now();
+        threads_of_ours().is_empty()
+    })
+}
+
 fn threads_of_ours() -> Vec<std::path::PathBuf> {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|entry| entry.unwrap().path());
     tasks.filter(|task| std::fs::read_to_string(task.join("comm")).unwrap_or_default() == "cloud-kms\n").collect()
@@ -117,7 +125,7 @@ fn a_child_works_before_and_after_the_parent() {
             let works = after(1, 7).wait(soon()) == Ok(7);
             let grandchild = holds_in_child(|| after(1, 7).wait(soon()) == Ok(7));
             close().join(LONG);
-            stale && kept && works && grandchild && threads_of_ours().is_empty()
+            stale && kept && works && grandchild && no_thread_is_left()
         });
         assert!(held);
         assert!(holds_in_child(|| {
@@ -205,7 +213,7 @@ fn shutdown_ends_running_calls_and_joins_the_threads() {
         });
         assert!(start.elapsed() < Duration::from_secs(5));
         assert_eq!(cause(after(0, 7).wait(soon())), Cause::Interrupted, "a call that C_Finalize has overtaken");
-        assert_eq!(threads_of_ours(), Vec::<std::path::PathBuf>::new());
+        assert!(no_thread_is_left());
         open();
         assert_eq!(after(0, 7).wait(soon()), Ok(7));
     }
