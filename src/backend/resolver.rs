@@ -40,7 +40,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(15);
 
     fn look_up(name: &'static str) -> Result<Vec<SocketAddr>, Failure> {
-        let found: Pending<Vec<SocketAddr>> = spawn("Test", LONG, move || async move {
+        let found: Pending<Vec<SocketAddr>> = spawn("Test", move || async move {
             addresses(name.to_owned()).await.map_err(|e| Failure::new(Cause::Unreachable, "Test", e.to_string()))
         });
         found.wait(Instant::now() + LONG)
@@ -69,7 +69,7 @@ mod tests {
             for _ in 0..2 {
                 scope.spawn(|| {
                     while !stop.load(Ordering::SeqCst) {
-                        let pending = spawn("Test", LONG, lookup);
+                        let pending = spawn("Test", lookup);
                         assert_eq!(process::inside(|| pending.wait(Instant::now() + LONG)), Ok(()));
                     }
                 });
@@ -84,7 +84,7 @@ mod tests {
     fn a_lookup_that_does_not_end_stops_no_fork() {
         static STATE: AtomicU32 = AtomicU32::new(0);
         let _turn = testing::alone();
-        let pending = spawn("Test", 2 * LONG, || async {
+        let pending = spawn("Test", || async {
             let work = || {
                 STATE.store(1, Ordering::SeqCst);
                 let end = Instant::now() + LONG;
