@@ -53,15 +53,7 @@ impl Cache {
         if !backend.is_immutable(key) || !self.is_usable() {
             return None;
         }
-        let entry: Entry = serde_json::from_slice(&self.read(&self.path(backend, key))?).ok()?;
-        if (entry.version, &entry.place, &entry.key) != (VERSION, &backend.place(), &name(key)) {
-            return None;
-        }
-        let public_key = PublicKey::from_spki(&Base64::decode_vec(&entry.public_key).ok()?).ok()?;
-        let schemes = backend.schemes(public_key.kind());
-        log_debug!("{} at {}: its public half is cached", key.id, entry.place);
-        let (immutable_id, hardware) = (Some(entry.immutable_id), entry.hardware);
-        Some(KeyFacts { immutable_id, public_key, schemes, refusal: None, hardware })
+        facts_in(&self.read(&self.path(backend, key))?, backend, key)
     }
 
     /// Keeps what a service told of a key, if it can't change: a key that signs with all that its kind can.
@@ -130,6 +122,19 @@ impl Cache {
         }
         moved
     }
+}
+
+/// What a file of the cache tells of that key, if it is about it.
+pub(crate) fn facts_in(bytes: &[u8], backend: &SharedBackend, key: &KeyName) -> Option<KeyFacts> {
+    let entry: Entry = serde_json::from_slice(bytes).ok()?;
+    if (entry.version, &entry.place, &entry.key) != (VERSION, &backend.place(), &name(key)) {
+        return None;
+    }
+    let public_key = PublicKey::from_spki(&Base64::decode_vec(&entry.public_key).ok()?).ok()?;
+    let schemes = backend.schemes(public_key.kind());
+    log_debug!("{} at {}: its public half is cached", key.id, entry.place);
+    let (immutable_id, hardware) = (Some(entry.immutable_id), entry.hardware);
+    Some(KeyFacts { immutable_id, public_key, schemes, refusal: None, hardware })
 }
 
 /// What is asked of the service: a version is part of a key's name.

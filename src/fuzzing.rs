@@ -5,6 +5,7 @@
 
 #![allow(clippy::panic, reason = "for tests and fuzzers only")]
 
+mod cache;
 mod configuration;
 mod der;
 mod mechanisms;
@@ -12,6 +13,7 @@ mod mechanisms;
 pub use crate::backend::aws_fuzzing::run as aws;
 pub use crate::backend::azure_fuzzing::run as azure;
 pub use crate::ffi::fuzzing::{calls, templates};
+pub use cache::run as cache;
 pub use configuration::{legacy as config_legacy, strict as config_strict};
 pub use der::run as der;
 pub use mechanisms::run as mechanisms;
@@ -28,7 +30,8 @@ mod tests {
 
     type Target = (&'static str, fn(&[u8]));
 
-    const TARGETS: [Target; 8] = targets![aws, azure, calls, config_legacy, config_strict, der, mechanisms, templates];
+    const TARGETS: [Target; 9] =
+        targets![aws, azure, cache, calls, config_legacy, config_strict, der, mechanisms, templates];
 
     /// Everything that a fuzzer has found once, and what it starts from.
     #[test]
@@ -57,5 +60,22 @@ mod tests {
             assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
         }
         assert_eq!(manifest.matches("[[bin]]").count(), TARGETS.len());
+    }
+
+    /// `fuzz/run.sh` builds with `--locked`.
+    #[test]
+    fn the_fuzzers_lock_file_has_the_module_s_dependencies() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+        let (manifest, lock) = (read("Cargo.toml"), read("fuzz/Cargo.lock"));
+        let own = manifest.split("[dependencies]\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+        let mut own: Vec<_> = own.lines().map(|line| line.split(" = ").next().unwrap()).collect();
+        let locked =
+            lock.split("name = \"cloud-kms-pkcs11\"\n").nth(1).and_then(|rest| rest.split("]\n").next()).unwrap();
+        let mut locked: Vec<_> =
+            locked.lines().filter_map(|line| line.strip_prefix(" \"")?.split(['"', ' ']).next()).collect();
+        own.sort_unstable();
+        locked.sort_unstable();
+        assert_eq!(locked, own, "`cargo update -w` in fuzz/ puts it right");
     }
 }

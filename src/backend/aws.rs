@@ -54,7 +54,7 @@ struct Aws {
 impl Backend for Aws {
     fn describe(&self, key: &KeyName) -> Pending<KeyFacts> {
         let (clients, id) = (self.clients(), key.id.clone());
-        runtime::spawn(GET_PUBLIC_KEY.name, runtime::NO_LIMIT, move || async move { clients.describe(&id).await })
+        runtime::spawn(GET_PUBLIC_KEY.name, move || async move { clients.describe(&id).await })
     }
 
     fn sign(
@@ -76,7 +76,7 @@ impl Backend for Aws {
             digest: digest.to_vec().into(),
         };
         let clients = self.clients();
-        runtime::spawn(SIGN.name, runtime::NO_LIMIT, move || async move { clients.sign(&order).await })
+        runtime::spawn(SIGN.name, move || async move { clients.sign(&order).await })
     }
 
     fn schemes(&self, kind: Kind) -> Vec<Scheme> {
@@ -89,7 +89,7 @@ impl Backend for Aws {
 
     fn list(&self) -> Pending<Vec<KeyName>> {
         let clients = self.clients();
-        runtime::spawn(LIST_KEYS.name, runtime::NO_LIMIT, move || async move { clients.list().await })
+        runtime::spawn(LIST_KEYS.name, move || async move { clients.list().await })
     }
 
     fn identity(&self) -> Identity {

@@ -130,7 +130,7 @@ impl Backend for Azure {
 
     fn list(&self) -> Pending<Vec<KeyName>> {
         let clients = self.clients();
-        runtime::spawn(GET_KEYS.name, runtime::NO_LIMIT, move || async move { list(&clients).await })
+        runtime::spawn(GET_KEYS.name, move || async move { list(&clients).await })
     }
 
     fn certificate(&self, key: &KeyName) -> Pending<Option<Vec<Certificate>>> {
@@ -186,7 +186,7 @@ impl Azure {
             return Pending::ready(Err(operation.failure(Cause::Rejected, message)));
         }
         let (clients, id) = (self.clients(), key.id.clone());
-        runtime::spawn(operation.name, runtime::NO_LIMIT, move || async move {
+        runtime::spawn(operation.name, move || async move {
             call(&clients, operation, &id, |vault| request(clients.clone(), vault)).await
         })
     }

@@ -3,13 +3,11 @@
 //! azure_identity has the single credentials, but no chain of them, and its client certificate wants OpenSSL.
 
 use super::azure::{Credential, Settings};
+use super::azure_assertion::{SignedAssertion, key_and_thumbprint};
 use super::azure_client::with_authority;
 use super::http::words_of;
 use super::program;
-use crate::certificate::pem_blocks;
 use crate::{log_debug, process};
-use aws_lc_rs::signature::{RSA_PSS_SHA256, RsaKeyPair};
-use aws_lc_rs::{digest, rand};
 use azure_core::credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions};
 use azure_core::error::{Error, ErrorKind};
 use azure_core::http::{AsyncRawResponse, ClientMethodOptions, ClientOptions, HttpClient, Request, Transport, Url};
@@ -19,7 +17,6 @@ use azure_identity::{
     ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions, Executor,
     ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
 };
-use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::Deserialize;
 use std::ffi::OsStr;
 use std::fmt;
@@ -156,7 +153,7 @@ fn not_empty(token: AccessToken) -> azure_core::Result<AccessToken> {
     }
 }
 
-fn credential_error(message: String) -> Error {
+pub(super) fn credential_error(message: String) -> Error {
     Error::with_message(ErrorKind::Credential, message)
 }
 
@@ -230,7 +227,7 @@ fn client_certificate(context: &Context) -> Made {
     let path = path.ok_or("no AZURE_CLIENT_CERTIFICATE_PATH")?;
     let (tenant, client) = (context.tenant()?, context.client()?);
     let audience = format!("{}/{tenant}/oauth2/v2.0/token", context.authority());
-    let (key, thumbprint) = key_and_thumbprint(&path)?;
+    let (key, thumbprint) = key_and_thumbprint(&read(&path)?).map_err(|why| format!("{}: {why}", path.display()))?;
     context.with_assertion(SignedAssertion { key, thumbprint, client, audience })
 }
 
@@ -350,68 +347,6 @@ impl ClientAssertion for TokenFile {
     }
 }
 
-/// A JWT that the application's private key signs. "Microsoft identity platform application authentication
-/// certificate credentials"; RFC 7515, RFC 7523.
-struct SignedAssertion {
-    key: RsaKeyPair,
-    thumbprint: String,
-    client: String,
-    audience: String,
-}
-
-#[async_trait::async_trait]
-impl ClientAssertion for SignedAssertion {
-    async fn secret(&self, _options: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
-        self.sign(OffsetDateTime::now_utc().unix_timestamp()).map_err(credential_error)
-    }
-}
-
-impl SignedAssertion {
-    fn sign(&self, now: i64) -> Result<String, String> {
-        let random = rand::SystemRandom::new();
-        let mut id = [0; 16];
-        rand::SecureRandom::fill(&random, &mut id).map_err(|_| "no random numbers")?;
-        let header = serde_json::json!({"alg": "PS256", "typ": "JWT", "x5t#S256": self.thumbprint});
-        let claims = serde_json::json!({
-            "aud": self.audience, "iss": self.client, "sub": self.client,
-            "jti": Base64UrlUnpadded::encode_string(&id), "nbf": now - 60, "iat": now, "exp": now + 600,
-        });
-        let encoded = |part: &serde_json::Value| Base64UrlUnpadded::encode_string(part.to_string().as_bytes());
-        let text = format!("{}.{}", encoded(&header), encoded(&claims));
-        let mut signature = Zeroizing::new(vec![0; self.key.public_modulus_len()]);
-        self.key
-            .sign(&RSA_PSS_SHA256, &random, text.as_bytes(), &mut signature)
-            .map_err(|_| "the client certificate's key does not sign")?;
-        Ok(format!("{text}.{}", Base64UrlUnpadded::encode_string(&signature)))
-    }
-}
-
-impl fmt::Debug for SignedAssertion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SignedAssertion")
-    }
-}
-
-/// From a PEM file with the certificate and its RSA key, PKCS#8 or PKCS#1, not encrypted, in any order.
-fn key_and_thumbprint(path: &Path) -> Result<(RsaKeyPair, String), String> {
-    let wrong = |what: String| format!("{}: {what}", path.display());
-    key_and_thumbprint_in(&read(path)?).map_err(wrong)
-}
-
-fn key_and_thumbprint_in(text: &str) -> Result<(RsaKeyPair, String), String> {
-    let wrong = str::to_owned;
-    let certificates = pem_blocks(text, "CERTIFICATE");
-    let certificate = certificates.first().ok_or_else(|| wrong("no PEM block named CERTIFICATE"))?;
-    let block = |name| pem_blocks(text, name).into_iter().next().map(Zeroizing::new);
-    let key = match (block("PRIVATE KEY"), block("RSA PRIVATE KEY")) {
-        (Some(pkcs8), _) => RsaKeyPair::from_pkcs8(&pkcs8),
-        (None, Some(pkcs1)) => RsaKeyPair::from_der(&pkcs1),
-        (None, None) => return Err(wrong("no PEM block named PRIVATE KEY or RSA PRIVATE KEY")),
-    };
-    let key = key.map_err(|e| format!("no RSA key: {e}"))?;
-    Ok((key, Base64UrlUnpadded::encode_string(digest::digest(&digest::SHA256, certificate).as_ref())))
-}
-
 /// For fuzzers: whether that is an `azureauth.json`.
 #[cfg(any(test, fuzzing))]
 pub(super) fn check_auth_file(text: &str) -> Result<(), String> {
@@ -421,5 +356,5 @@ pub(super) fn check_auth_file(text: &str) -> Result<(), String> {
 /// For fuzzers: whether that is a client certificate with its key.
 #[cfg(any(test, fuzzing))]
 pub(super) fn check_certificate(text: &str) -> Result<(), String> {
-    key_and_thumbprint_in(text).map(drop)
+    key_and_thumbprint(text).map(drop)
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 fn made(network: &Network, answers: Vec<Result<u8, Refused>>) -> (Result<u8, Failure>, u32, u32) {
     let _turn = share();
     let (network, answers) = (network.clone(), std::sync::Mutex::new(answers));
-    let pending = runtime::spawn("Test", runtime::NO_LIMIT, move || async move {
+    let pending = runtime::spawn("Test", move || async move {
         let (count, renewed) = (AtomicU32::new(0), AtomicU32::new(0));
         let call = Call { operation: "Test", what: &"Test", network: &network, turns: None };
         let attempt = async || {

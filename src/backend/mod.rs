@@ -10,6 +10,7 @@ pub mod aws_fuzzing;
 mod aws_http;
 mod aws_keys;
 pub mod azure;
+mod azure_assertion;
 mod azure_client;
 mod azure_credentials;
 #[cfg(any(test, fuzzing))]

@@ -71,7 +71,7 @@ mod tests {
     fn sh(script: &str, limit: Duration) -> Result<String, Failure> {
         let mut command = process::command("sh");
         command.args(["-c", script]);
-        let pending = runtime::spawn("Test", Duration::from_secs(20), move || async move {
+        let pending = runtime::spawn("Test", move || async move {
             let output =
                 run(command, limit).await.map_err(|e| Failure::new(Cause::Credentials, "Test", e.to_string()))?;
             Ok(format!("{}|{}|{:?}", text(&output.stdout), text(&output.stderr), output.status.code()))

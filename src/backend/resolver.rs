@@ -34,13 +34,13 @@ mod tests {
     use crate::backend::{Cause, Failure};
     use crate::process::testing::holds_in_child;
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     use std::time::{Duration, Instant};
 
     const LONG: Duration = Duration::from_secs(15);
 
     fn look_up(name: &'static str) -> Result<Vec<SocketAddr>, Failure> {
-        let found: Pending<Vec<SocketAddr>> = spawn("Test", LONG, move || async move {
+        let found: Pending<Vec<SocketAddr>> = spawn("Test", move || async move {
             addresses(name.to_owned()).await.map_err(|e| Failure::new(Cause::Unreachable, "Test", e.to_string()))
         });
         found.wait(Instant::now() + LONG)
@@ -69,7 +69,7 @@ mod tests {
             for _ in 0..2 {
                 scope.spawn(|| {
                     while !stop.load(Ordering::SeqCst) {
-                        let pending = spawn("Test", LONG, lookup);
+                        let pending = spawn("Test", lookup);
                         assert_eq!(process::inside(|| pending.wait(Instant::now() + LONG)), Ok(()));
                     }
                 });
@@ -78,5 +78,28 @@ mod tests {
             stop.store(true, Ordering::SeqCst);
             assert!(held, "a child inherited a locked lock");
         });
+    }
+
+    #[test]
+    fn a_lookup_that_does_not_end_stops_no_fork() {
+        static STATE: AtomicU32 = AtomicU32::new(0);
+        let _turn = testing::alone();
+        let pending = spawn("Test", || async {
+            let work = || {
+                STATE.store(1, Ordering::SeqCst);
+                let end = Instant::now() + LONG;
+                while STATE.load(Ordering::SeqCst) == 1 && Instant::now() < end {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                STATE.load(Ordering::SeqCst)
+            };
+            between_forks(work).await.map_err(|e| Failure::new(Cause::Internal, "Test", e.to_string()))
+        });
+        while STATE.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        assert!(holds_in_child(|| process::inside(|| look_up("localhost")).is_ok()));
+        STATE.store(2, Ordering::SeqCst);
+        assert_eq!(pending.wait(Instant::now() + LONG), Ok(2), "the fork has waited until it ended");
     }
 }

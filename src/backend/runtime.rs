@@ -68,11 +68,11 @@ impl<T> fmt::Debug for Pending<T> {
     }
 }
 
-/// Starts a request that may take `limit`, and answers at once. To be called from the host's threads only.
+/// Starts a request, which bounds its own time, and answers at once. To be called from the host's threads only.
 ///
 /// The request is made on our thread, straight into the heap: a future of the SDKs takes 100 KB and more, and the
 /// host's thread may have a stack of 64 KB (stunnel).
-pub fn spawn<T, F>(operation: &'static str, limit: Duration, request: impl FnOnce() -> F + Send + 'static) -> Pending<T>
+pub fn spawn<T, F>(operation: &'static str, request: impl FnOnce() -> F + Send + 'static) -> Pending<T>
 where
     T: Clone + Send + Sync + 'static,
     F: Future<Output = Result<T, Failure>> + Send + 'static,
@@ -81,7 +81,7 @@ where
     let start = |runtime: &Runtime| {
         // The task must not keep the slot alive: a slot that nobody waits for cancels its task.
         let mut promise = Promise(Arc::downgrade(&slot));
-        let task = async move { promise.keep(in_time(operation, limit, Box::pin(request())).await) };
+        let task = async move { promise.keep(Box::pin(request()).await) };
         runtime.spawn(task).abort_handle()
     };
     match with_runtime(start) {
@@ -89,19 +89,6 @@ where
         Err((cause, message)) => slot.fill(Err(slot.failure(cause, &message))),
     }
     Pending(slot)
-}
-
-/// For tasks that bound their requests themselves.
-pub(super) const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// Bounds a request, or one of several that a task makes. `limit` counts from the first poll, not from the making.
-pub(super) async fn in_time<T>(
-    operation: &'static str,
-    limit: Duration,
-    request: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let late = |_| Err(Failure::new(Cause::TimedOut, operation, format!("no answer within {limit:?}")));
-    tokio::time::timeout(limit, request).await.unwrap_or_else(late)
 }
 
 /// From now on requests can be made: C_Initialize.

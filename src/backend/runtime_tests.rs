@@ -19,7 +19,7 @@ fn soon() -> Instant {
 }
 
 fn after(delay: u64, answer: u32) -> Pending<u32> {
-    spawn("Test", LONG, move || async move {
+    spawn("Test", move || async move {
         tokio::time::sleep(Duration::from_millis(delay)).await;
         Ok(answer)
     })
@@ -31,6 +31,14 @@ fn forever() -> Pending<u32> {
 
 fn cause<T: fmt::Debug>(answer: Result<T, Failure>) -> Cause {
     answer.unwrap_err().cause
+}
+
+/// The kernel takes a thread off its list a moment after somebody has joined it.
+fn no_thread_is_left() -> bool {
+    (0..10_000).any(|_| {
+        thread::yield_now();
+        threads_of_ours().is_empty()
+    })
 }
 
 fn threads_of_ours() -> Vec<std::path::PathBuf> {
@@ -60,19 +68,9 @@ fn an_answer_that_came_too_late_can_still_be_picked_up() {
 }
 
 #[test]
-fn a_request_ends_at_its_limit() {
-    let _turn = share();
-    let start = Instant::now();
-    let pending: Pending<u32> = spawn("Test", Duration::from_millis(50), std::future::pending);
-    let failure = pending.wait(soon()).unwrap_err();
-    assert_eq!((failure.cause, failure.operation), (Cause::TimedOut, "Test"));
-    assert!(start.elapsed() < Duration::from_secs(5));
-}
-
-#[test]
 fn a_panic_in_a_task_is_a_failure_and_the_next_works() {
     let _turn = share();
-    let pending: Pending<u32> = spawn("Test", LONG, || async { panic!("on purpose") });
+    let pending: Pending<u32> = spawn("Test", || async { panic!("on purpose") });
     assert_eq!(cause(pending.wait(soon())), Cause::Internal);
     assert_eq!(after(0, 7).wait(soon()), Ok(7));
 }
@@ -88,7 +86,7 @@ fn a_request_that_nobody_waits_for_is_cancelled() {
     }
     let dropped = Arc::new(AtomicUsize::new(0));
     let flag = Flag(dropped.clone());
-    let pending: Pending<u32> = spawn("Test", LONG, move || async move {
+    let pending: Pending<u32> = spawn("Test", move || async move {
         let _flag = flag;
         std::future::pending().await
     });
@@ -117,7 +115,7 @@ fn a_child_works_before_and_after_the_parent() {
             let works = after(1, 7).wait(soon()) == Ok(7);
             let grandchild = holds_in_child(|| after(1, 7).wait(soon()) == Ok(7));
             close().join(LONG);
-            stale && kept && works && grandchild && threads_of_ours().is_empty()
+            stale && kept && works && grandchild && no_thread_is_left()
         });
         assert!(held);
         assert!(holds_in_child(|| {
@@ -138,9 +136,8 @@ fn forks_amid_busy_threads_never_hang() {
             scope.spawn(|| {
                 while stop.load(Ordering::SeqCst) == 0 {
                     // Backtraces take a lock of the whole process.
-                    let pending: Pending<usize> = spawn("Test", LONG, || async {
-                        Ok(std::backtrace::Backtrace::force_capture().to_string().len())
-                    });
+                    let pending: Pending<usize> =
+                        spawn("Test", || async { Ok(std::backtrace::Backtrace::force_capture().to_string().len()) });
                     let answer = process::inside(|| pending.wait(soon()));
                     assert!(answer.is_ok(), "{answer:?}");
                 }
@@ -190,7 +187,7 @@ fn shutdown_ends_running_calls_and_joins_the_threads() {
     let _turn = alone();
     for _ in 0..3 {
         let pending = forever();
-        let blocking: Pending<u32> = spawn("Test", LONG, || async {
+        let blocking: Pending<u32> = spawn("Test", || async {
             let sleep = || thread::sleep(Duration::from_millis(100));
             let _ = tokio::task::spawn_blocking(sleep).await;
             Ok(7)
@@ -205,7 +202,7 @@ fn shutdown_ends_running_calls_and_joins_the_threads() {
         });
         assert!(start.elapsed() < Duration::from_secs(5));
         assert_eq!(cause(after(0, 7).wait(soon())), Cause::Interrupted, "a call that C_Finalize has overtaken");
-        assert_eq!(threads_of_ours(), Vec::<std::path::PathBuf>::new());
+        assert!(no_thread_is_left());
         open();
         assert_eq!(after(0, 7).wait(soon()), Ok(7));
     }
@@ -214,7 +211,7 @@ fn shutdown_ends_running_calls_and_joins_the_threads() {
 #[test]
 fn no_thread_of_ours_takes_a_signal() {
     let _turn = alone();
-    let pending: Pending<u32> = spawn("Test", LONG, || async {
+    let pending: Pending<u32> = spawn("Test", || async {
         let _ = tokio::task::spawn_blocking(|| ()).await;
         Ok(7)
     });

@@ -5,6 +5,7 @@ use cloud_kms_emulator::Emulator;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A test in a process of its own: PKCS#11 has one life per process, and its configuration is in the environment.
 #[macro_export]
@@ -146,6 +147,18 @@ impl World {
     fn log_path(&self) -> PathBuf {
         self.home.join("module.log")
     }
+}
+
+/// Whether `check` holds in the end. The kernel takes a thread off its list a moment after somebody has joined it.
+pub fn holds_soon(check: impl Fn() -> bool) -> bool {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !check() {
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
 }
 
 /// The module that cargo built for this test program: it lies beside it.

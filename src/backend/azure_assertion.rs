@@ -1,0 +1,69 @@
+//! How an application shows its certificate instead of a secret: by a token that its private key signs.
+
+use super::azure_credentials::credential_error;
+use crate::certificate::pem_blocks;
+use aws_lc_rs::signature::{RSA_PSS_SHA256, RsaKeyPair};
+use aws_lc_rs::{digest, rand};
+use azure_core::http::ClientMethodOptions;
+use azure_core::time::OffsetDateTime;
+use azure_identity::ClientAssertion;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// A JWT that the application's private key signs. "Microsoft identity platform application authentication
+/// certificate credentials"; RFC 7515, RFC 7523.
+pub(super) struct SignedAssertion {
+    pub(super) key: RsaKeyPair,
+    pub(super) thumbprint: String,
+    pub(super) client: String,
+    pub(super) audience: String,
+}
+
+#[async_trait::async_trait]
+impl ClientAssertion for SignedAssertion {
+    async fn secret(&self, _options: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
+        self.sign(OffsetDateTime::now_utc().unix_timestamp()).map_err(credential_error)
+    }
+}
+
+impl SignedAssertion {
+    fn sign(&self, now: i64) -> Result<String, String> {
+        let random = rand::SystemRandom::new();
+        let mut id = [0; 16];
+        rand::SecureRandom::fill(&random, &mut id).map_err(|_| "no random numbers")?;
+        let header = serde_json::json!({"alg": "PS256", "typ": "JWT", "x5t#S256": self.thumbprint});
+        let claims = serde_json::json!({
+            "aud": self.audience, "iss": self.client, "sub": self.client,
+            "jti": Base64UrlUnpadded::encode_string(&id), "nbf": now - 60, "iat": now, "exp": now + 600,
+        });
+        let encoded = |part: &serde_json::Value| Base64UrlUnpadded::encode_string(part.to_string().as_bytes());
+        let text = format!("{}.{}", encoded(&header), encoded(&claims));
+        let mut signature = Zeroizing::new(vec![0; self.key.public_modulus_len()]);
+        self.key
+            .sign(&RSA_PSS_SHA256, &random, text.as_bytes(), &mut signature)
+            .map_err(|_| "the client certificate's key does not sign")?;
+        Ok(format!("{text}.{}", Base64UrlUnpadded::encode_string(&signature)))
+    }
+}
+
+impl fmt::Debug for SignedAssertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignedAssertion")
+    }
+}
+
+/// From a PEM file with the certificate and its RSA key, PKCS#8 or PKCS#1, not encrypted, in any order.
+pub(super) fn key_and_thumbprint(text: &str) -> Result<(RsaKeyPair, String), String> {
+    let wrong = str::to_owned;
+    let certificates = pem_blocks(text, "CERTIFICATE");
+    let certificate = certificates.first().ok_or_else(|| wrong("no PEM block named CERTIFICATE"))?;
+    let block = |name| pem_blocks(text, name).into_iter().next().map(Zeroizing::new);
+    let key = match (block("PRIVATE KEY"), block("RSA PRIVATE KEY")) {
+        (Some(pkcs8), _) => RsaKeyPair::from_pkcs8(&pkcs8),
+        (None, Some(pkcs1)) => RsaKeyPair::from_der(&pkcs1),
+        (None, None) => return Err(wrong("no PEM block named PRIVATE KEY or RSA PRIVATE KEY")),
+    };
+    let key = key.map_err(|e| format!("no RSA key: {e}"))?;
+    Ok((key, Base64UrlUnpadded::encode_string(digest::digest(&digest::SHA256, certificate).as_ref())))
+}

@@ -1,0 +1,21 @@
+//! A file of the cache, whoever has written it: facts of a key that can be shown, or none.
+
+use crate::backend::fake::Fake;
+use crate::backend::{KeyName, SharedBackend};
+use crate::cache::facts_in;
+use crate::object::{Names, Object};
+use std::sync::Arc;
+
+/// The file's contents.
+pub fn run(data: &[u8]) {
+    let backend: SharedBackend = Arc::new(Fake::default());
+    let key = KeyName { id: "p256".into(), version: None };
+    let Some(facts) = facts_in(data, &backend, &key) else { return };
+    assert!(facts.immutable_id.is_some() && facts.refusal.is_none());
+    assert_eq!(facts.schemes, backend.schemes(facts.public_key.kind()));
+    let names = Names { label: "", id: b"", subject: b"" };
+    assert!(
+        Object::private_key(names, &facts).attributes.size() > 0
+            && Object::public_key(names, &facts).attributes.size() > 0
+    );
+}
