@@ -96,8 +96,10 @@ as_client() { # OPTION CERTIFICATE
     local server
     cp "$work/page/ec.pem" "$work/page/server.pem"
     : >"$work/s_server.log"
-    run plain_openssl s_server -accept 127.0.0.1:0 "$1" -cert "$work/page/ec.pem" -key "$work/page/ec.key" -rev \
-        -Verify 1 -verify_return_error -CAfile "$2" -partial_chain >"$work/s_server.log" 2>&1 &
+    # The program itself, not a shell round it: its own process id is the one to end.
+    OPENSSL_CONF=$work/plain.cnf openssl s_server -accept 127.0.0.1:0 "$1" -cert "$work/page/ec.pem" \
+        -key "$work/page/ec.key" -rev -Verify 1 -verify_return_error -CAfile "$2" -partial_chain \
+        >"$work/s_server.log" 2>&1 &
     server=$!
     # shellcheck disable=SC2064 # this server
     trap "kill $server" EXIT
