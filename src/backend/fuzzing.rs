@@ -32,9 +32,9 @@ const NEXT: &[u8] = b"\n--next--\n";
 impl From<Source<'_>> for Replies {
     fn from(mut source: Source) -> Self {
         let head = (source.byte(), source.byte());
-        let rest = source.rest();
+        let rest = unknowing(source.rest());
         let mut parts = Vec::new();
-        let mut part = rest;
+        let mut part = &rest[..];
         while let Some(end) = part.windows(NEXT.len()).position(|window| window == NEXT) {
             parts.push(&part[..end]);
             part = &part[end + NEXT.len()..];
@@ -47,6 +47,16 @@ impl From<Source<'_>> for Replies {
         replies.reverse();
         Self(Mutex::new(replies))
     }
+}
+
+/// A service does not know the client's secret, and its own words may be told: fuzzers, who see what is compared with
+/// what, put the one into the other.
+fn unknowing(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    while let Some(at) = bytes.windows(SECRET.len()).position(|window| window == SECRET.as_bytes()) {
+        bytes[at..at + SECRET.len()].fill(b'x');
+    }
+    bytes
 }
 
 impl Replies {
