@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run.sh [SECONDS [TARGET...]]: fuzzes each target for so long (60), two at a time, from its corpus on.
 # On the stable toolchain: what libFuzzer and the address sanitizer need of rustc is unlocked by RUSTC_BOOTSTRAP.
-# With a nightly one, `cargo fuzz run TARGET` does the same.
+# FUZZ_SEED: a number other than 0 begins every run alike. With a nightly toolchain, `cargo fuzz run TARGET` does the same.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 seconds=${1:-60}
@@ -36,7 +36,7 @@ RUSTC_BOOTSTRAP=1 RUSTFLAGS="${flags[*]}" CARGO_TARGET_DIR=$work \
 # fuzz TARGET: the corpus in the repository is read; what is new goes to the work folder.
 fuzz() {
     local target=$1 found=$work/corpus/$1 log=$work/$1.log
-    local options=(-max_total_time="$seconds" -timeout=25 -rss_limit_mb=3000 -print_final_stats=1)
+    local options=(-seed="${FUZZ_SEED:-0}" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=3000 -print_final_stats=1)
     [ ! -f "dictionaries/$target" ] || options+=(-dict="dictionaries/$target")
     mkdir -p "$found" "$work/artifacts/$target"
     "$work/$triple/release/$target" "${options[@]}" -artifact_prefix="$work/artifacts/$target/" \

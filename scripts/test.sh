@@ -53,6 +53,8 @@ contract() { CONTRACT_SERVERS=$PWD/target/servers/servers.json cargo test --lock
 clients() { bash tests/clients/run.sh "$@"; }
 installed() { bash tests/install.sh; }
 demo() { bash scripts/demo.sh; }
+# What is found by chance belongs to whoever looks for it, not to the next change: CI begins every run alike, and soon ends.
+fuzz_briefly() { FUZZ_SEED=1 fuzz 20; }
 fuzz() { bash scripts/install-tools.sh g++ && bash fuzz/run.sh "$@"; }
 
 [ "${CI:-}" != true ] || export LONG_TESTS=1
@@ -75,7 +77,7 @@ case ${1:-} in
         stage "clients in the README" bash tests/clients/table.sh --check
         stage "clients find wrong signatures out" clients --spoilt
         stage demo demo
-        [ -z "${CI:-}" ] || stage fuzz fuzz
+        [ -z "${CI:-}" ] || stage fuzz fuzz_briefly
         bash tests/servers/stop.sh
         ;;
     --quick)

@@ -356,7 +356,7 @@ where
 
 /// `com.amazonaws.kms#NotFoundException` without its namespace, which the SDK strips in most places.
 fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
-    error.code().map(|code| code.rsplit('#').next().unwrap_or(code))
+    error.code().map(|code| code.rsplit('#').next().unwrap_or(code)).filter(|code| !code.is_empty())
 }
 
 const ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in the slot or by AWS_PROFILE, \

@@ -101,15 +101,15 @@ impl Vault {
 
 #[cfg(any(test, fuzzing))]
 impl Clients {
-    /// With tokens and a transport from elsewhere.
+    /// With tokens and a transport from elsewhere, which are never given up for our own.
     pub(super) fn of(
         settings: Settings,
         credential: Arc<dyn TokenCredential>,
         options: ClientOptions,
     ) -> Result<Self, String> {
         let vault = Vault::new(&settings, credential, options)?;
-        let vault = Mutex::new((Instant::now(), Arc::new(OnceCell::new_with(Some(vault)))));
-        Ok(Self { vault, ..Self::new(settings) })
+        let made = (Instant::now() + super::fuzzing::EVER, Arc::new(OnceCell::new_with(Some(vault))));
+        Ok(Self { vault: Mutex::new(made), ..Self::new(settings) })
     }
 }
 
@@ -280,6 +280,6 @@ impl ErrorDetail {
     /// Its code and those within, outermost first.
     fn codes(&self) -> Vec<String> {
         let all = std::iter::successors(Some(self), |detail| detail.innererror.as_deref());
-        all.filter_map(|detail| detail.code.clone()).collect()
+        all.filter_map(|detail| detail.code.clone()).filter(|code| !code.is_empty()).collect()
     }
 }

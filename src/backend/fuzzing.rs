@@ -14,6 +14,9 @@ use std::time::Duration;
 /// A text that no error may show.
 pub(super) const SECRET: &str = "wJalrXUtnFEMI-EXAMPLEKEY";
 
+/// How long clients are as good as new that no service may make us replace.
+pub(super) const EVER: Duration = Duration::from_secs(1_000_000_000);
+
 /// A reply.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
