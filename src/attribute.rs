@@ -3,6 +3,7 @@
 //! Knows no pointers and no keys.
 
 use cryptoki_sys::*;
+use zeroize::Zeroizing;
 
 /// One attribute of a template: its type and its value's bytes.
 pub type Attribute = (CK_ATTRIBUTE_TYPE, Vec<u8>);
@@ -12,10 +13,27 @@ pub type Attribute = (CK_ATTRIBUTE_TYPE, Vec<u8>);
 pub struct Attributes {
     /// Each type, and where its value ends in `values`; it begins where the one before ends.
     kinds: Vec<(CK_ATTRIBUTE_TYPE, usize)>,
-    values: Vec<u8>,
+    /// A secret may be among them: overwritten when dropped.
+    values: Zeroizing<Vec<u8>>,
 }
 
 impl Attributes {
+    /// None yet, with room for values of that many bytes: a vector that grows leaves copies.
+    pub fn with_room(bytes: usize) -> Self {
+        Self { kinds: Vec::new(), values: Vec::with_capacity(bytes).into() }
+    }
+
+    /// Changes a value that is there to another of the same length.
+    pub fn set(&mut self, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) {
+        let Some(index) = self.kinds.iter().position(|(own, _)| *own == kind) else { return };
+        let start = if index == 0 { 0 } else { self.kinds[index - 1].1 };
+        if let Some(own) = self.values.get_mut(start..self.kinds[index].1)
+            && own.len() == value.len()
+        {
+            own.copy_from_slice(value);
+        }
+    }
+
     /// Adds a CK_BBOOL.
     pub fn flag(&mut self, kind: CK_ATTRIBUTE_TYPE, value: bool) -> &mut Self {
         self.bytes(kind, [if value { CK_TRUE } else { CK_FALSE }])
@@ -70,8 +88,21 @@ impl Attributes {
 
 /// The CK_ULONG that a template asks for under `kind`, if it does and it is one.
 pub fn number_in(template: &[Attribute], kind: CK_ATTRIBUTE_TYPE) -> Option<CK_ULONG> {
-    let (_, value) = template.iter().find(|(own, _)| *own == kind)?;
-    value[..].try_into().ok().map(CK_ULONG::from_ne_bytes)
+    value_in(template, kind)?.try_into().ok().map(CK_ULONG::from_ne_bytes)
+}
+
+/// The CK_BBOOL that a template has under `kind`, if it has and it is one.
+pub fn flag_in(template: &[Attribute], kind: CK_ATTRIBUTE_TYPE) -> Option<bool> {
+    match value_in(template, kind)? {
+        [CK_FALSE] => Some(false),
+        [_] => Some(true),
+        _ => None,
+    }
+}
+
+/// The value that a template has under `kind`.
+pub fn value_in(template: &[Attribute], kind: CK_ATTRIBUTE_TYPE) -> Option<&[u8]> {
+    template.iter().find(|(own, _)| *own == kind).map(|(_, value)| &value[..])
 }
 
 /// Year, month and day of a day counted from the start of 1970 (proleptic Gregorian calendar).

@@ -56,18 +56,17 @@ impl Cache {
         facts_in(&self.read(&self.path(backend, key))?, backend, key)
     }
 
-    /// Keeps what a service told of a key, if it can't change: a key that signs with all that its kind can.
+    /// Keeps what a service told of a key, if it can't change: a key that does all that its kind usually can.
     pub fn keep(&self, backend: &SharedBackend, key: &KeyName, facts: &KeyFacts) {
-        let usual = facts.refusal.is_none() && facts.schemes == backend.schemes(facts.public_key.kind());
-        let Some(immutable_id) = facts.immutable_id.clone().filter(|_| usual && backend.is_immutable(key)) else {
-            return;
-        };
+        let usual = facts.refusal.is_none() && facts.schemes == backend.usual_schemes(facts.kind);
+        let immutable_id = facts.immutable_id.clone().filter(|_| usual && backend.is_immutable(key));
+        let (Some(immutable_id), Some(public_key)) = (immutable_id, &facts.public_key) else { return };
         let entry = Entry {
             version: VERSION,
             place: backend.place(),
             key: name(key),
             immutable_id,
-            public_key: Base64::encode_string(facts.public_key.spki()),
+            public_key: Base64::encode_string(public_key.spki()),
             hardware: facts.hardware,
         };
         if self.is_usable()
@@ -131,10 +130,10 @@ pub(crate) fn facts_in(bytes: &[u8], backend: &SharedBackend, key: &KeyName) -> 
         return None;
     }
     let public_key = PublicKey::from_spki(&Base64::decode_vec(&entry.public_key).ok()?).ok()?;
-    let schemes = backend.schemes(public_key.kind());
+    let schemes = backend.usual_schemes(public_key.kind());
     log_debug!("{} at {}: its public half is cached", key.id, entry.place);
     let (immutable_id, hardware) = (Some(entry.immutable_id), entry.hardware);
-    Some(KeyFacts { immutable_id, public_key, schemes, refusal: None, hardware })
+    Some(KeyFacts { immutable_id, hardware, ..KeyFacts::of(public_key, schemes) })
 }
 
 /// What is asked of the service: a version is part of a key's name.

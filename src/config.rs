@@ -19,6 +19,7 @@ mod tests;
 use crate::backend::{KeyName, aws, azure};
 use crate::certificate::Certificate;
 use crate::error::Error;
+use crate::key::PointForm;
 use crate::logging::{self, Level};
 use crate::process;
 use environment::Environment;
@@ -53,8 +54,19 @@ pub struct Slot {
     pub keys: Keys,
     /// Names of key kinds that the token does not show: "secp256k1", "rsa2048", ... as [`crate::key::Kind::name`] gives them.
     pub hide_keys: Vec<String>,
+    /// What it does otherwise than others.
+    pub manner: Manner,
+}
+
+/// What a slot does otherwise than others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
     /// CKM_RSA_PKCS given a bare digest of 32, 48 or 64 bytes signs it as SHA-256, SHA-384 or SHA-512.
     pub accept_bare_digest: bool,
+    /// How CKA_EC_POINT of an Edwards curve key looks.
+    pub edwards_point: PointForm,
+    /// C_GenerateRandom asks the service.
+    pub random_of_service: bool,
 }
 
 /// The keys of a slot.

@@ -96,6 +96,12 @@ impl Hash {
         })
     }
 
+    /// DER of its object identifier: the first part of the AlgorithmIdentifier in its DigestInfo.
+    pub fn oid(self) -> &'static [u8] {
+        let info = self.row().digest_info;
+        &info[4..6 + usize::from(info[5])]
+    }
+
     fn row(self) -> &'static Row {
         // The rows stand in the order of the enum; a test holds them to it.
         &ROWS[self as usize]
@@ -159,6 +165,13 @@ mod tests {
             }
         }
         assert_eq!(Hash::parse_digest_info(&[]), None);
+    }
+
+    #[test]
+    fn identifiers_are_those_of_the_digest_infos() {
+        // FIPS 204 section 5.4.1 prints this one.
+        assert_eq!(Hash::Sha256.oid(), [0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01]);
+        assert_eq!(Hash::Sha1.oid(), [0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a]);
     }
 
     #[test]

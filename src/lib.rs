@@ -3,12 +3,13 @@
 //! The layers, each of which uses only what stands to its right (`tests/layering.rs` holds them to it):
 //!
 //! ```text
-//! fuzzing > ffi > provider > session > token > slot_key > operation > object > mechanism > config > lazy > cache
-//!     > backend::{aws, azure} > backend (trait, runtime) > certificate > key > hash, attribute > error, logging, process, fuzz_input
+//! fuzzing > ffi > provider > keyed, session > token > signing, cipher, session_object > making > slot_key > operation > object
+//!     > mechanism > config > lazy > cache > backend::{aws, azure} > backend (trait, runtime) > certificate > key
+//!     > hash, attribute > error, logging, process, fuzz_input
 //! ```
 //!
 //! One C_Sign: `ffi::table` turns its pointers into `Input` and `Output`; `ffi::guard` finds the provider and contains
-//! panics; a size query ends at the session's `signature_len`; the session gives its operation away, so that no lock is
+//! panics; a size query ends at the session's `output_len`; the session gives its operation away, so that no lock is
 //! held; `operation` makes a scheme and a digest of mechanism and data; `slot_key` asks the `backend`, which starts a
 //! request on its own thread, and waits with the call's deadline; the signature is verified, and copied out.
 
@@ -16,6 +17,7 @@ pub mod attribute;
 pub mod backend;
 pub mod cache;
 pub mod certificate;
+pub mod cipher;
 pub mod config;
 pub mod error;
 pub mod ffi;
@@ -25,13 +27,17 @@ pub mod fuzz_input;
 pub mod fuzzing;
 pub mod hash;
 pub mod key;
+pub mod keyed;
 pub mod lazy;
 pub mod logging;
+pub mod making;
 pub mod mechanism;
 pub mod object;
 pub mod operation;
 pub mod process;
 pub mod provider;
 pub mod session;
+pub mod session_object;
+pub mod signing;
 pub mod slot_key;
 pub mod token;

@@ -1,4 +1,4 @@
-//! Private key, public key and certificate objects as attributes. PKCS#11 3.1 sections 4.4 to 4.9.
+//! Private, secret and public keys and certificates as attributes. PKCS#11 3.1 sections 4.4 to 4.9.
 //!
 //! Objects are immutable snapshots; they know no service and no session.
 
@@ -6,7 +6,7 @@ use crate::attribute::Attributes;
 use crate::backend::KeyFacts;
 use crate::certificate::Certificate;
 use crate::hash::Hash;
-use crate::key::{Material, PublicKey};
+use crate::key::{Kind, Material, ParameterSet, PointForm, PublicKey, Purpose, Scheme};
 use crate::mechanism::Mechanism;
 use cryptoki_sys::*;
 use der::Encode;
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Object {
     /// Its handle: unique in the process, never used again.
     pub handle: CK_OBJECT_HANDLE,
-    /// CKO_PRIVATE_KEY, CKO_PUBLIC_KEY or CKO_CERTIFICATE.
+    /// CKO_PRIVATE_KEY, CKO_SECRET_KEY, CKO_PUBLIC_KEY or CKO_CERTIFICATE.
     pub class: CK_OBJECT_CLASS,
     /// All that C_GetAttributeValue can tell.
     pub attributes: Attributes,
@@ -36,57 +36,61 @@ pub struct Names<'a> {
 }
 
 impl Object {
-    /// The private key: it signs by what its key's service has, and is never seen.
-    pub fn private_key(names: Names, facts: &KeyFacts) -> Self {
-        let mechanisms = mechanisms(facts);
-        let mut object = Self::new(CKO_PRIVATE_KEY, "private", names, facts.public_key.spki());
+    /// The private key, or the secret key: it is used by what its key's service has, and is never seen.
+    pub fn private_key(names: Names, facts: &KeyFacts, form: PointForm) -> Self {
+        let (class, role) = match facts.public_key {
+            Some(_) => (CKO_PRIVATE_KEY, "private"),
+            None => (CKO_SECRET_KEY, "secret"),
+        };
+        let content = facts
+            .public_key
+            .as_ref()
+            .map_or(facts.immutable_id.as_deref().unwrap_or_default().as_bytes(), PublicKey::spki);
+        let mut object = Self::new(class, role, names, content);
         let attributes = &mut object.attributes;
-        key(attributes, names, &facts.public_key, &mechanisms);
+        let does = |purpose| facts.schemes.iter().any(|scheme| scheme.family.purpose() == purpose);
+        key(attributes, names, facts.kind, &offered(facts.kind, &facts.schemes), does(Purpose::Derive));
         attributes
             .flag(CKA_SENSITIVE, true)
             .flag(CKA_ALWAYS_SENSITIVE, true)
             .flag(CKA_EXTRACTABLE, false)
             .flag(CKA_NEVER_EXTRACTABLE, true)
-            .flag(CKA_ALWAYS_AUTHENTICATE, false)
             .flag(CKA_WRAP_WITH_TRUSTED, false)
-            .flag(CKA_SIGN, !mechanisms.is_empty())
-            .flag(CKA_SIGN_RECOVER, false)
-            .flag(CKA_DECRYPT, false)
-            .flag(CKA_UNWRAP, false)
+            .flag(CKA_SIGN, does(Purpose::Sign))
+            .flag(CKA_DECRYPT, does(Purpose::Decrypt))
+            .flag(CKA_UNWRAP, does(Purpose::Decrypt))
             .bytes(CKA_UNWRAP_TEMPLATE, []);
-        if let Material::Rsa { modulus, exponent } = facts.public_key.material() {
-            attributes.bytes(CKA_MODULUS, modulus).bytes(CKA_PUBLIC_EXPONENT, exponent);
+        match &facts.public_key {
+            Some(public_key) => {
+                attributes
+                    .flag(CKA_ALWAYS_AUTHENTICATE, false)
+                    .flag(CKA_SIGN_RECOVER, false)
+                    .bytes(CKA_SUBJECT, names.subject)
+                    .bytes(CKA_PUBLIC_KEY_INFO, public_key.spki());
+                public_numbers(attributes, public_key, form, false);
+            }
+            None => secret(attributes, facts.kind, does(Purpose::Sign)),
         }
         object.attributes.complete();
         object
     }
 
-    /// The public key.
-    pub fn public_key(names: Names, facts: &KeyFacts) -> Self {
-        let mut object = Self::new(CKO_PUBLIC_KEY, "public", names, facts.public_key.spki());
+    /// The public key. What it can do needs no service, but is shown only where the private key can do the opposite.
+    pub fn public_key(names: Names, public_key: &PublicKey, schemes: &[Scheme], form: PointForm) -> Self {
+        let mut object = Self::new(CKO_PUBLIC_KEY, "public", names, public_key.spki());
         let attributes = &mut object.attributes;
-        key(attributes, names, &facts.public_key, &mechanisms(facts));
+        let does = |purpose| schemes.iter().any(|scheme| scheme.family.purpose() == purpose);
+        key(attributes, names, public_key.kind(), &offered(public_key.kind(), schemes), false);
         attributes
+            .bytes(CKA_SUBJECT, names.subject)
+            .bytes(CKA_PUBLIC_KEY_INFO, public_key.spki())
             .flag(CKA_TRUSTED, false)
-            .flag(CKA_VERIFY, true)
+            .flag(CKA_VERIFY, does(Purpose::Sign))
             .flag(CKA_VERIFY_RECOVER, false)
-            .flag(CKA_ENCRYPT, false)
-            .flag(CKA_WRAP, false)
+            .flag(CKA_ENCRYPT, does(Purpose::Decrypt))
+            .flag(CKA_WRAP, does(Purpose::Decrypt))
             .bytes(CKA_WRAP_TEMPLATE, []);
-        match facts.public_key.material() {
-            Material::Rsa { modulus, exponent } => {
-                let bits = modulus.len() * 8 - modulus.first().map_or(0, |first| first.leading_zeros() as usize);
-                attributes
-                    .bytes(CKA_MODULUS, modulus)
-                    .number(CKA_MODULUS_BITS, bits as CK_ULONG)
-                    .bytes(CKA_PUBLIC_EXPONENT, exponent);
-            }
-            // PKCS#11 3.1 section 6.3.3: DER of an OCTET STRING that holds the point.
-            Material::Ec { point, .. } => {
-                let wrapped = OctetStringRef::new(point).and_then(|point| point.to_der()).unwrap_or_default();
-                attributes.bytes(CKA_EC_POINT, wrapped);
-            }
-        }
+        public_numbers(attributes, public_key, form, true);
         object.attributes.complete();
         object
     }
@@ -142,32 +146,100 @@ pub fn next_handle() -> CK_ULONG {
     NEXT.fetch_add(1, Ordering::Relaxed) as CK_ULONG
 }
 
-/// The mechanisms that a key offers, the value of CKA_ALLOWED_MECHANISMS.
-pub fn mechanisms(facts: &KeyFacts) -> Vec<CK_MECHANISM_TYPE> {
-    Mechanism::offered(facts.public_key.kind(), &facts.schemes).map(|row| row.ckm).collect()
+/// The mechanisms that a key offers, the value of CKA_ALLOWED_MECHANISMS. One that does two things is there once.
+pub fn offered(kind: Kind, schemes: &[Scheme]) -> Vec<CK_MECHANISM_TYPE> {
+    let mut mechanisms: Vec<_> = Mechanism::offered(kind, schemes).map(|row| row.ckm).collect();
+    mechanisms.sort_unstable();
+    mechanisms.dedup();
+    mechanisms
 }
 
-/// The attributes of both halves (sections 4.7 and 4.8).
-fn key(attributes: &mut Attributes, names: Names, public_key: &PublicKey, mechanisms: &[CK_MECHANISM_TYPE]) {
-    let key_type = match public_key.material() {
-        Material::Rsa { .. } => CKK_RSA,
-        Material::Ec { .. } => CKK_EC,
+/// What the public half of a key does here: the opposite of what its private half does there.
+pub fn public_schemes(facts: &KeyFacts) -> Vec<Scheme> {
+    let opposite = |scheme: &Scheme| {
+        facts.schemes.is_empty() || facts.schemes.iter().any(|own| own.family.purpose() == scheme.family.purpose())
     };
+    facts.kind.local_schemes().into_iter().filter(opposite).collect()
+}
+
+/// CKA_KEY_TYPE of each kind.
+fn key_type(kind: Kind) -> CK_KEY_TYPE {
+    match kind {
+        Kind::Rsa(_) => CKK_RSA,
+        Kind::Ec(_) => CKK_EC,
+        Kind::Ed25519 => CKK_EC_EDWARDS,
+        Kind::MlDsa(_) => CKK_ML_DSA,
+        // Section 6.21: one of the two types that HMAC takes, and the one that callers know.
+        Kind::Hmac(_) => CKK_GENERIC_SECRET,
+    }
+}
+
+/// The attributes of every key (sections 4.7 to 4.10).
+fn key(attributes: &mut Attributes, names: Names, kind: Kind, mechanisms: &[CK_MECHANISM_TYPE], derives: bool) {
     attributes
         .bytes(CKA_ID, names.id)
-        .number(CKA_KEY_TYPE, key_type)
+        .number(CKA_KEY_TYPE, key_type(kind))
         .bytes(CKA_START_DATE, [])
         .bytes(CKA_END_DATE, [])
-        .flag(CKA_DERIVE, false)
+        .flag(CKA_DERIVE, derives)
         // Whether the key was made in the service or imported into it is not told with the public half.
         .flag(CKA_LOCAL, false)
         .number(CKA_KEY_GEN_MECHANISM, CK_UNAVAILABLE_INFORMATION)
-        .numbers(CKA_ALLOWED_MECHANISMS, mechanisms)
-        .bytes(CKA_SUBJECT, names.subject)
-        .bytes(CKA_PUBLIC_KEY_INFO, public_key.spki());
-    if let Material::Ec { curve, .. } = public_key.material() {
-        attributes.bytes(CKA_EC_PARAMS, curve.params());
+        .numbers(CKA_ALLOWED_MECHANISMS, mechanisms);
+    match kind {
+        Kind::Ec(curve) => drop(attributes.bytes(CKA_EC_PARAMS, curve.params())),
+        Kind::Ed25519 => drop(attributes.bytes(CKA_EC_PARAMS, EDWARDS25519)),
+        Kind::MlDsa(set) => drop(attributes.number(CKA_PARAMETER_SET, parameter_set(set))),
+        Kind::Rsa(_) | Kind::Hmac(_) => {}
     }
+}
+
+/// DER of id-Ed25519, RFC 8410 section 3.
+const EDWARDS25519: [u8; 5] = [0x06, 0x03, 0x2b, 0x65, 0x70];
+
+/// CKA_PARAMETER_SET of each.
+pub fn parameter_set(set: ParameterSet) -> CK_ULONG {
+    match set {
+        ParameterSet::MlDsa44 => CKP_ML_DSA_44,
+        ParameterSet::MlDsa65 => CKP_ML_DSA_65,
+        ParameterSet::MlDsa87 => CKP_ML_DSA_87,
+    }
+}
+
+/// The attributes of a secret key alone (section 4.10), of which the service makes and verifies MACs.
+fn secret(attributes: &mut Attributes, kind: Kind, macs: bool) {
+    attributes
+        .flag(CKA_VERIFY, macs)
+        .flag(CKA_ENCRYPT, false)
+        .flag(CKA_WRAP, false)
+        .flag(CKA_TRUSTED, false)
+        .bytes(CKA_WRAP_TEMPLATE, [])
+        .number(CKA_VALUE_LEN, kind.signature_len() as CK_ULONG);
+}
+
+/// The numbers of a public key: those that the private half shows, too, or all.
+fn public_numbers(attributes: &mut Attributes, public_key: &PublicKey, form: PointForm, all: bool) {
+    match public_key.material() {
+        Material::Rsa { modulus, exponent } => {
+            let bits = modulus.len() * 8 - modulus.first().map_or(0, |first| first.leading_zeros() as usize);
+            attributes.bytes(CKA_MODULUS, modulus).bytes(CKA_PUBLIC_EXPONENT, exponent);
+            if all {
+                attributes.number(CKA_MODULUS_BITS, bits as CK_ULONG);
+            }
+        }
+        // PKCS#11 3.1 section 6.3.3: DER of an OCTET STRING that holds the point.
+        Material::Ec { point, .. } if all => drop(attributes.bytes(CKA_EC_POINT, wrapped(point))),
+        Material::Ed25519 { point } if all => match form {
+            PointForm::OctetString => drop(attributes.bytes(CKA_EC_POINT, wrapped(point))),
+            PointForm::Raw => drop(attributes.bytes(CKA_EC_POINT, point)),
+        },
+        Material::MlDsa { key, .. } if all => drop(attributes.bytes(CKA_VALUE, key)),
+        _ => {}
+    }
+}
+
+fn wrapped(point: &[u8]) -> Vec<u8> {
+    OctetStringRef::new(point).and_then(|point| point.to_der()).unwrap_or_default()
 }
 
 /// CKA_UNIQUE_ID (section 4.4.1): the same in every process, as long as name and content stay.

@@ -1,41 +1,64 @@
-//! A signature in the making: the part that needs no service. PKCS#11 3.1 sections 5.13, 6.1 and 6.3.
+//! An operation in the making: the part that needs no service. PKCS#11 3.2 sections 5.8 to 5.17.
 //!
 //! Everything that can be refused before the data is there is refused at the beginning; what comes out is a scheme and
-//! a digest of exactly its hash's length.
+//! just what the scheme takes: a digest of exactly its hash's length, a DigestInfo, a mu, or the data as they are.
 
-use crate::backend::KeyFacts;
 use crate::error::{Error, Result};
 use crate::hash::{Hash, Hasher};
-use crate::key::{Curve, Family, Kind, Scheme};
-use crate::mechanism::{Input, Mechanism, Request, parameters};
+use crate::key::ml_dsa::Mu;
+use crate::key::{Curve, Family, Kind, Material, PublicKey, Purpose, Scheme};
+use crate::mechanism::{Input, Mechanism, Parameters, Request};
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
-/// A signature in the making: what was asked, and what was handed in so far.
+/// The key of an operation, as far as the operation has to know it.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// What kind of key it is.
+    pub kind: Kind,
+    /// Its public half, if it has one.
+    pub public_key: Option<&'a PublicKey>,
+    /// What can be done with it: by its service, or here.
+    pub schemes: &'a [Scheme],
+    /// Why nothing can be, or what it is for instead.
+    pub refusal: Option<&'a str>,
+    /// How many bytes of a message can be handed on as they are.
+    pub longest_message: usize,
+    /// CKM_RSA_PKCS also takes a digest without its DigestInfo.
+    pub accept_bare_digest: bool,
+}
+
+/// An operation in the making: what was asked, and what was handed in so far.
 #[derive(Clone)]
 pub struct Operation {
     mechanism: &'static Mechanism,
     kind: Kind,
     schemes: Vec<Scheme>,
-    /// The hash that the parameters name.
-    hash: Option<Hash>,
+    parameters: Parameters,
     accept_bare_digest: bool,
     data: Data,
-    signature_len: usize,
+    /// More than this is never held.
+    most: usize,
 }
 
 #[derive(Clone)]
 enum Data {
-    /// A digest or DigestInfo, as it is.
+    /// As it is.
     Held(Bytes),
     /// A message: only its hash is kept.
     Hashed(Hasher),
+    /// A message of which a mu is made.
+    Mu(Mu),
+    /// A message whose hash a mu is made of.
+    HashedMu(Hasher, Mu),
+    /// A digest of which a mu is made.
+    HeldMu(Bytes, Mu),
 }
 
 /// What is signed is the caller's secret: overwritten when dropped.
-type Bytes = Zeroizing<Vec<u8>>;
+pub type Bytes = Zeroizing<Vec<u8>>;
 
-/// More than any digest or DigestInfo has.
+/// More than any digest or DigestInfo has, and than any RSA modulus.
 const MOST_HELD: usize = 1024;
 
 impl Operation {
@@ -43,35 +66,37 @@ impl Operation {
     ///
     /// # Errors
     /// CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED.
-    pub fn begin(request: &Request, key: &KeyFacts, accept_bare_digest: bool) -> Result<Self> {
-        let mechanism = Mechanism::from_ckm(request.ckm).ok_or_else(|| {
-            Error::new(CKR_MECHANISM_INVALID, format!("mechanism 0x{:x} is not one of this module's", request.ckm))
+    pub fn begin(request: &Request, purpose: Purpose, subject: Subject) -> Result<Self> {
+        let mechanism = Mechanism::from_ckm(request.ckm, purpose).ok_or_else(|| {
+            let text = format!("mechanism 0x{:x} is none of this module's for {}", request.ckm, doing(purpose));
+            Error::new(CKR_MECHANISM_INVALID, text)
         })?;
-        let kind = key.public_key.kind();
-        fits(mechanism, kind)?;
-        if let Some(refusal) = &key.refusal {
-            return Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("the key can't sign: {refusal}")));
+        if !mechanism.family.suits(subject.kind) {
+            let text = format!("{} is no mechanism for a key of kind {}", mechanism.name, subject.kind.name());
+            return Err(Error::new(CKR_KEY_TYPE_INCONSISTENT, text));
         }
-        if !Mechanism::offered(kind, &key.schemes).any(|row| row == mechanism) {
+        permitted(purpose, subject)?;
+        if !Mechanism::offered(subject.kind, subject.schemes).any(|row| row == mechanism) {
             let text = format!("{} is not among what the service allows for this key", mechanism.name);
             return Err(Error::new(CKR_MECHANISM_INVALID, text));
         }
-        let hash = parameters(mechanism, &request.parameter)?;
+        let parameters = mechanism.parameters(request)?;
+        let hash = parameters.hash.filter(|_| mechanism.family != Family::MlDsa);
         if let Some(hash) = hash {
-            allowed(&key.schemes, Scheme { family: mechanism.family, hash }, CKR_MECHANISM_PARAM_INVALID)?;
+            allowed(subject.schemes, mechanism.family.with(hash), CKR_MECHANISM_PARAM_INVALID)?;
         }
-        let data = match mechanism.input {
-            Input::Message(hash) => Data::Hashed(Hasher::new(hash)),
-            // Room for most: a vector that grows leaves a copy of what it held.
-            Input::DigestInfo | Input::Digest => Data::Held(Vec::with_capacity(128).into()),
-        };
-        let signature_len = key.public_key.signature_len();
-        Ok(Self { mechanism, kind, schemes: key.schemes.clone(), hash, accept_bare_digest, data, signature_len })
-    }
-
-    /// The length of the signature in bytes: known before anything is signed.
-    pub fn signature_len(&self) -> usize {
-        self.signature_len
+        Ok(Self {
+            mechanism,
+            kind: subject.kind,
+            schemes: subject.schemes.to_vec(),
+            accept_bare_digest: subject.accept_bare_digest,
+            data: data(mechanism, &parameters, subject),
+            parameters,
+            most: match (mechanism.input, purpose) {
+                (Input::Whole(_), Purpose::Sign) => subject.longest_message,
+                _ => MOST_HELD,
+            },
+        })
     }
 
     /// The mechanism's name in the standard.
@@ -79,58 +104,121 @@ impl Operation {
         self.mechanism.name
     }
 
+    /// What the parameters say.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The scheme of a mechanism that does not look at the data for it.
+    pub fn scheme(&self) -> Scheme {
+        let hash = match self.mechanism.input {
+            Input::Whole(own) => own.or(self.parameters.hash),
+            _ => None,
+        };
+        Scheme { family: self.mechanism.family, hash }
+    }
+
     /// Takes a part of the data.
     ///
     /// # Errors
-    /// CKR_DATA_LEN_RANGE for more than any digest has, where a digest is due.
+    /// CKR_DATA_LEN_RANGE for more than can be handed on.
     pub fn update(&mut self, part: &[u8]) -> Result<()> {
         match &mut self.data {
-            Data::Hashed(hasher) => hasher.update(part),
-            Data::Held(held) if held.len() + part.len() <= MOST_HELD => held.extend_from_slice(part),
-            Data::Held(_) => {
-                let text = format!("{} takes a digest, not a message of over {MOST_HELD} bytes", self.mechanism.name);
+            Data::Hashed(hasher) | Data::HashedMu(hasher, _) => hasher.update(part),
+            Data::Mu(mu) => mu.update(part),
+            Data::Held(held) | Data::HeldMu(held, _) if held.len() + part.len() <= self.most => {
+                held.extend_from_slice(part)
+            }
+            Data::Held(_) | Data::HeldMu(..) => {
+                let name = self.mechanism.name;
+                let text = match self.mechanism.input {
+                    Input::Whole(_) => format!("{name}: the service takes {} bytes at most", self.most),
+                    _ => format!("{name} takes a digest, not a message of over {} bytes", self.most),
+                };
                 return Err(Error::new(CKR_DATA_LEN_RANGE, text));
             }
         }
         Ok(())
     }
 
-    /// Ends the data: the scheme, and a digest of exactly its hash's length.
+    /// Ends the data: the scheme, and just what it takes.
     ///
     /// # Errors
     /// CKR_DATA_INVALID, CKR_DATA_LEN_RANGE.
-    pub fn finish(self) -> Result<(Scheme, Zeroizing<Vec<u8>>)> {
-        let (held, hash) = match self.data {
-            Data::Hashed(hasher) => (hasher.finish().into(), self.mechanism.input.hash()),
-            Data::Held(held) => (held, self.hash),
+    pub fn finish(self) -> Result<(Scheme, Bytes)> {
+        let (scheme, input) = (self.scheme(), self.mechanism.input);
+        let hash = input.hash().or(self.parameters.hash);
+        let held = match self.data {
+            Data::Held(held) => held,
+            Data::Hashed(hasher) => hasher.finish().into(),
+            Data::Mu(mu) => mu.finish().into(),
+            Data::HashedMu(hasher, mu) => mu_of(mu, &hasher.finish()),
+            Data::HeldMu(held, mu) => match hash {
+                Some(hash) => mu_of(mu, &whole(hash, held)?),
+                None => return Err(Error::new(CKR_GENERAL_ERROR, "a digest without a hash")),
+            },
         };
-        let family = self.mechanism.family;
-        let (hash, digest) = match (self.kind, self.mechanism.input, hash) {
-            (Kind::Ec(curve), ..) => (curve.hash(), fit(curve, &held)?),
-            (_, Input::DigestInfo, _) => digest_info(&held, self.accept_bare_digest)?,
-            (_, _, Some(hash)) => (hash, whole(hash, held)?),
-            (_, _, None) => return Err(Error::new(CKR_GENERAL_ERROR, "a digest without a hash")),
+        let (scheme, data) = match (self.mechanism.family, self.kind, input, hash) {
+            (Family::Ecdsa, Kind::Ec(curve), ..) => (Family::Ecdsa.with(curve.hash()), fit(curve, &held)?),
+            (Family::RsaPkcs1, _, Input::DigestInfo, _) => digest_info(&self.schemes, held, self.accept_bare_digest)?,
+            (Family::RsaPkcs1, _, _, Some(hash)) => of_hash(&self.schemes, hash, held),
+            (Family::RsaPss, _, _, Some(hash)) => (Family::RsaPss.with(hash), whole(hash, held)?),
+            _ => (scheme, held),
         };
-        let scheme = Scheme { family, hash };
         allowed(&self.schemes, scheme, CKR_DATA_INVALID)?;
-        Ok((scheme, digest))
+        Ok((scheme, data))
     }
 }
 
-fn fits(mechanism: &Mechanism, kind: Kind) -> Result<()> {
-    let fits = match kind {
-        Kind::Rsa(_) => mechanism.family != Family::Ecdsa,
-        Kind::Ec(_) => mechanism.family == Family::Ecdsa,
+/// Where the data goes.
+fn data(mechanism: &Mechanism, parameters: &Parameters, subject: Subject) -> Data {
+    let context = &parameters.context;
+    let public_key = match subject.public_key.map(PublicKey::material) {
+        Some(Material::MlDsa { key, .. }) => &key[..],
+        _ => &[],
     };
-    let text = || format!("{} is no mechanism for a key of kind {}", mechanism.name, kind.name());
-    if fits { Ok(()) } else { Err(Error::new(CKR_KEY_TYPE_INCONSISTENT, text())) }
+    match (mechanism.input, parameters.hash, mechanism.family) {
+        (Input::Mu, ..) => Data::Mu(Mu::of_message(public_key, context)),
+        (Input::Message(hash), _, Family::MlDsa) => {
+            Data::HashedMu(Hasher::new(hash), Mu::of_digest(public_key, context, hash))
+        }
+        (Input::Digest, Some(hash), Family::MlDsa) => Data::HeldMu(room(), Mu::of_digest(public_key, context, hash)),
+        (Input::Message(hash), ..) => Data::Hashed(Hasher::new(hash)),
+        _ => Data::Held(room()),
+    }
+}
+
+/// Room for most: a vector that grows leaves a copy of what it held.
+fn room() -> Bytes {
+    Vec::with_capacity(512).into()
+}
+
+fn mu_of(mut mu: Mu, digest: &[u8]) -> Bytes {
+    mu.update(digest);
+    mu.finish().into()
+}
+
+fn doing(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Sign => "signing",
+        Purpose::Decrypt => "decrypting",
+        Purpose::Derive => "deriving",
+    }
+}
+
+fn permitted(purpose: Purpose, subject: Subject) -> Result<()> {
+    if subject.schemes.iter().any(|scheme| scheme.family.purpose() == purpose) {
+        return Ok(());
+    }
+    let why = subject.refusal.unwrap_or("its service does not allow it");
+    Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("the key is not for {}: {why}", doing(purpose))))
 }
 
 fn allowed(schemes: &[Scheme], scheme: Scheme, otherwise: CK_RV) -> Result<()> {
     if schemes.contains(&scheme) {
         return Ok(());
     }
-    Err(Error::new(otherwise, format!("the service does not sign with {} under this key", scheme.hash.name())))
+    Err(Error::new(otherwise, format!("the service does not offer {} with this key", scheme.name())))
 }
 
 fn whole(hash: Hash, digest: Bytes) -> Result<Bytes> {
@@ -141,14 +229,27 @@ fn whole(hash: Hash, digest: Bytes) -> Result<Bytes> {
     Err(Error::new(CKR_DATA_LEN_RANGE, text))
 }
 
-fn digest_info(data: &[u8], accept_bare_digest: bool) -> Result<(Hash, Bytes)> {
-    if let Some((hash, digest)) = Hash::parse_digest_info(data) {
-        return Ok((hash, digest.to_vec().into()));
+const RAW: Scheme = Family::RsaPkcs1.alone();
+
+/// A digest that was made here: the service hashes so itself, or signs the DigestInfo.
+fn of_hash(schemes: &[Scheme], hash: Hash, digest: Bytes) -> (Scheme, Bytes) {
+    match Family::RsaPkcs1.with(hash) {
+        own if schemes.contains(&own) => (own, digest),
+        _ => (RAW, hash.digest_info(&digest).into()),
+    }
+}
+
+fn digest_info(schemes: &[Scheme], data: Bytes, accept_bare_digest: bool) -> Result<(Scheme, Bytes)> {
+    let raw = schemes.contains(&RAW);
+    let info = Hash::parse_digest_info(&data).map(|(hash, digest)| (Family::RsaPkcs1.with(hash), digest));
+    if let Some((scheme, digest)) = info.filter(|(scheme, _)| !raw || schemes.contains(scheme)) {
+        return Ok((scheme, digest.to_vec().into()));
     }
     let bare = [Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter().find(|hash| hash.len() == data.len());
-    match (bare, accept_bare_digest) {
-        (Some(hash), true) => Ok((hash, data.to_vec().into())),
-        (Some(hash), false) => Err(Error::new(
+    match bare {
+        Some(hash) if accept_bare_digest => Ok((Family::RsaPkcs1.with(hash), data)),
+        _ if raw => Ok((RAW, data)),
+        Some(hash) => Err(Error::new(
             CKR_DATA_INVALID,
             format!(
                 "CKM_RSA_PKCS wants a DigestInfo; these {} bytes look like a bare {} digest: give the hash to the \
@@ -157,7 +258,7 @@ fn digest_info(data: &[u8], accept_bare_digest: bool) -> Result<(Hash, Bytes)> {
                 hash.name()
             ),
         )),
-        (None, _) => Err(Error::new(
+        None => Err(Error::new(
             CKR_DATA_INVALID,
             format!("CKM_RSA_PKCS wants the DigestInfo of a SHA-2 hash, exactly; these {} bytes are none", data.len()),
         )),
@@ -180,159 +281,5 @@ fn fit(curve: Curve, digest: &[u8]) -> Result<Bytes> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::key::PublicKey;
-    use crate::mechanism::MECHANISMS;
-
-    /// A key with every scheme of its kind, as both services have them.
-    fn key(kind: Kind) -> KeyFacts {
-        let public_key = match kind {
-            Kind::Rsa(bits) => PublicKey::rsa(&vec![0xff; bits / 8], &[1, 0, 1]),
-            Kind::Ec(curve) => PublicKey::ec(curve, &[&[4], &vec![1; 2 * curve.width()][..]].concat()),
-        };
-        let sha2 = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
-        let schemes = match kind {
-            Kind::Rsa(_) => [Family::RsaPkcs1, Family::RsaPss]
-                .into_iter()
-                .flat_map(|family| sha2.map(|hash| Scheme { family, hash }))
-                .collect(),
-            Kind::Ec(curve) => vec![Scheme { family: Family::Ecdsa, hash: curve.hash() }],
-        };
-        KeyFacts { immutable_id: None, public_key: public_key.unwrap(), schemes, refusal: None, hardware: false }
-    }
-
-    fn rsa() -> KeyFacts {
-        key(Kind::Rsa(2048))
-    }
-
-    fn request(ckm: CK_MECHANISM_TYPE) -> Request {
-        Request { ckm, parameter: Vec::new() }
-    }
-
-    fn pss(ckm: CK_MECHANISM_TYPE, hash: CK_ULONG, mgf: CK_ULONG, salt: CK_ULONG) -> Request {
-        Request { ckm, parameter: [hash, mgf, salt].iter().flat_map(|number| number.to_ne_bytes()).collect() }
-    }
-
-    fn sign(request: &Request, key: &KeyFacts, data: &[u8]) -> std::result::Result<(Scheme, Vec<u8>), CK_RV> {
-        let mut operation = Operation::begin(request, key, false).map_err(|error| error.rv)?;
-        operation.update(data).map_err(|error| error.rv)?;
-        operation.finish().map(|(scheme, digest)| (scheme, digest.to_vec())).map_err(|error| error.rv)
-    }
-
-    #[test]
-    fn every_row_gives_what_its_service_wants_or_refuses() {
-        let curves = [Curve::P256, Curve::P384, Curve::P521, Curve::Secp256k1];
-        for kind in curves.into_iter().map(Kind::Ec).chain([2048, 3072, 4096].map(Kind::Rsa)) {
-            let key = key(kind);
-            for row in &MECHANISMS {
-                let offered = Mechanism::offered(kind, &key.schemes).any(|other| other == row);
-                let hash = row.input.hash().unwrap_or(Hash::Sha256);
-                let request = match row.family {
-                    Family::RsaPss => pss(row.ckm, hash.ckm(), hash.mgf(), hash.len() as CK_ULONG),
-                    _ => request(row.ckm),
-                };
-                let data = match row.input {
-                    Input::DigestInfo => hash.digest_info(&hash.digest(b"abc")),
-                    Input::Digest => hash.digest(b"abc"),
-                    Input::Message(_) => b"abc".to_vec(),
-                };
-                match sign(&request, &key, &data) {
-                    Ok((scheme, digest)) => {
-                        assert!(offered, "{} for {kind:?}", row.name);
-                        assert!(key.schemes.contains(&scheme));
-                        assert_eq!(digest.len(), scheme.hash.len());
-                    }
-                    Err(rv) => {
-                        assert!(!offered, "{} for {kind:?}", row.name);
-                        assert_eq!(rv, CKR_KEY_TYPE_INCONSISTENT);
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn what_a_key_cannot_do_is_refused_at_the_beginning() {
-        let decrypts =
-            KeyFacts { schemes: Vec::new(), refusal: Some("its KeyUsage is ENCRYPT_DECRYPT".into()), ..rsa() };
-        assert_eq!(sign(&request(CKM_SHA256_RSA_PKCS), &decrypts, b""), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
-        let one = Scheme { family: Family::RsaPss, hash: Hash::Sha256 };
-        let bound = KeyFacts { schemes: vec![one], ..rsa() };
-        assert_eq!(sign(&request(CKM_RSA_PKCS), &bound, b""), Err(CKR_MECHANISM_INVALID));
-        assert_eq!(sign(&request(CKM_AES_GCM), &bound, b""), Err(CKR_MECHANISM_INVALID));
-        let other_hash = pss(CKM_RSA_PKCS_PSS, CKM_SHA512, CKG_MGF1_SHA512, 64);
-        assert_eq!(sign(&other_hash, &bound, &[0; 64]), Err(CKR_MECHANISM_PARAM_INVALID));
-        assert_eq!(Mechanism::offered(Kind::Rsa(2048), &bound.schemes).count(), 2);
-    }
-
-    #[test]
-    fn only_pss_parameters_that_the_services_honour_are_taken() {
-        let hashes =
-            [(CKM_SHA256, CKG_MGF1_SHA256, 32), (CKM_SHA384, CKG_MGF1_SHA384, 48), (CKM_SHA512, CKG_MGF1_SHA512, 64)];
-        for (hash, mgf, length) in hashes {
-            for (other, _, _) in hashes.into_iter().chain([(CKM_SHA_1, 0, 0), (CKM_SHA224, 0, 0), (0, 0, 0)]) {
-                for other_mgf in 0..=CKG_MGF1_SHA3_512 {
-                    for salt in [0, 20, length - 1, length, length + 1, CK_ULONG::MAX] {
-                        let asked = pss(CKM_RSA_PKCS_PSS, other, other_mgf, salt);
-                        let right = other == hash && other_mgf == mgf && salt == length;
-                        let taken = Operation::begin(&asked, &rsa(), false);
-                        if right {
-                            assert!(taken.is_ok());
-                        } else if other == hash {
-                            assert_eq!(taken.err().map(|error| error.rv), Some(CKR_MECHANISM_PARAM_INVALID));
-                        }
-                    }
-                }
-            }
-        }
-        for parameter in [Vec::new(), vec![0; 23], vec![0; 25], vec![0xff; 24]] {
-            let asked = Request { ckm: CKM_RSA_PKCS_PSS, parameter };
-            assert_eq!(sign(&asked, &rsa(), &[0; 32]), Err(CKR_MECHANISM_PARAM_INVALID));
-        }
-        let mismatch = pss(CKM_SHA256_RSA_PKCS_PSS, CKM_SHA384, CKG_MGF1_SHA384, 48);
-        assert_eq!(sign(&mismatch, &rsa(), b""), Err(CKR_MECHANISM_PARAM_INVALID));
-        let sha1 = pss(CKM_RSA_PKCS_PSS, CKM_SHA_1, CKG_MGF1_SHA1, 20);
-        assert_eq!(sign(&sha1, &rsa(), &[0; 20]), Err(CKR_MECHANISM_PARAM_INVALID));
-        let surplus = Request { ckm: CKM_ECDSA, parameter: vec![0] };
-        assert_eq!(sign(&surplus, &key(Kind::Ec(Curve::P256)), &[0; 32]), Err(CKR_MECHANISM_PARAM_INVALID));
-    }
-
-    #[test]
-    fn a_digest_is_fitted_to_the_curve() {
-        let long: Vec<u8> = (1..=66).collect();
-        let fitted =
-            |curve, length: usize| sign(&request(CKM_ECDSA), &key(Kind::Ec(curve)), &long[..length]).map(|(_, d)| d);
-        assert_eq!(fitted(Curve::P256, 64), Ok(long[..32].to_vec()), "leftmost bits");
-        assert_eq!(fitted(Curve::P384, 20), Ok([&[0; 28], &long[..20]].concat()), "zeros in front");
-        assert_eq!(fitted(Curve::P521, 64), Ok(long[..64].to_vec()));
-        assert_eq!(fitted(Curve::P521, 65), Err(CKR_DATA_LEN_RANGE), "does not fit into the request");
-        assert_eq!(fitted(Curve::Secp256k1, 1), Ok([&[0; 31], &long[..1]].concat()));
-        assert_eq!(fitted(Curve::P256, 0), Err(CKR_DATA_LEN_RANGE));
-    }
-
-    #[test]
-    fn rsa_pkcs_takes_a_digest_info_and_nothing_else() {
-        let ask = request(CKM_RSA_PKCS);
-        let info = Hash::Sha384.digest_info(&[7; 48]);
-        assert_eq!(
-            sign(&ask, &rsa(), &info).map(|(scheme, digest)| (scheme.hash, digest)),
-            Ok((Hash::Sha384, vec![7; 48]))
-        );
-        for wrong in [&info[..66], &[&info[..], &[0]].concat(), b"", &[7; 32], &Hash::Sha1.digest_info(&[7; 20])] {
-            assert_eq!(sign(&ask, &rsa(), wrong), Err(CKR_DATA_INVALID));
-        }
-        assert_eq!(sign(&ask, &rsa(), &[0; 5000]), Err(CKR_DATA_LEN_RANGE));
-        let mut bare = Operation::begin(&ask, &rsa(), true).unwrap();
-        bare.update(&[7; 32]).unwrap();
-        assert_eq!(bare.finish().map(|(scheme, _)| scheme.hash), Ok(Hash::Sha256));
-    }
-
-    #[test]
-    fn a_pss_digest_has_its_hash_s_length() {
-        let ask = pss(CKM_RSA_PKCS_PSS, CKM_SHA256, CKG_MGF1_SHA256, 32);
-        assert!(sign(&ask, &rsa(), &[0; 32]).is_ok());
-        assert_eq!(sign(&ask, &rsa(), &[0; 31]), Err(CKR_DATA_LEN_RANGE));
-        assert_eq!(sign(&ask, &rsa(), &[0; 48]), Err(CKR_DATA_LEN_RANGE));
-    }
-}
+#[path = "operation_tests.rs"]
+mod tests;

@@ -5,10 +5,9 @@
 use crate::attribute::Attribute;
 use crate::backend::{Failure, KeyName, SharedBackend};
 use crate::cache::Cache;
-use crate::config::{Config, Keys, Service, Slot};
+use crate::config::{Config, Keys, Manner, Service, Slot};
 use crate::error::{Error, Result};
 use crate::lazy::Lazy;
-use crate::mechanism::Request;
 use crate::object::{Object, next_handle};
 use crate::session::Session;
 use crate::token::{Token, listed_key};
@@ -199,7 +198,7 @@ impl Provider {
         let closed = sessions.remove(&handle).ok_or_else(|| no_session(handle))?;
         closed.close();
         // Within the lock: a session that is opened meanwhile comes after the logout.
-        closed.token.session_closed(closed.read_write);
+        closed.token.session_closed(handle, closed.read_write);
         Ok(())
     }
 
@@ -253,9 +252,7 @@ impl Provider {
     /// CKR_OPERATION_ACTIVE, CKR_FUNCTION_CANCELED.
     pub fn find_init(&self, session: CK_SESSION_HANDLE, template: &[Attribute]) -> Result<()> {
         let session = self.session(session)?;
-        if session.is_finding() {
-            return session.find_init(&[]);
-        }
+        session.find.is_free()?;
         self.read_ahead(session.slot as usize, template);
         let found = session.token.find(template);
         if self.ended.load(Ordering::Relaxed) {
@@ -272,18 +269,6 @@ impl Provider {
         let unknown =
             || Error::new(CKR_OBJECT_HANDLE_INVALID, format!("no object of this token has the handle {handle}"));
         self.session(session)?.token.object(handle).ok_or_else(unknown)
-    }
-
-    /// Starts a signature in a session.
-    ///
-    /// # Errors
-    /// CKR_OPERATION_ACTIVE, and those of [`Token::sign_init`].
-    pub fn sign_init(&self, session: CK_SESSION_HANDLE, request: &Request, key: CK_OBJECT_HANDLE) -> Result<()> {
-        let session = self.session(session)?;
-        if session.is_signing() {
-            return Err(Error::new(CKR_OPERATION_ACTIVE, "a signature is active in this session"));
-        }
-        session.sign_init(session.token.sign_init(key, request)?)
     }
 
     /// Begins to load the slots that follow, where the caller goes through the slots in order: four times as many
@@ -318,7 +303,7 @@ fn listed_slot(service: &Arc<Service>, name: &KeyName) -> Slot {
         service: service.clone(),
         keys: Keys::Named(vec![listed_key(name)]),
         hide_keys: Vec::new(),
-        accept_bare_digest: true,
+        manner: Manner { accept_bare_digest: true, ..Manner::default() },
     }
 }
 

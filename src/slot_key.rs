@@ -3,14 +3,14 @@
 //! The public half comes from the certificate that is at hand locally, else from the service.
 
 use crate::attribute::{Attribute, number_in};
-use crate::backend::{Cause, Failure, KeyFacts, SharedBackend};
+use crate::backend::{Cause, Failure, KeyFacts, Pending, Plain, SharedBackend, Target};
 use crate::cache::Cache;
 use crate::certificate::Certificate;
-use crate::config::{CertificateSource, Key};
+use crate::config::{CertificateSource, Key, Manner};
 use crate::error::{Error, Result};
 use crate::key::PublicKey;
 use crate::lazy::Lazy;
-use crate::object::{Names, Object, mechanisms};
+use crate::object::{Names, Object, public_schemes};
 use crate::operation::Operation;
 use crate::{log_error, log_info, log_warn};
 use cryptoki_sys::*;
@@ -50,6 +50,8 @@ pub struct Common {
     pub backend: SharedBackend,
     /// Where their public halves are kept.
     pub cache: Option<Arc<Cache>>,
+    /// What the slot does otherwise than others.
+    pub manner: Manner,
 }
 
 /// The objects made so far, and from what.
@@ -69,13 +71,16 @@ pub struct Wanted {
     pub certificates: bool,
 }
 
+/// The classes of a key's objects.
+const KEYS: [CK_OBJECT_CLASS; 3] = [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_SECRET_KEY];
+
 impl Wanted {
     /// What a search by this template can find.
     pub fn by(template: &[Attribute]) -> Self {
         let class = number_in(template, CKA_CLASS);
         let asked = template.iter().any(|(kind, _)| *kind == CKA_CLASS);
         Self {
-            keys: !asked || class == Some(CKO_PRIVATE_KEY) || class == Some(CKO_PUBLIC_KEY),
+            keys: !asked || class.is_some_and(|class| KEYS.contains(&class)),
             certificates: !asked || class == Some(CKO_CERTIFICATE),
         }
     }
@@ -120,7 +125,7 @@ impl SlotKey {
         let certificate = !self.local().is_empty() || self.kept.known().is_none_or(|kept| kept.is_some());
         if wanted.keys || (wanted.certificates && certificate && !self.has_no_certificate()) {
             self.facts.begin(|| match self.local_facts().or_else(|| self.cached_facts()) {
-                Some(facts) => crate::backend::Pending::ready(Ok(facts)),
+                Some(facts) => Pending::ready(Ok(facts)),
                 None => self.common.backend.describe(&self.key.name),
             });
         }
@@ -150,24 +155,56 @@ impl SlotKey {
         self.shown().facts.clone()
     }
 
-    /// Signs: one request. The signature is verified before the caller gets it.
+    /// Signs, or makes a MAC: one request. A signature is verified before the caller gets it.
     pub fn sign(&self, facts: &KeyFacts, operation: Operation, deadline: Instant) -> Result<Vec<u8>> {
-        let (scheme, digest) = operation.finish()?;
+        let (scheme, data) = operation.finish().map_err(|error| error.about(self))?;
+        let signature = self.ask(facts, deadline, |target| self.common.backend.sign(target, scheme, &data))?;
+        if let Some(public_key) = &facts.public_key
+            && !public_key.verifies(scheme, &data, &signature.bytes)
+        {
+            return Err(self.refuse_signature(facts));
+        }
+        self.shown().immutable_id = Some(signature.immutable_id);
+        Ok(signature.bytes)
+    }
+
+    /// Whether the MAC is the message's: one request.
+    pub fn verify(&self, facts: &KeyFacts, operation: Operation, mac: &[u8], deadline: Instant) -> Result<bool> {
+        let (scheme, data) = operation.finish().map_err(|error| error.about(self))?;
+        self.ask(facts, deadline, |target| self.common.backend.verify(target, scheme, &data, mac))
+    }
+
+    /// Decrypts: one request.
+    pub fn decrypt(&self, facts: &KeyFacts, operation: Operation, deadline: Instant) -> Result<Plain> {
+        let (name, length) = (operation.name(), facts.kind.signature_len());
+        let (scheme, ciphertext) = operation.finish().map_err(|error| error.about(self))?;
+        if ciphertext.len() != length {
+            let text = format!("{name}: {} bytes, where a ciphertext for this key has {length}", ciphertext.len());
+            return Err(Error::new(CKR_ENCRYPTED_DATA_LEN_RANGE, text).about(self));
+        }
+        self.ask(facts, deadline, |target| self.common.backend.decrypt(target, scheme, &ciphertext))
+    }
+
+    /// The secret shared with the owner of that public key: one request.
+    pub fn derive(&self, facts: &KeyFacts, peer: &PublicKey, deadline: Instant) -> Result<Plain> {
+        self.ask(facts, deadline, |target| self.common.backend.derive(target, peer))
+    }
+
+    fn ask<T: Clone>(
+        &self,
+        facts: &KeyFacts,
+        deadline: Instant,
+        request: impl FnOnce(Target) -> Pending<T>,
+    ) -> Result<T> {
         let id = self.shown().immutable_id.clone().or_else(|| facts.immutable_id.clone());
-        let kind = facts.public_key.kind();
-        let answer = self.common.backend.sign(&self.key.name, kind, id.as_deref(), scheme, &digest).wait(deadline);
-        let signature = answer.map_err(|failure| {
+        let target = Target { name: &self.key.name, kind: facts.kind, immutable_id: id.as_deref() };
+        request(target).wait(deadline).map_err(|failure| {
             // It is another key now, or none. (One that is disabled may be enabled again: a server's handles stay good.)
             if failure.cause == Cause::Missing {
                 self.forget();
             }
             Error::from(failure).about(self)
-        })?;
-        if !facts.public_key.verifies(scheme, &digest, &signature.bytes) {
-            return Err(self.refuse_signature(facts));
-        }
-        self.shown().immutable_id = Some(signature.immutable_id);
-        Ok(signature.bytes)
+        })
     }
 
     fn refuse_signature(&self, facts: &KeyFacts) -> Error {
@@ -202,8 +239,12 @@ impl SlotKey {
         if shown.facts.as_ref() != Some(&facts) {
             let subject = self.local().first().map_or(&[][..], |certificate| &certificate.subject);
             let names = self.names(subject);
-            shown.keys =
-                vec![Arc::new(Object::private_key(names, &facts)), Arc::new(Object::public_key(names, &facts))];
+            let form = self.common.manner.edwards_point;
+            shown.keys = vec![Arc::new(Object::private_key(names, &facts, form))];
+            if let Some(public_key) = &facts.public_key {
+                let object = Object::public_key(names, public_key, &public_schemes(&facts), form);
+                shown.keys.push(Arc::new(object));
+            }
             shown.facts = Some(facts);
         }
         shown.keys.clone()
@@ -215,7 +256,7 @@ impl SlotKey {
         }
         let Some(chain) = self.chain(deadline).filter(|chain| !chain.is_empty()) else { return Vec::new() };
         let Some(facts) = self.loaded_facts(deadline) else { return Vec::new() };
-        let objects = self.checked(&chain, &facts.public_key);
+        let objects = facts.public_key.as_ref().map(|key| self.checked(&chain, key)).unwrap_or_default();
         self.shown().certificates.get_or_insert(objects).clone()
     }
 
@@ -251,8 +292,8 @@ impl SlotKey {
     /// The facts, if the key is to be seen at all.
     fn loaded_facts(&self, deadline: Instant) -> Option<Arc<KeyFacts>> {
         let facts = self.facts.get(deadline, |failure| self.log_failure(failure)).ok()?;
-        let kind = facts.public_key.kind().name();
-        if self.common.hidden_kinds.contains(&kind) || (self.discovered && mechanisms(&facts).is_empty()) {
+        let unusable = facts.schemes.is_empty() && self.discovered;
+        if unusable || self.common.hidden_kinds.contains(&facts.kind.name()) {
             return None;
         }
         if !self.noted.swap(true, Ordering::Relaxed) {
@@ -264,7 +305,7 @@ impl SlotKey {
     /// What was loaded is looked at for the first time.
     fn note(&self, facts: &KeyFacts) {
         if let Some(refusal) = &facts.refusal {
-            log_warn!("{self}: can't sign: {refusal}");
+            log_warn!("{self}: can't be used: {refusal}");
         }
         if let Some(cache) = self.common.cache.as_ref().filter(|_| !self.cached.load(Ordering::Relaxed)) {
             cache.keep(&self.common.backend, &self.key.name, facts);
@@ -281,8 +322,8 @@ impl SlotKey {
     /// What the certificate that is at hand tells of the key, without any request.
     fn local_facts(&self) -> Option<KeyFacts> {
         let public_key = self.local().first()?.public_key().ok()?;
-        let schemes = self.common.backend.schemes(public_key.kind());
-        Some(KeyFacts { immutable_id: None, public_key, schemes, refusal: None, hardware: false })
+        let schemes = self.common.backend.usual_schemes(public_key.kind());
+        Some(KeyFacts::of(public_key, schemes))
     }
 
     /// The certificates that the configuration gives, read once; none after the first was found to be another key's.

@@ -4,16 +4,16 @@
 //! PKCS#11 3.1 sections 5.5 (slots and tokens), 5.6 (login), 5.7 (search).
 
 use crate::attribute::Attribute;
-use crate::backend::{Failure, KeyName, SharedBackend};
+use crate::backend::{Failure, KeyFacts, KeyName, Plain, SharedBackend};
 use crate::cache::Cache;
-use crate::config::{CertificateSource, Key, Keys, Slot};
+use crate::config::{CertificateSource, Key, Keys, Manner, Slot};
 use crate::error::{Error, Result};
-use crate::key::{Curve, Kind};
+use crate::key::Kind;
 use crate::lazy::Lazy;
 use crate::log_error;
-use crate::mechanism::{MECHANISMS, Mechanism, Request};
+use crate::mechanism::{MECHANISMS, Mechanism};
 use crate::object::Object;
-use crate::operation::Operation;
+use crate::session_object::SessionObject;
 use crate::slot_key::{Common, SlotKey, Wanted};
 use cryptoki_sys::*;
 use std::collections::HashMap;
@@ -24,13 +24,28 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Token {
     common: Arc<Common>,
-    accept_bare_digest: bool,
     call_timeout: Duration,
     listed: Lazy<Vec<KeyName>>,
     keys: Mutex<TokenKeys>,
     /// Whose the handles are that a search has given out.
     owners: Mutex<HashMap<CK_OBJECT_HANDLE, Arc<SlotKey>>>,
+    session_objects: Mutex<HashMap<CK_OBJECT_HANDLE, Arc<SessionObject>>>,
     usage: Mutex<Usage>,
+}
+
+/// The key of an operation.
+pub enum UsedKey {
+    /// One of the token's, and which of its objects.
+    Token {
+        /// The key.
+        key: Arc<SlotKey>,
+        /// What is known of it.
+        facts: Arc<KeyFacts>,
+        /// The object's class.
+        class: CK_OBJECT_CLASS,
+    },
+    /// One of a session's.
+    Session(Arc<SessionObject>),
 }
 
 /// A token's keys. They are made when they are first needed: a program that wants one of ten thousand slots pays for one.
@@ -52,14 +67,15 @@ struct Usage {
 impl Token {
     /// The token of a slot; nothing is loaded.
     pub fn new(id: CK_SLOT_ID, slot: Slot, backend: SharedBackend, cache: Option<Arc<Cache>>) -> Self {
-        let common = Common { slot: id, label: slot.label, hidden_kinds: slot.hide_keys, backend, cache };
+        let (label, hidden_kinds, manner) = (slot.label, slot.hide_keys, slot.manner);
+        let common = Common { slot: id, label, hidden_kinds, backend, cache, manner };
         Self {
             common: Arc::new(common),
-            accept_bare_digest: slot.accept_bare_digest,
             call_timeout: slot.service.network().call_timeout,
             listed: Lazy::default(),
             keys: Mutex::new(TokenKeys::Configured(slot.keys)),
             owners: Mutex::default(),
+            session_objects: Mutex::default(),
             usage: Mutex::default(),
         }
     }
@@ -74,26 +90,39 @@ impl Token {
         &self.common.backend
     }
 
-    /// The mechanisms that its service has for any key: the same before and after keys are loaded.
-    pub fn mechanisms(&self) -> Vec<&'static Mechanism> {
-        let curves = [Curve::P256, Curve::P384, Curve::P521, Curve::Secp256k1];
-        let kinds = curves.into_iter().map(Kind::Ec).chain([Kind::Rsa(2048)]);
-        let schemes: Vec<_> = kinds.map(|kind| (kind, self.common.backend.schemes(kind))).collect();
-        let offers =
-            |row| schemes.iter().any(|(kind, own)| Mechanism::offered(*kind, own).any(|offered| offered == row));
-        MECHANISMS.iter().filter(|row| offers(*row)).collect()
+    /// The mechanisms for any key, of its service and here: the same before and after keys are loaded.
+    pub fn mechanisms(&self) -> Vec<CK_MECHANISM_TYPE> {
+        let mut mechanisms: Vec<_> = MECHANISMS.iter().filter(|row| self.flags(row) != 0).map(|row| row.ckm).collect();
+        mechanisms.sort_unstable();
+        mechanisms.dedup();
+        mechanisms
+    }
+
+    /// CK_MECHANISM_INFO of a mechanism, if the token has it.
+    pub fn mechanism_info(&self, ckm: CK_MECHANISM_TYPE) -> Option<CK_MECHANISM_INFO> {
+        let rows = MECHANISMS.iter().filter(|row| row.ckm == ckm);
+        let flags = rows.clone().map(|row| self.flags(row)).fold(0, |all, own| all | own);
+        let (smallest, largest, more) = rows.clone().next()?.sizes();
+        let info = CK_MECHANISM_INFO { ulMinKeySize: smallest, ulMaxKeySize: largest, flags: flags | more };
+        (flags != 0).then_some(info)
+    }
+
+    fn flags(&self, row: &Mechanism) -> CK_FLAGS {
+        let of = |kind: Kind| row.flags(kind, &self.common.backend.schemes(kind), &kind.local_schemes());
+        Kind::all().map(of).fold(0, |all, own| all | own)
     }
 
     /// The objects that have every attribute of the template. What can't be loaded is logged and left out.
     pub fn find(&self, template: &[Attribute]) -> Vec<Arc<Object>> {
         let wanted = Wanted::by(template);
+        let own = self.session_objects().values().map(|own| own.object.clone()).collect::<Vec<_>>();
+        let mut found: Vec<_> = own.into_iter().filter(|object| object.attributes.matches(template)).collect();
         if !wanted.anything() {
-            return Vec::new();
+            return found;
         }
         let deadline = self.deadline();
         let keys = candidates(&self.keys(deadline), template, wanted);
         keys.iter().for_each(|key| key.begin(wanted));
-        let mut found = Vec::new();
         for key in keys {
             for object in key.objects(wanted, deadline) {
                 if object.attributes.matches(template) {
@@ -112,27 +141,62 @@ impl Token {
         candidates(&keys, template, wanted).iter().for_each(|key| key.begin(wanted));
     }
 
-    /// The object of a handle that a search has given out.
+    /// The object of a handle that a search has given out, or a session has made.
     pub fn object(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<Object>> {
+        if let Some(own) = self.session_object(handle) {
+            return Some(own.object.clone());
+        }
         let key = self.owners().get(&handle).cloned()?;
         key.object(handle)
     }
 
-    /// Begins a signature with the private key of that handle.
+    /// The key of that handle.
     ///
     /// # Errors
-    /// CKR_KEY_HANDLE_INVALID, CKR_KEY_FUNCTION_NOT_PERMITTED, and those of [`Operation::begin`].
-    pub fn sign_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Signing> {
-        let key = self.owners().get(&handle).cloned();
+    /// CKR_KEY_HANDLE_INVALID.
+    pub fn key(&self, handle: CK_OBJECT_HANDLE) -> Result<UsedKey> {
         let unknown = || Error::new(CKR_KEY_HANDLE_INVALID, format!("no object of this token has the handle {handle}"));
-        let (key, object) = key.and_then(|key| Some((key.clone(), key.object(handle)?))).ok_or_else(unknown)?;
-        if object.class != CKO_PRIVATE_KEY {
-            return Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("{key}: only its private key signs")));
+        if let Some(own) = self.session_object(handle) {
+            return Ok(UsedKey::Session(own));
         }
+        let key = self.owners().get(&handle).cloned();
+        let (key, object) = key.and_then(|key| Some((key.clone(), key.object(handle)?))).ok_or_else(unknown)?;
         let facts = key.facts().ok_or_else(unknown)?;
-        let operation =
-            Operation::begin(request, &facts, self.accept_bare_digest).map_err(|error| error.about(&key))?;
-        Ok(Signing { key, facts, operation, call_timeout: self.call_timeout })
+        Ok(UsedKey::Token { key, facts, class: object.class })
+    }
+
+    /// Random bytes of the service.
+    ///
+    /// # Errors
+    /// Those of the service.
+    pub fn random(&self, length: usize) -> Result<Plain> {
+        self.common.backend.random(length).wait(self.deadline()).map_err(Into::into)
+    }
+
+    /// What the slot does otherwise than others.
+    pub fn manner(&self) -> Manner {
+        self.common.manner
+    }
+
+    /// How long a call may take.
+    pub fn call_timeout(&self) -> Duration {
+        self.call_timeout
+    }
+
+    /// Keeps an object of a session.
+    pub fn keep(&self, object: SessionObject) -> CK_OBJECT_HANDLE {
+        let handle = object.object.handle;
+        self.session_objects().insert(handle, Arc::new(object));
+        handle
+    }
+
+    /// Forgets an object of a session. Answers whether it was one.
+    pub fn discard(&self, handle: CK_OBJECT_HANDLE) -> bool {
+        self.session_objects().remove(&handle).is_some()
+    }
+
+    fn session_object(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<SessionObject>> {
+        self.session_objects().get(&handle).cloned()
     }
 
     /// Who is logged in, if anybody is.
@@ -153,8 +217,9 @@ impl Token {
         used.writing += usize::from(read_write);
     }
 
-    /// Counts a session no more; with the last one the login ends (section 5.6.2).
-    pub fn session_closed(&self, read_write: bool) {
+    /// Counts a session no more, and forgets its objects; with the last one the login ends (section 5.6.2).
+    pub fn session_closed(&self, session: CK_SESSION_HANDLE, read_write: bool) {
+        self.session_objects().retain(|_, object| object.owner != session);
         let mut used = self.usage();
         used.sessions = used.sessions.saturating_sub(1);
         used.writing = used.writing.saturating_sub(usize::from(read_write));
@@ -165,6 +230,7 @@ impl Token {
 
     /// There is no session any more, and no login.
     pub fn all_sessions_closed(&self) {
+        self.session_objects().clear();
         *self.usage() = Usage::default();
     }
 
@@ -243,6 +309,10 @@ impl Token {
         self.owners.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    fn session_objects(&self) -> MutexGuard<'_, HashMap<CK_OBJECT_HANDLE, Arc<SessionObject>>> {
+        self.session_objects.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
     fn usage(&self) -> MutexGuard<'_, Usage> {
         self.usage.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -255,30 +325,4 @@ pub fn listed_key(name: &KeyName) -> Key {
 
 fn candidates(keys: &[Arc<SlotKey>], template: &[Attribute], wanted: Wanted) -> Vec<Arc<SlotKey>> {
     keys.iter().filter(|key| key.may_match(template, wanted)).cloned().collect()
-}
-
-/// A signature that was begun: all that is needed to end it without the token.
-#[derive(Clone)]
-pub struct Signing {
-    key: Arc<SlotKey>,
-    facts: Arc<crate::backend::KeyFacts>,
-    operation: Operation,
-    call_timeout: Duration,
-}
-
-impl Signing {
-    /// The length of the signature in bytes.
-    pub fn signature_len(&self) -> usize {
-        self.operation.signature_len()
-    }
-
-    /// Takes a part of the data.
-    pub fn update(&mut self, part: &[u8]) -> Result<()> {
-        self.operation.update(part)
-    }
-
-    /// Signs: one request.
-    pub fn finish(self) -> Result<Vec<u8>> {
-        self.key.sign(&self.facts, self.operation, Instant::now() + self.call_timeout)
-    }
 }

@@ -5,12 +5,14 @@
 use std::path::{Path, PathBuf};
 
 /// From left to right. A file belongs to the longest name that its path starts with.
-const LAYERS: [&[&str]; 18] = [
+const LAYERS: [&[&str]; 20] = [
     &["fuzzing"],
     &["ffi"],
     &["provider"],
-    &["session"],
+    &["keyed", "session"],
     &["token"],
+    &["signing", "cipher", "session_object"],
+    &["making"],
     &["slot_key"],
     &["operation"],
     &["object"],

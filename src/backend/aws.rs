@@ -3,26 +3,21 @@
 //! API reference: GetPublicKey, Sign, ListKeys and "Common Errors" of the AWS KMS API Reference.
 
 use super::aws_client::Clients;
-use super::aws_http::BadBody;
-use super::aws_keys::{ALGORITHMS, GET_PUBLIC_KEY, Operation, SIGN, facts, fits, in_pkcs11_form};
-use super::call::{Call, Refused, Remedy};
-use super::http::{causes, is_timeout, unreachable, words_of};
+use super::aws_errors::refused;
+use super::aws_keys::{GET_PUBLIC_KEY, Operation, SIGN, facts, schemes, secret_facts};
+use super::aws_uses::{DECRYPT, DERIVE, GENERATE_MAC, RANDOM, VERIFY_MAC};
+use super::call::{Call, Refused};
+use super::order::Order;
 use super::runtime::{self, PerProcess};
-use super::{Backend, Cause, Failure, Identity, KeyFacts, KeyName, Network, Pending, SharedBackend, Signature};
-use crate::key::{Kind, Scheme};
+use super::{
+    Backend, Cause, Failure, Identity, KeyFacts, KeyName, Network, Pending, Plain, SharedBackend, Signature, Target,
+};
+use crate::key::{Family, Kind, PublicKey, Purpose, Scheme};
 use aws_sdk_kms::Client;
-use aws_sdk_kms::config::http::HttpResponse;
-use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_kms::operation::RequestId;
-use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::{MessageType, SigningAlgorithmSpec};
 use std::collections::HashSet;
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// What a slot says about AWS. Slots with equal settings share one client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -57,30 +52,39 @@ impl Backend for Aws {
         runtime::spawn(GET_PUBLIC_KEY.name, move || async move { clients.describe(&id).await })
     }
 
-    fn sign(
-        &self,
-        key: &KeyName,
-        kind: Kind,
-        immutable_id: Option<&str>,
-        scheme: Scheme,
-        digest: &[u8],
-    ) -> Pending<Signature> {
-        let Some((algorithm, _)) = ALGORITHMS.iter().find(|(_, known)| *known == scheme) else {
-            return Pending::ready(Err(SIGN.failure(Cause::Unsupported, format!("no algorithm for {scheme:?}"))));
-        };
-        let order = Order {
-            key: key.id.clone(),
-            told: immutable_id.map(str::to_owned),
-            kind,
-            algorithm: algorithm.clone(),
-            digest: digest.to_vec().into(),
-        };
+    fn sign(&self, target: Target, scheme: Scheme, data: &[u8]) -> Pending<Signature> {
+        let (clients, order) = (self.clients(), Order::new(target, scheme, data));
+        let operation = if scheme.family == Family::Hmac { &GENERATE_MAC } else { &SIGN };
+        runtime::spawn(operation.name, move || async move { clients.sign(&order).await })
+    }
+
+    fn verify(&self, target: Target, scheme: Scheme, data: &[u8], mac: &[u8]) -> Pending<bool> {
+        let (clients, order, mac) = (self.clients(), Order::new(target, scheme, data), mac.to_vec());
+        runtime::spawn(VERIFY_MAC.name, move || async move { clients.verify_mac(&order, &mac).await })
+    }
+
+    fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
+        let (clients, order) = (self.clients(), Order::new(target, scheme, ciphertext));
+        runtime::spawn(DECRYPT.name, move || async move { clients.decrypt(&order).await })
+    }
+
+    fn derive(&self, target: Target, peer: &PublicKey) -> Pending<Plain> {
+        let (clients, order) = (self.clients(), Order::new(target, Family::Ecdh.alone(), peer.spki()));
+        runtime::spawn(DERIVE.name, move || async move { clients.derive(&order).await })
+    }
+
+    fn random(&self, length: usize) -> Pending<Plain> {
         let clients = self.clients();
-        runtime::spawn(SIGN.name, move || async move { clients.sign(&order).await })
+        runtime::spawn(RANDOM.name, move || async move { clients.random(length).await })
     }
 
     fn schemes(&self, kind: Kind) -> Vec<Scheme> {
-        ALGORITHMS.iter().map(|(_, scheme)| *scheme).filter(|scheme| fits(*scheme, kind)).collect()
+        schemes(kind)
+    }
+
+    /// A key of KMS signs, decrypts or agrees, never two of it; where only a certificate tells of it, it signs.
+    fn usual_schemes(&self, kind: Kind) -> Vec<Scheme> {
+        schemes(kind).into_iter().filter(|scheme| scheme.family.purpose() == Purpose::Sign).collect()
     }
 
     fn is_immutable(&self, key: &KeyName) -> bool {
@@ -109,20 +113,13 @@ impl fmt::Debug for Aws {
 
 /// How all keys are listed.
 const LIST_KEYS: Operation = Operation { name: "ListKeys", permission: "kms:ListKeys" };
+/// What a secret key is for.
+const DESCRIBE_KEY: Operation = Operation { name: "DescribeKey", permission: "kms:DescribeKey" };
 
 impl Aws {
     fn clients(&self) -> Arc<Clients> {
         self.clients.get(|| Clients::new(self.settings.clone()))
     }
-}
-
-/// What is to be signed, by which key, and how.
-pub(super) struct Order {
-    pub(super) key: String,
-    pub(super) told: Option<String>,
-    pub(super) kind: Kind,
-    pub(super) algorithm: SigningAlgorithmSpec,
-    pub(super) digest: Zeroizing<Vec<u8>>,
 }
 
 impl Clients {
@@ -131,44 +128,26 @@ impl Clients {
             let request = client.get_public_key().key_id(id);
             async move { Ok(facts(request.send().await.map_err(|e| refused(&GET_PUBLIC_KEY, e))?)?) }
         };
-        self.call(&GET_PUBLIC_KEY, id, attempt).await
-    }
-
-    pub(super) async fn sign(&self, order: &Order) -> Result<Signature, Failure> {
-        let id = order.told.as_ref().unwrap_or(&order.key);
-        let attempt = |client: Client| {
-            let request =
-                client.sign().key_id(id).message(Blob::new(order.digest.to_vec())).message_type(MessageType::Digest);
-            let request = request.signing_algorithm(order.algorithm.clone());
-            async move {
-                let reply = request.send().await.map_err(|e| refused(&SIGN, e))?;
-                let bytes = reply.signature.unwrap_or_else(|| Blob::new([])).into_inner();
-                let immutable_id = reply.key_id.unwrap_or_else(|| id.clone());
-                Ok(Signature { bytes: in_pkcs11_form(order.kind, bytes)?, immutable_id })
-            }
-        };
-        match self.call(&SIGN, &order.key, attempt).await {
-            Err(failure) if matches!(failure.cause, Cause::Disabled | Cause::Missing) => {
-                Err(self.moved(order).await.unwrap_or(failure))
-            }
+        match self.call(&GET_PUBLIC_KEY, id, attempt).await {
+            // A secret key has no public half: what it is for is asked in another way.
+            Err(failure) if failure.cause == Cause::Unsupported => self.describe_secret(id, failure).await,
             answer => answer,
         }
     }
 
-    /// A key signs no more: whether its alias means another one by now.
-    async fn moved(&self, order: &Order) -> Option<Failure> {
-        let told = order.told.as_ref().filter(|_| is_alias(&order.key))?;
+    async fn describe_secret(&self, id: &str, before: Failure) -> Result<KeyFacts, Failure> {
         let attempt = |client: Client| {
-            let request = client.get_public_key().key_id(&order.key);
-            async move { Ok(request.send().await.map_err(|e| refused(&GET_PUBLIC_KEY, e))?.key_id) }
+            let request = client.describe_key().key_id(id);
+            async move { Ok(request.send().await.map_err(|e| refused(&DESCRIBE_KEY, e))?.key_metadata) }
         };
-        let now = self.call(&GET_PUBLIC_KEY, &order.key, attempt).await.ok().flatten().filter(|now| now != told)?;
-        let message = format!("the alias moved from {told}, which signs no more, to {now}. It will be loaded anew");
-        Some(SIGN.failure(Cause::Missing, message))
+        match self.call(&DESCRIBE_KEY, id, attempt).await? {
+            Some(about) => secret_facts(about).ok_or(before),
+            None => Err(before),
+        }
     }
 
     /// Signatures go out at once; what is loaded waits for its turn.
-    async fn call<T, F>(
+    pub(super) async fn call<T, F>(
         &self,
         operation: &'static Operation,
         key: &str,
@@ -230,7 +209,7 @@ fn place(settings: &Settings) -> String {
 }
 
 /// `alias/NAME`, or the ARN of an alias: a name that can come to mean another key.
-fn is_alias(id: &str) -> bool {
+pub(super) fn is_alias(id: &str) -> bool {
     id.starts_with("alias/") || id.contains(":alias/")
 }
 
@@ -246,130 +225,11 @@ fn region_of_arn(id: &str) -> Option<String> {
 /// More would be ten million keys.
 const MAX_PAGES: u32 = 10_000;
 
-/// Error codes of KMS, of STS and of the layer in front of them ("Common Errors"), without their namespace.
-#[rustfmt::skip]
-const CODES: &[(&str, Cause)] = &[
-    ("NotFoundException", Cause::Missing),
-    ("DisabledException", Cause::Disabled),
-    ("KMSInvalidStateException", Cause::Disabled),
-    ("InvalidKeyUsageException", Cause::Unsupported),
-    ("UnsupportedOperationException", Cause::Unsupported),
-    ("AccessDeniedException", Cause::Denied),
-    ("AccessDenied", Cause::Denied),
-    ("NotAuthorized", Cause::Denied),
-    ("OptInRequired", Cause::Denied),
-    ("ThrottlingException", Cause::Throttled),
-    ("Throttling", Cause::Throttled),
-    ("TooManyRequestsException", Cause::Throttled),
-    ("RequestLimitExceeded", Cause::Throttled),
-    ("LimitExceededException", Cause::Throttled),
-    ("UnrecognizedClientException", Cause::Credentials),
-    ("InvalidClientTokenId", Cause::Credentials),
-    ("InvalidSignatureException", Cause::Credentials),
-    ("SignatureDoesNotMatch", Cause::Credentials),
-    ("IncompleteSignatureException", Cause::Credentials),
-    ("IncompleteSignature", Cause::Credentials),
-    ("MissingAuthenticationTokenException", Cause::Credentials),
-    ("MissingAuthenticationToken", Cause::Credentials),
-    ("ExpiredTokenException", Cause::Credentials),
-    ("ExpiredToken", Cause::Credentials),
-    ("RequestExpired", Cause::Credentials),
-    ("KeyUnavailableException", Cause::Internal),
-    ("DependencyTimeoutException", Cause::Internal),
-    ("KMSInternalException", Cause::Internal),
-    ("InternalFailure", Cause::Internal),
-    ("InternalError", Cause::Internal),
-    ("ServiceUnavailable", Cause::Internal),
-    ("ServiceUnavailableException", Cause::Internal),
-];
-
-/// What newer credentials may help against.
-const EXPIRED: [&str; 2] = ["ExpiredTokenException", "ExpiredToken"];
-
-/// What may mean that this machine's clock is wrong. The SDK learns the service's time from each reply.
-const BY_CLOCK: [&str; 4] =
-    ["InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed"];
-
-fn remedy_of_code(code: &str) -> Option<Remedy> {
-    match code {
-        code if EXPIRED.contains(&code) => Some(Remedy::Renewal),
-        code if BY_CLOCK.contains(&code) => Some(Remedy::Once),
-        _ => None,
-    }
-}
-
-fn cause_of_code(code: &str) -> Option<Cause> {
-    CODES.iter().find(|(known, _)| *known == code).map(|(_, cause)| *cause)
-}
-
-/// For replies without a code, which are not from KMS itself: a proxy's, a load balancer's.
-fn cause_of_status(status: u16) -> Cause {
-    match status {
-        // The SDK takes a reply that it can't read for an error.
-        200..300 => Cause::Malformed,
-        401 | 403 => Cause::Denied,
-        429 => Cause::Throttled,
-        500.. => Cause::Internal,
-        _ => Cause::Rejected,
-    }
-}
-
-/// What an error of the SDK means. Its Debug form is never used: it shows the reply's raw body.
-fn refused<E>(operation: &Operation, error: SdkError<E, HttpResponse>) -> Refused
-where
-    E: ProvideErrorMetadata + RequestId + Error + 'static,
-{
-    let request_id = error.request_id().map(str::to_owned);
-    let (cause, message) = match &error {
-        SdkError::ServiceError(context) => {
-            let (code, status) = (code_of(&error), context.raw().status().as_u16());
-            let cause = code.and_then(cause_of_code).unwrap_or_else(|| cause_of_status(status));
-            let code = code.map_or_else(|| format!("HTTP status {status}"), str::to_owned);
-            let words = context.err().message().or((200..300).contains(&status).then_some("no reply of KMS"));
-            (cause, words.map_or(code.clone(), |words| format!("{code}: {words}")))
-        }
-        _ if causes(&error).any(|error| matches!(error.downcast_ref(), Some(BadBody::Cut(_)))) => {
-            let cause = if is_timeout(&error) { Cause::TimedOut } else { Cause::Unreachable };
-            (cause, words_of(&error))
-        }
-        SdkError::ResponseError(context) => {
-            (Cause::Malformed, format!("HTTP status {}: {}", context.raw().status(), words_of(&error)))
-        }
-        SdkError::TimeoutError(_) => (Cause::TimedOut, words_of(&error)),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => (Cause::TimedOut, words_of(&error)),
-        _ if is_about_credentials(&error) => (Cause::Credentials, format!("{}; {ADVICE}", words_of(&error))),
-        SdkError::DispatchFailure(_) => unreachable(words_of(&error)),
-        _ => (Cause::Rejected, words_of(&error)),
-    };
-    let message = match cause {
-        Cause::Denied => format!("{message} (needed: {})", operation.permission),
-        Cause::Credentials if ["Signature expired", "not yet current"].iter().any(|said| message.contains(said)) => {
-            format!("{message}; is this machine's clock right?")
-        }
-        _ => message,
-    };
-    let refused = Refused::from(Failure { cause, operation: operation.name, message, request_id });
-    let remedy = code_of(&error).and_then(remedy_of_code).unwrap_or(refused.remedy);
-    let seconds = error.raw_response().and_then(|reply| reply.headers().get("retry-after")?.parse().ok());
-    Refused { remedy, wait: seconds.map(Duration::from_secs), ..refused }
-}
-
-/// `com.amazonaws.kms#NotFoundException` without its namespace, which the SDK strips in most places.
-fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
-    error.code().map(|code| code.rsplit('#').next().unwrap_or(code)).filter(|code| !code.is_empty())
-}
-
-const ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in the slot or by AWS_PROFILE, \
-     or give this machine or container a role";
-
-fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
-    causes(error).any(|error| error.is::<aws_credential_types::provider::error::CredentialsError>())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::{Curve, Family};
+    use crate::hash::Hash;
+    use crate::key::Curve;
 
     #[test]
     fn an_arn_names_its_region() {
@@ -387,9 +247,13 @@ mod tests {
     #[test]
     fn each_kind_has_its_schemes() {
         let of = |kind| open(Settings::default()).schemes(kind);
-        assert_eq!(of(Kind::Rsa(2048)).len(), 6);
-        for curve in [Curve::P256, Curve::P384, Curve::P521, Curve::Secp256k1] {
-            assert_eq!(of(Kind::Ec(curve)), [Scheme { family: Family::Ecdsa, hash: curve.hash() }]);
+        assert_eq!(of(Kind::Rsa(2048)).len(), 8);
+        assert_eq!(open(Settings::default()).usual_schemes(Kind::Rsa(2048)).len(), 6, "those that sign");
+        for curve in [Curve::P256, Curve::P384, Curve::P521] {
+            assert_eq!(of(Kind::Ec(curve)), [Family::Ecdsa.with(curve.hash()), Family::Ecdh.alone()]);
         }
+        assert_eq!(of(Kind::Ec(Curve::Secp256k1)), [Family::Ecdsa.with(Hash::Sha256)]);
+        assert_eq!(of(Kind::Ed25519), [Family::Eddsa.alone()]);
+        assert_eq!(of(Kind::Hmac(Hash::Sha384)), [Family::Hmac.with(Hash::Sha384)]);
     }
 }

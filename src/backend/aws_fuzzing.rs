@@ -4,29 +4,38 @@
 
 #![allow(clippy::panic, clippy::expect_used, reason = "for tests and fuzzers only")]
 
-use super::aws::{self, Order, Settings};
+use super::aws::{self, Settings};
 use super::aws_client::{Clients, credentials_in};
 use super::fuzzing::{Replies, Reply, SECRET, check_facts, check_failure, run_to_end};
-use super::{Cause, Failure, Network};
+use super::order::Order;
+use super::{Cause, Failure, KeyName, Network, Target};
 use crate::fuzz_input::Source;
-use crate::key::{Curve, Kind};
+use crate::hash::Hash;
+use crate::key::{Curve, Family, Kind, Scheme};
 use aws_sdk_kms::Client;
 use aws_sdk_kms::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::config::{BehaviorVersion, Config, Credentials, Region};
-use aws_sdk_kms::types::SigningAlgorithmSpec;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use std::sync::{Arc, OnceLock};
 
 /// The first byte says what is asked, the rest is what is answered.
 pub fn run(data: &[u8]) {
     let mut source = Source(data);
-    match source.byte() % 6 {
-        0 => program(source.rest()),
-        1 | 2 => describe(Replies::from(source)),
-        3 => list(Replies::from(source)),
+    match source.byte() {
+        choice @ 0xc0.. => use_otherwise(choice, Replies::from(source)),
+        choice if choice % 6 == 0 => program(source.rest()),
+        choice if choice % 6 < 3 => describe(Replies::from(source)),
+        choice if choice % 6 == 3 => list(Replies::from(source)),
         _ => {
-            let kind = source.pick(&[Kind::Rsa(2048), Kind::Ec(Curve::P256), Kind::Ec(Curve::P521)]);
+            let kinds = [
+                Kind::Rsa(2048),
+                Kind::Ec(Curve::P256),
+                Kind::Ec(Curve::P521),
+                Kind::Ed25519,
+                Kind::Hmac(Hash::Sha256),
+            ];
+            let kind = source.pick(&kinds);
             sign(kind, Replies::from(source));
         }
     }
@@ -57,24 +66,43 @@ fn list(replies: Replies) {
 
 fn sign(kind: Kind, replies: Replies) {
     let ok = replies.first_status() == 200;
-    let order = Order {
-        key: "alias/a".into(),
-        told: Some("arn:aws:kms:r:1:key/1".into()),
-        kind,
-        algorithm: SigningAlgorithmSpec::EcdsaSha256,
-        digest: vec![7; 32].into(),
-    };
+    let order = order(kind, SCHEMES.iter().copied().find(|scheme| scheme.suits(kind)).expect("a scheme"));
     match run_to_end(clients(replies).sign(&order)) {
-        Ok(signature) => assert_eq!(signature.bytes.len(), signature_len(kind)),
+        Ok(signature) => assert_eq!(signature.bytes.len(), kind.signature_len()),
         Err(failure) => check(&failure, ok),
     }
 }
 
-fn signature_len(kind: Kind) -> usize {
-    match kind {
-        Kind::Rsa(bits) => bits / 8,
-        Kind::Ec(curve) => 2 * curve.width(),
+/// What comes out of a service as it is: nothing is known of it but that it is there.
+fn use_otherwise(choice: u8, replies: Replies) {
+    let ok = replies.first_status() == 200;
+    let clients = clients(replies);
+    let outcome = match choice % 4 {
+        0 => run_to_end(clients.decrypt(&order(Kind::Rsa(2048), Family::RsaesOaep.with(Hash::Sha1)))).map(drop),
+        1 => run_to_end(clients.derive(&order(Kind::Ec(Curve::P256), Family::Ecdh.alone()))).map(drop),
+        2 => run_to_end(clients.random(70)).map(|random| assert_eq!(random.len(), 70)),
+        _ => {
+            let order = order(Kind::Hmac(Hash::Sha256), Family::Hmac.with(Hash::Sha256));
+            run_to_end(clients.verify_mac(&order, &[7; 32])).map(drop)
+        }
+    };
+    if let Err(failure) = outcome {
+        check(&failure, ok);
     }
+}
+
+const SCHEMES: [Scheme; 5] = [
+    Family::RsaPkcs1.with(Hash::Sha256),
+    Family::Ecdsa.with(Hash::Sha256),
+    Family::Ecdsa.with(Hash::Sha512),
+    Family::Eddsa.alone(),
+    Family::Hmac.with(Hash::Sha256),
+];
+
+fn order(kind: Kind, scheme: Scheme) -> Order {
+    let name = KeyName { id: "alias/a".into(), version: None };
+    let id = Some("arn:aws:kms:r:1:key/1");
+    Order::new(Target { name: &name, kind, immutable_id: id }, scheme, &[7; 32])
 }
 
 fn check(failure: &Failure, ok: bool) {

@@ -4,11 +4,15 @@
 //! Key Vault REST API reference, version 2025-07-01: Get Key, Sign, Get Keys, Get Certificate.
 
 use super::azure_client::{Clients, Operation, Vault, refused};
-use super::azure_keys::{ALGORITHMS, GET_KEY, curve_of, facts, name_and_version, signature_len, version_of};
+use super::azure_keys::{GET_KEY, facts, name_and_version, schemes};
+use super::azure_uses::{DECRYPT, RANDOM, SIGN, decrypt, random, sign_anew};
 use super::call::{Call, Refused};
+use super::order::Order;
 use super::runtime::{self, PerProcess};
 pub use super::secret::Secret;
-use super::{Backend, Cause, Failure, Identity, KeyFacts, KeyName, Network, Pending, SharedBackend, Signature};
+use super::{
+    Backend, Cause, Failure, Identity, KeyFacts, KeyName, Network, Pending, Plain, SharedBackend, Signature, Target,
+};
 use crate::certificate::Certificate;
 use crate::key::{Kind, Scheme};
 use crate::log_info;
@@ -16,8 +20,7 @@ use azure_core::http::Url;
 use azure_core::http::pager::{PagerContinuation, PagerOptions};
 use azure_security_keyvault_certificates::models::CertificateClientGetCertificateOptions;
 use azure_security_keyvault_keys::models::{
-    KeyClientGetKeyOptions, KeyClientListKeyPropertiesOptions, KeyClientSignOptions, KeyOperationResult,
-    ListKeyPropertiesResult, SignParameters, SignatureAlgorithm,
+    KeyClientGetKeyOptions, KeyClientListKeyPropertiesOptions, ListKeyPropertiesResult,
 };
 use futures_core::Stream;
 use std::collections::HashSet;
@@ -26,7 +29,6 @@ use std::future::{Future, poll_fn};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
-use zeroize::Zeroizing;
 
 /// What a slot says about Azure. Slots with equal settings share one client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -51,6 +53,8 @@ pub struct Settings {
     pub auth_files: Vec<PathBuf>,
     /// URL of the authority; None means AZURE_AUTHORITY_HOST, else the public cloud's.
     pub authority_host: Option<String>,
+    /// CKM_RSA_PKCS signs whatever it is given, by the algorithm RSNULL.
+    pub rsnull: bool,
     /// Skips the check that a vault's challenge names the vault's own domain. For emulators.
     pub skip_challenge_check: bool,
     /// How to reach it.
@@ -95,33 +99,33 @@ impl Backend for Azure {
         })
     }
 
-    fn sign(
-        &self,
-        key: &KeyName,
-        kind: Kind,
-        immutable_id: Option<&str>,
-        scheme: Scheme,
-        digest: &[u8],
-    ) -> Pending<Signature> {
-        let Some((algorithm, _)) = ALGORITHMS.iter().find(|(_, known)| *known == (scheme, curve_of(kind))) else {
-            return Pending::ready(Err(SIGN.failure(Cause::Unsupported, format!("no algorithm for {scheme:?}"))));
-        };
-        let request = Request {
-            key: key.clone(),
-            told: immutable_id.map(str::to_owned),
-            length: signature_len(kind),
-            algorithm: algorithm.clone(),
-            digest: digest.to_vec().into(),
-        };
-        self.call(&SIGN, key, move |clients, vault| {
-            let request = request.clone();
-            async move { sign_anew(&clients, &vault, &request).await }
+    fn sign(&self, target: Target, scheme: Scheme, data: &[u8]) -> Pending<Signature> {
+        let order = Order::new(target, scheme, data);
+        self.call(&SIGN, target.name, move |clients, vault| {
+            let order = order.clone();
+            async move { sign_anew(&clients, &vault, &order).await }
         })
     }
 
+    fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
+        let order = Order::new(target, scheme, ciphertext);
+        self.call(&DECRYPT, target.name, move |_, vault| {
+            let order = order.clone();
+            async move { decrypt(&vault, &order).await }
+        })
+    }
+
+    fn random(&self, length: usize) -> Pending<Plain> {
+        if !self.is_managed_hsm() {
+            let message = "only a Managed HSM gives random bytes; leave out \"random\" for a vault";
+            return Pending::ready(Err(RANDOM.failure(Cause::Unsupported, message)));
+        }
+        let clients = self.clients();
+        runtime::spawn(RANDOM.name, move || async move { random(&clients, length).await })
+    }
+
     fn schemes(&self, kind: Kind) -> Vec<Scheme> {
-        let own = ALGORITHMS.iter().filter(|(_, (_, curve))| *curve == curve_of(kind));
-        own.map(|(_, (scheme, _))| *scheme).collect()
+        schemes(kind, self.settings.rsnull)
     }
 
     fn is_immutable(&self, key: &KeyName) -> bool {
@@ -134,7 +138,7 @@ impl Backend for Azure {
     }
 
     fn certificate(&self, key: &KeyName) -> Pending<Option<Vec<Certificate>>> {
-        if self.settings.vault_url.contains(".managedhsm.") {
+        if self.is_managed_hsm() {
             return Pending::ready(Ok(None));
         }
         let name = key.clone();
@@ -160,13 +164,15 @@ impl fmt::Debug for Azure {
 }
 
 #[rustfmt::skip]
-const SIGN: Operation = Operation { name: "Sign", permission: "keys/sign", role: "Key Vault Crypto User" };
+const GET_KEYS: Operation = Operation { name: "GetKeys", permission: "keys/list", role: "Key Vault Crypto User", waits: true };
 #[rustfmt::skip]
-const GET_KEYS: Operation = Operation { name: "GetKeys", permission: "keys/list", role: "Key Vault Crypto User" };
-#[rustfmt::skip]
-const GET_CERTIFICATE: Operation = Operation { name: "GetCertificate", permission: "certificates/get", role: "Key Vault Certificate User" };
+const GET_CERTIFICATE: Operation = Operation { name: "GetCertificate", permission: "certificates/get", role: "Key Vault Certificate User", waits: true };
 
 impl Azure {
+    fn is_managed_hsm(&self) -> bool {
+        self.settings.vault_url.contains(".managedhsm.")
+    }
+
     fn clients(&self) -> Arc<Clients> {
         self.clients.get(|| Clients::new(self.settings.clone()))
     }
@@ -202,7 +208,7 @@ where
     F: Future<Output = Result<T, Refused>>,
 {
     let asked = Asked { operation: operation.name, key, vault_url: &clients.settings.vault_url };
-    let turns = (operation.name != SIGN.name).then_some(&clients.turns);
+    let turns = operation.waits.then_some(&clients.turns);
     let call = Call { operation: operation.name, what: &asked, network: &clients.settings.network, turns };
     let attempt = async || request(clients.vault(operation.name).await?).await;
     call.made(attempt, |refused, since| clients.renew(refused, since)).await
@@ -237,71 +243,12 @@ fn checked(key: &KeyName) -> Result<(), String> {
 pub(super) async fn describe(clients: &Clients, vault: &Vault, key: &KeyName) -> Result<KeyFacts, Refused> {
     let options = KeyClientGetKeyOptions { key_version: key.version.clone(), ..Default::default() };
     let reply = vault.keys.get_key(&key.id, Some(options)).await.map_err(|e| refused(&GET_KEY, e))?;
-    let facts = facts(reply.into_model().map_err(|e| refused(&GET_KEY, e))?)?;
-    if let Some(id) = &facts.immutable_id {
+    let facts = facts(reply.into_model().map_err(|e| refused(&GET_KEY, e))?, clients.settings.rsnull)?;
+    if let (Some(id), Some(public_key)) = (&facts.immutable_id, &facts.public_key) {
         let mut told = clients.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.insert(id.clone(), facts.public_key.clone());
+        told.insert(id.clone(), public_key.clone());
     }
     Ok(facts)
-}
-
-/// What is to be signed, and how.
-#[derive(Clone)]
-pub(super) struct Request {
-    pub(super) key: KeyName,
-    pub(super) told: Option<String>,
-    pub(super) length: usize,
-    pub(super) algorithm: SignatureAlgorithm,
-    pub(super) digest: Zeroizing<Vec<u8>>,
-}
-
-/// Signs; and where the version that was resolved earlier is gone, disabled or expired, resolves and signs once more.
-pub(super) async fn sign_anew(clients: &Clients, vault: &Vault, request: &Request) -> Result<Signature, Refused> {
-    let told = request.told.as_deref().and_then(version_of);
-    let first = sign(vault, request, request.key.version.as_deref().or(told)).await;
-    let (Err(refused), None, Some(old)) = (&first, &request.key.version, &request.told) else { return first };
-    if !matches!(refused.failure.cause, Cause::Missing | Cause::Disabled) {
-        return first;
-    }
-    let Ok(now) = describe(clients, vault, &request.key).await else { return first };
-    let Some(new) = now.immutable_id.filter(|new| version_of(new) != told) else { return first };
-    let known = clients.told.lock().unwrap_or_else(PoisonError::into_inner).get(old).cloned();
-    if known.is_some_and(|known| known == now.public_key) {
-        return sign(vault, request, version_of(&new)).await;
-    }
-    let message = format!(
-        "the key was rotated: of version {} the service says {:?}, version {} has another public key. It will be loaded anew",
-        told.unwrap_or_default(),
-        refused.failure.message,
-        version_of(&new).unwrap_or_default()
-    );
-    Err(SIGN.failure(Cause::Missing, message).into())
-}
-
-async fn sign(vault: &Vault, request: &Request, version: Option<&str>) -> Result<Signature, Refused> {
-    let parameters =
-        SignParameters { algorithm: Some(request.algorithm.clone()), value: Some(request.digest.to_vec()) };
-    let parameters = parameters.try_into().map_err(|e| refused(&SIGN, e))?;
-    let options = KeyClientSignOptions { key_version: version.map(str::to_owned), ..Default::default() };
-    let reply = vault.keys.sign(&request.key.id, parameters, Some(options)).await.map_err(|e| refused(&SIGN, e))?;
-    let reply = reply.into_model().map_err(|e| refused(&SIGN, e))?;
-    Ok(signature(reply, request.length, version)?)
-}
-
-fn signature(reply: KeyOperationResult, length: usize, version: Option<&str>) -> Result<Signature, Failure> {
-    let malformed = |message: String| SIGN.failure(Cause::Malformed, message);
-    let bytes = reply.result.unwrap_or_default();
-    if bytes.len() != length {
-        return Err(malformed(format!("a signature of {} bytes instead of {length}", bytes.len())));
-    }
-    let immutable_id = reply.kid.unwrap_or_default();
-    match (version_of(&immutable_id), version) {
-        (Some(by), Some(asked)) if by != asked => {
-            Err(malformed(format!("version {asked} was asked, and {by} has signed")))
-        }
-        (None, _) => Err(malformed("it does not say which version has signed".into())),
-        _ => Ok(Signature { bytes, immutable_id }),
-    }
 }
 
 /// More would be 250,000 keys.

@@ -141,6 +141,8 @@ pub(super) struct Operation {
     pub(super) name: &'static str,
     pub(super) permission: &'static str,
     pub(super) role: &'static str,
+    /// It waits for its turn: loading does, using a key does not.
+    pub(super) waits: bool,
 }
 
 impl Operation {

@@ -4,20 +4,23 @@
 
 #![allow(clippy::expect_used, reason = "for tests and fuzzers only")]
 
-use super::azure::{self, Credential, Request, Secret, Settings};
+use super::azure::{self, Credential, Secret, Settings};
 use super::azure_client::Clients;
 use super::azure_credentials;
 use super::azure_keys::GET_KEY;
+use super::azure_uses;
 use super::fuzzing::{Replies, Reply, SECRET, check_facts, check_failure, run_to_end};
-use super::{Cause, Failure, KeyName, Network};
+use super::order::Order;
+use super::{Cause, Failure, KeyName, Network, Target};
 use crate::fuzz_input::Source;
+use crate::hash::Hash;
+use crate::key::{Curve, Family, Kind, Scheme};
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::http::headers::{HeaderName, HeaderValue, Headers};
 use azure_core::http::{
     AsyncRawResponse, ClientOptions, HttpClient, Request as HttpRequest, RetryOptions, StatusCode, Transport,
 };
 use azure_core::time::OffsetDateTime;
-use azure_security_keyvault_keys::models::SignatureAlgorithm;
 use std::sync::Arc;
 
 /// The first byte says what is asked, the rest is what is answered.
@@ -30,6 +33,7 @@ pub fn run(data: &[u8]) {
         3 => list(Replies::from(source)),
         4 => certificate(Replies::from(source)),
         5 => sign(Replies::from(source)),
+        6 => decrypt(Replies::from(source)),
         _ => describe(Replies::from(source)),
     }
 }
@@ -87,22 +91,34 @@ fn describe(replies: Replies) {
 fn sign(replies: Replies) {
     let ok = replies.first_status() == 200;
     let clients = clients(replies);
-    let request = Request {
-        key: name(),
-        told: Some("https://v.vault.azure.net/keys/k/1".into()),
-        length: 64,
-        algorithm: SignatureAlgorithm::Es256,
-        digest: vec![7; 32].into(),
-    };
+    let order = order(Kind::Ec(Curve::P256), Family::Ecdsa.with(Hash::Sha256), 32);
     let request = |vault| {
-        let (clients, request) = (clients.clone(), request.clone());
-        async move { azure::sign_anew(&clients, &vault, &request).await }
+        let (clients, order) = (clients.clone(), order.clone());
+        async move { azure_uses::sign_anew(&clients, &vault, &order).await }
     };
     let answer = run_to_end(azure::call(&clients, &GET_KEY, "k", request));
     match answer {
         Ok(signature) => assert!(signature.bytes.len() == 64 && signature.immutable_id.contains("/keys/")),
         Err(failure) => check(&failure, ok),
     }
+}
+
+fn decrypt(replies: Replies) {
+    let ok = replies.first_status() == 200;
+    let clients = clients(replies);
+    let order = order(Kind::Rsa(2048), Family::RsaesOaep.with(Hash::Sha256), 256);
+    let request = |vault| {
+        let order = order.clone();
+        async move { azure_uses::decrypt(&vault, &order).await }
+    };
+    if let Err(failure) = run_to_end(azure::call(&clients, &GET_KEY, "k", request)) {
+        check(&failure, ok);
+    }
+}
+
+fn order(kind: Kind, scheme: Scheme, length: usize) -> Order {
+    let id = "https://v.vault.azure.net/keys/k/1";
+    Order::new(Target { name: &name(), kind, immutable_id: Some(id) }, scheme, &vec![7; length])
 }
 
 fn list(replies: Replies) {

@@ -3,56 +3,91 @@
 use super::azure_client::Operation;
 use super::{Cause, Failure, KeyFacts};
 use crate::hash::Hash;
-use crate::key::{Curve, Family, Kind, PublicKey, Scheme};
+use crate::key::{Curve, Family, Kind, PublicKey, Purpose, Scheme};
 use azure_core::time::OffsetDateTime;
-use azure_security_keyvault_keys::models::{CurveName, JsonWebKey, Key, KeyAttributes, KeyType, SignatureAlgorithm};
+use azure_security_keyvault_keys::models::{
+    CurveName, EncryptionAlgorithm, JsonWebKey, Key, KeyAttributes, KeyType, SignatureAlgorithm,
+};
 
 /// Here, for its failures are made here.
 #[rustfmt::skip]
-pub(super) const GET_KEY: Operation = Operation { name: "GetKey", permission: "keys/get", role: "Key Vault Crypto User" };
-/// SignatureAlgorithm of the API (RFC 7518 section 3.1, RFC 8812): always of a digest, and PSS with salt as long as it.
+pub(super) const GET_KEY: Operation = Operation { name: "GetKey", permission: "keys/get", role: "Key Vault Crypto User", waits: true };
+
+/// SignatureAlgorithm of the API (RFC 7518 section 3.1, RFC 8812): of a digest, and PSS with salt as long as it; or of
+/// a DigestInfo as it is.
 #[rustfmt::skip]
-pub(super) static ALGORITHMS: [(SignatureAlgorithm, (Scheme, Option<Curve>)); 10] = [
-    (SignatureAlgorithm::Rs256, (Scheme { family: Family::RsaPkcs1, hash: Hash::Sha256 }, None)),
-    (SignatureAlgorithm::Rs384, (Scheme { family: Family::RsaPkcs1, hash: Hash::Sha384 }, None)),
-    (SignatureAlgorithm::Rs512, (Scheme { family: Family::RsaPkcs1, hash: Hash::Sha512 }, None)),
-    (SignatureAlgorithm::Ps256, (Scheme { family: Family::RsaPss, hash: Hash::Sha256 }, None)),
-    (SignatureAlgorithm::Ps384, (Scheme { family: Family::RsaPss, hash: Hash::Sha384 }, None)),
-    (SignatureAlgorithm::Ps512, (Scheme { family: Family::RsaPss, hash: Hash::Sha512 }, None)),
-    (SignatureAlgorithm::Es256, (Scheme { family: Family::Ecdsa, hash: Hash::Sha256 }, Some(Curve::P256))),
-    (SignatureAlgorithm::Es384, (Scheme { family: Family::Ecdsa, hash: Hash::Sha384 }, Some(Curve::P384))),
-    (SignatureAlgorithm::Es512, (Scheme { family: Family::Ecdsa, hash: Hash::Sha512 }, Some(Curve::P521))),
-    (SignatureAlgorithm::Es256K, (Scheme { family: Family::Ecdsa, hash: Hash::Sha256 }, Some(Curve::Secp256k1))),
+static SIGNING: [(SignatureAlgorithm, Scheme, Option<Curve>); 11] = [
+    (SignatureAlgorithm::Rs256,  Family::RsaPkcs1.with(Hash::Sha256), None),
+    (SignatureAlgorithm::Rs384,  Family::RsaPkcs1.with(Hash::Sha384), None),
+    (SignatureAlgorithm::Rs512,  Family::RsaPkcs1.with(Hash::Sha512), None),
+    (SignatureAlgorithm::Ps256,  Family::RsaPss.with(Hash::Sha256),   None),
+    (SignatureAlgorithm::Ps384,  Family::RsaPss.with(Hash::Sha384),   None),
+    (SignatureAlgorithm::Ps512,  Family::RsaPss.with(Hash::Sha512),   None),
+    (SignatureAlgorithm::Rsnull, Family::RsaPkcs1.alone(),            None),
+    (SignatureAlgorithm::Es256,  Family::Ecdsa.with(Hash::Sha256),    Some(Curve::P256)),
+    (SignatureAlgorithm::Es384,  Family::Ecdsa.with(Hash::Sha384),    Some(Curve::P384)),
+    (SignatureAlgorithm::Es512,  Family::Ecdsa.with(Hash::Sha512),    Some(Curve::P521)),
+    (SignatureAlgorithm::Es256K, Family::Ecdsa.with(Hash::Sha256),    Some(Curve::Secp256k1)),
 ];
 
-pub(super) fn curve_of(kind: Kind) -> Option<Curve> {
+/// EncryptionAlgorithm of the API, of RSA keys (RFC 7518 section 4.1).
+static ENCRYPTION: [(EncryptionAlgorithm, Scheme); 3] = [
+    (EncryptionAlgorithm::Rsa1_5, Family::RsaesPkcs1.alone()),
+    (EncryptionAlgorithm::RsaOaep, Family::RsaesOaep.with(Hash::Sha1)),
+    (EncryptionAlgorithm::RsaOaep256, Family::RsaesOaep.with(Hash::Sha256)),
+];
+
+fn curve_of(kind: Kind) -> Option<Curve> {
     match kind {
-        Kind::Rsa(_) => None,
         Kind::Ec(curve) => Some(curve),
+        _ => None,
     }
 }
 
-pub(super) fn signature_len(kind: Kind) -> usize {
-    match kind {
-        Kind::Rsa(bits) => bits.div_ceil(8),
-        Kind::Ec(curve) => 2 * curve.width(),
-    }
+pub(super) fn signature_algorithm(scheme: Scheme, kind: Kind) -> Option<SignatureAlgorithm> {
+    let row = SIGNING.iter().find(|row| (row.1, row.2) == (scheme, curve_of(kind)));
+    row.map(|row| row.0.clone())
 }
 
-pub(super) fn facts(reply: Key) -> Result<KeyFacts, Failure> {
+pub(super) fn encryption_algorithm(scheme: Scheme) -> Option<EncryptionAlgorithm> {
+    ENCRYPTION.iter().find(|row| row.1 == scheme).map(|row| row.0.clone())
+}
+
+/// All that Key Vault has for keys of that kind; DigestInfos as they are only where that is wanted.
+pub(super) fn schemes(kind: Kind, rsnull: bool) -> Vec<Scheme> {
+    let all = SIGNING.iter().map(|row| row.1).chain(ENCRYPTION.iter().map(|row| row.1));
+    all.filter(|scheme| scheme.suits(kind) && (rsnull || *scheme != Family::RsaPkcs1.alone())).fold(
+        Vec::new(),
+        |mut known, scheme| {
+            // Two curves go with SHA-256.
+            if !known.contains(&scheme) {
+                known.push(scheme);
+            }
+            known
+        },
+    )
+}
+
+pub(super) fn facts(reply: Key, rsnull: bool) -> Result<KeyFacts, Failure> {
     let malformed = |message: &str| GET_KEY.failure(Cause::Malformed, message);
     let key = reply.key.ok_or_else(|| malformed("no key"))?;
     let id = key.kid.clone().filter(|id| version_of(id).is_some());
     let immutable_id = Some(id.ok_or_else(|| malformed("no identifier with a version"))?);
     let public_key = public_key(&key)?;
     let hardware = matches!(key.kty, Some(KeyType::EcHsm | KeyType::RsaHsm));
-    let refusal = refusal(reply.attributes.as_ref(), key.key_ops.as_deref());
-    let curve = curve_of(public_key.kind());
-    let schemes = match refusal {
-        Some(_) => Vec::new(),
-        None => ALGORITHMS.iter().map(|(_, row)| row).filter(|row| row.1 == curve).map(|row| row.0).collect(),
-    };
-    Ok(KeyFacts { immutable_id, public_key, schemes, refusal, hardware })
+    let usage = key.key_ops.as_ref().map(|ops| format!("its key_ops are [{}]", ops.join(", ")));
+    let mut schemes = schemes(public_key.kind(), rsnull);
+    schemes.retain(|scheme| permits(key.key_ops.as_deref(), scheme.family.purpose()));
+    let refusal = refusal(reply.attributes.as_ref()).or_else(|| usage.clone().filter(|_| schemes.is_empty()));
+    if refusal.is_some() {
+        schemes.clear();
+    }
+    Ok(KeyFacts { immutable_id, refusal, usage, hardware, ..KeyFacts::of(public_key, schemes) })
+}
+
+fn permits(key_ops: Option<&[String]>, purpose: Purpose) -> bool {
+    let wanted = if purpose == Purpose::Sign { "sign" } else { "decrypt" };
+    key_ops.is_none_or(|ops| ops.iter().any(|op| op == wanted))
 }
 
 /// Numbers may have leading zeros (`n`) or lack them (`x`, `y`), unlike RFC 7518 says.
@@ -84,15 +119,14 @@ fn curve_from_name(name: &CurveName) -> Option<Curve> {
     }
 }
 
-/// Why the key can't sign now, if it can't.
-fn refusal(attributes: Option<&KeyAttributes>, key_ops: Option<&[String]>) -> Option<String> {
+/// Why the key can't be used now, if it can't.
+fn refusal(attributes: Option<&KeyAttributes>) -> Option<String> {
     let now = OffsetDateTime::now_utc();
     let (enabled, begin, end) = attributes.map_or((None, None, None), |a| (a.enabled, a.not_before, a.expires));
-    match key_ops {
+    match attributes {
         _ if enabled == Some(false) => Some("it is disabled".into()),
         _ if begin.is_some_and(|begin| begin > now) => begin.map(|time| format!("it is not valid before {time}")),
         _ if end.is_some_and(|end| end <= now) => end.map(|time| format!("it has expired at {time}")),
-        Some(ops) if !ops.iter().any(|op| op == "sign") => Some(format!("its key_ops are [{}]", ops.join(", "))),
         _ => None,
     }
 }

@@ -2,14 +2,16 @@
 
 #![allow(clippy::expect_used, reason = "for tests and fuzzers only")]
 
-use super::{Backend, CAUSES, Cause, Failure, Identity, KeyFacts, KeyName, Pending, Signature};
+use super::{Backend, CAUSES, Cause, Failure, Identity, KeyFacts, KeyName, Pending, Plain, Signature, Target};
 use crate::certificate::Certificate;
 use crate::hash::Hash;
 use crate::key::{Curve, Family, Kind, PublicKey, Scheme};
 use aws_lc_rs::digest::Digest;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair, RsaEncoding, RsaKeyPair};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding, RsaKeyPair,
+};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -22,7 +24,7 @@ pub struct Fake {
 }
 
 /// The keys, two of which can't sign.
-pub const NAMES: [&str; 7] = ["rsa", "p256", "p384", "p521", "secp256k1", "decrypts", "disabled"];
+pub const NAMES: [&str; 8] = ["rsa", "p256", "p384", "p521", "secp256k1", "ed25519", "decrypts", "disabled"];
 
 /// What comes of the requests from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,20 +84,14 @@ impl Backend for Fake {
             let refusal = ["decrypts", "disabled"].contains(&key.id.as_str()).then(|| "it is not for that".to_owned());
             let schemes = if refusal.is_some() { Vec::new() } else { self.schemes(pair.public_key.kind()) };
             let immutable_id = Some(format!("{}/1", key.id));
-            KeyFacts { immutable_id, public_key: pair.public_key.clone(), schemes, refusal, hardware: true }
+            KeyFacts { immutable_id, refusal, ..KeyFacts::of(pair.public_key.clone(), schemes) }
         });
         self.answer("Describe", facts)
     }
 
-    fn sign(
-        &self,
-        key: &KeyName,
-        _kind: Kind,
-        _immutable_id: Option<&str>,
-        scheme: Scheme,
-        digest: &[u8],
-    ) -> Pending<Signature> {
-        let signed = pair(&key.id).and_then(|pair| pair.sign(scheme, digest));
+    fn sign(&self, target: Target, scheme: Scheme, data: &[u8]) -> Pending<Signature> {
+        let key = target.name;
+        let signed = pair(&key.id).and_then(|pair| pair.sign(scheme, data));
         let mut bytes = signed.unwrap_or_default();
         match self.mood() {
             Mood::WrongSignature => bytes.iter_mut().for_each(|byte| *byte ^= 0x55),
@@ -107,13 +103,21 @@ impl Backend for Fake {
         self.answer("Sign", Ok(Signature { bytes, immutable_id: format!("{}/1", key.id) }))
     }
 
+    /// Decrypts nothing: it turns the ciphertext round and takes the end.
+    fn decrypt(&self, _target: Target, _scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
+        let text: Vec<u8> = ciphertext.iter().rev().copied().take(32).collect();
+        self.answer("Decrypt", Ok(text.into()))
+    }
+
     fn schemes(&self, kind: Kind) -> Vec<Scheme> {
-        let all = [Family::RsaPkcs1, Family::RsaPss]
-            .into_iter()
-            .flat_map(|family| [Hash::Sha256, Hash::Sha384, Hash::Sha512].map(|hash| Scheme { family, hash }));
+        let sha2 = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
+        let signing =
+            [Family::RsaPkcs1, Family::RsaPss].into_iter().flat_map(|family| sha2.map(|hash| family.with(hash)));
         match kind {
-            Kind::Rsa(_) => all.collect(),
-            Kind::Ec(curve) => vec![Scheme { family: Family::Ecdsa, hash: curve.hash() }],
+            Kind::Rsa(_) => signing.chain([Family::RsaesPkcs1.alone(), Family::RsaesOaep.with(Hash::Sha256)]).collect(),
+            Kind::Ec(curve) => vec![Family::Ecdsa.with(curve.hash())],
+            Kind::Ed25519 => vec![Family::Eddsa.alone()],
+            Kind::MlDsa(_) | Kind::Hmac(_) => Vec::new(),
         }
     }
 
@@ -167,6 +171,7 @@ struct Pair {
 enum Private {
     Rsa(RsaKeyPair),
     Ec(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
 }
 
 impl Pair {
@@ -183,8 +188,17 @@ impl Pair {
         Self { public_key, private: Private::Ec(private) }
     }
 
+    fn ed25519() -> Self {
+        let private = Ed25519KeyPair::generate().expect("a key");
+        let public_key = PublicKey::ed25519(private.public_key().as_ref()).expect("a key of ours");
+        Self { public_key, private: Private::Ed25519(private) }
+    }
+
     fn sign(&self, scheme: Scheme, digest: &[u8]) -> Option<Vec<u8>> {
-        let digest = Digest::import_less_safe(digest, scheme.hash.algorithm()).ok()?;
+        if let Private::Ed25519(pair) = &self.private {
+            return Some(pair.sign(digest).as_ref().to_vec());
+        }
+        let digest = Digest::import_less_safe(digest, scheme.hash?.algorithm()).ok()?;
         match &self.private {
             Private::Ec(pair) => Some(pair.sign_digest(&digest).ok()?.as_ref().to_vec()),
             Private::Rsa(pair) => {
@@ -192,12 +206,13 @@ impl Pair {
                 pair.sign_digest(encoding(scheme)?, &digest, &mut signature).ok()?;
                 Some(signature)
             }
+            Private::Ed25519(_) => None,
         }
     }
 }
 
 fn encoding(scheme: Scheme) -> Option<&'static dyn RsaEncoding> {
-    Some(match (scheme.family, scheme.hash) {
+    Some(match (scheme.family, scheme.hash?) {
         (Family::RsaPkcs1, Hash::Sha256) => &signature::RSA_PKCS1_SHA256,
         (Family::RsaPkcs1, Hash::Sha384) => &signature::RSA_PKCS1_SHA384,
         (Family::RsaPkcs1, Hash::Sha512) => &signature::RSA_PKCS1_SHA512,
@@ -218,6 +233,7 @@ fn pair(name: &str) -> Option<Arc<Pair>> {
             Pair::ec(Curve::P384, &signature::ECDSA_P384_SHA384_FIXED_SIGNING),
             Pair::ec(Curve::P521, &signature::ECDSA_P521_SHA512_FIXED_SIGNING),
             Pair::ec(Curve::Secp256k1, &signature::ECDSA_P256K1_SHA256_FIXED_SIGNING),
+            Pair::ed25519(),
         ];
         pairs.map(Arc::new).into()
     });

@@ -5,10 +5,12 @@
 
 pub mod aws;
 mod aws_client;
+mod aws_errors;
 #[cfg(any(test, fuzzing))]
 pub mod aws_fuzzing;
 mod aws_http;
 mod aws_keys;
+mod aws_uses;
 pub mod azure;
 mod azure_assertion;
 mod azure_client;
@@ -16,12 +18,14 @@ mod azure_credentials;
 #[cfg(any(test, fuzzing))]
 pub mod azure_fuzzing;
 mod azure_keys;
+mod azure_uses;
 mod call;
 #[cfg(any(test, fuzzing))]
 pub mod fake;
 #[cfg(any(test, fuzzing))]
 mod fuzzing;
 mod http;
+mod order;
 mod park;
 mod program;
 mod resolver;
@@ -31,7 +35,7 @@ mod trust;
 
 use crate::certificate::Certificate;
 use crate::error::Error;
-use crate::key::{PublicKey, Scheme};
+use crate::key::{Kind, PublicKey, Scheme};
 use cryptoki_sys::*;
 pub use runtime::Pending;
 pub use secret::Secret;
@@ -39,6 +43,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// How a key is named in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -55,15 +60,43 @@ pub struct KeyFacts {
     /// The name that can't come to mean another key: a key ARN; a Key Vault key identifier with its version.
     /// None while only a local certificate has told of the key: then the configured name is used.
     pub immutable_id: Option<String>,
-    /// The public half.
-    pub public_key: PublicKey,
-    /// Every scheme that the service will sign with; empty for a key that is not for signing.
+    /// What kind of key it is.
+    pub kind: Kind,
+    /// The public half; a secret key has none.
+    pub public_key: Option<PublicKey>,
+    /// All that the service will do with it; empty for a key that can't be used.
     pub schemes: Vec<Scheme>,
-    /// Why nothing can be signed with it, where `schemes` is empty: "its KeyUsage is ENCRYPT_DECRYPT".
+    /// Why it can't be used, where `schemes` is empty: "it is disabled".
     pub refusal: Option<String>,
+    /// What the service says that it is for, for messages: "its KeyUsage is SIGN_VERIFY".
+    pub usage: Option<String>,
     /// Whether the service says that the key is kept in hardware.
     pub hardware: bool,
 }
+
+impl KeyFacts {
+    /// What a public half alone tells, with what the service is known to do with such a key.
+    pub fn of(public_key: PublicKey, schemes: Vec<Scheme>) -> Self {
+        let kind = public_key.kind();
+        let public_key = Some(public_key);
+        Self { immutable_id: None, kind, public_key, schemes, refusal: None, usage: None, hardware: false }
+    }
+}
+
+/// A key that is to be used.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Its configured name.
+    pub name: &'a KeyName,
+    /// What kind of key it is.
+    pub kind: Kind,
+    /// What `describe` or an earlier use has answered, where there was one. A service whose keys have versions
+    /// resolves `name` again, once, if that version is gone, disabled or expired.
+    pub immutable_id: Option<&'a str>,
+}
+
+/// Plaintexts, shared secrets, random bytes: overwritten when dropped.
+pub type Plain = Zeroizing<Vec<u8>>;
 
 /// A signature, and by which key the service says that it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,21 +112,43 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// The public half and the abilities of a key: one request.
     fn describe(&self, key: &KeyName) -> Pending<KeyFacts>;
 
-    /// Signs a digest of exactly the scheme's hash length: one request.
-    ///
-    /// `immutable_id` is what `describe` or an earlier signature answered, where there was one. A service whose keys
-    /// have versions resolves `key` again, once, if that version is gone, disabled or expired.
-    fn sign(
-        &self,
-        key: &KeyName,
-        kind: crate::key::Kind,
-        immutable_id: Option<&str>,
-        scheme: Scheme,
-        digest: &[u8],
-    ) -> Pending<Signature>;
+    /// Signs, or makes a MAC: one request. `data` is just what the scheme takes: a digest of exactly its hash's length,
+    /// a DigestInfo, a mu, or the message.
+    fn sign(&self, target: Target, scheme: Scheme, data: &[u8]) -> Pending<Signature>;
 
-    /// The schemes that this service has for a key of that kind, before the service was asked about the key.
-    fn schemes(&self, kind: crate::key::Kind) -> Vec<Scheme>;
+    /// Whether the MAC is the message's: one request.
+    fn verify(&self, _target: Target, _scheme: Scheme, _data: &[u8], _mac: &[u8]) -> Pending<bool> {
+        unsupported("Verify")
+    }
+
+    /// Decrypts: one request. Whatever is wrong with a ciphertext is [`Cause::Undecryptable`], in the same words.
+    fn decrypt(&self, _target: Target, _scheme: Scheme, _ciphertext: &[u8]) -> Pending<Plain> {
+        unsupported("Decrypt")
+    }
+
+    /// The secret shared with the owner of that public key, which lies on the same curve: one request.
+    fn derive(&self, _target: Target, _peer: &PublicKey) -> Pending<Plain> {
+        unsupported("DeriveSharedSecret")
+    }
+
+    /// Random bytes.
+    fn random(&self, _length: usize) -> Pending<Plain> {
+        unsupported("GenerateRandom")
+    }
+
+    /// All that this service may do with a key of that kind, before it was asked about the key.
+    fn schemes(&self, kind: Kind) -> Vec<Scheme>;
+
+    /// That of it which holds for a key of which only the public half is known: some services have keys that sign and
+    /// keys that decrypt.
+    fn usual_schemes(&self, kind: Kind) -> Vec<Scheme> {
+        self.schemes(kind)
+    }
+
+    /// How many bytes of a message the service takes as they are (Ed25519, HMAC).
+    fn longest_message(&self) -> usize {
+        4096
+    }
 
     /// Whether the name can't come to mean another key: it is no alias, and names a version where keys have some.
     fn is_immutable(&self, key: &KeyName) -> bool;
@@ -112,6 +167,10 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// Where its keys live, for log lines: `AWS KMS in eu-central-1`, `https://v.vault.azure.net`.
     fn place(&self) -> String;
+}
+
+fn unsupported<T: Clone>(operation: &'static str) -> Pending<T> {
+    Pending::ready(Err(Failure::new(Cause::Unsupported, operation, "this service has nothing like it")))
 }
 
 /// The maker of a token.
@@ -169,6 +228,8 @@ pub enum Cause {
     Proxy,
     /// The service's certificate is not one of an authority that is trusted here, or is of another name or time.
     Untrusted,
+    /// The ciphertext was not made for this key, or was changed.
+    Undecryptable,
 }
 
 /// The one table of causes: the CK_RV, ulDeviceError, and what a person reads. docs/errors.md is checked against it.
@@ -189,6 +250,7 @@ pub const CAUSES: &[(Cause, CK_RV, CK_ULONG, &str)] = &[
     (Cause::Unresolved,  CKR_DEVICE_ERROR,              13, "the service's name has no address"),
     (Cause::Proxy,       CKR_DEVICE_ERROR,              14, "the proxy does not help"),
     (Cause::Untrusted,   CKR_DEVICE_ERROR,              15, "the service's certificate is not trusted"),
+    (Cause::Undecryptable, CKR_ENCRYPTED_DATA_INVALID,  16, "the ciphertext does not decrypt"),
 ];
 
 impl Failure {

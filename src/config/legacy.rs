@@ -5,7 +5,7 @@ use super::arn::{self, Arn};
 use super::dialect::{self, Data, Dialect, Fault, Value};
 use super::environment::Environment;
 use super::options::is_key_name;
-use super::{CertificateSource, Config, Key, Keys, Notes, Service, Slot};
+use super::{CertificateSource, Config, Key, Keys, Manner, Notes, Service, Slot};
 use crate::backend::{KeyName, aws, azure};
 use crate::certificate::Certificate;
 use crate::error::Result;
@@ -254,7 +254,7 @@ impl Item<'_> {
             service: Arc::new(service),
             keys: Keys::Named(keys),
             hide_keys: Vec::new(),
-            accept_bare_digest: true,
+            manner: Manner { accept_bare_digest: true, ..Manner::default() },
         }
     }
 

@@ -231,7 +231,23 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// As [`crate::key::Kind::name`] gives them.
-const KEY_KINDS: &[&str] = &["rsa2048", "rsa3072", "rsa4096", "P-256", "P-384", "P-521", "secp256k1"];
+const KEY_KINDS: &[&str] = &[
+    "rsa2048",
+    "rsa3072",
+    "rsa4096",
+    "P-256",
+    "P-384",
+    "P-521",
+    "secp256k1",
+    "Ed25519",
+    "ML-DSA-44",
+    "ML-DSA-65",
+    "ML-DSA-87",
+    "HMAC-SHA-224",
+    "HMAC-SHA-256",
+    "HMAC-SHA-384",
+    "HMAC-SHA-512",
+];
 const CREDENTIALS: &[&str] = &["default", "environment", "workload_identity", "auth_file", "cli", "managed_identity"];
 
 const TOP: &[Place] = &[Place::Top];
@@ -292,5 +308,8 @@ pub const OPTIONS: &[Row] = options![
     call_timeout_ms DEFAULT None Kind::Milliseconds; "`10000`"; "How long a whole call may take: credentials, connecting, retries and all.";
     retries DEFAULT None Kind::Count; "`3`"; "How often a request is repeated after a broken connection or an error within the service. Throttling is waited out for as long as the call may take, unless this is 0.";
     accept_bare_digest DEFAULT None Kind::Flag; "`false`"; "CKM_RSA_PKCS given a bare digest of 32, 48 or 64 bytes signs it as SHA-256, SHA-384 or SHA-512, as the old modules did.";
-    hide_keys DEFAULT None Kind::KeyKinds; "`[]`"; "Kinds of keys that the token does not show: `rsa2048`, `rsa3072`, `rsa4096`, `P-256`, `P-384`, `P-521`, `secp256k1`.";
+    rsnull DEFAULT AZURE Kind::Flag; "`false`"; "CKM_RSA_PKCS signs whatever it is given (DigestInfos of SHA-1 and of other hashes), by the algorithm RSNULL.";
+    edwards_point DEFAULT None Kind::Choice(&["octet_string", "raw"]); "`octet_string`"; "How CKA_EC_POINT of an Ed25519 key looks: as DER of an OCTET STRING, which most programs expect, or `raw`, as PKCS#11 3.1 has it.";
+    random DEFAULT None Kind::Choice(&["system", "service"]); "`system`"; "Where C_GenerateRandom gets its bytes: from the operating system, or from the service (AWS KMS, Managed HSM).";
+    hide_keys DEFAULT None Kind::KeyKinds; "`[]`"; "Kinds of keys that the token does not show: `rsa2048`, `rsa3072`, `rsa4096`, `P-256`, `P-384`, `P-521`, `secp256k1`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65`, `ML-DSA-87`, `HMAC-SHA-224`, `HMAC-SHA-256`, `HMAC-SHA-384`, `HMAC-SHA-512`.";
 ];

@@ -7,11 +7,12 @@ use super::dialect::{self, Data, Dialect, Fault, Member};
 use super::environment::Environment;
 use super::options::{Cloud, Place};
 use super::section::{File, Section, error_in};
-use super::{CertificateSource, Config, Key, Keys, Notes, Service, Slot};
+use super::{CertificateSource, Config, Key, Keys, Manner, Notes, Service, Slot};
 use crate::backend::azure::Credential;
 use crate::backend::{KeyName, Network, aws, azure};
 use crate::certificate::Certificate;
 use crate::error::Result;
+use crate::key::PointForm;
 use crate::logging::Level;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -91,8 +92,17 @@ fn slot<'a>(section: &'a Section<'a>, services: &mut Services<'a>, notes: &mut N
         service: services.of(section, choice, &listed)?,
         keys,
         hide_keys: section.names("hide_keys"),
-        accept_bare_digest: section.flag("accept_bare_digest").unwrap_or(false),
+        manner: manner(section),
     })
+}
+
+fn manner(section: &Section) -> Manner {
+    let chose = |option: &str, choice: &str| section.text(option).as_deref() == Some(choice);
+    Manner {
+        accept_bare_digest: section.flag("accept_bare_digest").unwrap_or(false),
+        edwards_point: if chose("edwards_point", "raw") { PointForm::Raw } else { PointForm::OctetString },
+        random_of_service: chose("random", "service"),
+    }
 }
 
 /// Which one of `names` the section has.
@@ -256,6 +266,7 @@ fn azure_settings(section: &Section) -> Result<azure::Settings> {
             None => section.file.auth_files.clone(),
         },
         authority_host: section.text("azure_authority_host"),
+        rsnull: section.flag("rsnull").unwrap_or(false),
         skip_challenge_check: section.flag("verify_challenge_resource") == Some(false),
         network: network(section)?,
     })

@@ -1,19 +1,27 @@
 //! Body of each supported C function: safe calls, answers out. What each must do: PKCS#11 3.1 chapter 5.
 
-use super::pointers::{Batch, Input, Output, Place, Region, Template};
+pub mod cipher;
+pub mod digest;
+pub mod keys;
+pub mod messages;
+pub mod sign;
+pub mod verify;
+
+use super::pointers::{Batch, Input, Output, Region, Target, Template};
+use crate::backend::Plain;
 use crate::error::{Error, Result};
 use crate::hash::Hash;
-use crate::mechanism::{Mechanism, Request};
+use crate::making::Making;
+use crate::mechanism::Request;
 use crate::provider::Provider;
-use crate::session::Last;
-use crate::token::Token;
+use crate::session::{Last, Place, Session};
 use cryptoki_sys::*;
 
 /// The version of this module.
 const VERSION: CK_VERSION = CK_VERSION { major: 0, minor: 1 };
 
 /// C_GetInfo, section 5.4.3. `cryptoki` is the version of the function list that it was called through.
-pub fn info(_: &Provider, cryptoki: CK_VERSION, info: Place<CK_INFO>) -> Result<()> {
+pub fn info(_: &Provider, cryptoki: CK_VERSION, info: Target<CK_INFO>) -> Result<()> {
     info.write(CK_INFO {
         cryptokiVersion: cryptoki,
         manufacturerID: padded("cloud-kms-pkcs11"),
@@ -30,7 +38,7 @@ pub fn slot_list(provider: &Provider, _present: CK_BBOOL, slots: Output<CK_SLOT_
 }
 
 /// C_GetSlotInfo, section 5.5.2.
-pub fn slot_info(provider: &Provider, slot: CK_SLOT_ID, info: Place<CK_SLOT_INFO>) -> Result<()> {
+pub fn slot_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_SLOT_INFO>) -> Result<()> {
     let token = provider.token(slot)?;
     info.write(CK_SLOT_INFO {
         slotDescription: padded(&token.backend().place()),
@@ -43,7 +51,7 @@ pub fn slot_info(provider: &Provider, slot: CK_SLOT_ID, info: Place<CK_SLOT_INFO
 }
 
 /// C_GetTokenInfo, section 5.5.3: never a request.
-pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: Place<CK_TOKEN_INFO>) -> Result<()> {
+pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_TOKEN_INFO>) -> Result<()> {
     let token = provider.token(slot)?;
     let identity = token.backend().identity();
     let (all, writing) = token.session_counts();
@@ -80,8 +88,8 @@ pub fn wait_for_slot_event(_: &Provider, flags: CK_FLAGS) -> Result<()> {
 /// C_GetMechanismList, section 5.5.5.
 pub fn mechanism_list(provider: &Provider, slot: CK_SLOT_ID, list: Output<CK_MECHANISM_TYPE>) -> Result<()> {
     let token = provider.token(slot)?;
-    let signing = token.mechanisms().into_iter().map(|row| row.ckm);
-    list.write(&signing.chain(Hash::all().map(Hash::ckm)).collect::<Vec<_>>())
+    let keyed = token.mechanisms().into_iter();
+    list.write(&keyed.chain(Hash::all().map(Hash::ckm)).collect::<Vec<_>>())
 }
 
 /// C_GetMechanismInfo, section 5.5.6.
@@ -89,13 +97,14 @@ pub fn mechanism_info(
     provider: &Provider,
     slot: CK_SLOT_ID,
     ckm: CK_MECHANISM_TYPE,
-    info: Place<CK_MECHANISM_INFO>,
+    info: Target<CK_MECHANISM_INFO>,
 ) -> Result<()> {
     let token = provider.token(slot)?;
+    let unknown = || Error::probe(CKR_MECHANISM_INVALID, format!("mechanism 0x{ckm:x} is not one of this token's"));
     let digests = CK_MECHANISM_INFO { ulMinKeySize: 0, ulMaxKeySize: 0, flags: CKF_DIGEST };
     info.write(match Hash::from_ckm(ckm) {
         Some(_) => digests,
-        None => mechanism(&token, ckm)?.info(),
+        None => token.mechanism_info(ckm).ok_or_else(unknown)?,
     });
     Ok(())
 }
@@ -105,7 +114,7 @@ pub fn open_session(
     provider: &Provider,
     slot: CK_SLOT_ID,
     flags: CK_FLAGS,
-    handle: Place<CK_SESSION_HANDLE>,
+    handle: Target<CK_SESSION_HANDLE>,
 ) -> Result<()> {
     handle.write(provider.open_session(slot, flags)?);
     Ok(())
@@ -122,7 +131,7 @@ pub fn close_all_sessions(provider: &Provider, slot: CK_SLOT_ID) -> Result<()> {
 }
 
 /// C_GetSessionInfo, section 5.6.4.
-pub fn session_info(provider: &Provider, session: CK_SESSION_HANDLE, info: Place<CK_SESSION_INFO>) -> Result<()> {
+pub fn session_info(provider: &Provider, session: CK_SESSION_HANDLE, info: Target<CK_SESSION_INFO>) -> Result<()> {
     let session = provider.session(session)?;
     let writing = if session.read_write { CKF_RW_SESSION } else { 0 };
     info.write(CK_SESSION_INFO {
@@ -136,16 +145,7 @@ pub fn session_info(provider: &Provider, session: CK_SESSION_HANDLE, info: Place
 
 /// C_SessionCancel, PKCS#11 3.1 section 5.6.5: ends the operations that the flags name.
 pub fn session_cancel(provider: &Provider, session: CK_SESSION_HANDLE, flags: CK_FLAGS) -> Result<()> {
-    let session = provider.session(session)?;
-    if flags & CKF_SIGN != 0 {
-        session.sign_cancel();
-    }
-    if flags & CKF_DIGEST != 0 {
-        session.digest_cancel();
-    }
-    if flags & CKF_FIND_OBJECTS != 0 {
-        session.find_cancel();
-    }
+    provider.session(session)?.cancel(flags);
     Ok(())
 }
 
@@ -175,7 +175,7 @@ pub fn session_validation_flags(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
     _kind: CK_ULONG,
-    flags: Place<CK_FLAGS>,
+    flags: Target<CK_FLAGS>,
 ) -> Result<()> {
     provider.session(session)?;
     flags.write(0);
@@ -187,7 +187,7 @@ pub fn object_size(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
     object: CK_OBJECT_HANDLE,
-    size: Place<CK_ULONG>,
+    size: Target<CK_ULONG>,
 ) -> Result<()> {
     size.write(provider.object(session, object)?.attributes.size() as CK_ULONG);
     Ok(())
@@ -217,95 +217,51 @@ pub fn find_objects(provider: &Provider, session: CK_SESSION_HANDLE, batch: Batc
 
 /// C_FindObjectsFinal, section 5.7.9.
 pub fn find_objects_final(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
-    provider.session(session)?.find_final()
+    provider.session(session)?.find.take(&Last::Parts).map(drop)
 }
 
-/// C_DigestInit, section 5.12.1. Digests are made here: Java's PSS wants them of the token that signs.
-pub fn digest_init(provider: &Provider, session: CK_SESSION_HANDLE, request: Option<Request>) -> Result<()> {
-    let session = provider.session(session)?;
-    let Some(request) = request else {
-        session.digest_cancel();
-        return Ok(());
-    };
-    let hash = Hash::from_ckm(request.ckm);
-    session.digest_init(hash.ok_or_else(|| {
-        Error::new(CKR_MECHANISM_INVALID, format!("mechanism 0x{:x} is no digest of this module's", request.ckm))
-    })?)
-}
-
-/// C_Digest, section 5.12.2.
-pub fn digest(provider: &Provider, session: CK_SESSION_HANDLE, data: Input, digest: Output<u8>) -> Result<()> {
-    finish_digest(provider, session, Last::Whole(data.0), digest)
-}
-
-/// C_DigestUpdate, section 5.12.3.
-pub fn digest_update(provider: &Provider, session: CK_SESSION_HANDLE, part: Input) -> Result<()> {
-    provider.session(session)?.digest_update(part.0)
-}
-
-/// C_DigestFinal, section 5.12.5.
-pub fn digest_final(provider: &Provider, session: CK_SESSION_HANDLE, digest: Output<u8>) -> Result<()> {
-    finish_digest(provider, session, Last::Parts, digest)
-}
-
-fn finish_digest(provider: &Provider, session: CK_SESSION_HANDLE, last: Last, mut digest: Output<u8>) -> Result<()> {
-    let session = provider.session(session)?;
-    if digest.has_room(session.digest_len()?)? {
-        digest.write(&session.digest(last)?)?;
-    }
-    Ok(())
-}
-
-/// C_SignInit, section 5.13.1. Without a mechanism it ends the active signature (PKCS#11 3.0).
-pub fn sign_init(
-    provider: &Provider,
-    session: CK_SESSION_HANDLE,
-    request: Option<Request>,
-    key: CK_OBJECT_HANDLE,
-) -> Result<()> {
-    match request {
-        Some(request) => provider.sign_init(session, &request, key),
-        None => {
-            provider.session(session)?.sign_cancel();
-            Ok(())
-        }
-    }
-}
-
-/// C_Sign, section 5.13.2: one request, and none for a size query.
-pub fn sign(provider: &Provider, session: CK_SESSION_HANDLE, data: Input, signature: Output<u8>) -> Result<()> {
-    finish(provider, session, Last::Whole(data.0), signature)
-}
-
-/// C_SignUpdate, section 5.13.3.
-pub fn sign_update(provider: &Provider, session: CK_SESSION_HANDLE, part: Input) -> Result<()> {
-    provider.session(session)?.sign_update(part.0)
-}
-
-/// C_SignFinal, section 5.13.4: one request, and none for a size query.
-pub fn sign_final(provider: &Provider, session: CK_SESSION_HANDLE, signature: Output<u8>) -> Result<()> {
-    finish(provider, session, Last::Parts, signature)
-}
-
-/// C_GenerateRandom, section 5.17.2: from the operating system, which costs no request.
+/// C_GenerateRandom, section 5.17.2: from the operating system, which costs no request,
+/// or from the service, if the slot wants that.
 pub fn generate_random(provider: &Provider, session: CK_SESSION_HANDLE, random: Region) -> Result<()> {
-    provider.session(session)?;
+    let session = provider.session(session)?;
+    if session.token.manner().random_of_service {
+        let bytes = session.concluded(session.token.random(random.len()))?;
+        return random.write(&bytes);
+    }
     random.fill_with(|bytes| {
         aws_lc_rs::rand::fill(bytes).map_err(|_| Error::new(CKR_RANDOM_NO_RNG, "the operating system gives no random"))
     })
 }
 
-fn finish(provider: &Provider, session: CK_SESSION_HANDLE, last: Last, mut signature: Output<u8>) -> Result<()> {
-    let session = provider.session(session)?;
-    if signature.has_room(session.signature_len(&last)?)? {
-        signature.write(&session.sign(last)?)?;
+/// Answers what an operation makes, or how long it will be. What does not fit is not lost: the buffer is looked at first,
+/// or, where the length is not known before, the result is kept for the next call by `keep`.
+fn finish<T: Making>(
+    session: &Session,
+    place: &Place<T>,
+    last: Last,
+    mut output: Output<u8>,
+    keep: impl FnOnce(Plain),
+) -> Result<()> {
+    let (longest, exact) = place.output_len(&last)?;
+    if (exact || output.is_size_query()) && !output.has_room(longest)? {
+        return Ok(());
     }
-    Ok(())
+    let made = session.concluded(place.finish(last))?;
+    let written = output.write(&made);
+    if written.is_err() {
+        keep(made);
+    }
+    written
 }
 
-fn mechanism(token: &Token, ckm: CK_MECHANISM_TYPE) -> Result<&'static Mechanism> {
-    let row = token.mechanisms().into_iter().find(|row| row.ckm == ckm);
-    row.ok_or_else(|| Error::probe(CKR_MECHANISM_INVALID, format!("mechanism 0x{ckm:x} is not one of this token's")))
+/// The Init function of an operation: begins it, or ends it where there is no mechanism (PKCS#11 3.0).
+fn begin<T>(place: &Place<T>, request: Option<Request>, made: impl FnOnce(&Request) -> Result<T>) -> Result<()> {
+    let Some(request) = request else {
+        place.cancel();
+        return Ok(());
+    };
+    place.is_free()?;
+    place.begin(made(&request)?)
 }
 
 /// Text in a field of fixed size: cut to its bytes, padded by blanks, not terminated (section 3.2).
@@ -314,4 +270,28 @@ fn padded<const N: usize>(text: &str) -> [CK_UTF8CHAR; N] {
     let length = text.len().min(N);
     field[..length].copy_from_slice(&text.as_bytes()[..length]);
     field
+}
+
+/// C_GetOperationState, section 5.6.6: none can be saved, since a key's service has no part of it.
+pub fn operation_state(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
+    provider.session(session)?;
+    Err(Error::new(CKR_STATE_UNSAVEABLE, "operations of this module can't be saved"))
+}
+
+/// C_SetOperationState, section 5.6.7: this module has saved none.
+pub fn set_operation_state(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
+    provider.session(session)?;
+    Err(Error::new(CKR_SAVED_STATE_INVALID, "operations of this module can't be saved"))
+}
+
+/// C_SeedRandom, section 5.19.1: neither the operating system nor a service takes seeds.
+pub fn seed_random(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
+    provider.session(session)?;
+    Err(Error::new(CKR_RANDOM_SEED_NOT_SUPPORTED, "the generator takes no seeds"))
+}
+
+/// C_AsyncComplete, C_AsyncGetID and C_AsyncJoin, PKCS#11 3.2 section 5.22: no session here is asynchronous.
+pub fn not_asynchronous(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
+    provider.session(session)?;
+    Err(Error::new(CKR_SESSION_ASYNC_NOT_SUPPORTED, "the sessions of this module are synchronous"))
 }

@@ -17,7 +17,7 @@ pub use templates::run as templates;
 use super::guard;
 use crate::backend::fake::{self, Fake};
 use crate::backend::{KeyName, aws};
-use crate::config::{CertificateSource, Config, Key, Keys, Service, Slot};
+use crate::config::{CertificateSource, Config, Key, Keys, Manner, Service, Slot};
 use crate::error::{self, Result};
 use crate::fuzz_input::Source;
 use crate::logging::{self, Level};
@@ -46,7 +46,7 @@ fn config() -> Config {
         service: Arc::new(service()),
         keys: Keys::Named(keys),
         hide_keys: Vec::new(),
-        accept_bare_digest: label == "many",
+        manner: Manner { accept_bare_digest: label == "many", ..Manner::default() },
     };
     let with = |id: &str, certificate| Key { name: name(id), label: id.into(), certificate };
     let plain = |id: &str| with(id, CertificateSource::Service);

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 #[cfg(not(any(test, fuzzing)))]
 use crate::provider::Provider;
 use cryptoki_sys::*;
-use pointers::{Output, Place};
+use pointers::{Output, Target};
 use std::ffi::CStr;
 use std::os::raw::c_void;
 use std::time::Duration;
@@ -32,7 +32,7 @@ const FINALIZE_LIMIT: Duration = Duration::from_secs(2);
 pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> CK_RV {
     guard::without_provider("C_GetFunctionList", || {
         // SAFETY: null or valid, as this function's caller promises.
-        unsafe { Place::new(list) }?.write((&raw const table::LIST_2_40).cast_mut());
+        unsafe { Target::new(list) }?.write((&raw const table::LIST_2_40).cast_mut());
         Ok(())
     })
 }
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn C_GetInterface(
         // SAFETY: null or valid, as this function's caller promises.
         let version = unsafe { version.as_ref() };
         // SAFETY: likewise.
-        let place = unsafe { Place::new(interface) }?;
+        let place = unsafe { Target::new(interface) }?;
         let found = INTERFACES.0.iter().zip(VERSIONS).find(|(own, own_version)| {
             let same = |version: &CK_VERSION| (version.major, version.minor) == *own_version;
             name == NAME && version.is_none_or(same) && own.flags & flags == flags

@@ -5,7 +5,7 @@
 
 use crate::attribute::Attribute;
 use crate::error::{Error, Result};
-use crate::mechanism::Request;
+use crate::mechanism::{self, Request};
 use crate::object::Object;
 use cryptoki_sys::*;
 use std::os::raw::c_void;
@@ -50,6 +50,23 @@ impl<T: Copy> Output<'_, T> {
         // SAFETY: null or valid by the contract.
         let length = unsafe { length.as_mut() }.ok_or_else(|| bad("a null pointer for the length"))?;
         Ok(Self { buffer, length })
+    }
+
+    /// None where the caller gives no place for the length: C_SignMessageNext, while parts follow.
+    ///
+    /// # Errors
+    /// None.
+    ///
+    /// # Safety
+    /// The contract at the head of the file.
+    pub unsafe fn optional(buffer: *mut T, length: *mut CK_ULONG) -> Result<Option<Self>> {
+        // SAFETY: the contract of this function.
+        if length.is_null() { Ok(None) } else { unsafe { Self::new(buffer, length) }.map(Some) }
+    }
+
+    /// Whether the caller only wants to know the length.
+    pub fn is_size_query(&self) -> bool {
+        self.buffer.is_null()
     }
 
     /// Whether the caller has room for `needed` elements now. A size query is answered, and has none.
@@ -137,6 +154,24 @@ impl Region {
         Ok(Self(region, in_memory::<CK_BYTE>(length)?))
     }
 
+    /// Its length in bytes.
+    pub fn len(&self) -> usize {
+        self.1
+    }
+
+    /// Fills it with bytes that are just as many.
+    ///
+    /// # Errors
+    /// CKR_GENERAL_ERROR where they are not.
+    pub fn write(self, bytes: &[u8]) -> Result<()> {
+        if bytes.len() != self.1 {
+            return Err(Error::new(CKR_GENERAL_ERROR, "not as many bytes as were wanted"));
+        }
+        // SAFETY: by the contract not null, unless it is empty, and that long.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.0, bytes.len()) };
+        Ok(())
+    }
+
     /// Fills it piece by piece, since it may hold anything: what is not initialized must not be looked at.
     pub fn fill_with(self, fill: impl Fn(&mut [u8]) -> Result<()>) -> Result<()> {
         let mut piece = [0; 1024];
@@ -154,9 +189,9 @@ impl Region {
 }
 
 /// The place of one structure or number that the caller wants.
-pub struct Place<T>(*mut T);
+pub struct Target<T>(*mut T);
 
-impl<T> Place<T> {
+impl<T> Target<T> {
     /// # Errors
     /// CKR_ARGUMENTS_BAD for null.
     ///
@@ -236,11 +271,19 @@ fn answer_one(attribute: &mut CK_ATTRIBUTE, object: &Object) -> Result<()> {
     unsafe { Output::<u8>::new(attribute.pValue.cast(), &mut attribute.ulValueLen) }?.write(value)
 }
 
-/// The parts of a private key.
+/// The parts of a private or secret key.
 fn is_secret(class: CK_OBJECT_CLASS, kind: CK_ATTRIBUTE_TYPE) -> bool {
-    const PRIVATE: [CK_ATTRIBUTE_TYPE; 7] =
-        [CKA_VALUE, CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_PRIME_2, CKA_EXPONENT_1, CKA_EXPONENT_2, CKA_COEFFICIENT];
-    class == CKO_PRIVATE_KEY && PRIVATE.contains(&kind)
+    const PRIVATE: [CK_ATTRIBUTE_TYPE; 8] = [
+        CKA_VALUE,
+        CKA_SEED,
+        CKA_PRIVATE_EXPONENT,
+        CKA_PRIME_1,
+        CKA_PRIME_2,
+        CKA_EXPONENT_1,
+        CKA_EXPONENT_2,
+        CKA_COEFFICIENT,
+    ];
+    [CKO_PRIVATE_KEY, CKO_SECRET_KEY].contains(&class) && PRIVATE.contains(&kind)
 }
 
 /// A mechanism with its parameters; None for null, which ends an operation (PKCS#11 3.0, C_SignInit).
@@ -261,8 +304,36 @@ pub unsafe fn mechanism(mechanism: *const CK_MECHANISM) -> Result<Option<Request
     }
     // SAFETY: as long as ulParameterLen says, by the contract.
     let parameter = unsafe { Input::new(mechanism.pParameter.cast(), length) }?.0.to_vec();
-    Ok(Some(Request { ckm: mechanism.mechanism, parameter }))
+    let shape = mechanism::shape(mechanism.mechanism);
+    let words = mechanism::words(&parameter);
+    let data = match parameter.len() == shape.words * mechanism::WORD {
+        // SAFETY: the contract covers what the parameters point to, and these are the words that are pointers.
+        true => unsafe { pointees(&words, shape.pointers) }?,
+        false => Vec::new(),
+    };
+    Ok(Some(Request { ckm: mechanism.mechanism, parameter, data }))
 }
+
+/// What pointers among the parameters point to: each is a word, and its length another.
+///
+/// # Safety
+/// The contract at the head of the file, for these pointers.
+unsafe fn pointees(words: &[CK_ULONG], pointers: &[(usize, usize)]) -> Result<Vec<Vec<u8>>> {
+    let one = |(pointer, length): &(usize, usize)| {
+        let (address, length) = (words[*pointer] as usize, words[*length]);
+        if length > LONGEST_PARAMETER || (length > 0 && address == 0) {
+            let text = format!("{length} bytes among the parameters, at 0x{address:x}");
+            return Err(Error::new(CKR_MECHANISM_PARAM_INVALID, text));
+        }
+        let bytes = std::ptr::with_exposed_provenance(address);
+        // SAFETY: not null, and as long as the length says, by the contract.
+        Ok(unsafe { Input::new(bytes, length) }?.0.to_vec())
+    };
+    pointers.iter().map(one).collect()
+}
+
+/// More is no parameter: contexts, labels, points and what both sides know.
+const LONGEST_PARAMETER: CK_ULONG = 64 << 10;
 
 /// The arguments of C_Initialize (section 5.4.1), checked.
 ///

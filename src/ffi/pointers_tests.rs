@@ -89,8 +89,8 @@ fn a_region_is_filled_whole() {
 #[test]
 fn a_place_is_written_without_being_read() {
     let mut place = MaybeUninit::<CK_SESSION_HANDLE>::uninit();
-    assert_eq!(rv(unsafe { Place::<CK_SESSION_HANDLE>::new(null_mut()) }), CKR_ARGUMENTS_BAD);
-    unsafe { Place::new(place.as_mut_ptr()) }.unwrap().write(7);
+    assert_eq!(rv(unsafe { Target::<CK_SESSION_HANDLE>::new(null_mut()) }), CKR_ARGUMENTS_BAD);
+    unsafe { Target::new(place.as_mut_ptr()) }.unwrap().write(7);
     assert_eq!(unsafe { place.assume_init() }, 7);
 }
 

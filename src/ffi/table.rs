@@ -3,9 +3,9 @@
 //! A row is the function's C arguments and the safe call that they become; or `own`, where it is written out in
 //! `ffi`; or the answer of a stub. PKCS#11 3.2 section 5 and its headers.
 
-use super::functions;
+use super::functions::{self, cipher, digest, keys, messages, sign, verify};
 use super::guard;
-use super::pointers::{Batch, Input, Output, Place, Region, Template, mechanism};
+use super::pointers::{Batch, Input, Output, Region, Target, Template, mechanism};
 use cryptoki_sys::*;
 use std::os::raw::c_void;
 
@@ -13,7 +13,6 @@ use std::os::raw::c_void;
 trait Stub {
     const NOT_SUPPORTED: Self;
     const NOT_PARALLEL: Self;
-    const SEED_NOT_SUPPORTED: Self;
 }
 
 macro_rules! stubs {
@@ -21,7 +20,6 @@ macro_rules! stubs {
         impl<$($arg),*> Stub for Option<unsafe extern "C" fn($($arg),*) -> CK_RV> {
             const NOT_SUPPORTED: Self = { unsafe extern "C" fn stub<$($arg),*>($(_: $arg),*) -> CK_RV { CKR_FUNCTION_NOT_SUPPORTED } Some(stub) };
             const NOT_PARALLEL: Self = { unsafe extern "C" fn stub<$($arg),*>($(_: $arg),*) -> CK_RV { CKR_FUNCTION_NOT_PARALLEL } Some(stub) };
-            const SEED_NOT_SUPPORTED: Self = { unsafe extern "C" fn stub<$($arg),*>($(_: $arg),*) -> CK_RV { CKR_RANDOM_SEED_NOT_SUPPORTED } Some(stub) };
         }
     };
 }
@@ -52,11 +50,14 @@ macro_rules! entry {
     ($name:ident own) => {
         Some(super::$name)
     };
-    ($name:ident functions) => {
-        Some($name)
+    ($name:ident NOT_SUPPORTED) => {
+        Stub::NOT_SUPPORTED
     };
-    ($name:ident $stub:ident) => {
-        Stub::$stub
+    ($name:ident NOT_PARALLEL) => {
+        Stub::NOT_PARALLEL
+    };
+    ($name:ident $module:ident) => {
+        Some($name)
     };
 }
 
@@ -101,56 +102,56 @@ rows! {
     v2_40 {
         C_Initialize => own;
         C_Finalize => own;
-        C_GetInfo(info: *mut CK_INFO) => functions::info(V3_2, Place::new(info)?);
+        C_GetInfo(info: *mut CK_INFO) => functions::info(V3_2, Target::new(info)?);
         C_GetFunctionList => own;
         C_GetSlotList(present: CK_BBOOL, slots: *mut CK_SLOT_ID, count: *mut CK_ULONG) => functions::slot_list(present, Output::new(slots, count)?);
-        C_GetSlotInfo(slot: CK_SLOT_ID, info: *mut CK_SLOT_INFO) => functions::slot_info(slot, Place::new(info)?);
-        C_GetTokenInfo(slot: CK_SLOT_ID, info: *mut CK_TOKEN_INFO) => functions::token_info(slot, Place::new(info)?);
+        C_GetSlotInfo(slot: CK_SLOT_ID, info: *mut CK_SLOT_INFO) => functions::slot_info(slot, Target::new(info)?);
+        C_GetTokenInfo(slot: CK_SLOT_ID, info: *mut CK_TOKEN_INFO) => functions::token_info(slot, Target::new(info)?);
         C_GetMechanismList(slot: CK_SLOT_ID, list: *mut CK_MECHANISM_TYPE, count: *mut CK_ULONG) => functions::mechanism_list(slot, Output::new(list, count)?);
-        C_GetMechanismInfo(slot: CK_SLOT_ID, ckm: CK_MECHANISM_TYPE, info: *mut CK_MECHANISM_INFO) => functions::mechanism_info(slot, ckm, Place::new(info)?);
+        C_GetMechanismInfo(slot: CK_SLOT_ID, ckm: CK_MECHANISM_TYPE, info: *mut CK_MECHANISM_INFO) => functions::mechanism_info(slot, ckm, Target::new(info)?);
         C_InitToken => NOT_SUPPORTED;
         C_InitPIN => NOT_SUPPORTED;
         C_SetPIN => NOT_SUPPORTED;
-        C_OpenSession(slot: CK_SLOT_ID, flags: CK_FLAGS, _application: *mut c_void, _notify: CK_NOTIFY, session: *mut CK_SESSION_HANDLE) => functions::open_session(slot, flags, Place::new(session)?);
+        C_OpenSession(slot: CK_SLOT_ID, flags: CK_FLAGS, _application: *mut c_void, _notify: CK_NOTIFY, session: *mut CK_SESSION_HANDLE) => functions::open_session(slot, flags, Target::new(session)?);
         C_CloseSession(session: CK_SESSION_HANDLE) => functions::close_session(session);
         C_CloseAllSessions(slot: CK_SLOT_ID) => functions::close_all_sessions(slot);
-        C_GetSessionInfo(session: CK_SESSION_HANDLE, info: *mut CK_SESSION_INFO) => functions::session_info(session, Place::new(info)?);
-        C_GetOperationState => NOT_SUPPORTED;
-        C_SetOperationState => NOT_SUPPORTED;
+        C_GetSessionInfo(session: CK_SESSION_HANDLE, info: *mut CK_SESSION_INFO) => functions::session_info(session, Target::new(info)?);
+        C_GetOperationState(session: CK_SESSION_HANDLE, _state: *mut CK_BYTE, _length: *mut CK_ULONG) => functions::operation_state(session);
+        C_SetOperationState(session: CK_SESSION_HANDLE, _state: *mut CK_BYTE, _length: CK_ULONG, _encryption: CK_OBJECT_HANDLE, _authentication: CK_OBJECT_HANDLE) => functions::set_operation_state(session);
         C_Login(session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: *mut CK_UTF8CHAR, pin_len: CK_ULONG) => functions::login(session, user, Input::new(pin, pin_len)?);
         C_Logout(session: CK_SESSION_HANDLE) => functions::logout(session);
-        C_CreateObject => NOT_SUPPORTED;
+        C_CreateObject(session: CK_SESSION_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG, object: *mut CK_OBJECT_HANDLE) => keys::create_object(session, Template::new(template, count)?, Target::new(object)?);
         C_CopyObject => NOT_SUPPORTED;
-        C_DestroyObject => NOT_SUPPORTED;
-        C_GetObjectSize(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, size: *mut CK_ULONG) => functions::object_size(session, object, Place::new(size)?);
+        C_DestroyObject(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) => keys::destroy_object(session, object);
+        C_GetObjectSize(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, size: *mut CK_ULONG) => functions::object_size(session, object, Target::new(size)?);
         C_GetAttributeValue(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) => functions::attribute_value(session, object, Template::new(template, count)?);
         C_SetAttributeValue => NOT_SUPPORTED;
         C_FindObjectsInit(session: CK_SESSION_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) => functions::find_objects_init(session, Template::new(template, count)?);
         C_FindObjects(session: CK_SESSION_HANDLE, objects: *mut CK_OBJECT_HANDLE, most: CK_ULONG, count: *mut CK_ULONG) => functions::find_objects(session, Batch::new(objects, most, count)?);
         C_FindObjectsFinal(session: CK_SESSION_HANDLE) => functions::find_objects_final(session);
-        C_EncryptInit => NOT_SUPPORTED;
-        C_Encrypt => NOT_SUPPORTED;
-        C_EncryptUpdate => NOT_SUPPORTED;
-        C_EncryptFinal => NOT_SUPPORTED;
-        C_DecryptInit => NOT_SUPPORTED;
-        C_Decrypt => NOT_SUPPORTED;
-        C_DecryptUpdate => NOT_SUPPORTED;
-        C_DecryptFinal => NOT_SUPPORTED;
-        C_DigestInit(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM) => functions::digest_init(session, mechanism(request)?);
-        C_Digest(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG, digest: *mut CK_BYTE, digest_len: *mut CK_ULONG) => functions::digest(session, Input::new(data, data_len)?, Output::new(digest, digest_len)?);
-        C_DigestUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG) => functions::digest_update(session, Input::new(part, part_len)?);
+        C_EncryptInit(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) => cipher::encrypt_init(session, mechanism(request)?, key);
+        C_Encrypt(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG, encrypted: *mut CK_BYTE, encrypted_len: *mut CK_ULONG) => cipher::encrypt(session, Input::new(data, data_len)?, Output::new(encrypted, encrypted_len)?);
+        C_EncryptUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG, encrypted: *mut CK_BYTE, encrypted_len: *mut CK_ULONG) => cipher::encrypt_update(session, Input::new(part, part_len)?, Output::new(encrypted, encrypted_len)?);
+        C_EncryptFinal(session: CK_SESSION_HANDLE, encrypted: *mut CK_BYTE, encrypted_len: *mut CK_ULONG) => cipher::encrypt_last(session, Output::new(encrypted, encrypted_len)?);
+        C_DecryptInit(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) => cipher::decrypt_init(session, mechanism(request)?, key);
+        C_Decrypt(session: CK_SESSION_HANDLE, encrypted: *mut CK_BYTE, encrypted_len: CK_ULONG, data: *mut CK_BYTE, data_len: *mut CK_ULONG) => cipher::decrypt(session, Input::new(encrypted, encrypted_len)?, Output::new(data, data_len)?);
+        C_DecryptUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG, data: *mut CK_BYTE, data_len: *mut CK_ULONG) => cipher::decrypt_update(session, Input::new(part, part_len)?, Output::new(data, data_len)?);
+        C_DecryptFinal(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: *mut CK_ULONG) => cipher::decrypt_last(session, Output::new(data, data_len)?);
+        C_DigestInit(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM) => digest::init(session, mechanism(request)?);
+        C_Digest(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG, digest: *mut CK_BYTE, digest_len: *mut CK_ULONG) => digest::whole(session, Input::new(data, data_len)?, Output::new(digest, digest_len)?);
+        C_DigestUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG) => digest::update(session, Input::new(part, part_len)?);
         C_DigestKey => NOT_SUPPORTED;
-        C_DigestFinal(session: CK_SESSION_HANDLE, digest: *mut CK_BYTE, digest_len: *mut CK_ULONG) => functions::digest_final(session, Output::new(digest, digest_len)?);
-        C_SignInit(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) => functions::sign_init(session, mechanism(request)?, key);
-        C_Sign(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG, signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) => functions::sign(session, Input::new(data, data_len)?, Output::new(signature, signature_len)?);
-        C_SignUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG) => functions::sign_update(session, Input::new(part, part_len)?);
-        C_SignFinal(session: CK_SESSION_HANDLE, signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) => functions::sign_final(session, Output::new(signature, signature_len)?);
+        C_DigestFinal(session: CK_SESSION_HANDLE, digest: *mut CK_BYTE, digest_len: *mut CK_ULONG) => digest::last(session, Output::new(digest, digest_len)?);
+        C_SignInit(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) => sign::init(session, mechanism(request)?, key);
+        C_Sign(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG, signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) => sign::whole(session, Input::new(data, data_len)?, Output::new(signature, signature_len)?);
+        C_SignUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG) => sign::update(session, Input::new(part, part_len)?);
+        C_SignFinal(session: CK_SESSION_HANDLE, signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) => sign::last(session, Output::new(signature, signature_len)?);
         C_SignRecoverInit => NOT_SUPPORTED;
         C_SignRecover => NOT_SUPPORTED;
-        C_VerifyInit => NOT_SUPPORTED;
-        C_Verify => NOT_SUPPORTED;
-        C_VerifyUpdate => NOT_SUPPORTED;
-        C_VerifyFinal => NOT_SUPPORTED;
+        C_VerifyInit(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) => verify::init(session, mechanism(request)?, key);
+        C_Verify(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG, signature: *mut CK_BYTE, signature_len: CK_ULONG) => verify::whole(session, Input::new(data, data_len)?, Input::new(signature, signature_len)?);
+        C_VerifyUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG) => verify::update(session, Input::new(part, part_len)?);
+        C_VerifyFinal(session: CK_SESSION_HANDLE, signature: *mut CK_BYTE, signature_len: CK_ULONG) => verify::last(session, Input::new(signature, signature_len)?);
         C_VerifyRecoverInit => NOT_SUPPORTED;
         C_VerifyRecover => NOT_SUPPORTED;
         C_DigestEncryptUpdate => NOT_SUPPORTED;
@@ -159,10 +160,10 @@ rows! {
         C_DecryptVerifyUpdate => NOT_SUPPORTED;
         C_GenerateKey => NOT_SUPPORTED;
         C_GenerateKeyPair => NOT_SUPPORTED;
-        C_WrapKey => NOT_SUPPORTED;
-        C_UnwrapKey => NOT_SUPPORTED;
-        C_DeriveKey => NOT_SUPPORTED;
-        C_SeedRandom => SEED_NOT_SUPPORTED;
+        C_WrapKey(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, wrapping: CK_OBJECT_HANDLE, key: CK_OBJECT_HANDLE, wrapped: *mut CK_BYTE, wrapped_len: *mut CK_ULONG) => keys::wrap(session, mechanism(request)?, wrapping, key, Output::new(wrapped, wrapped_len)?);
+        C_UnwrapKey(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, unwrapping: CK_OBJECT_HANDLE, wrapped: *mut CK_BYTE, wrapped_len: CK_ULONG, template: *mut CK_ATTRIBUTE, count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) => keys::unwrap(session, mechanism(request)?, unwrapping, Input::new(wrapped, wrapped_len)?, Template::new(template, count)?, Target::new(key)?);
+        C_DeriveKey(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, base: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) => keys::derive(session, mechanism(request)?, base, Template::new(template, count)?, Target::new(key)?);
+        C_SeedRandom(session: CK_SESSION_HANDLE, _seed: *mut CK_BYTE, _length: CK_ULONG) => functions::seed_random(session);
         C_GenerateRandom(session: CK_SESSION_HANDLE, random: *mut CK_BYTE, length: CK_ULONG) => functions::generate_random(session, Region::new(random, length)?);
         C_GetFunctionStatus => NOT_PARALLEL;
         C_CancelFunction => NOT_PARALLEL;
@@ -183,28 +184,28 @@ rows! {
         C_DecryptMessageBegin => NOT_SUPPORTED;
         C_DecryptMessageNext => NOT_SUPPORTED;
         C_MessageDecryptFinal => NOT_SUPPORTED;
-        C_MessageSignInit => NOT_SUPPORTED;
-        C_SignMessage => NOT_SUPPORTED;
-        C_SignMessageBegin => NOT_SUPPORTED;
-        C_SignMessageNext => NOT_SUPPORTED;
-        C_MessageSignFinal => NOT_SUPPORTED;
-        C_MessageVerifyInit => NOT_SUPPORTED;
-        C_VerifyMessage => NOT_SUPPORTED;
-        C_VerifyMessageBegin => NOT_SUPPORTED;
-        C_VerifyMessageNext => NOT_SUPPORTED;
-        C_MessageVerifyFinal => NOT_SUPPORTED;
+        C_MessageSignInit(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) => messages::sign_init(session, mechanism(request)?, key);
+        C_SignMessage(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG, data: *mut CK_BYTE, data_len: CK_ULONG, signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) => messages::sign(session, Input::new(parameter.cast(), parameter_len)?, Input::new(data, data_len)?, Output::new(signature, signature_len)?);
+        C_SignMessageBegin(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG) => messages::sign_begin(session, Input::new(parameter.cast(), parameter_len)?);
+        C_SignMessageNext(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG, part: *mut CK_BYTE, part_len: CK_ULONG, signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) => messages::sign_next(session, Input::new(parameter.cast(), parameter_len)?, Input::new(part, part_len)?, Output::optional(signature, signature_len)?);
+        C_MessageSignFinal(session: CK_SESSION_HANDLE) => messages::sign_final(session);
+        C_MessageVerifyInit(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) => messages::verify_init(session, mechanism(request)?, key);
+        C_VerifyMessage(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG, data: *mut CK_BYTE, data_len: CK_ULONG, signature: *mut CK_BYTE, signature_len: CK_ULONG) => messages::verify(session, Input::new(parameter.cast(), parameter_len)?, Input::new(data, data_len)?, Input::new(signature, signature_len)?);
+        C_VerifyMessageBegin(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG) => messages::verify_begin(session, Input::new(parameter.cast(), parameter_len)?);
+        C_VerifyMessageNext(session: CK_SESSION_HANDLE, parameter: *mut c_void, parameter_len: CK_ULONG, part: *mut CK_BYTE, part_len: CK_ULONG, signature: *mut CK_BYTE, signature_len: CK_ULONG) => messages::verify_next(session, Input::new(parameter.cast(), parameter_len)?, Input::new(part, part_len)?, Input::new(signature, signature_len)?);
+        C_MessageVerifyFinal(session: CK_SESSION_HANDLE) => messages::verify_final(session);
     }
     v3_2 {
         C_EncapsulateKey => NOT_SUPPORTED;
         C_DecapsulateKey => NOT_SUPPORTED;
-        C_VerifySignatureInit => NOT_SUPPORTED;
-        C_VerifySignature => NOT_SUPPORTED;
-        C_VerifySignatureUpdate => NOT_SUPPORTED;
-        C_VerifySignatureFinal => NOT_SUPPORTED;
-        C_GetSessionValidationFlags(session: CK_SESSION_HANDLE, kind: CK_ULONG, flags: *mut CK_FLAGS) => functions::session_validation_flags(session, kind, Place::new(flags)?);
-        C_AsyncComplete => NOT_SUPPORTED;
-        C_AsyncGetID => NOT_SUPPORTED;
-        C_AsyncJoin => NOT_SUPPORTED;
+        C_VerifySignatureInit(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE, signature: *mut CK_BYTE, signature_len: CK_ULONG) => verify::signature_init(session, mechanism(request)?, key, Input::new(signature, signature_len)?);
+        C_VerifySignature(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG) => verify::signature_whole(session, Input::new(data, data_len)?);
+        C_VerifySignatureUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG) => verify::signature_update(session, Input::new(part, part_len)?);
+        C_VerifySignatureFinal(session: CK_SESSION_HANDLE) => verify::signature_last(session);
+        C_GetSessionValidationFlags(session: CK_SESSION_HANDLE, kind: CK_ULONG, flags: *mut CK_FLAGS) => functions::session_validation_flags(session, kind, Target::new(flags)?);
+        C_AsyncComplete(session: CK_SESSION_HANDLE, _function: *mut CK_UTF8CHAR, _result: *mut CK_ASYNC_DATA) => functions::not_asynchronous(session);
+        C_AsyncGetID(session: CK_SESSION_HANDLE, _function: *mut CK_UTF8CHAR, _id: *mut CK_ULONG) => functions::not_asynchronous(session);
+        C_AsyncJoin(session: CK_SESSION_HANDLE, _function: *mut CK_UTF8CHAR, _id: CK_ULONG, _data: *mut CK_BYTE, _length: CK_ULONG) => functions::not_asynchronous(session);
         C_WrapKeyAuthenticated => NOT_SUPPORTED;
         C_UnwrapKeyAuthenticated => NOT_SUPPORTED;
     }
@@ -216,7 +217,7 @@ macro_rules! get_info {
         unsafe extern "C" fn $name(info: *mut CK_INFO) -> CK_RV {
             guard::call("C_GetInfo", |provider| {
                 // SAFETY: the contract of `pointers`.
-                functions::info(provider, $version, unsafe { Place::new(info) }?)
+                functions::info(provider, $version, unsafe { Target::new(info) }?)
             })
         }
     };

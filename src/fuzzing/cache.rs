@@ -3,6 +3,7 @@
 use crate::backend::fake::Fake;
 use crate::backend::{KeyName, SharedBackend};
 use crate::cache::facts_in;
+use crate::key::PointForm;
 use crate::object::{Names, Object};
 use std::sync::Arc;
 
@@ -12,10 +13,10 @@ pub fn run(data: &[u8]) {
     let key = KeyName { id: "p256".into(), version: None };
     let Some(facts) = facts_in(data, &backend, &key) else { return };
     assert!(facts.immutable_id.is_some() && facts.refusal.is_none());
-    assert_eq!(facts.schemes, backend.schemes(facts.public_key.kind()));
+    assert_eq!(facts.schemes, backend.usual_schemes(facts.kind));
     let names = Names { label: "", id: b"", subject: b"" };
-    assert!(
-        Object::private_key(names, &facts).attributes.size() > 0
-            && Object::public_key(names, &facts).attributes.size() > 0
-    );
+    let public_key = facts.public_key.as_ref().unwrap_or_else(|| panic!("{facts:?}"));
+    let private = Object::private_key(names, &facts, PointForm::Raw);
+    let public = Object::public_key(names, public_key, &facts.schemes, PointForm::Raw);
+    assert!(private.attributes.size() > 0 && public.attributes.size() > 0);
 }

@@ -59,18 +59,24 @@ fn check_key(key: &PublicKey) {
     match (key.kind(), key.material()) {
         (Kind::Rsa(bits), Material::Rsa { modulus, exponent }) => {
             assert!((2048..=8192).contains(&bits) && modulus[0] != 0 && exponent[0] != 0);
-            assert_eq!(key.signature_len(), modulus.len());
+            assert_eq!(key.kind().signature_len(), modulus.len());
         }
         (Kind::Ec(curve), Material::Ec { curve: own, point }) => {
             assert_eq!((curve, point.len(), point[0]), (*own, 1 + 2 * curve.width(), 4));
         }
+        (Kind::Ed25519, Material::Ed25519 { .. }) => {}
+        (Kind::MlDsa(set), Material::MlDsa { set: own, key }) => {
+            assert_eq!((set, key.len()), (*own, set.public_key_len()));
+        }
         other => panic!("{other:?}"),
     }
     // Nobody has signed anything with it, and the point may not lie on the curve: neither is a reason to fail.
-    for family in [key::Family::RsaPkcs1, key::Family::RsaPss, key::Family::Ecdsa] {
-        let scheme = key::Scheme { family, hash: Hash::Sha256 };
-        assert!(!key.verifies(scheme, &[7; 32], &vec![1; key.signature_len()]));
+    let hashed = [key::Family::RsaPkcs1, key::Family::RsaPss, key::Family::Ecdsa];
+    let schemes = hashed.map(|family| family.with(Hash::Sha256)).into_iter();
+    for scheme in schemes.chain([key::Family::RsaPkcs1.alone(), key::Family::Eddsa.alone()]) {
+        assert!(!key.verifies(scheme, &[7; 32], &vec![1; key.kind().signature_len()]));
     }
+    assert!(!key.verifies(key::Family::MlDsa.alone(), &[7; 64], &vec![1; key.kind().signature_len()]));
 }
 
 #[derive(Sequence)]

@@ -3,36 +3,39 @@
 //! An operation that comes through has a scheme that the key's service signs with, and a digest as long as its hash,
 //! which is the right one of the data; what is refused has one of the standard's codes for it.
 
-use crate::backend::KeyFacts;
 use crate::error::Error;
 use crate::fuzz_input::Source;
 use crate::hash::Hash;
-use crate::key::{Curve, Family, Kind, PublicKey, Scheme};
-use crate::mechanism::{Input, MECHANISMS, Mechanism, Request};
-use crate::operation::Operation;
+use crate::key::{Family, Kind, PublicKey, Purpose, Scheme, ml_dsa};
+use crate::mechanism::{Input, MECHANISMS, Mechanism, Request, shape};
+use crate::operation::{Operation, Subject};
 use cryptoki_sys::*;
 
-const KINDS: [Kind; 6] = [
-    Kind::Rsa(2048),
-    Kind::Rsa(4096),
-    Kind::Ec(Curve::P256),
-    Kind::Ec(Curve::P384),
-    Kind::Ec(Curve::P521),
-    Kind::Ec(Curve::Secp256k1),
-];
+struct Key {
+    kind: Kind,
+    public_key: Option<PublicKey>,
+    schemes: Vec<Scheme>,
+}
 
 /// A key, a mechanism, its parameters, and the data in parts.
 pub fn run(data: &[u8]) {
     let mut source = Source(data);
-    let facts = key(&mut source);
+    let key = key(&mut source);
     let request = request(&mut source);
-    let bare = source.byte() % 2 == 1;
-    let mut operation = match Operation::begin(&request, &facts, bare) {
-        Ok(operation) => operation,
-        Err(error) => return refused_at_first(&error, &request, &facts),
+    let purpose = source.pick(&[Purpose::Sign, Purpose::Sign, Purpose::Decrypt, Purpose::Derive]);
+    let subject = Subject {
+        kind: key.kind,
+        public_key: key.public_key.as_ref(),
+        schemes: &key.schemes,
+        refusal: None,
+        longest_message: 4096,
+        accept_bare_digest: source.byte() % 2 == 1,
     };
-    assert_eq!(operation.signature_len(), facts.public_key.signature_len());
-    let row = Mechanism::from_ckm(request.ckm).unwrap_or_else(|| panic!("{request:?} was taken"));
+    let mut operation = match Operation::begin(&request, purpose, subject) {
+        Ok(operation) => operation,
+        Err(error) => return refused_at_first(&error, &request, purpose, &key),
+    };
+    let row = Mechanism::from_ckm(request.ckm, purpose).unwrap_or_else(|| panic!("{request:?} was taken"));
     let mut whole = digest_info(&mut source);
     if let Err(error) = operation.update(&whole) {
         return assert_eq!(error.rv, CKR_DATA_LEN_RANGE);
@@ -41,37 +44,41 @@ pub fn run(data: &[u8]) {
         let part = source.short();
         whole.extend_from_slice(part);
         if let Err(error) = operation.update(part) {
-            assert!(whole.len() > 512 && !matches!(row.input, Input::Message(_)), "{error}");
+            assert!(whole.len() > 512 && !matches!(row.input, Input::Message(_) | Input::Mu), "{error}");
             return assert_eq!(error.rv, CKR_DATA_LEN_RANGE);
         }
     }
     match operation.finish() {
-        Ok((scheme, digest)) => check(row, &facts, &whole, scheme, &digest),
+        Ok((scheme, made)) => check(row, &key, &whole, scheme, &made),
         Err(error) => assert!([CKR_DATA_INVALID, CKR_DATA_LEN_RANGE].contains(&error.rv), "{error}"),
     }
 }
 
-/// A key with all schemes of its kind, or with some, or one that can't sign.
-fn key(source: &mut Source) -> KeyFacts {
-    let kind = source.pick(&KINDS);
-    let public_key = match kind {
-        Kind::Rsa(bits) => PublicKey::rsa(&vec![0xff; bits / 8], &[1, 0, 1]),
-        Kind::Ec(curve) => PublicKey::ec(curve, &[&[4], &vec![1; 2 * curve.width()][..]].concat()),
+/// A key with all that can be done with its kind, or with some of it.
+fn key(source: &mut Source) -> Key {
+    let kinds: Vec<_> = Kind::all().chain([Kind::Rsa(4096)]).collect();
+    let kind = kinds[source.below(kinds.len())];
+    let made = match kind {
+        Kind::Rsa(bits) => Some(PublicKey::rsa(&vec![0xff; bits / 8], &[1, 0, 1])),
+        Kind::Ec(curve) => Some(PublicKey::ec(curve, &[&[4], &vec![1; 2 * curve.width()][..]].concat())),
+        Kind::Ed25519 => Some(PublicKey::ed25519(&[7; 32])),
+        Kind::MlDsa(set) => Some(PublicKey::ml_dsa(set, &vec![7; set.public_key_len()])),
+        Kind::Hmac(_) => None,
     };
-    let public_key = public_key.unwrap_or_else(|unusable| panic!("{}", unusable.0));
-    let sha2 = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
-    let rsa =
-        [Family::RsaPkcs1, Family::RsaPss].into_iter().flat_map(|family| sha2.map(|hash| Scheme { family, hash }));
-    let mut schemes: Vec<_> = match kind {
-        Kind::Rsa(_) => rsa.collect(),
-        Kind::Ec(curve) => vec![Scheme { family: Family::Ecdsa, hash: curve.hash() }],
-    };
+    let public_key = made.map(|made| made.unwrap_or_else(|unusable| panic!("{}", unusable.0)));
+    let mut schemes = kind.local_schemes();
+    if let Kind::Hmac(hash) = kind {
+        schemes.push(Family::Hmac.with(hash));
+    }
+    if let Kind::Ec(_) = kind {
+        schemes.push(Family::Ecdh.alone());
+    }
     let mask = source.byte();
     if mask >= 0x80 {
-        schemes = schemes.into_iter().enumerate().filter(|(bit, _)| mask >> bit & 1 == 1).map(|(_, one)| one).collect();
+        schemes =
+            schemes.into_iter().enumerate().filter(|(bit, _)| mask >> (bit % 7) & 1 == 1).map(|(_, one)| one).collect();
     }
-    let refusal = (mask == 0x7f).then(|| "its KeyUsage is ENCRYPT_DECRYPT".to_owned());
-    KeyFacts { immutable_id: None, public_key, schemes, refusal, hardware: false }
+    Key { kind, public_key, schemes }
 }
 
 fn request(source: &mut Source) -> Request {
@@ -82,18 +89,33 @@ fn request(source: &mut Source) -> Request {
     };
     let hash = source.pick(&[Hash::Sha256, Hash::Sha384, Hash::Sha512, Hash::Sha1, Hash::Sha224]);
     let right = [hash.ckm(), hash.mgf(), hash.len() as CK_ULONG];
-    let bytes = |numbers: [CK_ULONG; 3]| numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
-    let parameter = match source.byte() % 4 {
+    let bytes = |numbers: &[CK_ULONG]| numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
+    let shape = shape(ckm);
+    let parameter = match source.byte() % 5 {
         0 => Vec::new(),
-        1 => bytes(right),
+        1 => bytes(&right),
         2 => {
             let mut wrong = right;
             wrong[source.below(3)] = source.number() as CK_ULONG;
-            bytes(wrong)
+            bytes(&wrong)
+        }
+        3 => {
+            // The first word of each shape is a hash or a choice, the last one of some a hash.
+            let mut words = vec![0; shape.words];
+            words.iter_mut().zip(right).for_each(|(word, own)| *word = own);
+            let choice = CK_ULONG::from(source.byte() % 8);
+            if let Some(first) = words.first_mut().filter(|_| source.byte().is_multiple_of(2)) {
+                *first = choice;
+            }
+            if let Some(last) = words.get_mut(3).filter(|_| shape.words == 4) {
+                *last = hash.ckm();
+            }
+            bytes(&words)
         }
         _ => source.short().to_vec(),
     };
-    Request { ckm, parameter }
+    let data = shape.pointers.iter().map(|_| source.short().to_vec()).collect();
+    Request { ckm, parameter, data }
 }
 
 /// What CKM_RSA_PKCS is handed: the prefix of a hash, or none, before the rest.
@@ -108,31 +130,38 @@ fn digest_info(source: &mut Source) -> Vec<u8> {
     }
 }
 
-fn refused_at_first(error: &Error, request: &Request, facts: &KeyFacts) {
-    let expected = match Mechanism::from_ckm(request.ckm) {
+fn refused_at_first(error: &Error, request: &Request, purpose: Purpose, key: &Key) {
+    let expected = match Mechanism::from_ckm(request.ckm, purpose) {
         None => vec![CKR_MECHANISM_INVALID],
-        Some(row) if (row.family == Family::Ecdsa) != matches!(facts.public_key.kind(), Kind::Ec(_)) => {
-            vec![CKR_KEY_TYPE_INCONSISTENT]
+        Some(row) if !row.family.suits(key.kind) => vec![CKR_KEY_TYPE_INCONSISTENT],
+        Some(_) if !key.schemes.iter().any(|scheme| scheme.family.purpose() == purpose) => {
+            vec![CKR_KEY_FUNCTION_NOT_PERMITTED]
         }
-        Some(_) if facts.refusal.is_some() => vec![CKR_KEY_FUNCTION_NOT_PERMITTED],
         Some(_) => vec![CKR_MECHANISM_PARAM_INVALID, CKR_MECHANISM_INVALID],
     };
     assert!(expected.contains(&error.rv), "{error}");
 }
 
-fn check(row: &Mechanism, facts: &KeyFacts, data: &[u8], scheme: Scheme, digest: &[u8]) {
-    assert!(facts.schemes.contains(&scheme) && scheme.family == row.family);
-    assert_eq!(digest.len(), scheme.hash.len());
+fn check(row: &Mechanism, key: &Key, data: &[u8], scheme: Scheme, made: &[u8]) {
+    assert!(key.schemes.contains(&scheme) && scheme.family == row.family && scheme.suits(key.kind));
     let own = match row.input {
         Input::Message(hash) => hash.digest(data),
-        Input::Digest | Input::DigestInfo => data.to_vec(),
+        Input::Digest | Input::DigestInfo | Input::Whole(_) | Input::Mu => data.to_vec(),
     };
-    match row.family {
-        Family::RsaPkcs1 | Family::RsaPss if row.input != Input::DigestInfo => assert_eq!(digest, own),
-        // A whole DigestInfo, or a bare digest where that was allowed.
-        Family::RsaPkcs1 => assert!(own == digest || own == scheme.hash.digest_info(digest)),
-        // As numbers, the digest and what is signed have the same leftmost bits.
-        _ if own.len() <= digest.len() => assert!(digest.ends_with(&own)),
-        _ => assert!(own.starts_with(digest)),
+    match (row.family, scheme.hash) {
+        (Family::MlDsa, _) => assert_eq!(made.len(), ml_dsa::MU_LEN),
+        (Family::Ecdsa, Some(hash)) => {
+            assert_eq!(made.len(), hash.len());
+            // As numbers, the digest and what is signed have the same leftmost bits.
+            assert!(if own.len() <= made.len() { made.ends_with(&own) } else { own.starts_with(made) });
+        }
+        (Family::RsaPkcs1, Some(hash)) => {
+            assert_eq!(made.len(), hash.len());
+            // A whole DigestInfo, or a bare digest where that was allowed.
+            assert!(own == made || own == hash.digest_info(made));
+        }
+        (Family::RsaPkcs1, None) => assert!(own == made || made.ends_with(&own)),
+        (Family::RsaPss, Some(hash)) => assert_eq!((made.len(), made), (hash.len(), &own[..])),
+        _ => assert_eq!(made, data),
     }
 }

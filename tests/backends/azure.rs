@@ -4,14 +4,14 @@ use crate::server::{FILES, Known, MACHINE, Server, named, wait};
 use crate::{cases, openssl};
 use cloud_kms_emulator::{Action, Emulator, Fault, VaultCertificate, VaultKey};
 use cloud_kms_pkcs11::backend::azure::{Credential, Secret, Settings, open};
-use cloud_kms_pkcs11::backend::{Cause, Failure, KeyName, Network, SharedBackend};
+use cloud_kms_pkcs11::backend::{Cause, Failure, KeyName, Network, SharedBackend, Target};
 use cloud_kms_pkcs11::hash::Hash;
 use cloud_kms_pkcs11::key::{Curve, Family, Kind, Scheme};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const P256: Kind = Kind::Ec(Curve::P256);
-const ES256: Scheme = Scheme { family: Family::Ecdsa, hash: Hash::Sha256 };
+const ES256: Scheme = Family::Ecdsa.with(Hash::Sha256);
 const TENANT: &str = "00000000-0000-0000-0000-000000000001";
 const VAULT: &str = "https://vault.azure.net";
 
@@ -58,7 +58,8 @@ fn key(emulator: &Emulator, name: &str) -> String {
 
 fn sign(backend: &SharedBackend, name: &str, told: Option<&str>) -> Result<String, Failure> {
     let digest = Hash::Sha256.digest(b"message");
-    wait(backend.sign(&named(name), P256, told, ES256, &digest)).map(|signature| signature.immutable_id)
+    wait(backend.sign(Target { name: &named(name), kind: P256, immutable_id: told }, ES256, &digest))
+        .map(|signature| signature.immutable_id)
 }
 
 #[test]
@@ -84,6 +85,7 @@ fn contract() {
         missing: named("none"),
         disabled: Some(named("disabled")),
         other_use: Some((named("verifies"), "verify")),
+        lacks: Vec::new(),
         no_public_half: None,
     };
     cases::run(&server);
@@ -100,7 +102,7 @@ fn numbers_may_have_zeros_too_many_or_too_few() {
     emulator.control().switches(|switches| (switches.jwk_leading_zero, switches.jwk_short_coordinates) = (true, true));
     for name in ["rsa", "short"] {
         let facts = wait(backend(&emulator).describe(&named(name))).unwrap();
-        assert_eq!(facts.public_key.spki(), vault.public_key_spki(name, "").unwrap());
+        assert_eq!(facts.public_key.as_ref().unwrap().spki(), vault.public_key_spki(name, "").unwrap());
     }
 }
 
@@ -163,7 +165,7 @@ fn certificates_are_found_where_there_are_any() {
     key(&emulator, "bare");
     let chain = wait(backend.certificate(&named("web"))).unwrap().unwrap();
     assert_eq!(chain[0].der, vault.certificate_der("web", "").unwrap());
-    assert!(chain[0].certifies(&wait(backend.describe(&named("web"))).unwrap().public_key));
+    assert!(chain[0].certifies(&wait(backend.describe(&named("web"))).unwrap().public_key.unwrap()));
     assert_eq!(wait(backend.certificate(&named("bare"))), Ok(None));
     emulator.control().fault(Fault::new("vault.certificates.get", Action::Deny));
     assert_eq!(wait(backend.certificate(&named("web"))), Ok(None));
@@ -187,7 +189,8 @@ fn a_key_is_pinned_and_a_rotation_is_noticed() {
     // A version that the configuration names is never replaced.
     let pinned = KeyName { id: "web".into(), version: Some(version.into()) };
     let digest = Hash::Sha256.digest(b"");
-    let failure = wait(backend.sign(&pinned, P256, Some(&first), ES256, &digest)).unwrap_err();
+    let failure = wait(backend.sign(Target { name: &pinned, kind: P256, immutable_id: Some(&first) }, ES256, &digest))
+        .unwrap_err();
     assert_eq!(failure.cause, Cause::Disabled, "{failure}");
 }
 

@@ -2,7 +2,8 @@
 
 use crate::openssl;
 use crate::server::{Known, Server, wait};
-use cloud_kms_pkcs11::backend::{Cause, KeyFacts};
+use cloud_kms_pkcs11::backend::{Cause, KeyFacts, KeyName, Target};
+use cloud_kms_pkcs11::key::{Purpose, Scheme};
 use std::collections::HashSet;
 
 /// All of them.
@@ -19,26 +20,32 @@ pub fn run(server: &Server) {
 
 fn described(server: &Server, known: &Known) -> KeyFacts {
     let facts = wait(server.backend.describe(&known.key)).unwrap();
-    assert_eq!(facts.public_key.spki(), known.spki, "{:?}", known.key);
-    assert_eq!(facts.public_key.kind(), known.kind);
+    assert_eq!(facts.public_key.as_ref().unwrap().spki(), known.spki, "{:?}", known.key);
+    assert_eq!(facts.kind, known.kind);
     assert!(facts.immutable_id.is_some() && facts.refusal.is_none());
     let sorted = |schemes: &[_]| schemes.iter().map(|scheme| format!("{scheme:?}")).collect::<HashSet<_>>();
-    assert_eq!(sorted(&facts.schemes), sorted(&server.backend.schemes(known.kind)));
+    assert_eq!(sorted(&facts.schemes), sorted(&server.backend.usual_schemes(known.kind)));
     facts
 }
 
+fn of_purpose(facts: &KeyFacts, purpose: Purpose) -> Vec<Scheme> {
+    facts.schemes.iter().copied().filter(|scheme| scheme.family.purpose() == purpose).collect()
+}
+
 fn signs_with_every_scheme(server: &Server, known: &Known, facts: &KeyFacts) {
-    assert!(!facts.schemes.is_empty());
-    for scheme in &facts.schemes {
-        let digest = scheme.hash.digest(format!("{scheme:?}").as_bytes());
+    let schemes = of_purpose(facts, Purpose::Sign);
+    assert!(!schemes.is_empty());
+    for scheme in schemes {
+        let digest = scheme.hash.unwrap().digest(format!("{scheme:?}").as_bytes());
         for id in [facts.immutable_id.as_deref(), None] {
-            let signature = wait(server.backend.sign(&known.key, known.kind, id, *scheme, &digest)).unwrap();
-            assert_eq!(signature.bytes.len(), facts.public_key.signature_len());
+            let target = Target { name: &known.key, kind: known.kind, immutable_id: id };
+            let signature = wait(server.backend.sign(target, scheme, &digest)).unwrap();
+            assert_eq!(signature.bytes.len(), facts.kind.signature_len());
             assert_eq!(Some(&signature.immutable_id), facts.immutable_id.as_ref());
-            assert!(openssl::verifies(&known.spki, *scheme, &digest, &signature.bytes), "{:?} {scheme:?}", known.key);
+            assert!(openssl::verifies(&known.spki, scheme, &digest, &signature.bytes), "{:?} {scheme:?}", known.key);
             let mut other = digest.clone();
             other[0] ^= 1;
-            assert!(!openssl::verifies(&known.spki, *scheme, &other, &signature.bytes), "the oracle is blind");
+            assert!(!openssl::verifies(&known.spki, scheme, &other, &signature.bytes), "the oracle is blind");
         }
     }
 }
@@ -47,7 +54,7 @@ fn many_requests_at_once(server: &Server) {
     let keys: Vec<_> = server.keys.iter().cycle().take(100).collect();
     let under_way: Vec<_> = keys.iter().map(|known| server.backend.describe(&known.key)).collect();
     for (known, pending) in keys.iter().zip(under_way) {
-        assert_eq!(wait(pending).unwrap().public_key.spki(), known.spki);
+        assert_eq!(wait(pending).unwrap().public_key.unwrap().spki(), known.spki);
     }
 }
 
@@ -62,18 +69,38 @@ fn failures_are_told_apart(server: &Server) {
         }
         let Known { kind, .. } = server.keys[0];
         let scheme = server.backend.schemes(kind)[0];
-        let digest = scheme.hash.digest(b"");
-        let failure = wait(server.backend.sign(key, kind, None, scheme, &digest)).unwrap_err();
+        let digest = scheme.hash.unwrap().digest(b"");
+        let target = Target { name: key, kind, immutable_id: None };
+        let failure = wait(server.backend.sign(target, scheme, &digest)).unwrap_err();
         assert_eq!(failure.cause, Cause::Disabled, "{failure}");
     }
     if let Some((key, word)) = &server.other_use {
         let facts = wait(server.backend.describe(key)).unwrap();
-        assert!(facts.schemes.is_empty());
-        assert!(facts.refusal.as_ref().unwrap().contains(word), "{facts:?}");
+        assert!(of_purpose(&facts, Purpose::Sign).is_empty());
+        assert!(facts.usage.as_ref().unwrap().contains(word), "{facts:?}");
+        decrypts(server, key, &facts);
     }
     if let Some(key) = &server.no_public_half {
         let failure = wait(server.backend.describe(key)).unwrap_err();
         assert_eq!(failure.cause, Cause::Unsupported, "{failure}");
+    }
+}
+
+/// What the openssl program encrypts, the service decrypts; and a changed ciphertext it does not.
+fn decrypts(server: &Server, key: &KeyName, facts: &KeyFacts) {
+    let spki = facts.public_key.as_ref().unwrap().spki();
+    for scheme in of_purpose(facts, Purpose::Decrypt) {
+        let mut ciphertext = openssl::encrypted(spki, scheme, b"a secret");
+        let target = Target { name: key, kind: facts.kind, immutable_id: facts.immutable_id.as_deref() };
+        let plain = wait(server.backend.decrypt(target, scheme, &ciphertext)).map(|plain| plain.to_vec());
+        if server.lacks.contains(&scheme) {
+            eprintln!("{}: {} is skipped, it is wrong there: {plain:?}", server.name, scheme.name());
+            continue;
+        }
+        assert_eq!(plain, Ok(b"a secret".to_vec()), "{}", scheme.name());
+        ciphertext[100] ^= 1;
+        let failure = wait(server.backend.decrypt(target, scheme, &ciphertext)).unwrap_err();
+        assert_eq!(failure.cause, Cause::Undecryptable, "{failure}");
     }
 }
 

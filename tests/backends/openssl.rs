@@ -20,12 +20,30 @@ pub fn verifies(spki: &[u8], scheme: Scheme, digest: &[u8], signature: &[u8]) ->
     command.arg("-inkey").arg(file("key", spki)).arg("-in").arg(file("digest", digest));
     command.arg("-sigfile").arg(file("signature", &signature));
     if !ecdsa {
-        command.args(["-pkeyopt", &format!("digest:{}", name(scheme.hash))]);
+        command.args(["-pkeyopt", &format!("digest:{}", name(scheme.hash.unwrap()))]);
     }
     if scheme.family == Family::RsaPss {
         command.args(["-pkeyopt", "rsa_padding_mode:pss", "-pkeyopt", "rsa_pss_saltlen:digest"]);
     }
     command.output().unwrap().status.success()
+}
+
+/// `text` encrypted under the RSA key in `spki` (DER).
+pub fn encrypted(spki: &[u8], scheme: Scheme, text: &[u8]) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, input) = (folder.path().join("key"), folder.path().join("text"));
+    std::fs::write(&key, spki).unwrap();
+    std::fs::write(&input, text).unwrap();
+    let mut command = Command::new("openssl");
+    command.args(["pkeyutl", "-encrypt", "-pubin", "-keyform", "DER", "-inkey"]).arg(key).arg("-in").arg(input);
+    if let Some(hash) = scheme.hash {
+        let hash = name(hash);
+        let (digest, mgf) = (format!("rsa_oaep_md:{hash}"), format!("rsa_mgf1_md:{hash}"));
+        command.args(["-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", &digest, "-pkeyopt", &mgf]);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
 }
 
 /// A PEM public key in DER.

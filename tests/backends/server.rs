@@ -2,7 +2,7 @@
 
 use cloud_kms_emulator::Emulator;
 use cloud_kms_pkcs11::backend::{Failure, KeyName, Pending, SharedBackend, runtime};
-use cloud_kms_pkcs11::key::Kind;
+use cloud_kms_pkcs11::key::{Kind, Scheme};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,8 @@ pub struct Server {
     pub disabled: Option<KeyName>,
     /// A key for something else than signatures, and a word of the reason.
     pub other_use: Option<(KeyName, &'static str)>,
+    /// What this server is known to do wrong: docs of each emulator.
+    pub lacks: Vec<Scheme>,
     /// A key that can't sign by its nature (symmetric).
     pub no_public_half: Option<KeyName>,
 }

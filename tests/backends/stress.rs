@@ -2,18 +2,25 @@
 
 use crate::server::{FILES, holds_in_child, named, wait};
 use cloud_kms_emulator::{AwsKey, Emulator, VaultKey};
-use cloud_kms_pkcs11::backend::{Failure, Network, SharedBackend, aws, azure, runtime};
+use cloud_kms_pkcs11::backend::{Failure, Network, SharedBackend, Target, aws, azure, runtime};
 use cloud_kms_pkcs11::hash::Hash;
-use cloud_kms_pkcs11::key::{Curve, Family, Kind, Scheme};
+use cloud_kms_pkcs11::key::{Curve, Family, Kind};
 use cloud_kms_pkcs11::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 fn sign(backend: &SharedBackend, id: &str) -> Result<(), Failure> {
-    let scheme = Scheme { family: Family::Ecdsa, hash: Hash::Sha256 };
-    let digest = scheme.hash.digest(b"");
+    let scheme = Family::Ecdsa.with(Hash::Sha256);
+    let digest = Hash::Sha256.digest(b"");
     // As a C_ function does: inside the gate, but for the time of waiting.
-    process::inside(|| wait(backend.sign(&named(id), Kind::Ec(Curve::P256), None, scheme, &digest))).map(drop)
+    process::inside(|| {
+        wait(backend.sign(
+            Target { name: &named(id), kind: Kind::Ec(Curve::P256), immutable_id: None },
+            scheme,
+            &digest,
+        ))
+    })
+    .map(drop)
 }
 
 /// How many forks; FORKS in the environment asks for more.

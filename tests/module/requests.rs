@@ -176,7 +176,9 @@ module_test! {
         world.configure(json!([{ "label": "a", "cloud": "aws", "discover": true }, { "label": "z", "cloud": "azure", "discover": true }]));
         let p11 = world.module();
         assert_eq!(world.requests(), 0);
-        assert_eq!(p11.find_class(p11.open(0), CKO_PRIVATE_KEY).len(), 2, "{}", world.log());
+        let session = p11.open(0);
+        assert_eq!(p11.find_class(session, CKO_PRIVATE_KEY).len(), 3, "two sign, one decrypts: {}", world.log());
+        assert_eq!(p11.find_class(session, CKO_SECRET_KEY).len(), 1, "that for HMAC: {}", world.log());
         assert_eq!(p11.find_class(p11.open(1), CKO_PRIVATE_KEY).len(), 30, "{}", world.log());
         assert!(!world.log().contains("] error: "), "keys that are left out are no errors: {}", world.log());
     }

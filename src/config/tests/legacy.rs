@@ -46,7 +46,7 @@ fn the_example_of_aws_kms_pkcs11() {
         service: Arc::new(Service::Aws(settings)),
         keys: Keys::Named(vec![key]),
         hide_keys: vec![],
-        accept_bare_digest: true,
+        manner: Manner { accept_bare_digest: true, ..Manner::default() },
     };
     assert_eq!(config, Config { slots: vec![slot], ..Config::default() });
 }
@@ -70,7 +70,7 @@ fn the_example_of_azure_keyvault_pkcs11() {
     .set("HOME", "/home/me");
     let config = world.config();
     assert_eq!(config.slots[0].label, "my-signing-key");
-    assert!(config.slots[0].accept_bare_digest);
+    assert!(config.slots[0].manner.accept_bare_digest);
     assert_eq!(only_key(&config).name.id, "my-remote-key-name");
     assert_eq!(only_key(&config).label, "my-signing-key");
     let expected = azure::Settings {

@@ -22,7 +22,7 @@ fn a_slot_of_one_kms_key() {
         service: Arc::new(Service::Aws(settings)),
         keys: Keys::Named(vec![key]),
         hide_keys: vec![],
-        accept_bare_digest: false,
+        manner: Manner::default(),
     };
     assert_eq!(config, Config { slots: vec![slot], ..Config::default() });
 }
@@ -62,7 +62,7 @@ fn all_settings_arrive() {
     };
     assert_eq!(aws_of(&config.slots[0]), &expected);
     assert_eq!(config.slots[0].hide_keys, ["rsa2048"]);
-    assert!(config.slots[0].accept_bare_digest);
+    assert!(config.slots[0].manner.accept_bare_digest);
 
     let azure = r#""key_name": "k", "vault_url": "https://v:1", "azure_credential": "cli", "azure_tenant_id": "t",
         "azure_client_id": "c", "azure_client_secret": "s", "azure_client_certificate_path": "/c.pem",
@@ -81,6 +81,7 @@ fn all_settings_arrive() {
         federated_token_file: Some("/f".into()),
         auth_files: vec!["/a".into()],
         authority_host: Some("https://l".into()),
+        rsnull: false,
         skip_challenge_check: true,
         network: Network::default(),
     };
@@ -119,7 +120,7 @@ fn a_slots_options_win_over_the_top_levels() {
     assert_eq!((aws_of(a).region.as_deref(), aws_of(b).region.as_deref()), (Some("top"), Some("own")));
     assert_eq!((aws_of(a).network.retries, aws_of(b).network.retries), (7, 1));
     assert_eq!((a.hide_keys.len(), b.hide_keys.len()), (1, 0));
-    assert_eq!((a.accept_bare_digest, b.accept_bare_digest), (true, false));
+    assert_eq!((a.manner.accept_bare_digest, b.manner.accept_bare_digest), (true, false));
     assert_eq!((&*azure_of(c).vault_url, &*azure_of(d).vault_url), ("https://top", "https://own"));
     assert_eq!((azure_of(c).client_id.as_deref(), azure_of(d).client_id.as_deref()), (Some("top"), Some("own")));
     assert!(azure_of(c).client_secret.is_some() && azure_of(d).client_secret.is_none());
@@ -289,7 +290,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             format!("{key}, \"hide_keys\": [\n\"P-256\",\n\"P256\"]"),
-            "3: slots[0].hide_keys[1]: expected one of rsa2048, rsa3072, rsa4096, P-256, P-384, P-521, secp256k1, found \"P256\"",
+            "3: slots[0].hide_keys[1]: expected one of rsa2048, rsa3072, rsa4096, P-256, P-384, P-521, secp256k1, Ed25519, ML-DSA-44, ML-DSA-65, ML-DSA-87, HMAC-SHA-224, HMAC-SHA-256, HMAC-SHA-384, HMAC-SHA-512, found \"P256\"",
         ),
         (format!("{key}, \"hide_keys\": [1]"), "1: slots[0].hide_keys[0]: expected a string, found the number 1"),
         (format!("{key}, \"cloud\": \"gcp\""), "1: slots[0].cloud: expected one of aws, azure, found \"gcp\""),

@@ -3,7 +3,7 @@
 use super::World;
 use super::memory::{Answer, Given, Guarded};
 use crate::hash::Hash;
-use crate::mechanism::{MECHANISMS, Mechanism};
+use crate::mechanism::{MECHANISMS, Shape, WORD, shape};
 use cryptoki_sys::*;
 
 /// More than any memory has: refused before it is looked at.
@@ -125,7 +125,7 @@ impl World<'_> {
             (None, ..0x60) => hashes[usize::from(choice) % hashes.len()],
             _ => self.source.number() as CK_MECHANISM_TYPE,
         };
-        let row = Mechanism::from_ckm(ckm);
+        let row = MECHANISMS.iter().find(|row| row.ckm == ckm);
         let hash = row.and_then(|row| row.input.hash()).unwrap_or(Hash::Sha256);
         let needs_pss = row.is_some_and(|row| row.name.ends_with("PSS"));
         let mut parameter = match self.source.byte() {
@@ -136,11 +136,32 @@ impl World<'_> {
             0..0xc0 => Given { bytes: None, length: 0 },
             0xc0..0xd0 => Given { bytes: Some(Box::from([0])), length: self.source.pick(&[4097, CK_ULONG::MAX]) },
             0xd0..0xe0 => Given { bytes: None, length: 24 },
+            0xe0..0xf0 => given(vec![0; shape(ckm).words * WORD]),
             _ => given(self.source.short().to_vec()),
         };
+        self.point(&mut parameter, shape(ckm));
         let (pointer, length) = (parameter.pointer(), parameter.length);
         let mechanism = CK_MECHANISM { mechanism: ckm, pParameter: pointer, ulParameterLen: length };
         Asked { mechanism: Some(Box::new(mechanism)), _parameter: parameter }
+    }
+}
+
+/// What pointers among parameters point to.
+static POINTEE: [u8; 300] = [4; 300];
+
+impl World<'_> {
+    /// A caller's parameters may be anything, but what is a pointer in them is one.
+    fn point(&mut self, parameter: &mut Given, shape: Shape) {
+        let Some(bytes) = parameter.bytes.as_mut().filter(|bytes| bytes.len() == shape.words * WORD) else { return };
+        for (pointer, length) in shape.pointers {
+            let (address, room) = match self.source.byte() % 4 {
+                0 => (0, 0),
+                1 => (0, CK_ULONG::MAX),
+                _ => (POINTEE.as_ptr().expose_provenance() as CK_ULONG, CK_ULONG::from(self.source.byte())),
+            };
+            bytes[pointer * WORD..][..WORD].copy_from_slice(&address.to_ne_bytes());
+            bytes[length * WORD..][..WORD].copy_from_slice(&room.to_ne_bytes());
+        }
     }
 }
 

@@ -421,13 +421,11 @@ impl World<'_> {
         let (handle, nothing) = (self.session().1, std::ptr::null_mut::<u8>());
         let codes = [
             call!(self, C_InitToken(handle, nothing, 9, nothing)),
-            call!(self, C_CreateObject(handle, nothing.cast(), 9, nothing.cast())),
-            call!(self, C_Decrypt(handle, nothing, 9, nothing, nothing.cast())),
-            call!(self, C_VerifyInit(handle, nothing.cast(), 9)),
-            call!(self, C_WrapKey(handle, nothing.cast(), 1, 2, nothing, nothing.cast())),
+            call!(self, C_CopyObject(handle, 9, nothing.cast(), 9, nothing.cast())),
+            call!(self, C_SignRecoverInit(handle, nothing.cast(), 9)),
+            call!(self, C_DigestKey(handle, 9)),
         ];
-        assert_eq!(codes, [CKR_FUNCTION_NOT_SUPPORTED; 5]);
-        assert_eq!(call!(self, C_SeedRandom(handle, nothing, 9)), CKR_RANDOM_SEED_NOT_SUPPORTED);
+        assert_eq!(codes, [CKR_FUNCTION_NOT_SUPPORTED; 4]);
         assert_eq!(call!(self, C_GetFunctionStatus(handle)), CKR_FUNCTION_NOT_PARALLEL);
         let flags = CK_FLAGS::from(self.source.byte());
         call!(self, C_WaitForSlotEvent(flags, nothing.cast(), nothing.cast()));

@@ -1,0 +1,134 @@
+//! What the errors of AWS mean. "Common Errors" of the AWS KMS API Reference, and of that of STS.
+
+use super::aws_http::BadBody;
+use super::aws_keys::Operation;
+use super::call::{Refused, Remedy};
+use super::http::{causes, is_timeout, unreachable, words_of};
+use super::{Cause, Failure};
+use aws_sdk_kms::config::http::HttpResponse;
+use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kms::operation::RequestId;
+use std::error::Error;
+use std::time::Duration;
+
+/// Error codes of KMS, of STS and of the layer in front of them ("Common Errors"), without their namespace.
+#[rustfmt::skip]
+const CODES: &[(&str, Cause)] = &[
+    ("NotFoundException", Cause::Missing),
+    ("DisabledException", Cause::Disabled),
+    ("KMSInvalidStateException", Cause::Disabled),
+    ("InvalidKeyUsageException", Cause::Unsupported),
+    ("InvalidCiphertextException", Cause::Undecryptable),
+    ("IncorrectKeyException", Cause::Undecryptable),
+    ("UnsupportedOperationException", Cause::Unsupported),
+    ("AccessDeniedException", Cause::Denied),
+    ("AccessDenied", Cause::Denied),
+    ("NotAuthorized", Cause::Denied),
+    ("OptInRequired", Cause::Denied),
+    ("ThrottlingException", Cause::Throttled),
+    ("Throttling", Cause::Throttled),
+    ("TooManyRequestsException", Cause::Throttled),
+    ("RequestLimitExceeded", Cause::Throttled),
+    ("LimitExceededException", Cause::Throttled),
+    ("UnrecognizedClientException", Cause::Credentials),
+    ("InvalidClientTokenId", Cause::Credentials),
+    ("InvalidSignatureException", Cause::Credentials),
+    ("SignatureDoesNotMatch", Cause::Credentials),
+    ("IncompleteSignatureException", Cause::Credentials),
+    ("IncompleteSignature", Cause::Credentials),
+    ("MissingAuthenticationTokenException", Cause::Credentials),
+    ("MissingAuthenticationToken", Cause::Credentials),
+    ("ExpiredTokenException", Cause::Credentials),
+    ("ExpiredToken", Cause::Credentials),
+    ("RequestExpired", Cause::Credentials),
+    ("KeyUnavailableException", Cause::Internal),
+    ("DependencyTimeoutException", Cause::Internal),
+    ("KMSInternalException", Cause::Internal),
+    ("InternalFailure", Cause::Internal),
+    ("InternalError", Cause::Internal),
+    ("ServiceUnavailable", Cause::Internal),
+    ("ServiceUnavailableException", Cause::Internal),
+];
+
+/// What newer credentials may help against.
+const EXPIRED: [&str; 2] = ["ExpiredTokenException", "ExpiredToken"];
+
+/// What may mean that this machine's clock is wrong. The SDK learns the service's time from each reply.
+const BY_CLOCK: [&str; 4] =
+    ["InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed"];
+
+fn remedy_of_code(code: &str) -> Option<Remedy> {
+    match code {
+        code if EXPIRED.contains(&code) => Some(Remedy::Renewal),
+        code if BY_CLOCK.contains(&code) => Some(Remedy::Once),
+        _ => None,
+    }
+}
+
+fn cause_of_code(code: &str) -> Option<Cause> {
+    CODES.iter().find(|(known, _)| *known == code).map(|(_, cause)| *cause)
+}
+
+/// For replies without a code, which are not from KMS itself: a proxy's, a load balancer's.
+fn cause_of_status(status: u16) -> Cause {
+    match status {
+        // The SDK takes a reply that it can't read for an error.
+        200..300 => Cause::Malformed,
+        401 | 403 => Cause::Denied,
+        429 => Cause::Throttled,
+        500.. => Cause::Internal,
+        _ => Cause::Rejected,
+    }
+}
+
+/// What an error of the SDK means. Its Debug form is never used: it shows the reply's raw body.
+pub(super) fn refused<E>(operation: &Operation, error: SdkError<E, HttpResponse>) -> Refused
+where
+    E: ProvideErrorMetadata + RequestId + Error + 'static,
+{
+    let request_id = error.request_id().map(str::to_owned);
+    let (cause, message) = match &error {
+        SdkError::ServiceError(context) => {
+            let (code, status) = (code_of(&error), context.raw().status().as_u16());
+            let cause = code.and_then(cause_of_code).unwrap_or_else(|| cause_of_status(status));
+            let code = code.map_or_else(|| format!("HTTP status {status}"), str::to_owned);
+            let words = context.err().message().or((200..300).contains(&status).then_some("no reply of KMS"));
+            (cause, words.map_or(code.clone(), |words| format!("{code}: {words}")))
+        }
+        _ if causes(&error).any(|error| matches!(error.downcast_ref(), Some(BadBody::Cut(_)))) => {
+            let cause = if is_timeout(&error) { Cause::TimedOut } else { Cause::Unreachable };
+            (cause, words_of(&error))
+        }
+        SdkError::ResponseError(context) => {
+            (Cause::Malformed, format!("HTTP status {}: {}", context.raw().status(), words_of(&error)))
+        }
+        SdkError::TimeoutError(_) => (Cause::TimedOut, words_of(&error)),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => (Cause::TimedOut, words_of(&error)),
+        _ if is_about_credentials(&error) => (Cause::Credentials, format!("{}; {ADVICE}", words_of(&error))),
+        SdkError::DispatchFailure(_) => unreachable(words_of(&error)),
+        _ => (Cause::Rejected, words_of(&error)),
+    };
+    let message = match cause {
+        Cause::Denied => format!("{message} (needed: {})", operation.permission),
+        Cause::Credentials if ["Signature expired", "not yet current"].iter().any(|said| message.contains(said)) => {
+            format!("{message}; is this machine's clock right?")
+        }
+        _ => message,
+    };
+    let refused = Refused::from(Failure { cause, operation: operation.name, message, request_id });
+    let remedy = code_of(&error).and_then(remedy_of_code).unwrap_or(refused.remedy);
+    let seconds = error.raw_response().and_then(|reply| reply.headers().get("retry-after")?.parse().ok());
+    Refused { remedy, wait: seconds.map(Duration::from_secs), ..refused }
+}
+
+/// `com.amazonaws.kms#NotFoundException` without its namespace, which the SDK strips in most places.
+pub(super) fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
+    error.code().map(|code| code.rsplit('#').next().unwrap_or(code)).filter(|code| !code.is_empty())
+}
+
+const ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in the slot or by AWS_PROFILE, \
+     or give this machine or container a role";
+
+fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|error| error.is::<aws_credential_types::provider::error::CredentialsError>())
+}

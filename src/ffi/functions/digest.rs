@@ -1,0 +1,44 @@
+//! C_Digest and its siblings: made here. PKCS#11 3.2 section 5.12.
+
+use super::finish;
+use crate::error::{Error, Result};
+use crate::ffi::pointers::{Input, Output};
+use crate::hash::{Hash, Hasher};
+use crate::mechanism::Request;
+use crate::provider::Provider;
+use crate::session::Last;
+use cryptoki_sys::*;
+
+/// C_DigestInit, section 5.12.1. Java's PSS wants digests of the token that signs.
+pub fn init(provider: &Provider, session: CK_SESSION_HANDLE, request: Option<Request>) -> Result<()> {
+    super::begin(&provider.session(session)?.digest, request, |request| {
+        let unknown = || {
+            let text = format!("mechanism 0x{:x} is no digest of this module's", request.ckm);
+            Error::new(CKR_MECHANISM_INVALID, text)
+        };
+        Hash::from_ckm(request.ckm).map(Hasher::new).ok_or_else(unknown)
+    })
+}
+
+/// C_Digest, section 5.12.2.
+pub fn whole(provider: &Provider, session: CK_SESSION_HANDLE, data: Input, digest: Output<u8>) -> Result<()> {
+    ended(provider, session, Last::Whole(data.0), digest)
+}
+
+/// C_DigestUpdate, section 5.12.3.
+pub fn update(provider: &Provider, session: CK_SESSION_HANDLE, part: Input) -> Result<()> {
+    provider.session(session)?.digest.update(|hasher| {
+        hasher.update(part.0);
+        Ok(())
+    })
+}
+
+/// C_DigestFinal, section 5.12.5.
+pub fn last(provider: &Provider, session: CK_SESSION_HANDLE, digest: Output<u8>) -> Result<()> {
+    ended(provider, session, Last::Parts, digest)
+}
+
+fn ended(provider: &Provider, session: CK_SESSION_HANDLE, last: Last, digest: Output<u8>) -> Result<()> {
+    let session = provider.session(session)?;
+    finish(&session, &session.digest, last, digest, drop)
+}

@@ -1,0 +1,41 @@
+//! C_Sign and its siblings: one request, and none for a size query. PKCS#11 3.2 section 5.13.
+
+use super::finish;
+use crate::error::Result;
+use crate::ffi::pointers::{Input, Output};
+use crate::making::Making;
+use crate::mechanism::Request;
+use crate::provider::Provider;
+use crate::session::Last;
+use cryptoki_sys::*;
+
+/// C_SignInit, section 5.13.1.
+pub fn init(
+    provider: &Provider,
+    session: CK_SESSION_HANDLE,
+    request: Option<Request>,
+    key: CK_OBJECT_HANDLE,
+) -> Result<()> {
+    let session = provider.session(session)?;
+    super::begin(&session.sign, request, |request| session.token.sign_init(key, request))
+}
+
+/// C_Sign, section 5.13.2.
+pub fn whole(provider: &Provider, session: CK_SESSION_HANDLE, data: Input, signature: Output<u8>) -> Result<()> {
+    ended(provider, session, Last::Whole(data.0), signature)
+}
+
+/// C_SignUpdate, section 5.13.3.
+pub fn update(provider: &Provider, session: CK_SESSION_HANDLE, part: Input) -> Result<()> {
+    provider.session(session)?.sign.update(|signing| signing.update(part.0))
+}
+
+/// C_SignFinal, section 5.13.4.
+pub fn last(provider: &Provider, session: CK_SESSION_HANDLE, signature: Output<u8>) -> Result<()> {
+    ended(provider, session, Last::Parts, signature)
+}
+
+fn ended(provider: &Provider, session: CK_SESSION_HANDLE, last: Last, signature: Output<u8>) -> Result<()> {
+    let session = provider.session(session)?;
+    finish(&session, &session.sign, last, signature, drop)
+}

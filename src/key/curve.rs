@@ -1,0 +1,102 @@
+//! The curves of the services as rows. SEC 2, RFC 5480 section 2.1.1.1; RFC 7518 and RFC 8812 for the hashes.
+
+use crate::hash::Hash;
+use aws_lc_rs::signature::{self, VerificationAlgorithm};
+use const_oid::ObjectIdentifier;
+use der::Encode;
+
+/// An elliptic curve that a service has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Curve {
+    P256,
+    P384,
+    P521,
+    Secp256k1,
+}
+
+struct Row {
+    curve: Curve,
+    name: &'static str,
+    oid: ObjectIdentifier,
+    bits: usize,
+    /// The hash that both services tie to the curve.
+    hash: Hash,
+    verifier: &'static dyn VerificationAlgorithm,
+}
+
+#[rustfmt::skip]
+static CURVES: [Row; 4] = [
+    Row { curve: Curve::P256, name: "P-256", oid: const_oid::db::rfc5912::SECP_256_R_1, bits: 256, hash: Hash::Sha256, verifier: &signature::ECDSA_P256_SHA256_FIXED },
+    Row { curve: Curve::P384, name: "P-384", oid: const_oid::db::rfc5912::SECP_384_R_1, bits: 384, hash: Hash::Sha384, verifier: &signature::ECDSA_P384_SHA384_FIXED },
+    Row { curve: Curve::P521, name: "P-521", oid: const_oid::db::rfc5912::SECP_521_R_1, bits: 521, hash: Hash::Sha512, verifier: &signature::ECDSA_P521_SHA512_FIXED },
+    Row { curve: Curve::Secp256k1, name: "secp256k1", oid: ObjectIdentifier::new_unwrap("1.3.132.0.10"), bits: 256, hash: Hash::Sha256, verifier: &signature::ECDSA_P256K1_SHA256_FIXED },
+];
+
+impl Curve {
+    /// Every curve.
+    pub fn all() -> impl Iterator<Item = Curve> {
+        CURVES.iter().map(|row| row.curve)
+    }
+
+    /// Its usual name.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The size of its field in bits.
+    pub fn bits(self) -> usize {
+        self.row().bits
+    }
+
+    /// The length of a coordinate, and of r and of s, in bytes.
+    pub fn width(self) -> usize {
+        self.bits().div_ceil(8)
+    }
+
+    /// The hash that the services tie to it: a digest of this length is what they sign.
+    pub fn hash(self) -> Hash {
+        self.row().hash
+    }
+
+    /// DER of its object identifier, the value of CKA_EC_PARAMS.
+    pub fn params(self) -> Vec<u8> {
+        self.oid().to_der().unwrap_or_default()
+    }
+
+    /// The curve of that CKA_EC_PARAMS.
+    pub fn from_params(der: &[u8]) -> Option<Curve> {
+        Self::all().find(|curve| curve.params() == der)
+    }
+
+    pub(super) fn oid(self) -> ObjectIdentifier {
+        self.row().oid
+    }
+
+    pub(super) fn from_oid(oid: ObjectIdentifier) -> Option<Curve> {
+        CURVES.iter().find(|row| row.oid == oid).map(|row| row.curve)
+    }
+
+    pub(super) fn verifier(self) -> &'static dyn VerificationAlgorithm {
+        self.row().verifier
+    }
+
+    fn row(self) -> &'static Row {
+        &CURVES[self as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn curves_stand_in_the_order_of_the_enum() {
+        for (index, row) in CURVES.iter().enumerate() {
+            assert_eq!(row.curve as usize, index);
+        }
+        // PKCS#11 and RFC 5480: 1.2.840.10045.3.1.7.
+        assert_eq!(Curve::P256.params(), [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]);
+        assert_eq!((Curve::P521.width(), Curve::P521.bits()), (66, 521));
+    }
+}

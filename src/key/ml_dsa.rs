@@ -1,0 +1,143 @@
+//! ML-DSA: parameter sets, mu, and verification of a signature of a mu. FIPS 204.
+//!
+//! mu is all that a signature depends on besides the key (FIPS 204 section 6.2), so messages of any size are signed by
+//! 64 bytes. It is computed here; the lattices are the crate's.
+
+use crate::hash::Hash;
+use const_oid::ObjectIdentifier;
+use ml_dsa::{EncodedVerifyingKey, MlDsa44, MlDsa65, MlDsa87, MlDsaParams, Signature, VerifyingKey};
+use shake::{ExtendableOutput, Shake256, Update, XofReader};
+
+/// A parameter set (FIPS 204 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum ParameterSet {
+    MlDsa44,
+    MlDsa65,
+    MlDsa87,
+}
+
+struct Row {
+    set: ParameterSet,
+    name: &'static str,
+    /// RFC 9881 section 2.
+    oid: ObjectIdentifier,
+    public_key_len: usize,
+    signature_len: usize,
+    verify: Verify,
+}
+
+type Verify = fn(public_key: &[u8], mu: &[u8], signature: &[u8]) -> Option<bool>;
+
+#[rustfmt::skip]
+static ROWS: [Row; 3] = [
+    Row { set: ParameterSet::MlDsa44, name: "ML-DSA-44", oid: ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.17"), public_key_len: 1312, signature_len: 2420, verify: verify::<MlDsa44> },
+    Row { set: ParameterSet::MlDsa65, name: "ML-DSA-65", oid: ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.18"), public_key_len: 1952, signature_len: 3309, verify: verify::<MlDsa65> },
+    Row { set: ParameterSet::MlDsa87, name: "ML-DSA-87", oid: ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.19"), public_key_len: 2592, signature_len: 4627, verify: verify::<MlDsa87> },
+];
+
+impl ParameterSet {
+    /// Every parameter set.
+    pub fn all() -> impl Iterator<Item = ParameterSet> {
+        ROWS.iter().map(|row| row.set)
+    }
+
+    /// Its name in the standard.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The length of a public key in bytes.
+    pub fn public_key_len(self) -> usize {
+        self.row().public_key_len
+    }
+
+    /// The length of a signature in bytes.
+    pub fn signature_len(self) -> usize {
+        self.row().signature_len
+    }
+
+    pub(super) fn oid(self) -> ObjectIdentifier {
+        self.row().oid
+    }
+
+    pub(super) fn from_oid(oid: ObjectIdentifier) -> Option<Self> {
+        ROWS.iter().find(|row| row.oid == oid).map(|row| row.set)
+    }
+
+    /// Whether `signature` is one of `mu` by that public key.
+    pub(super) fn verifies(self, public_key: &[u8], mu: &[u8], signature: &[u8]) -> bool {
+        (self.row().verify)(public_key, mu, signature) == Some(true)
+    }
+
+    fn row(self) -> &'static Row {
+        // The rows stand in the order of the enum; a test holds them to it.
+        &ROWS[self as usize]
+    }
+}
+
+fn verify<P: MlDsaParams>(public_key: &[u8], mu: &[u8], signature: &[u8]) -> Option<bool> {
+    let public_key = EncodedVerifyingKey::<P>::try_from(public_key).ok()?;
+    let signature = Signature::<P>::try_from(signature).ok()?;
+    Some(VerifyingKey::<P>::decode(&public_key).verify_mu(&mu.try_into().ok()?, &signature))
+}
+
+/// The length of mu in bytes.
+pub const MU_LEN: usize = 64;
+
+/// The longest context in bytes (FIPS 204 section 5.2).
+pub const LONGEST_CONTEXT: usize = 255;
+
+/// A mu in the making, in constant memory.
+#[derive(Clone)]
+pub struct Mu(Shake256);
+
+impl Mu {
+    /// For a message that is signed as it is (FIPS 204 algorithm 2): `context` has 255 bytes at most.
+    pub fn of_message(public_key: &[u8], context: &[u8]) -> Self {
+        Self::begin(public_key, 0, context)
+    }
+
+    /// For a message that is hashed first (FIPS 204 algorithm 4): what follows is the digest.
+    pub fn of_digest(public_key: &[u8], context: &[u8], hash: Hash) -> Self {
+        let mut mu = Self::begin(public_key, 1, context);
+        mu.update(hash.oid());
+        mu
+    }
+
+    fn begin(public_key: &[u8], domain: u8, context: &[u8]) -> Self {
+        let mut tr = [0; 64];
+        let mut own = Shake256::default();
+        own.update(public_key);
+        own.finalize_xof().read(&mut tr);
+        let mut mu = Shake256::default();
+        mu.update(&tr);
+        mu.update(&[domain, context.len() as u8]);
+        mu.update(context);
+        Self(mu)
+    }
+
+    /// Adds a part of the message, or of the digest.
+    pub fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// Ends the message.
+    pub fn finish(self) -> Vec<u8> {
+        let mut mu = vec![0; MU_LEN];
+        self.0.finalize_xof().read(&mut mu);
+        mu
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_in_the_order_of_the_enum() {
+        for (index, row) in ROWS.iter().enumerate() {
+            assert_eq!(row.set as usize, index);
+        }
+    }
+}

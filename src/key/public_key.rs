@@ -1,0 +1,244 @@
+//! Public halves: from and to DER, numbers and points.
+//!
+//! RFC 8017 appendix A.1.1, RFC 5480, RFC 8410, RFC 9881 (SubjectPublicKeyInfo); PKCS#11 3.1 section 6.3 (EC_POINT).
+
+use super::{Curve, Kind, ParameterSet};
+use const_oid::ObjectIdentifier;
+use der::asn1::{AnyRef, BitString, UintRef};
+use der::{Any, Decode, Encode, Sequence};
+use spki::{AlgorithmIdentifier, SubjectPublicKeyInfoOwned, SubjectPublicKeyInfoRef};
+
+/// The public half of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey {
+    spki: Vec<u8>,
+    material: Material,
+}
+
+/// The numbers of a public key, big-endian without leading zeros; a point is uncompressed (0x04, x, y).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Material {
+    Rsa {
+        modulus: Vec<u8>,
+        exponent: Vec<u8>,
+    },
+    Ec {
+        curve: Curve,
+        point: Vec<u8>,
+    },
+    /// As RFC 8032 section 5.1.2 encodes it.
+    Ed25519 {
+        point: [u8; ED25519_LEN],
+    },
+    /// As FIPS 204 algorithm 22 encodes it.
+    MlDsa {
+        set: ParameterSet,
+        key: Vec<u8>,
+    },
+}
+
+/// The length in bytes of an Ed25519 public key.
+pub const ED25519_LEN: usize = 32;
+
+/// How CKA_EC_POINT shows the point of an Edwards curve key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PointForm {
+    /// As DER of an OCTET STRING: PKCS#11 3.0 and most callers.
+    #[default]
+    OctetString,
+    /// As it is: PKCS#11 3.1 section 6.3.5.
+    Raw,
+}
+
+/// Why bytes are no public key that this module can serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable(pub String);
+
+impl PublicKey {
+    /// From DER of a SubjectPublicKeyInfo: RSA of 2048 to 8192 bits, or a named curve with an uncompressed point.
+    pub fn from_spki(der: &[u8]) -> Result<Self, Unusable> {
+        let spki =
+            SubjectPublicKeyInfoRef::try_from(der).map_err(|e| Unusable(format!("no SubjectPublicKeyInfo: {e}")))?;
+        let bits = spki.subject_public_key.as_bytes().ok_or_else(|| Unusable("a public key of odd bits".into()))?;
+        match spki.algorithm.oid {
+            const_oid::db::rfc5912::RSA_ENCRYPTION => {
+                let key = RsaPublicKey::from_der(bits).map_err(|e| Unusable(format!("no RSAPublicKey: {e}")))?;
+                Self::rsa(key.modulus.as_bytes(), key.exponent.as_bytes())
+            }
+            const_oid::db::rfc5912::ID_EC_PUBLIC_KEY => {
+                let oid = spki.algorithm.parameters_oid().map_err(|e| Unusable(format!("no named curve: {e}")))?;
+                let curve = Curve::from_oid(oid).ok_or_else(|| Unusable(format!("unknown curve {oid}")))?;
+                Self::ec(curve, bits)
+            }
+            const_oid::db::rfc8410::ID_ED_25519 => Self::ed25519(bits),
+            other => match ParameterSet::from_oid(other) {
+                Some(set) => Self::ml_dsa(set, bits),
+                None => Err(Unusable(format!("unknown key algorithm {other}"))),
+            },
+        }
+    }
+
+    /// From modulus and exponent, big-endian, with or without leading zeros.
+    pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, Unusable> {
+        let (modulus, exponent) = (trim(modulus), trim(exponent));
+        if !(2048..=8192).contains(&bit_length(modulus)) || exponent.is_empty() || exponent.len() > 8 {
+            return Err(Unusable(format!(
+                "RSA of {} bits with an exponent of {} bytes",
+                bit_length(modulus),
+                exponent.len()
+            )));
+        }
+        let encode = || RsaPublicKey { modulus: UintRef::new(modulus)?, exponent: UintRef::new(exponent)? }.to_der();
+        let key = encode().map_err(|e| Unusable(e.to_string()))?;
+        let spki = spki(const_oid::db::rfc5912::RSA_ENCRYPTION, Some(AnyRef::NULL.into()), &key)?;
+        Ok(Self { spki, material: Material::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec() } })
+    }
+
+    /// From an uncompressed point (SEC 1 section 2.3.3). That it lies on the curve is checked when a signature is verified.
+    pub fn ec(curve: Curve, point: &[u8]) -> Result<Self, Unusable> {
+        if point.len() != 1 + 2 * curve.width() || point[0] != 4 {
+            return Err(Unusable(format!("no uncompressed point of {}", curve.name())));
+        }
+        let spki = spki(const_oid::db::rfc5912::ID_EC_PUBLIC_KEY, Some(Any::from(curve.oid())), point)?;
+        Ok(Self { spki, material: Material::Ec { curve, point: point.to_vec() } })
+    }
+
+    /// From the 32 bytes of RFC 8032. That they are a point is checked when a signature is verified.
+    pub fn ed25519(point: &[u8]) -> Result<Self, Unusable> {
+        let own = point.try_into().map_err(|_| Unusable(format!("an Ed25519 key of {} bytes", point.len())))?;
+        let spki = spki(const_oid::db::rfc8410::ID_ED_25519, None, point)?;
+        Ok(Self { spki, material: Material::Ed25519 { point: own } })
+    }
+
+    /// From the bytes of FIPS 204.
+    pub fn ml_dsa(set: ParameterSet, key: &[u8]) -> Result<Self, Unusable> {
+        if key.len() != set.public_key_len() {
+            return Err(Unusable(format!("an {} key of {} bytes", set.name(), key.len())));
+        }
+        Ok(Self { spki: spki(set.oid(), None, key)?, material: Material::MlDsa { set, key: key.to_vec() } })
+    }
+
+    /// From affine coordinates, which may be shorter or longer than the field by zero bytes.
+    pub fn ec_coordinates(curve: Curve, x: &[u8], y: &[u8]) -> Result<Self, Unusable> {
+        let wide = |coordinate: &[u8]| pad_left(coordinate, curve.width());
+        match (wide(x), wide(y)) {
+            (Some(x), Some(y)) => Self::ec(curve, &[&[4], &x[..], &y[..]].concat()),
+            _ => Err(Unusable(format!("coordinates longer than the field of {}", curve.name()))),
+        }
+    }
+
+    /// DER of its SubjectPublicKeyInfo, the value of CKA_PUBLIC_KEY_INFO. Equal keys have equal DER.
+    pub fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// Its numbers.
+    pub fn material(&self) -> &Material {
+        &self.material
+    }
+
+    /// What kind of key it is.
+    pub fn kind(&self) -> Kind {
+        match &self.material {
+            Material::Rsa { modulus, .. } => Kind::Rsa(bit_length(modulus)),
+            Material::Ec { curve, .. } => Kind::Ec(*curve),
+            Material::Ed25519 { .. } => Kind::Ed25519,
+            Material::MlDsa { set, .. } => Kind::MlDsa(*set),
+        }
+    }
+}
+
+fn spki(oid: ObjectIdentifier, parameters: Option<Any>, key: &[u8]) -> Result<Vec<u8>, Unusable> {
+    let encode = || {
+        let algorithm = AlgorithmIdentifier { oid, parameters };
+        SubjectPublicKeyInfoOwned { algorithm, subject_public_key: BitString::from_bytes(key)? }.to_der()
+    };
+    encode().map_err(|e: der::Error| Unusable(e.to_string()))
+}
+
+/// r and s of an ECDSA signature in DER (RFC 3279 section 2.2.3), each padded to `width`, as PKCS#11 wants them.
+pub fn ecdsa_from_der(der: &[u8], width: usize) -> Option<Vec<u8>> {
+    let signature = EcdsaSignature::from_der(der).ok()?;
+    Some([pad_left(signature.r.as_bytes(), width)?, pad_left(signature.s.as_bytes(), width)?].concat())
+}
+
+/// `number` without leading zeros, then with as many as `width` asks; None if it is longer.
+pub fn pad_left(number: &[u8], width: usize) -> Option<Vec<u8>> {
+    let number = trim(number);
+    let zeros = width.checked_sub(number.len())?;
+    Some([&vec![0; zeros][..], number].concat())
+}
+
+#[derive(Sequence)]
+struct RsaPublicKey<'a> {
+    modulus: UintRef<'a>,
+    exponent: UintRef<'a>,
+}
+
+#[derive(Sequence)]
+struct EcdsaSignature<'a> {
+    r: UintRef<'a>,
+    s: UintRef<'a>,
+}
+
+fn trim(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    &number[zeros..]
+}
+
+fn bit_length(number: &[u8]) -> usize {
+    number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_the_same_from_its_numbers_and_from_its_spki() {
+        let rsa = PublicKey::rsa(&[&[0, 0, 0x80][..], &[1; 255]].concat(), &[0, 1, 0, 1]).unwrap();
+        assert_eq!(rsa.kind(), Kind::Rsa(2048));
+        assert_eq!(rsa.kind().signature_len(), 256);
+        assert_eq!(PublicKey::from_spki(rsa.spki()), Ok(rsa));
+        for curve in [Curve::P256, Curve::P384, Curve::P521, Curve::Secp256k1] {
+            let short = vec![7; curve.width() - 2];
+            let key = PublicKey::ec_coordinates(curve, &short, &[&[0, 0][..], &short].concat()).unwrap();
+            assert_eq!(key.kind(), Kind::Ec(curve));
+            let Material::Ec { point, .. } = key.material() else { panic!("no curve") };
+            assert_eq!((point.len(), &point[..4]), (1 + 2 * curve.width(), &[4, 0, 0, 7][..]), "padded on the left");
+            assert_eq!(PublicKey::from_spki(key.spki()), Ok(key));
+        }
+        let edwards = PublicKey::ed25519(&[7; 32]).unwrap();
+        assert_eq!((edwards.kind(), edwards.spki().len()), (Kind::Ed25519, 44), "RFC 8410 section 10.1");
+        assert_eq!(PublicKey::from_spki(edwards.spki()), Ok(edwards));
+        for set in ParameterSet::all() {
+            let key = PublicKey::ml_dsa(set, &vec![7; set.public_key_len()]).unwrap();
+            assert_eq!(key.kind(), Kind::MlDsa(set));
+            assert_eq!(PublicKey::from_spki(key.spki()), Ok(key));
+            assert!(PublicKey::ml_dsa(set, &vec![7; set.public_key_len() - 1]).is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_of_ours_is_refused() {
+        assert!(PublicKey::rsa(&[0xff; 128], &[1, 0, 1]).is_err(), "1024 bits");
+        assert!(PublicKey::rsa(&[0xff; 256], &[]).is_err(), "no exponent");
+        assert!(PublicKey::ec(Curve::P256, &[2; 33]).is_err(), "a compressed point");
+        assert!(PublicKey::ec_coordinates(Curve::P256, &[1; 33], &[1; 32]).is_err(), "a coordinate too long");
+        let good = PublicKey::rsa(&[0xff; 256], &[1, 0, 1]).unwrap();
+        for length in 0..good.spki().len() {
+            assert!(PublicKey::from_spki(&good.spki()[..length]).is_err(), "cut to {length}");
+        }
+    }
+
+    #[test]
+    fn der_signatures_become_fixed_width() {
+        let der = [0x30, 0x08, 0x02, 0x01, 0x05, 0x02, 0x03, 0x00, 0x80, 0x01];
+        assert_eq!(ecdsa_from_der(&der, 4), Some(vec![0, 0, 0, 5, 0, 0, 0x80, 1]));
+        assert_eq!(ecdsa_from_der(&der, 1), None, "an integer too long");
+        assert_eq!(ecdsa_from_der(&der[..9], 4), None, "cut");
+        assert_eq!(ecdsa_from_der(&[&der[..], &[0]].concat(), 4), None, "something behind");
+        assert_eq!(ecdsa_from_der(&[0x30, 0x06, 0x02, 0x01, 0x85, 0x02, 0x01, 1], 4), None, "a negative integer");
+    }
+}

@@ -1,0 +1,134 @@
+//! Verification under a public key: of what a service has signed, and of what callers bring.
+
+use super::{Curve, Family, Kind, Material, PublicKey, Scheme};
+use crate::hash::Hash;
+use aws_lc_rs::digest::Digest;
+use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+use num_bigint::BigUint;
+
+impl Kind {
+    /// What can be done with a public half of this kind, without any service.
+    pub fn local_schemes(self) -> Vec<Scheme> {
+        let sha2 = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
+        match self {
+            Kind::Rsa(_) => {
+                let alone = [Family::RsaPkcs1.alone(), Family::RsaesPkcs1.alone(), Family::RsaesOaep.with(Hash::Sha1)];
+                let hashed = [Family::RsaPkcs1, Family::RsaPss, Family::RsaesOaep];
+                hashed.into_iter().flat_map(|family| sha2.map(|hash| family.with(hash))).chain(alone).collect()
+            }
+            Kind::Ec(curve) => vec![Family::Ecdsa.with(curve.hash())],
+            Kind::Ed25519 => vec![Family::Eddsa.alone()],
+            Kind::MlDsa(_) => vec![Family::MlDsa.alone()],
+            Kind::Hmac(_) => Vec::new(),
+        }
+    }
+}
+
+impl PublicKey {
+    /// Whether `signature`, in PKCS#11's form, is one of `data` by this key.
+    ///
+    /// `data` is what the scheme signs: a digest as long as its hash, a DigestInfo, a mu, or the message itself. A
+    /// scheme that is not of this kind of key verifies nothing.
+    pub fn verifies(&self, scheme: Scheme, data: &[u8], signature: &[u8]) -> bool {
+        match (self.material(), scheme.family, scheme.hash) {
+            (Material::Rsa { modulus, exponent }, Family::RsaPkcs1, None) => {
+                raw_verifies(modulus, exponent, data, signature)
+            }
+            (Material::Ed25519 { point }, Family::Eddsa, None) => {
+                UnparsedPublicKey::new(&signature::ED25519, point).verify(data, signature).is_ok()
+            }
+            (Material::MlDsa { set, key }, Family::MlDsa, None) => set.verifies(key, data, signature),
+            (_, _, Some(hash)) => self.verifies_digest(scheme, hash, data, signature),
+            _ => false,
+        }
+    }
+
+    fn verifies_digest(&self, scheme: Scheme, hash: Hash, digest: &[u8], signature: &[u8]) -> bool {
+        let Some(verifier) = self.verifier(scheme, hash) else { return false };
+        match Digest::import_less_safe(digest, hash.algorithm()) {
+            Ok(digest) => UnparsedPublicKey::new(verifier, self.spki()).verify_digest(&digest, signature).is_ok(),
+            Err(_) => false,
+        }
+    }
+
+    fn verifier(&self, scheme: Scheme, hash: Hash) -> Option<&'static dyn VerificationAlgorithm> {
+        match (self.kind(), scheme.family, hash) {
+            (Kind::Rsa(_), Family::RsaPkcs1, Hash::Sha256) => Some(&signature::RSA_PKCS1_2048_8192_SHA256),
+            (Kind::Rsa(_), Family::RsaPkcs1, Hash::Sha384) => Some(&signature::RSA_PKCS1_2048_8192_SHA384),
+            (Kind::Rsa(_), Family::RsaPkcs1, Hash::Sha512) => Some(&signature::RSA_PKCS1_2048_8192_SHA512),
+            (Kind::Rsa(_), Family::RsaPss, Hash::Sha256) => Some(&signature::RSA_PSS_2048_8192_SHA256),
+            (Kind::Rsa(_), Family::RsaPss, Hash::Sha384) => Some(&signature::RSA_PSS_2048_8192_SHA384),
+            (Kind::Rsa(_), Family::RsaPss, Hash::Sha512) => Some(&signature::RSA_PSS_2048_8192_SHA512),
+            (Kind::Ec(curve), Family::Ecdsa, hash) if hash == curve.hash() => Some(Curve::verifier(curve)),
+            _ => None,
+        }
+    }
+}
+
+/// RSASSA-PKCS1-v1_5 of any DigestInfo (RFC 8017 section 8.2.2): the crypto library only knows those of some hashes.
+fn raw_verifies(modulus: &[u8], exponent: &[u8], data: &[u8], signature: &[u8]) -> bool {
+    let length = modulus.len();
+    // EMSA-PKCS1-v1_5 wants eight padding bytes at least (section 9.2).
+    let Some(padding) = length.checked_sub(data.len() + 3).filter(|padding| *padding >= 8) else { return false };
+    let (modulus, signature_number) = (BigUint::from_bytes_be(modulus), BigUint::from_bytes_be(signature));
+    if signature.len() != length || signature_number >= modulus {
+        return false;
+    }
+    let expected = [&[0, 1][..], &vec![0xff; padding], &[0], data].concat();
+    signature_number.modpow(&BigUint::from_bytes_be(exponent), &modulus) == BigUint::from_bytes_be(&expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::rsa::KeySize;
+    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair, RsaKeyPair};
+    use p256::ecdsa::signature::hazmat::PrehashSigner;
+
+    #[test]
+    fn a_signature_of_any_digest_info_verifies_raw_and_no_other() {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let der: PublicKeyX509Der = pair.public_key().as_der().unwrap();
+        let key = PublicKey::from_spki(der.as_ref()).unwrap();
+        let Material::Rsa { modulus, .. } = key.material() else { panic!("no RSA key") };
+        let mut signature = vec![0; 256];
+        pair.sign(&signature::RSA_PKCS1_SHA256, &SystemRandom::new(), b"abc", &mut signature).unwrap();
+        let info = Hash::Sha256.digest_info(&Hash::Sha256.digest(b"abc"));
+        let raw = Family::RsaPkcs1.alone();
+        assert!(key.verifies(raw, &info, &signature));
+        assert!(!key.verifies(raw, &info[1..], &signature));
+        assert!(!key.verifies(raw, &Hash::Sha256.digest_info(&Hash::Sha256.digest(b"abd")), &signature));
+        assert!(!key.verifies(raw, &info, &signature[1..]));
+        assert!(!key.verifies(raw, &info, &[&[0][..], &signature].concat()));
+        assert!(!key.verifies(raw, &[0; 246], &signature), "no room for the padding");
+        let more = BigUint::from_bytes_be(&signature) + BigUint::from_bytes_be(modulus);
+        assert!(!key.verifies(raw, &info, &more.to_bytes_be()), "one signature has one form");
+    }
+
+    #[test]
+    fn ed25519_verifies_the_message_itself() {
+        let pair = Ed25519KeyPair::generate().unwrap();
+        let key = PublicKey::ed25519(pair.public_key().as_ref()).unwrap();
+        let signature = pair.sign(b"abc");
+        assert!(key.verifies(Family::Eddsa.alone(), b"abc", signature.as_ref()));
+        assert!(!key.verifies(Family::Eddsa.alone(), b"abd", signature.as_ref()));
+        assert!(!key.verifies(Family::MlDsa.alone(), b"abc", signature.as_ref()));
+    }
+
+    #[test]
+    fn a_signature_verifies_under_its_key_scheme_and_digest_only() {
+        let private = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+        let point = private.verifying_key().to_sec1_point(false);
+        let key = PublicKey::ec(Curve::P256, point.as_bytes()).unwrap();
+        let digest = Hash::Sha256.digest(b"abc");
+        let signature: p256::ecdsa::Signature = private.sign_prehash(&digest).unwrap();
+        let scheme = Family::Ecdsa.with(Hash::Sha256);
+        assert!(key.verifies(scheme, &digest, &signature.to_bytes()));
+        assert!(!key.verifies(scheme, &Hash::Sha256.digest(b"abd"), &signature.to_bytes()));
+        assert!(!key.verifies(scheme, &digest[..31], &signature.to_bytes()));
+        assert!(!key.verifies(scheme, &digest, &signature.to_bytes()[..63]));
+        assert!(!key.verifies(Family::Ecdsa.with(Hash::Sha384), &digest, &signature.to_bytes()));
+    }
+}

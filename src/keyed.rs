@@ -1,0 +1,234 @@
+//! From a handle and a mechanism to an operation that has begun: which keys do what, and what is refused at once.
+//!
+//! PKCS#11 3.2 sections 5.8 (C_EncryptInit), 5.10 (C_DecryptInit), 5.13 (C_SignInit), 5.15 (C_VerifyInit), 5.18.
+
+use crate::attribute::{Attribute, number_in};
+use crate::backend::{KeyFacts, Plain};
+use crate::cipher::{Decrypting, Encrypting};
+use crate::error::{Error, Result};
+use crate::key::{Kind, PublicKey, Purpose, Scheme, x963};
+use crate::making::Making;
+use crate::mechanism::{Agreement, Request};
+use crate::object::public_schemes;
+use crate::operation::{Operation, Subject};
+use crate::session_object::{self, Content, SessionObject};
+use crate::signing::{Signing, Verifier, Verifying};
+use crate::slot_key::SlotKey;
+use crate::token::{Token, UsedKey};
+use cryptoki_sys::*;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The operations that a token begins with one of its keys.
+impl Token {
+    /// Begins a signature with a private key, or a MAC with a secret key.
+    ///
+    /// # Errors
+    /// CKR_KEY_HANDLE_INVALID, CKR_KEY_FUNCTION_NOT_PERMITTED, and those of [`Operation::begin`].
+    pub fn sign_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Signing> {
+        let (key, facts) = self.private(handle, "signs")?;
+        let operation = self.operation(request, Purpose::Sign, &key, &facts)?;
+        Ok(Signing { key, facts, operation, call_timeout: self.call_timeout() })
+    }
+
+    /// Begins a verification: with a public key here, with a secret key by its service.
+    ///
+    /// # Errors
+    /// As [`Token::sign_init`].
+    pub fn verify_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Verifying> {
+        if let UsedKey::Token { key, facts, class: CKO_SECRET_KEY } = self.key(handle)? {
+            let operation = self.operation(request, Purpose::Sign, &key, &facts)?;
+            return Ok(Verifying { by: Verifier::Secret(key, facts), operation, call_timeout: self.call_timeout() });
+        }
+        let (public_key, operation) = self.public(handle, request, Purpose::Sign, "verifies")?;
+        Ok(Verifying { by: Verifier::Public(public_key), operation, call_timeout: self.call_timeout() })
+    }
+
+    /// Begins an encryption, which needs no service.
+    ///
+    /// # Errors
+    /// As [`Token::sign_init`].
+    pub fn encrypt_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Encrypting> {
+        let (key, operation) = self.public(handle, request, Purpose::Decrypt, "encrypts")?;
+        Ok(Encrypting { key, operation })
+    }
+
+    /// Begins a decryption.
+    ///
+    /// # Errors
+    /// As [`Token::sign_init`].
+    pub fn decrypt_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Decrypting> {
+        let (key, facts) = self.private(handle, "decrypts")?;
+        let operation = self.operation(request, Purpose::Decrypt, &key, &facts)?;
+        Ok(Decrypting { key, facts, operation, call_timeout: self.call_timeout() })
+    }
+
+    /// C_UnwrapKey: decrypts a secret, which becomes an object of the session.
+    ///
+    /// # Errors
+    /// As [`Token::decrypt_init`]; CKR_WRAPPED_KEY_INVALID, CKR_WRAPPED_KEY_LEN_RANGE, and what is wrong with the template.
+    pub fn unwrap(
+        &self,
+        handle: CK_OBJECT_HANDLE,
+        request: &Request,
+        wrapped: &[u8],
+        template: &[Attribute],
+        owner: CK_SESSION_HANDLE,
+    ) -> Result<CK_OBJECT_HANDLE> {
+        let as_wrapped = |error: Error| match error.rv {
+            CKR_ENCRYPTED_DATA_INVALID => Error { rv: CKR_WRAPPED_KEY_INVALID, ..error },
+            CKR_ENCRYPTED_DATA_LEN_RANGE => Error { rv: CKR_WRAPPED_KEY_LEN_RANGE, ..error },
+            CKR_KEY_HANDLE_INVALID if error.device_error == 0 => {
+                Error { rv: CKR_UNWRAPPING_KEY_HANDLE_INVALID, ..error }
+            }
+            CKR_KEY_TYPE_INCONSISTENT => Error { rv: CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT, ..error },
+            _ => error,
+        };
+        // The template is looked at before the service is asked.
+        session_object::check_secret(template)?;
+        let mut decrypting = self.decrypt_init(handle, request).map_err(as_wrapped)?;
+        let made = decrypting.update(wrapped).and_then(|()| decrypting.finish()).map_err(as_wrapped)?;
+        Ok(self.keep(session_object::secret(template, owner, made)?))
+    }
+
+    /// C_WrapKey: encrypts a secret of the session under a public key.
+    ///
+    /// # Errors
+    /// As [`Token::encrypt_init`]; CKR_KEY_NOT_WRAPPABLE, CKR_KEY_UNEXTRACTABLE.
+    pub fn wrap(&self, handle: CK_OBJECT_HANDLE, request: &Request, secret: CK_OBJECT_HANDLE) -> Result<Encrypting> {
+        let mut encrypting = self.encrypt_init(handle, request)?;
+        match self.key(secret)? {
+            UsedKey::Session(own) => match &own.content {
+                Content::Secret(value, true) => encrypting.update(value)?,
+                Content::Secret(_, false) => {
+                    return Err(Error::new(CKR_KEY_UNEXTRACTABLE, "its CKA_EXTRACTABLE is false"));
+                }
+                Content::Public(_) => return Err(not_wrappable()),
+            },
+            UsedKey::Token { .. } => return Err(not_wrappable()),
+        }
+        Ok(encrypting)
+    }
+
+    /// C_DeriveKey: a secret that is shared with another, which becomes an object of the session.
+    ///
+    /// # Errors
+    /// As [`Token::sign_init`]; CKR_MECHANISM_PARAM_INVALID, and what is wrong with the template.
+    pub fn derive(
+        &self,
+        handle: CK_OBJECT_HANDLE,
+        request: &Request,
+        template: &[Attribute],
+        owner: CK_SESSION_HANDLE,
+    ) -> Result<CK_OBJECT_HANDLE> {
+        let (key, facts) = self.private(handle, "derives")?;
+        let operation = self.operation(request, Purpose::Derive, &key, &facts)?;
+        session_object::check_secret(template)?;
+        let (Kind::Ec(curve), Some(agreement)) = (facts.kind, &operation.parameters().agreement) else {
+            return Err(Error::new(CKR_GENERAL_ERROR, "a derivation without an agreement"));
+        };
+        let peer = PublicKey::ec(curve, &agreement.point)
+            .or_else(|_| PublicKey::ec(curve, session_object::unwrapped(&agreement.point)));
+        let wrong =
+            |text| Error::new(CKR_MECHANISM_PARAM_INVALID, format!("the other side's point: {text}")).about(&key);
+        let peer = peer.map_err(|unusable| wrong(unusable.0))?;
+        let shared = key.derive(&facts, &peer, Instant::now() + self.call_timeout())?;
+        Ok(self.keep(session_object::secret(template, owner, derived(agreement, shared, template)?)?))
+    }
+
+    fn private(&self, handle: CK_OBJECT_HANDLE, does: &str) -> Result<(Arc<SlotKey>, Arc<KeyFacts>)> {
+        let refused = |thing: &dyn std::fmt::Display| {
+            Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("{thing}: only its private key {does}")))
+        };
+        match self.key(handle)? {
+            UsedKey::Token { key, facts, class: CKO_PRIVATE_KEY | CKO_SECRET_KEY } => Ok((key, facts)),
+            UsedKey::Token { key, .. } => refused(&key),
+            UsedKey::Session(_) => refused(&"an object of a session"),
+        }
+    }
+
+    fn operation(&self, request: &Request, purpose: Purpose, key: &SlotKey, facts: &KeyFacts) -> Result<Operation> {
+        let subject = Subject {
+            kind: facts.kind,
+            public_key: facts.public_key.as_ref(),
+            schemes: &facts.schemes,
+            refusal: facts.refusal.as_deref().or(facts.usage.as_deref()),
+            longest_message: self.backend().longest_message(),
+            accept_bare_digest: self.manner().accept_bare_digest,
+        };
+        Operation::begin(request, purpose, subject).map_err(|error| error.about(key))
+    }
+
+    /// What a public key of the token or of a session does, without any service.
+    fn public(
+        &self,
+        handle: CK_OBJECT_HANDLE,
+        request: &Request,
+        purpose: Purpose,
+        does: &str,
+    ) -> Result<(Arc<PublicKey>, Operation)> {
+        let refused = || Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("only a public key {does}"));
+        let (key, schemes, usage): (_, Vec<Scheme>, _) = match self.key(handle)? {
+            UsedKey::Token { facts, class: CKO_PUBLIC_KEY, .. } => {
+                let key = facts.public_key.clone().ok_or_else(refused)?;
+                (Arc::new(key), public_schemes(&facts), facts.usage.clone())
+            }
+            UsedKey::Session(own) => match &own.content {
+                Content::Public(key) => (key.clone(), key.kind().local_schemes(), None),
+                Content::Secret(..) => return Err(refused()),
+            },
+            UsedKey::Token { .. } => return Err(refused()),
+        };
+        let subject = Subject {
+            kind: key.kind(),
+            public_key: Some(&key),
+            schemes: &schemes,
+            refusal: usage.as_deref(),
+            longest_message: LONGEST_LOCAL,
+            accept_bare_digest: self.manner().accept_bare_digest,
+        };
+        let operation = Operation::begin(request, purpose, subject)?;
+        Ok((key, operation))
+    }
+}
+
+/// A message that has to be held as a whole (Ed25519) is held here, too: no more than this.
+const LONGEST_LOCAL: usize = 64 << 20;
+
+fn not_wrappable() -> Error {
+    Error::new(CKR_KEY_NOT_WRAPPABLE, "only a secret of a session can be wrapped")
+}
+
+/// What the key derivation function makes of the shared secret, as long as the template wants it.
+fn derived(agreement: &Agreement, shared: Plain, template: &[Attribute]) -> Result<Plain> {
+    let wanted = number_in(template, CKA_VALUE_LEN).map(|length| length as usize);
+    match agreement.kdf {
+        Some(hash) => {
+            let length = wanted.unwrap_or(shared.len());
+            if length > MOST_DERIVED {
+                return Err(Error::new(CKR_KEY_SIZE_RANGE, format!("CKA_VALUE_LEN {length} is too much")));
+            }
+            Ok(x963(hash, &shared, &agreement.shared, length))
+        }
+        // Section 6.3.18: the leading bytes are taken off.
+        None => match wanted.unwrap_or(shared.len()) {
+            length if length <= shared.len() => Ok(shared[shared.len() - length..].to_vec().into()),
+            length => {
+                let text = format!("CKA_VALUE_LEN {length}, and the shared secret has {} bytes", shared.len());
+                Err(Error::new(CKR_KEY_SIZE_RANGE, text))
+            }
+        },
+    }
+}
+
+/// More is no key.
+const MOST_DERIVED: usize = 64 << 10;
+
+/// An object from a template (C_CreateObject).
+///
+/// # Errors
+/// Those of [`session_object::created`].
+pub fn created(token: &Token, template: &[Attribute], owner: CK_SESSION_HANDLE) -> Result<CK_OBJECT_HANDLE> {
+    let object: SessionObject = session_object::created(template, owner, token.manner().edwards_point)?;
+    Ok(token.keep(object))
+}

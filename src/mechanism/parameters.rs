@@ -1,0 +1,195 @@
+//! The parameters of mechanisms: their shape in memory, and which values the services can honour.
+//!
+//! PKCS#11 3.2: CK_RSA_PKCS_PSS_PARAMS (6.1.8), CK_RSA_PKCS_OAEP_PARAMS (6.1.7), CK_ECDH1_DERIVE_PARAMS (6.3.18),
+//! CK_EDDSA_PARAMS (6.3.6), CK_SIGN_ADDITIONAL_CONTEXT and CK_HASH_SIGN_ADDITIONAL_CONTEXT (6.67).
+
+use super::{Input, MECHANISMS, Mechanism};
+use crate::error::{Error, Result};
+use crate::hash::Hash;
+use crate::key::{Family, ml_dsa};
+use cryptoki_sys::*;
+
+/// A mechanism as a caller names it: its number, the words of its parameters, and what pointers among them point to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// Its number.
+    pub ckm: CK_MECHANISM_TYPE,
+    /// The bytes of the parameters as they stand; pointers in them mean nothing any more.
+    pub parameter: Vec<u8>,
+    /// What the pointers of its shape point to, in the shape's order.
+    pub data: Vec<Vec<u8>>,
+}
+
+/// How the parameters of a mechanism lie in memory: words as long as a CK_ULONG, some of them pointers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// How many words there are.
+    pub words: usize,
+    /// Which word is a pointer, and which one tells the length of what it points to.
+    pub pointers: &'static [(usize, usize)],
+    /// They may be left out.
+    optional: bool,
+}
+
+const NONE: Shape = Shape { words: 0, pointers: &[], optional: true };
+const PSS: Shape = Shape { words: 3, pointers: &[], optional: false };
+const OAEP: Shape = Shape { words: 5, pointers: &[(3, 4)], optional: false };
+const ECDH1: Shape = Shape { words: 5, pointers: &[(2, 1), (4, 3)], optional: false };
+const EDDSA: Shape = Shape { words: 3, pointers: &[(2, 1)], optional: true };
+const CONTEXT: Shape = Shape { words: 3, pointers: &[(1, 2)], optional: true };
+const HASH_CONTEXT: Shape = Shape { words: 4, pointers: &[(1, 2)], optional: false };
+
+/// The shape of the parameters of that mechanism; none, if it is unknown.
+pub fn shape(ckm: CK_MECHANISM_TYPE) -> Shape {
+    MECHANISMS.iter().find(|row| row.ckm == ckm).map_or(NONE, Mechanism::shape)
+}
+
+/// What the parameters say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parameters {
+    /// The hash that they name.
+    pub hash: Option<Hash>,
+    /// The context of an ML-DSA signature.
+    pub context: Vec<u8>,
+    /// With whom a secret is shared.
+    pub agreement: Option<Agreement>,
+}
+
+/// What CK_ECDH1_DERIVE_PARAMS says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreement {
+    /// The hash of the X9.63 key derivation function; None is CKD_NULL.
+    pub kdf: Option<Hash>,
+    /// What both sides know besides.
+    pub shared: Vec<u8>,
+    /// The other side's point, uncompressed; maybe as DER of an OCTET STRING.
+    pub point: Vec<u8>,
+}
+
+/// The key derivation functions, with the hash of each.
+const KDFS: [(CK_EC_KDF_TYPE, Option<Hash>); 6] = [
+    (CKD_NULL, None),
+    (CKD_SHA1_KDF, Some(Hash::Sha1)),
+    (CKD_SHA224_KDF, Some(Hash::Sha224)),
+    (CKD_SHA256_KDF, Some(Hash::Sha256)),
+    (CKD_SHA384_KDF, Some(Hash::Sha384)),
+    (CKD_SHA512_KDF, Some(Hash::Sha512)),
+];
+
+impl Mechanism {
+    fn shape(&self) -> Shape {
+        match (self.family, self.input) {
+            (Family::RsaPss, _) => PSS,
+            (Family::RsaesOaep, _) => OAEP,
+            (Family::Ecdh, _) => ECDH1,
+            (Family::Eddsa, _) => EDDSA,
+            (Family::MlDsa, Input::Digest) => HASH_CONTEXT,
+            (Family::MlDsa, _) => CONTEXT,
+            _ => NONE,
+        }
+    }
+
+    /// What the parameters say; they have to be just those that the services can honour.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_PARAM_INVALID.
+    pub fn parameters(&self, request: &Request) -> Result<Parameters> {
+        let shape = self.shape();
+        let words = words(&request.parameter);
+        if request.parameter.is_empty() && shape.optional {
+            return Ok(Parameters::default());
+        }
+        if request.parameter.len() != shape.words * WORD || request.data.len() != shape.pointers.len() {
+            let text =
+                format!("takes parameters of {} bytes, {} were given", shape.words * WORD, request.parameter.len());
+            return Err(self.invalid(text));
+        }
+        match shape {
+            PSS => self.pss(&words),
+            OAEP => self.oaep(&words, &request.data[0]),
+            ECDH1 => self.ecdh1(&words, &request.data),
+            EDDSA => self.eddsa(request.parameter[0], &request.data[0]),
+            _ => self.context(&words, &request.data[0]),
+        }
+    }
+
+    fn pss(&self, words: &[CK_ULONG]) -> Result<Parameters> {
+        let [hash_alg, mgf, salt] = *words else { return Err(self.invalid("wants CK_RSA_PKCS_PSS_PARAMS".into())) };
+        let hash = self.hash(hash_alg)?;
+        if self.input.hash().is_some_and(|own| own != hash) {
+            return Err(self.invalid(format!("hashAlg names {}, another hash than the mechanism's", hash.name())));
+        }
+        self.same_mgf(hash, mgf)?;
+        if salt != hash.len() as CK_ULONG {
+            return Err(self.invalid(format!(
+                "a salt of {salt} bytes: the services only have one as long as the digest, {} bytes (openssl: rsa_pss_saltlen:digest)",
+                hash.len()
+            )));
+        }
+        Ok(Parameters { hash: Some(hash), ..Default::default() })
+    }
+
+    fn oaep(&self, words: &[CK_ULONG], label: &[u8]) -> Result<Parameters> {
+        let hash = self.hash(words[0])?;
+        self.same_mgf(hash, words[1])?;
+        // A source that is not CKZ_DATA_SPECIFIED means nothing without data: 0 is what many callers give.
+        if !label.is_empty() || ![0, CKZ_DATA_SPECIFIED].contains(&words[2]) {
+            return Err(self.invalid("the services only have OAEP with an empty label".into()));
+        }
+        Ok(Parameters { hash: Some(hash), ..Default::default() })
+    }
+
+    fn ecdh1(&self, words: &[CK_ULONG], data: &[Vec<u8>]) -> Result<Parameters> {
+        let kdf = KDFS.iter().find(|(number, _)| *number == words[0]);
+        let (_, kdf) = kdf.ok_or_else(|| self.invalid(format!("kdf {} is none of this module's", words[0])))?;
+        if kdf.is_none() && !data[0].is_empty() {
+            return Err(self.invalid("CKD_NULL takes no shared data".into()));
+        }
+        let agreement = Agreement { kdf: *kdf, shared: data[0].clone(), point: data[1].clone() };
+        Ok(Parameters { agreement: Some(agreement), ..Default::default() })
+    }
+
+    fn eddsa(&self, prehash: u8, context: &[u8]) -> Result<Parameters> {
+        match (prehash, context) {
+            (CK_FALSE, []) => Ok(Parameters::default()),
+            _ => Err(self.invalid("the services only have Ed25519 without prehash and context".into())),
+        }
+    }
+
+    /// Hedged or not is the service's choice, and shows in no signature: CKH_DETERMINISTIC_REQUIRED can't be promised.
+    fn context(&self, words: &[CK_ULONG], context: &[u8]) -> Result<Parameters> {
+        if words[0] == CKH_DETERMINISTIC_REQUIRED {
+            return Err(self.invalid("the services don't promise deterministic signatures".into()));
+        }
+        if context.len() > ml_dsa::LONGEST_CONTEXT {
+            return Err(self.invalid(format!("a context of {} bytes, over 255", context.len())));
+        }
+        let hash = words.get(3).map(|ckm| self.hash(*ckm)).transpose()?;
+        Ok(Parameters { hash, context: context.to_vec(), ..Default::default() })
+    }
+
+    fn hash(&self, ckm: CK_MECHANISM_TYPE) -> Result<Hash> {
+        Hash::from_ckm(ckm).ok_or_else(|| self.invalid(format!("hashAlg 0x{ckm:x} is unknown")))
+    }
+
+    fn same_mgf(&self, hash: Hash, mgf: CK_RSA_PKCS_MGF_TYPE) -> Result<()> {
+        if mgf == hash.mgf() {
+            return Ok(());
+        }
+        let text = format!("mgf 0x{mgf:x}: the services only have MGF1 with the same hash, {}", hash.name());
+        Err(self.invalid(text))
+    }
+
+    fn invalid(&self, text: String) -> Error {
+        Error::new(CKR_MECHANISM_PARAM_INVALID, format!("{}: {text}", self.name))
+    }
+}
+
+/// The length of a word in bytes.
+pub const WORD: usize = size_of::<CK_ULONG>();
+
+/// The parameters as words; what is no whole word is left out.
+pub fn words(parameter: &[u8]) -> Vec<CK_ULONG> {
+    let (words, _) = parameter.as_chunks::<WORD>();
+    words.iter().map(|word| CK_ULONG::from_ne_bytes(*word)).collect()
+}
