@@ -164,6 +164,15 @@ impl Aws<'_> {
         Ok(self.find(id)?.1.material.spki.clone())
     }
 
+    /// The bytes of an HMAC key, to compute its MACs independently.
+    pub fn secret_key(&self, id: &str) -> io::Result<Vec<u8>> {
+        let key = self.find(id)?.1;
+        if key.spec.asymmetric() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{id} is not a secret key")));
+        }
+        Ok(key.material.private.clone())
+    }
+
     /// Registers an access key.
     pub fn allow_access_key(&self, id: &str, secret: &str) {
         self.state.aws.allow(id, secret, None);

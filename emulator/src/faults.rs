@@ -79,14 +79,18 @@ pub enum Action {
         /// Milliseconds before each byte.
         ms: u64,
     },
-    /// A well-formed signature over another digest.
+    /// A well-formed signature over another digest, or another MAC.
     WrongSignature,
-    /// A signature that lacks its last byte.
+    /// A signature or MAC that lacks its last byte.
     WrongLengthSignature,
     /// A true ECDSA signature whose r or s starts with a zero byte.
     ShortIntegers,
     /// An ECDSA signature that is not DER (KMS).
     InvalidDer,
+    /// One bit of what was decrypted is wrong.
+    WrongPlaintext,
+    /// One bit of a shared secret is wrong (KMS).
+    WrongSecret,
     /// What the service says to credentials or a token that have expired.
     ExpiredToken,
     /// What KMS says to a request signed ten minutes ago.

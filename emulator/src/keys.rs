@@ -3,6 +3,7 @@
 //! It knows cryptography and no service: KMS and Key Vault name keys and algorithms in their own ways.
 
 use crate::der;
+use crate::mldsa::{self, ParameterSet};
 use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::{
@@ -25,7 +26,7 @@ pub(crate) enum Family {
     Hmac(u16),
     /// An AES key: listed, never used.
     Symmetric,
-    // ML-DSA: one variant here, one arm in `Material::generate` and `Material::sign`, one row in `kms::algorithm`.
+    MlDsa(ParameterSet),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,6 +98,10 @@ pub(crate) enum Scheme {
     Ed25519,
     /// PKCS#1 v1.5 padding round the bytes as they are.
     Unhashed,
+    /// The whole message.
+    MlDsa,
+    /// The message representative, 64 bytes.
+    MlDsaMu,
 }
 
 /// How a ciphertext was made.
@@ -141,7 +146,7 @@ pub(crate) struct Material {
     pub(crate) family: Family,
     /// SubjectPublicKeyInfo in DER; empty for a secret key.
     pub(crate) spki: Vec<u8>,
-    /// PKCS#8 in DER, or the bytes of a secret key.
+    /// PKCS#8 in DER, the seed of an ML-DSA key, or the bytes of a secret key.
     pub(crate) private: Vec<u8>,
     secret: Secret,
 }
@@ -150,6 +155,7 @@ enum Secret {
     Rsa(RsaKeyPair),
     Ec(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
+    MlDsa(Box<dyn mldsa::Key>),
     Bytes,
 }
 
@@ -174,6 +180,10 @@ impl Material {
                 let private = pair.to_pkcs8v1()?.as_ref().to_vec();
                 Ok(Self { family, spki, private, secret: Secret::Ed25519(pair) })
             }
+            Family::MlDsa(set) => {
+                let (key, seed) = set.generate()?;
+                Ok(Self { family, spki: key.spki()?, private: seed, secret: Secret::MlDsa(key) })
+            }
             Family::Hmac(length) => Self::secret(family, usize::from(length)),
             Family::Symmetric => Self::secret(family, 32),
         }
@@ -185,7 +195,7 @@ impl Material {
         Ok(Self { family, spki: Vec::new(), private, secret: Secret::Bytes })
     }
 
-    /// Signs a digest, or a message with Ed25519, or anything short enough with [`Scheme::Unhashed`].
+    /// Signs a digest, or what the scheme says it takes instead.
     pub(crate) fn sign(&self, scheme: Scheme, input: &[u8]) -> Result<Vec<u8>, Unable> {
         match (&self.secret, scheme) {
             (Secret::Rsa(pair), Scheme::Pkcs1(hash) | Scheme::Pss(hash)) => {
@@ -200,6 +210,8 @@ impl Material {
                 Ok(pair.sign_digest(&digest)?.as_ref().to_vec())
             }
             (Secret::Ed25519(pair), Scheme::Ed25519) => Ok(pair.sign(input).as_ref().to_vec()),
+            (Secret::MlDsa(key), Scheme::MlDsa) => key.sign(mldsa::Input::Message(input)),
+            (Secret::MlDsa(key), Scheme::MlDsaMu) => key.sign(mldsa::Input::Mu(input)),
             _ => Err(Unable),
         }
     }
@@ -216,6 +228,12 @@ impl Material {
     }
 
     pub(crate) fn verify(&self, scheme: Scheme, input: &[u8], signature: &[u8]) -> Result<bool, Unable> {
+        match (&self.secret, scheme) {
+            (Secret::Rsa(_), Scheme::Unhashed) => return Ok(self.sign_unhashed(input)? == signature),
+            (Secret::MlDsa(key), Scheme::MlDsa) => return key.verify(mldsa::Input::Message(input), signature),
+            (Secret::MlDsa(key), Scheme::MlDsaMu) => return key.verify(mldsa::Input::Mu(input), signature),
+            _ => {}
+        }
         let algorithm: &'static dyn signature::VerificationAlgorithm = match (self.family, scheme) {
             (Family::Rsa(_), Scheme::Pkcs1(Hash::Sha256)) => &signature::RSA_PKCS1_2048_8192_SHA256,
             (Family::Rsa(_), Scheme::Pkcs1(Hash::Sha384)) => &signature::RSA_PKCS1_2048_8192_SHA384,
@@ -223,7 +241,6 @@ impl Material {
             (Family::Rsa(_), Scheme::Pss(Hash::Sha256)) => &signature::RSA_PSS_2048_8192_SHA256,
             (Family::Rsa(_), Scheme::Pss(Hash::Sha384)) => &signature::RSA_PSS_2048_8192_SHA384,
             (Family::Rsa(_), Scheme::Pss(Hash::Sha512)) => &signature::RSA_PSS_2048_8192_SHA512,
-            (Family::Rsa(_), Scheme::Unhashed) => return Ok(self.sign_unhashed(input)? == signature),
             (Family::Ec(Curve::P256), Scheme::Ecdsa(Hash::Sha256)) => &signature::ECDSA_P256_SHA256_ASN1,
             (Family::Ec(Curve::P384), Scheme::Ecdsa(Hash::Sha384)) => &signature::ECDSA_P384_SHA384_ASN1,
             (Family::Ec(Curve::P521), Scheme::Ecdsa(Hash::Sha512)) => &signature::ECDSA_P521_SHA512_ASN1,
@@ -237,7 +254,7 @@ impl Material {
                 let digest = Digest::import_less_safe(input, hash.algorithm())?;
                 public.verify_digest(&digest, signature).is_ok()
             }
-            Scheme::Ed25519 | Scheme::Unhashed => public.verify(input, signature).is_ok(),
+            _ => public.verify(input, signature).is_ok(),
         })
     }
 

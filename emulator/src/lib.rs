@@ -31,6 +31,7 @@ mod ids;
 mod keys;
 mod kms;
 mod materials;
+mod mldsa;
 mod router;
 mod server;
 mod sigv4;

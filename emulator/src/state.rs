@@ -91,13 +91,15 @@ impl State {
     }
 }
 
-/// Which faults a signature is to be made with.
+/// Which faults a signature, a MAC, a plaintext or a shared secret is to be made with.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tamper {
     pub(crate) wrong_signature: bool,
     pub(crate) wrong_length: bool,
     pub(crate) short_integers: bool,
     pub(crate) invalid_der: bool,
+    pub(crate) wrong_plaintext: bool,
+    pub(crate) wrong_secret: bool,
 }
 
 impl Tamper {
@@ -107,17 +109,14 @@ impl Tamper {
             wrong_length: actions.contains(&Action::WrongLengthSignature),
             short_integers: actions.contains(&Action::ShortIntegers),
             invalid_der: actions.contains(&Action::InvalidDer),
+            wrong_plaintext: actions.contains(&Action::WrongPlaintext),
+            wrong_secret: actions.contains(&Action::WrongSecret),
         }
     }
 
     /// A signature as the service has it inside: before its length or form is spoilt.
     pub(crate) fn sign(self, key: &Material, scheme: Scheme, input: &[u8]) -> Result<Vec<u8>, Unable> {
-        let mut input = input.to_vec();
-        if self.wrong_signature
-            && let Some(first) = input.first_mut()
-        {
-            *first ^= 1;
-        }
+        let input = spoilt(self.wrong_signature, input.to_vec());
         let Family::Ec(curve) = key.family else { return key.sign(scheme, &input) };
         loop {
             let signature = key.sign(scheme, &input)?;
@@ -127,6 +126,18 @@ impl Tamper {
                 return Ok(signature);
             }
         }
+    }
+
+    pub(crate) fn mac(self, mac: Vec<u8>) -> Vec<u8> {
+        self.spoil(spoilt(self.wrong_signature, mac))
+    }
+
+    pub(crate) fn plaintext(self, plaintext: Vec<u8>) -> Vec<u8> {
+        spoilt(self.wrong_plaintext, plaintext)
+    }
+
+    pub(crate) fn secret(self, secret: Vec<u8>) -> Vec<u8> {
+        spoilt(self.wrong_secret, secret)
     }
 
     /// Spoils the form of a finished signature.
@@ -141,4 +152,11 @@ impl Tamper {
         }
         signature
     }
+}
+
+fn spoilt(wrong: bool, mut bytes: Vec<u8>) -> Vec<u8> {
+    if let Some(first) = bytes.first_mut() {
+        *first ^= u8::from(wrong);
+    }
+    bytes
 }

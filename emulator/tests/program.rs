@@ -12,6 +12,7 @@ fn it_says_where_it_is_and_ends_with_its_parent() {
     let (ca, ready) = (folder.path().join("ca.pem"), folder.path().join("ready.json"));
     let mut child = Command::new(PROGRAM)
         .args(["--aws-key", "alias/demo=ECC_NIST_P256", "--vault-key", "k=P-256", "--vault", "blue"])
+        .args(["--aws-key", "alias/pq=ML_DSA_65", "--aws-key", "ECC_NIST_P384:KEY_AGREEMENT"])
         .args([
             "--vault-certificate",
             "c=P-384",
@@ -36,8 +37,9 @@ fn it_says_where_it_is_and_ends_with_its_parent() {
     let ready: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(ready["http_url"], format!("http://127.0.0.1:{}", ready["port"]));
     assert_eq!(ready["keys"][0]["alias"], "alias/demo");
-    assert!(ready["keys"][2]["kid"].as_str().unwrap().starts_with("https://blue.vault.azure.net/keys/c/"));
-    assert!(ready["keys"][3]["kid"].as_str().unwrap().starts_with("https://hsm.managedhsm.azure.net/keys/h/"));
+    assert_eq!(ready["keys"][2]["alias"], "alias/pq");
+    assert!(ready["keys"][4]["kid"].as_str().unwrap().starts_with("https://blue.vault.azure.net/keys/c/"));
+    assert!(ready["keys"][5]["kid"].as_str().unwrap().starts_with("https://hsm.managedhsm.azure.net/keys/h/"));
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
 }
@@ -60,6 +62,7 @@ fn it_says_what_is_wrong_with_its_arguments() {
         (&["--vault-key", "k=P-1"], "P-256K is expected, not P-1"),
         (&["--aws-key", "demo=RSA_2048"], "an alias starts with alias/"),
         (&["--aws-key", "RSA_1"], "Member must satisfy enum value set"),
+        (&["--aws-key", "ML_DSA_65:KEY_AGREEMENT"], "KeyUsage KEY_AGREEMENT is not compatible with KeySpec ML_DSA_65"),
         (&["--ca-file"], "--ca-file needs a value"),
         (&["--no-such"], "--no-such is no option"),
     ] {

@@ -14,7 +14,7 @@ cloud-kms-emulator: AWS KMS and Azure Key Vault on 127.0.0.1
   --seed N                     the same key ids in every run
   --ca-file PATH               write the certificate authority's certificate here
   --ready-file PATH            when ready, write the line of standard output here too
-  --aws-key [ALIAS=]SPEC       make a KMS key: alias/demo=RSA_2048, ECC_NIST_P256
+  --aws-key [ALIAS=]SPEC[:USAGE]  make a KMS key: ECC_NIST_P256, alias/demo=ML_DSA_65, alias/old=RSA_2048:ENCRYPT_DECRYPT
   --aws-region REGION          the region of the keys that follow (eu-central-1)
   --vault NAME                 the vault of the keys that follow (default: the one at 127.0.0.1)
   --managed-hsm NAME           the Managed HSM of the keys that follow
@@ -95,10 +95,11 @@ impl Options {
 }
 
 fn aws_key(text: &str) -> AwsKey {
-    match text.split_once('=') {
-        Some((alias, spec)) => AwsKey::new(spec).alias(alias),
-        None => AwsKey::new(text),
-    }
+    let (alias, kind) = text.split_once('=').map_or((None, text), |(alias, kind)| (Some(alias), kind));
+    let (spec, usage) = kind.split_once(':').map_or((kind, None), |(spec, usage)| (spec, Some(usage)));
+    let mut key = AwsKey::new(spec);
+    (key.alias, key.usage) = (alias.map(str::to_owned), usage.map(str::to_owned));
+    key
 }
 
 fn vault_key(text: &str, place: &Place) -> io::Result<(String, VaultKey)> {

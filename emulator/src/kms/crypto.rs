@@ -33,55 +33,40 @@ impl Call<'_> {
 
     pub(super) fn sign(&self) -> Result<Value, KmsError> {
         let message = self.input.blob("Message", 1, 4096)?;
-        let (key, algorithm, input) = self.signing("Sign", &message)?;
+        let Signing { key, algorithm, scheme, input } = self.signing("Sign", &message)?;
         self.dry_run()?;
-        let signature = self.tamper.spoil(self.tamper.sign(&key.material, algorithm.scheme, &input)?);
-        Ok(json!({ "KeyId": key.arn, "Signature": base64(&signature), "SigningAlgorithm": algorithm.name }))
+        let signature = self.tamper.spoil(self.tamper.sign(&key.material, scheme, &input)?);
+        Ok(json!({ "KeyId": key.arn, "Signature": base64(&signature), "SigningAlgorithm": algorithm }))
     }
 
     pub(super) fn verify(&self) -> Result<Value, KmsError> {
         let message = self.input.blob("Message", 1, 4096)?;
         let signature = self.input.blob("Signature", 1, 6144)?;
-        let (key, algorithm, input) = self.signing("Verify", &message)?;
+        let Signing { key, algorithm, scheme, input } = self.signing("Verify", &message)?;
         self.dry_run()?;
-        if !key.material.verify(algorithm.scheme, &input, &signature)? {
+        if !key.material.verify(scheme, &input, &signature)? {
             return Err(KmsError::new("KMSInvalidSignatureException", ""));
         }
-        Ok(json!({ "KeyId": key.arn, "SignatureValid": true, "SigningAlgorithm": algorithm.name }))
+        Ok(json!({ "KeyId": key.arn, "SignatureValid": true, "SigningAlgorithm": algorithm }))
     }
 
-    /// What Sign and Verify have in common: the key, the algorithm, and what is to be signed.
-    fn signing(&self, operation: &str, message: &[u8]) -> Result<(Key, &'static SigningAlgorithm, Vec<u8>), KmsError> {
+    /// What Sign and Verify have in common.
+    fn signing(&self, operation: &str, message: &[u8]) -> Result<Signing, KmsError> {
         let name = self.input.text("SigningAlgorithm")?;
         let algorithm = SIGNING
             .iter()
             .find(|row| row.name == name)
             .ok_or_else(|| KmsError::not_in("signingAlgorithm", name, &SIGNING.each_ref().map(|row| row.name)))?;
         let kind = self.input.optional("MessageType").unwrap_or("RAW");
-        if !["RAW", "DIGEST", "EXTERNAL_MU"].contains(&kind) {
-            return Err(KmsError::not_in("messageType", kind, &["RAW", "DIGEST", "EXTERNAL_MU"]));
+        if !MESSAGE_TYPES.contains(&kind) {
+            return Err(KmsError::not_in("messageType", kind, &MESSAGE_TYPES));
         }
         let key = self.usable_key(operation, SIGN)?;
         if !algorithm.serves(key.spec.family) {
             return Err(incompatible(name, key.spec));
         }
-        let input = match (kind, algorithm.scheme) {
-            // EXTERNAL_MU is for ML-DSA alone; Ed25519 takes whole messages only.
-            ("EXTERNAL_MU", _) | ("DIGEST", Scheme::Ed25519 | Scheme::Unhashed) => {
-                return Err(KmsError::validation(format!(
-                    "Message type {kind} is incompatible with algorithm {name}."
-                )));
-            }
-            ("DIGEST", Scheme::Pkcs1(hash) | Scheme::Pss(hash) | Scheme::Ecdsa(hash)) => {
-                if message.len() != hash.length() {
-                    return Err(KmsError::validation(format!("Digest is invalid length for algorithm {name}.")));
-                }
-                message.to_vec()
-            }
-            (_, Scheme::Pkcs1(hash) | Scheme::Pss(hash) | Scheme::Ecdsa(hash)) => hash.of(message),
-            (_, Scheme::Ed25519 | Scheme::Unhashed) => message.to_vec(),
-        };
-        Ok((key, algorithm, input))
+        let (scheme, input) = prepared(algorithm, kind, message)?;
+        Ok(Signing { key, algorithm: algorithm.name, scheme, input })
     }
 
     pub(super) fn encrypt(&self) -> Result<Value, KmsError> {
@@ -108,6 +93,7 @@ impl Call<'_> {
         self.dry_run()?;
         let plaintext =
             key.material.decrypt(padding, &ciphertext).map_err(|_| KmsError::new("InvalidCiphertextException", ""))?;
+        let plaintext = self.tamper.plaintext(plaintext);
         Ok(json!({ "KeyId": key.arn, "Plaintext": base64(&plaintext), "EncryptionAlgorithm": name }))
     }
 
@@ -132,7 +118,7 @@ impl Call<'_> {
         let message = self.input.blob("Message", 1, 4096)?;
         let (key, name, hash) = self.mac("GenerateMac")?;
         self.dry_run()?;
-        let mac = key.material.mac(hash, &message);
+        let mac = self.tamper.mac(key.material.mac(hash, &message));
         Ok(json!({ "KeyId": key.arn, "Mac": base64(&mac), "MacAlgorithm": name }))
     }
 
@@ -174,9 +160,43 @@ impl Call<'_> {
         let public = self.input.blob("PublicKey", 1, 8192)?;
         let key = self.usable_key("DeriveSharedSecret", AGREE)?;
         self.dry_run()?;
+        // Another curve, or no key at all: AWS says no more than that.
         let secret = key.material.agree(&public).map_err(|_| KmsError::validation(""))?;
+        let secret = self.tamper.secret(secret);
         Ok(
             json!({ "KeyId": key.arn, "SharedSecret": base64(&secret), "KeyAgreementAlgorithm": name, "KeyOrigin": "AWS_KMS" }),
         )
     }
 }
+
+const MESSAGE_TYPES: [&str; 3] = ["RAW", "DIGEST", "EXTERNAL_MU"];
+
+/// A signature that is to be made or checked.
+struct Signing {
+    key: Key,
+    algorithm: &'static str,
+    scheme: Scheme,
+    input: Vec<u8>,
+}
+
+/// What is signed of a message of some type, and how (API Reference of Sign, `MessageType`).
+fn prepared(algorithm: &SigningAlgorithm, kind: &str, message: &[u8]) -> Result<(Scheme, Vec<u8>), KmsError> {
+    let (scheme, name) = (algorithm.scheme, algorithm.name);
+    let length = match (kind, scheme) {
+        ("RAW", Scheme::Pkcs1(hash) | Scheme::Pss(hash) | Scheme::Ecdsa(hash)) => {
+            return Ok((scheme, hash.of(message)));
+        }
+        ("RAW", _) => return Ok((scheme, message.to_vec())),
+        ("DIGEST", Scheme::Pkcs1(hash) | Scheme::Pss(hash) | Scheme::Ecdsa(hash)) => hash.length(),
+        ("EXTERNAL_MU", Scheme::MlDsa) => MU,
+        // Ed25519 and ML-DSA take no digest, and nothing but ML-DSA takes a mu.
+        _ => return Err(KmsError::validation(format!("Message type {kind} is incompatible with algorithm {name}."))),
+    };
+    if message.len() != length {
+        return Err(KmsError::validation(format!("Digest is invalid length for algorithm {name}.")));
+    }
+    Ok((if kind == "EXTERNAL_MU" { Scheme::MlDsaMu } else { scheme }, message.to_vec()))
+}
+
+/// The length of a message representative (FIPS 204 section 6.2).
+const MU: usize = 64;

@@ -1,6 +1,7 @@
 //! The tables of KMS: key specs, and algorithms for signing, encryption and MACs, as the API Reference names them.
 
 use crate::keys::{Curve, Family, Hash, Padding, Scheme};
+use crate::mldsa::ParameterSet;
 
 /// One KeySpec.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub(crate) const ENCRYPT: &str = "ENCRYPT_DECRYPT";
 pub(crate) const AGREE: &str = "KEY_AGREEMENT";
 pub(crate) const MAC: &str = "GENERATE_VERIFY_MAC";
 
-pub(crate) static SPECS: [Spec; 13] = [
+pub(crate) static SPECS: [Spec; 16] = [
     Spec { name: "RSA_2048", family: Family::Rsa(2048), usages: &[SIGN, ENCRYPT] },
     Spec { name: "RSA_3072", family: Family::Rsa(3072), usages: &[SIGN, ENCRYPT] },
     Spec { name: "RSA_4096", family: Family::Rsa(4096), usages: &[SIGN, ENCRYPT] },
@@ -25,6 +26,9 @@ pub(crate) static SPECS: [Spec; 13] = [
     Spec { name: "ECC_NIST_P521", family: Family::Ec(Curve::P521), usages: &[SIGN, AGREE] },
     Spec { name: "ECC_SECG_P256K1", family: Family::Ec(Curve::P256K), usages: &[SIGN] },
     Spec { name: "ECC_NIST_EDWARDS25519", family: Family::Ed25519, usages: &[SIGN] },
+    Spec { name: "ML_DSA_44", family: Family::MlDsa(ParameterSet::MlDsa44), usages: &[SIGN] },
+    Spec { name: "ML_DSA_65", family: Family::MlDsa(ParameterSet::MlDsa65), usages: &[SIGN] },
+    Spec { name: "ML_DSA_87", family: Family::MlDsa(ParameterSet::MlDsa87), usages: &[SIGN] },
     Spec { name: "HMAC_224", family: Family::Hmac(28), usages: &[MAC] },
     Spec { name: "HMAC_256", family: Family::Hmac(32), usages: &[MAC] },
     Spec { name: "HMAC_384", family: Family::Hmac(48), usages: &[MAC] },
@@ -48,7 +52,7 @@ pub(crate) struct SigningAlgorithm {
     pub(crate) scheme: Scheme,
 }
 
-pub(crate) static SIGNING: [SigningAlgorithm; 10] = [
+pub(crate) static SIGNING: [SigningAlgorithm; 11] = [
     SigningAlgorithm { name: "RSASSA_PKCS1_V1_5_SHA_256", scheme: Scheme::Pkcs1(Hash::Sha256) },
     SigningAlgorithm { name: "RSASSA_PKCS1_V1_5_SHA_384", scheme: Scheme::Pkcs1(Hash::Sha384) },
     SigningAlgorithm { name: "RSASSA_PKCS1_V1_5_SHA_512", scheme: Scheme::Pkcs1(Hash::Sha512) },
@@ -59,12 +63,14 @@ pub(crate) static SIGNING: [SigningAlgorithm; 10] = [
     SigningAlgorithm { name: "ECDSA_SHA_384", scheme: Scheme::Ecdsa(Hash::Sha384) },
     SigningAlgorithm { name: "ECDSA_SHA_512", scheme: Scheme::Ecdsa(Hash::Sha512) },
     SigningAlgorithm { name: "ED25519_SHA_512", scheme: Scheme::Ed25519 },
+    SigningAlgorithm { name: "ML_DSA_SHAKE_256", scheme: Scheme::MlDsa },
 ];
 
 impl SigningAlgorithm {
     pub(crate) fn serves(&self, family: Family) -> bool {
         match (self.scheme, family) {
-            (Scheme::Pkcs1(_) | Scheme::Pss(_), Family::Rsa(_)) | (Scheme::Ed25519, Family::Ed25519) => true,
+            (Scheme::Pkcs1(_) | Scheme::Pss(_), Family::Rsa(_)) => true,
+            (Scheme::Ed25519, Family::Ed25519) | (Scheme::MlDsa, Family::MlDsa(_)) => true,
             (Scheme::Ecdsa(hash), Family::Ec(curve)) => hash == curve.hash(),
             _ => false,
         }

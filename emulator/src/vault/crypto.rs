@@ -59,8 +59,8 @@ impl Call<'_> {
         match operation {
             "sign" => self.sign(&key, &kid, &body),
             "verify" => verify(&key, &kid, &body),
-            "encrypt" | "wrapkey" => encrypt(&key, &kid, &body, true),
-            _ => encrypt(&key, &kid, &body, false),
+            "encrypt" | "wrapkey" => encrypt(&key, &kid, &body),
+            _ => self.decrypt(&key, &kid, &body),
         }
     }
 
@@ -105,6 +105,17 @@ impl Call<'_> {
         Ok(json!({ "kid": kid, "value": base64url(&self.tamper.spoil(signature)) }))
     }
 
+    fn decrypt(&self, key: &Version, kid: &str, body: &Value) -> Result<Value, VaultError> {
+        let (padding, value) = (padding(key, kid, body)?, bytes(body, "value")?);
+        // What Azure/azure-sdk-for-js#28100 and others were told.
+        let text = match padding {
+            Padding::Oaep(_) => "Error occurred while decoding OAEP padding.",
+            Padding::Pkcs1 => "The parameter is incorrect.\r\n",
+        };
+        let plaintext = key.material.decrypt(padding, &value).map_err(|_| VaultError::bad_parameter(text))?;
+        Ok(json!({ "kid": kid, "value": base64url(&self.tamper.plaintext(plaintext)) }))
+    }
+
     /// Managed HSM only: `POST /rng`.
     pub(super) fn random(&self) -> Result<Value, VaultError> {
         if !self.place.hsm {
@@ -135,20 +146,23 @@ fn verify(key: &Version, kid: &str, body: &Value) -> Result<Value, VaultError> {
     Ok(json!({ "value": key.material.verify(algorithm.scheme, &digest, &signature)? }))
 }
 
-fn encrypt(key: &Version, kid: &str, body: &Value, forward: bool) -> Result<Value, VaultError> {
+fn padding(key: &Version, kid: &str, body: &Value) -> Result<Padding, VaultError> {
     let name = text(body, "alg")?;
     let padding = ENCRYPTION.iter().find(|row| row.0 == name).map(|row| row.1);
-    let padding = padding.filter(|_| matches!(key.material.family, Family::Rsa(_))).ok_or_else(|| {
+    padding.filter(|_| matches!(key.material.family, Family::Rsa(_))).ok_or_else(|| {
         let text = format!(
             "Key and encryption algorithm are incompatible. Key {kid} is of type '{}', and algorithm is '{name}'.",
             key.kty
         );
         VaultError::bad_parameter(text)
-    })?;
-    let value = bytes(body, "value")?;
-    let result = if forward { key.material.encrypt(padding, &value) } else { key.material.decrypt(padding, &value) };
-    let result = result.map_err(|_| VaultError::bad_parameter("The parameter is incorrect.\r\n"))?;
-    Ok(json!({ "kid": kid, "value": base64url(&result) }))
+    })
+}
+
+fn encrypt(key: &Version, kid: &str, body: &Value) -> Result<Value, VaultError> {
+    let (padding, value) = (padding(key, kid, body)?, bytes(body, "value")?);
+    let ciphertext = key.material.encrypt(padding, &value);
+    let ciphertext = ciphertext.map_err(|_| VaultError::bad_parameter("The parameter is incorrect.\r\n"))?;
+    Ok(json!({ "kid": kid, "value": base64url(&ciphertext) }))
 }
 
 fn signing_algorithm(key: &Version, kid: &str, body: &Value) -> Result<&'static Algorithm, VaultError> {
