@@ -35,3 +35,4 @@ pub mod provider;
 pub mod session;
 pub mod slot_key;
 pub mod token;
+pub mod tokens;

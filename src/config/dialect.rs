@@ -5,6 +5,7 @@
 
 mod scanner;
 
+pub use scanner::Items;
 use std::borrow::Cow;
 use std::ops::Deref;
 use zeroize::Zeroize;
@@ -43,6 +44,8 @@ pub enum Data<'a> {
     Array(Vec<Value<'a>>),
     /// Its members, as they stand in the text.
     Object(Vec<Member<'a>>),
+    /// An array whose items have not been read yet.
+    Later(Items<'a>),
 }
 
 /// What a string means.
@@ -110,7 +113,14 @@ pub fn decode(bytes: &[u8], dialect: Dialect) -> Result<Cow<'_, str>, Fault> {
 
 /// Reads a text.
 pub fn parse(text: &str, dialect: Dialect) -> Result<Document<'_>, Fault> {
-    scanner::document(text, dialect)
+    scanner::document(text, dialect, None)
+}
+
+/// Reads a strict text but for the array that is its member `later`, so that there need not be a tree of all its items.
+pub fn parse_without<'a>(text: &'a str, later: &str) -> Result<Document<'a>, Fault> {
+    // The fault that is told is the first: what is passed over may have one, too.
+    scanner::document(text, Dialect::Strict, Some(later))
+        .map_err(|fault| parse(text, Dialect::Strict).err().unwrap_or(fault))
 }
 
 /// Equal values may stand in different lines.
@@ -152,7 +162,7 @@ impl<'a> Value<'a> {
             Data::Number(number) if quote => format!("the number {number}"),
             Data::Number(_) => "a number".into(),
             Data::String(_) => "a string".into(),
-            Data::Array(_) => "an array".into(),
+            Data::Array(_) | Data::Later(_) => "an array".into(),
             Data::Object(_) => "an object".into(),
         }
     }

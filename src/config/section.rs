@@ -2,7 +2,7 @@
 //!
 //! Knows the table of options, and no option by its name.
 
-use super::dialect::{Data, Member, Value};
+use super::dialect::{Data, Fault, Member, Value};
 use super::environment::Environment;
 use super::options::{self, Cloud, Place, Row};
 use crate::error::{Error, Result};
@@ -27,6 +27,13 @@ pub struct Section<'a> {
     place: Place,
     shape: Rc<Shape>,
     pub defaults: Option<&'a Section<'a>>,
+    before: Option<&'a Before<'a>>,
+}
+
+/// The section that stands before another in a list.
+struct Before<'a> {
+    value: Value<'a>,
+    shape: Rc<Shape>,
 }
 
 /// What the names of a section's members mean. One of thousands of slots has the same as the one before.
@@ -57,19 +64,24 @@ fn bit(name: &str) -> u64 {
 }
 
 impl<'a> Section<'a> {
-    pub fn new(
+    /// The whole file.
+    pub fn top(file: &'a File<'a>, value: &'a Value<'a>) -> Result<Self> {
+        Self::new(file, None, value, Place::Top, None, None)
+    }
+
+    fn new(
         file: &'a File<'a>,
         within: Option<(&'a Section<'a>, &'a str, usize)>,
         value: &'a Value<'a>,
         place: Place,
         defaults: Option<&'a Section<'a>>,
-        before: Option<&Section<'a>>,
+        before: Option<&Rc<Shape>>,
     ) -> Result<Self> {
-        let mut section = Self { file, within, value, place, shape: Rc::default(), defaults };
+        let mut section = Self { file, within, value, place, shape: Rc::default(), defaults, before: None };
         let Data::Object(members) = &value.data else {
             return Err(section.fault("", format!("expected an object, found {}", value.description(true))));
         };
-        let known = before.map(|before| &before.shape).filter(|shape| shape.fits(members));
+        let known = before.filter(|shape| shape.fits(members));
         let mut rows = Vec::new();
         for (index, member) in members.iter().enumerate() {
             let row = match known {
@@ -94,22 +106,44 @@ impl<'a> Section<'a> {
         row.check(&member.value).map_err(located)
     }
 
-    /// The objects in the array of that name.
-    pub fn sections<'b>(&'b self, name: &'b str, place: Place) -> Result<Vec<Section<'b>>> {
+    /// The keys in the array of that name.
+    pub fn keys<'b>(&'b self, name: &'b str) -> Result<Vec<Section<'b>>> {
         let items = match self.own(name).map(|member| &member.value.data) {
             Some(Data::Array(items)) => items,
-            _ => return Err(self.fault("", format!("missing \"{name}\""))),
+            _ => return Err(self.missing(name)),
         };
-        if items.is_empty() && place == Place::Key {
+        if items.is_empty() {
             return Err(self.fault(name, "must not be empty"));
         }
-        let defaults = (place == Place::Slot).then_some(self);
-        let mut sections = Vec::with_capacity(items.len());
+        let mut sections: Vec<Section> = Vec::with_capacity(items.len());
         for (index, value) in items.iter().enumerate() {
-            let within = Some((self, name, index));
-            sections.push(Section::new(self.file, within, value, place, defaults, sections.last())?);
+            let before = sections.last().map(|before| &before.shape);
+            sections.push(Section::new(self.file, Some((self, name, index)), value, Place::Key, None, before)?);
         }
         Ok(sections)
+    }
+
+    /// Visits the slots in the array of that name, each of which is read only then: there may be thousands.
+    pub fn each_slot(&self, name: &str, mut visit: impl FnMut(&Section) -> Result<()>) -> Result<()> {
+        let Some(Data::Later(items)) = self.own(name).map(|member| &member.value.data) else {
+            return Err(self.missing(name));
+        };
+        let mut before: Option<Before> = None;
+        for (index, value) in items.clone().enumerate() {
+            let value = value.map_err(|fault| unread(self.file.path, &fault))?;
+            let known = before.as_ref().map(|before| &before.shape);
+            let within = Some((self, name, index));
+            let mut section = Section::new(self.file, within, &value, Place::Slot, Some(self), known)?;
+            section.before = before.as_ref();
+            visit(&section)?;
+            let shape = section.shape.clone();
+            before = Some(Before { value, shape });
+        }
+        Ok(())
+    }
+
+    fn missing(&self, name: &str) -> Error {
+        self.fault("", format!("missing \"{name}\""))
     }
 
     #[inline]
@@ -165,25 +199,18 @@ impl<'a> Section<'a> {
         self.rows().filter_map(|(member, row)| Some((&*member.name, row.cloud?)))
     }
 
-    /// Its own options that are about the service, with their values, and the names of those that are about a key but
-    /// tell the cloud. Slots in which these are the same live in the same service, unless a key's name tells of it.
-    pub fn service_options(&self) -> impl Iterator<Item = (&str, Option<&Data<'a>>)> {
-        self.rows().filter_map(|(member, row)| {
-            let is_slots_own = row.cloud.is_none() && !row.places.contains(&Place::Key);
-            match (is_slots_own || row.places.contains(&Place::Top), row.cloud) {
-                (true, _) => Some((&*member.name, Some(&member.value.data))),
-                (false, Some(_)) => Some((&*member.name, None)),
-                (false, None) => None,
-            }
+    /// Whether its own options that are about the service are the same as those of the section before it, and so are
+    /// the names of those that are about a key but tell the cloud. If they are, both live in the same service, unless a
+    /// key's name tells of it.
+    pub fn has_service_of_before(&self) -> bool {
+        self.before.is_some_and(|before| {
+            let own = service_options(self.value, &self.shape);
+            own.eq(service_options(&before.value, &before.shape))
         })
     }
 
     fn rows(&self) -> impl Iterator<Item = (&'a Member<'a>, &'static Row)> {
-        let members: &[Member] = match &self.value.data {
-            Data::Object(members) => members,
-            _ => &[],
-        };
-        members.iter().zip(self.shape.rows.iter().copied())
+        rows(self.value, &self.shape)
     }
 
     pub fn not_both(&self, one: &str, other: &str) -> Result<()> {
@@ -228,6 +255,33 @@ impl<'a> Section<'a> {
         let dot = if own.is_empty() || name.is_empty() { "" } else { "." };
         format!("{own}{dot}{name}")
     }
+}
+
+fn service_options<'b>(
+    value: &'b Value<'b>,
+    shape: &'b Shape,
+) -> impl Iterator<Item = (&'b str, Option<&'b Data<'b>>)> {
+    rows(value, shape).filter_map(|(member, row)| {
+        let is_slots_own = row.cloud.is_none() && !row.places.contains(&Place::Key);
+        match (is_slots_own || row.places.contains(&Place::Top), row.cloud) {
+            (true, _) => Some((&*member.name, Some(&member.value.data))),
+            (false, Some(_)) => Some((&*member.name, None)),
+            (false, None) => None,
+        }
+    })
+}
+
+fn rows<'b>(value: &'b Value<'b>, shape: &Shape) -> impl Iterator<Item = (&'b Member<'b>, &'static Row)> {
+    let members: &[Member] = match &value.data {
+        Data::Object(members) => members,
+        _ => &[],
+    };
+    members.iter().zip(shape.rows.iter().copied())
+}
+
+/// A text that is no JSON.
+pub fn unread(path: &Path, Fault { line, message }: &Fault) -> Error {
+    error_in(path, format_args!("{line}: {message}"))
 }
 
 /// An error of the whole file; `message` starts with the line, if there is one.

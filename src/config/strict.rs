@@ -3,11 +3,11 @@
 //! Names and kinds of values have been checked by [`Section`]; here is what depends on more than one option.
 
 use super::arn::{self, Arn};
-use super::dialect::{self, Data, Dialect, Fault, Member};
+use super::dialect::{self, Data, Dialect, Member};
 use super::environment::Environment;
-use super::options::{Cloud, Place};
-use super::section::{File, Section, error_in};
-use super::{CertificateSource, Config, Key, Keys, Notes, Service, Slot};
+use super::options::Cloud;
+use super::section::{File, Section, error_in, unread};
+use super::{CertificateSource, Config, Key, Keys, Notes, Service, Slot, Slots};
 use crate::backend::azure::Credential;
 use crate::backend::{KeyName, Network, aws, azure};
 use crate::certificate::Certificate;
@@ -29,20 +29,19 @@ pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Result
 
 /// Reads the contents of a file that lies at `path`.
 pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut Notes) -> Result<Config> {
-    let unread = |Fault { line, message }: Fault| error_in(path, format_args!("{line}: {message}"));
-    let text = dialect::decode(bytes, Dialect::Strict).map_err(unread)?;
-    let document = dialect::parse(&text, Dialect::Strict).map_err(unread)?;
+    let text = dialect::decode(bytes, Dialect::Strict).map_err(|fault| unread(path, &fault))?;
+    let document = dialect::parse_without(&text, SLOTS).map_err(|fault| unread(path, &fault))?;
     let file = File { path, environment, auth_files: environment.auth_files() };
-    let top = Section::new(&file, None, &document.value, Place::Top, None, None)?;
+    let top = Section::top(&file, &document.value)?;
     let destination = top.text("log_destination");
     if destination.as_deref() == Some("file") && top.own("log_file").is_none() {
         return Err(top.fault("log_destination", "is \"file\", and there is no \"log_file\""));
     }
-    let (sections, mut services) = (top.sections("slots", Place::Slot)?, Services(None));
-    let mut slots = Vec::with_capacity(sections.len());
-    for section in &sections {
+    let (mut slots, mut services) = (Slots::default(), Services(None));
+    top.each_slot(SLOTS, |section| {
         slots.push(slot(section, &mut services, notes)?);
-    }
+        Ok(())
+    })?;
     let config = Config {
         slots,
         listed: Vec::new(),
@@ -65,12 +64,12 @@ fn cache(top: &Section) -> Result<Option<PathBuf>> {
     }
 }
 
-fn slot<'a>(section: &'a Section<'a>, services: &mut Services<'a>, notes: &mut Notes) -> Result<Slot> {
+fn slot(section: &Section, services: &mut Services, notes: &mut Notes) -> Result<Slot> {
     let choice = selector(section, &["kms_key_id", "kms_key_arn", "key_name", "keys", "discover"])?;
     let (listed, keys) = match choice {
         "discover" => (Vec::new(), Keys::Discover),
         "keys" => {
-            let listed = section.sections("keys", Place::Key)?;
+            let listed = section.keys("keys")?;
             let keys = listed.iter().map(listed_key).collect::<Result<_>>()?;
             (listed, Keys::Named(keys))
         }
@@ -150,22 +149,22 @@ fn certificate(section: &Section) -> Result<CertificateSource> {
 }
 
 /// The service of the slot before: the next one has the same most of the time, and there may be thousands.
-struct Services<'a>(Option<(&'a Section<'a>, &'static str, Arc<Service>)>);
+struct Services(Option<(&'static str, Arc<Service>)>);
 
-impl<'a> Services<'a> {
-    fn of(&mut self, section: &'a Section<'a>, choice: &'static str, listed: &[Section]) -> Result<Arc<Service>> {
+impl Services {
+    fn of(&mut self, section: &Section, choice: &'static str, listed: &[Section]) -> Result<Arc<Service>> {
         // What the names of keys tell of the service, as ARNs do, is not looked at here.
         let is_arn = |member: &Member| member.value.text().is_some_and(|text| text.starts_with("arn:"));
         let is_told = choice != "keys" && !section.own(choice).is_some_and(is_arn);
-        if let Some((before, of_before, service)) = &self.0
+        if let Some((of_before, service)) = &self.0
             && is_told
             && *of_before == choice
-            && section.service_options().eq(before.service_options())
+            && section.has_service_of_before()
         {
             return Ok(service.clone());
         }
         let service = Arc::new(service(section, listed)?);
-        self.0 = is_told.then(|| (section, choice, service.clone()));
+        self.0 = is_told.then(|| (choice, service.clone()));
         Ok(service)
     }
 }
@@ -286,13 +285,12 @@ fn network(section: &Section) -> Result<Network> {
 }
 
 /// PKCS#11 URIs can't tell tokens of one label apart.
-fn note_labels(slots: &[Slot], path: &Path, notes: &mut Notes) {
+fn note_labels(slots: &Slots, path: &Path, notes: &mut Notes) {
     let mut first = HashMap::with_capacity(slots.len());
-    for (id, slot) in slots.iter().enumerate() {
-        let earlier = *first.entry(&slot.label).or_insert(id);
+    for (id, label) in slots.labels().enumerate() {
+        let earlier = *first.entry(label).or_insert(id);
         if earlier != id {
-            let text =
-                format!("{}: slots[{earlier}] and slots[{id}] both have the label {:?}", path.display(), slot.label);
+            let text = format!("{}: slots[{earlier}] and slots[{id}] both have the label {label:?}", path.display());
             notes.push((Level::Warn, text));
         }
     }
@@ -301,6 +299,9 @@ fn note_labels(slots: &[Slot], path: &Path, notes: &mut Notes) {
 fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
+
+/// The one list at top level.
+const SLOTS: &str = "slots";
 
 /// As long as CK_TOKEN_INFO has it.
 const LABEL_LENGTH: usize = 32;

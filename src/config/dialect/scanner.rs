@@ -3,18 +3,60 @@
 use super::{Data, Dialect, Document, Fault, Member, Text, Value};
 use std::borrow::Cow;
 
-/// The tree of a text.
-pub(super) fn document(text: &str, dialect: Dialect) -> Result<Document<'_>, Fault> {
+/// The tree of a text. An array that is the member `later` of the whole is passed over: its items come from [`Items`].
+pub(super) fn document<'a>(text: &'a str, dialect: Dialect, later: Option<&str>) -> Result<Document<'a>, Fault> {
     let mut scanner = Scanner { rest: text, line: 1, dialect };
     scanner.blanks()?;
-    let value = scanner.value(0)?;
+    let value = match later {
+        Some(name) if scanner.byte() == Some(b'{') => scanner.top(name)?,
+        _ => scanner.value(0)?,
+    };
     let trailing = scanner.end()?;
     Ok(Document { value, trailing })
+}
+
+/// The items of an array that was passed over, each read when it is asked for. After a fault there is none.
+#[cfg_attr(test, derive(Debug))]
+#[derive(Clone, PartialEq)]
+pub struct Items<'a> {
+    scanner: Scanner<'a>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Before,
+    Among,
+    Behind,
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Scanned<Value<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let more = match std::mem::replace(&mut self.state, State::Behind) {
+            State::Before => self.scanner.open(b']'),
+            State::Among => self.scanner.more(b']'),
+            State::Behind => Ok(false),
+        };
+        let item = match more {
+            // Two levels down: the array is a member of the whole.
+            Ok(true) => self.scanner.value(2),
+            Ok(false) => return None,
+            Err(fault) => Err(fault),
+        };
+        if item.is_ok() {
+            self.state = State::Among;
+        }
+        Some(item)
+    }
 }
 
 /// More would let a file overflow the stack of the host's thread.
 const DEPTH: usize = 128;
 
+#[cfg_attr(test, derive(Debug))]
+#[derive(Clone, PartialEq)]
 struct Scanner<'a> {
     rest: &'a str,
     line: usize,
@@ -39,8 +81,69 @@ impl<'a> Scanner<'a> {
         Ok(Value { line, data })
     }
 
+    /// The object that the text is, without the items of its array `later`.
+    fn top(&mut self, later: &str) -> Scanned<Value<'a>> {
+        let line = self.line;
+        let members = self.list(b'}', |scanner| {
+            let (name, line) = scanner.name()?;
+            let value = match name == later && scanner.byte() == Some(b'[') {
+                true => scanner.later()?,
+                false => scanner.value(1)?,
+            };
+            Ok(Member { name, line, value })
+        });
+        Ok(Value { line, data: Data::Object(self.distinct(members?)?) })
+    }
+
+    /// Passes over an array without a look at its items: only brackets are counted, and strings told from them.
+    fn later(&mut self) -> Scanned<Value<'a>> {
+        let (line, items) = (self.line, Items { scanner: self.clone(), state: State::Before });
+        let mut open = 0usize;
+        loop {
+            let end = self.rest.bytes().position(|byte| STRUCTURE[usize::from(byte)]);
+            self.advance(end.unwrap_or(self.rest.len()));
+            match self.byte() {
+                None => return Err(self.unexpected("']'")),
+                Some(b'\n') => self.line += 1,
+                Some(b'"') => {
+                    self.pass_string()?;
+                    continue;
+                }
+                Some(b'[' | b'{') => open += 1,
+                Some(_) => open -= 1,
+            }
+            self.advance(1);
+            if open == 0 {
+                return Ok(Value { line, data: Data::Later(items) });
+            }
+        }
+    }
+
+    /// Passes over a string; a line break in it is a fault that its reader will tell better.
+    fn pass_string(&mut self) -> Scanned<()> {
+        self.advance(1);
+        loop {
+            self.plain(b'"');
+            match self.byte() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    self.advance(1);
+                    let escaped = self.rest.chars().next().map_or(0, char::len_utf8);
+                    self.advance(escaped);
+                }
+                _ => return Err(self.unexpected("a closing quote")),
+            }
+        }
+        self.advance(1);
+        Ok(())
+    }
+
     fn object(&mut self, depth: usize) -> Scanned<Vec<Member<'a>>> {
         let members = self.list(b'}', |scanner| scanner.member(depth))?;
+        self.distinct(members)
+    }
+
+    fn distinct(&self, members: Vec<Member<'a>>) -> Scanned<Vec<Member<'a>>> {
         match twice(&members).filter(|_| self.dialect == Dialect::Strict) {
             Some(member) => Err(Fault { line: member.line, message: format!("\"{}\" stands here twice", member.name) }),
             None => Ok(members),
@@ -48,6 +151,12 @@ impl<'a> Scanner<'a> {
     }
 
     fn member(&mut self, depth: usize) -> Scanned<Member<'a>> {
+        let (name, line) = self.name()?;
+        Ok(Member { name, line, value: self.value(depth + 1)? })
+    }
+
+    /// A member's name and its line; the value comes next.
+    fn name(&mut self) -> Scanned<(Cow<'a, str>, usize)> {
         let line = self.line;
         if !matches!(self.byte(), Some(b'"' | b'\'')) {
             return Err(self.unexpected("a name in double quotes"));
@@ -58,7 +167,7 @@ impl<'a> Scanner<'a> {
             return Err(self.unexpected("':' after the name"));
         }
         self.blanks()?;
-        Ok(Member { name, line, value: self.value(depth + 1)? })
+        Ok((name, line))
     }
 
     /// From the opening bracket to the closing one. A file may hold thousands of small lists: none keeps room for more.
@@ -70,28 +179,35 @@ impl<'a> Scanner<'a> {
 
     fn items<T>(&mut self, bracket: u8, mut item: impl FnMut(&mut Self) -> Scanned<T>) -> Scanned<Vec<T>> {
         let mut items = Vec::new();
+        let mut more = self.open(bracket)?;
+        while more {
+            items.push(item(self)?);
+            more = self.more(bracket)?;
+        }
+        Ok(items)
+    }
+
+    /// Behind the opening bracket: whether there is an item.
+    fn open(&mut self, bracket: u8) -> Scanned<bool> {
         self.advance(1);
         self.blanks()?;
+        Ok(!self.take(bracket))
+    }
+
+    /// Behind an item: whether there is another.
+    fn more(&mut self, bracket: u8) -> Scanned<bool> {
+        self.blanks()?;
         if self.take(bracket) {
-            return Ok(items);
+            return Ok(false);
         }
-        loop {
-            items.push(item(self)?);
-            self.blanks()?;
-            if self.take(bracket) {
-                return Ok(items);
-            }
-            if !self.take(b',') {
-                return Err(self.unexpected(&format!("',' or '{}'", char::from(bracket))));
-            }
-            self.blanks()?;
-            if self.dialect == Dialect::Strict && self.byte() == Some(bracket) {
-                return Err(self.fault(format!("a comma before '{}'", char::from(bracket))));
-            }
-            if self.take(bracket) {
-                return Ok(items);
-            }
+        if !self.take(b',') {
+            return Err(self.unexpected(&format!("',' or '{}'", char::from(bracket))));
         }
+        self.blanks()?;
+        if self.dialect == Dialect::Strict && self.byte() == Some(bracket) {
+            return Err(self.fault(format!("a comma before '{}'", char::from(bracket))));
+        }
+        Ok(!self.take(bracket))
     }
 
     fn string(&mut self) -> Scanned<Cow<'a, str>> {
@@ -313,6 +429,17 @@ static SPECIAL: [bool; 256] = {
     special[b'\'' as usize] = true;
     special[b'\\' as usize] = true;
     special
+};
+
+/// The bytes that matter where an array is passed over.
+static STRUCTURE: [bool; 256] = {
+    let mut structure = [false; 256];
+    let mut bytes: &[u8] = b"[]{}\"\n";
+    while let Some((byte, rest)) = bytes.split_first() {
+        structure[*byte as usize] = true;
+        bytes = rest;
+    }
+    structure
 };
 
 /// RFC 8259 section 7.

@@ -1,0 +1,151 @@
+//! The configured slots, kept small: there may be ten thousand, of which a program wants one.
+//!
+//! Most have one key that has nothing but its names. Of those the names are kept in one text, one behind the other, and a
+//! [`Slot`] is made when it is asked for.
+
+use super::{CertificateSource, Key, Keys, Service, Slot};
+use crate::backend::KeyName;
+use std::sync::Arc;
+
+/// Slots in their order.
+#[derive(Clone, Debug, Default)]
+pub struct Slots {
+    /// Of each plain slot its key's id and then its label.
+    names: String,
+    rows: Vec<Row>,
+}
+
+#[derive(Clone, Debug)]
+enum Row {
+    Plain(Plain),
+    Other(Box<Slot>),
+}
+
+/// A slot of one key, whose label is the slot's, too.
+#[derive(Clone, Debug)]
+struct Plain {
+    service: Arc<Service>,
+    /// Where its names begin.
+    start: u32,
+    id_length: u16,
+    label_length: u16,
+    accept_bare_digest: bool,
+}
+
+impl Slots {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Adds a slot behind the others.
+    pub fn push(&mut self, slot: Slot) {
+        let row = match self.plain(&slot) {
+            Some(plain) => Row::Plain(plain),
+            None => Row::Other(Box::new(slot)),
+        };
+        self.rows.push(row);
+    }
+
+    /// The slot at a position.
+    pub fn get(&self, index: usize) -> Option<Slot> {
+        self.rows.get(index).map(|row| self.slot(row))
+    }
+
+    /// All of them, each made when its turn comes.
+    pub fn iter(&self) -> impl Iterator<Item = Slot> {
+        self.rows.iter().map(|row| self.slot(row))
+    }
+
+    /// The label of each.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().map(|row| match row {
+            Row::Plain(plain) => self.names_of(plain).1,
+            Row::Other(slot) => &slot.label,
+        })
+    }
+
+    /// The service of each.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.rows.iter().map(|row| match row {
+            Row::Plain(plain) => &plain.service,
+            Row::Other(slot) => &slot.service,
+        })
+    }
+
+    /// The slot as a plain one, with its names taken down, if it is one.
+    fn plain(&mut self, slot: &Slot) -> Option<Plain> {
+        let Keys::Named(keys) = &slot.keys else { return None };
+        let [Key { name: KeyName { id, version: None }, label, certificate: CertificateSource::Service }] = &keys[..]
+        else {
+            return None;
+        };
+        if *label != slot.label || !slot.hide_keys.is_empty() {
+            return None;
+        }
+        let plain = Plain {
+            service: slot.service.clone(),
+            start: self.names.len().try_into().ok()?,
+            id_length: id.len().try_into().ok()?,
+            label_length: label.len().try_into().ok()?,
+            accept_bare_digest: slot.accept_bare_digest,
+        };
+        self.names.push_str(id);
+        self.names.push_str(label);
+        Some(plain)
+    }
+
+    fn slot(&self, row: &Row) -> Slot {
+        let plain = match row {
+            Row::Plain(plain) => plain,
+            Row::Other(slot) => return (**slot).clone(),
+        };
+        let (id, label) = self.names_of(plain);
+        let key = Key {
+            name: KeyName { id: id.to_owned(), version: None },
+            label: label.to_owned(),
+            certificate: CertificateSource::Service,
+        };
+        Slot {
+            label: label.to_owned(),
+            service: plain.service.clone(),
+            keys: Keys::Named(vec![key]),
+            hide_keys: Vec::new(),
+            accept_bare_digest: plain.accept_bare_digest,
+        }
+    }
+
+    /// A plain slot's id of a key, and its label.
+    fn names_of(&self, plain: &Plain) -> (&str, &str) {
+        let names = &self.names[plain.start as usize..];
+        let (id, rest) = names.split_at(plain.id_length.into());
+        (id, &rest[..plain.label_length.into()])
+    }
+}
+
+impl Extend<Slot> for Slots {
+    fn extend<I: IntoIterator<Item = Slot>>(&mut self, slots: I) {
+        slots.into_iter().for_each(|slot| self.push(slot));
+    }
+}
+
+impl FromIterator<Slot> for Slots {
+    fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
+        let mut all = Self::default();
+        all.extend(slots);
+        all
+    }
+}
+
+impl PartialEq for Slots {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Slots {}
