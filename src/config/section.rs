@@ -160,7 +160,17 @@ impl<'a> Section<'a> {
     }
 
     pub fn text(&self, name: &str) -> Option<String> {
-        self.option(name)?.value.text().map(str::to_owned)
+        self.str(name).map(str::to_owned)
+    }
+
+    /// A text that is part of the file.
+    pub fn str(&self, name: &str) -> Option<&str> {
+        self.option(name)?.value.text()
+    }
+
+    /// Whether one of these is given, here or as a default.
+    pub fn has_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.option(name).is_some())
     }
 
     pub fn flag(&self, name: &str) -> Option<bool> {

@@ -45,11 +45,14 @@ impl Slots {
 
     /// Adds a slot behind the others.
     pub fn push(&mut self, slot: Slot) {
-        let row = match self.plain(&slot) {
-            Some(plain) => Row::Plain(plain),
-            None => Row::Other(Box::new(slot)),
-        };
-        self.rows.push(row);
+        self.rows.push(Row::Other(Box::new(slot)));
+    }
+
+    /// Adds a slot of one key that has nothing but an id and a label.
+    pub fn push_plain(&mut self, id: &str, label: &str, service: Arc<Service>, accept_bare_digest: bool) {
+        let plain = self.plain(id, label, &service, accept_bare_digest).map(Row::Plain);
+        let slot = || Row::Other(Box::new(plain_slot(id, label, service, accept_bare_digest)));
+        self.rows.push(plain.unwrap_or_else(slot));
     }
 
     /// The slot at a position.
@@ -78,22 +81,14 @@ impl Slots {
         })
     }
 
-    /// The slot as a plain one, with its names taken down, if it is one.
-    fn plain(&mut self, slot: &Slot) -> Option<Plain> {
-        let Keys::Named(keys) = &slot.keys else { return None };
-        let [Key { name: KeyName { id, version: None }, label, certificate: CertificateSource::Service }] = &keys[..]
-        else {
-            return None;
-        };
-        if *label != slot.label || !slot.hide_keys.is_empty() {
-            return None;
-        }
+    /// A row with its names taken down; none where they are too long for it.
+    fn plain(&mut self, id: &str, label: &str, service: &Arc<Service>, accept_bare_digest: bool) -> Option<Plain> {
         let plain = Plain {
-            service: slot.service.clone(),
+            service: service.clone(),
             start: self.names.len().try_into().ok()?,
             id_length: id.len().try_into().ok()?,
             label_length: label.len().try_into().ok()?,
-            accept_bare_digest: slot.accept_bare_digest,
+            accept_bare_digest,
         };
         self.names.push_str(id);
         self.names.push_str(label);
@@ -101,22 +96,12 @@ impl Slots {
     }
 
     fn slot(&self, row: &Row) -> Slot {
-        let plain = match row {
-            Row::Plain(plain) => plain,
-            Row::Other(slot) => return (**slot).clone(),
-        };
-        let (id, label) = self.names_of(plain);
-        let key = Key {
-            name: KeyName { id: id.to_owned(), version: None },
-            label: label.to_owned(),
-            certificate: CertificateSource::Service,
-        };
-        Slot {
-            label: label.to_owned(),
-            service: plain.service.clone(),
-            keys: Keys::Named(vec![key]),
-            hide_keys: Vec::new(),
-            accept_bare_digest: plain.accept_bare_digest,
+        match row {
+            Row::Plain(plain) => {
+                let (id, label) = self.names_of(plain);
+                plain_slot(id, label, plain.service.clone(), plain.accept_bare_digest)
+            }
+            Row::Other(slot) => (**slot).clone(),
         }
     }
 
@@ -125,6 +110,21 @@ impl Slots {
         let names = &self.names[plain.start as usize..];
         let (id, rest) = names.split_at(plain.id_length.into());
         (id, &rest[..plain.label_length.into()])
+    }
+}
+
+fn plain_slot(id: &str, label: &str, service: Arc<Service>, accept_bare_digest: bool) -> Slot {
+    let key = Key {
+        name: KeyName { id: id.to_owned(), version: None },
+        label: label.to_owned(),
+        certificate: CertificateSource::Service,
+    };
+    Slot {
+        label: label.to_owned(),
+        service,
+        keys: Keys::Named(vec![key]),
+        hide_keys: Vec::new(),
+        accept_bare_digest,
     }
 }
 

@@ -38,10 +38,7 @@ pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut N
         return Err(top.fault("log_destination", "is \"file\", and there is no \"log_file\""));
     }
     let (mut slots, mut services) = (Slots::default(), Services(None));
-    top.each_slot(SLOTS, |section| {
-        slots.push(slot(section, &mut services, notes)?);
-        Ok(())
-    })?;
+    top.each_slot(SLOTS, |section| add_slot(&mut slots, section, &mut services, notes))?;
     let config = Config {
         slots,
         listed: Vec::new(),
@@ -64,8 +61,22 @@ fn cache(top: &Section) -> Result<Option<PathBuf>> {
     }
 }
 
-fn slot(section: &Section, services: &mut Services, notes: &mut Notes) -> Result<Slot> {
+fn add_slot(slots: &mut Slots, section: &Section, services: &mut Services, notes: &mut Notes) -> Result<()> {
     let choice = selector(section, &["kms_key_id", "kms_key_arn", "key_name", "keys", "discover"])?;
+    if ["keys", "discover"].contains(&choice) || section.has_any(NOT_PLAIN) {
+        let slot = slot(section, choice, services, notes)?;
+        slots.push(slot);
+        return Ok(());
+    }
+    let id = id(section, choice)?;
+    let label = section.str("label").unwrap_or(id);
+    note_length(section, label, notes);
+    let service = services.of(section, choice, &[])?;
+    slots.push_plain(id, label, service, section.flag("accept_bare_digest").unwrap_or(false));
+    Ok(())
+}
+
+fn slot(section: &Section, choice: &'static str, services: &mut Services, notes: &mut Notes) -> Result<Slot> {
     let (listed, keys) = match choice {
         "discover" => (Vec::new(), Keys::Discover),
         "keys" => {
@@ -79,12 +90,7 @@ fn slot(section: &Section, services: &mut Services, notes: &mut Notes) -> Result
         Keys::Named(keys) if choice != "keys" => keys.iter().map(|key| key.label.clone()).collect(),
         _ => label_of_many(section, choice)?,
     };
-    if label.len() > LABEL_LENGTH {
-        notes.push((
-            Level::Warn,
-            section.sentence("label", format!("{label:?} is longer than 32 bytes: tokens show it cut")),
-        ));
-    }
+    note_length(section, &label, notes);
     Ok(Slot {
         label,
         service: services.of(section, choice, &listed)?,
@@ -92,6 +98,13 @@ fn slot(section: &Section, services: &mut Services, notes: &mut Notes) -> Result
         hide_keys: section.names("hide_keys"),
         accept_bare_digest: section.flag("accept_bare_digest").unwrap_or(false),
     })
+}
+
+fn note_length(section: &Section, label: &str, notes: &mut Notes) {
+    if label.len() > LABEL_LENGTH {
+        let text = section.sentence("label", format!("{label:?} is longer than 32 bytes: tokens show it cut"));
+        notes.push((Level::Warn, text));
+    }
 }
 
 /// Which one of `names` the section has.
@@ -121,22 +134,27 @@ fn listed_key(section: &Section) -> Result<Key> {
 
 /// The key that a section names by the option `choice`.
 fn key(section: &Section, choice: &str) -> Result<Key> {
-    let mut id = section.text(choice).unwrap_or_default();
-    if choice == "kms_key_arn" {
-        id = match Arn::parse(&id) {
-            Some(arn) if arn.resource.starts_with("key/") => arn::after_slash(arn.resource).to_owned(),
-            _ => {
-                return Err(section.fault(choice, "is no ARN of a KMS key; other names of keys go into \"kms_key_id\""));
-            }
-        };
-    } else if choice == "kms_key_id" && id.starts_with("arn:") && Arn::parse(&id).is_none() {
-        return Err(section.fault(choice, "is no ARN of a KMS key or alias"));
-    }
+    let id = id(section, choice)?;
     Ok(Key {
-        label: section.text("label").unwrap_or_else(|| id.clone()),
-        name: KeyName { id, version: section.text("key_version") },
+        label: section.str("label").unwrap_or(id).to_owned(),
+        name: KeyName { id: id.to_owned(), version: section.text("key_version") },
         certificate: certificate(section)?,
     })
+}
+
+/// The key's id, as the service takes it.
+fn id<'a>(section: &'a Section, choice: &str) -> Result<&'a str> {
+    let id = section.str(choice).unwrap_or_default();
+    if choice == "kms_key_arn" {
+        return match Arn::parse(id) {
+            Some(arn) if arn.resource.starts_with("key/") => Ok(arn::after_slash(arn.resource)),
+            _ => Err(section.fault(choice, "is no ARN of a KMS key; other names of keys go into \"kms_key_id\"")),
+        };
+    }
+    if choice == "kms_key_id" && id.starts_with("arn:") && Arn::parse(id).is_none() {
+        return Err(section.fault(choice, "is no ARN of a KMS key or alias"));
+    }
+    Ok(id)
 }
 
 fn certificate(section: &Section) -> Result<CertificateSource> {
@@ -299,6 +317,9 @@ fn note_labels(slots: &Slots, path: &Path, notes: &mut Notes) {
 fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
+
+/// What a slot must not have for its key to have nothing but its names.
+const NOT_PLAIN: &[&str] = &["key_version", "certificate", "certificate_path", "hide_keys"];
 
 /// The one list at top level.
 const SLOTS: &str = "slots";

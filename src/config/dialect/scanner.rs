@@ -98,44 +98,21 @@ impl<'a> Scanner<'a> {
     /// Passes over an array without a look at its items: only brackets are counted, and strings told from them.
     fn later(&mut self) -> Scanned<Value<'a>> {
         let (line, items) = (self.line, Items { scanner: self.clone(), state: State::Before });
+        let mut bytes = self.rest.as_bytes().iter();
         let mut open = 0usize;
-        loop {
-            let end = self.rest.bytes().position(|byte| STRUCTURE[usize::from(byte)]);
-            self.advance(end.unwrap_or(self.rest.len()));
-            match self.byte() {
-                None => return Err(self.unexpected("']'")),
-                Some(b'\n') => self.line += 1,
-                Some(b'"') => {
-                    self.pass_string()?;
-                    continue;
-                }
-                Some(b'[' | b'{') => open += 1,
-                Some(_) => open -= 1,
+        while let Some(byte) = bytes.find(|byte| STRUCTURE[usize::from(**byte)]) {
+            match byte {
+                b'"' => pass_string(&mut bytes),
+                b'\n' => self.line += 1,
+                b'[' | b'{' => open += 1,
+                _ => open -= 1,
             }
-            self.advance(1);
             if open == 0 {
+                self.advance(self.rest.len() - bytes.len());
                 return Ok(Value { line, data: Data::Later(items) });
             }
         }
-    }
-
-    /// Passes over a string; a line break in it is a fault that its reader will tell better.
-    fn pass_string(&mut self) -> Scanned<()> {
-        self.advance(1);
-        loop {
-            self.plain(b'"');
-            match self.byte() {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    self.advance(1);
-                    let escaped = self.rest.chars().next().map_or(0, char::len_utf8);
-                    self.advance(escaped);
-                }
-                _ => return Err(self.unexpected("a closing quote")),
-            }
-        }
-        self.advance(1);
-        Ok(())
+        Err(self.fault("an array without its closing bracket".into()))
     }
 
     fn object(&mut self, depth: usize) -> Scanned<Vec<Member<'a>>> {
@@ -170,14 +147,8 @@ impl<'a> Scanner<'a> {
         Ok((name, line))
     }
 
-    /// From the opening bracket to the closing one. A file may hold thousands of small lists: none keeps room for more.
-    fn list<T>(&mut self, bracket: u8, item: impl FnMut(&mut Self) -> Scanned<T>) -> Scanned<Vec<T>> {
-        let mut items = self.items(bracket, item)?;
-        items.shrink_to_fit();
-        Ok(items)
-    }
-
-    fn items<T>(&mut self, bracket: u8, mut item: impl FnMut(&mut Self) -> Scanned<T>) -> Scanned<Vec<T>> {
+    /// From the opening bracket to the closing one.
+    fn list<T>(&mut self, bracket: u8, mut item: impl FnMut(&mut Self) -> Scanned<T>) -> Scanned<Vec<T>> {
         let mut items = Vec::new();
         let mut more = self.open(bracket)?;
         while more {
@@ -217,7 +188,11 @@ impl<'a> Scanner<'a> {
         }
         let start = self.line;
         self.advance(1);
-        let mut text = Cow::Borrowed(self.plain(quote));
+        let plain = self.plain(quote);
+        if self.take(quote) {
+            return Ok(Cow::Borrowed(plain));
+        }
+        let mut text = Cow::Borrowed(plain);
         loop {
             match self.byte() {
                 None => return Err(Fault { line: start, message: "a string without its closing quote".into() }),
@@ -244,8 +219,8 @@ impl<'a> Scanner<'a> {
     /// The characters before the next quote, escape or control character.
     fn plain(&mut self, quote: u8) -> &'a str {
         // All three are ASCII, so that the bytes of other characters can't be taken for them.
-        let special = |byte: &u8| SPECIAL[usize::from(*byte)] && (*byte == quote || !QUOTES.contains(byte));
-        let end = self.rest.as_bytes().iter().position(special);
+        let special = if quote == b'"' { &SPECIAL } else { &SPECIAL_SINGLE };
+        let end = self.rest.as_bytes().iter().position(|byte| special[usize::from(*byte)]);
         let (plain, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = rest;
         plain
@@ -331,7 +306,16 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes over white space, and comments where there may be some.
+    #[inline]
     fn blanks(&mut self) -> Scanned<()> {
+        // In files of thousands of slots there is mostly none.
+        match self.byte() {
+            Some(byte) if byte > b' ' && byte != b'/' => Ok(()),
+            _ => self.some_blanks(),
+        }
+    }
+
+    fn some_blanks(&mut self) -> Scanned<()> {
         loop {
             let mut blank = 0;
             for byte in self.rest.bytes() {
@@ -404,6 +388,13 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// Passes over the rest of a string.
+fn pass_string(bytes: &mut std::slice::Iter<u8>) {
+    while let Some(b'\\') = bytes.find(|byte| matches!(byte, b'"' | b'\\')) {
+        bytes.next();
+    }
+}
+
 /// The second member of a name that stands twice.
 fn twice<'a, 'b>(members: &'b [Member<'a>]) -> Option<&'b Member<'a>> {
     let is_first = |(index, member): (usize, &Member)| members[..index].iter().all(|other| other.name != member.name);
@@ -415,21 +406,23 @@ fn twice<'a, 'b>(members: &'b [Member<'a>]) -> Option<&'b Member<'a>> {
     sorted.windows(2).find(|pair| pair[0].name == pair[1].name).map(|pair| pair[1])
 }
 
-const QUOTES: [u8; 2] = [b'"', b'\''];
+/// The bytes at which the plain part of a string in double quotes may end.
+static SPECIAL: [bool; 256] = special(b'"');
 
-/// The bytes at which the plain part of a string may end.
-static SPECIAL: [bool; 256] = {
+/// The same in single quotes.
+static SPECIAL_SINGLE: [bool; 256] = special(b'\'');
+
+const fn special(quote: u8) -> [bool; 256] {
     let mut special = [false; 256];
     let mut byte = 0;
     while byte < b' ' as usize {
         special[byte] = true;
         byte += 1;
     }
-    special[b'"' as usize] = true;
-    special[b'\'' as usize] = true;
+    special[quote as usize] = true;
     special[b'\\' as usize] = true;
     special
-};
+}
 
 /// The bytes that matter where an array is passed over.
 static STRUCTURE: [bool; 256] = {
