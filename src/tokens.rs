@@ -52,11 +52,15 @@ impl Tokens {
 
     fn make(&self, id: CK_SLOT_ID) -> Option<Arc<Token>> {
         let All { slots, made } = &mut *self.write();
-        let slot = slots.get(usize::try_from(id).ok()?)?;
+        if let Some(token) = made.get(&id) {
+            // Another thread was quicker.
+            return Some(token.clone());
+        }
+        let slot = slots.take(usize::try_from(id).ok()?)?;
         let backend = self.backends.of(&slot.service)?;
-        // Another thread may have been quicker.
-        let token = made.entry(id).or_insert_with(|| Arc::new(Token::new(id, slot, backend, self.cache.clone())));
-        Some(token.clone())
+        let token = Arc::new(Token::new(id, slot, backend, self.cache.clone()));
+        made.insert(id, token.clone());
+        Some(token)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, All> {

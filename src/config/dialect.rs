@@ -113,14 +113,13 @@ pub fn decode(bytes: &[u8], dialect: Dialect) -> Result<Cow<'_, str>, Fault> {
 
 /// Reads a text.
 pub fn parse(text: &str, dialect: Dialect) -> Result<Document<'_>, Fault> {
-    scanner::document(text, dialect, None)
+    scanner::document(text, dialect, &[])
 }
 
-/// Reads a strict text but for the array that is its member `later`, so that there need not be a tree of all its items.
-pub fn parse_without<'a>(text: &'a str, later: &str) -> Result<Document<'a>, Fault> {
-    // The fault that is told is the first: what is passed over may have one, too.
-    scanner::document(text, Dialect::Strict, Some(later))
-        .map_err(|fault| parse(text, Dialect::Strict).err().unwrap_or(fault))
+/// Reads a strict text but for the arrays that are members named `later`, of which the first is one of the whole, the next
+/// one of such an array's items: so that there need not be a tree of everything.
+pub fn parse_without<'a>(text: &'a str, later: &'static [&'static str]) -> Result<Document<'a>, Fault> {
+    scanner::document(text, Dialect::Strict, later)
 }
 
 /// Equal values may stand in different lines.

@@ -106,44 +106,26 @@ impl<'a> Section<'a> {
         row.check(&member.value).map_err(located)
     }
 
-    /// The keys in the array of that name.
-    pub fn keys<'b>(&'b self, name: &'b str) -> Result<Vec<Section<'b>>> {
-        let items = match self.own(name).map(|member| &member.value.data) {
-            Some(Data::Array(items)) => items,
-            _ => return Err(self.missing(name)),
-        };
-        if items.is_empty() {
-            return Err(self.fault(name, "must not be empty"));
-        }
-        let mut sections: Vec<Section> = Vec::with_capacity(items.len());
-        for (index, value) in items.iter().enumerate() {
-            let before = sections.last().map(|before| &before.shape);
-            sections.push(Section::new(self.file, Some((self, name, index)), value, Place::Key, None, before)?);
-        }
-        Ok(sections)
-    }
-
-    /// Visits the slots in the array of that name, each of which is read only then: there may be thousands.
-    pub fn each_slot(&self, name: &str, mut visit: impl FnMut(&Section) -> Result<()>) -> Result<()> {
+    /// Visits the objects in the array of that name, each of which is read only then: there may be thousands.
+    pub fn each(&self, name: &str, place: Place, mut visit: impl FnMut(&Section) -> Result<()>) -> Result<()> {
         let Some(Data::Later(items)) = self.own(name).map(|member| &member.value.data) else {
-            return Err(self.missing(name));
+            return Err(self.fault("", format!("missing \"{name}\"")));
         };
+        let defaults = (place == Place::Slot).then_some(self);
         let mut before: Option<Before> = None;
         for (index, value) in items.clone().enumerate() {
             let value = value.map_err(|fault| unread(self.file.path, &fault))?;
             let known = before.as_ref().map(|before| &before.shape);
-            let within = Some((self, name, index));
-            let mut section = Section::new(self.file, within, &value, Place::Slot, Some(self), known)?;
+            let mut section = Section::new(self.file, Some((self, name, index)), &value, place, defaults, known)?;
             section.before = before.as_ref();
             visit(&section)?;
             let shape = section.shape.clone();
             before = Some(Before { value, shape });
         }
-        Ok(())
-    }
-
-    fn missing(&self, name: &str) -> Error {
-        self.fault("", format!("missing \"{name}\""))
+        match before {
+            None if place == Place::Key => Err(self.fault(name, "must not be empty")),
+            _ => Ok(()),
+        }
     }
 
     #[inline]

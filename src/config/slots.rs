@@ -55,8 +55,12 @@ impl Slots {
         self.rows.push(plain.unwrap_or_else(slot));
     }
 
-    /// The slot at a position.
-    pub fn get(&self, index: usize) -> Option<Slot> {
+    /// The slot at a position. Keys of which there may be thousands are given away: it is asked for once.
+    pub fn take(&mut self, index: usize) -> Option<Slot> {
+        if let Row::Other(slot) = self.rows.get_mut(index)? {
+            let keys = std::mem::replace(&mut slot.keys, Keys::Named(Vec::new()));
+            return Some(Slot { keys, ..(**slot).clone() });
+        }
         self.rows.get(index).map(|row| self.slot(row))
     }
 

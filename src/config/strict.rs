@@ -5,7 +5,7 @@
 use super::arn::{self, Arn};
 use super::dialect::{self, Data, Dialect, Member};
 use super::environment::Environment;
-use super::options::Cloud;
+use super::options::{Cloud, Place};
 use super::section::{File, Section, error_in, unread};
 use super::{CertificateSource, Config, Key, Keys, Notes, Service, Slot, Slots};
 use crate::backend::azure::Credential;
@@ -30,7 +30,7 @@ pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Result
 /// Reads the contents of a file that lies at `path`.
 pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut Notes) -> Result<Config> {
     let text = dialect::decode(bytes, Dialect::Strict).map_err(|fault| unread(path, &fault))?;
-    let document = dialect::parse_without(&text, SLOTS).map_err(|fault| unread(path, &fault))?;
+    let document = dialect::parse_without(&text, &[SLOTS, KEYS]).map_err(|fault| unread(path, &fault))?;
     let file = File { path, environment, auth_files: environment.auth_files() };
     let top = Section::top(&file, &document.value)?;
     let destination = top.text("log_destination");
@@ -38,7 +38,7 @@ pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut N
         return Err(top.fault("log_destination", "is \"file\", and there is no \"log_file\""));
     }
     let (mut slots, mut services) = (Slots::default(), Services(None));
-    top.each_slot(SLOTS, |section| add_slot(&mut slots, section, &mut services, notes))?;
+    top.each(SLOTS, Place::Slot, |section| add_slot(&mut slots, section, &mut services, notes))?;
     let config = Config {
         slots,
         listed: Vec::new(),
@@ -63,7 +63,7 @@ fn cache(top: &Section) -> Result<Option<PathBuf>> {
 
 fn add_slot(slots: &mut Slots, section: &Section, services: &mut Services, notes: &mut Notes) -> Result<()> {
     let choice = selector(section, &["kms_key_id", "kms_key_arn", "key_name", "keys", "discover"])?;
-    if ["keys", "discover"].contains(&choice) || section.has_any(NOT_PLAIN) {
+    if [KEYS, "discover"].contains(&choice) || section.has_any(NOT_PLAIN) {
         let slot = slot(section, choice, services, notes)?;
         slots.push(slot);
         return Ok(());
@@ -71,29 +71,28 @@ fn add_slot(slots: &mut Slots, section: &Section, services: &mut Services, notes
     let id = id(section, choice)?;
     let label = section.str("label").unwrap_or(id);
     note_length(section, label, notes);
-    let service = services.of(section, choice, &[])?;
+    let service = services.of(section, choice, None)?;
     slots.push_plain(id, label, service, section.flag("accept_bare_digest").unwrap_or(false));
     Ok(())
 }
 
 fn slot(section: &Section, choice: &'static str, services: &mut Services, notes: &mut Notes) -> Result<Slot> {
-    let (listed, keys) = match choice {
-        "discover" => (Vec::new(), Keys::Discover),
-        "keys" => {
-            let listed = section.keys("keys")?;
-            let keys = listed.iter().map(listed_key).collect::<Result<_>>()?;
-            (listed, Keys::Named(keys))
+    let (told, keys) = match choice {
+        "discover" => (None, Keys::Discover),
+        KEYS => {
+            let (told, keys) = listed_keys(section)?;
+            (Some(told), Keys::Named(keys))
         }
-        _ => (Vec::new(), Keys::Named(vec![key(section, choice)?])),
+        _ => (None, Keys::Named(vec![key(section, choice)?])),
     };
     let label = match &keys {
-        Keys::Named(keys) if choice != "keys" => keys.iter().map(|key| key.label.clone()).collect(),
+        Keys::Named(keys) if choice != KEYS => keys.iter().map(|key| key.label.clone()).collect(),
         _ => label_of_many(section, choice)?,
     };
     note_length(section, &label, notes);
     Ok(Slot {
         label,
-        service: services.of(section, choice, &listed)?,
+        service: services.of(section, choice, told)?,
         keys,
         hide_keys: section.names("hide_keys"),
         accept_bare_digest: section.flag("accept_bare_digest").unwrap_or(false),
@@ -128,8 +127,16 @@ fn label_of_many(section: &Section, choice: &str) -> Result<String> {
     section.text("label").ok_or_else(|| section.fault("", format!("missing \"label\", which \"{choice}\" needs")))
 }
 
-fn listed_key(section: &Section) -> Result<Key> {
-    key(section, selector(section, &["kms_key_id", "key_name"])?)
+/// The keys of a list, and what they tell of the service.
+fn listed_keys(section: &Section) -> Result<(Told, Vec<Key>)> {
+    let (mut told, mut keys) = (Told::by(section)?, Vec::new());
+    section.each(KEYS, Place::Key, |section| {
+        let choice = selector(section, &["kms_key_id", "key_name"])?;
+        keys.push(key(section, choice)?);
+        told.cloud(section)?;
+        told.region(section)
+    })?;
+    Ok((told, keys))
 }
 
 /// The key that a section names by the option `choice`.
@@ -170,10 +177,10 @@ fn certificate(section: &Section) -> Result<CertificateSource> {
 struct Services(Option<(&'static str, Arc<Service>)>);
 
 impl Services {
-    fn of(&mut self, section: &Section, choice: &'static str, listed: &[Section]) -> Result<Arc<Service>> {
+    fn of(&mut self, section: &Section, choice: &'static str, told: Option<Told>) -> Result<Arc<Service>> {
         // What the names of keys tell of the service, as ARNs do, is not looked at here.
         let is_arn = |member: &Member| member.value.text().is_some_and(|text| text.starts_with("arn:"));
-        let is_told = choice != "keys" && !section.own(choice).is_some_and(is_arn);
+        let is_told = choice != KEYS && !section.own(choice).is_some_and(is_arn);
         if let Some((of_before, service)) = &self.0
             && is_told
             && *of_before == choice
@@ -181,73 +188,107 @@ impl Services {
         {
             return Ok(service.clone());
         }
-        let service = Arc::new(service(section, listed)?);
+        let told = match told {
+            Some(told) => told,
+            None => Told::by_one(section)?,
+        };
+        let service = Arc::new(service(section, told)?);
         self.0 = is_told.then(|| (choice, service.clone()));
         Ok(service)
     }
 }
 
-fn service(section: &Section, listed: &[Section]) -> Result<Service> {
-    Ok(match cloud(section, listed)? {
-        Cloud::Aws => Service::Aws(aws_settings(section, listed)?),
+fn service(section: &Section, told: Told) -> Result<Service> {
+    Ok(match told.cloud_or_default(section)? {
+        Cloud::Aws => Service::Aws(aws_settings(section, told.common_region())?),
         Cloud::Azure => Service::Azure(azure_settings(section)?),
     })
 }
 
-/// The cloud that the slot's own options tell, else the file's.
-fn cloud(section: &Section, listed: &[Section]) -> Result<Cloud> {
-    let said = section.text("cloud").and_then(|name| [Cloud::Aws, Cloud::Azure].into_iter().find(|c| c.name() == name));
-    let mut known = said.map(|cloud| (cloud, format!("\"cloud\" is \"{}\"", cloud.name())));
-    for section in std::iter::once(section).chain(listed) {
+/// What a slot's own options, and its keys' names and ARNs, tell of its service.
+struct Told {
+    /// The cloud, and why.
+    cloud: Option<(Cloud, String)>,
+    /// `aws_region`, which no ARN may contradict.
+    given: Option<String>,
+    /// The regions of the keys, where it is not that of the key before.
+    regions: Vec<Option<String>>,
+}
+
+impl Told {
+    /// By the slot's own options.
+    fn by(section: &Section) -> Result<Self> {
+        let said =
+            section.str("cloud").and_then(|name| [Cloud::Aws, Cloud::Azure].into_iter().find(|c| c.name() == name));
+        let cloud = said.map(|cloud| (cloud, format!("\"cloud\" is \"{}\"", cloud.name())));
+        let mut told = Self { cloud, given: section.text("aws_region"), regions: Vec::new() };
+        told.cloud(section)?;
+        Ok(told)
+    }
+
+    /// By those of a slot that is its own key.
+    fn by_one(section: &Section) -> Result<Self> {
+        let mut told = Self::by(section)?;
+        told.region(section)?;
+        Ok(told)
+    }
+
+    /// Heeds the options of a section that are about one cloud.
+    fn cloud(&mut self, section: &Section) -> Result<()> {
         for (name, cloud) in section.clouds() {
-            match &known {
+            match &self.cloud {
                 Some((other, why)) if *other != cloud => {
                     return Err(section.fault(name, format!("is an option for {}, but {why}", cloud.name())));
                 }
                 Some(_) => {}
-                None => known = Some((cloud, format!("\"{name}\" is one for {}", cloud.name()))),
+                None => self.cloud = Some((cloud, format!("\"{name}\" is one for {}", cloud.name()))),
             }
         }
+        Ok(())
     }
-    let top: Vec<Cloud> =
-        section.defaults.map(|top| top.clouds().map(|(_, cloud)| cloud).collect()).unwrap_or_default();
-    match (known, top.first()) {
-        (Some((cloud, _)), _) => Ok(cloud),
-        (None, Some(cloud)) if top.iter().all(|other| other == cloud) => Ok(*cloud),
-        _ => Err(section.fault("", "missing \"cloud\": nothing else tells whether this is \"aws\" or \"azure\"")),
+
+    /// Heeds the ARN of a key.
+    fn region(&mut self, holder: &Section) -> Result<()> {
+        let name = if holder.own("kms_key_arn").is_some() { "kms_key_arn" } else { "kms_key_id" };
+        let region = Arn::parse(holder.str(name).unwrap_or_default()).map(|arn| arn.region);
+        if let (Some(given), Some(region)) = (self.given.as_deref(), region)
+            && given != region
+        {
+            return Err(holder.fault(name, format!("the ARN is of region {region:?}, but \"aws_region\" is {given:?}")));
+        }
+        if self.regions.last().is_none_or(|last| last.as_deref() != region) {
+            self.regions.push(region.map(str::to_owned));
+        }
+        Ok(())
+    }
+
+    /// The cloud that was told, else the file's.
+    fn cloud_or_default(&self, section: &Section) -> Result<Cloud> {
+        let top: Vec<Cloud> =
+            section.defaults.map(|top| top.clouds().map(|(_, cloud)| cloud).collect()).unwrap_or_default();
+        match (&self.cloud, top.first()) {
+            (Some((cloud, _)), _) => Ok(*cloud),
+            (None, Some(cloud)) if top.iter().all(|other| other == cloud) => Ok(*cloud),
+            _ => Err(section.fault("", "missing \"cloud\": nothing else tells whether this is \"aws\" or \"azure\"")),
+        }
+    }
+
+    /// `aws_region`; without it, the one region that the ARNs of all keys name.
+    fn common_region(mut self) -> Option<String> {
+        let common = if self.regions.len() == 1 { self.regions.pop().flatten() } else { None };
+        self.given.or(common)
     }
 }
 
-fn aws_settings(section: &Section, listed: &[Section]) -> Result<aws::Settings> {
+fn aws_settings(section: &Section, region: Option<String>) -> Result<aws::Settings> {
     Ok(aws::Settings {
-        region: region(section, listed)?,
+        region,
         profile: section.text("aws_profile"),
         role_arn: section.text("aws_role_arn"),
         external_id: section.text("aws_external_id"),
         endpoint_url: section.text("aws_endpoint_url"),
         network: network(section)?,
     })
-}
-
-/// `aws_region`, which no ARN may contradict; without it, the one region that the ARNs of all keys name.
-fn region(section: &Section, listed: &[Section]) -> Result<Option<String>> {
-    let given = section.text("aws_region");
-    let holders = if listed.is_empty() { std::slice::from_ref(section) } else { listed };
-    let mut regions = Vec::new();
-    for holder in holders {
-        let name = if holder.own("kms_key_arn").is_some() { "kms_key_arn" } else { "kms_key_id" };
-        let id = holder.text(name).unwrap_or_default();
-        let region = Arn::parse(&id).map(|arn| arn.region.to_owned());
-        if let (Some(given), Some(region)) = (&given, &region)
-            && given != region
-        {
-            return Err(holder.fault(name, format!("the ARN is of region {region:?}, but \"aws_region\" is {given:?}")));
-        }
-        regions.push(region);
-    }
-    regions.dedup();
-    let common = if regions.len() == 1 { regions.pop().flatten() } else { None };
-    Ok(given.or(common))
 }
 
 fn azure_settings(section: &Section) -> Result<azure::Settings> {
@@ -321,8 +362,9 @@ fn quoted(names: &[&str]) -> String {
 /// What a slot must not have for its key to have nothing but its names.
 const NOT_PLAIN: &[&str] = &["key_version", "certificate", "certificate_path", "hide_keys"];
 
-/// The one list at top level.
+/// The lists, each item of which is read when its turn comes.
 const SLOTS: &str = "slots";
+const KEYS: &str = "keys";
 
 /// As long as CK_TOKEN_INFO has it.
 const LABEL_LENGTH: usize = 32;

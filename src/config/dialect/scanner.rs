@@ -3,16 +3,16 @@
 use super::{Data, Dialect, Document, Fault, Member, Text, Value};
 use std::borrow::Cow;
 
-/// The tree of a text. An array that is the member `later` of the whole is passed over: its items come from [`Items`].
-pub(super) fn document<'a>(text: &'a str, dialect: Dialect, later: Option<&str>) -> Result<Document<'a>, Fault> {
-    let mut scanner = Scanner { rest: text, line: 1, dialect };
-    scanner.blanks()?;
-    let value = match later {
-        Some(name) if scanner.byte() == Some(b'{') => scanner.top(name)?,
-        _ => scanner.value(0)?,
-    };
-    let trailing = scanner.end()?;
-    Ok(Document { value, trailing })
+/// The tree of a text. Arrays that are members named `later` are passed over, and their items come from [`Items`]: the
+/// first name is that of a member of the whole, the next one that of a member of such an item, and so on.
+pub(super) fn document<'a>(
+    text: &'a str,
+    dialect: Dialect,
+    later: &'static [&'static str],
+) -> Result<Document<'a>, Fault> {
+    let mut scanner = Scanner { text, rest: text, line: 1, dialect, later };
+    let document = scanner.document();
+    document.map_err(|fault| scanner.first(fault))
 }
 
 /// The items of an array that was passed over, each read when it is asked for. After a fault there is none.
@@ -20,6 +20,7 @@ pub(super) fn document<'a>(text: &'a str, dialect: Dialect, later: Option<&str>)
 #[derive(Clone, PartialEq)]
 pub struct Items<'a> {
     scanner: Scanner<'a>,
+    depth: usize,
     state: State,
 }
 
@@ -40,15 +41,14 @@ impl<'a> Iterator for Items<'a> {
             State::Behind => Ok(false),
         };
         let item = match more {
-            // Two levels down: the array is a member of the whole.
-            Ok(true) => self.scanner.value(2),
+            Ok(true) => self.scanner.value(self.depth),
             Ok(false) => return None,
             Err(fault) => Err(fault),
         };
         if item.is_ok() {
             self.state = State::Among;
         }
-        Some(item)
+        Some(item.map_err(|fault| self.scanner.first(fault)))
     }
 }
 
@@ -58,14 +58,28 @@ const DEPTH: usize = 128;
 #[cfg_attr(test, derive(Debug))]
 #[derive(Clone, PartialEq)]
 struct Scanner<'a> {
+    text: &'a str,
     rest: &'a str,
     line: usize,
     dialect: Dialect,
+    later: &'static [&'static str],
 }
 
 type Scanned<T> = Result<T, Fault>;
 
 impl<'a> Scanner<'a> {
+    fn document(&mut self) -> Scanned<Document<'a>> {
+        self.blanks()?;
+        let value = self.value(0)?;
+        Ok(Document { value, trailing: self.end()? })
+    }
+
+    /// The first fault of the text, where one was found: what was passed over may have one, too.
+    fn first(&self, fault: Fault) -> Fault {
+        let whole = (!self.later.is_empty()).then(|| document(self.text, self.dialect, &[]));
+        whole.and_then(Result::err).unwrap_or(fault)
+    }
+
     fn value(&mut self, depth: usize) -> Scanned<Value<'a>> {
         if depth > DEPTH {
             return Err(self.fault(format!("more than {DEPTH} levels of brackets")));
@@ -81,23 +95,9 @@ impl<'a> Scanner<'a> {
         Ok(Value { line, data })
     }
 
-    /// The object that the text is, without the items of its array `later`.
-    fn top(&mut self, later: &str) -> Scanned<Value<'a>> {
-        let line = self.line;
-        let members = self.list(b'}', |scanner| {
-            let (name, line) = scanner.name()?;
-            let value = match name == later && scanner.byte() == Some(b'[') {
-                true => scanner.later()?,
-                false => scanner.value(1)?,
-            };
-            Ok(Member { name, line, value })
-        });
-        Ok(Value { line, data: Data::Object(self.distinct(members?)?) })
-    }
-
     /// Passes over an array without a look at its items: only brackets are counted, and strings told from them.
-    fn later(&mut self) -> Scanned<Value<'a>> {
-        let (line, items) = (self.line, Items { scanner: self.clone(), state: State::Before });
+    fn pass_array(&mut self, depth: usize) -> Scanned<Value<'a>> {
+        let (line, items) = (self.line, Items { scanner: self.clone(), depth: depth + 1, state: State::Before });
         let mut bytes = self.rest.as_bytes().iter();
         let mut open = 0usize;
         while let Some(byte) = bytes.find(|byte| STRUCTURE[usize::from(**byte)]) {
@@ -117,10 +117,6 @@ impl<'a> Scanner<'a> {
 
     fn object(&mut self, depth: usize) -> Scanned<Vec<Member<'a>>> {
         let members = self.list(b'}', |scanner| scanner.member(depth))?;
-        self.distinct(members)
-    }
-
-    fn distinct(&self, members: Vec<Member<'a>>) -> Scanned<Vec<Member<'a>>> {
         match twice(&members).filter(|_| self.dialect == Dialect::Strict) {
             Some(member) => Err(Fault { line: member.line, message: format!("\"{}\" stands here twice", member.name) }),
             None => Ok(members),
@@ -128,12 +124,6 @@ impl<'a> Scanner<'a> {
     }
 
     fn member(&mut self, depth: usize) -> Scanned<Member<'a>> {
-        let (name, line) = self.name()?;
-        Ok(Member { name, line, value: self.value(depth + 1)? })
-    }
-
-    /// A member's name and its line; the value comes next.
-    fn name(&mut self) -> Scanned<(Cow<'a, str>, usize)> {
         let line = self.line;
         if !matches!(self.byte(), Some(b'"' | b'\'')) {
             return Err(self.unexpected("a name in double quotes"));
@@ -144,7 +134,17 @@ impl<'a> Scanner<'a> {
             return Err(self.unexpected("':' after the name"));
         }
         self.blanks()?;
-        Ok((name, line))
+        let value = match self.byte() == Some(b'[') && self.is_later(&name, depth) {
+            true => self.pass_array(depth + 1)?,
+            false => self.value(depth + 1)?,
+        };
+        Ok(Member { name, line, value })
+    }
+
+    /// Whether the array of that name, in an object so deep, is to be passed over.
+    fn is_later(&self, name: &str, depth: usize) -> bool {
+        // The array is one level below the object, its items are two.
+        depth.is_multiple_of(2) && self.later.get(depth / 2).is_some_and(|later| *later == name)
     }
 
     /// From the opening bracket to the closing one.
