@@ -95,3 +95,34 @@ impl Backends {
         self.0.get(service).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::aws;
+    use crate::backend::fake::Fake;
+    use crate::config::Keys;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_token_is_made_once_and_a_backend_for_each_service() {
+        let slot = |region: &str| Slot {
+            label: region.into(),
+            service: Arc::new(Service::Aws(aws::Settings { region: Some(region.into()), ..Default::default() })),
+            keys: Keys::Discover,
+            hide_keys: Vec::new(),
+            accept_bare_digest: false,
+        };
+        let (slots, opened) = (Slots::from_iter(["a", "b", "a"].map(slot)), Cell::new(0));
+        let backends = Backends::new(slots.services(), |_| {
+            opened.set(opened.get() + 1);
+            Arc::<Fake>::default()
+        });
+        let tokens = Tokens::new(slots, backends, None);
+        assert_eq!((tokens.len(), opened.get()), (3, 2));
+        let all: Vec<_> = (0..4).filter_map(|id| tokens.token(id)).collect();
+        assert_eq!(all.iter().map(|token| token.label()).collect::<Vec<_>>(), ["a", "b", "a"]);
+        assert!((0..3).all(|id| tokens.token(id).is_some_and(|token| Arc::ptr_eq(&token, &all[id as usize]))));
+        assert!(tokens.token(CK_SLOT_ID::MAX).is_none());
+    }
+}

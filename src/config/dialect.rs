@@ -3,9 +3,10 @@
 //! Knows no option. Its messages quote one character at most, since any text may be part of a secret. Strings are parts of
 //! the text, which is its owner's to overwrite; those with escapes are overwritten when they are dropped.
 
+mod items;
 mod scanner;
 
-pub use scanner::Items;
+pub use items::Items;
 use std::borrow::Cow;
 use std::ops::Deref;
 use zeroize::Zeroize;

@@ -42,11 +42,17 @@ struct Shape {
     rows: Vec<&'static Row>,
     /// A few bits of each name: most options are absent from most sections, and this tells it at once.
     bits: u64,
+    /// Which of the members tell of the service, and whether by their values; else by their names alone.
+    service: Vec<(usize, bool)>,
 }
 
 impl Shape {
     fn of(rows: Vec<&'static Row>) -> Self {
-        Self { bits: rows.iter().fold(0, |bits, row| bits | bit(row.name)), rows }
+        Self {
+            bits: rows.iter().fold(0, |bits, row| bits | bit(row.name)),
+            service: rows.iter().enumerate().filter_map(|(index, row)| Some((index, tells_service(row)?))).collect(),
+            rows,
+        }
     }
 
     /// Whether these members have its names, in its order.
@@ -188,7 +194,8 @@ impl<'a> Section<'a> {
 
     /// Its own options that are about one cloud.
     pub fn clouds(&self) -> impl Iterator<Item = (&str, Cloud)> {
-        self.rows().filter_map(|(member, row)| Some((&*member.name, row.cloud?)))
+        let rows = members(self.value).iter().zip(&self.shape.rows);
+        rows.filter_map(|(member, row)| Some((&*member.name, row.cloud?)))
     }
 
     /// Whether its own options that are about the service are the same as those of the section before it, and so are
@@ -199,10 +206,6 @@ impl<'a> Section<'a> {
             let own = service_options(self.value, &self.shape);
             own.eq(service_options(&before.value, &before.shape))
         })
-    }
-
-    fn rows(&self) -> impl Iterator<Item = (&'a Member<'a>, &'static Row)> {
-        rows(self.value, &self.shape)
     }
 
     pub fn not_both(&self, one: &str, other: &str) -> Result<()> {
@@ -249,26 +252,30 @@ impl<'a> Section<'a> {
     }
 }
 
+/// Whether an option tells of the service by its value (true), or is about a key and tells the cloud (false).
+fn tells_service(row: &Row) -> Option<bool> {
+    let is_slots_own = row.cloud.is_none() && !row.places.contains(&Place::Key);
+    match (is_slots_own || row.places.contains(&Place::Top), row.cloud) {
+        (true, _) => Some(true),
+        (false, Some(_)) => Some(false),
+        (false, None) => None,
+    }
+}
+
 fn service_options<'b>(
     value: &'b Value<'b>,
     shape: &'b Shape,
 ) -> impl Iterator<Item = (&'b str, Option<&'b Data<'b>>)> {
-    rows(value, shape).filter_map(|(member, row)| {
-        let is_slots_own = row.cloud.is_none() && !row.places.contains(&Place::Key);
-        match (is_slots_own || row.places.contains(&Place::Top), row.cloud) {
-            (true, _) => Some((&*member.name, Some(&member.value.data))),
-            (false, Some(_)) => Some((&*member.name, None)),
-            (false, None) => None,
-        }
-    })
+    let members = members(value);
+    let told = shape.service.iter().filter_map(|(index, by_value)| Some((members.get(*index)?, *by_value)));
+    told.map(|(member, by_value)| (&*member.name, by_value.then_some(&member.value.data)))
 }
 
-fn rows<'b>(value: &'b Value<'b>, shape: &Shape) -> impl Iterator<Item = (&'b Member<'b>, &'static Row)> {
-    let members: &[Member] = match &value.data {
+fn members<'b>(value: &'b Value<'b>) -> &'b [Member<'b>] {
+    match &value.data {
         Data::Object(members) => members,
         _ => &[],
-    };
-    members.iter().zip(shape.rows.iter().copied())
+    }
 }
 
 /// A text that is no JSON.

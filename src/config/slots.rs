@@ -123,13 +123,7 @@ fn plain_slot(id: &str, label: &str, service: Arc<Service>, accept_bare_digest: 
         label: label.to_owned(),
         certificate: CertificateSource::Service,
     };
-    Slot {
-        label: label.to_owned(),
-        service,
-        keys: Keys::Named(vec![key]),
-        hide_keys: Vec::new(),
-        accept_bare_digest,
-    }
+    Slot { label: label.to_owned(), service, keys: Keys::Named(vec![key]), hide_keys: Vec::new(), accept_bare_digest }
 }
 
 impl Extend<Slot> for Slots {
@@ -153,3 +147,33 @@ impl PartialEq for Slots {
 }
 
 impl Eq for Slots {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::aws;
+
+    #[test]
+    fn plain_slots_and_others_come_back_as_they_were() {
+        let service = Arc::new(Service::Aws(aws::Settings::default()));
+        let long = "\u{e9}".repeat(40_000);
+        let discovered = Slot { keys: Keys::Discover, ..plain_slot("", "all", service.clone(), true) };
+        let given = vec![
+            plain_slot("id-1", "one", service.clone(), false),
+            discovered,
+            plain_slot("id-2", "", service.clone(), true),
+            plain_slot(&long, "long", service.clone(), false),
+        ];
+        let mut slots = Slots::default();
+        slots.push_plain("id-1", "one", service.clone(), false);
+        slots.push(given[1].clone());
+        slots.push_plain("id-2", "", service.clone(), true);
+        slots.push_plain(&long, "long", service, false);
+        assert_eq!(slots, given.iter().cloned().collect());
+        assert_eq!(slots.labels().collect::<Vec<_>>(), ["one", "all", "", "long"]);
+        assert_eq!((slots.len(), slots.services().count()), (4, 4));
+        let taken: Vec<Slot> = (0..4).filter_map(|index| slots.take(index)).collect();
+        assert_eq!(taken, given);
+        assert_eq!(slots.take(4), None);
+    }
+}

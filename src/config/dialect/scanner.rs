@@ -3,8 +3,8 @@
 use super::{Data, Dialect, Document, Fault, Member, Text, Value};
 use std::borrow::Cow;
 
-/// The tree of a text. Arrays that are members named `later` are passed over, and their items come from [`Items`]: the
-/// first name is that of a member of the whole, the next one that of a member of such an item, and so on.
+/// The tree of a text. Arrays that are members named `later` are passed over, and their items come from
+/// [`super::Items`]: the first name is that of a member of the whole, the next that of a member of such an item, and so on.
 pub(super) fn document<'a>(
     text: &'a str,
     dialect: Dialect,
@@ -15,57 +15,20 @@ pub(super) fn document<'a>(
     document.map_err(|fault| scanner.first(fault))
 }
 
-/// The items of an array that was passed over, each read when it is asked for. After a fault there is none.
-#[cfg_attr(test, derive(Debug))]
-#[derive(Clone, PartialEq)]
-pub struct Items<'a> {
-    scanner: Scanner<'a>,
-    depth: usize,
-    state: State,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum State {
-    Before,
-    Among,
-    Behind,
-}
-
-impl<'a> Iterator for Items<'a> {
-    type Item = Scanned<Value<'a>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let more = match std::mem::replace(&mut self.state, State::Behind) {
-            State::Before => self.scanner.open(b']'),
-            State::Among => self.scanner.more(b']'),
-            State::Behind => Ok(false),
-        };
-        let item = match more {
-            Ok(true) => self.scanner.value(self.depth),
-            Ok(false) => return None,
-            Err(fault) => Err(fault),
-        };
-        if item.is_ok() {
-            self.state = State::Among;
-        }
-        Some(item.map_err(|fault| self.scanner.first(fault)))
-    }
-}
-
 /// More would let a file overflow the stack of the host's thread.
 const DEPTH: usize = 128;
 
 #[cfg_attr(test, derive(Debug))]
 #[derive(Clone, PartialEq)]
-struct Scanner<'a> {
+pub(super) struct Scanner<'a> {
     text: &'a str,
-    rest: &'a str,
-    line: usize,
+    pub(super) rest: &'a str,
+    pub(super) line: usize,
     dialect: Dialect,
     later: &'static [&'static str],
 }
 
-type Scanned<T> = Result<T, Fault>;
+pub(super) type Scanned<T> = Result<T, Fault>;
 
 impl<'a> Scanner<'a> {
     fn document(&mut self) -> Scanned<Document<'a>> {
@@ -75,12 +38,12 @@ impl<'a> Scanner<'a> {
     }
 
     /// The first fault of the text, where one was found: what was passed over may have one, too.
-    fn first(&self, fault: Fault) -> Fault {
+    pub(super) fn first(&self, fault: Fault) -> Fault {
         let whole = (!self.later.is_empty()).then(|| document(self.text, self.dialect, &[]));
         whole.and_then(Result::err).unwrap_or(fault)
     }
 
-    fn value(&mut self, depth: usize) -> Scanned<Value<'a>> {
+    pub(super) fn value(&mut self, depth: usize) -> Scanned<Value<'a>> {
         if depth > DEPTH {
             return Err(self.fault(format!("more than {DEPTH} levels of brackets")));
         }
@@ -93,26 +56,6 @@ impl<'a> Scanner<'a> {
             _ => return Err(self.unexpected("a value")),
         };
         Ok(Value { line, data })
-    }
-
-    /// Passes over an array without a look at its items: only brackets are counted, and strings told from them.
-    fn pass_array(&mut self, depth: usize) -> Scanned<Value<'a>> {
-        let (line, items) = (self.line, Items { scanner: self.clone(), depth: depth + 1, state: State::Before });
-        let mut bytes = self.rest.as_bytes().iter();
-        let mut open = 0usize;
-        while let Some(byte) = bytes.find(|byte| STRUCTURE[usize::from(**byte)]) {
-            match byte {
-                b'"' => pass_string(&mut bytes),
-                b'\n' => self.line += 1,
-                b'[' | b'{' => open += 1,
-                _ => open -= 1,
-            }
-            if open == 0 {
-                self.advance(self.rest.len() - bytes.len());
-                return Ok(Value { line, data: Data::Later(items) });
-            }
-        }
-        Err(self.fault("an array without its closing bracket".into()))
     }
 
     fn object(&mut self, depth: usize) -> Scanned<Vec<Member<'a>>> {
@@ -159,14 +102,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// Behind the opening bracket: whether there is an item.
-    fn open(&mut self, bracket: u8) -> Scanned<bool> {
+    pub(super) fn open(&mut self, bracket: u8) -> Scanned<bool> {
         self.advance(1);
         self.blanks()?;
         Ok(!self.take(bracket))
     }
 
     /// Behind an item: whether there is another.
-    fn more(&mut self, bracket: u8) -> Scanned<bool> {
+    pub(super) fn more(&mut self, bracket: u8) -> Scanned<bool> {
         self.blanks()?;
         if self.take(bracket) {
             return Ok(false);
@@ -366,7 +309,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes on behind what holds no line break.
-    fn advance(&mut self, length: usize) {
+    pub(super) fn advance(&mut self, length: usize) {
         self.rest = &self.rest[length..];
     }
 
@@ -383,15 +326,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn fault(&self, message: String) -> Fault {
+    pub(super) fn fault(&self, message: String) -> Fault {
         Fault { line: self.line, message }
-    }
-}
-
-/// Passes over the rest of a string.
-fn pass_string(bytes: &mut std::slice::Iter<u8>) {
-    while let Some(b'\\') = bytes.find(|byte| matches!(byte, b'"' | b'\\')) {
-        bytes.next();
     }
 }
 
@@ -423,17 +359,6 @@ const fn special(quote: u8) -> [bool; 256] {
     special[b'\\' as usize] = true;
     special
 }
-
-/// The bytes that matter where an array is passed over.
-static STRUCTURE: [bool; 256] = {
-    let mut structure = [false; 256];
-    let mut bytes: &[u8] = b"[]{}\"\n";
-    while let Some((byte, rest)) = bytes.split_first() {
-        structure[*byte as usize] = true;
-        bytes = rest;
-    }
-    structure
-};
 
 /// RFC 8259 section 7.
 const ESCAPES: &[(char, char)] =
