@@ -17,7 +17,7 @@ pub use templates::run as templates;
 use super::guard;
 use crate::backend::fake::{self, Fake};
 use crate::backend::{KeyName, aws};
-use crate::config::{CertificateSource, Config, Key, Keys, Manner, Service, Slot};
+use crate::config::{CertificateSource, Config, Key, Keys, Manner, Service, Slot, Slots};
 use crate::error::{self, Result};
 use crate::fuzz_input::Source;
 use crate::logging::{self, Level};
@@ -56,13 +56,13 @@ fn config() -> Config {
     let discover =
         Slot { keys: Keys::Discover, hide_keys: vec!["P-521".into()], ..named("discovered \u{e9}", Vec::new()) };
     Config {
-        slots: vec![
+        slots: Slots::from_iter([
             named("one", vec![plain("p256")]),
             named("many", fake::NAMES.into_iter().chain(["gone"]).map(plain).collect()),
             discover,
             named("a label of far more than thirty-two bytes", vec![with("p256", CertificateSource::Inline(chain))]),
             named("wrong", vec![with("p256", CertificateSource::Inline(wrong))]),
-        ],
+        ]),
         listed: vec![service()],
         ..Config::default()
     }
