@@ -6,6 +6,7 @@
 #![allow(clippy::panic, reason = "for tests and fuzzers only")]
 
 mod arguments;
+mod beyond;
 mod calls;
 mod memory;
 mod model;
@@ -90,6 +91,8 @@ struct World<'a> {
     initialized: bool,
     sessions: Vec<Known>,
     objects: Vec<CK_OBJECT_HANDLE>,
+    /// Those of them that a session has made.
+    made: Vec<CK_OBJECT_HANDLE>,
 }
 
 /// Calls a function of the list, and checks what holds for all of them.
@@ -114,7 +117,14 @@ impl<'a> World<'a> {
         assert_eq!(rv, CKR_OK);
         // SAFETY: the newest interface, whose list is of 3.2, and static.
         let list = unsafe { &*(*interface).pFunctionList.cast::<CK_FUNCTION_LIST_3_2>() };
-        Self { source: Source(data), list, initialized: false, sessions: Vec::new(), objects: Vec::new() }
+        Self {
+            source: Source(data),
+            list,
+            initialized: false,
+            sessions: Vec::new(),
+            objects: Vec::new(),
+            made: Vec::new(),
+        }
     }
 
     fn check(&self, function: &str, rv: CK_RV) {
