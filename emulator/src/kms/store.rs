@@ -208,7 +208,6 @@ fn well_formed(id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::aws::{Aws, AwsKey};
     use crate::state::State;
 
