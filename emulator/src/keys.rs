@@ -2,6 +2,8 @@
 //!
 //! It knows cryptography and no service: KMS and Key Vault name keys and algorithms in their own ways.
 
+mod import;
+
 use crate::der;
 use crate::mldsa::{self, ParameterSet};
 use aws_lc_rs::digest::{self, Digest};

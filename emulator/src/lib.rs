@@ -32,6 +32,7 @@ mod keys;
 mod kms;
 mod materials;
 mod mldsa;
+mod pem;
 mod router;
 mod server;
 mod sigv4;
