@@ -24,6 +24,7 @@ mod clock;
 mod control;
 mod delivery;
 mod der;
+mod ed25519ph;
 mod emulator;
 mod entra;
 mod faults;
