@@ -56,10 +56,17 @@ impl<T: Clone> Lazy<T> {
 
     /// Asks, unless it is known or under way, or failed just now. Does not wait.
     pub fn begin(&self, ask: impl FnOnce() -> Pending<T>) {
+        self.begin_if(|| Some(ask()));
+    }
+
+    /// The same where it may turn out that nobody can be asked.
+    pub fn begin_if(&self, ask: impl FnOnce() -> Option<Pending<T>>) {
         // Asking only starts a task on the runtime, so the lock is held for microseconds, and only one caller asks.
         let mut state = self.lock();
-        if state.is_cold(self.retry_after) {
-            *state = State::UnderWay(ask());
+        if state.is_cold(self.retry_after)
+            && let Some(pending) = ask()
+        {
+            *state = State::UnderWay(pending);
         }
     }
 

@@ -4,7 +4,7 @@
 //! PKCS#11 3.1 sections 5.5 (slots and tokens), 5.6 (login), 5.7 (search).
 
 use crate::attribute::Attribute;
-use crate::backend::{Failure, KeyFacts, KeyName, Plain, SharedBackend};
+use crate::backend::{Entry, Failure, KeyFacts, KeyName, Plain, SharedBackend};
 use crate::cache::Cache;
 use crate::config::{CertificateSource, Key, Keys, Manner, Slot};
 use crate::error::{Error, Result};
@@ -155,7 +155,10 @@ impl Token {
     /// # Errors
     /// CKR_KEY_HANDLE_INVALID.
     pub fn key(&self, handle: CK_OBJECT_HANDLE) -> Result<UsedKey> {
-        let unknown = || Error::new(CKR_KEY_HANDLE_INVALID, format!("no object of this token has the handle {handle}"));
+        let unknown = || match self.common.backend.is_ready() {
+            true => Error::new(CKR_KEY_HANDLE_INVALID, format!("no object of this token has the handle {handle}")),
+            false => logged_out(),
+        };
         if let Some(own) = self.session_object(handle) {
             return Ok(UsedKey::Session(own));
         }
@@ -170,6 +173,9 @@ impl Token {
     /// # Errors
     /// Those of the service.
     pub fn random(&self, length: usize) -> Result<Plain> {
+        if !self.common.backend.is_ready() {
+            return Err(logged_out());
+        }
         self.common.backend.random(length).wait(self.deadline()).map_err(Into::into)
     }
 
@@ -224,35 +230,81 @@ impl Token {
         used.sessions = used.sessions.saturating_sub(1);
         used.writing = used.writing.saturating_sub(usize::from(read_write));
         if used.sessions == 0 {
-            used.login = None;
+            self.end_login(&mut used);
         }
     }
 
     /// There is no session any more, and no login.
     pub fn all_sessions_closed(&self) {
         self.session_objects().clear();
-        *self.usage() = Usage::default();
+        let mut used = self.usage();
+        self.end_login(&mut used);
+        *used = Usage::default();
     }
 
-    /// Logs a user in; no PIN is wrong, because none is needed (section 5.6.8).
+    /// Logs a user in (section 5.6.8). No PIN is wrong, because none is needed; unless it is the credential: then the
+    /// service's authority is asked, once.
     ///
     /// # Errors
-    /// CKR_USER_ALREADY_LOGGED_IN, CKR_USER_ANOTHER_ALREADY_LOGGED_IN.
-    pub fn log_in(&self, user: CK_USER_TYPE) -> Result<()> {
-        let login = &mut self.usage().login;
-        match *login {
-            Some(own) if own == user => Err(Error::new(CKR_USER_ALREADY_LOGGED_IN, "already logged in")),
-            Some(_) => Err(Error::new(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "another user is logged in")),
-            None => {
-                *login = Some(user);
-                Ok(())
-            }
+    /// CKR_USER_ALREADY_LOGGED_IN, CKR_USER_ANOTHER_ALREADY_LOGGED_IN; CKR_PIN_LEN_RANGE, CKR_PIN_INCORRECT,
+    /// CKR_PIN_EXPIRED, and those of the service.
+    pub fn log_in(&self, user: CK_USER_TYPE, pin: &[u8]) -> Result<()> {
+        self.usage().may_log_in(user)?;
+        let entry = match self.common.backend.pin() {
+            Some(what) => Some(self.checked(pin, what).map_err(|error| error.about(&*self.common))?),
+            None => None,
+        };
+        // Meanwhile another thread may have logged in or closed the sessions.
+        let mut used = self.usage();
+        used.may_log_in(user)?;
+        if let Some(entry) = entry {
+            entry();
+            self.forget_loaded();
+        }
+        used.login = Some(user);
+        Ok(())
+    }
+
+    fn checked(&self, pin: &[u8], what: &str) -> Result<Entry<'_>> {
+        let range = |given| Error::new(CKR_PIN_LEN_RANGE, format!("the PIN is {what}, and {given}"));
+        let text = std::str::from_utf8(pin).map_err(|_| Error::new(CKR_PIN_INCORRECT, "the PIN is not UTF-8"))?.trim();
+        match text.len() {
+            0 => Err(range("none was given".to_owned())),
+            1..=LONGEST_PIN => Ok(self.common.backend.log_in(text.to_owned().into(), self.deadline())?),
+            length => Err(range(format!("{length} bytes are more than any has"))),
         }
     }
 
     /// Logs out. Answers whether anybody was logged in.
     pub fn log_out(&self) -> bool {
-        self.usage().login.take().is_some()
+        self.end_login(&mut self.usage())
+    }
+
+    /// Section 5.6.10: a credential is forgotten, and the handles of private objects become invalid for good.
+    fn end_login(&self, used: &mut Usage) -> bool {
+        let was_in = used.login.take().is_some();
+        if was_in && self.common.backend.pin().is_some() {
+            self.common.backend.log_out();
+            self.made_keys().iter().for_each(|key| key.hide());
+        }
+        was_in
+    }
+
+    /// What one login has loaded need not hold for the next: its profile may be of another account.
+    fn forget_loaded(&self) {
+        let keys = self.made_keys();
+        keys.iter().for_each(|key| key.forget_loaded());
+        if self.listed.known().is_some() {
+            self.listed.forget();
+            *self.token_keys() = TokenKeys::Configured(Keys::Discover);
+        }
+    }
+
+    fn made_keys(&self) -> Arc<Vec<Arc<SlotKey>>> {
+        match &*self.token_keys() {
+            TokenKeys::Made(made) => made.clone(),
+            TokenKeys::Configured(_) => Arc::default(),
+        }
     }
 
     /// When a call that begins now has to be over.
@@ -276,6 +328,9 @@ impl Token {
     fn keys(&self, deadline: Instant) -> Arc<Vec<Arc<SlotKey>>> {
         if let Some(keys) = self.known_keys() {
             return keys;
+        }
+        if !self.common.backend.is_ready() {
+            return Arc::default();
         }
         self.listed.begin(|| self.common.backend.list());
         let told = |failure: &Failure| {
@@ -316,6 +371,24 @@ impl Token {
     fn usage(&self) -> MutexGuard<'_, Usage> {
         self.usage.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+}
+
+impl Usage {
+    fn may_log_in(&self, user: CK_USER_TYPE) -> Result<()> {
+        match self.login {
+            Some(own) if own == user => Err(Error::new(CKR_USER_ALREADY_LOGGED_IN, "already logged in")),
+            Some(_) => Err(Error::new(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "another user is logged in")),
+            None if self.sessions == 0 => Err(Error::new(CKR_SESSION_CLOSED, "the session was closed meanwhile")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// STS takes no longer token.
+pub const LONGEST_PIN: usize = 20_000;
+
+fn logged_out() -> Error {
+    Error::new(CKR_USER_NOT_LOGGED_IN, "the keys of this token are there after C_Login only")
 }
 
 /// A key as a listing names it: the name is id and label at once.

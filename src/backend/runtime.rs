@@ -146,6 +146,15 @@ impl<T> PerProcess<T> {
             value
         })
     }
+
+    /// Takes this value from now on; or none, so that the next use makes one.
+    pub fn replace(&self, value: Option<Arc<T>>) {
+        process::inside(|| {
+            let value = value.map(|value| (Life::current(), value));
+            let earlier = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), value);
+            discard(earlier);
+        });
+    }
 }
 
 impl<T> Drop for PerProcess<T> {

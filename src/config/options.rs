@@ -250,6 +250,8 @@ const KEY_KINDS: &[&str] = &[
 ];
 const CREDENTIALS: &[&str] = &["default", "environment", "workload_identity", "auth_file", "cli", "managed_identity"];
 
+const LOGINS: &[&str] = &["none", "azure_client_secret", "aws_web_identity_token", "aws_profile"];
+
 const TOP: &[Place] = &[Place::Top];
 const SLOT: &[Place] = &[Place::Slot];
 const KEY: &[Place] = &[Place::Slot, Place::Key];
@@ -289,6 +291,8 @@ pub const OPTIONS: &[Row] = options![
     aws_role_arn DEFAULT AWS Kind::Text; "none"; "A role to assume.";
     aws_external_id DEFAULT AWS Kind::Text; "none"; "The external id for that role.";
     aws_endpoint_url DEFAULT AWS Kind::Url; "the region's"; "Another endpoint of KMS.";
+
+    login DEFAULT None Kind::Choice(LOGINS); "`none`"; "The credential is the PIN of C_Login: `azure_client_secret`, `aws_web_identity_token` (for the role in `aws_role_arn`) or `aws_profile`. [More](#a-pin-that-is-a-credential).";
 
     vault_url DEFAULT AZURE Kind::Https; "required for Azure"; "The vault or Managed HSM: `https://NAME.vault.azure.net`.";
     azure_credential DEFAULT AZURE Kind::Choice(CREDENTIALS); "`default`"; "Where tokens come from: `environment` (client secret or certificate), `workload_identity`, `auth_file`, `cli`, `managed_identity`; `default` is the first of these that is there.";

@@ -7,6 +7,7 @@ use super::dialect::{self, Data, Dialect, Fault, Member};
 use super::environment::Environment;
 use super::options::{Cloud, Place};
 use super::section::{File, Section, error_in};
+use super::login::{self, Login};
 use super::{CertificateSource, Config, Key, Keys, Manner, Notes, Service, Slot};
 use crate::backend::azure::Credential;
 use crate::backend::{KeyName, Network, aws, azure};
@@ -212,11 +213,13 @@ fn cloud(section: &Section, listed: &[Section]) -> Result<Cloud> {
 }
 
 fn aws_settings(section: &Section, listed: &[Section]) -> Result<aws::Settings> {
+    let login = login::of(section, Cloud::Aws)?;
     Ok(aws::Settings {
         region: region(section, listed)?,
-        profile: section.text("aws_profile"),
+        profile: section.text("aws_profile").filter(|_| login.is_none()),
         role_arn: section.text("aws_role_arn"),
         external_id: section.text("aws_external_id"),
+        login: login.and_then(Login::aws),
         endpoint_url: section.text("aws_endpoint_url"),
         network: network(section)?,
     })
@@ -244,6 +247,7 @@ fn region(section: &Section, listed: &[Section]) -> Result<Option<String>> {
 }
 
 fn azure_settings(section: &Section) -> Result<azure::Settings> {
+    let login = login::of(section, Cloud::Azure)?;
     section.not_both("azure_client_secret", "azure_client_secret_file")?;
     let vault = section.text("vault_url").ok_or_else(|| section.fault("", "missing \"vault_url\""))?;
     // The slot's secret hides the file's, whichever of the two options each of them uses.
@@ -252,7 +256,7 @@ fn azure_settings(section: &Section) -> Result<azure::Settings> {
     let is_hidden = |name: &str| own_secret.is_some_and(|own| own != name);
     let secret = section.text("azure_client_secret").filter(|_| !is_hidden("azure_client_secret"));
     let secret_file = section.path("azure_client_secret_file")?.filter(|_| !is_hidden("azure_client_secret_file"));
-    Ok(azure::Settings {
+    let settings = azure::Settings {
         vault_url: vault.trim_end_matches('/').to_owned(),
         credential: credential(section),
         tenant_id: section.text("azure_tenant_id"),
@@ -269,6 +273,10 @@ fn azure_settings(section: &Section) -> Result<azure::Settings> {
         rsnull: section.flag("rsnull").unwrap_or(false),
         skip_challenge_check: section.flag("verify_challenge_resource") == Some(false),
         network: network(section)?,
+    };
+    Ok(match login {
+        Some(_) => login::alone(settings),
+        None => settings,
     })
 }
 
