@@ -237,6 +237,7 @@ impl SlotKey {
     pub fn forget_loaded(&self) {
         self.facts.forget();
         self.kept.forget();
+        self.shown().immutable_id = None;
     }
 
     /// What was loaded may be outdated: it is loaded again when next needed, under new handles.
@@ -258,6 +259,10 @@ impl SlotKey {
         if shown.facts.as_ref() != Some(&facts) {
             let public = |key| Arc::new(Object::public_key(names, key, &public_schemes(&facts), form));
             shown.public = facts.public_key.as_ref().map(public);
+            // Another login may have found another key.
+            if shown.facts.is_some() {
+                shown.certificates = None;
+            }
             (shown.private, shown.facts) = (None, Some(facts.clone()));
         }
         if shown.private.is_none() && self.common.backend.is_ready() {

@@ -3,17 +3,17 @@
 //! API reference: GetPublicKey, Sign, ListKeys and "Common Errors" of the AWS KMS API Reference.
 
 use super::aws_client::Clients;
-pub use super::aws_login::Login;
 use super::aws_errors::refused;
 use super::aws_keys::{GET_PUBLIC_KEY, Operation, SIGN, facts, schemes, secret_facts};
+pub use super::aws_login::Login;
 use super::aws_uses::{DECRYPT, DERIVE, GENERATE_MAC, RANDOM, VERIFY_MAC};
 use super::call::{Call, Refused};
 use super::login::Access;
 use super::order::Order;
 use super::runtime;
 use super::{
-    Backend, Cause, Entry, Failure, Identity, KeyFacts, KeyName, Network, Pending, Plain, Refusal, Secret, SharedBackend, Signature,
-    Target,
+    Backend, Cause, Entry, Failure, Identity, KeyFacts, KeyName, Network, Pending, Plain, Refusal, Secret,
+    SharedBackend, Signature, Target,
 };
 use crate::key::{Family, Kind, PublicKey, Purpose, Scheme};
 use aws_sdk_kms::Client;

@@ -88,7 +88,9 @@ impl Clients {
         if let Some(Login::Profile(Some(name))) = &self.settings.login
             && !is_profile(name.expose()).await?
         {
-            return Ok(Verdict::Wrong("the shared AWS configuration and credentials files have no such profile".into()));
+            return Ok(Verdict::Wrong(
+                "the shared AWS configuration and credentials files have no such profile".into(),
+            ));
         }
         let region = self.settings.region.as_deref();
         let provider = Box::pin(self.credentials(region)).await;
@@ -138,7 +140,8 @@ const VERDICTS: &[(&str, fn(String) -> Verdict)] = &[
     ("ExpiredToken", Verdict::Expired),
 ];
 
-const AGAIN: &str = "the credentials are those of the login (C_Login): log out and in again with a PIN that is good now";
+const AGAIN: &str =
+    "the credentials are those of the login (C_Login): log out and in again with a PIN that is good now";
 
 async fn is_profile(name: &str) -> Result<bool, Failure> {
     let own = Some(name.to_owned().into());

@@ -24,6 +24,8 @@ const LOGINS: &[(&str, Login, Cloud, &[&str])] = &[
     ("aws_profile", Login::AwsProfile, Cloud::Aws, &["aws_profile"]),
 ];
 
+const OFF: &str = "\"login\": \"none\" switches that off";
+
 /// The login of a slot in that cloud. A default of the file that is about the other cloud means nothing to it.
 pub fn of(section: &Section, cloud: Cloud) -> Result<Option<Login>> {
     let name = section.text("login").unwrap_or_default();
@@ -36,7 +38,7 @@ pub fn of(section: &Section, cloud: Cloud) -> Result<Option<Login>> {
         section.not_both("login", other)?;
         // The slot's own login hides the file's credentials; a slot's own credential contradicts the file's login.
         if section.own(other).is_some() {
-            return Err(section.fault(other, format!("can't stand beside \"login\": {name:?}")));
+            return Err(section.fault(other, format!("can't stand beside \"login\": {name:?}; {OFF}")));
         }
     }
     if *login == Login::AwsWebIdentityToken && section.text("aws_role_arn").is_none() {

@@ -213,7 +213,10 @@ fn closest(name: &str, place: Place) -> Option<&'static str> {
     let limit = if name.len() < 6 { 1 } else { 3 };
     let suffix =
         || allowed(place).find(|row| name.len() > 3 && row.name.ends_with(&format!("_{name}"))).map(|row| row.name);
-    if distance(&name, best) <= limit { Some(best) } else { suffix() }
+    match distance(&name, best) {
+        0..=1 => Some(best),
+        far => suffix().or((far <= limit).then_some(best)),
+    }
 }
 
 /// The number of letters to insert, remove or replace (Levenshtein).

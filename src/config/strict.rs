@@ -5,9 +5,9 @@
 use super::arn::{self, Arn};
 use super::dialect::{self, Data, Dialect, Fault, Member};
 use super::environment::Environment;
+use super::login::{self, Login};
 use super::options::{Cloud, Place};
 use super::section::{File, Section, error_in};
-use super::login::{self, Login};
 use super::{CertificateSource, Config, Key, Keys, Manner, Notes, Service, Slot};
 use crate::backend::azure::Credential;
 use crate::backend::{KeyName, Network, aws, azure};
