@@ -7,7 +7,7 @@ use super::aws_client::Clients;
 use super::aws_errors::ADVICE;
 use super::call::{Call, Refused};
 use super::http::{causes, words_of};
-use super::login::{Doors, LOGIN, Verdict, masked};
+use super::login::{Doors, LOGIN, Saying, Verdict, masked};
 use super::{Cause, Failure, Secret};
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
@@ -132,7 +132,7 @@ impl Clients {
 
 /// Codes of AssumeRoleWithWebIdentity that are about the token. AccessDenied: the role is not for whom it names.
 #[rustfmt::skip]
-const VERDICTS: &[(&str, fn(String) -> Verdict)] = &[
+const VERDICTS: &[(&str, Saying)] = &[
     ("InvalidIdentityToken", Verdict::Wrong),
     ("IDPRejectedClaim", Verdict::Wrong),
     ("AccessDenied", Verdict::Wrong),

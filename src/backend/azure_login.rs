@@ -6,7 +6,7 @@ use super::azure::{Credential, Settings};
 use super::azure_client::{Clients, Operation, refused};
 use super::call::{Call, Refused, Remedy};
 use super::http::causes;
-use super::login::{Doors, LOGIN, Verdict, masked};
+use super::login::{Doors, LOGIN, Saying, Verdict, masked};
 use super::{Cause, Failure, Secret};
 use azure_core::credentials::TokenCredential;
 use std::sync::Arc;
@@ -58,12 +58,11 @@ impl Clients {
     }
 }
 
-#[rustfmt::skip]
 const TOKEN: Operation = Operation { name: LOGIN, permission: "", role: "", waits: false };
 
 /// Codes of Entra that are about the secret itself.
 #[rustfmt::skip]
-const VERDICTS: &[(&str, fn(String) -> Verdict)] = &[
+const VERDICTS: &[(&str, Saying)] = &[
     ("AADSTS7000222:", Verdict::Expired),
     ("AADSTS7000215:", Verdict::Wrong),
     ("AADSTS70002:", Verdict::Wrong),

@@ -33,6 +33,9 @@ pub(super) enum Verdict {
     Expired(String),
 }
 
+/// A verdict of an authority's words.
+pub(super) type Saying = fn(String) -> Verdict;
+
 /// Clients that a PIN may be part of.
 pub(super) trait Doors: Send + Sync + Sized + 'static {
     type Settings: Clone;
