@@ -7,6 +7,7 @@ use crate::module_test;
 use cloud_kms_emulator::{Action, AwsKey, EntraClients, Fault, VaultKey};
 use cryptoki_sys::*;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const TOKEN: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzb21lYm9keSJ9.a-token-of-somebody";
 const DATA: &[u8] = b"data to be signed";
@@ -213,9 +214,13 @@ module_test! {
             log_in(p11, session, &format!("{}\n", door.pin)).unwrap();
             sign(p11, session).unwrap();
         }
+        let session = p11.open(1);
+        log_out(p11, session).unwrap();
+        world.emulator.control().fault(Fault::new("sts.AssumeRoleWithWebIdentity", Action::Deny).times(1));
+        assert_eq!(log_in(p11, session, TOKEN), Err(CKR_PIN_INCORRECT), "the role is not for that token");
         assert!(world.log().contains("the PIN is the application's client secret, and none was given"), "{}", world.log());
         assert_eq!(world.count("token"), 2, "one for each login");
-        assert_eq!(world.count("sts.AssumeRoleWithWebIdentity"), 2);
+        assert_eq!(world.count("sts.AssumeRoleWithWebIdentity"), 3);
     }
 }
 
@@ -348,11 +353,18 @@ module_test! {
         log_in(p11, z, doors[0].pin).unwrap();
         log_in(p11, a, doors[1].pin).unwrap();
         let (z_key, a_key) = (p11.private_key(z), p11.private_key(a));
+        let control = world.emulator.control();
+        let over = || control.fault(Fault::new("kms.Sign", Action::ExpiredToken).times(1));
+        over();
+        p11.sign(z, z_key, CKM_ECDSA_SHA256, &[], DATA).unwrap();
+        p11.sign(a, a_key, CKM_ECDSA_SHA256, &[], DATA).expect("STS is asked again with the same token");
+        assert_eq!(world.count("sts.AssumeRoleWithWebIdentity"), 2);
         // The secret is replaced, the token of the web identity is over, and so are the credentials that it has brought.
         world.emulator.entra().register(EntraClients::TENANT, EntraClients::CLIENT, Some("a-new-secret"));
         let expired = Action::Error { status: 400, code: "ExpiredTokenException".into(), message: "Token expired".into(), innererror: None };
-        world.emulator.control().fault(Fault::new("sts.AssumeRoleWithWebIdentity", expired));
-        world.emulator.control().shift_clock(7200);
+        control.fault(Fault::new("sts.AssumeRoleWithWebIdentity", expired));
+        over();
+        std::thread::sleep(Duration::from_millis(1100));
         assert_eq!(p11.sign(z, z_key, CKM_ECDSA_SHA256, &[], DATA), Err(CKR_DEVICE_ERROR));
         assert_eq!(p11.sign(a, a_key, CKM_ECDSA_SHA256, &[], DATA), Err(CKR_DEVICE_ERROR));
         let log = world.log();
@@ -361,5 +373,42 @@ module_test! {
         log_out(p11, z).unwrap();
         log_in(p11, z, "a-new-secret").unwrap();
         sign(p11, z).unwrap();
+    }
+}
+
+module_test! {
+    fn of_many_who_log_in_at_once_one_does(world) {
+        let doors = doors(world);
+        let p11 = world.module();
+        for (slot, door) in (0..).zip(&doors) {
+            let session = p11.open(slot);
+            let outcomes: Vec<Rv<()>> = std::thread::scope(|scope| {
+                let logins: Vec<_> = (0..8).map(|_| scope.spawn(|| log_in(p11, session, door.pin))).collect();
+                logins.into_iter().map(|login| login.join().unwrap()).collect()
+            });
+            assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+            assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(()) | Err(CKR_USER_ALREADY_LOGGED_IN))));
+            sign(p11, session).unwrap();
+        }
+    }
+}
+
+module_test! {
+    fn a_login_whose_sessions_are_closed_meanwhile_is_none(world) {
+        let doors = doors(world);
+        let p11 = world.module();
+        let control = world.emulator.control();
+        for (slot, place) in [(0, "token"), (1, "sts.AssumeRoleWithWebIdentity")] {
+            control.fault(Fault::new(place, Action::Delay { ms: 500 }));
+            let session = p11.open(slot);
+            std::thread::scope(|scope| {
+                let login = scope.spawn(|| log_in(p11, session, doors[slot as usize].pin));
+                assert!(control.wait_for(place, 1, Duration::from_secs(5)));
+                c!(p11, C_CloseAllSessions(slot)).unwrap();
+                assert_eq!(login.join().unwrap(), Err(CKR_SESSION_CLOSED));
+            });
+            control.clear_faults();
+            assert!(p11.find_class(p11.open(slot), CKO_PRIVATE_KEY).is_empty());
+        }
     }
 }
