@@ -387,12 +387,6 @@ impl SlotKey {
     }
 }
 
-impl std::fmt::Display for Common {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "slot {}, token \"{}\" in {}", self.slot, self.label, self.backend.place())
-    }
-}
-
 impl std::fmt::Display for SlotKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Common { slot, label, backend, .. } = &*self.common;

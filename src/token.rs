@@ -3,8 +3,10 @@
 //! Nothing is loaded before it is needed, and all that a search needs is loaded at once.
 //! PKCS#11 3.1 sections 5.5 (slots and tokens), 5.6 (login), 5.7 (search).
 
+mod login;
+
 use crate::attribute::Attribute;
-use crate::backend::{Entry, Failure, KeyFacts, KeyName, Plain, SharedBackend};
+use crate::backend::{Failure, KeyFacts, KeyName, Plain, SharedBackend};
 use crate::cache::Cache;
 use crate::config::{CertificateSource, Key, Keys, Manner, Slot};
 use crate::error::{Error, Result};
@@ -16,6 +18,8 @@ use crate::object::Object;
 use crate::session_object::SessionObject;
 use crate::slot_key::{Common, SlotKey, Wanted};
 use cryptoki_sys::*;
+pub use login::LONGEST_PIN;
+use login::logged_out;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -205,11 +209,6 @@ impl Token {
         self.session_objects().get(&handle).cloned()
     }
 
-    /// Who is logged in, if anybody is.
-    pub fn user(&self) -> Option<CK_USER_TYPE> {
-        self.usage().login
-    }
-
     /// How many sessions it has, and how many of them are read-write.
     pub fn session_counts(&self) -> (usize, usize) {
         let used = self.usage();
@@ -240,71 +239,6 @@ impl Token {
         let mut used = self.usage();
         self.end_login(&mut used);
         *used = Usage::default();
-    }
-
-    /// Logs a user in (section 5.6.8). No PIN is wrong, because none is needed; unless it is the credential: then the
-    /// service's authority is asked, once.
-    ///
-    /// # Errors
-    /// CKR_USER_ALREADY_LOGGED_IN, CKR_USER_ANOTHER_ALREADY_LOGGED_IN; CKR_PIN_LEN_RANGE, CKR_PIN_INCORRECT,
-    /// CKR_PIN_EXPIRED, and those of the service.
-    pub fn log_in(&self, user: CK_USER_TYPE, pin: &[u8]) -> Result<()> {
-        self.usage().may_log_in(user)?;
-        let entry = match self.common.backend.pin() {
-            Some(what) => Some(self.checked(pin, what).map_err(|error| error.about(&*self.common))?),
-            None => None,
-        };
-        // Meanwhile another thread may have logged in or closed the sessions.
-        let mut used = self.usage();
-        used.may_log_in(user)?;
-        if let Some(entry) = entry {
-            entry();
-            self.forget_loaded();
-        }
-        used.login = Some(user);
-        Ok(())
-    }
-
-    fn checked(&self, pin: &[u8], what: &str) -> Result<Entry<'_>> {
-        let range = |given| Error::new(CKR_PIN_LEN_RANGE, format!("the PIN is {what}, and {given}"));
-        let text = std::str::from_utf8(pin).map_err(|_| Error::new(CKR_PIN_INCORRECT, "the PIN is not UTF-8"))?.trim();
-        match text.len() {
-            0 => Err(range("none was given".to_owned())),
-            1..=LONGEST_PIN => Ok(self.common.backend.log_in(text.to_owned().into(), self.deadline())?),
-            length => Err(range(format!("{length} bytes are more than any has"))),
-        }
-    }
-
-    /// Logs out. Answers whether anybody was logged in.
-    pub fn log_out(&self) -> bool {
-        self.end_login(&mut self.usage())
-    }
-
-    /// Section 5.6.10: a credential is forgotten, and the handles of private objects become invalid for good.
-    fn end_login(&self, used: &mut Usage) -> bool {
-        let was_in = used.login.take().is_some();
-        if was_in && self.common.backend.pin().is_some() {
-            self.common.backend.log_out();
-            self.made_keys().iter().for_each(|key| key.hide());
-        }
-        was_in
-    }
-
-    /// What one login has loaded need not hold for the next: its profile may be of another account.
-    fn forget_loaded(&self) {
-        let keys = self.made_keys();
-        keys.iter().for_each(|key| key.forget_loaded());
-        if self.listed.known().is_some() {
-            self.listed.forget();
-            *self.token_keys() = TokenKeys::Configured(Keys::Discover);
-        }
-    }
-
-    fn made_keys(&self) -> Arc<Vec<Arc<SlotKey>>> {
-        match &*self.token_keys() {
-            TokenKeys::Made(made) => made.clone(),
-            TokenKeys::Configured(_) => Arc::default(),
-        }
     }
 
     /// When a call that begins now has to be over.
@@ -371,24 +305,6 @@ impl Token {
     fn usage(&self) -> MutexGuard<'_, Usage> {
         self.usage.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
-}
-
-impl Usage {
-    fn may_log_in(&self, user: CK_USER_TYPE) -> Result<()> {
-        match self.login {
-            Some(own) if own == user => Err(Error::new(CKR_USER_ALREADY_LOGGED_IN, "already logged in")),
-            Some(_) => Err(Error::new(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "another user is logged in")),
-            None if self.sessions == 0 => Err(Error::new(CKR_SESSION_CLOSED, "the session was closed meanwhile")),
-            None => Ok(()),
-        }
-    }
-}
-
-/// STS takes no longer token.
-pub const LONGEST_PIN: usize = 20_000;
-
-fn logged_out() -> Error {
-    Error::new(CKR_USER_NOT_LOGGED_IN, "the keys of this token are there after C_Login only")
 }
 
 /// A key as a listing names it: the name is id and label at once.

@@ -56,6 +56,11 @@ impl<T: Clone> Pending<T> {
         self.0.answer.get().cloned()
     }
 
+    /// Whether it is the same answer, not only an equal one.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether it will never be answered, because another process has asked: this one is a fork of it.
     pub fn is_stale(&self) -> bool {
         !self.0.life.is_of_this_process() && self.0.answer.get().is_none()
