@@ -10,6 +10,7 @@ mod environment;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod legacy;
+mod login;
 mod options;
 mod section;
 mod slots;
@@ -187,6 +188,14 @@ impl Service {
         match self {
             Service::Aws(settings) => &settings.network,
             Service::Azure(settings) => &settings.network,
+        }
+    }
+
+    /// Whether its credential comes by C_Login, which is each token's own matter.
+    pub fn wants_login(&self) -> bool {
+        match self {
+            Service::Aws(settings) => settings.login.is_some(),
+            Service::Azure(settings) => settings.credential == azure::Credential::Login,
         }
     }
 

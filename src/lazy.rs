@@ -56,10 +56,17 @@ impl<T: Clone> Lazy<T> {
 
     /// Asks, unless it is known or under way, or failed just now. Does not wait.
     pub fn begin(&self, ask: impl FnOnce() -> Pending<T>) {
+        self.begin_if(|| Some(ask()));
+    }
+
+    /// The same where it may turn out that nobody can be asked.
+    pub fn begin_if(&self, ask: impl FnOnce() -> Option<Pending<T>>) {
         // Asking only starts a task on the runtime, so the lock is held for microseconds, and only one caller asks.
         let mut state = self.lock();
-        if state.is_cold(self.retry_after) {
-            *state = State::UnderWay(ask());
+        if state.is_cold(self.retry_after)
+            && let Some(pending) = ask()
+        {
+            *state = State::UnderWay(pending);
         }
     }
 
@@ -90,13 +97,17 @@ impl<T: Clone> Lazy<T> {
         failed: impl FnOnce(&Failure),
     ) -> Result<Arc<T>, Failure> {
         let mut state = self.lock();
+        // What was forgotten meanwhile is for who has waited, and for nobody after.
+        let is_current = matches!(&*state, State::UnderWay(own) if own.is(pending));
         match (&*state, answer) {
             // Another thread that waited for the same answer was quicker.
             (State::Known(value), _) => Ok(value.clone()),
             (State::Failed(failed), _) => Err(failed.0.clone()),
             (_, Ok(value)) => {
                 let value = Arc::new(value);
-                *state = State::Known(value.clone());
+                if is_current {
+                    *state = State::Known(value.clone());
+                }
                 Ok(value)
             }
             // The caller's time is over, the request goes on: whoever asks next may find the answer.
@@ -106,7 +117,9 @@ impl<T: Clone> Lazy<T> {
                 Err(failure)
             }
             (_, Err(failure)) => {
-                *state = State::Failed(Box::new((failure.clone(), Instant::now())));
+                if is_current {
+                    *state = State::Failed(Box::new((failure.clone(), Instant::now())));
+                }
                 drop(state);
                 failed(&failure);
                 Err(failure)
@@ -155,6 +168,18 @@ mod tests {
         lazy.forget();
         lazy.begin(ask);
         assert_eq!(asked.get(), 2);
+    }
+
+    #[test]
+    fn what_was_forgotten_while_somebody_waits_does_not_come_back() {
+        let lazy = Lazy::default();
+        lazy.begin(|| Pending::ready(Ok(1)));
+        let pending = Pending::ready(Ok(1));
+        assert_eq!(lazy.settle(&pending, Ok(1), |_| {}).as_deref(), Ok(&1));
+        assert!(lazy.known().is_none(), "it is of another question");
+        assert_eq!(lazy.settle(&pending, Err(denied()), |_| {}), Err(denied()));
+        assert_eq!(lazy.get(soon(), |_| panic!("no failure")).as_deref(), Ok(&1));
+        assert!(lazy.known().is_some());
     }
 
     #[test]

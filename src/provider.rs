@@ -50,6 +50,10 @@ struct Ahead {
     searches: Vec<(Vec<Attribute>, usize)>,
 }
 
+/// What may go on with a private key, and ends when it becomes unknown: C_SessionCancel's flags.
+const OF_PRIVATE_KEYS: CK_FLAGS =
+    CKF_FIND_OBJECTS | CKF_SIGN | CKF_VERIFY | CKF_DECRYPT | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY;
+
 /// A caller goes through the slots with as many searches in each: private keys, public keys, certificates, a label.
 const SEARCHES: usize = 8;
 
@@ -193,20 +197,23 @@ impl Provider {
         Ok(())
     }
 
-    /// Logs a user in to the session's token (section 5.6.8): any PIN will do, and none.
+    /// Logs a user in to the session's token (section 5.6.8): any PIN will do, and none, unless the PIN is its credential.
     ///
     /// # Errors
     /// CKR_USER_TYPE_INVALID, CKR_OPERATION_NOT_INITIALIZED, CKR_SESSION_READ_ONLY_EXISTS, and those of [`Token::log_in`].
-    pub fn log_in(&self, session: CK_SESSION_HANDLE, user: CK_USER_TYPE) -> Result<()> {
+    pub fn log_in(&self, session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: &[u8]) -> Result<()> {
         let session = self.session(session)?;
         match user {
-            CKU_USER => session.token.log_in(user),
+            CKU_USER => session.concluded(session.token.log_in(user, pin)),
+            CKU_SO if session.token.backend().pin().is_some() => {
+                Err(Error::new(CKR_USER_TYPE_INVALID, "this token has no security officer: the PIN is a credential"))
+            }
             CKU_SO => {
                 let (all, writing) = session.token.session_counts();
                 if all > writing {
                     return Err(Error::new(CKR_SESSION_READ_ONLY_EXISTS, "a read-only session is open"));
                 }
-                session.token.log_in(user)
+                session.token.log_in(user, pin)
             }
             // No key here has CKA_ALWAYS_AUTHENTICATE, so no operation ever waits for this.
             CKU_CONTEXT_SPECIFIC => Err(Error::new(CKR_OPERATION_NOT_INITIALIZED, "no operation waits for a login")),
@@ -219,10 +226,15 @@ impl Provider {
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN.
     pub fn log_out(&self, session: CK_SESSION_HANDLE) -> Result<()> {
-        match self.session(session)?.token.log_out() {
-            true => Ok(()),
-            false => Err(Error::new(CKR_USER_NOT_LOGGED_IN, "nobody is logged in")),
+        let session = self.session(session)?;
+        if !session.token.log_out() {
+            return Err(Error::new(CKR_USER_NOT_LOGGED_IN, "nobody is logged in"));
         }
+        if session.token.backend().pin().is_some() {
+            let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+            sessions.values().filter(|own| own.slot == session.slot).for_each(|own| own.cancel(OF_PRIVATE_KEYS));
+        }
+        Ok(())
     }
 
     /// Starts a search in a session.

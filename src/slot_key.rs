@@ -58,7 +58,8 @@ pub struct Common {
 #[derive(Debug, Default)]
 struct Shown {
     facts: Option<Arc<KeyFacts>>,
-    keys: Vec<Arc<Object>>,
+    private: Option<Arc<Object>>,
+    public: Option<Arc<Object>>,
     certificates: Option<Vec<Arc<Object>>>,
     immutable_id: Option<String>,
 }
@@ -118,15 +119,16 @@ impl SlotKey {
 
     /// Starts loading what is wanted and not there yet. Does not wait.
     pub fn begin(&self, wanted: Wanted) {
-        if wanted.certificates && self.local().is_empty() {
+        let ready = self.common.backend.is_ready();
+        if wanted.certificates && self.local().is_empty() && ready {
             self.kept.begin(|| self.common.backend.certificate(&self.key.name));
         }
         // A certificate is shown only with the key that it is checked against; without one no key is needed.
         let certificate = !self.local().is_empty() || self.kept.known().is_none_or(|kept| kept.is_some());
         if wanted.keys || (wanted.certificates && certificate && !self.has_no_certificate()) {
-            self.facts.begin(|| match self.local_facts().or_else(|| self.cached_facts()) {
-                Some(facts) => Pending::ready(Ok(facts)),
-                None => self.common.backend.describe(&self.key.name),
+            self.facts.begin_if(|| match self.local_facts().or_else(|| self.cached_facts()) {
+                Some(facts) => Some(Pending::ready(Ok(facts))),
+                None => ready.then(|| self.common.backend.describe(&self.key.name)),
             });
         }
     }
@@ -146,7 +148,8 @@ impl SlotKey {
     /// The object of that handle, if it is one of this key's and still shown.
     pub fn object(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<Object>> {
         let shown = self.shown();
-        let mut all = shown.keys.iter().chain(shown.certificates.iter().flatten());
+        let keys = shown.private.iter().chain(&shown.public);
+        let mut all = keys.chain(shown.certificates.iter().flatten());
         all.find(|object| object.handle == handle).cloned()
     }
 
@@ -196,6 +199,9 @@ impl SlotKey {
         deadline: Instant,
         request: impl FnOnce(Target) -> Pending<T>,
     ) -> Result<T> {
+        if !self.common.backend.is_ready() {
+            return Err(Error::new(CKR_USER_NOT_LOGGED_IN, "the login has ended").about(self));
+        }
         let id = self.shown().immutable_id.clone().or_else(|| facts.immutable_id.clone());
         let target = Target { name: &self.key.name, kind: facts.kind, immutable_id: id.as_deref() };
         request(target).wait(deadline).map_err(|failure| {
@@ -222,6 +228,18 @@ impl SlotKey {
         Error::from(Failure::new(Cause::Malformed, "Sign", why)).about(self)
     }
 
+    /// A logout: what is private is there no more.
+    pub fn hide(&self) {
+        self.shown().private = None;
+    }
+
+    /// A login: what another one has loaded is loaded again when next needed. What is the same keeps its handles.
+    pub fn forget_loaded(&self) {
+        self.facts.forget();
+        self.kept.forget();
+        self.shown().immutable_id = None;
+    }
+
     /// What was loaded may be outdated: it is loaded again when next needed, under new handles.
     fn forget(&self) {
         if let Some(cache) = &self.common.cache {
@@ -236,18 +254,26 @@ impl SlotKey {
     fn key_objects(&self, deadline: Instant) -> Vec<Arc<Object>> {
         let Some(facts) = self.loaded_facts(deadline) else { return Vec::new() };
         let mut shown = self.shown();
+        let subject = self.local().first().map_or(&[][..], |certificate| &certificate.subject);
+        let (names, form) = (self.names(subject), self.common.manner.edwards_point);
         if shown.facts.as_ref() != Some(&facts) {
-            let subject = self.local().first().map_or(&[][..], |certificate| &certificate.subject);
-            let names = self.names(subject);
-            let form = self.common.manner.edwards_point;
-            shown.keys = vec![Arc::new(Object::private_key(names, &facts, form))];
-            if let Some(public_key) = &facts.public_key {
-                let object = Object::public_key(names, public_key, &public_schemes(&facts), form);
-                shown.keys.push(Arc::new(object));
+            let public = |key| Arc::new(Object::public_key(names, key, &public_schemes(&facts), form));
+            shown.public = facts.public_key.as_ref().map(public);
+            // Another login may have found another key.
+            if shown.facts.is_some() {
+                shown.certificates = None;
             }
-            shown.facts = Some(facts);
+            (shown.private, shown.facts) = (None, Some(facts.clone()));
         }
-        shown.keys.clone()
+        if shown.private.is_none() && self.common.backend.is_ready() {
+            let mut object = Object::private_key(names, &facts, form);
+            // Section 4.4: a private object is there for who is logged in only.
+            if self.common.backend.pin().is_some() {
+                object.attributes.set(CKA_PRIVATE, &[CK_TRUE]);
+            }
+            shown.private = Some(Arc::new(object));
+        }
+        shown.private.iter().chain(&shown.public).cloned().collect()
     }
 
     fn certificate_objects(&self, deadline: Instant) -> Vec<Arc<Object>> {

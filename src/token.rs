@@ -3,6 +3,8 @@
 //! Nothing is loaded before it is needed, and all that a search needs is loaded at once.
 //! PKCS#11 3.1 sections 5.5 (slots and tokens), 5.6 (login), 5.7 (search).
 
+mod login;
+
 use crate::attribute::Attribute;
 use crate::backend::{Failure, KeyFacts, KeyName, Plain, SharedBackend};
 use crate::cache::Cache;
@@ -16,6 +18,8 @@ use crate::object::Object;
 use crate::session_object::SessionObject;
 use crate::slot_key::{Common, SlotKey, Wanted};
 use cryptoki_sys::*;
+pub use login::LONGEST_PIN;
+use login::logged_out;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -155,7 +159,10 @@ impl Token {
     /// # Errors
     /// CKR_KEY_HANDLE_INVALID.
     pub fn key(&self, handle: CK_OBJECT_HANDLE) -> Result<UsedKey> {
-        let unknown = || Error::new(CKR_KEY_HANDLE_INVALID, format!("no object of this token has the handle {handle}"));
+        let unknown = || match self.common.backend.is_ready() {
+            true => Error::new(CKR_KEY_HANDLE_INVALID, format!("no object of this token has the handle {handle}")),
+            false => logged_out(),
+        };
         if let Some(own) = self.session_object(handle) {
             return Ok(UsedKey::Session(own));
         }
@@ -170,6 +177,9 @@ impl Token {
     /// # Errors
     /// Those of the service.
     pub fn random(&self, length: usize) -> Result<Plain> {
+        if !self.common.backend.is_ready() {
+            return Err(logged_out());
+        }
         self.common.backend.random(length).wait(self.deadline()).map_err(Into::into)
     }
 
@@ -199,11 +209,6 @@ impl Token {
         self.session_objects().get(&handle).cloned()
     }
 
-    /// Who is logged in, if anybody is.
-    pub fn user(&self) -> Option<CK_USER_TYPE> {
-        self.usage().login
-    }
-
     /// How many sessions it has, and how many of them are read-write.
     pub fn session_counts(&self) -> (usize, usize) {
         let used = self.usage();
@@ -224,35 +229,16 @@ impl Token {
         used.sessions = used.sessions.saturating_sub(1);
         used.writing = used.writing.saturating_sub(usize::from(read_write));
         if used.sessions == 0 {
-            used.login = None;
+            self.end_login(&mut used);
         }
     }
 
     /// There is no session any more, and no login.
     pub fn all_sessions_closed(&self) {
         self.session_objects().clear();
-        *self.usage() = Usage::default();
-    }
-
-    /// Logs a user in; no PIN is wrong, because none is needed (section 5.6.8).
-    ///
-    /// # Errors
-    /// CKR_USER_ALREADY_LOGGED_IN, CKR_USER_ANOTHER_ALREADY_LOGGED_IN.
-    pub fn log_in(&self, user: CK_USER_TYPE) -> Result<()> {
-        let login = &mut self.usage().login;
-        match *login {
-            Some(own) if own == user => Err(Error::new(CKR_USER_ALREADY_LOGGED_IN, "already logged in")),
-            Some(_) => Err(Error::new(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "another user is logged in")),
-            None => {
-                *login = Some(user);
-                Ok(())
-            }
-        }
-    }
-
-    /// Logs out. Answers whether anybody was logged in.
-    pub fn log_out(&self) -> bool {
-        self.usage().login.take().is_some()
+        let mut used = self.usage();
+        self.end_login(&mut used);
+        *used = Usage::default();
     }
 
     /// When a call that begins now has to be over.
@@ -276,6 +262,9 @@ impl Token {
     fn keys(&self, deadline: Instant) -> Arc<Vec<Arc<SlotKey>>> {
         if let Some(keys) = self.known_keys() {
             return keys;
+        }
+        if !self.common.backend.is_ready() {
+            return Arc::default();
         }
         self.listed.begin(|| self.common.backend.list());
         let told = |failure: &Failure| {

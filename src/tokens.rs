@@ -8,7 +8,7 @@ use crate::config::{Service, Slot, Slots};
 use crate::token::Token;
 use cryptoki_sys::CK_SLOT_ID;
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// See the head of the file.
 pub struct Tokens {
@@ -72,27 +72,37 @@ impl Tokens {
     }
 }
 
-/// A backend for each service: equal services share it.
-pub struct Backends(HashMap<Arc<Service>, SharedBackend>);
+/// A backend for each service: equal services share it, unless their tokens have logins of their own.
+pub struct Backends {
+    shared: HashMap<Arc<Service>, SharedBackend>,
+    /// One for each slot of such a service; each token takes one away.
+    own: Mutex<HashMap<Arc<Service>, Vec<SharedBackend>>>,
+}
 
 impl Backends {
-    /// The backends of these services: `open` is called once for each.
+    /// The backends of these services, one for each slot: `open` is called once for those that are equal.
     pub fn new<'a>(services: impl Iterator<Item = &'a Arc<Service>>, open: impl Fn(&Service) -> SharedBackend) -> Self {
-        let mut backends = HashMap::new();
+        let (mut shared, mut own) = (HashMap::new(), HashMap::<_, Vec<_>>::new());
         let mut last: Option<&Arc<Service>> = None;
         for service in services {
+            // One token's login must not serve another.
+            if service.wants_login() {
+                own.entry(service.clone()).or_default().push(open(service));
+                continue;
+            }
             // Slots that follow each other share it, and its settings are long.
             if last.is_none_or(|last| !Arc::ptr_eq(last, service)) {
-                backends.entry(service.clone()).or_insert_with(|| open(service));
+                shared.entry(service.clone()).or_insert_with(|| open(service));
                 last = Some(service);
             }
         }
-        Self(backends)
+        Self { shared, own: Mutex::new(own) }
     }
 
-    /// The backend of one of the services.
+    /// The backend of a slot of one of the services.
     pub fn of(&self, service: &Arc<Service>) -> Option<SharedBackend> {
-        self.0.get(service).cloned()
+        let own = || self.own.lock().unwrap_or_else(PoisonError::into_inner).get_mut(service)?.pop();
+        self.shared.get(service).cloned().or_else(own)
     }
 }
 

@@ -21,6 +21,7 @@ mod module {
     mod hosts;
     mod legacy;
     mod life;
+    mod login;
     mod macs;
     mod messages;
     mod objects;

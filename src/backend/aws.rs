@@ -5,12 +5,15 @@
 use super::aws_client::Clients;
 use super::aws_errors::refused;
 use super::aws_keys::{GET_PUBLIC_KEY, Operation, SIGN, facts, schemes, secret_facts};
+pub use super::aws_login::Login;
 use super::aws_uses::{DECRYPT, DERIVE, GENERATE_MAC, RANDOM, VERIFY_MAC};
 use super::call::{Call, Refused};
+use super::login::Access;
 use super::order::Order;
-use super::runtime::{self, PerProcess};
+use super::runtime;
 use super::{
-    Backend, Cause, Failure, Identity, KeyFacts, KeyName, Network, Pending, Plain, SharedBackend, Signature, Target,
+    Backend, Cause, Entry, Failure, Identity, KeyFacts, KeyName, Network, Pending, Plain, Refusal, Secret,
+    SharedBackend, Signature, Target,
 };
 use crate::key::{Family, Kind, PublicKey, Purpose, Scheme};
 use aws_sdk_kms::Client;
@@ -18,6 +21,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What a slot says about AWS. Slots with equal settings share one client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -30,6 +34,8 @@ pub struct Settings {
     pub role_arn: Option<String>,
     /// The external id that the role's trust policy may ask for.
     pub external_id: Option<String>,
+    /// The login that the credentials come by.
+    pub login: Option<Login>,
     /// Another endpoint than the region's.
     pub endpoint_url: Option<String>,
     /// How to reach it.
@@ -38,13 +44,10 @@ pub struct Settings {
 
 /// The backend for these settings: no request, no file read.
 pub fn open(settings: Settings) -> SharedBackend {
-    Arc::new(Aws { settings, clients: PerProcess::new() })
+    Arc::new(Aws(Access::new(settings)))
 }
 
-struct Aws {
-    settings: Settings,
-    clients: PerProcess<Clients>,
-}
+struct Aws(Access<Clients>);
 
 impl Backend for Aws {
     fn describe(&self, key: &KeyName) -> Pending<KeyFacts> {
@@ -96,12 +99,28 @@ impl Backend for Aws {
         runtime::spawn(LIST_KEYS.name, move || async move { clients.list().await })
     }
 
+    fn pin(&self) -> Option<&'static str> {
+        self.0.settings.login.as_ref().map(Login::words)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0.settings.login.is_none() || self.0.is_entered()
+    }
+
+    fn log_in(&self, pin: Secret, deadline: Instant) -> Result<Entry<'_>, Refusal> {
+        self.0.log_in(pin, deadline)
+    }
+
+    fn log_out(&self) {
+        self.0.log_out();
+    }
+
     fn identity(&self) -> Identity {
         Identity { manufacturer: "aws_kms", model: "0", serial: "0" }
     }
 
     fn place(&self) -> String {
-        place(&self.settings)
+        place(&self.0.settings)
     }
 }
 
@@ -118,7 +137,7 @@ const DESCRIBE_KEY: Operation = Operation { name: "DescribeKey", permission: "km
 
 impl Aws {
     fn clients(&self) -> Arc<Clients> {
-        self.clients.get(|| Clients::new(self.settings.clone()))
+        self.0.clients()
     }
 }
 
@@ -160,7 +179,10 @@ impl Clients {
         let asked = Asked { operation: operation.name, key, settings: &self.settings };
         let turns = (operation.name == GET_PUBLIC_KEY.name).then_some(&self.turns);
         let call = Call { operation: operation.name, what: &asked, network: &self.settings.network, turns };
-        let attempt = async || request(self.client(operation.name, region.as_deref()).await?).await;
+        let attempt = async || {
+            let answer = request(self.client(operation.name, region.as_deref()).await?).await;
+            answer.map_err(|refused| self.of_login(refused))
+        };
         call.made(attempt, |refused, since| self.renew(refused, since)).await
     }
 
@@ -200,7 +222,7 @@ impl fmt::Display for Asked<'_> {
     }
 }
 
-fn place(settings: &Settings) -> String {
+pub(super) fn place(settings: &Settings) -> String {
     match (&settings.endpoint_url, &settings.region) {
         (Some(url), _) => format!("AWS KMS at {url}"),
         (None, Some(region)) => format!("AWS KMS in {region}"),

@@ -1,9 +1,11 @@
 //! Clients of AWS KMS: one per region, with the SDK's whole chain of credentials.
 
 use super::aws::Settings;
-use super::aws_http::{Http, Plain};
+use super::aws_http::{FewHeaders, Http};
+use super::aws_login::{First, Login, WebIdentity};
 use super::call::{Refused, Remedy};
 use super::http::PerNetwork;
+use super::login::nobody;
 use super::{Cause, Failure, Network, program};
 use crate::{log_warn, process};
 use aws_config::meta::credentials::CredentialsProviderChain;
@@ -36,6 +38,8 @@ pub(super) struct Clients {
     made: Mutex<HashMap<Option<String>, Made>>,
     /// How many keys are described at a time.
     pub(super) turns: Semaphore,
+    /// What the check of a login has brought, for the first client.
+    pub(super) first: First,
 }
 
 type Made = (Instant, Arc<OnceCell<Client>>);
@@ -52,11 +56,15 @@ impl Clients {
 
 impl Clients {
     pub(super) fn new(settings: Settings) -> Self {
-        Self { settings, http: PerNetwork::shared(), made: Mutex::default(), turns: Semaphore::new(64) }
+        let (http, turns) = (PerNetwork::shared(), Semaphore::new(64));
+        Self { settings, http, made: Mutex::default(), turns, first: First::default() }
     }
 
     /// The client for a region, made at the first call.
     pub(super) async fn client(&self, operation: &'static str, region: Option<&str>) -> Result<Client, Failure> {
+        if self.settings.login.as_ref().is_some_and(Login::is_awaited) {
+            return Err(nobody(operation));
+        }
         let cell = {
             let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
             made.entry(region.map(str::to_owned)).or_insert_with(|| (Instant::now(), Arc::default())).1.clone()
@@ -80,7 +88,24 @@ impl Clients {
     }
 
     async fn make(&self, region: Option<&str>) -> Result<Client, String> {
-        let Settings { profile, network, endpoint_url, .. } = &self.settings;
+        let (sdk, credentials) = self.credentials(region).await?;
+        // `retries` is for the credentials; a call of KMS is repeated by whoever makes it.
+        let mut config = aws_sdk_kms::config::Builder::from(&sdk)
+            .credentials_provider(credentials)
+            .retry_config(RetryConfig::disabled())
+            .interceptor(FewHeaders::new());
+        // Not in `sdk`: that would send requests to STS there, too.
+        let endpoint_url = &self.settings.endpoint_url;
+        config.set_endpoint_url(endpoint_url.clone().or(sdk.endpoint_url().map(str::to_owned)));
+        Ok(Client::from_conf(config.build()))
+    }
+
+    /// What the SDK finds out by itself, and where the credentials come from.
+    pub(super) async fn credentials(
+        &self,
+        region: Option<&str>,
+    ) -> Result<(SdkConfig, SharedCredentialsProvider), String> {
+        let network = &self.settings.network;
         let http = SharedHttpClient::new(Http(self.http.get(network)?));
         // Whoever makes the call ends it, and the HTTP client has its own limits.
         let identities = IdentityCache::lazy().load_timeout(network.call_timeout.saturating_mul(2)).build();
@@ -94,7 +119,7 @@ impl Clients {
             Some(region) => loader = loader.region(Region::new(region.to_owned())),
             None => warn_of_two_regions(),
         }
-        if let Some(profile) = profile {
+        if let Some(profile) = self.settings.profile() {
             loader = loader.profile_name(profile);
         }
         let sdk = loader.load().await;
@@ -102,14 +127,7 @@ impl Clients {
             return Err(NO_REGION.to_owned());
         }
         let credentials = credentials(&self.settings, &sdk, &http).await;
-        // `retries` is for the credentials; a call of KMS is repeated by whoever makes it.
-        let mut config = aws_sdk_kms::config::Builder::from(&sdk)
-            .credentials_provider(credentials)
-            .retry_config(RetryConfig::disabled())
-            .interceptor(Plain::new());
-        // Not in `sdk`: that would send requests to STS there, too.
-        config.set_endpoint_url(endpoint_url.clone().or(sdk.endpoint_url().map(str::to_owned)));
-        Ok(Client::from_conf(config.build()))
+        Ok((sdk, self.first.before(credentials)))
     }
 }
 
@@ -132,15 +150,18 @@ fn retries(network: &Network) -> RetryConfig {
         .with_initial_backoff(Duration::from_millis(200))
 }
 
-/// The SDK's chain, with credential_process by us; a profile that is named goes before the environment; then the role.
+/// Those of a login with a web identity token; else the SDK's chain, with credential_process by us; a profile that is named goes before the environment; then the role.
 async fn credentials(settings: &Settings, sdk: &SdkConfig, http: &SharedHttpClient) -> SharedCredentialsProvider {
+    if let Some(identity) = WebIdentity::of(settings, sdk) {
+        return SharedCredentialsProvider::new(identity);
+    }
     let process = CredentialProcess {
-        profile: settings.profile.clone(),
+        profile: settings.profile().map(str::to_owned),
         sdk: sdk.clone(),
         limit: settings.network.call_timeout.mul_f64(0.75),
     };
     let chain = CredentialsProviderChain::first_try("CredentialProcess", process);
-    let base = match (&settings.profile, sdk.credentials_provider()) {
+    let base = match (settings.profile(), sdk.credentials_provider()) {
         (None, Some(default)) => chain.or_else("Default", default),
         (profile, _) => {
             let config =

@@ -126,7 +126,7 @@ pub(super) fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>
     error.code().map(|code| code.rsplit('#').next().unwrap_or(code)).filter(|code| !code.is_empty())
 }
 
-const ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in the slot or by AWS_PROFILE, \
+pub(super) const ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in the slot or by AWS_PROFILE, \
      or give this machine or container a role";
 
 fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {

@@ -75,12 +75,12 @@ const OURSELVES: &str = concat!("cloud-kms-pkcs11/", env!("CARGO_PKG_VERSION"), 
 /// Switches off what the SDK tells KMS of itself and of its retries, of which it makes none: four headers, made anew for
 /// each request, one of them signed. They were an eighth of the SDK's instructions.
 #[derive(Debug)]
-pub(super) struct Plain(FrozenLayer);
+pub(super) struct FewHeaders(FrozenLayer);
 
-impl Plain {
+impl FewHeaders {
     pub(super) fn new() -> Self {
         const CAUSE: &str = "each request is an operation of its own";
-        let mut off = Layer::new("Plain");
+        let mut off = Layer::new("FewHeaders");
         off.store_put(disable_interceptor::<UserAgentInterceptor>(CAUSE))
             .store_put(disable_interceptor::<InvocationIdInterceptor>(CAUSE))
             .store_put(disable_interceptor::<RequestInfoInterceptor>(CAUSE));
@@ -89,9 +89,9 @@ impl Plain {
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for Plain {
+impl Intercept for FewHeaders {
     fn name(&self) -> &'static str {
-        "Plain"
+        "FewHeaders"
     }
 
     fn read_before_execution(
@@ -171,7 +171,7 @@ mod tests {
             .region(Region::from_static("eu-central-1"))
             .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
             .retry_config(RetryConfig::disabled())
-            .interceptor(Plain::new())
+            .interceptor(FewHeaders::new())
             .http_client(http_client_fn(move |_, _| connector.clone()));
         let client = aws_sdk_kms::Client::from_conf(config.build());
         run_to_end(client.list_keys().send()).expect_err("no answer");

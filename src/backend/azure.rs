@@ -7,11 +7,13 @@ use super::azure_client::{Clients, Operation, Vault, refused};
 use super::azure_keys::{GET_KEY, facts, name_and_version, schemes};
 use super::azure_uses::{DECRYPT, RANDOM, SIGN, decrypt, random, sign_anew};
 use super::call::{Call, Refused};
+use super::login::Access;
 use super::order::Order;
-use super::runtime::{self, PerProcess};
+use super::runtime;
 pub use super::secret::Secret;
 use super::{
-    Backend, Cause, Failure, Identity, KeyFacts, KeyName, Network, Pending, Plain, SharedBackend, Signature, Target,
+    Backend, Cause, Entry, Failure, Identity, KeyFacts, KeyName, Network, Pending, Plain, Refusal, SharedBackend,
+    Signature, Target,
 };
 use crate::certificate::Certificate;
 use crate::key::{Kind, Scheme};
@@ -29,6 +31,7 @@ use std::future::{Future, poll_fn};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 /// What a slot says about Azure. Slots with equal settings share one client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -78,17 +81,16 @@ pub enum Credential {
     Cli,
     /// The machine's or container's managed identity.
     ManagedIdentity,
+    /// The application's client secret, which is the PIN of C_Login; until then there is none.
+    Login,
 }
 
 /// The backend for these settings: no request, no file read.
 pub fn open(settings: Settings) -> SharedBackend {
-    Arc::new(Azure { settings, clients: PerProcess::new() })
+    Arc::new(Azure(Access::new(settings)))
 }
 
-struct Azure {
-    settings: Settings,
-    clients: PerProcess<Clients>,
-}
+struct Azure(Access<Clients>);
 
 impl Backend for Azure {
     fn describe(&self, key: &KeyName) -> Pending<KeyFacts> {
@@ -125,7 +127,7 @@ impl Backend for Azure {
     }
 
     fn schemes(&self, kind: Kind) -> Vec<Scheme> {
-        schemes(kind, self.settings.rsnull)
+        schemes(kind, self.0.settings.rsnull)
     }
 
     fn is_immutable(&self, key: &KeyName) -> bool {
@@ -148,12 +150,28 @@ impl Backend for Azure {
         })
     }
 
+    fn pin(&self) -> Option<&'static str> {
+        self.wants_login().then_some("the application's client secret")
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.wants_login() || self.0.is_entered()
+    }
+
+    fn log_in(&self, pin: Secret, deadline: Instant) -> Result<Entry<'_>, Refusal> {
+        self.0.log_in(pin, deadline)
+    }
+
+    fn log_out(&self) {
+        self.0.log_out();
+    }
+
     fn identity(&self) -> Identity {
         Identity { manufacturer: "Microsoft", model: "Azure Key Vault", serial: "0" }
     }
 
     fn place(&self) -> String {
-        self.settings.vault_url.clone()
+        self.0.settings.vault_url.clone()
     }
 }
 
@@ -170,11 +188,15 @@ const GET_CERTIFICATE: Operation = Operation { name: "GetCertificate", permissio
 
 impl Azure {
     fn is_managed_hsm(&self) -> bool {
-        self.settings.vault_url.contains(".managedhsm.")
+        self.0.settings.vault_url.contains(".managedhsm.")
+    }
+
+    fn wants_login(&self) -> bool {
+        self.0.settings.credential == Credential::Login
     }
 
     fn clients(&self) -> Arc<Clients> {
-        self.clients.get(|| Clients::new(self.settings.clone()))
+        self.0.clients()
     }
 
     /// Starts a call. Signatures go out at once; what is loaded waits for its turn.
@@ -210,7 +232,10 @@ where
     let asked = Asked { operation: operation.name, key, vault_url: &clients.settings.vault_url };
     let turns = operation.waits.then_some(&clients.turns);
     let call = Call { operation: operation.name, what: &asked, network: &clients.settings.network, turns };
-    let attempt = async || request(clients.vault(operation.name).await?).await;
+    let attempt = async || {
+        let answer = request(clients.vault(operation.name).await?).await;
+        answer.map_err(|refused| clients.of_login(refused))
+    };
     call.made(attempt, |refused, since| clients.renew(refused, since)).await
 }
 

@@ -1,8 +1,9 @@
 //! Clients of one vault or Managed HSM, and what the service's errors mean.
 
-use super::azure::Settings;
+use super::azure::{Credential, Settings};
 use super::call::{Refused, Remedy};
 use super::http::{self, PerNetwork, causes, is_timeout, unreachable, words_of};
+use super::login::nobody;
 use super::{Cause, Failure, Network, azure_credentials};
 use crate::key::PublicKey;
 use azure_core::cloud::CustomConfiguration;
@@ -31,11 +32,12 @@ pub(super) struct Clients {
     pub(super) turns: Semaphore,
 }
 
-/// The two clients; they share a connection pool and the source of their tokens.
+/// The two clients, with the source of their tokens; they share a connection pool.
 #[derive(Clone)]
 pub(super) struct Vault {
     pub(super) keys: Arc<KeyClient>,
     pub(super) certificates: Arc<CertificateClient>,
+    pub(super) tokens: Arc<dyn TokenCredential>,
 }
 
 impl Clients {
@@ -46,6 +48,9 @@ impl Clients {
 
     /// The clients, made at the first call.
     pub(super) async fn vault(&self, operation: &'static str) -> Result<Vault, Failure> {
+        if self.settings.credential == Credential::Login && self.settings.client_secret.is_none() {
+            return Err(nobody(operation));
+        }
         let cell = self.vault.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
         let vault = cell.get_or_try_init(async || self.make()).await;
         vault.cloned().map_err(|message| Failure::new(Cause::Rejected, operation, message))
@@ -94,8 +99,8 @@ impl Vault {
         };
         let keys = KeyClient::new(vault_url, credential.clone(), Some(keys)).map_err(|e| words_of(&e))?;
         let certificates =
-            CertificateClient::new(vault_url, credential, Some(certificates)).map_err(|e| words_of(&e))?;
-        Ok(Self { keys: Arc::new(keys), certificates: Arc::new(certificates) })
+            CertificateClient::new(vault_url, credential.clone(), Some(certificates)).map_err(|e| words_of(&e))?;
+        Ok(Self { keys: Arc::new(keys), certificates: Arc::new(certificates), tokens: credential })
     }
 }
 

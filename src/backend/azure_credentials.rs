@@ -43,6 +43,7 @@ const SOURCES: &[(Credential, &str, Make)] = &[
     (Credential::AuthFile, "azureauth.json", auth_file),
     (Credential::Cli, "az", az),
     (Credential::ManagedIdentity, "managed identity", managed_identity),
+    (Credential::Login, "the login", client_secret),
 ];
 
 type Make = fn(&Context) -> Made;
@@ -114,7 +115,7 @@ impl Chain {
         // None of several sources may use up the time of all.
         let limit = settings.network.call_timeout / if wanted == Credential::Default { 2 } else { 1 };
         let mut tried = Vec::new();
-        for (kind, name, make) in SOURCES.iter().filter(|(kind, ..)| wanted == Credential::Default || wanted == *kind) {
+        for (kind, name, make) in SOURCES.iter().filter(|(kind, ..)| wanted.includes(*kind)) {
             let source = match make(&self.context) {
                 Ok(source) => source,
                 Err(why) => {
@@ -136,6 +137,13 @@ impl Chain {
             }
         }
         Err(credential_error(format!("no token from any of these: {}", tried.join("; "))))
+    }
+}
+
+impl Credential {
+    /// A login is nothing that could be found.
+    fn includes(self, kind: Credential) -> bool {
+        self == kind || self == Credential::Default && kind != Credential::Login
     }
 }
 

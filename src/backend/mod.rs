@@ -10,6 +10,7 @@ mod aws_errors;
 pub mod aws_fuzzing;
 mod aws_http;
 mod aws_keys;
+mod aws_login;
 mod aws_uses;
 pub mod azure;
 mod azure_assertion;
@@ -18,6 +19,7 @@ mod azure_credentials;
 #[cfg(any(test, fuzzing))]
 pub mod azure_fuzzing;
 mod azure_keys;
+mod azure_login;
 mod azure_uses;
 mod call;
 #[cfg(any(test, fuzzing))]
@@ -25,6 +27,7 @@ pub mod fake;
 #[cfg(any(test, fuzzing))]
 mod fuzzing;
 mod http;
+mod login;
 mod order;
 mod park;
 mod program;
@@ -37,12 +40,13 @@ use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::key::{Kind, PublicKey, Scheme};
 use cryptoki_sys::*;
+pub use login::{Entry, Refusal};
 pub use runtime::Pending;
 pub use secret::Secret;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// How a key is named in a configuration.
@@ -161,6 +165,27 @@ pub trait Backend: Send + Sync + fmt::Debug {
     fn certificate(&self, _key: &KeyName) -> Pending<Option<Vec<Certificate>>> {
         Pending::ready(Ok(None))
     }
+
+    /// What the PIN of C_Login is, where the credential comes by it: "the application's client secret".
+    fn pin(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether requests can be made: before a login that it waits for, there is no credential for any.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    /// Asks whether the PIN is good: what the answer holds puts it in place.
+    ///
+    /// # Errors
+    /// Why it isn't, or what kept the authority from telling.
+    fn log_in(&self, _pin: Secret, _deadline: Instant) -> Result<Entry<'_>, Refusal> {
+        Err(Refusal::Trouble(Failure::new(Cause::Unsupported, "Login", "this token's credential is no PIN")))
+    }
+
+    /// Forgets the PIN, and the tokens that it has brought.
+    fn log_out(&self) {}
 
     /// What CK_TOKEN_INFO and CK_SLOT_INFO say of the maker; scripts match on it in `pkcs11:` URIs.
     fn identity(&self) -> Identity;

@@ -56,6 +56,11 @@ impl<T: Clone> Pending<T> {
         self.0.answer.get().cloned()
     }
 
+    /// Whether it is the same answer, not only an equal one.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether it will never be answered, because another process has asked: this one is a fork of it.
     pub fn is_stale(&self) -> bool {
         !self.0.life.is_of_this_process() && self.0.answer.get().is_none()
@@ -145,6 +150,15 @@ impl<T> PerProcess<T> {
             discard(made.replace((Life::current(), value.clone())));
             value
         })
+    }
+
+    /// Takes this value from now on; or none, so that the next use makes one.
+    pub fn replace(&self, value: Option<Arc<T>>) {
+        process::inside(|| {
+            let value = value.map(|value| (Life::current(), value));
+            let earlier = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), value);
+            discard(earlier);
+        });
     }
 }
 

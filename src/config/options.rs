@@ -213,7 +213,10 @@ fn closest(name: &str, place: Place) -> Option<&'static str> {
     let limit = if name.len() < 6 { 1 } else { 3 };
     let suffix =
         || allowed(place).find(|row| name.len() > 3 && row.name.ends_with(&format!("_{name}"))).map(|row| row.name);
-    if distance(&name, best) <= limit { Some(best) } else { suffix() }
+    match distance(&name, best) {
+        0..=1 => Some(best),
+        far => suffix().or((far <= limit).then_some(best)),
+    }
 }
 
 /// The number of letters to insert, remove or replace (Levenshtein).
@@ -249,6 +252,8 @@ const KEY_KINDS: &[&str] = &[
     "HMAC-SHA-512",
 ];
 const CREDENTIALS: &[&str] = &["default", "environment", "workload_identity", "auth_file", "cli", "managed_identity"];
+
+const LOGINS: &[&str] = &["none", "azure_client_secret", "aws_web_identity_token", "aws_profile"];
 
 const TOP: &[Place] = &[Place::Top];
 const SLOT: &[Place] = &[Place::Slot];
@@ -289,6 +294,8 @@ pub const OPTIONS: &[Row] = options![
     aws_role_arn DEFAULT AWS Kind::Text; "none"; "A role to assume.";
     aws_external_id DEFAULT AWS Kind::Text; "none"; "The external id for that role.";
     aws_endpoint_url DEFAULT AWS Kind::Url; "the region's"; "Another endpoint of KMS.";
+
+    login DEFAULT None Kind::Choice(LOGINS); "`none`"; "The credential is the PIN of C_Login: `azure_client_secret`, `aws_web_identity_token` (for the role in `aws_role_arn`) or `aws_profile`. [More](#a-pin-that-is-a-credential).";
 
     vault_url DEFAULT AZURE Kind::Https; "required for Azure"; "The vault or Managed HSM: `https://NAME.vault.azure.net`.";
     azure_credential DEFAULT AZURE Kind::Choice(CREDENTIALS); "`default`"; "Where tokens come from: `environment` (client secret or certificate), `workload_identity`, `auth_file`, `cli`, `managed_identity`; `default` is the first of these that is there.";

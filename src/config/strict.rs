@@ -5,6 +5,7 @@
 use super::arn::{self, Arn};
 use super::dialect::{self, Data, Dialect, Member};
 use super::environment::Environment;
+use super::login::{self, Login};
 use super::options::{Cloud, Place};
 use super::section::{File, Section, error_in, unread};
 use super::{CertificateSource, Config, Key, Keys, Manner, Notes, Service, Slot, Slots};
@@ -291,17 +292,20 @@ impl Told {
 }
 
 fn aws_settings(section: &Section, region: Option<String>) -> Result<aws::Settings> {
+    let login = login::of(section, Cloud::Aws)?;
     Ok(aws::Settings {
         region,
-        profile: section.text("aws_profile"),
+        profile: section.text("aws_profile").filter(|_| login.is_none()),
         role_arn: section.text("aws_role_arn"),
         external_id: section.text("aws_external_id"),
+        login: login.and_then(Login::aws),
         endpoint_url: section.text("aws_endpoint_url"),
         network: network(section)?,
     })
 }
 
 fn azure_settings(section: &Section) -> Result<azure::Settings> {
+    let login = login::of(section, Cloud::Azure)?;
     section.not_both("azure_client_secret", "azure_client_secret_file")?;
     let vault = section.text("vault_url").ok_or_else(|| section.fault("", "missing \"vault_url\""))?;
     // The slot's secret hides the file's, whichever of the two options each of them uses.
@@ -310,7 +314,7 @@ fn azure_settings(section: &Section) -> Result<azure::Settings> {
     let is_hidden = |name: &str| own_secret.is_some_and(|own| own != name);
     let secret = section.text("azure_client_secret").filter(|_| !is_hidden("azure_client_secret"));
     let secret_file = section.path("azure_client_secret_file")?.filter(|_| !is_hidden("azure_client_secret_file"));
-    Ok(azure::Settings {
+    let settings = azure::Settings {
         vault_url: vault.trim_end_matches('/').to_owned(),
         credential: credential(section),
         tenant_id: section.text("azure_tenant_id"),
@@ -327,6 +331,10 @@ fn azure_settings(section: &Section) -> Result<azure::Settings> {
         rsnull: section.flag("rsnull").unwrap_or(false),
         skip_challenge_check: section.flag("verify_challenge_resource") == Some(false),
         network: network(section)?,
+    };
+    Ok(match login {
+        Some(_) => login::alone(settings),
+        None => settings,
     })
 }
 

@@ -15,6 +15,7 @@ use crate::making::Making;
 use crate::mechanism::Request;
 use crate::provider::Provider;
 use crate::session::{Last, Place, Session};
+use crate::token::LONGEST_PIN;
 use cryptoki_sys::*;
 
 /// The version of this module.
@@ -54,6 +55,8 @@ pub fn slot_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_SLOT_INF
 pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_TOKEN_INFO>) -> Result<()> {
     let token = provider.token(slot)?;
     let identity = token.backend().identity();
+    let by_login = token.backend().pin().is_some();
+    let login_flag = if by_login { CKF_LOGIN_REQUIRED } else { 0 };
     let (all, writing) = token.session_counts();
     info.write(CK_TOKEN_INFO {
         label: padded(token.label()),
@@ -61,13 +64,13 @@ pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_TOKEN_I
         model: padded(identity.model),
         serialNumber: padded(identity.serial),
         // A PIN counts as initialized though none is needed: libp11 before 0.4.13 passes over the token otherwise.
-        flags: CKF_RNG | CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_WRITE_PROTECTED,
+        flags: CKF_RNG | CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_WRITE_PROTECTED | login_flag,
         ulMaxSessionCount: CK_EFFECTIVELY_INFINITE,
         ulSessionCount: all as CK_ULONG,
         ulMaxRwSessionCount: CK_EFFECTIVELY_INFINITE,
         ulRwSessionCount: writing as CK_ULONG,
-        ulMaxPinLen: 255,
-        ulMinPinLen: 0,
+        ulMaxPinLen: if by_login { LONGEST_PIN as CK_ULONG } else { 255 },
+        ulMinPinLen: CK_ULONG::from(by_login),
         ulTotalPublicMemory: CK_UNAVAILABLE_INFORMATION,
         ulFreePublicMemory: CK_UNAVAILABLE_INFORMATION,
         ulTotalPrivateMemory: CK_UNAVAILABLE_INFORMATION,
@@ -149,9 +152,9 @@ pub fn session_cancel(provider: &Provider, session: CK_SESSION_HANDLE, flags: CK
     Ok(())
 }
 
-/// C_Login, section 5.6.8. The PIN is not looked at: none is needed.
-pub fn login(provider: &Provider, session: CK_SESSION_HANDLE, user: CK_USER_TYPE, _pin: Input) -> Result<()> {
-    provider.log_in(session, user)
+/// C_Login, section 5.6.8. The PIN is not looked at, unless it is the token's credential.
+pub fn login(provider: &Provider, session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: Input) -> Result<()> {
+    provider.log_in(session, user, pin.0)
 }
 
 /// C_LoginUser, section 5.6.9.
@@ -159,10 +162,10 @@ pub fn login_user(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
     user: CK_USER_TYPE,
-    _pin: Input,
+    pin: Input,
     _name: Input,
 ) -> Result<()> {
-    provider.log_in(session, user)
+    provider.log_in(session, user, pin.0)
 }
 
 /// C_Logout, section 5.6.10.

@@ -112,7 +112,7 @@ module_test! {
             |file| std::fs::write(file, "").unwrap(),
             |file| std::fs::write(file, &std::fs::read(file).unwrap()[..40]).unwrap(),
             |file| std::fs::write(file, vec![b' '; 1 << 20]).unwrap(),
-            |file| std::fs::write(file, String::from_utf8(std::fs::read(file).unwrap()).unwrap().replace("\"version\":1", "\"version\":2")).unwrap(),
+            |file| std::fs::write(file, String::from_utf8(std::fs::read(file).unwrap()).unwrap().replace("\"version\":2", "\"version\":3")).unwrap(),
             |file| std::fs::set_permissions(file, PermissionsExt::from_mode(0o666)).unwrap(),
             |file| {
                 let target = file.with_extension("target");

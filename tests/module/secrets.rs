@@ -13,6 +13,7 @@ use std::process::Command;
 const PIN: &str = "the-users-own-PIN";
 const MESSAGE: &[u8] = b"the plain text of a contract that nobody is to read";
 const TOKEN: &str = "a-federated-token-of-the-cluster";
+const PROFILE: &str = "the-profile-of-the-login";
 const PASSWORD: &str = "the-password-of-the-proxy";
 
 /// A way to give credentials, right or wrong.
@@ -25,12 +26,14 @@ struct Setting {
     options: [Value; 3],
     /// The secrets that are only here.
     secrets: Vec<String>,
+    /// What each cloud's token gets at C_Login.
+    pins: [&'static str; 2],
     /// Whether each cloud's key can sign.
     works: [bool; 2],
 }
 
 fn setting(name: &'static str, works: [bool; 2]) -> Setting {
-    Setting { name, works, options: [json!({}), json!({}), json!({})], ..Setting::default() }
+    Setting { name, works, pins: [PIN, PIN], options: [json!({}), json!({}), json!({})], ..Setting::default() }
 }
 
 impl Setting {
@@ -57,6 +60,14 @@ impl Setting {
     fn secret(mut self, secret: impl Into<String>) -> Self {
         self.secrets.push(secret.into());
         self
+    }
+
+    /// With tokens whose credential is the PIN.
+    fn logins(mut self, aws: Value, pins: [&'static str; 2]) -> Self {
+        (self.options[1], self.options[2]) = (aws, json!({ "login": "azure_client_secret" }));
+        self.pins = pins;
+        self.secrets.extend(pins.map(str::to_owned));
+        self.bare()
     }
 
     /// Without the variables that every test has, so that another source comes to its turn.
@@ -86,6 +97,13 @@ fn profile(world: &World, command: &str) -> Option<String> {
     let path =
         file(world, &format!("profile-{}", command.len()), format!("[default]\ncredential_process = {command}\n"));
     Some(path.display().to_string())
+}
+
+/// The profile of a login.
+fn profile_of_login(world: &World) -> Option<String> {
+    let (id, secret) = (Aws::ACCESS_KEY, Aws::SECRET_KEY);
+    let text = format!("[profile {PROFILE}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+    Some(file(world, "profiles", text).display().to_string())
 }
 
 /// The key and certificate of an application, in one file; the key's base64 lines are the secret.
@@ -150,6 +168,8 @@ fn settings(world: &World) -> Vec<Setting> {
             .to_string(),
         ),
     );
+    let web_identity =
+        json!({ "login": "aws_web_identity_token", "aws_role_arn": "arn:aws:iam::111122223333:role/signer" });
     vec![
         setting("the environment", [true, true]),
         setting("session in the environment", [true, true])
@@ -197,6 +217,18 @@ fn settings(world: &World) -> Vec<Setting> {
             .with("AZURE_FEDERATED_TOKEN_FILE", Some(file(world, "unknown", "a-token-that-nobody-knows").display().to_string()))
             .secret("secret-key-of-the-process")
             .secret("a-token-that-nobody-knows"),
+        setting("logins", [true, true])
+            .with("AWS_ENDPOINT_URL_STS", Some(world.emulator.http_url()))
+            .logins(web_identity.clone(), [TOKEN, EntraClients::SECRET]),
+        setting("logins with wrong PINs", [false, false])
+            .with("AWS_ENDPOINT_URL_STS", Some(world.emulator.http_url()))
+            .logins(web_identity, ["a-web-identity-that-nobody-knows", "a-wrong-client-secret"]),
+        setting("a login with a profile", [true, false])
+            .with("AWS_CONFIG_FILE", profile_of_login(world))
+            .logins(json!({ "login": "aws_profile" }), [PROFILE, PIN]),
+        setting("a login with a profile that has no credentials", [false, false])
+            .with("AWS_CONFIG_FILE", Some(file(world, "empty", format!("[profile {PROFILE}]\nregion = r\n")).display().to_string()))
+            .logins(json!({ "login": "aws_profile" }), [PROFILE, PIN]),
         setting("an option of a wrong name", [false, false])
             .azure(json!({ "azure_client_secrets": "a-misplaced-secret" }))
             .secret("a-misplaced-secret"),
@@ -233,13 +265,13 @@ fn faults() -> Vec<Fault> {
 }
 
 /// One life with a login and signatures, in good and in bad weather; answers whether each cloud signed at all.
-fn live(world: &World, p11: P11) -> [bool; 2] {
+fn live(world: &World, p11: P11, pins: [&str; 2]) -> [bool; 2] {
     if p11.initialize().is_err() {
         return [false, false];
     }
     let signs = |slot: CK_SLOT_ID| {
         let session = p11.open(slot);
-        let mut pin = PIN.as_bytes().to_vec();
+        let mut pin = pins[slot as usize].as_bytes().to_vec();
         let _ = crate::c!(p11, C_Login(session, CKU_USER, pin.as_mut_ptr(), pin.len() as CK_ULONG));
         let keys = p11.find_class(session, CKO_PRIVATE_KEY);
         let Some(key) = keys.first() else { return false };
@@ -305,7 +337,7 @@ module_test! {
             let before = world.log().len();
             world.configure_with(json!(slots), options);
             let stderr = world.home.join("stderr");
-            let signed = redirected(&stderr, || live(world, p11));
+            let signed = redirected(&stderr, || live(world, p11, setting.pins));
             let log = world.log()[before..].to_owned() + &std::fs::read_to_string(&stderr).unwrap();
             std::fs::remove_file(&stderr).unwrap();
             assert_eq!(signed, setting.works, "{}: {log}", setting.name);

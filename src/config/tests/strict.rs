@@ -57,6 +57,7 @@ fn all_settings_arrive() {
         profile: Some("p".into()),
         role_arn: Some("a".into()),
         external_id: Some("e".into()),
+        login: None,
         endpoint_url: Some("http://localhost:1".into()),
         network,
     };

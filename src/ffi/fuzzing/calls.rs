@@ -310,7 +310,7 @@ impl World<'_> {
         match (rv, asked.hash()) {
             (CKR_OK, _) if asked.is_null() => known.digest = None,
             (CKR_OK, Some(hash)) => assert!(known.digest.replace((hash, Vec::new())).is_none()),
-            (CKR_OPERATION_ACTIVE, Some(_)) => assert!(known.digest.is_some()),
+            (CKR_OPERATION_ACTIVE, _) => assert!(known.digest.is_some()),
             (other, _) => assert!([CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID].contains(&other), "0x{other:x}"),
         }
     }

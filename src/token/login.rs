@@ -1,0 +1,108 @@
+//! Who is logged in to a token, and what comes and goes with it. PKCS#11 3.2 sections 5.6.8 (C_Login) to 5.6.10 (C_Logout).
+//!
+//! No lock is held while the service's authority is asked.
+
+use super::{Token, TokenKeys, Usage};
+use crate::backend::Entry;
+use crate::config::Keys;
+use crate::error::{Error, Result};
+use crate::slot_key::SlotKey;
+use cryptoki_sys::*;
+use std::sync::Arc;
+
+impl Token {
+    /// Who is logged in, if anybody is.
+    pub fn user(&self) -> Option<CK_USER_TYPE> {
+        self.usage().login
+    }
+
+    /// Logs a user in (section 5.6.8). No PIN is wrong, because none is needed; unless it is the credential: then the
+    /// service's authority is asked, once.
+    ///
+    /// # Errors
+    /// CKR_USER_ALREADY_LOGGED_IN, CKR_USER_ANOTHER_ALREADY_LOGGED_IN; CKR_PIN_LEN_RANGE, CKR_PIN_INCORRECT,
+    /// CKR_PIN_EXPIRED, and those of the service.
+    pub fn log_in(&self, user: CK_USER_TYPE, pin: &[u8]) -> Result<()> {
+        self.usage().may_log_in(user)?;
+        let entry = match self.common.backend.pin() {
+            Some(what) => Some(self.checked(pin, what).map_err(|error| self.about(error))?),
+            None => None,
+        };
+        // Meanwhile another thread may have logged in or closed the sessions.
+        let mut used = self.usage();
+        used.may_log_in(user)?;
+        if let Some(entry) = entry {
+            entry();
+            self.forget_loaded();
+        }
+        used.login = Some(user);
+        Ok(())
+    }
+
+    fn checked(&self, pin: &[u8], what: &str) -> Result<Entry<'_>> {
+        let range = |given| Error::new(CKR_PIN_LEN_RANGE, format!("the PIN is {what}, and {given}"));
+        let text = std::str::from_utf8(pin).map_err(|_| Error::new(CKR_PIN_INCORRECT, "the PIN is not UTF-8"))?.trim();
+        match text.len() {
+            0 => Err(range("none was given".to_owned())),
+            1..=LONGEST_PIN => Ok(self.common.backend.log_in(text.to_owned().into(), self.deadline())?),
+            length => Err(range(format!("{length} bytes are more than any has"))),
+        }
+    }
+
+    /// Logs out. Answers whether anybody was logged in.
+    pub fn log_out(&self) -> bool {
+        self.end_login(&mut self.usage())
+    }
+
+    /// Section 5.6.10: a credential is forgotten, and the handles of private objects become invalid for good.
+    pub(super) fn end_login(&self, used: &mut Usage) -> bool {
+        let was_in = used.login.take().is_some();
+        if was_in && self.common.backend.pin().is_some() {
+            self.common.backend.log_out();
+            self.made_keys().iter().for_each(|key| key.hide());
+            self.owners().retain(|handle, key| key.object(*handle).is_some());
+        }
+        was_in
+    }
+
+    /// What one login has loaded need not hold for the next: its profile may be of another account.
+    fn forget_loaded(&self) {
+        let keys = self.made_keys();
+        keys.iter().for_each(|key| key.forget_loaded());
+        let was_listed = self.listed.known().is_some();
+        self.listed.forget();
+        if was_listed {
+            *self.token_keys() = TokenKeys::Configured(Keys::Discover);
+        }
+    }
+
+    fn made_keys(&self) -> Arc<Vec<Arc<SlotKey>>> {
+        match &*self.token_keys() {
+            TokenKeys::Made(made) => made.clone(),
+            TokenKeys::Configured(_) => Arc::default(),
+        }
+    }
+
+    fn about(&self, error: Error) -> Error {
+        let common = &self.common;
+        error.about(format_args!("slot {}, token \"{}\" in {}", common.slot, common.label, common.backend.place()))
+    }
+}
+
+impl Usage {
+    fn may_log_in(&self, user: CK_USER_TYPE) -> Result<()> {
+        match self.login {
+            Some(own) if own == user => Err(Error::new(CKR_USER_ALREADY_LOGGED_IN, "already logged in")),
+            Some(_) => Err(Error::new(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "another user is logged in")),
+            None if self.sessions == 0 => Err(Error::new(CKR_SESSION_CLOSED, "the session was closed meanwhile")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// STS takes no longer token.
+pub const LONGEST_PIN: usize = 20_000;
+
+pub(super) fn logged_out() -> Error {
+    Error::new(CKR_USER_NOT_LOGGED_IN, "the keys of this token are there after C_Login only")
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# apt: opensc gnutls-bin libengine-pkcs11-openssl
+# Tokens whose PIN is their credential: Azure's client secret, the name of an AWS profile.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+need pkcs11-tool opensc
+need p11tool gnutls-bin
+
+# The slots of two keys, with a login; nothing else in the file tells a credential.
+python3 - "$config" "$work/login.json" "$work/secret" <<'PY'
+import json, pathlib, sys
+config = json.load(open(sys.argv[1]))
+secret = pathlib.Path(config.pop("azure_client_secret_file")).read_text().strip()
+logins = {"aws-p256": "aws_profile", "azure-p256": "azure_client_secret"}
+config["slots"] = [slot | {"login": logins[slot["label"]]} for slot in config["slots"] if slot["label"] in logins]
+json.dump(config, open(sys.argv[2], "w"))
+pathlib.Path(sys.argv[3]).write_text(secret)
+PY
+export CLOUD_KMS_PKCS11_CONFIG=$work/login.json CLOUD_KMS_PKCS11_LOG=debug CLOUD_KMS_PKCS11_LOG_FILE=$work/log
+
+before() {
+    run_page 'list-objects' | tee "$work/listed"
+    grep -A 9 "token label.*: $label" "$work/listed" | grep 'login required'
+    refuse grep 'Private Key Object' "$work/listed"
+}
+
+by_page() { # PATTERN
+    rm -f "$work/page/file.sig"
+    run_page "$1"
+    verify_and_spoil verify sha256 "$work/data" "$work/page/file.sig"
+}
+
+wrong() {
+    refuse pkcs11-tool --module "$MODULE" --token-label "$label" --login --pin not-the-one --list-objects >"$work/refused" 2>&1
+    cat "$work/refused"
+    grep CKR_PIN_INCORRECT "$work/refused"
+}
+
+unlogged() {
+    [ -s "$work/log" ]
+    refuse grep -F "$(cat "$work/secret")" "$work/log"
+}
+
+mkdir "$work/page"
+cp "$work/data" "$work/page/file"
+for name in aws-p256 azure-p256; do
+    read_key "$(grep -P "^$name\t" "$keys")"
+    CREDENTIAL=default
+    [ "$cloud" = aws ] || CREDENTIAL=$(cat "$work/secret")
+    export CREDENTIAL
+    check "$label without a login" before
+    check "$label a wrong PIN" wrong
+    check "$label pkcs11-tool" by_page 'env:CREDENTIAL'
+    check "$label OpenSSL" by_page 'pin-source'
+    check "$label p11tool" run_page 'GNUTLS_PIN'
+done
+check "the secret is in no log" unlogged
