@@ -3,8 +3,8 @@
 //! The layers, each of which uses only what stands to its right (`tests/layering.rs` holds them to it):
 //!
 //! ```text
-//! fuzzing > ffi > provider > keyed, session > token > signing, cipher, session_object > making > slot_key > operation > object
-//!     > mechanism > config > lazy > cache > backend::{aws, azure} > backend (trait, runtime) > certificate > key
+//! fuzzing > ffi > provider > keyed, session > token > signing, cipher, session_object > making > slot_key, profile
+//!     > operation > object > mechanism > config > lazy > cache > backend::{aws, azure} > backend (trait, runtime) > certificate > key
 //!     > hash, attribute > error, logging, process, fuzz_input
 //! ```
 //!
@@ -35,6 +35,7 @@ pub mod mechanism;
 pub mod object;
 pub mod operation;
 pub mod process;
+pub mod profile;
 pub mod provider;
 pub mod session;
 pub mod session_object;

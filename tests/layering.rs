@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 20] = [
     &["token"],
     &["signing", "cipher", "session_object"],
     &["making"],
-    &["slot_key"],
+    &["slot_key", "profile"],
     &["operation"],
     &["object"],
     &["mechanism"],

@@ -21,6 +21,7 @@ mod module {
     mod life;
     mod objects;
     mod processes;
+    mod profiles;
     mod programs;
     mod requests;
     mod secrets;
