@@ -19,6 +19,8 @@ pub mod cache;
 pub mod certificate;
 pub mod cipher;
 pub mod config;
+#[cfg(test)]
+mod conformance;
 pub mod error;
 pub mod ffi;
 #[cfg(any(test, fuzzing))]

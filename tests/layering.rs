@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// From left to right. A file belongs to the longest name that its path starts with.
 const LAYERS: [&[&str]; 20] = [
-    &["fuzzing"],
+    &["fuzzing", "conformance"],
     &["ffi"],
     &["provider"],
     &["keyed", "session"],

@@ -12,6 +12,7 @@ mod module {
     pub mod p11;
     pub mod world;
 
+    mod answers;
     mod artifact;
     mod cache;
     mod faults;
