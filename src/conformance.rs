@@ -12,11 +12,14 @@ use crate::profile::PROFILES;
 use cryptoki_sys::*;
 use std::path::Path;
 
+/// A name, and what makes its lines.
+type Table = (&'static str, fn() -> Vec<String>);
+
 #[test]
 fn the_document_says_what_the_tables_say() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/conformance.md");
     let kept = std::fs::read_to_string(&path).unwrap();
-    let tables: [(&str, fn() -> Vec<String>); 5] = [
+    let tables: [Table; 5] = [
         ("profiles", profiles),
         ("functions", functions),
         ("mechanisms", mechanisms),

@@ -3,7 +3,7 @@
 //! The layers, each of which uses only what stands to its right (`tests/layering.rs` holds them to it):
 //!
 //! ```text
-//! fuzzing > ffi > provider > keyed, session > token > signing, cipher, session_object > making > slot_key, profile
+//! fuzzing, conformance > ffi > provider > keyed, session > token > signing, cipher, session_object > making > slot_key, profile
 //!     > operation > object > mechanism > config > lazy > cache > backend::{aws, azure} > backend (trait, runtime) > certificate > key
 //!     > hash, attribute > error, logging, process, fuzz_input
 //! ```

@@ -1,4 +1,4 @@
-//! Private, secret and public keys, certificates and profiles as attributes. PKCS#11 3.2 sections 4.4 to 4.13.
+//! Private, secret and public keys, certificates and profiles as attributes. PKCS#11 3.1 sections 4.4 to 4.10, 4.13.
 //!
 //! Objects are immutable snapshots; they know no service and no session.
 

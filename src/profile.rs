@@ -1,7 +1,7 @@
 //! The profiles of PKCS#11 that every token of this module implements, and their objects.
 //!
-//! PKCS#11 3.2 section 4.13 (profile objects); what each profile demands: PKCS#11 Profiles 3.2 section 5. It knows no
-//! keys: to tell the profiles costs no request.
+//! PKCS#11 3.1 section 4.13, 3.2 section 4.14 (profile objects); what each profile demands: PKCS#11 Profiles 3.2
+//! section 5. It knows no keys: to tell the profiles costs no request.
 
 use crate::object::Object;
 use cryptoki_sys::*;

@@ -1,10 +1,10 @@
 //! CKO_PROFILE objects, and the mandatory test cases of PKCS#11 Profiles 3.2: BL-M-1-32 (section 5.1), EXT-M-1-32 (5.3),
 //! AUTH-M-1-32 (5.4) and CERT-M-1-32 (5.5), each with a token of each cloud.
 //!
-//! The calls are those of the published cases, in their order. What an answer may differ in is said by the document's
-//! section on permitted variations (names, versions, handles, labels of the token, data, values of attributes, the order
-//! of lists) and by the cases' own symbols; what it may not is asserted here. Where an answer of ours differs although
-//! neither allows it, a comment at the call says so and why.
+//! The calls are those of the cases as the committee keeps them (oasis-tcs/pkcs11, working/doc/profiles), in their
+//! order. What an answer may differ in is said by the document's section on permitted variations (names, versions,
+//! handles, labels of the token, data, values of attributes, the order of lists) and by the cases' own symbols; what it
+//! may not is asserted here. Where an answer of ours differs although neither allows it, a comment says so and why.
 
 use super::p11::P11;
 use super::world::{World, module_path, openssl_verifies};
