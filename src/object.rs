@@ -128,7 +128,8 @@ impl Object {
     pub fn profile(id: CK_PROFILE_ID, name: &str) -> Self {
         let names = Names { label: name, id: &[], subject: &[] };
         let mut object = Self::new(CKO_PROFILE, "profile", names, &[]);
-        object.attributes.number(CKA_PROFILE_ID, id);
+        // Programs that list all objects ask each for its CKA_ID, and give up where there is none.
+        object.attributes.bytes(CKA_ID, names.id).number(CKA_PROFILE_ID, id);
         object.attributes.complete();
         object
     }

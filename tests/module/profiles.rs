@@ -35,6 +35,7 @@ module_test! {
             let one = |kind| p11.attribute(session, found[3], kind).unwrap();
             assert_eq!(one(CKA_LABEL), b"Public Certificates Token");
             assert_eq!(one(CKA_UNIQUE_ID).len(), 32);
+            assert_eq!(one(CKA_ID), b"", "there, for programs that ask every object for it");
             assert_eq!([CKA_TOKEN, CKA_PRIVATE, CKA_MODIFIABLE, CKA_DESTROYABLE].map(one), [[CK_TRUE], [CK_FALSE], [CK_FALSE], [CK_FALSE]]);
             assert_eq!(p11.sign_init(session, found[0], CKM_SHA256_RSA_PKCS, &[]), Err(CKR_KEY_HANDLE_INVALID));
             assert_eq!(crate::c!(p11, C_DestroyObject(session, found[0])), Err(CKR_ACTION_PROHIBITED));
