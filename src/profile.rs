@@ -28,7 +28,7 @@ macro_rules! row {
     };
 }
 
-/// The profiles of a token. A token that hid certificates until a login would have to leave out the last.
+/// The profiles of a token.
 ///
 /// Not among them: Complete Provider (every mechanism of the standard) and HKDF TLS Token (CKM_HKDF_DATA).
 #[rustfmt::skip]
@@ -43,7 +43,8 @@ pub static PROFILES: [Profile; 4] = [
         "certificates are found without a login, and a certificate's CKA_ID is that of its keys, of which the public one, too, is found without a login"),
 ];
 
-/// The objects of the profiles.
-pub fn objects() -> Vec<Arc<Object>> {
-    PROFILES.iter().map(|profile| Arc::new(Object::profile(profile.id, profile.name))).collect()
+/// The objects of the profiles of a token. All are true of each, but for the one that wants public certificates.
+pub fn objects(certificates_are_public: bool) -> Vec<Arc<Object>> {
+    let holds = |profile: &&Profile| certificates_are_public || profile.id != CKP_PUBLIC_CERTIFICATES_TOKEN;
+    PROFILES.iter().filter(holds).map(|profile| Arc::new(Object::profile(profile.id, profile.name))).collect()
 }

@@ -121,10 +121,15 @@ impl Token {
     pub fn find(&self, template: &[Attribute]) -> Vec<Arc<Object>> {
         let mut found = self.keys_and_certificates(template);
         if number_in(template, CKA_CLASS).is_none_or(|class| class == CKO_PROFILE) {
-            let all = self.profiles.get_or_init(profile::objects).iter();
+            let all = self.profiles.get_or_init(|| profile::objects(self.certificates_are_public())).iter();
             found.extend(all.filter(|object| object.attributes.matches(template)).cloned());
         }
         found
+    }
+
+    /// Whether certificates are found without a login.
+    fn certificates_are_public(&self) -> bool {
+        true
     }
 
     fn keys_and_certificates(&self, template: &[Attribute]) -> Vec<Arc<Object>> {
