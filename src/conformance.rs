@@ -97,7 +97,7 @@ fn mechanisms() -> Vec<String> {
     let clouds = clouds();
     let mut lines = vec![format!("| mechanism | key | {} |", CLOUDS.join(" | ")), "|---|---|---|---|".to_owned()];
     let mut shown: Vec<CK_MECHANISM_TYPE> = Vec::new();
-    for row in &MECHANISMS {
+    for row in MECHANISMS {
         if shown.contains(&row.ckm) {
             continue;
         }

@@ -163,6 +163,19 @@ mod tests {
         );
     }
 
+    /// The mu of HashML-DSA with SHA-512, the context "Context" and that key, by Python's hashlib from the message that
+    /// dilithium-py 1.4.0 formats (FIPS 204 algorithm 4, line 23).
+    #[test]
+    fn mu_of_a_digest_is_that_of_another_implementation() {
+        let pair = PqdsaKeyPair::from_seed(&ML_DSA_44_SIGNING, &[0x2a; 32]).unwrap();
+        let mut mu = Mu::of_digest(pair.public_key().as_ref(), b"Context", Hash::Sha512);
+        mu.update(&Hash::Sha512.digest(b"Hello world"));
+        assert_eq!(
+            mu.finish().iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+            "f0a5d10442bac6e731dde8b51ed658013b54a34a4fa121a1e53ed26770c447b89661f88fefa919e0d76bed59eb808ded3a096a8670690eba51a7976c025058de"
+        );
+    }
+
     /// aws-lc signs, and knows nothing of our mu.
     #[test]
     fn a_signature_of_the_message_verifies_by_its_mu() {
