@@ -3,8 +3,8 @@
 //! The layers, each of which uses only what stands to its right (`tests/layering.rs` holds them to it):
 //!
 //! ```text
-//! fuzzing > ffi > provider > keyed, session > token > signing, cipher, session_object > making > slot_key > operation > object
-//!     > mechanism > config > lazy > cache > backend::{aws, azure} > backend (trait, runtime) > certificate > key
+//! fuzzing, conformance > ffi > provider > keyed, session > token > signing, cipher, session_object > making > slot_key, profile
+//!     > operation > object > mechanism > config > lazy > cache > backend::{aws, azure} > backend (trait, runtime) > certificate > key
 //!     > hash, attribute > error, logging, process, fuzz_input
 //! ```
 //!
@@ -19,6 +19,8 @@ pub mod cache;
 pub mod certificate;
 pub mod cipher;
 pub mod config;
+#[cfg(test)]
+mod conformance;
 pub mod error;
 pub mod ffi;
 #[cfg(any(test, fuzzing))]
@@ -35,6 +37,7 @@ pub mod mechanism;
 pub mod object;
 pub mod operation;
 pub mod process;
+pub mod profile;
 pub mod provider;
 pub mod session;
 pub mod session_object;

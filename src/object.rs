@@ -1,4 +1,4 @@
-//! Private, secret and public keys and certificates as attributes. PKCS#11 3.1 sections 4.4 to 4.9.
+//! Private, secret and public keys, certificates and profiles as attributes. PKCS#11 3.1 sections 4.4 to 4.10, 4.13.
 //!
 //! Objects are immutable snapshots; they know no service and no session.
 
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Object {
     /// Its handle: unique in the process, never used again.
     pub handle: CK_OBJECT_HANDLE,
-    /// CKO_PRIVATE_KEY, CKO_SECRET_KEY, CKO_PUBLIC_KEY or CKO_CERTIFICATE.
+    /// CKO_PRIVATE_KEY, CKO_SECRET_KEY, CKO_PUBLIC_KEY, CKO_CERTIFICATE or CKO_PROFILE.
     pub class: CK_OBJECT_CLASS,
     /// All that C_GetAttributeValue can tell.
     pub attributes: Attributes,
@@ -120,6 +120,16 @@ impl Object {
             .bytes(CKA_HASH_OF_ISSUER_PUBLIC_KEY, [])
             .number(CKA_NAME_HASH_ALGORITHM, CKM_SHA_1)
             .number(CKA_JAVA_MIDP_SECURITY_DOMAIN, CK_SECURITY_DOMAIN_UNSPECIFIED);
+        object.attributes.complete();
+        object
+    }
+
+    /// A profile that the token implements (section 4.13).
+    pub fn profile(id: CK_PROFILE_ID, name: &str) -> Self {
+        let names = Names { label: name, id: &[], subject: &[] };
+        let mut object = Self::new(CKO_PROFILE, "profile", names, &[]);
+        // Programs that list all objects ask each for its CKA_ID, and give up where there is none.
+        object.attributes.bytes(CKA_ID, names.id).number(CKA_PROFILE_ID, id);
         object.attributes.complete();
         object
     }

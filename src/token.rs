@@ -1,11 +1,11 @@
-//! One slot and its token: its keys, what a search finds among them, its login state.
+//! One slot and its token: its keys and profiles, what a search finds among them, its login state.
 //!
 //! Nothing is loaded before it is needed, and all that a search needs is loaded at once.
 //! PKCS#11 3.1 sections 5.5 (slots and tokens), 5.6 (login), 5.7 (search).
 
 mod login;
 
-use crate::attribute::Attribute;
+use crate::attribute::{Attribute, number_in};
 use crate::backend::{Failure, KeyFacts, KeyName, Plain, SharedBackend};
 use crate::cache::Cache;
 use crate::config::{CertificateSource, Key, Keys, Manner, Slot};
@@ -15,13 +15,14 @@ use crate::lazy::Lazy;
 use crate::log_error;
 use crate::mechanism::{MECHANISMS, Mechanism};
 use crate::object::Object;
+use crate::profile;
 use crate::session_object::SessionObject;
 use crate::slot_key::{Common, SlotKey, Wanted};
 use cryptoki_sys::*;
 pub use login::LONGEST_PIN;
 use login::logged_out;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 /// See the head of the file.
@@ -34,6 +35,8 @@ pub struct Token {
     /// Whose the handles are that a search has given out.
     owners: Mutex<HashMap<CK_OBJECT_HANDLE, Arc<SlotKey>>>,
     session_objects: Mutex<HashMap<CK_OBJECT_HANDLE, Arc<SessionObject>>>,
+    /// Made when a search is about them.
+    profiles: OnceLock<Vec<Arc<Object>>>,
     usage: Mutex<Usage>,
 }
 
@@ -80,6 +83,7 @@ impl Token {
             keys: Mutex::new(TokenKeys::Configured(slot.keys)),
             owners: Mutex::default(),
             session_objects: Mutex::default(),
+            profiles: OnceLock::new(),
             usage: Mutex::default(),
         }
     }
@@ -117,7 +121,22 @@ impl Token {
     }
 
     /// The objects that have every attribute of the template. What can't be loaded is logged and left out.
+    /// Profiles come last: a caller who takes whatever comes first means a key.
     pub fn find(&self, template: &[Attribute]) -> Vec<Arc<Object>> {
+        let mut found = self.keys_and_certificates(template);
+        if number_in(template, CKA_CLASS).is_none_or(|class| class == CKO_PROFILE) {
+            let all = self.profiles.get_or_init(|| profile::objects(self.certificates_are_public())).iter();
+            found.extend(all.filter(|object| object.attributes.matches(template)).cloned());
+        }
+        found
+    }
+
+    /// Whether certificates are found without a login.
+    fn certificates_are_public(&self) -> bool {
+        self.common.backend.pin().is_none()
+    }
+
+    fn keys_and_certificates(&self, template: &[Attribute]) -> Vec<Arc<Object>> {
         let wanted = Wanted::by(template);
         let own = self.session_objects().values().map(|own| own.object.clone()).collect::<Vec<_>>();
         let mut found: Vec<_> = own.into_iter().filter(|object| object.attributes.matches(template)).collect();
@@ -149,6 +168,9 @@ impl Token {
     pub fn object(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<Object>> {
         if let Some(own) = self.session_object(handle) {
             return Some(own.object.clone());
+        }
+        if let Some(profile) = self.profiles.get().into_iter().flatten().find(|object| object.handle == handle) {
+            return Some(profile.clone());
         }
         let key = self.owners().get(&handle).cloned()?;
         key.object(handle)

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 /// From left to right. A file belongs to the longest name that its path starts with.
 const LAYERS: [&[&str]; 20] = [
-    &["fuzzing"],
+    &["fuzzing", "conformance"],
     &["ffi"],
     &["provider"],
     &["keyed", "session"],
     &["token"],
     &["signing", "cipher", "session_object"],
     &["making"],
-    &["slot_key"],
+    &["slot_key", "profile"],
     &["operation"],
     &["object"],
     &["mechanism"],

@@ -12,6 +12,7 @@ mod module {
     pub mod p11;
     pub mod world;
 
+    mod answers;
     mod artifact;
     mod cache;
     mod cipher;
@@ -26,6 +27,7 @@ mod module {
     mod messages;
     mod objects;
     mod processes;
+    mod profiles;
     mod programs;
     mod random;
     mod requests;

@@ -11,6 +11,8 @@ pub mod fuzzing;
 mod guard;
 mod pointers;
 mod table;
+#[cfg(test)]
+pub use table::ROWS;
 
 use crate::error::{Error, Result};
 #[cfg(not(any(test, fuzzing)))]

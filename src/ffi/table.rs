@@ -61,6 +61,17 @@ macro_rules! entry {
     };
 }
 
+/// A row, as docs/conformance.md shows it.
+#[cfg(test)]
+pub struct Row {
+    /// The C function.
+    pub name: &'static str,
+    /// The version of the standard that brought it.
+    pub since: CK_VERSION,
+    /// Where its body is, or what its stub answers.
+    pub body: &'static str,
+}
+
 macro_rules! rows {
     (
         v2_40 { $($n2:ident $(($($a2:ident: $t2:ty),*))? => $k2:ident $(::$b2:ident($($v2:expr),*))?;)* }
@@ -71,6 +82,13 @@ macro_rules! rows {
         $(function! { $n30 $(($($a30: $t30),*))? => $k30 $(::$b30($($v30),*))? })*
         $(function! { $n32 $(($($a32: $t32),*))? => $k32 $(::$b32($($v32),*))? })*
 
+        /// All rows, in the order of the function lists.
+        #[cfg(test)]
+        pub const ROWS: &[Row] = &[
+            $(Row { name: stringify!($n2), since: V2_40, body: stringify!($k2) },)*
+            $(Row { name: stringify!($n30), since: V3_0, body: stringify!($k30) },)*
+            $(Row { name: stringify!($n32), since: V3_2, body: stringify!($k32) },)*
+        ];
         /// The list of C_GetFunctionList, and of the interface "PKCS 11" 2.40.
         pub static LIST_2_40: CK_FUNCTION_LIST = CK_FUNCTION_LIST { C_GetInfo: Some(get_info_2_40), ..ROWS_2_40 };
         const ROWS_2_40: CK_FUNCTION_LIST = CK_FUNCTION_LIST {

@@ -262,7 +262,9 @@ static void everything(const char *path) {
         CK_ULONG count = 0;
         CK_SESSION_HANDLE missing = open_session(3);
         CK_OBJECT_HANDLE none;
-        OK(p11->C_FindObjectsInit(missing, NULL, 0));
+        CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+        CK_ATTRIBUTE template = {CKA_CLASS, &class, sizeof class};
+        OK(p11->C_FindObjectsInit(missing, &template, 1));
         OK(p11->C_FindObjects(missing, &none, 1, &count));
         CHECK(count == 0);
         for (int i = 0; i < 4; i++) CHECK(pthread_create(&threads[i], NULL, sign_some, NULL) == 0);

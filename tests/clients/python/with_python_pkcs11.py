@@ -58,7 +58,8 @@ def main():
         with token.open(user_pin=pin) as session:
             if pin is None:
                 for found in session.get_objects():
-                    print("object", found.object_class.name, found[Attribute.LABEL], found[Attribute.ID].hex())
+                    # It knows no CKO_PROFILE.
+                    print("object", found.object_class.name if found.object_class else "PROFILE", found[Attribute.LABEL], found[Attribute.ID].hex())
                 sign_all(session, mechanisms, data, folder)
             else:
                 print("logged in with", repr(pin), len(list(session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY}))), "private key")

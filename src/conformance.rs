@@ -1,0 +1,177 @@
+//! The tables of docs/conformance.md, made from those that the module runs on, so that they say what it does.
+//!
+//! `WRITE_DOCS=1 cargo test --lib conformance` writes them; without the variable the test compares. The prose between
+//! them is written by hand.
+
+use crate::backend::{SharedBackend, aws, azure};
+use crate::ffi::ROWS;
+use crate::hash::Hash;
+use crate::key::{Family, Kind, Scheme};
+use crate::mechanism::MECHANISMS;
+use crate::profile::PROFILES;
+use cryptoki_sys::*;
+use std::path::Path;
+
+/// A name, and what makes its lines.
+type Table = (&'static str, fn() -> Vec<String>);
+
+#[test]
+fn the_document_says_what_the_tables_say() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/conformance.md");
+    let kept = std::fs::read_to_string(&path).unwrap();
+    let tables: [Table; 5] = [
+        ("profiles", profiles),
+        ("functions", functions),
+        ("mechanisms", mechanisms),
+        ("hashes", hashes),
+        ("digests", digests),
+    ];
+    let made = tables.iter().fold(kept.clone(), |document, (name, lines)| with_table(&document, name, &lines()));
+    if std::env::var_os("WRITE_DOCS").is_some() {
+        std::fs::write(&path, &made).unwrap();
+    } else {
+        assert!(kept == made, "docs/conformance.md is out of date: WRITE_DOCS=1 cargo test --lib conformance");
+    }
+}
+
+#[test]
+fn the_document_tells_the_limits() {
+    let document = include_str!("../docs/conformance.md");
+    for backend in clouds() {
+        let longest = backend.longest_message();
+        assert!(document.contains(&format!("{longest} bytes")), "of Ed25519 and HMAC");
+    }
+}
+
+/// The document with these lines between the marks of that name.
+fn with_table(document: &str, name: &str, lines: &[String]) -> String {
+    let begin = format!("<!-- {name}: made by src/conformance.rs -->\n");
+    let (before, rest) = document.split_once(&begin).unwrap_or_else(|| panic!("no mark for {name}"));
+    let (_, after) = rest.split_once("<!-- end -->").unwrap_or_else(|| panic!("no end of {name}"));
+    format!("{before}{begin}\n{}\n\n<!-- end -->{after}", lines.join("\n"))
+}
+
+const CLOUDS: [&str; 2] = ["AWS KMS", "Azure Key Vault"];
+
+/// In the order of `CLOUDS`.
+fn clouds() -> [SharedBackend; 2] {
+    [aws::open(aws::Settings::default()), azure::open(azure::Settings::default())]
+}
+
+fn profiles() -> Vec<String> {
+    let head = ["| CKA_PROFILE_ID | profile | section | because |", "|---|---|---|---|"].map(str::to_owned);
+    let line = |row: &crate::profile::Profile| {
+        format!("| {} | {} | {} | {} |", row.constant, row.name, row.section, row.because)
+    };
+    head.into_iter().chain(PROFILES.iter().map(line)).collect()
+}
+
+/// Functions that are there and always refuse, or often: with what.
+#[rustfmt::skip]
+const REFUSALS: [(&str, &str); 7] = [
+    ("C_GetOperationState", "CKR_STATE_UNSAVEABLE: a key's service has no part of an operation"),
+    ("C_SetOperationState", "CKR_SAVED_STATE_INVALID: none was saved here"),
+    ("C_SeedRandom", "CKR_RANDOM_SEED_NOT_SUPPORTED"),
+    ("C_WaitForSlotEvent", "CKR_NO_EVENT with CKF_DONT_BLOCK, else CKR_FUNCTION_NOT_SUPPORTED: slots never change"),
+    ("C_AsyncComplete", "CKR_SESSION_ASYNC_NOT_SUPPORTED"),
+    ("C_AsyncGetID", "CKR_SESSION_ASYNC_NOT_SUPPORTED"),
+    ("C_AsyncJoin", "CKR_SESSION_ASYNC_NOT_SUPPORTED"),
+];
+
+fn functions() -> Vec<String> {
+    assert!(REFUSALS.iter().all(|(name, _)| ROWS.iter().any(|row| row.name == *name)));
+    let mut lines = ["| function | since | answer |", "|---|---|---|"].map(str::to_owned).to_vec();
+    for row in ROWS {
+        let refusal = REFUSALS.iter().find(|(name, _)| *name == row.name);
+        let answer = match (row.body, refusal) {
+            ("NOT_SUPPORTED" | "NOT_PARALLEL", _) => format!("CKR_FUNCTION_{}", row.body),
+            (_, Some((_, refusal))) => (*refusal).to_owned(),
+            _ => "supported".to_owned(),
+        };
+        lines.push(format!("| {} | {}.{} | {answer} |", row.name, row.since.major, row.since.minor));
+    }
+    lines
+}
+
+fn mechanisms() -> Vec<String> {
+    let clouds = clouds();
+    let mut lines = vec![format!("| mechanism | key | {} |", CLOUDS.join(" | ")), "|---|---|---|---|".to_owned()];
+    let mut shown: Vec<CK_MECHANISM_TYPE> = Vec::new();
+    for row in MECHANISMS {
+        if shown.contains(&row.ckm) {
+            continue;
+        }
+        shown.push(row.ckm);
+        // Kinds of which the same is true share a line.
+        let mut groups: Vec<(Vec<String>, String)> = Vec::new();
+        for kind in Kind::all() {
+            let cells = clouds.each_ref().map(|cloud| uses(row.ckm, kind, cloud)).join(" | ");
+            match groups.iter_mut().find(|(_, own)| *own == cells) {
+                Some((kinds, _)) => kinds.push(prose(kind)),
+                None => groups.push((vec![prose(kind)], cells)),
+            }
+        }
+        let useful = groups.into_iter().filter(|(_, cells)| cells.chars().any(char::is_alphabetic));
+        lines.extend(useful.map(|(kinds, cells)| format!("| {} | {} | {cells} |", row.name, kinds.join(", "))));
+    }
+    lines
+}
+
+/// What is done by that mechanism with a key of that kind: by the service, or here.
+fn uses(ckm: CK_MECHANISM_TYPE, kind: Kind, cloud: &SharedBackend) -> String {
+    const USES: [(CK_FLAGS, &str); 7] = [
+        (CKF_SIGN, "sign"),
+        (CKF_VERIFY, "verify"),
+        (CKF_ENCRYPT, "encrypt"),
+        (CKF_DECRYPT, "decrypt"),
+        (CKF_WRAP, "wrap"),
+        (CKF_UNWRAP, "unwrap"),
+        (CKF_DERIVE, "derive"),
+    ];
+    let rows = || MECHANISMS.iter().filter(|row| row.ckm == ckm);
+    let flags =
+        |service: &[_], local: &[_]| rows().map(|row| row.flags(kind, service, local)).fold(0, |all, own| all | own);
+    let (service, local) = (flags(&cloud.schemes(kind), &[]), flags(&[], &kind.local_schemes()));
+    let words = USES.iter().filter_map(|(flag, word)| match (service & flag, local & flag) {
+        (0, 0) => None,
+        (0, _) => Some(format!("*{word}*")),
+        _ => Some((*word).to_owned()),
+    });
+    let words: Vec<_> = words.collect();
+    if words.is_empty() { "-".to_owned() } else { words.join(", ") }
+}
+
+fn prose(kind: Kind) -> String {
+    match kind {
+        Kind::Rsa(_) => "RSA".to_owned(),
+        _ => kind.name(),
+    }
+}
+
+/// Of the mechanisms whose hash the data or the parameters name: which hashes.
+fn hashes() -> Vec<String> {
+    let rsa = Kind::Rsa(2048);
+    let of = |schemes: &[Scheme], family: Family| {
+        let hashes = Hash::all().filter(|hash| schemes.contains(&family.with(*hash)));
+        hashes.map(Hash::name).collect::<Vec<_>>().join(", ")
+    };
+    let head = [format!("| mechanism | {} | *here* |", CLOUDS.join(" | ")), "|---|---|---|---|".to_owned()];
+    let rows = [
+        ("CKM_RSA_PKCS, to sign or verify", Family::RsaPkcs1),
+        ("CKM_RSA_PKCS_PSS", Family::RsaPss),
+        ("CKM_RSA_PKCS_OAEP", Family::RsaesOaep),
+    ];
+    let line = |(name, family)| {
+        let cells = clouds().map(|cloud| of(&cloud.schemes(rsa), family)).join(" | ");
+        // Without a hash of its own, a DigestInfo of any hash.
+        let any = rsa.local_schemes().contains(&family.alone());
+        let here = if any { "any".to_owned() } else { of(&rsa.local_schemes(), family) };
+        format!("| {name} | {cells} | *{here}* |")
+    };
+    head.into_iter().chain(rows.map(line)).collect()
+}
+
+fn digests() -> Vec<String> {
+    let names: Vec<_> = Hash::all().map(Hash::name).collect();
+    vec![format!("Digests, all here: {}.", names.join(", "))]
+}
