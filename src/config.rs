@@ -10,6 +10,7 @@ mod environment;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod legacy;
+mod management;
 mod options;
 mod section;
 mod strict;
@@ -23,6 +24,7 @@ use crate::key::PointForm;
 use crate::logging::{self, Level};
 use crate::process;
 use environment::Environment;
+pub use management::{Management, Right};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,6 +58,8 @@ pub struct Slot {
     pub hide_keys: Vec<String>,
     /// What it does otherwise than others.
     pub manner: Manner,
+    /// What programs may change in the service; None where that is nothing.
+    pub management: Option<Arc<Management>>,
 }
 
 /// What a slot does otherwise than others.

@@ -10,6 +10,7 @@ mod aws_errors;
 pub mod aws_fuzzing;
 mod aws_http;
 mod aws_keys;
+mod aws_manage;
 mod aws_uses;
 pub mod azure;
 mod azure_assertion;
@@ -18,6 +19,7 @@ mod azure_credentials;
 #[cfg(any(test, fuzzing))]
 pub mod azure_fuzzing;
 mod azure_keys;
+mod azure_manage;
 mod azure_uses;
 mod call;
 #[cfg(any(test, fuzzing))]
@@ -25,6 +27,7 @@ pub mod fake;
 #[cfg(any(test, fuzzing))]
 mod fuzzing;
 mod http;
+mod management;
 mod order;
 mod park;
 mod program;
@@ -37,6 +40,7 @@ use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::key::{Kind, PublicKey, Scheme};
 use cryptoki_sys::*;
+pub use management::{MadeKey, NewKey};
 pub use runtime::Pending;
 pub use secret::Secret;
 use std::fmt;
@@ -160,6 +164,34 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// None where it has none, or keeps no certificates.
     fn certificate(&self, _key: &KeyName) -> Pending<Option<Vec<Certificate>>> {
         Pending::ready(Ok(None))
+    }
+
+    /// Whether it makes keys of that kind.
+    fn makes(&self, _kind: Kind) -> bool {
+        false
+    }
+
+    /// Whether such a key can be made, as far as that can be told without a request.
+    ///
+    /// # Errors
+    /// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_VALUE_INVALID.
+    fn check_new(&self, _new: &NewKey) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Makes a key: some requests, and the one that makes it never twice.
+    fn create(&self, _new: &NewKey) -> Pending<MadeKey> {
+        unsupported("CreateKey")
+    }
+
+    /// Deletes a key so that it can be brought back, for `days` where that can be chosen. Answers how that is done.
+    fn destroy(&self, _key: &KeyName, _immutable_id: &str, _days: u32) -> Pending<String> {
+        unsupported("DeleteKey")
+    }
+
+    /// Hands the certificate over to a service that waits for one for that key. Answers whether it did.
+    fn complete_certificate(&self, _key: &KeyName, _certificate: &Certificate) -> Pending<bool> {
+        Pending::ready(Ok(false))
     }
 
     /// What CK_TOKEN_INFO and CK_SLOT_INFO say of the maker; scripts match on it in `pkcs11:` URIs.

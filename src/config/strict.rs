@@ -7,7 +7,7 @@ use super::dialect::{self, Data, Dialect, Fault, Member};
 use super::environment::Environment;
 use super::options::{Cloud, Place};
 use super::section::{File, Section, error_in};
-use super::{CertificateSource, Config, Key, Keys, Manner, Notes, Service, Slot};
+use super::{CertificateSource, Config, Key, Keys, Manner, Notes, Service, Slot, management};
 use crate::backend::azure::Credential;
 use crate::backend::{KeyName, Network, aws, azure};
 use crate::certificate::Certificate;
@@ -88,6 +88,7 @@ fn slot<'a>(section: &'a Section<'a>, services: &mut Services<'a>, notes: &mut N
         ));
     }
     Ok(Slot {
+        management: management::read(section, &label)?,
         label,
         service: services.of(section, choice, &listed)?,
         keys,
