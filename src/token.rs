@@ -3,18 +3,21 @@
 //! Nothing is loaded before it is needed, and all that a search needs is loaded at once.
 //! PKCS#11 3.1 sections 5.5 (slots and tokens), 5.6 (login), 5.7 (search).
 
+mod changes;
+
 use crate::attribute::Attribute;
 use crate::backend::{Failure, KeyFacts, KeyName, Plain, SharedBackend};
 use crate::cache::Cache;
-use crate::config::{CertificateSource, Key, Keys, Manner, Slot};
+use crate::config::{CertificateSource, Key, Keys, Management, Manner, Right, Slot};
 use crate::error::{Error, Result};
 use crate::key::Kind;
 use crate::lazy::Lazy;
 use crate::log_error;
-use crate::mechanism::{MECHANISMS, Mechanism};
+use crate::mechanism::{GENERATIONS, Generation, MECHANISMS, Mechanism};
 use crate::object::Object;
 use crate::session_object::SessionObject;
 use crate::slot_key::{Common, SlotKey, Wanted};
+use changes::Changes;
 use cryptoki_sys::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,6 +30,7 @@ pub struct Token {
     call_timeout: Duration,
     listed: Lazy<Vec<KeyName>>,
     keys: Mutex<TokenKeys>,
+    changes: Mutex<Changes>,
     /// Whose the handles are that a search has given out.
     owners: Mutex<HashMap<CK_OBJECT_HANDLE, Arc<SlotKey>>>,
     session_objects: Mutex<HashMap<CK_OBJECT_HANDLE, Arc<SessionObject>>>,
@@ -67,13 +71,14 @@ struct Usage {
 impl Token {
     /// The token of a slot; nothing is loaded.
     pub fn new(id: CK_SLOT_ID, slot: Slot, backend: SharedBackend, cache: Option<Arc<Cache>>) -> Self {
-        let (label, hidden_kinds, manner) = (slot.label, slot.hide_keys, slot.manner);
-        let common = Common { slot: id, label, hidden_kinds, backend, cache, manner };
+        let (label, hidden_kinds, manner, management) = (slot.label, slot.hide_keys, slot.manner, slot.management);
+        let common = Common { slot: id, label, hidden_kinds, backend, cache, manner, management };
         Self {
             common: Arc::new(common),
             call_timeout: slot.service.network().call_timeout,
             listed: Lazy::default(),
             keys: Mutex::new(TokenKeys::Configured(slot.keys)),
+            changes: Mutex::default(),
             owners: Mutex::default(),
             session_objects: Mutex::default(),
             usage: Mutex::default(),
@@ -93,6 +98,7 @@ impl Token {
     /// The mechanisms for any key, of its service and here: the same before and after keys are loaded.
     pub fn mechanisms(&self) -> Vec<CK_MECHANISM_TYPE> {
         let mut mechanisms: Vec<_> = MECHANISMS.iter().filter(|row| self.flags(row) != 0).map(|row| row.ckm).collect();
+        mechanisms.extend(self.generations().map(|row| row.ckm));
         mechanisms.sort_unstable();
         mechanisms.dedup();
         mechanisms
@@ -100,11 +106,54 @@ impl Token {
 
     /// CK_MECHANISM_INFO of a mechanism, if the token has it.
     pub fn mechanism_info(&self, ckm: CK_MECHANISM_TYPE) -> Option<CK_MECHANISM_INFO> {
+        if let Some(row) = self.generations().find(|row| row.ckm == ckm) {
+            return Some(row.info());
+        }
         let rows = MECHANISMS.iter().filter(|row| row.ckm == ckm);
         let flags = rows.clone().map(|row| self.flags(row)).fold(0, |all, own| all | own);
         let (smallest, largest, more) = rows.clone().next()?.sizes();
         let info = CK_MECHANISM_INFO { ulMinKeySize: smallest, ulMaxKeySize: largest, flags: flags | more };
         (flags != 0).then_some(info)
+    }
+
+    /// The mechanisms that make keys, where the configuration allows that.
+    pub fn generations(&self) -> impl Iterator<Item = &'static Generation> {
+        let made: Vec<Kind> = match self.management().is_some_and(|own| own.allows(Right::Generate)) {
+            true => Kind::all().filter(|kind| self.common.backend.makes(*kind)).collect(),
+            false => Vec::new(),
+        };
+        GENERATIONS.iter().filter(move |row| made.iter().any(|kind| row.makes(*kind)))
+    }
+
+    /// What programs may change.
+    pub fn management(&self) -> Option<&Management> {
+        self.common.management.as_deref()
+    }
+
+    /// Whether the configuration hides keys of that kind.
+    pub fn hides(&self, kind: Kind) -> bool {
+        self.common.hidden_kinds.contains(&kind.name())
+    }
+
+    /// A key that is to be one of the token's.
+    pub fn adopt(&self, key: impl FnOnce(Arc<Common>) -> SlotKey) -> Arc<SlotKey> {
+        let key = Arc::new(key(self.common.clone()));
+        self.changes().add(key.clone());
+        key
+    }
+
+    /// A key that is one of the token's no more: its objects are gone.
+    pub fn expel(&self, key: &Arc<SlotKey>) {
+        self.changes().remove(key);
+        self.owners().retain(|_, owner| !Arc::ptr_eq(owner, key));
+    }
+
+    /// Loads what is wanted of a key; its handles are good from now on.
+    pub fn shown(&self, key: &Arc<SlotKey>, wanted: Wanted, deadline: Instant) -> Vec<Arc<Object>> {
+        key.begin(wanted);
+        let objects = key.objects(wanted, deadline);
+        self.owners().extend(objects.iter().map(|object| (object.handle, key.clone())));
+        objects
     }
 
     fn flags(&self, row: &Mechanism) -> CK_FLAGS {
@@ -138,6 +187,7 @@ impl Token {
     pub fn begin(&self, template: &[Attribute]) {
         let wanted = Wanted::by(template);
         let keys = self.known_keys().filter(|_| wanted.anything()).unwrap_or_default();
+        let keys = self.changes().applied(keys);
         candidates(&keys, template, wanted).iter().for_each(|key| key.begin(wanted));
     }
 
@@ -146,8 +196,7 @@ impl Token {
         if let Some(own) = self.session_object(handle) {
             return Some(own.object.clone());
         }
-        let key = self.owners().get(&handle).cloned()?;
-        key.object(handle)
+        self.owner(handle)?.object(handle)
     }
 
     /// The key of that handle.
@@ -159,10 +208,15 @@ impl Token {
         if let Some(own) = self.session_object(handle) {
             return Ok(UsedKey::Session(own));
         }
-        let key = self.owners().get(&handle).cloned();
-        let (key, object) = key.and_then(|key| Some((key.clone(), key.object(handle)?))).ok_or_else(unknown)?;
+        let (key, object) =
+            self.owner(handle).and_then(|key| Some((key.clone(), key.object(handle)?))).ok_or_else(unknown)?;
         let facts = key.facts().ok_or_else(unknown)?;
         Ok(UsedKey::Token { key, facts, class: object.class })
+    }
+
+    /// Whose object of the token it is.
+    pub fn owner(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<SlotKey>> {
+        self.owners().get(&handle).cloned()
     }
 
     /// Random bytes of the service.
@@ -272,8 +326,14 @@ impl Token {
         Some(made)
     }
 
-    /// The token's keys; a token that discovers them lists them now, if it has not yet.
-    fn keys(&self, deadline: Instant) -> Arc<Vec<Arc<SlotKey>>> {
+    /// The token's keys as they are now.
+    pub fn keys(&self, deadline: Instant) -> Arc<Vec<Arc<SlotKey>>> {
+        let keys = self.known_or_listed(deadline);
+        self.changes().applied(keys)
+    }
+
+    /// A token that discovers its keys lists them now, if it has not yet.
+    fn known_or_listed(&self, deadline: Instant) -> Arc<Vec<Arc<SlotKey>>> {
         if let Some(keys) = self.known_keys() {
             return keys;
         }
@@ -299,6 +359,10 @@ impl Token {
     fn slot_keys(&self, keys: impl Iterator<Item = Key>, discovered: bool) -> Arc<Vec<Arc<SlotKey>>> {
         let made = |key| Arc::new(SlotKey::new(key, discovered, self.common.clone()));
         Arc::new(keys.map(made).collect())
+    }
+
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn token_keys(&self) -> MutexGuard<'_, TokenKeys> {

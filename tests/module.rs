@@ -19,6 +19,7 @@ mod module {
     mod hosts;
     mod legacy;
     mod life;
+    mod manage;
     mod objects;
     mod processes;
     mod programs;

@@ -92,11 +92,7 @@ fn parameters(new: &NewKey, hsm: bool) -> CreateKeyParameters {
 }
 
 /// Makes a key, if there is none of its name: Key Vault would make a new version of it without a word.
-pub(super) async fn create(
-    clients: &Arc<Clients>,
-    new: &NewKey,
-    hsm: bool,
-) -> std::result::Result<MadeKey, Failure> {
+pub(super) async fn create(clients: &Arc<Clients>, new: &NewKey, hsm: bool) -> std::result::Result<MadeKey, Failure> {
     let name = new.label.clone().unwrap_or_default();
     let free = call(clients, &GET_KEY, &name, |vault| {
         let name = name.clone();
@@ -144,11 +140,6 @@ fn advised(failure: Failure, name: &str) -> Failure {
 
 /// Deletes a key with all its versions.
 pub(super) async fn destroy(vault: &Vault, key: &KeyName) -> std::result::Result<String, Refused> {
-    if key.version.is_some() {
-        let message = "Key Vault deletes a key with all its versions, and this slot names one of them: \
-                       a slot without \"key_version\" can destroy it";
-        return Err(DELETE_KEY.failure(Cause::Unsupported, message).into());
-    }
     let reply = vault.keys.delete_key(&key.id, None).await.map_err(|e| maybe_gone(refused(&DELETE_KEY, e)))?;
     let reply = reply.into_model().map_err(|e| maybe_gone(refused(&DELETE_KEY, e)))?;
     let name = &key.id;

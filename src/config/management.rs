@@ -68,7 +68,9 @@ pub(super) fn read(section: &Section, label: &str) -> Result<Option<Arc<Manageme
     }
     if rights.contains(&Right::Destroy) && section.text("confirm_destroy").as_deref() != Some(label) {
         let text = format!("\"destroy\" is allowed only with \"confirm_destroy\": {label:?}, the token's label");
-        return Err(section.fault(if section.own("confirm_destroy").is_some() { "confirm_destroy" } else { "allow" }, text));
+        return Err(
+            section.fault(if section.own("confirm_destroy").is_some() { "confirm_destroy" } else { "allow" }, text)
+        );
     }
     let says = !rights.is_empty() || certificate_store.is_some();
     Ok(says.then(|| Arc::new(Management { rights, destroy_days, certificate_store })))

@@ -121,8 +121,12 @@ impl Row {
             (Kind::Flag, Data::Bool(_)) | (Kind::Objects, Data::Array(_)) => Ok(()),
             (Kind::Milliseconds, Data::Number(number)) if whole(number, 1) => Ok(()),
             (Kind::Count, Data::Number(number)) if whole(number, 0) => Ok(()),
-            (Kind::KeyKinds, Data::Array(items)) => items.iter().enumerate().try_for_each(|item| listed(item, KEY_KINDS)),
-            (Kind::Rights, Data::Array(items)) => items.iter().enumerate().try_for_each(|item| listed(item, &Right::NAMES)),
+            (Kind::KeyKinds, Data::Array(items)) => {
+                items.iter().enumerate().try_for_each(|item| listed(item, KEY_KINDS))
+            }
+            (Kind::Rights, Data::Array(items)) => {
+                items.iter().enumerate().try_for_each(|item| listed(item, &Right::NAMES))
+            }
             (kind, Data::String(text)) if kind.is_text() => self.check_text(text).map_err(fault),
             (kind, _) => Err(fault(format!("expected {}, found {}", kind.noun(), value.description(kind.is_public())))),
         }
@@ -152,10 +156,7 @@ impl Row {
 
 impl Kind {
     fn is_text(self) -> bool {
-        !matches!(
-            self,
-            Kind::Milliseconds | Kind::Count | Kind::Flag | Kind::KeyKinds | Kind::Rights | Kind::Objects
-        )
+        !matches!(self, Kind::Milliseconds | Kind::Count | Kind::Flag | Kind::KeyKinds | Kind::Rights | Kind::Objects)
     }
 
     fn is_public(self) -> bool {
