@@ -88,7 +88,8 @@ impl Vault<'_> {
     /// The certificate of a version in DER; of the current one if `version` is empty.
     pub fn certificate_der(&self, name: &str, version: &str) -> io::Result<Vec<u8>> {
         let found = self.state.vaults.find(&self.name, name, version)?;
-        found.certificate.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{name} has no certificate")))
+        let missing = || io::Error::new(io::ErrorKind::NotFound, format!("{name} has no certificate"));
+        found.certificate.map(|certificate| certificate.der).ok_or_else(missing)
     }
 
     /// Behaves as a Managed HSM also when reached as `127.0.0.1`, `localhost` or `NAME.localhost`.

@@ -3,10 +3,11 @@
 use crate::aws::{Aws, AwsKey};
 use crate::azure::{EntraClients, Vault};
 use crate::faults::Fault;
+use crate::pem;
 use crate::state::{State, Switches};
 use crate::traffic::Entry;
 use crate::vault::certificates::VaultCertificate;
-use crate::vault::keys::{VaultKey, pem};
+use crate::vault::keys::VaultKey;
 use crate::wire::{Reply, Request, base64_decode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -149,7 +150,7 @@ fn aws(aws: Aws<'_>, method: &str, path: &[&str], body: Value) -> io::Result<Ans
     match (method, path) {
         ("POST", ["keys"]) => return json_of(&aws.create_key(read::<AwsKey>(body)?)?),
         ("GET", ["keys", id @ .., "public.pem"]) => {
-            return Ok(Answer::Pem(pem("PUBLIC KEY", &aws.public_key_spki(&id.join("/"))?)));
+            return Ok(Answer::Pem(pem::write("PUBLIC KEY", &aws.public_key_spki(&id.join("/"))?)));
         }
         ("POST", ["keys", id @ .., "disable"]) => aws.disable_key(&id.join("/"))?,
         ("POST", ["keys", id @ .., "enable"]) => aws.enable_key(&id.join("/"))?,
@@ -195,13 +196,13 @@ fn vault(vault: &Vault<'_>, method: &str, path: &[&str], body: Value) -> io::Res
         ("DELETE", ["keys", name]) => vault.delete_key(name)?,
         ("GET", ["keys", name]) => return json_of(&vault.current(name)?),
         ("GET", ["keys", name, "public.pem"]) => {
-            return Ok(Answer::Pem(pem("PUBLIC KEY", &vault.public_key_spki(name, "")?)));
+            return Ok(Answer::Pem(pem::write("PUBLIC KEY", &vault.public_key_spki(name, "")?)));
         }
         ("GET", ["keys", name, version, "public.pem"]) => {
-            return Ok(Answer::Pem(pem("PUBLIC KEY", &vault.public_key_spki(name, version)?)));
+            return Ok(Answer::Pem(pem::write("PUBLIC KEY", &vault.public_key_spki(name, version)?)));
         }
         ("GET", ["certificates", name, "certificate.pem"]) => {
-            return Ok(Answer::Pem(pem("CERTIFICATE", &vault.certificate_der(name, "")?)));
+            return Ok(Answer::Pem(pem::write("CERTIFICATE", &vault.certificate_der(name, "")?)));
         }
         ("POST", ["hsm"]) => vault.behave_as_hsm(body.get("hsm").and_then(Value::as_bool) != Some(false)),
         _ => return Ok(Answer::Unknown),

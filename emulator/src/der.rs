@@ -54,7 +54,8 @@ pub(crate) fn fixed(signature: &[u8], width: usize) -> Option<Vec<u8>> {
 pub(crate) fn certificate_key(certificate: &[u8]) -> Option<Vec<u8>> {
     let (certificate, _) = element(certificate, 0x30)?;
     let (tbs, _) = element(certificate, 0x30)?;
-    let (_version, rest) = element(tbs, 0xa0)?;
+    // A certificate of version 1 does not say so.
+    let rest = element(tbs, 0xa0).map_or(tbs, |(_version, rest)| rest);
     let (_serial, rest) = element(rest, 0x02)?;
     let (_algorithm, rest) = element(rest, 0x30)?;
     let (_issuer, rest) = element(rest, 0x30)?;

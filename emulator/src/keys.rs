@@ -2,10 +2,14 @@
 //!
 //! It knows cryptography and no service: KMS and Key Vault name keys and algorithms in their own ways.
 
+mod import;
+mod unable;
+
 use crate::der;
+use crate::ed25519ph;
 use crate::mldsa::{self, ParameterSet};
 use aws_lc_rs::digest::{self, Digest};
-use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::{AsBigEndian, AsDer};
 use aws_lc_rs::rsa::{
     KeySize, OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
     Pkcs1PrivateDecryptingKey, Pkcs1PublicEncryptingKey, PrivateDecryptingKey,
@@ -13,7 +17,7 @@ use aws_lc_rs::rsa::{
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair, UnparsedPublicKey};
 use aws_lc_rs::{agreement, hmac, rand};
 use num_bigint::BigUint;
-use std::io;
+pub(crate) use unable::Unable;
 
 /// What a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,6 +100,8 @@ pub(crate) enum Scheme {
     Ecdsa(Hash),
     /// The whole message, not a digest.
     Ed25519,
+    /// The whole message, which is hashed first.
+    Ed25519Ph,
     /// PKCS#1 v1.5 padding round the bytes as they are.
     Unhashed,
     /// The whole message.
@@ -109,37 +115,6 @@ pub(crate) enum Scheme {
 pub(crate) enum Padding {
     Pkcs1,
     Oaep(Hash),
-}
-
-/// The material can't do this, or the input is wrong.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Unable;
-
-impl<T: Into<Impossible>> From<T> for Unable {
-    fn from(_: T) -> Self {
-        Self
-    }
-}
-
-/// What the cryptographic library says, which is nothing.
-pub(crate) struct Impossible;
-
-impl From<aws_lc_rs::error::Unspecified> for Impossible {
-    fn from(_: aws_lc_rs::error::Unspecified) -> Self {
-        Self
-    }
-}
-
-impl From<aws_lc_rs::error::KeyRejected> for Impossible {
-    fn from(_: aws_lc_rs::error::KeyRejected) -> Self {
-        Self
-    }
-}
-
-impl From<Unable> for io::Error {
-    fn from(_: Unable) -> Self {
-        io::Error::other("the cryptographic library refused")
-    }
 }
 
 pub(crate) struct Material {
@@ -210,6 +185,7 @@ impl Material {
                 Ok(pair.sign_digest(&digest)?.as_ref().to_vec())
             }
             (Secret::Ed25519(pair), Scheme::Ed25519) => Ok(pair.sign(input).as_ref().to_vec()),
+            (Secret::Ed25519(pair), Scheme::Ed25519Ph) => ed25519ph::sign(pair.seed()?.as_be_bytes()?.as_ref(), input),
             (Secret::MlDsa(key), Scheme::MlDsa) => key.sign(mldsa::Input::Message(input)),
             (Secret::MlDsa(key), Scheme::MlDsaMu) => key.sign(mldsa::Input::Mu(input)),
             _ => Err(Unable),
@@ -229,7 +205,8 @@ impl Material {
 
     pub(crate) fn verify(&self, scheme: Scheme, input: &[u8], signature: &[u8]) -> Result<bool, Unable> {
         match (&self.secret, scheme) {
-            (Secret::Rsa(_), Scheme::Unhashed) => return Ok(self.sign_unhashed(input)? == signature),
+            // These signatures are always the same for the same input.
+            (_, Scheme::Unhashed | Scheme::Ed25519Ph) => return Ok(self.sign(scheme, input)? == signature),
             (Secret::MlDsa(key), Scheme::MlDsa) => return key.verify(mldsa::Input::Message(input), signature),
             (Secret::MlDsa(key), Scheme::MlDsaMu) => return key.verify(mldsa::Input::Mu(input), signature),
             _ => {}

@@ -68,7 +68,7 @@ impl Call {
             return plain(Service::Sts, &format!("sts.{operation}"));
         }
         let first = request.segments().into_iter().next().unwrap_or_default();
-        if !["keys", "certificates", "deletedkeys", "rng"].contains(&first.as_str()) {
+        if !["keys", "certificates", "deletedkeys", "deletedcertificates", "rng"].contains(&first.as_str()) {
             return plain(Service::Nobody, "unknown");
         }
         let asked = Asked::of(request);

@@ -23,7 +23,7 @@ pub struct Switches {
     pub kms_type_prefix: bool,
     /// KMS: error messages are in `Message`.
     pub kms_capital_message: bool,
-    /// KMS: the first page of ListKeys and ListAliases is empty, with `Truncated` true.
+    /// KMS: the first page of each list is empty, with `Truncated` true.
     pub kms_empty_page: bool,
     /// Key Vault: the first page of a list is empty and still has a `nextLink`.
     pub vault_empty_page: bool,

@@ -1,12 +1,15 @@
 //! Azure Key Vault and Managed HSM: which vault and operation is meant, and whether the token is good (Key Vault REST API).
 //!
-//! The operations are named in `vault::asked`; what they do is in `vault::keys`, `vault::deleted`, `vault::crypto` and
-//! `vault::certificates`, the keys in `vault::store`.
+//! The operations are named in `vault::asked`; what they do is in `vault::keys`, `vault::deleted`, `vault::crypto`,
+//! `vault::certificates`, `vault::enrolment` and `vault::import`, the keys in `vault::store`.
 
 mod asked;
 pub(crate) mod certificates;
 mod crypto;
 mod deleted;
+mod enrolment;
+mod import;
+mod issuing;
 pub(crate) mod keys;
 pub(crate) mod store;
 
@@ -199,9 +202,18 @@ impl Call<'_> {
             Asked::ListCertificates => self.list_certificates(),
             Asked::CertificateVersions(name) => self.certificate_versions(name),
             Asked::GetCertificate(name, version) => self.get_certificate(name, version),
+            Asked::CreateCertificate(name) => self.create_certificate(name),
+            Asked::ImportCertificate(name) => self.import_certificate(name),
+            Asked::Pending(name) => self.pending(name),
+            Asked::DeletePending(name) => self.delete_pending(name),
+            Asked::Merge(name) => self.merge(name),
+            Asked::DeleteCertificate(name) => self.delete_certificate(name),
+            Asked::GetDeletedCertificate(name) => self.get_deleted_certificate(name),
+            Asked::RecoverCertificate(name) => self.recover_certificate(name),
+            Asked::PurgeCertificate(name) => return self.purge_certificate(name).map(|()| Reply::empty(204)),
             Asked::Random => self.random(),
         };
-        Ok(Reply::json(200, &body?))
+        Ok(Reply::json(asked.status(), &body?))
     }
 
     fn body(&self) -> Result<Value, VaultError> {

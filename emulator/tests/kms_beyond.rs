@@ -101,6 +101,26 @@ fn ed25519_signs_whole_messages() {
 }
 
 #[test]
+fn ed25519ph_takes_digests_only() {
+    let bench = bench();
+    let key = bench.emulator.aws().create_key(AwsKey::new("ECC_NIST_EDWARDS25519")).unwrap();
+    let body = |length: usize, kind: &str| sign_body(&key.id, &vec![9; length], kind, "ED25519_PH_SHA_512");
+    let mut asked = body(64, "DIGEST");
+    asked["Signature"] = bench.kms("Sign", &asked).json()["Signature"].clone();
+    assert_eq!(unbase64(&asked["Signature"]).len(), 64);
+    assert_eq!(bench.kms("Verify", &asked).json()["SignatureValid"], true);
+    asked["Message"] = json!(base64(&[8; 64]));
+    assert_eq!(bench.kms_error("Verify", &asked).0, "KMSInvalidSignatureException");
+    assert_eq!(
+        bench.kms_error("Sign", &body(32, "DIGEST")).1,
+        "Digest is invalid length for algorithm ED25519_PH_SHA_512."
+    );
+    for kind in ["RAW", "EXTERNAL_MU"] {
+        assert_eq!(bench.kms_error("Sign", &body(64, kind)).0, "ValidationException");
+    }
+}
+
+#[test]
 fn wrong_signatures_are_made_on_demand() {
     let bench = bench();
     let key = bench.emulator.aws().create_key(AwsKey::new("ML_DSA_65").alias("alias/pq")).unwrap();
@@ -264,7 +284,7 @@ fn keys_are_described_by_what_they_can_do() {
     let bench = bench();
     let cases = [
         ("ML_DSA_87", "SIGN_VERIFY", "SigningAlgorithms", json!([ML_DSA])),
-        ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY", "SigningAlgorithms", json!(["ED25519_SHA_512"])),
+        ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY", "SigningAlgorithms", json!(["ED25519_SHA_512", "ED25519_PH_SHA_512"])),
         ("ECC_SECG_P256K1", "SIGN_VERIFY", "SigningAlgorithms", json!(["ECDSA_SHA_256"])),
         ("ECC_NIST_P521", "KEY_AGREEMENT", "KeyAgreementAlgorithms", json!(["ECDH"])),
         ("RSA_2048", "ENCRYPT_DECRYPT", "EncryptionAlgorithms", json!(["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"])),

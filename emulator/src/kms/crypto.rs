@@ -186,10 +186,12 @@ fn prepared(algorithm: &SigningAlgorithm, kind: &str, message: &[u8]) -> Result<
         ("RAW", Scheme::Pkcs1(hash) | Scheme::Pss(hash) | Scheme::Ecdsa(hash)) => {
             return Ok((scheme, hash.of(message)));
         }
-        ("RAW", _) => return Ok((scheme, message.to_vec())),
+        // It is hashed all the same, so that what the client hashed is hashed twice.
+        ("DIGEST", Scheme::Ed25519Ph) => Hash::Sha512.length(),
+        ("RAW", Scheme::Ed25519 | Scheme::MlDsa) => return Ok((scheme, message.to_vec())),
         ("DIGEST", Scheme::Pkcs1(hash) | Scheme::Pss(hash) | Scheme::Ecdsa(hash)) => hash.length(),
         ("EXTERNAL_MU", Scheme::MlDsa) => MU,
-        // Ed25519 and ML-DSA take no digest, and nothing but ML-DSA takes a mu.
+        // Ed25519 and ML-DSA take no digest, Ed25519ph nothing else, and nothing but ML-DSA takes a mu.
         _ => return Err(KmsError::validation(format!("Message type {kind} is incompatible with algorithm {name}."))),
     };
     if message.len() != length {

@@ -52,7 +52,7 @@ pub(crate) struct SigningAlgorithm {
     pub(crate) scheme: Scheme,
 }
 
-pub(crate) static SIGNING: [SigningAlgorithm; 11] = [
+pub(crate) static SIGNING: [SigningAlgorithm; 12] = [
     SigningAlgorithm { name: "RSASSA_PKCS1_V1_5_SHA_256", scheme: Scheme::Pkcs1(Hash::Sha256) },
     SigningAlgorithm { name: "RSASSA_PKCS1_V1_5_SHA_384", scheme: Scheme::Pkcs1(Hash::Sha384) },
     SigningAlgorithm { name: "RSASSA_PKCS1_V1_5_SHA_512", scheme: Scheme::Pkcs1(Hash::Sha512) },
@@ -63,6 +63,7 @@ pub(crate) static SIGNING: [SigningAlgorithm; 11] = [
     SigningAlgorithm { name: "ECDSA_SHA_384", scheme: Scheme::Ecdsa(Hash::Sha384) },
     SigningAlgorithm { name: "ECDSA_SHA_512", scheme: Scheme::Ecdsa(Hash::Sha512) },
     SigningAlgorithm { name: "ED25519_SHA_512", scheme: Scheme::Ed25519 },
+    SigningAlgorithm { name: "ED25519_PH_SHA_512", scheme: Scheme::Ed25519Ph },
     SigningAlgorithm { name: "ML_DSA_SHAKE_256", scheme: Scheme::MlDsa },
 ];
 
@@ -70,7 +71,7 @@ impl SigningAlgorithm {
     pub(crate) fn serves(&self, family: Family) -> bool {
         match (self.scheme, family) {
             (Scheme::Pkcs1(_) | Scheme::Pss(_), Family::Rsa(_)) => true,
-            (Scheme::Ed25519, Family::Ed25519) | (Scheme::MlDsa, Family::MlDsa(_)) => true,
+            (Scheme::Ed25519 | Scheme::Ed25519Ph, Family::Ed25519) | (Scheme::MlDsa, Family::MlDsa(_)) => true,
             (Scheme::Ecdsa(hash), Family::Ec(curve)) => hash == curve.hash(),
             _ => false,
         }

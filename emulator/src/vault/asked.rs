@@ -19,6 +19,15 @@ pub(crate) enum Asked {
     ListCertificates,
     CertificateVersions(String),
     GetCertificate(String, String),
+    CreateCertificate(String),
+    ImportCertificate(String),
+    Pending(String),
+    DeletePending(String),
+    Merge(String),
+    DeleteCertificate(String),
+    GetDeletedCertificate(String),
+    RecoverCertificate(String),
+    PurgeCertificate(String),
     Random,
 }
 
@@ -52,6 +61,15 @@ impl Asked {
             ("DELETE", ["deletedkeys", name]) => Self::Purge(owned(name)),
             ("GET", ["certificates"]) => Self::ListCertificates,
             ("GET", ["certificates", name, "versions"]) => Self::CertificateVersions(owned(name)),
+            ("POST", ["certificates", name, "create"]) => Self::CreateCertificate(owned(name)),
+            ("POST", ["certificates", name, "import"]) => Self::ImportCertificate(owned(name)),
+            ("GET", ["certificates", name, "pending"]) => Self::Pending(owned(name)),
+            ("DELETE", ["certificates", name, "pending"]) => Self::DeletePending(owned(name)),
+            ("POST", ["certificates", name, "pending", "merge"]) => Self::Merge(owned(name)),
+            ("DELETE", ["certificates", name]) => Self::DeleteCertificate(owned(name)),
+            ("GET", ["deletedcertificates", name]) => Self::GetDeletedCertificate(owned(name)),
+            ("POST", ["deletedcertificates", name, "recover"]) => Self::RecoverCertificate(owned(name)),
+            ("DELETE", ["deletedcertificates", name]) => Self::PurgeCertificate(owned(name)),
             ("GET", ["certificates", name]) => Self::GetCertificate(owned(name), String::new()),
             ("GET", ["certificates", name, version]) => Self::GetCertificate(owned(name), owned(version)),
             ("POST", ["rng"]) => Self::Random,
@@ -75,21 +93,51 @@ impl Asked {
             Self::ListCertificates => "certificates.list",
             Self::CertificateVersions(_) => "certificates.versions",
             Self::GetCertificate(..) => "certificates.get",
+            Self::CreateCertificate(_) => "certificates.create",
+            Self::ImportCertificate(_) => "certificates.import",
+            Self::Pending(_) => "certificates.pending",
+            Self::DeletePending(_) => "certificates.deletepending",
+            Self::Merge(_) => "certificates.merge",
+            Self::DeleteCertificate(_) => "certificates.delete",
+            Self::GetDeletedCertificate(_) => "deletedcertificates.get",
+            Self::RecoverCertificate(_) => "deletedcertificates.recover",
+            Self::PurgeCertificate(_) => "deletedcertificates.purge",
             Self::Random => "rng",
         };
         format!("vault.{name}")
     }
 
-    /// The key it is about.
+    /// What a reply to it has if it succeeds.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::CreateCertificate(_) => 202,
+            Self::Merge(_) => 201,
+            _ => 200,
+        }
+    }
+
+    /// The key or certificate it is about.
     pub(crate) fn key(&self) -> Option<&str> {
         match self {
-            Self::Versions(name) | Self::Create(name) | Self::Delete(name) | Self::CertificateVersions(name) => {
-                Some(name)
-            }
-            Self::Get(name, _) | Self::Update(name, _) | Self::GetCertificate(name, _) => Some(name),
-            Self::GetDeleted(name) | Self::Recover(name) | Self::Purge(name) => Some(name),
-            Self::Operate { name, .. } => Some(name),
             Self::List | Self::ListDeleted | Self::ListCertificates | Self::Random => None,
+            Self::Get(name, _) | Self::Update(name, _) | Self::GetCertificate(name, _) => Some(name),
+            Self::Operate { name, .. } => Some(name),
+            Self::Versions(name)
+            | Self::Create(name)
+            | Self::Delete(name)
+            | Self::GetDeleted(name)
+            | Self::Recover(name)
+            | Self::Purge(name)
+            | Self::CertificateVersions(name)
+            | Self::CreateCertificate(name)
+            | Self::ImportCertificate(name)
+            | Self::Pending(name)
+            | Self::DeletePending(name)
+            | Self::Merge(name)
+            | Self::DeleteCertificate(name)
+            | Self::GetDeletedCertificate(name)
+            | Self::RecoverCertificate(name)
+            | Self::PurgeCertificate(name) => Some(name),
         }
     }
 }

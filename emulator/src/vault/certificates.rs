@@ -1,16 +1,14 @@
 //! Certificates of a vault: each has a key and a secret of the same name and version (Key Vault REST API, "Certificates").
 
+use super::issuing::Subject;
 use super::keys::VaultKey;
 use super::store::Version;
 use super::{Call, VaultError};
-use crate::clock::civil;
-use crate::keys::{Curve, Family, Hash};
+use crate::keys::{Family, Hash};
 use crate::state::State;
 use crate::wire::{base64, base64url};
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, date_time_ymd};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
 /// A certificate that is to be made, with its key. As JSON: `{"key": {"kty": "RSA"}, "subject": "me", "issued": true}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,43 +47,32 @@ impl VaultCertificate {
     /// Makes the key and the certificate; the version is both.
     pub(crate) fn make(&self, state: &State, name: &str) -> Result<Version, VaultError> {
         let mut version = self.key.make(state)?;
-        let subject = self.subject.as_deref().unwrap_or(name);
-        let certificate = certify(state, &version, subject, self.issued)
-            .map_err(|_| VaultError::bad_parameter("The key type is not supported for certificates."))?;
-        (version.certificate, version.self_signed) = (Some(certificate), !self.issued);
+        let name = format!("CN={}", self.subject.as_deref().unwrap_or(name));
+        let subject = Subject { name: name.clone(), dns_names: Vec::new() };
+        let der = subject.certify(state, &version, self.issued)?;
+        let issuer = if self.issued { "Unknown" } else { "Self" };
+        let content_type = "application/x-pkcs12".to_owned();
+        version.certificate = Some(Certificate { der, issuer, subject: name, content_type });
         Ok(version)
     }
 }
 
-fn certify(state: &State, version: &Version, subject: &str, issued: bool) -> Result<Vec<u8>, rcgen::Error> {
-    let algorithm = match version.material.family {
-        Family::Rsa(_) => &rcgen::PKCS_RSA_SHA256,
-        Family::Ec(Curve::P256) => &rcgen::PKCS_ECDSA_P256_SHA256,
-        Family::Ec(Curve::P384) => &rcgen::PKCS_ECDSA_P384_SHA384,
-        Family::Ec(Curve::P521) => &rcgen::PKCS_ECDSA_P521_SHA512,
-        _ => return Err(rcgen::Error::KeyGenerationUnavailable),
-    };
-    let private = PrivatePkcs8KeyDer::from(version.material.private.as_slice());
-    let key = KeyPair::from_pkcs8_der_and_sign_algo(&private, algorithm)?;
-    let mut params = CertificateParams::new(Vec::<String>::new())?;
-    params.distinguished_name.push(DnType::CommonName, subject);
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    params.use_authority_key_identifier_extension = issued;
-    let (year, month, day, ..) = civil(version.created);
-    let year = i32::try_from(year).unwrap_or(2020);
-    // A day that every year has, so that 29 February can be followed by a year.
-    let day = day.min(28);
-    (params.not_before, params.not_after) = (date_time_ymd(year, month, day), date_time_ymd(year + 1, month, day));
-    let certificate =
-        if issued { params.signed_by(&key, state.authority.issuer())? } else { params.self_signed(&key)? };
-    Ok(certificate.der().to_vec())
+/// A certificate of a version, and what its policy says of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Certificate {
+    pub(crate) der: Vec<u8>,
+    /// `Self`, or `Unknown` for an authority that the vault has no contract with.
+    pub(crate) issuer: &'static str,
+    /// `CN=me`.
+    pub(crate) subject: String,
+    /// Of the secret with the same name.
+    pub(crate) content_type: String,
 }
 
 impl Call<'_> {
-    fn find_certificate(&self, name: &str, version: &str) -> Result<(Version, Vec<u8>), VaultError> {
+    fn find_certificate(&self, name: &str, version: &str) -> Result<(Version, Certificate), VaultError> {
         let found = self.state.vaults.find(&self.vault, name, version).ok();
-        let found = found.and_then(|version| version.certificate.clone().map(|der| (version, der)));
+        let found = found.and_then(|version| version.certificate.clone().map(|certificate| (version, certificate)));
         found.ok_or_else(|| {
             let id = if version.is_empty() { name.to_owned() } else { format!("{name}/{version}") };
             VaultError::new(404, "CertificateNotFound", format!(
@@ -96,18 +83,54 @@ impl Call<'_> {
 
     pub(super) fn get_certificate(&self, name: &str, version: &str) -> Result<Value, VaultError> {
         let (key, certificate) = self.find_certificate(name, version)?;
-        let mut reply = self.certificate_item(name, &key.version, &key, &certificate);
-        reply["kid"] = json!(self.id("keys", name, &key.version));
-        reply["sid"] = json!(self.id("secrets", name, &key.version));
-        reply["cer"] = json!(base64(&certificate));
+        let mut reply = self.certificate_bundle(name, &key, &certificate);
         if version.is_empty() {
-            reply["policy"] = self.policy(name, &key);
+            reply["policy"] = self.policy(name, &key, &certificate);
             reply["pending"] = json!({ "id": self.id("certificates", name, "pending") });
         }
         Ok(reply)
     }
 
-    fn policy(&self, name: &str, key: &Version) -> Value {
+    fn certificate_bundle(&self, name: &str, key: &Version, certificate: &Certificate) -> Value {
+        let mut bundle = self.certificate_item(name, &key.version, key, certificate);
+        bundle["kid"] = json!(self.id("keys", name, &key.version));
+        bundle["sid"] = json!(self.id("secrets", name, &key.version));
+        bundle["cer"] = json!(base64(&certificate.der));
+        bundle
+    }
+
+    /// The key and the secret of the same name go with it.
+    pub(super) fn delete_certificate(&self, name: &str) -> Result<Value, VaultError> {
+        self.find_certificate(name, "")?;
+        self.state.vaults.delete(&self.vault, name, self.now)?;
+        self.forget_enrolment(name);
+        self.get_deleted_certificate(name)
+    }
+
+    pub(super) fn get_deleted_certificate(&self, name: &str) -> Result<Value, VaultError> {
+        let missing = || {
+            let text = format!("Deleted Certificate not found: {name}");
+            VaultError::new(404, "CertificateNotFound", text)
+        };
+        let (deleted, key) = self.deleted(name).map_err(|_| missing())?;
+        let certificate = key.certificate.as_ref().ok_or_else(missing)?;
+        let mut bundle = self.certificate_bundle(name, &key, certificate);
+        bundle["policy"] = self.policy(name, &key, certificate);
+        Ok(self.with_dates("deletedcertificates", name, &deleted, bundle))
+    }
+
+    pub(super) fn recover_certificate(&self, name: &str) -> Result<Value, VaultError> {
+        self.get_deleted_certificate(name)?;
+        self.recover_key(name)?;
+        self.get_certificate(name, "")
+    }
+
+    pub(super) fn purge_certificate(&self, name: &str) -> Result<(), VaultError> {
+        self.get_deleted_certificate(name)?;
+        self.purge_key(name)
+    }
+
+    fn policy(&self, name: &str, key: &Version, certificate: &Certificate) -> Value {
         let mut props = json!({ "exportable": false, "kty": key.kty, "reuse_key": false });
         match key.material.family {
             Family::Rsa(bits) => props["key_size"] = json!(bits),
@@ -116,18 +139,24 @@ impl Call<'_> {
         json!({
             "id": self.id("certificates", name, "policy"),
             "key_props": props,
-            "secret_props": { "contentType": "application/x-pkcs12" },
-            "x509_props": { "subject": format!("CN={name}"), "validity_months": 12, "basic_constraints": { "ca": false } },
-            "issuer": { "name": if key.self_signed { "Self" } else { "Unknown" } },
+            "secret_props": { "contentType": certificate.content_type },
+            "x509_props": {
+                "subject": certificate.subject, "validity_months": 12, "basic_constraints": { "ca": false },
+            },
+            "issuer": { "name": certificate.issuer },
         })
     }
 
-    fn certificate_item(&self, name: &str, version: &str, key: &Version, certificate: &[u8]) -> Value {
-        json!({
+    fn certificate_item(&self, name: &str, version: &str, key: &Version, certificate: &Certificate) -> Value {
+        let mut item = json!({
             "id": self.id("certificates", name, version),
-            "x5t": base64url(&Hash::Sha1.of(certificate)),
+            "x5t": base64url(&Hash::Sha1.of(&certificate.der)),
             "attributes": key.attributes(),
-        })
+        });
+        if !key.tags.is_empty() {
+            item["tags"] = json!(key.tags);
+        }
+        item
     }
 
     pub(super) fn list_certificates(&self) -> Result<Value, VaultError> {
@@ -140,7 +169,7 @@ impl Call<'_> {
                 .collect()
         };
         let items = found.into_iter().filter_map(|(name, key)| {
-            let item = self.certificate_item(&name, "", &key, key.certificate.as_deref()?);
+            let item = self.certificate_item(&name, "", &key, key.certificate.as_ref()?);
             Some((name, item))
         });
         self.page(items.collect())
@@ -155,7 +184,7 @@ impl Call<'_> {
         let mut versions = versions.unwrap_or_default();
         versions.sort_by(|one, other| one.version.cmp(&other.version));
         let items = versions.iter().filter_map(|key| {
-            Some((key.version.clone(), self.certificate_item(name, &key.version, key, key.certificate.as_deref()?)))
+            Some((key.version.clone(), self.certificate_item(name, &key.version, key, key.certificate.as_ref()?)))
         });
         self.page(items.collect())
     }

@@ -20,7 +20,7 @@ impl Call<'_> {
             vaults.get(&self.vault).map(|vault| vault.deleted.clone()).unwrap_or_default()
         };
         let items = deleted.into_iter().filter_map(|(name, deleted)| {
-            let item = self.with_dates(&name, &deleted, self.item(&name, "", deleted.versions.last()?));
+            let item = self.with_dates("deletedkeys", &name, &deleted, self.item(&name, "", deleted.versions.last()?));
             Some((name, item))
         });
         self.page(items.collect())
@@ -28,7 +28,7 @@ impl Call<'_> {
 
     pub(super) fn get_deleted_key(&self, name: &str) -> Result<Value, VaultError> {
         let (deleted, current) = self.deleted(name)?;
-        Ok(self.with_dates(name, &deleted, self.bundle(name, &current)))
+        Ok(self.with_dates("deletedkeys", name, &deleted, self.bundle(name, &current)))
     }
 
     pub(super) fn recover_key(&self, name: &str) -> Result<Value, VaultError> {
@@ -64,8 +64,8 @@ impl Call<'_> {
         found.ok_or_else(|| VaultError::new(404, "KeyNotFound", format!("Deleted Key not found: {name}")))
     }
 
-    fn with_dates(&self, name: &str, deleted: &Deleted, mut item: Value) -> Value {
-        item["recoveryId"] = json!(self.id("deletedkeys", name, ""));
+    pub(super) fn with_dates(&self, collection: &str, name: &str, deleted: &Deleted, mut item: Value) -> Value {
+        item["recoveryId"] = json!(self.id(collection, name, ""));
         item["deletedDate"] = json!(deleted.time);
         item["scheduledPurgeDate"] = json!(deleted.time + RECOVERABLE_DAYS * 86_400);
         item

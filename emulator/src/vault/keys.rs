@@ -3,11 +3,12 @@
 use super::deleted::RECOVERABLE_DAYS;
 use super::store::{CURVES, Tags, Version, curve_name};
 use super::{Call, VaultError};
-use crate::keys::Family;
+use crate::keys::{Family, Material};
 use crate::state::State;
 use crate::wire::base64url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// A key of a vault that is to be made. As JSON: `{"kty": "EC", "curve": "P-256", "exp": 1700000000}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,7 +66,7 @@ impl VaultKey {
         rsa.map(Self::rsa).or_else(|| CURVES.iter().find(|row| row.0 == name).map(|row| Self::ec(row.0)))
     }
 
-    fn of_type(kty: &str) -> Self {
+    pub(super) fn of_type(kty: &str) -> Self {
         Self {
             kty: kty.to_owned(),
             size: None,
@@ -158,6 +159,12 @@ impl VaultKey {
             (true, _) => state.materials.shared(family)?,
             _ => state.materials.fresh(family)?,
         };
+        self.of_material(state, material)
+    }
+
+    /// Makes a version of a key of this type that is there already.
+    pub(super) fn of_material(&self, state: &State, material: Arc<Material>) -> Result<Version, VaultError> {
+        let family = material.family;
         let all: &[&str] = match family {
             Family::Rsa(_) => &["encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"],
             _ => &["sign", "verify"],
@@ -175,7 +182,6 @@ impl VaultKey {
             operations: self.key_ops.clone().unwrap_or_else(|| all.iter().map(|name| (*name).to_owned()).collect()),
             tags: Tags::new(),
             certificate: None,
-            self_signed: false,
         })
     }
 }
@@ -337,11 +343,4 @@ fn operations(body: &Value) -> Result<Option<Vec<String>>, VaultError> {
 pub(super) fn tags(body: &Value) -> Option<Tags> {
     let tags = body.get("tags")?.as_object()?;
     Some(tags.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect())
-}
-
-/// RFC 7468.
-pub(crate) fn pem(label: &str, der: &[u8]) -> String {
-    let text = crate::wire::base64(der);
-    let lines = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect::<Vec<_>>().join("\n");
-    format!("-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n")
 }

@@ -1,6 +1,8 @@
 //! The vaults, and in each the keys by name and version.
 
 use super::VaultError;
+use super::certificates::Certificate;
+use super::enrolment::Enrolment;
 use crate::keys::{Curve, Family, Material};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,9 +21,8 @@ pub(crate) struct Version {
     pub(crate) updated: i64,
     pub(crate) operations: Vec<String>,
     pub(crate) tags: Tags,
-    /// The certificate with the same name and version, in DER.
-    pub(crate) certificate: Option<Vec<u8>>,
-    pub(crate) self_signed: bool,
+    /// The certificate with the same name and version.
+    pub(crate) certificate: Option<Certificate>,
 }
 
 pub(crate) type Tags = BTreeMap<String, String>;
@@ -39,6 +40,7 @@ pub(crate) struct Vault {
     /// The versions of each key; the last is the current one.
     pub(crate) keys: BTreeMap<String, Vec<Version>>,
     pub(crate) deleted: BTreeMap<String, Deleted>,
+    pub(crate) enrolments: BTreeMap<String, Enrolment>,
 }
 
 pub(crate) type Vaults = BTreeMap<String, Vault>;
