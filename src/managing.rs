@@ -86,13 +86,13 @@ impl Token {
         let keys = self.keys(deadline);
         keys.iter().for_each(|key| key.begin(KEYS));
         let own = keys.iter().find(|key| key.public_key(deadline).is_some_and(|key| certificate.certifies(&key)));
-        let key = own.or_else(|| keys.iter().find(|key| key.is_issued_by(&certificate, deadline)));
-        let key = key.ok_or_else(|| {
-            let text =
-                "CKA_VALUE: the certificate is no key's of this token, nor has it issued one that is stored here";
-            Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text)
-        })?;
-        key.add_certificate(&certificate, deadline)?;
+        let key = match own.or_else(|| keys.iter().find(|key| key.is_issued_by(&certificate, deadline))) {
+            Some(key) => {
+                key.add_certificate(&certificate, deadline)?;
+                key
+            }
+            None => awaiting(&keys, &certificate, deadline)?,
+        };
         let objects = self.shown(key, CERTIFICATES, deadline);
         let mut fresh = objects.iter().filter(|object| object.attributes.value(CKA_VALUE) == Some(&certificate.der));
         let object = fresh.next().ok_or_else(|| {
@@ -136,11 +136,15 @@ impl Token {
             return Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text));
         }
         backend.check_new(&new)?;
-        let made = backend.create(&new).wait(deadline).map_err(|failure| {
+        let mut made = backend.create(&new).wait(deadline).map_err(|failure| {
             let what = new.label.as_deref().unwrap_or("a key without a name");
             Error::from(failure).about(format_args!("token \"{}\", new key \"{what}\"", self.label()))
         })?;
         let option = made.option.clone();
+        // It has come to be the key of that alias that the configuration has named before there was one.
+        if let Some(alias) = made.alias.take_if(|alias| self.names(alias)) {
+            made.name.id = alias;
+        }
         let key = self.adopt(|common| SlotKey::made(made, new.label, new.id, common));
         log_info!("{key}: made; a slot that has \"discover\" shows it everywhere, another one by {option}");
         Ok(self.shown(&key, KEYS, deadline))
@@ -159,6 +163,17 @@ fn handle_of(objects: &[Arc<Object>], class: CK_OBJECT_CLASS) -> Result<CK_OBJEC
     let object = objects.iter().find(|object| object.class == class);
     let missing = || Error::new(CKR_FUNCTION_FAILED, "a key was made, but it has no such object");
     object.map(|object| object.handle).ok_or_else(missing)
+}
+
+/// The key whose service waits for that certificate, and has got it now. Such a key is not to be seen before.
+fn awaiting<'a>(keys: &'a [Arc<SlotKey>], certificate: &Certificate, deadline: Instant) -> Result<&'a Arc<SlotKey>> {
+    for key in keys {
+        if key.complete_certificate(certificate, deadline)? {
+            return Ok(key);
+        }
+    }
+    let text = "CKA_VALUE: the certificate is no key's of this token, nor has it issued one that is stored here";
+    Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text))
 }
 
 /// What is read of a certificate's template; all else that it may say stands in the certificate.

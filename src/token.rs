@@ -8,12 +8,12 @@ mod changes;
 use crate::attribute::Attribute;
 use crate::backend::{Failure, KeyFacts, KeyName, Plain, SharedBackend};
 use crate::cache::Cache;
-use crate::config::{CertificateSource, Key, Keys, Management, Manner, Right, Slot};
+use crate::config::{CertificateSource, Key, Keys, Manner, Slot};
 use crate::error::{Error, Result};
 use crate::key::Kind;
 use crate::lazy::Lazy;
 use crate::log_error;
-use crate::mechanism::{GENERATIONS, Generation, MECHANISMS, Mechanism};
+use crate::mechanism::{MECHANISMS, Mechanism};
 use crate::object::Object;
 use crate::session_object::SessionObject;
 use crate::slot_key::{Common, SlotKey, Wanted};
@@ -114,46 +114,6 @@ impl Token {
         let (smallest, largest, more) = rows.clone().next()?.sizes();
         let info = CK_MECHANISM_INFO { ulMinKeySize: smallest, ulMaxKeySize: largest, flags: flags | more };
         (flags != 0).then_some(info)
-    }
-
-    /// The mechanisms that make keys, where the configuration allows that.
-    pub fn generations(&self) -> impl Iterator<Item = &'static Generation> {
-        let made: Vec<Kind> = match self.management().is_some_and(|own| own.allows(Right::Generate)) {
-            true => Kind::all().filter(|kind| self.common.backend.makes(*kind)).collect(),
-            false => Vec::new(),
-        };
-        GENERATIONS.iter().filter(move |row| made.iter().any(|kind| row.makes(*kind)))
-    }
-
-    /// What programs may change.
-    pub fn management(&self) -> Option<&Management> {
-        self.common.management.as_deref()
-    }
-
-    /// Whether the configuration hides keys of that kind.
-    pub fn hides(&self, kind: Kind) -> bool {
-        self.common.hidden_kinds.contains(&kind.name())
-    }
-
-    /// A key that is to be one of the token's.
-    pub fn adopt(&self, key: impl FnOnce(Arc<Common>) -> SlotKey) -> Arc<SlotKey> {
-        let key = Arc::new(key(self.common.clone()));
-        self.changes().add(key.clone());
-        key
-    }
-
-    /// A key that is one of the token's no more: its objects are gone.
-    pub fn expel(&self, key: &Arc<SlotKey>) {
-        self.changes().remove(key);
-        self.owners().retain(|_, owner| !Arc::ptr_eq(owner, key));
-    }
-
-    /// Loads what is wanted of a key; its handles are good from now on.
-    pub fn shown(&self, key: &Arc<SlotKey>, wanted: Wanted, deadline: Instant) -> Vec<Arc<Object>> {
-        key.begin(wanted);
-        let objects = key.objects(wanted, deadline);
-        self.owners().extend(objects.iter().map(|object| (object.handle, key.clone())));
-        objects
     }
 
     fn flags(&self, row: &Mechanism) -> CK_FLAGS {

@@ -105,7 +105,7 @@ impl Clients {
             Some(facts) => facts,
             None => self.describe_new(&arn, &option).await?,
         };
-        Ok(MadeKey { name: KeyName { id, version: None }, facts, option })
+        Ok(MadeKey { name: KeyName { id, version: None }, alias, facts, option })
     }
 
     /// Before a key is made that can't get its name. Who may not look, learns it later.

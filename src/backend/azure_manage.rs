@@ -45,7 +45,7 @@ pub(super) fn makes(kind: Kind) -> bool {
 pub(super) fn check_new(new: &NewKey) -> Result<()> {
     let does = |purpose: Purpose| purpose == Purpose::Sign || (purpose == Purpose::Decrypt && is_rsa(new.kind));
     if !new.purposes.iter().all(|purpose| does(*purpose)) {
-        let text = "a key of Key Vault signs, and one of RSA decrypts; none derives";
+        let text = "a key of Key Vault signs, and one of RSA decrypts, too; none derives (pkcs11-tool: --usage-sign)";
         return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, text));
     }
     match new.label.as_deref() {
@@ -121,7 +121,7 @@ pub(super) async fn create(clients: &Arc<Clients>, new: &NewKey, hsm: bool) -> s
     });
     let facts = facts.await.map_err(|failure| told(advised(failure, &name), MAY_BE_MADE))?;
     let option = format!("\"key_name\": \"{name}\"");
-    Ok(MadeKey { name: KeyName { id: name, version: None }, facts, option })
+    Ok(MadeKey { name: KeyName { id: name, version: None }, alias: None, facts, option })
 }
 
 /// 409: a deleted key keeps its name until it is purged.

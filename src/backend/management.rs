@@ -22,6 +22,8 @@ pub struct NewKey {
 pub struct MadeKey {
     /// Its name, as a listing gives it.
     pub name: KeyName,
+    /// Another name by which a configuration may name it: an alias.
+    pub alias: Option<String>,
     /// What is known of it.
     pub facts: KeyFacts,
     /// The options by which a configuration names it, for the log: `"kms_key_id": "alias/x"`.

@@ -137,12 +137,19 @@ impl SlotKey {
         Ok(())
     }
 
-    fn complete_certificate(&self, certificate: &Certificate, deadline: Instant) -> Result<bool> {
+    /// Hands a certificate over to a service that waits for it. Answers whether it did.
+    ///
+    /// # Errors
+    /// Those of the service.
+    pub fn complete_certificate(&self, certificate: &Certificate, deadline: Instant) -> Result<bool> {
         let completed = self.common.backend.complete_certificate(&self.key.name, certificate).wait(deadline);
         let completed = completed.map_err(|failure| Error::from(failure).about(self))?;
         if completed {
-            // Until then the key may have been of no use.
-            if self.shown().facts.as_ref().is_some_and(|facts| facts.refusal.is_some()) {
+            // Until now the key may have been unknown, of no use, or an older one.
+            let known = self.shown().facts.clone().filter(|facts| facts.refusal.is_none());
+            let same =
+                known.is_some_and(|facts| facts.public_key.as_ref().is_some_and(|key| certificate.certifies(key)));
+            if !same {
                 self.forget();
             }
             self.kept.forget();

@@ -307,6 +307,26 @@ module_test! {
 }
 
 module_test! {
+    fn a_key_that_is_configured_already_is_made(world) {
+        let mut slots = slots(all());
+        slots[0]["keys"] = json!([{ "kms_key_id": "alias/new", "label": "mine" }]);
+        slots[1]["keys"] = json!([{ "key_name": "new", "label": "mine" }]);
+        for (writer, name) in begun(world, slots, json!({})).iter().zip(["alias/new", "new"]) {
+            assert!(writer.all().is_empty());
+            let [public, private] = writer.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("new")]).unwrap();
+            let mut both = [public, private];
+            both.sort_unstable();
+            let mut all = writer.all();
+            all.sort_unstable();
+            assert_eq!(all, both);
+            assert_eq!(writer.value(private, CKA_ID), name.as_bytes(), "as in every other program");
+            writer.destroy(private).unwrap();
+            assert!(writer.all().is_empty());
+        }
+    }
+}
+
+module_test! {
     fn a_name_that_is_there_is_not_taken_over(world) {
         let [aws, azure] = begun(world, slots(all()), json!({}));
         for writer in [&aws, &azure] {
@@ -411,6 +431,48 @@ module_test! {
             assert!(writer.p11.find_class(writer.session, CKO_CERTIFICATE).is_empty());
             assert_eq!(writer.p11.find_class(writer.session, CKO_PRIVATE_KEY).len(), 1, "the key stays");
         }
+    }
+}
+
+/// Has the vault make a key and a request for its certificate, by its own API; answers the request.
+fn pending(world: &World, name: &str) -> Vec<u8> {
+    let policy = json!({ "policy": {
+        "key_props": { "kty": "EC", "crv": "P-256" },
+        "x509_props": { "subject": "CN=asked" },
+        "issuer": { "name": "Unknown" },
+    } });
+    let token = world.emulator.entra().issue_token("https://vault.azure.net");
+    let url = format!("{}/certificates/{name}/create?api-version=2025-07-01", world.emulator.https_url());
+    let output = Command::new("curl")
+        .args(["--silent", "--cacert", "ca.pem", "--data", &policy.to_string(), &url])
+        .args(["--header", &format!("Authorization: Bearer {token}"), "--header", "Content-Type: application/json"])
+        .current_dir(&world.home)
+        .output()
+        .unwrap();
+    let reply: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let path = world.home.join("request.base64");
+    std::fs::write(&path, reply["csr"].as_str().unwrap_or_else(|| panic!("{reply}"))).unwrap();
+    Command::new("openssl").args(["base64", "-d", "-A", "-in"]).arg(path).output().unwrap().stdout
+}
+
+module_test! {
+    fn a_vault_that_waits_for_a_certificate_gets_it(world) {
+        let mut slots = slots(all());
+        slots[1]["keys"] = json!([{ "key_name": "old" }, { "key_name": "asked" }]);
+        let [_, azure] = begun(world, slots, json!({}));
+        let request = pending(world, "asked");
+        std::fs::write(world.home.join("request.der"), request).unwrap();
+        let script = "openssl req -inform DER -in request.der -noout -pubkey -out asked.pem && \
+            openssl pkey -pubin -in asked.pem -outform DER -out asked.der";
+        assert!(Command::new("sh").args(["-c", script]).current_dir(&world.home).status().unwrap().success());
+        let [leaf, _] = issued(world, &std::fs::read(world.home.join("asked.der")).unwrap());
+        assert!(azure.p11.find(azure.session, &[label("asked")]).is_empty(), "there is no such key yet");
+        let own = azure.certificate(&leaf).unwrap_or_else(|rv| panic!("{rv:x}: {}", world.log()));
+        assert_eq!(azure.value(own, CKA_VALUE), leaf);
+        assert_eq!(azure.value(own, CKA_ID), b"asked");
+        assert_eq!(azure.value(own, CKA_DESTROYABLE), [CK_FALSE], "the vault keeps it");
+        assert_eq!(azure.p11.find(azure.session, &[label("asked")]).len(), 3, "{}", world.log());
+        assert_eq!(world.emulator.vault("default").certificate_der("asked", "").unwrap(), leaf);
     }
 }
 
