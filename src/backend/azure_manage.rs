@@ -96,7 +96,7 @@ pub(super) async fn create(clients: &Arc<Clients>, new: &NewKey, hsm: bool) -> s
     let name = new.label.clone().unwrap_or_default();
     let free = call(clients, &GET_KEY, &name, |vault| {
         let name = name.clone();
-        async move { Ok(vault.keys.get_key(&name, None).await.map(drop).map_err(|e| refused(&GET_KEY, e))?) }
+        async move { vault.keys.get_key(&name, None).await.map(drop).map_err(|e| refused(&GET_KEY, e)) }
     });
     match free.await {
         Err(failure) if failure.cause == Cause::Missing => {}

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 mod dialect;
 mod documents;
 mod legacy;
+mod management;
 mod places;
 mod strict;
 

@@ -70,13 +70,15 @@ deletes_keys() {
 keeps_name() { refuse tool --keypairgen --key-type EC:prime256v1 --usage-sign --label new-ec; }
 
 makes_nothing() {
-    sed 's/"generate", "destroy", "certificates"/"certificates"/' "$work/manage.json" >"$work/less.json"
+    sed 's/"generate", "destroy", "certificates"/"certificates"/g' "$work/manage.json" >"$work/less.json"
     CLOUD_KMS_PKCS11_CONFIG=$work/less.json refuse tool --keypairgen --key-type EC:prime256v1 --usage-sign --label more
 }
 
 mkdir "$work/page"
 cp "$work/data" "$work/page/file"
 for label in aws-manage azure-manage; do
+    export NAME=new-ec
+    [ "$label" = azure-manage ] || NAME=alias/new-ec
     rm -f "$work"/page/new-*
     check "$label makes an RSA key" makes_rsa
     check "$label makes a key on a curve, which signs" makes_ec
