@@ -3,7 +3,7 @@
 //! PKCS#11 3.2 sections 5.7.1 (C_CreateObject), 5.7.3 (C_DestroyObject), 5.7.6 (C_SetAttributeValue), 5.18.1 and 5.18.2.
 
 use crate::attribute::{Attribute, flag_in, number_in, value_in};
-use crate::backend::NewKey;
+use crate::backend::{Cause, Failure, NewKey};
 use crate::certificate::Certificate;
 use crate::config::Right;
 use crate::error::{Error, Result};
@@ -138,7 +138,7 @@ impl Token {
         backend.check_new(&new)?;
         let mut made = backend.create(&new).wait(deadline).map_err(|failure| {
             let what = new.label.as_deref().unwrap_or("a key without a name");
-            Error::from(failure).about(format_args!("token \"{}\", new key \"{what}\"", self.label()))
+            Error::from(uncertain(failure)).about(format_args!("token \"{}\", new key \"{what}\"", self.label()))
         })?;
         let option = made.option.clone();
         // It has come to be the key of that alias that the configuration has named before there was one.
@@ -153,6 +153,18 @@ impl Token {
     /// When something is over that takes up to so many calls of the service, one after the other.
     fn later(&self, calls: u32) -> Instant {
         Instant::now() + self.call_timeout().saturating_mul(calls).min(LONGEST)
+    }
+}
+
+/// C_Finalize or a fork ended the call, and not the request.
+fn uncertain(failure: Failure) -> Failure {
+    match failure.cause {
+        Cause::Interrupted => {
+            let message =
+                format!("{}; a key may have been made all the same: look for it in the service", failure.message);
+            Failure { message, ..failure }
+        }
+        _ => failure,
     }
 }
 

@@ -200,7 +200,7 @@ module_test! {
         let [aws, azure] = begun(world, slots(all()), json!({}));
         let rsa = number(CKA_MODULUS_BITS, 2048);
         let both = [flag(CKA_SIGN, true), flag(CKA_DECRYPT, true)];
-        assert_eq!(aws.pair(CKM_RSA_PKCS_KEY_PAIR_GEN, &[rsa.clone()], &both), Err(CKR_TEMPLATE_INCONSISTENT));
+        assert_eq!(aws.pair(CKM_RSA_PKCS_KEY_PAIR_GEN, std::slice::from_ref(&rsa), &both), Err(CKR_TEMPLATE_INCONSISTENT));
         assert!(world.log().contains("--usage-sign"), "{}", world.log());
         assert_eq!(aws.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("aws/mine")]), Err(CKR_ATTRIBUTE_VALUE_INVALID));
         assert_eq!(azure.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[]), Err(CKR_TEMPLATE_INCOMPLETE));
@@ -346,6 +346,24 @@ module_test! {
         let log = world.log();
         assert!(log.contains("kms:CreateAlias") && log.contains("aws kms create-alias --alias-name alias/new --target-key-id"), "{log}");
         assert_eq!(aws.all().len(), 2);
+    }
+}
+
+module_test! {
+    fn a_service_that_has_not_heard_of_the_new_key_yet_is_asked_again(world) {
+        let [aws, _] = begun(world, slots(all()), json!({}));
+        let missing = Action::Error {
+            status: 400,
+            code: "NotFoundException".into(),
+            message: "Key 'arn:...' does not exist".into(),
+            innererror: None,
+        };
+        world.emulator.control().fault(Fault::new("kms.CreateAlias", missing.clone()).times(2));
+        // The first of these is the question whether the alias is free.
+        world.emulator.control().fault(Fault::new("kms.GetPublicKey", missing).times(3));
+        let [_, private] = aws.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("new")]).unwrap_or_else(|rv| panic!("{rv:x}: {}", world.log()));
+        assert_eq!((world.count("kms.CreateKey"), world.count("kms.CreateAlias"), world.count("kms.GetPublicKey")), (1, 3, 4));
+        assert!(aws.p11.sign(aws.session, private, CKM_ECDSA_SHA256, &[], b"data").is_ok());
     }
 }
 
