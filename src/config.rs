@@ -11,6 +11,7 @@ mod environment;
 pub mod fuzzing;
 mod legacy;
 mod login;
+mod management;
 mod options;
 mod section;
 mod slots;
@@ -25,6 +26,7 @@ use crate::key::PointForm;
 use crate::logging::{self, Level};
 use crate::process;
 use environment::Environment;
+pub use management::{Management, Right};
 pub use slots::Slots;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,6 +61,8 @@ pub struct Slot {
     pub hide_keys: Vec<String>,
     /// What it does otherwise than others.
     pub manner: Manner,
+    /// What programs may change in the service; None where that is nothing.
+    pub management: Option<Arc<Management>>,
 }
 
 /// What a slot does otherwise than others.

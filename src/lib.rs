@@ -3,9 +3,10 @@
 //! The layers, each of which uses only what stands to its right (`tests/layering.rs` holds them to it):
 //!
 //! ```text
-//! fuzzing, conformance > ffi > provider > keyed, session > token > signing, cipher, session_object > making > slot_key, profile
-//!     > operation > object > mechanism > config > lazy > cache > backend::{aws, azure} > backend (trait, runtime) > certificate > key
-//!     > hash, attribute > error, logging, process, fuzz_input
+//! fuzzing, conformance > ffi > provider > keyed, managing, session > token > signing, cipher, session_object, key_template
+//!     > making > slot_key, profile > operation > object > mechanism > config > lazy > cache, certificate_store
+//!     > backend::{aws, azure} > backend (trait, runtime) > certificate > key > private_folder > hash, attribute
+//!     > error, logging, process, fuzz_input
 //! ```
 //!
 //! One C_Sign: `ffi::table` turns its pointers into `Input` and `Output`; `ffi::guard` finds the provider and contains
@@ -17,6 +18,7 @@ pub mod attribute;
 pub mod backend;
 pub mod cache;
 pub mod certificate;
+pub mod certificate_store;
 pub mod cipher;
 pub mod config;
 #[cfg(test)]
@@ -29,13 +31,16 @@ pub mod fuzz_input;
 pub mod fuzzing;
 pub mod hash;
 pub mod key;
+pub mod key_template;
 pub mod keyed;
 pub mod lazy;
 pub mod logging;
 pub mod making;
+pub mod managing;
 pub mod mechanism;
 pub mod object;
 pub mod operation;
+pub mod private_folder;
 pub mod process;
 pub mod profile;
 pub mod provider;

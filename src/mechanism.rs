@@ -3,11 +3,13 @@
 //! A mechanism is a row: the family, what the caller hands in, and the shape of its parameters follow from it. What is
 //! offered is row x key x service: a row is there for a key if the service has a scheme that the row can lead to.
 
+mod generation;
 mod parameters;
 
 use crate::hash::Hash;
 use crate::key::{Family, Kind, Purpose, Scheme};
 use cryptoki_sys::*;
+pub use generation::{GENERATIONS, Generation};
 pub use parameters::{Agreement, Parameters, Request, Shape, WORD, shape, words};
 
 /// A row of the table. A mechanism that both signs and decrypts (CKM_RSA_PKCS) has a row for each.

@@ -134,6 +134,12 @@ impl Object {
         object
     }
 
+    /// The same, with CKA_DESTROYABLE as it is for this one.
+    pub fn destroyable(mut self, is_destroyable: bool) -> Self {
+        self.attributes.set(CKA_DESTROYABLE, &[if is_destroyable { CK_TRUE } else { CK_FALSE }]);
+        self
+    }
+
     /// The attributes of every object of a token (section 4.4): `content` is what makes CKA_UNIQUE_ID unique in it.
     fn new(class: CK_OBJECT_CLASS, role: &str, names: Names, content: &[u8]) -> Self {
         let mut attributes = Attributes::default();

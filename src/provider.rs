@@ -291,6 +291,7 @@ fn listed_slot(service: &Arc<Service>, name: &KeyName) -> Slot {
         keys: Keys::Named(vec![listed_key(name)]),
         hide_keys: Vec::new(),
         manner: Manner { accept_bare_digest: true, ..Manner::default() },
+        management: None,
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! The public half comes from the certificate that is at hand locally, else from the service.
 
+mod managed;
+
 use crate::attribute::{Attribute, number_in};
 use crate::backend::{Cause, Failure, KeyFacts, Pending, Plain, SharedBackend, Target};
 use crate::cache::Cache;
 use crate::certificate::Certificate;
-use crate::config::{CertificateSource, Key, Manner};
+use crate::config::{CertificateSource, Key, Management, Manner};
 use crate::error::{Error, Result};
 use crate::key::PublicKey;
 use crate::lazy::Lazy;
@@ -22,6 +24,8 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct SlotKey {
     key: Key,
+    /// The CKA_ID that it was made with in this process; else its name is that.
+    given_id: Option<Vec<u8>>,
     /// It was found by listing, not named by the user: where it is of no use it is left out without an error.
     discovered: bool,
     common: Arc<Common>,
@@ -52,6 +56,8 @@ pub struct Common {
     pub cache: Option<Arc<Cache>>,
     /// What the slot does otherwise than others.
     pub manner: Manner,
+    /// What programs may change.
+    pub management: Option<Arc<Management>>,
 }
 
 /// The objects made so far, and from what.
@@ -97,6 +103,7 @@ impl SlotKey {
     pub fn new(key: Key, discovered: bool, common: Arc<Common>) -> Self {
         Self {
             key,
+            given_id: None,
             discovered,
             common,
             cached: AtomicBool::new(false),
@@ -112,9 +119,9 @@ impl SlotKey {
     /// Whether an object of this key can match: told from the configured names, before anything is loaded.
     pub fn may_match(&self, template: &[Attribute], wanted: Wanted) -> bool {
         let fits = |kind, own: &[u8]| template.iter().all(|(asked, value)| *asked != kind || value == own);
-        let own = fits(CKA_ID, self.key.name.id.as_bytes()) && fits(CKA_LABEL, self.key.label.as_bytes());
+        let own = fits(CKA_ID, self.id()) && fits(CKA_LABEL, self.key.label.as_bytes());
         // The certificates of a chain have names of their own, and are at hand.
-        own || (wanted.certificates && self.local().len() > 1)
+        own || (wanted.certificates && (self.local().len() > 1 || self.store().is_some()))
     }
 
     /// Starts loading what is wanted and not there yet. Does not wait.
@@ -124,8 +131,7 @@ impl SlotKey {
             self.kept.begin(|| self.common.backend.certificate(&self.key.name));
         }
         // A certificate is shown only with the key that it is checked against; without one no key is needed.
-        let certificate = !self.local().is_empty() || self.kept.known().is_none_or(|kept| kept.is_some());
-        if wanted.keys || (wanted.certificates && certificate && !self.has_no_certificate()) {
+        if wanted.keys || (wanted.certificates && !self.has_no_certificate()) {
             self.facts.begin_if(|| match self.local_facts().or_else(|| self.cached_facts()) {
                 Some(facts) => Some(Pending::ready(Ok(facts))),
                 None => ready.then(|| self.common.backend.describe(&self.key.name)),
@@ -257,7 +263,10 @@ impl SlotKey {
         let subject = self.local().first().map_or(&[][..], |certificate| &certificate.subject);
         let (names, form) = (self.names(subject), self.common.manner.edwards_point);
         if shown.facts.as_ref() != Some(&facts) {
-            let public = |key| Arc::new(Object::public_key(names, key, &public_schemes(&facts), form));
+            let public = |key| {
+                let object = Object::public_key(names, key, &public_schemes(&facts), form);
+                Arc::new(object.destroyable(self.is_destroyable()))
+            };
             shown.public = facts.public_key.as_ref().map(public);
             // Another login may have found another key.
             if shown.facts.is_some() {
@@ -266,7 +275,7 @@ impl SlotKey {
             (shown.private, shown.facts) = (None, Some(facts.clone()));
         }
         if shown.private.is_none() && self.common.backend.is_ready() {
-            let mut object = Object::private_key(names, &facts, form);
+            let mut object = Object::private_key(names, &facts, form).destroyable(self.is_destroyable());
             // Section 4.4: a private object is there for who is logged in only.
             if self.common.backend.pin().is_some() {
                 object.attributes.set(CKA_PRIVATE, &[CK_TRUE]);
@@ -280,24 +289,38 @@ impl SlotKey {
         if let Some(objects) = &self.shown().certificates {
             return objects.clone();
         }
-        let Some(chain) = self.chain(deadline).filter(|chain| !chain.is_empty()) else { return Vec::new() };
+        let kept = self.chain(deadline).filter(|chain| !chain.is_empty());
+        if kept.is_none() && self.store().is_none() {
+            return Vec::new();
+        }
         let Some(facts) = self.loaded_facts(deadline) else { return Vec::new() };
-        let objects = facts.public_key.as_ref().map(|key| self.checked(&chain, key)).unwrap_or_default();
+        let Some(public_key) = &facts.public_key else { return Vec::new() };
+        let objects = match kept {
+            Some(chain) => self.checked(&chain, public_key, false),
+            None => self.stored_objects(public_key),
+        };
+        if objects.is_empty() && self.store().is_some() {
+            // Another program may write one.
+            return objects;
+        }
         self.shown().certificates.get_or_insert(objects).clone()
     }
 
     /// The certificates of the key, if the first is the key's own; as objects.
-    fn checked(&self, chain: &[Certificate], public_key: &PublicKey) -> Vec<Arc<Object>> {
+    fn checked(&self, chain: &[Certificate], public_key: &PublicKey, destroyable: bool) -> Vec<Arc<Object>> {
         let Some((own, issuers)) = chain.split_first().filter(|(own, _)| own.certifies(public_key)) else {
             log_error!("{self}: the certificate is another key's; the key is shown without it");
             return Vec::new();
         };
-        let mut objects = vec![Arc::new(Object::certificate(self.names(&own.subject), own))];
+        let object = |names: Names, certificate: &Certificate| {
+            Arc::new(Object::certificate(names, certificate).destroyable(destroyable))
+        };
+        let mut objects = vec![object(self.names(&own.subject), own)];
         for issuer in issuers {
             let id = crate::hash::Hash::Sha1.digest(&issuer.spki);
             let label = issuer.common_name.clone().unwrap_or_else(|| format!("{} issuer", self.key.label));
             let names = Names { label: &label, id: &id, subject: &issuer.subject };
-            objects.push(Arc::new(Object::certificate(names, issuer)));
+            objects.push(object(names, issuer));
         }
         objects
     }
@@ -312,7 +335,7 @@ impl SlotKey {
     }
 
     fn has_no_certificate(&self) -> bool {
-        self.local().is_empty() && self.kept.known().is_some_and(|kept| kept.is_none())
+        self.local().is_empty() && self.store().is_none() && self.kept.known().is_some_and(|kept| kept.is_none())
     }
 
     /// The facts, if the key is to be seen at all.
@@ -379,7 +402,7 @@ impl SlotKey {
     }
 
     fn names<'a>(&'a self, subject: &'a [u8]) -> Names<'a> {
-        Names { label: &self.key.label, id: self.key.name.id.as_bytes(), subject }
+        Names { label: &self.key.label, id: self.id(), subject }
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {

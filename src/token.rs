@@ -3,6 +3,7 @@
 //! Nothing is loaded before it is needed, and all that a search needs is loaded at once.
 //! PKCS#11 3.1 sections 5.5 (slots and tokens), 5.6 (login), 5.7 (search).
 
+mod changes;
 mod login;
 
 use crate::attribute::{Attribute, number_in};
@@ -18,6 +19,7 @@ use crate::object::Object;
 use crate::profile;
 use crate::session_object::SessionObject;
 use crate::slot_key::{Common, SlotKey, Wanted};
+use changes::Changes;
 use cryptoki_sys::*;
 pub use login::LONGEST_PIN;
 use login::logged_out;
@@ -32,6 +34,7 @@ pub struct Token {
     call_timeout: Duration,
     listed: Lazy<Vec<KeyName>>,
     keys: Mutex<TokenKeys>,
+    changes: Mutex<Changes>,
     /// Whose the handles are that a search has given out.
     owners: Mutex<HashMap<CK_OBJECT_HANDLE, Arc<SlotKey>>>,
     session_objects: Mutex<HashMap<CK_OBJECT_HANDLE, Arc<SessionObject>>>,
@@ -74,13 +77,14 @@ struct Usage {
 impl Token {
     /// The token of a slot; nothing is loaded.
     pub fn new(id: CK_SLOT_ID, slot: Slot, backend: SharedBackend, cache: Option<Arc<Cache>>) -> Self {
-        let (label, hidden_kinds, manner) = (slot.label, slot.hide_keys, slot.manner);
-        let common = Common { slot: id, label, hidden_kinds, backend, cache, manner };
+        let (label, hidden_kinds, manner, management) = (slot.label, slot.hide_keys, slot.manner, slot.management);
+        let common = Common { slot: id, label, hidden_kinds, backend, cache, manner, management };
         Self {
             common: Arc::new(common),
             call_timeout: slot.service.network().call_timeout,
             listed: Lazy::default(),
             keys: Mutex::new(TokenKeys::Configured(slot.keys)),
+            changes: Mutex::default(),
             owners: Mutex::default(),
             session_objects: Mutex::default(),
             profiles: OnceLock::new(),
@@ -101,6 +105,7 @@ impl Token {
     /// The mechanisms for any key, of its service and here: the same before and after keys are loaded.
     pub fn mechanisms(&self) -> Vec<CK_MECHANISM_TYPE> {
         let mut mechanisms: Vec<_> = MECHANISMS.iter().filter(|row| self.flags(row) != 0).map(|row| row.ckm).collect();
+        mechanisms.extend(self.generations().map(|row| row.ckm));
         mechanisms.sort_unstable();
         mechanisms.dedup();
         mechanisms
@@ -108,6 +113,9 @@ impl Token {
 
     /// CK_MECHANISM_INFO of a mechanism, if the token has it.
     pub fn mechanism_info(&self, ckm: CK_MECHANISM_TYPE) -> Option<CK_MECHANISM_INFO> {
+        if let Some(row) = self.generations().find(|row| row.ckm == ckm) {
+            return Some(row.info());
+        }
         let rows = MECHANISMS.iter().filter(|row| row.ckm == ckm);
         let flags = rows.clone().map(|row| self.flags(row)).fold(0, |all, own| all | own);
         let (smallest, largest, more) = rows.clone().next()?.sizes();
@@ -161,6 +169,7 @@ impl Token {
     pub fn begin(&self, template: &[Attribute]) {
         let wanted = Wanted::by(template);
         let keys = self.known_keys().filter(|_| wanted.anything()).unwrap_or_default();
+        let keys = self.changes().applied(keys);
         candidates(&keys, template, wanted).iter().for_each(|key| key.begin(wanted));
     }
 
@@ -172,8 +181,7 @@ impl Token {
         if let Some(profile) = self.profiles.get().into_iter().flatten().find(|object| object.handle == handle) {
             return Some(profile.clone());
         }
-        let key = self.owners().get(&handle).cloned()?;
-        key.object(handle)
+        self.owner(handle)?.object(handle)
     }
 
     /// The key of that handle.
@@ -188,10 +196,15 @@ impl Token {
         if let Some(own) = self.session_object(handle) {
             return Ok(UsedKey::Session(own));
         }
-        let key = self.owners().get(&handle).cloned();
-        let (key, object) = key.and_then(|key| Some((key.clone(), key.object(handle)?))).ok_or_else(unknown)?;
+        let (key, object) =
+            self.owner(handle).and_then(|key| Some((key.clone(), key.object(handle)?))).ok_or_else(unknown)?;
         let facts = key.facts().ok_or_else(unknown)?;
         Ok(UsedKey::Token { key, facts, class: object.class })
+    }
+
+    /// Whose object of the token it is.
+    pub fn owner(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<SlotKey>> {
+        self.owners().get(&handle).cloned()
     }
 
     /// Random bytes of the service.
@@ -280,8 +293,14 @@ impl Token {
         Some(made)
     }
 
-    /// The token's keys; a token that discovers them lists them now, if it has not yet.
-    fn keys(&self, deadline: Instant) -> Arc<Vec<Arc<SlotKey>>> {
+    /// The token's keys as they are now.
+    pub fn keys(&self, deadline: Instant) -> Arc<Vec<Arc<SlotKey>>> {
+        let keys = self.known_or_listed(deadline);
+        self.changes().applied(keys)
+    }
+
+    /// A token that discovers its keys lists them now, if it has not yet.
+    fn known_or_listed(&self, deadline: Instant) -> Arc<Vec<Arc<SlotKey>>> {
         if let Some(keys) = self.known_keys() {
             return keys;
         }
@@ -310,6 +329,10 @@ impl Token {
     fn slot_keys(&self, keys: impl Iterator<Item = Key>, discovered: bool) -> Arc<Vec<Arc<SlotKey>>> {
         let made = |key| Arc::new(SlotKey::new(key, discovered, self.common.clone()));
         Arc::new(keys.map(made).collect())
+    }
+
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn token_keys(&self) -> MutexGuard<'_, TokenKeys> {

@@ -122,6 +122,7 @@ mod tests {
             keys: Keys::Discover,
             hide_keys: Vec::new(),
             manner: Default::default(),
+            management: None,
         };
         let (slots, opened) = (Slots::from_iter(["a", "b", "a"].map(slot)), Cell::new(0));
         let backends = Backends::new(slots.services(), |_| {

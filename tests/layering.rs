@@ -5,13 +5,13 @@
 use std::path::{Path, PathBuf};
 
 /// From left to right. A file belongs to the longest name that its path starts with.
-const LAYERS: [&[&str]; 20] = [
+const LAYERS: [&[&str]; 21] = [
     &["fuzzing", "conformance"],
     &["ffi"],
     &["provider"],
-    &["keyed", "session"],
+    &["keyed", "managing", "session"],
     &["token"],
-    &["signing", "cipher", "session_object"],
+    &["signing", "cipher", "session_object", "key_template"],
     &["making"],
     &["slot_key", "profile"],
     &["operation"],
@@ -19,11 +19,12 @@ const LAYERS: [&[&str]; 20] = [
     &["mechanism"],
     &["config"],
     &["lazy"],
-    &["cache"],
+    &["cache", "certificate_store"],
     &["backend::aws", "backend::azure"],
     &["backend"],
     &["certificate"],
     &["key"],
+    &["private_folder"],
     &["hash", "attribute"],
     &["error", "logging", "process", "fuzz_input"],
 ];

@@ -24,6 +24,7 @@ mod module {
     mod life;
     mod login;
     mod macs;
+    mod manage;
     mod messages;
     mod objects;
     mod processes;

@@ -6,15 +6,17 @@ use super::aws_client::Clients;
 use super::aws_errors::refused;
 use super::aws_keys::{GET_PUBLIC_KEY, Operation, SIGN, facts, schemes, secret_facts};
 pub use super::aws_login::Login;
+use super::aws_manage::{self, CREATE_KEY, SCHEDULE_DELETION};
 use super::aws_uses::{DECRYPT, DERIVE, GENERATE_MAC, RANDOM, VERIFY_MAC};
 use super::call::{Call, Refused};
 use super::login::Access;
 use super::order::Order;
 use super::runtime;
 use super::{
-    Backend, Cause, Entry, Failure, Identity, KeyFacts, KeyName, Network, Pending, Plain, Refusal, Secret,
-    SharedBackend, Signature, Target,
+    Backend, Cause, Entry, Failure, Identity, KeyFacts, KeyName, MadeKey, Network, NewKey, Pending, Plain, Refusal,
+    Secret, SharedBackend, Signature, Target,
 };
+use crate::error::Error;
 use crate::key::{Family, Kind, PublicKey, Purpose, Scheme};
 use aws_sdk_kms::Client;
 use std::collections::HashSet;
@@ -113,6 +115,24 @@ impl Backend for Aws {
 
     fn log_out(&self) {
         self.0.log_out();
+    }
+
+    fn makes(&self, kind: Kind) -> bool {
+        aws_manage::makes(kind)
+    }
+
+    fn check_new(&self, new: &NewKey) -> Result<(), Error> {
+        aws_manage::check_new(new)
+    }
+
+    fn create(&self, new: &NewKey) -> Pending<MadeKey> {
+        let (clients, new) = (self.clients(), new.clone());
+        runtime::spawn(CREATE_KEY.name, move || async move { clients.create(&new).await })
+    }
+
+    fn destroy(&self, _key: &KeyName, immutable_id: &str, days: u32) -> Pending<String> {
+        let (clients, id) = (self.clients(), immutable_id.to_owned());
+        runtime::spawn(SCHEDULE_DELETION.name, move || async move { clients.destroy(&id, days).await })
     }
 
     fn identity(&self) -> Identity {

@@ -5,6 +5,7 @@
 
 use super::azure_client::{Clients, Operation, Vault, refused};
 use super::azure_keys::{GET_KEY, facts, name_and_version, schemes};
+use super::azure_manage::{self, CREATE_KEY, DELETE_KEY, PENDING_CERTIFICATE};
 use super::azure_uses::{DECRYPT, RANDOM, SIGN, decrypt, random, sign_anew};
 use super::call::{Call, Refused};
 use super::login::Access;
@@ -12,10 +13,11 @@ use super::order::Order;
 use super::runtime;
 pub use super::secret::Secret;
 use super::{
-    Backend, Cause, Entry, Failure, Identity, KeyFacts, KeyName, Network, Pending, Plain, Refusal, SharedBackend,
-    Signature, Target,
+    Backend, Cause, Entry, Failure, Identity, KeyFacts, KeyName, MadeKey, Network, NewKey, Pending, Plain, Refusal,
+    SharedBackend, Signature, Target,
 };
 use crate::certificate::Certificate;
+use crate::error::Error;
 use crate::key::{Kind, Scheme};
 use crate::log_info;
 use azure_core::http::Url;
@@ -164,6 +166,38 @@ impl Backend for Azure {
 
     fn log_out(&self) {
         self.0.log_out();
+    }
+
+    fn makes(&self, kind: Kind) -> bool {
+        azure_manage::makes(kind)
+    }
+
+    fn check_new(&self, new: &NewKey) -> Result<(), Error> {
+        azure_manage::check_new(new)
+    }
+
+    fn create(&self, new: &NewKey) -> Pending<MadeKey> {
+        let (clients, new, hsm) = (self.clients(), new.clone(), self.is_managed_hsm());
+        runtime::spawn(CREATE_KEY.name, move || async move { azure_manage::create(&clients, &new, hsm).await })
+    }
+
+    fn destroy(&self, key: &KeyName, _immutable_id: &str, _days: u32) -> Pending<String> {
+        let name = key.clone();
+        self.call(&DELETE_KEY, key, move |_, vault| {
+            let name = name.clone();
+            async move { azure_manage::destroy(&vault, &name).await }
+        })
+    }
+
+    fn complete_certificate(&self, key: &KeyName, certificate: &Certificate) -> Pending<bool> {
+        if self.is_managed_hsm() {
+            return Pending::ready(Ok(false));
+        }
+        let (name, certificate) = (key.clone(), certificate.clone());
+        self.call(&PENDING_CERTIFICATE, key, move |_, vault| {
+            let (name, certificate) = (name.clone(), certificate.clone());
+            async move { azure_manage::complete(&vault, &name, &certificate).await }
+        })
     }
 
     fn identity(&self) -> Identity {

@@ -11,6 +11,7 @@ pub mod aws_fuzzing;
 mod aws_http;
 mod aws_keys;
 mod aws_login;
+mod aws_manage;
 mod aws_uses;
 pub mod azure;
 mod azure_assertion;
@@ -20,6 +21,7 @@ mod azure_credentials;
 pub mod azure_fuzzing;
 mod azure_keys;
 mod azure_login;
+mod azure_manage;
 mod azure_uses;
 mod call;
 #[cfg(any(test, fuzzing))]
@@ -28,6 +30,7 @@ pub mod fake;
 mod fuzzing;
 mod http;
 mod login;
+mod management;
 mod order;
 mod park;
 mod program;
@@ -41,6 +44,7 @@ use crate::error::Error;
 use crate::key::{Kind, PublicKey, Scheme};
 use cryptoki_sys::*;
 pub use login::{Entry, Refusal};
+pub use management::{MadeKey, NewKey};
 pub use runtime::Pending;
 pub use secret::Secret;
 use std::fmt;
@@ -186,6 +190,34 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// Forgets the PIN, and the tokens that it has brought.
     fn log_out(&self) {}
+
+    /// Whether it makes keys of that kind.
+    fn makes(&self, _kind: Kind) -> bool {
+        false
+    }
+
+    /// Whether such a key can be made, as far as that can be told without a request.
+    ///
+    /// # Errors
+    /// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_VALUE_INVALID.
+    fn check_new(&self, _new: &NewKey) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Makes a key: some requests, and the one that makes it never twice.
+    fn create(&self, _new: &NewKey) -> Pending<MadeKey> {
+        unsupported("CreateKey")
+    }
+
+    /// Deletes a key so that it can be brought back, for `days` where that can be chosen. Answers how that is done.
+    fn destroy(&self, _key: &KeyName, _immutable_id: &str, _days: u32) -> Pending<String> {
+        unsupported("DeleteKey")
+    }
+
+    /// Hands the certificate over to a service that waits for one for that key. Answers whether it did.
+    fn complete_certificate(&self, _key: &KeyName, _certificate: &Certificate) -> Pending<bool> {
+        Pending::ready(Ok(false))
+    }
 
     /// What CK_TOKEN_INFO and CK_SLOT_INFO say of the maker; scripts match on it in `pkcs11:` URIs.
     fn identity(&self) -> Identity;

@@ -259,6 +259,7 @@ impl Item<'_> {
             keys: Keys::Named(keys),
             hide_keys: Vec::new(),
             manner: Manner { accept_bare_digest: true, ..Manner::default() },
+            management: None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! checked against it by tests. It knows no other option's value: what depends on two options is `strict`'s matter.
 
 use super::dialect::{Data, Value};
+use super::management::Right;
 use crate::logging::Level;
 
 /// An option.
@@ -56,6 +57,7 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     LogLevel,
     KeyKinds,
+    Rights,
     /// What Key Vault takes as a key's name.
     KeyName,
     KeyVersion,
@@ -119,7 +121,12 @@ impl Row {
             (Kind::Flag, Data::Bool(_)) | (Kind::Objects, Data::Array(_) | Data::Later(_)) => Ok(()),
             (Kind::Milliseconds, Data::Number(number)) if whole(number, 1) => Ok(()),
             (Kind::Count, Data::Number(number)) if whole(number, 0) => Ok(()),
-            (Kind::KeyKinds, Data::Array(items)) => items.iter().enumerate().try_for_each(key_kind),
+            (Kind::KeyKinds, Data::Array(items)) => {
+                items.iter().enumerate().try_for_each(|item| listed(item, KEY_KINDS))
+            }
+            (Kind::Rights, Data::Array(items)) => {
+                items.iter().enumerate().try_for_each(|item| listed(item, &Right::NAMES))
+            }
             (kind, Data::String(text)) if kind.is_text() => self.check_text(text).map_err(fault),
             (kind, _) => Err(fault(format!("expected {}, found {}", kind.noun(), value.description(kind.is_public())))),
         }
@@ -149,7 +156,7 @@ impl Row {
 
 impl Kind {
     fn is_text(self) -> bool {
-        !matches!(self, Kind::Milliseconds | Kind::Count | Kind::Flag | Kind::KeyKinds | Kind::Objects)
+        !matches!(self, Kind::Milliseconds | Kind::Count | Kind::Flag | Kind::KeyKinds | Kind::Rights | Kind::Objects)
     }
 
     fn is_public(self) -> bool {
@@ -161,7 +168,7 @@ impl Kind {
             Kind::Flag => "true or false",
             Kind::Milliseconds => "a whole number of milliseconds from 1 to 4294967295",
             Kind::Count => "a whole number from 0 to 4294967295",
-            Kind::KeyKinds => "an array of names",
+            Kind::KeyKinds | Kind::Rights => "an array of names",
             Kind::Objects => "an array of objects",
             _ => "a string",
         }
@@ -177,9 +184,9 @@ fn whole(number: &str, least: u32) -> bool {
     number.parse::<u32>().is_ok_and(|number| number >= least)
 }
 
-fn key_kind((index, item): (usize, &Value)) -> Result<(), Problem> {
+fn listed((index, item): (usize, &Value), names: &[&str]) -> Result<(), Problem> {
     let fault = |message: String| Err((item.line, format!("[{index}]"), message));
-    match item.text().map(|name| choice(name, KEY_KINDS)) {
+    match item.text().map(|name| choice(name, names)) {
         Some(Ok(())) => Ok(()),
         Some(Err(message)) => fault(message),
         None => fault(format!("expected a string, found {}", item.description(true))),
@@ -319,4 +326,9 @@ pub const OPTIONS: &[Row] = options![
     edwards_point DEFAULT None Kind::Choice(&["octet_string", "raw"]); "`octet_string`"; "How CKA_EC_POINT of an Ed25519 key looks: as DER of an OCTET STRING, which most programs expect, or `raw`, as PKCS#11 3.1 has it.";
     random DEFAULT None Kind::Choice(&["system", "service"]); "`system`"; "Where C_GenerateRandom gets its bytes: from the operating system, or from the service (AWS KMS, Managed HSM).";
     hide_keys DEFAULT None Kind::KeyKinds; "`[]`"; "Kinds of keys that the token does not show: `rsa2048`, `rsa3072`, `rsa4096`, `P-256`, `P-384`, `P-521`, `secp256k1`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65`, `ML-DSA-87`, `HMAC-SHA-224`, `HMAC-SHA-256`, `HMAC-SHA-384`, `HMAC-SHA-512`.";
+
+    allow DEFAULT None Kind::Rights; "`[]`"; "What programs may change in the service: `generate` keys, `destroy` them, `certificates` (write and delete them). See [managing keys](managing-keys.md).";
+    confirm_destroy SLOT None Kind::Text; "-"; "The token's label once more: `destroy` is allowed only where both stand.";
+    destroy_days DEFAULT AWS Kind::Count; "`30`"; "For how many days, 7 to 30, KMS keeps a destroyed key, which can be brought back until then.";
+    certificate_store DEFAULT None Kind::Path; "none"; "A folder of certificates that programs have written beside keys whose service keeps none. It must be this user's alone.";
 ];

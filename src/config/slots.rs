@@ -123,7 +123,14 @@ fn plain_slot(id: &str, label: &str, service: Arc<Service>, manner: Manner) -> S
         label: label.to_owned(),
         certificate: CertificateSource::Service,
     };
-    Slot { label: label.to_owned(), service, keys: Keys::Named(vec![key]), hide_keys: Vec::new(), manner }
+    Slot {
+        label: label.to_owned(),
+        service,
+        keys: Keys::Named(vec![key]),
+        hide_keys: Vec::new(),
+        manner,
+        management: None,
+    }
 }
 
 impl Extend<Slot> for Slots {

@@ -8,7 +8,7 @@ use super::environment::Environment;
 use super::login::{self, Login};
 use super::options::{Cloud, Place};
 use super::section::{File, Section, error_in, unread};
-use super::{CertificateSource, Config, Key, Keys, Manner, Notes, Service, Slot, Slots};
+use super::{CertificateSource, Config, Key, Keys, Manner, Notes, Service, Slot, Slots, management};
 use crate::backend::azure::Credential;
 use crate::backend::{KeyName, Network, aws, azure};
 use crate::certificate::Certificate;
@@ -93,6 +93,7 @@ fn slot(section: &Section, choice: &'static str, services: &mut Services, notes:
     };
     note_length(section, &label, notes);
     Ok(Slot {
+        management: management::read(section, &label)?,
         label,
         service: services.of(section, choice, told)?,
         keys,
@@ -379,7 +380,16 @@ fn quoted(names: &[&str]) -> String {
 }
 
 /// What a slot must not have for its key to have nothing but its names.
-const NOT_PLAIN: &[&str] = &["key_version", "certificate", "certificate_path", "hide_keys"];
+const NOT_PLAIN: &[&str] = &[
+    "key_version",
+    "certificate",
+    "certificate_path",
+    "hide_keys",
+    "allow",
+    "confirm_destroy",
+    "destroy_days",
+    "certificate_store",
+];
 
 /// The lists, each item of which is read when its turn comes.
 const SLOTS: &str = "slots";

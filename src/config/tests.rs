@@ -8,6 +8,7 @@ mod dialect;
 mod documents;
 mod legacy;
 mod login;
+mod management;
 mod places;
 mod strict;
 

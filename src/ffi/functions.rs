@@ -9,6 +9,7 @@ pub mod verify;
 
 use super::pointers::{Batch, Input, Output, Region, Target, Template};
 use crate::backend::Plain;
+use crate::config::Management;
 use crate::error::{Error, Result};
 use crate::hash::Hash;
 use crate::making::Making;
@@ -58,13 +59,15 @@ pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_TOKEN_I
     let by_login = token.backend().pin().is_some();
     let login_flag = if by_login { CKF_LOGIN_REQUIRED } else { 0 };
     let (all, writing) = token.session_counts();
+    let changes = token.management().is_some_and(Management::allows_anything);
+    let write_protected = if changes { 0 } else { CKF_WRITE_PROTECTED };
     info.write(CK_TOKEN_INFO {
         label: padded(token.label()),
         manufacturerID: padded(identity.manufacturer),
         model: padded(identity.model),
         serialNumber: padded(identity.serial),
         // A PIN counts as initialized though none is needed: libp11 before 0.4.13 passes over the token otherwise.
-        flags: CKF_RNG | CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_WRITE_PROTECTED | login_flag,
+        flags: CKF_RNG | CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | write_protected | login_flag,
         ulMaxSessionCount: CK_EFFECTIVELY_INFINITE,
         ulSessionCount: all as CK_ULONG,
         ulMaxRwSessionCount: CK_EFFECTIVELY_INFINITE,

@@ -48,6 +48,7 @@ fn config() -> Config {
         keys: Keys::Named(keys),
         hide_keys: Vec::new(),
         manner: Manner { accept_bare_digest: label == "many", ..Manner::default() },
+        management: None,
     };
     let with = |id: &str, certificate| Key { name: name(id), label: id.into(), certificate };
     let plain = |id: &str| with(id, CertificateSource::Service);

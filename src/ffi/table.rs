@@ -139,11 +139,11 @@ rows! {
         C_Login(session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: *mut CK_UTF8CHAR, pin_len: CK_ULONG) => functions::login(session, user, Input::new(pin, pin_len)?);
         C_Logout(session: CK_SESSION_HANDLE) => functions::logout(session);
         C_CreateObject(session: CK_SESSION_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG, object: *mut CK_OBJECT_HANDLE) => keys::create_object(session, Template::new(template, count)?, Target::new(object)?);
-        C_CopyObject => NOT_SUPPORTED;
+        C_CopyObject(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, _template: *mut CK_ATTRIBUTE, _count: CK_ULONG, _copy: *mut CK_OBJECT_HANDLE) => keys::copy_object(session, object);
         C_DestroyObject(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) => keys::destroy_object(session, object);
         C_GetObjectSize(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, size: *mut CK_ULONG) => functions::object_size(session, object, Target::new(size)?);
         C_GetAttributeValue(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) => functions::attribute_value(session, object, Template::new(template, count)?);
-        C_SetAttributeValue => NOT_SUPPORTED;
+        C_SetAttributeValue(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) => keys::set_attribute_value(session, object, Template::new(template, count)?);
         C_FindObjectsInit(session: CK_SESSION_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) => functions::find_objects_init(session, Template::new(template, count)?);
         C_FindObjects(session: CK_SESSION_HANDLE, objects: *mut CK_OBJECT_HANDLE, most: CK_ULONG, count: *mut CK_ULONG) => functions::find_objects(session, Batch::new(objects, most, count)?);
         C_FindObjectsFinal(session: CK_SESSION_HANDLE) => functions::find_objects_final(session);
@@ -176,8 +176,8 @@ rows! {
         C_DecryptDigestUpdate => NOT_SUPPORTED;
         C_SignEncryptUpdate => NOT_SUPPORTED;
         C_DecryptVerifyUpdate => NOT_SUPPORTED;
-        C_GenerateKey => NOT_SUPPORTED;
-        C_GenerateKeyPair => NOT_SUPPORTED;
+        C_GenerateKey(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, template: *mut CK_ATTRIBUTE, count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) => keys::generate(session, mechanism(request)?, Template::new(template, count)?, Target::new(key)?);
+        C_GenerateKeyPair(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, public: *mut CK_ATTRIBUTE, public_count: CK_ULONG, private: *mut CK_ATTRIBUTE, private_count: CK_ULONG, public_key: *mut CK_OBJECT_HANDLE, private_key: *mut CK_OBJECT_HANDLE) => keys::generate_pair(session, mechanism(request)?, Template::new(public, public_count)?, Template::new(private, private_count)?, Target::new(public_key)?, Target::new(private_key)?);
         C_WrapKey(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, wrapping: CK_OBJECT_HANDLE, key: CK_OBJECT_HANDLE, wrapped: *mut CK_BYTE, wrapped_len: *mut CK_ULONG) => keys::wrap(session, mechanism(request)?, wrapping, key, Output::new(wrapped, wrapped_len)?);
         C_UnwrapKey(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, unwrapping: CK_OBJECT_HANDLE, wrapped: *mut CK_BYTE, wrapped_len: CK_ULONG, template: *mut CK_ATTRIBUTE, count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) => keys::unwrap(session, mechanism(request)?, unwrapping, Input::new(wrapped, wrapped_len)?, Template::new(template, count)?, Target::new(key)?);
         C_DeriveKey(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, base: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) => keys::derive(session, mechanism(request)?, base, Template::new(template, count)?, Target::new(key)?);

@@ -47,6 +47,7 @@ fn the_example_of_aws_kms_pkcs11() {
         keys: Keys::Named(vec![key]),
         hide_keys: vec![],
         manner: Manner { accept_bare_digest: true, ..Manner::default() },
+        management: None,
     };
     assert_eq!(config, Config { slots: vec![slot], ..Config::default() });
 }

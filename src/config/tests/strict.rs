@@ -23,6 +23,7 @@ fn a_slot_of_one_kms_key() {
         keys: Keys::Named(vec![key]),
         hide_keys: vec![],
         manner: Manner::default(),
+        management: None,
     };
     assert_eq!(config, Config { slots: vec![slot], ..Config::default() });
 }

@@ -1,16 +1,18 @@
-//! Keys that are wrapped, unwrapped and derived, and objects that callers make and destroy.
+//! Keys that are made, wrapped, unwrapped and derived, and objects that callers make and destroy.
 //!
 //! PKCS#11 3.2 sections 5.7 and 5.18.
 
+use crate::attribute::{flag_in, number_in};
 use crate::error::{Error, Result};
 use crate::ffi::pointers::{Input, Output, Target, Template};
 use crate::keyed;
 use crate::making::Making;
+use crate::managing;
 use crate::mechanism::Request;
 use crate::provider::Provider;
 use cryptoki_sys::*;
 
-/// C_CreateObject, section 5.7.1: objects of the session.
+/// C_CreateObject, section 5.7.1: objects of the session, and certificates that stay.
 pub fn create_object(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -18,18 +20,71 @@ pub fn create_object(
     object: Target<CK_OBJECT_HANDLE>,
 ) -> Result<()> {
     let own = provider.session(session)?;
-    object.write(keyed::created(&own.token, &template.attributes()?, session)?);
+    let template = template.attributes()?;
+    let stays = flag_in(&template, CKA_TOKEN) == Some(true);
+    object.write(match number_in(&template, CKA_CLASS) {
+        Some(CKO_CERTIFICATE) if stays => own.concluded(own.token.add_certificate(&template, own.read_write))?,
+        _ => keyed::created(&own.token, &template, session)?,
+    });
     Ok(())
 }
 
-/// C_DestroyObject, section 5.7.3: objects of a session.
+/// C_CopyObject, section 5.7.2: no object has CKA_COPYABLE.
+pub fn copy_object(provider: &Provider, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) -> Result<()> {
+    provider.object(session, object)?;
+    Err(Error::new(CKR_ACTION_PROHIBITED, "objects of this module can't be copied"))
+}
+
+/// C_DestroyObject, section 5.7.3: objects of a session; keys and certificates, where the configuration allows it.
 pub fn destroy_object(provider: &Provider, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) -> Result<()> {
     let own = provider.session(session)?;
     if own.token.discard(object) {
         return Ok(());
     }
-    provider.object(session, object)?;
-    Err(Error::new(CKR_ACTION_PROHIBITED, "an object of the token can't be destroyed"))
+    own.concluded(own.token.destroy(object, own.read_write))
+}
+
+/// C_SetAttributeValue, section 5.7.6: nothing can be changed.
+pub fn set_attribute_value(
+    provider: &Provider,
+    session: CK_SESSION_HANDLE,
+    object: CK_OBJECT_HANDLE,
+    template: Template,
+) -> Result<()> {
+    managing::set_attributes(&*provider.object(session, object)?, &template.attributes()?)
+}
+
+/// C_GenerateKey, section 5.18.1: made by the service.
+pub fn generate(
+    provider: &Provider,
+    session: CK_SESSION_HANDLE,
+    request: Option<Request>,
+    template: Template,
+    key: Target<CK_OBJECT_HANDLE>,
+) -> Result<()> {
+    let own = provider.session(session)?;
+    let made = own.token.generate(&given(request)?, &template.attributes()?, own.read_write);
+    key.write(own.concluded(made)?);
+    Ok(())
+}
+
+/// C_GenerateKeyPair, section 5.18.2: made by the service.
+pub fn generate_pair(
+    provider: &Provider,
+    session: CK_SESSION_HANDLE,
+    request: Option<Request>,
+    public: Template,
+    private: Template,
+    public_key: Target<CK_OBJECT_HANDLE>,
+    private_key: Target<CK_OBJECT_HANDLE>,
+) -> Result<()> {
+    let own = provider.session(session)?;
+    let (public, private) = (public.attributes()?, private.attributes()?);
+    let made = own.token.generate_pair(&given(request)?, &public, &private, own.read_write);
+    let (public, private) = own.concluded(made)?;
+    public_key.write(public);
+    private_key.write(private);
+    Ok(())
 }
 
 /// C_WrapKey, section 5.18.3: needs no service.

@@ -423,7 +423,7 @@ impl World<'_> {
         let (handle, nothing) = (self.session().1, std::ptr::null_mut::<u8>());
         let codes = [
             call!(self, C_InitToken(handle, nothing, 9, nothing)),
-            call!(self, C_CopyObject(handle, 9, nothing.cast(), 9, nothing.cast())),
+            call!(self, C_DigestEncryptUpdate(handle, nothing, 9, nothing, nothing.cast())),
             call!(self, C_SignRecoverInit(handle, nothing.cast(), 9)),
             call!(self, C_DigestKey(handle, 9)),
         ];

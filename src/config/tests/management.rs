@@ -1,0 +1,59 @@
+//! What programs may change, and where certificates are kept.
+
+use super::*;
+
+fn management(members: &str) -> Option<Arc<Management>> {
+    slot(&format!(r#""kms_key_id": "{UUID}", "label": "me", "aws_region": "r", {members}"#)).config().slots[0]
+        .management
+        .clone()
+}
+
+fn error(members: &str) -> String {
+    error_of(slot(&format!(r#""kms_key_id": "{UUID}", "label": "me", "aws_region": "r", {members}"#)))
+}
+
+#[test]
+fn nothing_is_allowed_by_itself() {
+    assert_eq!(management(r#""allow": []"#), None);
+    let own = management(r#""allow": ["generate"]"#).unwrap();
+    assert!(own.allows(Right::Generate) && !own.allows(Right::Destroy) && own.allows_anything());
+    assert_eq!(own.destroy_days, 30);
+    let own = management(r#""certificate_store": "/var/lib/x""#).unwrap();
+    assert_eq!(own.certificate_store.as_deref(), Some(Path::new("/var/lib/x")));
+    assert!(!own.allows_anything(), "certificates are read, not written");
+}
+
+#[test]
+fn destroying_is_asked_for_twice() {
+    let own = management(r#""allow": ["destroy"], "confirm_destroy": "me", "destroy_days": 7"#).unwrap();
+    assert!(own.allows(Right::Destroy));
+    assert_eq!(own.destroy_days, 7);
+    let wanted = "\"destroy\" is allowed only with \"confirm_destroy\": \"me\", the token's label";
+    assert_eq!(error(r#""allow": ["destroy"]"#), format!("1: slots[0].allow: {wanted}"));
+    let other = error(r#""allow": ["destroy"], "confirm_destroy": "you""#);
+    assert_eq!(other, format!("1: slots[0].confirm_destroy: {wanted}"));
+    assert!(management(r#""confirm_destroy": "me""#).is_none(), "alone it allows nothing");
+}
+
+#[test]
+fn what_is_allowed_for_all_slots_is_confirmed_in_each() {
+    let both = |confirmed: &str| {
+        own(&format!(
+            r#"{{"aws_region": "r", "allow": ["destroy"], "slots": [
+                {{"kms_key_id": "a", "confirm_destroy": "a"}}, {{"kms_key_id": "b"{confirmed}}}, {{"kms_key_id": "c", "allow": []}}]}}"#
+        ))
+    };
+    let config = both(r#", "confirm_destroy": "b""#).config();
+    let allowed =
+        config.slots.iter().map(|slot| slot.management.as_ref().is_some_and(|own| own.allows(Right::Destroy)));
+    assert_eq!(allowed.collect::<Vec<_>>(), [true, true, false]);
+    assert!(both("").read().is_err_and(|error| error.contains("\"confirm_destroy\": \"b\"")));
+}
+
+#[test]
+fn values_are_checked() {
+    let unknown = "1: slots[0].allow[0]: expected one of generate, destroy, certificates, found \"all\"";
+    assert_eq!(error(r#""allow": ["all"]"#), unknown);
+    assert_eq!(error(r#""destroy_days": 31"#), "1: slots[0].destroy_days: is 31; KMS takes 7 to 30");
+    assert_eq!(error(r#""destroy_days": 0"#), "1: slots[0].destroy_days: is 0; KMS takes 7 to 30");
+}

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# apt: opensc
+# OpenSC's pkcs11-tool makes keys, writes certificates beside them, and deletes both. In the emulator's KMS and vault: its
+# keys are nobody else's.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+need pkcs11-tool opensc
+
+python3 - "$config" "$SERVERS_JSON" "$AZURE_SERVER" "$work" <<'EOF'
+import json, pathlib, sys
+config, servers, name, work = sys.argv[1:]
+server = json.loads(pathlib.Path(servers).read_text())["servers"][name]
+config = json.loads(pathlib.Path(config).read_text())
+allowed = {"allow": ["generate", "destroy", "certificates"], "certificate_store": f"{work}/certificates"}
+config["aws_endpoint_url"] = server["control"].removesuffix("/_control")
+config["aws_region"] = "eu-central-1"
+names = ["new-rsa", "new-ec"]
+config["slots"] = [
+    {"label": "aws-manage", "confirm_destroy": "aws-manage", **allowed,
+     "keys": [{"kms_key_id": f"alias/{name}", "label": name} for name in names]},
+    {"label": "azure-manage", "confirm_destroy": "azure-manage", **allowed, "keys": [{"key_name": name} for name in names]},
+]
+pathlib.Path(f"{work}/manage.json").write_text(json.dumps(config))
+EOF
+export CLOUD_KMS_PKCS11_CONFIG=$work/manage.json
+unset AWS_SHARED_CREDENTIALS_FILE AWS_CONFIG_FILE
+export AWS_ACCESS_KEY_ID=emulator-access-key AWS_SECRET_ACCESS_KEY=emulator-secret-key
+
+tool() { run pkcs11-tool --module "$MODULE" --token-label "$label" "$@"; }
+
+objects() { tool --list-objects 2>/dev/null | grep -c "label: *$1\$" || true; }
+
+makes_rsa() {
+    run_page 'key-type rsa'
+    [ "$(objects new-rsa)" -eq 2 ]
+}
+
+makes_ec() {
+    run_page 'key-type EC'
+    run_page 'ECDSA-SHA256'
+    refuse plain_openssl dgst -sha256 -verify "$work/page/new-ec.pub" -keyform DER -signature "$work/page/file.sig" "$work/other"
+}
+
+makes_no_second() {
+    refuse tool --keypairgen --key-type EC:prime256v1 --usage-sign --label new-ec
+    [ "$(objects new-ec)" -eq 2 ]
+}
+
+writes_certificate() {
+    run_page 'issued by'
+    run_page 'write-object'
+    tool --read-object --type cert --label new-rsa --output-file "$work/read.der"
+    run plain_openssl x509 -in "$work/page/new-rsa.crt" -outform DER -out "$work/own.der"
+    run cmp "$work/read.der" "$work/own.der"
+}
+
+deletes_certificate() {
+    run_page 'delete-object --type cert'
+    [ "$(objects new-rsa)" -eq 2 ]
+}
+
+deletes_keys() {
+    run_page 'delete-object --type privkey'
+    [ "$(objects new-rsa)" -eq 0 ]
+    tool --delete-object --type pubkey --label new-ec
+    # KMS shows a key that is to be deleted, as one that can't be used.
+    refuse tool --sign --mechanism ECDSA-SHA256 --label new-ec --input-file "$work/data" --output-file "$work/none"
+}
+
+keeps_name() { refuse tool --keypairgen --key-type EC:prime256v1 --usage-sign --label new-ec; }
+
+makes_nothing() {
+    sed 's/"generate", "destroy", "certificates"/"certificates"/g' "$work/manage.json" >"$work/less.json"
+    CLOUD_KMS_PKCS11_CONFIG=$work/less.json refuse tool --keypairgen --key-type EC:prime256v1 --usage-sign --label more
+}
+
+mkdir "$work/page"
+cp "$work/data" "$work/page/file"
+for label in aws-manage azure-manage; do
+    export NAME=new-ec
+    [ "$label" = azure-manage ] || NAME=alias/new-ec
+    rm -f "$work"/page/new-*
+    check "$label makes an RSA key" makes_rsa
+    check "$label makes a key on a curve, which signs" makes_ec
+    check "$label makes no second key of that name" makes_no_second
+    check "$label writes a certificate" writes_certificate
+    check "$label deletes the certificate" deletes_certificate
+    check "$label deletes the keys" deletes_keys
+    check "$label keeps a deleted key's name" keeps_name
+    check "$label makes nothing where that is not allowed" makes_nothing
+done
