@@ -13,6 +13,7 @@ mod legacy;
 mod management;
 mod options;
 mod section;
+mod slots;
 mod strict;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::logging::{self, Level};
 use crate::process;
 use environment::Environment;
 pub use management::{Management, Right};
+pub use slots::Slots;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,7 +34,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// The slots, in their order; a slot's id is its position.
-    pub slots: Vec<Slot>,
+    pub slots: Slots,
     /// Services that are to be listed at the first C_GetSlotList, one slot per key, after `slots` (legacy mode only).
     pub listed: Vec<Service>,
     /// The level of the log; None means the default.

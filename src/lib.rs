@@ -46,3 +46,4 @@ pub mod session_object;
 pub mod signing;
 pub mod slot_key;
 pub mod token;
+pub mod tokens;

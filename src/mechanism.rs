@@ -48,7 +48,7 @@ macro_rules! row {
 
 /// The mechanisms of this module. To add one is to add a row.
 #[rustfmt::skip]
-pub static MECHANISMS: [Mechanism; 30] = [
+pub static MECHANISMS: &[Mechanism] = &[
     row!(CKM_RSA_PKCS,            RsaPkcs1,   Input::DigestInfo),
     row!(CKM_SHA1_RSA_PKCS,       RsaPkcs1,   Input::Message(Hash::Sha1)),
     row!(CKM_SHA224_RSA_PKCS,     RsaPkcs1,   Input::Message(Hash::Sha224)),

@@ -166,7 +166,14 @@ impl Operation {
             _ => (scheme, held),
         };
         allowed(&self.schemes, scheme, CKR_DATA_INVALID)?;
-        Ok((scheme, data))
+        match self.kind {
+            // EMSA-PKCS1-v1_5 takes eleven bytes for itself (RFC 8017 section 9.2).
+            Kind::Rsa(bits) if scheme == RAW && data.len() + 11 > bits / 8 => {
+                let text = format!("{} bytes, and {} fit", data.len(), bits / 8 - 11);
+                Err(Error::new(CKR_DATA_LEN_RANGE, text))
+            }
+            _ => Ok((scheme, data)),
+        }
     }
 }
 

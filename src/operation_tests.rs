@@ -90,7 +90,7 @@ fn sign(request: &Request, key: &Key, data: &[u8]) -> std::result::Result<(Schem
 fn every_row_gives_what_its_service_wants_or_refuses() {
     for kind in Kind::all().chain([3072, 4096].map(Kind::Rsa)) {
         let key = key(kind);
-        for row in &MECHANISMS {
+        for row in MECHANISMS {
             let offered = Mechanism::offered(kind, &key.schemes).any(|other| other == row);
             let hash = row.input.hash().unwrap_or(Hash::Sha256);
             let request = fitting(row, hash);

@@ -11,6 +11,7 @@ use crate::lazy::Lazy;
 use crate::object::{Object, next_handle};
 use crate::session::Session;
 use crate::token::{Token, listed_key};
+use crate::tokens::{Backends, Tokens};
 use crate::{log_error, process};
 use cryptoki_sys::*;
 use std::collections::HashMap;
@@ -20,9 +21,8 @@ use std::time::Instant;
 
 /// See the head of the file.
 pub struct Provider {
-    tokens: RwLock<Vec<Arc<Token>>>,
+    tokens: Tokens,
     listings: Vec<Listing>,
-    cache: Option<Arc<Cache>>,
     sessions: RwLock<HashMap<CK_SESSION_HANDLE, Arc<Session>>>,
     ahead: Mutex<Ahead>,
     /// The fork generation whose C_Initialize was answered with CKR_OK last.
@@ -86,35 +86,16 @@ impl Provider {
 
     /// The same with backends from elsewhere: `open` is called once for each of the services.
     pub fn with_backends(config: Config, open: impl Fn(&Service) -> SharedBackend) -> Self {
-        let mut backends: HashMap<Arc<Service>, SharedBackend> = HashMap::new();
-        let mut last: Option<(Arc<Service>, SharedBackend)> = None;
-        let mut shared = |service: &Arc<Service>| -> SharedBackend {
-            if let Some((_, backend)) = last.as_ref().filter(|(before, _)| Arc::ptr_eq(before, service)) {
-                return backend.clone();
-            }
-            let backend = backends.entry(service.clone()).or_insert_with(|| open(service)).clone();
-            last = Some((service.clone(), backend.clone()));
-            backend
-        };
         let cache = config.cache.map(|folder| Arc::new(Cache::new(folder)));
-        let listings = config.listed.into_iter().map(Arc::new).map(|service| Listing {
-            backend: shared(&service),
-            service,
-            names: Lazy::default(),
-            done: Mutex::new(false),
+        let listed: Vec<Arc<Service>> = config.listed.into_iter().map(Arc::new).collect();
+        let backends = Backends::new(listed.iter().chain(config.slots.services()), open);
+        let listings = listed.into_iter().filter_map(|service| {
+            let backend = backends.of(&service)?;
+            Some(Listing { backend, service, names: Lazy::default(), done: Mutex::new(false) })
         });
-        let listings = listings.collect();
-        let tokens = config.slots.into_iter().zip(0..).map(|(slot, id)| {
-            let backend = shared(&slot.service);
-            Arc::new(Token::new(id, slot, backend, cache.clone()))
-        });
-        let mut tokens: Vec<_> = tokens.collect();
-        // Collected in the place of the slots, which were larger.
-        tokens.shrink_to_fit();
         Self {
-            tokens: RwLock::new(tokens),
-            cache: cache.clone(),
-            listings,
+            listings: listings.collect(),
+            tokens: Tokens::new(config.slots, backends, cache),
             sessions: RwLock::default(),
             ahead: Mutex::default(),
             initialized_in: AtomicU64::new(process::generation()),
@@ -147,7 +128,7 @@ impl Provider {
         for listing in open {
             self.finish(listing, start);
         }
-        (0..self.tokens.read().unwrap_or_else(PoisonError::into_inner).len() as CK_SLOT_ID).collect()
+        (0..self.tokens.len() as CK_SLOT_ID).collect()
     }
 
     /// The token of a slot.
@@ -155,9 +136,7 @@ impl Provider {
     /// # Errors
     /// CKR_SLOT_ID_INVALID.
     pub fn token(&self, slot: CK_SLOT_ID) -> Result<Arc<Token>> {
-        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
-        let token = usize::try_from(slot).ok().and_then(|index| tokens.get(index).cloned());
-        token.ok_or_else(|| Error::new(CKR_SLOT_ID_INVALID, format!("there is no slot {slot}")))
+        self.tokens.token(slot).ok_or_else(|| Error::new(CKR_SLOT_ID_INVALID, format!("there is no slot {slot}")))
     }
 
     /// Opens a session (section 5.6.1).
@@ -276,8 +255,8 @@ impl Provider {
     /// who only wants one slot costs no request for another.
     fn read_ahead(&self, slot: usize, template: &[Attribute]) {
         let (from, to) = lock(&self.ahead).after(slot, template);
-        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
-        tokens.iter().take(to).skip(from).for_each(|token| token.begin(template));
+        let slots = from..to.min(self.tokens.len());
+        slots.filter_map(|slot| self.tokens.token(slot as CK_SLOT_ID)).for_each(|token| token.begin(template));
     }
 
     fn finish(&self, listing: &Listing, start: Instant) {
@@ -286,11 +265,7 @@ impl Provider {
         let Ok(names) = listing.names.get(deadline, told) else { return };
         let mut done = lock(&listing.done);
         if !*done {
-            let slots = names.iter().map(|name| listed_slot(&listing.service, name));
-            let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
-            let first = tokens.len() as CK_SLOT_ID;
-            let token = |(slot, id)| Arc::new(Token::new(id, slot, listing.backend.clone(), self.cache.clone()));
-            tokens.extend(slots.zip(first..).map(token));
+            self.tokens.extend(names.iter().map(|name| listed_slot(&listing.service, name)));
             *done = true;
         }
     }

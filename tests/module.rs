@@ -14,17 +14,24 @@ mod module {
 
     mod artifact;
     mod cache;
+    mod cipher;
+    mod edwards_and_lattice;
     mod faults;
     mod forks;
     mod hosts;
     mod legacy;
     mod life;
+    mod macs;
     mod manage;
+    mod messages;
     mod objects;
     mod processes;
     mod programs;
+    mod random;
     mod requests;
     mod secrets;
+    mod shared_secrets;
     mod signatures;
     mod threads;
+    mod verify;
 }

@@ -1,7 +1,7 @@
 //! Clients of AWS KMS: one per region, with the SDK's whole chain of credentials.
 
 use super::aws::Settings;
-use super::aws_http::Http;
+use super::aws_http::{Http, Plain};
 use super::call::{Refused, Remedy};
 use super::http::PerNetwork;
 use super::{Cause, Failure, Network, program};
@@ -105,7 +105,8 @@ impl Clients {
         // `retries` is for the credentials; a call of KMS is repeated by whoever makes it.
         let mut config = aws_sdk_kms::config::Builder::from(&sdk)
             .credentials_provider(credentials)
-            .retry_config(RetryConfig::disabled());
+            .retry_config(RetryConfig::disabled())
+            .interceptor(Plain::new());
         // Not in `sdk`: that would send requests to STS there, too.
         config.set_endpoint_url(endpoint_url.clone().or(sdk.endpoint_url().map(str::to_owned)));
         Ok(Client::from_conf(config.build()))

@@ -1,14 +1,21 @@
-//! The HTTP client that AWS's SDK gets: the one that all clouds share.
+//! The HTTP client that AWS's SDK gets, which is the one that all clouds share; and what its requests to KMS carry.
 
 use super::http::{Connections, LARGEST_REPLY, TOO_LARGE};
+use aws_runtime::invocation_id::InvocationIdInterceptor;
+use aws_runtime::request_info::RequestInfoInterceptor;
+use aws_runtime::user_agent::UserAgentInterceptor;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
+use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, disable_interceptor, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::{ConfigBag, FrozenLayer, Layer};
+use http::header::{HeaderValue, USER_AGENT};
 use http_body_util::BodyExt;
 use std::error::Error;
 use std::fmt;
@@ -52,12 +59,49 @@ impl HttpConnector for Connector {
 fn with_whole_body(request: HttpRequest, limit: Option<Duration>) -> Result<reqwest::Request, ConnectorError> {
     let unusable = |error: BoxError| ConnectorError::user(error);
     let request = request.try_into_http1x().map_err(|e| unusable(e.into()))?;
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    // The SDK's requests for credentials bring their own.
+    parts.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(OURSELVES));
     let body = body.bytes().ok_or_else(|| unusable("a body that is not in memory".into()))?.to_vec();
     let request = http::Request::from_parts(parts, body);
     let mut request = reqwest::Request::try_from(request).map_err(|e| unusable(e.into()))?;
     *request.timeout_mut() = limit;
     Ok(request)
+}
+
+/// What the service's own log (CloudTrail) shows of who has asked.
+const OURSELVES: &str = concat!("cloud-kms-pkcs11/", env!("CARGO_PKG_VERSION"), " aws-sdk-rust");
+
+/// Switches off what the SDK tells KMS of itself and of its retries, of which it makes none: four headers, made anew for
+/// each request, one of them signed. They were an eighth of the SDK's instructions.
+#[derive(Debug)]
+pub(super) struct Plain(FrozenLayer);
+
+impl Plain {
+    pub(super) fn new() -> Self {
+        const CAUSE: &str = "each request is an operation of its own";
+        let mut off = Layer::new("Plain");
+        off.store_put(disable_interceptor::<UserAgentInterceptor>(CAUSE))
+            .store_put(disable_interceptor::<InvocationIdInterceptor>(CAUSE))
+            .store_put(disable_interceptor::<RequestInfoInterceptor>(CAUSE));
+        Self(off.freeze())
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Plain {
+    fn name(&self) -> &'static str {
+        "Plain"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        bag.push_shared_layer(self.0.clone());
+        Ok(())
+    }
 }
 
 fn failure(error: reqwest::Error) -> ConnectorError {
@@ -94,5 +138,49 @@ impl Error for BadBody {
             Self::Cut(error) => Some(&**error),
             Self::TooLarge => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fuzzing::run_to_end;
+    use super::*;
+    use aws_sdk_kms::config::retry::RetryConfig;
+    use aws_sdk_kms::config::{BehaviorVersion, Config, Credentials, Region};
+    use aws_smithy_runtime_api::client::http::http_client_fn;
+    use std::sync::Mutex;
+
+    /// Keeps the headers of the requests, and answers none.
+    #[derive(Clone, Debug, Default)]
+    struct Seen(Arc<Mutex<Vec<http::HeaderMap>>>);
+
+    impl HttpConnector for Seen {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let request = with_whole_body(request, None).expect("a request");
+            self.0.lock().expect("no panic").push(request.headers().clone());
+            HttpConnectorFuture::ready(Err(ConnectorError::user("seen".into())))
+        }
+    }
+
+    #[test]
+    fn kms_gets_what_it_needs_and_who_asks() {
+        let seen = Seen::default();
+        let connector = SharedHttpConnector::new(seen.clone());
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("eu-central-1"))
+            .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
+            .retry_config(RetryConfig::disabled())
+            .interceptor(Plain::new())
+            .http_client(http_client_fn(move |_, _| connector.clone()));
+        let client = aws_sdk_kms::Client::from_conf(config.build());
+        run_to_end(client.list_keys().send()).expect_err("no answer");
+        let seen = seen.0.lock().expect("no panic");
+        let [headers] = &seen[..] else { panic!("{seen:?}") };
+        let mut names: Vec<&str> = headers.keys().map(|name| name.as_str()).collect();
+        names.sort_unstable();
+        let needed = ["authorization", "content-length", "content-type", "user-agent", "x-amz-date", "x-amz-target"];
+        assert_eq!(names, needed);
+        assert!(headers["user-agent"].to_str().expect("text").starts_with("cloud-kms-pkcs11/"));
     }
 }

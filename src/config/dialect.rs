@@ -3,8 +3,10 @@
 //! Knows no option. Its messages quote one character at most, since any text may be part of a secret. Strings are parts of
 //! the text, which is its owner's to overwrite; those with escapes are overwritten when they are dropped.
 
+mod items;
 mod scanner;
 
+pub use items::Items;
 use std::borrow::Cow;
 use std::ops::Deref;
 use zeroize::Zeroize;
@@ -43,6 +45,8 @@ pub enum Data<'a> {
     Array(Vec<Value<'a>>),
     /// Its members, as they stand in the text.
     Object(Vec<Member<'a>>),
+    /// An array whose items have not been read yet.
+    Later(Items<'a>),
 }
 
 /// What a string means.
@@ -110,7 +114,13 @@ pub fn decode(bytes: &[u8], dialect: Dialect) -> Result<Cow<'_, str>, Fault> {
 
 /// Reads a text.
 pub fn parse(text: &str, dialect: Dialect) -> Result<Document<'_>, Fault> {
-    scanner::document(text, dialect)
+    scanner::document(text, dialect, &[])
+}
+
+/// Reads a strict text but for the arrays that are members named `later`, of which the first is one of the whole, the next
+/// one of such an array's items: so that there need not be a tree of everything.
+pub fn parse_without<'a>(text: &'a str, later: &'static [&'static str]) -> Result<Document<'a>, Fault> {
+    scanner::document(text, Dialect::Strict, later)
 }
 
 /// Equal values may stand in different lines.
@@ -152,7 +162,7 @@ impl<'a> Value<'a> {
             Data::Number(number) if quote => format!("the number {number}"),
             Data::Number(_) => "a number".into(),
             Data::String(_) => "a string".into(),
-            Data::Array(_) => "an array".into(),
+            Data::Array(_) | Data::Later(_) => "an array".into(),
             Data::Object(_) => "an object".into(),
         }
     }

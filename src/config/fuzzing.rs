@@ -2,7 +2,7 @@
 
 #![allow(clippy::panic, reason = "for tests and fuzzers only")]
 
-use super::dialect::{self, Data, Dialect};
+use super::dialect::{self, Data, Dialect, Fault, Member, Value};
 use super::environment::Environment;
 use super::{Config, Notes, legacy, strict};
 use crate::fuzz_input::Source;
@@ -50,6 +50,7 @@ fn json(data: &[u8]) {
     let text = |dialect| dialect::decode(data, dialect).ok();
     let (strict, lenient) = (text(Dialect::Strict), text(Dialect::Lenient).unwrap_or_default());
     let Some(strict) = strict else { return assert!(std::str::from_utf8(data).is_err()) };
+    in_parts(&strict);
     let (strict, lenient) = (dialect::parse(&strict, Dialect::Strict), dialect::parse(&lenient, Dialect::Lenient));
     let bytes = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
     match (strict, serde_json::from_slice::<Json>(bytes)) {
@@ -64,6 +65,26 @@ fn json(data: &[u8]) {
         }
         (Err(_), Err(_)) => {}
     }
+}
+
+/// A text that is read but for some arrays, and then these item by item, is what it is as a whole; so is its first fault.
+fn in_parts(text: &str) {
+    let whole = dialect::parse(text, Dialect::Strict).map(|document| document.value);
+    let parts = dialect::parse_without(text, &["slots", "keys"]).and_then(|document| read_later(document.value));
+    assert!(whole == parts);
+}
+
+fn read_later<'a>(value: Value<'a>) -> Result<Value<'a>, Fault> {
+    let data = match value.data {
+        Data::Later(items) => Data::Array(items.map(|item| read_later(item?)).collect::<Result<_, _>>()?),
+        Data::Array(items) => Data::Array(items.into_iter().map(read_later).collect::<Result<_, _>>()?),
+        Data::Object(members) => {
+            let member = |member: Member<'a>| Ok(Member { value: read_later(member.value)?, ..member });
+            Data::Object(members.into_iter().map(member).collect::<Result<_, _>>()?)
+        }
+        other => other,
+    };
+    Ok(Value { line: value.line, data })
 }
 
 fn same(own: &Data<'_>, other: &Json) -> bool {

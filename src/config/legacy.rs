@@ -48,7 +48,11 @@ pub fn read_text(bytes: &[u8], is_azure: bool, environment: &Environment, notes:
     let file = understood(path, &text, notes).map(|value| (path, value));
     let load = if is_azure { azure_slots } else { aws_slots };
     let loaded = load(&Reader { file, environment }, notes);
-    Config { slots: loaded.slots, listed: loaded.listed.into_iter().collect(), ..Config::default() }
+    Config {
+        slots: loaded.slots.into_iter().collect(),
+        listed: loaded.listed.into_iter().collect(),
+        ..Config::default()
+    }
 }
 
 /// What one of the two programs' files means: its slots, or without any what is to be listed instead.

@@ -118,7 +118,7 @@ impl Row {
     pub fn check(&self, value: &Value) -> Result<(), Problem> {
         let fault = |message: String| (value.line, String::new(), message);
         match (self.kind, &value.data) {
-            (Kind::Flag, Data::Bool(_)) | (Kind::Objects, Data::Array(_)) => Ok(()),
+            (Kind::Flag, Data::Bool(_)) | (Kind::Objects, Data::Array(_) | Data::Later(_)) => Ok(()),
             (Kind::Milliseconds, Data::Number(number)) if whole(number, 1) => Ok(()),
             (Kind::Count, Data::Number(number)) if whole(number, 0) => Ok(()),
             (Kind::KeyKinds, Data::Array(items)) => {

@@ -2,7 +2,7 @@
 //!
 //! Knows the table of options, and no option by its name.
 
-use super::dialect::{Data, Member, Value};
+use super::dialect::{Data, Fault, Member, Value};
 use super::environment::Environment;
 use super::options::{self, Cloud, Place, Row};
 use crate::error::{Error, Result};
@@ -27,6 +27,13 @@ pub struct Section<'a> {
     place: Place,
     shape: Rc<Shape>,
     pub defaults: Option<&'a Section<'a>>,
+    before: Option<&'a Before<'a>>,
+}
+
+/// The section that stands before another in a list.
+struct Before<'a> {
+    value: Value<'a>,
+    shape: Rc<Shape>,
 }
 
 /// What the names of a section's members mean. One of thousands of slots has the same as the one before.
@@ -35,11 +42,17 @@ struct Shape {
     rows: Vec<&'static Row>,
     /// A few bits of each name: most options are absent from most sections, and this tells it at once.
     bits: u64,
+    /// Which of the members tell of the service, and whether by their values; else by their names alone.
+    service: Vec<(usize, bool)>,
 }
 
 impl Shape {
     fn of(rows: Vec<&'static Row>) -> Self {
-        Self { bits: rows.iter().fold(0, |bits, row| bits | bit(row.name)), rows }
+        Self {
+            bits: rows.iter().fold(0, |bits, row| bits | bit(row.name)),
+            service: rows.iter().enumerate().filter_map(|(index, row)| Some((index, tells_service(row)?))).collect(),
+            rows,
+        }
     }
 
     /// Whether these members have its names, in its order.
@@ -57,19 +70,24 @@ fn bit(name: &str) -> u64 {
 }
 
 impl<'a> Section<'a> {
-    pub fn new(
+    /// The whole file.
+    pub fn top(file: &'a File<'a>, value: &'a Value<'a>) -> Result<Self> {
+        Self::new(file, None, value, Place::Top, None, None)
+    }
+
+    fn new(
         file: &'a File<'a>,
         within: Option<(&'a Section<'a>, &'a str, usize)>,
         value: &'a Value<'a>,
         place: Place,
         defaults: Option<&'a Section<'a>>,
-        before: Option<&Section<'a>>,
+        before: Option<&Rc<Shape>>,
     ) -> Result<Self> {
-        let mut section = Self { file, within, value, place, shape: Rc::default(), defaults };
+        let mut section = Self { file, within, value, place, shape: Rc::default(), defaults, before: None };
         let Data::Object(members) = &value.data else {
             return Err(section.fault("", format!("expected an object, found {}", value.description(true))));
         };
-        let known = before.map(|before| &before.shape).filter(|shape| shape.fits(members));
+        let known = before.filter(|shape| shape.fits(members));
         let mut rows = Vec::new();
         for (index, member) in members.iter().enumerate() {
             let row = match known {
@@ -94,22 +112,26 @@ impl<'a> Section<'a> {
         row.check(&member.value).map_err(located)
     }
 
-    /// The objects in the array of that name.
-    pub fn sections<'b>(&'b self, name: &'b str, place: Place) -> Result<Vec<Section<'b>>> {
-        let items = match self.own(name).map(|member| &member.value.data) {
-            Some(Data::Array(items)) => items,
-            _ => return Err(self.fault("", format!("missing \"{name}\""))),
+    /// Visits the objects in the array of that name, each of which is read only then: there may be thousands.
+    pub fn each(&self, name: &str, place: Place, mut visit: impl FnMut(&Section) -> Result<()>) -> Result<()> {
+        let Some(Data::Later(items)) = self.own(name).map(|member| &member.value.data) else {
+            return Err(self.fault("", format!("missing \"{name}\"")));
         };
-        if items.is_empty() && place == Place::Key {
-            return Err(self.fault(name, "must not be empty"));
-        }
         let defaults = (place == Place::Slot).then_some(self);
-        let mut sections = Vec::with_capacity(items.len());
-        for (index, value) in items.iter().enumerate() {
-            let within = Some((self, name, index));
-            sections.push(Section::new(self.file, within, value, place, defaults, sections.last())?);
+        let mut before: Option<Before> = None;
+        for (index, value) in items.clone().enumerate() {
+            let value = value.map_err(|fault| unread(self.file.path, &fault))?;
+            let known = before.as_ref().map(|before| &before.shape);
+            let mut section = Section::new(self.file, Some((self, name, index)), &value, place, defaults, known)?;
+            section.before = before.as_ref();
+            visit(&section)?;
+            let shape = section.shape.clone();
+            before = Some(Before { value, shape });
         }
-        Ok(sections)
+        match before {
+            None if place == Place::Key => Err(self.fault(name, "must not be empty")),
+            _ => Ok(()),
+        }
     }
 
     #[inline]
@@ -126,7 +148,17 @@ impl<'a> Section<'a> {
     }
 
     pub fn text(&self, name: &str) -> Option<String> {
-        self.option(name)?.value.text().map(str::to_owned)
+        self.str(name).map(str::to_owned)
+    }
+
+    /// A text that is part of the file.
+    pub fn str(&self, name: &str) -> Option<&str> {
+        self.option(name)?.value.text()
+    }
+
+    /// Whether one of these is given, here or as a default.
+    pub fn has_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.option(name).is_some())
     }
 
     pub fn flag(&self, name: &str) -> Option<bool> {
@@ -162,28 +194,18 @@ impl<'a> Section<'a> {
 
     /// Its own options that are about one cloud.
     pub fn clouds(&self) -> impl Iterator<Item = (&str, Cloud)> {
-        self.rows().filter_map(|(member, row)| Some((&*member.name, row.cloud?)))
+        let rows = members(self.value).iter().zip(&self.shape.rows);
+        rows.filter_map(|(member, row)| Some((&*member.name, row.cloud?)))
     }
 
-    /// Its own options that are about the service, with their values, and the names of those that are about a key but
-    /// tell the cloud. Slots in which these are the same live in the same service, unless a key's name tells of it.
-    pub fn service_options(&self) -> impl Iterator<Item = (&str, Option<&Data<'a>>)> {
-        self.rows().filter_map(|(member, row)| {
-            let is_slots_own = row.cloud.is_none() && !row.places.contains(&Place::Key);
-            match (is_slots_own || row.places.contains(&Place::Top), row.cloud) {
-                (true, _) => Some((&*member.name, Some(&member.value.data))),
-                (false, Some(_)) => Some((&*member.name, None)),
-                (false, None) => None,
-            }
+    /// Whether its own options that are about the service are the same as those of the section before it, and so are
+    /// the names of those that are about a key but tell the cloud. If they are, both live in the same service, unless a
+    /// key's name tells of it.
+    pub fn has_service_of_before(&self) -> bool {
+        self.before.is_some_and(|before| {
+            let own = service_options(self.value, &self.shape);
+            own.eq(service_options(&before.value, &before.shape))
         })
-    }
-
-    fn rows(&self) -> impl Iterator<Item = (&'a Member<'a>, &'static Row)> {
-        let members: &[Member] = match &self.value.data {
-            Data::Object(members) => members,
-            _ => &[],
-        };
-        members.iter().zip(self.shape.rows.iter().copied())
     }
 
     pub fn not_both(&self, one: &str, other: &str) -> Result<()> {
@@ -228,6 +250,37 @@ impl<'a> Section<'a> {
         let dot = if own.is_empty() || name.is_empty() { "" } else { "." };
         format!("{own}{dot}{name}")
     }
+}
+
+/// Whether an option tells of the service by its value (true), or is about a key and tells the cloud (false).
+fn tells_service(row: &Row) -> Option<bool> {
+    let is_slots_own = row.cloud.is_none() && !row.places.contains(&Place::Key);
+    match (is_slots_own || row.places.contains(&Place::Top), row.cloud) {
+        (true, _) => Some(true),
+        (false, Some(_)) => Some(false),
+        (false, None) => None,
+    }
+}
+
+fn service_options<'b>(
+    value: &'b Value<'b>,
+    shape: &'b Shape,
+) -> impl Iterator<Item = (&'b str, Option<&'b Data<'b>>)> {
+    let members = members(value);
+    let told = shape.service.iter().filter_map(|(index, by_value)| Some((members.get(*index)?, *by_value)));
+    told.map(|(member, by_value)| (&*member.name, by_value.then_some(&member.value.data)))
+}
+
+fn members<'b>(value: &'b Value<'b>) -> &'b [Member<'b>] {
+    match &value.data {
+        Data::Object(members) => members,
+        _ => &[],
+    }
+}
+
+/// A text that is no JSON.
+pub fn unread(path: &Path, Fault { line, message }: &Fault) -> Error {
+    error_in(path, format_args!("{line}: {message}"))
 }
 
 /// An error of the whole file; `message` starts with the line, if there is one.

@@ -3,11 +3,11 @@
 //! Names and kinds of values have been checked by [`Section`]; here is what depends on more than one option.
 
 use super::arn::{self, Arn};
-use super::dialect::{self, Data, Dialect, Fault, Member};
+use super::dialect::{self, Data, Dialect, Member};
 use super::environment::Environment;
 use super::options::{Cloud, Place};
-use super::section::{File, Section, error_in};
-use super::{CertificateSource, Config, Key, Keys, Manner, Notes, Service, Slot, management};
+use super::section::{File, Section, error_in, unread};
+use super::{CertificateSource, Config, Key, Keys, Manner, Notes, Service, Slot, Slots, management};
 use crate::backend::azure::Credential;
 use crate::backend::{KeyName, Network, aws, azure};
 use crate::certificate::Certificate;
@@ -30,20 +30,16 @@ pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Result
 
 /// Reads the contents of a file that lies at `path`.
 pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut Notes) -> Result<Config> {
-    let unread = |Fault { line, message }: Fault| error_in(path, format_args!("{line}: {message}"));
-    let text = dialect::decode(bytes, Dialect::Strict).map_err(unread)?;
-    let document = dialect::parse(&text, Dialect::Strict).map_err(unread)?;
+    let text = dialect::decode(bytes, Dialect::Strict).map_err(|fault| unread(path, &fault))?;
+    let document = dialect::parse_without(&text, &[SLOTS, KEYS]).map_err(|fault| unread(path, &fault))?;
     let file = File { path, environment, auth_files: environment.auth_files() };
-    let top = Section::new(&file, None, &document.value, Place::Top, None, None)?;
+    let top = Section::top(&file, &document.value)?;
     let destination = top.text("log_destination");
     if destination.as_deref() == Some("file") && top.own("log_file").is_none() {
         return Err(top.fault("log_destination", "is \"file\", and there is no \"log_file\""));
     }
-    let (sections, mut services) = (top.sections("slots", Place::Slot)?, Services(None));
-    let mut slots = Vec::with_capacity(sections.len());
-    for section in &sections {
-        slots.push(slot(section, &mut services, notes)?);
-    }
+    let (mut slots, mut services) = (Slots::default(), Services(None));
+    top.each(SLOTS, Place::Slot, |section| add_slot(&mut slots, section, &mut services, notes))?;
     let config = Config {
         slots,
         listed: Vec::new(),
@@ -66,31 +62,39 @@ fn cache(top: &Section) -> Result<Option<PathBuf>> {
     }
 }
 
-fn slot<'a>(section: &'a Section<'a>, services: &mut Services<'a>, notes: &mut Notes) -> Result<Slot> {
+fn add_slot(slots: &mut Slots, section: &Section, services: &mut Services, notes: &mut Notes) -> Result<()> {
     let choice = selector(section, &["kms_key_id", "kms_key_arn", "key_name", "keys", "discover"])?;
-    let (listed, keys) = match choice {
-        "discover" => (Vec::new(), Keys::Discover),
-        "keys" => {
-            let listed = section.sections("keys", Place::Key)?;
-            let keys = listed.iter().map(listed_key).collect::<Result<_>>()?;
-            (listed, Keys::Named(keys))
+    if [KEYS, "discover"].contains(&choice) || section.has_any(NOT_PLAIN) {
+        let slot = slot(section, choice, services, notes)?;
+        slots.push(slot);
+        return Ok(());
+    }
+    let id = id(section, choice)?;
+    let label = section.str("label").unwrap_or(id);
+    note_length(section, label, notes);
+    let service = services.of(section, choice, None)?;
+    slots.push_plain(id, label, service, manner(section));
+    Ok(())
+}
+
+fn slot(section: &Section, choice: &'static str, services: &mut Services, notes: &mut Notes) -> Result<Slot> {
+    let (told, keys) = match choice {
+        "discover" => (None, Keys::Discover),
+        KEYS => {
+            let (told, keys) = listed_keys(section)?;
+            (Some(told), Keys::Named(keys))
         }
-        _ => (Vec::new(), Keys::Named(vec![key(section, choice)?])),
+        _ => (None, Keys::Named(vec![key(section, choice)?])),
     };
     let label = match &keys {
-        Keys::Named(keys) if choice != "keys" => keys.iter().map(|key| key.label.clone()).collect(),
+        Keys::Named(keys) if choice != KEYS => keys.iter().map(|key| key.label.clone()).collect(),
         _ => label_of_many(section, choice)?,
     };
-    if label.len() > LABEL_LENGTH {
-        notes.push((
-            Level::Warn,
-            section.sentence("label", format!("{label:?} is longer than 32 bytes: tokens show it cut")),
-        ));
-    }
+    note_length(section, &label, notes);
     Ok(Slot {
         management: management::read(section, &label)?,
         label,
-        service: services.of(section, choice, &listed)?,
+        service: services.of(section, choice, told)?,
         keys,
         hide_keys: section.names("hide_keys"),
         manner: manner(section),
@@ -103,6 +107,13 @@ fn manner(section: &Section) -> Manner {
         accept_bare_digest: section.flag("accept_bare_digest").unwrap_or(false),
         edwards_point: if chose("edwards_point", "raw") { PointForm::Raw } else { PointForm::OctetString },
         random_of_service: chose("random", "service"),
+    }
+}
+
+fn note_length(section: &Section, label: &str, notes: &mut Notes) {
+    if label.len() > LABEL_LENGTH {
+        let text = section.sentence("label", format!("{label:?} is longer than 32 bytes: tokens show it cut"));
+        notes.push((Level::Warn, text));
     }
 }
 
@@ -127,28 +138,41 @@ fn label_of_many(section: &Section, choice: &str) -> Result<String> {
     section.text("label").ok_or_else(|| section.fault("", format!("missing \"label\", which \"{choice}\" needs")))
 }
 
-fn listed_key(section: &Section) -> Result<Key> {
-    key(section, selector(section, &["kms_key_id", "key_name"])?)
+/// The keys of a list, and what they tell of the service.
+fn listed_keys(section: &Section) -> Result<(Told, Vec<Key>)> {
+    let (mut told, mut keys) = (Told::by(section)?, Vec::new());
+    section.each(KEYS, Place::Key, |section| {
+        let choice = selector(section, &["kms_key_id", "key_name"])?;
+        keys.push(key(section, choice)?);
+        told.cloud(section)?;
+        told.region(section)
+    })?;
+    Ok((told, keys))
 }
 
 /// The key that a section names by the option `choice`.
 fn key(section: &Section, choice: &str) -> Result<Key> {
-    let mut id = section.text(choice).unwrap_or_default();
-    if choice == "kms_key_arn" {
-        id = match Arn::parse(&id) {
-            Some(arn) if arn.resource.starts_with("key/") => arn::after_slash(arn.resource).to_owned(),
-            _ => {
-                return Err(section.fault(choice, "is no ARN of a KMS key; other names of keys go into \"kms_key_id\""));
-            }
-        };
-    } else if choice == "kms_key_id" && id.starts_with("arn:") && Arn::parse(&id).is_none() {
-        return Err(section.fault(choice, "is no ARN of a KMS key or alias"));
-    }
+    let id = id(section, choice)?;
     Ok(Key {
-        label: section.text("label").unwrap_or_else(|| id.clone()),
-        name: KeyName { id, version: section.text("key_version") },
+        label: section.str("label").unwrap_or(id).to_owned(),
+        name: KeyName { id: id.to_owned(), version: section.text("key_version") },
         certificate: certificate(section)?,
     })
+}
+
+/// The key's id, as the service takes it.
+fn id<'a>(section: &'a Section, choice: &str) -> Result<&'a str> {
+    let id = section.str(choice).unwrap_or_default();
+    if choice == "kms_key_arn" {
+        return match Arn::parse(id) {
+            Some(arn) if arn.resource.starts_with("key/") => Ok(arn::after_slash(arn.resource)),
+            _ => Err(section.fault(choice, "is no ARN of a KMS key; other names of keys go into \"kms_key_id\"")),
+        };
+    }
+    if choice == "kms_key_id" && id.starts_with("arn:") && Arn::parse(id).is_none() {
+        return Err(section.fault(choice, "is no ARN of a KMS key or alias"));
+    }
+    Ok(id)
 }
 
 fn certificate(section: &Section) -> Result<CertificateSource> {
@@ -161,87 +185,121 @@ fn certificate(section: &Section) -> Result<CertificateSource> {
 }
 
 /// The service of the slot before: the next one has the same most of the time, and there may be thousands.
-struct Services<'a>(Option<(&'a Section<'a>, &'static str, Arc<Service>)>);
+struct Services(Option<(&'static str, Arc<Service>)>);
 
-impl<'a> Services<'a> {
-    fn of(&mut self, section: &'a Section<'a>, choice: &'static str, listed: &[Section]) -> Result<Arc<Service>> {
+impl Services {
+    fn of(&mut self, section: &Section, choice: &'static str, told: Option<Told>) -> Result<Arc<Service>> {
         // What the names of keys tell of the service, as ARNs do, is not looked at here.
         let is_arn = |member: &Member| member.value.text().is_some_and(|text| text.starts_with("arn:"));
-        let is_told = choice != "keys" && !section.own(choice).is_some_and(is_arn);
-        if let Some((before, of_before, service)) = &self.0
+        let is_told = choice != KEYS && !section.own(choice).is_some_and(is_arn);
+        if let Some((of_before, service)) = &self.0
             && is_told
             && *of_before == choice
-            && section.service_options().eq(before.service_options())
+            && section.has_service_of_before()
         {
             return Ok(service.clone());
         }
-        let service = Arc::new(service(section, listed)?);
-        self.0 = is_told.then(|| (section, choice, service.clone()));
+        let told = match told {
+            Some(told) => told,
+            None => Told::by_one(section)?,
+        };
+        let service = Arc::new(service(section, told)?);
+        self.0 = is_told.then(|| (choice, service.clone()));
         Ok(service)
     }
 }
 
-fn service(section: &Section, listed: &[Section]) -> Result<Service> {
-    Ok(match cloud(section, listed)? {
-        Cloud::Aws => Service::Aws(aws_settings(section, listed)?),
+fn service(section: &Section, told: Told) -> Result<Service> {
+    Ok(match told.cloud_or_default(section)? {
+        Cloud::Aws => Service::Aws(aws_settings(section, told.common_region())?),
         Cloud::Azure => Service::Azure(azure_settings(section)?),
     })
 }
 
-/// The cloud that the slot's own options tell, else the file's.
-fn cloud(section: &Section, listed: &[Section]) -> Result<Cloud> {
-    let said = section.text("cloud").and_then(|name| [Cloud::Aws, Cloud::Azure].into_iter().find(|c| c.name() == name));
-    let mut known = said.map(|cloud| (cloud, format!("\"cloud\" is \"{}\"", cloud.name())));
-    for section in std::iter::once(section).chain(listed) {
+/// What a slot's own options, and its keys' names and ARNs, tell of its service.
+struct Told {
+    /// The cloud, and why.
+    cloud: Option<(Cloud, String)>,
+    /// `aws_region`, which no ARN may contradict.
+    given: Option<String>,
+    /// The regions of the keys, where it is not that of the key before.
+    regions: Vec<Option<String>>,
+}
+
+impl Told {
+    /// By the slot's own options.
+    fn by(section: &Section) -> Result<Self> {
+        let said =
+            section.str("cloud").and_then(|name| [Cloud::Aws, Cloud::Azure].into_iter().find(|c| c.name() == name));
+        let cloud = said.map(|cloud| (cloud, format!("\"cloud\" is \"{}\"", cloud.name())));
+        let mut told = Self { cloud, given: section.text("aws_region"), regions: Vec::new() };
+        told.cloud(section)?;
+        Ok(told)
+    }
+
+    /// By those of a slot that is its own key.
+    fn by_one(section: &Section) -> Result<Self> {
+        let mut told = Self::by(section)?;
+        told.region(section)?;
+        Ok(told)
+    }
+
+    /// Heeds the options of a section that are about one cloud.
+    fn cloud(&mut self, section: &Section) -> Result<()> {
         for (name, cloud) in section.clouds() {
-            match &known {
+            match &self.cloud {
                 Some((other, why)) if *other != cloud => {
                     return Err(section.fault(name, format!("is an option for {}, but {why}", cloud.name())));
                 }
                 Some(_) => {}
-                None => known = Some((cloud, format!("\"{name}\" is one for {}", cloud.name()))),
+                None => self.cloud = Some((cloud, format!("\"{name}\" is one for {}", cloud.name()))),
             }
         }
+        Ok(())
     }
-    let top: Vec<Cloud> =
-        section.defaults.map(|top| top.clouds().map(|(_, cloud)| cloud).collect()).unwrap_or_default();
-    match (known, top.first()) {
-        (Some((cloud, _)), _) => Ok(cloud),
-        (None, Some(cloud)) if top.iter().all(|other| other == cloud) => Ok(*cloud),
-        _ => Err(section.fault("", "missing \"cloud\": nothing else tells whether this is \"aws\" or \"azure\"")),
+
+    /// Heeds the ARN of a key.
+    fn region(&mut self, holder: &Section) -> Result<()> {
+        let name = if holder.own("kms_key_arn").is_some() { "kms_key_arn" } else { "kms_key_id" };
+        let region = Arn::parse(holder.str(name).unwrap_or_default()).map(|arn| arn.region);
+        if let (Some(given), Some(region)) = (self.given.as_deref(), region)
+            && given != region
+        {
+            return Err(holder.fault(name, format!("the ARN is of region {region:?}, but \"aws_region\" is {given:?}")));
+        }
+        if self.regions.last().is_none_or(|last| last.as_deref() != region) {
+            self.regions.push(region.map(str::to_owned));
+        }
+        Ok(())
+    }
+
+    /// The cloud that was told, else the file's.
+    fn cloud_or_default(&self, section: &Section) -> Result<Cloud> {
+        let top: Vec<Cloud> =
+            section.defaults.map(|top| top.clouds().map(|(_, cloud)| cloud).collect()).unwrap_or_default();
+        match (&self.cloud, top.first()) {
+            (Some((cloud, _)), _) => Ok(*cloud),
+            (None, Some(cloud)) if top.iter().all(|other| other == cloud) => Ok(*cloud),
+            _ => Err(section.fault("", "missing \"cloud\": nothing else tells whether this is \"aws\" or \"azure\"")),
+        }
+    }
+
+    /// `aws_region`; without it, the one region that the ARNs of all keys name.
+    fn common_region(mut self) -> Option<String> {
+        let common = if self.regions.len() == 1 { self.regions.pop().flatten() } else { None };
+        self.given.or(common)
     }
 }
 
-fn aws_settings(section: &Section, listed: &[Section]) -> Result<aws::Settings> {
+fn aws_settings(section: &Section, region: Option<String>) -> Result<aws::Settings> {
     Ok(aws::Settings {
-        region: region(section, listed)?,
+        region,
         profile: section.text("aws_profile"),
         role_arn: section.text("aws_role_arn"),
         external_id: section.text("aws_external_id"),
         endpoint_url: section.text("aws_endpoint_url"),
         network: network(section)?,
     })
-}
-
-/// `aws_region`, which no ARN may contradict; without it, the one region that the ARNs of all keys name.
-fn region(section: &Section, listed: &[Section]) -> Result<Option<String>> {
-    let given = section.text("aws_region");
-    let holders = if listed.is_empty() { std::slice::from_ref(section) } else { listed };
-    let mut regions = Vec::new();
-    for holder in holders {
-        let name = if holder.own("kms_key_arn").is_some() { "kms_key_arn" } else { "kms_key_id" };
-        let id = holder.text(name).unwrap_or_default();
-        let region = Arn::parse(&id).map(|arn| arn.region.to_owned());
-        if let (Some(given), Some(region)) = (&given, &region)
-            && given != region
-        {
-            return Err(holder.fault(name, format!("the ARN is of region {region:?}, but \"aws_region\" is {given:?}")));
-        }
-        regions.push(region);
-    }
-    regions.dedup();
-    let common = if regions.len() == 1 { regions.pop().flatten() } else { None };
-    Ok(given.or(common))
 }
 
 fn azure_settings(section: &Section) -> Result<azure::Settings> {
@@ -298,13 +356,12 @@ fn network(section: &Section) -> Result<Network> {
 }
 
 /// PKCS#11 URIs can't tell tokens of one label apart.
-fn note_labels(slots: &[Slot], path: &Path, notes: &mut Notes) {
+fn note_labels(slots: &Slots, path: &Path, notes: &mut Notes) {
     let mut first = HashMap::with_capacity(slots.len());
-    for (id, slot) in slots.iter().enumerate() {
-        let earlier = *first.entry(&slot.label).or_insert(id);
+    for (id, label) in slots.labels().enumerate() {
+        let earlier = *first.entry(label).or_insert(id);
         if earlier != id {
-            let text =
-                format!("{}: slots[{earlier}] and slots[{id}] both have the label {:?}", path.display(), slot.label);
+            let text = format!("{}: slots[{earlier}] and slots[{id}] both have the label {label:?}", path.display());
             notes.push((Level::Warn, text));
         }
     }
@@ -313,6 +370,14 @@ fn note_labels(slots: &[Slot], path: &Path, notes: &mut Notes) {
 fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
+
+/// What a slot must not have for its key to have nothing but its names.
+const NOT_PLAIN: &[&str] =
+    &["key_version", "certificate", "certificate_path", "hide_keys", "allow", "destroy_days", "certificate_store"];
+
+/// The lists, each item of which is read when its turn comes.
+const SLOTS: &str = "slots";
+const KEYS: &str = "keys";
 
 /// As long as CK_TOKEN_INFO has it.
 const LABEL_LENGTH: usize = 32;

@@ -17,6 +17,24 @@ const AZURE: &str = "etc/azure-keyvault-pkcs11/config.json";
 const ARN: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const UUID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
 
+/// What was read, with every slot in full.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Config {
+    slots: Vec<Slot>,
+    listed: Vec<Service>,
+    log_level: Option<Level>,
+    log_file: Option<PathBuf>,
+    log_to_syslog: bool,
+    cache: Option<PathBuf>,
+}
+
+impl From<super::Config> for Config {
+    fn from(config: super::Config) -> Self {
+        let super::Config { slots, listed, log_level, log_file, log_to_syslog, cache } = config;
+        Self { slots: slots.iter().collect(), listed, log_level, log_file, log_to_syslog, cache }
+    }
+}
+
 struct World {
     root: tempfile::TempDir,
     variables: HashMap<String, OsString>,
@@ -45,7 +63,7 @@ impl World {
         let variable = |name: &str| self.variables.get(name).cloned();
         let environment = Environment { variable: &variable, root: self.root.path() };
         self.notes.clear();
-        read(&environment, &mut self.notes).map_err(|error| {
+        read(&environment, &mut self.notes).map(Into::into).map_err(|error| {
             assert_eq!(error.rv, cryptoki_sys::CKR_GENERAL_ERROR);
             self.hide_root(&error.message)
         })

@@ -6,6 +6,7 @@
 #![allow(clippy::panic, reason = "for tests and fuzzers only")]
 
 mod arguments;
+mod beyond;
 mod calls;
 mod memory;
 mod model;
@@ -17,7 +18,7 @@ pub use templates::run as templates;
 use super::guard;
 use crate::backend::fake::{self, Fake};
 use crate::backend::{KeyName, aws};
-use crate::config::{CertificateSource, Config, Key, Keys, Manner, Service, Slot};
+use crate::config::{CertificateSource, Config, Key, Keys, Manner, Service, Slot, Slots};
 use crate::error::{self, Result};
 use crate::fuzz_input::Source;
 use crate::logging::{self, Level};
@@ -57,13 +58,13 @@ fn config() -> Config {
     let discover =
         Slot { keys: Keys::Discover, hide_keys: vec!["P-521".into()], ..named("discovered \u{e9}", Vec::new()) };
     Config {
-        slots: vec![
+        slots: Slots::from_iter([
             named("one", vec![plain("p256")]),
             named("many", fake::NAMES.into_iter().chain(["gone"]).map(plain).collect()),
             discover,
             named("a label of far more than thirty-two bytes", vec![with("p256", CertificateSource::Inline(chain))]),
             named("wrong", vec![with("p256", CertificateSource::Inline(wrong))]),
-        ],
+        ]),
         listed: vec![service()],
         ..Config::default()
     }
@@ -91,6 +92,8 @@ struct World<'a> {
     initialized: bool,
     sessions: Vec<Known>,
     objects: Vec<CK_OBJECT_HANDLE>,
+    /// Those of them that a session has made.
+    made: Vec<CK_OBJECT_HANDLE>,
 }
 
 /// Calls a function of the list, and checks what holds for all of them.
@@ -115,7 +118,14 @@ impl<'a> World<'a> {
         assert_eq!(rv, CKR_OK);
         // SAFETY: the newest interface, whose list is of 3.2, and static.
         let list = unsafe { &*(*interface).pFunctionList.cast::<CK_FUNCTION_LIST_3_2>() };
-        Self { source: Source(data), list, initialized: false, sessions: Vec::new(), objects: Vec::new() }
+        Self {
+            source: Source(data),
+            list,
+            initialized: false,
+            sessions: Vec::new(),
+            objects: Vec::new(),
+            made: Vec::new(),
+        }
     }
 
     fn check(&self, function: &str, rv: CK_RV) {

@@ -133,11 +133,64 @@ impl Mu {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_lc_rs::signature::{KeyPair, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, PqdsaKeyPair};
 
     #[test]
     fn rows_stand_in_the_order_of_the_enum() {
         for (index, row) in ROWS.iter().enumerate() {
             assert_eq!(row.set as usize, index);
+        }
+    }
+
+    /// C2SP Wycheproof, testvectors_v1/mldsa_44_sign_seed_test.json, the first group: the key of the seed 0x2a..2a, the
+    /// tests "baseline" and "non-empty context".
+    #[test]
+    fn mu_is_the_published_one() {
+        let pair = PqdsaKeyPair::from_seed(&ML_DSA_44_SIGNING, &[0x2a; 32]).unwrap();
+        let public_key = pair.public_key().as_ref();
+        let of = |context: &[u8], message: &[u8]| {
+            let mut mu = Mu::of_message(public_key, context);
+            message.chunks(3).for_each(|part| mu.update(part));
+            mu.finish().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        };
+        assert_eq!(
+            of(b"", b"Hello world"),
+            "0ba2d90bc4fa5877844e47f7563eefccf658f898eaf4197b2a9a89d3df683955c73a80895ac0a51cc9049d44cdc1d1c550ef3870c1126afdb3d52ee057cbbcdd"
+        );
+        assert_eq!(
+            of(b"Context", b"Hello world"),
+            "0d0caf274821366fe709a21d32c0d37eaa97ca009200d4e3c853aa7acf89b47e0a93789e3c9fa2da222977468551ed8432566b01d1b1383da384894302133b20"
+        );
+    }
+
+    /// The mu of HashML-DSA with SHA-512, the context "Context" and that key, by Python's hashlib from the message that
+    /// dilithium-py 1.4.0 formats (FIPS 204 algorithm 4, line 23).
+    #[test]
+    fn mu_of_a_digest_is_that_of_another_implementation() {
+        let pair = PqdsaKeyPair::from_seed(&ML_DSA_44_SIGNING, &[0x2a; 32]).unwrap();
+        let mut mu = Mu::of_digest(pair.public_key().as_ref(), b"Context", Hash::Sha512);
+        mu.update(&Hash::Sha512.digest(b"Hello world"));
+        assert_eq!(
+            mu.finish().iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+            "f0a5d10442bac6e731dde8b51ed658013b54a34a4fa121a1e53ed26770c447b89661f88fefa919e0d76bed59eb808ded3a096a8670690eba51a7976c025058de"
+        );
+    }
+
+    /// aws-lc signs, and knows nothing of our mu.
+    #[test]
+    fn a_signature_of_the_message_verifies_by_its_mu() {
+        for (set, algorithm) in ParameterSet::all().zip([&ML_DSA_44_SIGNING, &ML_DSA_65_SIGNING, &ML_DSA_87_SIGNING]) {
+            let pair = PqdsaKeyPair::generate(algorithm).unwrap();
+            let public_key = pair.public_key().as_ref();
+            let mut signature = vec![0; set.signature_len()];
+            assert_eq!(pair.sign(b"abc", &mut signature), Ok(set.signature_len()));
+            let mut mu = Mu::of_message(public_key, b"");
+            mu.update(b"abc");
+            let mu = mu.finish();
+            assert!(set.verifies(public_key, &mu, &signature));
+            signature[100] ^= 1;
+            assert!(!set.verifies(public_key, &mu, &signature));
+            assert!(!set.verifies(public_key, &mu, &signature[1..]));
         }
     }
 }

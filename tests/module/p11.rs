@@ -161,13 +161,122 @@ impl P11 {
         data: &[u8],
     ) -> Rv<Vec<u8>> {
         self.sign_init(session, key, ckm, parameter)?;
-        let (mut signature, mut length) = (vec![0; 1024], 1024);
+        let (mut signature, mut length) = (vec![0; 8192], 8192);
         c!(
             self,
             C_Sign(session, data.as_ptr().cast_mut(), data.len() as CK_ULONG, signature.as_mut_ptr(), &mut length)
         )?;
         signature.truncate(length as usize);
         Ok(signature)
+    }
+
+    /// All at once.
+    pub fn verify(
+        &self,
+        session: CK_SESSION_HANDLE,
+        key: CK_OBJECT_HANDLE,
+        mechanism: &mut CK_MECHANISM,
+        data: &[u8],
+        signature: &[u8],
+    ) -> Rv<()> {
+        c!(self, C_VerifyInit(session, mechanism, key))?;
+        let (data, length) = given(data);
+        let (signature, signature_length) = given(signature);
+        c!(self, C_Verify(session, data, length, signature, signature_length))
+    }
+
+    /// All at once, into a buffer of that size.
+    pub fn decrypt(
+        &self,
+        session: CK_SESSION_HANDLE,
+        key: CK_OBJECT_HANDLE,
+        mechanism: &mut CK_MECHANISM,
+        encrypted: &[u8],
+    ) -> Rv<Vec<u8>> {
+        c!(self, C_DecryptInit(session, mechanism, key))?;
+        let (encrypted, length) = given(encrypted);
+        answer(|buffer, room| c!(self, C_Decrypt(session, encrypted, length, buffer, room)))
+    }
+
+    /// All at once.
+    pub fn encrypt(
+        &self,
+        session: CK_SESSION_HANDLE,
+        key: CK_OBJECT_HANDLE,
+        mechanism: &mut CK_MECHANISM,
+        text: &[u8],
+    ) -> Rv<Vec<u8>> {
+        c!(self, C_EncryptInit(session, mechanism, key))?;
+        let (text, length) = given(text);
+        answer(|buffer, room| c!(self, C_Encrypt(session, text, length, buffer, room)))
+    }
+
+    /// C_CreateObject.
+    pub fn create(
+        &self,
+        session: CK_SESSION_HANDLE,
+        template: &[(CK_ATTRIBUTE_TYPE, Vec<u8>)],
+    ) -> Rv<CK_OBJECT_HANDLE> {
+        let (mut attributes, mut object) = (attributes(template), 0);
+        c!(self, C_CreateObject(session, attributes.as_mut_ptr(), attributes.len() as CK_ULONG, &mut object))?;
+        Ok(object)
+    }
+
+    /// The only object of that class.
+    pub fn only(&self, session: CK_SESSION_HANDLE, class: CK_OBJECT_CLASS) -> CK_OBJECT_HANDLE {
+        let found = self.find_class(session, class);
+        assert_eq!(found.len(), 1, "one object of class {class}");
+        found[0]
+    }
+}
+
+/// A pointer and a length, as C takes them.
+pub fn given(bytes: &[u8]) -> (*mut CK_BYTE, CK_ULONG) {
+    (bytes.as_ptr().cast_mut(), bytes.len() as CK_ULONG)
+}
+
+/// What a C function writes into a buffer that is large enough.
+pub fn answer(call: impl FnOnce(*mut CK_BYTE, *mut CK_ULONG) -> Rv<()>) -> Rv<Vec<u8>> {
+    let (mut buffer, mut length) = (vec![0; 8192], 8192);
+    call(buffer.as_mut_ptr(), &mut length)?;
+    buffer.truncate(length as usize);
+    Ok(buffer)
+}
+
+/// A template as C takes it.
+pub fn attributes(template: &[(CK_ATTRIBUTE_TYPE, Vec<u8>)]) -> Vec<CK_ATTRIBUTE> {
+    let attribute = |(kind, value): &(CK_ATTRIBUTE_TYPE, Vec<u8>)| CK_ATTRIBUTE {
+        type_: *kind,
+        pValue: value.as_ptr().cast_mut().cast(),
+        ulValueLen: value.len() as CK_ULONG,
+    };
+    template.iter().map(attribute).collect()
+}
+
+/// An attribute that is a number.
+pub fn number(kind: CK_ATTRIBUTE_TYPE, value: CK_ULONG) -> (CK_ATTRIBUTE_TYPE, Vec<u8>) {
+    (kind, value.to_ne_bytes().to_vec())
+}
+
+/// A mechanism without parameters.
+pub fn plain(ckm: CK_MECHANISM_TYPE) -> CK_MECHANISM {
+    CK_MECHANISM { mechanism: ckm, pParameter: null_mut(), ulParameterLen: 0 }
+}
+
+/// A mechanism with the parameters that lie there.
+pub fn with<T>(ckm: CK_MECHANISM_TYPE, parameter: &mut T) -> CK_MECHANISM {
+    let length = std::mem::size_of::<T>() as CK_ULONG;
+    CK_MECHANISM { mechanism: ckm, pParameter: (parameter as *mut T).cast(), ulParameterLen: length }
+}
+
+/// CK_RSA_PKCS_OAEP_PARAMS with that hash and no label.
+pub fn oaep(hash: CK_MECHANISM_TYPE, mgf: CK_RSA_PKCS_MGF_TYPE) -> CK_RSA_PKCS_OAEP_PARAMS {
+    CK_RSA_PKCS_OAEP_PARAMS {
+        hashAlg: hash,
+        mgf,
+        source: CKZ_DATA_SPECIFIED,
+        pSourceData: null_mut(),
+        ulSourceDataLen: 0,
     }
 }
 

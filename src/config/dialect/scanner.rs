@@ -3,28 +3,47 @@
 use super::{Data, Dialect, Document, Fault, Member, Text, Value};
 use std::borrow::Cow;
 
-/// The tree of a text.
-pub(super) fn document(text: &str, dialect: Dialect) -> Result<Document<'_>, Fault> {
-    let mut scanner = Scanner { rest: text, line: 1, dialect };
-    scanner.blanks()?;
-    let value = scanner.value(0)?;
-    let trailing = scanner.end()?;
-    Ok(Document { value, trailing })
+/// The tree of a text. Arrays that are members named `later` are passed over, and their items come from
+/// [`super::Items`]: the first name is that of a member of the whole, the next that of a member of such an item, and so on.
+pub(super) fn document<'a>(
+    text: &'a str,
+    dialect: Dialect,
+    later: &'static [&'static str],
+) -> Result<Document<'a>, Fault> {
+    let mut scanner = Scanner { text, rest: text, line: 1, dialect, later };
+    let document = scanner.document();
+    document.map_err(|fault| scanner.first(fault))
 }
 
 /// More would let a file overflow the stack of the host's thread.
 const DEPTH: usize = 128;
 
-struct Scanner<'a> {
-    rest: &'a str,
-    line: usize,
+#[cfg_attr(test, derive(Debug))]
+#[derive(Clone, PartialEq)]
+pub(super) struct Scanner<'a> {
+    text: &'a str,
+    pub(super) rest: &'a str,
+    pub(super) line: usize,
     dialect: Dialect,
+    later: &'static [&'static str],
 }
 
-type Scanned<T> = Result<T, Fault>;
+pub(super) type Scanned<T> = Result<T, Fault>;
 
 impl<'a> Scanner<'a> {
-    fn value(&mut self, depth: usize) -> Scanned<Value<'a>> {
+    fn document(&mut self) -> Scanned<Document<'a>> {
+        self.blanks()?;
+        let value = self.value(0)?;
+        Ok(Document { value, trailing: self.end()? })
+    }
+
+    /// The first fault of the text, where one was found: what was passed over may have one, too.
+    pub(super) fn first(&self, fault: Fault) -> Fault {
+        let whole = (!self.later.is_empty()).then(|| document(self.text, self.dialect, &[]));
+        whole.and_then(Result::err).unwrap_or(fault)
+    }
+
+    pub(super) fn value(&mut self, depth: usize) -> Scanned<Value<'a>> {
         if depth > DEPTH {
             return Err(self.fault(format!("more than {DEPTH} levels of brackets")));
         }
@@ -58,40 +77,51 @@ impl<'a> Scanner<'a> {
             return Err(self.unexpected("':' after the name"));
         }
         self.blanks()?;
-        Ok(Member { name, line, value: self.value(depth + 1)? })
+        let value = match self.byte() == Some(b'[') && self.is_later(&name, depth) {
+            true => self.pass_array(depth + 1)?,
+            false => self.value(depth + 1)?,
+        };
+        Ok(Member { name, line, value })
     }
 
-    /// From the opening bracket to the closing one. A file may hold thousands of small lists: none keeps room for more.
-    fn list<T>(&mut self, bracket: u8, item: impl FnMut(&mut Self) -> Scanned<T>) -> Scanned<Vec<T>> {
-        let mut items = self.items(bracket, item)?;
-        items.shrink_to_fit();
+    /// Whether the array of that name, in an object so deep, is to be passed over.
+    fn is_later(&self, name: &str, depth: usize) -> bool {
+        // The array is one level below the object, its items are two.
+        depth.is_multiple_of(2) && self.later.get(depth / 2).is_some_and(|later| *later == name)
+    }
+
+    /// From the opening bracket to the closing one.
+    fn list<T>(&mut self, bracket: u8, mut item: impl FnMut(&mut Self) -> Scanned<T>) -> Scanned<Vec<T>> {
+        let mut items = Vec::new();
+        let mut more = self.open(bracket)?;
+        while more {
+            items.push(item(self)?);
+            more = self.more(bracket)?;
+        }
         Ok(items)
     }
 
-    fn items<T>(&mut self, bracket: u8, mut item: impl FnMut(&mut Self) -> Scanned<T>) -> Scanned<Vec<T>> {
-        let mut items = Vec::new();
+    /// Behind the opening bracket: whether there is an item.
+    pub(super) fn open(&mut self, bracket: u8) -> Scanned<bool> {
         self.advance(1);
         self.blanks()?;
+        Ok(!self.take(bracket))
+    }
+
+    /// Behind an item: whether there is another.
+    pub(super) fn more(&mut self, bracket: u8) -> Scanned<bool> {
+        self.blanks()?;
         if self.take(bracket) {
-            return Ok(items);
+            return Ok(false);
         }
-        loop {
-            items.push(item(self)?);
-            self.blanks()?;
-            if self.take(bracket) {
-                return Ok(items);
-            }
-            if !self.take(b',') {
-                return Err(self.unexpected(&format!("',' or '{}'", char::from(bracket))));
-            }
-            self.blanks()?;
-            if self.dialect == Dialect::Strict && self.byte() == Some(bracket) {
-                return Err(self.fault(format!("a comma before '{}'", char::from(bracket))));
-            }
-            if self.take(bracket) {
-                return Ok(items);
-            }
+        if !self.take(b',') {
+            return Err(self.unexpected(&format!("',' or '{}'", char::from(bracket))));
         }
+        self.blanks()?;
+        if self.dialect == Dialect::Strict && self.byte() == Some(bracket) {
+            return Err(self.fault(format!("a comma before '{}'", char::from(bracket))));
+        }
+        Ok(!self.take(bracket))
     }
 
     fn string(&mut self) -> Scanned<Cow<'a, str>> {
@@ -101,7 +131,11 @@ impl<'a> Scanner<'a> {
         }
         let start = self.line;
         self.advance(1);
-        let mut text = Cow::Borrowed(self.plain(quote));
+        let plain = self.plain(quote);
+        if self.take(quote) {
+            return Ok(Cow::Borrowed(plain));
+        }
+        let mut text = Cow::Borrowed(plain);
         loop {
             match self.byte() {
                 None => return Err(Fault { line: start, message: "a string without its closing quote".into() }),
@@ -128,8 +162,8 @@ impl<'a> Scanner<'a> {
     /// The characters before the next quote, escape or control character.
     fn plain(&mut self, quote: u8) -> &'a str {
         // All three are ASCII, so that the bytes of other characters can't be taken for them.
-        let special = |byte: &u8| SPECIAL[usize::from(*byte)] && (*byte == quote || !QUOTES.contains(byte));
-        let end = self.rest.as_bytes().iter().position(special);
+        let special = if quote == b'"' { &SPECIAL } else { &SPECIAL_SINGLE };
+        let end = self.rest.as_bytes().iter().position(|byte| special[usize::from(*byte)]);
         let (plain, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = rest;
         plain
@@ -215,7 +249,16 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes over white space, and comments where there may be some.
+    #[inline]
     fn blanks(&mut self) -> Scanned<()> {
+        // In files of thousands of slots there is mostly none.
+        match self.byte() {
+            Some(byte) if byte > b' ' && byte != b'/' => Ok(()),
+            _ => self.some_blanks(),
+        }
+    }
+
+    fn some_blanks(&mut self) -> Scanned<()> {
         loop {
             let mut blank = 0;
             for byte in self.rest.bytes() {
@@ -266,7 +309,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes on behind what holds no line break.
-    fn advance(&mut self, length: usize) {
+    pub(super) fn advance(&mut self, length: usize) {
         self.rest = &self.rest[length..];
     }
 
@@ -283,7 +326,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn fault(&self, message: String) -> Fault {
+    pub(super) fn fault(&self, message: String) -> Fault {
         Fault { line: self.line, message }
     }
 }
@@ -299,21 +342,23 @@ fn twice<'a, 'b>(members: &'b [Member<'a>]) -> Option<&'b Member<'a>> {
     sorted.windows(2).find(|pair| pair[0].name == pair[1].name).map(|pair| pair[1])
 }
 
-const QUOTES: [u8; 2] = [b'"', b'\''];
+/// The bytes at which the plain part of a string in double quotes may end.
+static SPECIAL: [bool; 256] = special(b'"');
 
-/// The bytes at which the plain part of a string may end.
-static SPECIAL: [bool; 256] = {
+/// The same in single quotes.
+static SPECIAL_SINGLE: [bool; 256] = special(b'\'');
+
+const fn special(quote: u8) -> [bool; 256] {
     let mut special = [false; 256];
     let mut byte = 0;
     while byte < b' ' as usize {
         special[byte] = true;
         byte += 1;
     }
-    special[b'"' as usize] = true;
-    special[b'\'' as usize] = true;
+    special[quote as usize] = true;
     special[b'\\' as usize] = true;
     special
-};
+}
 
 /// RFC 8259 section 7.
 const ESCAPES: &[(char, char)] =

@@ -144,3 +144,22 @@ proptest! {
         let _ = read(text.as_bytes(), Dialect::Lenient);
     }
 }
+
+#[test]
+fn what_is_passed_over_is_read_alike_later() {
+    let good =
+        r#"{"a": [1], "slots": [{"x": "]\\\"", "keys": [{"id": 1}, {}], "more": {"keys": [2]}}, [3], "s"], "z": 0}"#;
+    crate::config::fuzzing::strict(good.as_bytes());
+    let document = parse_without(good, &["slots", "keys"]).unwrap();
+    let Data::Later(slots) = &document.value.member("slots").unwrap().value.data else { panic!() };
+    let slots: Vec<Value> = slots.clone().collect::<Result<_, _>>().unwrap();
+    assert!(matches!(slots[0].member("keys").unwrap().value.data, Data::Later(_)));
+    assert!(matches!(slots[1].data, Data::Array(_)));
+    // Each text that has a fault, wherever it is, is refused as it is as a whole.
+    for index in (0..good.len()).filter(|index| good.is_char_boundary(*index)) {
+        for instead in ["", "]", "}", "\"", ",", "\n", "\\", "/", "{", "[", "true"] {
+            let text = format!("{}{instead}{}", &good[..index], &good[index + 1..]);
+            crate::config::fuzzing::strict(text.as_bytes());
+        }
+    }
+}

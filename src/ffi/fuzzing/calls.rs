@@ -30,7 +30,9 @@ pub fn run(data: &[u8]) {
 
 impl World<'_> {
     fn step(&mut self) {
-        match self.source.byte() % 64 {
+        let choice = self.source.byte();
+        match choice % 64 {
+            _ if choice >= 192 => self.beyond(),
             0 => self.c_initialize(),
             1 => self.c_finalize(),
             2 => self.lists(),
@@ -432,7 +434,7 @@ impl World<'_> {
     }
 
     /// A session that is not open is refused, and one that is open is known.
-    fn check_session(&self, index: Option<usize>, rv: CK_RV) {
+    pub fn check_session(&self, index: Option<usize>, rv: CK_RV) {
         let open = index.is_some_and(|index| self.sessions[index].open);
         let pointers = [CKR_ARGUMENTS_BAD, CKR_MECHANISM_PARAM_INVALID, CKR_CRYPTOKI_NOT_INITIALIZED];
         match open {

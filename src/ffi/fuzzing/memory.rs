@@ -53,7 +53,7 @@ impl Guarded {
 /// A buffer with the place of its length, as C_Sign and its kin want them, in one of many shapes.
 pub struct Answer {
     buffer: Option<Guarded>,
-    length: Option<Guarded>,
+    pub length: Option<Guarded>,
     claimed: CK_ULONG,
     element: usize,
 }

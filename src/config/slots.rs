@@ -1,0 +1,190 @@
+//! The configured slots, kept small: there may be ten thousand, of which a program wants one.
+//!
+//! Most have one key that has nothing but its names. Of those the names are kept in one text, one behind the other, and a
+//! [`Slot`] is made when it is asked for.
+
+use super::{CertificateSource, Key, Keys, Manner, Service, Slot};
+use crate::backend::KeyName;
+use std::sync::Arc;
+
+/// Slots in their order.
+#[derive(Clone, Debug, Default)]
+pub struct Slots {
+    /// Of each plain slot its key's id and then its label.
+    names: String,
+    rows: Vec<Row>,
+}
+
+#[derive(Clone, Debug)]
+enum Row {
+    Plain(Plain),
+    Other(Box<Slot>),
+}
+
+/// A slot of one key, whose label is the slot's, too.
+#[derive(Clone, Debug)]
+struct Plain {
+    service: Arc<Service>,
+    /// Where its names begin.
+    start: u32,
+    id_length: u16,
+    label_length: u16,
+    manner: Manner,
+}
+
+impl Slots {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Adds a slot behind the others.
+    pub fn push(&mut self, slot: Slot) {
+        self.rows.push(Row::Other(Box::new(slot)));
+    }
+
+    /// Adds a slot of one key that has nothing but an id and a label.
+    pub fn push_plain(&mut self, id: &str, label: &str, service: Arc<Service>, manner: Manner) {
+        let plain = self.plain(id, label, &service, manner).map(Row::Plain);
+        let slot = || Row::Other(Box::new(plain_slot(id, label, service, manner)));
+        self.rows.push(plain.unwrap_or_else(slot));
+    }
+
+    /// The slot at a position. Keys of which there may be thousands are given away: it is asked for once.
+    pub fn take(&mut self, index: usize) -> Option<Slot> {
+        if let Row::Other(slot) = self.rows.get_mut(index)? {
+            let keys = std::mem::replace(&mut slot.keys, Keys::Named(Vec::new()));
+            return Some(Slot { keys, ..(**slot).clone() });
+        }
+        self.rows.get(index).map(|row| self.slot(row))
+    }
+
+    /// All of them, each made when its turn comes.
+    pub fn iter(&self) -> impl Iterator<Item = Slot> {
+        self.rows.iter().map(|row| self.slot(row))
+    }
+
+    /// The label of each.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().map(|row| match row {
+            Row::Plain(plain) => self.names_of(plain).1,
+            Row::Other(slot) => &slot.label,
+        })
+    }
+
+    /// The service of each.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.rows.iter().map(|row| match row {
+            Row::Plain(plain) => &plain.service,
+            Row::Other(slot) => &slot.service,
+        })
+    }
+
+    /// A row with its names taken down; none where they are too long for it.
+    fn plain(&mut self, id: &str, label: &str, service: &Arc<Service>, manner: Manner) -> Option<Plain> {
+        let plain = Plain {
+            service: service.clone(),
+            start: self.names.len().try_into().ok()?,
+            id_length: id.len().try_into().ok()?,
+            label_length: label.len().try_into().ok()?,
+            manner,
+        };
+        self.names.push_str(id);
+        self.names.push_str(label);
+        Some(plain)
+    }
+
+    fn slot(&self, row: &Row) -> Slot {
+        match row {
+            Row::Plain(plain) => {
+                let (id, label) = self.names_of(plain);
+                plain_slot(id, label, plain.service.clone(), plain.manner)
+            }
+            Row::Other(slot) => (**slot).clone(),
+        }
+    }
+
+    /// A plain slot's id of a key, and its label.
+    fn names_of(&self, plain: &Plain) -> (&str, &str) {
+        let names = &self.names[plain.start as usize..];
+        let (id, rest) = names.split_at(plain.id_length.into());
+        (id, &rest[..plain.label_length.into()])
+    }
+}
+
+fn plain_slot(id: &str, label: &str, service: Arc<Service>, manner: Manner) -> Slot {
+    let key = Key {
+        name: KeyName { id: id.to_owned(), version: None },
+        label: label.to_owned(),
+        certificate: CertificateSource::Service,
+    };
+    Slot {
+        label: label.to_owned(),
+        service,
+        keys: Keys::Named(vec![key]),
+        hide_keys: Vec::new(),
+        manner,
+        management: None,
+    }
+}
+
+impl Extend<Slot> for Slots {
+    fn extend<I: IntoIterator<Item = Slot>>(&mut self, slots: I) {
+        slots.into_iter().for_each(|slot| self.push(slot));
+    }
+}
+
+impl FromIterator<Slot> for Slots {
+    fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
+        let mut all = Self::default();
+        all.extend(slots);
+        all
+    }
+}
+
+impl PartialEq for Slots {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Slots {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::aws;
+
+    fn other() -> Manner {
+        Manner { accept_bare_digest: true, ..Manner::default() }
+    }
+
+    #[test]
+    fn plain_slots_and_others_come_back_as_they_were() {
+        let service = Arc::new(Service::Aws(aws::Settings::default()));
+        let long = "\u{e9}".repeat(40_000);
+        let discovered = Slot { keys: Keys::Discover, ..plain_slot("", "all", service.clone(), other()) };
+        let given = vec![
+            plain_slot("id-1", "one", service.clone(), Manner::default()),
+            discovered,
+            plain_slot("id-2", "", service.clone(), other()),
+            plain_slot(&long, "long", service.clone(), Manner::default()),
+        ];
+        let mut slots = Slots::default();
+        slots.push_plain("id-1", "one", service.clone(), Manner::default());
+        slots.push(given[1].clone());
+        slots.push_plain("id-2", "", service.clone(), other());
+        slots.push_plain(&long, "long", service, Manner::default());
+        assert_eq!(slots, given.iter().cloned().collect());
+        assert_eq!(slots.labels().collect::<Vec<_>>(), ["one", "all", "", "long"]);
+        assert_eq!((slots.len(), slots.services().count()), (4, 4));
+        let taken: Vec<Slot> = (0..4).filter_map(|index| slots.take(index)).collect();
+        assert_eq!(taken, given);
+        assert_eq!(slots.take(4), None);
+    }
+}
