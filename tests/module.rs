@@ -37,4 +37,5 @@ mod module {
     mod signatures;
     mod threads;
     mod verify;
+    mod written_certificates;
 }

@@ -102,6 +102,12 @@ impl P11 {
         self.find(session, &[(CKA_CLASS, class.to_ne_bytes().to_vec())])
     }
 
+    /// All objects but the profiles, which every token has.
+    pub fn shown(&self, session: CK_SESSION_HANDLE) -> Vec<CK_OBJECT_HANDLE> {
+        let profiles = self.find_class(session, CKO_PROFILE);
+        self.find(session, &[]).into_iter().filter(|object| !profiles.contains(object)).collect()
+    }
+
     pub fn private_key(&self, session: CK_SESSION_HANDLE) -> CK_OBJECT_HANDLE {
         let found = self.find_class(session, CKO_PRIVATE_KEY);
         assert_eq!(found.len(), 1, "one private key");
