@@ -1,11 +1,13 @@
 //! The AWS side of an emulator, for Rust tests: keys, aliases and credentials.
 
 use crate::kms::KmsError;
-use crate::kms::manage::{NewKey, create, set_alias};
+use crate::kms::aliases::set_alias;
+use crate::kms::manage::{NewKey, create};
 use crate::kms::spec::Spec;
 use crate::kms::store::{ACCESS_KEY, KeyState, SECRET_KEY, arn};
 use crate::state::State;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io;
 
 /// A KMS key that is to be made. As JSON: `{"spec": "RSA_2048", "alias": "alias/x"}`.
@@ -23,6 +25,12 @@ pub struct AwsKey {
     /// The region: [`AwsKey::REGION`], unless said.
     #[serde(default)]
     pub region: Option<String>,
+    /// A description: empty, unless said.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
     /// An id that starts with `mrk-`.
     #[serde(default)]
     pub multi_region: bool,
@@ -37,7 +45,16 @@ impl AwsKey {
 
     /// A key of this KeySpec.
     pub fn new(spec: &str) -> Self {
-        Self { spec: spec.to_owned(), usage: None, alias: None, region: None, multi_region: false, reuse: false }
+        Self {
+            spec: spec.to_owned(),
+            usage: None,
+            alias: None,
+            region: None,
+            description: None,
+            tags: BTreeMap::new(),
+            multi_region: false,
+            reuse: false,
+        }
     }
 
     /// With this KeyUsage.
@@ -58,6 +75,20 @@ impl AwsKey {
     #[must_use]
     pub fn region(mut self, region: &str) -> Self {
         self.region = Some(region.to_owned());
+        self
+    }
+
+    /// With this description.
+    #[must_use]
+    pub fn description(mut self, text: &str) -> Self {
+        self.description = Some(text.to_owned());
+        self
+    }
+
+    /// With this tag.
+    #[must_use]
+    pub fn tag(mut self, key: &str, value: &str) -> Self {
+        self.tags.insert(key.to_owned(), value.to_owned());
         self
     }
 
@@ -101,8 +132,15 @@ impl Aws<'_> {
     pub fn create_key(&self, key: AwsKey) -> io::Result<AwsKeyId> {
         let region = key.region.as_deref().unwrap_or(AwsKey::REGION);
         let usage = key.usage.as_deref().or_else(|| Spec::named(&key.spec)?.usages.first().copied());
-        let new = NewKey { spec: &key.spec, usage, description: "", multi_region: key.multi_region, reuse: key.reuse };
-        let made = create(self.state, region, &new)?;
+        let new = NewKey {
+            spec: &key.spec,
+            usage,
+            description: key.description.as_deref().unwrap_or_default(),
+            tags: key.tags.clone(),
+            multi_region: key.multi_region,
+            reuse: key.reuse,
+        };
+        let made = create(self.state, region, new)?;
         if let Some(alias) = &key.alias {
             if !alias.starts_with("alias/") {
                 return Err(io::Error::new(

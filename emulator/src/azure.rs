@@ -71,7 +71,7 @@ impl Vault<'_> {
 
     /// Deletes a key with all its versions; its certificate goes with it.
     pub fn delete_key(&self, name: &str) -> io::Result<()> {
-        self.state.vaults.delete(&self.name, name).map(|_| ()).map_err(Into::into)
+        Ok(self.state.vaults.delete(&self.name, name, self.state.clock.now())?)
     }
 
     /// The current version of a key.

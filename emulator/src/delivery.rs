@@ -102,7 +102,11 @@ pub(crate) fn response(mut reply: Reply, actions: &[Action], fate: Arc<Fate>) ->
     for (name, value) in &reply.headers {
         response = response.header(*name, value);
     }
-    response.header("content-length", body.announced).body(body).map_err(|_| Aborted)
+    // RFC 9110 section 8.6: a 204 has no Content-Length.
+    if reply.status != 204 {
+        response = response.header("content-length", body.announced);
+    }
+    response.body(body).map_err(|_| Aborted)
 }
 
 impl ReplyBody {

@@ -1,11 +1,13 @@
 //! AWS KMS: the JSON 1.1 protocol, who may ask, and which operation is meant (AWS KMS API Reference).
 //!
-//! The operations are in `kms::crypto` and `kms::manage`, the keys in `kms::store`, the tables in `kms::spec`.
+//! The operations are in `kms::crypto`, `kms::manage`, `kms::aliases` and `kms::tags`, the keys in `kms::store`, the tables in `kms::spec`.
 
+pub(crate) mod aliases;
 mod crypto;
 pub(crate) mod manage;
 pub(crate) mod spec;
 pub(crate) mod store;
+pub(crate) mod tags;
 
 use crate::sigv4::{Caller, Refusal};
 use crate::state::{State, Tamper};
@@ -101,8 +103,9 @@ pub(crate) fn operation(request: &Request) -> Option<&str> {
 /// Everything a fault may call the key that a request is for: as asked, its ARN and its aliases.
 pub(crate) fn key_names(state: &State, request: &Request) -> Vec<String> {
     let body = request.json();
-    let asked =
-        body.as_ref().and_then(|body| ["KeyId", "TargetKeyId"].iter().find_map(|name| body.get(name)?.as_str()));
+    let asked = body
+        .as_ref()
+        .and_then(|body| ["KeyId", "TargetKeyId", "AliasName"].iter().find_map(|name| body.get(name)?.as_str()));
     let Some(asked) = asked else { return Vec::new() };
     let mut names = vec![asked.to_owned()];
     names.extend(state.aws.names(asked));
@@ -115,6 +118,7 @@ pub(crate) fn answer(state: &State, request: &Request, tamper: Tamper) -> Reply 
     let answer = state.aws.credentials.check(request, "kms", now).map_err(KmsError::from).and_then(|caller| {
         let body = request.json().filter(Value::is_object);
         let body = body.ok_or_else(|| KmsError::new("SerializationException", ""))?;
+        state.aws.sweep(now);
         Call { state, caller, input: Input(body), tamper, now }.answer(operation(request).unwrap_or_default())
     });
     let reply = match answer {
@@ -161,9 +165,15 @@ impl Call<'_> {
             "CreateKey" => self.create_key().map(Some),
             "CreateAlias" => self.create_alias().map(|()| None),
             "UpdateAlias" => self.update_alias().map(|()| None),
+            "DeleteAlias" => self.delete_alias().map(|()| None),
+            "TagResource" => self.tag_resource().map(|()| None),
+            "UntagResource" => self.untag_resource().map(|()| None),
+            "ListResourceTags" => self.list_resource_tags().map(Some),
+            "UpdateKeyDescription" => self.update_key_description().map(|()| None),
             "DisableKey" => self.enable_key(false).map(|()| None),
             "EnableKey" => self.enable_key(true).map(|()| None),
             "ScheduleKeyDeletion" => self.schedule_key_deletion().map(Some),
+            "CancelKeyDeletion" => self.cancel_key_deletion().map(Some),
             _ => Err(KmsError::new("UnknownOperationException", "")),
         }
     }
@@ -171,6 +181,15 @@ impl Call<'_> {
     /// The key that `KeyId` names, in any of its forms.
     fn key(&self) -> Result<Key, KmsError> {
         self.state.aws.find(&self.caller.region, self.input.text("KeyId")?)
+    }
+
+    /// The key of an operation that takes no alias: a key id or a key ARN.
+    fn own_key(&self) -> Result<Key, KmsError> {
+        let id = self.input.text("KeyId")?;
+        if id.contains("alias/") {
+            return Err(KmsError::new("NotFoundException", format!("Invalid keyId '{id}'")));
+        }
+        self.key()
     }
 
     /// A key that may be used for `operation`.
@@ -214,21 +233,19 @@ impl Input {
     /// A blob of `minimum` to `maximum` bytes.
     fn blob(&self, name: &str, minimum: usize, maximum: usize) -> Result<Vec<u8>, KmsError> {
         let bytes = base64_decode(self.text(name)?).ok_or_else(|| KmsError::new("SerializationException", ""))?;
-        if bytes.len() < minimum {
-            return Err(KmsError::constraint(
-                &member(name),
-                None,
-                &format!("Member must have length greater than or equal to {minimum}"),
-            ));
-        }
-        if bytes.len() > maximum {
-            return Err(KmsError::constraint(
-                &member(name),
-                None,
-                &format!("Member must have length less than or equal to {maximum}"),
-            ));
-        }
+        check_length(&member(name), None, bytes.len(), minimum, maximum)?;
         Ok(bytes)
+    }
+
+    /// A text of `minimum` to `maximum` characters.
+    fn bounded(&self, name: &str, minimum: usize, maximum: usize) -> Result<&str, KmsError> {
+        let text = self.text(name)?;
+        check_length(&member(name), Some(text), text.chars().count(), minimum, maximum)?;
+        Ok(text)
+    }
+
+    fn description(&self) -> Result<Option<&str>, KmsError> {
+        self.optional("Description").map(|_| self.bounded("Description", 0, 8192)).transpose()
     }
 
     /// A number from `minimum` to `maximum`, if given.
@@ -251,6 +268,23 @@ impl Input {
         }
         Ok(Some(number))
     }
+}
+
+fn check_length(
+    member: &str,
+    value: Option<&str>,
+    length: usize,
+    minimum: usize,
+    maximum: usize,
+) -> Result<(), KmsError> {
+    let rule = |side: &str, limit: usize| format!("Member must have length {side} than or equal to {limit}");
+    if length < minimum {
+        return Err(KmsError::constraint(member, value, &rule("greater", minimum)));
+    }
+    if length > maximum {
+        return Err(KmsError::constraint(member, value, &rule("less", maximum)));
+    }
+    Ok(())
 }
 
 /// Error texts name members with a small first letter.

@@ -1,15 +1,19 @@
 //! Azure Key Vault and Managed HSM: which vault and operation is meant, and whether the token is good (Key Vault REST API).
 //!
-//! What the operations do is in `vault::keys`, `vault::crypto` and `vault::certificates`, the keys in `vault::store`.
+//! The operations are named in `vault::asked`; what they do is in `vault::keys`, `vault::deleted`, `vault::crypto` and
+//! `vault::certificates`, the keys in `vault::store`.
 
+mod asked;
 pub(crate) mod certificates;
 mod crypto;
+mod deleted;
 pub(crate) mod keys;
 pub(crate) mod store;
 
 use crate::entra::{self, BadToken, TENANT};
 use crate::state::{State, Tamper};
 use crate::wire::{Reply, Request};
+pub(crate) use asked::Asked;
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -100,90 +104,6 @@ impl Place {
     }
 }
 
-/// What a request asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    List,
-    Versions(String),
-    Get(String, String),
-    Create(String),
-    Operate { name: String, version: String, operation: String },
-    Update(String, String),
-    Delete(String),
-    Deleted(Option<String>),
-    ListCertificates,
-    CertificateVersions(String),
-    GetCertificate(String, String),
-    Random,
-}
-
-impl Asked {
-    /// Reads method and path; `None` for what Key Vault does not have.
-    pub(crate) fn of(request: &Request) -> Option<Self> {
-        let segments = request.segments();
-        let mut segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        if segments.len() > 1 && segments.last() == Some(&"") {
-            segments.pop();
-        }
-        let owned = |text: &str| text.to_owned();
-        Some(match (request.method.as_str(), segments.as_slice()) {
-            ("GET", ["keys"]) => Self::List,
-            ("GET", ["keys", name, "versions"]) => Self::Versions(owned(name)),
-            ("GET", ["keys", name]) => Self::Get(owned(name), String::new()),
-            ("GET", ["keys", name, version]) => Self::Get(owned(name), owned(version)),
-            ("POST", ["keys", name, "create"]) => Self::Create(owned(name)),
-            ("POST", ["keys", name, operation]) => {
-                Self::Operate { name: owned(name), version: String::new(), operation: owned(operation) }
-            }
-            ("POST", ["keys", name, version, operation]) => {
-                Self::Operate { name: owned(name), version: owned(version), operation: owned(operation) }
-            }
-            ("PATCH", ["keys", name]) => Self::Update(owned(name), String::new()),
-            ("PATCH", ["keys", name, version]) => Self::Update(owned(name), owned(version)),
-            ("DELETE", ["keys", name]) => Self::Delete(owned(name)),
-            ("GET", ["deletedkeys"]) => Self::Deleted(None),
-            ("GET", ["deletedkeys", name]) => Self::Deleted(Some(owned(name))),
-            ("GET", ["certificates"]) => Self::ListCertificates,
-            ("GET", ["certificates", name, "versions"]) => Self::CertificateVersions(owned(name)),
-            ("GET", ["certificates", name]) => Self::GetCertificate(owned(name), String::new()),
-            ("GET", ["certificates", name, version]) => Self::GetCertificate(owned(name), owned(version)),
-            ("POST", ["rng"]) => Self::Random,
-            _ => return None,
-        })
-    }
-
-    /// The name it is counted under.
-    pub(crate) fn operation(&self) -> String {
-        match self {
-            Self::List => "vault.keys.list".to_owned(),
-            Self::Versions(_) => "vault.keys.versions".to_owned(),
-            Self::Get(..) => "vault.keys.get".to_owned(),
-            Self::Create(_) => "vault.keys.create".to_owned(),
-            Self::Operate { operation, .. } => format!("vault.keys.{operation}"),
-            Self::Update(..) => "vault.keys.update".to_owned(),
-            Self::Delete(_) => "vault.keys.delete".to_owned(),
-            Self::Deleted(_) => "vault.deletedkeys.get".to_owned(),
-            Self::ListCertificates => "vault.certificates.list".to_owned(),
-            Self::CertificateVersions(_) => "vault.certificates.versions".to_owned(),
-            Self::GetCertificate(..) => "vault.certificates.get".to_owned(),
-            Self::Random => "vault.rng".to_owned(),
-        }
-    }
-
-    /// The key it is about.
-    pub(crate) fn key(&self) -> Option<&str> {
-        match self {
-            Self::Versions(name) | Self::Create(name) | Self::Delete(name) | Self::CertificateVersions(name) => {
-                Some(name)
-            }
-            Self::Get(name, _) | Self::Update(name, _) | Self::GetCertificate(name, _) => Some(name),
-            Self::Operate { name, .. } => Some(name),
-            Self::Deleted(name) => name.as_deref(),
-            Self::List | Self::ListCertificates | Self::Random => None,
-        }
-    }
-}
-
 /// Checks the bearer token; the error is the challenge.
 pub(crate) fn authorize(state: &State, request: &Request) -> Result<(), Reply> {
     let place = Place::of(state, request);
@@ -245,10 +165,7 @@ pub(crate) fn answer(state: &State, request: &Request, tamper: Tamper) -> Reply 
         (_, None) => Err(VaultError::bad_parameter("api-version must be specified")),
         (Some(asked), Some(_)) => call.answer(&asked),
     };
-    match answer {
-        Ok(body) => Reply::json(200, &body),
-        Err(error) => error.reply(),
-    }
+    answer.unwrap_or_else(|error| error.reply())
 }
 
 /// One authorized call.
@@ -263,8 +180,11 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn answer(&self, asked: &Asked) -> Result<Value, VaultError> {
-        match asked {
+    fn answer(&self, asked: &Asked) -> Result<Reply, VaultError> {
+        if let Some(name) = asked.key().filter(|name| !is_name(name)) {
+            return Err(VaultError::bad_parameter(format!("The request URI contains an invalid name: {name}")));
+        }
+        let body = match asked {
             Asked::List => self.list_keys(),
             Asked::Versions(name) => self.list_versions(name),
             Asked::Get(name, version) => self.get_key(name, version),
@@ -272,12 +192,16 @@ impl Call<'_> {
             Asked::Operate { name, version, operation } => self.operate(name, version, operation),
             Asked::Update(name, version) => self.update_key(name, version),
             Asked::Delete(name) => self.delete_key(name),
-            Asked::Deleted(name) => self.deleted_keys(name.as_deref()),
+            Asked::ListDeleted => self.list_deleted_keys(),
+            Asked::GetDeleted(name) => self.get_deleted_key(name),
+            Asked::Recover(name) => self.recover_key(name),
+            Asked::Purge(name) => return self.purge_key(name).map(|()| Reply::empty(204)),
             Asked::ListCertificates => self.list_certificates(),
             Asked::CertificateVersions(name) => self.certificate_versions(name),
             Asked::GetCertificate(name, version) => self.get_certificate(name, version),
             Asked::Random => self.random(),
-        }
+        };
+        Ok(Reply::json(200, &body?))
     }
 
     fn body(&self) -> Result<Value, VaultError> {
@@ -332,4 +256,9 @@ impl Call<'_> {
         let (base, path) = (self.request.base_url(), &self.request.path);
         format!("{base}{port}{path}?api-version={version}&$skiptoken={token}&maxresults={limit}")
     }
+}
+
+/// Key Vault REST API, "Vault-name and object-name": 1 to 127 letters, digits and hyphens.
+fn is_name(name: &str) -> bool {
+    (1..=127).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

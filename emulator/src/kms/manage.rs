@@ -1,7 +1,8 @@
-//! The operations of KMS that list, describe, make and change keys and aliases.
+//! The operations of KMS that list, describe, make, change and delete keys.
 
 use super::spec::{AGREE, ENCRYPT, MAC, SIGN, SPECS, Spec, algorithms};
-use super::store::{Alias, Key, KeyState, Store, arn};
+use super::store::{Key, KeyState, arn};
+use super::tags::Tags;
 use super::{Call, KmsError};
 use crate::state::State;
 use crate::wire::{base64, base64_decode};
@@ -12,12 +13,13 @@ pub(crate) struct NewKey<'a> {
     pub(crate) spec: &'a str,
     pub(crate) usage: Option<&'a str>,
     pub(crate) description: &'a str,
+    pub(crate) tags: Tags,
     pub(crate) multi_region: bool,
     pub(crate) reuse: bool,
 }
 
 /// Makes a key in a region.
-pub(crate) fn create(state: &State, region: &str, new: &NewKey<'_>) -> Result<Key, KmsError> {
+pub(crate) fn create(state: &State, region: &str, new: NewKey<'_>) -> Result<Key, KmsError> {
     let spec = Spec::named(new.spec)
         .ok_or_else(|| KmsError::not_in("keySpec", new.spec, &SPECS.each_ref().map(|spec| spec.name)))?;
     let usages = [ENCRYPT, SIGN, MAC, AGREE];
@@ -46,19 +48,12 @@ pub(crate) fn create(state: &State, region: &str, new: &NewKey<'_>) -> Result<Ke
         created: state.clock.now(),
         deletion: None,
         description: new.description.to_owned(),
+        tags: new.tags,
         multi_region: new.multi_region,
         material,
     };
     state.aws.insert(region, key.clone());
     Ok(key)
-}
-
-/// Gives a key an alias, or moves the alias to it.
-pub(crate) fn set_alias(store: &Store, region: &str, name: &str, key: &str, now: i64) {
-    let mut regions = store.regions();
-    let aliases = &mut regions.entry(region.to_owned()).or_default().aliases;
-    let created = aliases.get(name).map_or(now, |alias| alias.created);
-    aliases.insert(name.to_owned(), Alias { key: key.to_owned(), created, updated: now });
 }
 
 impl Call<'_> {
@@ -75,35 +70,8 @@ impl Call<'_> {
         self.page("Keys", keys, limit)
     }
 
-    pub(super) fn list_aliases(&self) -> Result<Value, KmsError> {
-        let limit = self.input.number("Limit", 1, 100)?.unwrap_or(50);
-        let target = self.input.optional("KeyId").map(|_| self.key()).transpose()?;
-        let region = &self.caller.region;
-        let aliases = {
-            let regions = self.state.aws.regions();
-            let aliases = regions.get(region).map(|region| region.aliases.iter());
-            let aliases = aliases.into_iter().flatten();
-            let aliases = aliases.filter(|(_, alias)| target.as_ref().is_none_or(|key| key.id == alias.key));
-            aliases
-                .map(|(name, alias)| {
-                    (
-                        name.clone(),
-                        json!({
-                            "AliasName": name,
-                            "AliasArn": arn(region, name),
-                            "TargetKeyId": alias.key,
-                            "CreationDate": alias.created,
-                            "LastUpdatedDate": alias.updated,
-                        }),
-                    )
-                })
-                .collect()
-        };
-        self.page("Aliases", aliases, limit)
-    }
-
     /// One page of a list that is sorted by id, after the id in `Marker`.
-    fn page(&self, list: &str, items: Vec<(String, Value)>, limit: i64) -> Result<Value, KmsError> {
+    pub(super) fn page(&self, list: &str, items: Vec<(String, Value)>, limit: i64) -> Result<Value, KmsError> {
         let marker = self.input.optional("Marker").map(|marker| {
             let after = base64_decode(marker).and_then(|bytes| String::from_utf8(bytes).ok());
             after.ok_or_else(|| KmsError::new("InvalidMarkerException", "Could not deserialize marker"))
@@ -132,14 +100,18 @@ impl Call<'_> {
 
     pub(super) fn create_key(&self) -> Result<Value, KmsError> {
         let spec = self.input.optional("KeySpec").or_else(|| self.input.optional("CustomerMasterKeySpec"));
+        if self.input.optional("Origin").is_some_and(|origin| origin != "AWS_KMS") {
+            return Err(KmsError::new("UnsupportedOperationException", ""));
+        }
         let new = NewKey {
             spec: spec.unwrap_or("SYMMETRIC_DEFAULT"),
             usage: self.input.optional("KeyUsage"),
-            description: self.input.optional("Description").unwrap_or_default(),
+            description: self.input.description()?.unwrap_or_default(),
+            tags: self.input.tags()?,
             multi_region: self.input.0.get("MultiRegion").and_then(Value::as_bool) == Some(true),
             reuse: false,
         };
-        Ok(json!({ "KeyMetadata": self.metadata(&create(self.state, &self.caller.region, &new)?) }))
+        Ok(json!({ "KeyMetadata": self.metadata(&create(self.state, &self.caller.region, new)?) }))
     }
 
     fn metadata(&self, key: &Key) -> Value {
@@ -174,42 +146,16 @@ impl Call<'_> {
         metadata
     }
 
-    pub(super) fn create_alias(&self) -> Result<(), KmsError> {
-        let (name, key) = self.alias_and_target()?;
-        let exists =
-            self.state.aws.regions().get(&self.caller.region).is_some_and(|region| region.aliases.contains_key(name));
-        if exists {
-            let text = format!("An alias with the name {} already exists", arn(&self.caller.region, name));
-            return Err(KmsError::new("AlreadyExistsException", text));
-        }
-        set_alias(&self.state.aws, &self.caller.region, name, &key.id, self.now);
-        Ok(())
-    }
-
-    pub(super) fn update_alias(&self) -> Result<(), KmsError> {
-        let (name, key) = self.alias_and_target()?;
-        self.state.aws.find(&self.caller.region, name)?;
-        set_alias(&self.state.aws, &self.caller.region, name, &key.id, self.now);
-        Ok(())
-    }
-
-    fn alias_and_target(&self) -> Result<(&str, Key), KmsError> {
-        let name = self.input.text("AliasName")?;
-        if !name.starts_with("alias/") {
-            let text = "Alias must start with the prefix \"alias/\". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html";
-            return Err(KmsError::validation(text));
-        }
-        let target = self.input.text("TargetKeyId")?;
-        if target.contains("alias/") {
-            return Err(KmsError::validation("Aliases must refer to keys. Not aliases"));
-        }
-        let key = self.state.aws.find(&self.caller.region, target)?;
+    pub(super) fn update_key_description(&self) -> Result<(), KmsError> {
+        let description = self.input.description()?.ok_or_else(|| KmsError::missing("description"))?.to_owned();
+        let key = self.own_key()?;
         key.check_not_pending()?;
-        Ok((name, key))
+        self.state.aws.change(&self.caller.region, &key.id, |key| key.description = description);
+        Ok(())
     }
 
     pub(super) fn enable_key(&self, enabled: bool) -> Result<(), KmsError> {
-        let key = self.key()?;
+        let key = self.own_key()?;
         key.check_not_pending()?;
         let state = if enabled { KeyState::Enabled } else { KeyState::Disabled };
         self.state.aws.change(&self.caller.region, &key.id, |key| key.state = state);
@@ -218,15 +164,26 @@ impl Call<'_> {
 
     pub(super) fn schedule_key_deletion(&self) -> Result<Value, KmsError> {
         let days = self.input.number("PendingWindowInDays", 7, 30)?.unwrap_or(30);
-        let key = self.key()?;
+        let key = self.own_key()?;
         key.check_not_pending()?;
         let deletion = self.now + days * 86_400;
-        self.state.aws.change(&self.caller.region, &key.id, |key| {
-            key.state = KeyState::PendingDeletion;
-            key.deletion = Some(deletion);
-        });
+        self.state.aws.schedule_deletion(&self.caller.region, &key.id, deletion);
         Ok(
             json!({ "KeyId": key.arn, "DeletionDate": deletion, "KeyState": "PendingDeletion", "PendingWindowInDays": days }),
         )
+    }
+
+    /// The key comes back disabled (API Reference of CancelKeyDeletion).
+    pub(super) fn cancel_key_deletion(&self) -> Result<Value, KmsError> {
+        let key = self.own_key()?;
+        if key.state != KeyState::PendingDeletion {
+            let text = format!("{} is not pending deletion.", key.arn);
+            return Err(KmsError::new("KMSInvalidStateException", text));
+        }
+        self.state.aws.change(&self.caller.region, &key.id, |key| {
+            key.state = KeyState::Disabled;
+            key.deletion = None;
+        });
+        Ok(json!({ "KeyId": key.arn }))
     }
 }

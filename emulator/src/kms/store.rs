@@ -2,9 +2,11 @@
 
 use super::KmsError;
 use super::spec::Spec;
+use super::tags::Tags;
 use crate::keys::Material;
 use crate::sigv4::{Credential, Credentials};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The account that every key belongs to.
@@ -31,6 +33,7 @@ pub(crate) struct Key {
     pub(crate) created: i64,
     pub(crate) deletion: Option<i64>,
     pub(crate) description: String,
+    pub(crate) tags: Tags,
     pub(crate) multi_region: bool,
     pub(crate) material: Arc<Material>,
 }
@@ -73,12 +76,18 @@ pub(crate) struct Store {
     regions: Mutex<BTreeMap<String, Region>>,
     /// Web identity tokens that STS accepts.
     identities: Mutex<Vec<String>>,
+    /// No waiting period ends before this: most requests find nothing to sweep.
+    next_deletion: AtomicI64,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        let store =
-            Self { credentials: Credentials::default(), regions: Mutex::default(), identities: Mutex::default() };
+        let store = Self {
+            credentials: Credentials::default(),
+            regions: Mutex::default(),
+            identities: Mutex::default(),
+            next_deletion: AtomicI64::new(i64::MAX),
+        };
         store.allow(ACCESS_KEY, SECRET_KEY, None);
         store
     }
@@ -104,6 +113,29 @@ impl Store {
 
     pub(crate) fn insert(&self, region: &str, key: Key) {
         self.regions().entry(region.to_owned()).or_default().keys.insert(key.id.clone(), key);
+    }
+
+    /// Deletes the keys whose waiting period is over, with their aliases.
+    pub(crate) fn sweep(&self, now: i64) {
+        if now < self.next_deletion.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut regions = self.regions();
+        for Region { keys, aliases } in regions.values_mut() {
+            keys.retain(|_, key| key.deletion.is_none_or(|time| now < time));
+            aliases.retain(|_, alias| keys.contains_key(&alias.key));
+        }
+        let next = regions.values().flat_map(|region| region.keys.values()).filter_map(|key| key.deletion).min();
+        self.next_deletion.store(next.unwrap_or(i64::MAX), Ordering::SeqCst);
+    }
+
+    /// Starts a key's waiting period.
+    pub(crate) fn schedule_deletion(&self, region: &str, id: &str, time: i64) {
+        self.change(region, id, |key| {
+            key.state = KeyState::PendingDeletion;
+            key.deletion = Some(time);
+        });
+        self.next_deletion.fetch_min(time, Ordering::SeqCst);
     }
 
     /// The key that `id` names: a key id, a key ARN, an alias or an alias ARN.
@@ -171,5 +203,28 @@ fn well_formed(id: &str) -> bool {
     match id.strip_prefix("mrk-") {
         Some(rest) => rest.len() == 32 && hex(rest),
         None => id.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && id.split('-').all(hex),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::aws::{Aws, AwsKey};
+    use crate::state::State;
+
+    #[test]
+    fn a_waiting_period_ends() {
+        let state = State::new(1, None).unwrap();
+        let make = |alias: &str| Aws { state: &state }.create_key(AwsKey::new("HMAC_256").alias(alias)).unwrap().id;
+        let (first, second) = (make("alias/first"), make("alias/second"));
+        state.aws.schedule_deletion(AwsKey::REGION, &first, 100);
+        state.aws.schedule_deletion(AwsKey::REGION, &second, 200);
+        state.aws.sweep(99);
+        assert!(state.aws.find(AwsKey::REGION, &first).is_ok());
+        state.aws.sweep(100);
+        assert!(state.aws.find(AwsKey::REGION, &first).is_err());
+        assert!(state.aws.find(AwsKey::REGION, "alias/first").is_err());
+        assert!(state.aws.find(AwsKey::REGION, "alias/second").is_ok());
+        state.aws.sweep(200);
+        assert!(state.aws.find(AwsKey::REGION, &second).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! Keys of a vault as such: made, read, listed, changed, deleted (Key Vault REST API, "Keys").
 
-use super::store::{CURVES, Version, curve_name};
+use super::deleted::RECOVERABLE_DAYS;
+use super::store::{CURVES, Tags, Version, curve_name};
 use super::{Call, VaultError};
 use crate::keys::Family;
 use crate::state::State;
@@ -172,6 +173,7 @@ impl VaultKey {
             created: now,
             updated: now,
             operations: self.key_ops.clone().unwrap_or_else(|| all.iter().map(|name| (*name).to_owned()).collect()),
+            tags: Tags::new(),
             certificate: None,
             self_signed: false,
         })
@@ -185,7 +187,7 @@ impl Version {
             "created": self.created,
             "updated": self.updated,
             "recoveryLevel": "CustomizedRecoverable+Purgeable",
-            "recoverableDays": 7,
+            "recoverableDays": RECOVERABLE_DAYS,
             "exportable": false,
         });
         for (name, time) in [("nbf", self.not_before), ("exp", self.expires)] {
@@ -209,12 +211,8 @@ impl Call<'_> {
         Ok(self.bundle(name, &self.find(name, version)?))
     }
 
-    fn bundle(&self, name: &str, key: &Version) -> Value {
-        let mut bundle = json!({ "key": self.jwk(name, key), "attributes": key.attributes() });
-        if key.certificate.is_some() {
-            bundle["managed"] = json!(true);
-        }
-        bundle
+    pub(super) fn bundle(&self, name: &str, key: &Version) -> Value {
+        labelled(key, json!({ "key": self.jwk(name, key), "attributes": key.attributes() }))
     }
 
     fn jwk(&self, name: &str, key: &Version) -> Value {
@@ -265,12 +263,8 @@ impl Call<'_> {
         self.page(items.collect())
     }
 
-    fn item(&self, name: &str, version: &str, key: &Version) -> Value {
-        let mut item = json!({ "kid": self.id("keys", name, version), "attributes": key.attributes() });
-        if key.certificate.is_some() {
-            item["managed"] = json!(true);
-        }
-        item
+    pub(super) fn item(&self, name: &str, version: &str, key: &Version) -> Value {
+        labelled(key, json!({ "kid": self.id("keys", name, version), "attributes": key.attributes() }))
     }
 
     pub(super) fn create_key(&self, name: &str) -> Result<Value, VaultError> {
@@ -281,21 +275,7 @@ impl Call<'_> {
         if self.place.hsm && !kty.ends_with("-HSM") {
             return Err(VaultError::bad_parameter(format!("Key type {kty} is not supported")));
         }
-        let deleted = self
-            .state
-            .vaults
-            .vaults()
-            .get(&self.vault)
-            .is_some_and(|vault| vault.deleted.contains_key(&name.to_ascii_lowercase()));
-        if deleted {
-            let text = format!(
-                "Key {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the key can only be recovered or purged."
-            );
-            return Err(VaultError {
-                inner: Some("ObjectIsDeletedButRecoverable".to_owned()),
-                ..VaultError::new(409, "Conflict", text)
-            });
-        }
+        self.check_not_deleted("Key", name)?;
         let delay = i64::from(self.state.switches().not_yet_valid_seconds);
         let key = VaultKey {
             kty,
@@ -304,11 +284,11 @@ impl Call<'_> {
             enabled: attribute("enabled").and_then(Value::as_bool) != Some(false),
             nbf: attribute("nbf").and_then(Value::as_i64).or_else(|| (delay > 0).then_some(self.now + delay)),
             exp: attribute("exp").and_then(Value::as_i64),
-            key_ops: operations(&body),
+            key_ops: operations(&body)?,
             reuse: false,
             short_coordinate: false,
         };
-        let version = key.make(self.state)?;
+        let version = Version { tags: tags(&body).unwrap_or_default(), ..key.make(self.state)? };
         self.state.vaults.insert(&self.vault, name, version.clone());
         Ok(self.bundle(name, &version))
     }
@@ -317,58 +297,46 @@ impl Call<'_> {
         let body = self.body()?;
         let attribute = |name: &str| body.get("attributes").and_then(|attributes| attributes.get(name));
         self.find(name, version)?;
+        let changed = operations(&body)?;
         self.state.vaults.change(&self.vault, name, version, |key| {
             key.enabled = attribute("enabled").and_then(Value::as_bool).unwrap_or(key.enabled);
             key.not_before = attribute("nbf").and_then(Value::as_i64).or(key.not_before);
             key.expires = attribute("exp").and_then(Value::as_i64).or(key.expires);
-            key.operations = operations(&body).unwrap_or_else(|| key.operations.clone());
+            key.operations = changed.unwrap_or_else(|| key.operations.clone());
+            key.tags = tags(&body).unwrap_or_else(|| key.tags.clone());
             key.updated = self.now;
         })?;
         self.get_key(name, version)
     }
-
-    pub(super) fn delete_key(&self, name: &str) -> Result<Value, VaultError> {
-        self.find(name, "")?;
-        let key = self.state.vaults.delete(&self.vault, name)?;
-        Ok(self.deleted_bundle(name, &key))
-    }
-
-    fn deleted_bundle(&self, name: &str, key: &Version) -> Value {
-        let mut bundle = self.bundle(name, key);
-        bundle["recoveryId"] = json!(self.id("deletedkeys", name, ""));
-        bundle["deletedDate"] = json!(self.now);
-        bundle["scheduledPurgeDate"] = json!(self.now + 7 * 86_400);
-        bundle
-    }
-
-    pub(super) fn deleted_keys(&self, name: Option<&str>) -> Result<Value, VaultError> {
-        let deleted: Vec<(String, Version)> = {
-            let vaults = self.state.vaults.vaults();
-            let deleted = vaults.get(&self.vault).map(|vault| vault.deleted.iter());
-            let deleted = deleted
-                .into_iter()
-                .flatten()
-                .filter_map(|(name, versions)| Some((name.clone(), versions.last()?.clone())));
-            deleted.collect()
-        };
-        let Some(name) = name else {
-            let items = deleted.iter().map(|(name, key)| {
-                let mut item = self.item(name, "", key);
-                item["recoveryId"] = json!(self.id("deletedkeys", name, ""));
-                (name.clone(), item)
-            });
-            return self.page(items.collect());
-        };
-        let found = deleted.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-        let (_, key) =
-            found.ok_or_else(|| VaultError::new(404, "KeyNotFound", format!("Deleted Key not found: {name}")))?;
-        Ok(self.deleted_bundle(name, key))
-    }
 }
 
-fn operations(body: &Value) -> Option<Vec<String>> {
-    let list = body.get("key_ops")?.as_array().filter(|list| !list.is_empty())?;
-    Some(list.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
+/// A description of a key, with what only some keys have.
+fn labelled(key: &Version, mut item: Value) -> Value {
+    if key.certificate.is_some() {
+        item["managed"] = json!(true);
+    }
+    if !key.tags.is_empty() {
+        item["tags"] = json!(key.tags);
+    }
+    item
+}
+
+/// The operations of a JSON web key that Key Vault knows; `import` is for wrapping keys in transfer.
+const OPERATIONS: [&str; 8] = ["encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey", "import", "export"];
+
+fn operations(body: &Value) -> Result<Option<Vec<String>>, VaultError> {
+    let Some(list) = body.get("key_ops").and_then(Value::as_array).filter(|list| !list.is_empty()) else {
+        return Ok(None);
+    };
+    let known = |name: &Value| name.as_str().filter(|name| OPERATIONS.contains(name)).map(str::to_owned);
+    let names = list.iter().map(known).collect::<Option<Vec<String>>>();
+    names.map(Some).ok_or_else(|| VaultError::bad_parameter("Property 'key_ops' has invalid value\r\n"))
+}
+
+/// The tags in a request; an empty object takes all away.
+pub(super) fn tags(body: &Value) -> Option<Tags> {
+    let tags = body.get("tags")?.as_object()?;
+    Some(tags.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect())
 }
 
 /// RFC 7468.

@@ -18,9 +18,19 @@ pub(crate) struct Version {
     pub(crate) created: i64,
     pub(crate) updated: i64,
     pub(crate) operations: Vec<String>,
+    pub(crate) tags: Tags,
     /// The certificate with the same name and version, in DER.
     pub(crate) certificate: Option<Vec<u8>>,
     pub(crate) self_signed: bool,
+}
+
+pub(crate) type Tags = BTreeMap<String, String>;
+
+/// A key that was deleted and can be recovered.
+#[derive(Clone)]
+pub(crate) struct Deleted {
+    pub(crate) versions: Vec<Version>,
+    pub(crate) time: i64,
 }
 
 #[derive(Default)]
@@ -28,7 +38,7 @@ pub(crate) struct Vault {
     pub(crate) hsm: bool,
     /// The versions of each key; the last is the current one.
     pub(crate) keys: BTreeMap<String, Vec<Version>>,
-    pub(crate) deleted: BTreeMap<String, Vec<Version>>,
+    pub(crate) deleted: BTreeMap<String, Deleted>,
 }
 
 pub(crate) type Vaults = BTreeMap<String, Vault>;
@@ -86,13 +96,28 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) fn delete(&self, vault: &str, name: &str) -> Result<Version, VaultError> {
+    pub(crate) fn delete(&self, vault: &str, name: &str, time: i64) -> Result<(), VaultError> {
         let mut vaults = self.vaults();
         let vault = vaults.entry(vault.to_owned()).or_default();
         let versions = vault.keys.remove(&name.to_ascii_lowercase()).ok_or_else(|| not_found(name, ""))?;
-        let current = versions.last().cloned().ok_or_else(|| not_found(name, ""))?;
-        vault.deleted.insert(name.to_ascii_lowercase(), versions);
-        Ok(current)
+        vault.deleted.insert(name.to_ascii_lowercase(), Deleted { versions, time });
+        Ok(())
+    }
+
+    /// Takes a deletion back.
+    pub(crate) fn recover(&self, vault: &str, name: &str) {
+        let mut vaults = self.vaults();
+        let Some(vault) = vaults.get_mut(vault) else { return };
+        if let Some((name, deleted)) = vault.deleted.remove_entry(&name.to_ascii_lowercase()) {
+            vault.keys.insert(name, deleted.versions);
+        }
+    }
+
+    /// Forgets a deleted key for ever.
+    pub(crate) fn purge(&self, vault: &str, name: &str) {
+        if let Some(vault) = self.vaults().get_mut(vault) {
+            vault.deleted.remove(&name.to_ascii_lowercase());
+        }
     }
 }
 
