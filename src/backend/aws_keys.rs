@@ -151,7 +151,9 @@ fn usage(usage: &KeyUsageType) -> String {
 fn abilities(reply: &GetPublicKeyOutput, kind: Kind) -> (Vec<Scheme>, Option<String>) {
     let signing = SIGNING.iter().filter(|row| reply.signing_algorithms().contains(&row.0)).map(|row| row.1);
     let decrypting = ENCRYPTION.iter().filter(|row| reply.encryption_algorithms().contains(&row.0)).map(|row| row.1);
-    let agrees = reply.key_agreement_algorithms().contains(&KeyAgreementAlgorithmSpec::Ecdh);
+    // LocalStack leaves the list out.
+    let agreeing = reply.key_agreement_algorithms.as_ref();
+    let agrees = agreeing.is_none_or(|known| known.contains(&KeyAgreementAlgorithmSpec::Ecdh));
     let offered: Vec<_> = match reply.key_usage.as_ref() {
         Some(KeyUsageType::SignVerify) | None => signing.collect(),
         Some(KeyUsageType::EncryptDecrypt) => decrypting.collect(),
