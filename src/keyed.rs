@@ -132,6 +132,9 @@ impl Token {
         let wrong =
             |text| Error::new(CKR_MECHANISM_PARAM_INVALID, format!("the other side's point: {text}")).about(&key);
         let peer = peer.map_err(|unusable| wrong(unusable.0))?;
+        if !peer.is_on_its_curve() {
+            return Err(wrong(format!("it is not on {}", curve.name())));
+        }
         let shared = key.derive(&facts, &peer, Instant::now() + self.call_timeout())?;
         Ok(self.keep(session_object::secret(template, owner, derived(agreement, shared, template)?)?))
     }

@@ -165,7 +165,8 @@ impl SlotKey {
     /// Those of the service.
     pub fn facts_for(&self, purpose: Purpose, facts: Arc<KeyFacts>, deadline: Instant) -> Result<Arc<KeyFacts>> {
         let told = facts.usage.is_some() || facts.refusal.is_some();
-        if told || facts.schemes.iter().any(|scheme| scheme.family.purpose() == purpose) {
+        let unasked = self.told.known().is_none();
+        if told || unasked && facts.schemes.iter().any(|scheme| scheme.family.purpose() == purpose) {
             return Ok(facts);
         }
         self.told.begin(|| self.common.backend.describe(&self.key.name));
