@@ -30,7 +30,10 @@ with_key() {
     local oaep=("decrypted, encrypted, unwrapped, wrapped OAEP SHA-1" "decrypted, encrypted, unwrapped, wrapped OAEP SHA-256") lines=()
     local pkcs1="decrypted, encrypted, unwrapped, wrapped PKCS#1 v1.5" refused="PKCS#1 v1.5 is refused"
     case $usage-$kind-$cloud in
-        mac-*) check "$label python-pkcs11" authenticates && return ;;
+        mac-*)
+            check "$label python-pkcs11" authenticates
+            return
+            ;;
         agree-*) lines=("derived with CKD_NULL, with CKD_SHA256_KDF" "a point that is not on the curve is refused") ;;
         decrypt-*-aws) lines=("${oaep[@]}" "$refused") ;;
         decrypt-*-azure) lines=("${oaep[@]}" "$pkcs1") ;;
