@@ -139,12 +139,7 @@ impl Token {
         Ok(self.keep(session_object::secret(template, owner, derived(agreement, shared, template)?)?))
     }
 
-    fn private(
-        &self,
-        handle: CK_OBJECT_HANDLE,
-        purpose: Purpose,
-        does: &str,
-    ) -> Result<(Arc<SlotKey>, Arc<KeyFacts>)> {
+    fn private(&self, handle: CK_OBJECT_HANDLE, purpose: Purpose, does: &str) -> Result<(Arc<SlotKey>, Arc<KeyFacts>)> {
         let refused = |thing: &dyn std::fmt::Display| {
             Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("{thing}: only its private key {does}")))
         };

@@ -74,7 +74,11 @@ fn described(name: &str, server: &Value, backend: SharedBackend) -> Server {
         backend,
         keys: signing.filter_map(known).collect(),
         agreeing: keys.iter().filter(|key| key["usage"] == "agree").filter_map(known).collect(),
-        authenticating: keys.iter().filter(|key| key["usage"] == "mac").map(|key| (named(&id(key)), secret(key))).collect(),
+        authenticating: keys
+            .iter()
+            .filter(|key| key["usage"] == "mac")
+            .map(|key| (named(&id(key)), secret(key)))
+            .collect(),
         missing: named(if aws { "alias/none" } else { "none" }),
         disabled: keys.iter().find(|key| !enabled(key)).map(|key| named(&id(key))),
         other_use: with_usage("decrypt").map(|key| (key, if aws { "ENCRYPT_DECRYPT" } else { "key_ops" })),
