@@ -4,7 +4,9 @@
 
 use crate::key::{PublicKey, Unusable};
 use base64ct::Encoding;
+use der::flagset::FlagSet;
 use der::{Decode, Encode};
+use x509_cert::ext::pkix::{KeyUsage, KeyUsages};
 
 /// A certificate, taken apart into what CKO_CERTIFICATE objects show (PKCS#11 3.1 section 4.6.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct Certificate {
     pub spki: Vec<u8>,
     /// Whether it may issue others (basicConstraints).
     pub is_ca: bool,
+    /// Whether its key may sign (keyUsage): not so where it may only decrypt or agree.
+    pub signs: bool,
     /// The last commonName of the subject.
     pub common_name: Option<String>,
     /// Validity, as seconds since 1970.
@@ -31,6 +35,7 @@ impl Certificate {
         let parsed = x509_cert::Certificate::from_der(der).map_err(unusable)?;
         let tbs = parsed.tbs_certificate();
         let constraints = tbs.get_extension::<x509_cert::ext::pkix::BasicConstraints>().map_err(unusable)?;
+        let usage = tbs.get_extension::<KeyUsage>().map_err(unusable)?.map(|(_, usage)| usage);
         Ok(Self {
             der: der.to_vec(),
             subject: tbs.subject().to_der().map_err(unusable)?,
@@ -38,6 +43,7 @@ impl Certificate {
             serial: tbs.serial_number().to_der().map_err(unusable)?,
             spki: tbs.subject_public_key_info().to_der().map_err(unusable)?,
             common_name: common_name(tbs.subject()),
+            signs: usage.is_none_or(|usage| !usage.0.is_disjoint(signing())),
             is_ca: constraints.is_some_and(|(_, constraints)| constraints.ca),
             not_before: tbs.validity().not_before.to_unix_duration().as_secs(),
             not_after: tbs.validity().not_after.to_unix_duration().as_secs(),
@@ -74,6 +80,10 @@ impl Certificate {
     pub fn certifies(&self, key: &PublicKey) -> bool {
         self.public_key().is_ok_and(|own| own == *key)
     }
+}
+
+fn signing() -> FlagSet<KeyUsages> {
+    KeyUsages::DigitalSignature | KeyUsages::NonRepudiation | KeyUsages::KeyCertSign | KeyUsages::CRLSign
 }
 
 fn common_name(name: &x509_cert::name::Name) -> Option<String> {

@@ -26,7 +26,7 @@ impl Token {
     /// # Errors
     /// CKR_KEY_HANDLE_INVALID, CKR_KEY_FUNCTION_NOT_PERMITTED, and those of [`Operation::begin`].
     pub fn sign_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Signing> {
-        let (key, facts) = self.private(handle, "signs")?;
+        let (key, facts) = self.private(handle, Purpose::Sign, "signs")?;
         let operation = self.operation(request, Purpose::Sign, &key, &facts)?;
         Ok(Signing { key, facts, operation, call_timeout: self.call_timeout() })
     }
@@ -58,7 +58,7 @@ impl Token {
     /// # Errors
     /// As [`Token::sign_init`].
     pub fn decrypt_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Decrypting> {
-        let (key, facts) = self.private(handle, "decrypts")?;
+        let (key, facts) = self.private(handle, Purpose::Decrypt, "decrypts")?;
         let operation = self.operation(request, Purpose::Decrypt, &key, &facts)?;
         Ok(Decrypting { key, facts, operation, call_timeout: self.call_timeout() })
     }
@@ -121,7 +121,7 @@ impl Token {
         template: &[Attribute],
         owner: CK_SESSION_HANDLE,
     ) -> Result<CK_OBJECT_HANDLE> {
-        let (key, facts) = self.private(handle, "derives")?;
+        let (key, facts) = self.private(handle, Purpose::Derive, "derives")?;
         let operation = self.operation(request, Purpose::Derive, &key, &facts)?;
         session_object::check_secret(template)?;
         let (Kind::Ec(curve), Some(agreement)) = (facts.kind, &operation.parameters().agreement) else {
@@ -132,16 +132,22 @@ impl Token {
         let wrong =
             |text| Error::new(CKR_MECHANISM_PARAM_INVALID, format!("the other side's point: {text}")).about(&key);
         let peer = peer.map_err(|unusable| wrong(unusable.0))?;
+        if !peer.is_on_its_curve() {
+            return Err(wrong(format!("it is not on {}", curve.name())));
+        }
         let shared = key.derive(&facts, &peer, Instant::now() + self.call_timeout())?;
         Ok(self.keep(session_object::secret(template, owner, derived(agreement, shared, template)?)?))
     }
 
-    fn private(&self, handle: CK_OBJECT_HANDLE, does: &str) -> Result<(Arc<SlotKey>, Arc<KeyFacts>)> {
+    fn private(&self, handle: CK_OBJECT_HANDLE, purpose: Purpose, does: &str) -> Result<(Arc<SlotKey>, Arc<KeyFacts>)> {
         let refused = |thing: &dyn std::fmt::Display| {
             Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("{thing}: only its private key {does}")))
         };
         match self.key(handle)? {
-            UsedKey::Token { key, facts, class: CKO_PRIVATE_KEY | CKO_SECRET_KEY } => Ok((key, facts)),
+            UsedKey::Token { key, facts, class: CKO_PRIVATE_KEY | CKO_SECRET_KEY } => {
+                let facts = key.facts_for(purpose, facts, Instant::now() + self.call_timeout())?;
+                Ok((key, facts))
+            }
             UsedKey::Token { key, .. } => refused(&key),
             UsedKey::Session(_) => refused(&"an object of a session"),
         }

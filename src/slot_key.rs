@@ -10,7 +10,7 @@ use crate::cache::Cache;
 use crate::certificate::Certificate;
 use crate::config::{CertificateSource, Key, Management, Manner};
 use crate::error::{Error, Result};
-use crate::key::PublicKey;
+use crate::key::{PublicKey, Purpose};
 use crate::lazy::Lazy;
 use crate::object::{Names, Object, public_schemes};
 use crate::operation::Operation;
@@ -34,6 +34,8 @@ pub struct SlotKey {
     /// What was loaded was looked at.
     noted: AtomicBool,
     facts: Lazy<KeyFacts>,
+    /// What the service said when the key was wanted for something that `facts` did not tell of.
+    told: Lazy<KeyFacts>,
     kept: Lazy<Option<Vec<Certificate>>>,
     local: OnceLock<Vec<Certificate>>,
     /// The local certificate turned out to be another key's.
@@ -109,6 +111,7 @@ impl SlotKey {
             cached: AtomicBool::new(false),
             noted: AtomicBool::new(false),
             facts: Lazy::default(),
+            told: Lazy::default(),
             kept: Lazy::default(),
             local: OnceLock::new(),
             local_refused: AtomicBool::new(false),
@@ -162,6 +165,22 @@ impl SlotKey {
     /// What is known of the key, for an operation with one of its objects.
     pub fn facts(&self) -> Option<Arc<KeyFacts>> {
         self.shown().facts.clone()
+    }
+
+    /// The same for that purpose: where a certificate or the cache told of the key, and of another purpose, the service is
+    /// asked, once.
+    ///
+    /// # Errors
+    /// Those of the service.
+    pub fn facts_for(&self, purpose: Purpose, facts: Arc<KeyFacts>, deadline: Instant) -> Result<Arc<KeyFacts>> {
+        let told = facts.usage.is_some() || facts.refusal.is_some();
+        let unasked = self.told.known().is_none();
+        if told || unasked && facts.schemes.iter().any(|scheme| scheme.family.purpose() == purpose) {
+            return Ok(facts);
+        }
+        self.told.begin(|| self.common.backend.describe(&self.key.name));
+        let told = self.told.get(deadline, |_| ()).map_err(|failure| Error::from(failure).about(self))?;
+        Ok(if told.public_key == facts.public_key { told } else { facts })
     }
 
     /// Signs, or makes a MAC: one request. A signature is verified before the caller gets it.
@@ -253,6 +272,7 @@ impl SlotKey {
         }
         self.noted.store(false, Ordering::Relaxed);
         self.facts.forget();
+        self.told.forget();
         self.kept.forget();
         *self.shown() = Shown::default();
     }
@@ -370,7 +390,7 @@ impl SlotKey {
 
     /// What the certificate that is at hand tells of the key, without any request.
     fn local_facts(&self) -> Option<KeyFacts> {
-        let public_key = self.local().first()?.public_key().ok()?;
+        let public_key = self.local().first().filter(|own| own.signs)?.public_key().ok()?;
         let schemes = self.common.backend.usual_schemes(public_key.kind());
         Some(KeyFacts::of(public_key, schemes))
     }

@@ -43,6 +43,12 @@ impl PublicKey {
         }
     }
 
+    /// Whether its point lies on its curve; of other kinds, true.
+    pub fn is_on_its_curve(&self) -> bool {
+        let Kind::Ec(curve) = self.kind() else { return true };
+        UnparsedPublicKey::new(Curve::verifier(curve), self.spki()).parse().is_ok()
+    }
+
     fn verifies_digest(&self, scheme: Scheme, hash: Hash, digest: &[u8], signature: &[u8]) -> bool {
         let Some(verifier) = self.verifier(scheme, hash) else { return false };
         match Digest::import_less_safe(digest, hash.algorithm()) {

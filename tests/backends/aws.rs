@@ -60,6 +60,15 @@ fn contract() {
     let disabled = key(&emulator);
     aws.disable_key(&disabled).unwrap();
     let decrypts = aws.create_key(AwsKey::new("RSA_2048").usage("ENCRYPT_DECRYPT")).unwrap();
+    let agrees = |(spec, curve)| {
+        let made = aws.create_key(AwsKey::new(spec).usage("KEY_AGREEMENT")).unwrap();
+        Known { key: named(&made.id), kind: Kind::Ec(curve), spki: aws.public_key_spki(&made.id).unwrap() }
+    };
+    let agreeing = [("ECC_NIST_P256", Curve::P256), ("ECC_NIST_P384", Curve::P384), ("ECC_NIST_P521", Curve::P521)];
+    let mac = |hash: Hash| {
+        let made = aws.create_key(AwsKey::new(&format!("HMAC_{}", 8 * hash.len()))).unwrap();
+        (named(&made.id), Kind::Hmac(hash))
+    };
     cases::run(&Server {
         name: "emulator".into(),
         backend: backend(&emulator),
@@ -67,7 +76,10 @@ fn contract() {
         missing: named("alias/none"),
         disabled: Some(named(&disabled)),
         other_use: Some((named(&decrypts.id), "ENCRYPT_DECRYPT")),
+        agreeing: agreeing.map(agrees).into(),
+        authenticating: [Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512].map(mac).into(),
         lacks: Vec::new(),
+        undecryptable: Cause::Undecryptable,
         no_public_half: Some(named(&aws.create_key(AwsKey::new("SYMMETRIC_DEFAULT")).unwrap().id)),
     });
 }

@@ -85,7 +85,10 @@ fn contract() {
         missing: named("none"),
         disabled: Some(named("disabled")),
         other_use: Some((named("verifies"), "verify")),
+        agreeing: Vec::new(),
+        authenticating: Vec::new(),
         lacks: Vec::new(),
+        undecryptable: Cause::Undecryptable,
         no_public_half: None,
     };
     cases::run(&server);

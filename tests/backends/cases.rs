@@ -3,7 +3,7 @@
 use crate::openssl;
 use crate::server::{Known, Server, wait};
 use cloud_kms_pkcs11::backend::{Cause, KeyFacts, KeyName, Target};
-use cloud_kms_pkcs11::key::{Purpose, Scheme};
+use cloud_kms_pkcs11::key::{Family, Kind, PublicKey, Purpose, Scheme};
 use std::collections::HashSet;
 
 /// All of them.
@@ -12,6 +12,12 @@ pub fn run(server: &Server) {
     let facts: Vec<_> = server.keys.iter().map(|known| described(server, known)).collect();
     for (known, facts) in server.keys.iter().zip(&facts) {
         signs_with_every_scheme(server, known, facts);
+    }
+    for known in &server.agreeing {
+        agrees(server, known);
+    }
+    for (key, kind) in &server.authenticating {
+        authenticates(server, key, *kind);
     }
     many_requests_at_once(server);
     failures_are_told_apart(server);
@@ -36,7 +42,9 @@ fn signs_with_every_scheme(server: &Server, known: &Known, facts: &KeyFacts) {
     let schemes = of_purpose(facts, Purpose::Sign);
     assert!(!schemes.is_empty());
     for scheme in schemes {
-        let digest = scheme.hash.unwrap().digest(format!("{scheme:?}").as_bytes());
+        let message = format!("{scheme:?}").into_bytes();
+        // Ed25519 signs the message itself.
+        let digest = scheme.hash.map_or(message.clone(), |hash| hash.digest(&message));
         for id in [facts.immutable_id.as_deref(), None] {
             let target = Target { name: &known.key, kind: known.kind, immutable_id: id };
             let signature = wait(server.backend.sign(target, scheme, &digest)).unwrap();
@@ -100,7 +108,42 @@ fn decrypts(server: &Server, key: &KeyName, facts: &KeyFacts) {
         assert_eq!(plain, Ok(b"a secret".to_vec()), "{}", scheme.name());
         ciphertext[100] ^= 1;
         let failure = wait(server.backend.decrypt(target, scheme, &ciphertext)).unwrap_err();
-        assert_eq!(failure.cause, Cause::Undecryptable, "{failure}");
+        assert_eq!(failure.cause, server.undecryptable, "{failure}");
+    }
+}
+
+/// Both sides come to the same secret, and with another side it is another.
+fn agrees(server: &Server, known: &Known) {
+    let facts = wait(server.backend.describe(&known.key)).unwrap();
+    assert_eq!(facts.public_key.as_ref().unwrap().spki(), known.spki);
+    assert_eq!(facts.schemes, [Family::Ecdh.alone()]);
+    let Kind::Ec(curve) = known.kind else { panic!("{:?}", known.kind) };
+    let target = Target { name: &known.key, kind: known.kind, immutable_id: facts.immutable_id.as_deref() };
+    let mut secrets = HashSet::new();
+    for _ in 0..2 {
+        let (own, secret) = openssl::agreed(curve.name(), &known.spki);
+        let peer = PublicKey::from_spki(&own).unwrap();
+        let derived = wait(server.backend.derive(target, &peer)).unwrap();
+        assert_eq!(*derived, secret);
+        secrets.insert(secret);
+    }
+    assert_eq!(secrets.len(), 2, "the oracle is blind");
+}
+
+/// Nobody else knows the key: the service says itself whether a MAC is one.
+fn authenticates(server: &Server, key: &KeyName, kind: Kind) {
+    let facts = wait(server.backend.describe(key)).unwrap();
+    assert_eq!((facts.kind, &facts.public_key), (kind, &None));
+    let [scheme] = *facts.schemes else { panic!("{:?}", facts.schemes) };
+    let target = Target { name: key, kind, immutable_id: facts.immutable_id.as_deref() };
+    for message in [&b"a message"[..], &[7; 4096]] {
+        let mac = wait(server.backend.sign(target, scheme, message)).unwrap();
+        assert_eq!(mac.bytes.len(), kind.signature_len());
+        assert_eq!(wait(server.backend.verify(target, scheme, message, &mac.bytes)), Ok(true));
+        assert_eq!(wait(server.backend.verify(target, scheme, b"another", &mac.bytes)), Ok(false));
+        let mut changed = mac.bytes.clone();
+        changed[0] ^= 1;
+        assert_eq!(wait(server.backend.verify(target, scheme, message, &changed)), Ok(false));
     }
 }
 

@@ -19,7 +19,9 @@ pub fn verifies(spki: &[u8], scheme: Scheme, digest: &[u8], signature: &[u8]) ->
     command.args(["pkeyutl", "-verify", "-pubin", "-keyform", "DER"]);
     command.arg("-inkey").arg(file("key", spki)).arg("-in").arg(file("digest", digest));
     command.arg("-sigfile").arg(file("signature", &signature));
-    if !ecdsa {
+    if scheme.family == Family::Eddsa {
+        command.arg("-rawin");
+    } else if !ecdsa {
         command.args(["-pkeyopt", &format!("digest:{}", name(scheme.hash.unwrap()))]);
     }
     if scheme.family == Family::RsaPss {
@@ -44,6 +46,22 @@ pub fn encrypted(spki: &[u8], scheme: Scheme, text: &[u8]) -> Vec<u8> {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout
+}
+
+/// A new key on that curve: its public half, and the secret that it shares with the key in `spki` (both DER).
+pub fn agreed(curve: &str, spki: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (own, peer) = (folder.path().join("own"), folder.path().join("peer"));
+    std::fs::write(&peer, spki).unwrap();
+    let run = |arguments: &str, file: &Path| {
+        let output = Command::new("openssl").args(arguments.split(' ')).arg(file).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    run(&format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:{curve} -out"), &own);
+    let public = run("pkey -pubout -outform DER -in", &own);
+    let secret = run(&format!("pkeyutl -derive -peerform DER -peerkey {} -inkey", peer.display()), &own);
+    (public, secret)
 }
 
 /// A PEM public key in DER.

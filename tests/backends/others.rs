@@ -2,7 +2,7 @@
 
 use crate::server::{FILES, Known, Server, named};
 use crate::{cases, openssl};
-use cloud_kms_pkcs11::backend::{Network, SharedBackend, aws, azure};
+use cloud_kms_pkcs11::backend::{Cause, Network, SharedBackend, aws, azure};
 use cloud_kms_pkcs11::hash::Hash;
 use cloud_kms_pkcs11::key::{Curve, Family, Kind};
 use serde_json::Value;
@@ -73,17 +73,34 @@ fn described(name: &str, server: &Value, backend: SharedBackend) -> Server {
         name: name.to_owned(),
         backend,
         keys: signing.filter_map(known).collect(),
+        agreeing: keys.iter().filter(|key| key["usage"] == "agree").filter_map(known).collect(),
+        authenticating: keys
+            .iter()
+            .filter(|key| key["usage"] == "mac")
+            .map(|key| (named(&id(key)), secret(key)))
+            .collect(),
         missing: named(if aws { "alias/none" } else { "none" }),
         disabled: keys.iter().find(|key| !enabled(key)).map(|key| named(&id(key))),
         other_use: with_usage("decrypt").map(|key| (key, if aws { "ENCRYPT_DECRYPT" } else { "key_ops" })),
-        // CLOUD_FACTS, emulators: LocalStack fails to decrypt by OAEP with SHA-1.
-        lacks: if name.contains("localstack") { vec![Family::RsaesOaep.with(Hash::Sha1)] } else { Vec::new() },
+        // tests/servers/README.md: LocalStack fails to decrypt by OAEP with SHA-1, and has an InternalError for what can't be.
+        lacks: if name == "localstack" { vec![Family::RsaesOaep.with(Hash::Sha1)] } else { Vec::new() },
+        undecryptable: if name == "localstack" { Cause::Internal } else { Cause::Undecryptable },
         no_public_half: None,
     }
 }
 
-/// None for what this module does not serve (Ed25519).
+fn secret(key: &Value) -> Kind {
+    Kind::Hmac(match key["bits"].as_u64() {
+        Some(256) => Hash::Sha256,
+        _ => Hash::Sha512,
+    })
+}
+
+/// None for what the openssl program does not verify (ML-DSA); a client script has another verify that.
 fn kind(key: &Value) -> Option<Kind> {
+    if key["kind"] == "ed25519" {
+        return Some(Kind::Ed25519);
+    }
     let curve = match key["curve"].as_str() {
         None => return (key["kind"] == "rsa").then(|| Kind::Rsa(key["bits"].as_u64().unwrap() as usize)),
         Some("P-256") => Curve::P256,

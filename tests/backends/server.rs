@@ -1,7 +1,7 @@
 //! What the cases have to know of a server, and the environment of this test program.
 
 use cloud_kms_emulator::Emulator;
-use cloud_kms_pkcs11::backend::{Failure, KeyName, Pending, SharedBackend, runtime};
+use cloud_kms_pkcs11::backend::{Cause, Failure, KeyName, Pending, SharedBackend, runtime};
 use cloud_kms_pkcs11::key::{Kind, Scheme};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -17,8 +17,14 @@ pub struct Server {
     pub disabled: Option<KeyName>,
     /// A key for something else than signatures, and a word of the reason.
     pub other_use: Option<(KeyName, &'static str)>,
+    /// Keys that agree on secrets.
+    pub agreeing: Vec<Known>,
+    /// Secret keys.
+    pub authenticating: Vec<(KeyName, Kind)>,
     /// What this server is known to do wrong: docs of each emulator.
     pub lacks: Vec<Scheme>,
+    /// How it fails where a ciphertext can't be decrypted; by rights `Cause::Undecryptable`.
+    pub undecryptable: Cause,
     /// A key that can't sign by its nature (symmetric).
     pub no_public_half: Option<KeyName>,
 }

@@ -1,8 +1,12 @@
-"""config.py SERVERS_JSON AWS_SERVER AZURE_SERVER FOLDER [--hide KIND]: writes, into FOLDER,
+"""config.py SERVERS_JSON AWS_SERVER AZURE_SERVER FOLDER [--hide KIND | --uses]: writes, into FOLDER,
 
 config.json   the module's configuration, a slot for each key of both clouds
 keys          a line for each key: label, cloud, usage, kind, bits, curve, public key, certificate or "-", CKA_ID in hex
 home/         a home directory with the AWS files (an agent's helper sees no AWS variables)
+
+Those are the keys that sign, by RSA and ECDSA. --uses: those for all else, of the first of AWS_SERVER, LocalStack and our own
+emulator that has such a key, and an RSA and a P-256 key of each cloud that signs. Two slots more have an option set:
+aws-random (C_GenerateRandom asks the service) and azure-rsnull (CKM_RSA_PKCS signs any DigestInfo).
 """
 
 import json
@@ -28,7 +32,29 @@ def slot(cloud, key):
 def line(cloud, key):
     identity = key["alias"] if cloud == "aws" else key["name"]
     return "\t".join([f"{cloud}-{key['name']}", cloud, key["usage"], key["kind"], str(key["bits"]), key.get("curve", "-"),
-                      key["public"], key.get("certificate", "-"), identity.encode().hex()])
+                      key.get("public", "-"), key.get("certificate", "-"), identity.encode().hex()])
+
+
+def uses(servers, aws_name, azure_name):
+    """What --uses has, as (cloud, key) and as slots."""
+    keys, slots, names = [], [], set()
+    places = [(name, servers[name]) for name in (aws_name, "localstack", "emulator-kms", azure_name) if name in servers]
+    for place, server in places:
+        cloud = server["cloud"]
+        for key in server["keys"]:
+            usual = key["usage"] == "sign" and key["kind"] in ("rsa", "ec") and key["name"] not in ("rsa2048", "p256")
+            if usual or not key["enabled"] or (cloud, key["name"]) in names:
+                continue
+            names.add((cloud, key["name"]))
+            made = slot(cloud, key)
+            if place not in (aws_name, azure_name):
+                made |= {"aws_endpoint_url": server["endpoint"], "aws_region": server["region"], "aws_profile": place}
+            keys.append((cloud, key))
+            slots.append(made)
+    [one] = [made for made in slots if made["label"] == "aws-rsa2048"]
+    [two] = [made for made in slots if made["label"] == "azure-rsa2048"]
+    slots += [one | {"label": "aws-random", "random": "service"}, two | {"label": "azure-rsnull", "rsnull": True}]
+    return keys, slots
 
 
 def main():
@@ -51,12 +77,14 @@ def main():
     }
     if hide:
         config["hide_keys"] = hide
-    # What can't sign is for tests of their own, and so is a disabled key.
+    # A disabled key is for tests of their own.
     keys = [(cloud, key) for cloud, server in (("aws", aws), ("azure", azure)) for key in server["keys"]
-            if key["usage"] == "sign" and key["enabled"]]
+            if key["usage"] == "sign" and key["kind"] in ("rsa", "ec") and key["enabled"]]
     names = {"P-256K": "secp256k1"}
     keys = [(cloud, key) for cloud, key in keys if names.get(key.get("curve")) not in hide or "curve" not in key]
     config["slots"] = [slot(cloud, key) for cloud, key in keys]
+    if rest == ["--uses"]:
+        keys, config["slots"] = uses(servers, aws_name, azure_name)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     (folder / "keys").write_text("".join(line(cloud, key) + "\n" for cloud, key in keys))
     home = folder / "home" / ".aws"
@@ -64,6 +92,11 @@ def main():
     for name in ("credentials", "config"):
         shutil.copy(aws[f"{name}_file"], home / name)
         os.chmod(home / name, 0o600)
+    for name, server in servers.items():
+        if name != aws_name and server["cloud"] == "aws":
+            with open(home / "credentials", "a") as file:
+                file.write(f"[{name}]\naws_access_key_id = {server['access_key_id']}\n"
+                           f"aws_secret_access_key = {server['secret_access_key']}\n")
 
 
 if __name__ == "__main__":

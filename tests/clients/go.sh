@@ -78,3 +78,24 @@ with_key() {
 each_key with_key
 read_key "$(grep -P '^azure-cert-ec\t' "$keys")"
 check "TLS clients refuse another certificate" tls_refused
+
+decrypts() { # PATTERN
+    cp "$public" "$work/page/public.pem"
+    run_page 'crypto11.json <<'
+    run_page "$1"
+}
+
+says_why_not() {
+    refuse decrypts 'decrypt -config [^\n]*"\$TOKEN"\n' 2>"$work/said"
+    cat "$work/said"
+    grep 'a key of AWS KMS signs or decrypts, never both' "$work/said"
+}
+
+all_uses
+for name in aws-decrypt azure-decrypt azure-rsa2048; do
+    read_key "$(grep -P "^$name\t" "$keys")"
+    check "$label decrypts (crypto11)" decrypts 'decrypt -config [^\n]*"\$TOKEN"\n'
+done
+check "$label signs and decrypts as a SCEP server (crypto11)" decrypts 'scep'
+read_key "$(grep -P '^aws-rsa2048\t' "$keys")"
+check "$label signs, and says why it does not decrypt" says_why_not

@@ -19,6 +19,7 @@
 #   run_page PATTERN    runs that block as the user would, in $work/page, with MODULE and TOKEN set: the page is the
 #                       only place where the commands stand, so it can't come to say something else than what ran;
 #                       the array as_user, if set, is a command that runs it as another user
+#   all_uses            from now on the keys are those that do something else than sign by RSA and ECDSA (config.py --uses)
 #   files_only FOLDER   from now on HOME is FOLDER, made by home.py, and no variable says anything of the clouds
 
 set -euo pipefail
@@ -131,7 +132,7 @@ run_page() {
     (cd "$work/page" && MODULE=$MODULE TOKEN=${TOKEN:-${label:-}} "${as_user[@]}" bash -euxo pipefail -c "$block")
 }
 
-make_config() { # FOLDER [--hide KIND]
+make_config() { # FOLDER [--hide KIND | --uses]
     mkdir -p "$1"
     python3 "$clients/config.py" "$SERVERS_JSON" "$AWS_SERVER" "$AZURE_SERVER" "$@"
 }
@@ -152,6 +153,12 @@ files_only() { # FOLDER [--only LABEL...]
     python3 "$clients/home.py" "$config" "$@"
     unset CLOUD_KMS_PKCS11_CONFIG AWS_SHARED_CREDENTIALS_FILE AWS_CONFIG_FILE XDG_CONFIG_HOME
     export HOME=$1
+}
+
+all_uses() {
+    start_servers localstack emulator-kms
+    make_config "$work/uses" --uses
+    use_config "$work/uses"
 }
 
 # label cloud usage kind bits curve public certificate id, from one line of $keys
@@ -193,6 +200,12 @@ verify_digest() { # DIGEST SIGNATURE (elliptic curves: a digest of any length)
     run plain_openssl pkeyutl -verify -pubin -inkey "$public" -in "$1" -sigfile "$2"
 }
 
+# Nobody but the service knows an HMAC key: it says itself, to AWS's SDK, whether that is the file's MAC.
+verify_mac() { # FILE MAC
+    run "$root/target/servers/tools/bin/python" "$clients/verify_mac.py" "$SERVERS_JSON" "$AWS_SERVER" \
+        "$(python3 -c 'import sys; print(bytes.fromhex(sys.argv[1]).decode())' "$id")" "$bits" "$1" "$2"
+}
+
 # The same, and the check itself is checked: other data and a spoilt signature must fail.
 spoil() { # FILE: another last byte
     python3 - "$1" "$1.spoilt" <<'EOF'
@@ -221,9 +234,9 @@ same_key() { # PEM-FILE
 }
 
 # Those that don't run yet; they stay up for the next script. Another file names servers that are not ours.
-start_servers() {
+start_servers() { # [NAME...]: these besides
     [ "$SERVERS_JSON" != "$root/target/servers/servers.json" ] ||
-        bash "$root/tests/servers/start.sh" --missing "$AWS_SERVER" "$AZURE_SERVER"
+        bash "$root/tests/servers/start.sh" --missing "$AWS_SERVER" "$AZURE_SERVER" "$@"
 }
 
 need python3 python3

@@ -122,4 +122,26 @@ done
 check "tokens" lists_tokens
 check "token URLs" lists_token_urls
 each_key signing
+
+# EdDSA of GnuTLS goes with SHA-512, and p11tool takes SHA-256 unless told.
+signs_ed25519() {
+    run_page 'hash SHA512' >"$work/out" 2>&1 || { cat "$work/out" && return 1; }
+    cat "$work/out"
+    grep -q '^Verifying against public key in the token... ok' "$work/out"
+}
+lists_secret_key() {
+    tool --list-all "pkcs11:token=$label"
+    cat "$work/out"
+    grep -q 'type=secret-key' "$work/out"
+}
+authenticating() { check "$label objects" lists_secret_key; }
+
+all_uses
 each_key objects decrypt
+each_key objects agree
+each_key authenticating mac
+read_key "$(grep -P '^aws-ed25519\t' "$keys")"
+check "$label objects" lists_objects
+check "$label public key" exports_public_key
+check "$label public key of the private key" exports_from_private
+check "$label signature" signs_ed25519

@@ -4,22 +4,7 @@
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-export SOURCE=$clients/python PYTHONDONTWRITEBYTECODE=1
-folder=$root/target/clients/python
-
-# Once for each state of requirements.txt.
-install() {
-    if ! cmp -s "$SOURCE/requirements.txt" "$folder/installed"; then
-        echo "python: installing python-pkcs11 and PyKCS11"
-        rm -rf "$folder"
-        mkdir -p "$folder" "$work/page"
-        (HOME=$user_home work=$work/install && mkdir -p "$work" && run_page 'pip install' && mv "$work/page/venv" "$folder/venv") \
-            >"$work/install.log" 2>&1 || { cat "$work/install.log" && return 1; }
-        cp "$SOURCE/requirements.txt" "$folder/installed"
-    fi
-    mkdir -p "$work/page"
-    ln -s "$folder/venv" "$work/page/venv"
-}
+. "$clients/venv.bash"
 
 # The first of a token's signatures is also tried with other data and spoilt: that is slow.
 plainly() { "$@"; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run.sh [--spoilt] [NAME...]: runs all client scripts, or the named ones (openssl, pkcs11-tool, ...).
 # Starts the servers that don't run, and stops those it started. What a script printed stays in target/clients/logs/NAME.log.
-# --spoilt: with a module that signs wrongly; succeeds if every script fails (tests/c/spoil.c).
+# --spoilt: with a module that answers wrongly; succeeds if every script fails (tests/c/spoil.c).
 set -euo pipefail
 clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$clients/../.." && pwd)

@@ -107,7 +107,7 @@ impl Writer {
     }
 
     pub fn all(&self) -> Vec<CK_OBJECT_HANDLE> {
-        self.p11.find(self.session, &[])
+        self.p11.shown(self.session)
     }
 }
 

@@ -1,6 +1,7 @@
 //! How many requests a call costs, and how long many of them take together.
 
 use crate::module::p11::pss;
+use crate::module::world::World;
 use crate::module_test;
 use cloud_kms_emulator::{Action, AwsKey, Fault, VaultCertificate, VaultKey};
 use cryptoki_sys::*;
@@ -58,6 +59,61 @@ module_test! {
         assert_eq!(world.requests(), 1, "{:?}", world.emulator.control().counts());
         assert_eq!(p11.find_class(session, CKO_CERTIFICATE).len(), 1);
         assert_eq!(world.requests(), 1, "certificates are shown from memory");
+    }
+}
+
+/// A certificate for that key (DER of SubjectPublicKeyInfo), by the openssl program; of any key usage, or for encryption only.
+fn certificate_for(world: &World, spki: &[u8], usage: &str) -> Vec<u8> {
+    let file = |name: &str| world.home.join(name).to_str().unwrap().to_owned();
+    std::fs::write(file("extensions"), usage).unwrap();
+    std::fs::write(file("public"), spki).unwrap();
+    let run = |arguments: String| {
+        let output = std::process::Command::new("openssl").args(arguments.split(' ')).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    let (issuer, public, extensions) = (file("issuer"), file("public"), file("extensions"));
+    run(format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {issuer}"));
+    run(format!("req -new -subj /CN=web -key {issuer} -out {issuer}.csr"));
+    run(format!("pkey -pubin -inform DER -in {public} -out {public}.pem"));
+    run(format!(
+        "x509 -req -in {issuer}.csr -signkey {issuer} -force_pubkey {public}.pem -extfile {extensions} -outform DER"
+    ))
+}
+
+module_test! {
+    fn a_key_with_a_certificate_at_hand_decrypts_if_the_service_says_so(world) {
+        let made = world.emulator.aws().create_key(AwsKey::new("RSA_2048").usage("ENCRYPT_DECRYPT").alias("alias/c")).unwrap();
+        world.emulator.aws().create_key(AwsKey::new("RSA_2048").alias("alias/signs")).unwrap();
+        let spki = world.emulator.aws().public_key_spki(&made.id).unwrap();
+        let any = base64(&certificate_for(world, &spki, ""));
+        let only = base64(&certificate_for(world, &spki, "keyUsage=critical,keyEncipherment"));
+        let other = base64(&certificate_for(world, &world.emulator.aws().public_key_spki("alias/signs").unwrap(), ""));
+        world.configure(json!([
+            { "label": "any", "kms_key_id": "alias/c", "certificate": any },
+            { "label": "only", "kms_key_id": "alias/c", "certificate": only },
+            { "label": "signs", "kms_key_id": "alias/signs", "certificate": other },
+        ]));
+        let p11 = world.module();
+        let begin = |slot| {
+            let session = p11.open(slot);
+            let key = p11.private_key(session);
+            let mut parameter: [CK_ULONG; 5] = [CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, 0, 0];
+            let mut mechanism = CK_MECHANISM {
+                mechanism: CKM_RSA_PKCS_OAEP,
+                pParameter: parameter.as_mut_ptr().cast(),
+                ulParameterLen: size_of_val(&parameter) as CK_ULONG,
+            };
+            let decrypts = p11.attribute(session, key, CKA_DECRYPT).unwrap();
+            let begun = unsafe { (*p11.list()).C_DecryptInit.unwrap()(session, &mut mechanism, key) };
+            (decrypts, begun, p11.sign(session, key, CKM_SHA256_RSA_PKCS, &[], b"data").map(drop))
+        };
+        // The certificate says nothing of decrypting; the service is asked once that is wanted.
+        assert_eq!(begin(0), (vec![CK_FALSE], CKR_OK, Err(CKR_KEY_FUNCTION_NOT_PERMITTED)));
+        assert_eq!(begin(1), (vec![CK_TRUE], CKR_OK, Err(CKR_KEY_FUNCTION_NOT_PERMITTED)));
+        assert_eq!(begin(2), (vec![CK_FALSE], CKR_KEY_FUNCTION_NOT_PERMITTED, Ok(())));
+        assert!(world.log().contains("its KeyUsage is SIGN_VERIFY: a key of AWS KMS signs or decrypts, never both"));
+        assert_eq!(world.count("kms.GetPublicKey"), 3, "once for each slot");
     }
 }
 

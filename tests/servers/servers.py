@@ -68,23 +68,35 @@ def localstack(home):
     }
 
 
-def emulator(home):
-    """The project's own: the only one for Azure, and not independent (README.md)."""
+def own(home, cloud, facts):
+    """The project's own, which is not independent (README.md). Facts are made of its address."""
     program = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "cloud-kms-emulator"
     port = free_port()
-    url = f"https://127.0.0.1:{port}"
     return {
         "command": [program, "--port", str(port), "--ca-file", home / "ca.pem", "--ready-file", home / "ready.json"],
         "env": {},
         "ready": f"http://127.0.0.1:{port}/_control/counts",
-        "facts": {"cloud": "azure", "independent": False, "control": f"http://127.0.0.1:{port}/_control",
-                  "vault_url": url, "authority_host": url, "ca_bundle": str(home / "ca.pem"),
-                  # The challenge names vault.azure.net, as the real one does, and 127.0.0.1 is not in it.
-                  "verify_challenge_resource": False},
+        "facts": {"cloud": cloud, "independent": False, "control": f"http://127.0.0.1:{port}/_control",
+                  **facts(f"127.0.0.1:{port}")},
     }
 
 
-SERVERS = {"ministack": ministack, "localstack": localstack, "emulator": emulator}
+def emulator(home):
+    """The only one for Azure."""
+    def facts(place):
+        url = f"https://{place}"
+        return {"vault_url": url, "authority_host": url, "ca_bundle": str(home / "ca.pem"),
+                # The challenge names vault.azure.net, as the real one does, and 127.0.0.1 is not in it.
+                "verify_challenge_resource": False}
+    return own(home, "azure", facts)
+
+
+def emulator_kms(home):
+    """The only one of AWS that has ML-DSA."""
+    return own(home, "aws", lambda place: {"endpoint": f"http://{place}", "region": "eu-central-1"})
+
+
+SERVERS = {"ministack": ministack, "localstack": localstack, "emulator": emulator, "emulator-kms": emulator_kms}
 
 
 # Processes.

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# apt: libengine-pkcs11-openssl
+# OpenSSL's command line through libp11's engine: decryption, CMS, ECDH.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+engines=$(openssl version -e | sed 's/^ENGINESDIR: "\(.*\)"$/\1/')
+need "$engines/pkcs11.so" libengine-pkcs11-openssl
+all_uses
+export PKCS11_MODULE_PATH=$MODULE
+mkdir "$work/page"
+printf 'a secret of 22 letters' >"$work/text"
+
+key() { read_key "$(grep -P "^$1\t" "$keys")"; } # LABEL
+
+encrypt() { # pkcs1 | sha1 | sha256
+    local options=(-pkeyopt rsa_padding_mode:pkcs1)
+    [ "$1" = pkcs1 ] || options=(-pkeyopt rsa_padding_mode:oaep -pkeyopt "rsa_oaep_md:$1" -pkeyopt "rsa_mgf1_md:$1")
+    run plain_openssl pkeyutl -encrypt -pubin -inkey "$public" "${options[@]}" -in "$work/text" -out "$work/page/secret.enc"
+}
+
+decrypts() { # pkcs1 | sha1 | sha256
+    local pattern='rsa_oaep_md:sha256'
+    case $1 in pkcs1) pattern='-inkey [^\n]* -in secret.enc' ;; sha1) pattern='rsa_oaep_md:sha1' ;; esac
+    encrypt "$1"
+    rm -f "$work/page/secret"
+    TOKEN=$label run_page "$pattern"
+    cmp "$work/text" "$work/page/secret"
+    cp "$(spoil "$work/page/secret.enc")" "$work/page/secret.enc"
+    rm -f "$work/page/secret"
+    TOKEN=$label refuse run_page "$pattern"
+    refuse cmp "$work/text" "$work/page/secret"
+}
+
+refuses() { # pkcs1 | sha256, WORDS of the log
+    local pattern='rsa_oaep_md:sha256'
+    [ "$1" != pkcs1 ] || pattern='-inkey [^\n]* -in secret.enc'
+    encrypt "$1"
+    TOKEN=$label refuse run_page "$pattern" 2>&1 | tee "$work/said"
+    grep -q "$2" "$work/said"
+}
+
+# What S/MIME and SCEP send: the content's key is encrypted for a certificate.
+opens_cms() {
+    plain_openssl req -x509 -newkey rsa:2048 -nodes -subj "/CN=clients CA" -keyout "$work/ca.key" -out "$work/ca.pem" 2>/dev/null
+    plain_openssl req -new -key "$work/ca.key" -subj "/CN=$label" |
+        plain_openssl x509 -req -CA "$work/ca.pem" -CAkey "$work/ca.key" -force_pubkey "$public" -days 2 -out "$work/page/me.pem"
+    rm -f "$work/page/message"
+    run plain_openssl cms -encrypt -aes256 -binary "$@" -in "$work/data" -outform DER -out "$work/page/message.p7" \
+        -recip "$work/page/me.pem" ${keyopt:+-keyopt rsa_padding_mode:oaep -keyopt rsa_oaep_md:sha256 -keyopt rsa_mgf1_md:sha256}
+    TOKEN=$label run_page 'cms -decrypt'
+    cmp "$work/data" "$work/page/message"
+    # For another certificate of the same name and number.
+    run plain_openssl cms -encrypt -aes256 -binary -in "$work/data" -outform DER -out "$work/page/message.p7" "$work/ca.pem"
+    rm -f "$work/page/message"
+    TOKEN=$label refuse run_page 'cms -decrypt'
+    refuse cmp "$work/data" "$work/page/message"
+}
+opens_cms_oaep() { keyopt=1 opens_cms; }
+
+agrees() {
+    run plain_openssl genpkey -algorithm EC -pkeyopt "ec_paramgen_curve:$curve" -out "$work/own.pem"
+    run plain_openssl pkey -in "$work/own.pem" -pubout -out "$work/page/peer.pem"
+    TOKEN=$label run_page 'pkeyutl -derive'
+    run plain_openssl pkeyutl -derive -inkey "$work/own.pem" -peerkey "$public" -out "$work/shared"
+    cmp "$work/shared" "$work/page/shared"
+    run plain_openssl genpkey -algorithm EC -pkeyopt "ec_paramgen_curve:$curve" -out "$work/other.pem"
+    run plain_openssl pkeyutl -derive -inkey "$work/other.pem" -peerkey "$public" -out "$work/shared"
+    refuse cmp "$work/shared" "$work/page/shared"
+}
+
+# libp11 0.4.12 gives up a token with a key of a type that it does not know.
+beside_ed25519() {
+    python3 - "$config" "$work/mixed.json" <<'END'
+import json, sys
+config = json.load(open(sys.argv[1]))
+slots = {slot["label"]: slot for slot in config["slots"]}
+keys = [{"kms_key_id": slots[label]["kms_key_id"], "label": label} for label in ("aws-ed25519", "aws-hmac", "aws-decrypt", "aws-p256")]
+config["slots"] = [{"label": "mixed", "cloud": "aws", "keys": keys}]
+config["slots"] += [config["slots"][0] | {"label": "hiding", "hide_keys": ["Ed25519"]}]
+json.dump(config, open(sys.argv[2], "w"))
+END
+    export CLOUD_KMS_PKCS11_CONFIG=$work/mixed.json
+    local sign=(openssl dgst -sha256 -engine pkcs11 -keyform engine -out "$work/signature")
+    run "${sign[@]}" -sign "pkcs11:token=mixed;object=$label;type=private" "$work/data" || echo "as expected of libp11 0.4.12"
+    rm -f "$work/signature"
+    run "${sign[@]}" -sign "pkcs11:token=hiding;object=$label;type=private" "$work/data"
+    verify_and_spoil verify sha256 "$work/data" "$work/signature"
+}
+
+decrypting() {
+    check "$label OAEP with SHA-1" decrypts sha1
+    check "$label OAEP with SHA-256" decrypts sha256
+    check "$label CMS by OAEP" opens_cms_oaep
+    if [ "$cloud" = azure ]; then
+        check "$label PKCS#1 v1.5" decrypts pkcs1
+        check "$label CMS by PKCS#1 v1.5" opens_cms
+    else
+        check "$label no PKCS#1 v1.5" refuses pkcs1 'C_DecryptInit: CKR_MECHANISM_INVALID.*CKM_RSA_PKCS is not among'
+    fi
+}
+agreeing() { check "$label ECDH" agrees; }
+
+each_key decrypting decrypt
+each_key agreeing agree
+key azure-rsa2048
+check "$label decrypts, and signs elsewhere" decrypts pkcs1
+key aws-rsa2048
+check "$label signs, and says why it does not decrypt" refuses sha256 'a key of AWS KMS signs or decrypts, never both'
+key aws-p256
+check "$label beside an Ed25519 key" beside_ed25519

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# apt: python3-venv python3-dev swig g++
+# Python: what keys do besides signing, and ML-DSA, with python-pkcs11 and PyKCS11.
+user_home=$HOME
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/venv.bash"
+
+install
+all_uses
+cp "$work/data" "$work/page/data"
+
+# LINE...: the programs compare everything themselves, with `cryptography`; these have to be said.
+says() { # PATTERN LINE...
+    local pattern=$1 line
+    shift
+    cp "${public/#-//dev/null}" "$work/page/public.pem"
+    TOKEN=$label run_page "$pattern" >"$work/said"
+    cat "$work/said"
+    for line in "$@"; do grep -qF "$line" "$work/said"; done
+}
+
+authenticates() {
+    says 'uses_python_pkcs11' "authenticated SHA${bits}_HMAC"
+    verify_mac "$work/page/data" "$work/page/mac"
+    refuse verify_mac "$work/other" "$work/page/mac"
+    refuse verify_mac "$work/page/data" "$(spoil "$work/page/mac")"
+}
+
+with_key() {
+    local oaep=("decrypted, encrypted, unwrapped, wrapped OAEP SHA-1" "decrypted, encrypted, unwrapped, wrapped OAEP SHA-256") lines=()
+    local pkcs1="decrypted, encrypted, unwrapped, wrapped PKCS#1 v1.5" refused="PKCS#1 v1.5 is refused"
+    case $usage-$kind-$cloud in
+        mac-*)
+            check "$label python-pkcs11" authenticates
+            return
+            ;;
+        agree-*) lines=("derived with CKD_NULL, with CKD_SHA256_KDF" "a point that is not on the curve is refused") ;;
+        decrypt-*-aws) lines=("${oaep[@]}" "$refused") ;;
+        decrypt-*-azure) lines=("${oaep[@]}" "$pkcs1") ;;
+        # A key for SCEP, say.
+        sign-rsa-azure) lines=("signed and verified SHA256_RSA_PKCS" "${oaep[@]}" "$pkcs1") ;;
+        sign-rsa-aws) lines=("signed and verified SHA256_RSA_PKCS") ;;
+        sign-ec-*) lines=("signed and verified ECDSA_SHA256") ;;
+        sign-ed25519-*) lines=("signed and verified EDDSA" "a message of 4097 bytes is refused") ;;
+        sign-ml-dsa-*) lines=("signed and verified ML_DSA 4000" "signed and verified ML_DSA 100000") ;;
+    esac
+    check "$label python-pkcs11" says 'uses_python_pkcs11' "${lines[@]}"
+    case $usage-$kind in
+        agree-*) check "$label PyKCS11" says 'uses_pykcs11' derived ;;
+        decrypt-*) check "$label PyKCS11" says 'uses_pykcs11' "decrypted, unwrapped" ;;
+        sign-ml-dsa) check "$label PyKCS11" says 'uses_pykcs11' "ML_DSA 100000 b'a context'" HASH_ML_DSA_SHA256 ;;
+    esac
+}
+
+for use in sign decrypt agree mac; do each_key with_key $use; done

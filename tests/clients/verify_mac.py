@@ -1,0 +1,24 @@
+"""verify_mac.py SERVERS_JSON SERVER KEY BITS FILE MAC: whether the service itself, asked by AWS's SDK, takes it for the file's MAC."""
+
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "servers"))
+import provision
+
+
+def main():
+    servers_json, server, key, bits, file, mac = sys.argv[1:]
+    facts = json.loads(pathlib.Path(servers_json).read_text())["servers"][server]
+    kms = provision.aws_client("kms", facts, facts["access_key_id"], facts["secret_access_key"])
+    try:
+        reply = kms.verify_mac(KeyId=key, MacAlgorithm=f"HMAC_SHA_{bits}", Message=pathlib.Path(file).read_bytes(),
+                               Mac=pathlib.Path(mac).read_bytes())
+    except kms.exceptions.KMSInvalidMacException as error:
+        sys.exit(f"{server}: {error}")
+    sys.exit(not reply["MacValid"])
+
+
+if __name__ == "__main__":
+    main()
