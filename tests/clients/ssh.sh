@@ -123,3 +123,18 @@ for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
     ssh-add -e "$MODULE" >/dev/null 2>&1 || true
     check "$label page: no agent" page_logs_in 'ssh -I'
 done
+
+# Keys that OpenSSH does not know are passed over, and do no harm to the others.
+passes_over() {
+    run ssh-keygen -D "$MODULE" >"$work/listed" 2>"$work/said"
+    cat "$work/said"
+    [ "$(grep -c 'skipping unsupported key type' "$work/said")" -ge 1 ]
+    local name
+    for name in aws-p256 azure-rsa2048; do
+        read_key "$(grep -P "^$name\t" "$keys")"
+        grep -F "$(service_key)" "$work/listed"
+    done
+    refuse grep ed25519 "$work/listed"
+}
+all_uses
+check "beside Ed25519 and ML-DSA keys" passes_over
