@@ -361,8 +361,11 @@ impl SlotKey {
     /// The facts, if the key is to be seen at all.
     fn loaded_facts(&self, deadline: Instant) -> Option<Arc<KeyFacts>> {
         let facts = self.facts.get(deadline, |failure| self.log_failure(failure)).ok()?;
-        let unusable = facts.schemes.is_empty() && self.discovered;
-        if unusable || self.common.hidden_kinds.contains(&facts.kind.name()) {
+        let hidden = self.common.hidden_kinds.contains(&facts.kind.name());
+        if hidden && !self.noted.swap(true, Ordering::Relaxed) {
+            log_info!("{self}: left out: {} is among the slot's \"hide_keys\"", facts.kind.name());
+        }
+        if hidden || (facts.schemes.is_empty() && self.discovered) {
             return None;
         }
         if !self.noted.swap(true, Ordering::Relaxed) {

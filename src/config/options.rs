@@ -325,7 +325,7 @@ pub const OPTIONS: &[Row] = options![
     rsnull DEFAULT AZURE Kind::Flag; "`false`"; "CKM_RSA_PKCS signs whatever it is given (DigestInfos of SHA-1 and of other hashes), by the algorithm RSNULL.";
     edwards_point DEFAULT None Kind::Choice(&["octet_string", "raw"]); "`octet_string`"; "How CKA_EC_POINT of an Ed25519 key looks: as DER of an OCTET STRING, which most programs expect, or `raw`, as PKCS#11 3.1 has it.";
     random DEFAULT None Kind::Choice(&["system", "service"]); "`system`"; "Where C_GenerateRandom gets its bytes: from the operating system, or from the service (AWS KMS, Managed HSM).";
-    hide_keys DEFAULT None Kind::KeyKinds; "`[]`"; "Kinds of keys that the token does not show: `rsa2048`, `rsa3072`, `rsa4096`, `P-256`, `P-384`, `P-521`, `secp256k1`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65`, `ML-DSA-87`, `HMAC-SHA-224`, `HMAC-SHA-256`, `HMAC-SHA-384`, `HMAC-SHA-512`.";
+    hide_keys DEFAULT None Kind::KeyKinds; "`[]`; with `discover` Ed25519 and ML-DSA keys, of which OpenSSL's engine makes a whole token unusable"; "Kinds of keys that the token does not show: `rsa2048`, `rsa3072`, `rsa4096`, `P-256`, `P-384`, `P-521`, `secp256k1`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65`, `ML-DSA-87`, `HMAC-SHA-224`, `HMAC-SHA-256`, `HMAC-SHA-384`, `HMAC-SHA-512`.";
 
     allow DEFAULT None Kind::Rights; "`[]`"; "What programs may change in the service: `generate` keys, `destroy` them, `certificates` (write and delete them). See [managing keys](managing-keys.md).";
     confirm_destroy SLOT None Kind::Text; "-"; "The token's label once more: `destroy` is allowed only where both stand.";

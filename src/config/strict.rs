@@ -97,9 +97,20 @@ fn slot(section: &Section, choice: &'static str, services: &mut Services, notes:
         label,
         service: services.of(section, choice, told)?,
         keys,
-        hide_keys: section.names("hide_keys"),
+        hide_keys: hidden(section, choice),
         manner: manner(section),
     })
+}
+
+/// libp11 0.4.12 (OpenSSL's engine) gives up a whole token that holds such a key; who finds keys by listing may not know
+/// of them.
+const HIDDEN_AMONG_LISTED: [&str; 4] = ["Ed25519", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"];
+
+fn hidden(section: &Section, choice: &str) -> Vec<String> {
+    match choice == "discover" && !section.has_any(&["hide_keys"]) {
+        true => HIDDEN_AMONG_LISTED.map(str::to_owned).into(),
+        false => section.names("hide_keys"),
+    }
 }
 
 fn manner(section: &Section) -> Manner {

@@ -220,7 +220,7 @@ module_test! {
 module_test! {
     fn discovery_shows_every_usable_key_as_one_token(world) {
         let aws = world.emulator.aws();
-        for spec in ["RSA_2048", "ECC_NIST_P384", "SYMMETRIC_DEFAULT", "HMAC_256"] {
+        for spec in ["RSA_2048", "ECC_NIST_P384", "SYMMETRIC_DEFAULT", "HMAC_256", "ECC_NIST_EDWARDS25519", "ML_DSA_44"] {
             aws.create_key(AwsKey::new(spec)).unwrap();
         }
         aws.create_key(AwsKey::new("RSA_2048").usage("ENCRYPT_DECRYPT")).unwrap();
@@ -229,12 +229,17 @@ module_test! {
             vault.create_key(&format!("k{number}"), VaultKey { reuse: true, ..VaultKey::ec("P-256") }).unwrap();
         }
         world.emulator.control().switches(|switches| switches.vault_empty_page = true);
-        world.configure(json!([{ "label": "a", "cloud": "aws", "discover": true }, { "label": "z", "cloud": "azure", "discover": true }]));
+        world.configure(json!([
+            { "label": "a", "cloud": "aws", "discover": true }, { "label": "z", "cloud": "azure", "discover": true },
+            { "label": "all", "cloud": "aws", "discover": true, "hide_keys": [] },
+        ]));
         let p11 = world.module();
         assert_eq!(world.requests(), 0);
         let session = p11.open(0);
         assert_eq!(p11.find_class(session, CKO_PRIVATE_KEY).len(), 3, "two sign, one decrypts: {}", world.log());
         assert_eq!(p11.find_class(session, CKO_SECRET_KEY).len(), 1, "that for HMAC: {}", world.log());
+        assert!(world.log().contains("left out: Ed25519 is among the slot's \"hide_keys\""), "{}", world.log());
+        assert_eq!(p11.find_class(p11.open(2), CKO_PRIVATE_KEY).len(), 5, "all: {}", world.log());
         assert_eq!(p11.find_class(p11.open(1), CKO_PRIVATE_KEY).len(), 30, "{}", world.log());
         assert!(!world.log().contains("] error: "), "keys that are left out are no errors: {}", world.log());
     }
