@@ -12,6 +12,7 @@ pub mod fuzzing;
 mod legacy;
 mod login;
 mod management;
+mod manner;
 mod options;
 mod section;
 mod slots;
@@ -22,11 +23,11 @@ mod tests;
 use crate::backend::{KeyName, aws, azure};
 use crate::certificate::Certificate;
 use crate::error::Error;
-use crate::key::PointForm;
 use crate::logging::{self, Level};
 use crate::process;
 use environment::Environment;
 pub use management::{Management, Right};
+pub use manner::Manner;
 pub use slots::Slots;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,17 +64,6 @@ pub struct Slot {
     pub manner: Manner,
     /// What programs may change in the service; None where that is nothing.
     pub management: Option<Arc<Management>>,
-}
-
-/// What a slot does otherwise than others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Manner {
-    /// CKM_RSA_PKCS given a bare digest of 32, 48 or 64 bytes signs it as SHA-256, SHA-384 or SHA-512.
-    pub accept_bare_digest: bool,
-    /// How CKA_EC_POINT of an Edwards curve key looks.
-    pub edwards_point: PointForm,
-    /// C_GenerateRandom asks the service.
-    pub random_of_service: bool,
 }
 
 /// The keys of a slot.

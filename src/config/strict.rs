@@ -8,12 +8,11 @@ use super::environment::Environment;
 use super::login::{self, Login};
 use super::options::{Cloud, Place};
 use super::section::{File, Section, error_in, unread};
-use super::{CertificateSource, Config, Key, Keys, Manner, Notes, Service, Slot, Slots, management};
+use super::{CertificateSource, Config, Key, Keys, Notes, Service, Slot, Slots, management, manner};
 use crate::backend::azure::Credential;
 use crate::backend::{KeyName, Network, aws, azure};
 use crate::certificate::Certificate;
 use crate::error::Result;
-use crate::key::PointForm;
 use crate::logging::Level;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -74,7 +73,7 @@ fn add_slot(slots: &mut Slots, section: &Section, services: &mut Services, notes
     let label = section.str("label").unwrap_or(id);
     note_length(section, label, notes);
     let service = services.of(section, choice, None)?;
-    slots.push_plain(id, label, service, manner(section));
+    slots.push_plain(id, label, service, manner::of(section));
     Ok(())
 }
 
@@ -97,29 +96,9 @@ fn slot(section: &Section, choice: &'static str, services: &mut Services, notes:
         label,
         service: services.of(section, choice, told)?,
         keys,
-        hide_keys: hidden(section, choice),
-        manner: manner(section),
+        hide_keys: manner::hidden(section, choice == "discover"),
+        manner: manner::of(section),
     })
-}
-
-/// libp11 0.4.12 (OpenSSL's engine) gives up a whole token that holds such a key; who finds keys by listing may not know
-/// of them.
-const HIDDEN_AMONG_LISTED: [&str; 4] = ["Ed25519", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"];
-
-fn hidden(section: &Section, choice: &str) -> Vec<String> {
-    match choice == "discover" && !section.has_any(&["hide_keys"]) {
-        true => HIDDEN_AMONG_LISTED.map(str::to_owned).into(),
-        false => section.names("hide_keys"),
-    }
-}
-
-fn manner(section: &Section) -> Manner {
-    let chose = |option: &str, choice: &str| section.text(option).as_deref() == Some(choice);
-    Manner {
-        accept_bare_digest: section.flag("accept_bare_digest").unwrap_or(false),
-        edwards_point: if chose("edwards_point", "raw") { PointForm::Raw } else { PointForm::OctetString },
-        random_of_service: chose("random", "service"),
-    }
 }
 
 fn note_length(section: &Section, label: &str, notes: &mut Notes) {

@@ -1,0 +1,99 @@
+//! What is done with a key of a slot: one request for each, and what its answers and failures say of the key.
+
+use super::SlotKey;
+use crate::backend::{Cause, Failure, KeyFacts, Pending, Plain, Target};
+use crate::error::{Error, Result};
+use crate::key::{PublicKey, Purpose};
+use crate::operation::Operation;
+use cryptoki_sys::*;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+impl SlotKey {
+    /// The same for that purpose: where a certificate or the cache told of the key, and of another purpose, the service is
+    /// asked, once.
+    ///
+    /// # Errors
+    /// Those of the service.
+    pub fn facts_for(&self, purpose: Purpose, facts: Arc<KeyFacts>, deadline: Instant) -> Result<Arc<KeyFacts>> {
+        let told = facts.usage.is_some() || facts.refusal.is_some();
+        let unasked = self.told.known().is_none();
+        if told || unasked && facts.schemes.iter().any(|scheme| scheme.family.purpose() == purpose) {
+            return Ok(facts);
+        }
+        self.told.begin(|| self.common.backend.describe(&self.key.name));
+        let told = self.told.get(deadline, |_| ()).map_err(|failure| Error::from(failure).about(self))?;
+        Ok(if told.public_key == facts.public_key { told } else { facts })
+    }
+
+    /// Signs, or makes a MAC: one request. A signature is verified before the caller gets it.
+    pub fn sign(&self, facts: &KeyFacts, operation: Operation, deadline: Instant) -> Result<Vec<u8>> {
+        let (scheme, data) = operation.finish().map_err(|error| error.about(self))?;
+        let signature = self.ask(facts, deadline, |target| self.common.backend.sign(target, scheme, &data))?;
+        if let Some(public_key) = &facts.public_key
+            && !public_key.verifies(scheme, &data, &signature.bytes)
+        {
+            return Err(self.refuse_signature(facts));
+        }
+        self.shown().immutable_id = Some(signature.immutable_id);
+        Ok(signature.bytes)
+    }
+
+    /// Whether the MAC is the message's: one request.
+    pub fn verify(&self, facts: &KeyFacts, operation: Operation, mac: &[u8], deadline: Instant) -> Result<bool> {
+        let (scheme, data) = operation.finish().map_err(|error| error.about(self))?;
+        self.ask(facts, deadline, |target| self.common.backend.verify(target, scheme, &data, mac))
+    }
+
+    /// Decrypts: one request.
+    pub fn decrypt(&self, facts: &KeyFacts, operation: Operation, deadline: Instant) -> Result<Plain> {
+        let (name, length) = (operation.name(), facts.kind.signature_len());
+        let (scheme, ciphertext) = operation.finish().map_err(|error| error.about(self))?;
+        if ciphertext.len() != length {
+            let text = format!("{name}: {} bytes, where a ciphertext for this key has {length}", ciphertext.len());
+            return Err(Error::new(CKR_ENCRYPTED_DATA_LEN_RANGE, text).about(self));
+        }
+        self.ask(facts, deadline, |target| self.common.backend.decrypt(target, scheme, &ciphertext))
+    }
+
+    /// The secret shared with the owner of that public key: one request.
+    pub fn derive(&self, facts: &KeyFacts, peer: &PublicKey, deadline: Instant) -> Result<Plain> {
+        self.ask(facts, deadline, |target| self.common.backend.derive(target, peer))
+    }
+
+    fn ask<T: Clone>(
+        &self,
+        facts: &KeyFacts,
+        deadline: Instant,
+        request: impl FnOnce(Target) -> Pending<T>,
+    ) -> Result<T> {
+        if !self.common.backend.is_ready() {
+            return Err(Error::new(CKR_USER_NOT_LOGGED_IN, "the login has ended").about(self));
+        }
+        let id = self.shown().immutable_id.clone().or_else(|| facts.immutable_id.clone());
+        let target = Target { name: &self.key.name, kind: facts.kind, immutable_id: id.as_deref() };
+        request(target).wait(deadline).map_err(|failure| {
+            // It is another key now, or none. (One that is disabled may be enabled again: a server's handles stay good.)
+            if failure.cause == Cause::Missing {
+                self.forget();
+            }
+            Error::from(failure).about(self)
+        })
+    }
+
+    fn refuse_signature(&self, facts: &KeyFacts) -> Error {
+        let why = if facts.immutable_id.is_none() {
+            self.local_refused.store(true, Ordering::Relaxed);
+            self.forget();
+            "the configured certificate is not this key's; it is left out from now on"
+        } else if self.cached.swap(false, Ordering::Relaxed) {
+            self.forget();
+            "the cached public half is not this key's; it is loaded anew when next needed"
+        } else {
+            // The key can't be another one under that name, so the reply is wrong; a server's handles stay good.
+            "the signature in the service's reply is not one by the key of this object"
+        };
+        Error::from(Failure::new(Cause::Malformed, "Sign", why)).about(self)
+    }
+}
