@@ -114,6 +114,16 @@ mod tests {
     }
 
     #[test]
+    fn a_point_lies_on_its_curve_or_not() {
+        let private = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+        let mut point = private.verifying_key().to_sec1_point(false).as_bytes().to_vec();
+        assert!(PublicKey::ec(Curve::P256, &point).unwrap().is_on_its_curve());
+        point[64] ^= 1;
+        assert!(!PublicKey::ec(Curve::P256, &point).unwrap().is_on_its_curve());
+        assert!(!PublicKey::ec(Curve::P521, &[&[4][..], &[0; 132]].concat()).unwrap().is_on_its_curve());
+    }
+
+    #[test]
     fn ed25519_verifies_the_message_itself() {
         let pair = Ed25519KeyPair::generate().unwrap();
         let key = PublicKey::ed25519(pair.public_key().as_ref()).unwrap();

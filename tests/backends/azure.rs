@@ -349,7 +349,18 @@ fn the_real_names_work_through_a_proxy_with_the_check() {
         assert!(id.starts_with(&format!("https://{host}/keys/web/")), "{id}");
         assert_eq!(wait(backend.certificate(&named("web"))), Ok(None));
         assert_eq!(wait(backend.list()).unwrap(), [named("web")]);
+        let random = wait(backend.random(300));
+        match host.contains("hsm") {
+            true => assert!(random.unwrap().chunks(20).all(|chunk| chunk.iter().any(|byte| *byte != 0))),
+            false => assert_eq!(random.unwrap_err().cause, Cause::Unsupported, "a vault has no random bytes"),
+        }
     }
+    assert_eq!(
+        emulator.control().counts().get("vault.rng"),
+        Some(&3),
+        "128 bytes a request: {:?}",
+        emulator.control().counts()
+    );
 }
 
 #[test]

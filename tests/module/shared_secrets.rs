@@ -101,7 +101,8 @@ module_test! {
             let mut off_the_curve = point.to_vec();
             *off_the_curve.last_mut().unwrap() ^= 1;
             let refused = derive(p11, session, key, &Asked { kdf: CKD_NULL, shared: &[], point: &off_the_curve, template: &[] });
-            assert!(refused.is_err(), "by the service");
+            assert_eq!(refused, Err(CKR_MECHANISM_PARAM_INVALID));
+            assert_eq!(world.count("kms.DeriveSharedSecret"), asked, "refused here, too");
         }
     }
 }
