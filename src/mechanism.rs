@@ -89,7 +89,12 @@ impl Mechanism {
 
     /// The rows that lead to one of these schemes of that kind of key.
     pub fn offered(kind: Kind, schemes: &[Scheme]) -> impl Iterator<Item = &'static Mechanism> {
-        MECHANISMS.iter().filter(move |row| schemes.iter().any(|scheme| row.leads_to(kind, *scheme)))
+        MECHANISMS.iter().filter(move |row| row.is_offered(kind, schemes))
+    }
+
+    /// Whether it leads to one of these schemes of that kind of key.
+    pub fn is_offered(&self, kind: Kind, schemes: &[Scheme]) -> bool {
+        schemes.iter().any(|scheme| self.leads_to(kind, *scheme))
     }
 
     /// Whether input of this row can become something of that scheme.

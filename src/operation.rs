@@ -76,7 +76,7 @@ impl Operation {
             return Err(Error::new(CKR_KEY_TYPE_INCONSISTENT, text));
         }
         permitted(purpose, subject)?;
-        if !Mechanism::offered(subject.kind, subject.schemes).any(|row| row == mechanism) {
+        if !mechanism.is_offered(subject.kind, subject.schemes) {
             let text = format!("{} is not among what the service allows for this key", mechanism.name);
             return Err(Error::new(CKR_MECHANISM_INVALID, text));
         }
@@ -189,15 +189,17 @@ fn data(mechanism: &Mechanism, parameters: &Parameters, subject: Subject) -> Dat
         (Input::Message(hash), _, Family::MlDsa) => {
             Data::HashedMu(Hasher::new(hash), Mu::of_digest(public_key, context, hash))
         }
-        (Input::Digest, Some(hash), Family::MlDsa) => Data::HeldMu(room(), Mu::of_digest(public_key, context, hash)),
+        (Input::Digest, Some(hash), Family::MlDsa) => {
+            Data::HeldMu(room(mechanism.input), Mu::of_digest(public_key, context, hash))
+        }
         (Input::Message(hash), ..) => Data::Hashed(Hasher::new(hash)),
-        _ => Data::Held(room()),
+        _ => Data::Held(room(mechanism.input)),
     }
 }
 
-/// Room for most: a vector that grows leaves a copy of what it held.
-fn room() -> Bytes {
-    Vec::with_capacity(512).into()
+/// Room for most: a vector that grows leaves a copy of what it held, and one that is too large is overwritten for nothing.
+fn room(input: Input) -> Bytes {
+    Vec::with_capacity(if matches!(input, Input::Whole(_)) { 512 } else { 128 }).into()
 }
 
 fn mu_of(mut mu: Mu, digest: &[u8]) -> Bytes {

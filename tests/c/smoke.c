@@ -26,8 +26,9 @@ static void check_slots(CK_FUNCTION_LIST *p11) {
     CK_SLOT_ID slot = 99;
     CK_TOKEN_INFO token;
     CK_MECHANISM_TYPE mechanisms[64];
-    /* What each mechanism can do: the signing ones come first. */
-    const CK_ULONG signing = 14, digesting = 5;
+    /* What each mechanism can do: those with a key come first, the digests last. */
+    const CK_ULONG keyed = 29, digesting = 5;
+    const CK_FLAGS with_key = CKF_SIGN | CKF_VERIFY | CKF_ENCRYPT | CKF_DECRYPT | CKF_DERIVE;
     CK_MECHANISM_INFO info;
     CHECK(p11->C_GetSlotList(CK_TRUE, NULL, &count) == CKR_OK && count == 1);
     CHECK(p11->C_GetSlotList(CK_TRUE, &slot, &count) == CKR_OK && slot == 0);
@@ -36,9 +37,9 @@ static void check_slots(CK_FUNCTION_LIST *p11) {
     CHECK(memcmp(token.manufacturerID, "aws_kms  ", 9) == 0);
     CHECK((token.flags & CKF_LOGIN_REQUIRED) == 0 && (token.flags & CKF_TOKEN_INITIALIZED) != 0);
     count = 64;
-    CHECK(p11->C_GetMechanismList(slot, mechanisms, &count) == CKR_OK && count == signing + digesting);
+    CHECK(p11->C_GetMechanismList(slot, mechanisms, &count) == CKR_OK && count == keyed + digesting);
     for (CK_ULONG i = 0; i < count; i++)
-        CHECK(p11->C_GetMechanismInfo(slot, mechanisms[i], &info) == CKR_OK && (info.flags & (i < signing ? CKF_SIGN : CKF_DIGEST)));
+        CHECK(p11->C_GetMechanismInfo(slot, mechanisms[i], &info) == CKR_OK && (info.flags & (i < keyed ? with_key : CKF_DIGEST)));
     CHECK(p11->C_GetTokenInfo(7, &token) == CKR_SLOT_ID_INVALID);
 }
 
@@ -64,7 +65,8 @@ static void check_session(CK_FUNCTION_LIST *p11) {
     CHECK(p11->C_GenerateRandom(session, random, sizeof random) == CKR_OK);
     CHECK(memcmp(random, zeros, 100) != 0 && memcmp(random + 1900, zeros, 100) != 0);
     CHECK(p11->C_SeedRandom(session, random, 1) == CKR_RANDOM_SEED_NOT_SUPPORTED);
-    CHECK(p11->C_EncryptInit(session, NULL, 0) == CKR_FUNCTION_NOT_SUPPORTED);
+    CHECK(p11->C_EncryptInit(session, NULL, 0) == CKR_OK);
+    CHECK(p11->C_DigestKey(session, 0) == CKR_FUNCTION_NOT_SUPPORTED);
     CHECK(p11->C_GetFunctionStatus(session) == CKR_FUNCTION_NOT_PARALLEL);
     CHECK(p11->C_CloseSession(session) == CKR_OK);
     CHECK(p11->C_CloseSession(session) == CKR_SESSION_HANDLE_INVALID);
