@@ -106,6 +106,7 @@ listed() {
         SHA*-RSA-PKCS-PSS) check "$label $mechanism" rsa_pss_hashing "$(lower "${mechanism%-RSA-PKCS-PSS}")" ;;
         SHA*-RSA-PKCS) check "$label $mechanism" rsa_hashing "$(lower "${mechanism%-RSA-PKCS}")" ;;
         ECDSA-SHA*) check "$label $mechanism" ecdsa_hashing "$(lower "${mechanism#ECDSA-}")" ;;
+        *-HMAC | EDDSA | mechtype-0x1D | mechtype-0x1F | mechtype-0x2[3-6]) ;; # for other keys: pkcs11-tool-more; ML-DSA: python-more
         *) check "$label $mechanism is listed for signing and tested here" false ;;
     esac
 }
@@ -198,10 +199,16 @@ logs_in_by_any_pin() {
     verify sha256 "$work/data" "$work/signature"
 }
 
+# Of RSA keys it wants a SHA-1 DigestInfo signed, which these services don't do (Azure does, where the slot has rsnull):
+# that refusal, and no other, is right.
 tests_itself() {
-    tool --test >"$work/test" 2>&1 || { cat "$work/test" && return 1; }
+    tool --test >"$work/test" 2>&1 || [ "$kind" = rsa ] || { cat "$work/test" && return 1; }
     cat "$work/test"
-    grep -q 'No errors' "$work/test"
+    if [ "$kind" = rsa ]; then
+        [ "$(grep -c 'ERR' "$work/test")" = 1 ] && grep -q 'RSA-PKCS:   ERR: C_Sign() returned CKR_DATA_INVALID' "$work/test"
+    else
+        grep -q 'No errors' "$work/test"
+    fi
 }
 
 survives_fork() { tool --test-fork; }
