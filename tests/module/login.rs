@@ -347,7 +347,6 @@ module_test! {
 module_test! {
     fn when_a_login_is_no_good_any_more_the_log_says_so(world) {
         let doors = doors(world);
-        world.emulator.entra().set_token_lifetime(1);
         let p11 = world.module();
         let (z, a) = (p11.open(0), p11.open(1));
         log_in(p11, z, doors[0].pin).unwrap();
@@ -364,7 +363,7 @@ module_test! {
         let expired = Action::Error { status: 400, code: "ExpiredTokenException".into(), message: "Token expired".into(), innererror: None };
         control.fault(Fault::new("sts.AssumeRoleWithWebIdentity", expired));
         over();
-        std::thread::sleep(Duration::from_millis(1100));
+        control.fault(Fault::new("vault.keys.sign", Action::ExpiredToken).times(2));
         assert_eq!(p11.sign(z, z_key, CKM_ECDSA_SHA256, &[], DATA), Err(CKR_DEVICE_ERROR));
         assert_eq!(p11.sign(a, a_key, CKM_ECDSA_SHA256, &[], DATA), Err(CKR_DEVICE_ERROR));
         let log = world.log();
