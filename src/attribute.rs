@@ -23,15 +23,14 @@ impl Attributes {
         Self { kinds: Vec::new(), values: Vec::with_capacity(bytes).into() }
     }
 
-    /// Changes a value that is there to another of the same length.
+    /// Changes a value that is there. Where secrets are among the values, to one of the same length only: a vector that
+    /// grows leaves copies.
     pub fn set(&mut self, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) {
         let Some(index) = self.kinds.iter().position(|(own, _)| *own == kind) else { return };
         let start = if index == 0 { 0 } else { self.kinds[index - 1].1 };
-        if let Some(own) = self.values.get_mut(start..self.kinds[index].1)
-            && own.len() == value.len()
-        {
-            own.copy_from_slice(value);
-        }
+        let end = self.kinds[index].1;
+        self.values.splice(start..end, value.iter().copied());
+        self.kinds[index..].iter_mut().for_each(|(_, own_end)| *own_end = *own_end - end + start + value.len());
     }
 
     /// Adds a CK_BBOOL.

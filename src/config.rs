@@ -86,6 +86,13 @@ pub struct Key {
     pub certificate: CertificateSource,
 }
 
+impl Key {
+    /// A key that a service has listed: its name is its label, too.
+    pub fn listed(name: KeyName) -> Self {
+        Self { label: name.id.clone(), name, certificate: CertificateSource::Service }
+    }
+}
+
 /// Where a key's certificate comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateSource {

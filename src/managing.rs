@@ -55,8 +55,7 @@ impl Token {
     /// # Errors
     /// CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED, CKR_SESSION_READ_ONLY, and those of the service.
     pub fn destroy(&self, handle: CK_OBJECT_HANDLE, read_write: bool) -> Result<()> {
-        let unknown =
-            || Error::new(CKR_OBJECT_HANDLE_INVALID, format!("no object of this token has the handle {handle}"));
+        let unknown = || self.unknown(handle);
         let object = self.object(handle).ok_or_else(unknown)?;
         let right = if object.class == CKO_CERTIFICATE { Right::Certificates } else { Right::Destroy };
         self.check_right(right, read_write).map_err(|error| match error.rv {
@@ -101,6 +100,37 @@ impl Token {
         note_names(key, object, template);
         log_info!("{key}: its certificate was kept");
         Ok(object.handle)
+    }
+
+    /// C_SetAttributeValue: what an object is already, it may be told to be. A key may get another label, with all its
+    /// objects, where its service has a place for that.
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED, CKR_SESSION_READ_ONLY, CKR_ATTRIBUTE_VALUE_INVALID, and those of the
+    /// service.
+    pub fn set_attributes(&self, handle: CK_OBJECT_HANDLE, template: &[Attribute], read_write: bool) -> Result<()> {
+        let object = self.object(handle).ok_or_else(|| self.unknown(handle))?;
+        if object.attributes.matches(template) {
+            return Ok(());
+        }
+        let (Some(label), Some(key)) = (label_in(template, &object), self.owner(handle)) else {
+            let text = "no attribute of this object can be changed so; CKA_LABEL of keys can where their slot has \
+                        \"discover\" and \"allow\": [\"labels\"], and else comes from \"label\" in the configuration; \
+                        CKA_ID is the key's name";
+            return Err(Error::new(CKR_ACTION_PROHIBITED, text));
+        };
+        self.check_right(Right::Labels, read_write)?;
+        let label = std::str::from_utf8(label).ok().filter(|label| !label.is_empty()).ok_or_else(|| {
+            Error::new(CKR_ATTRIBUTE_VALUE_INVALID, "CKA_LABEL: a label is UTF-8, and not empty").about(&key)
+        })?;
+        self.backend().check_label(label)?;
+        key.relabel(label, self.later(3))?;
+        log_info!("{key}: its label is \"{label}\" now");
+        Ok(())
+    }
+
+    fn unknown(&self, handle: CK_OBJECT_HANDLE) -> Error {
+        Error::new(CKR_OBJECT_HANDLE_INVALID, format!("no object of this token has the handle {handle}"))
     }
 
     /// Whether a program may do that in such a session.
@@ -243,14 +273,9 @@ fn note_names(key: &SlotKey, object: &Object, template: &[Attribute]) {
     }
 }
 
-/// C_SetAttributeValue: what an object is already, it may be told to be.
-///
-/// # Errors
-/// CKR_ACTION_PROHIBITED.
-pub fn set_attributes(object: &Object, template: &[Attribute]) -> Result<()> {
-    if object.attributes.matches(template) {
-        return Ok(());
-    }
-    let names = "CKA_LABEL comes from \"label\" in the configuration or from the service, CKA_ID is the key's name";
-    Err(Error::new(CKR_ACTION_PROHIBITED, format!("objects of this module can't be changed: {names}")))
+/// What is to be another CKA_LABEL, if that is all that such an object may be told to have.
+fn label_in<'a>(template: &'a [Attribute], object: &Object) -> Option<&'a [u8]> {
+    let label = value_in(template, CKA_LABEL).filter(|_| object.attributes.matches(&[(CKA_MODIFIABLE, vec![CK_TRUE])]));
+    let others: Vec<_> = template.iter().filter(|(kind, _)| *kind != CKA_LABEL).cloned().collect();
+    label.filter(|_| object.attributes.matches(&others))
 }

@@ -14,7 +14,7 @@ use der::asn1::OctetStringRef;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An object of a token.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
     /// Its handle: unique in the process, never used again.
     pub handle: CK_OBJECT_HANDLE,
@@ -137,6 +137,18 @@ impl Object {
     /// The same, with CKA_DESTROYABLE as it is for this one.
     pub fn destroyable(mut self, is_destroyable: bool) -> Self {
         self.attributes.set(CKA_DESTROYABLE, &[if is_destroyable { CK_TRUE } else { CK_FALSE }]);
+        self
+    }
+
+    /// The same with that CKA_LABEL; CKA_UNIQUE_ID stays.
+    pub fn labelled(mut self, label: &str) -> Self {
+        self.attributes.set(CKA_LABEL, label.as_bytes());
+        self
+    }
+
+    /// The same, with CKA_MODIFIABLE as it is for this one.
+    pub fn modifiable(mut self, is_modifiable: bool) -> Self {
+        self.attributes.set(CKA_MODIFIABLE, &[if is_modifiable { CK_TRUE } else { CK_FALSE }]);
         self
     }
 

@@ -3,14 +3,14 @@
 //! Knows no pointers. PKCS#11 3.1 sections 5.4 to 5.7.
 
 use crate::attribute::Attribute;
-use crate::backend::{Failure, KeyName, SharedBackend};
+use crate::backend::{Failure, KeyName, ListedKey, SharedBackend};
 use crate::cache::Cache;
-use crate::config::{Config, Keys, Manner, Service, Slot};
+use crate::config::{Key, Config, Keys, Manner, Service, Slot};
 use crate::error::{Error, Result};
 use crate::lazy::Lazy;
 use crate::object::{Object, next_handle};
 use crate::session::Session;
-use crate::token::{Token, listed_key};
+use crate::token::Token;
 use crate::tokens::{Backends, Tokens};
 use crate::{log_error, process};
 use cryptoki_sys::*;
@@ -34,7 +34,7 @@ pub struct Provider {
 struct Listing {
     service: Arc<Service>,
     backend: SharedBackend,
-    names: Lazy<Vec<KeyName>>,
+    keys: Lazy<Vec<ListedKey>>,
     done: Mutex<bool>,
 }
 
@@ -95,7 +95,7 @@ impl Provider {
         let backends = Backends::new(listed.iter().chain(config.slots.services()), open);
         let listings = listed.into_iter().filter_map(|service| {
             let backend = backends.of(&service)?;
-            Some(Listing { backend, service, names: Lazy::default(), done: Mutex::new(false) })
+            Some(Listing { backend, service, keys: Lazy::default(), done: Mutex::new(false) })
         });
         Self {
             listings: listings.collect(),
@@ -127,7 +127,7 @@ impl Provider {
     /// The ids of all slots: positions in the configuration. Lists services where the configuration says so.
     pub fn slots(&self) -> Vec<CK_SLOT_ID> {
         let open: Vec<_> = self.listings.iter().filter(|listing| !*lock(&listing.done)).collect();
-        open.iter().for_each(|listing| listing.names.begin(|| listing.backend.list()));
+        open.iter().for_each(|listing| listing.keys.begin(|| listing.backend.list(false)));
         let start = Instant::now();
         for listing in open {
             self.finish(listing, start);
@@ -274,10 +274,10 @@ impl Provider {
     fn finish(&self, listing: &Listing, start: Instant) {
         let deadline = start + listing.service.network().call_timeout;
         let told = |failure: &Failure| log_error!("the keys in {} can't be listed: {failure}", listing.backend.place());
-        let Ok(names) = listing.names.get(deadline, told) else { return };
+        let Ok(keys) = listing.keys.get(deadline, told) else { return };
         let mut done = lock(&listing.done);
         if !*done {
-            self.tokens.extend(names.iter().map(|name| listed_slot(&listing.service, name)));
+            self.tokens.extend(keys.iter().map(|key| listed_slot(&listing.service, &key.name)));
             *done = true;
         }
     }
@@ -288,7 +288,7 @@ fn listed_slot(service: &Arc<Service>, name: &KeyName) -> Slot {
     Slot {
         label: name.id.clone(),
         service: service.clone(),
-        keys: Keys::Named(vec![listed_key(name)]),
+        keys: Keys::Named(vec![Key::listed(name.clone())]),
         hide_keys: Vec::new(),
         manner: Manner { accept_bare_digest: true, ..Manner::default() },
         management: None,

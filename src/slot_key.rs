@@ -6,7 +6,7 @@ mod managed;
 mod uses;
 
 use crate::attribute::{Attribute, number_in};
-use crate::backend::{Cause, Failure, KeyFacts, Pending, SharedBackend};
+use crate::backend::{Cause, Failure, KeyFacts, ListedKey, Pending, SharedBackend};
 use crate::cache::Cache;
 use crate::certificate::Certificate;
 use crate::config::{CertificateSource, Key, Management, Manner};
@@ -15,6 +15,7 @@ use crate::lazy::Lazy;
 use crate::object::{Names, Object, public_schemes};
 use crate::{log_error, log_info, log_warn};
 use cryptoki_sys::*;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
@@ -23,6 +24,8 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct SlotKey {
     key: Key,
+    /// The label that its service has for it; else the key's own.
+    label: Mutex<Option<String>>,
     /// The CKA_ID that it was made with in this process; else its name is that.
     given_id: Option<Vec<u8>>,
     /// It was found by listing, not named by the user: where it is of no use it is left out without an error.
@@ -101,11 +104,12 @@ impl Wanted {
 
 impl SlotKey {
     /// A key of a slot; nothing is loaded.
-    pub fn new(key: Key, discovered: bool, common: Arc<Common>) -> Self {
+    pub fn new(key: Key, common: Arc<Common>) -> Self {
         Self {
             key,
+            label: Mutex::default(),
             given_id: None,
-            discovered,
+            discovered: false,
             common,
             cached: AtomicBool::new(false),
             noted: AtomicBool::new(false),
@@ -118,10 +122,16 @@ impl SlotKey {
         }
     }
 
+    /// A key that its service has listed; nothing else is loaded.
+    pub fn listed(listed: ListedKey, common: Arc<Common>) -> Self {
+        let label = Mutex::new(listed.label);
+        Self { label, discovered: true, ..Self::new(Key::listed(listed.name), common) }
+    }
+
     /// Whether an object of this key can match: told from the configured names, before anything is loaded.
     pub fn may_match(&self, template: &[Attribute], wanted: Wanted) -> bool {
         let fits = |kind, own: &[u8]| template.iter().all(|(asked, value)| *asked != kind || value == own);
-        let own = fits(CKA_ID, self.id()) && fits(CKA_LABEL, self.key.label.as_bytes());
+        let own = fits(CKA_ID, self.id()) && fits(CKA_LABEL, self.label().as_bytes());
         // The certificates of a chain have names of their own, and are at hand.
         own || (wanted.certificates && (self.local().len() > 1 || self.store().is_some()))
     }
@@ -198,7 +208,7 @@ impl SlotKey {
         if shown.facts.as_ref() != Some(&facts) {
             let public = |key| {
                 let object = Object::public_key(names, key, &public_schemes(&facts), form);
-                Arc::new(object.destroyable(self.is_destroyable()))
+                Arc::new(self.own(object, self.is_destroyable()))
             };
             shown.public = facts.public_key.as_ref().map(public);
             // Another login may have found another key.
@@ -208,7 +218,7 @@ impl SlotKey {
             (shown.private, shown.facts) = (None, Some(facts.clone()));
         }
         if shown.private.is_none() && self.common.backend.is_ready() {
-            let mut object = Object::private_key(names, &facts, form).destroyable(self.is_destroyable());
+            let mut object = self.own(Object::private_key(names, &facts, form), self.is_destroyable());
             // Section 4.4: a private object is there for who is logged in only.
             if self.common.backend.pin().is_some() {
                 object.attributes.set(CKA_PRIVATE, &[CK_TRUE]);
@@ -245,15 +255,13 @@ impl SlotKey {
             log_error!("{self}: the certificate is another key's; the key is shown without it");
             return Vec::new();
         };
-        let object = |names: Names, certificate: &Certificate| {
-            Arc::new(Object::certificate(names, certificate).destroyable(destroyable))
-        };
-        let mut objects = vec![object(self.names(&own.subject), own)];
+        let own = self.own(Object::certificate(self.names(&own.subject), own), destroyable);
+        let mut objects = vec![Arc::new(own)];
         for issuer in issuers {
             let id = crate::hash::Hash::Sha1.digest(&issuer.spki);
-            let label = issuer.common_name.clone().unwrap_or_else(|| format!("{} issuer", self.key.label));
+            let label = issuer.common_name.clone().unwrap_or_else(|| format!("{} issuer", self.label()));
             let names = Names { label: &label, id: &id, subject: &issuer.subject };
-            objects.push(object(names, issuer));
+            objects.push(Arc::new(Object::certificate(names, issuer).destroyable(destroyable)));
         }
         objects
     }
@@ -337,6 +345,18 @@ impl SlotKey {
         }
     }
 
+    /// What is not told by the content of an object of this key.
+    fn own(&self, object: Object, is_destroyable: bool) -> Object {
+        object.labelled(&self.label()).modifiable(self.is_modifiable()).destroyable(is_destroyable)
+    }
+
+    /// CKA_LABEL.
+    fn label(&self) -> Cow<'_, str> {
+        let given = self.label.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        given.clone().map_or(Cow::Borrowed(&self.key.label), Cow::Owned)
+    }
+
+    /// The names by which CKA_UNIQUE_ID is made: they stay.
     fn names<'a>(&'a self, subject: &'a [u8]) -> Names<'a> {
         Names { label: &self.key.label, id: self.id(), subject }
     }

@@ -7,9 +7,9 @@ mod changes;
 mod login;
 
 use crate::attribute::{Attribute, number_in};
-use crate::backend::{Failure, KeyFacts, KeyName, Plain, SharedBackend};
+use crate::backend::{Failure, KeyFacts, ListedKey, Plain, SharedBackend};
 use crate::cache::Cache;
-use crate::config::{CertificateSource, Key, Keys, Manner, Slot};
+use crate::config::{Keys, Manner, Slot};
 use crate::error::{Error, Result};
 use crate::key::Kind;
 use crate::lazy::Lazy;
@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 pub struct Token {
     common: Arc<Common>,
     call_timeout: Duration,
-    listed: Lazy<Vec<KeyName>>,
+    listed: Lazy<Vec<ListedKey>>,
     keys: Mutex<TokenKeys>,
     changes: Mutex<Changes>,
     /// Whose the handles are that a search has given out.
@@ -288,7 +288,8 @@ impl Token {
             TokenKeys::Configured(Keys::Discover) => return None,
             TokenKeys::Configured(Keys::Named(named)) => std::mem::take(named),
         };
-        let made = self.slot_keys(named.into_iter(), false);
+        let made = named.into_iter().map(|key| Arc::new(SlotKey::new(key, self.common.clone())));
+        let made: Arc<Vec<_>> = Arc::new(made.collect());
         *keys = TokenKeys::Made(made.clone());
         Some(made)
     }
@@ -307,7 +308,7 @@ impl Token {
         if !self.common.backend.is_ready() {
             return Arc::default();
         }
-        self.listed.begin(|| self.common.backend.list());
+        self.listed.begin(|| self.common.backend.list(true));
         let told = |failure: &Failure| {
             log_error!(
                 "token \"{}\": its keys in {} can't be listed: {failure}",
@@ -315,20 +316,16 @@ impl Token {
                 self.common.backend.place()
             );
         };
-        let Ok(names) = self.listed.get(deadline, told) else { return Arc::default() };
+        let Ok(listed) = self.listed.get(deadline, told) else { return Arc::default() };
         match &mut *self.token_keys() {
             TokenKeys::Made(made) => made.clone(),
             own => {
-                let made = self.slot_keys(names.iter().map(listed_key), true);
+                let made = listed.iter().map(|key| Arc::new(SlotKey::listed(key.clone(), self.common.clone())));
+                let made: Arc<Vec<_>> = Arc::new(made.collect());
                 *own = TokenKeys::Made(made.clone());
                 made
             }
         }
-    }
-
-    fn slot_keys(&self, keys: impl Iterator<Item = Key>, discovered: bool) -> Arc<Vec<Arc<SlotKey>>> {
-        let made = |key| Arc::new(SlotKey::new(key, discovered, self.common.clone()));
-        Arc::new(keys.map(made).collect())
     }
 
     fn changes(&self) -> MutexGuard<'_, Changes> {
@@ -350,11 +347,6 @@ impl Token {
     fn usage(&self) -> MutexGuard<'_, Usage> {
         self.usage.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
-}
-
-/// A key as a listing names it: the name is id and label at once.
-pub fn listed_key(name: &KeyName) -> Key {
-    Key { name: name.clone(), label: name.id.clone(), certificate: CertificateSource::Service }
 }
 
 fn candidates(keys: &[Arc<SlotKey>], template: &[Attribute], wanted: Wanted) -> Vec<Arc<SlotKey>> {

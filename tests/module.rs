@@ -21,6 +21,7 @@ mod module {
     mod forks;
     mod hosts;
     mod legacy;
+    mod labels;
     mod life;
     mod login;
     mod macs;

@@ -148,7 +148,7 @@ impl Aws<'_> {
                     format!("an alias starts with alias/, unlike {alias}"),
                 ));
             }
-            set_alias(&self.state.aws, region, alias, &made.id, self.state.clock.now());
+            set_alias(&self.state.aws, region, alias, &made.id, self.state.clock.precise());
         }
         Ok(AwsKeyId { id: made.id, arn: made.arn })
     }
@@ -168,7 +168,7 @@ impl Aws<'_> {
     /// Gives a key an alias, or moves the alias to it.
     pub fn set_alias(&self, alias: &str, id: &str) -> io::Result<()> {
         let (region, key) = self.find(id)?;
-        set_alias(&self.state.aws, &region, alias, &key.id, self.state.clock.now());
+        set_alias(&self.state.aws, &region, alias, &key.id, self.state.clock.precise());
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use crate::vault::certificates::VaultCertificate;
 use crate::vault::keys::VaultKey;
 use crate::vault::store::{HSM, Version};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io;
 
 /// A version of a key, and of the certificate that comes with it.
@@ -78,6 +79,11 @@ impl Vault<'_> {
     pub fn current(&self, name: &str) -> io::Result<VaultKeyId> {
         let version = self.state.vaults.find(&self.name, name, "")?;
         Ok(self.id(name, version.version))
+    }
+
+    /// The tags of the current version of a key.
+    pub fn tags(&self, name: &str) -> io::Result<BTreeMap<String, String>> {
+        Ok(self.state.vaults.find(&self.name, name, "")?.tags)
     }
 
     /// The public key of a version in SubjectPublicKeyInfo; of the current one if `version` is empty.

@@ -16,6 +16,12 @@ impl Clock {
         i64::try_from(real).unwrap_or(i64::MAX).saturating_add(self.shift.load(Ordering::SeqCst))
     }
 
+    /// The same to the microsecond: two changes that follow each other differ by it.
+    pub(crate) fn precise(&self) -> f64 {
+        let real = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_micros());
+        self.now() as f64 + f64::from(real) / 1e6
+    }
+
     pub(crate) fn set_shift(&self, seconds: i64) {
         self.shift.store(seconds, Ordering::SeqCst);
     }

@@ -6,20 +6,20 @@ use super::aws_client::Clients;
 use super::aws_errors::refused;
 use super::aws_keys::{GET_PUBLIC_KEY, Operation, SIGN, facts, schemes, secret_facts};
 pub use super::aws_login::Login;
-use super::aws_manage::{self, CREATE_KEY, SCHEDULE_DELETION};
+use super::aws_listing::LIST_KEYS;
+use super::aws_manage::{self, CREATE_ALIAS, CREATE_KEY, SCHEDULE_DELETION};
 use super::aws_uses::{DECRYPT, DERIVE, GENERATE_MAC, RANDOM, VERIFY_MAC};
 use super::call::{Call, Refused};
 use super::login::Access;
 use super::order::Order;
 use super::runtime;
 use super::{
-    Backend, Cause, Entry, Failure, Identity, KeyFacts, KeyName, MadeKey, Network, NewKey, Pending, Plain, Refusal,
+    Backend, Cause, Entry, Failure, Identity, KeyFacts, KeyName, ListedKey, MadeKey, Network, NewKey, Pending, Plain, Refusal,
     Secret, SharedBackend, Signature, Target,
 };
 use crate::error::Error;
 use crate::key::{Family, Kind, PublicKey, Purpose, Scheme};
 use aws_sdk_kms::Client;
-use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -96,9 +96,9 @@ impl Backend for Aws {
         !is_alias(&key.id)
     }
 
-    fn list(&self) -> Pending<Vec<KeyName>> {
+    fn list(&self, labels: bool) -> Pending<Vec<ListedKey>> {
         let clients = self.clients();
-        runtime::spawn(LIST_KEYS.name, move || async move { clients.list().await })
+        runtime::spawn(LIST_KEYS.name, move || async move { clients.list(labels).await })
     }
 
     fn pin(&self) -> Option<&'static str> {
@@ -130,6 +130,15 @@ impl Backend for Aws {
         runtime::spawn(CREATE_KEY.name, move || async move { clients.create(&new).await })
     }
 
+    fn check_label(&self, label: &str) -> Result<(), Error> {
+        aws_manage::check_label(label)
+    }
+
+    fn relabel(&self, key: &KeyName, label: &str) -> Pending<()> {
+        let (clients, id, label) = (self.clients(), key.id.clone(), label.to_owned());
+        runtime::spawn(CREATE_ALIAS.name, move || async move { clients.relabel(&id, &label).await })
+    }
+
     fn destroy(&self, _key: &KeyName, immutable_id: &str, days: u32) -> Pending<String> {
         let (clients, id) = (self.clients(), immutable_id.to_owned());
         runtime::spawn(SCHEDULE_DELETION.name, move || async move { clients.destroy(&id, days).await })
@@ -150,8 +159,6 @@ impl fmt::Debug for Aws {
     }
 }
 
-/// How all keys are listed.
-const LIST_KEYS: Operation = Operation { name: "ListKeys", permission: "kms:ListKeys" };
 /// What a secret key is for.
 const DESCRIBE_KEY: Operation = Operation { name: "DescribeKey", permission: "kms:DescribeKey" };
 
@@ -205,28 +212,6 @@ impl Clients {
         };
         call.made(attempt, |refused, since| self.renew(refused, since)).await
     }
-
-    /// All keys of the region, page by page; each page has the time of a whole call.
-    pub(super) async fn list(&self) -> Result<Vec<KeyName>, Failure> {
-        let (mut keys, mut markers, mut marker) = (Vec::new(), HashSet::new(), None);
-        for _ in 0..MAX_PAGES {
-            let page = |client: Client| {
-                let request = client.list_keys().limit(1000).set_marker(marker.clone());
-                async move { request.send().await.map_err(|e| refused(&LIST_KEYS, e)) }
-            };
-            let reply = self.call(&LIST_KEYS, "", page).await?;
-            // A page may be empty though more follow.
-            let ids = reply.keys().iter().filter_map(|entry| entry.key_id.clone());
-            keys.extend(ids.map(|id| KeyName { id, version: None }));
-            marker = reply.next_marker.filter(|_| reply.truncated);
-            match &marker {
-                Some(next) if markers.insert(next.clone()) => {}
-                Some(_) => return Err(LIST_KEYS.failure(Cause::Malformed, "a page's marker comes again")),
-                None => return Ok(keys),
-            }
-        }
-        Err(LIST_KEYS.failure(Cause::Malformed, "the pages don't end"))
-    }
 }
 
 /// What is asked of which key and where, for the log.
@@ -263,9 +248,6 @@ fn region_of_arn(id: &str) -> Option<String> {
         _ => None,
     }
 }
-
-/// More would be ten million keys.
-const MAX_PAGES: u32 = 10_000;
 
 #[cfg(test)]
 mod tests {

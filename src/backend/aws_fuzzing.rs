@@ -26,7 +26,7 @@ pub fn run(data: &[u8]) {
         choice @ 0xc0.. => use_otherwise(choice, Replies::from(source)),
         choice if choice % 6 == 0 => program(source.rest()),
         choice if choice % 6 < 3 => describe(Replies::from(source)),
-        choice if choice % 6 == 3 => list(Replies::from(source)),
+        choice if choice % 6 == 3 => list(choice % 12 == 3, Replies::from(source)),
         _ => {
             let kinds = [
                 Kind::Rsa(2048),
@@ -56,10 +56,10 @@ fn describe(replies: Replies) {
     }
 }
 
-fn list(replies: Replies) {
+fn list(labels: bool, replies: Replies) {
     let ok = replies.are_all(200);
-    match run_to_end(clients(replies).list()) {
-        Ok(keys) => assert!(keys.iter().all(|key| key.version.is_none())),
+    match run_to_end(clients(replies).list(labels)) {
+        Ok(keys) => assert!(keys.iter().all(|key| key.name.version.is_none())),
         Err(failure) => check(&failure, ok),
     }
 }

@@ -17,8 +17,10 @@ use cryptoki_sys::*;
 
 #[rustfmt::skip]
 pub(super) const CREATE_KEY: Operation = Operation { name: "CreateKey", permission: "kms:CreateKey and kms:TagResource" };
-const CREATE_ALIAS: Operation =
+pub(super) const CREATE_ALIAS: Operation =
     Operation { name: "CreateAlias", permission: "kms:CreateAlias, on the alias and on the key" };
+const UPDATE_ALIAS: Operation =
+    Operation { name: "UpdateAlias", permission: "kms:UpdateAlias, on the alias and on the key" };
 pub(super) const SCHEDULE_DELETION: Operation =
     Operation { name: "ScheduleKeyDeletion", permission: "kms:ScheduleKeyDeletion" };
 
@@ -74,13 +76,23 @@ pub(super) fn check_new(new: &NewKey) -> Result<()> {
             Purpose::Derive => "of AWS KMS's keys only those on P-256, P-384 and P-521 derive",
         });
     }
-    if let Some(label) = new.label.as_deref().filter(|label| !is_alias_name(&alias(label))) {
-        let text = format!(
-            "CKA_LABEL {label:?} can't be the name of an alias: 1 to 250 of a-z, A-Z, 0-9, /, _ and -, and not aws/..."
-        );
-        return Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text));
+    new.label.as_deref().map_or(Ok(()), |label| check_alias(label, &alias(label)))
+}
+
+/// A label becomes an alias, and is read from it again without its prefix.
+pub(super) fn check_label(label: &str) -> Result<()> {
+    check_alias(label, &format!("alias/{label}"))
+}
+
+fn check_alias(label: &str, alias: &str) -> Result<()> {
+    let name = alias.strip_prefix("alias/").unwrap_or_default();
+    if is_alias_name(alias) && !name.starts_with("alias/") {
+        return Ok(());
     }
-    Ok(())
+    let text = format!(
+        "CKA_LABEL {label:?} can't be the name of an alias: 1 to 250 of a-z, A-Z, 0-9, /, _ and -, and not aws/..."
+    );
+    Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text))
 }
 
 impl Clients {
@@ -108,16 +120,23 @@ impl Clients {
         Ok(MadeKey { name: KeyName { id, version: None }, alias, facts, option })
     }
 
-    /// Before a key is made that can't get its name. Who may not look, learns it later.
-    async fn check_free(&self, alias: &str) -> std::result::Result<(), Failure> {
-        match self.describe(alias).await {
-            Err(failure) if matches!(failure.cause, Cause::Missing | Cause::Denied) => Ok(()),
-            Err(failure) if !matches!(failure.cause, Cause::Unsupported | Cause::Disabled) => Err(failure),
-            _ => {
-                let message = format!("{alias} is there already and means a key: choose another CKA_LABEL");
-                Err(CREATE_ALIAS.failure(Cause::Rejected, message))
+    /// Gives the key one more alias, which is its newest then; or makes one that it has the newest.
+    pub(super) async fn relabel(&self, id: &str, label: &str) -> std::result::Result<(), Failure> {
+        let alias = alias(label);
+        match self.describe(&alias).await {
+            Ok(facts) if facts.immutable_id.as_deref().is_some_and(|arn| arn.ends_with(&format!("/{id}"))) => {
+                self.update_alias(&alias, id).await
+            }
+            answer => {
+                taken(&alias, answer)?;
+                self.create_alias(&alias, id).await
             }
         }
+    }
+
+    /// Before a key is made that can't get its name. Who may not look, learns it later.
+    async fn check_free(&self, alias: &str) -> std::result::Result<(), Failure> {
+        taken(alias, self.describe(alias).await)
     }
 
     async fn create_key(&self, new: &NewKey, alias: Option<&str>) -> std::result::Result<KeyMetadata, Failure> {
@@ -144,6 +163,17 @@ impl Clients {
             }
         };
         self.call(&CREATE_ALIAS, alias, attempt).await
+    }
+
+    async fn update_alias(&self, alias: &str, id: &str) -> std::result::Result<(), Failure> {
+        let attempt = |client: Client| {
+            let request = client.update_alias().alias_name(alias).target_key_id(id);
+            async move {
+                request.send().await.map_err(|e| refused(&UPDATE_ALIAS, e))?;
+                Ok(())
+            }
+        };
+        self.call(&UPDATE_ALIAS, alias, attempt).await
     }
 
     async fn describe_new(&self, arn: &str, option: &str) -> std::result::Result<KeyFacts, Failure> {
@@ -173,6 +203,18 @@ impl Clients {
             "it will be deleted in {days} days; until then `aws kms cancel-key-deletion --key-id {arn}` and \
              `aws kms enable-key --key-id {arn}` bring it back"
         ))
+    }
+}
+
+/// Whether an alias is taken, by the answer about its key.
+fn taken(alias: &str, answer: std::result::Result<KeyFacts, Failure>) -> std::result::Result<(), Failure> {
+    match answer {
+        Err(failure) if matches!(failure.cause, Cause::Missing | Cause::Denied) => Ok(()),
+        Err(failure) if !matches!(failure.cause, Cause::Unsupported | Cause::Disabled) => Err(failure),
+        _ => {
+            let message = format!("{alias} is there already and means a key: choose another CKA_LABEL");
+            Err(CREATE_ALIAS.failure(Cause::Rejected, message))
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::azure_client::{Clients, Operation, Vault, refused};
 use super::azure_keys::{GET_KEY, facts, name_and_version, schemes};
-use super::azure_manage::{self, CREATE_KEY, DELETE_KEY, PENDING_CERTIFICATE};
+use super::azure_manage::{self, CREATE_KEY, DELETE_KEY, PENDING_CERTIFICATE, UPDATE_KEY, label_in};
 use super::azure_uses::{DECRYPT, RANDOM, SIGN, decrypt, random, sign_anew};
 use super::call::{Call, Refused};
 use super::login::Access;
@@ -13,7 +13,7 @@ use super::order::Order;
 use super::runtime;
 pub use super::secret::Secret;
 use super::{
-    Backend, Cause, Entry, Failure, Identity, KeyFacts, KeyName, MadeKey, Network, NewKey, Pending, Plain, Refusal,
+    Backend, Cause, Entry, Failure, Identity, KeyFacts, KeyName, ListedKey, MadeKey, Network, NewKey, Pending, Plain, Refusal,
     SharedBackend, Signature, Target,
 };
 use crate::certificate::Certificate;
@@ -24,9 +24,9 @@ use azure_core::http::Url;
 use azure_core::http::pager::{PagerContinuation, PagerOptions};
 use azure_security_keyvault_certificates::models::CertificateClientGetCertificateOptions;
 use azure_security_keyvault_keys::models::{
-    KeyClientGetKeyOptions, KeyClientListKeyPropertiesOptions, ListKeyPropertiesResult,
+    KeyClientGetKeyOptions, KeyClientListKeyPropertiesOptions, KeyProperties, ListKeyPropertiesResult,
 };
-use futures_core::Stream;
+use futures_util::Stream;
 use std::collections::HashSet;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -136,7 +136,7 @@ impl Backend for Azure {
         key.version.is_some()
     }
 
-    fn list(&self) -> Pending<Vec<KeyName>> {
+    fn list(&self, _labels: bool) -> Pending<Vec<ListedKey>> {
         let clients = self.clients();
         runtime::spawn(GET_KEYS.name, move || async move { list(&clients).await })
     }
@@ -179,6 +179,18 @@ impl Backend for Azure {
     fn create(&self, new: &NewKey) -> Pending<MadeKey> {
         let (clients, new, hsm) = (self.clients(), new.clone(), self.is_managed_hsm());
         runtime::spawn(CREATE_KEY.name, move || async move { azure_manage::create(&clients, &new, hsm).await })
+    }
+
+    fn check_label(&self, label: &str) -> Result<(), Error> {
+        azure_manage::check_label(label)
+    }
+
+    fn relabel(&self, key: &KeyName, label: &str) -> Pending<()> {
+        let (name, label) = (key.clone(), label.to_owned());
+        self.call(&UPDATE_KEY, key, move |_, vault| {
+            let (name, label) = (name.clone(), label.clone());
+            async move { azure_manage::relabel(&vault, &name, &label).await }
+        })
     }
 
     fn destroy(&self, key: &KeyName, _immutable_id: &str, _days: u32) -> Pending<String> {
@@ -314,13 +326,12 @@ pub(super) async fn describe(clients: &Clients, vault: &Vault, key: &KeyName) ->
 const MAX_PAGES: u32 = 10_000;
 
 /// All keys of the vault, page by page; each page has the time of a whole call.
-pub(super) async fn list(clients: &Arc<Clients>) -> Result<Vec<KeyName>, Failure> {
+pub(super) async fn list(clients: &Arc<Clients>) -> Result<Vec<ListedKey>, Failure> {
     let (mut keys, mut links, mut next) = (Vec::new(), HashSet::new(), None);
     for _ in 0..MAX_PAGES {
         let page = call(clients, &GET_KEYS, "all", |vault| page(vault, next.clone())).await?;
         // A page may be empty though more follow.
-        let ids = page.value.into_iter().filter_map(|key| key.kid);
-        keys.extend(ids.filter_map(|id| Some(KeyName { id: name_and_version(&id)?.0.to_owned(), version: None })));
+        keys.extend(page.value.into_iter().filter_map(listed));
         next = page.next_link.filter(|link| !link.is_empty());
         match &next {
             Some(link) if links.insert(link.clone()) => {}
@@ -329,6 +340,11 @@ pub(super) async fn list(clients: &Arc<Clients>) -> Result<Vec<KeyName>, Failure
         }
     }
     Err(GET_KEYS.failure(Cause::Malformed, "the pages don't end"))
+}
+
+fn listed(key: KeyProperties) -> Option<ListedKey> {
+    let id = name_and_version(key.kid.as_deref()?)?.0.to_owned();
+    Some(ListedKey { name: KeyName { id, version: None }, label: label_in(key.tags.as_ref()) })
 }
 
 /// The first page, or the one that the page before has named.

@@ -125,7 +125,7 @@ fn list(replies: Replies) {
     let ok = replies.first_status() == 200;
     let clients = clients(replies);
     match run_to_end(azure::list(&clients)) {
-        Ok(keys) => assert!(keys.iter().all(|key| !key.id.is_empty() && !key.id.contains('/'))),
+        Ok(keys) => assert!(keys.iter().all(|key| !key.name.id.is_empty() && !key.name.id.contains('/'))),
         Err(failure) => check(&failure, ok),
     }
 }

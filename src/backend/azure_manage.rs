@@ -4,7 +4,7 @@
 
 use super::azure::call;
 use super::azure_client::{Clients, Operation, Vault, refused};
-use super::azure_keys::{GET_KEY, facts};
+use super::azure_keys::{GET_KEY, facts, version_of};
 use super::call::Refused;
 use super::management::{once, told};
 use super::{Cause, Failure, KeyName, MadeKey, NewKey};
@@ -13,12 +13,17 @@ use crate::error::{Error, Result};
 use crate::key::{Curve, Kind, Purpose};
 use crate::log_info;
 use azure_security_keyvault_certificates::models::MergeCertificateParameters;
-use azure_security_keyvault_keys::models::{CreateKeyParameters, CurveName, KeyOperation, KeyType};
+use azure_security_keyvault_keys::models::{
+    CreateKeyParameters, CurveName, KeyClientUpdateKeyPropertiesOptions, KeyOperation, KeyType, UpdateKeyPropertiesParameters,
+};
 use cryptoki_sys::*;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 #[rustfmt::skip]
 pub(super) const CREATE_KEY: Operation = Operation { name: "CreateKey", permission: "keys/create", role: "Key Vault Crypto Officer", waits: false };
+#[rustfmt::skip]
+pub(super) const UPDATE_KEY: Operation = Operation { name: "UpdateKey", permission: "keys/update", role: "Key Vault Crypto Officer", waits: false };
 #[rustfmt::skip]
 pub(super) const DELETE_KEY: Operation = Operation { name: "DeleteKey", permission: "keys/delete", role: "Key Vault Crypto Officer", waits: false };
 #[rustfmt::skip]
@@ -136,6 +141,43 @@ fn advised(failure: Failure, name: &str) -> Failure {
         }
         false => failure,
     }
+}
+
+/// The tag that holds a key's label, where that is not its name.
+const LABEL: &str = "pkcs11-label";
+
+/// The label among a key's tags.
+pub(super) fn label_in(tags: Option<&HashMap<String, String>>) -> Option<String> {
+    tags?.get(LABEL).filter(|label| !label.is_empty()).cloned()
+}
+
+/// "About keys, tags": "a tag value can have up to 256 characters".
+pub(super) fn check_label(label: &str) -> Result<()> {
+    match label.chars().count() {
+        0..=256 => Ok(()),
+        more => {
+            let text = format!("CKA_LABEL: a tag of Key Vault has up to 256 characters, and this label has {more}");
+            Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text))
+        }
+    }
+}
+
+/// Update Key sets all tags of a version, so those that are there are sent along.
+pub(super) async fn relabel(vault: &Vault, key: &KeyName, label: &str) -> std::result::Result<(), Refused> {
+    let reply = vault.keys.get_key(&key.id, None).await.map_err(|e| refused(&GET_KEY, e))?;
+    let known = reply.into_model().map_err(|e| refused(&GET_KEY, e))?;
+    let id = known.key.and_then(|key| key.kid).unwrap_or_default();
+    let version = version_of(&id).ok_or_else(|| GET_KEY.failure(Cause::Malformed, "it names no version"))?;
+    let mut tags = known.tags.unwrap_or_default();
+    match label == key.id {
+        true => tags.remove(LABEL),
+        false => tags.insert(LABEL.to_owned(), label.to_owned()),
+    };
+    let parameters = UpdateKeyPropertiesParameters { tags: Some(tags), ..Default::default() };
+    let parameters = parameters.try_into().map_err(|e| refused(&UPDATE_KEY, e))?;
+    let options = KeyClientUpdateKeyPropertiesOptions { key_version: Some(version.into()), ..Default::default() };
+    vault.keys.update_key_properties(&key.id, parameters, Some(options)).await.map_err(|e| refused(&UPDATE_KEY, e))?;
+    Ok(())
 }
 
 /// Deletes a key with all its versions.

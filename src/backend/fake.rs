@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "for tests and fuzzers only")]
 
-use super::{Backend, CAUSES, Cause, Failure, Identity, KeyFacts, KeyName, Pending, Plain, Signature, Target};
+use super::{Backend, CAUSES, Cause, Failure, Identity, KeyFacts, KeyName, ListedKey, Pending, Plain, Signature, Target};
 use crate::certificate::Certificate;
 use crate::hash::Hash;
 use crate::key::{Curve, Family, Kind, PublicKey, Scheme};
@@ -121,9 +121,13 @@ impl Backend for Fake {
         }
     }
 
-    fn list(&self) -> Pending<Vec<KeyName>> {
-        let names = NAMES.into_iter().chain(["gone"]).map(|id| KeyName { id: id.into(), version: None });
-        self.answer("List", Ok(names.collect()))
+    fn list(&self, _labels: bool) -> Pending<Vec<ListedKey>> {
+        let listed = |id: &str| ListedKey { name: KeyName { id: id.into(), version: None }, label: None };
+        self.answer("List", Ok(NAMES.into_iter().chain(["gone"]).map(listed).collect()))
+    }
+
+    fn relabel(&self, _key: &KeyName, _label: &str) -> Pending<()> {
+        self.answer("SetLabel", Ok(()))
     }
 
     fn certificate(&self, key: &KeyName) -> Pending<Option<Vec<Certificate>>> {

@@ -5,7 +5,7 @@ use super::runtime::PerProcess;
 use super::{Cause, Network, trust};
 use azure_core::error::ErrorKind;
 use azure_core::http::{AsyncRawResponse, HttpClient, Request, response::AsyncResponseBody};
-use futures_core::Stream;
+use futures_util::Stream;
 use reqwest::{Client, ClientBuilder, Proxy, redirect::Policy};
 use rustls::RootCertStore;
 use std::collections::HashMap;

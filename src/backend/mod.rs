@@ -10,6 +10,7 @@ mod aws_errors;
 pub mod aws_fuzzing;
 mod aws_http;
 mod aws_keys;
+mod aws_listing;
 mod aws_login;
 mod aws_manage;
 mod aws_uses;
@@ -60,6 +61,15 @@ pub struct KeyName {
     pub id: String,
     /// The version to stay with, where the service has versions and the user has named one.
     pub version: Option<String>,
+}
+
+/// A key as a service lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedKey {
+    /// Its name.
+    pub name: KeyName,
+    /// What its users call it, where the service has a place for that: an alias, a tag.
+    pub label: Option<String>,
 }
 
 /// What a service tells about a key.
@@ -161,8 +171,9 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// Whether the name can't come to mean another key: it is no alias, and names a version where keys have some.
     fn is_immutable(&self, key: &KeyName) -> bool;
 
-    /// The names of all keys that these settings reach, in the service's order; some may turn out unable to sign.
-    fn list(&self) -> Pending<Vec<KeyName>>;
+    /// All keys that these settings reach, in the service's order; some may turn out unable to sign. Labels may take further
+    /// requests.
+    fn list(&self, labels: bool) -> Pending<Vec<ListedKey>>;
 
     /// The certificate that the service keeps with the key, the key's own first and then its chain;
     /// None where it has none, or keeps no certificates.
@@ -207,6 +218,19 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// Makes a key: some requests, and the one that makes it never twice.
     fn create(&self, _new: &NewKey) -> Pending<MadeKey> {
         unsupported("CreateKey")
+    }
+
+    /// Whether a key can have that label.
+    ///
+    /// # Errors
+    /// CKR_ATTRIBUTE_VALUE_INVALID.
+    fn check_label(&self, _label: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Gives a listed key another label, which listings tell from then on.
+    fn relabel(&self, _key: &KeyName, _label: &str) -> Pending<()> {
+        unsupported("SetLabel")
     }
 
     /// Deletes a key so that it can be brought back, for `days` where that can be chosen. Answers how that is done.

@@ -26,12 +26,14 @@ pub enum Right {
     Destroy,
     /// Writing and deleting certificates.
     Certificates,
+    /// Changing labels of keys that the service lists.
+    Labels,
 }
 
 impl Right {
     /// All names, in the order of the rights.
-    pub const NAMES: [&'static str; 3] = ["generate", "destroy", "certificates"];
-    const ALL: [Right; 3] = [Right::Generate, Right::Destroy, Right::Certificates];
+    pub const NAMES: [&'static str; 4] = ["generate", "destroy", "certificates", "labels"];
+    const ALL: [Right; 4] = [Right::Generate, Right::Destroy, Right::Certificates, Right::Labels];
 
     /// Its name in the option `allow`.
     pub fn name(self) -> &'static str {
@@ -59,8 +61,15 @@ impl Management {
 const DAYS: std::ops::RangeInclusive<u32> = 7..=30;
 
 /// What a slot with that label says; None where it says nothing of it.
-pub(super) fn read(section: &Section, label: &str) -> Result<Option<Arc<Management>>> {
-    let rights: Vec<_> = section.names("allow").iter().filter_map(|name| Right::from_name(name)).collect();
+pub(super) fn read(section: &Section, label: &str, discovers: bool) -> Result<Option<Arc<Management>>> {
+    let mut rights: Vec<_> = section.names("allow").iter().filter_map(|name| Right::from_name(name)).collect();
+    if !discovers && rights.contains(&Right::Labels) {
+        if section.own("allow").is_some() {
+            let text = "\"labels\" needs \"discover\": else the configuration's \"label\" is the label of a key";
+            return Err(section.fault("allow", text));
+        }
+        rights.retain(|right| *right != Right::Labels);
+    }
     let certificate_store = section.path("certificate_store")?;
     let destroy_days = section.number("destroy_days").unwrap_or(*DAYS.end());
     if !DAYS.contains(&destroy_days) {

@@ -92,7 +92,7 @@ fn slot(section: &Section, choice: &'static str, services: &mut Services, notes:
     };
     note_length(section, &label, notes);
     Ok(Slot {
-        management: management::read(section, &label)?,
+        management: management::read(section, &label, choice == "discover")?,
         label,
         service: services.of(section, choice, told)?,
         keys,

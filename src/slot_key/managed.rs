@@ -1,24 +1,22 @@
 //! What changes with a key of a slot: it is made, destroyed, and gets a certificate.
 
-use super::{Common, SlotKey};
+use super::{Common, Shown, SlotKey};
 use crate::backend::{Cause, Failure, KeyFacts, KeyName, MadeKey, Pending};
 use crate::certificate::Certificate;
 use crate::certificate_store::CertificateStore;
-use crate::config::{CertificateSource, Key, Right};
+use crate::config::{Key, Right};
 use crate::error::{Error, Result};
 use crate::key::PublicKey;
 use crate::log_error;
 use crate::object::Object;
 use cryptoki_sys::*;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 impl SlotKey {
     /// A key that was made just now, with the label and CKA_ID that its maker wanted.
     pub fn made(made: MadeKey, label: Option<String>, id: Option<Vec<u8>>, common: Arc<Common>) -> Self {
-        let label = label.unwrap_or_else(|| made.name.id.clone());
-        let key = Key { label, name: made.name, certificate: CertificateSource::Service };
-        let own = Self { given_id: id, ..Self::new(key, false, common) };
+        let own = Self { label: Mutex::new(label), given_id: id, ..Self::new(Key::listed(made.name), common) };
         own.facts.begin(|| Pending::ready(Ok(made.facts)));
         own
     }
@@ -36,6 +34,10 @@ impl SlotKey {
     pub(super) fn is_destroyable(&self) -> bool {
         // What is configured with its version is not the whole key of Key Vault.
         self.may(Right::Destroy) && self.key.name.version.is_none()
+    }
+
+    pub(super) fn is_modifiable(&self) -> bool {
+        self.may(Right::Labels)
     }
 
     fn may(&self, right: Right) -> bool {
@@ -57,6 +59,23 @@ impl SlotKey {
                 Vec::new()
             }
         }
+    }
+
+    /// Gives the key that label in its service. Its objects have it at once, under the handles that they had.
+    ///
+    /// # Errors
+    /// Those of the service.
+    pub fn relabel(&self, label: &str, deadline: Instant) -> Result<()> {
+        let relabelled = self.common.backend.relabel(&self.key.name, label).wait(deadline);
+        relabelled.map_err(|failure| Error::from(failure).about(self))?;
+        *self.label.lock().unwrap_or_else(PoisonError::into_inner) = Some(label.to_owned());
+        let mut shown = self.shown();
+        let Shown { private, public, certificates, .. } = &mut *shown;
+        let certificate = certificates.as_mut().and_then(|chain| chain.first_mut());
+        for object in private.iter_mut().chain(public).chain(certificate) {
+            Arc::make_mut(object).attributes.set(CKA_LABEL, label.as_bytes());
+        }
+        Ok(())
     }
 
     /// Destroys the key: what is known of it is forgotten. Answers how it is brought back.

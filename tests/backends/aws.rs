@@ -130,15 +130,37 @@ fn the_region_is_that_of_the_arn_unless_it_is_set() {
 fn lists_of_many_pages_are_complete() {
     let emulator = Emulator::start().unwrap();
     let backend = backend(&emulator);
-    assert_eq!(wait(backend.list()).unwrap(), []);
+    assert_eq!(wait(backend.list(true)).unwrap(), []);
     let mut made: Vec<_> = (0..2345).map(|_| key(&emulator)).collect();
     for empty_page in [false, true] {
         emulator.control().switches(|switches| switches.kms_empty_page = empty_page);
-        let mut listed: Vec<_> = wait(backend.list()).unwrap().into_iter().map(|key| key.id).collect();
+        let mut listed: Vec<_> = wait(backend.list(false)).unwrap().into_iter().map(|key| key.name.id).collect();
         listed.sort();
         made.sort();
         assert_eq!(listed, made);
     }
+    assert_eq!(emulator.control().count("kms.ListAliases"), 1, "only where labels are wanted");
+}
+
+#[test]
+fn labels_of_many_pages_are_complete() {
+    let emulator = Emulator::start().unwrap();
+    let mut made = Vec::new();
+    for number in 0..230 {
+        let key = emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").reuse().alias(&format!("alias/k{number}")));
+        made.push((key.unwrap().id, Some(format!("k{number}"))));
+    }
+    made.sort();
+    for empty_page in [false, true] {
+        emulator.control().switches(|switches| switches.kms_empty_page = empty_page);
+        let listed = wait(backend(&emulator).list(true)).unwrap();
+        let mut listed: Vec<_> = listed.into_iter().map(|key| (key.name.id, key.label)).collect();
+        listed.sort();
+        assert_eq!(listed, made);
+    }
+    emulator.control().fault(Fault::new("kms.ListAliases", Action::GarbageBody));
+    let failure = wait(backend(&emulator).list(true)).unwrap_err();
+    assert_eq!((failure.operation, failure.cause), ("ListAliases", Cause::Malformed), "not taken for keys without labels");
 }
 
 #[test]
@@ -149,7 +171,7 @@ fn a_denial_names_the_permission() {
     for (failure, permission) in [
         (sign(&backend, &key).unwrap_err(), "kms:Sign"),
         (wait(backend.describe(&named(&key))).unwrap_err(), "kms:GetPublicKey"),
-        (wait(backend.list()).unwrap_err(), "kms:ListKeys"),
+        (wait(backend.list(true)).unwrap_err(), "kms:ListKeys"),
     ] {
         assert_eq!(failure.cause, Cause::Denied, "{failure}");
         assert!(failure.message.contains(permission), "{failure}");

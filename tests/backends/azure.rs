@@ -4,7 +4,7 @@ use crate::server::{FILES, Known, MACHINE, Server, named, wait};
 use crate::{cases, openssl};
 use cloud_kms_emulator::{Action, Emulator, Fault, VaultCertificate, VaultKey};
 use cloud_kms_pkcs11::backend::azure::{Credential, Secret, Settings, open};
-use cloud_kms_pkcs11::backend::{Cause, Failure, KeyName, Network, SharedBackend, Target};
+use cloud_kms_pkcs11::backend::{Cause, Failure, KeyName, ListedKey, Network, SharedBackend, Target};
 use cloud_kms_pkcs11::hash::Hash;
 use cloud_kms_pkcs11::key::{Curve, Family, Kind, Scheme};
 use std::path::{Path, PathBuf};
@@ -138,14 +138,14 @@ fn names_that_would_change_the_path_are_refused() {
 fn lists_of_many_pages_are_complete() {
     let emulator = Emulator::start().unwrap();
     let (backend, vault) = (backend(&emulator), emulator.vault("default"));
-    assert_eq!(wait(backend.list()).unwrap(), []);
+    assert_eq!(wait(backend.list(true)).unwrap(), []);
     let made: Vec<_> = (0..130).map(|index| format!("key-{index:03}")).collect();
     for name in &made {
         vault.create_key(name, VaultKey::ec("P-256").reuse()).unwrap();
     }
     for empty_page in [false, true] {
         emulator.control().switches(|switches| switches.vault_empty_page = empty_page);
-        let mut listed: Vec<_> = wait(backend.list()).unwrap().into_iter().map(|key| key.id).collect();
+        let mut listed: Vec<_> = wait(backend.list(true)).unwrap().into_iter().map(|key| key.name.id).collect();
         listed.sort();
         assert_eq!(listed, made);
     }
@@ -217,7 +217,7 @@ fn a_denial_names_the_permission() {
     for (failure, permission) in [
         (sign(&backend, "web", None).unwrap_err(), "keys/sign"),
         (wait(backend.describe(&named("web"))).unwrap_err(), "keys/get"),
-        (wait(backend.list()).unwrap_err(), "keys/list"),
+        (wait(backend.list(true)).unwrap_err(), "keys/list"),
     ] {
         assert_eq!(failure.cause, Cause::Denied, "{failure}");
         assert!(failure.message.contains(permission) && failure.message.contains("Crypto User"), "{failure}");
@@ -348,7 +348,7 @@ fn the_real_names_work_through_a_proxy_with_the_check() {
         let id = sign(&backend, "web", facts.immutable_id.as_deref()).unwrap();
         assert!(id.starts_with(&format!("https://{host}/keys/web/")), "{id}");
         assert_eq!(wait(backend.certificate(&named("web"))), Ok(None));
-        assert_eq!(wait(backend.list()).unwrap(), [named("web")]);
+        assert_eq!(wait(backend.list(true)).unwrap(), [ListedKey { name: named("web"), label: None }]);
         let random = wait(backend.random(300));
         match host.contains("hsm") {
             true => assert!(random.unwrap().chunks(20).all(|chunk| chunk.iter().any(|byte| *byte != 0))),

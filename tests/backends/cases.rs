@@ -22,6 +22,7 @@ pub fn run(server: &Server) {
     many_requests_at_once(server);
     failures_are_told_apart(server);
     every_key_is_listed(server);
+    labels_are_listed(server);
 }
 
 fn described(server: &Server, known: &Known) -> KeyFacts {
@@ -148,9 +149,24 @@ fn authenticates(server: &Server, key: &KeyName, kind: Kind) {
 }
 
 fn every_key_is_listed(server: &Server) {
-    let listed = wait(server.backend.list()).unwrap();
-    let listed: HashSet<_> = listed.iter().map(|key| &key.id).collect();
+    let listed = wait(server.backend.list(false)).unwrap();
+    let listed: HashSet<_> = listed.iter().map(|key| &key.name.id).collect();
     for known in server.keys.iter().filter(|known| !known.key.id.starts_with("alias/") && !known.key.id.contains(':')) {
         assert!(listed.contains(&known.key.id), "{:?} in {listed:?}", known.key);
+    }
+}
+
+/// Whatever name a key is given, the next listing calls it so; also if it had that name before.
+fn labels_are_listed(server: &Server) {
+    let listed = wait(server.backend.list(true)).unwrap();
+    let known = listed.iter().find(|listed| server.keys.iter().any(|known| known.key == listed.name));
+    let key = &known.expect("a key by the name that listings have").name;
+    let (one, two) = (format!("one-{}", std::process::id()), format!("two-{}", std::process::id()));
+    for label in [&one, &two, &one] {
+        server.backend.check_label(label).unwrap();
+        wait(server.backend.relabel(key, label)).unwrap();
+        let listed = wait(server.backend.list(true)).unwrap();
+        let labels: Vec<_> = listed.iter().filter(|listed| listed.name == *key).map(|listed| &listed.label).collect();
+        assert_eq!(labels, [&Some(label.clone())]);
     }
 }

@@ -22,7 +22,7 @@ pub fn label(text: &str) -> Attribute {
     (CKA_LABEL, text.as_bytes().to_vec())
 }
 
-fn p256() -> Attribute {
+pub fn p256() -> Attribute {
     (CKA_EC_PARAMS, b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07".to_vec())
 }
 
@@ -31,7 +31,7 @@ fn edwards() -> Attribute {
     (CKA_EC_PARAMS, vec![0x06, 0x03, 0x2b, 0x65, 0x70])
 }
 
-fn raw(template: &[Attribute]) -> Vec<CK_ATTRIBUTE> {
+pub fn raw(template: &[Attribute]) -> Vec<CK_ATTRIBUTE> {
     let one = |(kind, value): &Attribute| CK_ATTRIBUTE {
         type_: *kind,
         pValue: value.as_ptr().cast_mut().cast(),
@@ -54,7 +54,7 @@ impl Writer {
         Self { p11, session }
     }
 
-    fn pair(&self, ckm: CK_MECHANISM_TYPE, public: &[Attribute], private: &[Attribute]) -> Rv<[CK_OBJECT_HANDLE; 2]> {
+    pub fn pair(&self, ckm: CK_MECHANISM_TYPE, public: &[Attribute], private: &[Attribute]) -> Rv<[CK_OBJECT_HANDLE; 2]> {
         let mut mechanism = CK_MECHANISM { mechanism: ckm, pParameter: null_mut(), ulParameterLen: 0 };
         let private = [&[flag(CKA_TOKEN, true)], private].concat();
         let (mut public, mut private) = (raw(public), raw(&private));

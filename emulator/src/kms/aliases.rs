@@ -5,7 +5,7 @@ use super::{Call, KmsError};
 use serde_json::{Value, json};
 
 /// Gives a key an alias, or moves the alias to it.
-pub(crate) fn set_alias(store: &Store, region: &str, name: &str, key: &str, now: i64) {
+pub(crate) fn set_alias(store: &Store, region: &str, name: &str, key: &str, now: f64) {
     let mut regions = store.regions();
     let aliases = &mut regions.entry(region.to_owned()).or_default().aliases;
     let created = aliases.get(name).map_or(now, |alias| alias.created);
@@ -33,7 +33,7 @@ impl Call<'_> {
             let text = format!("An alias with the name {} already exists", arn(&self.caller.region, name));
             return Err(KmsError::new("AlreadyExistsException", text));
         }
-        set_alias(&self.state.aws, &self.caller.region, name, &key.id, self.now);
+        set_alias(&self.state.aws, &self.caller.region, name, &key.id, self.state.clock.precise());
         Ok(())
     }
 
@@ -45,7 +45,7 @@ impl Call<'_> {
             let text = format!("Alias {} can only be updated to a key of the same type and usage.", self.arn_of(name));
             return Err(KmsError::validation(text));
         }
-        set_alias(&self.state.aws, &self.caller.region, name, &key.id, self.now);
+        set_alias(&self.state.aws, &self.caller.region, name, &key.id, self.state.clock.precise());
         Ok(())
     }
 

@@ -61,8 +61,8 @@ impl Key {
 #[derive(Clone, Debug)]
 pub(crate) struct Alias {
     pub(crate) key: String,
-    pub(crate) created: i64,
-    pub(crate) updated: i64,
+    pub(crate) created: f64,
+    pub(crate) updated: f64,
 }
 
 #[derive(Default)]

@@ -40,6 +40,9 @@ pub struct VaultKey {
     /// An elliptic curve key whose x or y starts with a zero byte.
     #[serde(default)]
     pub short_coordinate: bool,
+    /// Tags.
+    #[serde(default)]
+    pub tags: Tags,
 }
 
 fn yes() -> bool {
@@ -77,6 +80,7 @@ impl VaultKey {
             key_ops: None,
             reuse: false,
             short_coordinate: false,
+            tags: Tags::new(),
         }
     }
 
@@ -114,6 +118,13 @@ impl VaultKey {
     #[must_use]
     pub fn key_ops(mut self, operations: &[&str]) -> Self {
         self.key_ops = Some(operations.iter().map(|operation| (*operation).to_owned()).collect());
+        self
+    }
+
+    /// With a tag.
+    #[must_use]
+    pub fn tag(mut self, name: &str, value: &str) -> Self {
+        self.tags.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -180,7 +191,7 @@ impl VaultKey {
             created: now,
             updated: now,
             operations: self.key_ops.clone().unwrap_or_else(|| all.iter().map(|name| (*name).to_owned()).collect()),
-            tags: Tags::new(),
+            tags: self.tags.clone(),
             certificate: None,
         })
     }
@@ -293,8 +304,9 @@ impl Call<'_> {
             key_ops: operations(&body)?,
             reuse: false,
             short_coordinate: false,
+            tags: tags(&body).unwrap_or_default(),
         };
-        let version = Version { tags: tags(&body).unwrap_or_default(), ..key.make(self.state)? };
+        let version = key.make(self.state)?;
         self.state.vaults.insert(&self.vault, name, version.clone());
         Ok(self.bundle(name, &version))
     }

@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use crate::ffi::pointers::{Input, Output, Target, Template};
 use crate::keyed;
 use crate::making::Making;
-use crate::managing;
 use crate::mechanism::Request;
 use crate::provider::Provider;
 use cryptoki_sys::*;
@@ -44,14 +43,15 @@ pub fn destroy_object(provider: &Provider, session: CK_SESSION_HANDLE, object: C
     own.concluded(own.token.destroy(object, own.read_write))
 }
 
-/// C_SetAttributeValue, section 5.7.6: nothing can be changed.
+/// C_SetAttributeValue, section 5.7.6: labels of keys, where the configuration allows it.
 pub fn set_attribute_value(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
     object: CK_OBJECT_HANDLE,
     template: Template,
 ) -> Result<()> {
-    managing::set_attributes(&*provider.object(session, object)?, &template.attributes()?)
+    let own = provider.session(session)?;
+    own.concluded(own.token.set_attributes(object, &template.attributes()?, own.read_write))
 }
 
 /// C_GenerateKey, section 5.18.1: made by the service.

@@ -1,0 +1,121 @@
+//! The keys of a region, and what their users call them: KMS has no other place for that than aliases.
+//!
+//! API reference: ListKeys, ListAliases.
+
+use super::aws_client::Clients;
+use super::aws_errors::refused;
+use super::aws_keys::Operation;
+use super::call::Refused;
+use super::{Cause, Failure, KeyName, ListedKey};
+use crate::log_info;
+use aws_sdk_kms::Client;
+use aws_sdk_kms::types::AliasListEntry;
+use futures_util::future::try_join;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+
+pub(super) const LIST_KEYS: Operation = Operation { name: "ListKeys", permission: "kms:ListKeys" };
+const LIST_ALIASES: Operation = Operation { name: "ListAliases", permission: "kms:ListAliases" };
+
+/// More would be ten million keys.
+const MAX_PAGES: u32 = 10_000;
+
+impl Clients {
+    /// All keys of the region. Who may not see aliases, gets them without labels.
+    pub(super) async fn list(&self, labels: bool) -> Result<Vec<ListedKey>, Failure> {
+        let labels = async { if labels { self.labels().await } else { Ok(HashMap::new()) } };
+        let (ids, mut labels) = try_join(self.ids(), labels).await?;
+        let listed = |id: String| ListedKey { label: labels.remove(&id), name: KeyName { id, version: None } };
+        Ok(ids.into_iter().map(listed).collect())
+    }
+
+    async fn ids(&self) -> Result<Vec<String>, Failure> {
+        let keys = self.pages(&LIST_KEYS, async |client: Client, marker| {
+            let reply = client.list_keys().limit(1000).set_marker(marker).send().await;
+            let reply = reply.map_err(|e| refused(&LIST_KEYS, e))?;
+            Ok((reply.keys.unwrap_or_default(), reply.next_marker.filter(|_| reply.truncated)))
+        });
+        Ok(keys.await?.into_iter().filter_map(|key| key.key_id).collect())
+    }
+
+    async fn labels(&self) -> Result<HashMap<String, String>, Failure> {
+        let aliases = self.pages(&LIST_ALIASES, async |client: Client, marker| {
+            let reply = client.list_aliases().limit(100).set_marker(marker).send().await;
+            let reply = reply.map_err(|e| refused(&LIST_ALIASES, e))?;
+            Ok((reply.aliases.unwrap_or_default(), reply.next_marker.filter(|_| reply.truncated)))
+        });
+        match aliases.await {
+            Ok(aliases) => Ok(newest(aliases)),
+            Err(failure) if failure.cause == Cause::Denied => {
+                log_info!("listed keys have their ids as labels, since their aliases can't be seen: {failure}");
+                Ok(HashMap::new())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Page by page; each page has the time of a whole call.
+    async fn pages<T>(
+        &self,
+        operation: &'static Operation,
+        page: impl AsyncFn(Client, Option<String>) -> Result<(Vec<T>, Option<String>), Refused>,
+    ) -> Result<Vec<T>, Failure> {
+        let (mut all, mut markers, mut marker) = (Vec::new(), HashSet::new(), None);
+        for _ in 0..MAX_PAGES {
+            let (items, next) = self.call(operation, "", |client| page(client, marker.clone())).await?;
+            // A page may be empty though more follow.
+            all.extend(items);
+            marker = next;
+            match &marker {
+                Some(next) if markers.insert(next.clone()) => {}
+                Some(_) => return Err(operation.failure(Cause::Malformed, "a page's marker comes again")),
+                None => return Ok(all),
+            }
+        }
+        Err(operation.failure(Cause::Malformed, "the pages don't end"))
+    }
+}
+
+/// The labels of keys by their ids: of several aliases of a key the one that was made or moved last.
+fn newest(aliases: Vec<AliasListEntry>) -> HashMap<String, String> {
+    let mut newest = HashMap::new();
+    for alias in aliases {
+        let changed = alias.last_updated_date.or(alias.creation_date);
+        let label = alias.alias_name.as_deref().and_then(|name| name.strip_prefix("alias/"));
+        if let (Some(label), Some(key)) = (label, alias.target_key_id) {
+            // Of those of one moment the first by name.
+            let of_key = (changed, Reverse(label.to_owned()));
+            let known = newest.entry(key).or_insert_with(|| of_key.clone());
+            *known = of_key.max(known.clone());
+        }
+    }
+    newest.into_iter().map(|(key, (_, Reverse(label)))| (key, label)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_kms::primitives::DateTime;
+
+    #[test]
+    fn a_key_is_called_by_its_newest_alias() {
+        let alias = |name: &str, key: &str, created: i64, updated: Option<i64>| {
+            AliasListEntry::builder()
+                .alias_name(name)
+                .target_key_id(key)
+                .creation_date(DateTime::from_secs(created))
+                .set_last_updated_date(updated.map(DateTime::from_secs))
+                .build()
+        };
+        let labels = newest(vec![
+            alias("alias/a", "1", 1, Some(9)),
+            alias("alias/b", "1", 8, None),
+            alias("alias/team/z", "2", 5, None),
+            alias("alias/team/y", "2", 5, None),
+            alias("stray", "3", 5, None),
+            AliasListEntry::builder().alias_name("alias/of-none").build(),
+        ]);
+        let expected = [("1", "a"), ("2", "team/y")].map(|(key, label)| (key.to_owned(), label.to_owned()));
+        assert_eq!(labels, HashMap::from(expected));
+    }
+}
