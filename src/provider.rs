@@ -5,7 +5,7 @@
 use crate::attribute::Attribute;
 use crate::backend::{Failure, KeyName, ListedKey, SharedBackend};
 use crate::cache::Cache;
-use crate::config::{Key, Config, Keys, Manner, Service, Slot};
+use crate::config::{Config, Key, Keys, Manner, Service, Slot};
 use crate::error::{Error, Result};
 use crate::lazy::Lazy;
 use crate::object::{Object, next_handle};

@@ -20,8 +20,8 @@ mod module {
     mod faults;
     mod forks;
     mod hosts;
-    mod legacy;
     mod labels;
+    mod legacy;
     mod life;
     mod login;
     mod macs;

@@ -5,8 +5,8 @@
 use super::aws_client::Clients;
 use super::aws_errors::refused;
 use super::aws_keys::{GET_PUBLIC_KEY, Operation, SIGN, facts, schemes, secret_facts};
-pub use super::aws_login::Login;
 use super::aws_listing::LIST_KEYS;
+pub use super::aws_login::Login;
 use super::aws_manage::{self, CREATE_ALIAS, CREATE_KEY, SCHEDULE_DELETION};
 use super::aws_uses::{DECRYPT, DERIVE, GENERATE_MAC, RANDOM, VERIFY_MAC};
 use super::call::{Call, Refused};
@@ -14,8 +14,8 @@ use super::login::Access;
 use super::order::Order;
 use super::runtime;
 use super::{
-    Backend, Cause, Entry, Failure, Identity, KeyFacts, KeyName, ListedKey, MadeKey, Network, NewKey, Pending, Plain, Refusal,
-    Secret, SharedBackend, Signature, Target,
+    Backend, Cause, Entry, Failure, Identity, KeyFacts, KeyName, ListedKey, MadeKey, Network, NewKey, Pending, Plain,
+    Refusal, Secret, SharedBackend, Signature, Target,
 };
 use crate::error::Error;
 use crate::key::{Family, Kind, PublicKey, Purpose, Scheme};

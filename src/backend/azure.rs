@@ -13,8 +13,8 @@ use super::order::Order;
 use super::runtime;
 pub use super::secret::Secret;
 use super::{
-    Backend, Cause, Entry, Failure, Identity, KeyFacts, KeyName, ListedKey, MadeKey, Network, NewKey, Pending, Plain, Refusal,
-    SharedBackend, Signature, Target,
+    Backend, Cause, Entry, Failure, Identity, KeyFacts, KeyName, ListedKey, MadeKey, Network, NewKey, Pending, Plain,
+    Refusal, SharedBackend, Signature, Target,
 };
 use crate::certificate::Certificate;
 use crate::error::Error;

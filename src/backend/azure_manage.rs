@@ -14,7 +14,8 @@ use crate::key::{Curve, Kind, Purpose};
 use crate::log_info;
 use azure_security_keyvault_certificates::models::MergeCertificateParameters;
 use azure_security_keyvault_keys::models::{
-    CreateKeyParameters, CurveName, KeyClientUpdateKeyPropertiesOptions, KeyOperation, KeyType, UpdateKeyPropertiesParameters,
+    CreateKeyParameters, CurveName, KeyClientUpdateKeyPropertiesOptions, KeyOperation, KeyType,
+    UpdateKeyPropertiesParameters,
 };
 use cryptoki_sys::*;
 use std::collections::HashMap;

@@ -2,7 +2,9 @@
 
 #![allow(clippy::expect_used, reason = "for tests and fuzzers only")]
 
-use super::{Backend, CAUSES, Cause, Failure, Identity, KeyFacts, KeyName, ListedKey, Pending, Plain, Signature, Target};
+use super::{
+    Backend, CAUSES, Cause, Failure, Identity, KeyFacts, KeyName, ListedKey, Pending, Plain, Signature, Target,
+};
 use crate::certificate::Certificate;
 use crate::hash::Hash;
 use crate::key::{Curve, Family, Kind, PublicKey, Scheme};

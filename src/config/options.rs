@@ -292,7 +292,7 @@ pub const OPTIONS: &[Row] = options![
     key_name KEY AZURE Kind::KeyName; "-"; "A Key Vault key. Also CKA_ID.";
     key_version KEY AZURE Kind::KeyVersion; "the newest"; "The version to stay with.";
     keys SLOT None Kind::Objects; "-"; "Several keys in one token: objects with `kms_key_id` or `key_name`, and what else may stand in a key.";
-    discover SLOT None Kind::Flag; "`false`"; "The token has every usable key that the service lists.";
+    discover SLOT None Kind::Flag; "`false`"; "The token has every usable key that the service lists. Labels are the service's: a key's newest alias in KMS, its tag `pkcs11-label` in Key Vault, else its id or name.";
     certificate KEY None Kind::Text; "Key Vault's own, else none"; "The key's certificate: base64 of DER, or PEM with its chain.";
     certificate_path KEY None Kind::Path; "Key Vault's own, else none"; "The key's certificate as a PEM file, its chain after it; read when first needed.";
 
@@ -327,7 +327,7 @@ pub const OPTIONS: &[Row] = options![
     random DEFAULT None Kind::Choice(&["system", "service"]); "`system`"; "Where C_GenerateRandom gets its bytes: from the operating system, or from the service (AWS KMS, Managed HSM).";
     hide_keys DEFAULT None Kind::KeyKinds; "`[]`; with `discover` Ed25519 and ML-DSA keys, of which OpenSSL's engine makes a whole token unusable"; "Kinds of keys that the token does not show: `rsa2048`, `rsa3072`, `rsa4096`, `P-256`, `P-384`, `P-521`, `secp256k1`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65`, `ML-DSA-87`, `HMAC-SHA-224`, `HMAC-SHA-256`, `HMAC-SHA-384`, `HMAC-SHA-512`.";
 
-    allow DEFAULT None Kind::Rights; "`[]`"; "What programs may change in the service: `generate` keys, `destroy` them, `certificates` (write and delete them). See [managing keys](managing-keys.md).";
+    allow DEFAULT None Kind::Rights; "`[]`"; "What programs may change in the service: `generate` keys, `destroy` them, `certificates` (write and delete them), `labels` of keys, with `discover`. See [managing keys](managing-keys.md).";
     confirm_destroy SLOT None Kind::Text; "-"; "The token's label once more: `destroy` is allowed only where both stand.";
     destroy_days DEFAULT AWS Kind::Count; "`30`"; "For how many days, 7 to 30, KMS keeps a destroyed key, which can be brought back until then.";
     certificate_store DEFAULT None Kind::Path; "none"; "A folder of certificates that programs have written beside keys whose service keeps none. It must be this user's alone.";

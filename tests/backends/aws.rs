@@ -80,6 +80,7 @@ fn contract() {
         authenticating: [Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512].map(mac).into(),
         lacks: Vec::new(),
         undecryptable: Cause::Undecryptable,
+        dates_aliases: true,
         no_public_half: Some(named(&aws.create_key(AwsKey::new("SYMMETRIC_DEFAULT")).unwrap().id)),
     });
 }
@@ -160,7 +161,11 @@ fn labels_of_many_pages_are_complete() {
     }
     emulator.control().fault(Fault::new("kms.ListAliases", Action::GarbageBody));
     let failure = wait(backend(&emulator).list(true)).unwrap_err();
-    assert_eq!((failure.operation, failure.cause), ("ListAliases", Cause::Malformed), "not taken for keys without labels");
+    assert_eq!(
+        (failure.operation, failure.cause),
+        ("ListAliases", Cause::Malformed),
+        "not taken for keys without labels"
+    );
 }
 
 #[test]

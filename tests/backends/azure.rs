@@ -90,6 +90,7 @@ fn contract() {
         lacks: Vec::new(),
         undecryptable: Cause::Undecryptable,
         no_public_half: None,
+        dates_aliases: true,
     };
     cases::run(&server);
     let is_hsm = |name: &str| wait(server.backend.describe(&named(name))).unwrap().hardware;

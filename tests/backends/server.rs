@@ -27,6 +27,8 @@ pub struct Server {
     pub undecryptable: Cause,
     /// A key that can't sign by its nature (symmetric).
     pub no_public_half: Option<KeyName>,
+    /// Whether of two names of a key the newer one can be told.
+    pub dates_aliases: bool,
 }
 
 /// A key, and what it has to be.

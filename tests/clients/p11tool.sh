@@ -123,6 +123,53 @@ check "tokens" lists_tokens
 check "token URLs" lists_token_urls
 each_key signing
 
+# In slots that list the keys of the same services.
+discover_all() {
+    python3 - "$config" "$work/discover.json" <<'EOF'
+import json, pathlib, sys
+config = json.loads(pathlib.Path(sys.argv[1]).read_text())
+config["slots"] = [{"label": f"{cloud}-all", "cloud": cloud, "discover": True, "allow": ["labels"]} for cloud in ("aws", "azure")]
+pathlib.Path(sys.argv[2]).write_text(json.dumps(config))
+EOF
+}
+
+gets_label() {
+    run_page 'set-label' >"$work/out" 2>&1 || { cat "$work/out" && return 1; }
+    cat "$work/out"
+    grep -q '^Verifying against public key in the token... ok' "$work/out"
+}
+
+exports_labelled() {
+    tool --export "pkcs11:token=$cloud-all;object=$LABEL;type=public"
+    same_key "$work/out"
+}
+
+gets_label_back() {
+    tool --login --set-pin none --set-label "$NAME" "pkcs11:token=$cloud-all;object=$LABEL;type=private"
+    tool --export "pkcs11:token=$cloud-all;object=$NAME;type=public"
+    same_key "$work/out"
+}
+
+# What is no name of an alias.
+keeps_label() {
+    refuse tool --login --set-pin none --set-label 'not an alias' "pkcs11:token=aws-all;object=$LABEL;type=private"
+    tool --export "pkcs11:token=aws-all;object=$LABEL;type=public"
+}
+
+discover_all
+for name in aws-p256 azure-p256; do
+    read_key "$(grep -P "^$name\t" "$keys")"
+    NAME=$(python3 -c "print(bytes.fromhex('$id').decode())")
+    NAME=${NAME#alias/}
+    LABEL=$NAME-renamed
+    export NAME LABEL CLOUD_KMS_PKCS11_CONFIG=$work/discover.json
+    TOKEN=$cloud-all check "$cloud label" gets_label
+    check "$cloud key by its new label" exports_labelled
+    [ "$cloud" != aws ] || check "$cloud label that can't be" keeps_label
+    check "$cloud label as before" gets_label_back
+    export CLOUD_KMS_PKCS11_CONFIG=$config
+done
+
 # EdDSA of GnuTLS goes with SHA-512, and p11tool takes SHA-256 unless told.
 signs_ed25519() {
     run_page 'hash SHA512' >"$work/out" 2>&1 || { cat "$work/out" && return 1; }

@@ -17,7 +17,12 @@ impl Writer {
     }
 
     fn labels(&self) -> Vec<String> {
-        let mut labels: Vec<_> = self.p11.find(self.session, &[number(CKA_CLASS, CKO_PRIVATE_KEY)]).into_iter().map(|key| self.text(key, CKA_LABEL)).collect();
+        let mut labels: Vec<_> = self
+            .p11
+            .find(self.session, &[number(CKA_CLASS, CKO_PRIVATE_KEY)])
+            .into_iter()
+            .map(|key| self.text(key, CKA_LABEL))
+            .collect();
         labels.sort_unstable();
         labels
     }

@@ -54,7 +54,12 @@ impl Writer {
         Self { p11, session }
     }
 
-    pub fn pair(&self, ckm: CK_MECHANISM_TYPE, public: &[Attribute], private: &[Attribute]) -> Rv<[CK_OBJECT_HANDLE; 2]> {
+    pub fn pair(
+        &self,
+        ckm: CK_MECHANISM_TYPE,
+        public: &[Attribute],
+        private: &[Attribute],
+    ) -> Rv<[CK_OBJECT_HANDLE; 2]> {
         let mut mechanism = CK_MECHANISM { mechanism: ckm, pParameter: null_mut(), ulParameterLen: 0 };
         let private = [&[flag(CKA_TOKEN, true)], private].concat();
         let (mut public, mut private) = (raw(public), raw(&private));

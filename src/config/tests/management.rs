@@ -51,8 +51,21 @@ fn what_is_allowed_for_all_slots_is_confirmed_in_each() {
 }
 
 #[test]
+fn labels_are_changed_where_keys_are_listed() {
+    let discovering = |members: &str| slot(&format!(r#""label": "me", "aws_region": "r", "cloud": "aws", {members}"#));
+    let config = discovering(r#""discover": true, "allow": ["labels"]"#).config();
+    assert!(config.slots[0].management.as_ref().unwrap().allows(Right::Labels));
+    let wanted = "\"labels\" needs \"discover\": else the configuration's \"label\" is the label of a key";
+    assert_eq!(error(r#""allow": ["labels"]"#), format!("1: slots[0].allow: {wanted}"));
+    let for_all = r#"{"aws_region": "r", "allow": ["labels"], "slots": [{"kms_key_id": "a"}, {"label": "b", "discover": true, "cloud": "aws"}]}"#;
+    let slots = own(for_all).config().slots;
+    let allowed = slots.iter().map(|slot| slot.management.as_ref().is_some_and(|own| own.allows(Right::Labels)));
+    assert_eq!(allowed.collect::<Vec<_>>(), [false, true], "it does not stand in the first slot itself");
+}
+
+#[test]
 fn values_are_checked() {
-    let unknown = "1: slots[0].allow[0]: expected one of generate, destroy, certificates, found \"all\"";
+    let unknown = "1: slots[0].allow[0]: expected one of generate, destroy, certificates, labels, found \"all\"";
     assert_eq!(error(r#""allow": ["all"]"#), unknown);
     assert_eq!(error(r#""destroy_days": 31"#), "1: slots[0].destroy_days: is 31; KMS takes 7 to 30");
     assert_eq!(error(r#""destroy_days": 0"#), "1: slots[0].destroy_days: is 0; KMS takes 7 to 30");
