@@ -46,6 +46,12 @@ impl Right {
 }
 
 impl Management {
+    /// With these rights and nothing else.
+    #[cfg(any(test, fuzzing))]
+    pub fn allowing(rights: &[Right]) -> Self {
+        Self { rights: rights.to_vec(), ..Self::default() }
+    }
+
     /// Whether that is allowed.
     pub fn allows(&self, right: Right) -> bool {
         self.rights.contains(&right)

@@ -18,7 +18,7 @@ pub use templates::run as templates;
 use super::guard;
 use crate::backend::fake::{self, Fake};
 use crate::backend::{KeyName, aws};
-use crate::config::{CertificateSource, Config, Key, Keys, Manner, Service, Slot, Slots};
+use crate::config::{CertificateSource, Config, Key, Keys, Management, Manner, Right, Service, Slot, Slots};
 use crate::error::{self, Result};
 use crate::fuzz_input::Source;
 use crate::logging::{self, Level};
@@ -57,6 +57,7 @@ fn config() -> Config {
     let wrong = vec![fake::example().clone()];
     let discover =
         Slot { keys: Keys::Discover, hide_keys: vec!["P-521".into()], ..named("discovered \u{e9}", Vec::new()) };
+    let discover = Slot { management: Some(Arc::new(Management::allowing(&[Right::Labels]))), ..discover };
     Config {
         slots: Slots::from_iter([
             named("one", vec![plain("p256")]),

@@ -28,7 +28,8 @@ const KINDS: [(CK_OBJECT_CLASS, CK_KEY_TYPE); 7] = [
 
 impl World<'_> {
     pub fn beyond(&mut self) {
-        match self.source.byte() % 16 {
+        let choice = self.source.byte();
+        match choice % 16 {
             0 | 1 => self.verify(),
             2 => self.verify_signature(),
             3..=5 => self.encrypt_or_decrypt(true),
@@ -39,7 +40,8 @@ impl World<'_> {
             12 => self.destroy(),
             13 => self.unwrap_or_derive(true),
             14 => self.unwrap_or_derive(false),
-            _ => self.wrap(),
+            _ if choice < 0x80 => self.wrap(),
+            _ => self.relabel(),
         }
     }
 
@@ -227,6 +229,28 @@ impl World<'_> {
         let rv = call!(self, C_DestroyObject(handle, object));
         self.check_session(index, rv);
         assert!(rv != CKR_OK || self.is_of_a_session(object), "an object of the token was destroyed");
+    }
+
+    /// A label, and maybe something else, which nothing may have.
+    fn relabel(&mut self) {
+        let ((index, handle), object, mut label) = (self.session(), self.object(), self.given());
+        let mut more = vec![CK_TRUE; self.source.short().len()];
+        let attribute =
+            |kind, value: *mut c_void, length| CK_ATTRIBUTE { type_: kind, pValue: value, ulValueLen: length };
+        let mut template = vec![attribute(CKA_LABEL, label.pointer(), label.length)];
+        if !more.is_empty() {
+            let (kind, length) = (self.source.pick(&TYPES), more.len() as CK_ULONG);
+            template.push(attribute(kind, more.as_mut_ptr().cast(), length));
+        }
+        let (first, count) = (template.as_mut_ptr(), template.len() as CK_ULONG);
+        let rv = call!(self, C_SetAttributeValue(handle, object, first, count));
+        self.check_session(index, rv);
+        if rv == CKR_OK {
+            let mut value = vec![0u8; label.read().len() + 1];
+            let mut asked = attribute(CKA_LABEL, value.as_mut_ptr().cast(), value.len() as CK_ULONG);
+            let rv = call!(self, C_GetAttributeValue(handle, object, &mut asked, 1));
+            assert_eq!((rv, &value[..asked.ulValueLen as usize]), (CKR_OK, label.read()), "it has another label");
+        }
     }
 
     fn unwrap_or_derive(&mut self, unwrap: bool) {
