@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// AWS KMS API Reference: GetPublicKey, Sign, ListKeys.
+/// AWS KMS API Reference: GetPublicKey, Sign, ListKeys, ListAliases.
 pub fn kms(service: &Service, request: &Message, target: &str) -> Outcome<Vec<u8>> {
     let asked: Value = serde_json::from_slice(&request.body)?;
     let text = |name: &str| asked[name].as_str().unwrap_or_default();
@@ -33,18 +33,31 @@ pub fn kms(service: &Service, request: &Message, target: &str) -> Outcome<Vec<u8
             })
         }
         "TrentService.ListKeys" => {
-            let (all, from) = (service.keys.load(Ordering::Relaxed), text("Marker").parse().unwrap_or(0usize));
-            let to = all.min(from + 1000);
-            let keys: Vec<Value> = (from..to).map(|n| json!({ "KeyId": key_name(n), "KeyArn": key_name(n) })).collect();
-            let mut page = json!({ "Keys": keys, "Truncated": to < all });
-            if to < all {
-                page["NextMarker"] = json!(to.to_string());
-            }
-            page
+            aws_page(service, text("Marker"), 1000, "Keys", |name| json!({ "KeyId": name, "KeyArn": name }))
         }
+        // Each key has one, which is called as the key.
+        "TrentService.ListAliases" => aws_page(
+            service,
+            text("Marker"),
+            100,
+            "Aliases",
+            |name| json!({ "AliasName": format!("alias/{name}"), "TargetKeyId": name, "LastUpdatedDate": 1_700_000_000 }),
+        ),
         _ => return Ok(response(400, "x-amzn-requestid: 1\r\n", &json!({ "__type": "UnknownOperationException" }))),
     };
     Ok(response(200, "x-amzn-requestid: 11111111-2222-3333-4444-555555555555\r\n", &reply))
+}
+
+/// As many items as KMS gives at once, from the marker on.
+fn aws_page(service: &Service, marker: &str, most: usize, list: &str, item: impl Fn(String) -> Value) -> Value {
+    let (all, from) = (service.keys.load(Ordering::Relaxed), marker.parse().unwrap_or(0));
+    let to = all.min(from + most);
+    let items: Vec<Value> = (from..to).map(|number| item(key_name(number))).collect();
+    let mut page = json!({ list: items, "Truncated": to < all });
+    if to < all {
+        page["NextMarker"] = json!(to.to_string());
+    }
+    page
 }
 
 /// Key Vault REST API, and Entra's token endpoint.

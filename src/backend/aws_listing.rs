@@ -21,7 +21,7 @@ const LIST_ALIASES: Operation = Operation { name: "ListAliases", permission: "km
 const MAX_PAGES: u32 = 10_000;
 
 impl Clients {
-    /// All keys of the region. Who may not see aliases, gets them without labels.
+    /// All keys of the region; without labels where aliases are not to be had.
     pub(super) async fn list(&self, labels: bool) -> Result<Vec<ListedKey>, Failure> {
         let labels = async { if labels { self.labels().await } else { Ok(HashMap::new()) } };
         let (ids, mut labels) = try_join(self.ids(), labels).await?;
@@ -46,7 +46,7 @@ impl Clients {
         });
         match aliases.await {
             Ok(aliases) => Ok(newest(aliases)),
-            Err(failure) if failure.cause == Cause::Denied => {
+            Err(failure) if is_final(failure.cause) => {
                 log_info!("listed keys have their ids as labels, since their aliases can't be seen: {failure}");
                 Ok(HashMap::new())
             }
@@ -74,6 +74,11 @@ impl Clients {
         }
         Err(operation.failure(Cause::Malformed, "the pages don't end"))
     }
+}
+
+/// Whether another attempt would end alike: this service, or this user, has no aliases.
+fn is_final(cause: Cause) -> bool {
+    matches!(cause, Cause::Denied | Cause::Unsupported | Cause::Rejected | Cause::Malformed)
 }
 
 /// The labels of keys by their ids: of several aliases of a key the one that was made or moved last.

@@ -4,7 +4,7 @@ use crate::cases;
 use crate::server::{FILES, Known, Server, named, wait};
 use cloud_kms_emulator::{Action, AwsKey, Emulator, Fault};
 use cloud_kms_pkcs11::backend::aws::{Settings, open};
-use cloud_kms_pkcs11::backend::{Cause, Failure, Network, SharedBackend, Target};
+use cloud_kms_pkcs11::backend::{Cause, Failure, ListedKey, Network, SharedBackend, Target};
 use cloud_kms_pkcs11::hash::Hash;
 use cloud_kms_pkcs11::key::{Curve, Family, Kind, Scheme};
 use std::time::{Duration, Instant};
@@ -159,13 +159,16 @@ fn labels_of_many_pages_are_complete() {
         listed.sort();
         assert_eq!(listed, made);
     }
-    emulator.control().fault(Fault::new("kms.ListAliases", Action::GarbageBody));
-    let failure = wait(backend(&emulator).list(true)).unwrap_err();
-    assert_eq!(
-        (failure.operation, failure.cause),
-        ("ListAliases", Cause::Malformed),
-        "not taken for keys without labels"
-    );
+    let throttle = Action::Throttle { retry_after: None };
+    for (action, labels) in [(Action::Deny, Ok(0)), (Action::GarbageBody, Ok(0)), (throttle, Err(Cause::Throttled))] {
+        emulator.control().clear_faults();
+        emulator.control().fault(Fault::new("kms.ListAliases", action));
+        let network = Network { retries: 0, ..settings(&emulator).network };
+        let listed = wait(open(Settings { network, ..settings(&emulator) }).list(true));
+        // What passes is no reason to show keys under other names for as long as the process lives.
+        let labelled = |keys: Vec<ListedKey>| keys.iter().filter(|key| key.label.is_some()).count();
+        assert_eq!(listed.map(labelled).map_err(|failure| failure.cause), labels);
+    }
 }
 
 #[test]
