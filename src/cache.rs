@@ -30,7 +30,6 @@ struct Entry {
     immutable_id: String,
     /// Base64 of DER of a SubjectPublicKeyInfo.
     public_key: String,
-    hardware: bool,
 }
 
 /// Entries of another version are left alone and asked for anew.
@@ -52,7 +51,8 @@ impl Cache {
 
     /// Keeps what a service told of a key, if it can't change: a key that does all that its kind usually can.
     pub fn keep(&self, backend: &SharedBackend, key: &KeyName, facts: &KeyFacts) {
-        let usual = facts.refusal.is_none() && facts.schemes == backend.usual_schemes(facts.kind);
+        let usual =
+            facts.refusal.is_none() && facts.withheld.is_empty() && facts.schemes == backend.usual_schemes(facts.kind);
         let immutable_id = facts.immutable_id.clone().filter(|_| usual && backend.is_immutable(key));
         let (Some(immutable_id), Some(public_key)) = (immutable_id, &facts.public_key) else { return };
         let entry = Entry {
@@ -61,7 +61,6 @@ impl Cache {
             key: name(key),
             immutable_id,
             public_key: Base64::encode_string(public_key.spki()),
-            hardware: facts.hardware,
         };
         if self.is_usable()
             && let Err(error) = self.write(&file_name(backend, key), &entry)
@@ -101,8 +100,8 @@ pub(crate) fn facts_in(bytes: &[u8], backend: &SharedBackend, key: &KeyName) -> 
     let public_key = PublicKey::from_spki(&Base64::decode_vec(&entry.public_key).ok()?).ok()?;
     let schemes = backend.usual_schemes(public_key.kind());
     log_debug!("{} at {}: its public half is cached", key.id, entry.place);
-    let (immutable_id, hardware) = (Some(entry.immutable_id), entry.hardware);
-    Some(KeyFacts { immutable_id, hardware, ..KeyFacts::of(public_key, schemes) })
+    let immutable_id = Some(entry.immutable_id);
+    Some(KeyFacts { immutable_id, ..KeyFacts::of(public_key, schemes) })
 }
 
 fn file_name(backend: &SharedBackend, key: &KeyName) -> String {

@@ -2,7 +2,7 @@
 
 use crate::backend::{KeyFacts, Plain};
 use crate::error::{Error, Result};
-use crate::key::PublicKey;
+use crate::key::{PublicKey, Purpose};
 use crate::making::Making;
 use crate::operation::Operation;
 use crate::slot_key::SlotKey;
@@ -48,6 +48,8 @@ pub struct Decrypting {
     pub key: Arc<SlotKey>,
     /// What is known of it.
     pub facts: Arc<KeyFacts>,
+    /// A text, or a secret key.
+    pub purpose: Purpose,
     /// What was asked, and the ciphertext so far.
     pub operation: Operation,
     /// How long the call may take.
@@ -70,6 +72,6 @@ impl Making for Decrypting {
     }
 
     fn finish(self) -> Result<Plain> {
-        self.key.decrypt(&self.facts, self.operation, Instant::now() + self.call_timeout)
+        self.key.decrypt(&self.facts, self.purpose, self.operation, Instant::now() + self.call_timeout)
     }
 }

@@ -65,10 +65,22 @@ impl Kind {
 pub enum Purpose {
     /// Signing, and verifying.
     Sign,
-    /// Decrypting and unwrapping, and encrypting and wrapping.
+    /// Decrypting, and encrypting.
     Decrypt,
+    /// Decrypting a secret key, and encrypting one: by the same schemes, but some services permit one and not the other.
+    Unwrap,
     /// Agreeing on a secret.
     Derive,
+}
+
+impl Purpose {
+    /// Whose schemes and mechanisms serve it.
+    pub fn of_schemes(self) -> Self {
+        match self {
+            Self::Unwrap => Self::Decrypt,
+            own => own,
+        }
+    }
 }
 
 /// How it is done.

@@ -58,9 +58,7 @@ impl Token {
     /// # Errors
     /// As [`Token::sign_init`].
     pub fn decrypt_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Decrypting> {
-        let (key, facts) = self.private(handle, Purpose::Decrypt, "decrypts")?;
-        let operation = self.operation(request, Purpose::Decrypt, &key, &facts)?;
-        Ok(Decrypting { key, facts, operation, call_timeout: self.call_timeout() })
+        self.decrypting(handle, request, Purpose::Decrypt, "decrypts")
     }
 
     /// C_UnwrapKey: decrypts a secret, which becomes an object of the session.
@@ -86,7 +84,7 @@ impl Token {
         };
         // The template is looked at before the service is asked.
         session_object::check_secret(template)?;
-        let mut decrypting = self.decrypt_init(handle, request).map_err(as_wrapped)?;
+        let mut decrypting = self.decrypting(handle, request, Purpose::Unwrap, "unwraps").map_err(as_wrapped)?;
         let made = decrypting.update(wrapped).and_then(|()| decrypting.finish()).map_err(as_wrapped)?;
         Ok(self.keep(session_object::secret(template, owner, made)?))
     }
@@ -139,6 +137,18 @@ impl Token {
         Ok(self.keep(session_object::secret(template, owner, derived(agreement, shared, template)?)?))
     }
 
+    fn decrypting(
+        &self,
+        handle: CK_OBJECT_HANDLE,
+        request: &Request,
+        purpose: Purpose,
+        does: &str,
+    ) -> Result<Decrypting> {
+        let (key, facts) = self.private(handle, purpose, does)?;
+        let operation = self.operation(request, purpose, &key, &facts)?;
+        Ok(Decrypting { key, facts, purpose, operation, call_timeout: self.call_timeout() })
+    }
+
     fn private(&self, handle: CK_OBJECT_HANDLE, purpose: Purpose, does: &str) -> Result<(Arc<SlotKey>, Arc<KeyFacts>)> {
         let refused = |thing: &dyn std::fmt::Display| {
             Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("{thing}: only its private key {does}")))
@@ -157,7 +167,7 @@ impl Token {
         let subject = Subject {
             kind: facts.kind,
             public_key: facts.public_key.as_ref(),
-            schemes: &facts.schemes,
+            schemes: if facts.does(purpose) { &facts.schemes } else { &[] },
             refusal: facts.refusal.as_deref().or(facts.usage.as_deref()),
             longest_message: self.backend().longest_message(),
             accept_bare_digest: self.manner().accept_bare_digest,

@@ -84,7 +84,7 @@ pub static MECHANISMS: &[Mechanism] = &[
 impl Mechanism {
     /// The row of that number for that purpose.
     pub fn from_ckm(ckm: CK_MECHANISM_TYPE, purpose: Purpose) -> Option<&'static Mechanism> {
-        MECHANISMS.iter().find(|row| row.ckm == ckm && row.family.purpose() == purpose)
+        MECHANISMS.iter().find(|row| row.ckm == ckm && row.family.purpose() == purpose.of_schemes())
     }
 
     /// The rows that lead to one of these schemes of that kind of key.
@@ -122,7 +122,9 @@ impl Mechanism {
             // A service that makes a MAC verifies it, too.
             Purpose::Sign if self.family == Family::Hmac => flag(service, CKF_SIGN | CKF_VERIFY),
             Purpose::Sign => flag(service, CKF_SIGN) | flag(local, CKF_VERIFY),
-            Purpose::Decrypt => flag(service, CKF_DECRYPT | CKF_UNWRAP) | flag(local, CKF_ENCRYPT | CKF_WRAP),
+            Purpose::Decrypt | Purpose::Unwrap => {
+                flag(service, CKF_DECRYPT | CKF_UNWRAP) | flag(local, CKF_ENCRYPT | CKF_WRAP)
+            }
             Purpose::Derive => flag(service, CKF_DERIVE),
         }
     }

@@ -48,7 +48,7 @@ impl Object {
             .map_or(facts.immutable_id.as_deref().unwrap_or_default().as_bytes(), PublicKey::spki);
         let mut object = Self::new(class, role, names, content);
         let attributes = &mut object.attributes;
-        let does = |purpose| facts.schemes.iter().any(|scheme| scheme.family.purpose() == purpose);
+        let does = |purpose| facts.does(purpose);
         key(attributes, names, facts.kind, &offered(facts.kind, &facts.schemes), does(Purpose::Derive));
         attributes
             .flag(CKA_SENSITIVE, true)
@@ -58,7 +58,7 @@ impl Object {
             .flag(CKA_WRAP_WITH_TRUSTED, false)
             .flag(CKA_SIGN, does(Purpose::Sign))
             .flag(CKA_DECRYPT, does(Purpose::Decrypt))
-            .flag(CKA_UNWRAP, does(Purpose::Decrypt))
+            .flag(CKA_UNWRAP, does(Purpose::Unwrap))
             .bytes(CKA_UNWRAP_TEMPLATE, []);
         match &facts.public_key {
             Some(public_key) => {

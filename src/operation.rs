@@ -211,12 +211,13 @@ fn doing(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Sign => "signing",
         Purpose::Decrypt => "decrypting",
+        Purpose::Unwrap => "unwrapping",
         Purpose::Derive => "deriving",
     }
 }
 
 fn permitted(purpose: Purpose, subject: Subject) -> Result<()> {
-    if subject.schemes.iter().any(|scheme| scheme.family.purpose() == purpose) {
+    if subject.schemes.iter().any(|scheme| scheme.family.purpose() == purpose.of_schemes()) {
         return Ok(());
     }
     let why = subject.refusal.unwrap_or("its service does not allow it");

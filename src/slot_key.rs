@@ -10,7 +10,7 @@ use crate::backend::{Cause, Failure, KeyFacts, ListedKey, Pending, SharedBackend
 use crate::cache::Cache;
 use crate::certificate::Certificate;
 use crate::config::{CertificateSource, Key, Management, Manner};
-use crate::key::PublicKey;
+use crate::key::{PublicKey, Purpose};
 use crate::lazy::Lazy;
 use crate::object::{Names, Object, public_schemes};
 use crate::{log_error, log_info, log_warn};
@@ -299,6 +299,8 @@ impl SlotKey {
     fn note(&self, facts: &KeyFacts) {
         if let Some(refusal) = &facts.refusal {
             log_warn!("{self}: can't be used: {refusal}");
+        } else if let Some(usage) = facts.usage.as_ref().filter(|_| !facts.does(Purpose::Sign)) {
+            log_info!("{self}: does not sign: {usage}");
         }
         if let Some(cache) = self.common.cache.as_ref().filter(|_| !self.cached.load(Ordering::Relaxed)) {
             cache.keep(&self.common.backend, &self.key.name, facts);

@@ -116,7 +116,7 @@ pub(super) fn facts(reply: GetPublicKeyOutput) -> Result<KeyFacts, Failure> {
     }
     let (schemes, refusal) = abilities(&reply, kind);
     let usage = reply.key_usage.as_ref().map(usage);
-    Ok(KeyFacts { immutable_id: reply.key_id, refusal, usage, hardware: true, ..KeyFacts::of(public_key, schemes) })
+    Ok(KeyFacts { immutable_id: reply.key_id, refusal, usage, ..KeyFacts::of(public_key, schemes) })
 }
 
 /// What DescribeKey tells of an HMAC key; None of every other.
@@ -136,7 +136,7 @@ pub(super) fn secret_facts(about: KeyMetadata) -> Option<KeyFacts> {
         schemes,
         refusal,
         usage,
-        hardware: true,
+        withheld: Vec::new(),
     })
 }
 

@@ -72,7 +72,7 @@ pub(super) fn check_new(new: &NewKey) -> Result<()> {
     if !does {
         return inconsistent(match purpose {
             Purpose::Sign => "AWS KMS does not sign by such a key",
-            Purpose::Decrypt => "of AWS KMS's keys only those of RSA decrypt",
+            Purpose::Decrypt | Purpose::Unwrap => "of AWS KMS's keys only those of RSA decrypt",
             Purpose::Derive => "of AWS KMS's keys only those on P-256, P-384 and P-521 derive",
         });
     }

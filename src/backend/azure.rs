@@ -6,7 +6,7 @@
 use super::azure_client::{Clients, Operation, Vault, refused};
 use super::azure_keys::{GET_KEY, facts, name_and_version, schemes};
 use super::azure_manage::{self, CREATE_KEY, DELETE_KEY, PENDING_CERTIFICATE, UPDATE_KEY, label_in};
-use super::azure_uses::{DECRYPT, RANDOM, SIGN, decrypt, random, sign_anew};
+use super::azure_uses::{DECRYPT, RANDOM, SIGN, UNWRAP_KEY, decrypt, random, sign_anew, unwrap};
 use super::call::{Call, Refused};
 use super::login::Access;
 use super::order::Order;
@@ -116,6 +116,14 @@ impl Backend for Azure {
         self.call(&DECRYPT, target.name, move |_, vault| {
             let order = order.clone();
             async move { decrypt(&vault, &order).await }
+        })
+    }
+
+    fn unwrap(&self, target: Target, scheme: Scheme, wrapped: &[u8]) -> Pending<Plain> {
+        let order = Order::new(target, scheme, wrapped);
+        self.call(&UNWRAP_KEY, target.name, move |_, vault| {
+            let order = order.clone();
+            async move { unwrap(&vault, &order).await }
         })
     }
 

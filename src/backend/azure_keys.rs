@@ -74,20 +74,29 @@ pub(super) fn facts(reply: Key, rsnull: bool) -> Result<KeyFacts, Failure> {
     let id = key.kid.clone().filter(|id| version_of(id).is_some());
     let immutable_id = Some(id.ok_or_else(|| malformed("no identifier with a version"))?);
     let public_key = public_key(&key)?;
-    let hardware = matches!(key.kty, Some(KeyType::EcHsm | KeyType::RsaHsm));
-    let usage = key.key_ops.as_ref().map(|ops| format!("its key_ops are [{}]", ops.join(", ")));
-    let mut schemes = schemes(public_key.kind(), rsnull);
-    schemes.retain(|scheme| permits(key.key_ops.as_deref(), scheme.family.purpose()));
-    let refusal = refusal(reply.attributes.as_ref()).or_else(|| usage.clone().filter(|_| schemes.is_empty()));
-    if refusal.is_some() {
-        schemes.clear();
-    }
-    Ok(KeyFacts { immutable_id, refusal, usage, hardware, ..KeyFacts::of(public_key, schemes) })
+    let state = State::of(reply.attributes.as_ref());
+    let ops = key.key_ops.as_ref().map(|ops| format!("its key_ops are [{}]", ops.join(", ")));
+    let usage = state.words().or(ops);
+    let (schemes, withheld) = permitted(schemes(public_key.kind(), rsnull), key.key_ops.as_deref(), &state);
+    let refusal = usage.clone().filter(|_| schemes.is_empty());
+    Ok(KeyFacts { immutable_id, refusal, usage, withheld, ..KeyFacts::of(public_key, schemes) })
 }
 
-fn permits(key_ops: Option<&[String]>, purpose: Purpose) -> bool {
-    let wanted = if purpose == Purpose::Sign { "sign" } else { "decrypt" };
-    key_ops.is_none_or(|ops| ops.iter().any(|op| op == wanted))
+/// JsonWebKeyOperation of what is done by a key's private half.
+const OPERATIONS: [(Purpose, &str); 3] =
+    [(Purpose::Sign, "sign"), (Purpose::Decrypt, "decrypt"), (Purpose::Unwrap, "unwrapKey")];
+
+/// That of these schemes which the key may be used for, and what is not permitted though one of them would serve.
+fn permitted(mut schemes: Vec<Scheme>, key_ops: Option<&[String]>, state: &State) -> (Vec<Scheme>, Vec<Purpose>) {
+    let named = |name: &str| key_ops.is_none_or(|ops| ops.iter().any(|op| op == name));
+    let (permitted, withheld): (Vec<_>, Vec<_>) =
+        OPERATIONS.into_iter().partition(|(purpose, name)| state.permits(*purpose) && named(name));
+    let serves = |scheme: &Scheme, purpose: Purpose| scheme.family.purpose() == purpose.of_schemes();
+    schemes.retain(|scheme| permitted.iter().any(|row| serves(scheme, row.0)));
+    let withheld = withheld.into_iter().map(|row| row.0);
+    let withheld = withheld.filter(|purpose| schemes.iter().any(|scheme| serves(scheme, *purpose)));
+    let withheld = withheld.collect();
+    (schemes, withheld)
 }
 
 /// Numbers may have leading zeros (`n`) or lack them (`x`, `y`), unlike RFC 7518 says.
@@ -119,15 +128,40 @@ fn curve_from_name(name: &CurveName) -> Option<Curve> {
     }
 }
 
-/// Why the key can't be used now, if it can't.
-fn refusal(attributes: Option<&KeyAttributes>) -> Option<String> {
-    let now = OffsetDateTime::now_utc();
-    let (enabled, begin, end) = attributes.map_or((None, None, None), |a| (a.enabled, a.not_before, a.expires));
-    match attributes {
-        _ if enabled == Some(false) => Some("it is disabled".into()),
-        _ if begin.is_some_and(|begin| begin > now) => begin.map(|time| format!("it is not valid before {time}")),
-        _ if end.is_some_and(|end| end <= now) => end.map(|time| format!("it has expired at {time}")),
-        _ => None,
+/// What a key may be used for now.
+enum State {
+    Valid,
+    /// "About keys, Date-time controlled operations": outside its time it still decrypts, for what is old to be read.
+    OutOfTime(String),
+    Disabled,
+}
+
+impl State {
+    fn of(attributes: Option<&KeyAttributes>) -> Self {
+        let now = OffsetDateTime::now_utc();
+        let (enabled, begin, end) = attributes.map_or((None, None, None), |a| (a.enabled, a.not_before, a.expires));
+        match (begin, end) {
+            _ if enabled == Some(false) => Self::Disabled,
+            (Some(time), _) if time > now => Self::OutOfTime(format!("it is not valid before {time}")),
+            (_, Some(time)) if time <= now => Self::OutOfTime(format!("it has expired at {time}")),
+            _ => Self::Valid,
+        }
+    }
+
+    fn permits(&self, purpose: Purpose) -> bool {
+        match self {
+            Self::Valid => true,
+            Self::OutOfTime(_) => purpose != Purpose::Sign,
+            Self::Disabled => false,
+        }
+    }
+
+    fn words(&self) -> Option<String> {
+        match self {
+            Self::Valid => None,
+            Self::OutOfTime(words) => Some(words.clone()),
+            Self::Disabled => Some("it is disabled".into()),
+        }
     }
 }
 

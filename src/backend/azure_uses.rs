@@ -1,6 +1,6 @@
 //! What is done with a key of Key Vault: signatures and plaintexts.
 //!
-//! Key Vault REST API reference, version 2025-07-01: Sign, Decrypt, Get Random Bytes.
+//! Key Vault REST API reference, version 2025-07-01: Sign, Decrypt, Unwrap Key, Get Random Bytes.
 
 use super::azure;
 use super::azure_client::{Clients, Operation, Vault, refused};
@@ -8,6 +8,7 @@ use super::azure_keys::{encryption_algorithm, signature_algorithm, version_of};
 use super::call::Refused;
 use super::order::Order;
 use super::{Cause, Failure, Plain, Signature};
+use azure_core::http::{RequestContent, Response};
 use azure_security_keyvault_keys::models::{
     GetRandomBytesParameters, KeyClientSignOptions, KeyOperationParameters, KeyOperationResult, SignParameters,
 };
@@ -17,7 +18,8 @@ use std::sync::{Arc, PoisonError};
 pub(super) const SIGN: Operation = Operation { name: "Sign", permission: "keys/sign", role: "Key Vault Crypto User", waits: false };
 #[rustfmt::skip]
 pub(super) const DECRYPT: Operation = Operation { name: "Decrypt", permission: "keys/decrypt", role: "Key Vault Crypto User", waits: false };
-
+#[rustfmt::skip]
+pub(super) const UNWRAP_KEY: Operation = Operation { name: "UnwrapKey", permission: "keys/unwrapKey", role: "Key Vault Crypto User", waits: false };
 #[rustfmt::skip]
 pub(super) const RANDOM: Operation = Operation { name: "GetRandomBytes", permission: "rng/read", role: "Managed HSM Crypto User", waits: false };
 
@@ -70,26 +72,44 @@ fn signature(reply: KeyOperationResult, length: usize, version: Option<&str>) ->
     }
 }
 
-/// Decrypts. Every ciphertext that the service refuses is refused in the same words: which of them it was that is
-/// wrong with the padding would help those who ask for it a million times (RFC 8017 section 7.2.2).
+/// Decrypts, as far as the key's *decrypt* permits.
 pub(super) async fn decrypt(vault: &Vault, order: &Order) -> Result<Plain, Refused> {
-    let algorithm = encryption_algorithm(order.scheme).ok_or_else(|| unknown(&DECRYPT, order))?;
+    let (version, parameters) = ciphertext(&DECRYPT, order)?;
+    plaintext(&DECRYPT, vault.keys.decrypt(&order.key.id, version, parameters, None).await)
+}
+
+/// The same of a secret key, as far as the key's *unwrapKey* permits.
+pub(super) async fn unwrap(vault: &Vault, order: &Order) -> Result<Plain, Refused> {
+    let (version, parameters) = ciphertext(&UNWRAP_KEY, order)?;
+    plaintext(&UNWRAP_KEY, vault.keys.unwrap_key(&order.key.id, version, parameters, None).await)
+}
+
+fn ciphertext<'a>(
+    operation: &Operation,
+    order: &'a Order,
+) -> Result<(&'a str, RequestContent<KeyOperationParameters>), Refused> {
+    let algorithm = encryption_algorithm(order.scheme).ok_or_else(|| unknown(operation, order))?;
     let told = order.told.as_deref().and_then(version_of);
     let version = order.key.version.as_deref().or(told).unwrap_or_default();
     let parameters =
         KeyOperationParameters { algorithm: Some(algorithm), value: Some(order.data.to_vec()), ..Default::default() };
-    let parameters = parameters.try_into().map_err(|e| refused(&DECRYPT, e))?;
-    let reply = vault.keys.decrypt(&order.key.id, version, parameters, None).await.map_err(|error| {
-        let refused = refused(&DECRYPT, error);
+    Ok((version, parameters.try_into().map_err(|e| refused(operation, e))?))
+}
+
+/// Every ciphertext that the service refuses is refused in the same words: which of them it was that is wrong with the
+/// padding would help those who ask for it a million times (RFC 8017 section 7.2.2).
+fn plaintext(operation: &Operation, reply: azure_core::Result<Response<KeyOperationResult>>) -> Result<Plain, Refused> {
+    let reply = reply.map_err(|error| {
+        let refused = refused(operation, error);
         match refused.failure.cause {
             Cause::Rejected => Refused { failure: undecryptable(refused.failure), ..refused },
             _ => refused,
         }
     })?;
     // What can't be read is not quoted: it may be the plaintext.
-    let unreadable = |_| DECRYPT.failure(Cause::Malformed, "no reply of Key Vault");
+    let unreadable = |_| operation.failure(Cause::Malformed, "no reply of Key Vault");
     let plain = reply.into_model().map_err(unreadable)?.result;
-    Ok(plain.ok_or_else(|| DECRYPT.failure(Cause::Malformed, "it holds no answer"))?.into())
+    Ok(plain.ok_or_else(|| operation.failure(Cause::Malformed, "it holds no answer"))?.into())
 }
 
 fn undecryptable(failure: Failure) -> Failure {

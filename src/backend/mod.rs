@@ -42,7 +42,7 @@ mod trust;
 
 use crate::certificate::Certificate;
 use crate::error::Error;
-use crate::key::{Kind, PublicKey, Scheme};
+use crate::key::{Kind, PublicKey, Purpose, Scheme};
 use cryptoki_sys::*;
 pub use login::{Entry, Refusal};
 pub use management::{MadeKey, NewKey};
@@ -88,16 +88,22 @@ pub struct KeyFacts {
     pub refusal: Option<String>,
     /// What the service says that it is for, for messages: "its KeyUsage is SIGN_VERIFY".
     pub usage: Option<String>,
-    /// Whether the service says that the key is kept in hardware.
-    pub hardware: bool,
+    /// What the service does not permit, though there are schemes for it.
+    pub withheld: Vec<Purpose>,
 }
 
 impl KeyFacts {
+    /// Whether the service does that with the key.
+    pub fn does(&self, purpose: Purpose) -> bool {
+        let serves = |scheme: &Scheme| scheme.family.purpose() == purpose.of_schemes();
+        !self.withheld.contains(&purpose) && self.schemes.iter().any(serves)
+    }
+
     /// What a public half alone tells, with what the service is known to do with such a key.
     pub fn of(public_key: PublicKey, schemes: Vec<Scheme>) -> Self {
         let kind = public_key.kind();
         let public_key = Some(public_key);
-        Self { immutable_id: None, kind, public_key, schemes, refusal: None, usage: None, hardware: false }
+        Self { immutable_id: None, kind, public_key, schemes, refusal: None, usage: None, withheld: Vec::new() }
     }
 }
 
@@ -142,6 +148,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// Decrypts: one request. Whatever is wrong with a ciphertext is [`Cause::Undecryptable`], in the same words.
     fn decrypt(&self, _target: Target, _scheme: Scheme, _ciphertext: &[u8]) -> Pending<Plain> {
         unsupported("Decrypt")
+    }
+
+    /// Decrypts a secret key, where that is something else for the service: one request.
+    fn unwrap(&self, target: Target, scheme: Scheme, wrapped: &[u8]) -> Pending<Plain> {
+        self.decrypt(target, scheme, wrapped)
     }
 
     /// The secret shared with the owner of that public key, which lies on the same curve: one request.

@@ -19,7 +19,7 @@ impl SlotKey {
     pub fn facts_for(&self, purpose: Purpose, facts: Arc<KeyFacts>, deadline: Instant) -> Result<Arc<KeyFacts>> {
         let told = facts.usage.is_some() || facts.refusal.is_some();
         let unasked = self.told.known().is_none();
-        if told || unasked && facts.schemes.iter().any(|scheme| scheme.family.purpose() == purpose) {
+        if told || unasked && facts.does(purpose) {
             return Ok(facts);
         }
         self.told.begin(|| self.common.backend.describe(&self.key.name));
@@ -46,15 +46,25 @@ impl SlotKey {
         self.ask(facts, deadline, |target| self.common.backend.verify(target, scheme, &data, mac))
     }
 
-    /// Decrypts: one request.
-    pub fn decrypt(&self, facts: &KeyFacts, operation: Operation, deadline: Instant) -> Result<Plain> {
+    /// Decrypts, or unwraps: one request.
+    pub fn decrypt(
+        &self,
+        facts: &KeyFacts,
+        purpose: Purpose,
+        operation: Operation,
+        deadline: Instant,
+    ) -> Result<Plain> {
         let (name, length) = (operation.name(), facts.kind.signature_len());
         let (scheme, ciphertext) = operation.finish().map_err(|error| error.about(self))?;
         if ciphertext.len() != length {
             let text = format!("{name}: {} bytes, where a ciphertext for this key has {length}", ciphertext.len());
             return Err(Error::new(CKR_ENCRYPTED_DATA_LEN_RANGE, text).about(self));
         }
-        self.ask(facts, deadline, |target| self.common.backend.decrypt(target, scheme, &ciphertext))
+        let backend = &self.common.backend;
+        self.ask(facts, deadline, |target| match purpose {
+            Purpose::Unwrap => backend.unwrap(target, scheme, &ciphertext),
+            _ => backend.decrypt(target, scheme, &ciphertext),
+        })
     }
 
     /// The secret shared with the owner of that public key: one request.

@@ -107,9 +107,12 @@ fn decrypts(server: &Server, key: &KeyName, facts: &KeyFacts) {
             continue;
         }
         assert_eq!(plain, Ok(b"a secret".to_vec()), "{}", scheme.name());
+        assert_eq!(*wait(server.backend.unwrap(target, scheme, &ciphertext)).unwrap(), b"a secret");
         ciphertext[100] ^= 1;
-        let failure = wait(server.backend.decrypt(target, scheme, &ciphertext)).unwrap_err();
-        assert_eq!(failure.cause, server.undecryptable, "{failure}");
+        let decrypted = wait(server.backend.decrypt(target, scheme, &ciphertext));
+        for failure in [decrypted, wait(server.backend.unwrap(target, scheme, &ciphertext))].map(Result::unwrap_err) {
+            assert_eq!(failure.cause, server.undecryptable, "{failure}");
+        }
     }
 }
 

@@ -213,6 +213,42 @@ module_test! {
 }
 
 module_test! {
+    fn unwrapping_is_what_the_vault_permits_as_such(world) {
+        let vault = world.emulator.vault("default");
+        vault.create_key("d", VaultKey::rsa(2048).key_ops(&["decrypt"])).unwrap();
+        vault.create_key("u", VaultKey::rsa(2048).key_ops(&["unwrapKey"])).unwrap();
+        world.configure(json!([{ "label": "d", "key_name": "d" }, { "label": "u", "key_name": "u" }]));
+        let p11 = world.module();
+        for (slot, name, decrypts) in [(0, "d", true), (1, "u", false)] {
+            let session = p11.open(slot);
+            let key = p11.private_key(session);
+            let flag = |attribute| p11.attribute(session, key, attribute).unwrap() == [CK_TRUE];
+            assert_eq!((flag(CKA_DECRYPT), flag(CKA_UNWRAP), flag(CKA_SIGN)), (decrypts, !decrypts, false));
+            let spki = vault.public_key_spki(name, "").unwrap();
+            let mut sha256 = oaep(CKM_SHA256, CKG_MGF1_SHA256);
+            let mut mechanism = with(CKM_RSA_PKCS_OAEP, &mut sha256);
+            let wrapped = encrypted(world, &spki, &OAEP_SHA256, &[9; 16]);
+            let template = [number(CKA_CLASS, CKO_SECRET_KEY), number(CKA_KEY_TYPE, CKK_AES)];
+            let (mut template, (bytes, length), mut secret) = (attributes(&template), given(&wrapped), 0);
+            let count = template.len() as CK_ULONG;
+            let unwrapped = c!(p11, C_UnwrapKey(session, &mut mechanism, key, bytes, length, template.as_mut_ptr(), count, &mut secret));
+            let decrypted = p11.decrypt(session, key, &mut mechanism, &wrapped);
+            match decrypts {
+                true => assert_eq!((decrypted, unwrapped), (Ok(vec![9; 16]), Err(CKR_KEY_FUNCTION_NOT_PERMITTED))),
+                false => {
+                    assert_eq!((decrypted, unwrapped), (Err(CKR_KEY_FUNCTION_NOT_PERMITTED), Ok(())));
+                    assert_eq!(p11.attribute(session, secret, CKA_VALUE), Ok(vec![9; 16]));
+                }
+            }
+        }
+        assert_eq!((world.count("vault.keys.decrypt"), world.count("vault.keys.unwrapkey")), (1, 1));
+        let log = world.log();
+        assert!(log.contains("not for unwrapping: its key_ops are [decrypt]"), "{log}");
+        assert!(log.contains("not for decrypting: its key_ops are [unwrapKey]"), "{log}");
+    }
+}
+
+module_test! {
     fn plaintexts_are_never_logged(world) {
         let (p11, aws, azure) = world_with_keys(world);
         let text = b"the-plaintext-itself";
