@@ -69,7 +69,7 @@ impl Clients {
             let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
             made.entry(region.map(str::to_owned)).or_insert_with(|| (Instant::now(), Arc::default())).1.clone()
         };
-        // In a box, for every call would carry the 100 KB of its future.
+        // In a box, for every call would carry the 14 KB of its future.
         let client = cell.get_or_try_init(|| Box::pin(self.make(region))).await;
         client.cloned().map_err(|message| Failure::new(Cause::Rejected, operation, message))
     }

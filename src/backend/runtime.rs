@@ -75,8 +75,8 @@ impl<T> fmt::Debug for Pending<T> {
 
 /// Starts a request, which bounds its own time, and answers at once. To be called from the host's threads only.
 ///
-/// The request is made on our thread, straight into the heap: a future of the SDKs takes 100 KB and more, and the
-/// host's thread may have a stack of 64 KB (stunnel).
+/// The request is made on our thread, straight into the heap: a future of the SDKs takes some 10 KB, several of which may
+/// lie on a stack while it is made, and the host's thread may have one of 64 KB (stunnel).
 pub fn spawn<T, F>(operation: &'static str, request: impl FnOnce() -> F + Send + 'static) -> Pending<T>
 where
     T: Clone + Send + Sync + 'static,
