@@ -1,11 +1,12 @@
 //! Azure Key Vault and Managed HSM: what is asked of them and what their answers mean.
 //! Clients and errors are in `azure_client`, tokens in `azure_credentials`.
 //!
-//! Key Vault REST API reference, version 2025-07-01: Get Key, Sign, Get Keys, Get Certificate.
+//! Key Vault REST API reference, version 2025-07-01: Get Key, Get Certificate.
 
 use super::azure_client::{Clients, Operation, Vault, refused};
-use super::azure_keys::{GET_KEY, facts, name_and_version, schemes};
-use super::azure_manage::{self, CREATE_KEY, DELETE_KEY, PENDING_CERTIFICATE, UPDATE_KEY, label_in};
+use super::azure_keys::{GET_KEY, facts, schemes};
+use super::azure_listing::{GET_KEYS, list};
+use super::azure_manage::{self, CREATE_KEY, DELETE_KEY, PENDING_CERTIFICATE, UPDATE_KEY};
 use super::azure_uses::{DECRYPT, RANDOM, SIGN, UNWRAP_KEY, decrypt, random, sign_anew, unwrap};
 use super::call::{Call, Refused};
 use super::login::Access;
@@ -20,18 +21,11 @@ use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::key::{Kind, Scheme};
 use crate::log_info;
-use azure_core::http::Url;
-use azure_core::http::pager::{PagerContinuation, PagerOptions};
 use azure_security_keyvault_certificates::models::CertificateClientGetCertificateOptions;
-use azure_security_keyvault_keys::models::{
-    KeyClientGetKeyOptions, KeyClientListKeyPropertiesOptions, KeyProperties, ListKeyPropertiesResult,
-};
-use futures_util::Stream;
-use std::collections::HashSet;
+use azure_security_keyvault_keys::models::KeyClientGetKeyOptions;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
@@ -236,8 +230,6 @@ impl fmt::Debug for Azure {
 }
 
 #[rustfmt::skip]
-const GET_KEYS: Operation = Operation { name: "GetKeys", permission: "keys/list", role: "Key Vault Crypto User", waits: true };
-#[rustfmt::skip]
 const GET_CERTIFICATE: Operation = Operation { name: "GetCertificate", permission: "certificates/get", role: "Key Vault Certificate User", waits: true };
 
 impl Azure {
@@ -328,52 +320,6 @@ pub(super) async fn describe(clients: &Clients, vault: &Vault, key: &KeyName) ->
         told.insert(id.clone(), public_key.clone());
     }
     Ok(facts)
-}
-
-/// More would be 250,000 keys.
-const MAX_PAGES: u32 = 10_000;
-
-/// All keys of the vault, page by page; each page has the time of a whole call.
-pub(super) async fn list(clients: &Arc<Clients>) -> Result<Vec<ListedKey>, Failure> {
-    let (mut keys, mut links, mut next) = (Vec::new(), HashSet::new(), None);
-    for _ in 0..MAX_PAGES {
-        let page = call(clients, &GET_KEYS, "all", |vault| page(vault, next.clone())).await?;
-        // A page may be empty though more follow.
-        keys.extend(page.value.into_iter().filter_map(listed));
-        next = page.next_link.filter(|link| !link.is_empty());
-        match &next {
-            Some(link) if links.insert(link.clone()) => {}
-            Some(_) => return Err(GET_KEYS.failure(Cause::Malformed, "a page's link comes again")),
-            None => return Ok(keys),
-        }
-    }
-    Err(GET_KEYS.failure(Cause::Malformed, "the pages don't end"))
-}
-
-fn listed(key: KeyProperties) -> Option<ListedKey> {
-    let id = name_and_version(key.kid.as_deref()?)?.0.to_owned();
-    Some(ListedKey { name: KeyName { id, version: None }, label: label_in(key.tags.as_ref()) })
-}
-
-/// The first page, or the one that the page before has named.
-async fn page(vault: Vault, link: Option<String>) -> Result<ListKeyPropertiesResult, Refused> {
-    let foreign = || GET_KEYS.failure(Cause::Malformed, "the next page is said to be on another host");
-    let endpoint = vault.keys.endpoint();
-    // The request carries our token.
-    let link = link.map(|link| endpoint.join(&link).ok().filter(|link| is_of(endpoint, link)).ok_or_else(foreign));
-    let method_options =
-        PagerOptions { continuation: link.transpose()?.map(PagerContinuation::Link), ..Default::default() };
-    let options = KeyClientListKeyPropertiesOptions { method_options, ..Default::default() };
-    let pager = vault.keys.list_key_properties(Some(options)).map_err(|e| refused(&GET_KEYS, e))?;
-    let mut pages = pin!(pager.into_pages());
-    let page = poll_fn(|context| pages.as_mut().poll_next(context)).await;
-    let page = page.ok_or_else(|| GET_KEYS.failure(Cause::Malformed, "no page"))?;
-    page.and_then(|page| page.into_model()).map_err(|e| refused(&GET_KEYS, e))
-}
-
-fn is_of(vault: &Url, link: &Url) -> bool {
-    (link.scheme(), link.host(), link.port_or_known_default())
-        == (vault.scheme(), vault.host(), vault.port_or_known_default())
 }
 
 /// A key's certificate has its name, and its version: Key Vault makes both together.

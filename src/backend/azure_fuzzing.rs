@@ -8,6 +8,7 @@ use super::azure::{self, Credential, Secret, Settings};
 use super::azure_client::Clients;
 use super::azure_credentials;
 use super::azure_keys::GET_KEY;
+use super::azure_listing;
 use super::azure_uses;
 use super::fuzzing::{Replies, Reply, SECRET, check_facts, check_failure, run_to_end};
 use super::order::Order;
@@ -124,7 +125,7 @@ fn order(kind: Kind, scheme: Scheme, length: usize) -> Order {
 fn list(replies: Replies) {
     let ok = replies.first_status() == 200;
     let clients = clients(replies);
-    match run_to_end(azure::list(&clients)) {
+    match run_to_end(azure_listing::list(&clients)) {
         Ok(keys) => assert!(keys.iter().all(|key| !key.name.id.is_empty() && !key.name.id.contains('/'))),
         Err(failure) => check(&failure, ok),
     }
@@ -210,7 +211,7 @@ mod tests {
     fn a_listing_that_goes_round_ends() {
         let page = r#"{"value": [], "nextLink": "https://v.vault.azure.net/keys?x=1"}"#;
         let clients = clients(replies(page));
-        let failure = run_to_end(azure::list(&clients)).unwrap_err();
+        let failure = run_to_end(azure_listing::list(&clients)).unwrap_err();
         assert_eq!((failure.cause, failure.message.as_str()), (Cause::Malformed, "a page's link comes again"));
     }
 

@@ -76,7 +76,7 @@ with_key() {
 }
 
 each_key with_key
-read_key "$(grep -P '^azure-cert-ec\t' "$keys")"
+key azure-cert-ec
 check "TLS clients refuse another certificate" tls_refused
 
 decrypts() { # PATTERN
@@ -93,9 +93,9 @@ says_why_not() {
 
 all_uses
 for name in aws-decrypt azure-decrypt azure-rsa2048; do
-    read_key "$(grep -P "^$name\t" "$keys")"
+    key "$name"
     check "$label decrypts (crypto11)" decrypts 'decrypt -config [^\n]*"\$TOKEN"\n'
 done
 check "$label signs and decrypts as a SCEP server (crypto11)" decrypts 'scep'
-read_key "$(grep -P '^aws-rsa2048\t' "$keys")"
+key aws-rsa2048
 check "$label signs, and says why it does not decrypt" says_why_not

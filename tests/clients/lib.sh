@@ -13,6 +13,8 @@
 #   check NAME COMMAND  counts; the command may be a function of several steps, any of which may fail
 #   refuse COMMAND      succeeds if the command fails
 #   run COMMAND         prints the command, then runs it
+#   key LABEL           sets the variables of read_key for that key
+#   encrypt PADDING     encrypts $work/text under $public, as $work/page/secret.enc; PADDING is pkcs1, sha1 or sha256 (OAEP)
 #   each_key FUNCTION [USAGE]  calls it for each key, with the variables of read_key set
 #   later COMMAND       runs when the script ends
 #   page PATTERN        the block of docs/clients/SCRIPT.md in which PATTERN (an awk regular expression) is found
@@ -175,12 +177,22 @@ read_key() {
     pin=${PIN:+;pin-value=$PIN}
 }
 
+key() { read_key "$(grep -P "^$1\t" "$keys")"; } # LABEL
+
 each_key() {
     local wanted=${2:-sign} text
     while read -r text <&3; do
         read_key "$text"
         [ "$usage" != "$wanted" ] || "$1"
     done 3<"$keys"
+}
+
+# Encryption by OpenSSL: $work/text becomes $work/page/secret.enc.
+
+encrypt() { # pkcs1 | sha1 | sha256
+    local options=(-pkeyopt rsa_padding_mode:pkcs1)
+    [ "$1" = pkcs1 ] || options=(-pkeyopt rsa_padding_mode:oaep -pkeyopt "rsa_oaep_md:$1" -pkeyopt "rsa_mgf1_md:$1")
+    run plain_openssl pkeyutl -encrypt -pubin -inkey "$public" "${options[@]}" -in "$work/text" -out "$work/page/secret.enc"
 }
 
 # Verification, always by OpenSSL without any engine and with the service's public key.
@@ -251,4 +263,5 @@ distinguished_name = subject
 [subject]
 EOF
 head -c 1000 /dev/urandom >"$work/data"
+printf 'a secret of 22 letters' >"$work/text"
 head -c 1000 /dev/urandom >"$work/other"

@@ -44,7 +44,7 @@ unlogged() {
 mkdir "$work/page"
 cp "$work/data" "$work/page/file"
 for name in aws-p256 azure-p256; do
-    read_key "$(grep -P "^$name\t" "$keys")"
+    key "$name"
     CREDENTIAL=default
     [ "$cloud" = aws ] || CREDENTIAL=$(cat "$work/secret")
     export CREDENTIAL

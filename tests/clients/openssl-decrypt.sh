@@ -8,15 +8,6 @@ need "$engines/pkcs11.so" libengine-pkcs11-openssl
 all_uses
 export PKCS11_MODULE_PATH=$MODULE
 mkdir "$work/page"
-printf 'a secret of 22 letters' >"$work/text"
-
-key() { read_key "$(grep -P "^$1\t" "$keys")"; } # LABEL
-
-encrypt() { # pkcs1 | sha1 | sha256
-    local options=(-pkeyopt rsa_padding_mode:pkcs1)
-    [ "$1" = pkcs1 ] || options=(-pkeyopt rsa_padding_mode:oaep -pkeyopt "rsa_oaep_md:$1" -pkeyopt "rsa_mgf1_md:$1")
-    run plain_openssl pkeyutl -encrypt -pubin -inkey "$public" "${options[@]}" -in "$work/text" -out "$work/page/secret.enc"
-}
 
 decrypts() { # pkcs1 | sha1 | sha256
     local pattern='rsa_oaep_md:sha256'

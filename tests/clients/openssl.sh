@@ -111,7 +111,7 @@ mkdir "$work/page"
 cp "$work/data" "$work/page/file"
 export PKCS11_MODULE_PATH=$MODULE
 for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
-    read_key "$(grep -P "^$name\t" "$keys")"
+    key "$name"
     check "$label page: signatures" page_signs
     check "$label page: certificates" page_certifies
 done

@@ -84,7 +84,7 @@ ssh_host bastion "IdentityFile $work/login" "IdentitiesOnly yes"
 later stop_server
 check "nothing without the socket" has_nothing_itself
 for name in "${labels[@]}"; do
-    read_key "$(grep -P "^$name\t" "$keys")"
+    key "$name"
     check "$label served" serves
     check "$label through the socket" used_here
     check "$label four at once" used_at_once

@@ -96,7 +96,7 @@ check "registered by CMake" registers_by_cmake
 check "list-modules with debug log" prints_nothing_else p11-kit list-modules
 check "token URLs with debug log" prints_nothing_else p11tool --list-token-urls
 for name in "${labels[@]}"; do
-    read_key "$(grep -P "^$name\t" "$keys")"
+    key "$name"
     export TOKEN=$label
     check "$label objects and public key" lists_objects
     check "$label export with debug log" prints_nothing_else p11tool --batch --export "$uri;type=public"

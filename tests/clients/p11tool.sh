@@ -116,7 +116,7 @@ page_lists_and_signs() {
 }
 
 for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
-    read_key "$(grep -P "^$name\t" "$keys")"
+    key "$name"
     check "$label page" page_lists_and_signs
 done
 check "tokens" lists_tokens
@@ -158,7 +158,7 @@ keeps_label() {
 
 discover_all
 for name in aws-p256 azure-p256; do
-    read_key "$(grep -P "^$name\t" "$keys")"
+    key "$name"
     NAME=$(python3 -c "print(bytes.fromhex('$id').decode())")
     NAME=${NAME#alias/}
     LABEL=$NAME-renamed
@@ -187,7 +187,7 @@ all_uses
 each_key objects decrypt
 each_key objects agree
 each_key authenticating mac
-read_key "$(grep -P '^aws-ed25519\t' "$keys")"
+key aws-ed25519
 check "$label objects" lists_objects
 check "$label public key" exports_public_key
 check "$label public key of the private key" exports_from_private

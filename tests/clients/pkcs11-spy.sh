@@ -36,7 +36,7 @@ by_pkcs11_tool() {
 mkdir "$work/page"
 cp "$work/data" "$work/page/file"
 for name in aws-rsa2048 aws-p256 aws-p384 azure-rsa2048 azure-p256 azure-cert-rsa azure-cert-ec; do
-    read_key "$(grep -P "^$name\t" "$keys")"
+    key "$name"
     check "$label signature" recorded
     check "$label no call fails" no_failures
     check "$label a failing call is found" finds_failure

@@ -6,18 +6,9 @@
 need pkcs11-tool opensc
 all_uses
 mkdir "$work/page"
-printf 'a secret of 22 letters' >"$work/text"
 head -c 2000 "$work/data" >"$work/page/file"
 
-key() { read_key "$(grep -P "^$1\t" "$keys")"; } # LABEL
-
 # Decryption. Ciphertexts are OpenSSL's.
-
-encrypt() { # pkcs1 | sha1 | sha256
-    local options=(-pkeyopt rsa_padding_mode:pkcs1)
-    [ "$1" = pkcs1 ] || options=(-pkeyopt rsa_padding_mode:oaep -pkeyopt "rsa_oaep_md:$1" -pkeyopt "rsa_mgf1_md:$1")
-    run plain_openssl pkeyutl -encrypt -pubin -inkey "$public" "${options[@]}" -in "$work/text" -out "$work/page/secret.enc"
-}
 
 decrypts() { # pkcs1 | sha1 | sha256
     local pattern='mechanism RSA-PKCS-OAEP --hash-algorithm SHA256'

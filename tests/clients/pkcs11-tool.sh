@@ -245,7 +245,7 @@ page_signs() {
 mkdir "$work/page"
 cp "$work/data" "$work/page/file"
 for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
-    read_key "$(grep -P "^$name\t" "$keys")"
+    key "$name"
     check "$label page" page_signs
 done
 check "list slots" shows_tokens --list-slots
@@ -256,6 +256,6 @@ for text in "$(grep -m1 -P '\tsign\trsa\t' "$keys")" "$(grep -m1 -P '\tsign\tec\
 done
 each_key objects
 each_key mechanisms
-read_key "$(grep -P '^aws-rsa2048\t' "$keys")"
+key aws-rsa2048
 check "100 MB in less than 60 MiB" big_file
 check "a forked child" survives_fork

@@ -28,9 +28,9 @@ cp "$work/data" "$work/recipes/file"
 
 openssl_recipe() {
     run_recipe 'openssl dgst'
-    read_key "$(grep -P '^aws-rsa2048\t' "$keys")"
+    key aws-rsa2048
     verify_and_spoil verify sha256 "$work/recipes/file" "$work/recipes/file.sig"
-    read_key "$(grep -P '^azure-p256\t' "$keys")"
+    key azure-p256
     plain_openssl x509 -in "$work/recipes/me.pem" -noout -pubkey -out "$work/certificate.pub"
     same_key "$work/certificate.pub"
     run plain_openssl verify -check_ss_sig -CAfile "$work/recipes/me.pem" "$work/recipes/me.pem"
@@ -38,12 +38,12 @@ openssl_recipe() {
 opensc_recipe() {
     rm -f "$work/recipes/file.sig"
     run_recipe 'list-token-slots'
-    read_key "$(grep -P '^aws-rsa2048\t' "$keys")"
+    key aws-rsa2048
     verify_and_spoil verify sha256 "$work/recipes/file" "$work/recipes/file.sig"
 }
 gnutls_recipe() {
     run_recipe 'p11tool'
-    read_key "$(grep -P '^azure-p256\t' "$keys")"
+    key azure-p256
     same_key "$work/recipes/public.pem"
 }
 ssh_recipe() {

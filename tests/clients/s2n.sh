@@ -43,10 +43,6 @@ start_server() {
 
 address() { sed -n 's/^listening on //p' "$work/page/server.log"; }
 
-key_of() { # LABEL
-    read_key "$(grep -P "^$1\t" "$keys")"
-}
-
 # The service's public key is that of the certificate, by which OpenSSL verifies.
 trusted() {
     run plain_openssl x509 -in "$certificate" -noout -pubkey -out "$work/certificate.pub"
@@ -77,7 +73,7 @@ many() { # RSA-LABEL EC-LABEL COUNT
     local i pids=() pid
     rm -rf "$work/many"
     mkdir "$work/many"
-    cat "$(key_of "$1" && echo "$certificate")" "$(key_of "$2" && echo "$certificate")" >"$work/page/server.pem"
+    cat "$(key "$1" && echo "$certificate")" "$(key "$2" && echo "$certificate")" >"$work/page/server.pem"
     export OPTIONS ADDRESS CLIENT
     ADDRESS=$(address)
     for ((i = 0; i < $3; i++)); do
@@ -117,20 +113,20 @@ client_refused() {
 pair() { # RSA-LABEL EC-LABEL
     export RSA_TOKEN=$1 EC_TOKEN=$2
     check "server with $1 and $2" start_server
-    key_of "$1"
+    key "$1"
     local aes=ECDHE-RSA-AES128-GCM-SHA256
     check "$1 server, TLS 1.2, PKCS#1" handshake rsa "-tls1_2 -cipher $aes -sigalgs RSA+SHA256" RSA 'TLS12, RSA_PKCS1'
     check "$1 server, TLS 1.2, PSS" handshake rsa "-tls1_2 -cipher $aes -sigalgs RSA-PSS+SHA256" RSA-PSS 'TLS12, RSA_PSS_RSAE'
     check "$1 server, TLS 1.3, PSS" handshake rsa '-tls1_3 -sigalgs RSA-PSS+SHA256' RSA-PSS 'TLS13, RSA_PSS_RSAE'
     check "$1 server, TLS 1.3, PSS with SHA-512" handshake rsa '-tls1_3 -sigalgs RSA-PSS+SHA512' RSA-PSS 'TLS13, RSA_PSS_RSAE'
-    key_of "$2"
+    key "$2"
     check "$2 server, TLS 1.2" handshake ec '-tls1_2 -sigalgs ECDSA+SHA256' ECDSA 'TLS12, ECDSA'
     check "$2 server, TLS 1.3" handshake ec '-tls1_3 -sigalgs ECDSA+SHA256' ECDSA 'TLS13, ECDSA'
     check "$1 and $2 server, 20 handshakes at once" many "$1" "$2" 20
     check "$2 server refuses a client that it doesn't know" stranger_refused '-tls1_3 -sigalgs ECDSA+SHA256'
     local one version
     for one in "$1" "$2"; do
-        key_of "$one"
+        key "$one"
         for version in 1_2 1_3; do check "$one client, TLS ${version/_/.}" client "-tls$version"; done
     done
 }

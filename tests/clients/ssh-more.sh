@@ -61,7 +61,7 @@ start_sshd "TrustedUserCAKeys $work/sshd/authority"
 ssh-keygen -q -t ed25519 -N '' -f "$work/stranger"
 ssh_host server "IdentitiesOnly yes"
 for name in "${labels[@]}"; do
-    read_key "$(grep -P "^$name\t" "$keys")"
+    key "$name"
     export TOKEN=$label
     check "$label public key" service_key_only
     check "$label signed file" signs_file

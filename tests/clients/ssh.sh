@@ -117,7 +117,7 @@ page_logs_in() {
 ssh_host server
 export HOST=server
 for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
-    read_key "$(grep -P "^$name\t" "$keys")"
+    key "$name"
     check "$label page: agent" page_logs_in 'ssh-add -s'
     # The agent is empty again, or has what the refused login left.
     ssh-add -e "$MODULE" >/dev/null 2>&1 || true
@@ -131,7 +131,7 @@ passes_over() {
     [ "$(grep -c 'skipping unsupported key type' "$work/said")" -ge 1 ]
     local name
     for name in aws-p256 azure-rsa2048; do
-        read_key "$(grep -P "^$name\t" "$keys")"
+        key "$name"
         grep -F "$(service_key)" "$work/listed"
     done
     refuse grep ed25519 "$work/listed"
