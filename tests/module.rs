@@ -9,8 +9,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod module {
+    pub mod door;
     pub mod p11;
     pub mod world;
+    pub mod writer;
 
     mod answers;
     mod artifact;

@@ -9,6 +9,7 @@ mod documents;
 mod legacy;
 mod login;
 mod management;
+mod mistakes;
 mod places;
 mod strict;
 
@@ -16,6 +17,7 @@ const OWN: &str = "etc/cloud-kms-pkcs11/config.json";
 const AWS: &str = "etc/aws-kms-pkcs11/config.json";
 const AZURE: &str = "etc/azure-keyvault-pkcs11/config.json";
 const ARN: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+const VAULT: &str = r#""vault_url": "https://v.vault.azure.net""#;
 const UUID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
 
 /// What was read, with every slot in full.

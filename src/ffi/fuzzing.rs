@@ -8,6 +8,7 @@
 mod arguments;
 mod beyond;
 mod calls;
+mod making;
 mod memory;
 mod model;
 mod templates;

@@ -1,19 +1,19 @@
 //! Azure Key Vault and Managed HSM, as the emulator has them.
 
-use crate::server::{FILES, Known, MACHINE, Server, named, wait};
+use crate::server::{FILES, Known, Server, named, wait};
 use crate::{cases, openssl};
 use cloud_kms_emulator::{Action, Emulator, Fault, VaultCertificate, VaultKey};
-use cloud_kms_pkcs11::backend::azure::{Credential, Secret, Settings, open};
-use cloud_kms_pkcs11::backend::{Cause, Failure, KeyName, ListedKey, Network, SharedBackend, Target};
+use cloud_kms_pkcs11::backend::azure::{Secret, Settings, open};
+use cloud_kms_pkcs11::backend::{Cause, Failure, KeyName, Network, SharedBackend, Target};
 use cloud_kms_pkcs11::hash::Hash;
 use cloud_kms_pkcs11::key::{Curve, Family, Kind, Purpose, Scheme};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 const P256: Kind = Kind::Ec(Curve::P256);
 const ES256: Scheme = Family::Ecdsa.with(Hash::Sha256);
-const TENANT: &str = "00000000-0000-0000-0000-000000000001";
-const VAULT: &str = "https://vault.azure.net";
+pub const TENANT: &str = "00000000-0000-0000-0000-000000000001";
+pub const VAULT: &str = "https://vault.azure.net";
 
 #[rustfmt::skip]
 const KINDS: [(&str, Kind); 7] = [
@@ -27,13 +27,13 @@ const KINDS: [(&str, Kind); 7] = [
 ];
 
 /// The emulator's CA, in a file that outlives the tests.
-fn bundle(emulator: &Emulator) -> PathBuf {
+pub fn bundle(emulator: &Emulator) -> PathBuf {
     let path = FILES.path().join(format!("ca-{}.pem", emulator.port()));
     emulator.write_ca(&path).unwrap();
     path
 }
 
-fn settings(emulator: &Emulator) -> Settings {
+pub fn settings(emulator: &Emulator) -> Settings {
     let network =
         Network { call_timeout: Duration::from_secs(5), ca_bundle: Some(bundle(emulator)), ..Network::default() };
     Settings {
@@ -48,15 +48,15 @@ fn settings(emulator: &Emulator) -> Settings {
     }
 }
 
-fn backend(emulator: &Emulator) -> SharedBackend {
+pub fn backend(emulator: &Emulator) -> SharedBackend {
     open(settings(emulator))
 }
 
-fn key(emulator: &Emulator, name: &str) -> String {
+pub fn key(emulator: &Emulator, name: &str) -> String {
     emulator.vault("default").create_key(name, VaultKey::ec("P-256")).unwrap().kid
 }
 
-fn sign(backend: &SharedBackend, name: &str, told: Option<&str>) -> Result<String, Failure> {
+pub fn sign(backend: &SharedBackend, name: &str, told: Option<&str>) -> Result<String, Failure> {
     let digest = Hash::Sha256.digest(b"message");
     wait(backend.sign(Target { name: &named(name), kind: P256, immutable_id: told }, ES256, &digest))
         .map(|signature| signature.immutable_id)
@@ -359,142 +359,6 @@ fn a_silent_service_ends_a_call_in_time() {
     emulator.control().fault(Fault::new("vault.keys.sign", Action::Hang).times(1));
     let answer = sign(&backend, "web", None);
     assert!(answer.is_ok(), "the second try is answered: {answer:?}");
-}
-
-#[test]
-fn a_challenge_for_another_vault_is_refused() {
-    let emulator = Emulator::start().unwrap();
-    key(&emulator, "web");
-    let strict = open(Settings { skip_challenge_check: false, ..settings(&emulator) });
-    let failure = sign(&strict, "web", None).unwrap_err();
-    assert_eq!(failure.cause, Cause::Rejected, "{failure}");
-    assert!(failure.message.contains("challenge"), "{failure}");
-    let plain = open(Settings { vault_url: emulator.http_url(), ..settings(&emulator) });
-    let failure = sign(&plain, "web", None).unwrap_err();
-    assert!(failure.message.contains("https://"), "{failure}");
-}
-
-#[test]
-fn the_real_names_work_through_a_proxy_with_the_check() {
-    let emulator = Emulator::start().unwrap();
-    emulator.vault("contoso").create_key("web", VaultKey::ec("P-256")).unwrap();
-    emulator.managed_hsm("contoso").create_key("web", VaultKey::ec("P-256").hsm()).unwrap();
-    let network = Network { proxy: Some(emulator.http_url().into()), ..settings(&emulator).network };
-    let real = Settings { network, authority_host: None, skip_challenge_check: false, ..settings(&emulator) };
-    for host in ["contoso.vault.azure.net", "contoso.managedhsm.azure.net"] {
-        let backend = open(Settings { vault_url: format!("https://{host}"), ..real.clone() });
-        let facts = wait(backend.describe(&named("web"))).unwrap();
-        let id = sign(&backend, "web", facts.immutable_id.as_deref()).unwrap();
-        assert!(id.starts_with(&format!("https://{host}/keys/web/")), "{id}");
-        assert_eq!(wait(backend.certificate(&named("web"))), Ok(None));
-        assert_eq!(wait(backend.list(true)).unwrap(), [ListedKey { name: named("web"), label: None }]);
-        let random = wait(backend.random(300));
-        match host.contains("hsm") {
-            true => assert!(random.unwrap().chunks(20).all(|chunk| chunk.iter().any(|byte| *byte != 0))),
-            false => assert_eq!(random.unwrap_err().cause, Cause::Unsupported, "a vault has no random bytes"),
-        }
-    }
-    assert_eq!(
-        emulator.control().counts().get("vault.rng"),
-        Some(&3),
-        "128 bytes a request: {:?}",
-        emulator.control().counts()
-    );
-}
-
-#[test]
-fn one_token_serves_all_requests() {
-    let emulator = Emulator::start().unwrap();
-    let backend = backend(&emulator);
-    key(&emulator, "web");
-    for _ in 0..3 {
-        assert!(sign(&backend, "web", None).is_ok());
-        assert!(wait(backend.certificate(&named("web"))).is_ok());
-    }
-    assert_eq!(emulator.control().count("token"), 1);
-}
-
-#[test]
-fn tokens_come_from_a_secret_a_file_or_a_certificate() {
-    let emulator = Emulator::start().unwrap();
-    key(&emulator, "web");
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    };
-    let plain = Settings { client_secret: None, credential: Credential::Environment, ..settings(&emulator) };
-    let secret = Some(file("secret", "emulator-client-secret\n"));
-    let mut all = vec![Settings { client_secret_file: secret, ..plain.clone() }];
-    for traditional in [false, true] {
-        let path = folder.path().join(format!("certificate-{traditional}.pem"));
-        emulator.entra().register_certificate(TENANT, "emulator-client", &openssl::certificate(&path, traditional));
-        all.push(Settings { client_certificate_path: Some(path), ..plain.clone() });
-    }
-    emulator.entra().allow_federated_token("federated");
-    let token = Some(file("token", "federated\n"));
-    all.push(Settings { federated_token_file: token, credential: Credential::WorkloadIdentity, ..plain.clone() });
-    let text = format!(r#"{{"tenant": "{TENANT}", "appId": "emulator-client", "password": "emulator-client-secret"}}"#);
-    let auth_files =
-        vec![folder.path().join("none.json"), file("broken.json", "{\"password\": 1}"), file("auth.json", &text)];
-    let nobody = Settings { tenant_id: None, client_id: None, ..plain };
-    all.push(Settings { auth_files, credential: Credential::AuthFile, ..nobody });
-    for settings in all {
-        for credential in [settings.credential, Credential::Default] {
-            let answer = sign(&open(Settings { credential, ..settings.clone() }), "web", None);
-            assert!(answer.is_ok(), "{:?}: {answer:?}", settings.credential);
-        }
-    }
-}
-
-#[test]
-fn a_wrong_secret_is_told_in_entras_words_and_not_shown() {
-    let emulator = Emulator::start().unwrap();
-    let client_secret = Some(Secret("wrong-and-secret".to_owned().into()));
-    let wrong = Settings { client_secret, credential: Credential::Environment, ..settings(&emulator) };
-    assert!(!format!("{wrong:?}").contains("wrong-and-secret"));
-    let failure = sign(&open(wrong), "web", None).unwrap_err();
-    assert_eq!(failure.cause, Cause::Credentials, "{failure}");
-    assert!(failure.message.contains("AADSTS") && failure.message.contains("client secret"), "{failure}");
-    assert!(!failure.message.contains("wrong-and-secret"), "{failure}");
-    assert!(failure.message.contains("client certificate: no AZURE_CLIENT_CERTIFICATE_PATH"), "{failure}");
-}
-
-/// One test, for both share the machine's files.
-#[test]
-fn tokens_come_from_az_or_the_machine() {
-    let only = |credential| {
-        let emulator = &*MACHINE;
-        let nobody = Settings { tenant_id: None, client_id: None, client_secret: None, ..settings(emulator) };
-        open(Settings { credential, ..nobody })
-    };
-    key(&MACHINE, "web");
-    let identity = sign(&only(Credential::ManagedIdentity), "web", None);
-    assert!(identity.is_ok(), "{identity:?}");
-    let default = sign(&only(Credential::Default), "web", None);
-    assert!(default.is_ok(), "by managed identity: {default:?}");
-    let failure = sign(&only(Credential::Cli), "web", None).unwrap_err();
-    assert_eq!(failure.cause, Cause::Credentials, "{failure}");
-    assert!(failure.message.contains("az login"), "{failure}");
-    let refused = Action::Error { status: 400, code: "invalid_request".into(), message: "x".into(), innererror: None };
-    MACHINE.control().fault(Fault::new("token", refused.clone()));
-    MACHINE.control().fault(Fault::new("imds", refused));
-    let failure = sign(&only(Credential::Default), "web", None).unwrap_err();
-    for source in
-        ["client secret", "client certificate", "workload identity", "azureauth.json", "az", "managed identity"]
-    {
-        assert!(failure.message.contains(&format!("{source}: ")), "{source} in {failure}");
-    }
-    let token = MACHINE.entra().issue_token(VAULT);
-    let reply = format!(r#"{{"accessToken": "{token}", "expires_on": 4102444800, "tokenType": "Bearer"}}"#);
-    std::fs::write(FILES.path().join("token.json"), reply).unwrap();
-    for credential in [Credential::Cli, Credential::Default] {
-        let answer = sign(&only(credential), "web", None);
-        assert!(answer.is_ok(), "{answer:?}");
-    }
-    std::fs::remove_file(Path::new(FILES.path()).join("token.json")).unwrap();
-    MACHINE.control().clear_faults();
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 mod aws;
 mod azure;
+mod azure_access;
 mod cases;
 mod openssl;
 mod others;

@@ -1,8 +1,8 @@
 //! Labels that the service keeps: KMS's aliases and a tag of Key Vault, read in a listing and changed by C_SetAttributeValue.
 
-use super::manage::{Attribute, Writer, flag, label, number};
 use super::p11::P11;
 use super::world::{World, module_path};
+use super::writer::{Writer, flag, label, number, p256};
 use crate::{c, module_test};
 use cloud_kms_emulator::{Action, AwsKey, Fault, VaultCertificate, VaultKey};
 use cryptoki_sys::*;
@@ -10,12 +10,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 impl Writer {
-    fn set(&self, object: CK_OBJECT_HANDLE, template: &[Attribute]) -> Result<(), CK_RV> {
-        let mut template = super::manage::raw(template);
-        let count = template.len() as CK_ULONG;
-        c!(self.p11, C_SetAttributeValue(self.session, object, template.as_mut_ptr(), count))
-    }
-
     fn labels(&self) -> Vec<String> {
         let mut labels: Vec<_> = self
             .p11
@@ -152,7 +146,7 @@ module_test! {
 module_test! {
     fn a_key_that_was_made_has_its_label_everywhere(world) {
         for writer in &both(world, json!(["generate", "labels"])) {
-            let [public, _] = writer.pair(CKM_EC_KEY_PAIR_GEN, &[super::manage::p256()], &[label("made")]).unwrap();
+            let [public, _] = writer.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("made")]).unwrap();
             assert_eq!(writer.text(public, CKA_LABEL), "made");
             writer.set(public, &[label("renamed")]).unwrap_or_else(|rv| panic!("{rv:x}: {}", world.log()));
             assert_eq!(writer.labels(), ["renamed"]);

@@ -1,7 +1,7 @@
 //! Certificates that are written beside keys and deleted: in both clouds, and what is refused.
 
-use super::manage::{Writer, all, begun, label, slots};
 use super::world::World;
+use super::writer::{Writer, all, begun, label, slots};
 use crate::module_test;
 use cloud_kms_emulator::{VaultCertificate, VaultKey};
 use cryptoki_sys::*;
