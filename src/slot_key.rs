@@ -15,7 +15,6 @@ use crate::lazy::Lazy;
 use crate::object::{Names, Object, public_schemes};
 use crate::{log_error, log_info, log_warn};
 use cryptoki_sys::*;
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
@@ -131,7 +130,7 @@ impl SlotKey {
     /// Whether an object of this key can match: told from the configured names, before anything is loaded.
     pub fn may_match(&self, template: &[Attribute], wanted: Wanted) -> bool {
         let fits = |kind, own: &[u8]| template.iter().all(|(asked, value)| *asked != kind || value == own);
-        let own = fits(CKA_ID, self.id()) && fits(CKA_LABEL, self.label().as_bytes());
+        let own = fits(CKA_ID, self.id()) && self.with_label(|label| fits(CKA_LABEL, label.as_bytes()));
         // The certificates of a chain have names of their own, and are at hand.
         own || (wanted.certificates && (self.local().len() > 1 || self.store().is_some()))
     }
@@ -259,7 +258,8 @@ impl SlotKey {
         let mut objects = vec![Arc::new(own)];
         for issuer in issuers {
             let id = crate::hash::Hash::Sha1.digest(&issuer.spki);
-            let label = issuer.common_name.clone().unwrap_or_else(|| format!("{} issuer", self.label()));
+            let label = issuer.common_name.clone();
+            let label = label.unwrap_or_else(|| self.with_label(|label| format!("{label} issuer")));
             let names = Names { label: &label, id: &id, subject: &issuer.subject };
             objects.push(Arc::new(Object::certificate(names, issuer).destroyable(destroyable)));
         }
@@ -349,13 +349,13 @@ impl SlotKey {
 
     /// What is not told by the content of an object of this key.
     fn own(&self, object: Object, is_destroyable: bool) -> Object {
-        object.labelled(&self.label()).modifiable(self.is_modifiable()).destroyable(is_destroyable)
+        self.with_label(|label| object.labelled(label)).modifiable(self.is_modifiable()).destroyable(is_destroyable)
     }
 
-    /// CKA_LABEL.
-    fn label(&self) -> Cow<'_, str> {
+    /// Does something with CKA_LABEL.
+    fn with_label<T>(&self, done: impl FnOnce(&str) -> T) -> T {
         let given = self.label.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        given.clone().map_or(Cow::Borrowed(&self.key.label), Cow::Owned)
+        done(given.as_deref().unwrap_or(&self.key.label))
     }
 
     /// The names by which CKA_UNIQUE_ID is made: they stay.
