@@ -4,6 +4,8 @@
 
 use aws_lc_rs::digest;
 use cryptoki_sys::*;
+use sha3::Digest;
+use shake::{ExtendableOutput, Update, XofReader};
 
 /// A hash function that a mechanism can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,6 +16,14 @@ pub enum Hash {
     Sha256,
     Sha384,
     Sha512,
+    Sha3_224,
+    Sha3_256,
+    Sha3_384,
+    Sha3_512,
+    /// With 32 bytes, as in HashML-DSA (FIPS 204 section 5.4.1).
+    Shake128,
+    /// With 64 bytes.
+    Shake256,
 }
 
 struct Row {
@@ -22,23 +32,44 @@ struct Row {
     ckm: CK_MECHANISM_TYPE,
     mgf: CK_RSA_PKCS_MGF_TYPE,
     length: usize,
-    algorithm: &'static digest::Algorithm,
-    /// The DER of DigestInfo up to the digest, with NULL parameters (RFC 8017 section 9.2, note 1).
+    function: Function,
+    /// The DER of DigestInfo up to the digest, with NULL parameters (RFC 8017 section 9.2, note 1); SHAKE's have none.
     digest_info: &'static [u8],
 }
 
+/// By which library it is computed: aws-lc-rs has not all of SHA-3, and no SHAKE.
+enum Function {
+    Library(&'static digest::Algorithm),
+    Sponge(fn() -> Box<dyn Sponge>),
+}
+
+/// The standard has no mechanism that digests by it alone.
+const NONE: CK_MECHANISM_TYPE = CK_UNAVAILABLE_INFORMATION;
+
 #[rustfmt::skip]
-static ROWS: [Row; 5] = [
-    Row { hash: Hash::Sha1, name: "SHA-1", ckm: CKM_SHA_1, mgf: CKG_MGF1_SHA1, length: 20, algorithm: &digest::SHA1_FOR_LEGACY_USE_ONLY,
+static ROWS: [Row; 11] = [
+    Row { hash: Hash::Sha1, name: "SHA-1", ckm: CKM_SHA_1, mgf: CKG_MGF1_SHA1, length: 20, function: Function::Library(&digest::SHA1_FOR_LEGACY_USE_ONLY),
         digest_info: &[0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14] },
-    Row { hash: Hash::Sha224, name: "SHA-224", ckm: CKM_SHA224, mgf: CKG_MGF1_SHA224, length: 28, algorithm: &digest::SHA224,
+    Row { hash: Hash::Sha224, name: "SHA-224", ckm: CKM_SHA224, mgf: CKG_MGF1_SHA224, length: 28, function: Function::Library(&digest::SHA224),
         digest_info: &[0x30, 0x2d, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x04, 0x05, 0x00, 0x04, 0x1c] },
-    Row { hash: Hash::Sha256, name: "SHA-256", ckm: CKM_SHA256, mgf: CKG_MGF1_SHA256, length: 32, algorithm: &digest::SHA256,
+    Row { hash: Hash::Sha256, name: "SHA-256", ckm: CKM_SHA256, mgf: CKG_MGF1_SHA256, length: 32, function: Function::Library(&digest::SHA256),
         digest_info: &[0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20] },
-    Row { hash: Hash::Sha384, name: "SHA-384", ckm: CKM_SHA384, mgf: CKG_MGF1_SHA384, length: 48, algorithm: &digest::SHA384,
+    Row { hash: Hash::Sha384, name: "SHA-384", ckm: CKM_SHA384, mgf: CKG_MGF1_SHA384, length: 48, function: Function::Library(&digest::SHA384),
         digest_info: &[0x30, 0x41, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02, 0x05, 0x00, 0x04, 0x30] },
-    Row { hash: Hash::Sha512, name: "SHA-512", ckm: CKM_SHA512, mgf: CKG_MGF1_SHA512, length: 64, algorithm: &digest::SHA512,
+    Row { hash: Hash::Sha512, name: "SHA-512", ckm: CKM_SHA512, mgf: CKG_MGF1_SHA512, length: 64, function: Function::Library(&digest::SHA512),
         digest_info: &[0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03, 0x05, 0x00, 0x04, 0x40] },
+    Row { hash: Hash::Sha3_224, name: "SHA3-224", ckm: CKM_SHA3_224, mgf: CKG_MGF1_SHA3_224, length: 28, function: Function::Sponge(fixed::<sha3::Sha3_224>),
+        digest_info: &[0x30, 0x2d, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x07, 0x05, 0x00, 0x04, 0x1c] },
+    Row { hash: Hash::Sha3_256, name: "SHA3-256", ckm: CKM_SHA3_256, mgf: CKG_MGF1_SHA3_256, length: 32, function: Function::Sponge(fixed::<sha3::Sha3_256>),
+        digest_info: &[0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x08, 0x05, 0x00, 0x04, 0x20] },
+    Row { hash: Hash::Sha3_384, name: "SHA3-384", ckm: CKM_SHA3_384, mgf: CKG_MGF1_SHA3_384, length: 48, function: Function::Sponge(fixed::<sha3::Sha3_384>),
+        digest_info: &[0x30, 0x41, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x09, 0x05, 0x00, 0x04, 0x30] },
+    Row { hash: Hash::Sha3_512, name: "SHA3-512", ckm: CKM_SHA3_512, mgf: CKG_MGF1_SHA3_512, length: 64, function: Function::Sponge(fixed::<sha3::Sha3_512>),
+        digest_info: &[0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x0a, 0x05, 0x00, 0x04, 0x40] },
+    Row { hash: Hash::Shake128, name: "SHAKE128", ckm: NONE, mgf: NONE, length: 32, function: Function::Sponge(extendable::<shake::Shake128, 32>),
+        digest_info: &[0x30, 0x2f, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x0b, 0x04, 0x20] },
+    Row { hash: Hash::Shake256, name: "SHAKE256", ckm: NONE, mgf: NONE, length: 64, function: Function::Sponge(extendable::<shake::Shake256, 64>),
+        digest_info: &[0x30, 0x4f, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x0c, 0x04, 0x40] },
 ];
 
 impl Hash {
@@ -47,9 +78,14 @@ impl Hash {
         ROWS.iter().map(|row| row.hash)
     }
 
+    /// Those that have a digesting mechanism.
+    pub fn digesting() -> impl Iterator<Item = Hash> {
+        Self::all().filter(|hash| hash.ckm() != NONE)
+    }
+
     /// The hash whose digesting mechanism (CKM_SHA256, ...) this is.
     pub fn from_ckm(ckm: CK_MECHANISM_TYPE) -> Option<Hash> {
-        ROWS.iter().find(|row| row.ckm == ckm).map(|row| row.hash)
+        ROWS.iter().find(|row| row.ckm == ckm && ckm != NONE).map(|row| row.hash)
     }
 
     /// Its name in prose.
@@ -73,14 +109,19 @@ impl Hash {
         self.row().length
     }
 
-    /// The algorithm of the crypto library.
-    pub fn algorithm(self) -> &'static digest::Algorithm {
-        self.row().algorithm
+    /// The algorithm of the crypto library, if it has it.
+    pub fn algorithm(self) -> Option<&'static digest::Algorithm> {
+        match self.row().function {
+            Function::Library(algorithm) => Some(algorithm),
+            Function::Sponge(_) => None,
+        }
     }
 
     /// The digest of `data`.
     pub fn digest(self, data: &[u8]) -> Vec<u8> {
-        digest::digest(self.algorithm(), data).as_ref().to_vec()
+        let mut hasher = Hasher::new(self);
+        hasher.update(data);
+        hasher.finish()
     }
 
     /// DigestInfo of `digest`: what CKM_RSA_PKCS signs.
@@ -110,28 +151,118 @@ impl Hash {
 
 /// A digest in the making: hashes a message of any size in constant memory.
 #[derive(Clone)]
-pub struct Hasher(digest::Context);
+pub struct Hasher(State);
+
+#[derive(Clone)]
+enum State {
+    Library(digest::Context),
+    Sponge(Box<dyn Sponge>),
+}
 
 impl Hasher {
     /// Begins a digest.
     pub fn new(hash: Hash) -> Self {
-        Self(digest::Context::new(hash.algorithm()))
+        Self(match hash.row().function {
+            Function::Library(algorithm) => State::Library(digest::Context::new(algorithm)),
+            Function::Sponge(begin) => State::Sponge(begin()),
+        })
     }
 
     /// The length of the digest in bytes.
     #[allow(clippy::len_without_is_empty, reason = "a digest's length is never zero")]
     pub fn len(&self) -> usize {
-        self.0.algorithm().output_len()
+        match &self.0 {
+            State::Library(context) => context.algorithm().output_len(),
+            State::Sponge(sponge) => sponge.len(),
+        }
     }
 
     /// Adds a part of the message.
     pub fn update(&mut self, part: &[u8]) {
-        self.0.update(part);
+        match &mut self.0 {
+            State::Library(context) => context.update(part),
+            State::Sponge(sponge) => sponge.absorb(part),
+        }
     }
 
     /// Ends the message.
     pub fn finish(self) -> Vec<u8> {
-        self.0.finish().as_ref().to_vec()
+        match self.0 {
+            State::Library(context) => context.finish().as_ref().to_vec(),
+            State::Sponge(sponge) => sponge.squeeze(),
+        }
+    }
+}
+
+/// SHA-3 or SHAKE (FIPS 202) in the making.
+trait Sponge: Send + Sync {
+    fn absorb(&mut self, part: &[u8]);
+    fn squeeze(self: Box<Self>) -> Vec<u8>;
+    fn len(&self) -> usize;
+    fn copied(&self) -> Box<dyn Sponge>;
+}
+
+impl Clone for Box<dyn Sponge> {
+    fn clone(&self) -> Self {
+        self.as_ref().copied()
+    }
+}
+
+#[derive(Clone)]
+struct Fixed<D>(D);
+
+#[derive(Clone)]
+struct Extendable<X, const LENGTH: usize>(X);
+
+fn fixed<D: Digest + Clone + Send + Sync + 'static>() -> Box<dyn Sponge> {
+    Box::new(Fixed(D::new()))
+}
+
+fn extendable<X, const LENGTH: usize>() -> Box<dyn Sponge>
+where
+    X: Default + Update + ExtendableOutput + Clone + Send + Sync + 'static,
+{
+    Box::new(Extendable::<X, LENGTH>(X::default()))
+}
+
+impl<D: Digest + Clone + Send + Sync + 'static> Sponge for Fixed<D> {
+    fn absorb(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    fn squeeze(self: Box<Self>) -> Vec<u8> {
+        self.0.finalize().to_vec()
+    }
+
+    fn len(&self) -> usize {
+        <D as Digest>::output_size()
+    }
+
+    fn copied(&self) -> Box<dyn Sponge> {
+        Box::new(self.clone())
+    }
+}
+
+impl<X, const LENGTH: usize> Sponge for Extendable<X, LENGTH>
+where
+    X: Update + ExtendableOutput + Clone + Send + Sync + 'static,
+{
+    fn absorb(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    fn squeeze(self: Box<Self>) -> Vec<u8> {
+        let mut digest = vec![0; LENGTH];
+        self.0.finalize_xof().read(&mut digest);
+        digest
+    }
+
+    fn len(&self) -> usize {
+        LENGTH
+    }
+
+    fn copied(&self) -> Box<dyn Sponge> {
+        Box::new(self.clone())
     }
 }
 
@@ -143,10 +274,44 @@ mod tests {
     fn rows_stand_in_the_order_of_the_enum() {
         for (index, row) in ROWS.iter().enumerate() {
             assert_eq!(row.hash as usize, index);
-            assert_eq!(row.length, row.algorithm.output_len());
+            assert_eq!(row.length, Hasher::new(row.hash).len());
+            assert_eq!(row.length, row.hash.digest(b"").len());
             // The last byte of the prefix is the length of the OCTET STRING that follows, the second that of the SEQUENCE.
             assert_eq!(row.digest_info.last().copied(), Some(row.length as u8));
             assert_eq!(row.digest_info[1] as usize, row.digest_info.len() - 2 + row.length);
+        }
+    }
+
+    /// By Python's hashlib, which is OpenSSL's; those of SHA-3 are NIST's examples, too.
+    #[test]
+    fn sponges_give_the_published_digests() {
+        let known = [
+            (Hash::Sha3_224, "e642824c3f8cf24ad09234ee7d3c766fc9a3a5168d0c94ad73b46fdf"),
+            (Hash::Sha3_256, "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532"),
+            (
+                Hash::Sha3_384,
+                "ec01498288516fc926459f58e2c6ad8df9b473cb0fc08c2596da7cf0e49be4b298d88cea927ac7f539f1edf228376d25",
+            ),
+            (
+                Hash::Sha3_512,
+                "b751850b1a57168a5693cd924b6b096e08f621827444f70d884f5d0240d2712e10e116e9192af3c91a7ec57647e3934057340b4cf408d5a56592f8274eec53f0",
+            ),
+            (Hash::Shake128, "5881092dd818bf5cf8a3ddb793fbcba74097d5c526a6d35f97b83351940f2cc8"),
+            (
+                Hash::Shake256,
+                "483366601360a8771c6863080cc4114d8db44530f8f1e1ee4f94ea37e78b5739d5a15bef186a5386c75744c0527e1faa9f8726e462a12a4feb06bd8801e751e4",
+            ),
+        ];
+        for (hash, digest) in known {
+            let mut hasher = Hasher::new(hash);
+            hasher.update(b"a");
+            let copy = hasher.clone();
+            for mut own in [hasher, copy] {
+                own.update(b"bc");
+                assert_eq!(own.len(), hash.len());
+                let text: String = own.finish().iter().map(|byte| format!("{byte:02x}")).collect();
+                assert_eq!(text, digest, "{}", hash.name());
+            }
         }
     }
 

@@ -79,6 +79,20 @@ pub static MECHANISMS: &[Mechanism] = &[
     row!(CKM_RSA_PKCS,            RsaesPkcs1, Input::Whole(None)),
     row!(CKM_RSA_PKCS_OAEP,       RsaesOaep,  Input::Whole(None)),
     row!(CKM_ECDH1_DERIVE,        Ecdh,       Input::Whole(None)),
+    row!(CKM_SHA3_224_RSA_PKCS,   RsaPkcs1,   Input::Message(Hash::Sha3_224)),
+    row!(CKM_SHA3_256_RSA_PKCS,   RsaPkcs1,   Input::Message(Hash::Sha3_256)),
+    row!(CKM_SHA3_384_RSA_PKCS,   RsaPkcs1,   Input::Message(Hash::Sha3_384)),
+    row!(CKM_SHA3_512_RSA_PKCS,   RsaPkcs1,   Input::Message(Hash::Sha3_512)),
+    row!(CKM_ECDSA_SHA3_224,      Ecdsa,      Input::Message(Hash::Sha3_224)),
+    row!(CKM_ECDSA_SHA3_256,      Ecdsa,      Input::Message(Hash::Sha3_256)),
+    row!(CKM_ECDSA_SHA3_384,      Ecdsa,      Input::Message(Hash::Sha3_384)),
+    row!(CKM_ECDSA_SHA3_512,      Ecdsa,      Input::Message(Hash::Sha3_512)),
+    row!(CKM_HASH_ML_DSA_SHA3_224, MlDsa,   Input::Message(Hash::Sha3_224)),
+    row!(CKM_HASH_ML_DSA_SHA3_256, MlDsa,   Input::Message(Hash::Sha3_256)),
+    row!(CKM_HASH_ML_DSA_SHA3_384, MlDsa,   Input::Message(Hash::Sha3_384)),
+    row!(CKM_HASH_ML_DSA_SHA3_512, MlDsa,   Input::Message(Hash::Sha3_512)),
+    row!(CKM_HASH_ML_DSA_SHAKE128, MlDsa,   Input::Message(Hash::Shake128)),
+    row!(CKM_HASH_ML_DSA_SHAKE256, MlDsa,   Input::Message(Hash::Shake256)),
 ];
 
 impl Mechanism {

@@ -36,6 +36,7 @@ mod module {
     mod random;
     mod requests;
     mod secrets;
+    mod sha3;
     mod shared_secrets;
     mod signatures;
     mod threads;

@@ -204,7 +204,7 @@ impl Pair {
         if let Private::Ed25519(pair) = &self.private {
             return Some(pair.sign(digest).as_ref().to_vec());
         }
-        let digest = Digest::import_less_safe(digest, scheme.hash?.algorithm()).ok()?;
+        let digest = Digest::import_less_safe(digest, scheme.hash?.algorithm()?).ok()?;
         match &self.private {
             Private::Ec(pair) => Some(pair.sign_digest(&digest).ok()?.as_ref().to_vec()),
             Private::Rsa(pair) => {

@@ -95,7 +95,7 @@ pub fn wait_for_slot_event(_: &Provider, flags: CK_FLAGS) -> Result<()> {
 pub fn mechanism_list(provider: &Provider, slot: CK_SLOT_ID, list: Output<CK_MECHANISM_TYPE>) -> Result<()> {
     let token = provider.token(slot)?;
     let keyed = token.mechanisms().into_iter();
-    list.write(&keyed.chain(Hash::all().map(Hash::ckm)).collect::<Vec<_>>())
+    list.write(&keyed.chain(Hash::digesting().map(Hash::ckm)).collect::<Vec<_>>())
 }
 
 /// C_GetMechanismInfo, section 5.5.6.

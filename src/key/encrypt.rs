@@ -46,10 +46,10 @@ impl PublicKey {
 fn oaep(hash: Hash) -> Option<&'static OaepAlgorithm> {
     match hash {
         Hash::Sha1 => Some(&OAEP_SHA1_MGF1SHA1),
-        Hash::Sha224 => None,
         Hash::Sha256 => Some(&OAEP_SHA256_MGF1SHA256),
         Hash::Sha384 => Some(&OAEP_SHA384_MGF1SHA384),
         Hash::Sha512 => Some(&OAEP_SHA512_MGF1SHA512),
+        _ => None,
     }
 }
 

@@ -50,8 +50,8 @@ impl PublicKey {
     }
 
     fn verifies_digest(&self, scheme: Scheme, hash: Hash, digest: &[u8], signature: &[u8]) -> bool {
-        let Some(verifier) = self.verifier(scheme, hash) else { return false };
-        match Digest::import_less_safe(digest, hash.algorithm()) {
+        let (Some(verifier), Some(algorithm)) = (self.verifier(scheme, hash), hash.algorithm()) else { return false };
+        match Digest::import_less_safe(digest, algorithm) {
             Ok(digest) => UnparsedPublicKey::new(verifier, self.spki()).verify_digest(&digest, signature).is_ok(),
             Err(_) => false,
         }

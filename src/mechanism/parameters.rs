@@ -67,13 +67,17 @@ pub struct Agreement {
 }
 
 /// The key derivation functions, with the hash of each.
-const KDFS: [(CK_EC_KDF_TYPE, Option<Hash>); 6] = [
+const KDFS: [(CK_EC_KDF_TYPE, Option<Hash>); 10] = [
     (CKD_NULL, None),
     (CKD_SHA1_KDF, Some(Hash::Sha1)),
     (CKD_SHA224_KDF, Some(Hash::Sha224)),
     (CKD_SHA256_KDF, Some(Hash::Sha256)),
     (CKD_SHA384_KDF, Some(Hash::Sha384)),
     (CKD_SHA512_KDF, Some(Hash::Sha512)),
+    (CKD_SHA3_224_KDF, Some(Hash::Sha3_224)),
+    (CKD_SHA3_256_KDF, Some(Hash::Sha3_256)),
+    (CKD_SHA3_384_KDF, Some(Hash::Sha3_384)),
+    (CKD_SHA3_512_KDF, Some(Hash::Sha3_512)),
 ];
 
 impl Mechanism {

@@ -106,7 +106,7 @@ listed() {
         SHA*-RSA-PKCS-PSS) check "$label $mechanism" rsa_pss_hashing "$(lower "${mechanism%-RSA-PKCS-PSS}")" ;;
         SHA*-RSA-PKCS) check "$label $mechanism" rsa_hashing "$(lower "${mechanism%-RSA-PKCS}")" ;;
         ECDSA-SHA*) check "$label $mechanism" ecdsa_hashing "$(lower "${mechanism#ECDSA-}")" ;;
-        *-HMAC | EDDSA | mechtype-0x1D | mechtype-0x1F | mechtype-0x2[3-6]) ;; # for other keys: pkcs11-tool-more; ML-DSA: python-more
+        *-HMAC | EDDSA | mechtype-0x1D | mechtype-0x1F | mechtype-0x2[3-9A-C]) ;; # for other keys: pkcs11-tool-more; ML-DSA: python-more
         *) check "$label $mechanism is listed for signing and tested here" false ;;
     esac
 }
@@ -135,7 +135,7 @@ mechanisms() {
             check "$label RSA-PKCS-PSS sha$size" rsa_pss "sha$size"
         done
     else
-        required=(ECDSA ECDSA-SHA{1,224,256,384,512})
+        required=(ECDSA ECDSA-SHA{1,224,256,384,512,3-224,3-256,3-384,3-512})
         for length in 20 28 32 48 64; do check "$label ECDSA of $length bytes" ecdsa_of "$length"; done
         check "$label ECDSA as r || s" ecdsa_raw
     fi

@@ -48,7 +48,7 @@ with_key() {
     case $usage-$kind in
         agree-*) check "$label PyKCS11" says 'uses_pykcs11' derived ;;
         decrypt-*) check "$label PyKCS11" says 'uses_pykcs11' "decrypted, unwrapped" ;;
-        sign-ml-dsa) check "$label PyKCS11" says 'uses_pykcs11' "ML_DSA 100000 b'a context'" HASH_ML_DSA_SHA256 ;;
+        sign-ml-dsa) check "$label PyKCS11" says 'uses_pykcs11' "ML_DSA 100000 b'a context'" HASH_ML_DSA_{SHA256,SHA3_224,SHA3_512,SHAKE128,SHAKE256} ;;
     esac
 }
 

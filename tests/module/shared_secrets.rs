@@ -84,14 +84,16 @@ module_test! {
 
             // X9.63, as openssl has it.
             let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-            let by_openssl = openssl(world, &format!("kdf -keylen 80 -binary -kdfopt digest:SHA256 -kdfopt hexkey:{} -kdfopt hexinfo:{} X963KDF", hex(&expected), hex(b"info")));
-            let derived = derive(p11, session, key, &Asked { kdf: CKD_SHA256_KDF, shared: b"info", point, template: &[number(CKA_VALUE_LEN, 80)] }).unwrap();
-            assert_eq!(p11.attribute(session, derived, CKA_VALUE), Ok(by_openssl));
+            for (name, kdf) in [("SHA256", CKD_SHA256_KDF), ("SHA3-384", CKD_SHA3_384_KDF)] {
+                let by_openssl = openssl(world, &format!("kdf -keylen 80 -binary -kdfopt digest:{name} -kdfopt hexkey:{} -kdfopt hexinfo:{} X963KDF", hex(&expected), hex(b"info")));
+                let derived = derive(p11, session, key, &Asked { kdf, shared: b"info", point, template: &[number(CKA_VALUE_LEN, 80)] }).unwrap();
+                assert_eq!(p11.attribute(session, derived, CKA_VALUE), Ok(by_openssl), "{name}");
+            }
 
             let asked = world.count("kms.DeriveSharedSecret");
             for (bad, rv) in [
                 (Asked { kdf: CKD_NULL, shared: b"info", point, template: &[] }, CKR_MECHANISM_PARAM_INVALID),
-                (Asked { kdf: CKD_SHA3_256_KDF, shared: &[], point, template: &[] }, CKR_MECHANISM_PARAM_INVALID),
+                (Asked { kdf: CKD_SHA256_KDF_SP800, shared: &[], point, template: &[] }, CKR_MECHANISM_PARAM_INVALID),
                 (Asked { kdf: CKD_NULL, shared: &[], point: &point[1..], template: &[] }, CKR_MECHANISM_PARAM_INVALID),
                 (Asked { kdf: CKD_NULL, shared: &[], point, template: &[(CKA_TOKEN, vec![CK_TRUE])] }, CKR_TEMPLATE_INCONSISTENT),
             ] {

@@ -16,7 +16,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 # PyKCS11 1.5.20 has no names for them; PKCS#11 3.2.
-CKK_ML_DSA, CKM_ML_DSA, CKM_HASH_ML_DSA_SHA256 = 0x4A, 0x1D, 0x24
+CKK_ML_DSA, CKM_ML_DSA = 0x4A, 0x1D
+# CKM_HASH_ML_DSA_*: the mechanism, the hash, and the last byte of its object identifier (NIST's hashAlgs).
+HASH_ML_DSA = {
+    "SHA256": (0x24, hashlib.sha256, 0x01),
+    "SHA3_224": (0x27, hashlib.sha3_224, 0x07),
+    "SHA3_512": (0x2A, hashlib.sha3_512, 0x0A),
+    "SHAKE128": (0x2B, hashlib.shake_128, 0x0B),
+    "SHAKE256": (0x2C, hashlib.shake_256, 0x0C),
+}
 
 
 class Context(ctypes.Structure):
@@ -35,10 +43,12 @@ def find(session, object_class):
     return found
 
 
-def prehashed(data, context):
+def prehashed(data, context, function, number):
     """FIPS 204 algorithm 4: what is signed instead of the message, from the domain separator on."""
-    oid = bytes.fromhex("0609608648016503040201")
-    return b"\x01" + bytes([len(context)]) + context + oid + hashlib.sha256(data).digest()
+    oid = bytes.fromhex("06096086480165030402") + bytes([number])
+    hashed = function(data)
+    digest = hashed.digest() if hashed.digest_size else hashed.digest({0x0B: 32, 0x0C: 64}[number])
+    return b"\x01" + bytes([len(context)]) + context + oid + digest
 
 
 def mu(public, message):
@@ -64,9 +74,10 @@ def ml_dsa(session, public):
             right(session.verify(theirs, data, signature, mechanism), "the token does not verify")
             right(not session.verify(theirs, data + b"x", signature, mechanism), "the token verifies for other data")
             print("signed and verified ML_DSA", length, context)
-    signature = bytes(session.sign(private, data, PyKCS11.Mechanism(CKM_HASH_ML_DSA_SHA256)))
-    public.verify_mu(signature, mu(public, prehashed(data, b"")))
-    print("signed and verified HASH_ML_DSA_SHA256")
+    for name, (mechanism, function, number) in HASH_ML_DSA.items():
+        signature = bytes(session.sign(private, data, PyKCS11.Mechanism(mechanism)))
+        public.verify_mu(signature, mu(public, prehashed(data, b"", function, number)))
+        print("signed and verified", f"HASH_ML_DSA_{name}")
 
 
 def decrypt(session, public):
