@@ -17,16 +17,21 @@ use std::collections::{HashMap, HashSet};
 pub(super) const LIST_KEYS: Operation = Operation { name: "ListKeys", permission: "kms:ListKeys" };
 const LIST_ALIASES: Operation = Operation { name: "ListAliases", permission: "kms:ListAliases" };
 
+/// KMS Developer Guide, "Aliases": "the prefix alias/aws/ is reserved for AWS managed keys".
+const OF_AWS: &str = "aws/";
+
 /// More would be ten million keys.
 const MAX_PAGES: u32 = 10_000;
 
 impl Clients {
-    /// All keys of the region; without labels where aliases are not to be had.
+    /// All keys of the region; without labels where aliases are not to be had. Those that AWS manages are left out: they are
+    /// symmetric, and each would be asked about in vain.
     pub(super) async fn list(&self, labels: bool) -> Result<Vec<ListedKey>, Failure> {
         let labels = async { if labels { self.labels().await } else { Ok(HashMap::new()) } };
         let (ids, mut labels) = try_join(self.ids(), labels).await?;
         let listed = |id: String| ListedKey { label: labels.remove(&id), name: KeyName { id, version: None } };
-        Ok(ids.into_iter().map(listed).collect())
+        let keys = ids.into_iter().map(listed);
+        Ok(keys.filter(|key| !key.label.as_deref().is_some_and(|label| label.starts_with(OF_AWS))).collect())
     }
 
     async fn ids(&self) -> Result<Vec<String>, Failure> {

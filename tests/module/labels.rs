@@ -60,6 +60,7 @@ module_test! {
         let key = aws.create_key(AwsKey::new("ECC_NIST_P256").alias("alias/first")).unwrap();
         aws.set_alias("alias/team/second", &key.id).unwrap();
         let bare = aws.create_key(AwsKey::new("ECC_NIST_P256")).unwrap();
+        aws.create_key(AwsKey::new("SYMMETRIC_DEFAULT").alias("alias/aws/s3")).unwrap();
         let vault = world.emulator.vault("default");
         vault.create_key("named", VaultKey::ec("P-256")).unwrap();
         vault.create_key("tagged", VaultKey::ec("P-256").tag("pkcs11-label", "Wörk shop")).unwrap();
@@ -75,6 +76,7 @@ module_test! {
         assert_eq!(azure.text(azure.private("Wörk shop"), CKA_ID), "tagged");
         assert!(aws.p11.find(aws.session, &[label("first")]).is_empty(), "a key has one label, its newest alias");
         assert_eq!((world.count("kms.ListKeys"), world.count("kms.ListAliases")), (1, 1));
+        assert_eq!((world.count("kms.GetPublicKey"), world.count("kms.DescribeKey")), (2, 0), "none about AWS's own key");
         assert_eq!((world.count("vault.keys.list"), world.count("vault.keys.get")), (1, 3));
     }
 }
