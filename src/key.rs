@@ -74,6 +74,9 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// Each of them.
+    pub const ALL: [Purpose; 4] = [Purpose::Sign, Purpose::Decrypt, Purpose::Unwrap, Purpose::Derive];
+
     /// Whose schemes and mechanisms serve it.
     pub fn of_schemes(self) -> Self {
         match self {

@@ -49,8 +49,7 @@ impl Token {
     /// # Errors
     /// As [`Token::sign_init`].
     pub fn encrypt_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Encrypting> {
-        let (key, operation) = self.public(handle, request, Purpose::Decrypt, "encrypts")?;
-        Ok(Encrypting { key, operation })
+        self.encrypting(handle, request, Purpose::Decrypt, "encrypts")
     }
 
     /// Begins a decryption.
@@ -94,7 +93,7 @@ impl Token {
     /// # Errors
     /// As [`Token::encrypt_init`]; CKR_KEY_NOT_WRAPPABLE, CKR_KEY_UNEXTRACTABLE.
     pub fn wrap(&self, handle: CK_OBJECT_HANDLE, request: &Request, secret: CK_OBJECT_HANDLE) -> Result<Encrypting> {
-        let mut encrypting = self.encrypt_init(handle, request)?;
+        let mut encrypting = self.encrypting(handle, request, Purpose::Unwrap, "wraps")?;
         match self.key(secret)? {
             UsedKey::Session(own) => match &own.content {
                 Content::Secret(value, true) => encrypting.update(value)?,
@@ -135,6 +134,17 @@ impl Token {
         }
         let shared = key.derive(&facts, &peer, Instant::now() + self.call_timeout())?;
         Ok(self.keep(session_object::secret(template, owner, derived(agreement, shared, template)?)?))
+    }
+
+    fn encrypting(
+        &self,
+        handle: CK_OBJECT_HANDLE,
+        request: &Request,
+        purpose: Purpose,
+        does: &str,
+    ) -> Result<Encrypting> {
+        let (key, operation) = self.public(handle, request, purpose, does)?;
+        Ok(Encrypting { key, operation })
     }
 
     fn decrypting(
@@ -187,7 +197,10 @@ impl Token {
         let (key, schemes, usage): (_, Vec<Scheme>, _) = match self.key(handle)? {
             UsedKey::Token { facts, class: CKO_PUBLIC_KEY, .. } => {
                 let key = facts.public_key.clone().ok_or_else(refused)?;
-                (Arc::new(key), public_schemes(&facts), facts.usage.clone())
+                // Nobody would undo it; a signature is verified all the same.
+                let in_vain = purpose != Purpose::Sign && facts.withheld.contains(&purpose);
+                let schemes = if in_vain { Vec::new() } else { public_schemes(&facts) };
+                (Arc::new(key), schemes, facts.usage.clone())
             }
             UsedKey::Session(own) => match &own.content {
                 Content::Public(key) => (key.clone(), key.kind().local_schemes(), None),

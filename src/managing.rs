@@ -11,7 +11,7 @@ use crate::key_template;
 use crate::mechanism::{Generation, Request};
 use crate::object::Object;
 use crate::slot_key::{SlotKey, Wanted};
-use crate::token::Token;
+use crate::token::{Token, logged_out, no_object};
 use crate::{log_info, log_warn};
 use cryptoki_sys::*;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl Token {
     /// # Errors
     /// CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED, CKR_SESSION_READ_ONLY, and those of the service.
     pub fn destroy(&self, handle: CK_OBJECT_HANDLE, read_write: bool) -> Result<()> {
-        let unknown = || self.unknown(handle);
+        let unknown = || no_object(handle);
         let object = self.object(handle).ok_or_else(unknown)?;
         let right = if object.class == CKO_CERTIFICATE { Right::Certificates } else { Right::Destroy };
         self.check_right(right, read_write).map_err(|error| match error.rv {
@@ -109,9 +109,13 @@ impl Token {
     /// CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED, CKR_SESSION_READ_ONLY, CKR_ATTRIBUTE_VALUE_INVALID, and those of the
     /// service.
     pub fn set_attributes(&self, handle: CK_OBJECT_HANDLE, template: &[Attribute], read_write: bool) -> Result<()> {
-        let object = self.object(handle).ok_or_else(|| self.unknown(handle))?;
+        let object = self.object(handle).ok_or_else(|| no_object(handle))?;
         if object.attributes.matches(template) {
             return Ok(());
+        }
+        let mut labels = template.iter().filter(|(kind, _)| *kind == CKA_LABEL);
+        if labels.next().is_some_and(|first| labels.any(|other| other != first)) {
+            return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, "CKA_LABEL stands there twice, with two values"));
         }
         let (Some(label), Some(key)) = (label_in(template, &object), self.owner(handle)) else {
             let text = "no attribute of this object can be changed so; CKA_LABEL of keys can where their slot has \
@@ -129,10 +133,6 @@ impl Token {
         Ok(())
     }
 
-    fn unknown(&self, handle: CK_OBJECT_HANDLE) -> Error {
-        Error::new(CKR_OBJECT_HANDLE_INVALID, format!("no object of this token has the handle {handle}"))
-    }
-
     /// Whether a program may do that in such a session.
     fn check_right(&self, right: Right, read_write: bool) -> Result<()> {
         if !self.management().is_some_and(|own| own.allows(right)) {
@@ -141,6 +141,7 @@ impl Token {
             return Err(Error::new(CKR_TOKEN_WRITE_PROTECTED, text));
         }
         match read_write {
+            true if !self.backend().is_ready() => Err(logged_out()),
             true => Ok(()),
             false => Err(Error::new(CKR_SESSION_READ_ONLY, "it takes a session with CKF_RW_SESSION")),
         }
@@ -175,7 +176,7 @@ impl Token {
         if let Some(alias) = made.alias.take_if(|alias| self.names(alias)) {
             made.name.id = alias;
         }
-        let key = self.adopt(|common| SlotKey::made(made, new.label, new.id, common));
+        let key = self.adopt(|common| SlotKey::made(made, new.id, common));
         log_info!("{key}: made; a slot that has \"discover\" shows it everywhere, another one by {option}");
         Ok(self.shown(&key, KEYS, deadline))
     }

@@ -49,7 +49,7 @@ impl Object {
         let mut object = Self::new(class, role, names, content);
         let attributes = &mut object.attributes;
         let does = |purpose| facts.does(purpose);
-        key(attributes, names, facts.kind, &offered(facts.kind, &facts.schemes), does(Purpose::Derive));
+        key(attributes, names, facts.kind, &offered(facts.kind, &facts.permitted_schemes()), does(Purpose::Derive));
         attributes
             .flag(CKA_SENSITIVE, true)
             .flag(CKA_ALWAYS_SENSITIVE, true)
@@ -137,6 +137,16 @@ impl Object {
     /// The same, with CKA_DESTROYABLE as it is for this one.
     pub fn destroyable(mut self, is_destroyable: bool) -> Self {
         self.attributes.set(CKA_DESTROYABLE, &[if is_destroyable { CK_TRUE } else { CK_FALSE }]);
+        self
+    }
+
+    /// The same without what the private half won't undo.
+    pub fn withholding(mut self, withheld: &[Purpose]) -> Self {
+        for (purpose, attribute) in [(Purpose::Decrypt, CKA_ENCRYPT), (Purpose::Unwrap, CKA_WRAP)] {
+            if withheld.contains(&purpose) {
+                self.attributes.set(attribute, &[CK_FALSE]);
+            }
+        }
         self
     }
 

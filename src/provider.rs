@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::lazy::Lazy;
 use crate::object::{Object, next_handle};
 use crate::session::Session;
-use crate::token::Token;
+use crate::token::{Token, no_object};
 use crate::tokens::{Backends, Tokens};
 use crate::{log_error, process};
 use cryptoki_sys::*;
@@ -257,9 +257,7 @@ impl Provider {
     /// # Errors
     /// CKR_OBJECT_HANDLE_INVALID.
     pub fn object(&self, session: CK_SESSION_HANDLE, handle: CK_OBJECT_HANDLE) -> Result<Arc<Object>> {
-        let unknown =
-            || Error::new(CKR_OBJECT_HANDLE_INVALID, format!("no object of this token has the handle {handle}"));
-        self.session(session)?.token.object(handle).ok_or_else(unknown)
+        self.session(session)?.token.object(handle).ok_or_else(|| no_object(handle))
     }
 
     /// Begins to load the slots that follow, where the caller goes through the slots in order: four times as many

@@ -207,7 +207,7 @@ impl SlotKey {
         if shown.facts.as_ref() != Some(&facts) {
             let public = |key| {
                 let object = Object::public_key(names, key, &public_schemes(&facts), form);
-                Arc::new(self.own(object, self.is_destroyable()))
+                Arc::new(self.own(object.withholding(&facts.withheld), self.is_destroyable()))
             };
             shown.public = facts.public_key.as_ref().map(public);
             // Another login may have found another key.
@@ -245,7 +245,13 @@ impl SlotKey {
             // Another program may write one.
             return objects;
         }
-        self.shown().certificates.get_or_insert(objects).clone()
+        let mut shown = self.shown();
+        let objects = shown.certificates.get_or_insert(objects);
+        // It may have been changed since they were made.
+        if let Some(own) = objects.first_mut() {
+            self.with_label(|label| Arc::make_mut(own).attributes.set(CKA_LABEL, label.as_bytes()));
+        }
+        objects.clone()
     }
 
     /// The certificates of the key, if the first is the key's own; as objects.
@@ -258,10 +264,10 @@ impl SlotKey {
         let mut objects = vec![Arc::new(own)];
         for issuer in issuers {
             let id = crate::hash::Hash::Sha1.digest(&issuer.spki);
-            let label = issuer.common_name.clone();
-            let label = label.unwrap_or_else(|| self.with_label(|label| format!("{label} issuer")));
-            let names = Names { label: &label, id: &id, subject: &issuer.subject };
-            objects.push(Arc::new(Object::certificate(names, issuer).destroyable(destroyable)));
+            let named = |label: &str| issuer.common_name.clone().unwrap_or_else(|| format!("{label} issuer"));
+            let names = Names { label: &named(&self.key.label), id: &id, subject: &issuer.subject };
+            let object = Object::certificate(names, issuer).labelled(&self.with_label(named));
+            objects.push(Arc::new(object.destroyable(destroyable)));
         }
         objects
     }

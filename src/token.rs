@@ -22,7 +22,7 @@ use crate::slot_key::{Common, SlotKey, Wanted};
 use changes::Changes;
 use cryptoki_sys::*;
 pub use login::LONGEST_PIN;
-use login::logged_out;
+pub use login::logged_out;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
@@ -190,7 +190,7 @@ impl Token {
     /// CKR_KEY_HANDLE_INVALID.
     pub fn key(&self, handle: CK_OBJECT_HANDLE) -> Result<UsedKey> {
         let unknown = || match self.common.backend.is_ready() {
-            true => Error::new(CKR_KEY_HANDLE_INVALID, format!("no object of this token has the handle {handle}")),
+            true => Error { rv: CKR_KEY_HANDLE_INVALID, ..no_object(handle) },
             false => logged_out(),
         };
         if let Some(own) = self.session_object(handle) {
@@ -347,6 +347,11 @@ impl Token {
     fn usage(&self) -> MutexGuard<'_, Usage> {
         self.usage.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+}
+
+/// A handle that nothing has, or nothing any more.
+pub fn no_object(handle: CK_OBJECT_HANDLE) -> Error {
+    Error::new(CKR_OBJECT_HANDLE_INVALID, format!("no object of this token has the handle {handle}"))
 }
 
 fn candidates(keys: &[Arc<SlotKey>], template: &[Attribute], wanted: Wanted) -> Vec<Arc<SlotKey>> {

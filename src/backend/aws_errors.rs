@@ -18,6 +18,8 @@ const CODES: &[(&str, Cause)] = &[
     ("DisabledException", Cause::Disabled),
     ("KMSInvalidStateException", Cause::Disabled),
     ("InvalidKeyUsageException", Cause::Unsupported),
+    // A quota of things, such as 50 aliases of a key: no time helps against it.
+    ("LimitExceededException", Cause::Rejected),
     ("InvalidCiphertextException", Cause::Undecryptable),
     ("IncorrectKeyException", Cause::Undecryptable),
     ("UnsupportedOperationException", Cause::Unsupported),
@@ -29,7 +31,6 @@ const CODES: &[(&str, Cause)] = &[
     ("Throttling", Cause::Throttled),
     ("TooManyRequestsException", Cause::Throttled),
     ("RequestLimitExceeded", Cause::Throttled),
-    ("LimitExceededException", Cause::Throttled),
     ("UnrecognizedClientException", Cause::Credentials),
     ("InvalidClientTokenId", Cause::Credentials),
     ("InvalidSignatureException", Cause::Credentials),

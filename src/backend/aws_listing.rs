@@ -24,8 +24,8 @@ const OF_AWS: &str = "aws/";
 const MAX_PAGES: u32 = 10_000;
 
 impl Clients {
-    /// All keys of the region; without labels where aliases are not to be had. Those that AWS manages are left out: they are
-    /// symmetric, and each would be asked about in vain.
+    /// All keys of the region; without labels where aliases are not to be had. Those that AWS
+    /// manages are left out where aliases tell of them: they are symmetric, and each would be asked about in vain.
     pub(super) async fn list(&self, labels: bool) -> Result<Vec<ListedKey>, Failure> {
         let labels = async { if labels { self.labels().await } else { Ok(HashMap::new()) } };
         let (ids, mut labels) = try_join(self.ids(), labels).await?;
@@ -83,7 +83,7 @@ impl Clients {
 
 /// Whether another attempt would end alike: this service, or this user, has no aliases.
 fn is_final(cause: Cause) -> bool {
-    matches!(cause, Cause::Denied | Cause::Unsupported | Cause::Rejected | Cause::Malformed)
+    matches!(cause, Cause::Denied | Cause::Unsupported | Cause::Rejected)
 }
 
 /// The labels of keys by their ids: of several aliases of a key the one that was made or moved last.

@@ -90,7 +90,8 @@ fn check_alias(label: &str, alias: &str) -> Result<()> {
         return Ok(());
     }
     let text = format!(
-        "CKA_LABEL {label:?} can't be the name of an alias: 1 to 250 of a-z, A-Z, 0-9, /, _ and -, and not aws/..."
+        "CKA_LABEL {label:?} can't be the name of an alias: 1 to 250 of a-z, A-Z, 0-9, /, _ and -, without \
+         \"alias/\", and not aws/..."
     );
     Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text))
 }
@@ -99,12 +100,12 @@ impl Clients {
     pub(super) async fn create(&self, new: &NewKey) -> std::result::Result<MadeKey, Failure> {
         let alias = new.label.as_deref().map(alias);
         if let Some(alias) = &alias {
-            self.check_free(alias).await?;
+            check_free(alias, self.describe(alias).await)?;
         }
         let made = self.create_key(new, alias.as_deref()).await?;
         let (id, arn) = (made.key_id.clone(), made.arn.clone().unwrap_or_else(|| made.key_id.clone()));
         if let Some(alias) = &alias {
-            self.create_alias(alias, &id).await.map_err(|failure| {
+            self.name(alias, &id).await.map_err(|failure| {
                 let advice = format!(
                     "the key {arn} was made, but has no alias: `aws kms create-alias --alias-name {alias} --target-key-id {id}`, \
                      or `aws kms schedule-key-deletion --key-id {id}`"
@@ -117,26 +118,31 @@ impl Clients {
             Some(facts) => facts,
             None => self.describe_new(&arn, &option).await?,
         };
-        Ok(MadeKey { name: KeyName { id, version: None }, alias, facts, option })
+        let label = alias.as_deref().and_then(|alias| alias.strip_prefix("alias/")).map(str::to_owned);
+        Ok(MadeKey { name: KeyName { id, version: None }, alias, label, facts, option })
     }
 
     /// Gives the key one more alias, which is its newest then; or makes one that it has the newest.
     pub(super) async fn relabel(&self, id: &str, label: &str) -> std::result::Result<(), Failure> {
         let alias = alias(label);
         match self.describe(&alias).await {
-            Ok(facts) if facts.immutable_id.as_deref().is_some_and(|arn| arn.ends_with(&format!("/{id}"))) => {
-                self.update_alias(&alias, id).await
-            }
+            Ok(facts) if is_of(&facts, id) => self.update_alias(&alias, id).await,
             answer => {
-                taken(&alias, answer)?;
-                self.create_alias(&alias, id).await
+                check_free(&alias, answer)?;
+                self.name(&alias, id).await
             }
         }
     }
 
-    /// Before a key is made that can't get its name. Who may not look, learns it later.
-    async fn check_free(&self, alias: &str) -> std::result::Result<(), Failure> {
-        taken(alias, self.describe(alias).await)
+    /// Makes an alias that is free. Where it is taken all the same, the key may have it by a request whose reply was lost.
+    async fn name(&self, alias: &str, id: &str) -> std::result::Result<(), Failure> {
+        match self.create_alias(alias, id).await {
+            Err(failure) if failure.cause == Cause::Rejected => match self.describe(alias).await {
+                Ok(facts) if is_of(&facts, id) => Ok(()),
+                _ => Err(failure),
+            },
+            answer => answer,
+        }
     }
 
     async fn create_key(&self, new: &NewKey, alias: Option<&str>) -> std::result::Result<KeyMetadata, Failure> {
@@ -206,8 +212,13 @@ impl Clients {
     }
 }
 
-/// Whether an alias is taken, by the answer about its key.
-fn taken(alias: &str, answer: std::result::Result<KeyFacts, Failure>) -> std::result::Result<(), Failure> {
+/// Whether the facts are of the key with that id.
+fn is_of(facts: &KeyFacts, id: &str) -> bool {
+    facts.immutable_id.as_deref().is_some_and(|arn| arn.ends_with(&format!("/{id}")))
+}
+
+/// Whether an alias is free, by the answer about its key. Who may not look, learns it later.
+fn check_free(alias: &str, answer: std::result::Result<KeyFacts, Failure>) -> std::result::Result<(), Failure> {
     match answer {
         Err(failure) if matches!(failure.cause, Cause::Missing | Cause::Denied) => Ok(()),
         Err(failure) if !matches!(failure.cause, Cause::Unsupported | Cause::Disabled) => Err(failure),

@@ -76,7 +76,10 @@ pub(super) fn facts(reply: Key, rsnull: bool) -> Result<KeyFacts, Failure> {
     let public_key = public_key(&key)?;
     let state = State::of(reply.attributes.as_ref());
     let ops = key.key_ops.as_ref().map(|ops| format!("its key_ops are [{}]", ops.join(", ")));
-    let usage = state.words().or(ops);
+    let usage = match (state.words(), ops) {
+        (Some(words), Some(ops)) => Some(format!("{words}; {ops}")),
+        (words, ops) => words.or(ops),
+    };
     let (schemes, withheld) = permitted(schemes(public_key.kind(), rsnull), key.key_ops.as_deref(), &state);
     let refusal = usage.clone().filter(|_| schemes.is_empty());
     Ok(KeyFacts { immutable_id, refusal, usage, withheld, ..KeyFacts::of(public_key, schemes) })
@@ -86,17 +89,19 @@ pub(super) fn facts(reply: Key, rsnull: bool) -> Result<KeyFacts, Failure> {
 const OPERATIONS: [(Purpose, &str); 3] =
     [(Purpose::Sign, "sign"), (Purpose::Decrypt, "decrypt"), (Purpose::Unwrap, "unwrapKey")];
 
-/// That of these schemes which the key may be used for, and what is not permitted though one of them would serve.
+/// That of these schemes which the key is for, and what is not permitted though one of them would serve; no schemes where
+/// nothing is permitted now.
 fn permitted(mut schemes: Vec<Scheme>, key_ops: Option<&[String]>, state: &State) -> (Vec<Scheme>, Vec<Purpose>) {
     let named = |name: &str| key_ops.is_none_or(|ops| ops.iter().any(|op| op == name));
-    let (permitted, withheld): (Vec<_>, Vec<_>) =
-        OPERATIONS.into_iter().partition(|(purpose, name)| state.permits(*purpose) && named(name));
     let serves = |scheme: &Scheme, purpose: Purpose| scheme.family.purpose() == purpose.of_schemes();
-    schemes.retain(|scheme| permitted.iter().any(|row| serves(scheme, row.0)));
-    let withheld = withheld.into_iter().map(|row| row.0);
-    let withheld = withheld.filter(|purpose| schemes.iter().any(|scheme| serves(scheme, *purpose)));
-    let withheld = withheld.collect();
-    (schemes, withheld)
+    schemes.retain(|scheme| OPERATIONS.iter().any(|(purpose, name)| named(name) && serves(scheme, *purpose)));
+    let served = OPERATIONS.into_iter().filter(|row| schemes.iter().any(|scheme| serves(scheme, row.0)));
+    let (permitted, withheld): (Vec<_>, Vec<_>) =
+        served.partition(|(purpose, name)| state.permits(*purpose) && named(name));
+    match permitted.is_empty() {
+        true => (Vec::new(), Vec::new()),
+        false => (schemes, withheld.into_iter().map(|row| row.0).collect()),
+    }
 }
 
 /// Numbers may have leading zeros (`n`) or lack them (`x`, `y`), unlike RFC 7518 says.

@@ -127,7 +127,7 @@ pub(super) async fn create(clients: &Arc<Clients>, new: &NewKey, hsm: bool) -> s
     });
     let facts = facts.await.map_err(|failure| told(advised(failure, &name), MAY_BE_MADE))?;
     let option = format!("\"key_name\": \"{name}\"");
-    Ok(MadeKey { name: KeyName { id: name, version: None }, alias: None, facts, option })
+    Ok(MadeKey { name: KeyName { id: name, version: None }, alias: None, label: None, facts, option })
 }
 
 /// 409: a deleted key keeps its name until it is purged.

@@ -24,6 +24,8 @@ pub struct MadeKey {
     pub name: KeyName,
     /// Another name by which a configuration may name it: an alias.
     pub alias: Option<String>,
+    /// Its label, as a listing gives it.
+    pub label: Option<String>,
     /// What is known of it.
     pub facts: KeyFacts,
     /// The options by which a configuration names it, for the log: `"kms_key_id": "alias/x"`.

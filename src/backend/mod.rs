@@ -101,6 +101,13 @@ impl KeyFacts {
         !self.withheld.contains(&purpose) && self.schemes.iter().any(serves)
     }
 
+    /// The schemes by which the service does something with the key.
+    pub fn permitted_schemes(&self) -> Vec<Scheme> {
+        let purposes = Purpose::ALL.into_iter().filter(|purpose| self.does(*purpose));
+        let purposes: Vec<_> = purposes.map(Purpose::of_schemes).collect();
+        self.schemes.iter().copied().filter(|scheme| purposes.contains(&scheme.family.purpose())).collect()
+    }
+
     /// What a public half alone tells, with what the service is known to do with such a key.
     pub fn of(public_key: PublicKey, schemes: Vec<Scheme>) -> Self {
         let kind = public_key.kind();

@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 impl SlotKey {
-    /// A key that was made just now, with the label and CKA_ID that its maker wanted.
-    pub fn made(made: MadeKey, label: Option<String>, id: Option<Vec<u8>>, common: Arc<Common>) -> Self {
-        let own = Self { label: Mutex::new(label), given_id: id, ..Self::new(Key::listed(made.name), common) };
+    /// A key that was made just now, with the CKA_ID that its maker wanted.
+    pub fn made(made: MadeKey, id: Option<Vec<u8>>, common: Arc<Common>) -> Self {
+        let own = Self { label: Mutex::new(made.label), given_id: id, ..Self::new(Key::listed(made.name), common) };
         own.facts.begin(|| Pending::ready(Ok(made.facts)));
         own
     }

@@ -103,6 +103,7 @@ impl Usage {
 /// STS takes no longer token.
 pub const LONGEST_PIN: usize = 20_000;
 
-pub(super) fn logged_out() -> Error {
+/// What needs the credential, before a login.
+pub fn logged_out() -> Error {
     Error::new(CKR_USER_NOT_LOGGED_IN, "the keys of this token are there after C_Login only")
 }

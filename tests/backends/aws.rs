@@ -160,7 +160,9 @@ fn labels_of_many_pages_are_complete() {
         assert_eq!(listed, made);
     }
     let throttle = Action::Throttle { retry_after: None };
-    for (action, labels) in [(Action::Deny, Ok(0)), (Action::GarbageBody, Ok(0)), (throttle, Err(Cause::Throttled))] {
+    for (action, labels) in
+        [(Action::Deny, Ok(0)), (Action::GarbageBody, Err(Cause::Malformed)), (throttle, Err(Cause::Throttled))]
+    {
         emulator.control().clear_faults();
         emulator.control().fault(Fault::new("kms.ListAliases", action));
         let network = Network { retries: 0, ..settings(&emulator).network };
@@ -220,6 +222,7 @@ fn what_does_not_pass_has_its_cause() {
         (error("InvalidKeyUsageException"), Cause::Unsupported),
         (error("UnrecognizedClientException"), Cause::Credentials),
         (error("ValidationException"), Cause::Rejected),
+        (error("LimitExceededException"), Cause::Rejected),
         (Action::ExpiredToken, Cause::Credentials),
         (Action::ResetBeforeReply, Cause::Unreachable),
         (Action::GarbageBody, Cause::Malformed),

@@ -224,8 +224,13 @@ module_test! {
             let key = p11.private_key(session);
             let flag = |attribute| p11.attribute(session, key, attribute).unwrap() == [CK_TRUE];
             assert_eq!((flag(CKA_DECRYPT), flag(CKA_UNWRAP), flag(CKA_SIGN)), (decrypts, !decrypts, false));
-            let spki = vault.public_key_spki(name, "").unwrap();
+            let public = p11.only(session, CKO_PUBLIC_KEY);
+            let shown = |attribute| p11.attribute(session, public, attribute).unwrap() == [CK_TRUE];
+            assert_eq!((shown(CKA_ENCRYPT), shown(CKA_WRAP), shown(CKA_VERIFY)), (decrypts, !decrypts, false));
             let mut sha256 = oaep(CKM_SHA256, CKG_MGF1_SHA256);
+            let begun = c!(p11, C_EncryptInit(session, &mut with(CKM_RSA_PKCS_OAEP, &mut sha256), public));
+            assert_eq!(begun, if decrypts { Ok(()) } else { Err(CKR_KEY_FUNCTION_NOT_PERMITTED) }, "nobody would decrypt it");
+            let spki = vault.public_key_spki(name, "").unwrap();
             let mut mechanism = with(CKM_RSA_PKCS_OAEP, &mut sha256);
             let wrapped = encrypted(world, &spki, &OAEP_SHA256, &[9; 16]);
             let template = [number(CKA_CLASS, CKO_SECRET_KEY), number(CKA_KEY_TYPE, CKK_AES)];
@@ -270,5 +275,31 @@ module_test! {
         for secret in ["the-plaintext-itself", "dGhlLXBsYWludGV4dC1pdHNlbG", "7468652d706c61696e74657874"] {
             assert!(!log.contains(secret), "{log}");
         }
+    }
+}
+
+module_test! {
+    fn a_key_out_of_its_time_still_decrypts_and_verifies(world) {
+        let (vault, now) = (world.emulator.vault("default"), world.emulator.control().now());
+        vault.create_key("late", VaultKey::rsa(2048)).unwrap();
+        world.configure(json!([{ "label": "late", "key_name": "late" }]));
+        let p11 = world.module();
+        let before = p11.open(0);
+        let signature = p11.sign(before, p11.private_key(before), CKM_SHA256_RSA_PKCS, &[], b"data").unwrap();
+        p11.finalize().unwrap();
+        vault.set_validity("late", "", None, Some(now - 1000)).unwrap();
+        p11.initialize().unwrap();
+        let session = p11.open(0);
+        let (key, public) = (p11.private_key(session), p11.only(session, CKO_PUBLIC_KEY));
+        let flag = |object, attribute| p11.attribute(session, object, attribute).unwrap() == [CK_TRUE];
+        assert_eq!((flag(key, CKA_SIGN), flag(key, CKA_DECRYPT), flag(key, CKA_UNWRAP)), (false, true, true));
+        assert_eq!((flag(public, CKA_VERIFY), flag(public, CKA_ENCRYPT), flag(public, CKA_WRAP)), (true, true, true));
+        assert_eq!(p11.mechanisms(session, key), [CKM_RSA_PKCS, CKM_RSA_PKCS_OAEP]);
+        assert_eq!(p11.verify(session, public, &mut plain(CKM_SHA256_RSA_PKCS), b"data", &signature), Ok(()));
+        assert_eq!(p11.sign(session, key, CKM_SHA256_RSA_PKCS, &[], b"data"), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
+        assert!(world.log().contains("not for signing: it has expired"), "{}", world.log());
+        let old = encrypted(world, &vault.public_key_spki("late", "").unwrap(), &OAEP_SHA1, b"old");
+        let mut sha1 = oaep(CKM_SHA_1, CKG_MGF1_SHA1);
+        assert_eq!(p11.decrypt(session, key, &mut with(CKM_RSA_PKCS_OAEP, &mut sha1), &old).as_deref(), Ok(&b"old"[..]));
     }
 }

@@ -153,9 +153,14 @@ module_test! {
             writer.set(public, &[label("renamed")]).unwrap_or_else(|rv| panic!("{rv:x}: {}", world.log()));
             assert_eq!(writer.labels(), ["renamed"]);
         }
-        for writer in &again(world) {
-            assert_eq!(writer.labels(), ["renamed"]);
-        }
+        let [aws, _] = &again(world);
+        assert_eq!(aws.labels(), ["renamed"]);
+        let [aws, _] = &{
+            aws.p11.finalize().unwrap();
+            both(world, json!(["generate"]))
+        };
+        let [public, _] = aws.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("alias/prefixed")]).unwrap();
+        assert_eq!(aws.text(public, CKA_LABEL), "prefixed", "as every other program sees it");
     }
 }
 
@@ -184,6 +189,7 @@ module_test! {
             for template in [vec![(CKA_ID, vec![7])], vec![label("x"), (CKA_ID, vec![7])], vec![label("x"), flag(CKA_SIGN, false)]] {
                 assert_eq!(writer.set(key, &template), Err(CKR_ACTION_PROHIBITED), "{template:x?}");
             }
+            assert_eq!(writer.set(key, &[label("x"), label("y")]), Err(CKR_TEMPLATE_INCONSISTENT));
             assert_eq!(writer.set(key, &[label("")]), Err(CKR_ATTRIBUTE_VALUE_INVALID));
             assert_eq!(writer.set(key, &[(CKA_LABEL, vec![0xff])]), Err(CKR_ATTRIBUTE_VALUE_INVALID));
             assert_eq!(writer.set(4711, &[label("x")]), Err(CKR_OBJECT_HANDLE_INVALID));
@@ -233,5 +239,33 @@ module_test! {
         let log = world.log();
         assert!(log.contains("their aliases can't be seen") && log.contains("kms:ListAliases"), "{log}");
         assert!(!log.contains("] error: "), "{log}");
+    }
+}
+
+module_test! {
+    fn a_key_has_so_many_labels_and_no_more(world) {
+        let aws = world.emulator.aws();
+        let key = aws.create_key(AwsKey::new("ECC_NIST_P256").alias("alias/one")).unwrap();
+        (0..49).for_each(|number| aws.set_alias(&format!("alias/older-{number}"), &key.id).unwrap());
+        aws.set_alias("alias/one", &key.id).unwrap();
+        let [aws, _] = both(world, json!(["labels"]));
+        let asked = world.count("kms.CreateAlias");
+        assert_eq!(aws.set(aws.private("one"), &[label("one-too-many")]), Err(CKR_FUNCTION_FAILED));
+        assert_eq!(world.count("kms.CreateAlias"), asked + 1, "no time helps against a quota: {}", world.log());
+        assert!(world.log().contains("LimitExceededException"), "{}", world.log());
+    }
+}
+
+module_test! {
+    fn an_alias_whose_reply_was_lost_is_there(world) {
+        let key = world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/one")).unwrap();
+        let [aws, _] = both(world, json!(["labels"]));
+        let private = aws.private("one");
+        // As after a request that was heeded and is repeated: the alias is there, though it was not a moment ago.
+        world.emulator.aws().set_alias("alias/two", &key.id).unwrap();
+        let missing = Action::Error { status: 400, code: "NotFoundException".into(), message: "none".into(), innererror: None };
+        world.emulator.control().fault(Fault::new("kms.GetPublicKey", missing).times(1));
+        aws.set(private, &[label("two")]).unwrap_or_else(|rv| panic!("{rv:x}: {}", world.log()));
+        assert_eq!((aws.labels(), world.count("kms.CreateAlias")), (vec!["two".to_owned()], 1));
     }
 }

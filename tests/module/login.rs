@@ -3,6 +3,7 @@
 use super::door::*;
 use super::p11::Rv;
 use super::world::{in_child, openssl_verifies};
+use super::writer::{Writer, label, p256};
 use crate::{c, module_test};
 use cloud_kms_emulator::{Action, EntraClients, Fault, VaultKey};
 use cryptoki_sys::*;
@@ -257,6 +258,28 @@ module_test! {
             log_out(p11, session).unwrap();
             assert!(p11.find_class(session, CKO_PRIVATE_KEY).is_empty());
         }
+    }
+}
+
+module_test! {
+    fn what_changes_the_service_needs_a_login(world) {
+        let door = azure(world);
+        world.configure(json!([{
+            "label": "z", "cloud": "azure", "discover": true, "login": "azure_client_secret",
+            "allow": ["labels", "generate", "destroy"], "confirm_destroy": "z",
+        }]));
+        let writer = Writer::new(world.module(), 0);
+        log_in(writer.p11, writer.session, door.pin).unwrap();
+        let public = writer.p11.only(writer.session, CKO_PUBLIC_KEY);
+        log_out(writer.p11, writer.session).unwrap();
+        assert_eq!(writer.value(public, CKA_LABEL), b"z", "what is public is still there");
+        let asked = all_requests(world);
+        assert_eq!(writer.set(public, &[label("other")]), Err(CKR_USER_NOT_LOGGED_IN));
+        assert_eq!(writer.destroy(public), Err(CKR_USER_NOT_LOGGED_IN));
+        assert_eq!(writer.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("new")]), Err(CKR_USER_NOT_LOGGED_IN));
+        assert_eq!(all_requests(world), asked);
+        log_in(writer.p11, writer.session, door.pin).unwrap();
+        writer.set(public, &[label("other")]).unwrap_or_else(|rv| panic!("{rv:x}: {}", world.log()));
     }
 }
 

@@ -4,6 +4,9 @@ use super::store::{Alias, Key, Store, arn};
 use super::{Call, KmsError};
 use serde_json::{Value, json};
 
+/// KMS Developer Guide, "Resource quotas": "Aliases per KMS key: 50".
+const MOST_ALIASES: usize = 50;
+
 /// Gives a key an alias, or moves the alias to it.
 pub(crate) fn set_alias(store: &Store, region: &str, name: &str, key: &str, now: f64) {
     let mut regions = store.regions();
@@ -33,8 +36,18 @@ impl Call<'_> {
             let text = format!("An alias with the name {} already exists", arn(&self.caller.region, name));
             return Err(KmsError::new("AlreadyExistsException", text));
         }
+        if self.count_of(&key.id) >= MOST_ALIASES {
+            let text = format!("Alias limit exceeded for key {}", key.id);
+            return Err(KmsError::new("LimitExceededException", text));
+        }
         set_alias(&self.state.aws, &self.caller.region, name, &key.id, self.state.clock.precise());
         Ok(())
+    }
+
+    fn count_of(&self, key: &str) -> usize {
+        let regions = self.state.aws.regions();
+        let aliases = regions.get(&self.caller.region).into_iter().flat_map(|region| region.aliases.values());
+        aliases.filter(|alias| alias.key == key).count()
     }
 
     /// API Reference of UpdateAlias: the old and the new key are of one type and have one usage.
