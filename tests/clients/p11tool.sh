@@ -163,10 +163,10 @@ for name in aws-p256 azure-p256; do
     NAME=${NAME#alias/}
     LABEL=$NAME-renamed
     export NAME LABEL CLOUD_KMS_PKCS11_CONFIG=$work/discover.json
-    TOKEN=$cloud-all check "$cloud label" gets_label
-    check "$cloud key by its new label" exports_labelled
-    [ "$cloud" != aws ] || check "$cloud label that can't be" keeps_label
-    check "$cloud label as before" gets_label_back
+    TOKEN=$cloud-all check "$cloud-all label" gets_label
+    check "$cloud-all key by its new label" exports_labelled
+    [ "$cloud" != aws ] || check "$cloud-all label that can't be" keeps_label
+    check "$cloud-all label as before" gets_label_back
     export CLOUD_KMS_PKCS11_CONFIG=$config
 done
 
