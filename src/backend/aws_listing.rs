@@ -6,13 +6,14 @@ use super::aws_client::Clients;
 use super::aws_errors::refused;
 use super::aws_keys::Operation;
 use super::call::Refused;
+use super::pages::Pages;
 use super::{Cause, Failure, KeyName, ListedKey};
 use crate::log_info;
 use aws_sdk_kms::Client;
 use aws_sdk_kms::types::AliasListEntry;
 use futures_util::future::try_join;
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 pub(super) const LIST_KEYS: Operation = Operation { name: "ListKeys", permission: "kms:ListKeys" };
 const LIST_ALIASES: Operation = Operation { name: "ListAliases", permission: "kms:ListAliases" };
@@ -20,12 +21,9 @@ const LIST_ALIASES: Operation = Operation { name: "ListAliases", permission: "km
 /// KMS Developer Guide, "Aliases": "the prefix alias/aws/ is reserved for AWS managed keys".
 const OF_AWS: &str = "aws/";
 
-/// More would be ten million keys.
-const MAX_PAGES: u32 = 10_000;
-
 impl Clients {
-    /// All keys of the region; without labels where aliases are not to be had. Those that AWS
-    /// manages are left out where aliases tell of them: they are symmetric, and each would be asked about in vain.
+    /// All keys of the region; without labels where aliases are not to be had. Those that AWS manages are left out where
+    /// aliases tell of them: they are symmetric, and each would be asked about in vain.
     pub(super) async fn list(&self, labels: bool) -> Result<Vec<ListedKey>, Failure> {
         let labels = async { if labels { self.labels().await } else { Ok(HashMap::new()) } };
         let (ids, mut labels) = try_join(self.ids(), labels).await?;
@@ -65,19 +63,15 @@ impl Clients {
         operation: &'static Operation,
         page: impl AsyncFn(Client, Option<String>) -> Result<(Vec<T>, Option<String>), Refused>,
     ) -> Result<Vec<T>, Failure> {
-        let (mut all, mut markers, mut marker) = (Vec::new(), HashSet::new(), None);
-        for _ in 0..MAX_PAGES {
-            let (items, next) = self.call(operation, "", |client| page(client, marker.clone())).await?;
+        let (mut all, mut pages) = (Vec::new(), Pages::default());
+        loop {
             // A page may be empty though more follow.
+            let (items, next) = self.call(operation, "", |client| page(client, pages.next())).await?;
             all.extend(items);
-            marker = next;
-            match &marker {
-                Some(next) if markers.insert(next.clone()) => {}
-                Some(_) => return Err(operation.failure(Cause::Malformed, "a page's marker comes again")),
-                None => return Ok(all),
+            if !pages.go_on(next).map_err(|words| operation.failure(Cause::Malformed, words))? {
+                return Ok(all);
             }
         }
-        Err(operation.failure(Cause::Malformed, "the pages don't end"))
     }
 }
 

@@ -212,7 +212,7 @@ mod tests {
         let page = r#"{"value": [], "nextLink": "https://v.vault.azure.net/keys?x=1"}"#;
         let clients = clients(replies(page));
         let failure = run_to_end(azure_listing::list(&clients)).unwrap_err();
-        assert_eq!((failure.cause, failure.message.as_str()), (Cause::Malformed, "a page's link comes again"));
+        assert_eq!((failure.cause, failure.message.as_str()), (Cause::Malformed, "the next page was there before"));
     }
 
     #[test]

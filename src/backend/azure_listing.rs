@@ -7,12 +7,12 @@ use super::azure_client::{Clients, Operation, Vault, refused};
 use super::azure_keys::name_and_version;
 use super::azure_manage::label_in;
 use super::call::Refused;
+use super::pages::Pages;
 use super::{Cause, Failure, KeyName, ListedKey};
 use azure_core::http::Url;
 use azure_core::http::pager::{PagerContinuation, PagerOptions};
 use azure_security_keyvault_keys::models::{KeyClientListKeyPropertiesOptions, KeyProperties, ListKeyPropertiesResult};
 use futures_util::Stream;
-use std::collections::HashSet;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,24 +20,18 @@ use std::sync::Arc;
 #[rustfmt::skip]
 pub(super) const GET_KEYS: Operation = Operation { name: "GetKeys", permission: "keys/list", role: "Key Vault Crypto User", waits: true };
 
-/// More would be 250,000 keys.
-const MAX_PAGES: u32 = 10_000;
-
 /// All keys of the vault, page by page; each page has the time of a whole call.
 pub(super) async fn list(clients: &Arc<Clients>) -> Result<Vec<ListedKey>, Failure> {
-    let (mut keys, mut links, mut next) = (Vec::new(), HashSet::new(), None);
-    for _ in 0..MAX_PAGES {
-        let page = call(clients, &GET_KEYS, "all", |vault| page(vault, next.clone())).await?;
+    let (mut keys, mut pages) = (Vec::new(), Pages::default());
+    loop {
         // A page may be empty though more follow.
+        let page = call(clients, &GET_KEYS, "all", |vault| page(vault, pages.next())).await?;
         keys.extend(page.value.into_iter().filter_map(listed));
-        next = page.next_link.filter(|link| !link.is_empty());
-        match &next {
-            Some(link) if links.insert(link.clone()) => {}
-            Some(_) => return Err(GET_KEYS.failure(Cause::Malformed, "a page's link comes again")),
-            None => return Ok(keys),
+        let next = page.next_link.filter(|link| !link.is_empty());
+        if !pages.go_on(next).map_err(|words| GET_KEYS.failure(Cause::Malformed, words))? {
+            return Ok(keys);
         }
     }
-    Err(GET_KEYS.failure(Cause::Malformed, "the pages don't end"))
 }
 
 fn listed(key: KeyProperties) -> Option<ListedKey> {

@@ -35,6 +35,7 @@ mod http;
 mod login;
 mod management;
 mod order;
+mod pages;
 mod park;
 mod program;
 mod resolver;
@@ -84,7 +85,7 @@ pub struct KeyFacts {
     pub kind: Kind,
     /// The public half; a secret key has none.
     pub public_key: Option<PublicKey>,
-    /// All that the service will do with it; empty for a key that can't be used.
+    /// All that the service does with it, but for what is withheld; empty for a key that can't be used.
     pub schemes: Vec<Scheme>,
     /// Why it can't be used, where `schemes` is empty: "it is disabled".
     pub refusal: Option<String>,
