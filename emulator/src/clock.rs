@@ -12,14 +12,19 @@ pub(crate) struct Clock {
 impl Clock {
     /// Seconds since 1970.
     pub(crate) fn now(&self) -> i64 {
-        let real = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        i64::try_from(real).unwrap_or(i64::MAX).saturating_add(self.shift.load(Ordering::SeqCst))
+        self.read().0
     }
 
     /// The same to the microsecond: two changes that follow each other differ by it.
     pub(crate) fn precise(&self) -> f64 {
-        let real = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_micros());
-        self.now() as f64 + f64::from(real) / 1e6
+        let (seconds, micros) = self.read();
+        seconds as f64 + f64::from(micros) / 1e6
+    }
+
+    fn read(&self) -> (i64, u32) {
+        let real = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = i64::try_from(real.as_secs()).unwrap_or(i64::MAX);
+        (seconds.saturating_add(self.shift.load(Ordering::SeqCst)), real.subsec_micros())
     }
 
     pub(crate) fn set_shift(&self, seconds: i64) {
