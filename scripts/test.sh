@@ -10,20 +10,20 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
 logs=$target/test-logs
-passed=() failed=() skipped=()
+passed=() failed=() skipped=() failed_logs=()
 
 usage() { sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && exit "$1"; }
 
 # stage NAME COMMAND...: runs it, shows its output as it comes, and goes on whatever comes of it; 77 is "can't run here".
 stage() {
-    local name=$1 began=$SECONDS outcome=0
+    local name=$1 log=$logs/${1// /-}.log began=$SECONDS outcome=0
     shift
     printf '\n===== %s\n' "$name"
-    "$@" 2>&1 | tee "$logs/${name// /-}.log" || outcome=$?
+    "$@" 2>&1 | tee "$log" || outcome=$?
     case $outcome in
         0) passed+=("$name ($((SECONDS - began)) s)") ;;
-        77) skipped+=("$name: $(tail -n 1 "$logs/${name// /-}.log")") ;;
-        *) failed+=("$name ($((SECONDS - began)) s): $logs/${name// /-}.log") ;;
+        77) skipped+=("$name: $(tail -n 1 "$log")") ;;
+        *) failed+=("$name ($((SECONDS - began)) s): $log") failed_logs+=("$log") ;;
     esac
 }
 
@@ -106,6 +106,11 @@ case ${1:-} in
     *) usage 2 >&2 ;;
 esac
 
+# Where only the end of an output is kept, as by CI, it has to tell what failed and why.
+for log in "${failed_logs[@]}"; do
+    printf '\n===== the end of %s\n' "$log"
+    tail -n 60 "$log"
+done
 printf '\n===== summary\n'
 [ ${#passed[@]} -eq 0 ] || printf 'passed: %s\n' "${passed[@]}"
 [ ${#skipped[@]} -eq 0 ] || printf 'skipped: %s\n' "${skipped[@]}"

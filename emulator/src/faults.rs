@@ -35,6 +35,11 @@ pub enum Action {
         /// Milliseconds.
         ms: u64,
     },
+    /// Wait until so many requests for the operation have come, this one counted, then go on as usual.
+    Await {
+        /// Requests since the start or the last reset.
+        requests: u64,
+    },
     /// An error in the form of the service that was asked.
     Error {
         /// The HTTP status.

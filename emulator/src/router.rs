@@ -27,6 +27,9 @@ enum Service {
     Nobody,
 }
 
+/// For how long [`Action::Await`] waits; then the request is answered all the same.
+const AWAITED: Duration = Duration::from_secs(60);
+
 /// A request, understood as far as faults and counts need it.
 struct Call {
     service: Service,
@@ -211,6 +214,11 @@ pub(crate) async fn answer(
     for action in &actions {
         match action {
             Action::Delay { ms } => tokio::time::sleep(Duration::from_millis(*ms)).await,
+            Action::Await { requests } => {
+                let (state, operation, requests) = (state.clone(), call.operation.clone(), *requests);
+                let all = tokio::task::spawn_blocking(move || state.traffic.wait(&operation, requests, AWAITED));
+                all.await.map_err(|_| Aborted)?;
+            }
             Action::Hang => {
                 state.traffic.record(entry);
                 return std::future::pending().await;

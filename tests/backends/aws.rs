@@ -257,7 +257,8 @@ fn a_silent_service_ends_a_call_in_time() {
         let start = Instant::now();
         let failure = sign(&backend, &key).unwrap_err();
         assert_eq!(failure.cause, Cause::TimedOut, "{fault:?}: {failure}");
-        assert!(start.elapsed() < Duration::from_millis(1500), "{fault:?}: {:?}", start.elapsed());
+        // Room for a slow machine; without a deadline it would be minutes.
+        assert!(start.elapsed() < Duration::from_secs(30), "{fault:?}: {:?}", start.elapsed());
         emulator.control().clear_faults();
     }
     emulator.control().fault(Fault::new("kms.Sign", Action::Hang).times(1));

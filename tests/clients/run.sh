@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # run.sh [--spoilt] [NAME...]: runs all client scripts, or the named ones (openssl, pkcs11-tool, ...).
 # Starts the servers that don't run, and stops those it started. What a script printed stays in target/clients/logs/NAME.log.
-# --spoilt: with a module that answers wrongly; succeeds if every script fails (tests/c/spoil.c).
+# --spoilt: with a module that answers wrongly; succeeds if every script fails (tests/c/spoil.c). Prints a line a script,
+# and what a script printed only where it found nothing.
 set -euo pipefail
 clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$clients/../.." && pwd)
@@ -26,7 +27,7 @@ for name in "${names[@]}"; do
     [ -x "$clients/$name.sh" ] || { echo "run.sh: no script $name; there are: $(all | xargs)" >&2 && exit 2; }
 done
 
-# A spoilt run's logs are no use to anyone.
+# A spoilt run's logs are no use to anyone, but for the script that found nothing.
 logs=$root/target/clients/logs
 work=$(mktemp -d)
 [ -z "$spoilt" ] || logs=$work
@@ -44,13 +45,15 @@ tidy() {
 }
 trap tidy EXIT
 
-passed=0 failed=0 skipped=0 table=()
+passed=0 failed=0 skipped=0 table=() wrong=()
+show() { if [ -n "$spoilt" ]; then cat >"$1"; else tee "$1"; fi; }
+
 for name in "${names[@]}"; do
     echo "== $name"
     began=$SECONDS
     status=0
     log=$logs/$name.log
-    bash "$clients/$name.sh" 2>&1 | tee "$log" || status=$?
+    bash "$clients/$name.sh" 2>&1 | show "$log" || status=$?
     good=0 bad=0
     # The script's own last line; a script without one has failed.
     if last=$(grep -aE '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1) && [ -n "$last" ]; then
@@ -61,9 +64,17 @@ for name in "${names[@]}"; do
     [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
     if [ -n "$spoilt" ]; then
         # What counts is that a check failed, not that the script broke off.
-        if [ "$bad" -gt 0 ] && ! grep -aq 'broke off' "$log"; then good=1 bad=0; else good=0 bad=1; fi
+        if [ "$bad" -gt 0 ] && ! grep -aq 'broke off' "$log"; then
+            echo "found out by $bad of $((good + bad)) checks"
+            good=1 bad=0
+        else
+            cat "$log"
+            echo "FAILED  $name: no check found the wrong signatures out, or it broke off" | tee -a "$log"
+            good=0 bad=1
+        fi
     fi
     left=$(grep -ac '^skipped' "$log" || true)
+    [ "$bad" -eq 0 ] || wrong+=("$log")
     passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + left))
     table+=("$(printf '%-20s %8d %8d %8d %7ds' "$name" "$good" "$bad" "$left" $((SECONDS - began)))")
 done
@@ -71,6 +82,10 @@ done
 echo
 printf '%-20s %8s %8s %8s %8s\n' script passed failed skipped time
 printf '%s\n' "${table[@]}"
+for log in "${wrong[@]}"; do
+    printf '\n== %s\n' "$(basename "$log" .log)"
+    grep -aA 8 '^FAILED' "$log" | tail -n 40 || true
+done
 echo
 [ "$skipped" -eq 0 ] || echo "$skipped scripts skipped: tools missing"
 echo "$passed passed, $failed failed"

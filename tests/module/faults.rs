@@ -53,16 +53,47 @@ fn error(status: u16, code: &str, inner: Option<&str>) -> Action {
     }
 }
 
+/// What goes wrong with a signature in each slot, C_Sign's answer, ulDeviceError, and what the log says of each slot.
+type Trouble = ([Action; 2], CK_RV, CK_ULONG, [&'static str; 2]);
+
+fn both(action: Action) -> [Action; 2] {
+    [action.clone(), action]
+}
+
+fn each_is_told(world: &World, host: &Host, troubles: &[Trouble]) {
+    for (actions, rv, number, words) in troubles {
+        for slot in [0, 1] {
+            world.emulator.control().fault(Fault::new(SIGN[slot], actions[slot].clone()));
+            let before = world.log().len();
+            assert_eq!(host.sign(slot), Err(*rv), "{} {:?}: {}", SIGN[slot], actions[slot], &world.log()[before..]);
+            assert_eq!(
+                host.device_error(slot),
+                *number,
+                "{} {:?}: {}",
+                SIGN[slot],
+                actions[slot],
+                &world.log()[before..]
+            );
+            let log = world.log()[before..].to_owned();
+            let lines: Vec<_> = log.lines().filter(|line| line.contains("] error: ")).collect();
+            assert!(
+                matches!(lines[..], [one] if one.contains(words[slot]) && one.contains("C_Sign: ")),
+                "one line with {}: {log}",
+                words[slot]
+            );
+            world.emulator.control().clear_faults();
+            assert!(host.sign(slot).is_ok(), "the next signature after {:?}: {}", actions[slot], world.log());
+        }
+    }
+}
+
 module_test! {
     fn each_trouble_has_a_code_a_number_and_a_line(world) {
-        let host = host(world, json!({ "retries": 0, "call_timeout_ms": 1500, "connect_timeout_ms": 1000 }));
-        let both = |action: Action| [action.clone(), action];
+        let host = host(world, json!({ "retries": 0 }));
         let troubles = [
             (both(Action::Deny), CKR_FUNCTION_REJECTED, 1, ["needed: kms:Sign", "keys/sign"]),
             ([error(400, "DisabledException", None), error(403, "Forbidden", Some("KeyDisabled"))], CKR_KEY_FUNCTION_NOT_PERMITTED, 3, ["a message of DisabledException", "a message of Forbidden"]),
             (both(Action::Throttle { retry_after: None }), CKR_DEVICE_ERROR, 4, ["ThrottlingException", "too many requests"]),
-            (both(Action::Hang), CKR_DEVICE_ERROR, 5, ["no answer in time"; 2]),
-            (both(Action::Drip { ms: 1000 }), CKR_DEVICE_ERROR, 5, ["no answer in time"; 2]),
             (both(Action::ResetBeforeReply), CKR_DEVICE_ERROR, 6, ["can't reach"; 2]),
             (both(Action::ResetMidReply), CKR_DEVICE_ERROR, 6, ["reset"; 2]),
             (both(Action::TruncatedBody), CKR_DEVICE_ERROR, 6, ["can't reach"; 2]),
@@ -78,19 +109,18 @@ module_test! {
             ([Action::InvalidDer, Action::WrongLengthSignature], CKR_DEVICE_ERROR, 10, ["no signature of kind P-256", "63 bytes instead of 64"]),
             (both(Action::WrongSignature), CKR_DEVICE_ERROR, 10, ["is not one by the key"; 2]),
         ];
-        for (actions, rv, number, words) in troubles {
-            for slot in [0, 1] {
-                world.emulator.control().fault(Fault::new(SIGN[slot], actions[slot].clone()));
-                let before = world.log().len();
-                assert_eq!(host.sign(slot), Err(rv), "{} {:?}: {}", SIGN[slot], actions[slot], &world.log()[before..]);
-                assert_eq!(host.device_error(slot), number, "{} {:?}: {}", SIGN[slot], actions[slot], &world.log()[before..]);
-                let log = world.log()[before..].to_owned();
-                let lines: Vec<_> = log.lines().filter(|line| line.contains("] error: ")).collect();
-                assert!(matches!(lines[..], [one] if one.contains(words[slot]) && one.contains("C_Sign: ")), "one line with {}: {log}", words[slot]);
-                world.emulator.control().clear_faults();
-                assert!(host.sign(slot).is_ok(), "the next signature after {:?}: {}", actions[slot], world.log());
-            }
-        }
+        each_is_told(world, &host, &troubles);
+    }
+}
+
+module_test! {
+    fn silence_has_a_code_a_number_and_a_line(world) {
+        let host = host(world, json!({ "retries": 0, "call_timeout_ms": 3000, "connect_timeout_ms": 2000 }));
+        let silences = [
+            (both(Action::Hang), CKR_DEVICE_ERROR, 5, ["no answer in time"; 2]),
+            (both(Action::Drip { ms: 1000 }), CKR_DEVICE_ERROR, 5, ["no answer in time"; 2]),
+        ];
+        each_is_told(world, &host, &silences);
     }
 }
 
@@ -240,7 +270,7 @@ module_test! {
                 let start = Instant::now();
                 assert_eq!(host.sign(slot), Err(CKR_DEVICE_ERROR), "{fault:?}");
                 // Room for a slow machine; without a deadline it would be minutes.
-                assert!(start.elapsed() < Duration::from_secs(5), "{fault:?} {:?}", start.elapsed());
+                assert!(start.elapsed() < Duration::from_secs(30), "{fault:?} {:?}", start.elapsed());
                 assert_eq!(host.device_error(slot), 5, "{fault:?}: {}", world.log());
             }
             control.clear_faults();
@@ -260,7 +290,7 @@ module_test! {
             let start = Instant::now();
             let slot = CK_SLOT_ID::from(operation != "kms.");
             assert!(p11.find_class(p11.open(slot), CKO_PRIVATE_KEY).is_empty());
-            assert!(start.elapsed() < Duration::from_secs(5), "{operation}: {:?}", start.elapsed());
+            assert!(start.elapsed() < Duration::from_secs(30), "{operation}: {:?}", start.elapsed());
             assert!(world.log().contains("no answer"), "{}", world.log());
             p11.finalize().unwrap();
             control.clear_faults();
