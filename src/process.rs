@@ -236,7 +236,7 @@ pub(crate) mod testing {
         match unsafe { libc::fork() } {
             0 => {
                 // SAFETY: a plain number.
-                unsafe { libc::alarm(20) };
+                unsafe { libc::alarm(60) };
                 let held = catch_unwind(AssertUnwindSafe(check)).unwrap_or(false);
                 // SAFETY: as above.
                 unsafe { libc::_exit(i32::from(!held)) }

@@ -25,7 +25,7 @@ const KINDS: [(&str, Kind); 7] = [
 
 fn settings(emulator: &Emulator) -> Settings {
     let _ = FILES.path();
-    let network = Network { call_timeout: Duration::from_secs(5), ..Network::default() };
+    let network = Network { call_timeout: Duration::from_secs(20), ..Network::default() };
     let region = Some(AwsKey::REGION.to_owned());
     Settings { region, endpoint_url: Some(emulator.http_url()), network, ..Settings::default() }
 }
@@ -261,6 +261,8 @@ fn a_silent_service_ends_a_call_in_time() {
         assert!(start.elapsed() < Duration::from_secs(30), "{fault:?}: {:?}", start.elapsed());
         emulator.control().clear_faults();
     }
+    let network = Network { call_timeout: Duration::from_secs(6), ..Network::default() };
+    let backend = open(Settings { network, ..settings(&emulator) });
     emulator.control().fault(Fault::new("kms.Sign", Action::Hang).times(1));
     assert!(sign(&backend, &key).is_ok(), "the second try is answered");
 }
@@ -302,7 +304,8 @@ fn credentials_come_from_where_the_profile_says() {
     let emulator = Emulator::start().unwrap();
     let key = key(&emulator);
     let by = |profile: &str| {
-        let network = Network { call_timeout: Duration::from_secs(2), ..Network::default() };
+        let patience = if profile == "slow" { 2 } else { 20 };
+        let network = Network { call_timeout: Duration::from_secs(patience), ..Network::default() };
         sign(&open(Settings { profile: Some(profile.into()), network, ..settings(&emulator) }), &key)
     };
     assert!(by("default").is_ok());

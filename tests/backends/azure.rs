@@ -35,7 +35,7 @@ pub fn bundle(emulator: &Emulator) -> PathBuf {
 
 pub fn settings(emulator: &Emulator) -> Settings {
     let network =
-        Network { call_timeout: Duration::from_secs(5), ca_bundle: Some(bundle(emulator)), ..Network::default() };
+        Network { call_timeout: Duration::from_secs(20), ca_bundle: Some(bundle(emulator)), ..Network::default() };
     Settings {
         vault_url: emulator.https_url(),
         tenant_id: Some(TENANT.into()),
@@ -356,7 +356,7 @@ fn a_silent_service_ends_a_call_in_time() {
         assert!(start.elapsed() < Duration::from_secs(30), "{fault:?}: {:?}", start.elapsed());
         emulator.control().clear_faults();
     }
-    let network = Network { call_timeout: Duration::from_secs(2), ..settings(&emulator).network };
+    let network = Network { call_timeout: Duration::from_secs(6), ..settings(&emulator).network };
     let backend = open(Settings { network, ..settings(&emulator) });
     assert!(sign(&backend, "web", None).is_ok());
     emulator.control().fault(Fault::new("vault.keys.sign", Action::Hang).times(1));

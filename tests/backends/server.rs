@@ -100,7 +100,7 @@ pub fn holds_in_child(check: impl FnOnce() -> bool) -> bool {
     unsafe {
         match libc::fork() {
             0 => {
-                libc::alarm(20);
+                libc::alarm(60);
                 let held = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).unwrap_or(false);
                 libc::_exit(i32::from(!held))
             }

@@ -65,7 +65,7 @@ fn children_of_a_busy_process_sign_and_its_threads_go_on() {
             holds_in_child(|| {
                 let own = both().and_then(|()| both());
                 let grandchild = holds_in_child(|| both().is_ok());
-                runtime::close().join(Duration::from_secs(5));
+                runtime::close().join(Duration::from_secs(30));
                 let alone = std::fs::read_to_string("/proc/self/status").unwrap().contains("Threads:\t1\n");
                 runtime::open();
                 own.is_ok() && grandchild && alone && both().is_ok()

@@ -24,7 +24,7 @@ start_agent() { # [ENV-ARGUMENT...]
     agent=$!
     later "kill $agent 2>/dev/null; wait $agent 2>/dev/null"
     export SSH_AUTH_SOCK=$work/agent
-    wait_for 10 agent_answers
+    wait_for 30 agent_answers
 }
 
 agent_answers() { ssh-add -l || [ $? -eq 1 ]; } # 1: it has no keys; 2: nobody is there
@@ -69,7 +69,7 @@ EOF
         "$sshd" -D -e -f "$work/sshd/config" 2>>"$work/sshd/log" &
         server=$!
         # Either it listens, or it has ended: then another had the port first.
-        if wait_for 10 sshd_settled && listening && kill -0 "$server" 2>/dev/null; then
+        if wait_for 30 sshd_settled && listening && kill -0 "$server" 2>/dev/null; then
             later "kill $server 2>/dev/null; wait $server 2>/dev/null"
             printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d' ' -f1,2 "$work/sshd/host.pub")" >"$work/sshd/known"
             return

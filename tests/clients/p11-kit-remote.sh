@@ -71,7 +71,7 @@ stops() {
     # shellcheck disable=SC1091
     . "$work/page/server"
     stop_server
-    wait_for 10 refuse kill -0 "$P11_KIT_SERVER_PID"
+    wait_for 30 refuse kill -0 "$P11_KIT_SERVER_PID"
     P11_KIT_SERVER_ADDRESS=unix:path=$work/page/pkcs11.sock refuse run p11tool --provider "$(echo /usr/lib/*/pkcs11/p11-kit-client.so)" \
         --batch --list-all "pkcs11:token=$label"
 }

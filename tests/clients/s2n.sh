@@ -99,7 +99,7 @@ as_client() { # OPTION CERTIFICATE
     server=$!
     # shellcheck disable=SC2064 # this server
     trap "kill $server" EXIT
-    wait_for 20 grep '^ACCEPT' "$work/s_server.log"
+    wait_for 30 grep '^ACCEPT' "$work/s_server.log"
     ADDRESS=$(sed -n 's/^ACCEPT //p' "$work/s_server.log") run_page 's2n-offload client' >"$work/said" || { cat "$work/s_server.log" && return 1; }
     cat "$work/said" "$work/s_server.log"
     grep "^TLS1[23]: olleh\$" "$work/said"

@@ -47,6 +47,7 @@ module_test! {
         }
         world.configure(json!([0, 1, 2].map(|at: usize| json!({ "label": rows[at].0, "kms_key_id": format!("alias/{}", rows[at].0) }))));
         let p11 = world.module();
+        p11.load_all();
         for (slot, row) in rows.iter().enumerate() {
             let session = p11.open(slot as CK_SLOT_ID);
             let (key, public) = (p11.private_key(session), p11.only(session, CKO_PUBLIC_KEY));

@@ -341,7 +341,7 @@ module_test! {
             let session = p11.open(slot);
             std::thread::scope(|scope| {
                 let login = scope.spawn(|| log_in(p11, session, doors[slot as usize].pin));
-                assert!(control.wait_for(place, 1, Duration::from_secs(5)));
+                assert!(control.wait_for(place, 1, Duration::from_secs(30)));
                 c!(p11, C_CloseAllSessions(slot)).unwrap();
                 assert_eq!(login.join().unwrap(), Err(CKR_SESSION_CLOSED));
             });

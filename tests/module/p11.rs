@@ -102,6 +102,14 @@ impl P11 {
         self.find(session, &[(CKA_CLASS, class.to_ne_bytes().to_vec())])
     }
 
+    /// Loads the keys of all slots. Who goes through the slots in order has the next ones loaded ahead, and a test that
+    /// counts requests meanwhile would count those.
+    pub fn load_all(&self) {
+        for slot in self.slots() {
+            self.find(self.open(slot), &[]);
+        }
+    }
+
     /// All objects but the profiles, which every token has.
     pub fn shown(&self, session: CK_SESSION_HANDLE) -> Vec<CK_OBJECT_HANDLE> {
         let profiles = self.find_class(session, CKO_PROFILE);

@@ -262,7 +262,7 @@ module_test! {
         };
         // No other thread reads the environment yet.
         unsafe { std::env::set_var("SSL_CERT_FILE", once("system.pem")) };
-        let more = json!({ "aws_endpoint_url": world.emulator.https_url(), "ca_bundle": once("bundle.pem"), "call_timeout_ms": 5000 });
+        let more = json!({ "aws_endpoint_url": world.emulator.https_url(), "ca_bundle": once("bundle.pem"), "call_timeout_ms": 20_000 });
         world.configure_with(json!([{ "label": "a", "kms_key_id": "alias/a" }, { "label": "z", "key_name": "z" }]), more);
         let p11 = world.module();
         for slot in [0, 1] {

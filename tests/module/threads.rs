@@ -149,7 +149,7 @@ fn amid_signatures(world: &World, p11: P11, action: Action, end: impl FnOnce()) 
         })
         .collect();
     for (operation, asked) in SIGN.iter().zip(asked) {
-        assert!(control.wait_for(operation, asked, Duration::from_secs(20)), "{operation}");
+        assert!(control.wait_for(operation, asked, Duration::from_secs(50)), "{operation}");
     }
     let start = Instant::now();
     end();

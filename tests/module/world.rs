@@ -151,7 +151,7 @@ impl World {
 
 /// Whether `check` holds in the end. The kernel takes a thread off its list a moment after somebody has joined it.
 pub fn holds_soon(check: impl Fn() -> bool) -> bool {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(60);
     while !check() {
         if Instant::now() > end {
             return false;
