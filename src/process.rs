@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What else has to happen round a fork (the runtime parks its worker).
 pub struct ForkHooks {
@@ -131,9 +131,29 @@ static HOOKS: OnceLock<ForkHooks> = OnceLock::new();
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 static GATE: Gate = Gate { state: Mutex::new(State { inside: 0, closed: false }), changed: Condvar::new() };
 
-/// A C_ call computes for milliseconds at most; whoever takes longer (a thread that forks inside a call, a name server
-/// that does not answer) is not waited for.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How many turns a fork waits for others: half a second. A C_ call computes for milliseconds at most; whoever takes
+/// longer (a thread that forks inside a call, a name server that does not answer) is not waited for.
+pub const PATIENCE: u32 = 10;
+const TURN: Duration = Duration::from_millis(50);
+
+/// Waits for as many turns of 50 ms as long as `condition` holds. A machine that stands still for a while uses up one of
+/// them, not all: when it goes on, so may those who are waited for.
+pub fn wait_while<'a, T>(
+    changed: &Condvar,
+    mut guard: MutexGuard<'a, T>,
+    turns: u32,
+    mut condition: impl FnMut(&mut T) -> bool,
+) -> MutexGuard<'a, T> {
+    for _ in 0..turns {
+        let waited = changed.wait_timeout_while(guard, TURN, &mut condition);
+        let (held, turn) = waited.unwrap_or_else(|poisoned| poisoned.into_inner());
+        guard = held;
+        if !turn.timed_out() {
+            break;
+        }
+    }
+    guard
+}
 
 struct Gate {
     state: Mutex<State>,
@@ -175,18 +195,12 @@ fn leave() {
 }
 
 extern "C" fn prepare() {
-    let mut state = gate();
     let own = DEPTH.get();
-    let end = Instant::now() + PATIENCE;
-    loop {
+    let state = wait_while(&GATE.changed, gate(), PATIENCE, |state| {
         // Each time, since another thread's fork may have ended meanwhile and opened it.
         state.closed = true;
-        let left = end.saturating_duration_since(Instant::now());
-        if state.inside <= own || left.is_zero() {
-            break;
-        }
-        state = GATE.changed.wait_timeout(state, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
-    }
+        state.inside > own
+    });
     if let Some(hooks) = HOOKS.get() {
         (hooks.prepare)();
     }
@@ -248,5 +262,40 @@ pub(crate) mod testing {
                 waited == child && status == 0
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_stands_still_uses_up_one_turn() {
+        let (done, changed) = (Mutex::new(false), Condvar::new());
+        let (mut asked, all) = (0, TURN * PATIENCE);
+        std::thread::scope(|scope| {
+            let held = done.lock().unwrap();
+            // It gets the lock as soon as the other waits, and not before.
+            scope.spawn(|| {
+                *done.lock().unwrap() = true;
+                changed.notify_all();
+            });
+            let outcome = wait_while(&changed, held, PATIENCE, |done| {
+                asked += 1;
+                if asked == 1 {
+                    std::thread::sleep(all);
+                }
+                !*done
+            });
+            assert!(*outcome);
+        });
+    }
+
+    #[test]
+    fn what_does_not_end_is_waited_for_no_longer_than_that() {
+        let (state, changed) = (Mutex::new(()), Condvar::new());
+        let began = std::time::Instant::now();
+        drop(wait_while(&changed, state.lock().unwrap(), 3, |()| true));
+        assert!(began.elapsed() >= 3 * TURN);
     }
 }

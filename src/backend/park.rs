@@ -4,8 +4,8 @@
 //! that the child would inherit locked. Threads for blocking work are not stopped: what takes such a lock there
 //! (getaddrinfo) runs inside the gate.
 
+use crate::process::{self, PATIENCE};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// Before a fork: waits until the one worker has come to its stop.
@@ -36,9 +36,6 @@ fn parked<T>(access: impl FnOnce(&mut Option<Arc<Park>>) -> T) -> T {
     access(&mut PARKED.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// How long a fork waits for the worker.
-const PATIENCE: Duration = Duration::from_millis(500);
-
 #[derive(Default)]
 struct Park {
     state: Mutex<State>,
@@ -63,8 +60,8 @@ impl Park {
         self.changed.notify_all();
     }
 
-    fn wait_until(&self, limit: Duration, done: impl Fn(&State) -> bool) {
+    fn wait_until(&self, turns: u32, done: impl Fn(&State) -> bool) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.changed.wait_timeout_while(state, limit, |state| !done(state)));
+        drop(process::wait_while(&self.changed, state, turns, |state| !done(state)));
     }
 }
