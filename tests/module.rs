@@ -26,6 +26,7 @@ mod module {
     mod legacy;
     mod life;
     mod login;
+    mod machines;
     mod macs;
     mod manage;
     mod messages;

@@ -5,6 +5,7 @@ use crate::kms::aliases::set_alias;
 use crate::kms::manage::{NewKey, create};
 use crate::kms::spec::Spec;
 use crate::kms::store::{ACCESS_KEY, KeyState, SECRET_KEY, arn};
+use crate::machine::{CONTAINER_TOKEN, ROLE};
 use crate::state::State;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -127,6 +128,10 @@ impl Aws<'_> {
     pub const ACCESS_KEY: &'static str = ACCESS_KEY;
     /// Its secret.
     pub const SECRET_KEY: &'static str = SECRET_KEY;
+    /// What a container's program shows to `/container/credentials`.
+    pub const CONTAINER_TOKEN: &'static str = CONTAINER_TOKEN;
+    /// The role of the machine and of the container.
+    pub const MACHINE_ROLE: &'static str = ROLE;
 
     /// Makes a key.
     pub fn create_key(&self, key: AwsKey) -> io::Result<AwsKeyId> {
@@ -224,6 +229,11 @@ impl Aws<'_> {
     /// From now on the access key is unknown.
     pub fn forget_access_key(&self, id: &str) {
         self.state.aws.credentials.forget(id);
+    }
+
+    /// The secrets and session tokens of all credentials that are known.
+    pub fn secrets(&self) -> Vec<String> {
+        self.state.aws.credentials.secrets()
     }
 
     /// Registers a token for AssumeRoleWithWebIdentity.

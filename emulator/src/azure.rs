@@ -1,6 +1,6 @@
 //! The Azure side of an emulator, for Rust tests: vaults, their keys and certificates, and the clients of Entra.
 
-use crate::entra::{CLIENT, SECRET, TENANT};
+use crate::entra::{CLIENT, IDENTITY_HEADER, SECRET, TENANT};
 use crate::state::State;
 use crate::vault::VaultError;
 use crate::vault::certificates::VaultCertificate;
@@ -139,6 +139,9 @@ impl EntraClients<'_> {
     pub const CLIENT: &'static str = CLIENT;
     /// Its secret.
     pub const SECRET: &'static str = SECRET;
+
+    /// What App Service puts into `IDENTITY_HEADER`.
+    pub const IDENTITY_HEADER: &'static str = IDENTITY_HEADER;
 
     /// Registers a client, or changes its secret.
     pub fn register(&self, tenant: &str, client: &str, secret: Option<&str>) {

@@ -31,6 +31,7 @@ mod faults;
 mod ids;
 mod keys;
 mod kms;
+mod machine;
 mod materials;
 mod mldsa;
 mod pem;

@@ -7,7 +7,7 @@ use crate::state::{State, Tamper};
 use crate::traffic::Entry;
 use crate::vault::{self, Asked, Place, VaultError};
 use crate::wire::{Reply, Request, hex};
-use crate::{clock, control, entra, sts};
+use crate::{clock, control, entra, machine, sts};
 use hyper::{Method, Response};
 use serde_json::json;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ enum Service {
     Token,
     Discovery,
     Identity,
+    Machine,
     Control,
     Nobody,
 }
@@ -57,6 +58,9 @@ impl Call {
         }
         if path == "/metadata/identity/oauth2/token" || path == "/msi/token" {
             return plain(Service::Identity, "imds");
+        }
+        if let Some(operation) = machine::operation(request) {
+            return plain(Service::Machine, operation);
         }
         if request.method == Method::POST && (path.ends_with("/oauth2/v2.0/token") || path.ends_with("/oauth2/token")) {
             return plain(Service::Token, "token");
@@ -106,6 +110,7 @@ impl Call {
             Service::Token => entra::token(state, request),
             Service::Discovery => entra::discovery(request),
             Service::Identity => entra::managed_identity(state, request),
+            Service::Machine => machine::answer(state, request),
             Service::Control => control::answer(state, request),
             Service::Nobody => {
                 Reply::json(404, &json!({ "error": { "code": "NotFound", "message": "nobody serves this" } }))
@@ -127,6 +132,9 @@ impl Call {
             (Action::Error { status, code, message, .. }, Service::Sts) => sts::error(*status, code, message, &id),
             (Action::Error { status, code, message, innererror }, Service::Vault) => {
                 VaultError { inner: innererror.clone(), ..VaultError::new(*status, code, message) }.reply()
+            }
+            (Action::Error { status, code, message, .. }, Service::Machine) => {
+                Reply::json(*status, &json!({ "code": code, "message": message }))
             }
             (Action::Error { status, code, message, .. }, _) => {
                 Reply::json(*status, &json!({ "error": code, "error_description": message }))
@@ -159,6 +167,7 @@ impl Call {
             (Action::Deny, Service::Kms) => kms(kms::denied(short, &key)),
             (Action::Deny, Service::Sts) => sts::denied(short, &id),
             (Action::Deny, Service::Vault) => VaultError::denied(&self.operation, &place).reply(),
+            (Action::Deny, Service::Machine) => machine::denied(),
             (Action::Deny, _) => {
                 entra::error(state, 400, "unauthorized_client", 700_016, "Application was not found in the directory.")
             }

@@ -56,6 +56,15 @@ impl Credentials {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known
+            .values()
+            .flat_map(|credential| [Some(credential.secret.clone()), credential.token.clone()])
+            .flatten()
+            .collect()
+    }
+
     /// Checks the request's signature, clock, session token and expiry.
     pub(crate) fn check(&self, request: &Request, service: &str, now: i64) -> Result<Caller, Refusal> {
         let header = request.header("authorization").ok_or(Refusal::Missing)?;

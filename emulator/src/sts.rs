@@ -115,20 +115,32 @@ fn assume_role(state: &State, form: &str) -> Result<String, Failure> {
         );
         return Err(Failure::new(400, "ValidationError", text));
     }
-    let id = state.ids.hex().to_ascii_uppercase();
-    let short = id.get(..16).unwrap_or_default();
-    let (access_key, secret, token) = (format!("ASIA{short}"), state.ids.hex(), state.ids.hex());
-    let expires = state.clock.now() + duration;
     let arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{session}");
-    let credential =
-        Credential { secret: secret.clone(), token: Some(token.clone()), expires: Some(expires), arn: arn.clone() };
-    state.aws.credentials.allow(&access_key, credential);
-    let expiration = extended(expires);
+    let Temporary { access_key, secret, token, expires } = temporary(state, arn.clone(), duration);
+    let (short, expiration) = (access_key.get(4..).unwrap_or_default(), extended(expires));
     Ok(format!(
         "<AssumedRoleUser><AssumedRoleId>AROA{short}:{session}</AssumedRoleId><Arn>{arn}</Arn></AssumedRoleUser>\
          <Credentials><AccessKeyId>{access_key}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>\
          <SessionToken>{token}</SessionToken><Expiration>{expiration}</Expiration></Credentials>"
     ))
+}
+
+/// Credentials that end.
+pub(crate) struct Temporary {
+    pub(crate) access_key: String,
+    pub(crate) secret: String,
+    pub(crate) token: String,
+    pub(crate) expires: i64,
+}
+
+/// Credentials that KMS and STS accept for so many seconds.
+pub(crate) fn temporary(state: &State, arn: String, seconds: i64) -> Temporary {
+    let id = state.ids.hex().to_ascii_uppercase();
+    let access_key = format!("ASIA{}", id.get(..16).unwrap_or_default());
+    let (secret, token, expires) = (state.ids.hex(), state.ids.hex(), state.clock.now() + seconds);
+    let credential = Credential { secret: secret.clone(), token: Some(token.clone()), expires: Some(expires), arn };
+    state.aws.credentials.allow(&access_key, credential);
+    Temporary { access_key, secret, token, expires }
 }
 
 /// Who a denial names.

@@ -106,7 +106,7 @@ impl Clients {
         region: Option<&str>,
     ) -> Result<(SdkConfig, SharedCredentialsProvider), String> {
         let network = &self.settings.network;
-        let http = SharedHttpClient::new(Http(self.http.get(network)?));
+        let http = SharedHttpClient::new(Http::new(self.http.get(network)?)?);
         // Whoever makes the call ends it, and the HTTP client has its own limits.
         let identities = IdentityCache::lazy().load_timeout(network.call_timeout.saturating_mul(2)).build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())

@@ -105,7 +105,7 @@ where
         }
         SdkError::TimeoutError(_) => (Cause::TimedOut, words_of(&error)),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => (Cause::TimedOut, words_of(&error)),
-        _ if is_about_credentials(&error) => (Cause::Credentials, format!("{}; {ADVICE}", words_of(&error))),
+        _ if is_about_credentials(&error) => (Cause::Credentials, without_credentials(words_of(&error))),
         SdkError::DispatchFailure(_) => unreachable(words_of(&error)),
         _ => (Cause::Rejected, words_of(&error)),
     };
@@ -129,6 +129,14 @@ pub(super) fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>
 
 pub(super) const ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in the slot or by AWS_PROFILE, \
      or give this machine or container a role";
+
+fn without_credentials(words: String) -> String {
+    let is_silent = words.contains("IMDS") && words.contains("timed out");
+    format!("{words}{}; {ADVICE}", if is_silent { HOPS } else { "" })
+}
+
+/// The replies of a machine's metadata service go one hop, unless said otherwise: not into its containers.
+const HOPS: &str = "; inside a container, the metadata service of EC2 needs a hop limit of 2 or more";
 
 fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|error| error.is::<aws_credential_types::provider::error::CredentialsError>())

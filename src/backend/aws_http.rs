@@ -1,6 +1,6 @@
 //! The HTTP client that AWS's SDK gets, which is the one that all clouds share; and what its requests to KMS carry.
 
-use super::http::{Connections, LARGEST_REPLY, TOO_LARGE};
+use super::http::{Connections, LARGEST_REPLY, TOO_LARGE, link_local};
 use aws_runtime::invocation_id::InvocationIdInterceptor;
 use aws_runtime::request_info::RequestInfoInterceptor;
 use aws_runtime::user_agent::UserAgentInterceptor;
@@ -22,30 +22,45 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The client whose connections can be given up for new ones. The SDK asks for a connector before each attempt.
+/// The client whose connections can be given up for new ones, and the one for a machine's own services. The SDK asks for
+/// a connector before each attempt.
 #[derive(Debug)]
-pub(super) struct Http(pub(super) Arc<Connections>);
+pub(super) struct Http {
+    far: Arc<Connections>,
+    near: reqwest::Client,
+}
+
+impl Http {
+    pub(super) fn new(far: Arc<Connections>) -> Result<Self, String> {
+        Ok(Self { far, near: link_local()? })
+    }
+}
 
 impl HttpClient for Http {
     fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        // Who sets both wants less than the client's own limits: a machine's metadata service.
+        // Who sets both wants less than the client's own limits: a machine's or a container's metadata service.
         let limit = settings.connect_timeout().zip(settings.read_timeout());
-        let limit = limit.map(|(connect, read)| connect + read);
-        SharedHttpConnector::new(Connector { client: self.0.current(), limit })
+        let near = limit.map(|(connect, read)| (self.near.clone(), connect + read));
+        SharedHttpConnector::new(Connector { far: self.far.current(), near })
     }
 }
 
 /// A connector whose replies have at most [`LARGEST_REPLY`].
 #[derive(Debug)]
 struct Connector {
-    client: reqwest::Client,
-    limit: Option<Duration>,
+    far: reqwest::Client,
+    /// For requests without TLS, with their limit: a proxy would ask another machine's service, if any.
+    near: Option<(reqwest::Client, Duration)>,
 }
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let client = self.client.clone();
-        let request = with_whole_body(request, self.limit);
+        let without_tls = request.uri().starts_with("http:");
+        let (client, limit) = match &self.near {
+            Some((near, limit)) if without_tls => (near.clone(), Some(*limit)),
+            near => (self.far.clone(), near.as_ref().map(|(_, limit)| *limit)),
+        };
+        let request = with_whole_body(request, limit);
         HttpConnectorFuture::new(async move {
             let reply = client.execute(request?).await.map_err(failure)?;
             let reply = http::Response::<reqwest::Body>::from(reply);

@@ -76,6 +76,8 @@ pub(crate) struct Store {
     regions: Mutex<BTreeMap<String, Region>>,
     /// Web identity tokens that STS accepts.
     identities: Mutex<Vec<String>>,
+    /// Tokens of the instance metadata service, and when they expire.
+    machine_tokens: Mutex<BTreeMap<String, i64>>,
     /// No waiting period ends before this: most requests find nothing to sweep.
     next_deletion: AtomicI64,
 }
@@ -86,6 +88,7 @@ impl Default for Store {
             credentials: Credentials::default(),
             regions: Mutex::default(),
             identities: Mutex::default(),
+            machine_tokens: Mutex::default(),
             next_deletion: AtomicI64::new(i64::MAX),
         };
         store.allow(ACCESS_KEY, SECRET_KEY, None);
@@ -105,6 +108,15 @@ impl Store {
 
     pub(crate) fn knows_identity(&self, token: &str) -> bool {
         self.identities.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|known| known == token)
+    }
+
+    pub(crate) fn allow_machine_token(&self, token: &str, until: i64) {
+        self.machine_tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(token.to_owned(), until);
+    }
+
+    pub(crate) fn knows_machine_token(&self, token: &str, now: i64) -> bool {
+        let known = self.machine_tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(token).is_some_and(|until| now < *until)
     }
 
     pub(crate) fn regions(&self) -> MutexGuard<'_, BTreeMap<String, Region>> {
