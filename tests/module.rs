@@ -26,7 +26,6 @@ mod module {
     mod legacy;
     mod life;
     mod login;
-    mod machines;
     mod macs;
     mod manage;
     mod messages;
@@ -36,6 +35,7 @@ mod module {
     mod programs;
     mod random;
     mod requests;
+    mod roles;
     mod secrets;
     mod sha3;
     mod shared_secrets;

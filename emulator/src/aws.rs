@@ -4,8 +4,9 @@ use crate::kms::KmsError;
 use crate::kms::aliases::set_alias;
 use crate::kms::manage::{NewKey, create};
 use crate::kms::spec::Spec;
-use crate::kms::store::{ACCESS_KEY, KeyState, SECRET_KEY, arn};
+use crate::kms::store::{ACCESS_KEY, ACCOUNT, KeyState, SECRET_KEY, arn};
 use crate::machine::{CONTAINER_TOKEN, ROLE};
+use crate::sso;
 use crate::state::State;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -130,6 +131,10 @@ impl Aws<'_> {
     pub const SECRET_KEY: &'static str = SECRET_KEY;
     /// What a container's program shows to `/container/credentials`.
     pub const CONTAINER_TOKEN: &'static str = CONTAINER_TOKEN;
+    /// What `aws sso login` leaves behind for IAM Identity Center's portal.
+    pub const SSO_TOKEN: &'static str = sso::TOKEN;
+    /// The account of all keys and roles.
+    pub const ACCOUNT: &'static str = ACCOUNT;
     /// The role of the machine and of the container.
     pub const MACHINE_ROLE: &'static str = ROLE;
 

@@ -38,6 +38,7 @@ mod pem;
 mod router;
 mod server;
 mod sigv4;
+mod sso;
 mod state;
 mod sts;
 mod traffic;

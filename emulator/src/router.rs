@@ -7,7 +7,7 @@ use crate::state::{State, Tamper};
 use crate::traffic::Entry;
 use crate::vault::{self, Asked, Place, VaultError};
 use crate::wire::{Reply, Request, hex};
-use crate::{clock, control, entra, machine, sts};
+use crate::{clock, control, entra, machine, sso, sts};
 use hyper::{Method, Response};
 use serde_json::json;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ enum Service {
     Discovery,
     Identity,
     Machine,
+    SignOn,
     Control,
     Nobody,
 }
@@ -61,6 +62,9 @@ impl Call {
         }
         if let Some(operation) = machine::operation(request) {
             return plain(Service::Machine, operation);
+        }
+        if let Some(operation) = sso::operation(request) {
+            return plain(Service::SignOn, operation);
         }
         if request.method == Method::POST && (path.ends_with("/oauth2/v2.0/token") || path.ends_with("/oauth2/token")) {
             return plain(Service::Token, "token");
@@ -111,6 +115,7 @@ impl Call {
             Service::Discovery => entra::discovery(request),
             Service::Identity => entra::managed_identity(state, request),
             Service::Machine => machine::answer(state, request),
+            Service::SignOn => sso::answer(state, request),
             Service::Control => control::answer(state, request),
             Service::Nobody => {
                 Reply::json(404, &json!({ "error": { "code": "NotFound", "message": "nobody serves this" } }))
@@ -136,6 +141,7 @@ impl Call {
             (Action::Error { status, code, message, .. }, Service::Machine) => {
                 Reply::json(*status, &json!({ "code": code, "message": message }))
             }
+            (Action::Error { status, code, message, .. }, Service::SignOn) => sso::error(*status, code, message),
             (Action::Error { status, code, message, .. }, _) => {
                 Reply::json(*status, &json!({ "error": code, "error_description": message }))
             }

@@ -1,4 +1,4 @@
-//! Machines and containers that have a role: a program there needs no secret of its own, and shows none.
+//! Roles of machines, of containers and of people who have signed on: a program needs no secret of its own, and shows none.
 
 use super::world::World;
 use crate::module_test;
@@ -89,6 +89,51 @@ module_test! {
     }
 }
 
+/// Leaves what `aws configure sso` and `aws sso login` leave: a profile, and the portal's token until that time.
+fn sign_on(world: &World, token: &str, until: &str) {
+    let (aws, session) = (world.home.join(".aws"), "work");
+    let profile = format!(
+        "[default]\nsso_session = {session}\nsso_account_id = {}\nsso_role_name = Signer\n\
+         [sso-session {session}]\nsso_region = eu-west-1\nsso_start_url = https://example.awsapps.com/start\n",
+        Aws::ACCOUNT
+    );
+    let kept = json!({ "startUrl": "https://example.awsapps.com/start", "region": "eu-west-1", "accessToken": token, "expiresAt": until });
+    // Its name is the SHA-1 of the session's.
+    let name = format!("{}.json", sha1_hex(session));
+    std::fs::create_dir_all(aws.join("sso/cache")).unwrap();
+    std::fs::write(aws.join("config"), profile).unwrap();
+    std::fs::write(aws.join("sso/cache").join(name), kept.to_string()).unwrap();
+}
+
+fn sha1_hex(text: &str) -> String {
+    let digest = cloud_kms_pkcs11::hash::Hash::Sha1.digest(text.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+module_test! {
+    fn who_has_signed_on_has_a_role(world) {
+        make_keys(world);
+        on_machine(&[("HTTPS_PROXY", &world.emulator.http_url())]);
+        configure(world, json!({}));
+        sign_on(world, Aws::SSO_TOKEN, "2099-01-01T00:00:00Z");
+        assert!(signs(world, 0), "{}", world.log());
+        assert_eq!(world.count("sso.GetRoleCredentials"), 1);
+        let refused = |words: &str| {
+            let before = world.log().len();
+            assert!(!signs(world, 0), "{words}");
+            let log = world.log()[before..].to_owned();
+            assert!(log.contains(words) && log.contains("sign on again: aws sso login"), "{log}");
+            assert!(!log.contains("wrong-token") && !log.contains(Aws::SSO_TOKEN), "{log}");
+        };
+        sign_on(world, "wrong-token", "2099-01-01T00:00:00Z");
+        refused("Session token not found or invalid");
+        sign_on(world, Aws::SSO_TOKEN, "2020-01-01T00:00:00Z");
+        refused("the SSO token has expired");
+        std::fs::remove_dir_all(world.home.join(".aws/sso/cache")).unwrap();
+        refused("failed to load the cached SSO token");
+    }
+}
+
 module_test! {
     fn app_service_gives_its_identity_to_its_programs(world) {
         make_keys(world);
@@ -107,7 +152,7 @@ module_test! {
         configure(world, json!({}));
         world.emulator.control().fault(Fault::new("machine.", Action::Hang));
         assert!(!signs(world, 0));
-        assert!(world.log().contains("needs a hop limit of 2"), "{}", world.log());
+        assert!(world.log().contains("hop limit is 2 or more"), "{}", world.log());
         world.emulator.control().clear_faults();
         assert!(signs(world, 0), "{}", world.log());
     }
