@@ -58,6 +58,8 @@ fuzz_briefly() { FUZZ_SEED=1 fuzz 20; }
 fuzz() { bash scripts/install-tools.sh g++ && bash fuzz/run.sh "$@"; }
 
 [ "${CI:-}" != true ] || export LONG_TESTS=1
+# A registry that does not answer for a moment is no failure of what is tested.
+export CARGO_NET_RETRY=10 PIP_RETRIES=10 npm_config_fetch_retries=5
 mkdir -p "$logs"
 case ${1:-} in
     "")

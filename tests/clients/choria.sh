@@ -9,15 +9,11 @@ need gcc gcc
 need p11-kit p11-kit
 CLIENT=$(pkg-config --variable=p11_module_path p11-kit-1 2>/dev/null || echo "/usr/lib/$(gcc -print-multiarch)/pkcs11")/p11-kit-client.so
 need "$CLIENT" p11-kit-modules
-export CLIENT SOURCE=$clients/go
-
-# The same as go.sh's.
-go_folder=$root/target/clients/go
-export GOENV=off GOTOOLCHAIN=local GOFLAGS='-buildvcs=false -modcacherw' GOPATH=$go_folder/path GOCACHE=$go_folder/cache
-export XDG_RUNTIME_DIR=$work
+. "$clients/go.bash"
+export CLIENT XDG_RUNTIME_DIR=$work
 
 echo "choria: building the program (the first time a minute)"
-run_page 'go build' >"$work/install.log" 2>&1 || { cat "$work/install.log" && exit 1; }
+{ modules && run_page 'go build'; } >"$work/install.log" 2>&1 || { cat "$work/install.log" && exit 1; }
 cp "$work/data" "$work/page/data"
 
 stop_server() {

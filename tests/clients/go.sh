@@ -6,12 +6,11 @@
 need go "Go 1.25 or newer"
 need gcc gcc
 
-export SOURCE=$clients/go
-go_folder=$root/target/clients/go
-export GOENV=off GOTOOLCHAIN=local GOFLAGS='-buildvcs=false -modcacherw' GOPATH=$go_folder/path GOCACHE=$go_folder/cache
+. "$clients/go.bash"
 
 install() {
     echo "go: building the programs (the first time a minute)"
+    modules
     run_page 'go build'
 }
 

@@ -26,22 +26,6 @@ python_env() {
     step "$name: done"
 }
 
-# Debian packages, by name only.
-packages() {
-    local missing=() name
-    for name in "$@"; do
-        dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'install ok installed' || missing+=("$name")
-    done
-    if [ ${#missing[@]} -eq 0 ]; then
-        step "packages are there"
-        return
-    fi
-    step "packages: installing ${missing[*]}"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-    step "packages: done"
-}
-
 # Independent Azure servers, which no registry that we reach has had so far: asked for once, and reported.
 # Whoever sees one of them arrive writes its start into servers.py, and puts it in the emulator's place there.
 ask() { # NAME COMMAND...
@@ -56,7 +40,7 @@ ask() { # NAME COMMAND...
 }
 
 mkdir -p "$out"
-packages openssl python3-venv curl
+bash "$root/scripts/install-tools.sh" openssl python3-venv curl
 python_env ministack
 python_env localstack
 python_env tools

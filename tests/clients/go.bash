@@ -1,0 +1,19 @@
+# shellcheck shell=bash disable=SC2154
+# What the scripts of Go source after lib.sh. Go's own folders are in target, so that nothing of the user's is read or written.
+#
+#   SOURCE    the programs
+#   modules   fetches what they need
+
+go_folder=$root/target/clients/go
+export SOURCE=$clients/go
+export GOENV=off GOTOOLCHAIN=local GOFLAGS='-buildvcs=false -modcacherw' GOPATH=$go_folder/path GOCACHE=$go_folder/cache
+
+# Go gives up at once where a proxy does not answer for a moment.
+modules() {
+    local attempt
+    for attempt in 1 2 3 4 5; do
+        go -C "$SOURCE" mod download && return
+        sleep "$attempt"
+    done
+    return 1
+}
