@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_end_is_waited_for_no_longer_than_that() {
+    fn what_does_not_end_is_waited_for_that_long_and_no_longer() {
         let (state, changed) = (Mutex::new(()), Condvar::new());
         let began = std::time::Instant::now();
         drop(wait_while(&changed, state.lock().unwrap(), 3, |()| true));

@@ -132,22 +132,22 @@ pub(super) const ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
 
 fn without_credentials(words: String) -> String {
     let known = REMEDIES.iter().find(|(said, _)| words.contains(said));
-    format!("{words}; {}", known.map_or(ADVICE, |(_, remedy)| remedy))
+    format!("{words}; {}", known.map_or(&[ADVICE][..], |(_, remedies)| remedies).join("; "))
 }
 
 /// What a person can do where the SDK's words say more than that there are no credentials. The first that is said counts.
-const REMEDIES: &[(&str, &str)] = &[
-    ("SSO token", SIGN_ON),
-    ("Session token not found or invalid", SIGN_ON),
-    ("IMDS: dispatch failure: timeout", HOPS),
+const REMEDIES: &[(&str, &[&str])] = &[
+    ("SSO token", &[SIGN_ON]),
+    ("Session token not found or invalid", &[SIGN_ON]),
+    // Where there is no such service, nobody may say so.
+    ("IMDS: dispatch failure: timeout", &[ADVICE, HOPS]),
 ];
 
 const SIGN_ON: &str = "sign on again: aws sso login";
 
-/// The replies of a machine's metadata service go one hop, unless said otherwise: not into its containers. And where there
-/// is none, nobody may say so.
-const HOPS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in the slot or by AWS_PROFILE, or give this \
-     machine or container a role; a container on EC2 reaches the role of its machine if the metadata service's hop limit is 2 or more";
+/// The replies of a machine's metadata service go one hop, unless said otherwise: not into its containers.
+const HOPS: &str =
+    "a container on EC2 reaches the role of its machine if the metadata service's hop limit is 2 or more";
 
 fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|error| error.is::<aws_credential_types::provider::error::CredentialsError>())
