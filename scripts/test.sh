@@ -116,6 +116,9 @@ done
 printf '\n===== summary\n'
 [ ${#passed[@]} -eq 0 ] || printf 'passed: %s\n' "${passed[@]}"
 [ ${#skipped[@]} -eq 0 ] || printf 'skipped: %s\n' "${skipped[@]}"
-[ ${#failed[@]} -eq 0 ] || printf 'FAILED: %s\n' "${failed[@]}"
+for at in "${!failed[@]}"; do
+    printf 'FAILED: %s\n' "${failed[at]}"
+    grep -aE '^FAILED|panicked at|^error' "${failed_logs[at]}" | cut -c1-200 | awk '!seen[$0]++' | tail -n 8 | sed 's/^/    /' || true
+done
 echo "${#passed[@]} passed, ${#failed[@]} failed, ${#skipped[@]} skipped"
 [ ${#failed[@]} -eq 0 ]

@@ -84,7 +84,7 @@ printf '%-20s %8s %8s %8s %8s\n' script passed failed skipped time
 printf '%s\n' "${table[@]}"
 for log in "${wrong[@]}"; do
     printf '\n== %s\n' "$(basename "$log" .log)"
-    grep -aA 8 '^FAILED' "$log" | tail -n 40 || true
+    awk '/^FAILED/ { shown = 1 } /^(ok|skipped) / { shown = 0 } shown' "$log" | tail -n 50
 done
 echo
 [ "$skipped" -eq 0 ] || echo "$skipped scripts skipped: tools missing"
