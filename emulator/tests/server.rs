@@ -183,7 +183,7 @@ fn faults_spoil_the_way_back() {
     assert!(start.elapsed() >= Duration::from_millis(200));
     control.clear_faults();
     control.fault(Fault::new("kms.Sign", Action::Hang));
-    let hung = bench.kms_in("eu-central-1", "Sign", &body, &["--max-time", "0.3"]);
+    let hung = bench.kms_in("eu-central-1", "Sign", &body, &["--max-time", "2"]);
     assert_eq!(hung.exit, 28);
     assert_eq!(control.log().last().map(|entry| (entry.operation.as_str(), entry.status)), Some(("kms.Sign", 0)));
     // The emulator itself is none the worse.
@@ -209,11 +209,11 @@ fn connections_stall() {
     let bench = bench();
     let control = bench.emulator.control();
     let (http, https) = (bench.emulator.http_url(), bench.emulator.https_url());
-    let ask = |url: &str| bench.curl(&["--max-time", "0.3", url]).exit;
+    let ask = |url: &str, seconds: &str| bench.curl(&["--max-time", seconds, url]).exit;
     control.fault(Fault::black_hole().times(1));
-    assert_eq!((ask(&http), ask(&http)), (28, 0));
+    assert_eq!((ask(&http, "1"), ask(&http, "30")), (28, 0));
     control.fault(Fault::tls_stall().times(1));
-    assert_eq!((ask(&https), ask(&https)), (28, 0));
+    assert_eq!((ask(&https, "1"), ask(&https, "30")), (28, 0));
     assert_eq!((control.count("connections"), control.count("tls_handshakes")), (4, 1));
     assert!(control.wait_for("connections", 4, Duration::ZERO) && !control.wait_for("connections", 5, Duration::ZERO));
 }

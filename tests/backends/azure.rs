@@ -190,9 +190,9 @@ fn lists_of_many_pages_are_complete() {
         assert_eq!(listed, made);
     }
     // At most 64 descriptions are under way; the limit counts from when one gets its turn.
-    emulator.control().fault(Fault::new("vault.keys.get", Action::Delay { ms: 1600 }));
+    emulator.control().fault(Fault::new("vault.keys.get", Action::Delay { ms: 4000 }));
     let slow = open(Settings {
-        network: Network { call_timeout: Duration::from_millis(4800), ..settings(&emulator).network },
+        network: Network { call_timeout: Duration::from_millis(12_000), ..settings(&emulator).network },
         ..settings(&emulator)
     });
     let under_way: Vec<_> = made.iter().map(|name| slow.describe(&named(name))).collect();

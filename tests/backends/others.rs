@@ -35,7 +35,10 @@ fn on_aws(server: &Value) -> SharedBackend {
     let mut profiles = std::fs::read_to_string(&file).unwrap();
     let (id, secret) = (text(server, "access_key_id").unwrap(), text(server, "secret_access_key").unwrap());
     profiles += &format!("[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
-    std::fs::write(file, profiles).unwrap();
+    // Other tests read it at any time.
+    let new = FILES.path().join(format!("{name}.new"));
+    std::fs::write(&new, profiles).unwrap();
+    std::fs::rename(new, file).unwrap();
     aws::open(aws::Settings {
         region: text(server, "region"),
         profile: Some(name),

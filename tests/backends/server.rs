@@ -44,8 +44,11 @@ pub fn named(id: &str) -> KeyName {
 }
 
 pub fn wait<T: Clone>(pending: Pending<T>) -> Result<T, Failure> {
-    pending.wait(Instant::now() + Duration::from_secs(60))
+    pending.wait(Instant::now() + Duration::from_secs(150))
 }
+
+/// An address where nobody listens: a port that is never given out.
+pub const NOBODY: &str = "127.0.0.1:1";
 
 /// The machine that this program believes to be on: its metadata service.
 pub static MACHINE: LazyLock<Emulator> = LazyLock::new(|| Emulator::start().unwrap());
@@ -93,7 +96,19 @@ pub static FILES: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     folder
 });
 
-/// Whether `check` holds in a forked child, which has 20 seconds for it.
+/// Whether `check` holds in the end. The kernel takes a thread off its list a moment after somebody has joined it.
+pub fn holds_soon(check: impl Fn() -> bool) -> bool {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !check() {
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
+}
+
+/// Whether `check` holds in a forked child, which has a minute for it.
 #[allow(unsafe_code, reason = "fork has no safe interface")]
 pub fn holds_in_child(check: impl FnOnce() -> bool) -> bool {
     // SAFETY: the child computes and leaves by _exit; the parent waits for it.

@@ -153,6 +153,8 @@ module_test! {
         let (host, world) = (&host(world, json!({})), &*world);
         std::thread::scope(|scope| {
             for slot in [0, 1] {
+                let throttle = Action::Throttle { retry_after: (slot == 1).then_some(1) };
+                world.emulator.control().fault(Fault::new(SIGN[slot], throttle).lasting(Duration::from_secs(5)));
                 // Several at once: an SDK's budget of retries would be used up by them.
                 for _ in 0..8 {
                     let (session, key) = (host.p11.open(slot as CK_SLOT_ID), host.keys[slot]);
@@ -162,8 +164,6 @@ module_test! {
                         assert!(answers().is_ok(), "{}", world.log());
                     });
                 }
-                let throttle = Action::Throttle { retry_after: (slot == 1).then_some(1) };
-                world.emulator.control().fault(Fault::new(SIGN[slot], throttle).lasting(Duration::from_secs(5)));
             }
         });
         assert!(world.log().contains("; again in "), "some were throttled: {}", world.log());

@@ -337,7 +337,7 @@ module_test! {
         let p11 = world.module();
         let control = world.emulator.control();
         for (slot, place) in [(0, "token"), (1, "sts.AssumeRoleWithWebIdentity")] {
-            control.fault(Fault::new(place, Action::Delay { ms: 500 }));
+            control.fault(Fault::new(place, Action::Delay { ms: 3000 }));
             let session = p11.open(slot);
             std::thread::scope(|scope| {
                 let login = scope.spawn(|| log_in(p11, session, doors[slot as usize].pin));

@@ -316,7 +316,7 @@ module_test! {
     fn no_secret_is_logged(world) {
         world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
         world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
-        let common = [Aws::SECRET_KEY, EntraClients::SECRET, PIN, TOKEN, PASSWORD, "Bearer ", "eyJ"];
+        let common = [Aws::SECRET_KEY, EntraClients::SECRET, PIN, TOKEN, PASSWORD];
         let digest = cloud_kms_pkcs11::hash::Hash::Sha256.digest(MESSAGE);
         let p11 = P11::load(&module_path());
         for setting in settings(world) {
@@ -344,7 +344,9 @@ module_test! {
             assert!(log.lines().count() > if signed[0] { 100 } else { 0 }, "{}: the log is at its fullest: {log}", setting.name);
             let own = setting.secrets.iter().map(String::as_bytes);
             let all = common.iter().map(|secret| secret.as_bytes()).chain(own).chain([MESSAGE, &digest[..]]);
-            for form in all.flat_map(written) {
+            // How a token begins: too short to be looked for in hexadecimal, where any request id may have it.
+            let beginnings = ["Bearer ", "eyJ"].map(str::to_owned);
+            for form in all.flat_map(written).chain(beginnings) {
                 let line = log.lines().find(|line| line.contains(&form));
                 assert_eq!(line, None, "{}: {form}", setting.name);
             }

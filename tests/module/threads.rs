@@ -183,7 +183,7 @@ module_test! {
         two_keys(world);
         let p11 = world.module();
         assert!(sign(&p11, 0).is_ok() && sign(&p11, 1).is_ok());
-        let ended = amid_signatures(world, p11, Action::Delay { ms: 1000 }, || {
+        let ended = amid_signatures(world, p11, Action::Delay { ms: 5000 }, || {
             crate::c!(p11, C_CloseAllSessions(0)).unwrap();
             crate::c!(p11, C_CloseAllSessions(1)).unwrap();
         });
