@@ -5,7 +5,7 @@ use crate::kms::aliases::set_alias;
 use crate::kms::manage::{NewKey, create};
 use crate::kms::spec::Spec;
 use crate::kms::store::{ACCESS_KEY, ACCOUNT, KeyState, SECRET_KEY, arn};
-use crate::machine::{CONTAINER_TOKEN, ROLE};
+use crate::machine::CONTAINER_TOKEN;
 use crate::sso;
 use crate::state::State;
 use serde::{Deserialize, Serialize};
@@ -135,8 +135,6 @@ impl Aws<'_> {
     pub const SSO_TOKEN: &'static str = sso::TOKEN;
     /// The account of all keys and roles.
     pub const ACCOUNT: &'static str = ACCOUNT;
-    /// The role of the machine and of the container.
-    pub const MACHINE_ROLE: &'static str = ROLE;
 
     /// Makes a key.
     pub fn create_key(&self, key: AwsKey) -> io::Result<AwsKeyId> {

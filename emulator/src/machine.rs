@@ -1,6 +1,7 @@
 //! What AWS gives to the programs on its machines: the instance metadata service, version 2 (Amazon EC2 User Guide, "Use
 //! instance metadata"), and the endpoint for the credentials of a container (ECS task roles, EKS Pod Identity).
 
+use crate::aws::AwsKey;
 use crate::clock::extended;
 use crate::kms::store::ACCOUNT;
 use crate::state::State;
@@ -10,11 +11,9 @@ use hyper::Method;
 use serde_json::json;
 
 /// The role of the machine and of the container.
-pub(crate) const ROLE: &str = "emulator-machine";
+const ROLE: &str = "emulator-machine";
 /// What ECS or EKS would put into `AWS_CONTAINER_AUTHORIZATION_TOKEN`, or into a file.
 pub(crate) const CONTAINER_TOKEN: &str = "emulator-container-token";
-/// Where the machine is.
-pub(crate) const REGION: &str = "eu-central-1";
 
 const TOKEN_PATH: &str = "/latest/api/token";
 const ROLES_PATH: &str = "/latest/meta-data/iam/security-credentials/";
@@ -43,7 +42,7 @@ pub(crate) fn answer(state: &State, request: &Request) -> Reply {
         _ if !state.aws.knows_machine_token(request.header(TOKEN).unwrap_or_default(), state.clock.now()) => {
             text(401, "Unauthorized")
         }
-        REGION_PATH => text(200, REGION),
+        REGION_PATH => text(200, AwsKey::REGION),
         ROLES_PATH => text(200, ROLE),
         path if path.strip_prefix(ROLES_PATH) == Some(ROLE) => credentials(state),
         _ => text(404, "Not Found"),
