@@ -15,6 +15,7 @@ mod management;
 mod manner;
 mod options;
 mod section;
+mod serial;
 mod slots;
 mod strict;
 #[cfg(test)]
@@ -64,6 +65,13 @@ pub struct Slot {
     pub manner: Manner,
     /// What programs may change in the service; None where that is nothing.
     pub management: Option<Arc<Management>>,
+}
+
+impl Slot {
+    /// CK_TOKEN_INFO.serialNumber.
+    pub fn serial(&self) -> String {
+        serial::of(self)
+    }
 }
 
 /// The keys of a slot.

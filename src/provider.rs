@@ -288,7 +288,7 @@ fn listed_slot(service: &Arc<Service>, name: &KeyName) -> Slot {
         service: service.clone(),
         keys: Keys::Named(vec![Key::listed(name.clone())]),
         hide_keys: Vec::new(),
-        manner: Manner { accept_bare_digest: true, ..Manner::default() },
+        manner: Manner { accept_bare_digest: true, zero_serial: true, ..Manner::default() },
         management: None,
     }
 }

@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Token {
     common: Arc<Common>,
+    serial: String,
     call_timeout: Duration,
     listed: Lazy<Vec<ListedKey>>,
     keys: Mutex<TokenKeys>,
@@ -77,10 +78,12 @@ struct Usage {
 impl Token {
     /// The token of a slot; nothing is loaded.
     pub fn new(id: CK_SLOT_ID, slot: Slot, backend: SharedBackend, cache: Option<Arc<Cache>>) -> Self {
+        let serial = slot.serial();
         let (label, hidden_kinds, manner, management) = (slot.label, slot.hide_keys, slot.manner, slot.management);
         let common = Common { slot: id, label, hidden_kinds, backend, cache, manner, management };
         Self {
             common: Arc::new(common),
+            serial,
             call_timeout: slot.service.network().call_timeout,
             listed: Lazy::default(),
             keys: Mutex::new(TokenKeys::Configured(slot.keys)),
@@ -95,6 +98,11 @@ impl Token {
     /// The token's label in full.
     pub fn label(&self) -> &str {
         &self.common.label
+    }
+
+    /// CK_TOKEN_INFO.serialNumber.
+    pub fn serial(&self) -> &str {
+        &self.serial
     }
 
     /// Where its keys live.

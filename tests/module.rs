@@ -41,6 +41,7 @@ mod module {
     mod shared_secrets;
     mod signatures;
     mod threads;
+    mod token_info;
     mod verify;
     mod written_certificates;
 }

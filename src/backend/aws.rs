@@ -145,7 +145,7 @@ impl Backend for Aws {
     }
 
     fn identity(&self) -> Identity {
-        Identity { manufacturer: "aws_kms", model: "0", serial: "0" }
+        Identity { manufacturer: "aws_kms", model: "0" }
     }
 
     fn place(&self) -> String {

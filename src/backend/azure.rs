@@ -215,7 +215,7 @@ impl Backend for Azure {
     }
 
     fn identity(&self) -> Identity {
-        Identity { manufacturer: "Microsoft", model: "Azure Key Vault", serial: "0" }
+        Identity { manufacturer: "Microsoft", model: "Azure Key Vault" }
     }
 
     fn place(&self) -> String {

@@ -138,7 +138,7 @@ impl Backend for Fake {
     }
 
     fn identity(&self) -> Identity {
-        Identity { manufacturer: "fake", model: "0", serial: "0" }
+        Identity { manufacturer: "fake", model: "0" }
     }
 
     fn place(&self) -> String {

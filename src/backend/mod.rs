@@ -281,7 +281,6 @@ fn unsupported<T: Clone>(operation: &'static str) -> Pending<T> {
 pub struct Identity {
     pub manufacturer: &'static str,
     pub model: &'static str,
-    pub serial: &'static str,
 }
 
 /// How to reach a service: the part of the settings that all services share.

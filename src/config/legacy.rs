@@ -258,7 +258,7 @@ impl Item<'_> {
             service: Arc::new(service),
             keys: Keys::Named(keys),
             hide_keys: Vec::new(),
-            manner: Manner { accept_bare_digest: true, ..Manner::default() },
+            manner: Manner { accept_bare_digest: true, zero_serial: true, ..Manner::default() },
             management: None,
         }
     }

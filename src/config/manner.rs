@@ -12,6 +12,8 @@ pub struct Manner {
     pub edwards_point: PointForm,
     /// C_GenerateRandom asks the service.
     pub random_of_service: bool,
+    /// CK_TOKEN_INFO.serialNumber is "0", as the old modules have it: it stands in people's URIs.
+    pub zero_serial: bool,
 }
 
 /// libp11 0.4.12 (OpenSSL's engine) gives up a whole token that holds such a key; who finds keys by listing may not know
@@ -33,5 +35,6 @@ pub fn of(section: &Section) -> Manner {
         accept_bare_digest: section.flag("accept_bare_digest").unwrap_or(false),
         edwards_point: if chose("edwards_point", "raw") { PointForm::Raw } else { PointForm::OctetString },
         random_of_service: chose("random", "service"),
+        zero_serial: false,
     }
 }

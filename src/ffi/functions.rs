@@ -65,7 +65,7 @@ pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_TOKEN_I
         label: padded(token.label()),
         manufacturerID: padded(identity.manufacturer),
         model: padded(identity.model),
-        serialNumber: padded(identity.serial),
+        serialNumber: padded(token.serial()),
         // A PIN counts as initialized though none is needed: libp11 before 0.4.13 passes over the token otherwise.
         flags: CKF_RNG | CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | write_protected | login_flag,
         ulMaxSessionCount: CK_EFFECTIVELY_INFINITE,
@@ -270,10 +270,11 @@ fn begin<T>(place: &Place<T>, request: Option<Request>, made: impl FnOnce(&Reque
     place.begin(made(&request)?)
 }
 
-/// Text in a field of fixed size: cut to its bytes, padded by blanks, not terminated (section 3.2).
+/// Text in a field of fixed size: cut between two characters, padded by blanks, not terminated (section 3.2). Python, Java
+/// and Go programs give up on all tokens where one field is no UTF-8.
 fn padded<const N: usize>(text: &str) -> [CK_UTF8CHAR; N] {
     let mut field = [b' '; N];
-    let length = text.len().min(N);
+    let length = text.floor_char_boundary(N);
     field[..length].copy_from_slice(&text.as_bytes()[..length]);
     field
 }
@@ -300,4 +301,27 @@ pub fn seed_random(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()
 pub fn not_asynchronous(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
     provider.session(session)?;
     Err(Error::new(CKR_SESSION_ASYNC_NOT_SUPPORTED, "the sessions of this module are synchronous"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_cut_between_characters_and_padded() {
+        let field = |text: &str| String::from_utf8(padded::<8>(text).into()).unwrap();
+        assert_eq!(field("key"), "key     ");
+        assert_eq!(field("12345678"), "12345678");
+        assert_eq!(field("123456789"), "12345678");
+        for (text, cut) in [
+            ("1234567\u{e9}", "1234567 "),
+            ("123456\u{e9}", "123456\u{e9}"),
+            ("12345\u{20ac}\u{20ac}", "12345\u{20ac}"),
+            ("123456\u{20ac}", "123456  "),
+            ("12345\u{1f511}", "12345   "),
+            ("1234\u{1f511}", "1234\u{1f511}"),
+        ] {
+            assert_eq!(field(text), cut, "{text}");
+        }
+    }
 }

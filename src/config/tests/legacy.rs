@@ -46,7 +46,7 @@ fn the_example_of_aws_kms_pkcs11() {
         service: Arc::new(Service::Aws(settings)),
         keys: Keys::Named(vec![key]),
         hide_keys: vec![],
-        manner: Manner { accept_bare_digest: true, ..Manner::default() },
+        manner: Manner { accept_bare_digest: true, zero_serial: true, ..Manner::default() },
         management: None,
     };
     assert_eq!(config, Config { slots: vec![slot], ..Config::default() });

@@ -1,0 +1,107 @@
+//! The serial number of a slot's token.
+//!
+//! Programs keep tokens by manufacturer, model and serial number (asyncssh, pkcs11-helper and so OpenVPN and
+//! gnupg-pkcs11-scd), and take one token for another where these are the same.
+
+use super::{Keys, Service, Slot};
+use crate::hash::Hash;
+
+/// CK_TOKEN_INFO.serialNumber (PKCS#11 3.2 section 3.2): 16 hexadecimal digits made from cloud, place and key, or label
+/// where the token may have several keys. The same configuration gives the same number on every machine.
+pub fn of(slot: &Slot) -> String {
+    if slot.manner.zero_serial {
+        return "0".into();
+    }
+    let (cloud, place) = place(&slot.service);
+    let name = match &slot.keys {
+        Keys::Named(keys) if keys.len() == 1 => {
+            let name = &keys[0].name;
+            let version = name.version.as_deref().unwrap_or_default();
+            // Each account has its own key of an alias; two such slots differ by their labels.
+            let label = if name.id.starts_with("alias/") { &slot.label } else { "" };
+            ["key", &name.id, version, label]
+        }
+        _ => ["label", &slot.label, "", ""],
+    };
+    let parts: Vec<&str> = [cloud, &place].into_iter().chain(name).collect();
+    let digest = Hash::Sha256.digest(parts.join("\0").as_bytes());
+    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The cloud, and where in it the keys live, as far as the configuration tells: nothing of the machine.
+fn place(service: &Service) -> (&'static str, String) {
+    match service {
+        Service::Aws(settings) => {
+            ("aws", settings.region.clone().or_else(|| settings.endpoint_url.clone()).unwrap_or_default())
+        }
+        Service::Azure(settings) => ("azure", settings.vault_url.to_ascii_lowercase()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::{KeyName, aws, azure};
+    use crate::config::{CertificateSource, Key, Manner};
+    use std::collections::HashSet;
+    use std::sync::Arc;
+
+    fn aws(region: &str) -> Service {
+        Service::Aws(aws::Settings { region: Some(region.into()), ..Default::default() })
+    }
+
+    fn azure(vault: &str) -> Service {
+        Service::Azure(azure::Settings { vault_url: vault.into(), ..Default::default() })
+    }
+
+    fn slot(label: &str, service: Service, keys: &[&str]) -> Slot {
+        let key = |id: &&str| Key {
+            name: KeyName { id: (*id).into(), version: None },
+            label: label.into(),
+            certificate: CertificateSource::Service,
+        };
+        let keys = if keys.is_empty() { Keys::Discover } else { Keys::Named(keys.iter().map(key).collect()) };
+        let (manner, hide_keys, management) = (Manner::default(), Vec::new(), None);
+        Slot { label: label.into(), service: Arc::new(service), keys, hide_keys, manner, management }
+    }
+
+    #[test]
+    fn tokens_that_differ_have_different_numbers() {
+        let mut versioned = slot("a", azure("https://v"), &["k"]);
+        if let Keys::Named(keys) = &mut versioned.keys {
+            keys[0].name.version = Some("1".into());
+        }
+        let slots = [
+            slot("a", aws("eu-west-1"), &["1234"]),
+            slot("a", aws("eu-west-2"), &["1234"]),
+            slot("a", aws("eu-west-1"), &["5678"]),
+            slot("a", aws("eu-west-1"), &["alias/k"]),
+            slot("b", aws("eu-west-1"), &["alias/k"]),
+            slot("a", aws("eu-west-1"), &[]),
+            slot("b", aws("eu-west-1"), &[]),
+            slot("c", aws("eu-west-1"), &["1234", "5678"]),
+            slot("a", azure("https://v"), &["k"]),
+            slot("a", azure("https://w"), &["k"]),
+            versioned,
+        ];
+        let numbers: Vec<String> = slots.iter().map(of).collect();
+        assert_eq!(numbers.iter().collect::<HashSet<_>>().len(), slots.len(), "{numbers:?}");
+        assert!(numbers.iter().all(|number| number.len() == 16), "CK_TOKEN_INFO.serialNumber has 16 characters");
+    }
+
+    #[test]
+    fn the_same_token_has_the_same_number_everywhere() {
+        // Of a release: it stands in people's URIs and caches.
+        assert_eq!(of(&slot("a", aws("eu-west-1"), &["1234"])), "c6a52ea1c7db919c");
+        assert_eq!(of(&slot("another", aws("eu-west-1"), &["1234"])), "c6a52ea1c7db919c");
+        assert_eq!(of(&slot("a", azure("https://V.vault.azure.net"), &["k"])), "738314898e48043e");
+        assert_eq!(of(&slot("b", azure("https://v.vault.azure.net"), &["k"])), "738314898e48043e");
+    }
+
+    #[test]
+    fn slots_of_the_old_files_keep_theirs() {
+        let mut old = slot("a", aws("eu-west-1"), &["1234"]);
+        old.manner.zero_serial = true;
+        assert_eq!(of(&old), "0");
+    }
+}
