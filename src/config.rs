@@ -14,6 +14,7 @@ mod login;
 mod management;
 mod manner;
 mod options;
+mod search;
 mod section;
 mod serial;
 mod slots;
@@ -21,7 +22,7 @@ mod strict;
 #[cfg(test)]
 mod tests;
 
-use crate::backend::{KeyName, aws, azure};
+use crate::backend::{KeyName, Secret, aws, azure};
 use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::logging::{self, Level};
@@ -130,6 +131,10 @@ impl Config {
         let variable = |name: &str| std::env::var_os(name).filter(|_| !process::is_privileged());
         let environment = Environment { variable: &variable, root: Path::new("/") };
         let mut notes = Notes::new();
+        if process::is_privileged() {
+            let text = "this program runs with more rights than its caller (setuid): no variable is heeded";
+            notes.push((Level::Info, text.to_owned()));
+        }
         let config = read(&environment, &mut notes);
         let mut log = Config::default();
         log_from_environment(&mut log, &environment, &mut Notes::new());
@@ -146,7 +151,10 @@ type Notes = Vec<(Level, String)>;
 
 fn read(environment: &Environment, notes: &mut Notes) -> Result<Config, Error> {
     let mut config = match environment.own_file()? {
-        Some(file) => strict::read(&file, environment, notes)?,
+        Some(file) => {
+            search::note_others(&file, search::all_places(environment), notes);
+            strict::read(&file, environment, notes)?
+        }
         None => Config { cache: environment.cache_folder(), ..legacy::read(environment, notes)? },
     };
     log_from_environment(&mut config, environment, notes);
@@ -198,6 +206,16 @@ impl Service {
             Service::Aws(settings) => &settings.network,
             Service::Azure(settings) => &settings.network,
         }
+    }
+
+    /// Whether there is a secret among its settings: an application's, or a proxy's password.
+    fn holds_secret(&self) -> bool {
+        let has_password = |proxy: &Secret| proxy.expose().contains('@');
+        let secret = match self {
+            Service::Aws(_) => None,
+            Service::Azure(settings) => settings.client_secret.as_ref(),
+        };
+        secret.is_some() || self.network().proxy.as_ref().is_some_and(has_password)
     }
 
     /// Whether its credential comes by C_Login, which is each token's own matter.

@@ -40,6 +40,7 @@ pub mod managing;
 pub mod mechanism;
 pub mod object;
 pub mod operation;
+pub mod permissions;
 pub mod private_folder;
 pub mod process;
 pub mod profile;

@@ -10,6 +10,7 @@ use std::fmt::Arguments;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::IntoRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
 
@@ -67,9 +68,9 @@ pub fn set_syslog(on: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Appends lines to the file at `path` from now on.
+/// Appends lines to the file at `path` from now on. A new file is this user's alone: lines name keys, accounts and vaults.
 pub fn set_file(path: &Path) -> io::Result<()> {
-    let file: File = OpenOptions::new().create(true).append(true).open(path)?;
+    let file: File = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     match DESTINATION.load(Ordering::Relaxed) {
         libc::STDERR_FILENO => DESTINATION.store(file.into_raw_fd(), Ordering::Relaxed),
         // The number stays, so that a thread that is writing meets the one file or the other, and none is left open.

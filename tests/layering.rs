@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 21] = [
     &["backend"],
     &["certificate"],
     &["key"],
-    &["private_folder"],
+    &["private_folder", "permissions"],
     &["hash", "attribute"],
     &["error", "logging", "process", "fuzz_input"],
 ];

@@ -26,6 +26,7 @@ mod azure_login;
 mod azure_manage;
 mod azure_uses;
 mod call;
+mod endpoint;
 mod failure;
 #[cfg(any(test, fuzzing))]
 pub mod fake;
@@ -46,6 +47,7 @@ mod trust;
 use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::key::{Kind, PublicKey, Purpose, Scheme};
+pub use endpoint::is_open_endpoint;
 pub use failure::{CAUSES, Cause, Failure};
 pub use login::{Entry, Refusal};
 pub use management::{MadeKey, NewKey};

@@ -5,11 +5,12 @@ use super::arn::{self, Arn};
 use super::dialect::{self, Data, Dialect, Fault, Value};
 use super::environment::Environment;
 use super::options::is_key_name;
-use super::{CertificateSource, Config, Key, Keys, Manner, Notes, Service, Slot};
+use super::{CertificateSource, Config, Key, Keys, Manner, Notes, Service, Slot, search};
 use crate::backend::{KeyName, aws, azure};
 use crate::certificate::Certificate;
 use crate::error::Result;
 use crate::logging::Level;
+use crate::permissions::Contents;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 pub fn read(environment: &Environment, notes: &mut Notes) -> Result<Config> {
     let aws_file = find(environment.named_file("AWS_KMS_PKCS11_CONFIG")?, "aws-kms-pkcs11", environment, notes);
     let azure_file = find(None, "azure-keyvault-pkcs11", environment, notes);
+    let has_file = aws_file.is_some() || azure_file.is_some();
     let mut config = Config { log_level: debug_level(environment), ..Config::default() };
     // AWS_REGION is set on many machines for other reasons: with a file of Azure's it does not add slots.
     let aws_meant = azure_file.is_none() && AWS_MEANT.iter().any(|name| environment.text(name).is_some());
@@ -36,6 +38,9 @@ pub fn read(environment: &Environment, notes: &mut Notes) -> Result<Config> {
             true => config.listed.extend(loaded.listed),
             false => config.slots.extend(loaded.slots),
         }
+    }
+    if !has_file {
+        search::note_nothing(&config, environment, notes);
     }
     Ok(config)
 }
@@ -69,14 +74,16 @@ struct Reader<'a> {
 
 /// The first file of a program that can be opened and parsed.
 fn find(named: Option<PathBuf>, name: &str, environment: &Environment, notes: &mut Notes) -> Option<(PathBuf, String)> {
-    let places = environment.places(name, "config.json");
-    named.into_iter().chain(places).find_map(|path| load(&path, notes).map(|text| (path, text)))
+    let mut places = named.into_iter().chain(environment.places(name, "config.json"));
+    let (path, text) = places.find_map(|path| load(&path, notes).map(|text| (path, text)))?;
+    search::note_others(&path, places, notes);
+    Some((path, text))
 }
 
 fn load(path: &Path, notes: &mut Notes) -> Option<String> {
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) if bytes.is_empty() => return None,
-        Ok(bytes) => bytes,
+    let file = match Contents::read(path) {
+        Ok(file) if file.bytes.is_empty() => return None,
+        Ok(file) => file,
         Err(error) => {
             if ![ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) {
                 notes.push((Level::Warn, format!("{}: {error}; the file is ignored", path.display())));
@@ -84,9 +91,13 @@ fn load(path: &Path, notes: &mut Notes) -> Option<String> {
             return None;
         }
     };
-    let text = dialect::decode(&bytes, Dialect::Lenient).ok()?.into_owned();
-    let understood = understood(path, &text, notes).is_some();
-    understood.then_some(text)
+    let text = dialect::decode(&file.bytes, Dialect::Lenient).ok()?.into_owned();
+    understood(path, &text, notes)?;
+    // It is read all the same, as its own module would.
+    for what in [file.writable_by_others(), file.changeable_by_others()].into_iter().flatten() {
+        notes.push((Level::Warn, format!("{}: {what}", path.display())));
+    }
+    Some(text)
 }
 
 fn understood<'a>(path: &Path, text: &'a str, notes: &mut Notes) -> Option<Value<'a>> {

@@ -10,20 +10,30 @@ use super::options::{Cloud, Place};
 use super::section::{File, Section, error_in, unread};
 use super::{CertificateSource, Config, Key, Keys, Notes, Service, Slot, Slots, management, manner};
 use crate::backend::azure::Credential;
-use crate::backend::{KeyName, Network, aws, azure};
+use crate::backend::{KeyName, Network, aws, azure, is_open_endpoint};
 use crate::certificate::Certificate;
 use crate::error::Result;
 use crate::logging::Level;
+use crate::permissions::Contents;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// Reads the file at `path`.
 pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Result<Config> {
-    let bytes = std::fs::read(path).map(Zeroizing::new).map_err(|error| error_in(path, format_args!(" {error}")))?;
-    let config = parse(&bytes, path, environment, notes)?;
+    let file = Contents::read(path).map_err(|error| error_in(path, format_args!(" {error}")))?;
+    if let Some(what) = file.writable_by_others() {
+        return Err(error_in(
+            path,
+            format_args!(" refused, since it says where requests go and what is trusted: {what}"),
+        ));
+    }
+    let config = parse(&file.bytes, path, environment, notes)?;
+    let secret = || file.readable_by_others().filter(|_| config.slots.services().any(|service| service.holds_secret()));
+    for what in [file.changeable_by_others(), secret().map(|what| format!("it holds a secret, and {what}"))] {
+        notes.extend(what.map(|what| (Level::Warn, format!("{}: {what}", path.display()))));
+    }
     notes.push((Level::Info, format!("{}: {} slots", path.display(), config.slots.len())));
     Ok(config)
 }
@@ -72,7 +82,7 @@ fn add_slot(slots: &mut Slots, section: &Section, services: &mut Services, notes
     let id = id(section, choice)?;
     let label = section.str("label").unwrap_or(id);
     note_length(section, label, notes);
-    let service = services.of(section, choice, None)?;
+    let service = services.of(section, choice, None, notes)?;
     slots.push_plain(id, label, service, manner::of(section));
     Ok(())
 }
@@ -94,7 +104,7 @@ fn slot(section: &Section, choice: &'static str, services: &mut Services, notes:
     Ok(Slot {
         management: management::read(section, &label, choice == "discover")?,
         label,
-        service: services.of(section, choice, told)?,
+        service: services.of(section, choice, told, notes)?,
         keys,
         hide_keys: manner::hidden(section, choice == "discover"),
         manner: manner::of(section),
@@ -179,7 +189,13 @@ fn certificate(section: &Section) -> Result<CertificateSource> {
 struct Services(Option<(&'static str, Arc<Service>)>);
 
 impl Services {
-    fn of(&mut self, section: &Section, choice: &'static str, told: Option<Told>) -> Result<Arc<Service>> {
+    fn of(
+        &mut self,
+        section: &Section,
+        choice: &'static str,
+        told: Option<Told>,
+        notes: &mut Notes,
+    ) -> Result<Arc<Service>> {
         // What the names of keys tell of the service, as ARNs do, is not looked at here.
         let is_arn = |member: &Member| member.value.text().is_some_and(|text| text.starts_with("arn:"));
         let is_told = choice != KEYS && !section.own(choice).is_some_and(is_arn);
@@ -195,6 +211,7 @@ impl Services {
             None => Told::by_one(section)?,
         };
         let service = Arc::new(service(section, told)?);
+        note_open_endpoint(section, notes);
         self.0 = is_told.then(|| (choice, service.clone()));
         Ok(service)
     }
@@ -351,6 +368,16 @@ fn network(section: &Section) -> Result<Network> {
         call_timeout,
         retries: section.number("retries").unwrap_or(default.retries),
     })
+}
+
+/// What goes to another machine without TLS can be read and changed on its way.
+fn note_open_endpoint(section: &Section, notes: &mut Notes) {
+    let Some(url) = section.str("aws_endpoint_url").filter(|url| is_open_endpoint(url)) else { return };
+    let text = format!("{url}: requests go to another machine unencrypted, where others can read them: use https://");
+    let note = (Level::Warn, section.sentence("aws_endpoint_url", text));
+    if !notes.contains(&note) {
+        notes.push(note);
+    }
 }
 
 /// PKCS#11 URIs can't tell tokens of one label apart.

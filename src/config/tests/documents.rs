@@ -11,6 +11,8 @@ const DOCUMENT: &str = include_str!("../../../docs/configuration.md");
 #[test]
 fn the_example_is_good_and_shows_every_option() {
     let mut world = own(EXAMPLE).set("HOME", "/home/me");
+    // It shows an application's secret.
+    world.set_mode(OWN, 0o600);
     assert_eq!(world.config().slots.len(), 8);
     assert_eq!(world.notes(Level::Warn), "");
     let example = parse(EXAMPLE, Dialect::Strict).unwrap();

@@ -8,12 +8,58 @@ fn labelled(label: &str) -> String {
     SLOT.replace("LABEL", label)
 }
 
+/// What the log says at info, and nothing above it.
+fn said(mut world: World) -> String {
+    world.config();
+    assert!(world.notes.iter().all(|note| note.0 == Level::Info), "{:?}", world.notes);
+    world.notes(Level::Info)
+}
+
 #[test]
-fn nothing_is_no_error_and_says_nothing() {
+fn nothing_is_no_error_and_the_log_says_where_it_was_looked_for() {
     let mut world = World::new().set("HOME", "ROOT/home");
     assert_eq!(world.config(), Config::default());
-    assert!(world.notes.is_empty());
-    assert_eq!(World::new().config(), Config::default());
+    let system = "/etc/cloud-kms-pkcs11/config.json, /etc/aws-kms-pkcs11/config.json, \
+                  /etc/azure-keyvault-pkcs11/config.json";
+    let end = "so there are no slots: write one of these files, or name one in CLOUD_KMS_PKCS11_CONFIG";
+    let user = |name: &str| format!("/home/.config/{name}/config.json, /etc/{name}/config.json");
+    let all = ["cloud-kms-pkcs11", "aws-kms-pkcs11", "azure-keyvault-pkcs11"].map(user).join(", ");
+    assert_eq!(said(world), format!("no configuration file; looked for {all}; {end}"));
+    let home = "HOME is not set, so in no user's folder";
+    assert_eq!(said(World::new()), format!("no configuration file; looked for {system} ({home}); {end}"));
+    let empty = "XDG_CONFIG_HOME is empty, so in no user's folder";
+    let world = World::new().set("HOME", "ROOT/home").set("XDG_CONFIG_HOME", "");
+    assert_eq!(said(world), format!("no configuration file; looked for {system} ({empty}); {end}"));
+    assert!(said(World::new().file(AWS, "")).contains("/etc/aws-kms-pkcs11/config.json (it is empty)"));
+}
+
+#[test]
+fn what_the_environment_means_without_a_file_is_told() {
+    let aws = "AWS_REGION, AWS_DEFAULT_REGION or AWS_PROFILE means AWS KMS";
+    let end = ", so every usable key there becomes a slot";
+    assert!(said(World::new().set("AWS_REGION", "r")).ends_with(&format!("; {aws}{end}")));
+    let both = World::new().set("AWS_PROFILE", "p").set("AZURE_KEYVAULT_URL", "https://v");
+    assert!(said(both).ends_with(&format!("; {aws} and AZURE_KEYVAULT_URL names a vault{end}")));
+}
+
+#[test]
+fn files_that_others_go_before_are_named() {
+    let world = || {
+        World::new()
+            .file("home/.config/aws-kms-pkcs11/config.json", labelled("home"))
+            .file(AWS, labelled("etc"))
+            .set("HOME", "ROOT/home")
+    };
+    let user = "/home/.config/aws-kms-pkcs11/config.json";
+    let skipped = format!("/etc/aws-kms-pkcs11/config.json: not read, since {user} goes before it");
+    assert_eq!(said(world()), format!("reading {user}\n{skipped}"));
+    let own = "/etc/cloud-kms-pkcs11/config.json";
+    let skipped = |file: &str| format!("{file}: not read, since {own} goes before it\n");
+    let expected = [skipped(user), skipped("/etc/aws-kms-pkcs11/config.json"), format!("{own}: 1 slots")];
+    assert_eq!(said(world().file(OWN, labelled("own"))), expected.concat());
+    let named = world().file(OWN, labelled("own")).file("n.json", labelled("n"));
+    let said = said(named.set("CLOUD_KMS_PKCS11_CONFIG", "ROOT/n.json"));
+    assert_eq!(said.matches("not read, since /n.json goes before it").count(), 3, "{said}");
 }
 
 #[test]
@@ -116,4 +162,69 @@ fn an_old_file_that_cant_be_read_is_noted() {
     let mut world = World::new().file("etc/aws-kms-pkcs11/config.json/a_folder", "");
     assert_eq!(world.config(), Config::default());
     assert!(world.notes(Level::Warn).starts_with("/etc/aws-kms-pkcs11/config.json: "), "{}", world.notes(Level::Warn));
+}
+
+#[test]
+fn an_own_file_that_everybody_can_write_to_is_refused() {
+    let mut world = own(&labelled("own"));
+    world.set_mode(OWN, 0o666);
+    let path = world.path(OWN);
+    let error = world.read().unwrap_err();
+    let file = "/etc/cloud-kms-pkcs11/config.json";
+    let why = "refused, since it says where requests go and what is trusted";
+    assert!(error.starts_with(&format!("{file}: {why}: everybody can write to it (mode 0666): chmod ")), "{error}");
+    assert!(error.ends_with(file), "{error}");
+    world.set_mode(OWN, 0o644);
+    assert_eq!(labels(&world.config()), ["own"]);
+    assert_eq!(world.notes(Level::Warn), "");
+    world.set_mode("etc/cloud-kms-pkcs11", 0o777);
+    assert_eq!(labels(&world.config()), ["own"]);
+    let folder = path.parent().unwrap().display().to_string();
+    let warning = format!("{}: everybody can put another file in its place: chmod o-w {folder}", path.display());
+    assert_eq!(world.notes(Level::Warn), world.hide_root(&warning));
+}
+
+#[test]
+fn an_old_file_that_everybody_can_write_to_is_warned_of() {
+    let mut world = World::new().file(AWS, labelled("old"));
+    world.set_mode(AWS, 0o646);
+    assert_eq!(labels(&world.config()), ["old"]);
+    let file = "/etc/aws-kms-pkcs11/config.json";
+    assert_eq!(world.notes(Level::Warn), format!("{file}: everybody can write to it (mode 0646): chmod o-w {file}"));
+}
+
+#[test]
+fn a_secret_that_everybody_can_read_is_warned_of() {
+    let secret = r#""key_name": "k", "vault_url": "https://v", "azure_client_secret": "hush""#;
+    let password = r#""kms_key_id": "k", "proxy": "http://me:hush@p:1""#;
+    for members in [secret, password] {
+        let mut world = slot(members);
+        world.config();
+        let (file, warning) = ("/etc/cloud-kms-pkcs11/config.json", world.notes(Level::Warn));
+        let said = "it holds a secret, and everybody can read it (mode 0644)";
+        assert_eq!(warning, format!("{file}: {said}: chmod o-r {file}"));
+        world.set_mode(OWN, 0o640);
+        world.config();
+        assert_eq!(world.notes(Level::Warn), "");
+    }
+    let mut world = slot(r#""kms_key_id": "k", "proxy": "http://p:1""#);
+    world.config();
+    assert_eq!(world.notes(Level::Warn), "", "no password, no secret");
+}
+
+#[test]
+fn an_endpoint_without_tls_on_another_machine_is_warned_of() {
+    let mut world = slot(r#""kms_key_id": "k", "aws_endpoint_url": "http://kms.example.com""#);
+    world.config();
+    let said =
+        "http://kms.example.com: requests go to another machine unencrypted, where others can read them: use https://";
+    assert_eq!(
+        world.notes(Level::Warn),
+        format!("/etc/cloud-kms-pkcs11/config.json:1: slots[0].aws_endpoint_url: {said}")
+    );
+    for closed in ["http://localhost:4566", "https://kms.example.com"] {
+        let mut world = slot(&format!(r#""kms_key_id": "k", "aws_endpoint_url": "{closed}""#));
+        world.config();
+        assert_eq!(world.notes(Level::Warn), "");
+    }
 }

@@ -1,0 +1,47 @@
+//! URLs of services, as far as all clouds look at them alike.
+
+use azure_core::http::Url;
+use std::net::IpAddr;
+
+/// Whether what is sent there goes to another machine without TLS.
+pub fn is_open_endpoint(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    url.scheme() == "http" && !url.host_str().is_some_and(is_this_machine)
+}
+
+/// The loopback addresses, and the names that mean them (RFC 6761 section 6.3).
+fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let is_local_name = host == "localhost" || host.ends_with(".localhost");
+    address.map_or(is_local_name, |address| address.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leaves_the_machine_without_tls_is_known() {
+        for open in [
+            "http://kms.example.com",
+            "http://10.0.0.1:8080/",
+            "HTTP://KMS",
+            "http://[fe80::1]/",
+            "http://localhost.example.com",
+        ] {
+            assert!(is_open_endpoint(open), "{open}");
+        }
+        for closed in [
+            "https://kms.example.com",
+            "http://localhost:4566",
+            "http://127.0.0.1",
+            "http://127.1.2.3:1/",
+            "http://[::1]:1",
+            "http://[::ffff:127.0.0.1]",
+            "http://kms.localhost",
+            "nonsense",
+        ] {
+            assert!(!is_open_endpoint(closed), "{closed}");
+        }
+    }
+}
