@@ -100,6 +100,23 @@ pub fn kill_group(leader: u32) {
     }
 }
 
+/// Puts /dev/null where standard input, output or error is closed: else a socket of ours gets its number, and whatever the
+/// host or a library prints goes to the other side of a connection. The host may close them and open others at any time.
+pub fn fill_standard_descriptors() {
+    for standard in 0..=libc::STDERR_FILENO {
+        // SAFETY: plain numbers.
+        if unsafe { libc::fcntl(standard, libc::F_GETFD) } != -1 {
+            continue;
+        }
+        // SAFETY: a C string that lives as long as the program. It gets the lowest number that is free.
+        let opened = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
+        if opened > libc::STDERR_FILENO {
+            // SAFETY: it is ours; another thread was quicker.
+            unsafe { libc::close(opened) };
+        }
+    }
+}
+
 /// The user that this process acts as.
 pub fn user() -> u32 {
     // SAFETY: it takes nothing and always succeeds.

@@ -35,6 +35,7 @@ mod module {
     mod profiles;
     mod programs;
     mod random;
+    mod reports;
     mod requests;
     mod roles;
     mod secrets;

@@ -82,6 +82,7 @@ where
     T: Clone + Send + Sync + 'static,
     F: Future<Output = Result<T, Failure>> + Send + 'static,
 {
+    process::fill_standard_descriptors();
     let slot = Arc::new(Slot::new(operation));
     let start = |runtime: &Runtime| {
         // The task must not keep the slot alive: a slot that nobody waits for cancels its task.

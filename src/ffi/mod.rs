@@ -15,6 +15,7 @@ mod table;
 pub use table::ROWS;
 
 use crate::error::{Error, Result};
+use crate::process;
 #[cfg(not(any(test, fuzzing)))]
 use crate::provider::Provider;
 use cryptoki_sys::*;
@@ -105,6 +106,7 @@ unsafe extern "C" fn C_Finalize(reserved: *mut c_void) -> CK_RV {
 }
 
 fn initialize() -> Result<()> {
+    process::fill_standard_descriptors();
     guard::install(provider()?)
 }
 

@@ -118,7 +118,11 @@ module_test! {
 module_test! {
     fn a_small_stack_is_enough(world) {
         two_keys(world);
-        world.configure(json!([{ "label": "a", "kms_key_id": "alias/a" }, { "label": "z", "cloud": "azure", "discover": true }]));
+        world.emulator.aws().create_key(AwsKey::new("ML_DSA_87").alias("alias/m")).unwrap();
+        world.configure(json!([
+            { "label": "a", "kms_key_id": "alias/a" }, { "label": "z", "cloud": "azure", "discover": true },
+            { "label": "m", "kms_key_id": "alias/m" },
+        ]));
         let p11 = world.module();
         // stunnel's threads have 64 KB. Without optimization every frame is several times as large.
         let size = if cfg!(debug_assertions) { 256 << 10 } else { 64 << 10 };
@@ -126,6 +130,11 @@ module_test! {
             let host = std::thread::Builder::new().stack_size(size).spawn(move || sign(&p11, slot).unwrap());
             host.unwrap().join().unwrap();
         }
+        let lattice = move || {
+            let session = p11.open(2);
+            p11.sign(session, p11.private_key(session), CKM_ML_DSA, &[], b"data").unwrap()
+        };
+        std::thread::Builder::new().stack_size(size).spawn(lattice).unwrap().join().unwrap();
     }
 }
 
