@@ -265,9 +265,10 @@ fn public_numbers(attributes: &mut Attributes, public_key: &PublicKey, form: Poi
                 attributes.number(CKA_MODULUS_BITS, bits as CK_ULONG);
             }
         }
-        // PKCS#11 3.1 section 6.3.3: DER of an OCTET STRING that holds the point.
-        Material::Ec { point, .. } if all => drop(attributes.bytes(CKA_EC_POINT, wrapped(point))),
-        Material::Ed25519 { point } if all => match form {
+        // PKCS#11 3.1 section 6.3.3: DER of an OCTET STRING that holds the point. The standard has it for public keys; asyncssh
+        // makes the public half from a private key that shows it.
+        Material::Ec { point, .. } => drop(attributes.bytes(CKA_EC_POINT, wrapped(point))),
+        Material::Ed25519 { point } => match form {
             PointForm::OctetString => drop(attributes.bytes(CKA_EC_POINT, wrapped(point))),
             PointForm::Raw => drop(attributes.bytes(CKA_EC_POINT, point)),
         },

@@ -29,6 +29,7 @@ module_test! {
         assert_eq!(p11.attribute(session, private, CKA_EC_PARAMS).unwrap(), b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07");
         let point = p11.attribute(session, public, CKA_EC_POINT).unwrap();
         assert_eq!((point.len(), &point[..3]), (67, &[4, 65, 4][..]), "an OCTET STRING that holds the point");
+        assert_eq!(p11.attribute(session, private, CKA_EC_POINT), Ok(point), "asyncssh looks for it there");
         assert!(p11.find(session, &[(CKA_ID, b"web".to_vec()), (CKA_LABEL, b"other".to_vec())]).is_empty());
     }
 }
