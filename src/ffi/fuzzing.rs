@@ -116,7 +116,8 @@ impl<'a> World<'a> {
         start();
         let mut interface = std::ptr::null_mut();
         // SAFETY: null where null may be, and a place for the pointer.
-        let rv = unsafe { super::C_GetInterface(std::ptr::null_mut(), std::ptr::null_mut(), &mut interface, 0) };
+        let mut version = CK_VERSION { major: 3, minor: 2 };
+        let rv = unsafe { super::C_GetInterface(std::ptr::null_mut(), &mut version, &mut interface, 0) };
         assert_eq!(rv, CKR_OK);
         // SAFETY: the newest interface, whose list is of 3.2, and static.
         let list = unsafe { &*(*interface).pFunctionList.cast::<CK_FUNCTION_LIST_3_2>() };

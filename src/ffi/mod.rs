@@ -40,7 +40,7 @@ pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> 
     })
 }
 
-/// C_GetInterfaceList, section 5.4.5: the interfaces "PKCS 11" 3.2, 3.0 and 2.40.
+/// C_GetInterfaceList, section 5.4.5: the interfaces "PKCS 11" 3.0, 3.2 and 2.40.
 ///
 /// # Safety
 /// `interfaces` is null or has room for as many as `count`, which is null or valid, says.
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn C_GetInterfaceList(interfaces: *mut CK_INTERFACE, count
     })
 }
 
-/// C_GetInterface, section 5.4.6: the newest interface that is asked for.
+/// C_GetInterface, section 5.4.6: the interface of that name and version. A caller that names no version gets 3.0.
 ///
 /// # Safety
 /// `name` is null or a C string; `version` is null or valid; `interface` is null or points to a place for the pointer.
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn C_GetInterface(
             name == NAME && version.is_none_or(same) && own.flags & flags == flags
         });
         let (found, _) = found.ok_or_else(|| {
-            Error::probe(CKR_FUNCTION_FAILED, "no such interface: \"PKCS 11\" 3.2, 3.0 and 2.40 are there")
+            Error::probe(CKR_ARGUMENTS_BAD, "no such interface: \"PKCS 11\" 3.0, 3.2 and 2.40 are there")
         })?;
         place.write((found as *const CK_INTERFACE).cast_mut());
         Ok(())
@@ -132,15 +132,17 @@ fn contain_panics() {
 const NAME: &CStr = c"PKCS 11";
 
 /// The versions of [`INTERFACES`], in their order.
-const VERSIONS: [(CK_BYTE, CK_BYTE); 3] = [(3, 2), (3, 0), (2, 40)];
+const VERSIONS: [(CK_BYTE, CK_BYTE); 3] = [(3, 0), (3, 2), (2, 40)];
 
 static INTERFACES: Interfaces = Interfaces([
-    interface((&raw const table::LIST_3_2).cast()),
     interface((&raw const table::LIST_3_0).cast()),
+    interface((&raw const table::LIST_3_2).cast()),
     interface((&raw const table::LIST_2_40).cast()),
 ]);
 
-/// The interfaces of C_GetInterfaceList, newest first. A child may go on where its parent forked: section 5.4.5.
+/// The interfaces of C_GetInterfaceList, the default first. The standard lets a module choose it; OpenSC's pkcs11-spy does
+/// not know 3.2: that of 0.23 records nothing of it, that of 0.26 crashes. A child may go on where its parent forked:
+/// section 5.4.5.
 struct Interfaces([CK_INTERFACE; 3]);
 
 // SAFETY: the pointers are to immutable statics.

@@ -77,19 +77,23 @@ static void check_interfaces(void *module) {
     CK_C_GetInterface get = (CK_C_GetInterface)dlsym(module, "C_GetInterface");
     CK_INTERFACE interfaces[3], *one = NULL;
     CK_ULONG count = 0;
-    CK_VERSION version = {3, 0}, unknown = {4, 0};
+    CK_VERSION newest = {3, 2}, version = {3, 0}, unknown = {4, 0};
     CHECK(list(NULL, &count) == CKR_OK && count == 3);
     CHECK(list(interfaces, &count) == CKR_OK);
     for (CK_ULONG i = 0; i < 3; i++) CHECK(strcmp((char *)interfaces[i].pInterfaceName, "PKCS 11") == 0);
-    CHECK(get(NULL, NULL, &one, 0) == CKR_OK && ((CK_FUNCTION_LIST_3_2 *)one->pFunctionList)->version.minor == 2);
+    /* Whoever names no version gets one that pkcs11-spy knows. */
+    CHECK(get(NULL, NULL, &one, 0) == CKR_OK && ((CK_FUNCTION_LIST_3_0 *)one->pFunctionList)->version.minor == 0);
+    CHECK(((CK_FUNCTION_LIST_3_0 *)interfaces[0].pFunctionList)->version.minor == 0);
+    CHECK(get(NULL, &newest, &one, 0) == CKR_OK && ((CK_FUNCTION_LIST_3_2 *)one->pFunctionList)->version.minor == 2);
     check_list((void **)&((CK_FUNCTION_LIST_3_2 *)one->pFunctionList)->C_Initialize,
                (sizeof(CK_FUNCTION_LIST_3_2) - sizeof(void *)) / sizeof(void *));
     CHECK(get((CK_UTF8CHAR *)"PKCS 11", &version, &one, 0) == CKR_OK);
     check_list((void **)&((CK_FUNCTION_LIST_3_0 *)one->pFunctionList)->C_Initialize,
                (sizeof(CK_FUNCTION_LIST_3_0) - sizeof(void *)) / sizeof(void *));
     CHECK(((CK_FUNCTION_LIST_3_0 *)one->pFunctionList)->C_SessionCancel(0, 0) == CKR_CRYPTOKI_NOT_INITIALIZED);
-    CHECK(get((CK_UTF8CHAR *)"PKCS 11", &unknown, &one, 0) == CKR_FUNCTION_FAILED);
-    CHECK(get((CK_UTF8CHAR *)"Vendor X", NULL, &one, 0) == CKR_FUNCTION_FAILED);
+    CHECK(get((CK_UTF8CHAR *)"PKCS 11", &unknown, &one, 0) == CKR_ARGUMENTS_BAD);
+    CHECK(get((CK_UTF8CHAR *)"Vendor X", NULL, &one, 0) == CKR_ARGUMENTS_BAD);
+    CHECK(get(NULL, NULL, &one, 1UL << 20) == CKR_ARGUMENTS_BAD);
 }
 
 static CK_RV create_mutex(void **mutex) {

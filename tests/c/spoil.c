@@ -112,8 +112,8 @@ __attribute__((constructor)) static void load(void) {
         fprintf(stderr, "spoil: SPOIL_MODULE does not name the module: %s\n", path ? path : "unset");
         abort();
     }
-    adopt(&interfaces[0], &list_3_2, sizeof list_3_2, 3, 2);
-    adopt(&interfaces[1], &list_3_0, sizeof list_3_0, 3, 0);
+    adopt(&interfaces[0], &list_3_0, sizeof list_3_0, 3, 0);
+    adopt(&interfaces[1], &list_3_2, sizeof list_3_2, 3, 2);
     adopt(&interfaces[2], &list_2_40, sizeof list_2_40, 2, 40);
     /* A list gives out lists, too: pkcs11-spy asks that way. */
     list_2_40.C_GetFunctionList = list_3_0.C_GetFunctionList = list_3_2.C_GetFunctionList = C_GetFunctionList;
@@ -134,7 +134,7 @@ CK_RV C_GetInterfaceList(CK_INTERFACE *list, CK_ULONG *count) {
 
 CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFACE **interface, CK_FLAGS flags) {
     (void)flags;
-    if (name && strcmp((char *)name, "PKCS 11")) return CKR_FUNCTION_FAILED;
+    if (name && strcmp((char *)name, "PKCS 11")) return CKR_ARGUMENTS_BAD;
     for (int i = 0; i < 3; i++) {
         CK_VERSION *own = interfaces[i].pFunctionList;
         if (!version || (version->major == own->major && version->minor == own->minor)) {
@@ -142,5 +142,5 @@ CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFACE **inte
             return CKR_OK;
         }
     }
-    return CKR_FUNCTION_FAILED;
+    return CKR_ARGUMENTS_BAD;
 }

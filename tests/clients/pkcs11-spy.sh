@@ -25,11 +25,12 @@ finds_failure() {
 }
 
 by_pkcs11_tool() {
-    rm -f "$work/signature"
+    rm -f "$work/signature" "$work/tool.log"
     PKCS11SPY=$MODULE PKCS11SPY_OUTPUT=$work/tool.log run pkcs11-tool --module "$(echo /usr/lib/*/pkcs11/pkcs11-spy.so)" \
         --token-label "$label" --label "$label" --sign --signature-format openssl \
         --mechanism "$([ "$kind" = rsa ] && echo SHA256-RSA-PKCS || echo ECDSA-SHA256)" \
         --input-file "$work/data" --output-file "$work/signature"
+    run python3 "$clients/spy.py" "$work/tool.log"
     verify_and_spoil verify sha256 "$work/data" "$work/signature"
 }
 

@@ -146,3 +146,36 @@ module_test! {
         assert_eq!(world.requests(), 0);
     }
 }
+
+module_test! {
+    fn a_caller_who_names_no_version_gets_3_0_and_each_version_by_its_name(world) {
+        world.configure(json!([]));
+        type Get = unsafe extern "C" fn(*mut CK_UTF8CHAR, *mut CK_VERSION, *mut *mut CK_INTERFACE, CK_FLAGS) -> CK_RV;
+        let list = P11::load(&module_path()).list();
+        let get: Get = unsafe { (*list).C_GetInterface.unwrap() };
+        let ask = |name: Option<&std::ffi::CStr>, version: Option<(u8, u8)>, flags| {
+            let mut version = version.map(|(major, minor)| CK_VERSION { major, minor });
+            let version = version.as_mut().map_or(null_mut(), std::ptr::from_mut);
+            let name = name.map_or(null_mut(), |name| name.as_ptr().cast_mut().cast());
+            let mut found: *mut CK_INTERFACE = null_mut();
+            match unsafe { get(name, version, &mut found, flags) } {
+                CKR_OK => Ok(unsafe { *(*found).pFunctionList.cast::<CK_VERSION>() }).map(|own| (own.major, own.minor)),
+                rv => Err(rv),
+            }
+        };
+        for name in [None, Some(c"PKCS 11")] {
+            assert_eq!(ask(name, None, 0), Ok((3, 0)));
+            assert_eq!(ask(name, None, CKF_INTERFACE_FORK_SAFE), Ok((3, 0)));
+            for version in [(3, 2), (3, 0), (2, 40)] {
+                assert_eq!(ask(name, Some(version), 0), Ok(version));
+            }
+            assert_eq!(ask(name, Some((3, 1)), 0), Err(CKR_ARGUMENTS_BAD));
+            assert_eq!(ask(name, None, 1 << 20), Err(CKR_ARGUMENTS_BAD));
+        }
+        assert_eq!(ask(Some(c"Vendor X"), None, 0), Err(CKR_ARGUMENTS_BAD));
+        let (mut interfaces, mut count): ([CK_INTERFACE; 3], _) = (unsafe { std::mem::zeroed() }, 3);
+        assert_eq!(unsafe { (*list).C_GetInterfaceList.unwrap()(interfaces.as_mut_ptr(), &mut count) }, CKR_OK);
+        let minors = interfaces.map(|interface| unsafe { (*interface.pFunctionList.cast::<CK_VERSION>()).minor });
+        assert_eq!(minors, [0, 2, 40], "the default stands first");
+    }
+}

@@ -96,8 +96,8 @@ fn sha256(world: &World, message: &[u8]) -> Vec<u8> {
 module_test! {
     fn pkcs11_provider(world) {
         let keys = two_keys(world);
-        // P11::load asks C_GetInterface first, without a version, as the provider does.
-        let p11 = P11::load(&module_path());
+        // The provider asks C_GetInterface first, without a version.
+        let p11 = P11::load_version(&module_path(), None);
         let mut args = CK_C_INITIALIZE_ARGS { flags: CKF_OS_LOCKING_OK, ..unsafe { std::mem::zeroed() } };
         crate::c!(p11, C_Initialize((&raw mut args).cast())).unwrap();
         for (slot, spki) in keys.iter().enumerate() {

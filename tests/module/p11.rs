@@ -30,15 +30,22 @@ macro_rules! c {
 }
 
 impl P11 {
-    /// Loads the module at `path`.
+    /// Loads the module at `path`, by the interface 3.2.
     pub fn load(path: &Path) -> Self {
+        Self::load_version(path, Some(CK_VERSION { major: 3, minor: 2 }))
+    }
+
+    /// Loads it by that version of the interface, or by the one that it gives to whoever names none: that one does not
+    /// have all functions.
+    pub fn load_version(path: &Path, version: Option<CK_VERSION>) -> Self {
         let path = CString::new(path.as_os_str().as_bytes()).unwrap();
         unsafe {
             let handle = libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL);
             assert!(!handle.is_null(), "dlopen failed");
             let get: CK_C_GetInterface = std::mem::transmute(libc::dlsym(handle, c"C_GetInterface".as_ptr()));
             let mut interface: *mut CK_INTERFACE = null_mut();
-            assert_eq!(get.unwrap()(null_mut(), null_mut(), &mut interface, 0), CKR_OK);
+            let version = version.as_ref().map_or(std::ptr::null(), std::ptr::from_ref).cast_mut();
+            assert_eq!(get.unwrap()(null_mut(), version, &mut interface, 0), CKR_OK);
             Self { list: (*interface).pFunctionList.cast() }
         }
     }
