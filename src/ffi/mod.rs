@@ -21,7 +21,8 @@ use crate::provider::Provider;
 use cryptoki_sys::*;
 use pointers::{Output, Target};
 use std::ffi::CStr;
-use std::os::raw::c_void;
+use std::os::raw::{c_char, c_void};
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 /// How long C_Finalize waits for the runtime's threads.
@@ -48,7 +49,7 @@ pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> 
 pub unsafe extern "C" fn C_GetInterfaceList(interfaces: *mut CK_INTERFACE, count: *mut CK_ULONG) -> CK_RV {
     guard::without_provider("C_GetInterfaceList", || {
         // SAFETY: as this function's caller promises.
-        unsafe { Output::new(interfaces, count) }?.write(&INTERFACES.0)
+        unsafe { Output::new(interfaces, count) }?.write(&INTERFACES.each_ref().map(Interface::value))
     })
 }
 
@@ -70,14 +71,12 @@ pub unsafe extern "C" fn C_GetInterface(
         let version = unsafe { version.as_ref() };
         // SAFETY: likewise.
         let place = unsafe { Target::new(interface) }?;
-        let found = INTERFACES.0.iter().zip(VERSIONS).find(|(own, own_version)| {
-            let same = |version: &CK_VERSION| (version.major, version.minor) == *own_version;
-            name == NAME && version.is_none_or(same) && own.flags & flags == flags
+        let found = INTERFACES.iter().find(|own| {
+            let same = |version: &CK_VERSION| (version.major, version.minor) == own.version;
+            name == NAME && version.is_none_or(same) && CKF_INTERFACE_FORK_SAFE & flags == flags
         });
-        let (found, _) = found.ok_or_else(|| {
-            Error::probe(CKR_ARGUMENTS_BAD, "no such interface: \"PKCS 11\" 3.0, 3.2 and 2.40 are there")
-        })?;
-        place.write((found as *const CK_INTERFACE).cast_mut());
+        let none = || Error::probe(CKR_ARGUMENTS_BAD, "no such interface: \"PKCS 11\" 3.0, 3.2 and 2.40 are there");
+        place.write(found.ok_or_else(none)?.lend());
         Ok(())
     })
 }
@@ -131,27 +130,51 @@ fn contain_panics() {
 
 const NAME: &CStr = c"PKCS 11";
 
-/// The versions of [`INTERFACES`], in their order.
-const VERSIONS: [(CK_BYTE, CK_BYTE); 3] = [(3, 0), (3, 2), (2, 40)];
-
-static INTERFACES: Interfaces = Interfaces([
-    interface((&raw const table::LIST_3_0).cast()),
-    interface((&raw const table::LIST_3_2).cast()),
-    interface((&raw const table::LIST_2_40).cast()),
-]);
-
 /// The interfaces of C_GetInterfaceList, the default first. The standard lets a module choose it; OpenSC's pkcs11-spy does
-/// not know 3.2: that of 0.23 records nothing of it, that of 0.26 crashes. A child may go on where its parent forked:
-/// section 5.4.5.
-struct Interfaces([CK_INTERFACE; 3]);
+/// not know 3.2: that of 0.23 records nothing of it, that of 0.26 crashes.
+static INTERFACES: [Interface; 3] = [
+    Interface::new((3, 0), (&raw const table::LIST_3_0).cast()),
+    Interface::new((3, 2), (&raw const table::LIST_3_2).cast()),
+    Interface::new((2, 40), (&raw const table::LIST_2_40).cast()),
+];
 
-// SAFETY: the pointers are to immutable statics.
-unsafe impl Sync for Interfaces {}
+/// An interface: what a caller gets a pointer to, and what it is.
+struct Interface {
+    lent: Lent,
+    version: (CK_BYTE, CK_BYTE),
+    list: *const c_void,
+}
 
-const fn interface(list: *const c_void) -> CK_INTERFACE {
-    CK_INTERFACE {
-        pInterfaceName: NAME.as_ptr().cast::<CK_UTF8CHAR>().cast_mut(),
-        pFunctionList: list.cast_mut(),
-        flags: CKF_INTERFACE_FORK_SAFE,
+/// CK_INTERFACE, in memory that can be written to: OpenSC's pkcs11-spy before 0.27 puts its own list there
+/// (OpenSC/OpenSC#3275).
+#[repr(C)]
+struct Lent {
+    name: *const c_char,
+    list: AtomicPtr<c_void>,
+    flags: CK_FLAGS,
+}
+
+// SAFETY: the pointers are to immutable statics, and what others may change is atomic.
+unsafe impl Sync for Interface {}
+
+impl Interface {
+    const fn new(version: (CK_BYTE, CK_BYTE), list: *const c_void) -> Self {
+        // A child may go on where its parent forked: section 5.4.5.
+        let lent = Lent { name: NAME.as_ptr(), list: AtomicPtr::new(list.cast_mut()), flags: CKF_INTERFACE_FORK_SAFE };
+        Self { lent, version, list }
+    }
+
+    /// The interface with our own list, whatever its last user has put there.
+    fn lend(&self) -> *mut CK_INTERFACE {
+        self.lent.list.store(self.list.cast_mut(), Ordering::Relaxed);
+        (&raw const self.lent).cast::<CK_INTERFACE>().cast_mut()
+    }
+
+    fn value(&self) -> CK_INTERFACE {
+        CK_INTERFACE {
+            pInterfaceName: NAME.as_ptr().cast::<CK_UTF8CHAR>().cast_mut(),
+            pFunctionList: self.list.cast_mut(),
+            flags: CKF_INTERFACE_FORK_SAFE,
+        }
     }
 }

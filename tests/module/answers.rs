@@ -177,5 +177,14 @@ module_test! {
         assert_eq!(unsafe { (*list).C_GetInterfaceList.unwrap()(interfaces.as_mut_ptr(), &mut count) }, CKR_OK);
         let minors = interfaces.map(|interface| unsafe { (*interface.pFunctionList.cast::<CK_VERSION>()).minor });
         assert_eq!(minors, [0, 2, 40], "the default stands first");
+        // pkcs11-spy of OpenSC 0.23 and 0.26 puts its own list into the interface that it gets.
+        let mut found: *mut CK_INTERFACE = null_mut();
+        let mut get = || unsafe {
+            assert_eq!(get(null_mut(), null_mut(), &mut found, 0), CKR_OK);
+            &mut *found
+        };
+        let own = get().pFunctionList;
+        get().pFunctionList = null_mut();
+        assert_eq!(get().pFunctionList, own, "nobody else gets that list");
     }
 }
