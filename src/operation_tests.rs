@@ -257,9 +257,13 @@ fn only_oaep_parameters_that_the_services_honour_are_taken() {
     };
     assert_eq!(decrypt(&[CKM_SHA_1, CKG_MGF1_SHA1, 1, 0, 0], &[]), Ok(Family::RsaesOaep.with(Hash::Sha1)));
     assert_eq!(decrypt(&[CKM_SHA_1, CKG_MGF1_SHA1, 0, 0, 0], &[]), Ok(Family::RsaesOaep.with(Hash::Sha1)));
+    assert_eq!(decrypt(&[CKM_SHA_1, 0, 0, 0, 0], &[]), Ok(Family::RsaesOaep.with(Hash::Sha1)), "the MGF is left out");
+    assert_eq!(decrypt(&[0, 0, 0, 0, 0], &[]), Ok(Family::RsaesOaep.with(Hash::Sha1)), "RFC 8017 appendix A.2.1");
     for (words, label) in [
         ([CKM_SHA256, CKG_MGF1_SHA256, 1, 0, 0], &b""[..]),
         ([CKM_SHA_1, CKG_MGF1_SHA256, 1, 0, 0], b""),
+        ([CKM_SHA256, 0, 1, 0, 0], b""),
+        ([0, CKG_MGF1_SHA1, 1, 0, 0], b""),
         ([CKM_SHA_1, CKG_MGF1_SHA1, 2, 0, 0], b""),
         ([CKM_SHA_1, CKG_MGF1_SHA1, 1, 0, 1], b"l"),
     ] {

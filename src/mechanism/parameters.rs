@@ -7,6 +7,7 @@ use super::{Input, MECHANISMS, Mechanism};
 use crate::error::{Error, Result};
 use crate::hash::Hash;
 use crate::key::{Family, ml_dsa};
+use crate::log_info;
 use cryptoki_sys::*;
 
 /// A mechanism as a caller names it: its number, the words of its parameters, and what pointers among them point to.
@@ -134,8 +135,16 @@ impl Mechanism {
     }
 
     fn oaep(&self, words: &[CK_ULONG], label: &[u8]) -> Result<Parameters> {
-        let hash = self.hash(words[0])?;
-        self.same_mgf(hash, words[1])?;
+        // OpenSSL's pkcs11-provider (1.0 to 1.3) leaves out what a program does not name. A hash alone (rsa_oaep_md) means MGF1
+        // with it, since there is one for each hash; neither means the defaults of RFC 8017 appendix A.2.1, as in OpenSSL.
+        let hash = match (words[0], words[1]) {
+            (0, 0) => Hash::Sha1,
+            (ckm, _) => self.hash(ckm)?,
+        };
+        match words[1] {
+            0 => log_info!("{}: mgf 0 is taken for MGF1 with the same hash, {}", self.name, hash.name()),
+            mgf => self.same_mgf(hash, mgf)?,
+        }
         // A source that is not CKZ_DATA_SPECIFIED means nothing without data: 0 is what many callers give.
         if !label.is_empty() || ![0, CKZ_DATA_SPECIFIED].contains(&words[2]) {
             return Err(self.invalid("the services only have OAEP with an empty label".into()));
