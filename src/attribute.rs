@@ -85,6 +85,78 @@ impl Attributes {
     }
 }
 
+/// The form of an attribute whose values all have one length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// CK_BBOOL.
+    Flag,
+    /// CK_ULONG and its kin.
+    Number,
+    /// CK_DATE, or nothing.
+    Date,
+}
+
+impl Form {
+    /// Whether a value may have that length, in bytes.
+    pub fn fits(self, length: usize) -> bool {
+        match self {
+            Form::Flag => length == size_of::<CK_BBOOL>(),
+            Form::Number => length == size_of::<CK_ULONG>(),
+            Form::Date => [0, size_of::<CK_DATE>()].contains(&length),
+        }
+    }
+}
+
+/// The name and form of an attribute whose values all have one length; none for those that may be of any.
+pub fn form(kind: CK_ATTRIBUTE_TYPE) -> Option<(&'static str, Form)> {
+    FORMS.iter().find(|row| row.0 == kind).map(|row| (row.1, row.2))
+}
+
+macro_rules! forms {
+    ($($kind:ident $form:ident;)*) => { &[$(($kind, stringify!($kind), Form::$form)),*] };
+}
+
+/// PKCS#11 3.2 sections 4.4 to 4.13 and 6.
+const FORMS: &[(CK_ATTRIBUTE_TYPE, &str, Form)] = forms! {
+    CKA_CLASS Number;
+    CKA_TOKEN Flag;
+    CKA_PRIVATE Flag;
+    CKA_MODIFIABLE Flag;
+    CKA_COPYABLE Flag;
+    CKA_DESTROYABLE Flag;
+    CKA_CERTIFICATE_TYPE Number;
+    CKA_CERTIFICATE_CATEGORY Number;
+    CKA_TRUSTED Flag;
+    CKA_NAME_HASH_ALGORITHM Number;
+    CKA_JAVA_MIDP_SECURITY_DOMAIN Number;
+    CKA_START_DATE Date;
+    CKA_END_DATE Date;
+    CKA_KEY_TYPE Number;
+    CKA_DERIVE Flag;
+    CKA_LOCAL Flag;
+    CKA_KEY_GEN_MECHANISM Number;
+    CKA_ENCRYPT Flag;
+    CKA_VERIFY Flag;
+    CKA_VERIFY_RECOVER Flag;
+    CKA_WRAP Flag;
+    CKA_DECRYPT Flag;
+    CKA_SIGN Flag;
+    CKA_SIGN_RECOVER Flag;
+    CKA_UNWRAP Flag;
+    CKA_SENSITIVE Flag;
+    CKA_ALWAYS_SENSITIVE Flag;
+    CKA_EXTRACTABLE Flag;
+    CKA_NEVER_EXTRACTABLE Flag;
+    CKA_WRAP_WITH_TRUSTED Flag;
+    CKA_ALWAYS_AUTHENTICATE Flag;
+    CKA_MODULUS_BITS Number;
+    CKA_VALUE_BITS Number;
+    CKA_VALUE_LEN Number;
+    CKA_PARAMETER_SET Number;
+    CKA_PROFILE_ID Number;
+    CKA_MECHANISM_TYPE Number;
+};
+
 /// The CK_ULONG that a template asks for under `kind`, if it does and it is one.
 pub fn number_in(template: &[Attribute], kind: CK_ATTRIBUTE_TYPE) -> Option<CK_ULONG> {
     value_in(template, kind)?.try_into().ok().map(CK_ULONG::from_ne_bytes)
@@ -136,6 +208,16 @@ mod tests {
         assert_eq!(number_in(&[(CKA_CLASS, CKO_DATA.to_ne_bytes().to_vec())], CKA_CLASS), Some(CKO_DATA));
         assert_eq!(number_in(&[(CKA_CLASS, vec![1])], CKA_CLASS), None);
         assert_eq!(number_in(&[], CKA_CLASS), None);
+    }
+
+    #[test]
+    fn a_fixed_form_has_one_length() {
+        let fits =
+            |kind, lengths: [usize; 4]| lengths.map(|length| form(kind).is_none_or(|(_, form)| form.fits(length)));
+        assert_eq!(fits(CKA_TOKEN, [0, 1, 2, 8]), [false, true, false, false]);
+        assert_eq!(fits(CKA_KEY_TYPE, [0, 1, 8, 9]), [false, false, true, false]);
+        assert_eq!(fits(CKA_START_DATE, [0, 1, 8, 9]), [true, false, true, false]);
+        assert_eq!(fits(CKA_LABEL, [0, 1, 8, 9]), [true; 4]);
     }
 
     #[test]

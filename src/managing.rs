@@ -25,8 +25,8 @@ impl Token {
     /// C_GenerateKeyPair: answers the public and the private key.
     ///
     /// # Errors
-    /// CKR_TOKEN_WRITE_PROTECTED, CKR_SESSION_READ_ONLY, CKR_MECHANISM_INVALID, what is wrong with the templates, and those
-    /// of the service.
+    /// CKR_MECHANISM_INVALID (also where the configuration does not allow to make keys), CKR_SESSION_READ_ONLY, what is wrong
+    /// with the templates, and those of the service.
     pub fn generate_pair(
         &self,
         request: &Request,
@@ -34,8 +34,8 @@ impl Token {
         private: &[Attribute],
         read_write: bool,
     ) -> Result<(CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)> {
-        self.check_right(Right::Generate, read_write)?;
         let generation = self.generation(request, CKF_GENERATE_KEY_PAIR)?;
+        self.check_right(Right::Generate, read_write)?;
         let objects = self.create(generation, key_template::pair(generation, public, private)?)?;
         Ok((handle_of(&objects, CKO_PUBLIC_KEY)?, handle_of(&objects, CKO_PRIVATE_KEY)?))
     }
@@ -45,8 +45,8 @@ impl Token {
     /// # Errors
     /// As [`Token::generate_pair`].
     pub fn generate(&self, request: &Request, template: &[Attribute], read_write: bool) -> Result<CK_OBJECT_HANDLE> {
-        self.check_right(Right::Generate, read_write)?;
         let generation = self.generation(request, CKF_GENERATE)?;
+        self.check_right(Right::Generate, read_write)?;
         handle_of(&self.create(generation, key_template::secret(generation, template)?)?, CKO_SECRET_KEY)
     }
 
@@ -110,6 +110,9 @@ impl Token {
     /// service.
     pub fn set_attributes(&self, handle: CK_OBJECT_HANDLE, template: &[Attribute], read_write: bool) -> Result<()> {
         let object = self.object(handle).ok_or_else(|| no_object(handle))?;
+        if object.is_of_token() && !read_write {
+            return Err(read_only());
+        }
         if object.attributes.matches(template) {
             return Ok(());
         }
@@ -133,24 +136,30 @@ impl Token {
         Ok(())
     }
 
-    /// Whether a program may do that in such a session.
+    /// Whether a program may do that in such a session: that the session is read-only is told first, since that is so
+    /// whatever the configuration says.
     fn check_right(&self, right: Right, read_write: bool) -> Result<()> {
+        if !read_write {
+            return Err(read_only());
+        }
         if !self.management().is_some_and(|own| own.allows(right)) {
-            let (label, name) = (self.label(), right.name());
-            let text = format!("token \"{label}\": not allowed: its slot has no \"allow\": [\"{name}\"]");
-            return Err(Error::new(CKR_TOKEN_WRITE_PROTECTED, text));
+            return Err(Error::new(CKR_TOKEN_WRITE_PROTECTED, self.not_allowed(right)));
         }
-        match read_write {
-            true if !self.backend().is_ready() => Err(logged_out()),
-            true => Ok(()),
-            false => Err(Error::new(CKR_SESSION_READ_ONLY, "it takes a session with CKF_RW_SESSION")),
-        }
+        if self.backend().is_ready() { Ok(()) } else { Err(logged_out()) }
+    }
+
+    fn not_allowed(&self, right: Right) -> String {
+        let (label, name) = (self.label(), right.name());
+        format!("token \"{label}\": not allowed: its slot has no \"allow\": [\"{name}\"]")
     }
 
     fn generation(&self, request: &Request, flag: CK_FLAGS) -> Result<&'static Generation> {
         let row = self.generations().find(|row| row.ckm == request.ckm && row.flag == flag);
         let row = row.ok_or_else(|| {
-            Error::new(CKR_MECHANISM_INVALID, format!("mechanism 0x{:x} makes no key of this token", request.ckm))
+            let is_allowed = self.management().is_some_and(|own| own.allows(Right::Generate));
+            let why = if is_allowed { String::new() } else { format!("; {}", self.not_allowed(Right::Generate)) };
+            let text = format!("mechanism 0x{:x} makes no key of this token{why}", request.ckm);
+            Error::new(CKR_MECHANISM_INVALID, text)
         })?;
         match request.parameter.is_empty() {
             true => Ok(row),
@@ -185,6 +194,11 @@ impl Token {
     fn later(&self, calls: u32) -> Instant {
         Instant::now() + self.call_timeout().saturating_mul(calls).min(LONGEST)
     }
+}
+
+/// Objects of a token are made, changed and destroyed in read-write sessions only (section 5.7).
+pub fn read_only() -> Error {
+    Error::new(CKR_SESSION_READ_ONLY, "it takes a session with CKF_RW_SESSION")
 }
 
 /// C_Finalize or a fork ended the call, and not the request.

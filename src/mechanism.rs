@@ -101,6 +101,11 @@ impl Mechanism {
         MECHANISMS.iter().find(|row| row.ckm == ckm && row.family.purpose() == purpose.of_schemes())
     }
 
+    /// The standard's name of that number, if the table has it.
+    pub fn name_of(ckm: CK_MECHANISM_TYPE) -> Option<&'static str> {
+        MECHANISMS.iter().find(|row| row.ckm == ckm).map(|row| row.name)
+    }
+
     /// The rows that lead to one of these schemes of that kind of key.
     pub fn offered(kind: Kind, schemes: &[Scheme]) -> impl Iterator<Item = &'static Mechanism> {
         MECHANISMS.iter().filter(move |row| row.is_offered(kind, schemes))

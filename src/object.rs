@@ -134,6 +134,11 @@ impl Object {
         object
     }
 
+    /// Whether it is an object of the token, not of a session (CKA_TOKEN).
+    pub fn is_of_token(&self) -> bool {
+        self.attributes.value(CKA_TOKEN) == Some(&[CK_TRUE])
+    }
+
     /// The same, with CKA_DESTROYABLE as it is for this one.
     pub fn destroyable(mut self, is_destroyable: bool) -> Self {
         self.attributes.set(CKA_DESTROYABLE, &[if is_destroyable { CK_TRUE } else { CK_FALSE }]);

@@ -5,7 +5,7 @@
 use crate::attribute::{Attribute, Attributes, flag_in, number_in, value_in};
 use crate::backend::Plain;
 use crate::error::{Error, Result};
-use crate::key::{Curve, ParameterSet, PointForm, PublicKey, Unusable};
+use crate::key::{Curve, ParameterSet, PointForm, PublicKey, Purpose, Unusable};
 use crate::object::{Names, Object, next_handle, parameter_set};
 use cryptoki_sys::*;
 use der::Decode;
@@ -21,6 +21,24 @@ pub struct SessionObject {
     pub owner: CK_SESSION_HANDLE,
     /// What it is made of.
     pub content: Content,
+}
+
+impl SessionObject {
+    /// Whether its template allows that; only of public keys more than nothing is allowed.
+    pub fn permits(&self, purpose: Purpose) -> bool {
+        let flag = match purpose {
+            Purpose::Sign => CKA_VERIFY,
+            Purpose::Decrypt => CKA_ENCRYPT,
+            Purpose::Unwrap => CKA_WRAP,
+            Purpose::Derive => CKA_DERIVE,
+        };
+        self.object.attributes.value(flag) == Some(&[CK_TRUE])
+    }
+
+    /// Whether its CKA_KEY_TYPE is CKK_GENERIC_SECRET.
+    pub fn is_generic(&self) -> bool {
+        self.object.attributes.value(CKA_KEY_TYPE) == Some(&CKK_GENERIC_SECRET.to_ne_bytes())
+    }
 }
 
 /// What a session object is made of.
@@ -80,6 +98,8 @@ pub fn created(template: &[Attribute], owner: CK_SESSION_HANDLE, form: PointForm
         Some(CKO_PUBLIC_KEY) => public(template, owner, form),
         Some(CKO_SECRET_KEY) => {
             let value = value_in(template, CKA_VALUE).ok_or_else(|| incomplete("CKA_VALUE"))?;
+            number_in(template, CKA_KEY_TYPE).ok_or_else(|| incomplete("CKA_KEY_TYPE"))?;
+            without_use(template)?;
             secret(template, owner, value.to_vec().into())
         }
         Some(class) => Err(invalid(format!("an object of class {class} can't be made here"))),
@@ -87,12 +107,46 @@ pub fn created(template: &[Attribute], owner: CK_SESSION_HANDLE, form: PointForm
     }
 }
 
+/// A secret that comes from outside is only handed on: what a caller wants to do with it besides is refused, not forgotten.
+/// (Templates of C_UnwrapKey and C_DeriveKey ask for more as a rule, and get a secret that does not do it.)
+fn without_use(template: &[Attribute]) -> Result<()> {
+    match SECRET_USES.iter().find(|(kind, _)| flag_in(template, *kind) == Some(true)) {
+        Some((_, name)) => Err(invalid(format!("{name}: a secret of a session can only be wrapped, or read"))),
+        None => Ok(()),
+    }
+}
+
+/// What secret keys do elsewhere.
+const SECRET_USES: [(CK_ATTRIBUTE_TYPE, &str); 7] = [
+    (CKA_SIGN, "CKA_SIGN"),
+    (CKA_VERIFY, "CKA_VERIFY"),
+    (CKA_ENCRYPT, "CKA_ENCRYPT"),
+    (CKA_DECRYPT, "CKA_DECRYPT"),
+    (CKA_WRAP, "CKA_WRAP"),
+    (CKA_UNWRAP, "CKA_UNWRAP"),
+    (CKA_DERIVE, "CKA_DERIVE"),
+];
+
+/// What a public key of a session may be kept from.
+const PUBLIC_USES: [CK_ATTRIBUTE_TYPE; 3] = [CKA_VERIFY, CKA_ENCRYPT, CKA_WRAP];
+
+/// What a public key can't do, with the attribute that would say so.
+const NO_PUBLIC_USES: [(CK_ATTRIBUTE_TYPE, &str); 2] =
+    [(CKA_VERIFY_RECOVER, "CKA_VERIFY_RECOVER"), (CKA_DERIVE, "CKA_DERIVE")];
+
 fn public(template: &[Attribute], owner: CK_SESSION_HANDLE, form: PointForm) -> Result<SessionObject> {
+    of_session(template)?;
+    if let Some((_, name)) = NO_PUBLIC_USES.iter().find(|(kind, _)| flag_in(template, *kind) == Some(true)) {
+        return Err(invalid(format!("{name}: a public key does not do that here")));
+    }
     let key = public_key(template)?;
     let names = Names { label: &label(template), id: value_in(template, CKA_ID).unwrap_or_default(), subject: &[] };
     let mut object = Object::public_key(names, &key, &key.kind().local_schemes(), form);
     object.attributes.set(CKA_TOKEN, &[CK_FALSE]);
     object.attributes.set(CKA_DESTROYABLE, &[CK_TRUE]);
+    for kind in PUBLIC_USES.into_iter().filter(|kind| flag_in(template, *kind) == Some(false)) {
+        object.attributes.set(kind, &[CK_FALSE]);
+    }
     Ok(SessionObject { object: Arc::new(object), owner, content: Content::Public(Arc::new(key)) })
 }
 
@@ -137,10 +191,21 @@ pub fn check_secret(template: &[Attribute]) -> Result<()> {
     if number_in(template, CKA_CLASS).is_some_and(|class| class != CKO_SECRET_KEY) {
         return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, "a secret has CKA_CLASS CKO_SECRET_KEY"));
     }
+    of_session(template)
+}
+
+fn of_session(template: &[Attribute]) -> Result<()> {
     if flag_in(template, CKA_TOKEN) == Some(true) {
-        return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, "a secret lives in a session only: CKA_TOKEN is false"));
+        let text = "CKA_TOKEN: such an object lives in a session only, and ends with it";
+        return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, text));
     }
-    Ok(())
+    match [(CKA_TRUSTED, "CKA_TRUSTED"), (CKA_WRAP_WITH_TRUSTED, "CKA_WRAP_WITH_TRUSTED")]
+        .into_iter()
+        .find(|(kind, _)| flag_in(template, *kind) == Some(true))
+    {
+        Some((_, name)) => Err(invalid(format!("{name}: no key is trusted here"))),
+        None => Ok(()),
+    }
 }
 
 /// A secret that came from outside, or out of a service (C_UnwrapKey, C_DeriveKey).
@@ -179,7 +244,7 @@ pub fn secret(template: &[Attribute], owner: CK_SESSION_HANDLE, value: Plain) ->
         .flag(CKA_TRUSTED, false)
         .number(CKA_VALUE_LEN, value.len() as CK_ULONG);
     // Such a key is only handed on: by its value, or wrapped.
-    for kind in [CKA_SIGN, CKA_VERIFY, CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP, CKA_DERIVE] {
+    for (kind, _) in SECRET_USES {
         attributes.flag(kind, false);
     }
     if extractable && !sensitive {

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::key::Kind;
 use crate::lazy::Lazy;
 use crate::log_error;
-use crate::mechanism::{MECHANISMS, Mechanism};
+use crate::mechanism::MECHANISMS;
 use crate::object::Object;
 use crate::profile;
 use crate::session_object::SessionObject;
@@ -33,6 +33,8 @@ pub struct Token {
     common: Arc<Common>,
     serial: String,
     call_timeout: Duration,
+    /// Made when a mechanism is first asked for.
+    listed_mechanisms: OnceLock<Box<[(CK_MECHANISM_TYPE, CK_FLAGS)]>>,
     listed: Lazy<Vec<ListedKey>>,
     keys: Mutex<TokenKeys>,
     changes: Mutex<Changes>,
@@ -85,6 +87,7 @@ impl Token {
             common: Arc::new(common),
             serial,
             call_timeout: slot.service.network().call_timeout,
+            listed_mechanisms: OnceLock::new(),
             listed: Lazy::default(),
             keys: Mutex::new(TokenKeys::Configured(slot.keys)),
             changes: Mutex::default(),
@@ -112,10 +115,9 @@ impl Token {
 
     /// The mechanisms for any key, of its service and here: the same before and after keys are loaded.
     pub fn mechanisms(&self) -> Vec<CK_MECHANISM_TYPE> {
-        let mut mechanisms: Vec<_> = MECHANISMS.iter().filter(|row| self.flags(row) != 0).map(|row| row.ckm).collect();
+        let mut mechanisms: Vec<_> = self.listed_mechanisms().iter().map(|(ckm, _)| *ckm).collect();
         mechanisms.extend(self.generations().map(|row| row.ckm));
         mechanisms.sort_unstable();
-        mechanisms.dedup();
         mechanisms
     }
 
@@ -124,16 +126,39 @@ impl Token {
         if let Some(row) = self.generations().find(|row| row.ckm == ckm) {
             return Some(row.info());
         }
-        let rows = MECHANISMS.iter().filter(|row| row.ckm == ckm);
-        let flags = rows.clone().map(|row| self.flags(row)).fold(0, |all, own| all | own);
-        let (smallest, largest, more) = rows.clone().next()?.sizes();
+        let (smallest, largest, more) = MECHANISMS.iter().find(|row| row.ckm == ckm)?.sizes();
+        let flags = self.mechanism_flags(ckm);
         let info = CK_MECHANISM_INFO { ulMinKeySize: smallest, ulMaxKeySize: largest, flags: flags | more };
         (flags != 0).then_some(info)
     }
 
-    fn flags(&self, row: &Mechanism) -> CK_FLAGS {
-        let of = |kind: Kind| row.flags(kind, &self.common.backend.schemes(kind), &kind.local_schemes());
-        Kind::all().map(of).fold(0, |all, own| all | own)
+    /// What is done by that mechanism with some key of the token: flags of CK_MECHANISM_INFO; 0, if it is not listed.
+    pub fn mechanism_flags(&self, ckm: CK_MECHANISM_TYPE) -> CK_FLAGS {
+        let listed = self.listed_mechanisms();
+        listed.binary_search_by_key(&ckm, |(own, _)| *own).map_or(0, |index| listed[index].1)
+    }
+
+    /// The mechanisms of keys with their flags, by their numbers.
+    fn listed_mechanisms(&self) -> &[(CK_MECHANISM_TYPE, CK_FLAGS)] {
+        self.listed_mechanisms.get_or_init(|| {
+            let schemes = |kind: Kind| (kind, self.common.backend.schemes(kind), kind.local_schemes());
+            let kinds: Vec<_> = Kind::all().map(schemes).collect();
+            let mut listed: Vec<(CK_MECHANISM_TYPE, CK_FLAGS)> = Vec::with_capacity(MECHANISMS.len());
+            for row in MECHANISMS {
+                let of = |(kind, service, local): &(Kind, Vec<_>, Vec<_>)| row.flags(*kind, service, local);
+                match (
+                    kinds.iter().map(of).fold(0, |all, own| all | own),
+                    listed.iter_mut().find(|own| own.0 == row.ckm),
+                ) {
+                    (0, _) => {}
+                    // A mechanism that both signs and decrypts has two rows.
+                    (flags, Some(own)) => own.1 |= flags,
+                    (flags, None) => listed.push((row.ckm, flags)),
+                }
+            }
+            listed.sort_unstable();
+            listed.into()
+        })
     }
 
     /// The objects that have every attribute of the template. What can't be loaded is logged and left out.
@@ -206,6 +231,9 @@ impl Token {
         }
         let (key, object) =
             self.owner(handle).and_then(|key| Some((key.clone(), key.object(handle)?))).ok_or_else(unknown)?;
+        if ![CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_SECRET_KEY].contains(&object.class) {
+            return Err(Error::new(CKR_KEY_HANDLE_INVALID, format!("the object of handle {handle} is no key")));
+        }
         let facts = key.facts().ok_or_else(unknown)?;
         Ok(UsedKey::Token { key, facts, class: object.class })
     }

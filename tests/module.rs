@@ -17,6 +17,7 @@ mod module {
     mod answers;
     mod artifact;
     mod cache;
+    mod careless_callers;
     mod cipher;
     mod configuration_files;
     mod edwards_and_lattice;
@@ -31,6 +32,7 @@ mod module {
     mod manage;
     mod messages;
     mod objects;
+    mod order;
     mod processes;
     mod profiles;
     mod programs;

@@ -2,6 +2,7 @@
 
 pub mod cipher;
 pub mod digest;
+pub mod endings;
 pub mod keys;
 pub mod messages;
 pub mod sign;
@@ -211,7 +212,7 @@ pub fn attribute_value(
 
 /// C_FindObjectsInit, section 5.7.7: what is not loaded yet is loaded here.
 pub fn find_objects_init(provider: &Provider, session: CK_SESSION_HANDLE, template: Template) -> Result<()> {
-    provider.find_init(session, &template.attributes()?)
+    provider.find_init(session, &template.criteria()?)
 }
 
 /// C_FindObjects, section 5.7.8.

@@ -115,8 +115,8 @@ impl<'a> World<'a> {
     fn new(data: &'a [u8]) -> Self {
         start();
         let mut interface = std::ptr::null_mut();
-        // SAFETY: null where null may be, and a place for the pointer.
         let mut version = CK_VERSION { major: 3, minor: 2 };
+        // SAFETY: null where null may be, a version, and a place for the pointer.
         let rv = unsafe { super::C_GetInterface(std::ptr::null_mut(), &mut version, &mut interface, 0) };
         assert_eq!(rv, CKR_OK);
         // SAFETY: the newest interface, whose list is of 3.2, and static.

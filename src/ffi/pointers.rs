@@ -3,7 +3,7 @@
 //! Each constructor is `unsafe` with one contract: the caller of the C function promises that its pointers are null or
 //! point to as much as the lengths beside them say, as long as the call lasts. All that can be checked is checked.
 
-use crate::attribute::Attribute;
+use crate::attribute::{self, Attribute};
 use crate::error::{Error, Result};
 use crate::mechanism::{self, Request};
 use crate::object::Object;
@@ -223,21 +223,38 @@ impl Template<'_> {
             (true, _) => Err(bad("a null pointer for a template")),
             (false, count) => {
                 let count = in_memory::<CK_ATTRIBUTE>(count)?;
+                if count > MOST_ATTRIBUTES {
+                    return Err(bad("a template of more attributes than there are"));
+                }
                 // SAFETY: not null, and `count` elements long by the contract.
                 Ok(Self(unsafe { std::slice::from_raw_parts_mut(attributes, count) }))
             }
         }
     }
 
-    /// The attributes with their values.
+    /// The attributes with their values, of an object that is to be made or changed. The length that is declared is looked
+    /// at before the memory: a caller who breaks the contract there is the likeliest.
+    ///
+    /// # Errors
+    /// CKR_ARGUMENTS_BAD for a value that is null but has a length; CKR_ATTRIBUTE_VALUE_INVALID for a length that no value of
+    /// the attribute has.
+    pub fn attributes(&self) -> Result<Vec<Attribute>> {
+        let owned = |attribute: &CK_ATTRIBUTE| match misfit(attribute) {
+            Some(text) => Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text)),
+            None => owned(attribute),
+        };
+        self.0.iter().map(owned).collect()
+    }
+
+    /// The attributes to search for. A length that no value of the attribute has is that of no object, and no error: its
+    /// memory is not looked at.
     ///
     /// # Errors
     /// CKR_ARGUMENTS_BAD for a value that is null but has a length.
-    pub fn attributes(&self) -> Result<Vec<Attribute>> {
-        let owned = |attribute: &CK_ATTRIBUTE| -> Result<Attribute> {
-            // SAFETY: the contract of `new` covers the values.
-            let value = unsafe { Input::new(attribute.pValue.cast(), attribute.ulValueLen) }?;
-            Ok((attribute.type_, value.0.to_vec()))
+    pub fn criteria(&self) -> Result<Vec<Attribute>> {
+        let owned = |attribute: &CK_ATTRIBUTE| match misfit(attribute) {
+            Some(_) => Ok((attribute.type_, NO_VALUE.to_vec())),
+            None => owned(attribute),
         };
         self.0.iter().map(owned).collect()
     }
@@ -258,6 +275,36 @@ impl Template<'_> {
         outcome
     }
 }
+
+/// An attribute with its value.
+fn owned(attribute: &CK_ATTRIBUTE) -> Result<Attribute> {
+    // SAFETY: the contract of `Template::new` covers the values.
+    let value = unsafe { Input::new(attribute.pValue.cast(), attribute.ulValueLen) }?;
+    Ok((attribute.type_, value.0.to_vec()))
+}
+
+/// Why no value of the attribute has the length that is declared.
+fn misfit(attribute: &CK_ATTRIBUTE) -> Option<String> {
+    let length = attribute.ulValueLen;
+    match attribute::form(attribute.type_) {
+        Some((name, form)) if !form.fits(usize::try_from(length).unwrap_or(usize::MAX)) => {
+            Some(format!("{name} of {length} bytes"))
+        }
+        None if length > LONGEST_VALUE => {
+            Some(format!("attribute 0x{:x} of {length} bytes, more than any value has", attribute.type_))
+        }
+        _ => None,
+    }
+}
+
+/// More than any object has: a template of more is no template.
+const MOST_ATTRIBUTES: usize = 4096;
+
+/// Far more than a certificate, a name or an address has.
+pub const LONGEST_VALUE: CK_ULONG = 1 << 20;
+
+/// A value of a fixed form's attribute that no object has: it is longer than any of them.
+const NO_VALUE: [u8; 9] = [0; 9];
 
 fn answer_one(attribute: &mut CK_ATTRIBUTE, object: &Object) -> Result<()> {
     let Some(value) = object.attributes.value(attribute.type_) else {

@@ -3,7 +3,7 @@
 //! A row is the function's C arguments and the safe call that they become; or `own`, where it is written out in
 //! `ffi`; or the answer of a stub. PKCS#11 3.2 section 5 and its headers.
 
-use super::functions::{self, cipher, digest, keys, messages, sign, verify};
+use super::functions::{self, cipher, digest, endings, keys, messages, sign, verify};
 use super::guard;
 use super::pointers::{Batch, Input, Output, Region, Target, Template, mechanism};
 use cryptoki_sys::*;
@@ -31,14 +31,16 @@ macro_rules! stubs_up_to {
 
 stubs_up_to!(A B C D E F G H I J K L);
 
-/// The C function of a row, where it is supported.
+/// The C function of a row, where it is supported. An error may end what is going on in a session, whose handle is the first
+/// argument then; also an error that is found before the row's body runs.
 macro_rules! function {
-    ($name:ident ($($arg:ident: $type:ty),*) => $module:ident::$body:ident($($value:expr),*)) => {
+    ($name:ident ($first:ident: $first_type:ty $(, $arg:ident: $type:ty)*) => $module:ident::$body:ident($($value:expr),*)) => {
         #[allow(unused_unsafe, reason = "some rows have no pointers")]
-        unsafe extern "C" fn $name($($arg: $type),*) -> CK_RV {
+        unsafe extern "C" fn $name($first: $first_type $(, $arg: $type)*) -> CK_RV {
             guard::call(stringify!($name), |provider| {
                 // SAFETY: the contract of `pointers`, which the caller of this C function promises to keep.
-                unsafe { $module::$body(provider, $($value),*) }
+                let body = || unsafe { $module::$body(provider, $($value),*) };
+                body().inspect_err(|error| endings::end(provider, stringify!($name), $first as usize, error))
             })
         }
     };

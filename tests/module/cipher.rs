@@ -2,6 +2,7 @@
 
 use crate::module::p11::{P11, answer, attributes, given, number, oaep, plain, with};
 use crate::module::world::World;
+use crate::module::writer::Writer;
 use crate::{c, module_test};
 use cloud_kms_emulator::{Action, AwsKey, Fault, VaultKey};
 use cryptoki_sys::*;
@@ -95,6 +96,24 @@ module_test! {
         let words: Vec<String> = world.log().lines().filter(|line| line.contains("C_Decrypt: CKR_ENCRYPTED_DATA_INVALID"))
             .filter(|line| line.contains("token \"z\"")).map(|line| line.split("token").nth(1).unwrap().split(" (request").next().unwrap().to_owned()).collect();
         assert!(words.len() == 8 && words.iter().all(|line| *line == words[0]), "{words:?}");
+    }
+}
+
+module_test! {
+    /// What OpenSSL's pkcs11-provider sends where a program names the hash alone, or nothing.
+    fn oaep_without_an_mgf_is_that_of_its_hash(world) {
+        let (p11, aws, azure) = world_with_keys(world);
+        for (slot, spki) in [(0, aws), (2, azure)] {
+            let session = p11.open(slot);
+            let key = p11.private_key(session);
+            for (hash, options) in [(CKM_SHA_1, &OAEP_SHA1[..]), (CKM_SHA256, &OAEP_SHA256[..]), (0, &OAEP_SHA1[..])] {
+                let ciphertext = encrypted(world, &spki, options, b"text");
+                let mut parameters = oaep(hash, 0);
+                let text = p11.decrypt(session, key, &mut with(CKM_RSA_PKCS_OAEP, &mut parameters), &ciphertext);
+                assert_eq!(text.as_deref(), Ok(&b"text"[..]), "slot {slot}, hash 0x{hash:x}: {}", world.log());
+            }
+        }
+        assert!(world.log().contains("info: CKM_RSA_PKCS_OAEP: mgf 0 is taken for MGF1 with the same hash, SHA-256"));
     }
 }
 
@@ -197,7 +216,9 @@ module_test! {
             assert_eq!(p11.attribute(session, secret, CKA_CLASS), Err(CKR_OBJECT_HANDLE_INVALID));
         }
         let asked = world.requests();
-        assert_eq!(unwrap(session, &mut mechanism, &wrapped, &[(CKA_TOKEN, vec![CK_TRUE])]), Err(CKR_TEMPLATE_INCONSISTENT));
+        let stays = [(CKA_TOKEN, vec![CK_TRUE])];
+        assert_eq!(unwrap(session, &mut mechanism, &wrapped, &stays), Err(CKR_SESSION_READ_ONLY));
+        assert_eq!(unwrap(Writer::new(p11, 1).session, &mut mechanism, &wrapped, &stays), Err(CKR_TEMPLATE_INCONSISTENT));
         assert_eq!(unwrap(session, &mut mechanism, &wrapped, &[(CKA_MODULUS_BITS + 0x7000, vec![1])]), Err(CKR_ATTRIBUTE_TYPE_INVALID));
         assert_eq!(unwrap(session, &mut mechanism, &wrapped[1..], &[]), Err(CKR_WRAPPED_KEY_LEN_RANGE));
         assert_eq!(world.requests(), asked, "refused here");

@@ -199,7 +199,9 @@ module_test! {
             c!(writer.p11, C_GetSessionInfo(writer.session, &mut info)).unwrap();
             let reader = Writer { p11: writer.p11, session: writer.p11.open(info.slotID) };
             assert_eq!(reader.set(key, &[label("x")]), Err(CKR_SESSION_READ_ONLY));
-            assert_eq!(reader.set(key, &[label("one")]), Ok(()), "it is so already");
+            assert_eq!(reader.set(key, &[label("one")]), Err(CKR_SESSION_READ_ONLY), "though it is so already");
+            assert_eq!(reader.set(profile, &[label("x")]), Err(CKR_SESSION_READ_ONLY));
+            assert_eq!(writer.set(key, &[label("one")]), Ok(()), "it is so already");
         }
         for text in ["with space", "aws/mine", "alias/x"] {
             assert_eq!(aws.set(aws.private("one"), &[label(text)]), Err(CKR_ATTRIBUTE_VALUE_INVALID), "{text}");

@@ -8,6 +8,7 @@
 
 use super::p11::P11;
 use super::world::{World, module_path, openssl_verifies};
+use super::writer::Writer;
 use crate::module_test;
 use cloud_kms_emulator::{AwsKey, VaultCertificate, VaultKey};
 use cryptoki_sys::*;
@@ -38,7 +39,8 @@ module_test! {
             assert_eq!(one(CKA_ID), b"", "there, for programs that ask every object for it");
             assert_eq!([CKA_TOKEN, CKA_PRIVATE, CKA_MODIFIABLE, CKA_DESTROYABLE].map(one), [[CK_TRUE], [CK_FALSE], [CK_FALSE], [CK_FALSE]]);
             assert_eq!(p11.sign_init(session, found[0], CKM_SHA256_RSA_PKCS, &[]), Err(CKR_KEY_HANDLE_INVALID));
-            assert_eq!(crate::c!(p11, C_DestroyObject(session, found[0])), Err(CKR_ACTION_PROHIBITED));
+            assert_eq!(crate::c!(p11, C_DestroyObject(session, found[0])), Err(CKR_SESSION_READ_ONLY));
+            assert_eq!(Writer::new(p11, slot).destroy(found[0]), Err(CKR_ACTION_PROHIBITED));
         }
         assert_eq!(world.requests(), 0, "{}", world.log());
         let session = p11.open(0);

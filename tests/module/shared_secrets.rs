@@ -95,7 +95,7 @@ module_test! {
                 (Asked { kdf: CKD_NULL, shared: b"info", point, template: &[] }, CKR_MECHANISM_PARAM_INVALID),
                 (Asked { kdf: CKD_SHA256_KDF_SP800, shared: &[], point, template: &[] }, CKR_MECHANISM_PARAM_INVALID),
                 (Asked { kdf: CKD_NULL, shared: &[], point: &point[1..], template: &[] }, CKR_MECHANISM_PARAM_INVALID),
-                (Asked { kdf: CKD_NULL, shared: &[], point, template: &[(CKA_TOKEN, vec![CK_TRUE])] }, CKR_TEMPLATE_INCONSISTENT),
+                (Asked { kdf: CKD_NULL, shared: &[], point, template: &[(CKA_TOKEN, vec![CK_TRUE])] }, CKR_SESSION_READ_ONLY),
             ] {
                 assert_eq!(derive(p11, session, key, &bad), Err(rv));
             }

@@ -16,7 +16,14 @@ pub fn init(provider: &Provider, session: CK_SESSION_HANDLE, request: Option<Req
             let text = format!("mechanism 0x{:x} is no digest of this module's", request.ckm);
             Error::new(CKR_MECHANISM_INVALID, text)
         };
-        Hash::from_ckm(request.ckm).map(Hasher::new).ok_or_else(unknown)
+        let hash = Hash::from_ckm(request.ckm).ok_or_else(unknown)?;
+        match request.parameter.len() {
+            0 => Ok(Hasher::new(hash)),
+            length => {
+                let text = format!("a digest takes no parameters, {length} bytes were given");
+                Err(Error::new(CKR_MECHANISM_PARAM_INVALID, text))
+            }
+        }
     })
 }
 

@@ -2,13 +2,14 @@
 //!
 //! PKCS#11 3.2 sections 5.7 and 5.18.
 
-use crate::attribute::{flag_in, number_in};
+use crate::attribute::{Attribute, flag_in, number_in};
 use crate::error::{Error, Result};
 use crate::ffi::pointers::{Input, Output, Target, Template};
-use crate::keyed;
 use crate::making::Making;
 use crate::mechanism::Request;
 use crate::provider::Provider;
+use crate::session::Session;
+use crate::{keyed, managing};
 use cryptoki_sys::*;
 
 /// C_CreateObject, section 5.7.1: objects of the session, and certificates that stay.
@@ -21,11 +22,20 @@ pub fn create_object(
     let own = provider.session(session)?;
     let template = template.attributes()?;
     let stays = flag_in(&template, CKA_TOKEN) == Some(true);
+    check_token_object(&own, &template)?;
     object.write(match number_in(&template, CKA_CLASS) {
         Some(CKO_CERTIFICATE) if stays => own.concluded(own.token.add_certificate(&template, own.read_write))?,
         _ => keyed::created(&own.token, &template, session)?,
     });
     Ok(())
+}
+
+/// An object of the token is not made in a read-only session, whatever it is (section 5.7).
+fn check_token_object(session: &Session, template: &[Attribute]) -> Result<()> {
+    match flag_in(template, CKA_TOKEN) {
+        Some(true) if !session.read_write => Err(managing::read_only()),
+        _ => Ok(()),
+    }
 }
 
 /// C_CopyObject, section 5.7.2: no object has CKA_COPYABLE.
@@ -51,7 +61,8 @@ pub fn set_attribute_value(
     template: Template,
 ) -> Result<()> {
     let own = provider.session(session)?;
-    own.concluded(own.token.set_attributes(object, &template.attributes()?, own.read_write))
+    let template = template.attributes()?;
+    own.concluded(own.token.set_attributes(object, &template, own.read_write))
 }
 
 /// C_GenerateKey, section 5.18.1: made by the service.
@@ -116,6 +127,7 @@ pub fn unwrap(
 ) -> Result<()> {
     let own = provider.session(session)?;
     let template = template.attributes()?;
+    check_token_object(&own, &template)?;
     let made = own.token.unwrap(unwrapping, &given(request)?, wrapped.0, &template, session);
     key.write(own.concluded(made)?);
     Ok(())
@@ -131,7 +143,9 @@ pub fn derive(
     key: Target<CK_OBJECT_HANDLE>,
 ) -> Result<()> {
     let own = provider.session(session)?;
-    let made = own.token.derive(base, &given(request)?, &template.attributes()?, session);
+    let template = template.attributes()?;
+    check_token_object(&own, &template)?;
+    let made = own.token.derive(base, &given(request)?, &template, session);
     key.write(own.concluded(made)?);
     Ok(())
 }

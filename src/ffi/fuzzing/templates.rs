@@ -3,7 +3,9 @@
 use super::arguments::pointer;
 use super::memory::{Given, Guarded};
 use super::{World, call};
+use crate::attribute;
 use crate::ffi::guard;
+use crate::ffi::pointers::LONGEST_VALUE;
 use crate::object::Object;
 use cryptoki_sys::*;
 use std::sync::Arc;
@@ -109,7 +111,12 @@ impl World<'_> {
             .map(|(kind, value)| CK_ATTRIBUTE { type_: *kind, pValue: value.pointer(), ulValueLen: value.length })
             .collect();
         let rv = call!(self, C_FindObjectsInit(session, template.as_mut_ptr(), template.len() as CK_ULONG));
-        if values.iter().any(|(_, value)| value.is_bad()) {
+        // What no value of an attribute can be is the value of no object, and is not looked at.
+        let looked_at = |(kind, value): &(CK_ATTRIBUTE_TYPE, Given)| match attribute::form(*kind) {
+            Some((_, form)) => form.fits(value.length as usize),
+            None => value.length <= LONGEST_VALUE,
+        };
+        if values.iter().any(|value| value.1.is_bad() && looked_at(value)) {
             return assert_eq!(rv, CKR_ARGUMENTS_BAD);
         }
         assert_eq!(rv, CKR_OK);
@@ -118,7 +125,7 @@ impl World<'_> {
         assert_eq!(call!(self, C_FindObjectsFinal(session)), CKR_OK);
         let mut found: Vec<_> = found[..count as usize].to_vec();
         let matches = |object: &Arc<Object>| {
-            values.iter().all(|(kind, value)| object.attributes.value(*kind) == Some(value.read()))
+            values.iter().all(|own| looked_at(own) && object.attributes.value(own.0) == Some(own.1.read()))
         };
         let object = |handle| guard::provider().and_then(|provider| provider.object(session, handle).ok());
         let all = self.objects.iter().filter_map(|handle| object(*handle));
