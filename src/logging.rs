@@ -12,7 +12,8 @@ use std::io;
 use std::os::fd::IntoRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// How much is logged. Each level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +71,10 @@ pub fn set_syslog(on: bool) -> io::Result<()> {
 
 /// Appends lines to the file at `path` from now on. A new file is this user's alone: lines name keys, accounts and vaults.
 pub fn set_file(path: &Path) -> io::Result<()> {
-    let file: File = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    // A named pipe that nobody reads would hold the host in open(2), and a full one in write(2).
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(0o600).custom_flags(libc::O_NONBLOCK);
+    let file: File = options.open(path)?;
     match DESTINATION.load(Ordering::Relaxed) {
         libc::STDERR_FILENO => DESTINATION.store(file.into_raw_fd(), Ordering::Relaxed),
         // The number stays, so that a thread that is writing meets the one file or the other, and none is left open.
@@ -84,7 +88,8 @@ pub fn enabled(level: Level) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
 }
 
-/// Writes one line. Line breaks in it (a service's words) are made visible, so that one event stays one line.
+/// Writes one line. What is not to be seen in it (line breaks of a service's words, a terminal's commands in a label) is made
+/// visible, so that one event stays one line and moves nobody's cursor.
 pub fn line(level: Level, text: Arguments<'_>) {
     if !enabled(level) {
         return;
@@ -92,13 +97,53 @@ pub fn line(level: Level, text: Arguments<'_>) {
     let name = LEVELS.iter().find(|(known, _)| *known == level).map_or("", |(_, name)| *name);
     let to_syslog = TO_SYSLOG.load(Ordering::Relaxed);
     let colon = if to_syslog { ":" } else { "" };
-    let mut line = format!("cloud-kms-pkcs11[{}]{colon} {name}: {text}", std::process::id());
-    line = line.replace('\r', "\\r").replace('\n', "\\n");
+    let mut line = visible(format!("cloud-kms-pkcs11[{}]{colon} {name}: {text}", std::process::id()));
     if to_syslog {
         return syslog::write(level, &line);
     }
     line.push('\n');
-    process::write(DESTINATION.load(Ordering::Relaxed), line.as_bytes());
+    write(line);
+}
+
+/// How many lines nobody has taken, since the last one that somebody has.
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// How long a reader may take before a line is lost. While lines are lost none is waited for.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+fn write(mut line: String) {
+    let lost = LOST.swap(0, Ordering::Relaxed);
+    if lost > 0 {
+        let note =
+            format!("cloud-kms-pkcs11[{}] warn: {lost} lines of the log could not be written\n", std::process::id());
+        line.insert_str(0, &note);
+    }
+    let patience = if lost > 0 { Duration::ZERO } else { PATIENCE };
+    if !process::write(DESTINATION.load(Ordering::Relaxed), line.as_bytes(), patience) {
+        LOST.fetch_add(lost + 1, Ordering::Relaxed);
+    }
+}
+
+/// The text with every character escaped that a terminal or a reader takes for something else than a sign.
+fn visible(text: String) -> String {
+    if !text.contains(is_hidden) {
+        return text;
+    }
+    text.chars().fold(String::with_capacity(text.len() + 16), |mut line, sign| {
+        match sign {
+            sign if is_hidden(sign) => line.extend(sign.escape_default()),
+            sign => line.push(sign),
+        }
+        line
+    })
+}
+
+/// Control characters (C0, DEL, C1), line and paragraph separators, and those that turn the direction of writing
+/// (Unicode Standard Annex 9) or can't be seen at all.
+fn is_hidden(sign: char) -> bool {
+    sign.is_control()
+        || matches!(sign, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(sign, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' | '\u{61c}')
 }
 
 /// Logs at [`Level::Error`].
@@ -113,3 +158,25 @@ macro_rules! log_info { ($($arg:tt)*) => { $crate::logging::line($crate::logging
 /// Logs at [`Level::Debug`].
 #[macro_export]
 macro_rules! log_debug { ($($arg:tt)*) => { $crate::logging::line($crate::logging::Level::Debug, format_args!($($arg)*)) }; }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_to_be_seen_is_made_visible() {
+        let plain = "token \"Schl\u{fc}ssel \u{1f511} \u{65e5}\u{672c}\", key \"a\\b\"";
+        assert_eq!(visible(plain.into()), plain);
+        for (text, shown) in [
+            ("a\r\nb\tc", "a\\r\\nb\\tc"),
+            ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
+            ("\u{0}\u{8}\u{7f}", "\\u{0}\\u{8}\\u{7f}"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("\u{85}\u{2028}\u{2029}", "\\u{85}\\u{2028}\\u{2029}"),
+            ("a\u{202e}b\u{2066}c\u{200f}", "a\\u{202e}b\\u{2066}c\\u{200f}"),
+            ("\u{feff}\u{200b}", "\\u{feff}\\u{200b}"),
+        ] {
+            assert_eq!(visible(text.into()), shown);
+        }
+    }
+}

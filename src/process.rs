@@ -138,10 +138,76 @@ pub fn replace(descriptor: i32, file: File) -> io::Result<()> {
     }
 }
 
-/// Writes `bytes` by one write(2), without a lock; a failure is ignored, for there is nowhere to report it.
-pub fn write(descriptor: i32, bytes: &[u8]) {
+/// Writes `bytes` by one write(2), without a lock, if that can be done within `patience`. Answers whether all were written.
+///
+/// No signal comes of it: not SIGPIPE, where the reader of a pipe or socket is gone, nor SIGXFSZ, where a file may not grow.
+/// Both would end the host.
+pub fn write(descriptor: i32, bytes: &[u8], patience: Duration) -> bool {
+    let mut ready = libc::pollfd { fd: descriptor, events: libc::POLLOUT, revents: 0 };
+    let milliseconds = patience.as_millis().try_into().unwrap_or(i32::MAX);
+    // SAFETY: one entry, which lives as long as the call.
+    if unsafe { libc::poll(&mut ready, 1, milliseconds) } == 0 {
+        return false;
+    }
+    let signals = WriteSignals::hold();
     // SAFETY: pointer and length are those of a live slice.
-    unsafe { libc::write(descriptor, bytes.as_ptr().cast(), bytes.len()) };
+    let written = unsafe { libc::write(descriptor, bytes.as_ptr().cast(), bytes.len()) };
+    if written == -1 {
+        signals.take_ours();
+    }
+    written == bytes.len() as isize
+}
+
+/// The signals that write(2) sends to its thread, held back there until this is dropped.
+struct WriteSignals {
+    /// The thread's mask before.
+    mask: libc::sigset_t,
+    /// Those that were waiting already: they are the host's.
+    earlier: libc::sigset_t,
+}
+
+const OF_WRITE: [i32; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
+
+impl WriteSignals {
+    fn hold() -> Self {
+        // SAFETY: the sets are plain data that the calls fill.
+        unsafe {
+            let mut held = Self { mask: std::mem::zeroed(), earlier: std::mem::zeroed() };
+            let mut ours: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&mut ours);
+            for signal in OF_WRITE {
+                libc::sigaddset(&mut ours, signal);
+            }
+            libc::sigpending(&mut held.earlier);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &ours, &mut held.mask);
+            held
+        }
+    }
+
+    /// Takes away the signal that a write has sent.
+    fn take_ours(&self) {
+        // SAFETY: the sets are plain data; the time is over at once.
+        unsafe {
+            let mut ours: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&mut ours);
+            for signal in OF_WRITE {
+                if libc::sigismember(&self.earlier, signal) == 0 {
+                    libc::sigaddset(&mut ours, signal);
+                }
+            }
+            let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+            while libc::sigtimedwait(&ours, std::ptr::null_mut(), &at_once) == -1
+                && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+            {}
+        }
+    }
+}
+
+impl Drop for WriteSignals {
+    fn drop(&mut self) {
+        // SAFETY: `mask` was filled by pthread_sigmask.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.mask, std::ptr::null_mut()) };
+    }
 }
 
 static HOOKS: OnceLock<ForkHooks> = OnceLock::new();

@@ -27,6 +27,7 @@ mod module {
     mod labels;
     mod legacy;
     mod life;
+    mod log_readers;
     mod login;
     mod macs;
     mod manage;
