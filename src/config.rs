@@ -22,7 +22,7 @@ mod strict;
 #[cfg(test)]
 mod tests;
 
-use crate::backend::{KeyName, Secret, aws, azure};
+use crate::backend::{KeyName, ListedKey, Secret, aws, azure};
 use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::logging::{self, Level};
@@ -82,6 +82,8 @@ pub enum Keys {
     Named(Vec<Key>),
     /// Every usable key that the service lists.
     Discover,
+    /// Some that the service has listed (legacy mode only).
+    Listed(Vec<ListedKey>),
 }
 
 /// A configured key.

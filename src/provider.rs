@@ -3,9 +3,9 @@
 //! Knows no pointers. PKCS#11 3.1 sections 5.4 to 5.7.
 
 use crate::attribute::Attribute;
-use crate::backend::{Failure, KeyName, ListedKey, SharedBackend};
+use crate::backend::{Failure, ListedKey, SharedBackend};
 use crate::cache::Cache;
-use crate::config::{Config, Key, Keys, Manner, Service, Slot};
+use crate::config::{Config, Keys, Manner, Service, Slot};
 use crate::error::{Error, Result};
 use crate::lazy::Lazy;
 use crate::object::{Object, next_handle};
@@ -275,18 +275,18 @@ impl Provider {
         let Ok(keys) = listing.keys.get(deadline, told) else { return };
         let mut done = lock(&listing.done);
         if !*done {
-            self.tokens.extend(keys.iter().map(|key| listed_slot(&listing.service, &key.name)));
+            self.tokens.extend(keys.iter().map(|key| listed_slot(&listing.service, key)));
             *done = true;
         }
     }
 }
 
 /// A slot for a listed key, named as the modules named it that this one replaces.
-fn listed_slot(service: &Arc<Service>, name: &KeyName) -> Slot {
+fn listed_slot(service: &Arc<Service>, key: &ListedKey) -> Slot {
     Slot {
-        label: name.id.clone(),
+        label: key.name.id.clone(),
         service: service.clone(),
-        keys: Keys::Named(vec![Key::listed(name.clone())]),
+        keys: Keys::Listed(vec![key.clone()]),
         hide_keys: Vec::new(),
         manner: Manner { accept_bare_digest: true, zero_serial: true, ..Manner::default() },
         management: None,

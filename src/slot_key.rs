@@ -17,7 +17,7 @@ use crate::{log_error, log_info, log_warn};
 use cryptoki_sys::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// See the head of the file.
 #[derive(Debug)]
@@ -73,6 +73,9 @@ struct Shown {
     immutable_id: Option<String>,
 }
 
+/// For how long a key is taken to be disabled whose listing said so. Then it is asked about, in case somebody has enabled it.
+const DISABLED_FOR: Duration = Duration::from_secs(300);
+
 /// Which of a key's objects a search can be about: what it does not want need not be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the sentence above says it")]
@@ -124,7 +127,20 @@ impl SlotKey {
     /// A key that its service has listed; nothing else is loaded.
     pub fn listed(listed: ListedKey, common: Arc<Common>) -> Self {
         let label = Mutex::new(listed.label);
-        Self { label, discovered: true, ..Self::new(Key::listed(listed.name), common) }
+        let own = Self { label, discovered: true, ..Self::new(Key::listed(listed.name), common) };
+        match listed.is_disabled {
+            true => own.disabled(),
+            false => own,
+        }
+    }
+
+    /// The same, of which its listing says that it is disabled: nothing is asked about it for a while.
+    fn disabled(self) -> Self {
+        let own = Self { facts: Lazy::with_retry_after(DISABLED_FOR), ..self };
+        let failure = Failure::new(Cause::Disabled, "list", "the listing of the service says so");
+        own.facts.begin(|| Pending::ready(Err(failure)));
+        own.kept.begin(|| Pending::ready(Ok(None)));
+        own
     }
 
     /// Whether an object of this key can match: told from the configured names, before anything is loaded.

@@ -322,10 +322,14 @@ impl Token {
         let named = match &mut *keys {
             TokenKeys::Made(made) => return Some(made.clone()),
             TokenKeys::Configured(Keys::Discover) => return None,
-            TokenKeys::Configured(Keys::Named(named)) => std::mem::take(named),
+            TokenKeys::Configured(Keys::Named(named)) => {
+                std::mem::take(named).into_iter().map(|key| SlotKey::new(key, self.common.clone())).collect::<Vec<_>>()
+            }
+            TokenKeys::Configured(Keys::Listed(listed)) => {
+                std::mem::take(listed).into_iter().map(|key| SlotKey::listed(key, self.common.clone())).collect()
+            }
         };
-        let made = named.into_iter().map(|key| Arc::new(SlotKey::new(key, self.common.clone())));
-        let made: Arc<Vec<_>> = Arc::new(made.collect());
+        let made: Arc<Vec<_>> = Arc::new(named.into_iter().map(Arc::new).collect());
         *keys = TokenKeys::Made(made.clone());
         Some(made)
     }

@@ -27,7 +27,12 @@ impl Clients {
     pub(super) async fn list(&self, labels: bool) -> Result<Vec<ListedKey>, Failure> {
         let labels = async { if labels { self.labels().await } else { Ok(HashMap::new()) } };
         let (ids, mut labels) = try_join(self.ids(), labels).await?;
-        let listed = |id: String| ListedKey { label: labels.remove(&id), name: KeyName { id, version: None } };
+        let listed = |id: String| ListedKey {
+            label: labels.remove(&id),
+            name: KeyName { id, version: None },
+            // ListKeys does not tell.
+            is_disabled: false,
+        };
         let keys = ids.into_iter().map(listed);
         Ok(keys.filter(|key| !key.label.as_deref().is_some_and(|label| label.starts_with(OF_AWS))).collect())
     }

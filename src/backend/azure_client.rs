@@ -178,6 +178,9 @@ const CODES: &[(&str, Cause)] = &[
     ("KeyOperationForbidden", Cause::Unsupported),
 ];
 
+/// What a 403 without a known code says in its message: the key's state, and no permission.
+const WORDS: [&str; 4] = ["disabled key", "key is disabled", "expired key", "not yet valid"];
+
 /// Denials that no permission helps against.
 const BY_NETWORK: [&str; 2] = ["ForbiddenByFirewall", "ForbiddenByConnection"];
 
@@ -240,7 +243,12 @@ fn refused_by_service(operation: &Operation, status: StatusCode, reply: Option<&
     let body = reply.and_then(|reply| serde_json::from_slice::<ErrorBody>(reply.body()).ok()).unwrap_or_default();
     let codes = body.error.codes();
     let known = codes.iter().rev().find_map(|code| CODES.iter().find(|(known, _)| known == code));
-    let cause = known.map_or_else(|| cause_of_status(status), |(_, cause)| *cause);
+    let words = body.error.message.as_deref().unwrap_or_default();
+    let cause = match known {
+        Some((_, cause)) => *cause,
+        None if status == StatusCode::Forbidden && WORDS.iter().any(|said| words.contains(said)) => Cause::Disabled,
+        None => cause_of_status(status),
+    };
     let code = codes.last().cloned().unwrap_or_default();
     let mut message = match codes.is_empty() {
         true => format!("HTTP status {status}"),

@@ -36,7 +36,8 @@ pub(super) async fn list(clients: &Arc<Clients>) -> Result<Vec<ListedKey>, Failu
 
 fn listed(key: KeyProperties) -> Option<ListedKey> {
     let id = name_and_version(key.kid.as_deref()?)?.0.to_owned();
-    Some(ListedKey { name: KeyName { id, version: None }, label: label_in(key.tags.as_ref()) })
+    let is_disabled = key.attributes.as_ref().and_then(|attributes| attributes.enabled) == Some(false);
+    Some(ListedKey { name: KeyName { id, version: None }, label: label_in(key.tags.as_ref()), is_disabled })
 }
 
 /// The first page, or the one that the page before has named.

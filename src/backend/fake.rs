@@ -124,7 +124,8 @@ impl Backend for Fake {
     }
 
     fn list(&self, _labels: bool) -> Pending<Vec<ListedKey>> {
-        let listed = |id: &str| ListedKey { name: KeyName { id: id.into(), version: None }, label: None };
+        let listed =
+            |id: &str| ListedKey { name: KeyName { id: id.into(), version: None }, label: None, is_disabled: false };
         self.answer("List", Ok(NAMES.into_iter().chain(["gone"]).map(listed).collect()))
     }
 

@@ -75,6 +75,8 @@ pub struct ListedKey {
     pub name: KeyName,
     /// What its users call it, where the service has a place for that: an alias, a tag.
     pub label: Option<String>,
+    /// The listing says that it is disabled: it need not be asked about.
+    pub is_disabled: bool,
 }
 
 /// What a service tells about a key.

@@ -34,7 +34,10 @@ fn the_real_names_work_through_a_proxy_with_the_check() {
         let id = sign(&backend, "web", facts.immutable_id.as_deref()).unwrap();
         assert!(id.starts_with(&format!("https://{host}/keys/web/")), "{id}");
         assert_eq!(wait(backend.certificate(&named("web"))), Ok(None));
-        assert_eq!(wait(backend.list(true)).unwrap(), [ListedKey { name: named("web"), label: None }]);
+        assert_eq!(
+            wait(backend.list(true)).unwrap(),
+            [ListedKey { name: named("web"), label: None, is_disabled: false }]
+        );
         let random = wait(backend.random(300));
         match host.contains("hsm") {
             true => assert!(random.unwrap().chunks(20).all(|chunk| chunk.iter().any(|byte| *byte != 0))),

@@ -110,6 +110,21 @@ module_test! {
             (both(Action::WrongSignature), CKR_DEVICE_ERROR, 10, ["is not one by the key"; 2]),
         ];
         each_is_told(world, &host, &troubles);
+        // As emulators and older services say it: without an innererror.
+        let forbidden = |message: &str| Action::Error { status: 403, code: "Forbidden".into(), message: message.into(), innererror: None };
+        for message in [
+            "Operation sign is not allowed on a disabled key.",
+            "Operation sign is not allowed on an expired key.",
+            "The key is not yet valid.",
+        ] {
+            world.emulator.control().fault(Fault::new(SIGN[1], forbidden(message)));
+            let before = world.log().len();
+            assert_eq!(host.sign(1), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
+            assert_eq!(host.device_error(1), 3);
+            let log = world.log()[before..].to_owned();
+            assert!(log.contains(message) && !log.contains("needed: "), "no permission helps: {log}");
+            world.emulator.control().clear_faults();
+        }
     }
 }
 

@@ -247,6 +247,28 @@ module_test! {
 }
 
 module_test! {
+    fn a_key_that_its_listing_calls_disabled_costs_no_request_and_no_error(world) {
+        let vault = world.emulator.vault("default");
+        for (name, enabled) in [("one", true), ("two", false), ("three", true)] {
+            vault.create_key(name, VaultKey { enabled, reuse: true, ..VaultKey::ec("P-256") }).unwrap();
+        }
+        world.configure(json!([{ "label": "z", "cloud": "azure", "discover": true }]));
+        let p11 = world.module();
+        let session = p11.open(0);
+        for _ in 0..3 {
+            assert_eq!(p11.find_class(session, CKO_PRIVATE_KEY).len(), 2, "{}", world.log());
+            assert!(p11.find(session, &[(CKA_LABEL, b"two".to_vec())]).is_empty());
+        }
+        p11.find(session, &[]);
+        assert_eq!((world.count("vault.keys.list"), world.count("vault.keys.get")), (1, 2));
+        assert_eq!(world.count("vault.certificates.get"), 2, "nor is its certificate looked for");
+        let log = world.log();
+        assert!(!log.contains("] error: "), "{log}");
+        assert!(log.contains("info: slot 0, token \"z\", key \"two\"") && log.contains("left out: list: the key is disabled"), "{log}");
+    }
+}
+
+module_test! {
     fn trust_anchors_are_read_once_for_both_clouds(world) {
         world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
         world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
