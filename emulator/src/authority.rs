@@ -2,6 +2,7 @@
 //!
 //! It also issues the certificates in vaults that are not self-signed.
 
+use crate::faults::Flaw;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     date_time_ymd,
@@ -50,17 +51,25 @@ impl Authority {
 
     /// Speaks TLS 1.2 and 1.3 in the name of whichever host the client asks for.
     pub(crate) fn acceptor(&self) -> io::Result<TlsAcceptor> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let mut config =
-            config.map_err(io::Error::other)?.with_no_client_auth().with_cert_resolver(self.issuing.clone());
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(TlsAcceptor::from(Arc::new(config)))
+        acceptor(self.issuing.clone())
+    }
+
+    /// Shows a certificate for 127.0.0.1 that has a flaw, whichever host is asked for.
+    pub(crate) fn flawed_acceptor(&self, flaw: Flaw) -> io::Result<TlsAcceptor> {
+        acceptor(Arc::new(Flawed(self.issuing.flawed(flaw).map_err(io::Error::other)?)))
     }
 
     pub(crate) fn issuer(&self) -> &Issuer<'static, KeyPair> {
         &self.issuing.issuer
     }
+}
+
+fn acceptor(certificates: Arc<dyn ResolvesServerCert>) -> io::Result<TlsAcceptor> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config = config.map_err(io::Error::other)?.with_no_client_auth().with_cert_resolver(certificates);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 fn named(name: &str) -> Result<CertificateParams, rcgen::Error> {
@@ -75,18 +84,61 @@ impl Issuing {
         if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(host) {
             return Ok(known.clone());
         }
-        let names = if host == LOOPBACK { vec!["localhost", "127.0.0.1", "::1"] } else { vec![host] };
-        let mut params = CertificateParams::new(names.into_iter().map(str::to_owned).collect::<Vec<_>>())?;
-        params.distinguished_name.push(DnType::CommonName, host);
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.use_authority_key_identifier_extension = true;
-        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2049, 12, 31));
+        let names = if host == LOOPBACK { &LOOPBACK_NAMES[..] } else { &[host] };
+        let params = for_server(host, names)?;
         let certificate = params.signed_by(&self.leaf, &self.issuer)?;
         let chain = vec![certificate.der().clone(), self.ca.clone()];
         let made = Arc::new(CertifiedKey::new(chain, self.signer.clone()));
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), made.clone());
         Ok(made)
+    }
+}
+
+impl Issuing {
+    fn flawed(&self, flaw: Flaw) -> Result<CertifiedKey, rcgen::Error> {
+        let names = match flaw {
+            Flaw::OtherName => &["other.example"][..],
+            Flaw::NoName => &[],
+            _ => &LOOPBACK_NAMES,
+        };
+        let mut params = for_server(LOOPBACK, names)?;
+        match flaw {
+            Flaw::Authority => params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
+            Flaw::Expired => params.not_after = date_time_ymd(2021, 1, 1),
+            Flaw::Future => params.not_before = date_time_ymd(2049, 1, 1),
+            Flaw::Client => params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
+            Flaw::OtherName | Flaw::NoName | Flaw::SelfSigned | Flaw::Stranger => {}
+        }
+        let certificate = match flaw {
+            Flaw::Authority | Flaw::SelfSigned => params.self_signed(&self.leaf)?,
+            Flaw::Stranger => {
+                let stranger = Issuer::new(named("A Stranger")?, KeyPair::generate()?);
+                params.signed_by(&self.leaf, &stranger)?
+            }
+            _ => params.signed_by(&self.leaf, &self.issuer)?,
+        };
+        Ok(CertifiedKey::new(vec![certificate.der().clone()], self.signer.clone()))
+    }
+}
+
+/// What a server's certificate says.
+fn for_server(host: &str, names: &[&str]) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(names.iter().copied().map(str::to_owned).collect::<Vec<_>>())?;
+    params.distinguished_name.push(DnType::CommonName, host);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.use_authority_key_identifier_extension = true;
+    (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2049, 12, 31));
+    Ok(params)
+}
+
+/// One certificate for all hosts.
+#[derive(Debug)]
+struct Flawed(CertifiedKey);
+
+impl ResolvesServerCert for Flawed {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::new(self.0.clone()))
     }
 }
 
@@ -102,6 +154,9 @@ impl std::fmt::Debug for Issuing {
         f.write_str("Issuing")
     }
 }
+
+/// What the host of this machine is called.
+const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// The host of a client that names none, as for an address.
 const LOOPBACK: &str = "127.0.0.1";

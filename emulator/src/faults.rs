@@ -106,6 +106,45 @@ pub enum Action {
     BlackHole,
     /// For operation `connection`: read the ClientHello and never answer it.
     TlsStall,
+    /// For operation `connection`: answer the ClientHello with a fatal alert.
+    TlsAlert {
+        /// RFC 8446 section 6: 40 is handshake_failure, 70 is protocol_version.
+        code: u8,
+    },
+    /// For operation `connection`: answer the ClientHello in plain HTTP.
+    NoTls,
+    /// For operation `connection`: show a certificate that clients have to refuse.
+    Certificate(Flaw),
+    /// A page that a proxy or a filter answers with in the service's place. For operation `connect`: to CONNECT.
+    Page {
+        /// The HTTP status.
+        status: u16,
+        /// `Proxy-Authenticate`.
+        #[serde(default)]
+        authenticate: Option<String>,
+    },
+}
+
+/// What is wrong with a server's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flaw {
+    /// It is an authority's, and the server's own.
+    Authority,
+    /// It has expired.
+    Expired,
+    /// It is not valid yet.
+    Future,
+    /// It is for `other.example`.
+    OtherName,
+    /// It has no subjectAltName.
+    NoName,
+    /// Its own key has signed it.
+    SelfSigned,
+    /// An authority that nobody knows has signed it.
+    Stranger,
+    /// It is for clients only.
+    Client,
 }
 
 impl Fault {
@@ -147,7 +186,7 @@ impl Fault {
 
     fn concerns(&self, operation: &str, names: &[String]) -> bool {
         let here = match self.operation.as_str() {
-            "*" => operation != CONNECTION,
+            "*" => ![CONNECTION, CONNECT].contains(&operation),
             prefix if prefix.ends_with('.') => operation.starts_with(prefix),
             exact => operation == exact,
         };
@@ -157,6 +196,9 @@ impl Fault {
 
 /// The operation that connection faults name.
 pub(crate) const CONNECTION: &str = "connection";
+
+/// The operation that faults of the proxy name.
+pub(crate) const CONNECT: &str = "connect";
 
 /// The faults that are set.
 #[derive(Debug, Default)]

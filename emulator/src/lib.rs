@@ -49,7 +49,7 @@ pub use aws::{Aws, AwsKey, AwsKeyId};
 pub use azure::{EntraClients, Vault, VaultKeyId};
 pub use control::Control;
 pub use emulator::{Builder, Emulator};
-pub use faults::{Action, Fault};
+pub use faults::{Action, Fault, Flaw};
 pub use state::Switches;
 pub use traffic::Entry;
 pub use vault::certificates::VaultCertificate;

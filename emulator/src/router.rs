@@ -246,6 +246,11 @@ pub(crate) async fn answer(
             _ => {}
         }
     }
+    if let Some(page) = actions.iter().find_map(page) {
+        entry.status = page.status;
+        state.traffic.record(entry);
+        return response(page, &actions, fate);
+    }
     let forged = actions.iter().find_map(|action| call.forge(&state, &request, action));
     let reply = match forged {
         Some(reply) => reply,
@@ -259,6 +264,16 @@ pub(crate) async fn answer(
         state.traffic.record(entry);
     }
     response(dressed(&state, &request, reply), &actions, fate)
+}
+
+/// The page of [`Action::Page`], without any header of a service.
+pub(crate) fn page(action: &Action) -> Option<Reply> {
+    let Action::Page { status, authenticate } = action else { return None };
+    let page = Reply::new(*status, "text/html", b"<html><body>a proxy's own page</body></html>".to_vec());
+    Some(match authenticate {
+        Some(scheme) => page.with("proxy-authenticate", scheme.clone()),
+        None => page,
+    })
 }
 
 /// Headers that every service sends.

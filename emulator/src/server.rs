@@ -1,8 +1,8 @@
 //! The port: plain HTTP, TLS and CONNECT tunnels on one listener, told apart by their first byte.
 
 use crate::delivery::{Aborted, Fate, ReplyBody, response};
-use crate::faults::{Action, CONNECTION};
-use crate::router;
+use crate::faults::{Action, CONNECT, CONNECTION};
+use crate::router::{self, page};
 use crate::state::State;
 use crate::wire::{Handshake, Origin, Reply, Request};
 use http_body_util::{BodyExt, Limited};
@@ -16,7 +16,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{HandshakeKind, ServerConnection};
@@ -33,13 +33,13 @@ pub(crate) async fn run(state: Arc<State>, listener: TcpListener, acceptor: TlsA
         state.opened(&fate);
         let wire: Box<dyn Stream> = Box::new(Wire { stream, fate: fate.clone() });
         let faults = state.faults.take(CONNECTION, &[]);
-        let port = Port { state: state.clone(), acceptor: acceptor.clone(), fate, connection };
+        let port = Port { state: state.clone(), acceptor: acceptor.clone(), retort: None, fate, connection };
         if faults.contains(&Action::BlackHole) {
             tokio::spawn(hold(wire));
         } else if faults.contains(&Action::TlsStall) {
             tokio::spawn(swallow(wire));
         } else {
-            tokio::spawn(port.greet(wire));
+            tokio::spawn(port.flawed(&faults).greet(wire));
         }
     }
 }
@@ -64,6 +64,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 struct Port {
     state: Arc<State>,
     acceptor: TlsAcceptor,
+    /// What a ClientHello is answered with, if not in TLS.
+    retort: Option<Vec<u8>>,
     fate: Arc<Fate>,
     connection: u64,
 }
@@ -72,13 +74,36 @@ const TLS_HANDSHAKE: u8 = 0x16;
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 impl Port {
+    /// With the faults of this connection.
+    fn flawed(mut self, faults: &[Action]) -> Self {
+        for action in faults {
+            match action {
+                Action::Certificate(flaw) => {
+                    if let Ok(acceptor) = self.state.authority.flawed_acceptor(*flaw) {
+                        self.acceptor = acceptor;
+                    }
+                }
+                // RFC 8446 section 5.1: type alert, TLS 1.2, two bytes: fatal, and which.
+                Action::TlsAlert { code } => self.retort = Some(vec![21, 3, 3, 0, 2, 2, *code]),
+                Action::NoTls => self.retort = Some(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()),
+                _ => {}
+            }
+        }
+        self
+    }
+
     /// Finds out what the client speaks. Boxed, since a tunnel inside is greeted in the same way.
     fn greet(self, mut stream: Box<dyn Stream>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             let Ok(first) = stream.read_u8().await else { return };
-            let stream = Rewound { first: Some(first), stream };
+            let mut stream = Rewound { first: Some(first), stream };
             if first != TLS_HANDSHAKE {
                 return self.serve(Box::new(stream), None).await;
+            }
+            if let Some(retort) = &self.retort {
+                let _ = stream.write_all(retort).await;
+                let _ = stream.shutdown().await;
+                return swallow(Box::new(stream)).await;
             }
             // A session that begins here tells, when it is resumed, where it began.
             let number = self.connection.to_be_bytes();
@@ -113,7 +138,11 @@ impl Port {
         origin: Origin,
     ) -> Result<Response<ReplyBody>, Aborted> {
         if request.method() == Method::CONNECT {
-            self.state.traffic.count("connect");
+            self.state.traffic.count(CONNECT);
+            let actions = self.state.faults.take(CONNECT, &[]);
+            if let Some(page) = actions.iter().find_map(page) {
+                return response(page, &[], self.fate);
+            }
             let upgrade = hyper::upgrade::on(&mut request);
             let fate = self.fate.clone();
             tokio::spawn(async move {
