@@ -6,6 +6,7 @@ use super::aws_login::{First, Login, WebIdentity};
 use super::call::{Refused, Remedy};
 use super::http::PerNetwork;
 use super::login::nobody;
+use super::obstacle::Obstacle;
 use super::{Cause, Failure, Network, program};
 use crate::{log_warn, process};
 use aws_config::meta::credentials::CredentialsProviderChain;
@@ -25,6 +26,7 @@ use aws_sdk_kms::config::SharedHttpClient;
 use aws_types::os_shim_internal::{Env, Fs};
 use serde::Deserialize;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{OnceCell, Semaphore};
@@ -34,6 +36,8 @@ use zeroize::Zeroizing;
 pub(super) struct Clients {
     pub(super) settings: Settings,
     http: Arc<PerNetwork>,
+    /// The settings' network, with the authorities that AWS's own settings name.
+    network: OnceCell<Network>,
     /// By region: since when, and what. None is the region that the SDK finds.
     made: Mutex<HashMap<Option<String>, Made>>,
     /// How many keys are described at a time.
@@ -57,7 +61,8 @@ impl Clients {
 impl Clients {
     pub(super) fn new(settings: Settings) -> Self {
         let (http, turns) = (PerNetwork::shared(), Semaphore::new(64));
-        Self { settings, http, made: Mutex::default(), turns, first: First::default() }
+        let network = OnceCell::new();
+        Self { settings, http, network, made: Mutex::default(), turns, first: First::default() }
     }
 
     /// The client for a region, made at the first call.
@@ -71,7 +76,7 @@ impl Clients {
         };
         // In a box, for every call would carry the 14 KB of its future.
         let client = cell.get_or_try_init(|| Box::pin(self.make(region))).await;
-        client.cloned().map_err(|message| Failure::new(Cause::Rejected, operation, message))
+        client.cloned().map_err(|obstacle| obstacle.failure(operation))
     }
 
     /// Makes anew, for the next attempt, what an attempt that began at `since` has shown to be of no use any more.
@@ -82,12 +87,28 @@ impl Clients {
                 let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
                 made.retain(|_, (begun, _)| *begun > since);
             }
-            (_, Cause::TimedOut) => self.http.renew(&self.settings.network, since),
+            (_, Cause::TimedOut) => {
+                self.http.renew(self.network.get().unwrap_or(&self.settings.network), since);
+            }
             _ => {}
         }
     }
 
-    async fn make(&self, region: Option<&str>) -> Result<Client, String> {
+    /// How AWS is reached: `ca_bundle` of the slot goes before AWS_CA_BUNDLE, and that before the one of the profile.
+    async fn network(&self) -> &Network {
+        let own = async || {
+            let mut network = self.settings.network.clone();
+            if network.ca_bundle.is_none()
+                && let Some((path, named_by)) = ca_bundle(self.settings.profile()).await
+            {
+                (network.ca_bundle, network.ca_bundle_named_by) = (Some(path), named_by);
+            }
+            network
+        };
+        self.network.get_or_init(own).await
+    }
+
+    async fn make(&self, region: Option<&str>) -> Result<Client, Obstacle> {
         let (sdk, credentials) = self.credentials(region).await?;
         // `retries` is for the credentials; a call of KMS is repeated by whoever makes it.
         let mut config = aws_sdk_kms::config::Builder::from(&sdk)
@@ -104,8 +125,8 @@ impl Clients {
     pub(super) async fn credentials(
         &self,
         region: Option<&str>,
-    ) -> Result<(SdkConfig, SharedCredentialsProvider), String> {
-        let network = &self.settings.network;
+    ) -> Result<(SdkConfig, SharedCredentialsProvider), Obstacle> {
+        let network = self.network().await;
         let http = SharedHttpClient::new(Http::new(self.http.get(network)?)?);
         // Whoever makes the call ends it, and the HTTP client has its own limits.
         let identities = IdentityCache::lazy().load_timeout(network.call_timeout.saturating_mul(2)).build();
@@ -124,12 +145,32 @@ impl Clients {
         }
         let sdk = loader.load().await;
         if sdk.region().is_none() {
-            return Err(NO_REGION.to_owned());
+            return Err(NO_REGION.to_owned().into());
         }
         let credentials = credentials(&self.settings, &sdk, &http).await;
         Ok((sdk, self.first.before(credentials)))
     }
 }
+
+/// The authorities that every tool of AWS trusts here, and who names them. "General configuration", AWS SDKs and Tools
+/// Reference Guide.
+async fn ca_bundle(profile: Option<&str>) -> Option<(PathBuf, &'static str)> {
+    // A setuid program's variables are somebody else's.
+    let variable = std::env::var_os(AWS_CA_BUNDLE).filter(|path| !path.is_empty() && !process::is_privileged());
+    if let Some(path) = variable {
+        return Some((path.into(), AWS_CA_BUNDLE));
+    }
+    let name = profile.map(|name| name.to_owned().into());
+    let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), name).await.ok()?;
+    let path = profiles.get("ca_bundle").filter(|path| !path.is_empty())?;
+    let path = match (path.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
+        _ => PathBuf::from(path),
+    };
+    Some((path, "ca_bundle of the shared AWS configuration"))
+}
+
+const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
 const NO_REGION: &str = "no region: set it in the slot, by AWS_REGION or in the profile, or name the key by its ARN";
 

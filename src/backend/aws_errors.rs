@@ -3,11 +3,14 @@
 use super::aws_http::BadBody;
 use super::aws_keys::Operation;
 use super::call::{Refused, Remedy};
-use super::http::{causes, is_timeout, unreachable, words_of};
+use super::http::{causes, is_timeout, words_of};
+use super::obstacle::Obstacle;
+use super::tls::utc;
 use super::{Cause, Failure};
 use aws_sdk_kms::config::http::HttpResponse;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::operation::RequestId;
+use rustls::pki_types::UnixTime;
 use std::error::Error;
 use std::time::Duration;
 
@@ -87,6 +90,9 @@ pub(super) fn refused<E>(operation: &Operation, error: SdkError<E, HttpResponse>
 where
     E: ProvideErrorMetadata + RequestId + Error + 'static,
 {
+    if let Some(obstacle) = Obstacle::within(&error) {
+        return refused_by(obstacle, operation, is_about_credentials(&error));
+    }
     let request_id = error.request_id().map(str::to_owned);
     let (cause, message) = match &error {
         SdkError::ServiceError(context) => {
@@ -106,13 +112,13 @@ where
         SdkError::TimeoutError(_) => (Cause::TimedOut, words_of(&error)),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => (Cause::TimedOut, words_of(&error)),
         _ if is_about_credentials(&error) => (Cause::Credentials, without_credentials(words_of(&error))),
-        SdkError::DispatchFailure(_) => unreachable(words_of(&error)),
+        SdkError::DispatchFailure(_) => (Cause::Unreachable, words_of(&error)),
         _ => (Cause::Rejected, words_of(&error)),
     };
     let message = match cause {
         Cause::Denied => format!("{message} (needed: {})", operation.permission),
         Cause::Credentials if ["Signature expired", "not yet current"].iter().any(|said| message.contains(said)) => {
-            format!("{message}; is this machine's clock right?")
+            format!("{message}; is this machine's clock right? It says {}", utc(UnixTime::now()))
         }
         _ => message,
     };
@@ -120,6 +126,17 @@ where
     let remedy = code_of(&error).and_then(remedy_of_code).unwrap_or(refused.remedy);
     let seconds = error.raw_response().and_then(|reply| reply.headers().get("retry-after")?.parse().ok());
     Refused { remedy, wait: seconds.map(Duration::from_secs), ..refused }
+}
+
+/// What is in the way, to KMS or to whoever gives the credentials.
+fn refused_by(obstacle: &Obstacle, operation: &Operation, is_for_credentials: bool) -> Refused {
+    let mut refused = obstacle.refused(operation.name);
+    if is_for_credentials {
+        refused.failure.message = format!("no credentials for it: {}", refused.failure.message);
+        // They have had repetitions of their own.
+        refused.remedy = Remedy::Nothing;
+    }
+    refused
 }
 
 /// `com.amazonaws.kms#NotFoundException` without its namespace, which the SDK strips in most places.

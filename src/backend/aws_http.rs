@@ -1,6 +1,7 @@
 //! The HTTP client that AWS's SDK gets, which is the one that all clouds share; and what its requests to KMS carry.
 
 use super::http::{Connections, LARGEST_REPLY, TOO_LARGE, link_local};
+use super::obstacle::Obstacle;
 use aws_runtime::invocation_id::InvocationIdInterceptor;
 use aws_runtime::request_info::RequestInfoInterceptor;
 use aws_runtime::user_agent::UserAgentInterceptor;
@@ -41,33 +42,50 @@ impl HttpClient for Http {
         // Who sets both wants less than the client's own limits: a machine's or a container's metadata service.
         let limit = settings.connect_timeout().zip(settings.read_timeout());
         let near = limit.map(|(connect, read)| (self.near.clone(), connect + read));
-        SharedHttpConnector::new(Connector { far: self.far.current(), near })
+        SharedHttpConnector::new(Connector { far: self.far.clone(), near })
     }
 }
 
 /// A connector whose replies have at most [`LARGEST_REPLY`].
 #[derive(Debug)]
 struct Connector {
-    far: reqwest::Client,
+    far: Arc<Connections>,
     /// For requests without TLS, with their limit: a proxy would ask another machine's service, if any.
     near: Option<(reqwest::Client, Duration)>,
 }
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let without_tls = request.uri().starts_with("http:");
-        let (client, limit) = match &self.near {
-            Some((near, limit)) if without_tls => (near.clone(), Some(*limit)),
-            near => (self.far.clone(), near.as_ref().map(|(_, limit)| *limit)),
+        let url = request.uri().to_owned();
+        let near = self.near.as_ref().filter(|_| url.starts_with("http:"));
+        let limit = self.near.as_ref().map(|(_, limit)| *limit);
+        // A machine's own service is behind no proxy, and speaks no TLS: there is nothing to say of it.
+        let (client, far) = match near {
+            Some((near, _)) => (near.clone(), None),
+            None => (self.far.current(), Some(self.far.clone())),
         };
         let request = with_whole_body(request, limit);
         HttpConnectorFuture::new(async move {
-            let reply = client.execute(request?).await.map_err(failure)?;
+            let reply = match (client.execute(request?).await, far) {
+                (Ok(reply), Some(far)) => not_of_proxy(&far, &url, reply)?,
+                (Ok(reply), None) => reply,
+                (Err(error), Some(far)) => return Err(failure(far.obstacle(&url, &error).await, error)),
+                (Err(error), None) => return Err(failure(Obstacle::of_this_machine(&error), error)),
+            };
             let reply = http::Response::<reqwest::Body>::from(reply);
             let limited = |body| http_body_util::Limited::new(body, LARGEST_REPLY).map_err(BadBody::from);
             let reply = reply.map(|body| SdkBody::from_body_1_x(limited(body)));
             HttpResponse::try_from(reply).map_err(|e| ConnectorError::other(e.into(), None))
         })
+    }
+}
+
+/// The reply, if it does not come from a proxy on the way.
+fn not_of_proxy(far: &Connections, url: &str, reply: reqwest::Response) -> Result<reqwest::Response, ConnectorError> {
+    let field = |name| reply.headers().get(name)?.to_str().ok();
+    match far.answer_of_proxy(url, reply.status().as_u16(), field) {
+        Some(obstacle) => Err(in_the_way(obstacle)),
+        None => Ok(reply),
     }
 }
 
@@ -119,10 +137,19 @@ impl Intercept for FewHeaders {
     }
 }
 
-fn failure(error: reqwest::Error) -> ConnectorError {
-    match error.is_timeout() {
-        true => ConnectorError::timeout(error.into()),
-        false => ConnectorError::io(error.into()),
+fn failure(obstacle: Option<Obstacle>, error: reqwest::Error) -> ConnectorError {
+    match obstacle {
+        Some(obstacle) => in_the_way(obstacle),
+        None if error.is_timeout() => ConnectorError::timeout(error.into()),
+        None => ConnectorError::io(error.into()),
+    }
+}
+
+/// Of these two kinds, the SDK repeats the first.
+fn in_the_way(obstacle: Obstacle) -> ConnectorError {
+    match obstacle.is_passing {
+        true => ConnectorError::io(obstacle.into()),
+        false => ConnectorError::other(obstacle.into(), None),
     }
 }
 

@@ -8,6 +8,7 @@ use super::aws_errors::ADVICE;
 use super::call::{Call, Refused};
 use super::http::{causes, words_of};
 use super::login::{Doors, LOGIN, Saying, Verdict, masked};
+use super::obstacle::Obstacle;
 use super::{Cause, Failure, Secret};
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
@@ -94,15 +95,15 @@ impl Clients {
         }
         let region = self.settings.region.as_deref();
         let provider = Box::pin(self.credentials(region)).await;
-        let (_, provider) = provider.map_err(|message| Failure::new(Cause::Rejected, LOGIN, message))?;
+        let (_, provider) = provider.map_err(|obstacle| obstacle.failure(LOGIN))?;
         match provider.provide_credentials().await {
             Ok(credentials) => {
                 self.first.keep(credentials);
                 Ok(Verdict::Good)
             }
-            Err(error) => self.refusal(&error).ok_or_else(|| {
-                let failure = Failure::new(Cause::Credentials, LOGIN, words_of(&error));
-                failure.into()
+            Err(error) => self.refusal(&error).ok_or_else(|| match Obstacle::within(&error) {
+                Some(obstacle) => obstacle.failure(LOGIN).into(),
+                None => Failure::new(Cause::Credentials, LOGIN, words_of(&error)).into(),
             }),
         }
     }
@@ -146,7 +147,7 @@ const AGAIN: &str =
 async fn is_profile(name: &str) -> Result<bool, Failure> {
     let own = Some(name.to_owned().into());
     let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), own).await;
-    let profiles = profiles.map_err(|error| Failure::new(Cause::Rejected, LOGIN, words_of(&error)))?;
+    let profiles = profiles.map_err(|error| Failure::new(Cause::Settings, LOGIN, words_of(&error)))?;
     Ok(profiles.get_profile(name).is_some())
 }
 

@@ -2,8 +2,9 @@
 
 use super::azure::{Credential, Settings};
 use super::call::{Refused, Remedy};
-use super::http::{self, PerNetwork, causes, is_timeout, unreachable, words_of};
+use super::http::{self, PerNetwork, causes, is_timeout, words_of};
 use super::login::nobody;
+use super::obstacle::Obstacle;
 use super::{Cause, Failure, Network, azure_credentials};
 use crate::key::PublicKey;
 use azure_core::cloud::CustomConfiguration;
@@ -53,7 +54,7 @@ impl Clients {
         }
         let cell = self.vault.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
         let vault = cell.get_or_try_init(async || self.make()).await;
-        vault.cloned().map_err(|message| Failure::new(Cause::Rejected, operation, message))
+        vault.cloned().map_err(|obstacle| obstacle.failure(operation))
     }
 
     /// Makes anew, for the next attempt, what an attempt that began at `since` has shown to be of no use any more.
@@ -71,16 +72,16 @@ impl Clients {
         }
     }
 
-    fn make(&self) -> Result<Vault, String> {
+    fn make(&self) -> Result<Vault, Obstacle> {
         let Settings { vault_url, network, .. } = &self.settings;
         // The SDK would say so, too, but only with the first request, and not which setting it is.
         if !vault_url.starts_with("https://") {
-            return Err(format!("the vault's URL has to begin with https://: {vault_url:?}"));
+            return Err(format!("the vault's URL has to begin with https://: {vault_url:?}").into());
         }
         let options = options(network, Transport::new(self.http.get(network)?));
         let credential = azure_credentials::chain(&self.settings, options.clone(), http::link_local()?);
         // Retries are for the tokens; a call of the vault is repeated by whoever makes it.
-        Vault::new(&self.settings, credential, ClientOptions { retry: RetryOptions::none(), ..options })
+        Ok(Vault::new(&self.settings, credential, ClientOptions { retry: RetryOptions::none(), ..options })?)
     }
 }
 
@@ -203,6 +204,9 @@ pub(super) fn refused(operation: &Operation, error: azure_core::Error) -> Refuse
         let failure = operation.failure(Cause::Credentials, REVOKED);
         return Refused { remedy: Remedy::Renewal, ..failure.into() };
     }
+    if let Some(obstacle) = Obstacle::within(&error) {
+        return obstacle.refused(operation.name);
+    }
     let cause = match error.kind() {
         ErrorKind::HttpResponse { status, raw_response, .. } => {
             return refused_by_service(operation, *status, raw_response.as_deref());
@@ -224,10 +228,6 @@ pub(super) fn refused(operation: &Operation, error: azure_core::Error) -> Refuse
             format!("{words}; for an emulator, \"verify_challenge_resource\": false switches this check off")
         }
         _ => words_of(causes(&error).find(|error| error.is::<reqwest::Error>()).unwrap_or(&error)),
-    };
-    let (cause, message) = match cause {
-        Cause::Unreachable => unreachable(message),
-        _ => (cause, message),
     };
     operation.failure(cause, message).into()
 }

@@ -6,6 +6,7 @@ use super::azure::{Credential, Settings};
 use super::azure_assertion::{SignedAssertion, key_and_thumbprint};
 use super::azure_client::with_authority;
 use super::http::words_of;
+use super::obstacle::Obstacle;
 use super::program;
 use crate::{log_debug, process};
 use azure_core::credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions};
@@ -167,6 +168,9 @@ pub(super) fn credential_error(message: String) -> Error {
 
 /// An error's words without azure_identity's links, in one line.
 fn first_line(error: &Error) -> String {
+    if let Some(obstacle) = Obstacle::within(error) {
+        return obstacle.to_string();
+    }
     let text = error.to_string();
     let own = text.split("\nTo troubleshoot").next().unwrap_or(&text).trim();
     let line = own.split_whitespace().collect::<Vec<_>>().join(" ");

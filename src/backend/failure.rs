@@ -52,6 +52,14 @@ pub enum Cause {
     Untrusted,
     /// The ciphertext was not made for this key, or was changed.
     Undecryptable,
+    /// This machine: a setting, or a file that one names, is missing or wrong.
+    Settings,
+    /// This machine: no thread can be started.
+    Threads,
+    /// This machine: no file and no connection can be opened.
+    Descriptors,
+    /// This machine: no memory.
+    Memory,
 }
 
 /// The one table of causes: the CK_RV, ulDeviceError, and what a person reads. docs/errors.md is checked against it.
@@ -73,6 +81,10 @@ pub const CAUSES: &[(Cause, CK_RV, CK_ULONG, &str)] = &[
     (Cause::Proxy,       CKR_DEVICE_ERROR,              14, "the proxy does not help"),
     (Cause::Untrusted,   CKR_DEVICE_ERROR,              15, "the service's certificate is not trusted"),
     (Cause::Undecryptable, CKR_ENCRYPTED_DATA_INVALID,  16, "the ciphertext does not decrypt"),
+    (Cause::Settings,    CKR_FUNCTION_FAILED,           17, "a setting on this machine is missing or wrong"),
+    (Cause::Threads,     CKR_FUNCTION_FAILED,           18, "this machine starts no more threads"),
+    (Cause::Descriptors, CKR_FUNCTION_FAILED,           19, "no more files can be opened on this machine"),
+    (Cause::Memory,      CKR_HOST_MEMORY,               20, "this machine has no memory left"),
 ];
 
 impl Failure {

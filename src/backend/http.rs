@@ -1,18 +1,23 @@
-//! The HTTPS client that all services of all clouds with the same network settings share, and the words of errors.
+//! The HTTPS client that all services of all clouds with the same network settings share, and what keeps it from them.
 
+pub(super) use super::error_chain::{causes, is_timeout, words_of};
+use super::obstacle::Obstacle;
+use super::proxy::{self, Proxies};
 use super::resolver::Resolver;
 use super::runtime::PerProcess;
-use super::{Cause, Network, trust};
+use super::trust::System;
+use super::{Network, tls, trust};
 use azure_core::error::ErrorKind;
+use azure_core::http::headers::HeaderName;
 use azure_core::http::{AsyncRawResponse, HttpClient, Request, response::AsyncResponseBody};
 use futures_util::Stream;
+use http::{StatusCode, Uri};
 use reqwest::{Client, ClientBuilder, Proxy, redirect::Policy};
-use rustls::RootCertStore;
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -20,7 +25,7 @@ use std::time::{Duration, Instant};
 #[derive(Default)]
 pub(super) struct PerNetwork {
     clients: Mutex<HashMap<Network, Arc<Connections>>>,
-    system: Arc<OnceLock<RootCertStore>>,
+    system: Arc<System>,
 }
 
 impl PerNetwork {
@@ -31,13 +36,14 @@ impl PerNetwork {
     }
 
     /// The client for these settings, made at the first call. To be called on the runtime.
-    pub(super) fn get(&self, network: &Network) -> Result<Arc<Connections>, String> {
+    pub(super) fn get(&self, network: &Network) -> Result<Arc<Connections>, Obstacle> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(network) {
             return Ok(client.clone());
         }
         let current = Mutex::new((Instant::now(), client(network, &self.system)?));
-        let made = Arc::new(Connections { current, system: self.system.clone() });
+        let (system, proxies) = (self.system.clone(), Proxies::of(network));
+        let made = Arc::new(Connections { current, network: network.clone(), system, proxies });
         clients.insert(network.clone(), made.clone());
         Ok(made)
     }
@@ -47,7 +53,7 @@ impl PerNetwork {
     pub(super) fn renew(&self, network: &Network, since: Instant) {
         let client = self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(network).cloned();
         if let Some(client) = client {
-            client.renew(network, since);
+            client.renew(since);
         }
     }
 }
@@ -55,7 +61,9 @@ impl PerNetwork {
 /// A client with its connections, which can be given up for new ones.
 pub(super) struct Connections {
     current: Mutex<(Instant, Client)>,
-    system: Arc<OnceLock<RootCertStore>>,
+    network: Network,
+    system: Arc<System>,
+    proxies: Proxies,
 }
 
 impl Connections {
@@ -63,16 +71,68 @@ impl Connections {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
 
-    fn renew(&self, network: &Network, since: Instant) {
+    fn renew(&self, since: Instant) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         // Of many callers whose time is over, one makes the new client.
         if current.0 <= since
-            && let Ok(new) = client(network, &self.system)
+            && let Ok(new) = client(&self.network, &self.system)
         {
             *current = (Instant::now(), new);
         }
     }
 }
+
+/// What a name that has no address may be.
+const NAMES: &str = "is the region, the vault's name or the endpoint right, and does DNS work on this machine?";
+
+impl Connections {
+    /// What an error of the client means, where a person can do something about it.
+    pub(super) async fn obstacle(&self, url: &str, error: &(dyn Error + Send + Sync + 'static)) -> Option<Obstacle> {
+        if is_timeout(error) {
+            return None;
+        }
+        if let Some(own) = Obstacle::of_this_machine(error) {
+            return Some(own);
+        }
+        let url: Uri = url.parse().ok()?;
+        if let Some(proxy) = self.proxies.to(&url) {
+            let trust = || trust::tls(&self.system.authorities().map_err(|e| e.message)?, &self.network);
+            if let Some(own) = proxy.obstacle(error, trust).await {
+                return Some(own);
+            }
+        }
+        let host = url.host().unwrap_or_default();
+        tls::obstacle(error, host).or_else(|| Obstacle::of_name(error, host, NAMES))
+    }
+
+    /// Whether a reply is the proxy's and not the service's: that of plain HTTP, or of a proxy that opens TLS.
+    /// `field` gives a field of the reply's head.
+    pub(super) fn answer_of_proxy<'a>(
+        &self,
+        url: &str,
+        status: u16,
+        field: impl Fn(&'static str) -> Option<&'a str>,
+    ) -> Option<Obstacle> {
+        let (status, url) = (StatusCode::from_u16(status).ok()?, url.parse().ok()?);
+        if !status.is_client_error() && !status.is_server_error() {
+            return None;
+        }
+        let wants_login = status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+        let is_of_service = SERVICES.iter().any(|name| field(name).is_some());
+        let is_page = field("content-type").is_none_or(|kind| PAGES.iter().any(|page| kind.starts_with(page)));
+        if !wants_login && (is_of_service || !is_page) {
+            return None;
+        }
+        let schemes = field("proxy-authenticate").and_then(proxy::scheme).into_iter().collect();
+        Some(self.proxies.to(&url)?.answered(status, schemes))
+    }
+}
+
+/// Fields that each reply of the services has.
+const SERVICES: [&str; 3] = ["x-amzn-requestid", "x-amz-request-id", "x-ms-request-id"];
+
+/// What proxies answer with; the services' errors are JSON or XML.
+const PAGES: [&str; 2] = ["text/html", "text/plain"];
 
 impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,8 +148,30 @@ pub(super) const TOO_LARGE: &str = "a reply of more than 4 MiB";
 #[async_trait::async_trait]
 impl HttpClient for Connections {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-        let (status, headers, body) = self.current().execute_request(request).await?.deconstruct();
+        let url = request.url().as_str();
+        let reply = match self.current().execute_request(request).await {
+            Ok(reply) => reply,
+            Err(error) => return Err(told(self.obstacle(url, &error).await, error)),
+        };
+        let (status, headers, body) = reply.deconstruct();
+        let field = |name| headers.get_optional_str(&HeaderName::from_static(name));
+        if let Some(own) = self.answer_of_proxy(url, status.into(), field) {
+            return Err(own.into());
+        }
         Ok(AsyncRawResponse::new(status, headers, Box::pin(Limited { body, left: LARGEST_REPLY })))
+    }
+}
+
+/// The obstacle, if there is one, in the place of the client's words.
+fn told(obstacle: Option<Obstacle>, error: azure_core::Error) -> azure_core::Error {
+    obstacle.map_or(error, azure_core::Error::from)
+}
+
+impl From<Obstacle> for azure_core::Error {
+    /// Of these two kinds, the SDK repeats the first.
+    fn from(obstacle: Obstacle) -> Self {
+        let kind = if obstacle.is_passing { ErrorKind::Connection } else { ErrorKind::Other };
+        Self::new(kind, obstacle)
     }
 }
 
@@ -118,15 +200,15 @@ impl Stream for Limited {
 }
 
 /// A client for a service that may be anywhere.
-fn client(network: &Network, system: &OnceLock<RootCertStore>) -> Result<Client, String> {
+fn client(network: &Network, system: &System) -> Result<Client, Obstacle> {
     let builder = Client::builder()
         .redirect(Policy::none())
         .dns_resolver(Resolver)
-        .tls_backend_preconfigured(trust::tls(system.get_or_init(trust::system).clone(), network)?)
+        .tls_backend_preconfigured(trust::tls(&system.authorities()?, network)?)
         .connect_timeout(network.connect_timeout)
         // A server that accepts and says nothing gets a second chance within the call.
         .read_timeout(network.call_timeout / 2);
-    with_proxy(builder, network)?.build().map_err(|e| words_of(&e))
+    Ok(with_proxy(builder, network)?.build().map_err(|e| words_of(&e))?)
 }
 
 /// For the metadata services of a machine: on its own link, where a proxy would be wrong, and near. They speak HTTP.
@@ -146,38 +228,4 @@ fn with_proxy(builder: ClientBuilder, network: &Network) -> Result<ClientBuilder
         None => Ok(builder),
         Some(url) => Ok(builder.proxy(Proxy::all(url.expose()).map_err(|e| format!("proxy: {}", words_of(&e)))?)),
     }
-}
-
-/// What may be in the way to a service, by the words of the HTTP clients, and what a person can do about it. The first
-/// that is said counts: a proxy may have no address, either.
-#[rustfmt::skip]
-const OBSTACLES: &[(&str, Cause, &str)] = &[
-    ("tunnel error", Cause::Proxy, "the proxy is that of the option \"proxy\", else of HTTPS_PROXY or HTTP_PROXY"),
-    ("invalid peer certificate", Cause::Untrusted, "the certificate of an authority of your own goes into \"ca_bundle\""),
-    ("dns error", Cause::Unresolved, "is the region, the vault's name or the endpoint right?"),
-];
-
-/// Why there is no connection: from the words of an error.
-pub(super) fn unreachable(words: String) -> (Cause, String) {
-    match OBSTACLES.iter().find(|(said, ..)| words.contains(said)) {
-        Some((_, cause, advice)) => (*cause, format!("{words}; {advice}")),
-        None => (Cause::Unreachable, words),
-    }
-}
-
-/// Whether one of the client's own limits has ended it.
-pub(super) fn is_timeout(error: &(dyn Error + 'static)) -> bool {
-    causes(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(reqwest::Error::is_timeout)
-}
-
-/// The words of an error and of all that caused it, in one line. Never its Debug form, which may show a whole reply.
-pub(super) fn words_of(error: &(dyn Error + 'static)) -> String {
-    let mut words: Vec<String> = causes(error).map(|error| error.to_string().trim().replace('\n', " ")).collect();
-    words.dedup();
-    words.join(": ")
-}
-
-/// The error and all that caused it.
-pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
 }

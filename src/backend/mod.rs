@@ -25,8 +25,10 @@ mod azure_listing;
 mod azure_login;
 mod azure_manage;
 mod azure_uses;
+pub mod blocking;
 mod call;
 mod endpoint;
+mod error_chain;
 mod failure;
 #[cfg(any(test, fuzzing))]
 pub mod fake;
@@ -35,14 +37,18 @@ mod fuzzing;
 mod http;
 mod login;
 mod management;
+mod obstacle;
 mod order;
 mod pages;
 mod park;
 mod program;
+mod proxy;
 mod resolver;
 pub mod runtime;
 mod secret;
+mod tls;
 mod trust;
+mod verifier;
 
 use crate::certificate::Certificate;
 use crate::error::Error;
@@ -292,6 +298,8 @@ pub struct Identity {
 pub struct Network {
     /// A PEM file of certificate authorities that are trusted besides the system's.
     pub ca_bundle: Option<PathBuf>,
+    /// The option or the variable that named that file, for messages.
+    pub ca_bundle_named_by: &'static str,
     /// URL of an HTTP proxy, maybe with a password; None means what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.
     pub proxy: Option<Secret>,
     /// How long connecting may take.
@@ -306,6 +314,7 @@ impl Default for Network {
     fn default() -> Self {
         Self {
             ca_bundle: None,
+            ca_bundle_named_by: "ca_bundle",
             proxy: None,
             connect_timeout: Duration::from_secs(3),
             call_timeout: Duration::from_secs(10),

@@ -1,17 +1,18 @@
 //! Helper programs (`az`, credential_process): a clean signal mask, no terminal, a time limit, and no process left behind.
 
+use super::blocking::blocking;
 use crate::process;
+use futures_util::future::join;
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
-use tokio::task::spawn_blocking;
 
 /// Runs `command`, made by [`process::command`], to its end. To be awaited on the runtime.
 pub(super) async fn run(mut command: Command, limit: Duration) -> io::Result<Output> {
     // A group of its own: `az` is a shell script, and ending only the shell would leave its child behind.
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let mut program = spawn_blocking(move || command.spawn().map(Program)).await??;
+    let mut program = blocking(move || command.spawn().map(Program)).await??;
     let finished = tokio::time::timeout(limit, program.finish()).await;
     finished
         .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, format!("it did not end within {limit:?}"))))
@@ -22,9 +23,9 @@ struct Program(Child);
 
 impl Program {
     async fn finish(&mut self) -> io::Result<Output> {
-        let stdout = read_all(self.0.stdout.take());
-        let stderr = read_all(self.0.stderr.take());
-        let (stdout, stderr) = (stdout.await??, stderr.await??);
+        let (stdout, stderr) = (self.0.stdout.take(), self.0.stderr.take());
+        let (stdout, stderr) = join(blocking(|| read_all(stdout)), blocking(|| read_all(stderr))).await;
+        let (stdout, stderr) = (stdout??, stderr??);
         Ok(Output { status: self.status().await?, stdout, stderr })
     }
 
@@ -50,16 +51,14 @@ impl Drop for Program {
     }
 }
 
-/// Reads a pipe in a thread for blocking work; up to a size that no token reaches.
-fn read_all(pipe: Option<impl Read + Send + 'static>) -> tokio::task::JoinHandle<io::Result<Vec<u8>>> {
-    spawn_blocking(move || {
-        // Room for any token: a vector that grows leaves a copy of what it held.
-        let mut bytes = Vec::with_capacity(64 << 10);
-        if let Some(pipe) = pipe {
-            pipe.take(1 << 20).read_to_end(&mut bytes)?;
-        }
-        Ok(bytes)
-    })
+/// Reads a pipe; up to a size that no token reaches.
+fn read_all(pipe: Option<impl Read>) -> io::Result<Vec<u8>> {
+    // Room for any token: a vector that grows leaves a copy of what it held.
+    let mut bytes = Vec::with_capacity(64 << 10);
+    if let Some(pipe) = pipe {
+        pipe.take(1 << 20).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

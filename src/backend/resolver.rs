@@ -1,23 +1,35 @@
 //! From host names to addresses, by the system's resolver, for the HTTP client of both clouds.
 
+use super::blocking::blocking;
 use crate::process;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use tokio::task::JoinError;
 
 /// Uses getaddrinfo.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Resolver;
 
-async fn addresses(name: String) -> io::Result<Vec<SocketAddr>> {
-    between_forks(move || (name.as_str(), 0).to_socket_addrs().map(Iterator::collect)).await?
+/// The addresses of a host.
+pub(super) async fn addresses(name: String) -> io::Result<Vec<SocketAddr>> {
+    between_forks(move || {
+        let found = (name.as_str(), 0).to_socket_addrs().map(Iterator::collect);
+        found.map_err(|error| lack_of_files().unwrap_or(error))
+    })
+    .await?
+}
+
+/// The resolver that can open neither its files nor a socket says no more than that the name has no address.
+fn lack_of_files() -> Option<io::Error> {
+    let error = File::open("/dev/null").err()?;
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)).then_some(error)
 }
 
 /// Runs inside the gate what takes locks of the C library, which a child must not inherit locked: a fork waits for it,
 /// as long as it has patience, and it waits for a fork.
-async fn between_forks<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
-    tokio::task::spawn_blocking(move || process::inside(work)).await
+async fn between_forks<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    blocking(move || process::inside(work)).await
 }
 
 impl Resolve for Resolver {

@@ -4,13 +4,14 @@
 //! all signals. The runtime starts with the first request and ends with C_Finalize. A forked child has none of the
 //! parent's threads: it starts anew, and whatever belongs to the parent is forgotten: not dropped, joined or locked.
 
+use super::blocking::contained;
+use super::obstacle::Obstacle;
 use super::{Cause, Failure, park};
 use crate::process::{self, ForkHooks};
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -296,7 +297,10 @@ fn with_runtime<T>(call: impl FnOnce(&Runtime) -> T) -> Result<T, (Cause, String
             Some(own) if own.life.is_of_this_process() => own,
             parents => {
                 std::mem::forget(parents);
-                let runtime = start().map_err(|e| (Cause::Internal, format!("can't start a thread: {e}")))?;
+                let runtime = start().map_err(|error| match Obstacle::of_this_machine(&error) {
+                    Some(obstacle) => (obstacle.cause, obstacle.message),
+                    None => (Cause::Settings, format!("no runtime for requests: {error}")),
+                })?;
                 Held { life: Life::current(), runtime }
             }
         };
@@ -322,9 +326,9 @@ fn start() -> io::Result<Runtime> {
             .enable_time()
             .build()
     };
-    // A thread starts with the mask of the one that starts it. And tokio panics where the system has no thread left.
+    // A thread starts with the mask of the one that starts it.
     let _blocked = process::block_signals();
-    catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|_| Err(io::Error::other("no thread could be started")))
+    contained(build)?
 }
 
 thread_local! {

@@ -3,24 +3,45 @@
 //! The system's are read and parsed once in a process: that is the largest part of a short program's time.
 
 use super::Network;
+use super::obstacle::Obstacle;
+use super::verifier::Verifier;
 use crate::certificate::pem_blocks;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
+use rustls_native_certs::CertificateResult;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-/// The system's certificate authorities. Those that can't be parsed are left out.
-pub(super) fn system() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates());
-    roots
+/// The system's certificate authorities, read when first needed. Those that can't be parsed are left out.
+#[derive(Default)]
+pub(super) struct System(OnceLock<RootCertStore>);
+
+impl System {
+    /// None are none: that is an obstacle only where a certificate is to be checked.
+    ///
+    /// # Errors
+    /// What kept them from being read, if that may be otherwise the next time.
+    pub(super) fn authorities(&self) -> Result<RootCertStore, Obstacle> {
+        if let Some(roots) = self.0.get() {
+            return Ok(roots.clone());
+        }
+        let found = certificates();
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(found.certs);
+        let lack = found.errors.iter().find_map(|error| Obstacle::of_this_machine(error));
+        match lack {
+            Some(lack) if roots.is_empty() => Err(lack),
+            _ => Ok(self.0.get_or_init(|| roots).clone()),
+        }
+    }
 }
 
 /// TLS for these settings, on top of the system's authorities.
-pub(super) fn tls(mut roots: RootCertStore, network: &Network) -> Result<ClientConfig, String> {
+pub(super) fn tls(system: &RootCertStore, network: &Network) -> Result<ClientConfig, String> {
+    let mut roots = system.clone();
     if let Some(path) = &network.ca_bundle {
-        let failed = |why: &str| format!("ca_bundle {}: {why}", path.display());
+        let failed = |why: &str| format!("{} {}: {why}", network.ca_bundle_named_by, path.display());
         let text = std::fs::read_to_string(path).map_err(|e| failed(&e.to_string()))?;
         let bundle = pem_blocks(&text, "CERTIFICATE");
         if bundle.is_empty() {
@@ -30,10 +51,13 @@ pub(super) fn tls(mut roots: RootCertStore, network: &Network) -> Result<ClientC
             return Err(failed("no certificate in it can be parsed"));
         }
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+    let provider = Arc::new(default_provider());
+    let verifier = Verifier::new(roots, provider.clone())?;
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    // Not as dangerous as its name: it is rustls's own check, with more words.
+    Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
 /// Where distributions keep all certificates in one file: Debian and Alpine, Red Hat (two), SUSE.
@@ -46,12 +70,12 @@ const BUNDLES: [&str; 4] = [
 
 /// Those of SSL_CERT_FILE and SSL_CERT_DIR, if they are set; else of the one file that has all, as GnuTLS does it,
 /// without the folder beside it that has them once more, each in a file of its own.
-fn certificates() -> Vec<CertificateDer<'static>> {
+fn certificates() -> CertificateResult {
     let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some());
-    let read = |path| rustls_native_certs::load_certs_from_paths(Some(Path::new(path)), None).certs;
-    let bundle = || BUNDLES.into_iter().map(read).find(|certificates| !certificates.is_empty());
+    let read = |path| rustls_native_certs::load_certs_from_paths(Some(Path::new(path)), None);
+    let bundle = || BUNDLES.into_iter().map(read).find(|found| !found.certs.is_empty());
     let found = if named { None } else { bundle() };
-    found.unwrap_or_else(|| rustls_native_certs::load_native_certs().certs)
+    found.unwrap_or_else(rustls_native_certs::load_native_certs)
 }
 
 #[cfg(test)]
@@ -65,7 +89,7 @@ mod tests {
         let failure = |text: &str| {
             std::fs::write(&file, text).unwrap();
             let network = Network { ca_bundle: Some(file.clone()), ..Network::default() };
-            tls(RootCertStore::empty(), &network).unwrap_err()
+            tls(&RootCertStore::empty(), &network).unwrap_err()
         };
         assert!(failure("").ends_with("no PEM block named CERTIFICATE"));
         let block = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";

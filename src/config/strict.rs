@@ -367,6 +367,7 @@ fn network(section: &Section) -> Result<Network> {
         connect_timeout,
         call_timeout,
         retries: section.number("retries").unwrap_or(default.retries),
+        ..default
     })
 }
 

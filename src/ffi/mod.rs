@@ -14,6 +14,8 @@ mod table;
 #[cfg(test)]
 pub use table::ROWS;
 
+#[cfg(not(any(test, fuzzing)))]
+use crate::backend::blocking::is_lack_of_threads;
 use crate::error::{Error, Result};
 use crate::process;
 #[cfg(not(any(test, fuzzing)))]
@@ -123,9 +125,25 @@ fn provider() -> Result<Provider> {
 #[cfg(not(any(test, fuzzing)))]
 fn contain_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        crate::log_error!("a defect of the module: panic at {place}");
+        if !panic.payload_as_str().is_some_and(is_lack_of_threads) {
+            let place = panic.location().map(|at| place(at.file(), at.line())).unwrap_or_default();
+            crate::log_error!("a defect of the module: panic at {place}");
+        }
     }));
+}
+
+/// Where a panic was, as `tokio-1.54.1/src/runtime/builder.rs:7`: without the folders of the machine that built it.
+#[cfg(any(test, not(fuzzing)))]
+fn place(file: &str, line: u32) -> String {
+    let crate_of = |(folders, rest): (&str, &str)| {
+        let name = folders.rsplit('/').next().unwrap_or_default();
+        format!("{name}/src/{rest}")
+    };
+    let file = match file.starts_with('/') {
+        true => file.rsplit_once("/src/").map_or_else(|| "an unknown file".to_owned(), crate_of),
+        false => file.to_owned(),
+    };
+    format!("{file}:{line}")
 }
 
 const NAME: &CStr = c"PKCS 11";
@@ -175,6 +193,27 @@ impl Interface {
             pInterfaceName: NAME.as_ptr().cast::<CK_UTF8CHAR>().cast_mut(),
             pFunctionList: self.list.cast_mut(),
             flags: CKF_INTERFACE_FORK_SAFE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+
+    #[test]
+    fn the_place_of_a_panic_names_no_folder_of_the_machine_that_built_it() {
+        for (file, told) in [
+            ("src/token.rs", "src/token.rs:7"),
+            (
+                "/home/me/.cargo/registry/src/index.crates.io-1/tokio-1.54.1/src/runtime/mod.rs",
+                "tokio-1.54.1/src/runtime/mod.rs:7",
+            ),
+            ("/rustc/0123/library/core/src/option.rs", "core/src/option.rs:7"),
+            ("/home/me/checkout/src/ffi/guard.rs", "checkout/src/ffi/guard.rs:7"),
+            ("/odd.rs", "an unknown file:7"),
+        ] {
+            assert_eq!(place(file, 7), told);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What keeps a client from its service is told apart, on both clouds: name, port, proxy, certificate, silence.
 
 use crate::server::{NOBODY, named, wait};
-use cloud_kms_emulator::{AwsKey, Emulator, EntraClients, VaultKey};
+use cloud_kms_emulator::{Action, AwsKey, Emulator, EntraClients, Fault, Flaw, VaultKey};
 use cloud_kms_pkcs11::backend::azure::Secret;
 use cloud_kms_pkcs11::backend::{Cause, Failure, Network, aws, azure};
 use std::time::Duration;
@@ -54,11 +54,180 @@ fn what_is_in_the_way_is_told_apart() {
         ("port", &format!("https://{NOBODY}"), good.clone(), Cause::Unreachable, "refused"),
         ("trust", &local, Network { ca_bundle: None, ..good.clone() }, Cause::Untrusted, "ca_bundle"),
         ("proxy", &local, proxy(format!("http://{NOBODY}")), Cause::Proxy, "\"proxy\""),
-        ("proxy's name", &local, proxy("http://proxy.invalid:3128".into()), Cause::Proxy, "dns error"),
+        (
+            "proxy's name",
+            &local,
+            proxy("http://proxy.invalid:3128".into()),
+            Cause::Proxy,
+            "proxy.invalid has no address",
+        ),
+        ("proxy's kind", &local, proxy(format!("socks5://{NOBODY}")), Cause::Proxy, "name an HTTP proxy"),
+        ("no proxy", &local, proxy("http://".into()), Cause::Settings, "proxy"),
+        (
+            "no bundle",
+            &local,
+            Network { ca_bundle: Some("/nonexistent/ca.pem".into()), ..good.clone() },
+            Cause::Settings,
+            "ca_bundle /nonexistent/ca.pem",
+        ),
     ] {
         for failure in described(&emulator, url, &network).map(Result::unwrap_err) {
             assert_eq!(failure.cause, cause, "{what}: {failure}");
             assert!(failure.message.contains(words), "{what}: {failure}");
         }
+    }
+}
+
+/// Both clouds' keys, and the settings by which they are reached.
+fn world() -> (Emulator, tempfile::TempDir, Network) {
+    let emulator = Emulator::start().unwrap();
+    emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/web")).unwrap();
+    emulator.vault("default").create_key("web", VaultKey::ec("P-256")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("ca.pem");
+    emulator.write_ca(&bundle).unwrap();
+    let network = Network {
+        ca_bundle: Some(bundle),
+        call_timeout: Duration::from_secs(60),
+        connect_timeout: Duration::from_secs(30),
+        retries: 1,
+        ..Network::default()
+    };
+    (emulator, folder, network)
+}
+
+/// Failures of TLS that last: what the server does, the cause, and words of the sentence.
+#[rustfmt::skip]
+fn tls_failures() -> Vec<(Action, Cause, &'static [&'static str])> {
+    vec![
+        (Action::Certificate(Flaw::Stranger), Cause::Untrusted, &["the certificate of 127.0.0.1 was issued by CN=A Stranger", "\"ca_bundle\""]),
+        (Action::Certificate(Flaw::SelfSigned), Cause::Untrusted, &["is signed by itself (CN=127.0.0.1)", "\"ca_bundle\""]),
+        (Action::Certificate(Flaw::Authority), Cause::Untrusted, &["an authority's own", "basicConstraints=CA:FALSE"]),
+        (Action::Certificate(Flaw::OtherName), Cause::Untrusted, &["is for other names: other.example;", "does not help"]),
+        (Action::Certificate(Flaw::NoName), Cause::Untrusted, &["names no host", "subjectAltName"]),
+        (Action::Certificate(Flaw::Expired), Cause::Untrusted, &["has expired on 2021-01-01T00:00:00Z", "clock says 2"]),
+        (Action::Certificate(Flaw::Future), Cause::Untrusted, &["is valid only from 2049-01-01T00:00:00Z on", "clock says 2"]),
+        (Action::Certificate(Flaw::Client), Cause::Untrusted, &["is not for servers", "serverAuth"]),
+        (Action::TlsAlert { code: 70 }, Cause::Unreachable, &["127.0.0.1 speaks no version of TLS that is taken here, which are 1.2 and 1.3"]),
+        (Action::TlsAlert { code: 40 }, Cause::Unreachable, &["nothing in common", "HandshakeFailure"]),
+        (Action::TlsAlert { code: 112 }, Cause::Unreachable, &["does not know itself by that name"]),
+        (Action::TlsAlert { code: 49 }, Cause::Unreachable, &["does not let this machine in"]),
+        (Action::NoTls, Cause::Unreachable, &["127.0.0.1 does not speak TLS at that port"]),
+    ]
+}
+
+#[test]
+fn each_failure_of_tls_has_its_sentence() {
+    let (emulator, _folder, network) = world();
+    for (action, cause, words) in tls_failures() {
+        emulator.control().fault(Fault::new("connection", action.clone()));
+        let before = emulator.control().count("connections");
+        for failure in described(&emulator, &emulator.https_url(), &network).map(Result::unwrap_err) {
+            assert_eq!(failure.cause, cause, "{action:?}: {failure}");
+            assert!(words.iter().all(|words| failure.message.contains(words)), "{action:?}: {failure}");
+            let others = ["rustls", "invalid peer certificate", "reqwest", "(attempt"];
+            assert!(!others.iter().any(|words| failure.message.contains(words)), "{action:?}: {failure}");
+        }
+        let made = emulator.control().count("connections") - before;
+        assert_eq!(made, 2, "{action:?}: what does not help is not repeated");
+        emulator.control().clear_faults();
+    }
+    for answer in described(&emulator, &emulator.https_url(), &network) {
+        assert_eq!(answer, Ok(()));
+    }
+}
+
+#[test]
+fn a_token_that_tls_keeps_away_has_the_same_sentence() {
+    let (emulator, folder, network) = world();
+    let authority = Emulator::start().unwrap();
+    let bundle = folder.path().join("both.pem");
+    std::fs::write(&bundle, format!("{}{}", emulator.ca_pem(), authority.ca_pem())).unwrap();
+    let network = Network { ca_bundle: Some(bundle), ..network };
+    for (action, _, words) in tls_failures() {
+        authority.control().fault(Fault::new("connection", action.clone()));
+        let azure = azure::open(azure::Settings {
+            vault_url: emulator.https_url(),
+            tenant_id: Some(EntraClients::TENANT.into()),
+            client_id: Some(EntraClients::CLIENT.into()),
+            client_secret: Some(Secret(EntraClients::SECRET.to_owned().into())),
+            authority_host: Some(authority.https_url()),
+            credential: azure::Credential::Environment,
+            skip_challenge_check: true,
+            network: network.clone(),
+            ..Default::default()
+        });
+        let before = authority.control().count("connections");
+        let failure = wait(azure.describe(&named("web"))).map(drop).unwrap_err();
+        assert!(words.iter().all(|words| failure.message.contains(words)), "{action:?}: {failure}");
+        assert_eq!(authority.control().count("connections") - before, 1, "{action:?}: {failure}");
+        authority.control().clear_faults();
+    }
+}
+
+/// A proxy's answer to CONNECT, and what is told of it.
+struct Refusal {
+    status: u16,
+    authenticate: Option<&'static str>,
+    /// The name and the password in the proxy's URL.
+    user: &'static str,
+    words: [&'static str; 2],
+    /// How often the proxy is asked: each attempt asks for the status, too.
+    asked: u64,
+}
+
+const BASIC: Option<&str> = Some("Basic realm=\"p\"");
+const ME: &str = "name-1:password-1@";
+
+#[rustfmt::skip]
+const REFUSALS: &[Refusal] = &[
+    Refusal { status: 407, authenticate: BASIC, user: "", words: ["answered 407 Proxy Authentication Required to CONNECT 127.0.0.1:", "http://NAME:PASSWORD@HOST:PORT"], asked: 2 },
+    Refusal { status: 407, authenticate: BASIC, user: ME, words: ["407 Proxy Authentication Required", "does not take the name and the password"], asked: 2 },
+    Refusal { status: 407, authenticate: Some("Negotiate"), user: ME, words: ["it wants negotiate", "Basic only"], asked: 2 },
+    Refusal { status: 403, authenticate: None, user: "", words: ["answered 403 Forbidden to CONNECT 127.0.0.1:", "let that host through"], asked: 2 },
+    Refusal { status: 502, authenticate: None, user: ME, words: ["answered 502 Bad Gateway to CONNECT 127.0.0.1:", "can't reach that host itself"], asked: 4 },
+];
+
+#[test]
+fn the_answer_of_a_proxy_is_told() {
+    let (emulator, _folder, network) = world();
+    let proxy = Emulator::start().unwrap();
+    for Refusal { status, authenticate, user, words, asked } in REFUSALS {
+        let page = Action::Page { status: *status, authenticate: authenticate.map(str::to_owned) };
+        proxy.control().fault(Fault::new("connect", page));
+        let url = format!("http://{user}127.0.0.1:{}", proxy.port());
+        let network = Network { proxy: Some(url.into()), ..network.clone() };
+        let before = proxy.control().count("connect");
+        for failure in described(&emulator, &emulator.https_url(), &network).map(Result::unwrap_err) {
+            assert_eq!(failure.cause, Cause::Proxy, "{failure}");
+            let whose = format!("the proxy {} (from the option \"proxy\")", proxy.http_url());
+            assert!(failure.message.contains(&whose), "{failure}");
+            assert!(words.iter().all(|words| failure.message.contains(words)), "{failure}");
+            assert!(!failure.message.contains("password-1"), "{failure}");
+        }
+        assert_eq!(proxy.control().count("connect") - before, asked * 2, "{status}");
+        proxy.control().clear_faults();
+    }
+}
+
+#[test]
+fn a_page_in_the_place_of_a_reply_is_the_proxys() {
+    let (emulator, _folder, network) = world();
+    let network = Network { proxy: Some(emulator.http_url().into()), ..network };
+    for status in [403, 407, 502] {
+        emulator.control().fault(Fault::new("*", Action::Page { status, authenticate: None }));
+        // Plain HTTP goes to the proxy itself; behind a tunnel it is one that opens TLS.
+        let [aws, _] = described(&emulator, &emulator.http_url(), &network);
+        let [tunneled, azure] = described(&emulator, &emulator.https_url(), &network);
+        for failure in [aws, tunneled, azure].map(Result::unwrap_err) {
+            assert_eq!(failure.cause, Cause::Proxy, "{failure}");
+            assert!(failure.message.contains(&format!("answered {status} ")), "{failure}");
+        }
+        emulator.control().clear_faults();
+        // Without a proxy it is whatever stands there.
+        emulator.control().fault(Fault::new("kms.", Action::Page { status: 403, authenticate: None }));
+        let [direct, _] = described(&emulator, &emulator.https_url(), &Network { proxy: None, ..network.clone() });
+        assert_eq!(direct.unwrap_err().cause, Cause::Denied);
+        emulator.control().clear_faults();
     }
 }

@@ -50,6 +50,7 @@ fn all_settings_arrive() {
         connect_timeout: Duration::from_millis(5),
         call_timeout: Duration::from_millis(6),
         retries: 0,
+        ..Network::default()
     };
     let expected = aws::Settings {
         region: Some("r".into()),

@@ -1,0 +1,125 @@
+//! What keeps a request from its service, or the reply from us, in words that a person can act on.
+//!
+//! It is made where the HTTP client's error is seen first, with the host and the proxy at hand, and it is found again
+//! below whatever the SDKs wrap round it. So it holds for tokens and credentials as it does for keys.
+
+use super::call::{Refused, Remedy};
+use super::error_chain::{causes, words_of};
+use super::{Cause, Failure};
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// See the head of the file. It has no source: what it says is all that there is to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Obstacle {
+    pub(super) cause: Cause,
+    pub(super) message: String,
+    /// Whether the same request may find its way a moment later.
+    pub(super) is_passing: bool,
+}
+
+impl Obstacle {
+    /// One that stays until somebody does something about it.
+    pub(super) fn lasting(cause: Cause, message: impl Into<String>) -> Self {
+        Self { cause, message: message.into(), is_passing: false }
+    }
+
+    /// One that may be gone a moment later.
+    pub(super) fn passing(cause: Cause, message: impl Into<String>) -> Self {
+        Self { is_passing: true, ..Self::lasting(cause, message) }
+    }
+
+    /// What this machine, or this process, has too little of.
+    pub(super) fn of_this_machine(error: &(dyn Error + 'static)) -> Option<Self> {
+        let numbers = causes(error).filter_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error());
+        let known = numbers.filter_map(|number| RESOURCES.iter().find(|(known, ..)| *known == number));
+        let (number, cause, advice) = known.last()?;
+        Some(Self::passing(*cause, format!("{}; {advice}", io::Error::from_raw_os_error(*number))))
+    }
+
+    /// That a host has no address, if that is what the HTTP client says.
+    pub(super) fn of_name(error: &(dyn Error + 'static), host: &str, advice: &str) -> Option<Self> {
+        let words = words_of(error);
+        let (_, why) = words.rsplit_once(UNRESOLVED)?;
+        Some(Self::passing(Cause::Unresolved, format!("{host}: {}; {advice}", why.trim_start_matches(": "))))
+    }
+
+    /// The one that lies within an error of an SDK.
+    pub(super) fn within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        causes(error).find_map(|error| error.downcast_ref())
+    }
+
+    pub(super) fn failure(&self, operation: &'static str) -> Failure {
+        Failure::new(self.cause, operation, self.message.clone())
+    }
+
+    pub(super) fn refused(&self, operation: &'static str) -> Refused {
+        let remedy = if self.is_passing { Remedy::Again } else { Remedy::Nothing };
+        Refused { remedy, ..self.failure(operation).into() }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Obstacle {}
+
+/// Words of what is set on this machine: a client can't be made.
+impl From<String> for Obstacle {
+    fn from(message: String) -> Self {
+        Self::lasting(Cause::Settings, message)
+    }
+}
+
+const FILES: &str = "raise the limit of open files of this program (ulimit -n, LimitNOFILE= of a systemd service), \
+     or look for what leaves files open in it";
+const THREADS: &str = "raise the limit of processes and threads (ulimit -u, TasksMax= of a systemd service, the pids \
+     limit of a container)";
+const MEMORY: &str = "give this machine or container more memory";
+
+/// What the system is short of, by its error number, and what a person can do.
+const RESOURCES: &[(i32, Cause, &str)] = &[
+    (libc::EMFILE, Cause::Descriptors, FILES),
+    (libc::ENFILE, Cause::Descriptors, "raise the limit of open files of this machine (sysctl fs.file-max)"),
+    // Sockets that would have to wait don't say so here: that is what the runtime is for.
+    (libc::EAGAIN, Cause::Threads, THREADS),
+    (libc::ENOMEM, Cause::Memory, MEMORY),
+    (libc::ENOBUFS, Cause::Memory, MEMORY),
+];
+
+/// The HTTP client says so of any failure to find an address.
+const UNRESOLVED: &str = "dns error";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_machine_lacks_is_told_as_such() {
+        for (number, cause, words) in [
+            (libc::EMFILE, Cause::Descriptors, "ulimit -n"),
+            (libc::ENFILE, Cause::Descriptors, "fs.file-max"),
+            (libc::EAGAIN, Cause::Threads, "ulimit -u"),
+            (libc::ENOMEM, Cause::Memory, "memory"),
+        ] {
+            let wrapped = io::Error::other(io::Error::from_raw_os_error(number));
+            let obstacle = Obstacle::of_this_machine(&wrapped).unwrap();
+            assert_eq!((obstacle.cause, obstacle.is_passing), (cause, true));
+            assert!(obstacle.message.contains(words), "{obstacle}");
+        }
+        assert_eq!(Obstacle::of_this_machine(&io::Error::from_raw_os_error(libc::ECONNREFUSED)), None);
+    }
+
+    #[test]
+    fn an_obstacle_is_found_below_what_is_wrapped_round_it() {
+        let obstacle = Obstacle::lasting(Cause::Untrusted, "why");
+        let wrapped = io::Error::other(io::Error::other(obstacle.clone()));
+        assert_eq!(Obstacle::within(&wrapped), Some(&obstacle));
+        assert_eq!(obstacle.refused("Sign").remedy, Remedy::Nothing);
+        assert_eq!(Obstacle::passing(Cause::Proxy, "why").refused("Sign").remedy, Remedy::Again);
+    }
+}
