@@ -29,6 +29,7 @@ mod module {
     mod life;
     mod log_readers;
     mod login;
+    mod machine;
     mod macs;
     mod manage;
     mod messages;

@@ -91,7 +91,10 @@ where
     E: ProvideErrorMetadata + RequestId + Error + 'static,
 {
     if let Some(obstacle) = Obstacle::within(&error) {
-        return refused_by(obstacle, operation, is_about_credentials(&error));
+        return match is_about_credentials(&error) {
+            true => obstacle.refused_for(operation.name, "credentials"),
+            false => obstacle.refused(operation.name),
+        };
     }
     let request_id = error.request_id().map(str::to_owned);
     let (cause, message) = match &error {
@@ -126,17 +129,6 @@ where
     let remedy = code_of(&error).and_then(remedy_of_code).unwrap_or(refused.remedy);
     let seconds = error.raw_response().and_then(|reply| reply.headers().get("retry-after")?.parse().ok());
     Refused { remedy, wait: seconds.map(Duration::from_secs), ..refused }
-}
-
-/// What is in the way, to KMS or to whoever gives the credentials.
-fn refused_by(obstacle: &Obstacle, operation: &Operation, is_for_credentials: bool) -> Refused {
-    let mut refused = obstacle.refused(operation.name);
-    if is_for_credentials {
-        refused.failure.message = format!("no credentials for it: {}", refused.failure.message);
-        // They have had repetitions of their own.
-        refused.remedy = Remedy::Nothing;
-    }
-    refused
 }
 
 /// `com.amazonaws.kms#NotFoundException` without its namespace, which the SDK strips in most places.

@@ -205,7 +205,10 @@ pub(super) fn refused(operation: &Operation, error: azure_core::Error) -> Refuse
         return Refused { remedy: Remedy::Renewal, ..failure.into() };
     }
     if let Some(obstacle) = Obstacle::within(&error) {
-        return obstacle.refused(operation.name);
+        return match error.kind() {
+            ErrorKind::Credential => obstacle.refused_for(operation.name, "token"),
+            _ => obstacle.refused(operation.name),
+        };
     }
     let cause = match error.kind() {
         ErrorKind::HttpResponse { status, raw_response, .. } => {

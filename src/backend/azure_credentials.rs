@@ -87,7 +87,7 @@ impl TokenCredential for Chain {
         let fetched = match state.chosen.clone() {
             Some(source) => {
                 let token = source.get_token(scopes, None).await.and_then(not_empty);
-                token.map_err(|e| credential_error(first_line(&e)))
+                token.map_err(|e| in_the_way(&e).unwrap_or_else(|| credential_error(first_line(&e))))
             }
             None => self.choose(&mut state, scopes).await,
         };
@@ -133,7 +133,11 @@ impl Chain {
                     state.chosen = Some(source);
                     return Ok(token);
                 }
-                Ok(Err(error)) => tried.push(format!("{name}: {}", first_line(&error))),
+                Ok(Err(error)) => match in_the_way(&error) {
+                    // The source is configured, and no other would help.
+                    Some(obstacle) => return Err(obstacle),
+                    None => tried.push(format!("{name}: {}", first_line(&error))),
+                },
                 Err(_) => tried.push(format!("{name}: no answer within {limit:?}")),
             }
         }
@@ -166,11 +170,13 @@ pub(super) fn credential_error(message: String) -> Error {
     Error::with_message(ErrorKind::Credential, message)
 }
 
+/// The error of a source that is kept from its authority.
+fn in_the_way(error: &Error) -> Option<Error> {
+    Obstacle::within(error).map(|obstacle| Error::new(ErrorKind::Credential, obstacle.clone()))
+}
+
 /// An error's words without azure_identity's links, in one line.
 fn first_line(error: &Error) -> String {
-    if let Some(obstacle) = Obstacle::within(error) {
-        return obstacle.to_string();
-    }
     let text = error.to_string();
     let own = text.split("\nTo troubleshoot").next().unwrap_or(&text).trim();
     let line = own.split_whitespace().collect::<Vec<_>>().join(" ");

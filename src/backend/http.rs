@@ -96,7 +96,7 @@ impl Connections {
         }
         let url: Uri = url.parse().ok()?;
         if let Some(proxy) = self.proxies.to(&url) {
-            let trust = || trust::tls(&self.system.authorities().map_err(|e| e.message)?, &self.network);
+            let trust = || trust::tls(&self.system.authorities()?, &self.network);
             if let Some(own) = proxy.obstacle(error, trust).await {
                 return Some(own);
             }

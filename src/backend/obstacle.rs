@@ -58,6 +58,13 @@ impl Obstacle {
         let remedy = if self.is_passing { Remedy::Again } else { Remedy::Nothing };
         Refused { remedy, ..self.failure(operation).into() }
     }
+
+    /// The same on the way to whoever gives what the request needs: a token, credentials. These have had their own
+    /// repetitions.
+    pub(super) fn refused_for(&self, operation: &'static str, need: &str) -> Refused {
+        let failure = Failure { message: format!("no {need} for it: {}", self.message), ..self.failure(operation) };
+        Refused { remedy: Remedy::Nothing, ..failure.into() }
+    }
 }
 
 impl fmt::Display for Obstacle {

@@ -81,7 +81,7 @@ impl Proxy {
     pub(super) async fn obstacle(
         &self,
         error: &(dyn Error + Send + Sync + 'static),
-        trust: impl FnOnce() -> Result<ClientConfig, String>,
+        trust: impl FnOnce() -> Result<ClientConfig, Obstacle>,
     ) -> Option<Obstacle> {
         let is_tunnel = causes(error).any(|error| error.to_string().starts_with(TUNNEL));
         // Plain HTTP goes to the proxy itself.
@@ -162,7 +162,7 @@ impl Proxy {
     }
 
     /// Asks for the connection once more: the HTTP client reads the status of the proxy's answer, and keeps it to itself.
-    async fn ask(&self, trust: impl FnOnce() -> Result<ClientConfig, String>) -> io::Result<Answer> {
+    async fn ask(&self, trust: impl FnOnce() -> Result<ClientConfig, Obstacle>) -> io::Result<Answer> {
         let uri = self.intercept.uri();
         let is_tls = uri.scheme_str() == Some("https");
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);

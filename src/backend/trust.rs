@@ -38,11 +38,12 @@ impl System {
 }
 
 /// TLS for these settings, on top of the system's authorities.
-pub(super) fn tls(system: &RootCertStore, network: &Network) -> Result<ClientConfig, String> {
+pub(super) fn tls(system: &RootCertStore, network: &Network) -> Result<ClientConfig, Obstacle> {
     let mut roots = system.clone();
     if let Some(path) = &network.ca_bundle {
-        let failed = |why: &str| format!("{} {}: {why}", network.ca_bundle_named_by, path.display());
-        let text = std::fs::read_to_string(path).map_err(|e| failed(&e.to_string()))?;
+        let failed = |why: &str| Obstacle::from(format!("{} {}: {why}", network.ca_bundle_named_by, path.display()));
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Obstacle::of_this_machine(&error).unwrap_or_else(|| failed(&error.to_string())))?;
         let bundle = pem_blocks(&text, "CERTIFICATE");
         if bundle.is_empty() {
             return Err(failed("no PEM block named CERTIFICATE"));
@@ -91,8 +92,8 @@ mod tests {
             let network = Network { ca_bundle: Some(file.clone()), ..Network::default() };
             tls(&RootCertStore::empty(), &network).unwrap_err()
         };
-        assert!(failure("").ends_with("no PEM block named CERTIFICATE"));
+        assert!(failure("").message.ends_with("no PEM block named CERTIFICATE"));
         let block = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(failure(block).ends_with("no certificate in it can be parsed"));
+        assert!(failure(block).message.ends_with("no certificate in it can be parsed"));
     }
 }

@@ -144,7 +144,7 @@ fn a_token_that_tls_keeps_away_has_the_same_sentence() {
     let bundle = folder.path().join("both.pem");
     std::fs::write(&bundle, format!("{}{}", emulator.ca_pem(), authority.ca_pem())).unwrap();
     let network = Network { ca_bundle: Some(bundle), ..network };
-    for (action, _, words) in tls_failures() {
+    for (action, cause, words) in tls_failures() {
         authority.control().fault(Fault::new("connection", action.clone()));
         let azure = azure::open(azure::Settings {
             vault_url: emulator.https_url(),
@@ -152,13 +152,14 @@ fn a_token_that_tls_keeps_away_has_the_same_sentence() {
             client_id: Some(EntraClients::CLIENT.into()),
             client_secret: Some(Secret(EntraClients::SECRET.to_owned().into())),
             authority_host: Some(authority.https_url()),
-            credential: azure::Credential::Environment,
             skip_challenge_check: true,
             network: network.clone(),
             ..Default::default()
         });
         let before = authority.control().count("connections");
         let failure = wait(azure.describe(&named("web"))).map(drop).unwrap_err();
+        assert_eq!(failure.cause, cause, "{action:?}: {failure}");
+        assert!(failure.message.starts_with("no token for it: "), "{failure}");
         assert!(words.iter().all(|words| failure.message.contains(words)), "{action:?}: {failure}");
         assert_eq!(authority.control().count("connections") - before, 1, "{action:?}: {failure}");
         authority.control().clear_faults();
