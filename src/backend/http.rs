@@ -6,7 +6,7 @@ use super::proxy::{self, Proxies};
 use super::resolver::Resolver;
 use super::runtime::PerProcess;
 use super::trust::System;
-use super::{Network, tls, trust};
+use super::{Cause, Network, tls, trust};
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::HeaderName;
 use azure_core::http::{AsyncRawResponse, HttpClient, Request, response::AsyncResponseBody};
@@ -102,7 +102,8 @@ impl Connections {
             }
         }
         let host = url.host().unwrap_or_default();
-        tls::obstacle(error, host).or_else(|| Obstacle::of_name(error, host, NAMES))
+        let known = tls::obstacle(error, host).or_else(|| Obstacle::of_name(error, host, NAMES));
+        known.or_else(|| unconnected(error, &url))
     }
 
     /// Whether a reply is the proxy's and not the service's: that of plain HTTP, or of a proxy that opens TLS.
@@ -126,6 +127,14 @@ impl Connections {
         let schemes = field("proxy-authenticate").and_then(proxy::scheme).into_iter().collect();
         Some(self.proxies.to(&url)?.answered(status, schemes))
     }
+}
+
+fn unconnected(error: &(dyn Error + 'static), url: &Uri) -> Option<Obstacle> {
+    let is_connect = causes(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(|e| e.is_connect());
+    let port = if url.scheme_str() == Some("http") { 80 } else { 443 };
+    let place = format!("{}:{}", url.host().unwrap_or_default(), url.port_u16().unwrap_or(port));
+    let why = causes(error).last()?;
+    is_connect.then(|| Obstacle::passing(Cause::Unreachable, format!("no connection to {place}: {why}")))
 }
 
 /// Fields that each reply of the services has.

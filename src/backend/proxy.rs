@@ -1,6 +1,6 @@
 //! The proxy that stands between this machine and a service: which one it is, who named it, and what it answers.
 
-use super::error_chain::{causes, words_of};
+use super::error_chain::causes;
 use super::obstacle::Obstacle;
 use super::resolver::addresses;
 use super::{Cause, Network, tls};
@@ -97,18 +97,16 @@ impl Proxy {
         if is_direct || causes(error).any(|error| error.to_string() == NOT_REACHED) {
             return Some(self.not_reached(error));
         }
-        let words = words_of(error);
-        let (_, why) = words.rsplit_once(TUNNEL)?;
-        let answer = tokio::time::timeout(PATIENCE, self.ask(trust)).await;
-        let Ok(Ok(answer)) = answer else {
-            return Some(Obstacle::passing(Cause::Proxy, format!("{self} lets nothing through: {why}")));
-        };
         let target = self.target();
-        let own = matches!(answer.status, 200..300).then(|| {
-            let message = format!("{self} refused to connect to {target}, and a moment later it did not");
-            Obstacle::passing(Cause::Proxy, message)
-        });
-        Some(own.unwrap_or_else(|| self.refused(&answer, &format!("CONNECT {target}"))))
+        Some(match tokio::time::timeout(PATIENCE, self.ask(trust)).await {
+            Ok(Ok(answer)) if (200..300).contains(&answer.status) => {
+                let message = format!("{self} refused to connect to {target}, and a moment later it did not");
+                Obstacle::passing(Cause::Proxy, message)
+            }
+            Ok(Ok(answer)) => self.refused(&answer, &format!("CONNECT {target}")),
+            Ok(Err(why)) => Obstacle::passing(Cause::Proxy, format!("{self} lets nothing through: {why}")),
+            Err(_) => Obstacle::passing(Cause::Proxy, format!("{self} lets nothing through")),
+        })
     }
 
     /// The proxy's own answer to a request of plain HTTP, or that of one that opens TLS.
@@ -121,7 +119,7 @@ impl Proxy {
 
     fn not_reached(&self, error: &(dyn Error + Send + Sync + 'static)) -> Obstacle {
         let host = self.intercept.uri().host().unwrap_or_default();
-        if let Some(own) = tls::obstacle(error, "it") {
+        if let Some(own) = tls::obstacle(error, host) {
             return Obstacle { cause: Cause::Proxy, message: format!("{self}: {}", own.message), ..own };
         }
         let words = causes(error).last().map(ToString::to_string).unwrap_or_default();
@@ -197,9 +195,11 @@ impl Proxy {
                 length => head.extend_from_slice(&some[..length]),
             }
         }
-        Answer::of(&String::from_utf8_lossy(&head)).ok_or_else(|| io::Error::other("no HTTP"))
+        Answer::of(&String::from_utf8_lossy(&head)).ok_or_else(|| io::Error::other(NO_HTTP))
     }
 }
+
+const NO_HTTP: &str = "it does not answer in HTTP; is it an HTTP proxy, and is the port right?";
 
 const LONGEST_HEAD: usize = 16 << 10;
 

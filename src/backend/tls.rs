@@ -94,12 +94,12 @@ fn objection(error: &CertificateError) -> String {
         E::ExpiredContext { time, not_after } => expired(Some((time, not_after))),
         E::Expired => expired(None),
         E::NotValidYetContext { time, not_before } => {
-            format!("is valid only from {} on, and {}; is it right?", utc(*not_before), clock(*time))
+            format!("is valid only from {} on, and {}; {SET}", utc(*not_before), clock(*time))
         }
-        E::NotValidYet => format!("is not valid yet, and {}; is it right?", clock(UnixTime::now())),
+        E::NotValidYet => format!("is not valid yet, and {}; {SET}", clock(UnixTime::now())),
         E::Revoked => "was revoked: the server needs a new one".into(),
         E::BadSignature => {
-            "has a signature that is not of its issuer: it was changed, or two authorities have one name".into()
+            "has a signature that is not of its issuer: it was changed, two authorities have one name, or a key is too small (RSA has 2048 bits at least)".into()
         }
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => {
             "is not for servers: its extendedKeyUsage lacks serverAuth; issue a new one".into()
@@ -159,8 +159,11 @@ fn expired(context: Option<(&UnixTime, &UnixTime)>) -> String {
         Some((time, not_after)) => (format!(" on {}", utc(*not_after)), *time),
         None => (String::new(), UnixTime::now()),
     };
-    format!("has expired{since}, and {}; is it right? If it is, the server needs a new certificate", clock(time))
+    format!("has expired{since}, and {}; {SET}", clock(time))
 }
+
+const SET: &str =
+    "set the clock, if that is wrong (timedatectl set-ntp true); if it is right, the server needs another certificate";
 
 fn clock(time: UnixTime) -> String {
     format!("this machine's clock says {}", utc(time))

@@ -51,7 +51,13 @@ fn what_is_in_the_way_is_told_apart() {
     }
     for (what, url, network, cause, words) in [
         ("name", "https://kms.invalid", good.clone(), Cause::Unresolved, "region"),
-        ("port", &format!("https://{NOBODY}"), good.clone(), Cause::Unreachable, "refused"),
+        (
+            "port",
+            &format!("https://{NOBODY}"),
+            good.clone(),
+            Cause::Unreachable,
+            "no connection to 127.0.0.1:1: Connection refused",
+        ),
         ("trust", &local, Network { ca_bundle: None, ..good.clone() }, Cause::Untrusted, "ca_bundle"),
         ("proxy", &local, proxy(format!("http://{NOBODY}")), Cause::Proxy, "\"proxy\""),
         (
