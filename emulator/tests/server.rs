@@ -4,7 +4,7 @@
 mod common;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use cloud_kms_emulator::{Action, AwsKey, Emulator, Fault, Handshake, VaultKey};
+use cloud_kms_emulator::{Action, AwsKey, Emulator, Fault, Flaw, Handshake, VaultKey};
 use common::{Bench, bench, openssl_options, sign_body, unbase64};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -266,4 +266,43 @@ fn it_stops_when_dropped() {
     drop(emulator);
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
     let _second_on_the_same_port = Emulator::builder().port(port).start().unwrap();
+}
+
+#[test]
+fn certificates_have_flaws_and_handshakes_end_in_alerts() {
+    let bench = bench();
+    let control = bench.emulator.control();
+    let https = bench.emulator.https_url();
+    // 60: the peer's certificate; 35: the handshake.
+    for (action, exit) in [
+        (Action::Certificate(Flaw::Authority), 60),
+        (Action::Certificate(Flaw::Expired), 60),
+        (Action::Certificate(Flaw::Future), 60),
+        (Action::Certificate(Flaw::OtherName), 60),
+        (Action::Certificate(Flaw::SelfSigned), 60),
+        (Action::Certificate(Flaw::Stranger), 60),
+        (Action::Certificate(Flaw::Client), 60),
+        (Action::TlsAlert { code: 40 }, 35),
+        (Action::NoTls, 35),
+    ] {
+        control.fault(Fault::new("connection", action.clone()).times(1));
+        assert_eq!(bench.curl(&[&https]).exit, exit, "{action:?}");
+        assert_eq!(bench.curl(&[&https]).exit, 0, "after {action:?}");
+    }
+}
+
+#[test]
+fn a_proxy_answers_for_itself() {
+    let bench = bench();
+    let control = bench.emulator.control();
+    let proxy = bench.emulator.http_url();
+    let connect = |url: &str| bench.curl(&["--proxy", &proxy, url]);
+    let page = Action::Page { status: 407, authenticate: Some("Basic".into()) };
+    control.fault(Fault::new("connect", page.clone()).times(1));
+    assert_eq!(connect("https://blue.vault.azure.net/keys").exit, 56, "no tunnel");
+    assert_eq!(connect("https://blue.vault.azure.net/keys?api-version=7.4").status, 401, "a tunnel, and a challenge");
+    control.fault(Fault::new("unknown", page).times(1));
+    let answer = connect("http://blue.example/");
+    assert_eq!((answer.status, answer.header("proxy-authenticate")), (407, Some("Basic".to_owned())));
+    assert!(answer.text().contains("a proxy's own page") && answer.header("x-ms-request-id").is_none());
 }

@@ -316,8 +316,8 @@ pub const OPTIONS: &[Row] = options![
     azure_authority_host DEFAULT AZURE Kind::Https; "`AZURE_AUTHORITY_HOST`, else the public cloud's"; "The authority that issues tokens.";
     verify_challenge_resource DEFAULT AZURE Kind::Flag; "`true`"; "Check that a vault asks for tokens of its own domain. `false` only for emulators.";
 
-    ca_bundle DEFAULT None Kind::Path; "none"; "A PEM file of certificate authorities to trust besides the system's.";
-    proxy DEFAULT None Kind::Url; "`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`"; "URL of an HTTP proxy. The metadata services of a machine are asked without one.";
+    ca_bundle DEFAULT None Kind::Path; "for AWS `AWS_CA_BUNDLE`, then the profile's `ca_bundle`; else none"; "A PEM file of certificate authorities to trust besides the system's.";
+    proxy DEFAULT None Kind::Url; "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`"; "URL of an HTTP proxy. The metadata services of a machine are asked without one.";
     connect_timeout_ms DEFAULT None Kind::Milliseconds; "`3000`, at most `call_timeout_ms`"; "How long connecting may take.";
     call_timeout_ms DEFAULT None Kind::Milliseconds; "`10000`"; "How long a whole call may take: credentials, connecting, retries and all.";
     retries DEFAULT None Kind::Count; "`3`"; "How often a request is repeated after a broken connection or an error within the service. Throttling is waited out for as long as the call may take, unless this is 0.";

@@ -261,7 +261,8 @@ fn faults() -> Vec<Fault> {
     ];
     let places = ["kms.Sign", "vault.keys.sign", "token", "sts.AssumeRoleWithWebIdentity"];
     let all = actions.iter().flat_map(|action| places.map(|place| Fault::new(place, action.clone()).times(2)));
-    all.collect()
+    let page = Action::Page { status: 407, authenticate: Some("Basic".into()) };
+    all.chain(["connect", "token", "kms.Sign"].map(|place| Fault::new(place, page.clone()).times(4))).collect()
 }
 
 /// One life with a login and signatures, in good and in bad weather; answers whether each cloud signed at all.
