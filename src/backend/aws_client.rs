@@ -312,7 +312,10 @@ async fn run(command: &str, limit: Duration) -> provider::Result {
     let mut shell = process::command("/bin/sh");
     shell.args(["-c", command]);
     let failed = |what: String| CredentialsError::provider_error(format!("credential_process: {what}"));
-    let output = program::run(shell, limit).await.map_err(|e| failed(e.to_string()))?;
+    let output = program::run(shell, limit).await.map_err(|error| match Obstacle::of_this_machine(&error) {
+        Some(obstacle) => CredentialsError::provider_error(obstacle),
+        None => failed(error.to_string()),
+    })?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
         return Err(failed(format!("{}: {}", output.status, words.trim())));

@@ -5,6 +5,7 @@ use super::call::{Refused, Remedy};
 use super::http::{self, PerNetwork, causes, is_timeout, words_of};
 use super::login::nobody;
 use super::obstacle::Obstacle;
+use super::tls::utc;
 use super::{Cause, Failure, Network, azure_credentials};
 use crate::key::PublicKey;
 use azure_core::cloud::CustomConfiguration;
@@ -15,6 +16,7 @@ use azure_core::http::{ClientOptions, ExponentialRetryOptions, RawResponse, Retr
 use azure_core::time::Duration;
 use azure_security_keyvault_certificates::{CertificateClient, CertificateClientOptions};
 use azure_security_keyvault_keys::{KeyClient, KeyClientOptions};
+use rustls::pki_types::UnixTime;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -223,7 +225,7 @@ pub(super) fn refused(operation: &Operation, error: azure_core::Error) -> Refuse
     };
     let message = match cause {
         // The innermost words are ours; those around them only say that it is not tried again.
-        Cause::Credentials => innermost(&error),
+        Cause::Credentials => with_clock(innermost(&error)),
         // The SDK's own words go on with its name of the setting and a link.
         Cause::Rejected if innermost(&error).contains("challenge resource") => {
             let words = innermost(&error);
@@ -237,6 +239,16 @@ pub(super) fn refused(operation: &Operation, error: azure_core::Error) -> Refuse
 
 const REVOKED: &str = "the token is not good any more (insufficient_claims, continuous access evaluation): \
      the application's sessions were revoked, or it asks from a place that is not allowed";
+
+/// What Entra says of an assertion that is of another time; it was signed by this machine's clock.
+const BY_CLOCK: &str = "AADSTS700024";
+
+fn with_clock(words: String) -> String {
+    match words.contains(BY_CLOCK) {
+        true => format!("{words}; is this machine's clock right? It says {}", utc(UnixTime::now())),
+        false => words,
+    }
+}
 
 fn innermost(error: &azure_core::Error) -> String {
     causes(error).last().map_or_else(String::new, ToString::to_string)

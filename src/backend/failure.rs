@@ -60,6 +60,8 @@ pub enum Cause {
     Descriptors,
     /// This machine: no memory.
     Memory,
+    /// This module: a panic while it made the request.
+    Defect,
 }
 
 /// The one table of causes: the CK_RV, ulDeviceError, and what a person reads. docs/errors.md is checked against it.
@@ -85,6 +87,7 @@ pub const CAUSES: &[(Cause, CK_RV, CK_ULONG, &str)] = &[
     (Cause::Threads,     CKR_FUNCTION_FAILED,           18, "this machine starts no more threads"),
     (Cause::Descriptors, CKR_FUNCTION_FAILED,           19, "no more files can be opened on this machine"),
     (Cause::Memory,      CKR_HOST_MEMORY,               20, "this machine has no memory left"),
+    (Cause::Defect,      CKR_GENERAL_ERROR,             21, "a defect of the module"),
 ];
 
 impl Failure {

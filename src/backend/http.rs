@@ -6,7 +6,7 @@ use super::proxy::{self, Proxies};
 use super::resolver::Resolver;
 use super::runtime::PerProcess;
 use super::trust::System;
-use super::{Cause, Network, tls, trust};
+use super::{Network, tls, trust};
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::HeaderName;
 use azure_core::http::{AsyncRawResponse, HttpClient, Request, response::AsyncResponseBody};
@@ -115,7 +115,7 @@ impl Connections {
         field: impl Fn(&'static str) -> Option<&'a str>,
     ) -> Option<Obstacle> {
         let (status, url) = (StatusCode::from_u16(status).ok()?, url.parse().ok()?);
-        if !status.is_client_error() && !status.is_server_error() {
+        if status.is_success() || status.is_informational() {
             return None;
         }
         let wants_login = status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
@@ -133,8 +133,7 @@ fn unconnected(error: &(dyn Error + 'static), url: &Uri) -> Option<Obstacle> {
     let is_connect = causes(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(|e| e.is_connect());
     let port = if url.scheme_str() == Some("http") { 80 } else { 443 };
     let place = format!("{}:{}", url.host().unwrap_or_default(), url.port_u16().unwrap_or(port));
-    let why = causes(error).last()?;
-    is_connect.then(|| Obstacle::passing(Cause::Unreachable, format!("no connection to {place}: {why}")))
+    is_connect.then(|| Obstacle::of_connect(error, &place))
 }
 
 /// Fields that each reply of the services has.

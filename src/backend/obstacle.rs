@@ -45,6 +45,18 @@ impl Obstacle {
         Some(Self::passing(Cause::Unresolved, format!("{host}: {}; {advice}", why.trim_start_matches(": "))))
     }
 
+    /// That there is no connection to a host and port, for no other reason that is known.
+    pub(super) fn of_connect(error: &(dyn Error + 'static), place: &str) -> Self {
+        let numbers = causes(error).filter_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error());
+        let why = causes(error).last().map(ToString::to_string).unwrap_or_default();
+        match numbers.last() {
+            Some(libc::EACCES | libc::EPERM) => {
+                Self::lasting(Cause::Settings, format!("no connection to {place}: {why}; {FORBIDDEN}"))
+            }
+            _ => Self::passing(Cause::Unreachable, format!("no connection to {place}: {why}")),
+        }
+    }
+
     /// The one that lies within an error of an SDK.
     pub(super) fn within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
         causes(error).find_map(|error| error.downcast_ref())
@@ -85,8 +97,11 @@ impl From<String> for Obstacle {
 const FILES: &str = "raise the limit of open files of this program (ulimit -n, LimitNOFILE= of a systemd service), \
      or look for what leaves files open in it";
 const THREADS: &str = "raise the limit of processes and threads (ulimit -u, TasksMax= of a systemd service, the pids \
-     limit of a container)";
+     limit of a container) or of memory (ulimit -v)";
 const MEMORY: &str = "give this machine or container more memory";
+
+const FORBIDDEN: &str = "this machine does not let this program connect: ask its SELinux (for Apache: setsebool -P \
+     httpd_can_network_connect on), its AppArmor, the service's systemd unit or the firewall";
 
 /// What the system is short of, by its error number, and what a person can do.
 const RESOURCES: &[(i32, Cause, &str)] = &[
@@ -119,6 +134,16 @@ mod tests {
             assert!(obstacle.message.contains(words), "{obstacle}");
         }
         assert_eq!(Obstacle::of_this_machine(&io::Error::from_raw_os_error(libc::ECONNREFUSED)), None);
+    }
+
+    #[test]
+    fn what_forbids_a_connection_is_this_machine() {
+        let of = |number| Obstacle::of_connect(&io::Error::other(io::Error::from_raw_os_error(number)), "host:443");
+        let forbidden = of(libc::EACCES);
+        assert_eq!((forbidden.cause, forbidden.is_passing), (Cause::Settings, false));
+        assert!(forbidden.message.starts_with("no connection to host:443: Permission denied"), "{forbidden}");
+        assert!(forbidden.message.contains("SELinux"), "{forbidden}");
+        assert_eq!((of(libc::EHOSTUNREACH).cause, of(libc::ECONNREFUSED).is_passing), (Cause::Unreachable, true));
     }
 
     #[test]

@@ -148,6 +148,7 @@ impl Proxy {
             407 => "it does not take the name and the password in its URL; \
                     characters such as @ : / % stand there as %40 %3A %2F %25"
                 .into(),
+            300..400 => "it leads to a page of its own, which may want somebody to log in".into(),
             400..500 => "whoever runs it has to let that host through".into(),
             500.. => "it can't reach that host itself".into(),
             _ => "is it an HTTP proxy?".into(),

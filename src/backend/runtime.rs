@@ -260,7 +260,7 @@ impl<T> Drop for Promise<T> {
     fn drop(&mut self) {
         let Some(slot) = self.0.upgrade() else { return };
         let failure = if slot.life == Life::current() {
-            slot.failure(Cause::Internal, "the request's task has panicked")
+            slot.failure(Cause::Defect, "a panic while the request was made")
         } else {
             slot.failure(Cause::Interrupted, ENDED)
         };

@@ -77,7 +77,7 @@ fn an_answer_that_came_too_late_can_still_be_picked_up() {
 fn a_panic_in_a_task_is_a_failure_and_the_next_works() {
     let _turn = share();
     let pending: Pending<u32> = spawn("Test", || async { panic!("on purpose") });
-    assert_eq!(cause(pending.wait(soon())), Cause::Internal);
+    assert_eq!(cause(pending.wait(soon())), Cause::Defect);
     assert_eq!(after(0, 7).wait(soon()), Ok(7));
 }
 

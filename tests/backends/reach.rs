@@ -221,7 +221,7 @@ fn the_answer_of_a_proxy_is_told() {
 fn a_page_in_the_place_of_a_reply_is_the_proxys() {
     let (emulator, _folder, network) = world();
     let network = Network { proxy: Some(emulator.http_url().into()), ..network };
-    for status in [403, 407, 502] {
+    for status in [302, 403, 407, 502] {
         emulator.control().fault(Fault::new("*", Action::Page { status, authenticate: None }));
         // Plain HTTP goes to the proxy itself; behind a tunnel it is one that opens TLS.
         let [aws, _] = described(&emulator, &emulator.http_url(), &network);
@@ -236,5 +236,16 @@ fn a_page_in_the_place_of_a_reply_is_the_proxys() {
         let [direct, _] = described(&emulator, &emulator.https_url(), &Network { proxy: None, ..network.clone() });
         assert_eq!(direct.unwrap_err().cause, Cause::Denied);
         emulator.control().clear_faults();
+    }
+}
+
+#[test]
+fn a_clock_that_a_service_objects_to_is_read_out() {
+    let (emulator, _folder, network) = world();
+    emulator.control().fault(Fault::new("kms.", Action::ClockSkew));
+    emulator.control().fault(Fault::new("token", Action::ExpiredToken));
+    for failure in described(&emulator, &emulator.https_url(), &network).map(Result::unwrap_err) {
+        assert_eq!(failure.cause, Cause::Credentials, "{failure}");
+        assert!(failure.message.contains("is this machine's clock right? It says 2"), "{failure}");
     }
 }
