@@ -22,6 +22,7 @@ fn described(emulator: &Emulator, url: &str, network: &Network) -> [Result<(), F
         client_id: Some(EntraClients::CLIENT.into()),
         client_secret: Some(Secret(EntraClients::SECRET.to_owned().into())),
         authority_host: Some(emulator.https_url()),
+        credential: azure::Credential::Environment,
         skip_challenge_check: true,
         network: network.clone(),
         ..Default::default()
