@@ -116,6 +116,11 @@ where
         SdkError::DispatchFailure(failure) if failure.is_timeout() => (Cause::TimedOut, words_of(&error)),
         _ if is_about_credentials(&error) => (Cause::Credentials, without_credentials(words_of(&error))),
         SdkError::DispatchFailure(_) => (Cause::Unreachable, words_of(&error)),
+        // Nothing was sent: a region that is none, or an endpoint.
+        SdkError::ConstructionFailure(_) => {
+            let why = causes(&error).last().map(ToString::to_string).unwrap_or_default();
+            (Cause::Settings, format!("no request can be made: {why}"))
+        }
         _ => (Cause::Rejected, words_of(&error)),
     };
     let message = match cause {

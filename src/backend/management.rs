@@ -42,7 +42,9 @@ impl NewKey {
 
 /// What may have happened, whatever came back.
 fn is_uncertain(cause: Cause) -> bool {
-    matches!(cause, Cause::Unreachable | Cause::TimedOut | Cause::Internal | Cause::Malformed | Cause::Interrupted)
+    // A proxy may have handed the request on before it answered itself.
+    let on_the_way = matches!(cause, Cause::Unreachable | Cause::Proxy | Cause::TimedOut | Cause::Interrupted);
+    on_the_way || matches!(cause, Cause::Internal | Cause::Malformed | Cause::Memory | Cause::Defect)
 }
 
 /// A request that is not to be made twice: after an accident nobody knows whether it was heeded.
@@ -76,7 +78,9 @@ mod tests {
     #[test]
     fn what_may_have_been_heeded_is_not_asked_again() {
         let refused = |cause| once(Failure::new(cause, "CreateKey", "oh").into());
-        for cause in [Cause::Unreachable, Cause::TimedOut, Cause::Internal, Cause::Malformed] {
+        for cause in
+            [Cause::Unreachable, Cause::Proxy, Cause::TimedOut, Cause::Internal, Cause::Malformed, Cause::Defect]
+        {
             assert_eq!(refused(cause).remedy, Remedy::Nothing, "{cause:?}");
             assert_eq!(told(refused(cause).failure, "look for it").message, "oh; look for it");
         }

@@ -91,6 +91,7 @@ module_test! {
         let slots = slots(world);
         for (slot, options, words) in [
             (0, json!({ "aws_region": null }), &["no region", "AWS_REGION"][..]),
+            (0, json!({ "aws_region": "eu central", "aws_endpoint_url": null }), &["region", "must be a valid host label"]),
             (0, json!({ "ca_bundle": "/nowhere/ca.pem" }), &["ca_bundle /nowhere/ca.pem: No such file"]),
             (1, json!({ "ca_bundle": "/nowhere/ca.pem" }), &["ca_bundle /nowhere/ca.pem: No such file"]),
             (0, json!({ "proxy": "http://" }), &["proxy"]),
