@@ -1,9 +1,9 @@
 //! What each failure of TLS means, in words for people who know their servers and not rustls: one sentence for each cause.
 
-use super::Cause;
 use super::error_chain::causes;
 use super::obstacle::Obstacle;
 use super::verifier::Objection;
+use super::{Cause, trust};
 use der::DateTime;
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
@@ -72,13 +72,22 @@ fn of_alert(alert: AlertDescription, host: &str) -> Obstacle {
 
 fn of_certificate(error: &CertificateError, host: &str) -> Obstacle {
     if Objection::within(error) == Some(&Objection::NoAuthority) {
-        let message = format!(
-            "this machine has no certificate authorities to check the certificate of {host} with: \
-             install the package ca-certificates, or name a file of them in \"ca_bundle\""
-        );
-        return Obstacle::lasting(Cause::Settings, message);
+        return Obstacle::lasting(Cause::Settings, no_authority(host, trust::named()));
     }
     Obstacle::lasting(Cause::Untrusted, format!("the certificate of {host} {}", objection(error)))
+}
+
+/// `named` is what names authorities instead of the system's.
+fn no_authority(host: &str, named: Option<String>) -> String {
+    let what = format!("no certificate authorities to check the certificate of {host} with");
+    match named {
+        Some(named) => {
+            format!("{what}: {named} has none that can be read; correct it, or name a file in \"ca_bundle\"")
+        }
+        None => format!(
+            "{what} on this machine: install the package ca-certificates, or name a file of them in \"ca_bundle\""
+        ),
+    }
 }
 
 /// What is wrong with a certificate, and what to do.
@@ -173,4 +182,34 @@ fn clock(time: UnixTime) -> String {
 pub(super) fn utc(time: UnixTime) -> String {
     let time = DateTime::from_unix_duration(Duration::from_secs(time.as_secs()));
     time.map_or_else(|_| "a time that is none".into(), |time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_authorities_is_told_what_to_install() {
+        let told = no_authority("kms.example", None);
+        assert!(told.contains("on this machine: install the package ca-certificates"), "{told}");
+        let told = no_authority("kms.example", Some("SSL_CERT_FILE (/x)".into()));
+        assert!(told.contains("SSL_CERT_FILE (/x) has none") && !told.contains("install"), "{told}");
+    }
+
+    #[test]
+    fn many_names_are_cut_and_plain() {
+        let names: Vec<String> = (0..7).map(|number| format!("DnsName(\"{number}.example\")")).collect();
+        let told = other_names(&[vec!["IpAddress(10.0.0.1)".to_owned()], names].concat());
+        let all = "is for other names: 10.0.0.1, 0.example, 1.example, 2.example, 3.example, ...; ";
+        assert!(told.starts_with(all), "{told}");
+    }
+
+    #[test]
+    fn every_alert_says_who_and_which() {
+        for code in 0..=255 {
+            let told = of_alert(AlertDescription::from(code), "kms.example");
+            assert!(told.message.starts_with("kms.example ") && told.message.contains("(TLS alert "), "{told}");
+            assert_eq!(told.is_passing, code == 80, "{told}");
+        }
+    }
 }

@@ -72,11 +72,16 @@ const BUNDLES: [&str; 4] = [
 /// Those of SSL_CERT_FILE and SSL_CERT_DIR, if they are set; else of the one file that has all, as GnuTLS does it,
 /// without the folder beside it that has them once more, each in a file of its own.
 fn certificates() -> CertificateResult {
-    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some());
     let read = |path| rustls_native_certs::load_certs_from_paths(Some(Path::new(path)), None);
     let bundle = || BUNDLES.into_iter().map(read).find(|found| !found.certs.is_empty());
-    let found = if named { None } else { bundle() };
+    let found = if named().is_some() { None } else { bundle() };
     found.unwrap_or_else(rustls_native_certs::load_native_certs)
+}
+
+/// The variable that names authorities instead of the system's, with its value.
+pub(super) fn named() -> Option<String> {
+    let of = |name: &str| Some(format!("{name} ({})", std::env::var_os(name)?.display()));
+    ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find_map(of)
 }
 
 #[cfg(test)]

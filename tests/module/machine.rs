@@ -9,7 +9,7 @@ use cloud_kms_emulator::{Action, AwsKey, Emulator, Fault, Flaw, VaultCertificate
 use cryptoki_sys::*;
 use serde_json::{Value, json};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A slot of each cloud whose key can be used before anything is asked: the first request is the signature's.
 fn slots(world: &World) -> Value {
@@ -106,22 +106,26 @@ module_test! {
     }
 }
 
-/// An empty folder for a machine that has no certificate authorities.
-fn no_authorities(world: &World) -> PathBuf {
-    let folder = world.home.join("certs");
-    std::fs::create_dir(&folder).unwrap();
-    folder
-}
-
 module_test! {
-    fn a_machine_without_authorities_says_so(world) {
+    fn a_program_without_authorities_says_so(world) {
         let slots = slots(world);
-        set("SSL_CERT_DIR", no_authorities(world));
+        let folder = world.home.join("certs");
+        std::fs::create_dir(&folder).unwrap();
         configure(world, &slots, json!({ "ca_bundle": null }));
-        for slot in [0, 1] {
-            let words = ["this machine has no certificate authorities", "ca-certificates", "\"ca_bundle\""];
-            assert_told(&signed(world, slot), CKR_FUNCTION_FAILED, 17, &words);
-        }
+        let told = |words: &[&str]| {
+            for slot in [0, 1] {
+                let all = [&["no certificate authorities to check the certificate of 127.0.0.1 with"], words].concat();
+                assert_told(&signed(world, slot), CKR_FUNCTION_FAILED, 17, &all);
+            }
+        };
+        set("SSL_CERT_DIR", &folder);
+        told(&[&format!("SSL_CERT_DIR ({}) has none that can be read", folder.display()), "\"ca_bundle\""]);
+        unsafe { std::env::remove_var("SSL_CERT_DIR") };
+        set("SSL_CERT_FILE", "/nowhere/ca.pem");
+        told(&["SSL_CERT_FILE (/nowhere/ca.pem) has none that can be read"]);
+        // What the configuration names is enough.
+        configure(world, &slots, json!({}));
+        assert_eq!(signed(world, 1).0, CKR_OK);
     }
 }
 
