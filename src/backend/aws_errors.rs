@@ -119,7 +119,7 @@ where
         // Nothing was sent: a region that is none, or an endpoint.
         SdkError::ConstructionFailure(_) => {
             let why = causes(&error).last().map(ToString::to_string).unwrap_or_default();
-            (Cause::Settings, format!("no request can be made: {why}"))
+            (Cause::Settings, format!("no request can be made: {why}; are the region and the endpoint right?"))
         }
         _ => (Cause::Rejected, words_of(&error)),
     };

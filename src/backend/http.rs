@@ -114,7 +114,7 @@ impl Connections {
         status: u16,
         field: impl Fn(&'static str) -> Option<&'a str>,
     ) -> Option<Obstacle> {
-        let (status, url) = (StatusCode::from_u16(status).ok()?, url.parse().ok()?);
+        let status = StatusCode::from_u16(status).ok()?;
         if status.is_success() || status.is_informational() {
             return None;
         }
@@ -125,7 +125,7 @@ impl Connections {
             return None;
         }
         let schemes = field("proxy-authenticate").and_then(proxy::scheme).into_iter().collect();
-        Some(self.proxies.to(&url)?.answered(status, schemes))
+        Some(self.proxies.to(&url.parse().ok()?)?.answered(status, schemes))
     }
 }
 
@@ -234,6 +234,10 @@ fn with_proxy(builder: ClientBuilder, network: &Network) -> Result<ClientBuilder
     match &network.proxy {
         // Without a setting, the client itself reads HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
         None => Ok(builder),
-        Some(url) => Ok(builder.proxy(Proxy::all(url.expose()).map_err(|e| format!("proxy: {}", words_of(&e)))?)),
+        Some(url) => {
+            let why = |e: reqwest::Error| causes(&e).last().map(ToString::to_string).unwrap_or_default();
+            let wrong = |e| format!("the option \"proxy\" is not the URL of a proxy, http://HOST:PORT: {}", why(e));
+            Ok(builder.proxy(Proxy::all(url.expose()).map_err(wrong)?))
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::error_chain::causes;
 use super::obstacle::Obstacle;
 use super::resolver::addresses;
 use super::{Cause, Network, tls};
+use crate::log_warn;
 use http::{StatusCode, Uri};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use rustls::ClientConfig;
@@ -28,7 +29,10 @@ impl Proxies {
     pub(super) fn of(network: &Network) -> Self {
         match &network.proxy {
             Some(url) => Self { matcher: Matcher::builder().all(url.expose()).build(), is_option: true },
-            None => Self { matcher: Matcher::from_env(), is_option: false },
+            None => {
+                warn_of_no_urls();
+                Self { matcher: Matcher::from_env(), is_option: false }
+            }
         }
     }
 
@@ -45,13 +49,30 @@ const HTTPS: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 const HTTP: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
 const ALL: [&str; 2] = ["ALL_PROXY", "all_proxy"];
 
+/// The variable of such a pair that counts, and its value.
+fn set(names: [&'static str; 2]) -> Option<(&'static str, String)> {
+    names.into_iter().find_map(|name| Some((name, std::env::var(name).ok()?)))
+}
+
+fn is_proxy(value: &str, url: &Uri) -> bool {
+    Matcher::builder().all(value).build().intercept(url).is_some()
+}
+
 /// The variable that names the proxy for a URL.
 fn variable(url: &Uri) -> &'static str {
     let own = if url.scheme_str() == Some("http") { HTTP } else { HTTPS };
-    let set = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, std::env::var(name).ok()?)));
-    let is_proxy = |value: &str| Matcher::builder().all(value).build().intercept(url).is_some();
-    let found = [own, ALL].into_iter().filter_map(set).find(|(_, value)| is_proxy(value));
+    let found = [own, ALL].into_iter().filter_map(set).find(|(_, value)| is_proxy(value, url));
     found.map_or("the environment", |(name, _)| name)
+}
+
+/// The HTTP client passes over a variable that it can't read.
+fn warn_of_no_urls() {
+    let any = Uri::from_static("https://any.example");
+    for (name, value) in [HTTPS, HTTP, ALL].into_iter().filter_map(set) {
+        if !value.is_empty() && !is_proxy(&value, &any) {
+            log_warn!("{name} is not the URL of a proxy, http://HOST:PORT, and is not heeded");
+        }
+    }
 }
 
 /// A proxy on the way to a URL. Displayed without its password.

@@ -94,8 +94,8 @@ module_test! {
             (0, json!({ "aws_region": "eu central", "aws_endpoint_url": null }), &["region", "must be a valid host label"]),
             (0, json!({ "ca_bundle": "/nowhere/ca.pem" }), &["ca_bundle /nowhere/ca.pem: No such file"]),
             (1, json!({ "ca_bundle": "/nowhere/ca.pem" }), &["ca_bundle /nowhere/ca.pem: No such file"]),
-            (0, json!({ "proxy": "http://" }), &["proxy"]),
-            (1, json!({ "proxy": "http://" }), &["proxy"]),
+            (0, json!({ "proxy": "http://" }), &["the option \"proxy\" is not the URL of a proxy", "empty host"]),
+            (1, json!({ "proxy": "http://" }), &["the option \"proxy\" is not the URL of a proxy", "empty host"]),
         ] {
             configure(world, &slots, options);
             let told = signed(world, slot);
@@ -248,6 +248,9 @@ module_test! {
             set(name, &url);
             told(name);
         }
+        set("HTTPS_PROXY", "http://user:the-password@no host:1");
+        told("ALL_PROXY");
+        assert!(world.log().contains("warn: HTTPS_PROXY is not the URL of a proxy"), "{}", world.log());
         // Hosts that are left out are reached.
         set("NO_PROXY", "127.0.0.1");
         assert_eq!(signed(world, 1).0, CKR_OK);
