@@ -10,6 +10,7 @@ use cryptoki_sys::*;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::path::Path;
+use std::process::Command;
 
 /// A slot of each cloud whose key can be used before anything is asked: the first request is the signature's.
 fn slots(world: &World) -> Value {
@@ -18,9 +19,20 @@ fn slots(world: &World) -> Value {
     world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
     let certificate = Base64::encode_string(&vault.certificate_der("z", "").unwrap());
     json!([
-        { "label": "a", "kms_key_id": "alias/a", "certificate": certificate },
+        { "label": "a", "kms_key_id": "alias/a", "certificate": for_signatures(world) },
         { "label": "z", "key_name": "z", "certificate": certificate },
     ])
+}
+
+/// A certificate that says by itself what its key is for. That it is another key's is found out by the first signature.
+fn for_signatures(world: &World) -> String {
+    let (key, certificate) = (world.home.join("k.pem"), world.home.join("c.pem"));
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]);
+    command.args(["-subj", "/CN=a", "-addext", "keyUsage=critical,digitalSignature"]);
+    command.args(["-keyout".as_ref(), key.as_os_str(), "-out".as_ref(), certificate.as_os_str()]);
+    assert!(command.output().unwrap().status.success());
+    std::fs::read_to_string(certificate).unwrap()
 }
 
 /// Writes the configuration, with TLS for both clouds; options that are null are left out.
