@@ -4,8 +4,8 @@
 //! is believed no further than a local certificate: every signature is verified under it. The folder and its files
 //! are this user's alone; whatever is wrong with them only means that the service is asked.
 
-use crate::backend::{KeyFacts, KeyName, SharedBackend};
-use crate::key::PublicKey;
+use crate::backend::{KeyFacts, KeyName, SharedBackend, purposes_of, schemes_for};
+use crate::key::{PublicKey, Purpose};
 use crate::private_folder::{PrivateFolder, hex_digest};
 use crate::{log_debug, log_warn};
 use base64ct::{Base64, Encoding};
@@ -28,12 +28,17 @@ struct Entry {
     place: String,
     key: String,
     immutable_id: String,
+    /// What the key is for: "sign", "decrypt", "derive".
+    purposes: Vec<String>,
     /// Base64 of DER of a SubjectPublicKeyInfo.
     public_key: String,
 }
 
 /// Entries of another version are left alone and asked for anew.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+
+const PURPOSES: [(Purpose, &str); 3] =
+    [(Purpose::Sign, "sign"), (Purpose::Decrypt, "decrypt"), (Purpose::Derive, "derive")];
 
 impl Cache {
     /// The cache in `folder`; nothing is touched yet.
@@ -49,10 +54,18 @@ impl Cache {
         facts_in(&self.folder.read(&file_name(backend, key)).ok()??, backend, key)
     }
 
-    /// Keeps what a service told of a key, if it can't change: a key that does all that its kind usually can.
+    /// Keeps what a service told of a key, if it can't change: that it does all that its kind can, or all of the one purpose
+    /// that a key of such a service has.
     pub fn keep(&self, backend: &SharedBackend, key: &KeyName, facts: &KeyFacts) {
-        let usual =
-            facts.refusal.is_none() && facts.withheld.is_empty() && facts.schemes == backend.usual_schemes(facts.kind);
+        let all = purposes_of(&**backend, facts.kind);
+        let purposes: Vec<Purpose> = match backend.has_single_purpose() {
+            true => all.into_iter().filter(|purpose| facts.does(*purpose)).collect(),
+            false => all,
+        };
+        let usual = facts.refusal.is_none()
+            && facts.withheld.is_empty()
+            && !purposes.is_empty()
+            && facts.schemes == schemes_for(&**backend, facts.kind, &purposes);
         let immutable_id = facts.immutable_id.clone().filter(|_| usual && backend.is_immutable(key));
         let (Some(immutable_id), Some(public_key)) = (immutable_id, &facts.public_key) else { return };
         let entry = Entry {
@@ -60,6 +73,7 @@ impl Cache {
             place: backend.place(),
             key: name(key),
             immutable_id,
+            purposes: names_of(&purposes),
             public_key: Base64::encode_string(public_key.spki()),
         };
         if self.is_usable()
@@ -98,10 +112,22 @@ pub(crate) fn facts_in(bytes: &[u8], backend: &SharedBackend, key: &KeyName) -> 
         return None;
     }
     let public_key = PublicKey::from_spki(&Base64::decode_vec(&entry.public_key).ok()?).ok()?;
-    let schemes = backend.usual_schemes(public_key.kind());
+    let purposes: Vec<Purpose> = PURPOSES
+        .into_iter()
+        .filter(|(_, name)| entry.purposes.iter().any(|own| own == name))
+        .map(|(purpose, _)| purpose)
+        .collect();
+    let schemes = schemes_for(&**backend, public_key.kind(), &purposes);
+    if schemes.is_empty() {
+        return None;
+    }
     log_debug!("{} at {}: its public half is cached", key.id, entry.place);
     let immutable_id = Some(entry.immutable_id);
     Some(KeyFacts { immutable_id, ..KeyFacts::of(public_key, schemes) })
+}
+
+fn names_of(purposes: &[Purpose]) -> Vec<String> {
+    PURPOSES.into_iter().filter(|(own, _)| purposes.contains(own)).map(|(_, name)| name.to_owned()).collect()
 }
 
 fn file_name(backend: &SharedBackend, key: &KeyName) -> String {

@@ -2,7 +2,8 @@
 //!
 //! Knows no slot; whether a certificate belongs to a key is asked by comparing [`Certificate::spki`].
 
-use crate::key::{PublicKey, Unusable};
+use crate::certificate_file;
+use crate::key::{PublicKey, Purpose, Unusable};
 use base64ct::Encoding;
 use der::flagset::FlagSet;
 use der::{Decode, Encode};
@@ -19,8 +20,8 @@ pub struct Certificate {
     pub spki: Vec<u8>,
     /// Whether it may issue others (basicConstraints).
     pub is_ca: bool,
-    /// Whether its key may sign (keyUsage): not so where it may only decrypt or agree.
-    pub signs: bool,
+    /// What its key may be used for (keyUsage); None where it does not say.
+    pub usage: Option<Vec<Purpose>>,
     /// The last commonName of the subject.
     pub common_name: Option<String>,
     /// Validity, as seconds since 1970.
@@ -43,37 +44,44 @@ impl Certificate {
             serial: tbs.serial_number().to_der().map_err(unusable)?,
             spki: tbs.subject_public_key_info().to_der().map_err(unusable)?,
             common_name: common_name(tbs.subject()),
-            signs: usage.is_none_or(|usage| !usage.0.is_disjoint(signing())),
+            usage: usage.map(|usage| purposes(usage.0)),
             is_ca: constraints.is_some_and(|(_, constraints)| constraints.ca),
             not_before: tbs.validity().not_before.to_unix_duration().as_secs(),
             not_after: tbs.validity().not_after.to_unix_duration().as_secs(),
         })
     }
 
-    /// From the text of a PEM file: the first block that is a certificate and parses, then the rest as its chain.
-    /// Blocks of other names (keys, trusted certificates) are passed over.
-    pub fn chain_from_pem(text: &str) -> Result<Vec<Self>, Unusable> {
-        let blocks = pem_blocks(text, "CERTIFICATE");
-        let parsed: Vec<_> = blocks.iter().filter_map(|der| Self::from_der(der).ok()).collect();
-        match (blocks.len(), parsed.is_empty()) {
-            (0, _) => Err(Unusable("no PEM block named CERTIFICATE".into())),
-            (_, true) => Err(Unusable("no PEM block named CERTIFICATE that is an X.509 certificate".into())),
-            _ => Ok(parsed),
+    /// All that a file or an option of the configuration holds, in whatever form, in its order; and what else is in it,
+    /// with its line.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn all_in(bytes: &[u8]) -> Result<(Vec<Self>, Vec<String>), Unusable> {
+        let mut found = certificate_file::find(bytes);
+        let mut certificates: Vec<Self> = Vec::new();
+        for (line, der) in std::mem::take(&mut found.certificates) {
+            match Self::from_der(&der) {
+                Ok(own) if certificates.contains(&own) => {}
+                Ok(own) => certificates.push(own),
+                Err(why) if line == 0 => found.others.push(why.0),
+                Err(why) => found.others.push(format!("line {line}: {}", why.0)),
+            }
         }
-    }
-
-    /// From a configuration's text: base64 of DER with or without line breaks and padding, or PEM.
-    pub fn chain_from_text(text: &str) -> Result<Vec<Self>, Unusable> {
-        if text.contains("-----BEGIN") {
-            return Self::chain_from_pem(text);
+        match (certificates.is_empty(), found.others.is_empty()) {
+            (true, true) => Err(Unusable(certificate_file::NOTHING.into())),
+            (true, false) => Err(Unusable(format!("it holds no certificate: {}", found.others.join("; ")))),
+            (false, _) => Ok((certificates, found.others)),
         }
-        let der = base64_tolerant(text).ok_or_else(|| Unusable("neither base64 nor PEM".into()))?;
-        Ok(vec![Self::from_der(&der)?])
     }
 
     /// Its public key, if it is of a kind that this module can serve.
     pub fn public_key(&self) -> Result<PublicKey, Unusable> {
         PublicKey::from_spki(&self.spki)
+    }
+
+    /// Whether it is the issuer of that one, by their names.
+    pub fn has_issued(&self, other: &Self) -> bool {
+        self.subject == other.issuer
     }
 
     /// Whether `key` is the key that it certifies.
@@ -82,8 +90,15 @@ impl Certificate {
     }
 }
 
-fn signing() -> FlagSet<KeyUsages> {
-    KeyUsages::DigitalSignature | KeyUsages::NonRepudiation | KeyUsages::KeyCertSign | KeyUsages::CRLSign
+/// RFC 5280 section 4.2.1.3.
+fn purposes(usage: FlagSet<KeyUsages>) -> Vec<Purpose> {
+    let signs = KeyUsages::DigitalSignature | KeyUsages::NonRepudiation | KeyUsages::KeyCertSign | KeyUsages::CRLSign;
+    let rows = [
+        (Purpose::Sign, signs),
+        (Purpose::Decrypt, KeyUsages::KeyEncipherment | KeyUsages::DataEncipherment),
+        (Purpose::Derive, KeyUsages::KeyAgreement.into()),
+    ];
+    rows.into_iter().filter(|(_, bits)| !usage.is_disjoint(*bits)).map(|(purpose, _)| purpose).collect()
 }
 
 fn common_name(name: &x509_cert::name::Name) -> Option<String> {
@@ -101,7 +116,7 @@ fn unusable(error: impl std::fmt::Display) -> Unusable {
     Unusable(format!("no X.509 certificate: {error}"))
 }
 
-/// The contents of all blocks of that exact name, whatever stands between and around them.
+/// The contents of all blocks of that exact name, for keys, whatever stands between and around them.
 pub(crate) fn pem_blocks(text: &str, name: &str) -> Vec<Vec<u8>> {
     let (begin, end) = (format!("-----BEGIN {name}-----"), format!("-----END {name}-----"));
     let mut blocks = Vec::new();
@@ -130,7 +145,7 @@ mod tests {
 
     #[test]
     fn base64_is_taken_in_every_shape_that_people_paste() {
-        let certificate = Certificate::chain_from_text(EXAMPLE).unwrap().remove(0);
+        let certificate = Certificate::all_in(EXAMPLE.as_bytes()).unwrap().0.remove(0);
         assert_eq!(certificate.public_key().map(|key| key.kind()), Ok(Kind::Ec(Curve::P256)));
         assert_eq!(certificate.common_name.as_deref(), Some("cloud-kms-pkcs11 example"));
         assert_eq!(certificate.subject, certificate.issuer);
@@ -139,28 +154,29 @@ mod tests {
         let lines = EXAMPLE.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect::<Vec<_>>();
         let pem = format!("-----BEGIN CERTIFICATE-----\r\n{}\r\n-----END CERTIFICATE-----\r\n", lines.join("\r\n"));
         for text in [lines.join("\n"), format!(" {EXAMPLE}== \n"), EXAMPLE.trim_end_matches('=').to_owned(), pem] {
-            assert_eq!(Certificate::chain_from_text(&text), Ok(vec![certificate.clone()]), "{text}");
+            assert_eq!(Certificate::all_in(text.as_bytes()), Ok((vec![certificate.clone()], Vec::new())), "{text}");
         }
     }
 
     #[test]
-    fn of_a_file_the_first_certificate_counts_and_the_rest_is_its_chain() {
+    fn all_certificates_of_a_file_are_taken_once_and_the_rest_is_named() {
         let block = |name: &str, body: &str| format!("-----BEGIN {name}-----\n{body}\n-----END {name}-----\n");
         let text = [
             "subject=me\n".to_owned(),
             block("EC PRIVATE KEY", "AAAA"),
-            block("TRUSTED CERTIFICATE", EXAMPLE),
             block("CERTIFICATE", "AAAA"),
+            block("CERTIFICATE", "MAMCAQE="),
             block("CERTIFICATE", EXAMPLE),
             block("CERTIFICATE", EXAMPLE),
         ];
-        assert_eq!(Certificate::chain_from_pem(&text.concat()).map(|chain| chain.len()), Ok(2));
-        for text in
-            ["", "-----BEGIN CERTIFICATE-----\nAAAA", &block("CERTIFICATE", "AAAA"), &block("PUBLIC KEY", EXAMPLE)]
-        {
-            assert!(Certificate::chain_from_pem(text).is_err(), "{text}");
-        }
-        assert!(Certificate::chain_from_text("no base64!").is_err());
-        assert!(Certificate::chain_from_text("").is_err());
+        let (certificates, others) = Certificate::all_in(text.concat().as_bytes()).unwrap();
+        assert_eq!(certificates.len(), 1);
+        assert_eq!(others[..2], ["line 2: EC PRIVATE KEY", "line 5: CERTIFICATE that can't be read"]);
+        assert!(others[2].starts_with("line 8: no X.509 certificate"), "{others:?}");
+        let why = |text: &str| Certificate::all_in(text.as_bytes()).unwrap_err().0;
+        assert_eq!(why(""), "it holds no certificate, neither as PEM nor as DER");
+        assert_eq!(why("no base64!"), "it holds no certificate, neither as PEM nor as DER");
+        assert_eq!(why(&block("PUBLIC KEY", EXAMPLE)), "it holds no certificate: line 1: PUBLIC KEY");
+        assert!(why(&block("CERTIFICATE", "MAMCAQE=")).contains("line 1: no X.509 certificate"));
     }
 }

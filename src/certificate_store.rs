@@ -33,7 +33,7 @@ impl CertificateStore {
         let Some(bytes) = self.0.read(&file_name(key)).map_err(|error| self.unusable(&error))? else {
             return Ok(Vec::new());
         };
-        Certificate::chain_from_pem(&String::from_utf8_lossy(&bytes)).map_err(|error| self.unusable(&error.0))
+        Certificate::all_in(&bytes).map(|(chain, _)| chain).map_err(|error| self.unusable(&error.0))
     }
 
     /// Keeps a chain in the place of what was there; an empty one is none.

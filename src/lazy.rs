@@ -70,6 +70,11 @@ impl<T: Clone> Lazy<T> {
         }
     }
 
+    /// Knows this from now on, whatever it was told before.
+    pub fn set(&self, value: Arc<T>) {
+        *self.lock() = State::Known(value);
+    }
+
     /// What is known, if anything is; never waits.
     pub fn known(&self) -> Option<Arc<T>> {
         match &*self.lock() {

@@ -18,6 +18,8 @@ pub mod attribute;
 pub mod backend;
 pub mod cache;
 pub mod certificate;
+pub mod certificate_bundle;
+pub mod certificate_file;
 pub mod certificate_store;
 pub mod cipher;
 pub mod config;

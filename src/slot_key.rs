@@ -6,9 +6,10 @@ mod managed;
 mod uses;
 
 use crate::attribute::{Attribute, number_in};
-use crate::backend::{Cause, Failure, KeyFacts, ListedKey, Pending, SharedBackend};
+use crate::backend::{Cause, Failure, KeyFacts, ListedKey, Pending, SharedBackend, purposes_of, schemes_for};
 use crate::cache::Cache;
 use crate::certificate::Certificate;
+use crate::certificate_bundle::Bundle;
 use crate::config::{CertificateSource, Key, Management, Manner};
 use crate::key::{PublicKey, Purpose};
 use crate::lazy::Lazy;
@@ -38,8 +39,8 @@ pub struct SlotKey {
     /// What the service said when the key was wanted for something that `facts` did not tell of.
     told: Lazy<KeyFacts>,
     kept: Lazy<Option<Vec<Certificate>>>,
-    local: OnceLock<Vec<Certificate>>,
-    /// The local certificate turned out to be another key's.
+    local: OnceLock<Bundle>,
+    /// The local certificate turned out to be another key's: what it tells of the key is not believed any more.
     local_refused: AtomicBool,
     shown: Mutex<Shown>,
 }
@@ -218,14 +219,8 @@ impl SlotKey {
     fn key_objects(&self, deadline: Instant) -> Vec<Arc<Object>> {
         let Some(facts) = self.loaded_facts(deadline) else { return Vec::new() };
         let mut shown = self.shown();
-        let subject = self.local().first().map_or(&[][..], |certificate| &certificate.subject);
-        let (names, form) = (self.names(subject), self.common.manner.edwards_point);
         if shown.facts.as_ref() != Some(&facts) {
-            let public = |key| {
-                let object = Object::public_key(names, key, &public_schemes(&facts), form);
-                Arc::new(self.own(object.withholding(&facts.withheld), self.is_destroyable()))
-            };
-            shown.public = facts.public_key.as_ref().map(public);
+            shown.public = self.public_object(&facts).map(Arc::new);
             // Another login may have found another key.
             if shown.facts.is_some() {
                 shown.certificates = None;
@@ -233,28 +228,73 @@ impl SlotKey {
             (shown.private, shown.facts) = (None, Some(facts.clone()));
         }
         if shown.private.is_none() && self.common.backend.is_ready() {
-            let mut object = self.own(Object::private_key(names, &facts, form), self.is_destroyable());
-            // Section 4.4: a private object is there for who is logged in only.
-            if self.common.backend.pin().is_some() {
-                object.attributes.set(CKA_PRIVATE, &[CK_TRUE]);
-            }
-            shown.private = Some(Arc::new(object));
+            shown.private = Some(Arc::new(self.private_object(&facts)));
         }
         shown.private.iter().chain(&shown.public).cloned().collect()
+    }
+
+    fn public_object(&self, facts: &KeyFacts) -> Option<Object> {
+        let key = facts.public_key.as_ref()?;
+        let subject = self.subject(facts);
+        let form = self.common.manner.edwards_point;
+        let object = Object::public_key(self.names(&subject), key, &public_schemes(facts), form);
+        Some(self.own(object.withholding(&facts.withheld), self.is_destroyable()))
+    }
+
+    fn private_object(&self, facts: &KeyFacts) -> Object {
+        let (subject, form) = (self.subject(facts), self.common.manner.edwards_point);
+        let mut object = self.own(Object::private_key(self.names(&subject), facts, form), self.is_destroyable());
+        // Section 4.4: a private object is there for who is logged in only.
+        if self.common.backend.pin().is_some() {
+            object.attributes.set(CKA_PRIVATE, &[CK_TRUE]);
+        }
+        object
+    }
+
+    /// CKA_SUBJECT: that of the key's certificate, where it is at hand.
+    fn subject(&self, facts: &KeyFacts) -> Vec<u8> {
+        let chain = facts.public_key.as_ref().map(|key| self.local().chain_of(key)).unwrap_or_default();
+        chain.into_iter().next().map(|own| own.subject).unwrap_or_default()
+    }
+
+    /// What the service has told is true, whatever a certificate or the cache told before: objects of the same type have it
+    /// under the handles that callers know.
+    fn correct(&self, told: &Arc<KeyFacts>) {
+        self.cached.store(false, Ordering::Relaxed);
+        self.noted.store(false, Ordering::Relaxed);
+        self.facts.set(told.clone());
+        let mut shown = self.shown();
+        let Some(before) = shown.facts.clone() else { return };
+        if before.kind != told.kind || before.public_key.is_some() != told.public_key.is_some() {
+            *shown = Shown::default();
+            return;
+        }
+        let renewed = |old: &Option<Arc<Object>>, new: Option<Object>| {
+            let (old, new) = (old.as_ref()?, new?);
+            Some(Arc::new(Object { handle: old.handle, ..new }))
+        };
+        shown.public = renewed(&shown.public, self.public_object(told));
+        shown.private = renewed(&shown.private, Some(self.private_object(told)));
+        if before.public_key != told.public_key {
+            shown.certificates = None;
+        }
+        shown.facts = Some(told.clone());
     }
 
     fn certificate_objects(&self, deadline: Instant) -> Vec<Arc<Object>> {
         if let Some(objects) = &self.shown().certificates {
             return objects.clone();
         }
-        let kept = self.chain(deadline).filter(|chain| !chain.is_empty());
-        if kept.is_none() && self.store().is_none() {
+        let local = self.local();
+        let kept = if local.is_empty() { self.chain(deadline).filter(|chain| !chain.is_empty()) } else { None };
+        if local.is_empty() && kept.is_none() && self.store().is_none() {
             return Vec::new();
         }
         let Some(facts) = self.loaded_facts(deadline) else { return Vec::new() };
         let Some(public_key) = &facts.public_key else { return Vec::new() };
         let objects = match kept {
             Some(chain) => self.checked(&chain, public_key, false),
+            None if !local.is_empty() => self.checked(&local.chain_of(public_key), public_key, false),
             None => self.stored_objects(public_key),
         };
         if objects.is_empty() && self.store().is_some() {
@@ -273,7 +313,7 @@ impl SlotKey {
     /// The certificates of the key, if the first is the key's own; as objects.
     fn checked(&self, chain: &[Certificate], public_key: &PublicKey, destroyable: bool) -> Vec<Arc<Object>> {
         let Some((own, issuers)) = chain.split_first().filter(|(own, _)| own.certifies(public_key)) else {
-            log_error!("{self}: the certificate is another key's; the key is shown without it");
+            log_error!("{self}: {} is another key's; the key is shown without it", self.certificate_source());
             return Vec::new();
         };
         let own = self.own(Object::certificate(self.names(&own.subject), own), destroyable);
@@ -290,9 +330,6 @@ impl SlotKey {
 
     /// The key's certificate and its chain, from where the configuration says; what fails is logged.
     fn chain(&self, deadline: Instant) -> Option<Vec<Certificate>> {
-        if !self.local().is_empty() {
-            return Some(self.local().to_vec());
-        }
         let kept = self.kept.get(deadline, |failure| log_error!("{self}: its certificate: {failure}")).ok()?;
         (*kept).clone()
     }
@@ -336,29 +373,50 @@ impl SlotKey {
         facts
     }
 
-    /// What the certificate that is at hand tells of the key, without any request.
+    /// What the certificate that is at hand tells of the key, without any request: nothing, if it is not clear which one is
+    /// the key's, or what the key is for where its service has keys for one purpose alone.
     fn local_facts(&self) -> Option<KeyFacts> {
-        let public_key = self.local().first().filter(|own| own.signs)?.public_key().ok()?;
-        let schemes = self.common.backend.usual_schemes(public_key.kind());
+        let own = self.local().leaf().filter(|_| !self.local_refused.load(Ordering::Relaxed))?;
+        let public_key = own.public_key().ok()?;
+        let backend = &*self.common.backend;
+        let mut purposes = purposes_of(backend, public_key.kind());
+        if backend.has_single_purpose() {
+            purposes.retain(|purpose| own.usage.as_ref().is_none_or(|usage| usage.contains(purpose)));
+            if purposes.len() != 1 {
+                return None;
+            }
+        }
+        let schemes = schemes_for(backend, public_key.kind(), &purposes);
         Some(KeyFacts::of(public_key, schemes))
     }
 
-    /// The certificates that the configuration gives, read once; none after the first was found to be another key's.
-    fn local(&self) -> &[Certificate] {
-        let read = self.local.get_or_init(|| match &self.key.certificate {
-            CertificateSource::Service => Vec::new(),
-            CertificateSource::Inline(chain) => chain.clone(),
+    /// The certificates that the configuration gives, read once.
+    fn local(&self) -> &Bundle {
+        self.local.get_or_init(|| match &self.key.certificate {
+            CertificateSource::Service => Bundle::default(),
+            CertificateSource::Inline(certificates) => Bundle::new(certificates.clone()),
             CertificateSource::File(path) => {
-                let text = std::fs::read(path).map_err(|error| error.to_string());
-                let text = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-                let chain = text.and_then(|text| Certificate::chain_from_pem(&text).map_err(|unusable| unusable.0));
-                chain.unwrap_or_else(|error| {
-                    log_error!("{self}: its certificate {}: {error}; the key is shown without it", path.display());
-                    Vec::new()
-                })
+                let bytes = std::fs::read(path).map_err(|error| error.to_string());
+                let found = bytes.and_then(|bytes| Certificate::all_in(&bytes).map_err(|unusable| unusable.0));
+                let (certificates, others) = found.unwrap_or_else(|error| {
+                    log_error!("{self}: {}: {error}; the key is shown without it", self.certificate_source());
+                    Default::default()
+                });
+                for other in others {
+                    log_warn!("{self}: {}: {other}: it is left out", self.certificate_source());
+                }
+                Bundle::new(certificates)
             }
-        });
-        if self.local_refused.load(Ordering::Relaxed) { &[] } else { read }
+        })
+    }
+
+    /// Where the certificate comes from, for messages.
+    fn certificate_source(&self) -> String {
+        match &self.key.certificate {
+            CertificateSource::Service => "the certificate that the service keeps".into(),
+            CertificateSource::Inline(_) => "the certificate in the configuration (\"certificate\")".into(),
+            CertificateSource::File(path) => format!("the certificate {}", path.display()),
+        }
     }
 
     fn log_failure(&self, failure: &Failure) {

@@ -18,6 +18,7 @@ mod module {
     mod artifact;
     mod cache;
     mod careless_callers;
+    mod certificates;
     mod cipher;
     mod configuration_files;
     mod edwards_and_lattice;

@@ -18,7 +18,7 @@ use super::{
     Refusal, Secret, SharedBackend, Signature, Target,
 };
 use crate::error::Error;
-use crate::key::{Family, Kind, PublicKey, Purpose, Scheme};
+use crate::key::{Family, Kind, PublicKey, Scheme};
 use aws_sdk_kms::Client;
 use std::fmt;
 use std::future::Future;
@@ -87,9 +87,9 @@ impl Backend for Aws {
         schemes(kind)
     }
 
-    /// A key of KMS signs, decrypts or agrees, never two of it; where only a certificate tells of it, it signs.
-    fn usual_schemes(&self, kind: Kind) -> Vec<Scheme> {
-        schemes(kind).into_iter().filter(|scheme| scheme.family.purpose() == Purpose::Sign).collect()
+    /// KeyUsage, which can't be changed.
+    fn has_single_purpose(&self) -> bool {
+        true
     }
 
     fn is_immutable(&self, key: &KeyName) -> bool {
@@ -252,8 +252,9 @@ fn region_of_arn(id: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::schemes_for;
     use crate::hash::Hash;
-    use crate::key::Curve;
+    use crate::key::{Curve, Purpose};
 
     #[test]
     fn an_arn_names_its_region() {
@@ -272,7 +273,8 @@ mod tests {
     fn each_kind_has_its_schemes() {
         let of = |kind| open(Settings::default()).schemes(kind);
         assert_eq!(of(Kind::Rsa(2048)).len(), 8);
-        assert_eq!(open(Settings::default()).usual_schemes(Kind::Rsa(2048)).len(), 6, "those that sign");
+        let signing = schemes_for(&*open(Settings::default()), Kind::Rsa(2048), &[Purpose::Sign]);
+        assert_eq!(signing.len(), 6, "those that sign");
         for curve in [Curve::P256, Curve::P384, Curve::P521] {
             assert_eq!(of(Kind::Ec(curve)), [Family::Ecdsa.with(curve.hash()), Family::Ecdh.alone()]);
         }

@@ -159,7 +159,7 @@ pub fn certificate_of(key: &PublicKey) -> Certificate {
 /// The certificate of a key that nobody has.
 pub fn example() -> &'static Certificate {
     static PARSED: OnceLock<Certificate> = OnceLock::new();
-    PARSED.get_or_init(|| Certificate::chain_from_text(EXAMPLE).expect("a certificate").remove(0))
+    PARSED.get_or_init(|| Certificate::all_in(EXAMPLE.as_bytes()).expect("a certificate").0.remove(0))
 }
 
 /// As in config.example.json.

@@ -188,10 +188,9 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// All that this service may do with a key of that kind, before it was asked about the key.
     fn schemes(&self, kind: Kind) -> Vec<Scheme>;
 
-    /// That of it which holds for a key of which only the public half is known: some services have keys that sign and
-    /// keys that decrypt.
-    fn usual_schemes(&self, kind: Kind) -> Vec<Scheme> {
-        self.schemes(kind)
+    /// Whether a key of this service is for one purpose alone: it signs, decrypts or agrees.
+    fn has_single_purpose(&self) -> bool {
+        false
     }
 
     /// How many bytes of a message the service takes as they are (Ed25519, HMAC).
@@ -279,6 +278,19 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// Where its keys live, for log lines: `AWS KMS in eu-central-1`, `https://v.vault.azure.net`.
     fn place(&self) -> String;
+}
+
+/// What a service may do with a key of that kind for these purposes.
+pub fn schemes_for(backend: &dyn Backend, kind: Kind, purposes: &[Purpose]) -> Vec<Scheme> {
+    let schemes = backend.schemes(kind).into_iter();
+    schemes.filter(|scheme| purposes.contains(&scheme.family.purpose())).collect()
+}
+
+/// The purposes for which a service may have a key of that kind.
+pub fn purposes_of(backend: &dyn Backend, kind: Kind) -> Vec<Purpose> {
+    let schemes = backend.schemes(kind);
+    let has = |purpose: &Purpose| schemes.iter().any(|scheme| scheme.family.purpose() == *purpose);
+    [Purpose::Sign, Purpose::Decrypt, Purpose::Derive].into_iter().filter(has).collect()
 }
 
 fn unsupported<T: Clone>(operation: &'static str) -> Pending<T> {

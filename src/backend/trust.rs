@@ -5,7 +5,9 @@
 use super::Network;
 use super::obstacle::Obstacle;
 use super::verifier::Verifier;
-use crate::certificate::pem_blocks;
+use crate::certificate::Certificate;
+use crate::log_warn;
+use crate::permissions::Contents;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
@@ -42,14 +44,18 @@ pub(super) fn tls(system: &RootCertStore, network: &Network) -> Result<ClientCon
     let mut roots = system.clone();
     if let Some(path) = &network.ca_bundle {
         let failed = |why: &str| Obstacle::from(format!("{} {}: {why}", network.ca_bundle_named_by, path.display()));
-        let text = std::fs::read_to_string(path)
+        let file = Contents::read(path)
             .map_err(|error| Obstacle::of_this_machine(&error).unwrap_or_else(|| failed(&error.to_string())))?;
-        let bundle = pem_blocks(&text, "CERTIFICATE");
-        if bundle.is_empty() {
-            return Err(failed("no PEM block named CERTIFICATE"));
+        // Whoever can write to it says whom to trust.
+        if let Some(what) = file.writable_by_others() {
+            return Err(failed(&format!("refused, since it says whom to trust: {what}")));
         }
-        if roots.add_parsable_certificates(bundle.into_iter().map(CertificateDer::from)).0 == 0 {
-            return Err(failed("no certificate in it can be parsed"));
+        let (bundle, others) = Certificate::all_in(&file.bytes).map_err(|unusable| failed(&unusable.0))?;
+        for other in others {
+            log_warn!("{} {}: {other}: it is left out", network.ca_bundle_named_by, path.display());
+        }
+        if roots.add_parsable_certificates(bundle.into_iter().map(|own| CertificateDer::from(own.der))).0 == 0 {
+            return Err(failed("no certificate in it can be an authority's"));
         }
     }
     let provider = Arc::new(default_provider());
@@ -97,8 +103,8 @@ mod tests {
             let network = Network { ca_bundle: Some(file.clone()), ..Network::default() };
             tls(&RootCertStore::empty(), &network).unwrap_err()
         };
-        assert!(failure("").message.ends_with("no PEM block named CERTIFICATE"));
+        assert!(failure("").message.ends_with("it holds no certificate, neither as PEM nor as DER"));
         let block = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(failure(block).message.ends_with("no certificate in it can be parsed"));
+        assert!(failure(block).message.ends_with("it holds no certificate: line 1: CERTIFICATE that can't be read"));
     }
 }

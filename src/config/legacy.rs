@@ -278,9 +278,9 @@ impl Item<'_> {
         if let Some(path) = self.text("certificate_path") {
             return CertificateSource::File(PathBuf::from(path));
         }
-        match self.text("certificate").map(|text| Certificate::chain_from_text(&text)) {
+        match self.text("certificate").map(|text| Certificate::all_in(text.as_bytes())) {
             None => CertificateSource::Service,
-            Some(Ok(chain)) => CertificateSource::Inline(chain),
+            Some(Ok((chain, _))) => CertificateSource::Inline(chain),
             Some(Err(error)) => {
                 notes.push(self.error(format!("its certificate is ignored: {}", error.0)));
                 CertificateSource::Service

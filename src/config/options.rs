@@ -293,8 +293,8 @@ pub const OPTIONS: &[Row] = options![
     key_version KEY AZURE Kind::KeyVersion; "the newest"; "The version to stay with.";
     keys SLOT None Kind::Objects; "-"; "Several keys in one token: objects with `kms_key_id` or `key_name`, and what else may stand in a key.";
     discover SLOT None Kind::Flag; "`false`"; "The token has every usable key that the service lists. Labels are the service's: a key's newest alias in KMS, its tag `pkcs11-label` in Key Vault, else its id or name.";
-    certificate KEY None Kind::Text; "Key Vault's own, else none"; "The key's certificate: base64 of DER, or PEM with its chain.";
-    certificate_path KEY None Kind::Path; "Key Vault's own, else none"; "The key's certificate as a PEM file, its chain after it; read when first needed.";
+    certificate KEY None Kind::Text; "Key Vault's own, else none"; "The key's certificate, maybe with those of its issuers, in any order: PEM, PKCS#7, or base64 of either.";
+    certificate_path KEY None Kind::Path; "Key Vault's own, else none"; "A file with the key's certificate and maybe those of its issuers, in any order: PEM, DER or PKCS#7; read when first needed. [More](#certificates).";
 
     aws_region DEFAULT AWS Kind::Text; "the ARN's, else the SDK's"; "The region.";
     aws_profile DEFAULT AWS Kind::Text; "the SDK's"; "A profile of the shared AWS configuration and credentials files.";

@@ -179,7 +179,8 @@ fn id<'a>(section: &'a Section, choice: &str) -> Result<&'a str> {
 fn certificate(section: &Section) -> Result<CertificateSource> {
     section.not_both("certificate", "certificate_path")?;
     if let Some(text) = section.text("certificate") {
-        let chain = Certificate::chain_from_text(&text).map_err(|error| section.fault("certificate", error.0))?;
+        let found = Certificate::all_in(text.as_bytes());
+        let (chain, _) = found.map_err(|error| section.fault("certificate", error.0))?;
         return Ok(CertificateSource::Inline(chain));
     }
     Ok(section.path("certificate_path")?.map_or(CertificateSource::Service, CertificateSource::File))

@@ -4,6 +4,7 @@ use super::SlotKey;
 use crate::backend::{Cause, Failure, KeyFacts, Pending, Plain, Target};
 use crate::error::{Error, Result};
 use crate::key::{PublicKey, Purpose};
+use crate::log_warn;
 use crate::operation::Operation;
 use cryptoki_sys::*;
 use std::sync::Arc;
@@ -18,26 +19,68 @@ impl SlotKey {
     /// Those of the service.
     pub fn facts_for(&self, purpose: Purpose, facts: Arc<KeyFacts>, deadline: Instant) -> Result<Arc<KeyFacts>> {
         let told = facts.usage.is_some() || facts.refusal.is_some();
-        let unasked = self.told.known().is_none();
-        if told || unasked && facts.does(purpose) {
+        if told || facts.does(purpose) && self.told.known().is_none() {
             return Ok(facts);
         }
+        let told = self.ask_service(deadline).map_err(|failure| Error::from(failure).about(self))?;
+        self.believe(&told, &facts);
+        Ok(told)
+    }
+
+    /// What the service says of the key, though a certificate or the cache has told of it: one request, once.
+    fn ask_service(&self, deadline: Instant) -> std::result::Result<Arc<KeyFacts>, Failure> {
         self.told.begin(|| self.common.backend.describe(&self.key.name));
-        let told = self.told.get(deadline, |_| ()).map_err(|failure| Error::from(failure).about(self))?;
-        Ok(if told.public_key == facts.public_key { told } else { facts })
+        self.told.get(deadline, |_| ())
+    }
+
+    /// Corrects what is shown, and says so where a certificate was another key's. Answers whether it was.
+    fn believe(&self, told: &Arc<KeyFacts>, facts: &KeyFacts) -> bool {
+        let is_stale = told.public_key != facts.public_key && facts.immutable_id.is_none();
+        if is_stale && !self.local_refused.swap(true, Ordering::Relaxed) {
+            let (source, kind) = (self.certificate_source(), told.kind.name());
+            log_warn!("{self}: {source} is another key's: the public half comes from the service, {kind}");
+        }
+        self.correct(told);
+        is_stale
     }
 
     /// Signs, or makes a MAC: one request. A signature is verified before the caller gets it.
     pub fn sign(&self, facts: &KeyFacts, operation: Operation, deadline: Instant) -> Result<Vec<u8>> {
         let (scheme, data) = operation.finish().map_err(|error| error.about(self))?;
-        let signature = self.ask(facts, deadline, |target| self.common.backend.sign(target, scheme, &data))?;
-        if let Some(public_key) = &facts.public_key
-            && !public_key.verifies(scheme, &data, &signature.bytes)
-        {
+        let asked = self.ask(facts, deadline, |target| self.common.backend.sign(target, scheme, &data));
+        let signature = asked.map_err(|error| self.explained(error, facts, deadline))?;
+        let verifies = |facts: &KeyFacts| {
+            let by = |key: &PublicKey| key.verifies(scheme, &data, &signature.bytes);
+            facts.public_key.as_ref().is_none_or(by)
+        };
+        // A certificate must never make a key of no use that works: the service's own public half decides.
+        let is_by_another = || {
+            let told = self.ask_service(deadline).ok().filter(|_| facts.immutable_id.is_none());
+            told.is_some_and(|told| self.believe(&told, facts) && verifies(&told))
+        };
+        if !verifies(facts) && !is_by_another() {
             return Err(self.refuse_signature(facts));
         }
         self.shown().immutable_id = Some(signature.immutable_id);
         Ok(signature.bytes)
+    }
+
+    /// A request that the service has refused may be one for a key of another kind: that of a certificate which is not the
+    /// key's.
+    fn explained(&self, error: Error, facts: &KeyFacts, deadline: Instant) -> Error {
+        let is_refusal = [CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED].contains(&error.rv);
+        if facts.immutable_id.is_some() || !is_refusal {
+            return error;
+        }
+        match self.ask_service(deadline) {
+            Ok(told) if self.believe(&told, facts) => {
+                let (source, kind) = (self.certificate_source(), told.kind.name());
+                let text = format!("{source} is another key's: the key is of kind {kind}; search for it again");
+                Error { rv: CKR_KEY_HANDLE_INVALID, device_error: error.device_error, ..Error::new(CKR_OK, text) }
+                    .about(self)
+            }
+            _ => error,
+        }
     }
 
     /// Whether the MAC is the message's: one request.
@@ -96,7 +139,7 @@ impl SlotKey {
         let why = if facts.immutable_id.is_none() {
             self.local_refused.store(true, Ordering::Relaxed);
             self.forget();
-            "the configured certificate is not this key's; it is left out from now on"
+            "the configured certificate is not this key's, nor is the signature one by the service's own public half"
         } else if self.cached.swap(false, Ordering::Relaxed) {
             self.forget();
             "the cached public half is not this key's; it is loaded anew when next needed"

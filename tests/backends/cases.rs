@@ -2,7 +2,7 @@
 
 use crate::openssl;
 use crate::server::{Known, Server, wait};
-use cloud_kms_pkcs11::backend::{Cause, KeyFacts, KeyName, Target};
+use cloud_kms_pkcs11::backend::{Cause, KeyFacts, KeyName, Target, purposes_of, schemes_for};
 use cloud_kms_pkcs11::key::{Family, Kind, PublicKey, Purpose, Scheme};
 use std::collections::HashSet;
 
@@ -31,7 +31,13 @@ fn described(server: &Server, known: &Known) -> KeyFacts {
     assert_eq!(facts.kind, known.kind);
     assert!(facts.immutable_id.is_some() && facts.refusal.is_none());
     let sorted = |schemes: &[_]| schemes.iter().map(|scheme| format!("{scheme:?}")).collect::<HashSet<_>>();
-    assert_eq!(sorted(&facts.schemes), sorted(&server.backend.usual_schemes(known.kind)));
+    // These keys sign, and do no more where their service has keys for one purpose alone.
+    let purposes = match server.backend.has_single_purpose() {
+        true => vec![Purpose::Sign],
+        false => purposes_of(&*server.backend, known.kind),
+    };
+    let expected = schemes_for(&*server.backend, known.kind, &purposes);
+    assert_eq!(sorted(&facts.schemes), sorted(&expected));
     facts
 }
 

@@ -1,7 +1,7 @@
 //! How many requests a call costs, and how long many of them take together.
 
+use crate::module::certificates::certificate_for;
 use crate::module::p11::pss;
-use crate::module::world::World;
 use crate::module_test;
 use cloud_kms_emulator::{Action, AwsKey, Fault, VaultCertificate, VaultKey};
 use cryptoki_sys::*;
@@ -61,25 +61,6 @@ module_test! {
     }
 }
 
-/// A certificate for that key (DER of SubjectPublicKeyInfo), by the openssl program; of any key usage, or for encryption only.
-fn certificate_for(world: &World, spki: &[u8], usage: &str) -> Vec<u8> {
-    let file = |name: &str| world.home.join(name).to_str().unwrap().to_owned();
-    std::fs::write(file("extensions"), usage).unwrap();
-    std::fs::write(file("public"), spki).unwrap();
-    let run = |arguments: String| {
-        let output = std::process::Command::new("openssl").args(arguments.split(' ')).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
-    };
-    let (issuer, public, extensions) = (file("issuer"), file("public"), file("extensions"));
-    run(format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {issuer}"));
-    run(format!("req -new -subj /CN=web -key {issuer} -out {issuer}.csr"));
-    run(format!("pkey -pubin -inform DER -in {public} -out {public}.pem"));
-    run(format!(
-        "x509 -req -in {issuer}.csr -signkey {issuer} -force_pubkey {public}.pem -extfile {extensions} -outform DER"
-    ))
-}
-
 module_test! {
     fn a_key_with_a_certificate_at_hand_decrypts_if_the_service_says_so(world) {
         let made = world.emulator.aws().create_key(AwsKey::new("RSA_2048").usage("ENCRYPT_DECRYPT").alias("alias/c")).unwrap();
@@ -107,30 +88,12 @@ module_test! {
             let begun = unsafe { (*p11.list()).C_DecryptInit.unwrap()(session, &mut mechanism, key) };
             (decrypts, begun, p11.sign(session, key, CKM_SHA256_RSA_PKCS, &[], b"data").map(drop))
         };
-        // The certificate says nothing of decrypting; the service is asked once that is wanted.
-        assert_eq!(begin(0), (vec![CK_FALSE], CKR_OK, Err(CKR_KEY_FUNCTION_NOT_PERMITTED)));
+        // A certificate without KeyUsage says nothing of what the key is for: the service is asked, once.
+        assert_eq!(begin(0), (vec![CK_TRUE], CKR_OK, Err(CKR_KEY_FUNCTION_NOT_PERMITTED)));
         assert_eq!(begin(1), (vec![CK_TRUE], CKR_OK, Err(CKR_KEY_FUNCTION_NOT_PERMITTED)));
         assert_eq!(begin(2), (vec![CK_FALSE], CKR_KEY_FUNCTION_NOT_PERMITTED, Ok(())));
         assert!(world.log().contains("its KeyUsage is SIGN_VERIFY: a key of AWS KMS signs or decrypts, never both"));
         assert_eq!(world.count("kms.GetPublicKey"), 3, "once for each slot");
-    }
-}
-
-module_test! {
-    fn a_certificate_of_another_key_is_found_out_by_the_first_signature(world) {
-        let vault = world.emulator.vault("default");
-        vault.create_certificate("other", VaultCertificate::new(VaultKey::rsa(2048))).unwrap();
-        vault.create_key("mine", VaultKey::rsa(2048)).unwrap();
-        let der = vault.certificate_der("other", "").unwrap();
-        world.configure(json!([{ "label": "c", "key_name": "mine", "certificate": base64(&der) }]));
-        let p11 = world.module();
-        let session = p11.open(0);
-        let key = p11.private_key(session);
-        assert_eq!(p11.sign(session, key, CKM_SHA256_RSA_PKCS, &[], b"data"), Err(CKR_DEVICE_ERROR));
-        assert!(world.log().contains("the configured certificate is not this key's"), "{}", world.log());
-        let key = p11.private_key(session);
-        p11.sign(session, key, CKM_SHA256_RSA_PKCS, &[], b"data").unwrap();
-        assert_eq!(p11.find_class(session, CKO_CERTIFICATE).len(), 0);
     }
 }
 
@@ -294,7 +257,7 @@ module_test! {
     }
 }
 
-fn base64(bytes: &[u8]) -> String {
+pub fn base64(bytes: &[u8]) -> String {
     use base64ct::Encoding;
     base64ct::Base64::encode_string(bytes)
 }

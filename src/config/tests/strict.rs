@@ -219,7 +219,7 @@ fn certificates_are_read_now_if_they_stand_in_the_file() {
         assert!(matches!(&only_key(&config).certificate, CertificateSource::Inline(chain) if chain.len() == 1));
     }
     let error = error_of(slot(r#""kms_key_id": "k", "certificate": "AAAA""#));
-    assert!(error.starts_with("1: slots[0].certificate: no X.509 certificate"), "{error}");
+    assert!(error.starts_with("1: slots[0].certificate: it holds no certificate"), "{error}");
     let error = error_of(slot(r#""kms_key_id": "k", "certificate_path": "c", "certificate": "AAAA""#));
     assert_eq!(error, "1: slots[0].certificate_path: can't stand beside \"certificate\"");
 }
