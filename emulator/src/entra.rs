@@ -4,6 +4,7 @@
 //! resources on an Azure VM to acquire an access token".
 
 use crate::clock::extended;
+use crate::clouds::is_foreign;
 use crate::der;
 use crate::state::State;
 use crate::wire::{Reply, Request, base64, base64url, base64url_decode, form_value};
@@ -168,6 +169,12 @@ pub(crate) fn token(state: &State, request: &Request) -> Reply {
             format!("The provided request must include a 'scope' input parameter that is valid: '{scope}' is not.");
         return error(state, 400, "invalid_scope", 70_011, &text);
     };
+    if is_foreign(&request.hostname(), audience) {
+        let text = format!(
+            "The resource principal named {audience} was not found in the tenant named {tenant}. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You might have sent your authentication request to the wrong tenant."
+        );
+        return error(state, 400, "invalid_resource", 500_011, &text);
+    }
     let (token, lifetime) = state.entra.issue(state, &id, audience, !value("claims").is_empty());
     Reply::json(
         200,

@@ -21,6 +21,7 @@ mod authority;
 mod aws;
 mod azure;
 mod clock;
+mod clouds;
 mod control;
 mod delivery;
 mod der;

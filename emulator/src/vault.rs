@@ -13,6 +13,7 @@ mod issuing;
 pub(crate) mod keys;
 pub(crate) mod store;
 
+use crate::clouds::{CLOUDS, Cloud};
 use crate::entra::{self, BadToken, TENANT};
 use crate::state::{State, Tamper};
 use crate::wire::{Reply, Request};
@@ -81,20 +82,22 @@ pub(crate) struct Place {
     pub(crate) hsm: bool,
     /// Reached under its real name.
     pub(crate) real: bool,
+    cloud: &'static Cloud,
 }
 
 impl Place {
     pub(crate) fn of(state: &State, request: &Request) -> Self {
         let host = request.hostname();
         let label = |suffix: &str| host.strip_suffix(suffix).map(str::to_owned);
-        if let Some(vault) = label(".vault.azure.net") {
-            return Self { vault, hsm: false, real: true };
-        }
-        if let Some(vault) = label(".managedhsm.azure.net") {
-            return Self { vault, hsm: true, real: true };
+        for cloud in &CLOUDS {
+            for (service, hsm) in [("vault", false), ("managedhsm", true)] {
+                if let Some(vault) = label(&format!(".{service}.{}", cloud.domain)) {
+                    return Self { vault, hsm, real: true, cloud };
+                }
+            }
         }
         let vault = label(".localhost").unwrap_or_else(|| "default".to_owned());
-        Self { hsm: state.vaults.is_hsm(&vault), vault, real: false }
+        Self { hsm: state.vaults.is_hsm(&vault), vault, real: false, cloud: &CLOUDS[0] }
     }
 
     /// The name in the store: a Managed HSM may have the name of a vault.
@@ -102,8 +105,8 @@ impl Place {
         if self.hsm && self.real { format!("{}{}", self.vault, store::HSM) } else { self.vault.clone() }
     }
 
-    fn resource(&self) -> &'static str {
-        if self.hsm { "https://managedhsm.azure.net" } else { "https://vault.azure.net" }
+    fn resource(&self) -> String {
+        format!("https://{}.{}", if self.hsm { "managedhsm" } else { "vault" }, self.cloud.domain)
     }
 }
 
@@ -116,7 +119,7 @@ pub(crate) fn authorize(state: &State, request: &Request) -> Result<(), Reply> {
     };
     let now = state.clock.now();
     let claims = state.switches().require_claims;
-    match state.entra.check(token, place.resource(), claims, now) {
+    match state.entra.check(token, &place.resource(), claims, now) {
         Ok(()) => Ok(()),
         Err(BadToken::Unknown) => {
             let text = "AKV10046: Unable to resolve the key used for signature validation.";
@@ -149,7 +152,7 @@ pub(crate) fn claims_challenge(state: &State) -> Reply {
 
 fn challenge(place: &Place, request: &Request, more: &str, text: &str) -> Reply {
     let login =
-        if place.real { "https://login.microsoftonline.com".to_owned() } else { format!("https://{}", request.host) };
+        if place.real { format!("https://{}", place.cloud.authority) } else { format!("https://{}", request.host) };
     let header = format!("Bearer authorization=\"{login}/{TENANT}\", resource=\"{}\"{more}", place.resource());
     // Managed HSM sends no body.
     let reply = if place.hsm { Reply::empty(401) } else { VaultError::new(401, "Unauthorized", text).reply() };
