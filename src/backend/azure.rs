@@ -48,9 +48,11 @@ pub struct Settings {
     pub client_certificate_path: Option<PathBuf>,
     /// A file that holds a federated token; it is read again whenever a token is needed.
     pub federated_token_file: Option<PathBuf>,
-    /// `azureauth.json` files to try in order (tenant, appId, password).
+    /// The `azureauth.json` that is to be used.
+    pub auth_file: Option<PathBuf>,
+    /// Where else one may lie; the first that can be read counts.
     pub auth_files: Vec<PathBuf>,
-    /// URL of the authority; None means AZURE_AUTHORITY_HOST, else the public cloud's.
+    /// URL of the authority; None means AZURE_AUTHORITY_HOST, else that of the vault's cloud.
     pub authority_host: Option<String>,
     /// CKM_RSA_PKCS signs whatever it is given, by the algorithm RSNULL.
     pub rsnull: bool,

@@ -1,6 +1,7 @@
 //! Clients of one vault or Managed HSM, and what the service's errors mean.
 
 use super::azure::{Credential, Settings};
+use super::azure_cloud::{Challenge, Listening};
 use super::call::{Refused, Remedy};
 use super::http::{self, PerNetwork, causes, is_timeout, words_of};
 use super::login::nobody;
@@ -80,10 +81,18 @@ impl Clients {
         if !vault_url.starts_with("https://") {
             return Err(format!("the vault's URL has to begin with https://: {vault_url:?}").into());
         }
-        let options = options(network, Transport::new(self.http.get(network)?));
-        let credential = azure_credentials::chain(&self.settings, options.clone(), http::link_local()?);
+        let connections = self.http.get(network)?;
+        let options = options(network, Transport::new(connections.clone()));
+        let challenge = Challenge::default();
+        let credential =
+            azure_credentials::chain(&self.settings, options.clone(), http::link_local()?, challenge.clone());
+        let vault = Transport::new(Arc::new(Listening { connections, challenge }));
         // Retries are for the tokens; a call of the vault is repeated by whoever makes it.
-        Ok(Vault::new(&self.settings, credential, ClientOptions { retry: RetryOptions::none(), ..options })?)
+        Ok(Vault::new(
+            &self.settings,
+            credential,
+            ClientOptions { retry: RetryOptions::none(), transport: Some(vault), ..options },
+        )?)
     }
 }
 

@@ -4,10 +4,13 @@
 
 use super::azure::{Credential, Settings};
 use super::azure_assertion::{SignedAssertion, key_and_thumbprint};
+use super::azure_auth_file::{AuthFile, Proof};
 use super::azure_client::with_authority;
-use super::http::words_of;
+use super::azure_cloud::Challenge;
+use super::credential_file;
+use super::http::{causes, is_timeout, words_of};
 use super::obstacle::Obstacle;
-use super::program;
+use super::{Cause, program};
 use crate::{log_debug, process};
 use azure_core::credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions};
 use azure_core::error::{Error, ErrorKind};
@@ -18,7 +21,6 @@ use azure_identity::{
     ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions, Executor,
     ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
 };
-use serde::Deserialize;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -26,28 +28,61 @@ use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
-use zeroize::Zeroizing;
 
-/// The tokens for these settings. `link_local` is the client for managed identities.
-pub(super) fn chain(settings: &Settings, options: ClientOptions, link_local: reqwest::Client) -> Arc<Chain> {
-    let context = Context { settings: settings.clone(), options, link_local };
+/// The tokens for these settings. `link_local` is the client for managed identities; `challenge` is what the vault says.
+pub(super) fn chain(
+    settings: &Settings,
+    options: ClientOptions,
+    link_local: reqwest::Client,
+    challenge: Challenge,
+) -> Arc<Chain> {
+    let context = Context { settings: settings.clone(), options, link_local, challenge };
     Arc::new(Chain { context, state: Mutex::default() })
 }
 
-/// The sources, in their order, and what each is made from. What is configured decides; the first that gives a token
-/// is kept.
+/// A kind of source.
+struct Row {
+    kind: Credential,
+    name: &'static str,
+    /// What configures it.
+    configured: fn(&Context) -> Configured,
+    make: fn(&Context) -> Made,
+}
+
+/// The sources, in their order. One that is configured is the only one asked: an option goes before all variables and
+/// files that lie around. Where none is, those that need no configuration are asked in turn.
 #[rustfmt::skip]
-const SOURCES: &[(Credential, &str, Make)] = &[
-    (Credential::Environment, "client secret", client_secret),
-    (Credential::Environment, "client certificate", client_certificate),
-    (Credential::WorkloadIdentity, "workload identity", workload_identity),
-    (Credential::AuthFile, "azureauth.json", auth_file),
-    (Credential::Cli, "az", az),
-    (Credential::ManagedIdentity, "managed identity", managed_identity),
-    (Credential::Login, "the login", client_secret),
+const SOURCES: &[Row] = &[
+    Row { kind: Credential::Environment, name: "client secret", configured: has_secret, make: client_secret },
+    Row { kind: Credential::Environment, name: "client certificate", configured: has_certificate, make: client_certificate },
+    Row { kind: Credential::WorkloadIdentity, name: "workload identity", configured: has_token, make: workload_identity },
+    Row { kind: Credential::AuthFile, name: "azureauth.json", configured: has_auth_file, make: auth_file },
+    Row { kind: Credential::Cli, name: "az", configured: nothing, make: az },
+    Row { kind: Credential::ManagedIdentity, name: "managed identity", configured: nothing, make: managed_identity },
+    Row { kind: Credential::Login, name: "the login", configured: nothing, make: client_secret },
 ];
 
-type Make = fn(&Context) -> Made;
+/// Those for which nothing needs to be configured.
+const UNCONFIGURED: [Credential; 3] = [Credential::Cli, Credential::ManagedIdentity, Credential::Login];
+
+/// Who says that a source is to be used; else what is missing.
+type Configured = Result<By, String>;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum By {
+    Option(&'static str),
+    /// A variable, or a file.
+    Found(String),
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            By::Option(name) => write!(f, "option \"{name}\""),
+            By::Found(name) => f.write_str(name),
+        }
+    }
+}
 
 /// A source, or why there is none.
 type Made = Result<Arc<dyn TokenCredential>, String>;
@@ -57,6 +92,7 @@ struct Context {
     settings: Settings,
     options: ClientOptions,
     link_local: reqwest::Client,
+    challenge: Challenge,
 }
 
 /// A source of tokens that finds out by itself which of the sources there is.
@@ -68,8 +104,16 @@ pub(super) struct Chain {
 
 #[derive(Default)]
 struct State {
-    chosen: Option<Arc<dyn TokenCredential>>,
+    chosen: Option<Source>,
     token: Option<(String, AccessToken)>,
+}
+
+/// A source that has been made.
+#[derive(Clone)]
+struct Source {
+    tokens: Arc<dyn TokenCredential>,
+    /// What it is and who configures it, for messages.
+    name: String,
 }
 
 #[async_trait::async_trait]
@@ -86,8 +130,10 @@ impl TokenCredential for Chain {
         }
         let fetched = match state.chosen.clone() {
             Some(source) => {
-                let token = source.get_token(scopes, None).await.and_then(not_empty);
-                token.map_err(|e| in_the_way(&e).unwrap_or_else(|| credential_error(first_line(&e))))
+                let token = self.ask(&source, scopes, self.limit(1.0)).await;
+                // A file that it was made from may have been written anew.
+                state.chosen = state.chosen.take().filter(|_| token.is_ok());
+                token
             }
             None => self.choose(&mut state, scopes).await,
         };
@@ -111,38 +157,92 @@ impl State {
 
 impl Chain {
     async fn choose(&self, state: &mut State, scopes: &[&str]) -> azure_core::Result<AccessToken> {
-        let settings = &self.context.settings;
-        let wanted = settings.credential;
+        let wanted = self.context.settings.credential;
+        let rows: Vec<&Row> = SOURCES.iter().filter(|row| wanted.includes(row.kind)).collect();
+        let (mut missing, mut configured) = (Vec::new(), Vec::new());
+        for row in rows.iter().filter(|row| !UNCONFIGURED.contains(&row.kind)) {
+            match (row.configured)(&self.context) {
+                Ok(by) => configured.push((by, *row)),
+                Err(what) => missing.push((row.name, what)),
+            }
+        }
+        if let Some((by, row)) = first(configured) {
+            let name = format!("{} ({by})", row.name);
+            let source = self.make(row, &name).map_err(credential_error)?;
+            return self.chosen(state, source, scopes, self.limit(1.0)).await;
+        }
+        let unconfigured: Vec<&Row> = rows.into_iter().filter(|row| UNCONFIGURED.contains(&row.kind)).collect();
         // None of several sources may use up the time of all.
-        let limit = settings.network.call_timeout / if wanted == Credential::Default { 2 } else { 1 };
+        let limit = self.limit(if unconfigured.len() > 1 { 0.5 } else { 1.0 });
         let mut tried = Vec::new();
-        for (kind, name, make) in SOURCES.iter().filter(|(kind, ..)| wanted.includes(*kind)) {
-            let source = match make(&self.context) {
+        for row in &unconfigured {
+            let source = match self.make(row, row.name) {
                 Ok(source) => source,
                 Err(why) => {
-                    tried.push(format!("{name}: {why}"));
+                    tried.push(why);
                     continue;
                 }
             };
-            match tokio::time::timeout(limit, source.get_token(scopes, None))
-                .await
-                .map(|token| token.and_then(not_empty))
-            {
-                Ok(Ok(token)) => {
-                    log_debug!("a token for {} from {name} ({kind:?})", settings.vault_url);
-                    state.chosen = Some(source);
-                    return Ok(token);
-                }
-                Ok(Err(error)) => match in_the_way(&error) {
-                    // The source is configured, and no other would help.
-                    Some(obstacle) => return Err(obstacle),
-                    None => tried.push(format!("{name}: {}", first_line(&error))),
-                },
-                Err(_) => tried.push(format!("{name}: no answer within {limit:?}")),
+            match self.chosen(state, source, scopes, limit).await {
+                Err(error) if unconfigured.len() > 1 => tried.push(words_of(&error)),
+                answer => return answer,
             }
         }
-        Err(credential_error(format!("no token from any of these: {}", tried.join("; "))))
+        tried.extend(not_configured(&missing, wanted));
+        Err(credential_error(format!("no token: {}", tried.join("; "))))
     }
+
+    fn make(&self, row: &Row, name: &str) -> Result<Source, String> {
+        let tokens = (row.make)(&self.context).map_err(|why| format!("{name}: {why}"))?;
+        Ok(Source { tokens, name: name.to_owned() })
+    }
+
+    /// Asks a source, and stays with it if it has a token.
+    async fn chosen(
+        &self,
+        state: &mut State,
+        source: Source,
+        scopes: &[&str],
+        limit: Duration,
+    ) -> azure_core::Result<AccessToken> {
+        let token = self.ask(&source, scopes, limit).await?;
+        log_debug!("a token for {} from {}", self.context.settings.vault_url, source.name);
+        state.chosen = Some(source);
+        Ok(token)
+    }
+
+    async fn ask(&self, source: &Source, scopes: &[&str], limit: Duration) -> azure_core::Result<AccessToken> {
+        let name = &source.name;
+        match tokio::time::timeout(limit, source.tokens.get_token(scopes, None)).await {
+            Ok(Ok(token)) if token.token.secret().is_empty() => {
+                // Of a reply without a token, azure_identity makes an empty one.
+                Err(credential_error(format!("{name}: the reply to the request for a token holds none")))
+            }
+            Ok(Ok(token)) => Ok(token),
+            Ok(Err(error)) => Err(self.context.failed(name, &error)),
+            Err(_) => Err(in_the_way(&Obstacle::lasting(Cause::TimedOut, format!("no answer within {limit:?}")), name)),
+        }
+    }
+
+    fn limit(&self, part: f64) -> Duration {
+        self.context.settings.network.call_timeout.mul_f64(part)
+    }
+}
+
+/// The first of those by options, else the first of all.
+fn first<T>(configured: Vec<(By, T)>) -> Option<(By, T)> {
+    configured.into_iter().min_by_key(|(by, _)| matches!(by, By::Found(_)))
+}
+
+/// The short clause of those that are not configured; with what is missing where one was asked for by name.
+fn not_configured(missing: &[(&str, String)], wanted: Credential) -> Option<String> {
+    let partly = |what: &str| wanted != Credential::Default || !what.starts_with("no ");
+    let each = |(name, what): &(&str, String)| match partly(what) {
+        true => format!("{name} ({what})"),
+        false => (*name).to_owned(),
+    };
+    let all: Vec<String> = missing.iter().map(each).collect();
+    (!all.is_empty()).then(|| format!("not configured: {}", all.join(", ")))
 }
 
 impl Credential {
@@ -158,74 +258,128 @@ impl fmt::Debug for Chain {
     }
 }
 
-/// Of a reply without a token, azure_identity makes an empty one.
-fn not_empty(token: AccessToken) -> azure_core::Result<AccessToken> {
-    match token.token.secret() {
-        "" => Err(credential_error("the reply to the request for a token holds none".into())),
-        _ => Ok(token),
-    }
-}
-
 pub(super) fn credential_error(message: String) -> Error {
     Error::with_message(ErrorKind::Credential, message)
 }
 
 /// The error of a source that is kept from its authority.
-fn in_the_way(error: &Error) -> Option<Error> {
-    Obstacle::within(error).map(|obstacle| Error::new(ErrorKind::Credential, obstacle.clone()))
+fn in_the_way(obstacle: &Obstacle, name: &str) -> Error {
+    let message = format!("{name}: {}", obstacle.message);
+    Error::new(ErrorKind::Credential, Obstacle { message, ..obstacle.clone() })
 }
 
-/// An error's words without azure_identity's links, in one line.
-fn first_line(error: &Error) -> String {
-    let text = error.to_string();
-    let own = text.split("\nTo troubleshoot").next().unwrap_or(&text).trim();
-    let line = own.split_whitespace().collect::<Vec<_>>().join(" ");
-    // Of a request that got no reply only the causes tell why.
-    match line.contains("failed to execute") {
-        true => words_of(error).split("\nTo troubleshoot").next().unwrap_or_default().to_owned(),
-        false => line,
-    }
+/// What azure_identity says round the words of others.
+const FRAMES: [&str; 3] = [" authentication failed.", "\nTo troubleshoot", "retry policy expired"];
+
+/// An error's own words, in one line: the authority's, with the status of its reply, else those of the innermost cause.
+fn own_words(error: &Error) -> String {
+    let status = causes(error).filter_map(|error| error.downcast_ref::<Error>()).find_map(|error| match error.kind() {
+        ErrorKind::HttpResponse { status, .. } => Some(format!("HTTP status {}: ", u16::from(*status))),
+        _ => None,
+    });
+    let framed = |words: &String| FRAMES.iter().any(|frame| words.contains(frame));
+    let mut words: Vec<String> = causes(error).map(ToString::to_string).filter(|words| !framed(words)).collect();
+    words.dedup();
+    // What comes behind the authority's own words is of no use.
+    words.truncate(if status.is_some() { 1 } else { usize::MAX });
+    let own = if words.is_empty() { error.to_string() } else { words.join(": ") };
+    format!("{}{}", status.unwrap_or_default(), own.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// A variable that is set and not empty, as what configures something.
+fn by_variable(name: &str) -> Configured {
+    env(name).map(|_| By::Found(name.to_owned())).ok_or_else(|| format!("no {name}"))
+}
+
+fn nothing(_: &Context) -> Configured {
+    Err(String::new())
+}
+
 /// A value of the settings, else of the environment, else the sentence that says what is missing.
-fn needed(setting: &Option<String>, name: &str) -> Result<String, String> {
-    setting.clone().filter(|value| !value.is_empty()).or_else(|| env(name)).ok_or_else(|| format!("no {name}"))
+fn needed(setting: &Option<String>, option: &str, name: &str) -> Result<String, String> {
+    let value = setting.clone().filter(|value| !value.is_empty()).or_else(|| env(name));
+    value.ok_or_else(|| format!("it also needs \"{option}\" or {name}"))
 }
 
 impl Context {
     fn tenant(&self) -> Result<String, String> {
-        needed(&self.settings.tenant_id, "AZURE_TENANT_ID")
+        needed(&self.settings.tenant_id, "azure_tenant_id", "AZURE_TENANT_ID")
     }
 
     fn client(&self) -> Result<String, String> {
-        needed(&self.settings.client_id, "AZURE_CLIENT_ID")
+        needed(&self.settings.client_id, "azure_client_id", "AZURE_CLIENT_ID")
     }
 
+    /// A variable counts only if what it needs is there, too: one alone may be meant for another program.
+    fn by_variable_with_application(&self, name: &str) -> Configured {
+        let by = by_variable(name)?;
+        self.tenant().and_then(|_| self.client()).map_err(|why| format!("{name} is set, and {why}"))?;
+        Ok(by)
+    }
+
+    /// Without a setting that of the vault's cloud.
     fn authority(&self) -> String {
-        let host = needed(&self.settings.authority_host, "AZURE_AUTHORITY_HOST");
-        let host = host.unwrap_or_else(|_| "https://login.microsoftonline.com".into());
+        let host = self.settings.authority_host.clone().or_else(|| env("AZURE_AUTHORITY_HOST"));
+        let host = host.unwrap_or_else(|| self.challenge.authority(&self.settings.vault_url));
         let url = if host.contains("://") { host } else { format!("https://{host}") };
         url.trim_end_matches('/').to_owned()
     }
 
-    fn options(&self) -> ClientOptions {
-        with_authority(self.options.clone(), &self.authority())
+    fn options(&self, authority: &str) -> ClientOptions {
+        with_authority(self.options.clone(), authority)
     }
 
-    fn with_secret(&self, tenant: &str, client: String, secret: String) -> Made {
-        let options = ClientSecretCredentialOptions { client_options: self.options() };
+    fn with_secret(&self, tenant: &str, client: String, secret: String, authority: &str) -> Made {
+        let options = ClientSecretCredentialOptions { client_options: self.options(authority) };
         let made = ClientSecretCredential::new(tenant, client, Secret::new(secret), Some(options));
-        Ok(made.map_err(|e| first_line(&e))?)
+        Ok(made.map_err(|e| own_words(&e))?)
     }
 
-    fn with_assertion(&self, assertion: impl ClientAssertion + 'static) -> Made {
-        let options = ClientAssertionCredentialOptions { client_options: self.options() };
-        let made = ClientAssertionCredential::new(self.tenant()?, self.client()?, assertion, Some(options));
-        Ok(made.map_err(|e| first_line(&e))?)
+    fn with_certificate(&self, tenant: String, client: String, path: &Path, authority: &str) -> Made {
+        let audience = format!("{authority}/{tenant}/oauth2/v2.0/token");
+        let file = credential_file::bytes(path)?;
+        let (key, thumbprint) = key_and_thumbprint(&file).map_err(|why| format!("{}: {why}", path.display()))?;
+        let assertion = SignedAssertion { key, thumbprint, client: client.clone(), audience };
+        self.with_assertion(tenant, client, assertion, authority)
+    }
+
+    fn with_assertion(
+        &self,
+        tenant: String,
+        client: String,
+        assertion: impl ClientAssertion + 'static,
+        authority: &str,
+    ) -> Made {
+        let options = ClientAssertionCredentialOptions { client_options: self.options(authority) };
+        let made = ClientAssertionCredential::new(tenant, client, assertion, Some(options));
+        Ok(made.map_err(|e| own_words(&e))?)
+    }
+
+    /// The error of a source of that name.
+    fn failed(&self, name: &str, error: &Error) -> Error {
+        if let Some(obstacle) = Obstacle::within(error) {
+            return in_the_way(obstacle, name);
+        }
+        if is_timeout(error) {
+            return in_the_way(&Obstacle::lasting(Cause::TimedOut, "no answer to the request for a token"), name);
+        }
+        let words = own_words(error);
+        // Only the authority's own codes can be about the wrong cloud.
+        let contradiction = words.contains("AADSTS").then(|| self.challenge.contradiction(&self.authority())).flatten();
+        let more = contradiction.map(|words| format!("; {words}")).unwrap_or_default();
+        credential_error(format!("{name}: {words}{more}"))
+    }
+}
+
+fn has_secret(context: &Context) -> Configured {
+    match (&context.settings.client_secret, &context.settings.client_secret_file) {
+        (Some(_), _) => Ok(By::Option("azure_client_secret")),
+        (None, Some(_)) => Ok(By::Option("azure_client_secret_file")),
+        (None, None) => context.by_variable_with_application("AZURE_CLIENT_SECRET"),
     }
 }
 
@@ -233,60 +387,73 @@ fn client_secret(context: &Context) -> Made {
     let settings = &context.settings;
     let secret = match (&settings.client_secret, &settings.client_secret_file) {
         (Some(secret), _) => secret.expose().to_owned(),
-        (None, Some(file)) => read(file)?.trim_end().to_owned(),
+        (None, Some(file)) => credential_file::secret(file)?.to_string(),
         (None, None) => env("AZURE_CLIENT_SECRET").ok_or("no AZURE_CLIENT_SECRET")?,
     };
-    context.with_secret(&context.tenant()?, context.client()?, secret)
+    context.with_secret(&context.tenant()?, context.client()?, secret, &context.authority())
+}
+
+fn has_certificate(context: &Context) -> Configured {
+    match context.settings.client_certificate_path {
+        Some(_) => Ok(By::Option("azure_client_certificate_path")),
+        None => context.by_variable_with_application("AZURE_CLIENT_CERTIFICATE_PATH"),
+    }
 }
 
 fn client_certificate(context: &Context) -> Made {
     let path = context.settings.client_certificate_path.clone();
     let path = path.or_else(|| env("AZURE_CLIENT_CERTIFICATE_PATH").map(PathBuf::from));
     let path = path.ok_or("no AZURE_CLIENT_CERTIFICATE_PATH")?;
-    let (tenant, client) = (context.tenant()?, context.client()?);
-    let audience = format!("{}/{tenant}/oauth2/v2.0/token", context.authority());
-    let (key, thumbprint) = key_and_thumbprint(&read(&path)?).map_err(|why| format!("{}: {why}", path.display()))?;
-    context.with_assertion(SignedAssertion { key, thumbprint, client, audience })
+    context.with_certificate(context.tenant()?, context.client()?, &path, &context.authority())
+}
+
+fn has_token(context: &Context) -> Configured {
+    match context.settings.federated_token_file {
+        Some(_) => Ok(By::Option("azure_federated_token_file")),
+        None => context.by_variable_with_application("AZURE_FEDERATED_TOKEN_FILE"),
+    }
 }
 
 fn workload_identity(context: &Context) -> Made {
     let file = context.settings.federated_token_file.clone();
     let file = file.or_else(|| env("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from));
-    context.with_assertion(TokenFile(file.ok_or("no AZURE_FEDERATED_TOKEN_FILE")?))
+    let file = file.ok_or("no AZURE_FEDERATED_TOKEN_FILE")?;
+    context.with_assertion(context.tenant()?, context.client()?, TokenFile(file), &context.authority())
 }
 
-/// The first of the files that exists and has all three fields.
-fn auth_file(context: &Context) -> Made {
+/// The file that the option names, else the first of those that may lie around which tells of an application.
+fn has_auth_file(context: &Context) -> Configured {
+    if context.settings.auth_file.is_some() {
+        return Ok(By::Option("azure_auth_file"));
+    }
+    found_auth_file(context).map(|(path, _)| By::Found(path.display().to_string()))
+}
+
+fn found_auth_file(context: &Context) -> Result<(&Path, AuthFile), String> {
     let mut why = Vec::new();
     for path in &context.settings.auth_files {
-        match read(path).and_then(|text| AuthFile::parse(path, &text)) {
-            Ok(file) => return context.with_secret(&file.tenant, file.app_id, file.password),
-            Err(reason) => why.push(reason),
+        match AuthFile::read(path) {
+            Ok(file) => return Ok((path, file)),
+            // What is not there is not configured; of what is, and is of no use, somebody should know.
+            Err(reason) if path.metadata().is_ok() => why.push(reason),
+            Err(_) => {}
         }
     }
-    Err(if why.is_empty() { "no file configured".into() } else { why.join(", ") })
+    Err(if why.is_empty() { "no file".into() } else { why.join(", ") })
 }
 
-/// As `az ad sp create-for-rbac` prints it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AuthFile {
-    tenant: String,
-    app_id: String,
-    password: String,
-}
-
-impl AuthFile {
-    fn parse(path: &Path, text: &str) -> Result<Self, String> {
-        // Not the parser's own words: they may quote the password.
-        let wrong =
-            |e: serde_json::Error| format!("{}: line {}: no tenant, appId and password", path.display(), e.line());
-        serde_json::from_str(text).map_err(wrong)
+fn auth_file(context: &Context) -> Made {
+    let file = match &context.settings.auth_file {
+        Some(path) => AuthFile::read(path)?,
+        None => found_auth_file(context)?.1,
+    };
+    let is_set = context.settings.authority_host.is_some() || env("AZURE_AUTHORITY_HOST").is_some();
+    let authority = file.authority.filter(|_| !is_set).map(|url| url.trim_end_matches('/').to_owned());
+    let authority = authority.unwrap_or_else(|| context.authority());
+    match file.proof {
+        Proof::Secret(secret) => context.with_secret(&file.tenant, file.client, secret, &authority),
+        Proof::Certificate(path) => context.with_certificate(file.tenant, file.client, &path, &authority),
     }
-}
-
-fn read(path: &Path) -> Result<Zeroizing<String>, String> {
-    std::fs::read_to_string(path).map(Zeroizing::new).map_err(|e| format!("{}: {e}", path.display()))
 }
 
 fn az(context: &Context) -> Made {
@@ -295,7 +462,7 @@ fn az(context: &Context) -> Made {
     // Not AZURE_TENANT_ID: the login of `az` has a tenant of its own.
     let tenant_id = context.settings.tenant_id.clone();
     let options = AzureCliCredentialOptions { tenant_id, executor: Some(executor), ..Default::default() };
-    Ok(AzureCliCredential::new(Some(options)).map_err(|e| first_line(&e))?)
+    Ok(AzureCliCredential::new(Some(options)).map_err(|e| own_words(&e))?)
 }
 
 /// Starts `az` with a clean signal mask, without the host's terminal, and for a limited time.
@@ -322,7 +489,7 @@ fn managed_identity(context: &Context) -> Made {
     };
     let client_options = ClientOptions { transport: Some(Transport::new(Arc::new(client))), ..Default::default() };
     let options = ManagedIdentityCredentialOptions { user_assigned_id, client_options };
-    Ok(ManagedIdentityCredential::new(Some(options)).map_err(|e| first_line(&e))?)
+    Ok(ManagedIdentityCredential::new(Some(options)).map_err(|e| own_words(&e))?)
 }
 
 /// The way to the endpoint for managed identities. azure_identity knows the address of IMDS only as a constant.
@@ -361,7 +528,7 @@ struct TokenFile(PathBuf);
 #[async_trait::async_trait]
 impl ClientAssertion for TokenFile {
     async fn secret(&self, _options: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
-        read(&self.0).map(|token| token.trim().to_owned()).map_err(credential_error)
+        credential_file::secret(&self.0).map(|token| token.to_string()).map_err(credential_error)
     }
 }
 
@@ -374,5 +541,5 @@ pub(super) fn check_auth_file(text: &str) -> Result<(), String> {
 /// For fuzzers: whether that is a client certificate with its key.
 #[cfg(any(test, fuzzing))]
 pub(super) fn check_certificate(text: &str) -> Result<(), String> {
-    key_and_thumbprint(text).map(drop)
+    key_and_thumbprint(text.as_bytes()).map(drop)
 }

@@ -62,7 +62,7 @@ fn token(replies: Replies) {
         ..settings()
     };
     let client = reqwest_client();
-    let chain = azure_credentials::chain(&settings, options(replies), client);
+    let chain = azure_credentials::chain(&settings, options(replies), client, Default::default());
     match run_to_end(chain.get_token(&["https://vault.azure.net/.default"], None)) {
         Ok(token) => assert!(!token.token.secret().is_empty()),
         Err(error) => {
@@ -224,7 +224,12 @@ mod tests {
             client_secret: Some(Secret("s".into())),
             ..settings()
         };
-        let chain = azure_credentials::chain(&settings, options(replies(r#"{"expires_in": 9}"#)), reqwest_client());
+        let chain = azure_credentials::chain(
+            &settings,
+            options(replies(r#"{"expires_in": 9}"#)),
+            reqwest_client(),
+            Default::default(),
+        );
         let error = run_to_end(chain.get_token(&["scope"], None)).unwrap_err();
         assert!(error.to_string().contains("holds none"), "{error}");
     }

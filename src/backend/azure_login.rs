@@ -4,6 +4,7 @@
 
 use super::azure::{Credential, Settings};
 use super::azure_client::{Clients, Operation, refused};
+use super::azure_cloud::scope;
 use super::call::{Call, Refused, Remedy};
 use super::http::causes;
 use super::login::{Doors, LOGIN, Saying, Verdict, masked};
@@ -69,29 +70,3 @@ const VERDICTS: &[(&str, Saying)] = &[
 ];
 
 const AGAIN: &str = "the token is that of the login (C_Login): log out and in again with a secret that is good now";
-
-/// What the vault's own challenge will ask for: `https://vault.azure.net/.default` of `https://NAME.vault.azure.net`.
-fn scope(vault_url: &str) -> String {
-    let host = vault_url.trim_start_matches("https://").split([':', '/']).next().unwrap_or_default();
-    let domain = host.split_once('.').map_or("", |(_, domain)| domain);
-    let is_known = ["vault.", "managedhsm."].iter().any(|service| domain.starts_with(service));
-    format!("https://{}/.default", if is_known { domain } else { "vault.azure.net" })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_vault_tells_whom_its_tokens_are_for() {
-        for (url, domain) in [
-            ("https://my.vault.azure.net", "vault.azure.net"),
-            ("https://my.vault.azure.cn:443", "vault.azure.cn"),
-            ("https://my.managedhsm.azure.net/", "managedhsm.azure.net"),
-            ("https://127.0.0.1:8443", "vault.azure.net"),
-            ("https://localhost", "vault.azure.net"),
-        ] {
-            assert_eq!(scope(url), format!("https://{domain}/.default"), "{url}");
-        }
-    }
-}

@@ -16,7 +16,9 @@ mod aws_manage;
 mod aws_uses;
 pub mod azure;
 mod azure_assertion;
+mod azure_auth_file;
 mod azure_client;
+mod azure_cloud;
 mod azure_credentials;
 #[cfg(any(test, fuzzing))]
 pub mod azure_fuzzing;
@@ -27,6 +29,7 @@ mod azure_manage;
 mod azure_uses;
 pub mod blocking;
 mod call;
+mod credential_file;
 mod endpoint;
 mod error_chain;
 mod failure;

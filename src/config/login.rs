@@ -66,6 +66,7 @@ pub fn alone(settings: azure::Settings) -> azure::Settings {
         client_secret_file: None,
         client_certificate_path: None,
         federated_token_file: None,
+        auth_file: None,
         auth_files: Vec::new(),
         ..settings
     }

@@ -317,25 +317,24 @@ fn azure_settings(section: &Section) -> Result<azure::Settings> {
     let login = login::of(section, Cloud::Azure)?;
     section.not_both("azure_client_secret", "azure_client_secret_file")?;
     let vault = section.text("vault_url").ok_or_else(|| section.fault("", "missing \"vault_url\""))?;
-    // The slot's secret hides the file's, whichever of the two options each of them uses.
-    let own_secret =
-        ["azure_client_secret", "azure_client_secret_file"].into_iter().find(|name| section.own(name).is_some());
-    let is_hidden = |name: &str| own_secret.is_some_and(|own| own != name);
+    // The slot's credential hides those of the file, whichever option each of them uses.
+    let own = APPLICATIONS.iter().any(|name| section.own(name).is_some());
+    let is_hidden = |name: &str| own && section.own(name).is_none();
+    let path = |name: &str| section.path(name).map(|path| path.filter(|_| !is_hidden(name)));
     let secret = section.text("azure_client_secret").filter(|_| !is_hidden("azure_client_secret"));
-    let secret_file = section.path("azure_client_secret_file")?.filter(|_| !is_hidden("azure_client_secret_file"));
+    let auth_file = path("azure_auth_file")?;
     let settings = azure::Settings {
         vault_url: vault.trim_end_matches('/').to_owned(),
         credential: credential(section),
         tenant_id: section.text("azure_tenant_id"),
         client_id: section.text("azure_client_id"),
         client_secret: secret.map(Into::into),
-        client_secret_file: secret_file,
-        client_certificate_path: section.path("azure_client_certificate_path")?,
-        federated_token_file: section.path("azure_federated_token_file")?,
-        auth_files: match section.path("azure_auth_file")? {
-            Some(file) => vec![file],
-            None => section.file.auth_files.clone(),
-        },
+        client_secret_file: path("azure_client_secret_file")?,
+        client_certificate_path: path("azure_client_certificate_path")?,
+        federated_token_file: path("azure_federated_token_file")?,
+        // Whoever names one means no other.
+        auth_files: if auth_file.is_some() { Vec::new() } else { section.file.auth_files.clone() },
+        auth_file,
         authority_host: section.text("azure_authority_host"),
         rsnull: section.flag("rsnull").unwrap_or(false),
         skip_challenge_check: section.flag("verify_challenge_resource") == Some(false),
@@ -346,6 +345,15 @@ fn azure_settings(section: &Section) -> Result<azure::Settings> {
         None => settings,
     })
 }
+
+/// The options that tell how an application shows who it is.
+const APPLICATIONS: [&str; 5] = [
+    "azure_client_secret",
+    "azure_client_secret_file",
+    "azure_client_certificate_path",
+    "azure_federated_token_file",
+    "azure_auth_file",
+];
 
 fn credential(section: &Section) -> Credential {
     let name = section.text("azure_credential").unwrap_or_default();

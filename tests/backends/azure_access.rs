@@ -2,7 +2,7 @@
 
 use crate::azure::*;
 use crate::openssl;
-use crate::server::{FILES, MACHINE, named, wait};
+use crate::server::{FILES, MACHINE, NOBODY, named, wait};
 use cloud_kms_emulator::{Action, Emulator, Fault, VaultKey};
 use cloud_kms_pkcs11::backend::azure::{Credential, Secret, Settings, open};
 use cloud_kms_pkcs11::backend::{Cause, ListedKey, Network};
@@ -108,7 +108,176 @@ fn a_wrong_secret_is_told_in_entras_words_and_not_shown() {
     assert_eq!(failure.cause, Cause::Credentials, "{failure}");
     assert!(failure.message.contains("AADSTS") && failure.message.contains("client secret"), "{failure}");
     assert!(!failure.message.contains("wrong-and-secret"), "{failure}");
-    assert!(failure.message.contains("client certificate: no AZURE_CLIENT_CERTIFICATE_PATH"), "{failure}");
+    assert!(failure.message.contains("Trace ID: ") && failure.message.contains("Correlation ID: "), "{failure}");
+    let own = "client secret (option \"azure_client_secret\"): HTTP status 401: AADSTS7000215: Invalid client secret";
+    assert!(failure.message.starts_with(own), "{failure}");
+    assert!(!failure.message.contains("certificate") && !failure.message.contains("troubleshoot"), "{failure}");
+}
+
+#[test]
+fn each_cloud_has_its_own_authority() {
+    let emulator = Emulator::start().unwrap();
+    emulator.vault("contoso").create_key("web", VaultKey::ec("P-256")).unwrap();
+    emulator.managed_hsm("contoso").create_key("web", VaultKey::ec("P-256").hsm()).unwrap();
+    let network = Network { proxy: Some(emulator.http_url().into()), ..settings(&emulator).network };
+    let real = Settings { network, authority_host: None, skip_challenge_check: false, ..settings(&emulator) };
+    for (host, authority) in [
+        ("contoso.vault.usgovcloudapi.net", "login.microsoftonline.us"),
+        ("contoso.managedhsm.usgovcloudapi.net", "login.microsoftonline.us"),
+        ("contoso.vault.azure.cn", "login.chinacloudapi.cn"),
+        ("contoso.managedhsm.azure.cn", "login.chinacloudapi.cn"),
+        ("contoso.vault.azure.net", "login.microsoftonline.com"),
+    ] {
+        emulator.control().reset();
+        let settings = Settings { vault_url: format!("https://{host}"), ..real.clone() };
+        let signed = sign(&open(settings.clone()), "web", None);
+        assert!(signed.is_ok(), "{host}: {signed:?}");
+        assert_eq!(asked_for_tokens(&emulator), [authority], "{host}");
+        // What is configured goes first.
+        let other = if authority.ends_with(".us") { "login.chinacloudapi.cn" } else { "login.microsoftonline.us" };
+        let wrong = Settings { authority_host: Some(format!("https://{other}")), ..settings };
+        let failure = sign(&open(wrong), "web", None).unwrap_err();
+        assert!(failure.message.contains("AADSTS500011"), "{failure}");
+        let advice = format!("the vault itself names the authority {authority}");
+        assert!(failure.message.contains(&advice), "{failure}");
+    }
+}
+
+#[test]
+fn no_secret_is_sent_where_an_unknown_server_says() {
+    let emulator = Emulator::start().unwrap();
+    key(&emulator, "web");
+    // The vault's challenge names 127.0.0.1.
+    let network = Network { proxy: Some(emulator.http_url().into()), ..settings(&emulator).network };
+    let signed = sign(&open(Settings { network, authority_host: None, ..settings(&emulator) }), "web", None);
+    assert!(signed.is_ok(), "{signed:?}");
+    assert_eq!(asked_for_tokens(&emulator), ["login.microsoftonline.com"]);
+}
+
+/// The hosts that were asked for tokens.
+fn asked_for_tokens(emulator: &Emulator) -> Vec<String> {
+    let asked = emulator.control().log().into_iter().filter(|entry| entry.operation == "token");
+    asked.map(|entry| entry.host.split(':').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_source_that_is_configured_is_the_only_one_asked() {
+    let emulator = Emulator::start().unwrap();
+    let stranger = Emulator::start().unwrap();
+    let own = settings(&emulator);
+    let folder = tempfile::tempdir().unwrap();
+    let none = Some(folder.path().join("none"));
+    let plain = Settings { client_secret: None, ..own.clone() };
+    #[rustfmt::skip]
+    let cases = [
+        (Settings { authority_host: Some(format!("https://{NOBODY}")), ..own.clone() },
+            Cause::Unreachable, "client secret (option \"azure_client_secret\"): no connection to 127.0.0.1:1"),
+        (Settings { authority_host: Some("https://authority.invalid".into()), ..own.clone() },
+            Cause::Unresolved, "client secret (option \"azure_client_secret\"): authority.invalid"),
+        (Settings { authority_host: Some(stranger.https_url()), ..own },
+            Cause::Untrusted, "client secret (option \"azure_client_secret\"): "),
+        (Settings { client_secret_file: none.clone(), ..plain.clone() },
+            Cause::Credentials, "client secret (option \"azure_client_secret_file\"): "),
+        (Settings { client_certificate_path: none.clone(), ..plain.clone() },
+            Cause::Credentials, "client certificate (option \"azure_client_certificate_path\"): "),
+        (Settings { federated_token_file: none.clone(), ..plain.clone() },
+            Cause::Credentials, "workload identity (option \"azure_federated_token_file\"): "),
+        (Settings { auth_file: none.clone(), ..plain },
+            Cause::Credentials, "azureauth.json (option \"azure_auth_file\"): "),
+    ];
+    let path = none.unwrap().display().to_string();
+    for (settings, cause, words) in cases {
+        let failure = sign(&open(settings), "web", None).unwrap_err();
+        println!("{failure}");
+        assert_eq!(failure.cause, cause, "{failure}");
+        assert!(failure.message.contains(words), "{failure}");
+        assert!(cause != Cause::Credentials || failure.message.contains(&format!("{path}: there is no such file")));
+        for other in ["retry policy", "az:", "managed identity", "not configured"] {
+            assert!(!failure.message.contains(other), "{other} in {failure}");
+        }
+    }
+    assert_eq!(stranger.control().count("token"), 0);
+}
+
+#[test]
+fn credential_files_are_read_as_people_have_them() {
+    let emulator = Emulator::start().unwrap();
+    key(&emulator, "web");
+    let folder = tempfile::tempdir().unwrap();
+    let write = |bytes: &[u8]| {
+        let path = folder.path().join("file");
+        std::fs::write(&path, bytes).unwrap();
+        Some(path)
+    };
+    let utf16 = |text: &str| "\u{feff}".chars().chain(text.chars()).collect::<String>();
+    let utf16 = |text: &str| utf16(text).encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let plain = Settings { client_secret: None, ..settings(&emulator) };
+    let secret = "emulator-client-secret\r\n";
+    for bytes in [utf16(secret), [b"\xef\xbb\xbf", secret.as_bytes()].concat()] {
+        let signed = sign(&open(Settings { client_secret_file: write(&bytes), ..plain.clone() }), "web", None);
+        assert!(signed.is_ok(), "{signed:?}");
+    }
+    let nobody = Settings { tenant_id: None, client_id: None, authority_host: None, ..plain.clone() };
+    let sdk_auth = format!(
+        r#"{{"clientId": "emulator-client", "clientSecret": "emulator-client-secret", "subscriptionId": "s",
+            "tenantId": "{TENANT}", "activeDirectoryEndpointUrl": "{}"}}"#,
+        emulator.https_url()
+    );
+    for bytes in [utf16(&sdk_auth), [b"\xef\xbb\xbf", sdk_auth.as_bytes()].concat(), sdk_auth.clone().into_bytes()] {
+        let signed = sign(&open(Settings { auth_file: write(&bytes), ..nobody.clone() }), "web", None);
+        assert!(signed.is_ok(), "{signed:?}");
+    }
+    let federated = Settings { federated_token_file: write(b"\xef\xbb\xbf\r\n"), ..plain };
+    let failure = sign(&open(federated), "web", None).unwrap_err();
+    assert!(failure.message.contains("the file is empty"), "{failure}");
+}
+
+#[test]
+fn a_client_certificate_is_found_in_its_file_or_told_why_not() {
+    let emulator = Emulator::start().unwrap();
+    key(&emulator, "web");
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let plain = Settings { client_secret: None, ..settings(&emulator) };
+    let with = |name: &str| open(Settings { client_certificate_path: Some(path(name)), ..plain.clone() });
+    emulator.entra().register_certificate(TENANT, "emulator-client", &openssl::certificate(&path("own.pem"), false));
+    openssl::certificate(&path("other.pem"), false);
+    let (own, other) =
+        (std::fs::read_to_string(path("own.pem")).unwrap(), std::fs::read_to_string(path("other.pem")).unwrap());
+    let (issuer, _) = other.split_once("-----BEGIN PRIVATE KEY").unwrap();
+    // The chain's root comes first, as many portals write it.
+    std::fs::write(path("chain.pem"), format!("\u{feff}{issuer}{}", own.replace('\n', "\r\n"))).unwrap();
+    let signed = sign(&with("chain.pem"), "web", None);
+    assert!(signed.is_ok(), "{signed:?}");
+    let (certificate, key) = own.split_once("-----BEGIN PRIVATE KEY").unwrap();
+    std::fs::write(path("foreign.pem"), format!("{issuer}-----BEGIN PRIVATE KEY{key}")).unwrap();
+    let run = |arguments: &str| {
+        let output =
+            std::process::Command::new("openssl").args(arguments.split(' ')).current_dir(folder.path()).output();
+        assert!(output.unwrap().status.success(), "{arguments}");
+    };
+    run("pkey -in own.pem -aes256 -passout pass:x -out encrypted.key");
+    run("rsa -in own.pem -aes256 -passout pass:x -traditional -out traditional.key");
+    run("ecparam -name prime256v1 -genkey -noout -out sec1.key");
+    run("pkcs8 -topk8 -nocrypt -in sec1.key -out ec.key");
+    run("pkcs12 -export -in own.pem -passout pass:x -out own.pfx");
+    for name in ["encrypted", "traditional", "sec1", "ec"] {
+        let key = std::fs::read_to_string(path(&format!("{name}.key"))).unwrap();
+        std::fs::write(path(&format!("{name}.pem")), format!("{certificate}{key}")).unwrap();
+    }
+    for (name, words) in [
+        ("foreign.pem", "none of its certificates is that of its private key"),
+        ("encrypted.pem", "openssl pkey -in"),
+        ("traditional.pem", "openssl pkey -in"),
+        ("sec1.pem", "on an elliptic curve"),
+        ("ec.pem", "on an elliptic curve"),
+        ("own.pfx", "openssl pkcs12 -in"),
+    ] {
+        let failure = sign(&with(name), "web", None).unwrap_err();
+        assert_eq!(failure.cause, Cause::Credentials, "{failure}");
+        assert!(failure.message.contains(&format!("{}: ", path(name).display())), "{failure}");
+        assert!(failure.message.contains(words), "{failure}");
+    }
 }
 
 /// One test, for both share the machine's files.
@@ -131,11 +300,10 @@ fn tokens_come_from_az_or_the_machine() {
     MACHINE.control().fault(Fault::new("token", refused.clone()));
     MACHINE.control().fault(Fault::new("imds", refused));
     let failure = sign(&only(Credential::Default), "web", None).unwrap_err();
-    for source in
-        ["client secret", "client certificate", "workload identity", "azureauth.json", "az", "managed identity"]
-    {
-        assert!(failure.message.contains(&format!("{source}: ")), "{source} in {failure}");
-    }
+    println!("{failure}");
+    assert!(failure.message.contains("az: ") && failure.message.contains("; managed identity: "), "{failure}");
+    let rest = "; not configured: client secret, client certificate, workload identity, azureauth.json";
+    assert!(failure.message.ends_with(rest), "{failure}");
     let token = MACHINE.entra().issue_token(VAULT);
     let reply = format!(r#"{{"accessToken": "{token}", "expires_on": 4102444800, "tokenType": "Bearer"}}"#);
     std::fs::write(FILES.path().join("token.json"), reply).unwrap();

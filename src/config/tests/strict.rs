@@ -80,7 +80,8 @@ fn all_settings_arrive() {
         client_secret_file: None,
         client_certificate_path: Some("/c.pem".into()),
         federated_token_file: Some("/f".into()),
-        auth_files: vec!["/a".into()],
+        auth_file: Some("/a".into()),
+        auth_files: Vec::new(),
         authority_host: Some("https://l".into()),
         rsnull: false,
         skip_challenge_check: true,
@@ -208,7 +209,23 @@ fn an_auth_file_is_the_named_one_or_in_the_usual_places() {
     ];
     assert_eq!(azure_of(&world.config().slots[0]).auth_files, expected);
     let mut world = slot(&format!(r#""key_name": "k", {VAULT}, "azure_auth_file": "a.json""#));
-    assert_eq!(azure_of(&world.config().slots[0]).auth_files, [world.path("etc/cloud-kms-pkcs11/a.json")]);
+    let config = world.config();
+    let settings = azure_of(&config.slots[0]);
+    assert_eq!(settings.auth_file, Some(world.path("etc/cloud-kms-pkcs11/a.json")));
+    assert!(settings.auth_files.is_empty(), "{settings:?}");
+}
+
+#[test]
+fn a_slot_s_own_credential_hides_those_of_the_file() {
+    let top =
+        format!(r#"{VAULT}, "azure_client_secret": "s", "azure_federated_token_file": "/t", "azure_auth_file": "/a""#);
+    let slots = r#"{"key_name": "k", "azure_client_certificate_path": "/c.pem"}, {"key_name": "k"}"#;
+    let config = own(&format!(r#"{{{top}, "slots": [{slots}]}}"#)).config();
+    let settings = azure_of(&config.slots[0]);
+    assert_eq!(settings.client_certificate_path, Some("/c.pem".into()));
+    assert_eq!((&settings.client_secret, &settings.federated_token_file, &settings.auth_file), (&None, &None, &None));
+    let settings = azure_of(&config.slots[1]);
+    assert!(settings.client_secret.is_some() && settings.auth_file.is_some(), "{settings:?}");
 }
 
 #[test]

@@ -1,0 +1,120 @@
+//! Files that hold a credential, as people have them: saved by an editor of Windows, by PowerShell, by `echo`.
+
+use crate::permissions::Contents;
+use crate::process;
+use std::io::{Error, ErrorKind};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// The bytes of a file.
+///
+/// # Errors
+/// A sentence with the path that says what to do.
+pub(super) fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    Contents::read(path).map(|contents| contents.bytes).map_err(|error| unreadable(path, &error))
+}
+
+/// The text of a file, without its byte order mark.
+pub(super) fn text(path: &Path) -> Result<Zeroizing<String>, String> {
+    decoded(&bytes(path)?).ok_or_else(|| format!("{}: this is no text: neither UTF-8 nor UTF-16", path.display()))
+}
+
+/// The secret or token that a file holds, without white space round it.
+pub(super) fn secret(path: &Path) -> Result<Zeroizing<String>, String> {
+    let secret = Zeroizing::new(text(path)?.trim().to_owned());
+    match &**secret {
+        "" => Err(format!("{}: the file is empty", path.display())),
+        several if several.contains(['\n', '\r']) => {
+            Err(format!("{}: the file has several lines; it must hold the secret and nothing else", path.display()))
+        }
+        _ => Ok(secret),
+    }
+}
+
+fn unreadable(path: &Path, error: &Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        ErrorKind::NotFound => format!("{path}: there is no such file"),
+        ErrorKind::PermissionDenied => format!(
+            "{path}: this program runs as uid {}, which may not read it: give that user the file (chown) or its group the right to read it (chmod g+r)",
+            process::user()
+        ),
+        ErrorKind::IsADirectory => format!("{path}: this is a folder, not a file"),
+        _ => format!("{path}: {error}"),
+    }
+}
+
+/// UTF-8 or UTF-16; what has no byte order mark is UTF-8.
+pub(super) fn decoded(bytes: &[u8]) -> Option<Zeroizing<String>> {
+    let utf16 = |bytes: &[u8], order: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes.as_chunks();
+        // With room for all of it: a string that grows leaves copies.
+        let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 2));
+        for letter in char::decode_utf16(pairs.iter().map(|pair| order(*pair))) {
+            text.push(letter.ok()?);
+        }
+        rest.is_empty().then_some(text)
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        _ => {
+            let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            std::str::from_utf8(bytes).ok().map(|text| Zeroizing::new(text.to_owned()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn file(folder: &tempfile::TempDir, bytes: &[u8]) -> PathBuf {
+        let path = folder.path().join("secret");
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_secret_is_found_in_whatever_an_editor_leaves() {
+        let folder = tempfile::tempdir().unwrap();
+        let utf16 =
+            |order: fn(u16) -> [u8; 2]| "\u{feff}s3~cret\r\n".encode_utf16().flat_map(order).collect::<Vec<u8>>();
+        for bytes in [
+            b"s3~cret".to_vec(),
+            b"s3~cret\n".to_vec(),
+            b" s3~cret\r\n\r\n".to_vec(),
+            b"\xef\xbb\xbfs3~cret\r\n".to_vec(),
+            utf16(u16::to_le_bytes),
+            utf16(u16::to_be_bytes),
+        ] {
+            assert_eq!(secret(&file(&folder, &bytes)).unwrap().as_str(), "s3~cret", "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_is_told_and_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret").display().to_string();
+        for (bytes, words) in [
+            (&b""[..], "the file is empty"),
+            (b"\xef\xbb\xbf \r\n", "the file is empty"),
+            (b"one\ntwo", "several lines"),
+            (b"\xff\xfes", "no text"),
+            (b"caf\xe9", "no text"),
+        ] {
+            let why = secret(&file(&folder, bytes)).unwrap_err();
+            assert!(why.starts_with(&path) && why.contains(words), "{why}");
+            assert!(!why.contains("one") && !why.contains("caf"), "{why}");
+        }
+        let why = secret(Path::new("/nowhere/secret")).unwrap_err();
+        assert_eq!(why, "/nowhere/secret: there is no such file");
+        assert_eq!(
+            secret(folder.path()).unwrap_err(),
+            format!("{}: this is a folder, not a file", folder.path().display())
+        );
+        let denied = unreadable(Path::new("/s"), &ErrorKind::PermissionDenied.into());
+        assert!(denied.starts_with("/s: ") && denied.contains(&format!("uid {}", process::user())), "{denied}");
+    }
+}
