@@ -271,7 +271,8 @@ impl Provider {
 
     fn finish(&self, listing: &Listing, start: Instant) {
         let deadline = start + listing.service.network().call_timeout;
-        let told = |failure: &Failure| log_error!("the keys in {} can't be listed: {failure}", listing.backend.place());
+        let told =
+            |failure: &Failure| log_error!("the keys in {} can't be listed: {failure}", listing.backend.endpoint());
         let Ok(keys) = listing.keys.get(deadline, told) else { return };
         let mut done = lock(&listing.done);
         if !*done {

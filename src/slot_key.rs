@@ -451,6 +451,6 @@ impl SlotKey {
 impl std::fmt::Display for SlotKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Common { slot, label, backend, .. } = &*self.common;
-        write!(f, "slot {slot}, token \"{label}\", key \"{}\" in {}", self.key.name.id, backend.place())
+        write!(f, "slot {slot}, token \"{label}\", key \"{}\" in {}", self.key.name.id, backend.endpoint())
     }
 }

@@ -16,6 +16,7 @@ mod module {
 
     mod answers;
     mod artifact;
+    mod aws_settings;
     mod cache;
     mod careless_callers;
     mod certificates;

@@ -40,6 +40,10 @@ pub struct Settings {
     pub login: Option<Login>,
     /// Another endpoint than the region's.
     pub endpoint_url: Option<String>,
+    /// The region's FIPS endpoint; None means what the SDK finds.
+    pub use_fips_endpoint: Option<bool>,
+    /// The region's endpoint for IPv6, too; None means what the SDK finds.
+    pub use_dualstack_endpoint: Option<bool>,
     /// How to reach it.
     pub network: Network,
 }
@@ -151,6 +155,10 @@ impl Backend for Aws {
     fn place(&self) -> String {
         place(&self.0.settings)
     }
+
+    fn endpoint(&self) -> String {
+        self.clients().place(self.0.settings.region.as_deref())
+    }
 }
 
 impl fmt::Debug for Aws {
@@ -203,12 +211,12 @@ impl Clients {
         F: Future<Output = Result<T, Refused>>,
     {
         let region = self.settings.region.clone().or_else(|| region_of_arn(key));
-        let asked = Asked { operation: operation.name, key, settings: &self.settings };
+        let asked = Asked { operation: operation.name, key, clients: self, region: region.as_deref() };
         let turns = (operation.name == GET_PUBLIC_KEY.name).then_some(&self.turns);
         let call = Call { operation: operation.name, what: &asked, network: &self.settings.network, turns };
         let attempt = async || {
             let answer = request(self.client(operation.name, region.as_deref()).await?).await;
-            answer.map_err(|refused| self.of_login(refused))
+            answer.map_err(|refused| self.of_login(self.with_trouble(refused)))
         };
         call.made(attempt, |refused, since| self.renew(refused, since)).await
     }
@@ -218,12 +226,13 @@ impl Clients {
 struct Asked<'a> {
     operation: &'static str,
     key: &'a str,
-    settings: &'a Settings,
+    clients: &'a Clients,
+    region: Option<&'a str>,
 }
 
 impl fmt::Display for Asked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} at {}", self.operation, self.key, place(self.settings))
+        write!(f, "{} {} at {}", self.operation, self.key, self.clients.place(self.region))
     }
 }
 

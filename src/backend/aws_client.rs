@@ -1,6 +1,8 @@
 //! Clients of AWS KMS: one per region, with the SDK's whole chain of credentials.
 
 use super::aws::Settings;
+use super::aws_endpoint::Endpoint;
+use super::aws_files::Trouble;
 use super::aws_http::{FewHeaders, Http};
 use super::aws_login::{First, Login, WebIdentity};
 use super::call::{Refused, Remedy};
@@ -44,15 +46,24 @@ pub(super) struct Clients {
     pub(super) turns: Semaphore,
     /// What the check of a login has brought, for the first client.
     pub(super) first: First,
+    /// What is wrong with the files that credentials may stand in.
+    trouble: Mutex<Option<String>>,
 }
 
-type Made = (Instant, Arc<OnceCell<Client>>);
+type Made = (Instant, Arc<OnceCell<Kms>>);
+
+/// A client, and where its requests go.
+struct Kms {
+    client: Client,
+    place: String,
+}
 
 #[cfg(any(test, fuzzing))]
 impl Clients {
     /// With a client from elsewhere, which is never given up for one of our own.
     pub(super) fn of(settings: Settings, client: Client) -> Self {
-        let made = (Instant::now() + super::fuzzing::EVER, Arc::new(OnceCell::new_with(Some(client))));
+        let kms = Kms { client, place: super::aws::place(&settings) };
+        let made = (Instant::now() + super::fuzzing::EVER, Arc::new(OnceCell::new_with(Some(kms))));
         let made = Mutex::new(HashMap::from([(settings.region.clone(), made)]));
         Self { made, ..Self::new(settings) }
     }
@@ -62,7 +73,15 @@ impl Clients {
     pub(super) fn new(settings: Settings) -> Self {
         let (http, turns) = (PerNetwork::shared(), Semaphore::new(64));
         let network = OnceCell::new();
-        Self { settings, http, network, made: Mutex::default(), turns, first: First::default() }
+        Self {
+            settings,
+            http,
+            network,
+            made: Mutex::default(),
+            turns,
+            first: First::default(),
+            trouble: Mutex::default(),
+        }
     }
 
     /// The client for a region, made at the first call.
@@ -76,7 +95,23 @@ impl Clients {
         };
         // In a box, for every call would carry the 14 KB of its future.
         let client = cell.get_or_try_init(|| Box::pin(self.make(region))).await;
-        client.cloned().map_err(|obstacle| obstacle.failure(operation))
+        client.map(|kms| kms.client.clone()).map_err(|obstacle| obstacle.failure(operation))
+    }
+
+    /// Where the requests of that region go, as far as it is known.
+    pub(super) fn place(&self, region: Option<&str>) -> String {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = made.get(&region.map(str::to_owned)).and_then(|(_, cell)| cell.get());
+        known.map_or_else(|| super::aws::place(&self.settings), |kms| kms.place.clone())
+    }
+
+    /// A failure for want of credentials, with what is wrong with the files that they may stand in.
+    pub(super) fn with_trouble(&self, mut refused: Refused) -> Refused {
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Cause::Credentials, Some(words)) = (refused.failure.cause, &*trouble) {
+            refused.failure.message = format!("{words}; {}", refused.failure.message);
+        }
+        refused
     }
 
     /// Makes anew, for the next attempt, what an attempt that began at `since` has shown to be of no use any more.
@@ -108,17 +143,17 @@ impl Clients {
         self.network.get_or_init(own).await
     }
 
-    async fn make(&self, region: Option<&str>) -> Result<Client, Obstacle> {
+    async fn make(&self, region: Option<&str>) -> Result<Kms, Obstacle> {
         let (sdk, credentials) = self.credentials(region).await?;
+        let Endpoint { url, place } = Endpoint::of(&self.settings, &sdk).await?;
         // `retries` is for the credentials; a call of KMS is repeated by whoever makes it.
         let mut config = aws_sdk_kms::config::Builder::from(&sdk)
             .credentials_provider(credentials)
             .retry_config(RetryConfig::disabled())
             .interceptor(FewHeaders::new());
         // Not in `sdk`: that would send requests to STS there, too.
-        let endpoint_url = &self.settings.endpoint_url;
-        config.set_endpoint_url(endpoint_url.clone().or(sdk.endpoint_url().map(str::to_owned)));
-        Ok(Client::from_conf(config.build()))
+        config.set_endpoint_url(url);
+        Ok(Kms { client: Client::from_conf(config.build()), place })
     }
 
     /// What the SDK finds out by itself, and where the credentials come from.
@@ -142,6 +177,18 @@ impl Clients {
         }
         if let Some(profile) = self.settings.profile() {
             loader = loader.profile_name(profile);
+        }
+        if let Some(is_wanted) = self.settings.use_fips_endpoint {
+            loader = loader.use_fips(is_wanted);
+        }
+        if let Some(is_wanted) = self.settings.use_dualstack_endpoint {
+            loader = loader.use_dual_stack(is_wanted);
+        }
+        let trouble = Trouble::find(&self.settings).await;
+        let words = trouble.words();
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&words);
+        if let (Some(_), Some(_), Some(words)) = (self.settings.profile(), &trouble.profile, words) {
+            return Err(Obstacle::lasting(Cause::Credentials, words));
         }
         let sdk = loader.load().await;
         if sdk.region().is_none() {
@@ -205,8 +252,11 @@ async fn credentials(settings: &Settings, sdk: &SdkConfig, http: &SharedHttpClie
     let base = match (settings.profile(), sdk.credentials_provider()) {
         (None, Some(default)) => chain.or_else("Default", default),
         (profile, _) => {
-            let config =
-                ProviderConfig::without_region().with_region(sdk.region().cloned()).with_http_client(http.clone());
+            let config = ProviderConfig::without_region()
+                .with_region(sdk.region().cloned())
+                .with_http_client(http.clone())
+                .with_use_fips(sdk.use_fips())
+                .with_use_dual_stack(sdk.use_dual_stack());
             let mut file = ProfileFileCredentialsProvider::builder().configure(&config);
             if let Some(profile) = profile {
                 file = file.profile_name(profile);

@@ -5,7 +5,9 @@
 
 pub mod aws;
 mod aws_client;
+mod aws_endpoint;
 mod aws_errors;
+mod aws_files;
 #[cfg(any(test, fuzzing))]
 pub mod aws_fuzzing;
 mod aws_http;
@@ -281,6 +283,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// Where its keys live, for log lines: `AWS KMS in eu-central-1`, `https://v.vault.azure.net`.
     fn place(&self) -> String;
+
+    /// Where requests really go, as far as it is known, for the line of a failure.
+    fn endpoint(&self) -> String {
+        self.place()
+    }
 }
 
 /// What a service may do with a key of that kind for these purposes.

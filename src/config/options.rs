@@ -300,20 +300,22 @@ pub const OPTIONS: &[Row] = options![
     aws_profile DEFAULT AWS Kind::Text; "the SDK's"; "A profile of the shared AWS configuration and credentials files.";
     aws_role_arn DEFAULT AWS Kind::Text; "none"; "A role to assume.";
     aws_external_id DEFAULT AWS Kind::Text; "none"; "The external id for that role.";
-    aws_endpoint_url DEFAULT AWS Kind::Url; "the region's"; "Another endpoint of KMS.";
+    aws_endpoint_url DEFAULT AWS Kind::Url; "`AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL`, the profile's; else the region's"; "Another endpoint of KMS.";
+    aws_use_fips_endpoint DEFAULT AWS Kind::Flag; "`AWS_USE_FIPS_ENDPOINT`, the profile's `use_fips_endpoint`; else `false`"; "The region's FIPS endpoint, of KMS and STS. Not beside an endpoint URL.";
+    aws_use_dualstack_endpoint DEFAULT AWS Kind::Flag; "`AWS_USE_DUALSTACK_ENDPOINT`, the profile's `use_dualstack_endpoint`; else `false`"; "The region's endpoint for IPv4 and IPv6, of KMS and STS. Not beside an endpoint URL.";
 
     login DEFAULT None Kind::Choice(LOGINS); "`none`"; "The credential is the PIN of C_Login: `azure_client_secret`, `aws_web_identity_token` (for the role in `aws_role_arn`) or `aws_profile`. [More](#a-pin-that-is-a-credential).";
 
     vault_url DEFAULT AZURE Kind::Https; "required for Azure"; "The vault or Managed HSM: `https://NAME.vault.azure.net`.";
-    azure_credential DEFAULT AZURE Kind::Choice(CREDENTIALS); "`default`"; "Where tokens come from: `environment` (client secret or certificate), `workload_identity`, `auth_file`, `cli`, `managed_identity`; `default` is the first of these that is there.";
+    azure_credential DEFAULT AZURE Kind::Choice(CREDENTIALS); "`default`"; "Where tokens come from: `environment` (client secret or certificate), `workload_identity`, `auth_file`, `cli`, `managed_identity`. `default`: the first that is configured, options before variables and files, is the only one asked; where none is, `cli`, then `managed_identity`.";
     azure_tenant_id DEFAULT AZURE Kind::Text; "`AZURE_TENANT_ID`"; "The tenant.";
     azure_client_id DEFAULT AZURE Kind::Text; "`AZURE_CLIENT_ID`"; "The application, or the user-assigned managed identity.";
     azure_client_secret DEFAULT AZURE Kind::Secret; "`AZURE_CLIENT_SECRET`"; "The application's secret; `azure_client_secret_file` keeps it out of this file.";
     azure_client_secret_file DEFAULT AZURE Kind::Path; "none"; "A file that holds the application's secret.";
-    azure_client_certificate_path DEFAULT AZURE Kind::Path; "`AZURE_CLIENT_CERTIFICATE_PATH`"; "A PEM file with the application's certificate and private key.";
+    azure_client_certificate_path DEFAULT AZURE Kind::Path; "`AZURE_CLIENT_CERTIFICATE_PATH`"; "A PEM file with the application's certificate and its RSA key, not encrypted, in any order.";
     azure_federated_token_file DEFAULT AZURE Kind::Path; "`AZURE_FEDERATED_TOKEN_FILE`"; "A file that holds a federated token, for workload identity.";
-    azure_auth_file DEFAULT AZURE Kind::Path; "`AZURE_AUTH_LOCATION`, then `azure-keyvault-pkcs11/azureauth.json` of user and system"; "An `azureauth.json`: `tenant`, `appId`, `password`.";
-    azure_authority_host DEFAULT AZURE Kind::Https; "`AZURE_AUTHORITY_HOST`, else the public cloud's"; "The authority that issues tokens.";
+    azure_auth_file DEFAULT AZURE Kind::Path; "`AZURE_AUTH_LOCATION`, then `azure-keyvault-pkcs11/azureauth.json` of user and system"; "An `azureauth.json`: what `az ad sp create-for-rbac` prints, also with `--create-cert` or `--sdk-auth`.";
+    azure_authority_host DEFAULT AZURE Kind::Https; "`AZURE_AUTHORITY_HOST`, else that of the vault's cloud"; "The authority that issues tokens. The vault's name tells its cloud: public, Government or China.";
     verify_challenge_resource DEFAULT AZURE Kind::Flag; "`true`"; "Check that a vault asks for tokens of its own domain. `false` only for emulators.";
 
     ca_bundle DEFAULT None Kind::Path; "for AWS `AWS_CA_BUNDLE`, then the profile's `ca_bundle`; else none"; "A PEM file of certificate authorities to trust besides the system's.";

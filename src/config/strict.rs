@@ -309,8 +309,19 @@ fn aws_settings(section: &Section, region: Option<String>) -> Result<aws::Settin
         external_id: section.text("aws_external_id"),
         login: login.and_then(Login::aws),
         endpoint_url: section.text("aws_endpoint_url"),
+        use_fips_endpoint: variant(section, "aws_use_fips_endpoint")?,
+        use_dualstack_endpoint: variant(section, "aws_use_dualstack_endpoint")?,
         network: network(section)?,
     })
+}
+
+/// One of the region's other endpoints: not beside an endpoint that is named. What the slot says hides the file's.
+fn variant(section: &Section, name: &str) -> Result<Option<bool>> {
+    let wanted = section.flag(name);
+    if wanted == Some(true) && section.text("aws_endpoint_url").is_some() {
+        return Err(section.fault(name, "can't be true beside \"aws_endpoint_url\": name that endpoint there"));
+    }
+    Ok(wanted)
 }
 
 fn azure_settings(section: &Section) -> Result<azure::Settings> {

@@ -40,7 +40,7 @@ fn a_slot_of_one_key_vault_key() {
 #[test]
 fn all_settings_arrive() {
     let aws = r#""kms_key_id": "k", "aws_region": "r", "aws_profile": "p", "aws_role_arn": "a", "aws_external_id": "e",
-        "aws_endpoint_url": "http://localhost:1", "ca_bundle": "ca.pem", "proxy": "http://p:1", "connect_timeout_ms": 5,
+        "aws_endpoint_url": "http://localhost:1", "aws_use_fips_endpoint": false, "ca_bundle": "ca.pem", "proxy": "http://p:1", "connect_timeout_ms": 5,
         "call_timeout_ms": 6, "retries": 0, "hide_keys": ["rsa2048"], "accept_bare_digest": true"#;
     let mut world = slot(aws);
     let config = world.config();
@@ -59,6 +59,8 @@ fn all_settings_arrive() {
         external_id: Some("e".into()),
         login: None,
         endpoint_url: Some("http://localhost:1".into()),
+        use_fips_endpoint: Some(false),
+        use_dualstack_endpoint: None,
         network,
     };
     assert_eq!(aws_of(&config.slots[0]), &expected);
@@ -89,6 +91,19 @@ fn all_settings_arrive() {
     };
     assert_eq!(settings, &expected);
     assert_eq!(settings.client_secret.as_ref().unwrap().expose(), "s");
+}
+
+#[test]
+fn an_endpoint_is_named_or_made() {
+    let config =
+        slot(r#""kms_key_id": "k", "aws_use_fips_endpoint": true, "aws_use_dualstack_endpoint": true"#).config();
+    let settings = aws_of(&config.slots[0]);
+    assert_eq!((settings.use_fips_endpoint, settings.use_dualstack_endpoint), (Some(true), Some(true)));
+    for name in ["aws_use_fips_endpoint", "aws_use_dualstack_endpoint"] {
+        let error = error_of(slot(&format!(r#""kms_key_id": "k", "aws_endpoint_url": "https://k", "{name}": true"#)));
+        let said = format!("1: slots[0].{name}: can't be true beside \"aws_endpoint_url\": name that endpoint there");
+        assert_eq!(error, said);
+    }
 }
 
 #[test]

@@ -1,0 +1,88 @@
+//! Where requests to KMS go, and who says so.
+//!
+//! "Service-specific endpoints" and "Dual-stack and FIPS endpoints", AWS SDKs and Tools Reference Guide. The SDK follows
+//! them by itself; this finds out what it will do, for messages and for what contradicts each other.
+
+use super::aws::Settings;
+use super::obstacle::Obstacle;
+use super::{Cause, is_open_endpoint};
+use crate::log_warn;
+use aws_config::SdkConfig;
+use aws_sdk_kms::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+use aws_types::service_config::ServiceConfigKey;
+
+/// See the head of the file.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    /// The one that is configured.
+    pub(super) url: Option<String>,
+    /// For log lines: `AWS KMS at URL`, `AWS KMS in REGION`.
+    pub(super) place: String,
+}
+
+impl Endpoint {
+    /// The slot's own endpoint, else what the SDK has found in variables and in the shared files.
+    pub(super) async fn of(settings: &Settings, sdk: &SdkConfig) -> Result<Self, Obstacle> {
+        let named = match &settings.endpoint_url {
+            Some(url) => Some((url.clone(), "option \"aws_endpoint_url\"")),
+            None => configured(sdk).map(|url| (url, by_whom())),
+        };
+        let place = match &named {
+            Some((url, by)) => {
+                contradiction(url, by, sdk).map_or(Ok(()), Err)?;
+                if settings.endpoint_url.is_none() && is_open_endpoint(url) {
+                    log_warn!("{by}: {url}: requests go to another machine unencrypted: use https://");
+                }
+                format!("AWS KMS at {url} ({by})")
+            }
+            None => own_place(sdk).await,
+        };
+        // The slot's option is known where the slot is.
+        let place = place.replace(" (option \"aws_endpoint_url\")", "");
+        Ok(Self { url: named.map(|(url, _)| url), place })
+    }
+}
+
+fn configured(sdk: &SdkConfig) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id("KMS").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let own = sdk.service_config().zip(key.ok()).and_then(|(config, key)| config.load_config(key));
+    own.or_else(|| sdk.endpoint_url().map(str::to_owned))
+}
+
+/// In the order of the guide.
+fn by_whom() -> &'static str {
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    ["AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL"].into_iter().find(is_set).unwrap_or("shared AWS configuration")
+}
+
+/// The SDK makes the names of these endpoints; one that is named may be anything.
+fn contradiction(url: &str, by: &str, sdk: &SdkConfig) -> Option<Obstacle> {
+    let (flag, option) = match (sdk.use_fips(), sdk.use_dual_stack()) {
+        (Some(true), _) => ("use_fips_endpoint", "aws_use_fips_endpoint"),
+        (_, Some(true)) => ("use_dualstack_endpoint", "aws_use_dualstack_endpoint"),
+        _ => return None,
+    };
+    let variable = option.to_uppercase();
+    Some(Obstacle::lasting(
+        Cause::Settings,
+        format!(
+            "the endpoint {url} ({by}) contradicts {flag} (option \"{option}\", {variable} or the shared AWS configuration): leave one of them out, or set \"{option}\": false in the slot"
+        ),
+    ))
+}
+
+/// Where the SDK's own rules lead: the name of the region, or the URL if it is not the usual one.
+async fn own_place(sdk: &SdkConfig) -> String {
+    let region = sdk.region().map(|region| region.as_ref().to_owned()).unwrap_or_default();
+    let (fips, dual) = (sdk.use_fips().unwrap_or(false), sdk.use_dual_stack().unwrap_or(false));
+    let usual = format!("AWS KMS in {region}");
+    if !fips && !dual {
+        return usual;
+    }
+    let Ok(params) = Params::builder().region(region).use_fips(fips).use_dual_stack(dual).build() else { return usual };
+    match DefaultResolver::new().resolve_endpoint(&params).await {
+        Ok(endpoint) => format!("AWS KMS at {}", endpoint.url()),
+        // The request will say why.
+        Err(_) => usual,
+    }
+}

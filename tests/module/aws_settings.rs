@@ -1,0 +1,202 @@
+//! What AWS's variables and shared files say of endpoints and credentials, as its own tools heed it.
+
+use super::world::World;
+use crate::module_test;
+use cloud_kms_emulator::AwsKey;
+use cryptoki_sys::*;
+use serde_json::{Value, json};
+
+const REGION: &str = "eu-central-1";
+
+/// The variables that a case may set.
+const VARIABLES: [&str; 10] = [
+    "AWS_ENDPOINT_URL_KMS",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_PROFILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+];
+
+/// A machine that reaches AWS by a proxy, which is the emulator: the real names are there.
+fn prepare(world: &World) {
+    world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
+    unsafe { std::env::set_var("HTTPS_PROXY", world.emulator.http_url()) };
+}
+
+/// Sets these variables, and no other of those above.
+fn set(variables: &[(&str, &str)]) {
+    VARIABLES.iter().for_each(|name| unsafe { std::env::remove_var(name) });
+    variables.iter().for_each(|(name, value)| unsafe { std::env::set_var(name, value) });
+}
+
+fn configure(world: &World, options: &Value) {
+    let mut slot = json!({ "label": "a", "kms_key_id": "alias/a", "aws_region": REGION });
+    slot.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    let config = json!({
+        "ca_bundle": world.home.join("ca.pem"), "log_file": world.home.join("module.log"), "log_level": "debug", "retries": 0,
+        "slots": [slot],
+    });
+    std::fs::write(world.home.join("config.json"), config.to_string()).unwrap();
+}
+
+fn shared(world: &World, text: &str) {
+    std::fs::create_dir_all(world.home.join(".aws")).unwrap();
+    std::fs::write(world.home.join(".aws/config"), text).unwrap();
+}
+
+/// Signs, in a life of its own: the hosts that were asked, by service; or the new lines of the log.
+fn signed(world: &World, slot: &Value) -> Result<Vec<(String, String)>, String> {
+    configure(world, slot);
+    world.emulator.control().reset();
+    let before = world.log().len();
+    let p11 = world.module();
+    let session = p11.open(0);
+    let key = p11.find_class(session, CKO_PRIVATE_KEY).first().copied();
+    let signed = key.is_some_and(|key| p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"data").is_ok());
+    p11.finalize().unwrap();
+    let log = world.log()[before..].to_owned();
+    if !signed {
+        log.lines().filter(|line| line.contains(" error: ")).for_each(|line| println!("{line}"));
+        return Err(log);
+    }
+    let entries = world.emulator.control().log().into_iter();
+    let service = |operation: &str| operation.split_once('.').map_or("", |(service, _)| service).to_owned();
+    let mut hosts: Vec<_> = entries.map(|entry| (service(&entry.operation), entry.host)).collect();
+    hosts.retain(|(service, _)| ["kms", "sts"].contains(&&**service));
+    hosts.dedup();
+    Ok(hosts)
+}
+
+module_test! {
+    fn the_endpoint_is_the_one_that_every_tool_of_aws_takes(world) {
+        prepare(world);
+        unsafe { std::env::set_var("NO_PROXY", "127.0.0.1") };
+        let (own, nobody) = (world.emulator.http_url(), "http://127.0.0.1:1");
+        let here = own.strip_prefix("http://").unwrap();
+        let usual = format!("kms.{REGION}.amazonaws.com");
+        let (fips, dual) = (format!("kms-fips.{REGION}.amazonaws.com"), format!("kms.{REGION}.api.aws"));
+        let services = |kms: &str| format!("[default]\nservices = own\n[services own]\nkms =\n  endpoint_url = {kms}\n");
+        let none = json!({});
+        #[rustfmt::skip]
+        let cases: Vec<(Vec<(&str, &str)>, String, Value, &str)> = vec![
+            (vec![], String::new(), none.clone(), &usual),
+            (vec![("AWS_ENDPOINT_URL_KMS", &own)], String::new(), none.clone(), here),
+            (vec![("AWS_ENDPOINT_URL", &own)], String::new(), none.clone(), here),
+            (vec![("AWS_ENDPOINT_URL_KMS", &own), ("AWS_ENDPOINT_URL", nobody)], services(nobody), none.clone(), here),
+            (vec![], format!("[default]\nendpoint_url = {own}\n"), none.clone(), here),
+            (vec![], services(&own), none.clone(), here),
+            (vec![("AWS_ENDPOINT_URL", &own)], services(nobody), none.clone(), here),
+            (vec![("AWS_ENDPOINT_URL_KMS", nobody)], services(nobody), json!({ "aws_endpoint_url": own }), here),
+            (vec![("AWS_ENDPOINT_URL_KMS", nobody), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")], services(nobody), none.clone(), &usual),
+            (vec![], format!("[default]\nignore_configured_endpoint_urls = true\nendpoint_url = {nobody}\n"), none.clone(), &usual),
+            (vec![("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")], String::new(), json!({ "aws_endpoint_url": own }), here),
+            (vec![("AWS_USE_FIPS_ENDPOINT", "true")], String::new(), none.clone(), &fips),
+            (vec![], "[default]\nuse_fips_endpoint = true\n".into(), none.clone(), &fips),
+            (vec![], String::new(), json!({ "aws_use_fips_endpoint": true }), &fips),
+            (vec![("AWS_USE_FIPS_ENDPOINT", "true")], String::new(), json!({ "aws_use_fips_endpoint": false }), &usual),
+            (vec![("AWS_USE_DUALSTACK_ENDPOINT", "true")], String::new(), none.clone(), &dual),
+            (vec![], "[default]\nuse_dualstack_endpoint = true\n".into(), none.clone(), &dual),
+            (vec![], String::new(), json!({ "aws_use_dualstack_endpoint": true }), &dual),
+        ];
+        for (variables, file, slot, host) in cases {
+            set(&variables);
+            shared(world, &file);
+            let asked = signed(world, &slot);
+            assert_eq!(asked, Ok(vec![("kms".to_owned(), host.to_owned())]), "{variables:?} {file:?} {slot}");
+        }
+    }
+}
+
+module_test! {
+    fn a_role_is_assumed_where_the_settings_say(world) {
+        prepare(world);
+        unsafe { std::env::set_var("NO_PROXY", "127.0.0.1") };
+        let own = world.emulator.http_url();
+        let here = own.strip_prefix("http://").unwrap();
+        let role = "arn:aws:iam::111122223333:role/signer";
+        let by_slot = json!({ "aws_role_arn": role });
+        let profile = format!("[profile r]\nrole_arn = {role}\ncredential_source = Environment\n");
+        let by_profile = json!({ "aws_profile": "r" });
+        let services = format!("[default]\nservices = own\n[services own]\nsts =\n  endpoint_url = {own}\n");
+        let in_profile = format!("{profile}services = own\n[services own]\nsts =\n  endpoint_url = {own}\n");
+        let (usual, fips) = (format!("sts.{REGION}.amazonaws.com"), format!("sts-fips.{REGION}.amazonaws.com"));
+        #[rustfmt::skip]
+        let cases: Vec<(Vec<(&str, &str)>, &str, &Value, &str)> = vec![
+            (vec![], "", &by_slot, &usual),
+            (vec![("AWS_ENDPOINT_URL_STS", &own)], "", &by_slot, here),
+            (vec![], &services, &by_slot, here),
+            (vec![("AWS_USE_FIPS_ENDPOINT", "true")], "", &by_slot, &fips),
+            (vec![], &profile, &by_profile, &usual),
+            (vec![("AWS_ENDPOINT_URL_STS", &own)], &profile, &by_profile, here),
+            (vec![], &in_profile, &by_profile, here),
+            (vec![("AWS_USE_FIPS_ENDPOINT", "true")], &profile, &by_profile, &fips),
+        ];
+        for (variables, file, slot, host) in cases {
+            set(&variables);
+            shared(world, file);
+            let asked = signed(world, slot).unwrap();
+            let sts = asked.iter().find(|(service, _)| service == "sts").map(|(_, host)| &**host);
+            assert_eq!(sts, Some(host), "{variables:?} {file:?} {slot}");
+        }
+    }
+}
+
+/// The line of a failure says that.
+fn told(world: &World, variables: &[(&str, &str)], slot: &Value, words: &[&str]) {
+    set(variables);
+    let log = signed(world, slot).unwrap_err();
+    let line = log.lines().rfind(|line| line.contains(" error: ")).unwrap_or_else(|| panic!("no line in {log}"));
+    for words in words {
+        assert!(line.contains(words), "{words} in {line}");
+    }
+}
+
+module_test! {
+    fn a_line_says_where_a_request_really_went(world) {
+        prepare(world);
+        unsafe { std::env::set_var("HTTPS_PROXY", "http://127.0.0.1:1") };
+        shared(world, "");
+        let at = |url: &str| format!("in AWS KMS at {url}");
+        told(world, &[], &json!({}), &["in AWS KMS in eu-central-1: "]);
+        told(world, &[("AWS_USE_FIPS_ENDPOINT", "true")], &json!({}), &[&at("https://kms-fips.eu-central-1.amazonaws.com: ")]);
+        told(world, &[("AWS_ENDPOINT_URL_KMS", "https://kms.example")], &json!({}), &[&at("https://kms.example (AWS_ENDPOINT_URL_KMS): ")]);
+        let both = [("AWS_ENDPOINT_URL", "https://kms.example"), ("AWS_USE_FIPS_ENDPOINT", "true")];
+        told(world, &both, &json!({}), &["https://kms.example (AWS_ENDPOINT_URL) contradicts use_fips_endpoint", "AWS_USE_FIPS_ENDPOINT"]);
+        shared(world, "[default]\nendpoint_url = https://kms.example\n");
+        told(world, &[], &json!({}), &[&at("https://kms.example (shared AWS configuration): ")]);
+    }
+}
+
+module_test! {
+    fn files_and_profiles_that_are_not_there_are_named(world) {
+        prepare(world);
+        let none = world.home.join("none").display().to_string();
+        let own = world.home.join(".aws/config").display().to_string();
+        shared(world, "[profile other]\nregion = eu-central-1\n");
+        let typo = json!({ "aws_profile": "tpyo" });
+        told(world, &[], &typo, &["no valid credentials", "the profile \"tpyo\" (option \"aws_profile\") is in none of the shared AWS files: ", &own, "credentials (there is no such file)"]);
+        for gone in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            unsafe { std::env::remove_var(gone) };
+        }
+        told(world, &[("AWS_PROFILE", "tpyo")], &json!({}), &["no valid credentials: the profile \"tpyo\" (AWS_PROFILE) is in none of the shared AWS files"]);
+        let missing = format!("names {none}: there is no such file");
+        for name in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
+            told(world, &[(name, &none)], &json!({}), &[&format!("no valid credentials: {name} {missing}")]);
+        }
+        unsafe { std::env::set_var("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/signer") };
+        let token = ("AWS_WEB_IDENTITY_TOKEN_FILE", &*none);
+        told(world, &[token], &json!({}), &[&format!("no valid credentials: {} {missing}", token.0)]);
+        std::fs::write(&none, "\u{feff}token\r\n").unwrap();
+        told(world, &[token], &json!({}), &["takes the file as it is"]);
+        std::fs::remove_file(&none).unwrap();
+        let credentials = world.home.join(".aws/credentials");
+        std::fs::write(&credentials, "\u{feff}[default]\naws_access_key_id = a\naws_secret_access_key = s3cret\n").unwrap();
+        told(world, &[], &json!({}), &[&format!("{}: the SDK of AWS reads UTF-8 without a byte order mark only", credentials.display())]);
+        assert!(!world.log().contains("s3cret"));
+    }
+}
