@@ -17,6 +17,7 @@ mod module {
     mod answers;
     mod artifact;
     mod aws_settings;
+    mod azure_settings;
     mod cache;
     mod careless_callers;
     mod certificates;
