@@ -1,7 +1,7 @@
 //! Clients of one vault or Managed HSM, and what the service's errors mean.
 
 use super::azure::{Credential, Settings};
-use super::azure_cloud::{Challenge, Listening};
+use super::azure_cloud::{Challenge, Listening, ToAuthority};
 use super::call::{Refused, Remedy};
 use super::http::{self, PerNetwork, causes, is_timeout, words_of};
 use super::login::nobody;
@@ -82,7 +82,7 @@ impl Clients {
             return Err(format!("the vault's URL has to begin with https://: {vault_url:?}").into());
         }
         let connections = self.http.get(network)?;
-        let options = options(network, Transport::new(connections.clone()));
+        let options = options(network, Transport::new(Arc::new(ToAuthority(connections.clone()))));
         let challenge = Challenge::default();
         let credential =
             azure_credentials::chain(&self.settings, options.clone(), http::link_local()?, challenge.clone());

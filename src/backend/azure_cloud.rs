@@ -121,6 +121,39 @@ impl HttpClient for Listening {
     }
 }
 
+/// The way to an authority. azure_identity expects each of its errors to be in the form of Entra's own.
+#[derive(Debug)]
+pub(super) struct ToAuthority(pub(super) Arc<Connections>);
+
+#[async_trait::async_trait]
+impl HttpClient for ToAuthority {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let reply = self.0.execute_request(request).await?;
+        if reply.status().is_success() {
+            return Ok(reply);
+        }
+        let (status, headers, body) = reply.deconstruct();
+        let body = body.collect().await?;
+        Ok(AsyncRawResponse::from_bytes(status, headers, plain(&body)))
+    }
+}
+
+/// An error of Entra in a form that azure_identity reads: it can't take a description that has anything escaped in it,
+/// such as the line breaks or quotes that Entra's have.
+fn plain(body: &[u8]) -> String {
+    let parsed = serde_json::from_slice::<serde_json::Value>(body).ok();
+    let Some(mut error) = parsed.filter(|value| value.get("error").is_some()) else { return NOT_OF_ENTRA.into() };
+    if let Some(serde_json::Value::String(words)) = error.get_mut("error_description") {
+        let harmless = words.replace('"', "'").replace('\\', "/");
+        let all: Vec<&str> =
+            harmless.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
+        *words = all.join(" ");
+    }
+    error.to_string()
+}
+
+const NOT_OF_ENTRA: &str = r#"{"error": "", "error_description": "no reply of Entra: who answers there?"}"#;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +170,24 @@ mod tests {
             ("https://localhost", "vault.azure.net"),
         ] {
             assert_eq!(scope(url), format!("https://{domain}/.default"), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_entra_is_readable_whatever_is_escaped_in_it() {
+        #[derive(serde::Deserialize)]
+        struct AsAzureIdentityHasIt<'a> {
+            error_description: &'a str,
+        }
+        let body = br#"{"error": "invalid_client", "error_codes": [7], "error_description": "AADSTS7: \"a\\b\".\r\nTrace ID: 1\r\n\u00e9"}"#;
+        assert!(serde_json::from_slice::<AsAzureIdentityHasIt>(body).is_err(), "if not, this is needed no more");
+        let plain = plain(body);
+        let read: AsAzureIdentityHasIt = serde_json::from_str(&plain).unwrap();
+        assert_eq!(read.error_description, "AADSTS7: 'a/b'. Trace ID: 1 \u{e9}");
+        for other in [&b"<html>"[..], b"", b"[]", b"{}"] {
+            let text = super::plain(other);
+            let read: AsAzureIdentityHasIt = serde_json::from_str(&text).unwrap();
+            assert!(read.error_description.starts_with("no reply of Entra"));
         }
     }
 

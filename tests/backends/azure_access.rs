@@ -166,6 +166,7 @@ fn the_source_that_is_configured_is_the_only_one_asked() {
     let stranger = Emulator::start().unwrap();
     let own = settings(&emulator);
     let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none").display().to_string();
     let none = Some(folder.path().join("none"));
     let plain = Settings { client_secret: None, ..own.clone() };
     #[rustfmt::skip]
@@ -185,10 +186,8 @@ fn the_source_that_is_configured_is_the_only_one_asked() {
         (Settings { auth_file: none.clone(), ..plain },
             Cause::Credentials, "azureauth.json (option \"azure_auth_file\"): "),
     ];
-    let path = none.unwrap().display().to_string();
     for (settings, cause, words) in cases {
         let failure = sign(&open(settings), "web", None).unwrap_err();
-        println!("{failure}");
         assert_eq!(failure.cause, cause, "{failure}");
         assert!(failure.message.contains(words), "{failure}");
         assert!(cause != Cause::Credentials || failure.message.contains(&format!("{path}: there is no such file")));
@@ -300,7 +299,6 @@ fn tokens_come_from_az_or_the_machine() {
     MACHINE.control().fault(Fault::new("token", refused.clone()));
     MACHINE.control().fault(Fault::new("imds", refused));
     let failure = sign(&only(Credential::Default), "web", None).unwrap_err();
-    println!("{failure}");
     assert!(failure.message.contains("az: ") && failure.message.contains("; managed identity: "), "{failure}");
     let rest = "; not configured: client secret, client certificate, workload identity, azureauth.json";
     assert!(failure.message.ends_with(rest), "{failure}");

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 const REGION: &str = "eu-central-1";
 
+/// Variables, the shared configuration file, the slot's options, and the host that is to be asked.
+type Case<'a> = (Vec<(&'a str, &'a str)>, String, Value, &'a str);
+
 /// The variables that a case may set.
 const VARIABLES: [&str; 10] = [
     "AWS_ENDPOINT_URL_KMS",
@@ -61,7 +64,6 @@ fn signed(world: &World, slot: &Value) -> Result<Vec<(String, String)>, String> 
     p11.finalize().unwrap();
     let log = world.log()[before..].to_owned();
     if !signed {
-        log.lines().filter(|line| line.contains(" error: ")).for_each(|line| println!("{line}"));
         return Err(log);
     }
     let entries = world.emulator.control().log().into_iter();
@@ -83,7 +85,7 @@ module_test! {
         let services = |kms: &str| format!("[default]\nservices = own\n[services own]\nkms =\n  endpoint_url = {kms}\n");
         let none = json!({});
         #[rustfmt::skip]
-        let cases: Vec<(Vec<(&str, &str)>, String, Value, &str)> = vec![
+        let cases: Vec<Case> = vec![
             (vec![], String::new(), none.clone(), &usual),
             (vec![("AWS_ENDPOINT_URL_KMS", &own)], String::new(), none.clone(), here),
             (vec![("AWS_ENDPOINT_URL", &own)], String::new(), none.clone(), here),
@@ -126,20 +128,20 @@ module_test! {
         let in_profile = format!("{profile}services = own\n[services own]\nsts =\n  endpoint_url = {own}\n");
         let (usual, fips) = (format!("sts.{REGION}.amazonaws.com"), format!("sts-fips.{REGION}.amazonaws.com"));
         #[rustfmt::skip]
-        let cases: Vec<(Vec<(&str, &str)>, &str, &Value, &str)> = vec![
-            (vec![], "", &by_slot, &usual),
-            (vec![("AWS_ENDPOINT_URL_STS", &own)], "", &by_slot, here),
-            (vec![], &services, &by_slot, here),
-            (vec![("AWS_USE_FIPS_ENDPOINT", "true")], "", &by_slot, &fips),
-            (vec![], &profile, &by_profile, &usual),
-            (vec![("AWS_ENDPOINT_URL_STS", &own)], &profile, &by_profile, here),
-            (vec![], &in_profile, &by_profile, here),
-            (vec![("AWS_USE_FIPS_ENDPOINT", "true")], &profile, &by_profile, &fips),
+        let cases: Vec<Case> = vec![
+            (vec![], String::new(), by_slot.clone(), &usual),
+            (vec![("AWS_ENDPOINT_URL_STS", &own)], String::new(), by_slot.clone(), here),
+            (vec![], services, by_slot.clone(), here),
+            (vec![("AWS_USE_FIPS_ENDPOINT", "true")], String::new(), by_slot.clone(), &fips),
+            (vec![], profile.clone(), by_profile.clone(), &usual),
+            (vec![("AWS_ENDPOINT_URL_STS", &own)], profile.clone(), by_profile.clone(), here),
+            (vec![], in_profile, by_profile.clone(), here),
+            (vec![("AWS_USE_FIPS_ENDPOINT", "true")], profile.clone(), by_profile.clone(), &fips),
         ];
         for (variables, file, slot, host) in cases {
             set(&variables);
-            shared(world, file);
-            let asked = signed(world, slot).unwrap();
+            shared(world, &file);
+            let asked = signed(world, &slot).unwrap();
             let sts = asked.iter().find(|(service, _)| service == "sts").map(|(_, host)| &**host);
             assert_eq!(sts, Some(host), "{variables:?} {file:?} {slot}");
         }

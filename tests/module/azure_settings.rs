@@ -38,7 +38,6 @@ fn signs(world: &World, options: &Value) -> Result<(), String> {
 
 fn told(world: &World, options: &Value, words: &[&str]) {
     let line = signs(world, options).unwrap_err();
-    println!("{line}");
     for words in words {
         assert!(line.contains(words), "{words} in {line}");
     }
@@ -88,6 +87,11 @@ module_test! {
         told(world, &here(nobody), &["client secret (option \"azure_client_secret\"): it also needs \"azure_tenant_id\" or AZURE_TENANT_ID"]);
         let secret = json!({ "azure_client_secret": EntraClients::SECRET, "azure_authority_host": "https://127.0.0.1:1" });
         told(world, &here(secret), &["can't reach the service: no token for it: client secret (option \"azure_client_secret\"): no connection to 127.0.0.1:1"]);
+        // Whatever stands before the authority answers in its own way.
+        let page = Action::Page { status: 503, authenticate: None };
+        world.emulator.control().fault(Fault::new("token", page).times(1));
+        let secret = json!({ "azure_client_secret": EntraClients::SECRET });
+        told(world, &here(secret), &["client secret (option \"azure_client_secret\"): HTTP status 503: no reply of Entra"]);
         world.emulator.control().fault(Fault::new("token", Action::Hang));
         let secret = json!({ "azure_client_secret": EntraClients::SECRET, "call_timeout_ms": 1500, "connect_timeout_ms": 1500 });
         told(world, &here(secret), &["no answer in time"]);
