@@ -146,8 +146,52 @@ pub(super) const ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
 
 fn without_credentials(words: String) -> String {
     let known = REMEDIES.iter().find(|(said, _)| words.contains(said));
-    format!("{words}; {}", known.map_or(&[ADVICE][..], |(_, remedies)| remedies).join("; "))
+    format!("{}; {}", condensed(&words), known.map_or(&[ADVICE][..], |(_, remedies)| remedies).join("; "))
 }
+
+/// The words of the SDK's chain of providers: those that are not configured are one clause, the others say why.
+fn condensed(words: &str) -> String {
+    let own = FRAMES.iter().fold(words, |words, frame| words.strip_prefix(frame).unwrap_or(words));
+    if !own.starts_with(CHAIN) {
+        return own.to_owned();
+    }
+    let (mut silent, mut said) = (Vec::new(), Vec::new());
+    // Each provider has a line of its own, which words_of has made spaces of.
+    for line in own.split("   ").map(str::trim) {
+        let Some((_, name, usual)) = PROVIDERS.iter().find(|(known, ..)| line.starts_with(&format!("{known}: ")))
+        else {
+            continue;
+        };
+        let why = line.split_once(NOT_ENABLED).map_or(line, |(_, why)| why.trim_start_matches(": "));
+        match why.is_empty() || why.contains(usual) {
+            true => silent.push(*name),
+            false => said.push(format!("{name}: {why}")),
+        }
+    }
+    said.push(format!("not configured: {}", silent.join(", ")));
+    said.join("; ")
+}
+
+/// What the SDK says round the words of a provider, outermost first.
+const FRAMES: [&str; 4] = [
+    "dispatch failure: other: ",
+    "an error occurred while loading credentials: ",
+    "the credentials provider was not properly configured: ",
+    "the credential provider was not enabled: ",
+];
+
+const CHAIN: &str = "no credentials found in chain";
+const NOT_ENABLED: &str = "the credential provider was not enabled";
+
+/// The providers of the chain by the SDK's names, what a person calls them, and what they say where nothing is set.
+const PROVIDERS: &[(&str, &str, &str)] = &[
+    ("Environment", "variables", "environment variable not set"),
+    ("CredentialProcess", "credential_process", "has no credential_process"),
+    ("Profile", "profile", "profile `default` was not defined"),
+    ("WebIdentityToken", "web identity token", "was not set"),
+    ("EcsContainer", "container", "ECS provider not configured"),
+    ("Ec2InstanceMetadata", "EC2 instance", "no usual words"),
+];
 
 /// What a person can do where the SDK's words say more than that there are no credentials. The first that is said counts.
 const REMEDIES: &[(&str, &[&str])] = &[
@@ -165,4 +209,26 @@ const HOPS: &str =
 
 fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|error| error.is::<aws_credential_types::provider::error::CredentialsError>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn providers_that_are_not_configured_are_one_clause() {
+        let chain = "dispatch failure: other: the credential provider was not enabled: no credentials found in chain. Attempted:   \
+             CredentialProcess: the credential provider was not enabled: the profile has no credential_process   \
+             Default: the credential provider was not enabled: no credentials found in chain. Attempted:   \
+             Environment: the credential provider was not enabled: environment variable not set   \
+             Profile: the credential provider was not enabled   \
+             WebIdentityToken: the credential provider was not enabled: $AWS_WEB_IDENTITY_TOKEN_FILE was not set   \
+             EcsContainer: the credential provider was not enabled: ECS provider not configured   \
+             Ec2InstanceMetadata: the credential provider was not enabled: IMDS disabled";
+        let words = "EC2 instance: IMDS disabled; not configured: credential_process, variables, profile, web identity token, container";
+        assert_eq!(condensed(chain), words);
+        let own = "an error occurred while loading credentials: service error: AccessDenied: no";
+        assert_eq!(condensed(&format!("dispatch failure: other: {own}")), "service error: AccessDenied: no");
+        assert_eq!(condensed("something else"), "something else");
+    }
 }

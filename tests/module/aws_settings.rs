@@ -137,6 +137,7 @@ module_test! {
             (vec![("AWS_ENDPOINT_URL_STS", &own)], profile.clone(), by_profile.clone(), here),
             (vec![], in_profile, by_profile.clone(), here),
             (vec![("AWS_USE_FIPS_ENDPOINT", "true")], profile.clone(), by_profile.clone(), &fips),
+            (vec![], profile.clone(), json!({ "aws_profile": "r", "aws_use_fips_endpoint": true }), &fips),
         ];
         for (variables, file, slot, host) in cases {
             set(&variables);
@@ -156,6 +157,7 @@ fn told(world: &World, variables: &[(&str, &str)], slot: &Value, words: &[&str])
     for words in words {
         assert!(line.contains(words), "{words} in {line}");
     }
+    assert!(!line.contains("not enabled") && !line.contains("dispatch failure"), "{line}");
 }
 
 module_test! {
@@ -185,7 +187,8 @@ module_test! {
         for gone in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
             unsafe { std::env::remove_var(gone) };
         }
-        told(world, &[("AWS_PROFILE", "tpyo")], &json!({}), &["no valid credentials: the profile \"tpyo\" (AWS_PROFILE) is in none of the shared AWS files"]);
+        let short = "; not configured: credential_process, variables, ";
+        told(world, &[("AWS_PROFILE", "tpyo")], &json!({}), &[short, "no valid credentials: the profile \"tpyo\" (AWS_PROFILE) is in none of the shared AWS files"]);
         let missing = format!("names {none}: there is no such file");
         for name in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
             told(world, &[(name, &none)], &json!({}), &[&format!("no valid credentials: {name} {missing}")]);
