@@ -22,3 +22,17 @@ pub(crate) fn is_foreign(authority: &str, audience: &str) -> bool {
     let cloud = CLOUDS.iter().find(|cloud| cloud.authority == authority);
     cloud.is_some_and(|cloud| !audience.trim_end_matches('/').ends_with(&format!(".{}", cloud.domain)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_knows_the_resources_of_its_own_cloud_only() {
+        assert!(!is_foreign("login.microsoftonline.us", "https://vault.usgovcloudapi.net"));
+        assert!(!is_foreign("login.chinacloudapi.cn", "https://managedhsm.azure.cn/"));
+        assert!(is_foreign("login.microsoftonline.com", "https://vault.azure.cn"));
+        assert!(is_foreign("login.microsoftonline.us", "https://vault.azure.net"));
+        assert!(!is_foreign("127.0.0.1", "https://vault.azure.cn"), "the emulator's own address is that of all clouds");
+    }
+}

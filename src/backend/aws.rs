@@ -216,7 +216,11 @@ impl Clients {
         let call = Call { operation: operation.name, what: &asked, network: &self.settings.network, turns };
         let attempt = async || {
             let answer = request(self.client(operation.name, region.as_deref()).await?).await;
-            answer.map_err(|refused| self.of_login(self.with_trouble(refused)))
+            match answer {
+                Ok(answer) => Ok(answer),
+                // In a box, for every call would carry the future of what hardly ever happens.
+                Err(refused) => Err(self.of_login(Box::pin(self.with_trouble(refused)).await)),
+            }
         };
         call.made(attempt, |refused, since| self.renew(refused, since)).await
     }

@@ -46,8 +46,6 @@ pub(super) struct Clients {
     pub(super) turns: Semaphore,
     /// What the check of a login has brought, for the first client.
     pub(super) first: First,
-    /// What is wrong with the files that credentials may stand in.
-    trouble: Mutex<Option<String>>,
 }
 
 type Made = (Instant, Arc<OnceCell<Kms>>);
@@ -73,15 +71,7 @@ impl Clients {
     pub(super) fn new(settings: Settings) -> Self {
         let (http, turns) = (PerNetwork::shared(), Semaphore::new(64));
         let network = OnceCell::new();
-        Self {
-            settings,
-            http,
-            network,
-            made: Mutex::default(),
-            turns,
-            first: First::default(),
-            trouble: Mutex::default(),
-        }
+        Self { settings, http, network, made: Mutex::default(), turns, first: First::default() }
     }
 
     /// The client for a region, made at the first call.
@@ -106,9 +96,10 @@ impl Clients {
     }
 
     /// A failure for want of credentials, with what is wrong with the files that they may stand in.
-    pub(super) fn with_trouble(&self, mut refused: Refused) -> Refused {
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Cause::Credentials, Some(words)) = (refused.failure.cause, &*trouble) {
+    pub(super) async fn with_trouble(&self, mut refused: Refused) -> Refused {
+        if refused.failure.cause == Cause::Credentials
+            && let Some(words) = Trouble::find(&self.settings).await.words()
+        {
             refused.failure.message = format!("{words}; {}", refused.failure.message);
         }
         refused
@@ -184,15 +175,14 @@ impl Clients {
         if let Some(is_wanted) = self.settings.use_dualstack_endpoint {
             loader = loader.use_dual_stack(is_wanted);
         }
-        let trouble = Trouble::find(&self.settings).await;
-        let words = trouble.words();
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&words);
-        if let (Some(_), Some(_), Some(words)) = (self.settings.profile(), &trouble.profile, words) {
+        // Nothing else is asked for a profile that is named.
+        if let Some(words) = Trouble::of_profile(&self.settings).await {
             return Err(Obstacle::lasting(Cause::Credentials, words));
         }
         let sdk = loader.load().await;
         if sdk.region().is_none() {
-            return Err(NO_REGION.to_owned().into());
+            let trouble = Trouble::find(&self.settings).await.words();
+            return Err(trouble.map_or_else(|| NO_REGION.to_owned(), |words| format!("{words}; {NO_REGION}")).into());
         }
         let credentials = credentials(&self.settings, &sdk, &http).await;
         Ok((sdk, self.first.before(credentials)))

@@ -20,7 +20,7 @@ pub(super) struct Trouble {
     /// Sentences about files.
     files: Vec<String>,
     /// That a profile is missing.
-    pub(super) profile: Option<String>,
+    profile: Option<String>,
 }
 
 impl Trouble {
@@ -31,6 +31,12 @@ impl Trouble {
         // A login's profile is its PIN, which stands in no message.
         let profile = if settings.login.is_some() { None } else { missing(settings.profile.as_deref()).await };
         Self { profile, files }
+    }
+
+    /// That the files lack the slot's own profile.
+    pub(super) async fn of_profile(settings: &Settings) -> Option<String> {
+        let name = settings.profile.as_deref().filter(|_| settings.login.is_none())?;
+        missing(Some(name)).await
     }
 
     /// All of it, in one line, if there is something.
