@@ -242,7 +242,7 @@ impl fmt::Display for Asked<'_> {
 
 pub(super) fn place(settings: &Settings) -> String {
     match (&settings.endpoint_url, &settings.region) {
-        (Some(url), _) => format!("AWS KMS at {url}"),
+        (Some(url), _) => format!("AWS KMS at {}", super::shown_url(url)),
         (None, Some(region)) => format!("AWS KMS in {region}"),
         (None, None) => "AWS KMS".to_owned(),
     }

@@ -5,7 +5,7 @@
 
 use super::aws::Settings;
 use super::obstacle::Obstacle;
-use super::{Cause, is_open_endpoint};
+use super::{Cause, is_open_endpoint, shown_url};
 use crate::log_warn;
 use aws_config::SdkConfig;
 use aws_sdk_kms::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
@@ -29,11 +29,12 @@ impl Endpoint {
         };
         let place = match &named {
             Some((url, by)) => {
-                contradiction(url, by, sdk).map_or(Ok(()), Err)?;
+                let shown = shown_url(url);
+                contradiction(&shown, by, sdk).map_or(Ok(()), Err)?;
                 if settings.endpoint_url.is_none() && is_open_endpoint(url) {
-                    log_warn!("{by}: {url}: requests go to another machine unencrypted: use https://");
+                    log_warn!("{by}: {shown}: requests go to another machine unencrypted: use https://");
                 }
-                format!("AWS KMS at {url} ({by})")
+                format!("AWS KMS at {shown} ({by})")
             }
             None => own_place(sdk).await,
         };

@@ -9,6 +9,15 @@ pub fn is_open_endpoint(url: &str) -> bool {
     url.scheme() == "http" && !url.host_str().is_some_and(is_this_machine)
 }
 
+/// The URL as log lines show it: without a name and a password before the host (RFC 3986 section 3.2.1).
+pub fn shown_url(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
 /// The loopback addresses, and the names that mean them (RFC 6761 section 6.3).
 fn is_this_machine(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -42,6 +51,18 @@ mod tests {
             "nonsense",
         ] {
             assert!(!is_open_endpoint(closed), "{closed}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_password() {
+        for (url, shown) in [
+            ("https://me:se@cret@kms.example:8443/a@b", "https://kms.example:8443/a@b"),
+            ("https://me@kms.example", "https://kms.example"),
+            ("https://kms.example/?a=b@c", "https://kms.example/?a=b@c"),
+            ("nonsense", "nonsense"),
+        ] {
+            assert_eq!(shown_url(url), shown);
         }
     }
 }

@@ -58,7 +58,7 @@ mod verifier;
 use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::key::{Kind, PublicKey, Purpose, Scheme};
-pub use endpoint::is_open_endpoint;
+pub use endpoint::{is_open_endpoint, shown_url};
 pub use failure::{CAUSES, Cause, Failure};
 pub use login::{Entry, Refusal};
 pub use management::{MadeKey, NewKey};

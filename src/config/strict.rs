@@ -10,7 +10,7 @@ use super::options::{Cloud, Place};
 use super::section::{File, Section, error_in, unread};
 use super::{CertificateSource, Config, Key, Keys, Notes, Service, Slot, Slots, management, manner};
 use crate::backend::azure::Credential;
-use crate::backend::{KeyName, Network, aws, azure, is_open_endpoint};
+use crate::backend::{KeyName, Network, aws, azure, is_open_endpoint, shown_url};
 use crate::certificate::Certificate;
 use crate::error::Result;
 use crate::logging::Level;
@@ -394,6 +394,7 @@ fn network(section: &Section) -> Result<Network> {
 /// What goes to another machine without TLS can be read and changed on its way.
 fn note_open_endpoint(section: &Section, notes: &mut Notes) {
     let Some(url) = section.str("aws_endpoint_url").filter(|url| is_open_endpoint(url)) else { return };
+    let url = shown_url(url);
     let text = format!("{url}: requests go to another machine unencrypted, where others can read them: use https://");
     let note = (Level::Warn, section.sentence("aws_endpoint_url", text));
     if !notes.contains(&note) {
