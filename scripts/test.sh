@@ -29,7 +29,7 @@ stage() {
 
 tools() {
     command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2 && return 1; }
-    bash scripts/install-tools.sh gcc libc6-dev openssl curl binutils
+    bash scripts/install-tools.sh gcc libc6-dev openssl curl binutils faketime
 }
 more_tools() { bash scripts/install-tools.sh cmake make pkg-config p11-kit libp11-kit-dev && bash tests/clients/install.sh; }
 build() { cargo build --locked --workspace --all-targets; }

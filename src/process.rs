@@ -5,6 +5,9 @@
 
 #![allow(unsafe_code, reason = "fork handlers, signal masks and write(2) have no safe interface in std")]
 
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+mod clock;
+
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io;

@@ -22,6 +22,7 @@ mod module {
     mod careless_callers;
     mod certificates;
     mod cipher;
+    mod clocks;
     mod configuration_files;
     mod edwards_and_lattice;
     mod faults;

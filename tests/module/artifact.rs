@@ -24,6 +24,35 @@ fn it_exports_three_symbols() {
     assert_eq!(names, ["C_GetFunctionList", "C_GetInterface", "C_GetInterfaceList"]);
 }
 
+/// Whatever libfaketime puts in front of these, as its own symbols are called: src/process/clock.rs.
+#[test]
+fn it_takes_no_time_and_no_wait_from_the_c_library() {
+    let symbols = output("nm", &["-D", "--undefined-only", &module()]);
+    let names: Vec<_> = symbols.lines().filter_map(|line| line.split_whitespace().last()?.split('@').next()).collect();
+    assert!(names.contains(&"gettimeofday"), "the date is the host's: {names:?}");
+    for taken in [
+        "alarm",
+        "clock_gettime",
+        "clock_nanosleep",
+        "epoll_pwait",
+        "epoll_wait",
+        "nanosleep",
+        "poll",
+        "ppoll",
+        "pselect",
+        "pthread_cond_timedwait",
+        "select",
+        "sem_timedwait",
+        "sleep",
+        "time",
+        "timer_settime",
+        "timerfd_settime",
+        "usleep",
+    ] {
+        assert!(!names.contains(&taken), "{taken} is the C library's");
+    }
+}
+
 #[test]
 fn it_needs_the_c_library_only_and_stays_loaded() {
     let dynamic = output("readelf", &["-dW", &module()]);

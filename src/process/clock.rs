@@ -1,0 +1,195 @@
+//! The time that this library waits by: the kernel's, whatever clock the host's process is shown.
+//!
+//! `faketime` (reproducible builds) puts functions of its own before those of the C library. Under it CLOCK_MONOTONIC may
+//! stand still, and no timer ends. Where it runs, it is years away from the kernel's, to which std hands absolute times:
+//! each of its waits lasts for decades. So `build.rs` has the linker put the functions below in the place of the C library's
+//! (`--wrap`), within this library only. The deadlines and pauses of this code, of tokio and of the SDKs then count real time.
+//! The host's own clock is untouched, and the date (CLOCK_REALTIME), by which certificates are judged, stays the host's.
+
+use std::arch::global_asm;
+use std::ffi::{c_int, c_void};
+use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// The size of the kernel's signal set.
+const SIGNAL_SET: usize = 8;
+
+type ClockGettime = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_int;
+
+/// clock_gettime(2).
+unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> c_int {
+    if clock == libc::CLOCK_REALTIME {
+        // SAFETY: `time` is the caller's to be written to, as in the function that this one stands in for.
+        return unsafe { date(time) };
+    }
+    let mut genuine = GENUINE.load(Ordering::Relaxed);
+    if genuine.is_null() {
+        genuine = genuine_clock_gettime();
+        GENUINE.store(genuine, Ordering::Relaxed);
+    }
+    // SAFETY: it is a function of this type; the arguments are those of the same function of the C library.
+    unsafe { std::mem::transmute::<*mut c_void, ClockGettime>(genuine)(clock, time) }
+}
+
+/// No lock: whoever looks for it at the same time finds the same.
+static GENUINE: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+
+/// The C library's own, whatever is in front of it. A system call would do, but one signature looks at the clock some 40 times,
+/// and the C library need not ask the kernel for it.
+fn genuine_clock_gettime() -> *mut c_void {
+    // SAFETY: the names are C strings. The C library is loaded already, and stays.
+    let found = unsafe {
+        let library = libc::dlopen(c"libc.so.6".as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
+        if library.is_null() { null_mut() } else { libc::dlsym(library, c"clock_gettime".as_ptr()) }
+    };
+    if found.is_null() { by_system_call as ClockGettime as *mut c_void } else { found }
+}
+
+/// Where the C library has another name.
+unsafe extern "C" fn by_system_call(clock: libc::clockid_t, time: *mut libc::timespec) -> c_int {
+    // SAFETY: the arguments are those of the function of the C library.
+    unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) as c_int }
+}
+
+/// The date as the host sees it.
+unsafe fn date(time: *mut libc::timespec) -> c_int {
+    let mut now = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    // SAFETY: `now` lives as long as the call; `time` is the caller's to be written to.
+    unsafe {
+        let answer = libc::gettimeofday(&mut now, null_mut());
+        time.write(libc::timespec { tv_sec: now.tv_sec, tv_nsec: now.tv_usec * 1000 });
+        answer
+    }
+}
+
+/// epoll_wait(2): faketime divides its time by the rate of a clock that runs slow.
+unsafe extern "C" fn epoll_wait(epoll: c_int, events: *mut libc::epoll_event, most: c_int, limit: c_int) -> c_int {
+    let no_mask = null::<libc::sigset_t>();
+    // SAFETY: the arguments are those of the same function of the C library.
+    unsafe { libc::syscall(libc::SYS_epoll_pwait, epoll, events, most, limit, no_mask, SIGNAL_SET) as c_int }
+}
+
+/// poll(2), for the same reason.
+unsafe extern "C" fn poll(polled: *mut libc::pollfd, count: libc::nfds_t, limit: c_int) -> c_int {
+    let limit = i64::from(limit);
+    let time = libc::timespec { tv_sec: limit / 1000, tv_nsec: limit % 1000 * 1_000_000 };
+    let time = if limit < 0 { null() } else { &raw const time };
+    let no_mask = null::<libc::sigset_t>();
+    // SAFETY: the arguments are those of the same function of the C library; `time` lives as long as the call.
+    unsafe { libc::syscall(libc::SYS_ppoll, polled, count, time, no_mask, SIGNAL_SET) as c_int }
+}
+
+/// nanosleep(2), for the same reason.
+unsafe extern "C" fn nanosleep(time: *const libc::timespec, left: *mut libc::timespec) -> c_int {
+    // SAFETY: the arguments are those of the same function of the C library.
+    unsafe { libc::syscall(libc::SYS_nanosleep, time, left) as c_int }
+}
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! jump {
+    () => {
+        "jmp"
+    };
+}
+
+#[cfg(target_arch = "aarch64")]
+macro_rules! jump {
+    () => {
+        "b"
+    };
+}
+
+/// The names that `--wrap` looks for. In assembler, since `no_mangle` would export them from the library.
+macro_rules! stand_in {
+    ($($name:literal: $function:path;)*) => { $(
+        global_asm!(
+            concat!(".pushsection .text.__wrap_", $name, ", \"ax\", %progbits"),
+            concat!(".globl __wrap_", $name),
+            concat!(".hidden __wrap_", $name),
+            concat!(".type __wrap_", $name, ", %function"),
+            concat!("__wrap_", $name, ":"),
+            concat!(jump!(), " {function}"),
+            ".popsection",
+            function = sym $function,
+        );
+    )* };
+}
+
+stand_in! {
+    "clock_gettime": clock_gettime;
+    "epoll_wait": epoll_wait;
+    "poll": poll;
+    "nanosleep": nanosleep;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    fn now(clock: libc::clockid_t) -> Duration {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `time` is a live timespec.
+        assert_eq!(unsafe { clock_gettime(clock, &mut time) }, 0);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
+
+    #[test]
+    fn it_tells_the_kernel_s_time_and_the_host_s_date() {
+        let since_start = || {
+            let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+            Duration::from_secs_f64(uptime.split(' ').next().unwrap().parse().unwrap())
+        };
+        // The file has hundredths of a second.
+        let (before, told, after) = (since_start(), now(libc::CLOCK_BOOTTIME), since_start());
+        assert!(before <= told && told <= after + Duration::from_millis(20), "{before:?} {told:?} {after:?}");
+        let (before, told) = (now(libc::CLOCK_MONOTONIC), &mut libc::timespec { tv_sec: 0, tv_nsec: 0 });
+        // SAFETY: `told` is a live timespec.
+        assert_eq!(unsafe { by_system_call(libc::CLOCK_MONOTONIC, told) }, 0);
+        let told = Duration::new(told.tv_sec as u64, told.tv_nsec as u32);
+        assert!(before <= told && told <= now(libc::CLOCK_MONOTONIC), "{before:?} {told:?}");
+        let date = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let (before, told, after) = (date(), now(libc::CLOCK_REALTIME), date());
+        assert!(before <= told + Duration::from_micros(1) && told <= after, "{before:?} {told:?} {after:?}");
+    }
+
+    #[test]
+    fn a_clock_that_is_not_there_is_an_error() {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `time` is a live timespec.
+        assert_eq!(unsafe { clock_gettime(-1000, &mut time) }, -1);
+        assert_eq!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EINVAL));
+    }
+
+    #[test]
+    fn waits_last_as_long_as_they_say() {
+        let start = Instant::now();
+        // SAFETY: no descriptors, and times and events that live as long as the calls.
+        unsafe {
+            assert_eq!(poll(null_mut(), 0, 30), 0);
+            let time = libc::timespec { tv_sec: 0, tv_nsec: 30_000_000 };
+            assert_eq!(nanosleep(&time, null_mut()), 0);
+            let epoll = libc::epoll_create1(libc::EPOLL_CLOEXEC);
+            let mut event = libc::epoll_event { events: 0, u64: 0 };
+            assert_eq!(epoll_wait(epoll, &mut event, 1, 30), 0);
+            libc::close(epoll);
+        }
+        assert!(start.elapsed() >= Duration::from_millis(90));
+    }
+
+    #[test]
+    fn poll_waits_for_ever_where_it_is_told_to() {
+        let mut ends = [0; 2];
+        // SAFETY: `ends` has room for two descriptors, which are this test's.
+        unsafe {
+            assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
+            let mut polled = libc::pollfd { fd: ends[0], events: libc::POLLIN, revents: 0 };
+            assert_eq!(poll(&mut polled, 1, 0), 0);
+            assert_eq!(libc::write(ends[1], [7u8].as_ptr().cast(), 1), 1);
+            assert_eq!(poll(&mut polled, 1, -1), 1);
+            for end in ends {
+                libc::close(end);
+            }
+        }
+    }
+}
