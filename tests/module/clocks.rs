@@ -159,6 +159,23 @@ clock_test!(a_clock_that_runs_fast, "+0 x10");
 clock_test!(a_clock_that_runs_slow, "+0 x0.02");
 
 #[test]
+fn a_helper_program_that_does_not_end() {
+    let path = concat!(module_path!(), "::a_helper_program_that_does_not_end");
+    under(&[("FAKETIME", "2026-11-26 12:00:00")], path, |world| {
+        std::fs::create_dir(world.home.join(".aws")).unwrap();
+        let profile = "[profile slow]\ncredential_process = sleep 1000\n";
+        std::fs::write(world.home.join(".aws/config"), profile).unwrap();
+        let slots = json!([{ "label": "a", "kms_key_id": "alias/a", "aws_profile": "slow" }]);
+        world.configure_with(slots, json!({ "call_timeout_ms": LIMIT.as_millis() as u64 }));
+        let p11 = world.module();
+        let start = now();
+        assert!(p11.find_class(p11.open(0), CKO_PRIVATE_KEY).is_empty());
+        assert!(now() - start < LIMIT + SLACK, "{}", world.log());
+        assert!(world.log().contains("it did not end within "), "{}", world.log());
+    });
+}
+
+#[test]
 fn a_clock_that_jumps() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offset");
