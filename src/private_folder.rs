@@ -82,7 +82,7 @@ impl fmt::Display for PrivateFolder {
     }
 }
 
-/// A name for a file about that.
+/// The hexadecimal digits of the SHA-256 digest: a name for a file about that.
 pub fn hex_digest(about: &[u8]) -> String {
     Hash::Sha256.digest(about).iter().map(|byte| format!("{byte:02x}")).collect()
 }

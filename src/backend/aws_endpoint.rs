@@ -24,25 +24,26 @@ impl Endpoint {
     /// The slot's own endpoint, else what the SDK has found in variables and in the shared files.
     pub(super) async fn of(settings: &Settings, sdk: &SdkConfig) -> Result<Self, Obstacle> {
         let named = match &settings.endpoint_url {
-            Some(url) => Some((url.clone(), "option \"aws_endpoint_url\"")),
+            Some(url) => Some((url.clone(), OPTION)),
             None => configured(sdk).map(|url| (url, by_whom())),
         };
         let place = match &named {
             Some((url, by)) => {
                 let shown = shown_url(url);
                 contradiction(&shown, by, sdk).map_or(Ok(()), Err)?;
-                if settings.endpoint_url.is_none() && is_open_endpoint(url) {
+                if *by != OPTION && is_open_endpoint(url) {
                     log_warn!("{by}: {shown}: requests go to another machine unencrypted: use https://");
                 }
-                format!("AWS KMS at {shown} ({by})")
+                // The slot's option is known where the slot is.
+                if *by == OPTION { format!("AWS KMS at {shown}") } else { format!("AWS KMS at {shown} ({by})") }
             }
             None => own_place(sdk).await,
         };
-        // The slot's option is known where the slot is.
-        let place = place.replace(" (option \"aws_endpoint_url\")", "");
         Ok(Self { url: named.map(|(url, _)| url), place })
     }
 }
+
+const OPTION: &str = "option \"aws_endpoint_url\"";
 
 fn configured(sdk: &SdkConfig) -> Option<String> {
     let key = ServiceConfigKey::builder().service_id("KMS").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();

@@ -4,7 +4,7 @@
 //! gnupg-pkcs11-scd), and take one token for another where these are the same.
 
 use super::{Keys, Service, Slot};
-use crate::hash::Hash;
+use crate::private_folder::hex_digest;
 
 /// CK_TOKEN_INFO.serialNumber (PKCS#11 3.2 section 3.2): 16 hexadecimal digits made from cloud, place and key, or label
 /// where the token may have several keys. The same configuration gives the same number on every machine.
@@ -24,8 +24,9 @@ pub fn of(slot: &Slot) -> String {
         _ => ["label", &slot.label, "", ""],
     };
     let parts: Vec<&str> = [cloud, &place].into_iter().chain(name).collect();
-    let digest = Hash::Sha256.digest(parts.join("\0").as_bytes());
-    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut digits = hex_digest(parts.join("\0").as_bytes());
+    digits.truncate(16);
+    digits
 }
 
 /// The cloud, and where in it the keys live, as far as the configuration tells: nothing of the machine.

@@ -11,6 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+/// With these a request is refused that goes with another kind of key than the service has.
+const REFUSALS: [CK_RV; 3] = [CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED, CKR_ENCRYPTED_DATA_LEN_RANGE];
+
 impl SlotKey {
     /// The same for that purpose: where a certificate or the cache told of the key, and of another purpose, the service is
     /// asked, once.
@@ -47,37 +50,31 @@ impl SlotKey {
     /// Signs, or makes a MAC: one request. A signature is verified before the caller gets it.
     pub fn sign(&self, facts: &KeyFacts, operation: Operation, deadline: Instant) -> Result<Vec<u8>> {
         let (scheme, data) = operation.finish().map_err(|error| error.about(self))?;
-        let asked = self.ask(facts, deadline, |target| self.common.backend.sign(target, scheme, &data));
-        let signature = asked.map_err(|error| self.explained(error, facts, deadline))?;
-        let verifies = |facts: &KeyFacts| {
-            let by = |key: &PublicKey| key.verifies(scheme, &data, &signature.bytes);
-            facts.public_key.as_ref().is_none_or(by)
-        };
+        let signature = self.ask(facts, deadline, |target| self.common.backend.sign(target, scheme, &data))?;
+        let verifies = |key: &PublicKey| key.verifies(scheme, &data, &signature.bytes);
         // A certificate must never make a key of no use that works: the service's own public half decides.
         let is_by_another = || {
-            let told = self.ask_service(deadline).ok().filter(|_| facts.immutable_id.is_none());
-            told.is_some_and(|told| self.believe(&told, facts) && verifies(&told))
+            let told = if facts.immutable_id.is_none() { self.ask_service(deadline).ok() } else { None };
+            told.is_some_and(|told| self.believe(&told, facts) && told.public_key.as_ref().is_some_and(verifies))
         };
-        if !verifies(facts) && !is_by_another() {
+        if !facts.public_key.as_ref().is_none_or(verifies) && !is_by_another() {
             return Err(self.refuse_signature(facts));
         }
         self.shown().immutable_id = Some(signature.immutable_id);
         Ok(signature.bytes)
     }
 
-    /// A request that the service has refused may be one for a key of another kind: that of a certificate which is not the
-    /// key's.
+    /// The error of what was refused, by the service or here, or that it was meant for a key of another kind: that of a
+    /// certificate which is not the key's.
     fn explained(&self, error: Error, facts: &KeyFacts, deadline: Instant) -> Error {
-        let is_refusal = [CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED].contains(&error.rv);
-        if facts.immutable_id.is_some() || !is_refusal {
+        if facts.immutable_id.is_some() || !REFUSALS.contains(&error.rv) {
             return error;
         }
         match self.ask_service(deadline) {
             Ok(told) if self.believe(&told, facts) => {
                 let (source, kind) = (self.certificate_source(), told.kind.name());
                 let text = format!("{source} is another key's: the key is of kind {kind}; search for it again");
-                Error { rv: CKR_KEY_HANDLE_INVALID, device_error: error.device_error, ..Error::new(CKR_OK, text) }
-                    .about(self)
+                Error { device_error: error.device_error, ..Error::new(CKR_KEY_HANDLE_INVALID, text) }.about(self)
             }
             _ => error,
         }
@@ -101,7 +98,8 @@ impl SlotKey {
         let (scheme, ciphertext) = operation.finish().map_err(|error| error.about(self))?;
         if ciphertext.len() != length {
             let text = format!("{name}: {} bytes, where a ciphertext for this key has {length}", ciphertext.len());
-            return Err(Error::new(CKR_ENCRYPTED_DATA_LEN_RANGE, text).about(self));
+            let error = Error::new(CKR_ENCRYPTED_DATA_LEN_RANGE, text).about(self);
+            return Err(self.explained(error, facts, deadline));
         }
         let backend = &self.common.backend;
         self.ask(facts, deadline, |target| match purpose {
@@ -131,7 +129,7 @@ impl SlotKey {
             if failure.cause == Cause::Missing {
                 self.forget();
             }
-            Error::from(failure).about(self)
+            self.explained(Error::from(failure).about(self), facts, deadline)
         })
     }
 

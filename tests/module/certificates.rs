@@ -1,6 +1,6 @@
 //! The certificate that a configuration gives a key: in any order and form, of any usage, for the key or for another one.
 
-use super::p11::{P11, Rv};
+use super::p11::{P11, Rv, oaep, with};
 use super::requests::base64;
 use super::world::World;
 use crate::{c, module_test};
@@ -141,6 +141,39 @@ module_test! {
             assert_eq!(sign(p11, session, key), Err(CKR_KEY_HANDLE_INVALID), "{}", world.log());
             assert!(world.log().contains(&format!("the certificate {} is another key's: the key is of kind P-256; search for it again", another.display())), "{}", world.log());
             sign(p11, session, p11.private_key(session)).unwrap();
+        }
+    }
+}
+
+module_test! {
+    /// Decrypting asks the service just as signing does; a length that goes with the certificate's key alone is told here.
+    fn a_stale_certificate_of_another_type_is_told_of_a_decryption(world) {
+        let aws = world.emulator.aws();
+        aws.create_key(AwsKey::new("RSA_3072").usage("ENCRYPT_DECRYPT").alias("alias/a")).unwrap();
+        let other = aws.create_key(AwsKey::new("RSA_2048")).unwrap();
+        world.emulator.vault("default").create_key("z", VaultKey::rsa(3072)).unwrap();
+        let usage = "keyUsage=critical,keyEncipherment";
+        let spki = aws.public_key_spki(&other.id).unwrap();
+        let stale = write(world, "stale.der", certificate_for(world, &spki, usage));
+        world.configure(json!([
+            { "label": "a", "kms_key_id": "alias/a", "certificate_path": stale },
+            { "label": "z", "key_name": "z", "certificate_path": stale },
+            { "label": "a as it is", "kms_key_id": "alias/a" },
+            { "label": "z as it is", "key_name": "z" },
+        ]));
+        let p11 = world.module();
+        let mut parameters = oaep(CKM_SHA_1, CKG_MGF1_SHA1);
+        let mut mechanism = with(CKM_RSA_PKCS_OAEP, &mut parameters);
+        for slot in [0, 1] {
+            let (session, right) = (p11.open(slot), p11.open(slot + 2));
+            let encrypted = p11.encrypt(right, p11.only(right, CKO_PUBLIC_KEY), &mut mechanism, b"text").unwrap();
+            let key = p11.private_key(session);
+            let refused = p11.decrypt(session, key, &mut mechanism, &encrypted);
+            assert_eq!(refused, Err(CKR_KEY_HANDLE_INVALID), "{}", world.log());
+            let line = format!("{} is another key's: the key is of kind rsa3072; search for it again", stale.display());
+            assert!(world.log().contains(&line), "{}", world.log());
+            let key = p11.private_key(session);
+            assert_eq!(p11.decrypt(session, key, &mut mechanism, &encrypted).unwrap(), b"text");
         }
     }
 }

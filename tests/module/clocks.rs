@@ -1,15 +1,14 @@
 //! Clocks that stand still, run slow or fast, or jump: `faketime`, as reproducible builds use it. It is in front of the
 //! whole process, the monotonic clock included; the time that matters here is read from the kernel's own file.
 
-use super::p11::P11;
+use super::faults::{Host, SIGN, host};
 use super::world::{World, isolated_with};
-use cloud_kms_emulator::{Action, AwsKey, Fault, VaultKey};
+use cloud_kms_emulator::{Action, Fault};
 use cryptoki_sys::*;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const SIGN: [&str; 2] = ["kms.Sign", "vault.keys.sign"];
 const LIMIT: Duration = Duration::from_millis(1500);
 /// A slow machine's; a call that has no deadline takes for ever, or minutes.
 const SLACK: Duration = Duration::from_secs(15);
@@ -51,42 +50,17 @@ fn now() -> Duration {
     Duration::from_secs_f64(uptime.split(' ').next().unwrap().parse().unwrap())
 }
 
-/// A host that has signed once with a key of each cloud.
-struct Host {
-    p11: P11,
-    sessions: [CK_SESSION_HANDLE; 2],
-    keys: [CK_OBJECT_HANDLE; 2],
-}
-
-fn host(world: &World) -> Host {
-    world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
-    world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
-    let slots = json!([{ "label": "a", "kms_key_id": "alias/a" }, { "label": "z", "key_name": "z" }]);
+/// A host whose calls have [`LIMIT`].
+fn limited(world: &World) -> Host {
     let limit = LIMIT.as_millis() as u64;
-    world.configure_with(slots, json!({ "call_timeout_ms": limit, "connect_timeout_ms": limit - 500, "aws_endpoint_url": world.emulator.https_url() }));
-    let p11 = world.module();
-    let sessions = [p11.open(0), p11.open(1)];
-    let keys = sessions.map(|session| p11.private_key(session));
-    let host = Host { p11, sessions, keys };
-    assert!([0, 1].iter().all(|slot| host.sign(*slot).is_ok()), "{}", world.log());
-    host
-}
-
-impl Host {
-    fn sign(&self, slot: usize) -> Result<Vec<u8>, CK_RV> {
-        self.p11.sign(self.sessions[slot], self.keys[slot], CKM_ECDSA_SHA256, &[], b"data")
-    }
-
-    fn device_error(&self, slot: usize) -> CK_ULONG {
-        let mut info: CK_SESSION_INFO = unsafe { std::mem::zeroed() };
-        crate::c!(self.p11, C_GetSessionInfo(self.sessions[slot], &mut info)).unwrap();
-        info.ulDeviceError
-    }
+    let endpoint = world.emulator.https_url();
+    let options = json!({ "call_timeout_ms": limit, "connect_timeout_ms": limit - 500, "aws_endpoint_url": endpoint });
+    host(world, options)
 }
 
 /// What a service may do that needs a deadline or a pause, on both clouds.
 fn each_deadline_comes(world: &World) {
-    let host = host(world);
+    let host = limited(world);
     let control = world.emulator.control();
     let silences = [
         Fault::new("*", Action::Hang),
@@ -184,7 +158,7 @@ fn a_clock_that_jumps() {
     std::fs::write(&file, "+0").unwrap();
     under(&clock, path, |world| {
         let file = PathBuf::from(std::env::var_os("FAKETIME_TIMESTAMP_FILE").unwrap());
-        let host = host(world);
+        let host = limited(world);
         let control = world.emulator.control();
         for (slot, jump) in [(0, "+2h"), (1, "-3h"), (0, "-3h"), (1, "+0"), (0, "+0"), (1, "+2h")] {
             let asked = control.count(SIGN[slot]);

@@ -10,16 +10,17 @@ use std::ptr::null_mut;
 use std::time::{Duration, Instant};
 
 /// The operation that signs, of each slot's cloud.
-const SIGN: [&str; 2] = ["kms.Sign", "vault.keys.sign"];
+pub(super) const SIGN: [&str; 2] = ["kms.Sign", "vault.keys.sign"];
 
-struct Host {
-    p11: P11,
-    sessions: [CK_SESSION_HANDLE; 2],
-    keys: [CK_OBJECT_HANDLE; 2],
+/// A program with a session and a key of each cloud.
+pub(super) struct Host {
+    pub(super) p11: P11,
+    pub(super) sessions: [CK_SESSION_HANDLE; 2],
+    pub(super) keys: [CK_OBJECT_HANDLE; 2],
 }
 
 /// A host that has signed once with a key of each cloud.
-fn host(world: &World, options: Value) -> Host {
+pub(super) fn host(world: &World, options: Value) -> Host {
     world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
     world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
     world
@@ -33,11 +34,11 @@ fn host(world: &World, options: Value) -> Host {
 }
 
 impl Host {
-    fn sign(&self, slot: usize) -> Result<Vec<u8>, CK_RV> {
+    pub(super) fn sign(&self, slot: usize) -> Result<Vec<u8>, CK_RV> {
         self.p11.sign(self.sessions[slot], self.keys[slot], CKM_ECDSA_SHA256, &[], b"data")
     }
 
-    fn device_error(&self, slot: usize) -> CK_ULONG {
+    pub(super) fn device_error(&self, slot: usize) -> CK_ULONG {
         let mut info: CK_SESSION_INFO = unsafe { std::mem::zeroed() };
         crate::c!(self.p11, C_GetSessionInfo(self.sessions[slot], &mut info)).unwrap();
         info.ulDeviceError

@@ -61,8 +61,7 @@ pub fn set_attribute_value(
     template: Template,
 ) -> Result<()> {
     let own = provider.session(session)?;
-    let template = template.attributes()?;
-    own.concluded(own.token.set_attributes(object, &template, own.read_write))
+    own.concluded(own.token.set_attributes(object, &template.attributes()?, own.read_write))
 }
 
 /// C_GenerateKey, section 5.18.1: made by the service.
