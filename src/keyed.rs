@@ -200,7 +200,10 @@ impl Token {
         let row = Mechanism::from_ckm(ckm, function.purpose);
         let row = row.filter(|_| self.mechanism_flags(ckm) & function.flag != 0).ok_or_else(|| {
             let name = Mechanism::name_of(ckm).map_or_else(|| format!("mechanism 0x{ckm:x}"), str::to_owned);
-            Error::new(CKR_MECHANISM_INVALID, format!("token \"{}\": {name} {does} nothing here", self.label()))
+            Error::new(
+                CKR_MECHANISM_INVALID,
+                format!("token \"{}\": {name} is not among what it {does} with", self.label()),
+            )
         })?;
         let used = self.key(handle)?;
         let name = || match &used {

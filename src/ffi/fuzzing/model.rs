@@ -24,13 +24,13 @@ impl Known {
 
     /// Checks the answer of a function that goes on with an operation, and tells whether the operation still is there.
     ///
-    /// `ends` is for the functions that end it when all is well.
+    /// `ends` is for the functions that end it when all is well. Section 5.8 and its siblings: every error but one ends it.
     pub fn goes_on(was: bool, rv: CK_RV, ends: bool) -> bool {
         match rv {
             CKR_OPERATION_NOT_INITIALIZED => assert!(!was, "it was lost"),
             CKR_ARGUMENTS_BAD => {}
             _ => assert!(was, "there was none, but 0x{rv:x}"),
         }
-        was && (matches!(rv, CKR_BUFFER_TOO_SMALL | CKR_ARGUMENTS_BAD) || rv == CKR_OK && !ends)
+        was && (rv == CKR_BUFFER_TOO_SMALL || rv == CKR_OK && !ends)
     }
 }
