@@ -12,7 +12,7 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 /// With these words tokio panics where the system starts no thread.
 const NO_THREAD: &str = "OS can't spawn worker thread";
 
-/// Whether a panic with that message is tokio's way to say so: [`contained`] makes an error of it.
+/// Whether a panic with that message is tokio's way to say so: `contained` makes an error of it.
 pub fn is_lack_of_threads(message: &str) -> bool {
     message.starts_with(NO_THREAD)
 }
