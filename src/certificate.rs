@@ -8,6 +8,7 @@ use base64ct::Encoding;
 use der::flagset::FlagSet;
 use der::{Decode, Encode};
 use x509_cert::ext::pkix::{KeyUsage, KeyUsages};
+use zeroize::Zeroizing;
 
 /// A certificate, taken apart into what CKO_CERTIFICATE objects show (PKCS#11 3.1 section 4.6.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +132,9 @@ pub(crate) fn pem_blocks(text: &str, name: &str) -> Vec<Vec<u8>> {
 }
 
 fn base64_tolerant(text: &str) -> Option<Vec<u8>> {
-    let letters: String = text.chars().filter(|c| !c.is_ascii_whitespace() && *c != '=').collect();
+    // It may be a private key.
+    let mut letters = Zeroizing::new(String::with_capacity(text.len()));
+    letters.extend(text.chars().filter(|c| !c.is_ascii_whitespace() && *c != '='));
     base64ct::Base64Unpadded::decode_vec(&letters).ok().filter(|bytes| !bytes.is_empty())
 }
 

@@ -44,8 +44,10 @@ pub struct Settings {
     pub client_secret: Option<Secret>,
     /// A file that holds the application's secret.
     pub client_secret_file: Option<PathBuf>,
-    /// A PEM file with the application's certificate and private key.
+    /// A PEM or PKCS#12 file with the application's certificate and private key.
     pub client_certificate_path: Option<PathBuf>,
+    /// A file that holds the password of that one; None means AZURE_CLIENT_CERTIFICATE_PASSWORD, if there is one.
+    pub client_certificate_password_file: Option<PathBuf>,
     /// A file that holds a federated token; it is read again whenever a token is needed.
     pub federated_token_file: Option<PathBuf>,
     /// The `azureauth.json` that is to be used.

@@ -38,7 +38,7 @@ struct Members {
 
 impl AuthFile {
     pub(super) fn read(path: &Path) -> Result<Self, String> {
-        Self::parse(path, &credential_file::text(path)?)
+        Self::parse(path, &credential_file::private_text(path)?)
     }
 
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self, String> {

@@ -3,12 +3,14 @@
 //! azure_identity has the single credentials, but no chain of them, and its client certificate wants OpenSSL.
 
 use super::azure::{Credential, Settings};
-use super::azure_assertion::{SignedAssertion, key_and_thumbprint};
+use super::azure_assertion::SignedAssertion;
 use super::azure_auth_file::{AuthFile, Proof};
+use super::azure_certificate::{ClientCertificate, GivenPassword};
 use super::azure_client::with_authority;
 use super::azure_cloud::Challenge;
 use super::credential_file;
 use super::http::{causes, is_timeout, words_of};
+use super::login::masked;
 use super::obstacle::Obstacle;
 use super::{Cause, program};
 use crate::{log_debug, process};
@@ -28,6 +30,7 @@ use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 /// The tokens for these settings. `link_local` is the client for managed identities; `challenge` is what the vault says.
 pub(super) fn chain(
@@ -171,11 +174,24 @@ impl Chain {
             let source = self.make(row, &name).map_err(credential_error)?;
             return self.chosen(state, source, scopes, self.limit(1.0)).await;
         }
+        missing.iter().for_each(|(name, what)| log_debug!("{}: no token from {name}: {what}", self.vault()));
         let unconfigured: Vec<&Row> = rows.into_iter().filter(|row| UNCONFIGURED.contains(&row.kind)).collect();
+        self.in_turn(state, &unconfigured, &missing, scopes).await
+    }
+
+    /// Asks those that need no configuration, each if the one before has no token.
+    async fn in_turn(
+        &self,
+        state: &mut State,
+        rows: &[&Row],
+        missing: &[(&str, String)],
+        scopes: &[&str],
+    ) -> azure_core::Result<AccessToken> {
         // None of several sources may use up the time of all.
-        let limit = self.limit(if unconfigured.len() > 1 { 0.5 } else { 1.0 });
-        let mut tried = Vec::new();
-        for row in &unconfigured {
+        let limit = self.limit(if rows.len() > 1 { 0.5 } else { 1.0 });
+        // What is configured by half is what somebody means.
+        let mut tried = half_configured(missing);
+        for row in rows {
             let source = match self.make(row, row.name) {
                 Ok(source) => source,
                 Err(why) => {
@@ -184,12 +200,16 @@ impl Chain {
                 }
             };
             match self.chosen(state, source, scopes, limit).await {
-                Err(error) if unconfigured.len() > 1 => tried.push(words_of(&error)),
+                Err(error) if rows.len() > 1 => tried.push(words_of(&error)),
                 answer => return answer,
             }
         }
-        tried.extend(not_configured(&missing, wanted));
+        tried.extend(not_configured(missing, self.context.settings.credential));
         Err(credential_error(format!("no token: {}", tried.join("; "))))
+    }
+
+    fn vault(&self) -> &str {
+        &self.context.settings.vault_url
     }
 
     fn make(&self, row: &Row, name: &str) -> Result<Source, String> {
@@ -205,8 +225,12 @@ impl Chain {
         scopes: &[&str],
         limit: Duration,
     ) -> azure_core::Result<AccessToken> {
-        let token = self.ask(&source, scopes, limit).await?;
-        log_debug!("a token for {} from {}", self.context.settings.vault_url, source.name);
+        let token = self.ask(&source, scopes, limit).await;
+        match &token {
+            Ok(_) => log_debug!("a token for {} from {}", self.vault(), source.name),
+            Err(error) => log_debug!("{}: no token from {}", self.vault(), self.context.masked(words_of(error))),
+        }
+        let token = token?;
         state.chosen = Some(source);
         Ok(token)
     }
@@ -234,14 +258,24 @@ fn first<T>(configured: Vec<(By, T)>) -> Option<(By, T)> {
     configured.into_iter().min_by_key(|(by, _)| matches!(by, By::Found(_)))
 }
 
-/// The short clause of those that are not configured; with what is missing where one was asked for by name.
+/// Whether that is not configured at all: nothing says that somebody means it.
+fn is_absent(what: &str) -> bool {
+    what.starts_with("no ")
+}
+
+/// Those of which a part is there, each with what is missing.
+fn half_configured(missing: &[(&str, String)]) -> Vec<String> {
+    let parts = missing.iter().filter(|(_, what)| !is_absent(what));
+    parts.map(|(name, what)| format!("{name}: {what}")).collect()
+}
+
+/// The short clause of those that are not configured; with what would do so where one was asked for by name.
 fn not_configured(missing: &[(&str, String)], wanted: Credential) -> Option<String> {
-    let partly = |what: &str| wanted != Credential::Default || !what.starts_with("no ");
-    let each = |(name, what): &(&str, String)| match partly(what) {
-        true => format!("{name} ({what})"),
-        false => (*name).to_owned(),
+    let each = |(name, what): &(&str, String)| match wanted {
+        Credential::Default => (*name).to_owned(),
+        _ => format!("{name} ({what})"),
     };
-    let all: Vec<String> = missing.iter().map(each).collect();
+    let all: Vec<String> = missing.iter().filter(|(_, what)| is_absent(what)).map(each).collect();
     (!all.is_empty()).then(|| format!("not configured: {}", all.join(", ")))
 }
 
@@ -341,10 +375,20 @@ impl Context {
 
     fn with_certificate(&self, tenant: String, client: String, path: &Path, authority: &str) -> Made {
         let audience = format!("{authority}/{tenant}/oauth2/v2.0/token");
-        let file = credential_file::bytes(path)?;
-        let (key, thumbprint) = key_and_thumbprint(&file).map_err(|why| format!("{}: {why}", path.display()))?;
-        let assertion = SignedAssertion { key, thumbprint, client: client.clone(), audience };
+        let (file, password) = (credential_file::private_bytes(path)?, self.password()?);
+        let certificate = ClientCertificate::read(&file, password.as_ref());
+        let certificate = certificate.map_err(|why| format!("{}: {why}", path.display()))?;
+        let assertion = SignedAssertion { certificate, client: client.clone(), audience };
         self.with_assertion(tenant, client, assertion, authority)
+    }
+
+    /// The password of the client certificate's file, if somebody has set one.
+    fn password(&self) -> Result<Option<GivenPassword>, String> {
+        if let Some(path) = &self.settings.client_certificate_password_file {
+            return Ok(Some(GivenPassword { text: credential_file::secret(path)?, by: path.display().to_string() }));
+        }
+        let given = |text| GivenPassword { text: Zeroizing::new(text), by: PASSWORD.into() };
+        Ok(env(PASSWORD).map(given))
     }
 
     fn with_assertion(
@@ -357,6 +401,14 @@ impl Context {
         let options = ClientAssertionCredentialOptions { client_options: self.options(authority) };
         let made = ClientAssertionCredential::new(tenant, client, assertion, Some(options));
         Ok(made.map_err(|e| own_words(&e))?)
+    }
+
+    /// Words for the log, without the secret if that is a PIN.
+    fn masked(&self, words: String) -> String {
+        match (&self.settings.client_secret, self.settings.credential) {
+            (Some(pin), Credential::Login) => masked(&words, pin.expose()),
+            _ => words,
+        }
     }
 
     /// The error of a source of that name.
@@ -406,6 +458,8 @@ fn client_certificate(context: &Context) -> Made {
     let path = path.ok_or("no AZURE_CLIENT_CERTIFICATE_PATH")?;
     context.with_certificate(context.tenant()?, context.client()?, &path, &context.authority())
 }
+
+const PASSWORD: &str = "AZURE_CLIENT_CERTIFICATE_PASSWORD";
 
 fn has_token(context: &Context) -> Configured {
     match context.settings.federated_token_file {
@@ -528,7 +582,7 @@ struct TokenFile(PathBuf);
 #[async_trait::async_trait]
 impl ClientAssertion for TokenFile {
     async fn secret(&self, _options: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
-        credential_file::secret(&self.0).map(|token| token.to_string()).map_err(credential_error)
+        credential_file::token(&self.0).map(|token| token.to_string()).map_err(credential_error)
     }
 }
 
@@ -540,6 +594,7 @@ pub(super) fn check_auth_file(text: &str) -> Result<(), String> {
 
 /// For fuzzers: whether that is a client certificate with its key.
 #[cfg(any(test, fuzzing))]
-pub(super) fn check_certificate(text: &str) -> Result<(), String> {
-    key_and_thumbprint(text.as_bytes()).map(drop)
+pub(super) fn check_certificate(file: &[u8]) -> Result<(), String> {
+    let password = GivenPassword { text: Zeroizing::new("password".into()), by: PASSWORD.into() };
+    ClientCertificate::read(file, None).or_else(|_| ClientCertificate::read(file, Some(&password))).map(drop)
 }

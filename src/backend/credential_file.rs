@@ -1,9 +1,10 @@
 //! Files that hold a credential, as people have them: saved by an editor of Windows, by PowerShell, by `echo`.
 
 use crate::permissions::Contents;
-use crate::process;
+use crate::{log_warn, process};
 use std::io::{Error, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 /// The bytes of a file.
@@ -11,17 +12,57 @@ use zeroize::Zeroizing;
 /// # Errors
 /// A sentence with the path that says what to do.
 pub(super) fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    Contents::read(path).map(|contents| contents.bytes).map_err(|error| unreadable(path, &error))
+    read(path).map(|contents| contents.bytes)
 }
 
-/// The text of a file, without its byte order mark.
-pub(super) fn text(path: &Path) -> Result<Zeroizing<String>, String> {
-    decoded(&bytes(path)?).ok_or_else(|| format!("{}: this is no text: neither UTF-8 nor UTF-16", path.display()))
+/// The bytes of a file that holds a secret for a long time: if everybody can read it, that is warned of, once.
+pub(super) fn private_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let contents = read(path)?;
+    if let Some(what) = contents.readable_by_others()
+        && is_first(path)
+    {
+        log_warn!("{}: it holds a secret, and {what}", path.display());
+    }
+    Ok(contents.bytes)
 }
 
-/// The secret or token that a file holds, without white space round it.
+/// The text of such a file, without its byte order mark.
+pub(super) fn private_text(path: &Path) -> Result<Zeroizing<String>, String> {
+    text(path, &private_bytes(path)?)
+}
+
+/// The secret that such a file holds, without white space round it.
 pub(super) fn secret(path: &Path) -> Result<Zeroizing<String>, String> {
-    let secret = Zeroizing::new(text(path)?.trim().to_owned());
+    alone(path, &private_text(path)?)
+}
+
+/// The token that a file holds, which soon expires: it may be anybody's to read, as Kubernetes writes it.
+pub(super) fn token(path: &Path) -> Result<Zeroizing<String>, String> {
+    alone(path, &text(path, &bytes(path)?)?)
+}
+
+fn read(path: &Path) -> Result<Contents, String> {
+    Contents::read(path).map_err(|error| unreadable(path, &error))
+}
+
+/// Whether this file has not been warned of in this process. Locked on the runtime's worker only, which no fork stops
+/// while it holds the lock.
+fn is_first(path: &Path) -> bool {
+    static WARNED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_first = !warned.iter().any(|known| known == path);
+    if is_first {
+        warned.push(path.to_owned());
+    }
+    is_first
+}
+
+fn text(path: &Path, bytes: &[u8]) -> Result<Zeroizing<String>, String> {
+    decoded(bytes).ok_or_else(|| format!("{}: this is no text: neither UTF-8 nor UTF-16", path.display()))
+}
+
+fn alone(path: &Path, text: &str) -> Result<Zeroizing<String>, String> {
+    let secret = Zeroizing::new(text.trim().to_owned());
     match &**secret {
         "" => Err(format!("{}: the file is empty", path.display())),
         several if several.contains(['\n', '\r']) => {

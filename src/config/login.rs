@@ -18,7 +18,7 @@ pub enum Login {
 const LOGINS: &[(&str, Login, Cloud, &[&str])] = &[
     ("azure_client_secret", Login::AzureClientSecret, Cloud::Azure, &[
         "azure_credential", "azure_client_secret", "azure_client_secret_file", "azure_client_certificate_path",
-        "azure_federated_token_file", "azure_auth_file",
+        "azure_client_certificate_password_file", "azure_federated_token_file", "azure_auth_file",
     ]),
     ("aws_web_identity_token", Login::AwsWebIdentityToken, Cloud::Aws, &["aws_profile", "aws_external_id"]),
     ("aws_profile", Login::AwsProfile, Cloud::Aws, &["aws_profile"]),
@@ -65,6 +65,7 @@ pub fn alone(settings: azure::Settings) -> azure::Settings {
         client_secret: None,
         client_secret_file: None,
         client_certificate_path: None,
+        client_certificate_password_file: None,
         federated_token_file: None,
         auth_file: None,
         auth_files: Vec::new(),

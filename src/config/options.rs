@@ -312,7 +312,8 @@ pub const OPTIONS: &[Row] = options![
     azure_client_id DEFAULT AZURE Kind::Text; "`AZURE_CLIENT_ID`"; "The application, or the user-assigned managed identity.";
     azure_client_secret DEFAULT AZURE Kind::Secret; "`AZURE_CLIENT_SECRET`"; "The application's secret; `azure_client_secret_file` keeps it out of this file.";
     azure_client_secret_file DEFAULT AZURE Kind::Path; "none"; "A file that holds the application's secret.";
-    azure_client_certificate_path DEFAULT AZURE Kind::Path; "`AZURE_CLIENT_CERTIFICATE_PATH`"; "A PEM file with the application's certificate and its RSA key, not encrypted, in any order.";
+    azure_client_certificate_path DEFAULT AZURE Kind::Path; "`AZURE_CLIENT_CERTIFICATE_PATH`"; "A file with the application's certificate and its RSA key: PEM, in any order, or PKCS#12 (PFX).";
+    azure_client_certificate_password_file DEFAULT AZURE Kind::Path; "`AZURE_CLIENT_CERTIFICATE_PASSWORD`, the password itself; else none"; "A file that holds the password that the certificate's key or its PKCS#12 file is encrypted with.";
     azure_federated_token_file DEFAULT AZURE Kind::Path; "`AZURE_FEDERATED_TOKEN_FILE`"; "A file that holds a federated token, for workload identity.";
     azure_auth_file DEFAULT AZURE Kind::Path; "`AZURE_AUTH_LOCATION`, then `azure-keyvault-pkcs11/azureauth.json` of user and system"; "An `azureauth.json`: what `az ad sp create-for-rbac` prints, also with `--create-cert` or `--sdk-auth`.";
     azure_authority_host DEFAULT AZURE Kind::Https; "`AZURE_AUTHORITY_HOST`, else that of the vault's cloud"; "The authority that issues tokens. The vault's name tells its cloud: public, Government or China.";

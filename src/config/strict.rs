@@ -342,6 +342,7 @@ fn azure_settings(section: &Section) -> Result<azure::Settings> {
         client_secret: secret.map(Into::into),
         client_secret_file: path("azure_client_secret_file")?,
         client_certificate_path: path("azure_client_certificate_path")?,
+        client_certificate_password_file: section.path("azure_client_certificate_password_file")?,
         federated_token_file: path("azure_federated_token_file")?,
         // Whoever names one means no other.
         auth_files: if auth_file.is_some() { Vec::new() } else { section.file.auth_files.clone() },

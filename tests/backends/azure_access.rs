@@ -3,6 +3,7 @@
 use crate::azure::*;
 use crate::openssl;
 use crate::server::{FILES, MACHINE, NOBODY, named, wait};
+use base64ct::Encoding;
 use cloud_kms_emulator::{Action, Emulator, Fault, VaultKey};
 use cloud_kms_pkcs11::backend::azure::{Credential, Secret, Settings, open};
 use cloud_kms_pkcs11::backend::{Cause, ListedKey, Network};
@@ -257,25 +258,110 @@ fn a_client_certificate_is_found_in_its_file_or_told_why_not() {
     };
     run("pkey -in own.pem -aes256 -passout pass:x -out encrypted.key");
     run("rsa -in own.pem -aes256 -passout pass:x -traditional -out traditional.key");
-    run("ecparam -name prime256v1 -genkey -noout -out sec1.key");
+    run("ecparam -name secp384r1 -genkey -noout -out sec1.key");
     run("pkcs8 -topk8 -nocrypt -in sec1.key -out ec.key");
     run("pkcs12 -export -in own.pem -passout pass:x -out own.pfx");
+    run("pkcs12 -export -in own.pem -nokeys -passout pass: -out nokey.pfx");
+    run("x509 -in own.pem -outform DER -out alone.cer");
     for name in ["encrypted", "traditional", "sec1", "ec"] {
         let key = std::fs::read_to_string(path(&format!("{name}.key"))).unwrap();
         std::fs::write(path(&format!("{name}.pem")), format!("{certificate}{key}")).unwrap();
     }
+    std::fs::write(path("alone.pem"), certificate).unwrap();
+    std::fs::write(path("empty.pem"), "\u{feff}\r\n").unwrap();
     for (name, words) in [
         ("foreign.pem", "none of its certificates is that of its private key"),
-        ("encrypted.pem", "openssl pkey -in"),
-        ("traditional.pem", "openssl pkey -in"),
+        ("encrypted.pem", "\"azure_client_certificate_password_file\", or set AZURE_CLIENT_CERTIFICATE_PASSWORD"),
+        ("own.pfx", "\"azure_client_certificate_password_file\", or set AZURE_CLIENT_CERTIFICATE_PASSWORD"),
+        ("traditional.pem", "openssl pkcs8 -topk8 -in"),
         ("sec1.pem", "on an elliptic curve"),
         ("ec.pem", "on an elliptic curve"),
-        ("own.pfx", "openssl pkcs12 -in"),
+        ("nokey.pfx", "it has no private key"),
+        ("alone.pem", "it has no private key"),
+        ("traditional.key", "openssl pkcs8 -topk8 -in"),
+        ("alone.cer", "this is DER of something else than PKCS#12"),
+        ("empty.pem", "the file is empty"),
     ] {
         let failure = sign(&with(name), "web", None).unwrap_err();
         assert_eq!(failure.cause, Cause::Credentials, "{failure}");
         assert!(failure.message.contains(&format!("{}: ", path(name).display())), "{failure}");
         assert!(failure.message.contains(words), "{failure}");
+    }
+    let password_file = Some(path("password"));
+    std::fs::write(path("password"), "another\n").unwrap();
+    for name in ["encrypted.pem", "own.pfx"] {
+        let client_certificate_path = Some(path(name));
+        let client_certificate_password_file = password_file.clone();
+        let wrong = Settings { client_certificate_path, client_certificate_password_file, ..plain.clone() };
+        let failure = sign(&open(wrong), "web", None).unwrap_err();
+        let words =
+            format!("{}: the password in {} does not open it", path(name).display(), path("password").display());
+        assert!(failure.message.contains(&words), "{failure}");
+        assert!(!failure.message.contains("another"), "{failure}");
+    }
+}
+
+/// What `openssl` makes of `own.pem`, by its arguments; `$P` is the password.
+#[rustfmt::skip]
+const ENCRYPTED: &[&str] = &[
+    "pkcs12 -export -in own.pem -passout $P",
+    "pkcs12 -export -in own.pem -certfile other.pem -passout $P",
+    // As Windows, Key Vault and OpenSSL before 3 write it.
+    "pkcs12 -export -in own.pem -passout $P -keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES -macalg sha1",
+    "pkcs12 -export -in own.pem -passout $P -legacy",
+    "pkcs12 -export -in own.pem -passout $P -keypbe PBE-SHA1-2DES -certpbe PBE-SHA1-RC2-128 -legacy",
+    "pkcs12 -export -in own.pem -passout $P -keypbe AES-128-CBC -certpbe NONE -iter 100000",
+    "pkcs12 -export -in own.pem -passout $P -keypbe NONE -certpbe NONE -nomac",
+    "pkcs8 -topk8 -in own.pem -passout $P",
+    "pkcs8 -topk8 -in own.pem -passout $P -v2 aes-128-cbc -v2prf hmacWithSHA1",
+    "pkcs8 -topk8 -in own.pem -passout $P -v2 aes-192-cbc -v2prf hmacWithSHA384",
+    "pkcs8 -topk8 -in own.pem -passout $P -v2 aes-256-cbc -v2prf hmacWithSHA512",
+    "pkcs8 -topk8 -in own.pem -passout $P -v2 des3",
+    "pkcs8 -topk8 -in own.pem -passout $P -v1 PBE-SHA1-3DES",
+];
+
+#[test]
+fn a_client_certificate_may_be_encrypted() {
+    let emulator = Emulator::start().unwrap();
+    key(&emulator, "web");
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    emulator.entra().register_certificate(TENANT, "emulator-client", &openssl::certificate(&path("own.pem"), false));
+    openssl::certificate(&path("other.pem"), false);
+    let text = std::fs::read_to_string(path("own.pem")).unwrap();
+    let (certificate, _) = text.split_once("-----BEGIN PRIVATE KEY").unwrap();
+    let made = |arguments: &str, password: &str| {
+        let arguments =
+            arguments.split(' ').map(|word| if word == "$P" { format!("pass:{password}") } else { word.into() });
+        let made = std::process::Command::new("openssl").args(arguments).current_dir(folder.path()).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        made.stdout
+    };
+    let signs = |file: &[u8], password: Option<&str>, what: &str| {
+        std::fs::write(path("file"), file).unwrap();
+        std::fs::write(path("password"), format!("{}\r\n", password.unwrap_or_default())).unwrap();
+        let settings = Settings {
+            client_secret: None,
+            client_certificate_path: Some(path("file")),
+            client_certificate_password_file: password.map(|_| path("password")),
+            ..settings(&emulator)
+        };
+        let signed = sign(&open(settings), "web", None);
+        assert!(signed.is_ok(), "{what}: {signed:?}");
+    };
+    for arguments in ENCRYPTED {
+        let password = "S\u{fc}\u{df} & 3\u{20ac}";
+        let mut file = made(arguments, password);
+        if arguments.starts_with("pkcs8") {
+            file.extend(certificate.as_bytes());
+        }
+        signs(&file, Some(password), arguments);
+    }
+    // Key Vault gives out the secret of a certificate without a password, in base64.
+    for arguments in [ENCRYPTED[0], ENCRYPTED[2]] {
+        let file = made(arguments, "");
+        signs(&file, None, arguments);
+        signs(base64ct::Base64::encode_string(&file).as_bytes(), None, arguments);
     }
 }
 

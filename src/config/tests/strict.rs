@@ -69,7 +69,7 @@ fn all_settings_arrive() {
 
     let azure = r#""key_name": "k", "vault_url": "https://v:1", "azure_credential": "cli", "azure_tenant_id": "t",
         "azure_client_id": "c", "azure_client_secret": "s", "azure_client_certificate_path": "/c.pem",
-        "azure_federated_token_file": "/f", "azure_auth_file": "/a", "azure_authority_host": "https://l",
+        "azure_client_certificate_password_file": "/p", "azure_federated_token_file": "/f", "azure_auth_file": "/a", "azure_authority_host": "https://l",
         "verify_challenge_resource": false"#;
     let config = slot(azure).config();
     let settings = azure_of(&config.slots[0]);
@@ -81,6 +81,7 @@ fn all_settings_arrive() {
         client_secret: settings.client_secret.clone(),
         client_secret_file: None,
         client_certificate_path: Some("/c.pem".into()),
+        client_certificate_password_file: Some("/p".into()),
         federated_token_file: Some("/f".into()),
         auth_file: Some("/a".into()),
         auth_files: Vec::new(),
