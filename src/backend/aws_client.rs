@@ -2,6 +2,7 @@
 
 use super::aws::Settings;
 use super::aws_endpoint::Endpoint;
+use super::aws_errors::ADVICE;
 use super::aws_files::Trouble;
 use super::aws_http::{FewHeaders, Http};
 use super::aws_login::{First, Login, WebIdentity};
@@ -97,10 +98,19 @@ impl Clients {
 
     /// A failure for want of credentials, with what is wrong with the files that they may stand in.
     pub(super) async fn with_trouble(&self, mut refused: Refused) -> Refused {
-        if refused.failure.cause == Cause::Credentials
-            && let Some(words) = Trouble::find(&self.settings).await.words()
-        {
-            refused.failure.message = format!("{words}; {}", refused.failure.message);
+        let failure = &mut refused.failure;
+        if failure.cause != Cause::Credentials {
+            return refused;
+        }
+        let own = self.settings.profile.as_ref().filter(|_| self.settings.login.is_none());
+        // Other sources are not asked for a profile that is named, and a trouble that is known needs no advice.
+        let plain = |message: &str| message.strip_suffix(ADVICE).map(|words| words.trim_end_matches("; ").to_owned());
+        if let Some(words) = Trouble::find(&self.settings).await.words() {
+            let message = plain(&failure.message).unwrap_or_else(|| failure.message.clone());
+            // The SDK's words for a file that is not there don't even name it.
+            failure.message = if message.starts_with(NO_FILE) { words } else { format!("{words}; {message}") };
+        } else if let (Some(profile), Some(message)) = (own, plain(&failure.message)) {
+            failure.message = format!("{message}; correct the profile {profile:?} (option \"aws_profile\")");
         }
         refused
     }
@@ -206,6 +216,8 @@ async fn ca_bundle(profile: Option<&str>) -> Option<(PathBuf, &'static str)> {
     };
     Some((path, "ca_bundle of the shared AWS configuration"))
 }
+
+const NO_FILE: &str = "No such file or directory";
 
 const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 

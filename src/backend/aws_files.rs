@@ -5,7 +5,9 @@
 use super::aws::Settings;
 use super::credential_file;
 use super::http::words_of;
+use aws_config::profile::{Profile, ProfileSet};
 use aws_types::os_shim_internal::{Env, Fs};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The variables that name the shared files, and where these lie without them.
@@ -14,12 +16,12 @@ const SHARED: [(&str, &str); 2] =
 
 const TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
-/// What is wrong with the files, and the profile that is in none of them.
+/// What is wrong with the files, and with the profile in them.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     /// Sentences about files.
     files: Vec<String>,
-    /// That a profile is missing.
+    /// What is wrong with the profile.
     profile: Option<String>,
 }
 
@@ -29,14 +31,14 @@ impl Trouble {
         let mut files: Vec<String> = SHARED.iter().filter_map(|(name, usual)| shared(name, usual)).collect();
         files.extend(token());
         // A login's profile is its PIN, which stands in no message.
-        let profile = if settings.login.is_some() { None } else { missing(settings.profile.as_deref()).await };
+        let profile = if settings.login.is_some() { None } else { flaw(settings.profile.as_deref()).await };
         Self { profile, files }
     }
 
     /// That the files lack the slot's own profile.
     pub(super) async fn of_profile(settings: &Settings) -> Option<String> {
         let name = settings.profile.as_deref().filter(|_| settings.login.is_none())?;
-        missing(Some(name)).await
+        Named::by(Some(name)).missing(&loaded(Some(name)).await.ok()?)
     }
 
     /// All of it, in one line, if there is something.
@@ -82,35 +84,105 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 const NOT_PLAIN: &str = "the SDK of AWS reads UTF-8 without a byte order mark only: save the file so";
 
 fn token() -> Option<String> {
-    let path = PathBuf::from(variable(TOKEN)?);
+    let path = variable(TOKEN)?;
+    useless_token(Path::new(&path)).map(|why| format!("{TOKEN} names {why}"))
+}
+
+/// Why the file of a web identity token is of no use, with its path.
+fn useless_token(path: &Path) -> Option<String> {
     let why = |bytes: &[u8]| match std::str::from_utf8(bytes) {
         Ok("") => Some("the file is empty"),
         Ok(text) if text.trim_matches('\u{feff}').trim() == text => None,
         _ => Some("the SDK of AWS takes the file as it is: write the token alone, in UTF-8, without a line's end"),
     };
-    match credential_file::bytes(&path) {
-        Ok(bytes) => Some(format!("{TOKEN} names {}: {}", path.display(), why(&bytes)?)),
-        Err(why) => Some(format!("{TOKEN} names {why}")),
+    match credential_file::bytes(path) {
+        Ok(bytes) => Some(format!("{}: {}", path.display(), why(&bytes)?)),
+        Err(why) => Some(why),
     }
 }
 
-/// That the profile of the slot, or of AWS_PROFILE, is in none of the files.
-async fn missing(profile: Option<&str>) -> Option<String> {
-    let (name, by) = match profile {
-        Some(name) => (name.to_owned(), "option \"aws_profile\""),
-        None => (variable("AWS_PROFILE")?, "AWS_PROFILE"),
-    };
-    let own = Some(name.clone().into());
-    let profiles = match aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), own).await {
-        Ok(profiles) => profiles,
-        Err(error) => return Some(words_of(&error)),
-    };
-    if name == "default" || profiles.get_profile(&name).is_some() {
-        return None;
+async fn loaded(profile: Option<&str>) -> Result<ProfileSet, String> {
+    let own = profile.map(|name| name.to_owned().into());
+    let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), own).await;
+    profiles.map_err(|error| words_of(&error))
+}
+
+/// A profile, and who names it.
+struct Named {
+    name: String,
+    by: Option<&'static str>,
+}
+
+impl Named {
+    /// The slot's, that of AWS_PROFILE, or the one that is used without either.
+    fn by(option: Option<&str>) -> Self {
+        match (option, variable("AWS_PROFILE")) {
+            (Some(name), _) => Self { name: name.to_owned(), by: Some("option \"aws_profile\"") },
+            (None, Some(name)) => Self { name, by: Some("AWS_PROFILE") },
+            (None, None) => Self { name: "default".into(), by: None },
+        }
     }
-    let places: Vec<String> =
-        SHARED.iter().filter_map(|(name, usual)| place(name, usual)).map(|path| shown(&path)).collect();
-    Some(format!("the profile {name:?} ({by}) is in none of the shared AWS files: {}", places.join(", ")))
+
+    /// That it is in none of the files.
+    fn missing(&self, profiles: &ProfileSet) -> Option<String> {
+        if self.name == "default" || profiles.get_profile(&self.name).is_some() {
+            return None;
+        }
+        let places = SHARED.iter().filter_map(|(name, usual)| place(name, usual)).map(|path| shown(&path));
+        Some(format!("{self} is in none of the shared AWS files: {}", places.collect::<Vec<_>>().join(", ")))
+    }
+
+    /// What is wrong with the token file of it, or of those that it takes its credentials from.
+    fn useless_token(&self, profiles: &ProfileSet) -> Option<String> {
+        let source = |profile: &&Profile| profiles.get_profile(profile.get("source_profile")?);
+        let all = std::iter::successors(profiles.get_profile(&self.name), source).take(LONGEST_CHAIN);
+        let file = all.filter_map(|profile| profile.get("web_identity_token_file")).next()?;
+        useless_token(Path::new(file)).map(|why| format!("{self} leads to the web_identity_token_file {why}"))
+    }
+
+    /// That it has none, where no other source is asked.
+    fn without_credentials(&self, profiles: &ProfileSet) -> Option<String> {
+        let own = profiles.get_profile(&self.name)?;
+        SOURCES
+            .iter()
+            .all(|name| own.get(name).is_none())
+            .then(|| format!("{self} says nothing of credentials; it needs one of {}", SOURCES.join(", ")))
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.by {
+            Some(by) => write!(f, "the profile {:?} ({by})", self.name),
+            None => write!(f, "the profile {:?}", self.name),
+        }
+    }
+}
+
+/// Longer ones are loops.
+const LONGEST_CHAIN: usize = 10;
+
+/// What a profile may have its credentials from.
+const SOURCES: [&str; 7] = [
+    "aws_access_key_id",
+    "credential_process",
+    "sso_session",
+    "sso_start_url",
+    "role_arn",
+    "web_identity_token_file",
+    "login_session",
+];
+
+/// What is wrong with the profile, whoever names it.
+async fn flaw(option: Option<&str>) -> Option<String> {
+    let named = Named::by(option);
+    let profiles = match loaded(Some(&named.name)).await {
+        Ok(profiles) => profiles,
+        Err(words) => return Some(words),
+    };
+    let known = named.missing(&profiles).or_else(|| named.useless_token(&profiles));
+    // Without the option, a machine's role may be meant.
+    known.or_else(|| option.and_then(|_| named.without_credentials(&profiles)))
 }
 
 fn shown(path: &Path) -> String {

@@ -149,15 +149,17 @@ module_test! {
     }
 }
 
-/// The line of a failure says that.
-fn told(world: &World, variables: &[(&str, &str)], slot: &Value, words: &[&str]) {
+/// The line of a failure, which says that.
+fn told(world: &World, variables: &[(&str, &str)], slot: &Value, words: &[&str]) -> String {
     set(variables);
     let log = signed(world, slot).unwrap_err();
-    let line = log.lines().rfind(|line| line.contains(" error: ")).unwrap_or_else(|| panic!("no line in {log}"));
+    let line = log.lines().rfind(|line| line.contains(" error: "));
+    let line = line.unwrap_or_else(|| panic!("no line in {log}")).to_owned();
     for words in words {
         assert!(line.contains(words), "{words} in {line}");
     }
     assert!(!line.contains("not enabled") && !line.contains("dispatch failure"), "{line}");
+    line
 }
 
 module_test! {
@@ -202,6 +204,48 @@ module_test! {
         let credentials = world.home.join(".aws/credentials");
         std::fs::write(&credentials, "\u{feff}[default]\naws_access_key_id = a\naws_secret_access_key = s3cret\n").unwrap();
         told(world, &[], &json!({}), &[&format!("{}: the SDK of AWS reads UTF-8 without a byte order mark only", credentials.display())]);
+        assert!(!world.log().contains("s3cret"));
+    }
+}
+
+module_test! {
+    fn a_profile_says_what_is_wrong_with_it(world) {
+        prepare(world);
+        for gone in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            unsafe { std::env::remove_var(gone) };
+        }
+        let none = world.home.join("none").display().to_string();
+        let role = "role_arn = arn:aws:iam::111122223333:role/signer\n";
+        let profiles = [
+            format!("[profile token]\n{role}web_identity_token_file = {none}\n"),
+            format!("[profile far]\n{role}source_profile = token\n"),
+            format!("[profile source]\n{role}source_profile = gone\n"),
+            format!("[profile program]\ncredential_process = {none}/program\n"),
+            "[profile region]\nregion = eu-central-1\n".to_owned(),
+            "[profile half]\naws_access_key_id = a\n".to_owned(),
+        ];
+        shared(world, &profiles.concat());
+        let file = format!("leads to the web_identity_token_file {none}: there is no such file");
+        for (name, words) in [
+            ("token", file.as_str()),
+            ("far", &file),
+            ("source", "could not find source profile gone referenced from source"),
+            ("program", &format!("credential_process: exit status: 127: /bin/sh: 1: {none}/program: not found")),
+            ("region", "says nothing of credentials; it needs one of aws_access_key_id, credential_process, "),
+            ("half", "profile missing aws_secret_access_key"),
+        ] {
+            let own = format!("the profile \"{name}\" (option \"aws_profile\")");
+            let line = told(world, &[], &json!({ "aws_profile": name }), &["no valid credentials: ", words, &own]);
+            assert!(!line.contains("set AWS_ACCESS_KEY_ID") && !line.contains("os error"), "{line}");
+        }
+        let line = told(world, &[("AWS_PROFILE", "token")], &json!({}), &["the profile \"token\" (AWS_PROFILE) ", &file]);
+        assert!(!line.contains("os error"), "{line}");
+        let credentials = world.home.join(".aws/credentials");
+        std::fs::write(&credentials, "[default]\r\naws_access_key_id = emulator-access-key\r\naws_secret_access_key = emulator-secret-key\r\n").unwrap();
+        set(&[]);
+        assert!(signed(world, &json!({})).is_ok(), "line ends of Windows");
+        std::fs::write(&credentials, "[default\naws_secret_access_key = s3cret\n").unwrap();
+        told(world, &[], &json!({}), &[&credentials.display().to_string(), "line 1"]);
         assert!(!world.log().contains("s3cret"));
     }
 }
