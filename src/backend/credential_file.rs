@@ -2,7 +2,9 @@
 
 use crate::permissions::Contents;
 use crate::{log_warn, process};
+use std::fs::Metadata;
 use std::io::{Error, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
@@ -72,17 +74,45 @@ fn alone(path: &Path, text: &str) -> Result<Zeroizing<String>, String> {
     }
 }
 
-fn unreadable(path: &Path, error: &Error) -> String {
-    let path = path.display();
+fn unreadable(at: &Path, error: &Error) -> String {
+    let path = at.display();
     match error.kind() {
         ErrorKind::NotFound => format!("{path}: there is no such file"),
-        ErrorKind::PermissionDenied => format!(
-            "{path}: this program runs as uid {}, which may not read it: give that user the file (chown) or its group the right to read it (chmod g+r)",
-            process::user()
-        ),
+        ErrorKind::PermissionDenied => denied(at, process::user()),
         ErrorKind::IsADirectory => format!("{path}: this is a folder, not a file"),
         _ => format!("{path}: {error}"),
     }
+}
+
+/// Why that user may not read a file, and what helps.
+fn denied(path: &Path, user: u32) -> String {
+    let is_hidden = |own: &&Path| own.metadata().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    let folder = path.ancestors().filter(is_hidden).last().and_then(Path::parent);
+    let tried = format!("{}: this program runs as uid {user}, which may not", path.display());
+    match (folder, path.metadata()) {
+        (Some(folder), _) => {
+            let folder = folder.display();
+            format!("{tried} enter {folder}: let it (chmod o+x {folder}), or put the file elsewhere")
+        }
+        (None, Ok(about)) if is_permitted(&about, user) => {
+            let mode = about.mode() & 0o7777;
+            format!(
+                "{tried} read it, though its mode ({mode:04o}) lets it: SELinux, AppArmor or a sandbox forbids it (journalctl -k)"
+            )
+        }
+        _ => {
+            let path = path.display();
+            format!(
+                "{tried} read it: give it to that user (chown {user} {path}), or to a group of that user (chgrp, chmod g+r)"
+            )
+        }
+    }
+}
+
+/// By the mode alone. Of groups only the own one is known.
+fn is_permitted(about: &Metadata, user: u32) -> bool {
+    let bit = if about.uid() == user { 0o400 } else { 0o004 };
+    user == 0 || about.mode() & bit != 0
 }
 
 /// UTF-8 or UTF-16; what has no byte order mark is UTF-8.
@@ -109,6 +139,8 @@ pub(super) fn decoded(bytes: &[u8]) -> Option<Zeroizing<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
 
     fn file(folder: &tempfile::TempDir, bytes: &[u8]) -> PathBuf {
@@ -157,5 +189,31 @@ mod tests {
         );
         let denied = unreadable(Path::new("/s"), &ErrorKind::PermissionDenied.into());
         assert!(denied.starts_with("/s: ") && denied.contains(&format!("uid {}", process::user())), "{denied}");
+    }
+
+    #[test]
+    fn who_may_not_read_a_file_is_told_with_what_helps() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder, b"s");
+        let mode = |mode| std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let (shown, stranger) = (path.display(), 4242);
+        mode(0o600);
+        assert_eq!(
+            denied(&path, stranger),
+            format!(
+                "{shown}: this program runs as uid 4242, which may not read it: give it to that user (chown 4242 {shown}), or to a group of that user (chgrp, chmod g+r)"
+            )
+        );
+        mode(0o604);
+        let forbidden = denied(&path, stranger);
+        assert!(forbidden.contains("though its mode (0604) lets it: SELinux"), "{forbidden}");
+    }
+
+    #[test]
+    fn a_secret_that_everybody_can_read_is_warned_of_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder, b"s");
+        assert!(is_first(&path) && !is_first(&path));
+        assert!(is_first(&folder.path().join("another")));
     }
 }

@@ -100,8 +100,8 @@ const PSEUDORANDOM: [(ObjectIdentifier, pbkdf2::Algorithm); 4] = [
     (ObjectIdentifier::new_unwrap("1.2.840.113549.2.11"), pbkdf2::PBKDF2_HMAC_SHA512),
 ];
 
-/// More than any program asks for; it takes about a second.
-const MOST_ITERATIONS: u32 = 2_000_000;
+/// More than any program asks for; it takes about a second. A fuzzer has no such time.
+const MOST_ITERATIONS: u32 = if cfg!(fuzzing) { 1000 } else { 2_000_000 };
 
 fn bounded(iterations: u32) -> Result<NonZeroU32, Closed> {
     let bounded = NonZeroU32::new(iterations).filter(|number| number.get() <= MOST_ITERATIONS);
@@ -215,5 +215,80 @@ fn add(block: &mut [u8], hash: &[u8]) {
         let sum = u16::from(*byte) + u16::from(hash[place % hash.len()]) + carry;
         *byte = sum as u8;
         carry = sum >> 8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cbc::cipher::{BlockModeEncrypt, KeyIvInit};
+    use der::Encode;
+    use der::asn1::Any;
+
+    fn hex(text: &str) -> Vec<u8> {
+        text.as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
+    }
+
+    /// The vectors that OpenSSL, Botan and Bouncy Castle have in their tests.
+    #[test]
+    fn keys_are_derived_as_by_everybody() {
+        for (password, id, salt, iterations, derived) in [
+            ("smeg", KEY, "0a58cf64530d823f", 1, "8aaae6297b6cb04642ab5b077851284eb7128f1a2a7fbca3"),
+            ("smeg", IV, "0a58cf64530d823f", 1, "79993dfe048d3b76"),
+            ("smeg", KEY, "642b99ab44fb4b1f", 1, "f3a95fec48d7711e985cfe67908c5ab79fa3d7c5caa5d966"),
+            ("queeg", KEY, "05dec959acff72f7", 1000, "ed2034e36328830ff09df1e1a07dd357185dac0d4f9eb3d4"),
+            ("queeg", IV, "05dec959acff72f7", 1000, "11dedad7758d4860"),
+        ] {
+            let password = Password { text: password, is_none: false }.bmp();
+            let (derived, iterations) = (hex(derived), NonZeroU32::new(iterations).unwrap());
+            assert_eq!(*pkcs12_derived(id, &password, &hex(salt), iterations, derived.len()), derived);
+        }
+    }
+
+    fn sequence(parts: &[&dyn Fn() -> Vec<u8>]) -> Vec<u8> {
+        let content: Vec<u8> = parts.iter().flat_map(|part| part()).collect();
+        Any::new(der::Tag::Sequence, content).unwrap().to_der().unwrap()
+    }
+
+    /// An AlgorithmIdentifier of one of PKCS#12's schemes.
+    fn pkcs12(oid: ObjectIdentifier, salt: &[u8], iterations: u32) -> Vec<u8> {
+        let salt = || OctetStringRef::new(salt).unwrap().to_der().unwrap();
+        let parameters = || sequence(&[&salt, &|| iterations.to_der().unwrap()]);
+        sequence(&[&|| oid.to_der().unwrap(), &parameters])
+    }
+
+    fn opened(scheme: &[u8], data: &[u8], text: &str, is_none: bool) -> Result<Vec<u8>, Closed> {
+        let scheme = AlgorithmIdentifierRef::from_der(scheme).unwrap();
+        decrypt(scheme, data, &Password { text, is_none }).map(|plain| plain.to_vec())
+    }
+
+    #[test]
+    fn no_password_is_not_an_empty_one() {
+        let (salt, oid) = ([7; 8], PKCS12[0].0);
+        let one = NonZeroU32::MIN;
+        let (key, iv) = (pkcs12_derived(KEY, &[], &salt, one, 24), pkcs12_derived(IV, &[], &salt, one, 8));
+        let mode = cbc::Encryptor::<des::TdesEde3>::new_from_slices(&key, &iv).unwrap();
+        let mut data = b"plaintext.......".to_vec();
+        mode.encrypt_padded::<Pkcs7>(&mut data, 9).unwrap();
+        let scheme = pkcs12(oid, &salt, 1);
+        assert_eq!(opened(&scheme, &data, "", true), Ok(b"plaintext".to_vec()));
+        assert_ne!(opened(&scheme, &data, "", false), Ok(b"plaintext".to_vec()));
+    }
+
+    #[test]
+    fn what_is_not_known_is_told() {
+        let unknown = ObjectIdentifier::new_unwrap("1.2.3.4");
+        assert_eq!(opened(&pkcs12(unknown, &[], 1), &[], "x", false), Err(Closed::Scheme("1.2.3.4".into())));
+        for (iterations, words) in [(0, "0 iterations"), (u32::MAX, "4294967295 iterations")] {
+            let scheme = pkcs12(PKCS12[0].0, &[1], iterations);
+            assert_eq!(opened(&scheme, &[0; 8], "x", false), Err(Closed::Scheme(words.into())));
+        }
+        let empty = sequence(&[&|| PKCS12[3].0.to_der().unwrap()]);
+        assert!(matches!(opened(&empty, &[], "x", false), Err(Closed::Scheme(_))));
+        // Not a whole number of blocks.
+        assert_eq!(opened(&pkcs12(PKCS12[3].0, &[], 1), &[1, 2, 3], "x", false), Err(Closed::Password));
     }
 }

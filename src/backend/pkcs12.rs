@@ -127,3 +127,34 @@ fn items_of(bytes: &[u8]) -> der::Result<Vec<AnyRef<'_>>> {
     }
     Ok(items)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pfx_is_known_by_its_version() {
+        for (bytes, is) in [
+            (&b"\x30\x03\x02\x01\x03"[..], true),
+            (b"\x30\x82\x01\x00\x02\x01\x03\x30", true),
+            (b"\x30\x80\x02\x01\x03\x30\x80", true),
+            (b"\x30\x03\x02\x01\x00", false),
+            (b"\x30\x82\x01\x00\x30\x82\x00\xf0\x02\x01\x03", false),
+            (b"-----BEGIN", false),
+            (b"\x30", false),
+            (b"", false),
+        ] {
+            assert_eq!(is_pfx(bytes), is, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_none_is_told() {
+        let password = Password { text: "x", is_none: false };
+        for bytes in
+            [&b"\x30\x03\x02\x01\x03"[..], b"\x30\x80\x02\x01\x03\x30\x80", b"\x30\x05\x02\x01\x03\x30\x00", b"\x30"]
+        {
+            assert!(matches!(Pfx::open(bytes, &password), Err(Closed::Scheme(_))), "{bytes:?}");
+        }
+    }
+}
