@@ -133,7 +133,7 @@ impl TokenCredential for Chain {
         }
         let fetched = match state.chosen.clone() {
             Some(source) => {
-                let token = self.ask(&source, scopes, self.limit(1.0)).await;
+                let token = self.ask(&source, scopes, self.limit(WHOLE)).await;
                 // A file that it was made from may have been written anew.
                 state.chosen = state.chosen.take().filter(|_| token.is_ok());
                 token
@@ -172,7 +172,7 @@ impl Chain {
         if let Some((by, row)) = first(configured) {
             let name = format!("{} ({by})", row.name);
             let source = self.make(row, &name).map_err(credential_error)?;
-            return self.chosen(state, source, scopes, self.limit(1.0)).await;
+            return self.chosen(state, source, scopes, self.limit(WHOLE)).await;
         }
         missing.iter().for_each(|(name, what)| log_debug!("{}: no token from {name}: {what}", self.vault()));
         let unconfigured: Vec<&Row> = rows.into_iter().filter(|row| UNCONFIGURED.contains(&row.kind)).collect();
@@ -188,7 +188,7 @@ impl Chain {
         scopes: &[&str],
     ) -> azure_core::Result<AccessToken> {
         // None of several sources may use up the time of all.
-        let limit = self.limit(if rows.len() > 1 { 0.5 } else { 1.0 });
+        let limit = self.limit(if rows.len() > 1 { WHOLE / 2.0 } else { WHOLE });
         // What is configured by half is what somebody means.
         let mut tried = half_configured(missing);
         for row in rows {
@@ -253,6 +253,9 @@ impl Chain {
     }
 }
 
+/// Of the time of a call, so that the failure can say whose it is before the call ends.
+const WHOLE: f64 = 0.9;
+
 /// The first of those by options, else the first of all.
 fn first<T>(configured: Vec<(By, T)>) -> Option<(By, T)> {
     configured.into_iter().min_by_key(|(by, _)| matches!(by, By::Found(_)))
@@ -303,7 +306,8 @@ fn in_the_way(obstacle: &Obstacle, name: &str) -> Error {
 }
 
 /// What azure_identity says round the words of others.
-const FRAMES: [&str; 3] = [" authentication failed.", "\nTo troubleshoot", "retry policy expired"];
+const FRAMES: [&str; 4] =
+    [" authentication failed.", "\nTo troubleshoot", "retry policy expired", "non-transport error occurred"];
 
 /// An error's own words, in one line: the authority's, with the status of its reply, else those of the innermost cause.
 fn own_words(error: &Error) -> String {
@@ -535,11 +539,12 @@ impl Executor for Helper {
 }
 
 fn managed_identity(context: &Context) -> Made {
+    let retries = context.settings.network.retries;
     let user_assigned_id = context.client().ok().map(UserAssignedId::ClientId);
     let client = LinkLocal {
         client: context.link_local.clone(),
         host: env("AZURE_POD_IDENTITY_AUTHORITY_HOST").and_then(|host| Url::parse(&host).ok()),
-        patient: context.settings.credential == Credential::ManagedIdentity,
+        retries: if context.settings.credential == Credential::ManagedIdentity { retries } else { 0 },
     };
     let client_options = ClientOptions { transport: Some(Transport::new(Arc::new(client))), ..Default::default() };
     let options = ManagedIdentityCredentialOptions { user_assigned_id, client_options };
@@ -551,8 +556,8 @@ fn managed_identity(context: &Context) -> Made {
 struct LinkLocal {
     client: reqwest::Client,
     host: Option<Url>,
-    /// Whether a machine without such an endpoint is asked again and again.
-    patient: bool,
+    /// How often a machine that seems to have no such endpoint is asked again. The SDK would do so for a minute.
+    retries: u32,
 }
 
 #[async_trait::async_trait]
@@ -565,14 +570,31 @@ impl HttpClient for LinkLocal {
             moved.map_err(|()| credential_error("AZURE_POD_IDENTITY_AUTHORITY_HOST is no URL".into()))?;
             url.set_host(host.host_str())?;
         }
-        match self.client.execute_request(&request).await {
-            // Of this kind, the SDK would try six times.
-            Err(error) if !self.patient && *error.kind() == ErrorKind::Connection => {
-                Err(credential_error(format!("this machine has none ({})", words_of(&error))))
+        let mut attempts = 0;
+        loop {
+            let error = match self.client.execute_request(&request).await {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            match unconnected(request.url(), &error) {
+                None => return Err(error),
+                Some(words) if attempts >= self.retries => return Err(credential_error(words)),
+                Some(_) => attempts += 1,
             }
-            answer => answer,
+            tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// Between attempts to reach the endpoint for managed identities, which may come a moment later than a machine.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// That nobody listens there.
+fn unconnected(url: &Url, error: &Error) -> Option<String> {
+    let is_connect = causes(error).filter_map(|e| e.downcast_ref::<reqwest::Error>()).any(|e| e.is_connect());
+    let why = causes(error).last().map(ToString::to_string).unwrap_or_default();
+    let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(80));
+    is_connect.then(|| format!("this machine has none: no connection to {host}:{port} ({why})"))
 }
 
 /// A federated token: another process writes it anew before it expires, so it is read each time.

@@ -5,6 +5,9 @@ use crate::module_test;
 use cloud_kms_emulator::{Action, EntraClients, Fault, VaultKey};
 use cryptoki_sys::*;
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 
 const VARIABLES: [&str; 3] = ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"];
 
@@ -67,12 +70,7 @@ module_test! {
 module_test! {
     fn a_source_that_is_configured_says_itself_what_is_wrong(world) {
         world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
-        let here = |more: Value| {
-            let url = world.emulator.https_url();
-            let mut options = json!({ "vault_url": url, "azure_authority_host": url, "verify_challenge_resource": false });
-            options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            options
-        };
+        let here = |more: Value| here(world, more);
         let variable = "no valid credentials: client secret (AZURE_CLIENT_SECRET): HTTP status 401: AADSTS7000215: ";
         unsafe { std::env::set_var("AZURE_CLIENT_SECRET", "s3cret-1") };
         told(world, &here(json!({})), &[variable, "Trace ID: ", "Correlation ID: "]);
@@ -94,7 +92,7 @@ module_test! {
         told(world, &here(secret), &["client secret (option \"azure_client_secret\"): HTTP status 503: no reply of Entra"]);
         world.emulator.control().fault(Fault::new("token", Action::Hang));
         let secret = json!({ "azure_client_secret": EntraClients::SECRET, "call_timeout_ms": 1500, "connect_timeout_ms": 1500 });
-        told(world, &here(secret), &["no answer in time"]);
+        told(world, &here(secret), &["no answer in time: no token for it: client secret (option \"azure_client_secret\"): no answer "]);
         world.emulator.control().clear_faults();
         let none = world.home.join("none");
         let missing = format!("{}: there is no such file", none.display());
@@ -111,5 +109,110 @@ module_test! {
         told(world, &here(json!({ "azure_auth_file": none })), &[&format!("{}:2: this is not what az prints", none.display())]);
         std::fs::write(&none, "").unwrap();
         told(world, &here(json!({ "azure_federated_token_file": none })), &["the file is empty"]);
+    }
+}
+
+/// Options that lead to the emulator.
+fn here(world: &World, more: Value) -> Value {
+    let url = world.emulator.https_url();
+    let mut options = json!({ "vault_url": url, "azure_authority_host": url, "verify_challenge_resource": false });
+    options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    options
+}
+
+fn openssl(world: &World, arguments: &str) -> Vec<u8> {
+    let made = Command::new("openssl").args(arguments.split(' ')).current_dir(&world.home).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    made.stdout
+}
+
+fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+module_test! {
+    fn a_client_certificate_may_be_a_pfx_with_a_password(world) {
+        world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
+        openssl(world, "req -x509 -newkey rsa:2048 -nodes -subj /CN=test -days 2 -keyout key.pem -out own.pem");
+        openssl(world, "pkcs12 -export -in own.pem -inkey key.pem -passout pass:s3cret-5 -out own.pfx");
+        let der = openssl(world, "x509 -in own.pem -outform DER");
+        world.emulator.entra().register_certificate(EntraClients::TENANT, EntraClients::CLIENT, &der);
+        let (file, password) = (world.home.join("own.pfx"), world.home.join("password"));
+        std::fs::write(&password, "\u{feff}s3cret-5\r\n").unwrap();
+        let both = json!({ "azure_client_certificate_path": file, "azure_client_certificate_password_file": password });
+        let by_file = here(world, both);
+        assert_eq!(signs(world, &by_file), Ok(()));
+        let alone = here(world, json!({ "azure_client_certificate_path": file }));
+        let name = format!("no valid credentials: client certificate (option \"azure_client_certificate_path\"): {}: ", file.display());
+        told(world, &alone, &[&name, "it is encrypted with a password: write that into a file"]);
+        unsafe { std::env::set_var("AZURE_CLIENT_CERTIFICATE_PASSWORD", "s3cret-5") };
+        assert_eq!(signs(world, &alone), Ok(()));
+        unsafe { std::env::set_var("AZURE_CLIENT_CERTIFICATE_PASSWORD", "s3cret-6") };
+        told(world, &alone, &[&name, "the password in AZURE_CLIENT_CERTIFICATE_PASSWORD does not open it"]);
+        std::fs::remove_file(&password).unwrap();
+        told(world, &by_file, &[&format!("{}: there is no such file", password.display())]);
+    }
+}
+
+module_test! {
+    fn secrets_that_everybody_can_read_are_warned_of_once(world) {
+        world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
+        world.emulator.entra().allow_federated_token("federated");
+        let application = format!(r#"{{"tenant": "{}", "appId": "{}", "password": "{}"}}"#, EntraClients::TENANT, EntraClients::CLIENT, EntraClients::SECRET);
+        for (option, text, is_secret) in [
+            ("azure_client_secret_file", EntraClients::SECRET, true),
+            ("azure_auth_file", &application, true),
+            ("azure_federated_token_file", "federated", false),
+        ] {
+            let file = world.home.join(option);
+            std::fs::write(&file, text).unwrap();
+            let options = here(world, json!({ option: file }));
+            for (bits, is_open) in [(0o640, false), (0o644, true), (0o644, false)] {
+                mode(&file, bits);
+                let before = world.log().len();
+                assert_eq!(signs(world, &options), Ok(()), "{option}");
+                let said = format!("warn: {}: it holds a secret, and everybody can read it (mode 0644): chmod o-r {}", file.display(), file.display());
+                let count = world.log()[before..].matches(&said).count();
+                assert_eq!(count, usize::from(is_open && is_secret), "{option} {bits:o}: {}", &world.log()[before..]);
+            }
+        }
+    }
+}
+
+module_test! {
+    fn what_is_configured_by_half_is_told_first(world) {
+        world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
+        // Nobody listens there: this machine has no identity.
+        unsafe { std::env::set_var("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1") };
+        unsafe { std::env::set_var("AZURE_CLIENT_SECRET", "s3cret-7") };
+        unsafe { std::env::remove_var("AZURE_TENANT_ID") };
+        std::fs::create_dir_all(world.home.join(".config/azure-keyvault-pkcs11")).unwrap();
+        let broken = world.home.join(".config/azure-keyvault-pkcs11/azureauth.json");
+        std::fs::write(&broken, "{\"tenant\": \"t\"}").unwrap();
+        let line = signs(world, &here(world, json!({ "azure_tenant_id": null }))).unwrap_err();
+        let first = format!(
+            "no token: client secret: AZURE_CLIENT_SECRET is set, and it also needs \"azure_tenant_id\" or AZURE_TENANT_ID; azureauth.json: {}: it has no ",
+            broken.display()
+        );
+        assert!(line.contains(&first), "{line}");
+        let last = "; not configured: client certificate, workload identity";
+        assert!(line.ends_with(last) && line.contains("; managed identity: this machine has none"), "{line}");
+        for each in ["client secret: AZURE_CLIENT_SECRET is set", "client certificate: no AZURE_CLIENT_CERTIFICATE_PATH", "managed identity: this"] {
+            let told = format!(" debug: {}: no token from {each}", world.emulator.https_url());
+            assert!(world.log().contains(&told), "{told} in {}", world.log());
+        }
+    }
+}
+
+module_test! {
+    fn a_machine_without_an_identity_says_so_in_time(world) {
+        world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
+        unsafe { std::env::set_var("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1") };
+        let named = here(world, json!({ "azure_credential": "managed_identity" }));
+        let line = signs(world, &named).unwrap_err();
+        let own = "GetKey: no valid credentials: managed identity: this machine has none: no connection to 127.0.0.1:1 (Connection refused (os error 111))";
+        assert!(line.ends_with(own), "{line}");
+        unsafe { std::env::set_var("AZURE_POD_IDENTITY_AUTHORITY_HOST", world.emulator.http_url()) };
+        assert_eq!(signs(world, &named), Ok(()));
     }
 }
