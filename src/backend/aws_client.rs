@@ -3,7 +3,7 @@
 use super::aws::Settings;
 use super::aws_endpoint::Endpoint;
 use super::aws_errors::ADVICE;
-use super::aws_files::Trouble;
+use super::aws_files::{Trouble, warn_of_readers};
 use super::aws_http::{FewHeaders, Http};
 use super::aws_login::{First, Login, WebIdentity};
 use super::call::{Refused, Remedy};
@@ -194,6 +194,7 @@ impl Clients {
             let trouble = Trouble::find(&self.settings).await.words();
             return Err(trouble.map_or_else(|| NO_REGION.to_owned(), |words| format!("{words}; {NO_REGION}")).into());
         }
+        warn_of_readers(&self.settings);
         let credentials = credentials(&self.settings, &sdk, &http).await;
         Ok((sdk, self.first.before(credentials)))
     }

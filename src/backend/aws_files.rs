@@ -79,6 +79,14 @@ fn shared(name: &str, usual: &str) -> Option<String> {
     (!is_plain).then(|| format!("{named}{}: {NOT_PLAIN}", path.display()))
 }
 
+/// Warns of access keys that everybody can read, where they are used.
+pub(super) fn warn_of_readers(settings: &Settings) {
+    let is_used = settings.profile.is_some() || variable("AWS_ACCESS_KEY_ID").is_none();
+    SHARED.iter().filter(|_| is_used).filter_map(|(name, usual)| place(name, usual)).for_each(|path| {
+        credential_file::look_at(&path, b"aws_secret_access_key");
+    });
+}
+
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 const NOT_PLAIN: &str = "the SDK of AWS reads UTF-8 without a byte order mark only: save the file so";

@@ -20,12 +20,24 @@ pub(super) fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
 /// The bytes of a file that holds a secret for a long time: if everybody can read it, that is warned of, once.
 pub(super) fn private_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let contents = read(path)?;
+    warn_of_readers(path, &contents);
+    Ok(contents.bytes)
+}
+
+/// Warns of a file that is somebody else's to read, likewise, if it holds that word.
+pub(super) fn look_at(path: &Path, word: &[u8]) {
+    let file = Contents::read(path).ok();
+    if let Some(contents) = file.filter(|contents| contents.bytes.windows(word.len()).any(|own| own == word)) {
+        warn_of_readers(path, &contents);
+    }
+}
+
+fn warn_of_readers(path: &Path, contents: &Contents) {
     if let Some(what) = contents.readable_by_others()
         && is_first(path)
     {
         log_warn!("{}: it holds a secret, and {what}", path.display());
     }
-    Ok(contents.bytes)
 }
 
 /// The text of such a file, without its byte order mark.

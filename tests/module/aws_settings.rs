@@ -243,7 +243,12 @@ module_test! {
         let credentials = world.home.join(".aws/credentials");
         std::fs::write(&credentials, "[default]\r\naws_access_key_id = emulator-access-key\r\naws_secret_access_key = emulator-secret-key\r\n").unwrap();
         set(&[]);
+        let mode = |mode| std::fs::set_permissions(&credentials, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        mode(0o644);
         assert!(signed(world, &json!({})).is_ok(), "line ends of Windows");
+        let open = format!("warn: {}: it holds a secret, and everybody can read it (mode 0644): chmod o-r", credentials.display());
+        assert_eq!(world.log().matches(&open).count(), 1, "{}", world.log());
+        assert_eq!(world.log().matches("it holds a secret").count(), 1, "not that of the configuration");
         std::fs::write(&credentials, "[default\naws_secret_access_key = s3cret\n").unwrap();
         told(world, &[], &json!({}), &[&credentials.display().to_string(), "line 1"]);
         assert!(!world.log().contains("s3cret"));
