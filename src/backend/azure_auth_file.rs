@@ -3,6 +3,7 @@
 //! `az ad sp create-for-rbac`, with `--create-cert`, and with `--sdk-auth` (`--json-auth`).
 
 use super::credential_file;
+use super::secret::Secret;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ pub(super) struct AuthFile {
 
 /// What an application shows.
 pub(super) enum Proof {
-    Secret(String),
+    Secret(Secret),
     /// A PEM file with certificate and key.
     Certificate(PathBuf),
 }
@@ -48,7 +49,7 @@ impl AuthFile {
         let lacks = |names: &str| format!("{}: it has no {names}", path.display());
         let given = |member: Option<String>| member.filter(|value| !value.is_empty());
         let proof = match (given(members.password), members.certificate) {
-            (Some(secret), _) => Proof::Secret(secret),
+            (Some(secret), _) => Proof::Secret(secret.into()),
             (None, Some(file)) => Proof::Certificate(path.parent().unwrap_or(Path::new("")).join(file)),
             (None, None) => return Err(lacks("\"password\" (or \"clientSecret\")")),
         };
@@ -93,7 +94,7 @@ mod tests {
                 ("t", "app", authority)
             );
             match (file.proof, secret) {
-                (Proof::Secret(own), Some(secret)) => assert_eq!(own, secret),
+                (Proof::Secret(own), Some(secret)) => assert_eq!(own.expose(), secret),
                 (Proof::Certificate(path), None) => assert_eq!(path, Path::new("/home/a.pem")),
                 _ => panic!("{text}"),
             }

@@ -305,6 +305,11 @@ fn in_the_way(obstacle: &Obstacle, name: &str) -> Error {
     Error::new(ErrorKind::Credential, Obstacle { message, ..obstacle.clone() })
 }
 
+/// What azure_identity says where the program is not there, and what helps.
+const NO_AZ: &str = "az not found on PATH";
+const INSTALL: &str =
+    ": install the Azure CLI, put its folder into this program's PATH, or choose another \"azure_credential\"";
+
 /// What azure_identity says round the words of others.
 const FRAMES: [&str; 4] =
     [" authentication failed.", "\nTo troubleshoot", "retry policy expired", "non-transport error occurred"];
@@ -328,11 +333,6 @@ fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A variable that is set and not empty, as what configures something.
-fn by_variable(name: &str) -> Configured {
-    env(name).map(|_| By::Found(name.to_owned())).ok_or_else(|| format!("no {name}"))
-}
-
 fn nothing(_: &Context) -> Configured {
     Err(String::new())
 }
@@ -352,11 +352,12 @@ impl Context {
         needed(&self.settings.client_id, "azure_client_id", "AZURE_CLIENT_ID")
     }
 
-    /// A variable counts only if what it needs is there, too: one alone may be meant for another program.
-    fn by_variable_with_application(&self, name: &str) -> Configured {
-        let by = by_variable(name)?;
+    /// A variable counts only if what it needs is there, too: one alone may be meant for another program. `option` would
+    /// do in its place.
+    fn by_variable(&self, name: &str, option: &str) -> Configured {
+        env(name).ok_or_else(|| format!("no \"{option}\" or {name}"))?;
         self.tenant().and_then(|_| self.client()).map_err(|why| format!("{name} is set, and {why}"))?;
-        Ok(by)
+        Ok(By::Found(name.to_owned()))
     }
 
     /// Without a setting that of the vault's cloud.
@@ -423,7 +424,10 @@ impl Context {
         if is_timeout(error) {
             return in_the_way(&Obstacle::lasting(Cause::TimedOut, "no answer to the request for a token"), name);
         }
-        let words = own_words(error);
+        let mut words = own_words(error);
+        if words.contains(NO_AZ) && self.settings.credential == Credential::Cli {
+            words.push_str(INSTALL);
+        }
         // Only the authority's own codes can be about the wrong cloud.
         let contradiction = words.contains("AADSTS").then(|| self.challenge.contradiction(&self.authority())).flatten();
         let more = contradiction.map(|words| format!("; {words}")).unwrap_or_default();
@@ -435,7 +439,7 @@ fn has_secret(context: &Context) -> Configured {
     match (&context.settings.client_secret, &context.settings.client_secret_file) {
         (Some(_), _) => Ok(By::Option("azure_client_secret")),
         (None, Some(_)) => Ok(By::Option("azure_client_secret_file")),
-        (None, None) => context.by_variable_with_application("AZURE_CLIENT_SECRET"),
+        (None, None) => context.by_variable("AZURE_CLIENT_SECRET", "azure_client_secret_file"),
     }
 }
 
@@ -452,7 +456,7 @@ fn client_secret(context: &Context) -> Made {
 fn has_certificate(context: &Context) -> Configured {
     match context.settings.client_certificate_path {
         Some(_) => Ok(By::Option("azure_client_certificate_path")),
-        None => context.by_variable_with_application("AZURE_CLIENT_CERTIFICATE_PATH"),
+        None => context.by_variable("AZURE_CLIENT_CERTIFICATE_PATH", "azure_client_certificate_path"),
     }
 }
 
@@ -468,7 +472,7 @@ const PASSWORD: &str = "AZURE_CLIENT_CERTIFICATE_PASSWORD";
 fn has_token(context: &Context) -> Configured {
     match context.settings.federated_token_file {
         Some(_) => Ok(By::Option("azure_federated_token_file")),
-        None => context.by_variable_with_application("AZURE_FEDERATED_TOKEN_FILE"),
+        None => context.by_variable("AZURE_FEDERATED_TOKEN_FILE", "azure_federated_token_file"),
     }
 }
 
@@ -497,7 +501,8 @@ fn found_auth_file(context: &Context) -> Result<(&Path, AuthFile), String> {
             Err(_) => {}
         }
     }
-    Err(if why.is_empty() { "no file".into() } else { why.join(", ") })
+    let places: Vec<_> = context.settings.auth_files.iter().map(|path| path.display().to_string()).collect();
+    Err(if why.is_empty() { format!("no \"azure_auth_file\" or {}", places.join(", ")) } else { why.join(", ") })
 }
 
 fn auth_file(context: &Context) -> Made {
@@ -509,7 +514,7 @@ fn auth_file(context: &Context) -> Made {
     let authority = file.authority.filter(|_| !is_set).map(|url| url.trim_end_matches('/').to_owned());
     let authority = authority.unwrap_or_else(|| context.authority());
     match file.proof {
-        Proof::Secret(secret) => context.with_secret(&file.tenant, file.client, secret, &authority),
+        Proof::Secret(secret) => context.with_secret(&file.tenant, file.client, secret.expose().to_owned(), &authority),
         Proof::Certificate(path) => context.with_certificate(file.tenant, file.client, &path, &authority),
     }
 }

@@ -227,6 +227,11 @@ fn credential_files_are_read_as_people_have_them() {
         let signed = sign(&open(Settings { auth_file: write(&bytes), ..nobody.clone() }), "web", None);
         assert!(signed.is_ok(), "{signed:?}");
     }
+    emulator.entra().allow_federated_token("federated");
+    for bytes in [utf16("federated\r\n"), b"\xef\xbb\xbffederated\n".to_vec(), b"federated ".to_vec()] {
+        let signed = sign(&open(Settings { federated_token_file: write(&bytes), ..plain.clone() }), "web", None);
+        assert!(signed.is_ok(), "{signed:?}");
+    }
     let federated = Settings { federated_token_file: write(b"\xef\xbb\xbf\r\n"), ..plain };
     let failure = sign(&open(federated), "web", None).unwrap_err();
     assert!(failure.message.contains("the file is empty"), "{failure}");

@@ -197,10 +197,30 @@ module_test! {
         assert!(line.contains(&first), "{line}");
         let last = "; not configured: client certificate, workload identity";
         assert!(line.ends_with(last) && line.contains("; managed identity: this machine has none"), "{line}");
-        for each in ["client secret: AZURE_CLIENT_SECRET is set", "client certificate: no AZURE_CLIENT_CERTIFICATE_PATH", "managed identity: this"] {
+        for each in ["client secret: AZURE_CLIENT_SECRET is set", "client certificate: no \"azure_client_certificate_path\" or AZURE_CLIENT_CERTIFICATE_PATH", "managed identity: this"] {
             let told = format!(" debug: {}: no token from {each}", world.emulator.https_url());
             assert!(world.log().contains(&told), "{told} in {}", world.log());
         }
+    }
+}
+
+module_test! {
+    fn a_source_that_is_named_and_not_configured_says_what_would_do(world) {
+        world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
+        unsafe { std::env::remove_var("AZURE_CLIENT_SECRET") };
+        let places = world.home.join(".config/azure-keyvault-pkcs11/azureauth.json");
+        for (credential, words) in [
+            ("environment", "client secret (no \"azure_client_secret_file\" or AZURE_CLIENT_SECRET), client certificate (no \"azure_client_certificate_path\" or AZURE_CLIENT_CERTIFICATE_PATH)".to_owned()),
+            ("workload_identity", "workload identity (no \"azure_federated_token_file\" or AZURE_FEDERATED_TOKEN_FILE)".to_owned()),
+            ("auth_file", format!("azureauth.json (no \"azure_auth_file\" or {}, ", places.display())),
+        ] {
+            let line = signs(world, &here(world, json!({ "azure_credential": credential }))).unwrap_err();
+            assert!(line.contains(&format!("GetKey: no valid credentials: no token: not configured: {words}")), "{line}");
+        }
+        // Only folders without the program.
+        unsafe { std::env::set_var("PATH", &world.home) };
+        let line = signs(world, &here(world, json!({ "azure_credential": "cli" }))).unwrap_err();
+        assert!(line.contains("no valid credentials: az: az not found on PATH: install the Azure CLI"), "{line}");
     }
 }
 
