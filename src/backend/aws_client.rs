@@ -99,7 +99,8 @@ impl Clients {
     /// A failure for want of credentials, with what is wrong with the files that they may stand in.
     pub(super) async fn with_trouble(&self, mut refused: Refused) -> Refused {
         let failure = &mut refused.failure;
-        if failure.cause != Cause::Credentials {
+        // What a service refuses was found somewhere.
+        if failure.cause != Cause::Credentials || failure.request_id.is_some() {
             return refused;
         }
         let own = self.settings.profile.as_ref().filter(|_| self.settings.login.is_none());
@@ -107,6 +108,9 @@ impl Clients {
         let plain = |message: &str| message.strip_suffix(ADVICE).map(|words| words.trim_end_matches("; ").to_owned());
         if let Some(words) = Trouble::find(&self.settings).await.words() {
             let message = plain(&failure.message).unwrap_or_else(|| failure.message.clone());
+            if !message.contains(OF_STS) {
+                failure.cause = Cause::Settings;
+            }
             // The SDK's words for a file that is not there don't even name it.
             failure.message = if message.starts_with(NO_FILE) { words } else { format!("{words}; {message}") };
         } else if let (Some(profile), Some(message)) = (own, plain(&failure.message)) {
@@ -187,7 +191,7 @@ impl Clients {
         }
         // Nothing else is asked for a profile that is named.
         if let Some(words) = Trouble::of_profile(&self.settings).await {
-            return Err(Obstacle::lasting(Cause::Credentials, words));
+            return Err(Obstacle::lasting(Cause::Settings, words));
         }
         let sdk = loader.load().await;
         if sdk.region().is_none() {
@@ -217,6 +221,9 @@ async fn ca_bundle(profile: Option<&str>) -> Option<(PathBuf, &'static str)> {
     };
     Some((path, "ca_bundle of the shared AWS configuration"))
 }
+
+/// In the SDK's words for credentials that STS has refused.
+const OF_STS: &str = "service error";
 
 const NO_FILE: &str = "No such file or directory";
 

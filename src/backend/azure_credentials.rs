@@ -171,7 +171,7 @@ impl Chain {
         }
         if let Some((by, row)) = first(configured) {
             let name = format!("{} ({by})", row.name);
-            let source = self.make(row, &name).map_err(credential_error)?;
+            let source = self.make(row, &name).map_err(wrongly_set)?;
             return self.chosen(state, source, scopes, self.limit(WHOLE)).await;
         }
         missing.iter().for_each(|(name, what)| log_debug!("{}: no token from {name}: {what}", self.vault()));
@@ -305,6 +305,11 @@ fn in_the_way(obstacle: &Obstacle, name: &str) -> Error {
     Error::new(ErrorKind::Credential, Obstacle { message, ..obstacle.clone() })
 }
 
+/// What a source is made from is missing or wrong: nobody was asked for a token.
+fn wrongly_set(why: String) -> Error {
+    Error::new(ErrorKind::Credential, Obstacle::lasting(Cause::Settings, why))
+}
+
 /// What azure_identity says where the program is not there, and what helps.
 const NO_AZ: &str = "az not found on PATH";
 const INSTALL: &str =
@@ -314,12 +319,17 @@ const INSTALL: &str =
 const FRAMES: [&str; 4] =
     [" authentication failed.", "\nTo troubleshoot", "retry policy expired", "non-transport error occurred"];
 
+/// That of the authority's reply.
+fn status(error: &Error) -> Option<u16> {
+    causes(error).filter_map(|error| error.downcast_ref::<Error>()).find_map(|error| match error.kind() {
+        ErrorKind::HttpResponse { status, .. } => Some(u16::from(*status)),
+        _ => None,
+    })
+}
+
 /// An error's own words, in one line: the authority's, with the status of its reply, else those of the innermost cause.
 fn own_words(error: &Error) -> String {
-    let status = causes(error).filter_map(|error| error.downcast_ref::<Error>()).find_map(|error| match error.kind() {
-        ErrorKind::HttpResponse { status, .. } => Some(format!("HTTP status {}: ", u16::from(*status))),
-        _ => None,
-    });
+    let status = status(error).map(|status| format!("HTTP status {status}: "));
     let framed = |words: &String| FRAMES.iter().any(|frame| words.contains(frame));
     let mut words: Vec<String> = causes(error).map(ToString::to_string).filter(|words| !framed(words)).collect();
     words.dedup();
@@ -427,6 +437,12 @@ impl Context {
         let mut words = own_words(error);
         if words.contains(NO_AZ) && self.settings.credential == Credential::Cli {
             words.push_str(INSTALL);
+        }
+        // The authority has not refused: it was not able to answer.
+        match status(error) {
+            Some(500..) => return in_the_way(&Obstacle::lasting(Cause::Internal, words), name),
+            Some(429) => return in_the_way(&Obstacle::lasting(Cause::Throttled, words), name),
+            _ => {}
         }
         // Only the authority's own codes can be about the wrong cloud.
         let contradiction = words.contains("AADSTS").then(|| self.challenge.contradiction(&self.authority())).flatten();
@@ -609,7 +625,7 @@ struct TokenFile(PathBuf);
 #[async_trait::async_trait]
 impl ClientAssertion for TokenFile {
     async fn secret(&self, _options: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
-        credential_file::token(&self.0).map(|token| token.to_string()).map_err(credential_error)
+        credential_file::token(&self.0).map(|token| token.to_string()).map_err(wrongly_set)
     }
 }
 

@@ -314,7 +314,7 @@ fn credentials_come_from_where_the_profile_says() {
         ("unknown", Cause::Credentials, "UnrecognizedClientException"),
         ("failing", Cause::Credentials, "no such user"),
         ("chattering", Cause::Credentials, "line 1"),
-        ("none", Cause::Credentials, "none"),
+        ("none", Cause::Settings, "is in none of the shared AWS files"),
         ("slow", Cause::Credentials, "did not end within 6s"),
     ] {
         let failure = by(profile).unwrap_err();

@@ -179,19 +179,19 @@ fn the_source_that_is_configured_is_the_only_one_asked() {
         (Settings { authority_host: Some(stranger.https_url()), ..own },
             Cause::Untrusted, "client secret (option \"azure_client_secret\"): "),
         (Settings { client_secret_file: none.clone(), ..plain.clone() },
-            Cause::Credentials, "client secret (option \"azure_client_secret_file\"): "),
+            Cause::Settings, "client secret (option \"azure_client_secret_file\"): "),
         (Settings { client_certificate_path: none.clone(), ..plain.clone() },
-            Cause::Credentials, "client certificate (option \"azure_client_certificate_path\"): "),
+            Cause::Settings, "client certificate (option \"azure_client_certificate_path\"): "),
         (Settings { federated_token_file: none.clone(), ..plain.clone() },
-            Cause::Credentials, "workload identity (option \"azure_federated_token_file\"): "),
+            Cause::Settings, "workload identity (option \"azure_federated_token_file\"): "),
         (Settings { auth_file: none.clone(), ..plain },
-            Cause::Credentials, "azureauth.json (option \"azure_auth_file\"): "),
+            Cause::Settings, "azureauth.json (option \"azure_auth_file\"): "),
     ];
     for (settings, cause, words) in cases {
         let failure = sign(&open(settings), "web", None).unwrap_err();
         assert_eq!(failure.cause, cause, "{failure}");
         assert!(failure.message.contains(words), "{failure}");
-        assert!(cause != Cause::Credentials || failure.message.contains(&format!("{path}: there is no such file")));
+        assert!(cause != Cause::Settings || failure.message.contains(&format!("{path}: there is no such file")));
         for other in ["retry policy", "az:", "managed identity", "not configured"] {
             assert!(!failure.message.contains(other), "{other} in {failure}");
         }
@@ -288,7 +288,7 @@ fn a_client_certificate_is_found_in_its_file_or_told_why_not() {
         ("empty.pem", "the file is empty"),
     ] {
         let failure = sign(&with(name), "web", None).unwrap_err();
-        assert_eq!(failure.cause, Cause::Credentials, "{failure}");
+        assert_eq!(failure.cause, Cause::Settings, "{failure}");
         assert!(failure.message.contains(&format!("{}: ", path(name).display())), "{failure}");
         assert!(failure.message.contains(words), "{failure}");
     }

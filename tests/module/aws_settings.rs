@@ -185,19 +185,19 @@ module_test! {
         let own = world.home.join(".aws/config").display().to_string();
         shared(world, "[profile other]\nregion = eu-central-1\n");
         let typo = json!({ "aws_profile": "tpyo" });
-        told(world, &[], &typo, &["no valid credentials", "the profile \"tpyo\" (option \"aws_profile\") is in none of the shared AWS files: ", &own, "credentials (there is no such file)"]);
+        told(world, &[], &typo, &["a setting on this machine is missing or wrong: the profile \"tpyo\" (option \"aws_profile\") is in none of the shared AWS files: ", &own, "credentials (there is no such file)"]);
         for gone in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
             unsafe { std::env::remove_var(gone) };
         }
         let short = "; not configured: credential_process, variables, ";
-        told(world, &[("AWS_PROFILE", "tpyo")], &json!({}), &[short, "no valid credentials: the profile \"tpyo\" (AWS_PROFILE) is in none of the shared AWS files"]);
+        told(world, &[("AWS_PROFILE", "tpyo")], &json!({}), &[short, "a setting on this machine is missing or wrong: the profile \"tpyo\" (AWS_PROFILE) is in none of the shared AWS files"]);
         let missing = format!("names {none}: there is no such file");
         for name in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
-            told(world, &[(name, &none)], &json!({}), &[&format!("no valid credentials: {name} {missing}")]);
+            told(world, &[(name, &none)], &json!({}), &[&format!("a setting on this machine is missing or wrong: {name} {missing}")]);
         }
         unsafe { std::env::set_var("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/signer") };
         let token = ("AWS_WEB_IDENTITY_TOKEN_FILE", &*none);
-        told(world, &[token], &json!({}), &[&format!("no valid credentials: {} {missing}", token.0)]);
+        told(world, &[token], &json!({}), &[&format!("a setting on this machine is missing or wrong: {} {missing}", token.0)]);
         std::fs::write(&none, "\u{feff}token\r\n").unwrap();
         told(world, &[token], &json!({}), &["takes the file as it is"]);
         std::fs::remove_file(&none).unwrap();
@@ -235,7 +235,7 @@ module_test! {
             ("half", "profile missing aws_secret_access_key"),
         ] {
             let own = format!("the profile \"{name}\" (option \"aws_profile\")");
-            let line = told(world, &[], &json!({ "aws_profile": name }), &["no valid credentials: ", words, &own]);
+            let line = told(world, &[], &json!({ "aws_profile": name }), &[words, &own]);
             assert!(!line.contains("set AWS_ACCESS_KEY_ID") && !line.contains("os error"), "{line}");
         }
         let line = told(world, &[("AWS_PROFILE", "token")], &json!({}), &["the profile \"token\" (AWS_PROFILE) ", &file]);

@@ -89,7 +89,7 @@ module_test! {
         let page = Action::Page { status: 503, authenticate: None };
         world.emulator.control().fault(Fault::new("token", page).times(1));
         let secret = json!({ "azure_client_secret": EntraClients::SECRET });
-        told(world, &here(secret), &["client secret (option \"azure_client_secret\"): HTTP status 503: no reply of Entra"]);
+        told(world, &here(secret), &["the service failed: no token for it: client secret (option \"azure_client_secret\"): HTTP status 503: no reply of Entra"]);
         world.emulator.control().fault(Fault::new("token", Action::Hang));
         let secret = json!({ "azure_client_secret": EntraClients::SECRET, "call_timeout_ms": 1500, "connect_timeout_ms": 1500 });
         told(world, &here(secret), &["no answer in time: no token for it: client secret (option \"azure_client_secret\"): no answer "]);
@@ -102,7 +102,7 @@ module_test! {
             ("azure_federated_token_file", "workload identity"),
             ("azure_auth_file", "azureauth.json"),
         ] {
-            let words = format!("no valid credentials: {name} (option \"{option}\"): {missing}");
+            let words = format!("a setting on this machine is missing or wrong: no token for it: {name} (option \"{option}\"): {missing}");
             told(world, &here(json!({ option: none })), &[&words]);
         }
         std::fs::write(&none, "{\"appId\": \"a\",\n \"password\": s3cret-4}").unwrap();
@@ -143,7 +143,7 @@ module_test! {
         let by_file = here(world, both);
         assert_eq!(signs(world, &by_file), Ok(()));
         let alone = here(world, json!({ "azure_client_certificate_path": file }));
-        let name = format!("no valid credentials: client certificate (option \"azure_client_certificate_path\"): {}: ", file.display());
+        let name = format!("a setting on this machine is missing or wrong: no token for it: client certificate (option \"azure_client_certificate_path\"): {}: ", file.display());
         told(world, &alone, &[&name, "it is encrypted with a password: write that into a file"]);
         unsafe { std::env::set_var("AZURE_CLIENT_CERTIFICATE_PASSWORD", "s3cret-5") };
         assert_eq!(signs(world, &alone), Ok(()));
