@@ -111,8 +111,9 @@ impl Clients {
             if !message.contains(OF_STS) {
                 failure.cause = Cause::Settings;
             }
-            // The SDK's words for a file that is not there don't even name it.
-            failure.message = if message.starts_with(NO_FILE) { words } else { format!("{words}; {message}") };
+            // The SDK's words may be known already, or not even name the file that is not there.
+            let is_told = message.starts_with(NO_FILE) || words.contains(&message);
+            failure.message = if is_told { words } else { format!("{words}; {message}") };
         } else if let (Some(profile), Some(message)) = (own, plain(&failure.message)) {
             failure.message = format!("{message}; correct the profile {profile:?} (option \"aws_profile\")");
         }

@@ -43,7 +43,7 @@ impl Trouble {
 
     /// All of it, in one line, if there is something.
     pub(super) fn words(&self) -> Option<String> {
-        let all: Vec<&str> = self.profile.iter().chain(&self.files).map(String::as_str).collect();
+        let all: Vec<&str> = self.files.iter().chain(&self.profile).map(String::as_str).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 }

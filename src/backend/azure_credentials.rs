@@ -400,7 +400,8 @@ impl Context {
     /// The password of the client certificate's file, if somebody has set one.
     fn password(&self) -> Result<Option<GivenPassword>, String> {
         if let Some(path) = &self.settings.client_certificate_password_file {
-            return Ok(Some(GivenPassword { text: credential_file::secret(path)?, by: path.display().to_string() }));
+            let text = credential_file::secret(path).map_err(|why| format!("option \"{PASSWORD_FILE}\": {why}"))?;
+            return Ok(Some(GivenPassword { text, by: path.display().to_string() }));
         }
         let given = |text| GivenPassword { text: Zeroizing::new(text), by: PASSWORD.into() };
         Ok(env(PASSWORD).map(given))
@@ -483,6 +484,7 @@ fn client_certificate(context: &Context) -> Made {
     context.with_certificate(context.tenant()?, context.client()?, &path, &context.authority())
 }
 
+const PASSWORD_FILE: &str = "azure_client_certificate_password_file";
 const PASSWORD: &str = "AZURE_CLIENT_CERTIFICATE_PASSWORD";
 
 fn has_token(context: &Context) -> Configured {

@@ -203,7 +203,8 @@ module_test! {
         std::fs::remove_file(&none).unwrap();
         let credentials = world.home.join(".aws/credentials");
         std::fs::write(&credentials, "\u{feff}[default]\naws_access_key_id = a\naws_secret_access_key = s3cret\n").unwrap();
-        told(world, &[], &json!({}), &[&format!("{}: the SDK of AWS reads UTF-8 without a byte order mark only", credentials.display())]);
+        let line = told(world, &[], &json!({}), &[&format!("missing or wrong: {}: the SDK of AWS reads UTF-8 without a byte order mark only", credentials.display())]);
+        assert_eq!(line.matches("could not parse").count(), 1, "{line}");
         assert!(!world.log().contains("s3cret"));
     }
 }
@@ -250,7 +251,8 @@ module_test! {
         assert_eq!(world.log().matches(&open).count(), 1, "{}", world.log());
         assert_eq!(world.log().matches("it holds a secret").count(), 1, "not that of the configuration");
         std::fs::write(&credentials, "[default\naws_secret_access_key = s3cret\n").unwrap();
-        told(world, &[], &json!({}), &[&credentials.display().to_string(), "line 1"]);
+        let line = told(world, &[], &json!({}), &["missing or wrong: could not parse", &credentials.display().to_string(), "line 1"]);
+        assert_eq!(line.matches("could not parse").count(), 1, "{line}");
         assert!(!world.log().contains("s3cret"));
     }
 }

@@ -150,7 +150,7 @@ module_test! {
         unsafe { std::env::set_var("AZURE_CLIENT_CERTIFICATE_PASSWORD", "s3cret-6") };
         told(world, &alone, &[&name, "the password in AZURE_CLIENT_CERTIFICATE_PASSWORD does not open it"]);
         std::fs::remove_file(&password).unwrap();
-        told(world, &by_file, &[&format!("{}: there is no such file", password.display())]);
+        told(world, &by_file, &[&format!("option \"azure_client_certificate_password_file\": {}: there is no such file", password.display())]);
     }
 }
 
