@@ -4,11 +4,9 @@
 
 use crate::certificate_file;
 use crate::key::{PublicKey, Purpose, Unusable};
-use base64ct::Encoding;
 use der::flagset::FlagSet;
 use der::{Decode, Encode};
 use x509_cert::ext::pkix::{KeyUsage, KeyUsages};
-use zeroize::Zeroizing;
 
 /// A certificate, taken apart into what CKO_CERTIFICATE objects show (PKCS#11 3.1 section 4.6.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,27 +113,6 @@ fn common_name(name: &x509_cert::name::Name) -> Option<String> {
 
 fn unusable(error: impl std::fmt::Display) -> Unusable {
     Unusable(format!("no X.509 certificate: {error}"))
-}
-
-/// The contents of all blocks of that exact name, for keys, whatever stands between and around them.
-pub(crate) fn pem_blocks(text: &str, name: &str) -> Vec<Vec<u8>> {
-    let (begin, end) = (format!("-----BEGIN {name}-----"), format!("-----END {name}-----"));
-    let mut blocks = Vec::new();
-    let mut rest = text;
-    while let Some(start) = rest.find(&begin) {
-        rest = &rest[start + begin.len()..];
-        let Some(stop) = rest.find(&end) else { break };
-        blocks.extend(base64_tolerant(&rest[..stop]));
-        rest = &rest[stop + end.len()..];
-    }
-    blocks
-}
-
-fn base64_tolerant(text: &str) -> Option<Vec<u8>> {
-    // It may be a private key.
-    let mut letters = Zeroizing::new(String::with_capacity(text.len()));
-    letters.extend(text.chars().filter(|c| !c.is_ascii_whitespace() && *c != '='));
-    base64ct::Base64Unpadded::decode_vec(&letters).ok().filter(|bytes| !bytes.is_empty())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! RFC 7468 (PEM), RFC 5280 (X.509), RFC 2315 section 9 and RFC 5652 section 5 (PKCS#7, of which only the certificates
 //! are read).
 
-use base64ct::Encoding;
+use crate::pem::{self, Block};
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Encode, Reader, SliceReader, Tag, TagNumber, Tagged};
 use std::borrow::Cow;
@@ -28,23 +28,15 @@ pub fn find(bytes: &[u8]) -> Found {
     }
     let text = as_text(bytes);
     let mut found = Found::default();
-    for block in blocks(&text) {
+    for block in pem::blocks(&text) {
         match block {
             Ok(block) => found.add(&block),
             Err(other) => found.others.push(other),
         }
     }
     let is_empty = found == Found::default();
-    let bare = || base64(&text).and_then(|der| binary(&der));
+    let bare = || pem::base64(&text).and_then(|der| binary(&der));
     if is_empty { bare().unwrap_or(found) } else { found }
-}
-
-/// A block of PEM.
-struct Block<'a> {
-    line: usize,
-    name: &'a str,
-    /// Base64, and maybe something else.
-    text: &'a str,
 }
 
 /// The names that blocks with certificates have: RFC 7468 section 5, and those of OpenSSL and Netscape before it.
@@ -54,12 +46,13 @@ const PKCS7: [&str; 5] = ["PKCS7", "CMS", "PKCS #7 SIGNED DATA", "CERTIFICATE CH
 
 impl Found {
     fn add(&mut self, block: &Block) {
-        let content = || base64(block.text);
         let certificates = match block.name {
             // What OpenSSL trusts it for stands behind it.
-            name if CERTIFICATE.contains(&name) => content().and_then(|der| first_item(&der)).map(|der| vec![der]),
+            name if CERTIFICATE.contains(&name) => {
+                block.content().and_then(|der| first_item(&der)).map(|der| vec![der])
+            }
             name if PKCS7.contains(&name) => {
-                content().and_then(|der| certificates_of_pkcs7(AnyRef::try_from(&der[..]).ok()?))
+                block.content().and_then(|der| certificates_of_pkcs7(AnyRef::try_from(&der[..]).ok()?))
             }
             name => return self.others.push(format!("line {}: {name}", block.line)),
         };
@@ -77,7 +70,7 @@ fn binary(bytes: &[u8]) -> Option<Found> {
         return Some(Found { others: vec![other.into()], ..Found::default() });
     }
     // The text of a file is no item of DER, and neither is what stands behind one.
-    let items = items(trimmed(bytes)).filter(|items| !items.is_empty())?;
+    let items = items(bytes).filter(|items| !items.is_empty())?;
     let mut found = Found::default();
     for item in items {
         match (certificates_of_pkcs7(item), children(item).first()) {
@@ -98,18 +91,13 @@ const JAVA_KEYSTORE: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
 const PFX: &str =
     "a PKCS#12 file (PFX): openssl pkcs12 -in FILE -nokeys -out certificate.pem takes the certificates out of it";
 
-/// Some programs end a file with a line break or a zero.
-fn trimmed(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().rposition(|byte| !byte.is_ascii_whitespace() && *byte != 0).map_or(0, |last| last + 1);
-    // What looks like one may be the last byte of DER.
-    if items(bytes).is_some() { bytes } else { &bytes[..end] }
-}
-
-/// The items of DER in these bytes; None if they are anything else.
+/// The items of DER in these bytes; None if they are anything else. Some programs put a line break or a zero behind them,
+/// and the last byte of an item may look like one.
 fn items(bytes: &[u8]) -> Option<Vec<AnyRef<'_>>> {
+    let is_blank = |rest: &[u8]| rest.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0);
     let mut reader = SliceReader::new(bytes).ok()?;
     let mut items = Vec::new();
-    while !reader.is_finished() {
+    while !is_blank(&bytes[usize::try_from(reader.position()).ok()?..]) {
         items.push(AnyRef::decode(&mut reader).ok()?);
     }
     Some(items)
@@ -149,36 +137,6 @@ fn certificates_of_pkcs7(item: AnyRef<'_>) -> Option<Vec<Vec<u8>>> {
 
 const CERTIFICATES: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
 
-/// The blocks of PEM, or the line and name of what is no whole block.
-fn blocks(text: &str) -> Vec<Result<Block<'_>, String>> {
-    let (mut blocks, mut at) = (Vec::new(), 0);
-    while let Some(begin) = text[at..].find(BEGIN).map(|found| at + found) {
-        let line = 1 + line_breaks(&text[..begin]);
-        at = begin + BEGIN.len();
-        let Some(length) = text[at..].find("-----").filter(|length| *length < 64) else { continue };
-        let name = &text[at..at + length];
-        let start = at + length + 5;
-        let end = format!("-----END {name}-----");
-        let Some(stop) = text[start..].find(&end).map(|found| start + found) else {
-            blocks.push(Err(format!("line {line}: {name} without its end")));
-            continue;
-        };
-        at = stop + end.len();
-        blocks.push(Ok(Block { line, name, text: &text[start..stop] }));
-    }
-    blocks
-}
-
-const BEGIN: &str = "-----BEGIN ";
-
-/// Of Unix, of Windows, and of old Macintoshes.
-fn line_breaks(text: &str) -> usize {
-    text.bytes()
-        .zip(text.bytes().skip(1).chain([0]))
-        .filter(|pair| pair.0 == b'\n' || pair.0 == b'\r' && pair.1 != b'\n')
-        .count()
-}
-
 /// The text, of which only ASCII matters: what is written in UTF-16, as Windows does, or in any encoding that has ASCII in it.
 fn as_text(bytes: &[u8]) -> Cow<'_, str> {
     let units = |of: fn([u8; 2]) -> u16| {
@@ -191,12 +149,6 @@ fn as_text(bytes: &[u8]) -> Cow<'_, str> {
         [0xfe, 0xff, ..] | [0, b'-', ..] => units(u16::from_be_bytes),
         _ => String::from_utf8_lossy(bytes),
     }
-}
-
-/// Base64 with or without line breaks and padding (RFC 4648 section 4).
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let letters: String = text.chars().filter(|c| !c.is_ascii_whitespace() && !"=\u{feff}".contains(*c)).collect();
-    base64ct::Base64Unpadded::decode_vec(&letters).ok().filter(|bytes| !bytes.is_empty())
 }
 
 #[cfg(test)]
@@ -252,7 +204,13 @@ mod tests {
             assert_eq!(found, both, "{name}");
         }
         assert_eq!(ders(&[a.clone(), b.clone()].concat()), both, "DER, one behind the other");
-        assert_eq!(ders(&[&a[..], b"\r\n"].concat()), std::slice::from_ref(&a));
+        // The last byte of a certificate, which is its signature's, may be anything.
+        for last in 0..=u8::MAX {
+            let own = [&a[..a.len() - 1], &[last]].concat();
+            for behind in [&b""[..], b"\n", b"\r\n", b"\0"] {
+                assert_eq!(ders(&[&own, behind].concat()), std::slice::from_ref(&own), "{last} {behind:?}");
+            }
+        }
         let bare = pem.lines().filter(|line| !line.starts_with('-')).collect::<String>();
         let old = pem.replace("BEGIN CERT", "BEGIN X509 CERT").replace("END CERT", "END X509 CERT");
         let (windows, mac) = (pem.replace('\n', "\r\n"), pem.replace('\n', "\r"));

@@ -5,7 +5,7 @@
 //! ```text
 //! fuzzing, conformance > ffi > provider > keyed, managing, session > token > signing, cipher, session_object, key_template
 //!     > making > slot_key, profile > operation > object > mechanism > config > lazy > cache, certificate_store
-//!     > backend::{aws, azure} > backend (trait, runtime) > certificate > key > private_folder > hash, attribute
+//!     > backend::{aws, azure} > backend (trait, runtime) > certificate > key > private_folder > hash, attribute, pem
 //!     > error, logging, process, fuzz_input
 //! ```
 //!
@@ -42,6 +42,7 @@ pub mod managing;
 pub mod mechanism;
 pub mod object;
 pub mod operation;
+mod pem;
 pub mod permissions;
 pub mod private_folder;
 pub mod process;

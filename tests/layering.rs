@@ -25,7 +25,7 @@ const LAYERS: [&[&str]; 21] = [
     &["certificate"],
     &["key"],
     &["private_folder", "permissions"],
-    &["hash", "attribute"],
+    &["hash", "attribute", "pem"],
     &["error", "logging", "process", "fuzz_input"],
 ];
 
@@ -46,12 +46,43 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// What stands between the commas of a group, `{a, b::{c, d}}`, of which the first brace is left out.
+fn outer_items(group: &str) -> Vec<&str> {
+    let (mut items, mut start, mut depth) = (Vec::new(), 0, 0);
+    for (at, letter) in group.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                items.push(&group[start..at]);
+                break;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                items.push(&group[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    items
+}
+
+#[test]
+fn uses_are_found_in_groups_too() {
+    let text = "use crate::{a, b::{c, d}, log_warn};\n// crate::no\nfn f() { crate::e::f(crate::g) }";
+    assert_eq!(uses(text), ["a", "b", "e::f", "g"]);
+}
+
 /// The modules that a source names by `crate::`, outside comments.
 fn uses(text: &str) -> Vec<String> {
     let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-    let paths = code.split("crate::").skip(1).map(|rest| {
-        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
-        rest[..end].trim_end_matches(':').to_owned()
+    let path = |text: &str| {
+        let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(text.len());
+        text[..end].trim_end_matches(':').to_owned()
+    };
+    let paths = code.split("crate::").skip(1).flat_map(|rest| match rest.strip_prefix('{') {
+        Some(group) => outer_items(group).into_iter().map(|item| path(item.trim_start())).collect(),
+        None => vec![path(rest)],
     });
     // Macros (log_error!) stand at the crate's root; they belong to logging.
     paths.filter(|path| !path.is_empty() && !path.starts_with("log_")).collect()

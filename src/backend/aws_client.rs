@@ -3,7 +3,7 @@
 use super::aws::Settings;
 use super::aws_endpoint::Endpoint;
 use super::aws_errors::ADVICE;
-use super::aws_files::{Trouble, warn_of_readers};
+use super::aws_files::{Trouble, ca_bundle, warn_of_readers};
 use super::aws_http::{FewHeaders, Http};
 use super::aws_login::{First, Login, WebIdentity};
 use super::call::{Refused, Remedy};
@@ -29,7 +29,6 @@ use aws_sdk_kms::config::SharedHttpClient;
 use aws_types::os_shim_internal::{Env, Fs};
 use serde::Deserialize;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{OnceCell, Semaphore};
@@ -205,30 +204,10 @@ impl Clients {
     }
 }
 
-/// The authorities that every tool of AWS trusts here, and who names them. "General configuration", AWS SDKs and Tools
-/// Reference Guide.
-async fn ca_bundle(profile: Option<&str>) -> Option<(PathBuf, &'static str)> {
-    // A setuid program's variables are somebody else's.
-    let variable = std::env::var_os(AWS_CA_BUNDLE).filter(|path| !path.is_empty() && !process::is_privileged());
-    if let Some(path) = variable {
-        return Some((path.into(), AWS_CA_BUNDLE));
-    }
-    let name = profile.map(|name| name.to_owned().into());
-    let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), name).await.ok()?;
-    let path = profiles.get("ca_bundle").filter(|path| !path.is_empty())?;
-    let path = match (path.strip_prefix("~/"), std::env::var_os("HOME")) {
-        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
-        _ => PathBuf::from(path),
-    };
-    Some((path, "ca_bundle of the shared AWS configuration"))
-}
-
 /// In the SDK's words for credentials that STS has refused.
 const OF_STS: &str = "service error";
 
 const NO_FILE: &str = "No such file or directory";
-
-const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
 const NO_REGION: &str = "no region: set it in the slot, by AWS_REGION or in the profile, or name the key by its ARN";
 

@@ -5,6 +5,7 @@
 use super::aws::Settings;
 use super::credential_file;
 use super::http::words_of;
+use crate::process;
 use aws_config::profile::{Profile, ProfileSet};
 use aws_types::os_shim_internal::{Env, Fs};
 use std::fmt;
@@ -56,12 +57,17 @@ fn home() -> Option<PathBuf> {
     variable("HOME").map(PathBuf::from)
 }
 
+/// A path as these files have it: from `~/` it starts in the home folder.
+fn expanded(path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), home()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => path.into(),
+    }
+}
+
 fn place(name: &str, usual: &str) -> Option<PathBuf> {
     match variable(name) {
-        Some(path) => Some(match (path.strip_prefix("~/"), home()) {
-            (Some(rest), Some(home)) => home.join(rest),
-            _ => path.into(),
-        }),
+        Some(path) => Some(expanded(&path)),
         None => home().map(|home| home.join(usual)),
     }
 }
@@ -108,6 +114,21 @@ fn useless_token(path: &Path) -> Option<String> {
         Err(why) => Some(why),
     }
 }
+
+/// The authorities that every tool of AWS trusts here, and who names them. "General configuration", AWS SDKs and Tools
+/// Reference Guide.
+pub(super) async fn ca_bundle(profile: Option<&str>) -> Option<(PathBuf, &'static str)> {
+    // A setuid program's variables are somebody else's.
+    let variable = std::env::var_os(CA_BUNDLE).filter(|path| !path.is_empty() && !process::is_privileged());
+    if let Some(path) = variable {
+        return Some((path.into(), CA_BUNDLE));
+    }
+    let profiles = loaded(profile).await.ok()?;
+    let path = profiles.get("ca_bundle").filter(|path| !path.is_empty())?;
+    Some((expanded(path), "ca_bundle of the shared AWS configuration"))
+}
+
+const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
 async fn loaded(profile: Option<&str>) -> Result<ProfileSet, String> {
     let own = profile.map(|name| name.to_owned().into());

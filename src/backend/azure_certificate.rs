@@ -4,8 +4,8 @@
 use super::credential_file;
 use super::password_encryption::{Closed, Password};
 use super::pkcs12::{Pfx, decrypted_key, is_pfx};
-use crate::certificate::{Certificate, pem_blocks};
-use crate::certificate_file;
+use crate::certificate::Certificate;
+use crate::{certificate_file, pem};
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{KeyPair, RsaKeyPair};
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
@@ -108,9 +108,10 @@ fn of_pem(text: &str, password: Option<&GivenPassword>) -> Result<Found, String>
     if text.contains("-----BEGIN EC PRIVATE KEY-----") {
         return Err(NO_RSA.into());
     }
-    let blocks = |name| pem_blocks(text, name).into_iter().map(Zeroizing::new);
-    let mut keys: Vec<_> = blocks("PRIVATE KEY").chain(blocks("RSA PRIVATE KEY")).collect();
-    for encrypted in blocks("ENCRYPTED PRIVATE KEY") {
+    let blocks: Vec<_> = pem::blocks(text).into_iter().flatten().collect();
+    let named = |name| blocks.iter().filter(move |block| block.name == name).filter_map(|block| block.content());
+    let mut keys: Vec<_> = named("PRIVATE KEY").chain(named("RSA PRIVATE KEY")).collect();
+    for encrypted in named("ENCRYPTED PRIVATE KEY") {
         let own = password.filter(|own| !own.text.is_empty());
         let given = Password { text: own.map(|own| own.text.as_str()).ok_or(NO_PASSWORD)?, is_none: false };
         let opened = AnyRef::from_der(&encrypted).map_err(Closed::from).and_then(|all| decrypted_key(all, &given));

@@ -85,7 +85,7 @@ pub(super) fn decrypted_key(encrypted: AnyRef<'_>, password: &Password<'_>) -> R
     if is_key { Ok(key) } else { Err(Closed::Password) }
 }
 
-/// EncryptedData: version, EncryptedContentInfo (contentType, algorithm, [0] IMPLICIT OCTET STRING). RFC 5652 section 8.
+/// EncryptedData: version, EncryptedContentInfo (contentType, algorithm, `[0] IMPLICIT OCTET STRING`). RFC 5652 section 8.
 fn decrypted(content: AnyRef<'_>, password: &Password<'_>) -> Result<Zeroizing<Vec<u8>>, Closed> {
     let parts = items(content)?;
     let info = items(*parts.get(1).ok_or_else(|| unknown("no EncryptedContentInfo"))?)?;
