@@ -1,7 +1,7 @@
 //! How an application shows its certificate instead of a secret: by a token that its private key signs.
 
 use super::azure_certificate::ClientCertificate;
-use super::azure_credentials::credential_error;
+use super::azure_token_error::credential_error;
 use aws_lc_rs::rand;
 use aws_lc_rs::signature::RSA_PSS_SHA256;
 use azure_core::http::ClientMethodOptions;

@@ -5,6 +5,8 @@
 #![allow(clippy::expect_used, reason = "for tests and fuzzers only")]
 
 use super::azure::{self, Credential, Secret, Settings};
+use super::azure_auth_file::AuthFile;
+use super::azure_certificate::{ClientCertificate, GivenPassword};
 use super::azure_client::Clients;
 use super::azure_credentials;
 use super::azure_keys::GET_KEY;
@@ -22,7 +24,9 @@ use azure_core::http::{
     AsyncRawResponse, ClientOptions, HttpClient, Request as HttpRequest, RetryOptions, StatusCode, Transport,
 };
 use azure_core::time::OffsetDateTime;
+use std::path::Path;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// The first byte says what is asked, the rest is what is answered.
 pub fn run(data: &[u8]) {
@@ -41,13 +45,16 @@ pub fn run(data: &[u8]) {
 
 fn auth_file(text: &[u8]) {
     let text = String::from_utf8_lossy(text);
-    if let Err(words) = azure_credentials::check_auth_file(&text) {
+    if let Err(words) = AuthFile::parse(Path::new("azureauth.json"), &text) {
         assert!(!words.is_empty() && !words.contains(SECRET), "{words}");
     }
 }
 
 fn pem(file: &[u8]) {
-    if let Err(words) = azure_credentials::check_certificate(file) {
+    let password =
+        GivenPassword { text: Zeroizing::new("password".into()), by: "AZURE_CLIENT_CERTIFICATE_PASSWORD".into() };
+    let read = ClientCertificate::read(file, None).or_else(|_| ClientCertificate::read(file, Some(&password)));
+    if let Err(words) = read {
         assert!(!words.is_empty() && !words.contains(SECRET), "{words}");
     }
 }

@@ -1,0 +1,284 @@
+//! What a token for Key Vault can be had with: each source, what configures it, and how it is made.
+//!
+//! azure_identity has the single credentials, but its client certificate wants OpenSSL.
+
+use super::azure::{Credential, Settings};
+use super::azure_assertion::SignedAssertion;
+use super::azure_auth_file::{AuthFile, Proof};
+use super::azure_certificate::{ClientCertificate, GivenPassword};
+use super::azure_client::with_authority;
+use super::azure_cloud::Challenge;
+use super::azure_managed_identity::managed_identity;
+use super::azure_token_error::{own_words, wrongly_set};
+use super::{credential_file, program};
+use crate::process;
+use azure_core::credentials::{Secret, TokenCredential};
+use azure_core::http::{ClientMethodOptions, ClientOptions};
+use azure_identity::{
+    AzureCliCredential, AzureCliCredentialOptions, ClientAssertion, ClientAssertionCredential,
+    ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions, Executor,
+};
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::Arc;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// A kind of source.
+pub(super) struct Row {
+    pub(super) kind: Credential,
+    pub(super) name: &'static str,
+    /// What configures it.
+    pub(super) configured: fn(&Context) -> Configured,
+    pub(super) make: fn(&Context) -> Made,
+}
+
+/// The sources, in their order. One that is configured is the only one asked: an option goes before all variables and
+/// files that lie around. Where none is, those that need no configuration are asked in turn.
+#[rustfmt::skip]
+pub(super) const SOURCES: &[Row] = &[
+    Row { kind: Credential::Environment, name: "client secret", configured: has_secret, make: client_secret },
+    Row { kind: Credential::Environment, name: "client certificate", configured: has_certificate, make: client_certificate },
+    Row { kind: Credential::WorkloadIdentity, name: "workload identity", configured: has_token, make: workload_identity },
+    Row { kind: Credential::AuthFile, name: "azureauth.json", configured: has_auth_file, make: auth_file },
+    Row { kind: Credential::Cli, name: "az", configured: nothing, make: az },
+    Row { kind: Credential::ManagedIdentity, name: "managed identity", configured: nothing, make: managed_identity },
+    Row { kind: Credential::Login, name: "the login", configured: nothing, make: client_secret },
+];
+
+/// Those for which nothing needs to be configured.
+pub(super) const UNCONFIGURED: [Credential; 3] = [Credential::Cli, Credential::ManagedIdentity, Credential::Login];
+
+/// Who says that a source is to be used; else what is missing.
+pub(super) type Configured = Result<By, String>;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum By {
+    Option(&'static str),
+    /// A variable, or a file.
+    Found(String),
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            By::Option(name) => write!(f, "option \"{name}\""),
+            By::Found(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A source, or why there is none.
+pub(super) type Made = Result<Arc<dyn TokenCredential>, String>;
+
+/// What the sources are made from.
+pub(super) struct Context {
+    pub(super) settings: Settings,
+    pub(super) options: ClientOptions,
+    pub(super) link_local: reqwest::Client,
+    pub(super) challenge: Challenge,
+}
+
+/// A variable that has a value.
+pub(super) fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn nothing(_: &Context) -> Configured {
+    Err(String::new())
+}
+
+/// A value of the settings, else of the environment, else the sentence that says what is missing.
+fn needed(setting: &Option<String>, option: &str, name: &str) -> Result<String, String> {
+    let value = setting.clone().filter(|value| !value.is_empty()).or_else(|| env(name));
+    value.ok_or_else(|| format!("it also needs \"{option}\" or {name}"))
+}
+
+impl Context {
+    pub(super) fn tenant(&self) -> Result<String, String> {
+        needed(&self.settings.tenant_id, "azure_tenant_id", "AZURE_TENANT_ID")
+    }
+
+    pub(super) fn client(&self) -> Result<String, String> {
+        needed(&self.settings.client_id, "azure_client_id", "AZURE_CLIENT_ID")
+    }
+
+    /// A variable counts only if what it needs is there, too: one alone may be meant for another program. `option` would
+    /// do in its place.
+    fn by_variable(&self, name: &str, option: &str) -> Configured {
+        env(name).ok_or_else(|| format!("no \"{option}\" or {name}"))?;
+        self.tenant().and_then(|_| self.client()).map_err(|why| format!("{name} is set, and {why}"))?;
+        Ok(By::Found(name.to_owned()))
+    }
+
+    /// Without a setting that of the vault's cloud.
+    pub(super) fn authority(&self) -> String {
+        let host = self.settings.authority_host.clone().or_else(|| env("AZURE_AUTHORITY_HOST"));
+        let host = host.unwrap_or_else(|| self.challenge.authority(&self.settings.vault_url));
+        let url = if host.contains("://") { host } else { format!("https://{host}") };
+        url.trim_end_matches('/').to_owned()
+    }
+
+    fn options(&self, authority: &str) -> ClientOptions {
+        with_authority(self.options.clone(), authority)
+    }
+
+    fn with_secret(&self, tenant: &str, client: String, secret: String, authority: &str) -> Made {
+        let options = ClientSecretCredentialOptions { client_options: self.options(authority) };
+        let made = ClientSecretCredential::new(tenant, client, Secret::new(secret), Some(options));
+        Ok(made.map_err(|e| own_words(&e))?)
+    }
+
+    fn with_certificate(&self, tenant: String, client: String, path: &Path, authority: &str) -> Made {
+        let audience = format!("{authority}/{tenant}/oauth2/v2.0/token");
+        let (file, password) = (credential_file::private_bytes(path)?, self.password()?);
+        let certificate = ClientCertificate::read(&file, password.as_ref());
+        let certificate = certificate.map_err(|why| format!("{}: {why}", path.display()))?;
+        let assertion = SignedAssertion { certificate, client: client.clone(), audience };
+        self.with_assertion(tenant, client, assertion, authority)
+    }
+
+    /// The password of the client certificate's file, if somebody has set one.
+    fn password(&self) -> Result<Option<GivenPassword>, String> {
+        if let Some(path) = &self.settings.client_certificate_password_file {
+            let text = credential_file::secret(path).map_err(|why| format!("option \"{PASSWORD_FILE}\": {why}"))?;
+            return Ok(Some(GivenPassword { text, by: path.display().to_string() }));
+        }
+        let given = |text| GivenPassword { text: Zeroizing::new(text), by: PASSWORD.into() };
+        Ok(env(PASSWORD).map(given))
+    }
+
+    fn with_assertion(
+        &self,
+        tenant: String,
+        client: String,
+        assertion: impl ClientAssertion + 'static,
+        authority: &str,
+    ) -> Made {
+        let options = ClientAssertionCredentialOptions { client_options: self.options(authority) };
+        let made = ClientAssertionCredential::new(tenant, client, assertion, Some(options));
+        Ok(made.map_err(|e| own_words(&e))?)
+    }
+}
+
+fn has_secret(context: &Context) -> Configured {
+    match (&context.settings.client_secret, &context.settings.client_secret_file) {
+        (Some(_), _) => Ok(By::Option("azure_client_secret")),
+        (None, Some(_)) => Ok(By::Option("azure_client_secret_file")),
+        (None, None) => context.by_variable("AZURE_CLIENT_SECRET", "azure_client_secret_file"),
+    }
+}
+
+fn client_secret(context: &Context) -> Made {
+    let settings = &context.settings;
+    let secret = match (&settings.client_secret, &settings.client_secret_file) {
+        (Some(secret), _) => secret.expose().to_owned(),
+        (None, Some(file)) => credential_file::secret(file)?.to_string(),
+        (None, None) => env("AZURE_CLIENT_SECRET").ok_or("no AZURE_CLIENT_SECRET")?,
+    };
+    context.with_secret(&context.tenant()?, context.client()?, secret, &context.authority())
+}
+
+fn has_certificate(context: &Context) -> Configured {
+    match context.settings.client_certificate_path {
+        Some(_) => Ok(By::Option("azure_client_certificate_path")),
+        None => context.by_variable("AZURE_CLIENT_CERTIFICATE_PATH", "azure_client_certificate_path"),
+    }
+}
+
+fn client_certificate(context: &Context) -> Made {
+    let path = context.settings.client_certificate_path.clone();
+    let path = path.or_else(|| env("AZURE_CLIENT_CERTIFICATE_PATH").map(PathBuf::from));
+    let path = path.ok_or("no AZURE_CLIENT_CERTIFICATE_PATH")?;
+    context.with_certificate(context.tenant()?, context.client()?, &path, &context.authority())
+}
+
+const PASSWORD_FILE: &str = "azure_client_certificate_password_file";
+const PASSWORD: &str = "AZURE_CLIENT_CERTIFICATE_PASSWORD";
+
+fn has_token(context: &Context) -> Configured {
+    match context.settings.federated_token_file {
+        Some(_) => Ok(By::Option("azure_federated_token_file")),
+        None => context.by_variable("AZURE_FEDERATED_TOKEN_FILE", "azure_federated_token_file"),
+    }
+}
+
+fn workload_identity(context: &Context) -> Made {
+    let file = context.settings.federated_token_file.clone();
+    let file = file.or_else(|| env("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from));
+    let file = file.ok_or("no AZURE_FEDERATED_TOKEN_FILE")?;
+    context.with_assertion(context.tenant()?, context.client()?, TokenFile(file), &context.authority())
+}
+
+/// The file that the option names, else the first of those that may lie around which tells of an application.
+fn has_auth_file(context: &Context) -> Configured {
+    if context.settings.auth_file.is_some() {
+        return Ok(By::Option("azure_auth_file"));
+    }
+    found_auth_file(context).map(|(path, _)| By::Found(path.display().to_string()))
+}
+
+fn found_auth_file(context: &Context) -> Result<(&Path, AuthFile), String> {
+    let mut why = Vec::new();
+    for path in &context.settings.auth_files {
+        match AuthFile::read(path) {
+            Ok(file) => return Ok((path, file)),
+            // What is not there is not configured; of what is, and is of no use, somebody should know.
+            Err(reason) if path.metadata().is_ok() => why.push(reason),
+            Err(_) => {}
+        }
+    }
+    let places: Vec<_> = context.settings.auth_files.iter().map(|path| path.display().to_string()).collect();
+    Err(if why.is_empty() { format!("no \"azure_auth_file\" or {}", places.join(", ")) } else { why.join(", ") })
+}
+
+fn auth_file(context: &Context) -> Made {
+    let file = match &context.settings.auth_file {
+        Some(path) => AuthFile::read(path)?,
+        None => found_auth_file(context)?.1,
+    };
+    let is_set = context.settings.authority_host.is_some() || env("AZURE_AUTHORITY_HOST").is_some();
+    let authority = file.authority.filter(|_| !is_set).map(|url| url.trim_end_matches('/').to_owned());
+    let authority = authority.unwrap_or_else(|| context.authority());
+    match file.proof {
+        Proof::Secret(secret) => context.with_secret(&file.tenant, file.client, secret.expose().to_owned(), &authority),
+        Proof::Certificate(path) => context.with_certificate(file.tenant, file.client, &path, &authority),
+    }
+}
+
+fn az(context: &Context) -> Made {
+    // Less than the limit of the call, so that the failure can say what it was that took so long.
+    let executor: Arc<dyn Executor> = Arc::new(Helper { limit: context.settings.network.call_timeout.mul_f64(0.75) });
+    // Not AZURE_TENANT_ID: the login of `az` has a tenant of its own.
+    let tenant_id = context.settings.tenant_id.clone();
+    let options = AzureCliCredentialOptions { tenant_id, executor: Some(executor), ..Default::default() };
+    Ok(AzureCliCredential::new(Some(options)).map_err(|e| own_words(&e))?)
+}
+
+/// Starts `az` with a clean signal mask, without the host's terminal, and for a limited time.
+#[derive(Debug)]
+struct Helper {
+    limit: Duration,
+}
+
+#[async_trait::async_trait]
+impl Executor for Helper {
+    async fn run(&self, program: &OsStr, args: &[&OsStr]) -> std::io::Result<Output> {
+        let mut command = process::command(&program.to_string_lossy());
+        command.args(args);
+        program::run(command, self.limit).await
+    }
+}
+
+/// A federated token: another process writes it anew before it expires, so it is read each time.
+#[derive(Debug)]
+struct TokenFile(PathBuf);
+
+#[async_trait::async_trait]
+impl ClientAssertion for TokenFile {
+    async fn secret(&self, _options: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
+        credential_file::token(&self.0).map(|token| token.to_string()).map_err(wrongly_set)
+    }
+}
