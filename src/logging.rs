@@ -3,16 +3,15 @@
 //! No lock and no buffer: a line may be written by any thread at any moment, also while the process forks.
 //! What is logged is chosen by the callers: names, causes, request ids; never tokens, PINs or data.
 
+mod destination;
 mod syslog;
+
+pub use destination::set_file;
 
 use crate::process;
 use std::fmt::Arguments;
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::IntoRawFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How much is logged. Each level includes those before it.
@@ -52,11 +51,11 @@ const LEVELS: &[(Level, &str)] = &[
 ];
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Error as u8);
-static DESTINATION: AtomicI32 = AtomicI32::new(libc::STDERR_FILENO);
 static TO_SYSLOG: AtomicBool = AtomicBool::new(false);
 
 /// Sets the level from now on.
 pub fn set_level(level: Level) {
+    destination::remember_standard_error();
     LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
@@ -66,20 +65,6 @@ pub fn set_syslog(on: bool) -> io::Result<()> {
         syslog::open()?;
     }
     TO_SYSLOG.store(on, Ordering::Relaxed);
-    Ok(())
-}
-
-/// Appends lines to the file at `path` from now on. A new file is this user's alone: lines name keys, accounts and vaults.
-pub fn set_file(path: &Path) -> io::Result<()> {
-    // A named pipe that nobody reads would hold the host in open(2), and a full one in write(2).
-    let mut options = OpenOptions::new();
-    options.create(true).append(true).mode(0o600).custom_flags(libc::O_NONBLOCK);
-    let file: File = options.open(path)?;
-    match DESTINATION.load(Ordering::Relaxed) {
-        libc::STDERR_FILENO => DESTINATION.store(file.into_raw_fd(), Ordering::Relaxed),
-        // The number stays, so that a thread that is writing meets the one file or the other, and none is left open.
-        earlier => process::replace(earlier, file)?,
-    }
     Ok(())
 }
 
@@ -119,7 +104,8 @@ fn write(mut line: String) {
         line.insert_str(0, &note);
     }
     let patience = if lost > 0 { Duration::ZERO } else { PATIENCE };
-    if !process::write(DESTINATION.load(Ordering::Relaxed), line.as_bytes(), patience) {
+    let taken = destination::current().is_some_and(|own| process::write(own, line.as_bytes(), patience));
+    if !taken {
         LOST.fetch_add(lost + 1, Ordering::Relaxed);
     }
 }

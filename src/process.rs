@@ -7,6 +7,13 @@
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
 mod clock;
+mod file_id;
+mod remembered;
+mod watch;
+
+pub use file_id::{FileId, is_write_only};
+pub use remembered::Remembered;
+pub use watch::{forget_watching, leave_if_lost, watch, watch_no_more, watching};
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;

@@ -1,11 +1,18 @@
 //! Work that blocks, on one of the runtime's few threads for it.
 
+use crate::process;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::task::spawn_blocking;
 
 /// Does `work` on another thread. To be awaited on the runtime.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let work = || {
+        let answer = work();
+        // The answer wakes the runtime, by a descriptor.
+        process::leave_if_lost();
+        answer
+    };
     contained(|| spawn_blocking(work))?.await.map_err(io::Error::other)
 }
 

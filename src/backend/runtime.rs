@@ -7,11 +7,14 @@
 use super::blocking::contained;
 use super::obstacle::Obstacle;
 use super::{Cause, Failure, park};
-use crate::process::{self, ForkHooks};
+use crate::log_warn;
+use crate::process::{self, ForkHooks, Remembered};
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -46,9 +49,12 @@ impl<T: Clone> Pending<T> {
             return answer;
         }
         if self.is_stale() {
-            return Err(self.0.failure(Cause::Interrupted, "the process has forked since"));
+            return Err(self.0.failure(Cause::Interrupted, STALE));
         }
         process::outside(|| self.0.sleep(deadline));
+        if self.is_stale() {
+            return Err(self.0.failure(Cause::Interrupted, STALE));
+        }
         self.peek().unwrap_or_else(|| Err(self.0.failure(Cause::TimedOut, "the service has not answered yet")))
     }
 
@@ -62,7 +68,7 @@ impl<T: Clone> Pending<T> {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Whether it will never be answered, because another process has asked: this one is a fork of it.
+    /// Whether it will never be answered: another process has asked, of which this one is a fork, or the connection is lost.
     pub fn is_stale(&self) -> bool {
         !self.0.life.is_of_this_process() && self.0.answer.get().is_none()
     }
@@ -100,7 +106,7 @@ where
 
 /// From now on requests can be made: C_Initialize.
 pub fn open() {
-    process::arm(ForkHooks { prepare: park, parent: park::release, child: park::forget });
+    process::arm(ForkHooks { prepare: park, parent: park::release, child: forget });
     process::inside(|| running().open = true);
 }
 
@@ -124,10 +130,27 @@ impl Ending {
     pub fn join(self, limit: Duration) {
         match self.0 {
             // Inside the gate: threads that are ending can't be parked, so a fork waits for them.
-            Some(own) if own.life.is_of_this_process() => process::inside(|| own.runtime.shutdown_timeout(limit)),
+            Some(own) if own.life.is_of_this_process() => process::inside(|| {
+                // What follows closes the marker, and that is no loss.
+                MARKER.forget();
+                own.runtime.shutdown_timeout(limit);
+            }),
             parents => std::mem::forget(parents),
         }
+        if LOSSES.load(Ordering::SeqCst) > 0 {
+            wait_for_those_who_leave(limit);
+        }
     }
+}
+
+/// Threads whose descriptors were closed end by themselves.
+fn wait_for_those_who_leave(limit: Duration) {
+    let end = Instant::now() + limit;
+    process::outside(|| {
+        while process::watching() > 0 && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
 }
 
 /// A value (clients with their connections) that each process, and each time between C_Initialize and C_Finalize,
@@ -179,26 +202,44 @@ fn discard<T>(made: Option<(Life, Arc<T>)>) {
     }
 }
 
-/// Between which fork and which shutdown something was made.
+/// Between which fork and which shutdown something was made, and for which descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Life {
     generation: u64,
+    /// How often the host had closed our descriptors.
+    losses: u64,
     /// For children whose fork ran no handlers (a raw clone).
     process: u32,
     epoch: u64,
 }
 
 static EPOCH: AtomicU64 = AtomicU64::new(0);
+static LOSSES: AtomicU64 = AtomicU64::new(0);
+/// A descriptor of ours that nothing is done with. A host that closes all descriptors, as daemons do, closes this one, too.
+static MARKER: Remembered = Remembered::new();
 
 impl Life {
     fn current() -> Self {
-        let epoch = EPOCH.load(Ordering::Relaxed);
-        Self { generation: process::generation(), process: std::process::id(), epoch }
+        let (epoch, losses) = (EPOCH.load(Ordering::Relaxed), losses());
+        Self { generation: process::generation(), losses, process: std::process::id(), epoch }
     }
 
+    /// Whether this process has made it, and its descriptors are still its own.
     fn is_of_this_process(self) -> bool {
-        self.generation == process::generation() && self.process == std::process::id()
+        self.generation == process::generation() && self.process == std::process::id() && self.losses == losses()
     }
+}
+
+/// How often the host has closed our descriptors, until now.
+fn losses() -> u64 {
+    if MARKER.is_lost() {
+        LOSSES.fetch_add(1, Ordering::SeqCst);
+        log_warn!(
+            "the program has closed descriptors that are not its own: connections are made anew; it should close what it has \
+             opened, or call C_Finalize before it closes all"
+        );
+    }
+    LOSSES.load(Ordering::SeqCst)
 }
 
 impl<T> Slot<T> {
@@ -222,12 +263,13 @@ impl<T> Slot<T> {
 
     fn sleep(&self, deadline: Instant) {
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        while self.answer.get().is_none() {
+        while self.answer.get().is_none() && self.life.is_of_this_process() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            guard = self.changed.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
+            // Nobody answers any more where another thread of the host has closed our descriptors.
+            guard = self.changed.wait_timeout(guard, left.min(LOOK)).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -271,6 +313,8 @@ impl<T> Drop for Promise<T> {
 struct Held {
     life: Life,
     runtime: Runtime,
+    /// [`MARKER`]'s.
+    _marker: OwnedFd,
 }
 
 struct Running {
@@ -297,11 +341,11 @@ fn with_runtime<T>(call: impl FnOnce(&Runtime) -> T) -> Result<T, (Cause, String
             Some(own) if own.life.is_of_this_process() => own,
             parents => {
                 std::mem::forget(parents);
-                let runtime = start().map_err(|error| match Obstacle::of_this_machine(&error) {
+                let (runtime, marker) = start().map_err(|error| match Obstacle::of_this_machine(&error) {
                     Some(obstacle) => (obstacle.cause, obstacle.message),
                     None => (Cause::Settings, format!("no runtime for requests: {error}")),
                 })?;
-                Held { life: Life::current(), runtime }
+                Held { life: Life::current(), runtime, _marker: marker }
             }
         };
         Ok(call(&running.held.insert(held).runtime))
@@ -309,31 +353,51 @@ fn with_runtime<T>(call: impl FnOnce(&Runtime) -> T) -> Result<T, (Cause, String
 }
 
 const ENDED: &str = "C_Finalize ended it";
+const STALE: &str = "the process has forked since, or the program has closed the module's descriptors";
+
+/// How often a waiting call looks whether the process still has our descriptors.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// One worker thread, and few others for what blocks (getaddrinfo, the az program).
-fn start() -> io::Result<Runtime> {
+fn start() -> io::Result<(Runtime, OwnedFd)> {
+    // First, so that its number is the lowest: whoever closes one after the other begins with it.
+    let marker = OwnedFd::from(UnixDatagram::unbound()?);
+    let number = marker.as_raw_fd();
     let build = || {
         Builder::new_multi_thread()
             .worker_threads(1)
             .max_blocking_threads(8)
             .thread_name("cloud-kms")
             .thread_stack_size(if cfg!(debug_assertions) { 2 << 20 } else { 512 << 10 })
-            .on_thread_start(|| {
+            // Threads for what blocks go by themselves, also where nobody can join them.
+            .thread_keep_alive(LOOK)
+            .on_thread_start(move || {
                 IS_OURS.set(true);
                 std::mem::forget(process::block_signals());
+                process::watch(number);
             })
+            .on_thread_stop(process::watch_no_more)
             .enable_io()
             .enable_time()
             .build()
     };
     // A thread starts with the mask of the one that starts it.
     let _blocked = process::block_signals();
-    contained(build)?
+    let runtime = contained(build)??;
+    MARKER.set(number);
+    Ok((runtime, marker))
 }
 
 thread_local! {
     /// Whether this is a thread of the runtime.
     static IS_OURS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// After a fork, in the child: whatever it closes is no loss of its own.
+fn forget() {
+    MARKER.forget();
+    process::forget_watching();
+    park::forget();
 }
 
 /// Before a fork.

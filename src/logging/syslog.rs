@@ -3,7 +3,9 @@
 //! Not by syslog(3): its settings are the host's, and its lock is one that a fork could leave locked.
 
 use super::Level;
+use crate::process::FileId;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -11,27 +13,36 @@ use std::sync::OnceLock;
 /// Where the daemon listens.
 pub const PLACE: &str = "/dev/log";
 
-/// A socket of ours; each line names the daemon's anew, so that one that was started again gets the next.
-static SOCKET: OnceLock<UnixDatagram> = OnceLock::new();
+/// Sockets of ours; each line names the daemon's anew, so that one that was started again gets the next. The next socket
+/// takes over where the host has closed one (daemons close all that they find open), which is then left alone: its number
+/// may be the host's.
+static SOCKETS: [OnceLock<(UnixDatagram, FileId)>; 8] = [const { OnceLock::new() }; 8];
 
 /// Makes ready to write lines.
 pub fn open() -> io::Result<()> {
-    if SOCKET.get().is_none() {
-        let socket = UnixDatagram::unbound()?;
-        // A daemon that takes no lines must not hold the host.
-        socket.set_nonblocking(true)?;
-        let _ = SOCKET.set(socket);
-    }
-    Ok(())
+    socket().map(drop).ok_or_else(io::Error::last_os_error)
 }
 
-/// Writes one line; a failure is ignored, for there is nowhere to report it.
+fn socket() -> Option<&'static UnixDatagram> {
+    let is_open = |(socket, file): &&(UnixDatagram, FileId)| FileId::of(socket.as_raw_fd()) == Some(*file);
+    if let Some((socket, _)) = SOCKETS.iter().filter_map(OnceLock::get).find(is_open) {
+        return Some(socket);
+    }
+    let socket = UnixDatagram::unbound().ok()?;
+    // A daemon that takes no lines must not hold the host.
+    socket.set_nonblocking(true).ok()?;
+    let file = FileId::of(socket.as_raw_fd())?;
+    let place = SOCKETS.iter().find(|place| place.get().is_none())?;
+    Some(&place.get_or_init(|| (socket, file)).0)
+}
+
+/// Writes one line; a failure is ignored, for there is nowhere to report it. A datagram raises no SIGPIPE.
 pub fn write(level: Level, line: &str) {
     send(level, line, Path::new(PLACE));
 }
 
 fn send(level: Level, line: &str, place: &Path) {
-    if let Some(socket) = SOCKET.get() {
+    if let Some(socket) = socket() {
         let _ = socket.send_to(format!("<{}>{line}", USER | severity(level)).as_bytes(), place);
     }
 }
@@ -51,6 +62,7 @@ fn severity(level: Level) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::testing::holds_in_child;
 
     #[test]
     fn a_line_is_a_datagram_with_its_priority() {
@@ -73,6 +85,24 @@ mod tests {
             // It is started again.
             std::fs::remove_file(&place).unwrap();
         }
+    }
+
+    #[test]
+    fn a_socket_that_the_host_has_closed_is_left_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("log");
+        let daemon = UnixDatagram::bind(&place).unwrap();
+        let own = folder.path().join("own");
+        // In a child: its sockets are not those of the tests beside it.
+        assert!(holds_in_child(|| {
+            let number = socket().unwrap().as_raw_fd();
+            crate::process::replace(number, std::fs::File::create(&own).unwrap()).unwrap();
+            send(Level::Error, "another socket", &place);
+            let mut line = [0; 100];
+            let length = daemon.recv(&mut line).unwrap();
+            line[..length] == *b"<11>another socket" && socket().unwrap().as_raw_fd() != number
+        }));
+        assert_eq!(std::fs::read(&own).unwrap(), b"");
     }
 
     #[test]

@@ -6,10 +6,13 @@
 //! (`--wrap`), within this library only. The deadlines and pauses of this code, of tokio and of the SDKs then count real time.
 //! The host's own clock is untouched, and the date (CLOCK_REALTIME), by which certificates are judged, stays the host's.
 
+use super::watch;
 use std::arch::global_asm;
 use std::ffi::{c_int, c_void};
+use std::io;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::time::{Duration, Instant};
 
 /// The size of the kernel's signal set.
 const SIGNAL_SET: usize = 8;
@@ -62,12 +65,44 @@ unsafe fn date(time: *mut libc::timespec) -> c_int {
     }
 }
 
-/// epoll_wait(2): faketime divides its time by the rate of a clock that runs slow.
+/// epoll_wait(2): faketime divides its time by the rate of a clock that runs slow. A thread that has lost its descriptors
+/// ends here.
 unsafe extern "C" fn epoll_wait(epoll: c_int, events: *mut libc::epoll_event, most: c_int, limit: c_int) -> c_int {
+    if !watch::is_watched() {
+        // SAFETY: as the caller promises.
+        return unsafe { epoll_pwait(epoll, events, most, limit) };
+    }
+    let start = Instant::now();
+    let end = u64::try_from(limit).ok().map(|limit| start + Duration::from_millis(limit));
+    loop {
+        watch::leave_if_lost();
+        let (waited, left) = (start.elapsed(), end.map(|end| end.saturating_duration_since(Instant::now())));
+        let look = waited.clamp(LOOK_FIRST, LOOK_LAST);
+        // Rounded up, as mio does: else the last millisecond would be a busy one.
+        let part = (left.unwrap_or(look).min(look) + Duration::from_nanos(999_999)).as_millis() as c_int;
+        // SAFETY: as the caller promises.
+        let found = unsafe { epoll_pwait(epoll, events, most, part) };
+        // Closed while nothing has its number.
+        if found == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EBADF) {
+            watch::leave();
+        }
+        watch::leave_if_lost();
+        if found != 0 || end.is_some_and(|end| Instant::now() >= end) {
+            return found;
+        }
+    }
+}
+
+unsafe fn epoll_pwait(epoll: c_int, events: *mut libc::epoll_event, most: c_int, limit: c_int) -> c_int {
     let no_mask = null::<libc::sigset_t>();
-    // SAFETY: the arguments are those of the same function of the C library.
+    // SAFETY: the arguments are those of the function of the C library that it stands in for.
     unsafe { libc::syscall(libc::SYS_epoll_pwait, epoll, events, most, limit, no_mask, SIGNAL_SET) as c_int }
 }
+
+/// After how long a wait is broken off to see whether the descriptors are still ours: first, and at most. In between, after
+/// as long as it has lasted already, so that an idle process is hardly ever woken.
+const LOOK_FIRST: Duration = Duration::from_secs(1);
+const LOOK_LAST: Duration = Duration::from_secs(60);
 
 /// poll(2), for the same reason.
 unsafe extern "C" fn poll(polled: *mut libc::pollfd, count: libc::nfds_t, limit: c_int) -> c_int {
@@ -125,7 +160,7 @@ stand_in! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, Instant};
+    use std::os::fd::AsRawFd;
 
     fn now(clock: libc::clockid_t) -> Duration {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -175,6 +210,24 @@ mod tests {
             libc::close(epoll);
         }
         assert!(start.elapsed() >= Duration::from_millis(90));
+    }
+
+    #[test]
+    fn a_wait_of_a_thread_that_looks_at_its_descriptors_takes_its_time_and_no_more() {
+        let marker = tempfile::tempfile().unwrap();
+        watch::watch(marker.as_raw_fd());
+        for limit in [0, 20, 1100] {
+            let mut event = libc::epoll_event { events: 0, u64: 0 };
+            let start = Instant::now();
+            // SAFETY: room for one event; the descriptor is this test's.
+            unsafe {
+                let epoll = libc::epoll_create1(libc::EPOLL_CLOEXEC);
+                assert_eq!(epoll_wait(epoll, &mut event, 1, limit), 0);
+                libc::close(epoll);
+            }
+            assert!(start.elapsed() >= Duration::from_millis(limit as u64), "{limit} {:?}", start.elapsed());
+        }
+        watch::watch_no_more();
     }
 
     #[test]

@@ -2,13 +2,19 @@
    word while calls are running. Run by tests/module/programs.rs, also under valgrind.
      host MODULE everything
      host MODULE cycles COUNT
-     host MODULE end-by WAY      WAY: return, exit, exit-elsewhere, quick, atexit, forked, dlclose */
+     host MODULE end-by WAY      WAY: return, exit, exit-elsewhere, quick, atexit, forked, dlclose
+     host MODULE close-all FROM  closes all descriptors from that number on, and opens its own under these numbers
+     host MODULE close-amid      begins a call, and closes them while it waits: at a line each from standard input */
 #include <dirent.h>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #if __has_include(<valgrind/valgrind.h>)
@@ -274,12 +280,112 @@ static void everything(const char *path) {
     }
 }
 
+enum { OWN = 60 };
+static int own[OWN], peers[OWN];
+static struct stat before[OWN];
+
+/* Descriptors of every kind that lives under a number like the module's: connections, files, and what waits for them. */
+static void open_own(void) {
+    for (int i = 0; i < OWN; i++) {
+        char name[] = "/tmp/host-XXXXXX";
+        int pair[2];
+        peers[i] = -1;
+        if (i % 3 == 0) {
+            CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);
+            own[i] = pair[0];
+            /* Far away, so that the numbers from 3 on are those that are looked at. */
+            CHECK((peers[i] = fcntl(pair[1], F_DUPFD, 200)) >= 200 && close(pair[1]) == 0);
+        } else if (i % 3 == 1) {
+            CHECK((own[i] = mkstemp(name)) >= 0 && unlink(name) == 0);
+        } else {
+            struct epoll_event event = {EPOLLIN | EPOLLOUT, {.u64 = 0x4141414141414141}};
+            CHECK((own[i] = epoll_create1(0)) >= 0);
+            CHECK(epoll_ctl(own[i], EPOLL_CTL_ADD, own[i - 2], &event) == 0);
+        }
+        CHECK(fstat(own[i], &before[i]) == 0);
+    }
+}
+
+/* They are open, they are the same, and nobody has written to them or taken an event from them. */
+static void check_own(void) {
+    for (int i = 0; i < OWN; i++) {
+        struct stat now;
+        struct epoll_event event;
+        char byte;
+        CHECK(fstat(own[i], &now) == 0 && now.st_ino == before[i].st_ino && now.st_dev == before[i].st_dev);
+        if (i % 3 == 0) CHECK(read(peers[i], &byte, 1) == -1);
+        if (i % 3 == 1) CHECK(now.st_size == 0);
+        if (i % 3 == 2) CHECK(epoll_wait(own[i], &event, 1, 0) == 1 && event.data.u64 == 0x4141414141414141);
+    }
+}
+
+static int failed(CK_SLOT_ID slot) {
+    CK_SESSION_HANDLE session = open_session(slot);
+    CK_RV rv = sign_in(session, find(session, CKO_PRIVATE_KEY), MECHANISM[slot]);
+    CHECK(rv == CKR_OK || rv == CKR_FUNCTION_CANCELED || rv == CKR_DEVICE_ERROR);
+    return rv != CKR_OK;
+}
+
+/* As daemons do, in the midst of a life, some times over. */
+static void close_all(const char *path, int from) {
+    int threads = count_of("/proc/self/task");
+    load(path);
+    for (int round = 0; round < 3; round++) {
+        sign_both();
+        for (int number = from; number < 1024; number++) close(number);
+        if (round > 0) open_own();
+        CHECK(failed(0) + failed(1) <= 1);
+        for (int i = 0; i < 3; i++) sign_both();
+        if (round == 0) continue;
+        /* What was left of the earlier life of threads ends by itself. */
+        for (int i = 0; i < 10000 && count_of("/proc/self/task") > threads + 2; i++) usleep(1000);
+        CHECK(count_of("/proc/self/task") <= threads + 2);
+        check_own();
+    }
+    for (int number = from; number < 1024; number++) close(number);
+    open_own();
+    OK(p11->C_Finalize(NULL));
+    for (int i = 0; i < 1000 && count_of("/proc/self/task") > threads; i++) usleep(1000);
+    CHECK(count_of("/proc/self/task") == threads);
+    check_own();
+    OK(p11->C_Initialize(NULL));
+    sign_both();
+    unload();
+    check_own();
+}
+
+static void *sign_first(void *rv) {
+    CK_SESSION_HANDLE session = open_session(0);
+    *(CK_RV *)rv = sign_in(session, find(session, CKO_PRIVATE_KEY), MECHANISM[0]);
+    return NULL;
+}
+
+static void close_amid(const char *path) {
+    pthread_t thread;
+    CK_RV rv = CKR_OK;
+    load(path);
+    sign_both();
+    CHECK(getchar() == '\n');
+    CHECK(pthread_create(&thread, NULL, sign_first, &rv) == 0);
+    CHECK(getchar() == '\n');
+    for (int number = 3; number < 1024; number++) close(number);
+    open_own();
+    CHECK(pthread_join(thread, NULL) == 0 && rv == CKR_FUNCTION_CANCELED);
+    sign_both();
+    unload();
+    check_own();
+}
+
 int main(int argc, char **argv) {
     CHECK(argc >= 3);
     if (strcmp(argv[2], "everything") == 0) {
         everything(argv[1]);
     } else if (strcmp(argv[2], "cycles") == 0) {
         cycles(argv[1], atoi(argv[3]));
+    } else if (strcmp(argv[2], "close-all") == 0) {
+        close_all(argv[1], atoi(argv[3]));
+    } else if (strcmp(argv[2], "close-amid") == 0) {
+        close_amid(argv[1]);
     } else {
         load(argv[1]);
         return end_by(argv[3]);

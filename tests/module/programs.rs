@@ -120,3 +120,40 @@ module_test! {
         assert!(output.status.success(), "{}", text(&output));
     }
 }
+
+module_test! {
+    fn a_host_may_close_all_descriptors(world) {
+        configure(world);
+        for from in ["3", "0"] {
+            let output = Command::new(program(world)).arg(module_path()).args(["close-all", from]).output().unwrap();
+            assert!(output.status.success(), "{from}: {} {} {}", output.status, text(&output), world.log());
+            let log = world.log();
+            assert!(!log.contains("a defect"), "no panic: {log}");
+            assert!(log.contains("the program has closed descriptors that are not its own"), "{log}");
+            std::fs::remove_file(world.home.join("module.log")).unwrap();
+        }
+    }
+}
+
+module_test! {
+    fn a_call_that_waits_while_the_host_closes_all_descriptors_is_ended(world) {
+        configure(world);
+        let mut host = Command::new(program(world));
+        host.arg(module_path()).arg("close-amid");
+        let mut child = host.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // The second signature with this key is the one that waits.
+        let control = world.emulator.control();
+        assert!(control.wait_for("vault.keys.sign", 1, LONG));
+        control.fault(Fault::new("kms.Sign", Action::Hang).times(1));
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(b"\n").unwrap();
+        assert!(control.wait_for("kms.Sign", 2, LONG));
+        let start = Instant::now();
+        stdin.write_all(b"\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{} {} {}", output.status, text(&output), world.log());
+        // Far below the two minutes for which a call waits here.
+        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+        assert!(!world.log().contains("a defect"), "{}", world.log());
+    }
+}
