@@ -148,7 +148,7 @@ fn wait_for_those_who_leave(limit: Duration) {
     let end = Instant::now() + limit;
     process::outside(|| {
         while process::watching() > 0 && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::park_timeout(Duration::from_millis(5));
         }
     });
 }
