@@ -12,7 +12,7 @@ use crate::hash::Hash;
 pub use curve::Curve;
 pub use encrypt::x963;
 pub use ml_dsa::ParameterSet;
-pub use public_key::{Material, PointForm, PublicKey, Unusable, ecdsa_from_der, pad_left};
+pub use public_key::{Material, PointForm, PublicKey, Unusable, ecdsa_from_der, pad_left, unwrapped_point};
 
 /// What kind of key it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

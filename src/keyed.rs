@@ -6,7 +6,7 @@ use crate::attribute::{Attribute, number_in};
 use crate::backend::{KeyFacts, Plain};
 use crate::cipher::{Decrypting, Encrypting};
 use crate::error::{Error, Result};
-use crate::key::{Family, Kind, PublicKey, Purpose, Scheme, x963};
+use crate::key::{Family, PublicKey, Purpose, Scheme, x963};
 use crate::making::Making;
 use crate::mechanism::{Agreement, Mechanism, Request};
 use crate::object::public_schemes;
@@ -165,18 +165,10 @@ impl Token {
         let (key, facts) = self.private(handle, request, &DERIVE)?;
         let operation = self.operation(request, Purpose::Derive, &key, &facts)?;
         session_object::check_secret(template)?;
-        let (Kind::Ec(curve), Some(agreement)) = (facts.kind, &operation.parameters().agreement) else {
+        let Some(agreement) = &operation.parameters().agreement else {
             return Err(Error::new(CKR_GENERAL_ERROR, "a derivation without an agreement"));
         };
-        let peer = PublicKey::ec(curve, &agreement.point)
-            .or_else(|_| PublicKey::ec(curve, session_object::unwrapped(&agreement.point)));
-        let wrong =
-            |text| Error::new(CKR_MECHANISM_PARAM_INVALID, format!("the other side's point: {text}")).about(&key);
-        let peer = peer.map_err(|unusable| wrong(unusable.0))?;
-        if !peer.is_on_its_curve() {
-            return Err(wrong(format!("it is not on {}", curve.name())));
-        }
-        let shared = key.derive(&facts, &peer, Instant::now() + self.call_timeout())?;
+        let shared = key.derive(&facts, &agreement.point, Instant::now() + self.call_timeout())?;
         Ok(self.keep(session_object::secret(template, owner, derived(agreement, shared, template)?)?))
     }
 

@@ -5,11 +5,9 @@
 use crate::attribute::{Attribute, Attributes, flag_in, number_in, value_in};
 use crate::backend::Plain;
 use crate::error::{Error, Result};
-use crate::key::{Curve, ParameterSet, PointForm, PublicKey, Purpose, Unusable};
+use crate::key::{Curve, ParameterSet, PointForm, PublicKey, Purpose, Unusable, unwrapped_point};
 use crate::object::{Names, Object, next_handle, parameter_set};
 use cryptoki_sys::*;
-use der::Decode;
-use der::asn1::OctetStringRef;
 use std::sync::Arc;
 
 /// An object of a session.
@@ -163,9 +161,9 @@ pub fn public_key(template: &[Attribute]) -> Result<PublicKey> {
             let curve = Curve::from_params(params);
             let curve =
                 curve.ok_or_else(|| Error::new(CKR_CURVE_NOT_SUPPORTED, "CKA_EC_PARAMS names no known curve"))?;
-            PublicKey::ec(curve, unwrapped(part(CKA_EC_POINT, "CKA_EC_POINT")?))
+            PublicKey::ec(curve, unwrapped_point(part(CKA_EC_POINT, "CKA_EC_POINT")?))
         }
-        CKK_EC_EDWARDS => PublicKey::ed25519(unwrapped(part(CKA_EC_POINT, "CKA_EC_POINT")?)),
+        CKK_EC_EDWARDS => PublicKey::ed25519(unwrapped_point(part(CKA_EC_POINT, "CKA_EC_POINT")?)),
         CKK_ML_DSA => {
             let number = number_in(template, CKA_PARAMETER_SET).ok_or_else(|| incomplete("CKA_PARAMETER_SET"))?;
             let set = ParameterSet::all().find(|set| parameter_set(*set) == number);
@@ -175,11 +173,6 @@ pub fn public_key(template: &[Attribute]) -> Result<PublicKey> {
         other => return Err(invalid(format!("a public key of CKA_KEY_TYPE {other} can't be made here"))),
     };
     made.map_err(|Unusable(text)| invalid(text))
-}
-
-/// The point in DER of an OCTET STRING, or as it is: callers differ.
-pub fn unwrapped(point: &[u8]) -> &[u8] {
-    <&OctetStringRef>::from_der(point).map_or(point, OctetStringRef::as_bytes)
 }
 
 /// Whether a secret can be made by that template.

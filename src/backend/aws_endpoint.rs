@@ -25,7 +25,7 @@ impl Endpoint {
     pub(super) async fn of(settings: &Settings, sdk: &SdkConfig) -> Result<Self, Obstacle> {
         let named = match &settings.endpoint_url {
             Some(url) => Some((url.clone(), OPTION)),
-            None => configured(sdk).map(|url| (url, by_whom())),
+            None => configured(sdk, "KMS").map(|url| (url, by_whom("AWS_ENDPOINT_URL_KMS"))),
         };
         let place = match &named {
             Some((url, by)) => {
@@ -39,22 +39,32 @@ impl Endpoint {
             }
             None => own_place(sdk).await,
         };
+        warn_of_open_sts(named.as_ref().map(|(url, _)| url.as_str()), sdk);
         Ok(Self { url: named.map(|(url, _)| url), place })
     }
 }
 
 const OPTION: &str = "option \"aws_endpoint_url\"";
 
-fn configured(sdk: &SdkConfig) -> Option<String> {
-    let key = ServiceConfigKey::builder().service_id("KMS").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+/// Warns of credentials that go to another machine for everybody on the way to read.
+fn warn_of_open_sts(kms: Option<&str>, sdk: &SdkConfig) {
+    // Of one for all services the warning about KMS tells.
+    if let Some(url) = configured(sdk, "STS").filter(|url| is_open_endpoint(url) && Some(&**url) != kms) {
+        let (by, shown) = (by_whom("AWS_ENDPOINT_URL_STS"), shown_url(&url));
+        log_warn!("{by}: {shown}: requests for credentials go to another machine unencrypted: use https://");
+    }
+}
+
+fn configured(sdk: &SdkConfig, service: &'static str) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
     let own = sdk.service_config().zip(key.ok()).and_then(|(config, key)| config.load_config(key));
     own.or_else(|| sdk.endpoint_url().map(str::to_owned))
 }
 
 /// In the order of the guide.
-fn by_whom() -> &'static str {
+fn by_whom(service: &'static str) -> &'static str {
     let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    ["AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL"].into_iter().find(is_set).unwrap_or("shared AWS configuration")
+    [service, "AWS_ENDPOINT_URL"].into_iter().find(is_set).unwrap_or("shared AWS configuration")
 }
 
 /// The SDK makes the names of these endpoints; one that is named may be anything.

@@ -2,7 +2,7 @@
 //!
 //! API reference: AssumeRoleWithWebIdentity of the AWS Security Token Service API Reference.
 
-use super::aws::{Settings, place};
+use super::aws::Settings;
 use super::aws_client::Clients;
 use super::aws_errors::ADVICE;
 use super::call::{Call, Refused};
@@ -77,7 +77,7 @@ impl Doors for Clients {
 
     /// Credentials are good enough: whether they let anybody use a key depends on the key.
     async fn check(self: Arc<Self>) -> Result<Verdict, Failure> {
-        let what = format!("{LOGIN} to {}", place(&self.settings));
+        let what = format!("{LOGIN} to {}", self.place(self.settings.region.as_deref()));
         let call = Call { operation: LOGIN, what: &what, network: &self.settings.network, turns: None };
         // The credentials have repetitions of their own.
         call.made(async || self.verdict().await.map_err(|refused| self.of_login(refused)), |_, _| {}).await

@@ -4,7 +4,7 @@
 
 use super::{Curve, Kind, ParameterSet};
 use const_oid::ObjectIdentifier;
-use der::asn1::{AnyRef, BitString, UintRef};
+use der::asn1::{AnyRef, BitString, OctetStringRef, UintRef};
 use der::{Any, Decode, Encode, Sequence};
 use spki::{AlgorithmIdentifier, SubjectPublicKeyInfoOwned, SubjectPublicKeyInfoRef};
 
@@ -155,6 +155,11 @@ fn spki(oid: ObjectIdentifier, parameters: Option<Any>, key: &[u8]) -> Result<Ve
         SubjectPublicKeyInfoOwned { algorithm, subject_public_key: BitString::from_bytes(key)? }.to_der()
     };
     encode().map_err(|e: der::Error| Unusable(e.to_string()))
+}
+
+/// The point in DER of an OCTET STRING, or as it is: callers differ.
+pub fn unwrapped_point(point: &[u8]) -> &[u8] {
+    <&OctetStringRef>::from_der(point).map_or(point, OctetStringRef::as_bytes)
 }
 
 /// r and s of an ECDSA signature in DER (RFC 3279 section 2.2.3), each padded to `width`, as PKCS#11 wants them.

@@ -3,7 +3,7 @@
 use super::SlotKey;
 use crate::backend::{Cause, Failure, KeyFacts, Pending, Plain, Target};
 use crate::error::{Error, Result};
-use crate::key::{PublicKey, Purpose};
+use crate::key::{Kind, PublicKey, Purpose, unwrapped_point};
 use crate::log_warn;
 use crate::operation::Operation;
 use cryptoki_sys::*;
@@ -12,7 +12,8 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// With these a request is refused that goes with another kind of key than the service has.
-const REFUSALS: [CK_RV; 3] = [CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED, CKR_ENCRYPTED_DATA_LEN_RANGE];
+const REFUSALS: [CK_RV; 4] =
+    [CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED, CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_MECHANISM_PARAM_INVALID];
 
 impl SlotKey {
     /// The same for that purpose: where a certificate or the cache told of the key, and of another purpose, the service is
@@ -108,9 +109,16 @@ impl SlotKey {
         })
     }
 
-    /// The secret shared with the owner of that public key: one request.
-    pub fn derive(&self, facts: &KeyFacts, peer: &PublicKey, deadline: Instant) -> Result<Plain> {
-        self.ask(facts, deadline, |target| self.common.backend.derive(target, peer))
+    /// The secret shared with the owner of that public point, which may be wrapped into an OCTET STRING: one request.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_PARAM_INVALID for a point that is not on the key's curve.
+    pub fn derive(&self, facts: &KeyFacts, point: &[u8], deadline: Instant) -> Result<Plain> {
+        let peer = peer(facts.kind, point).map_err(|text| {
+            let text = format!("the other side's point: {text}");
+            self.explained(Error::new(CKR_MECHANISM_PARAM_INVALID, text).about(self), facts, deadline)
+        })?;
+        self.ask(facts, deadline, |target| self.common.backend.derive(target, &peer))
     }
 
     fn ask<T: Clone>(
@@ -147,4 +155,12 @@ impl SlotKey {
         };
         Error::from(Failure::new(Cause::Malformed, "Sign", why)).about(self)
     }
+}
+
+/// The public key of the other side.
+fn peer(kind: Kind, point: &[u8]) -> std::result::Result<PublicKey, String> {
+    let Kind::Ec(curve) = kind else { return Err(format!("{} has no points", kind.name())) };
+    let peer = PublicKey::ec(curve, point).or_else(|_| PublicKey::ec(curve, unwrapped_point(point)));
+    let peer = peer.map_err(|unusable| unusable.0)?;
+    if peer.is_on_its_curve() { Ok(peer) } else { Err(format!("it is not on {}", curve.name())) }
 }

@@ -179,6 +179,30 @@ module_test! {
 }
 
 module_test! {
+    fn requests_that_others_can_read_are_warned_of(world) {
+        prepare(world);
+        unsafe { std::env::set_var("HTTP_PROXY", "http://127.0.0.1:1") };
+        shared(world, "");
+        let (far, kms) = ("http://far.example", "AWS_ENDPOINT_URL_KMS: http://far.example: requests go to another machine unencrypted");
+        let sts = "AWS_ENDPOINT_URL_STS: http://far.example: requests for credentials go to another machine unencrypted";
+        let own = world.emulator.http_url();
+        for (variables, warnings) in [
+            (vec![("AWS_ENDPOINT_URL_KMS", far)], vec![kms]),
+            (vec![("AWS_ENDPOINT_URL_STS", far), ("AWS_ENDPOINT_URL_KMS", &own)], vec![sts]),
+            (vec![("AWS_ENDPOINT_URL", far)], vec!["AWS_ENDPOINT_URL: http://far.example: requests go"]),
+            (vec![("AWS_ENDPOINT_URL", &own)], vec![]),
+        ] {
+            set(&variables);
+            let before = world.log().len();
+            let _ = signed(world, &json!({}));
+            let log = world.log()[before..].to_owned();
+            assert_eq!(log.matches("another machine").count(), warnings.len(), "{variables:?} {log}");
+            assert!(warnings.iter().all(|words| log.contains(words)), "{variables:?} {log}");
+        }
+    }
+}
+
+module_test! {
     fn files_and_profiles_that_are_not_there_are_named(world) {
         prepare(world);
         let none = world.home.join("none").display().to_string();

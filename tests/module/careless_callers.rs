@@ -237,3 +237,24 @@ module_test! {
         assert_eq!(world.requests(), before);
     }
 }
+
+module_test! {
+    /// Sections 5.14.2 and 5.17.2: many messages end with their Final.
+    fn a_message_with_bad_arguments_ends_no_messages(world) {
+        let p11 = rsa(world);
+        let session = p11.open(1);
+        let (data, length) = given(&[7; 32]);
+        let mut buffer = [0u8; 256];
+        let (out, nothing, mut room) = (buffer.as_mut_ptr(), null_mut(), 256);
+        c!(p11, C_MessageSignInit(session, &mut plain(CKM_SHA256_RSA_PKCS), p11.private_key(session))).unwrap();
+        assert_eq!(c!(p11, C_SignMessage(session, nothing, 0, null_mut(), 5, out, &mut room)), Err(CKR_ARGUMENTS_BAD));
+        assert_eq!(c!(p11, C_SignMessage(session, nothing, 5, data, length, out, &mut room)), Err(CKR_ARGUMENTS_BAD));
+        assert_eq!(c!(p11, C_SignMessage(session, nothing, 0, data, length, out, null_mut())), Err(CKR_ARGUMENTS_BAD));
+        assert_eq!(c!(p11, C_SignMessage(session, nothing, 0, data, length, out, &mut room)), Ok(()));
+        assert_eq!(c!(p11, C_MessageSignFinal(session)), Ok(()));
+        c!(p11, C_MessageVerifyInit(session, &mut plain(CKM_SHA256_RSA_PKCS), p11.only(session, CKO_PUBLIC_KEY))).unwrap();
+        assert_eq!(c!(p11, C_VerifyMessage(session, nothing, 0, data, length, null_mut(), 256)), Err(CKR_ARGUMENTS_BAD));
+        assert_eq!(c!(p11, C_VerifyMessage(session, nothing, 0, data, length, out, 256)), Ok(()));
+        assert_eq!(c!(p11, C_MessageVerifyFinal(session)), Ok(()));
+    }
+}

@@ -1,5 +1,6 @@
 //! ECDH through the service: the other side is openssl.
 
+use super::certificates::certificate_for;
 use crate::c;
 use crate::module::p11::{P11, attributes, number, with};
 use crate::module::world::World;
@@ -120,5 +121,37 @@ module_test! {
         let refused = derive(p11, session, key, &Asked { kdf: CKD_NULL, shared: &[], point: &point, template: &[] });
         assert_eq!(refused, Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
         assert!(world.log().contains("its KeyUsage is SIGN_VERIFY"), "{}", world.log());
+    }
+}
+
+module_test! {
+    fn a_stale_certificate_of_another_curve_is_told_of_a_derivation(world) {
+        let aws = world.emulator.aws();
+        let key = aws.create_key(AwsKey::new("ECC_NIST_P384").usage("KEY_AGREEMENT").alias("alias/a")).unwrap();
+        let other = aws.create_key(AwsKey::new("ECC_NIST_P256").usage("KEY_AGREEMENT")).unwrap();
+        let stale = world.home.join("stale.der");
+        let spki = aws.public_key_spki(&other.id).unwrap();
+        std::fs::write(&stale, certificate_for(world, &spki, "keyUsage=critical,keyAgreement")).unwrap();
+        std::fs::write(world.home.join("aws.spki"), aws.public_key_spki(&key.id).unwrap()).unwrap();
+        let slot = json!({ "kms_key_id": "alias/a", "certificate_path": stale });
+        world.configure(json!([slot, slot]));
+        let p11 = world.module();
+        // Of the curve that is shown, and of the key's own.
+        for (slot, (curve, length)) in [("prime256v1", 65), ("secp384r1", 97)].into_iter().enumerate() {
+            let session = p11.open(slot as CK_SLOT_ID);
+            openssl(world, &format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:{curve} -out own.pem"));
+            let own = openssl(world, "pkey -in own.pem -pubout -outform DER");
+            let asked = Asked { kdf: CKD_NULL, shared: &[], point: &own[own.len() - length..], template: &[] };
+            assert_eq!(derive(p11, session, p11.private_key(session), &asked), Err(CKR_KEY_HANDLE_INVALID), "{}", world.log());
+            let line = format!("{} is another key's: the key is of kind P-384; search for it again", stale.display());
+            assert!(world.log().contains(&line), "{}", world.log());
+            let derived = derive(p11, session, p11.private_key(session), &asked);
+            if curve == "prime256v1" {
+                assert_eq!(derived, Err(CKR_MECHANISM_PARAM_INVALID));
+                continue;
+            }
+            let expected = openssl(world, "pkeyutl -derive -inkey own.pem -peerform DER -peerkey aws.spki");
+            assert_eq!(p11.attribute(session, derived.unwrap(), CKA_VALUE), Ok(expected));
+        }
     }
 }
