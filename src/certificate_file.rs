@@ -69,8 +69,9 @@ fn binary(bytes: &[u8]) -> Option<Found> {
         let other = "a Java keystore: keytool -exportcert -rfc takes the certificate out of it";
         return Some(Found { others: vec![other.into()], ..Found::default() });
     }
-    // The text of a file is no item of DER, and neither is what stands behind one.
-    let items = items(bytes).filter(|items| !items.is_empty())?;
+    // Text may look like items of DER by chance, but not like those that begin a file.
+    let is_file = |items: &Vec<AnyRef<'_>>| !items.is_empty() && items.iter().all(|item| item.tag() == Tag::Sequence);
+    let items = items(bytes).filter(is_file)?;
     let mut found = Found::default();
     for item in items {
         match (certificates_of_pkcs7(item), children(item).first()) {
@@ -212,6 +213,12 @@ mod tests {
             }
         }
         let bare = pem.lines().filter(|line| !line.starts_with('-')).collect::<String>();
+        // The letters of base64 are tags and lengths of DER, too: with some blanks in and behind them, they end where they should.
+        let (first, rest) = bare.split_at(20);
+        for (within, behind) in (0..20).flat_map(|within| (0..=usize::from(b'z')).map(move |behind| (within, behind))) {
+            let text = format!("{first}{:within$}{rest}{:behind$}", "", "");
+            assert_eq!(ders(text.as_bytes()), std::slice::from_ref(&a), "{within} {behind}");
+        }
         let old = pem.replace("BEGIN CERT", "BEGIN X509 CERT").replace("END CERT", "END X509 CERT");
         let (windows, mac) = (pem.replace('\n', "\r\n"), pem.replace('\n', "\r"));
         let latin = [b"Schl\xfcssel\n", pem.as_bytes(), b"\xa9 me"].concat();

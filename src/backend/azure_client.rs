@@ -312,6 +312,8 @@ struct ErrorBody {
 struct ErrorDetail {
     code: Option<String>,
     message: Option<String>,
+    // The second name is that of other services of Azure, as a gateway before the vault may write it.
+    #[serde(alias = "innerError")]
     innererror: Option<Box<ErrorDetail>>,
 }
 
@@ -320,5 +322,19 @@ impl ErrorDetail {
     fn codes(&self) -> Vec<String> {
         let all = std::iter::successors(Some(self), |detail| detail.innererror.as_deref());
         all.filter_map(|detail| detail.code.clone()).filter(|code| !code.is_empty()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_inner_code_is_read_by_both_of_its_names() {
+        for name in ["innererror", "innerError"] {
+            let text = format!(r#"{{"error": {{"code": "Forbidden", "{name}": {{"code": "KeyDisabled"}}}}}}"#);
+            let body: ErrorBody = serde_json::from_str(&text).unwrap();
+            assert_eq!(body.error.codes(), ["Forbidden", "KeyDisabled"]);
+        }
     }
 }
