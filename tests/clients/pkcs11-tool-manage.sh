@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# apt: opensc
+# apt: opensc gnutls-bin
 # OpenSC's pkcs11-tool makes keys, writes certificates beside them, and deletes both. In the emulator's KMS and vault: its
 # keys are nobody else's.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need pkcs11-tool opensc
+need p11tool gnutls-bin
 
 python3 - "$config" "$SERVERS_JSON" "$AZURE_SERVER" "$work" <<'EOF'
 import json, pathlib, sys
@@ -38,7 +39,7 @@ makes_rsa() {
 makes_ec() {
     run_page 'key-type EC'
     run_page 'ECDSA-SHA256'
-    refuse plain_openssl dgst -sha256 -verify "$work/page/new-ec.pub" -keyform DER -signature "$work/page/file.sig" "$work/other"
+    refuse plain_openssl dgst -sha256 -verify "$work/page/new-ec.pub" -signature "$work/page/file.sig" "$work/other"
 }
 
 makes_no_second() {
