@@ -211,7 +211,7 @@ fn cause_of_status(status: StatusCode) -> Cause {
 /// What an error of the SDK means.
 pub(super) fn refused(operation: &Operation, error: azure_core::Error) -> Refused {
     // Continuous access evaluation: the SDK takes such a challenge for one that lacks its scope.
-    if causes(&error).any(|error| error.to_string().contains("insufficient_claims")) {
+    if !is_unreadable(&error) && causes(&error).any(|error| error.to_string().contains("insufficient_claims")) {
         let failure = operation.failure(Cause::Credentials, REVOKED);
         return Refused { remedy: Remedy::Renewal, ..failure.into() };
     }
@@ -244,6 +244,12 @@ pub(super) fn refused(operation: &Operation, error: azure_core::Error) -> Refuse
         _ => words_of(causes(&error).find(|error| error.is::<reqwest::Error>()).unwrap_or(&error)),
     };
     operation.failure(cause, message).into()
+}
+
+/// Whether that is a reply of which nothing can be made; such an error quotes it.
+fn is_unreadable(error: &azure_core::Error) -> bool {
+    let errors = causes(error).filter_map(|error| error.downcast_ref::<azure_core::Error>());
+    errors.map(azure_core::Error::kind).any(|kind| matches!(kind, ErrorKind::DataConversion))
 }
 
 const REVOKED: &str = "the token is not good any more (insufficient_claims, continuous access evaluation): \
