@@ -29,6 +29,8 @@ set -euo pipefail
 clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$clients/../.." && pwd)
 script=$(basename "$0" .sh)
+# What is built or fetched for the scripts, and what they printed: for each release its own.
+state=$root/target/clients${RELEASE:+/$RELEASE}
 
 MODULE=${MODULE:-$root/target/release/libcloud_kms_pkcs11.so}
 PIN=${PIN:-}

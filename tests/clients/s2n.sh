@@ -8,7 +8,7 @@ need cargo "Rust 1.94.1 or newer"
 need cmake cmake
 
 export SOURCE=$root/examples/s2n-tls
-export CARGO_TARGET_DIR=$root/target/clients/s2n
+export CARGO_TARGET_DIR=$state/s2n
 export CARGO_HOME=${CARGO_HOME:-$user_home/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$user_home/.rustup}
 
 echo "s2n: building the example (the first time some minutes)"
