@@ -16,10 +16,6 @@ with_page_client() { # PATTERN OPTION...
         tee "$work/answer"
 }
 
-# s_client names the signature's kind; from OpenSSL 3.5 on its scheme.
-PKCS1='RSA|rsa_pkcs1_sha(256|384|512)' PSS='RSA-PSS|rsa_pss_rsae_sha(256|384|512)'
-ECDSA='ECDSA|ecdsa_secp(256r1_sha256|384r1_sha384|521r1_sha512)'
-
 handshake() { # SIGNATURE OPTION...
     client_conf=$work/plain.cnf with_page_client 's_client.*verify_hostname' "${@:2}"
     grep -E '^ *Verify return code: 0 \(ok\)$' "$work/answer"
