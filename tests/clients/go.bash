@@ -4,7 +4,7 @@
 #   SOURCE    the programs
 #   modules   fetches what they need
 
-go_folder=$root/target/clients/go
+go_folder=$state/go
 export SOURCE=$clients/go
 export GOENV=off GOTOOLCHAIN=local GOFLAGS='-buildvcs=false -modcacherw' GOPATH=$go_folder/path GOCACHE=$go_folder/cache
 

@@ -48,6 +48,9 @@ listening() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
 start_sshd() { # [LINE...]
     mkdir -p "$work/sshd"
     ssh-keygen -q -t ed25519 -N '' -f "$work/sshd/host"
+    # From OpenSSH 9.8 on it turns away whoever has failed to log in, and some logins here have to fail.
+    local penalties=()
+    "$sshd" -t -o PerSourcePenalties=no -o HostKey="$work/sshd/host" -f /dev/null 2>/dev/null && penalties=(PerSourcePenalties no)
     # sshd insists on this folder when root starts it.
     [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
     for _ in 1 2 3 4; do
@@ -64,6 +67,7 @@ AuthorizedKeysFile $work/sshd/authorized
 # The folder is below /tmp.
 StrictModes no
 PermitRootLogin yes
+${penalties[*]}
 $(printf '%s\n' "$@")
 EOF
         "$sshd" -D -e -f "$work/sshd/config" 2>>"$work/sshd/log" &

@@ -29,6 +29,8 @@ set -euo pipefail
 clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$clients/../.." && pwd)
 script=$(basename "$0" .sh)
+# What is built or fetched for the scripts, and what they printed: for each release its own.
+state=$root/target/clients${RELEASE:+/$RELEASE}
 
 MODULE=${MODULE:-$root/target/release/libcloud_kms_pkcs11.so}
 PIN=${PIN:-}
@@ -194,6 +196,12 @@ encrypt() { # pkcs1 | sha1 | sha256
     [ "$1" = pkcs1 ] || options=(-pkeyopt rsa_padding_mode:oaep -pkeyopt "rsa_oaep_md:$1" -pkeyopt "rsa_mgf1_md:$1")
     run plain_openssl pkeyutl -encrypt -pubin -inkey "$public" "${options[@]}" -in "$work/text" -out "$work/page/secret.enc"
 }
+
+# What s_client says of a signature in TLS: its kind; from OpenSSL 3.5 on its scheme.
+# shellcheck disable=SC2034 # the scripts use them
+PKCS1='RSA|rsa_pkcs1_sha(256|384|512)' PSS='RSA-PSS|rsa_pss_rsae_sha(256|384|512)'
+# shellcheck disable=SC2034
+ECDSA='ECDSA|ecdsa_secp(256r1_sha256|384r1_sha384|521r1_sha512)'
 
 # Verification, always by OpenSSL without any engine and with the service's public key.
 

@@ -9,7 +9,7 @@ need npm "Node 20 or newer"
 need g++ g++
 
 export SOURCE=$clients/node
-folder=$root/target/clients/node
+folder=$state/node
 
 # Once for each state of the page.
 install() {

@@ -45,7 +45,8 @@ lists_modules() {
 registers_for_user() {
     run_page 'modules/cloud-kms-pkcs11.module'
     lists_modules
-    grep -q '^cloud-kms-pkcs11: ' "$work/modules"
+    # p11-kit 0.24 and 0.25.
+    grep -qE '^(cloud-kms-pkcs11: |module: cloud-kms-pkcs11$)' "$work/modules"
 }
 
 # As CMake writes it; the rest of the script goes on with this one.

@@ -1,12 +1,20 @@
 #!/usr/bin/env bash
-# run.sh [--spoilt] [NAME...]: runs all client scripts, or the named ones (openssl, pkcs11-tool, ...).
+# run.sh [--release RELEASE] [--spoilt] [NAME...]: runs all client scripts, or the named ones (openssl, pkcs11-tool, ...).
 # Starts the servers that don't run, and stops those it started. What a script printed stays in target/clients/logs/NAME.log.
+# --release: in that release of Debian (release.sh), with the module and the servers of this machine. Logs: target/clients/RELEASE/logs.
 # --spoilt: with a module that answers wrongly; succeeds if every script fails (tests/c/spoil.c). Prints a line a script,
 # and what a script printed only where it found nothing.
 set -euo pipefail
 clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$clients/../.." && pwd)
 
+if [ "${1:-}" = --release ]; then
+    # Within it, another library of C and other programs meet the module of this machine; the servers are outside.
+    bash "$root/tests/servers/start.sh" --missing ministack emulator localstack emulator-kms
+    trap 'bash "$root/tests/servers/stop.sh"' EXIT
+    bash "$clients/release.sh" "$2" bash -c '"$0/install.sh" --no-servers && "$0/run.sh" "$@"' "$clients" "${@:3}"
+    exit
+fi
 spoilt=
 if [ "${1:-}" = --spoilt ]; then
     spoilt=1
@@ -17,7 +25,7 @@ all() {
     local file name
     for file in "$clients"/*.sh; do
         name=$(basename "$file" .sh)
-        case $name in run | lib* | install | table) ;; *) echo "$name" ;; esac
+        case $name in run | lib* | install | release | table) ;; *) echo "$name" ;; esac
     done
 }
 
@@ -28,7 +36,7 @@ for name in "${names[@]}"; do
 done
 
 # A spoilt run's logs are no use to anyone, but for the script that found nothing.
-logs=$root/target/clients/logs
+logs=$root/target/clients${RELEASE:+/$RELEASE}/logs
 work=$(mktemp -d)
 [ -z "$spoilt" ] || logs=$work
 mkdir -p "$logs"

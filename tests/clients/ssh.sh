@@ -78,9 +78,9 @@ chosen() {
     case ${label#*-} in rsa2048 | p256 | p384 | p521) return 0 ;; esac
     return 1
 }
-# For RSA, ssh-add -T asks for SHA-1, which no cloud signs with: the agent has to say no, and logins use SHA-2.
+# For RSA, ssh-add -T asked for SHA-1 before OpenSSH 10, which no cloud signs with: the agent has to say no, and logins use SHA-2.
 signs_by_agent() {
-    if [ "$kind" = rsa ]; then
+    if [ "$kind" = rsa ] && ssh -V 2>&1 | grep -q '^OpenSSH_[89]\.'; then
         check "$label no SHA-1 signature by the agent" refuse agent_signs
     else
         check "$label signature by the agent" agent_signs

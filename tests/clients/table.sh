@@ -12,7 +12,7 @@ scripts() {
     local name
     for name in "$clients"/*.sh; do
         name=$(basename "$name" .sh)
-        case $name in run | lib* | install | table) ;; *) echo "$name" ;; esac
+        case $name in run | lib* | install | release | table) ;; *) echo "$name" ;; esac
     done | sort
 }
 

@@ -4,7 +4,7 @@
 #   install   the virtual environment of docs/clients/python.md, as $work/page/venv
 
 export SOURCE=$clients/python PYTHONDONTWRITEBYTECODE=1
-folder=$root/target/clients/python
+folder=$state/python
 
 # Once for each state of requirements.txt.
 install() {
