@@ -211,7 +211,7 @@ fn cause_of_status(status: StatusCode) -> Cause {
 /// What an error of the SDK means.
 pub(super) fn refused(operation: &Operation, error: azure_core::Error) -> Refused {
     // Continuous access evaluation: the SDK takes such a challenge for one that lacks its scope.
-    if !is_unreadable(&error) && causes(&error).any(|error| error.to_string().contains("insufficient_claims")) {
+    if causes(&error).map(ToString::to_string).any(|words| is_revocation(&words)) {
         let failure = operation.failure(Cause::Credentials, REVOKED);
         return Refused { remedy: Remedy::Renewal, ..failure.into() };
     }
@@ -246,10 +246,9 @@ pub(super) fn refused(operation: &Operation, error: azure_core::Error) -> Refuse
     operation.failure(cause, message).into()
 }
 
-/// Whether that is a reply of which nothing can be made; such an error quotes it.
-fn is_unreadable(error: &azure_core::Error) -> bool {
-    let errors = causes(error).filter_map(|error| error.downcast_ref::<azure_core::Error>());
-    errors.map(azure_core::Error::kind).any(|kind| matches!(kind, ErrorKind::DataConversion))
+/// Whether the SDK speaks of such a challenge, and does not quote a reply that holds the word.
+fn is_revocation(words: &str) -> bool {
+    words.starts_with("no scope or resource in authentication challenge") && words.contains("insufficient_claims")
 }
 
 const REVOKED: &str = "the token is not good any more (insufficient_claims, continuous access evaluation): \
