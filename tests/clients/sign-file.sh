@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# apt: linux-kbuild-6.* libengine-pkcs11-openssl gcc libc6-dev libssl-dev
+# apt: linux-kbuild-6.1 libengine-pkcs11-openssl gcc libc6-dev libssl-dev
 # Kernel modules: openssl cms with the kernel's sign-file, and the calls that sign-file itself made of the engine.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
@@ -7,7 +7,7 @@
 need gcc gcc
 need /usr/include/openssl/cms.h libssl-dev
 sign_file=$(compgen -G '/usr/lib/linux-kbuild-6.*/scripts/sign-file' | head -n 1) || true
-need "${sign_file:-sign-file}" "linux-kbuild-6.*"
+need "${sign_file:-sign-file}" linux-kbuild-6.1
 gcc -Wall -Wextra -Werror "$clients/sign-file.c" -lcrypto -o "$work/sign-file"
 
 labels=(aws-rsa2048 aws-rsa4096 aws-p256 azure-rsa2048 azure-p256)
