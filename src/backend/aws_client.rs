@@ -3,7 +3,7 @@
 use super::aws::Settings;
 use super::aws_endpoint::Endpoint;
 use super::aws_errors::ADVICE;
-use super::aws_files::{Trouble, ca_bundle, warn_of_readers};
+use super::aws_files::{Trouble, ca_bundle, loaded, warn_of_readers};
 use super::aws_http::{FewHeaders, Http};
 use super::aws_login::{First, Login, WebIdentity};
 use super::call::{Refused, Remedy};
@@ -26,7 +26,6 @@ use aws_credential_types::provider::{
 };
 use aws_sdk_kms::Client;
 use aws_sdk_kms::config::SharedHttpClient;
-use aws_types::os_shim_internal::{Env, Fs};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -305,8 +304,7 @@ impl CredentialProcess {
         if self.profile.is_none() && std::env::var_os("AWS_ACCESS_KEY_ID").is_some() {
             return Err(CredentialsError::not_loaded("the environment goes first"));
         }
-        let name = self.profile.clone().map(Into::into);
-        let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), name).await;
+        let profiles = loaded(self.profile.as_deref()).await;
         let profiles = profiles.map_err(CredentialsError::invalid_configuration)?;
         let Some((command, roles)) = command_of(&profiles) else {
             return Err(CredentialsError::not_loaded("the profile has no credential_process"));

@@ -130,7 +130,11 @@ pub(super) async fn ca_bundle(profile: Option<&str>) -> Option<(PathBuf, &'stati
 
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
-async fn loaded(profile: Option<&str>) -> Result<ProfileSet, String> {
+/// The shared files with that profile, else with the one that AWS_PROFILE names.
+///
+/// # Errors
+/// Why they can't be read, in the SDK's words.
+pub(super) async fn loaded(profile: Option<&str>) -> Result<ProfileSet, String> {
     let own = profile.map(|name| name.to_owned().into());
     let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), own).await;
     profiles.map_err(|error| words_of(&error))

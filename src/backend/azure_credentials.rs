@@ -5,7 +5,7 @@
 use super::Cause;
 use super::azure::{Credential, Settings};
 use super::azure_cloud::Challenge;
-use super::azure_sources::{By, Context, Row, SOURCES, UNCONFIGURED};
+use super::azure_sources::{By, Context, Row, SOURCES};
 use super::azure_token_error::{credential_error, in_the_way, wrongly_set};
 use super::http::words_of;
 use super::login::masked;
@@ -95,8 +95,8 @@ impl Chain {
         let wanted = self.context.settings.credential;
         let rows: Vec<&Row> = SOURCES.iter().filter(|row| wanted.includes(row.kind)).collect();
         let (mut missing, mut configured) = (Vec::new(), Vec::new());
-        for row in rows.iter().filter(|row| !UNCONFIGURED.contains(&row.kind)) {
-            match (row.configured)(&self.context) {
+        for (row, configures) in rows.iter().filter_map(|row| Some((row, row.configured?))) {
+            match configures(&self.context) {
                 Ok(by) => configured.push((by, *row)),
                 Err(what) => missing.push((row.name, what)),
             }
@@ -107,7 +107,7 @@ impl Chain {
             return self.chosen(state, source, scopes, self.limit(WHOLE)).await;
         }
         missing.iter().for_each(|(name, what)| log_debug!("{}: no token from {name}: {what}", self.vault()));
-        let unconfigured: Vec<&Row> = rows.into_iter().filter(|row| UNCONFIGURED.contains(&row.kind)).collect();
+        let unconfigured: Vec<&Row> = rows.into_iter().filter(|row| row.configured.is_none()).collect();
         self.in_turn(state, &unconfigured, &missing, scopes).await
     }
 

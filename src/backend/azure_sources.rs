@@ -30,8 +30,8 @@ use zeroize::Zeroizing;
 pub(super) struct Row {
     pub(super) kind: Credential,
     pub(super) name: &'static str,
-    /// What configures it.
-    pub(super) configured: fn(&Context) -> Configured,
+    /// What configures it; None where nothing needs to.
+    pub(super) configured: Option<fn(&Context) -> Configured>,
     pub(super) make: fn(&Context) -> Made,
 }
 
@@ -39,17 +39,14 @@ pub(super) struct Row {
 /// files that lie around. Where none is, those that need no configuration are asked in turn.
 #[rustfmt::skip]
 pub(super) const SOURCES: &[Row] = &[
-    Row { kind: Credential::Environment, name: "client secret", configured: has_secret, make: client_secret },
-    Row { kind: Credential::Environment, name: "client certificate", configured: has_certificate, make: client_certificate },
-    Row { kind: Credential::WorkloadIdentity, name: "workload identity", configured: has_token, make: workload_identity },
-    Row { kind: Credential::AuthFile, name: "azureauth.json", configured: has_auth_file, make: auth_file },
-    Row { kind: Credential::Cli, name: "az", configured: nothing, make: az },
-    Row { kind: Credential::ManagedIdentity, name: "managed identity", configured: nothing, make: managed_identity },
-    Row { kind: Credential::Login, name: "the login", configured: nothing, make: client_secret },
+    Row { kind: Credential::Environment, name: "client secret", configured: Some(has_secret), make: client_secret },
+    Row { kind: Credential::Environment, name: "client certificate", configured: Some(has_certificate), make: client_certificate },
+    Row { kind: Credential::WorkloadIdentity, name: "workload identity", configured: Some(has_token), make: workload_identity },
+    Row { kind: Credential::AuthFile, name: "azureauth.json", configured: Some(has_auth_file), make: auth_file },
+    Row { kind: Credential::Cli, name: "az", configured: None, make: az },
+    Row { kind: Credential::ManagedIdentity, name: "managed identity", configured: None, make: managed_identity },
+    Row { kind: Credential::Login, name: "the login", configured: None, make: client_secret },
 ];
-
-/// Those for which nothing needs to be configured.
-pub(super) const UNCONFIGURED: [Credential; 3] = [Credential::Cli, Credential::ManagedIdentity, Credential::Login];
 
 /// Who says that a source is to be used; else what is missing.
 pub(super) type Configured = Result<By, String>;
@@ -86,8 +83,9 @@ pub(super) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn nothing(_: &Context) -> Configured {
-    Err(String::new())
+/// A path of the settings, else of the environment.
+fn path(setting: &Option<PathBuf>, name: &str) -> Result<PathBuf, String> {
+    setting.clone().or_else(|| env(name).map(PathBuf::from)).ok_or_else(|| format!("no {name}"))
 }
 
 /// A value of the settings, else of the environment, else the sentence that says what is missing.
@@ -189,9 +187,7 @@ fn has_certificate(context: &Context) -> Configured {
 }
 
 fn client_certificate(context: &Context) -> Made {
-    let path = context.settings.client_certificate_path.clone();
-    let path = path.or_else(|| env("AZURE_CLIENT_CERTIFICATE_PATH").map(PathBuf::from));
-    let path = path.ok_or("no AZURE_CLIENT_CERTIFICATE_PATH")?;
+    let path = path(&context.settings.client_certificate_path, "AZURE_CLIENT_CERTIFICATE_PATH")?;
     context.with_certificate(context.tenant()?, context.client()?, &path, &context.authority())
 }
 
@@ -206,9 +202,7 @@ fn has_token(context: &Context) -> Configured {
 }
 
 fn workload_identity(context: &Context) -> Made {
-    let file = context.settings.federated_token_file.clone();
-    let file = file.or_else(|| env("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from));
-    let file = file.ok_or("no AZURE_FEDERATED_TOKEN_FILE")?;
+    let file = path(&context.settings.federated_token_file, "AZURE_FEDERATED_TOKEN_FILE")?;
     context.with_assertion(context.tenant()?, context.client()?, TokenFile(file), &context.authority())
 }
 

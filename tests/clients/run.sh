@@ -9,7 +9,7 @@ clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$clients/../.." && pwd)
 
 if [ "${1:-}" = --release ]; then
-    # Within it, another library of C and other programs meet the module of this machine; the servers are outside.
+    # The programs are the release's; the module and the servers are this machine's.
     bash "$root/tests/servers/start.sh" --missing ministack emulator localstack emulator-kms
     trap 'bash "$root/tests/servers/stop.sh"' EXIT
     bash "$clients/release.sh" "$2" bash -c '"$0/install.sh" --no-servers && "$0/run.sh" "$@"' "$clients" "${@:3}"
