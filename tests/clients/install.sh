@@ -1,11 +1,39 @@
 #!/usr/bin/env bash
-# install.sh [--no-servers]: installs the clients that the scripts here run (each names its Debian packages in a line
-# "# apt: ..."), and the servers.
+# install.sh [--no-servers] [NAME...]: installs the clients that the scripts here run, or the named ones (each lists its Debian
+# packages in its head: scripts.bash), and the servers.
+# In sid, where a package may be broken for a day, a script whose packages can't be had is noted in target/clients/sid/broken,
+# and run.sh skips it.
 set -euo pipefail
 clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$clients/../.." && pwd)
+. "$clients/scripts.bash"
+
+servers=1
+if [ "${1:-}" = --no-servers ]; then
+    servers=
+    shift
+fi
+names=("$@")
+[ ${#names[@]} -gt 0 ] || mapfile -t names < <(scripts "$(this_release)")
+
+install() { bash "$root/scripts/install-tools.sh" "$@"; }
+
+install_one_by_one() {
+    local broken=$root/target/clients/sid/broken name packages
+    mkdir -p "$(dirname "$broken")"
+    : >"$broken"
+    for name in "${names[@]}"; do
+        mapfile -t packages < <(packages_of "$name")
+        install "${packages[@]}" || echo "$name" >>"$broken"
+    done
+}
 
 echo "clients: packages"
-mapfile -t packages < <(sed -n 's/^# apt: //p' "$clients"/*.sh | tr ' ' '\n' | sort -u)
-bash "$root/scripts/install-tools.sh" "${packages[@]}"
-[ "${1:-}" = --no-servers ] || bash "$root/tests/servers/install.sh"
+mapfile -t packages < <(for name in "${names[@]}"; do packages_of "$name"; done | sort -u)
+if [ "$(this_release)" != sid ]; then
+    install "${packages[@]}"
+else
+    rm -f "$root/target/clients/sid/broken"
+    install "${packages[@]}" || install_one_by_one
+fi
+[ -z "$servers" ] || bash "$root/tests/servers/install.sh"

@@ -10,6 +10,7 @@
 #
 # A script then has: $work (temporary folder), $config, the environment a client needs, and
 #   need TOOL PACKAGE   ends the script if the tool is missing
+#   client NAME VERSION  says what else is under test: Debian's packages of the script's head are named by themselves
 #   check NAME COMMAND  counts; the command may be a function of several steps, any of which may fail
 #   refuse COMMAND      succeeds if the command fails
 #   run COMMAND         prints the command, then runs it
@@ -18,9 +19,11 @@
 #   each_key FUNCTION [USAGE]  calls it for each key, with the variables of read_key set
 #   later COMMAND       runs when the script ends
 #   page PATTERN        the block of docs/clients/SCRIPT.md in which PATTERN (an awk regular expression) is found
-#   run_page PATTERN    runs that block as the user would, in $work/page, with MODULE and TOKEN set: the page is the
+#   run_page PATTERN [PAGE]  runs that block as the user would, in $work/page, with MODULE and TOKEN set: the page is the
 #                       only place where the commands stand, so it can't come to say something else than what ran;
 #                       the array as_user, if set, is a command that runs it as another user
+#   ways                the ways by which this release's OpenSSL reaches the module: provider, engine; those of Debian 12: engine
+#   provider_config     $work/page/openssl.cnf, by the page openssl-provider
 #   all_uses            from now on the keys are those that do something else than sign by RSA and ECDSA (config.py --uses)
 #   files_only FOLDER   from now on HOME is FOLDER, made by home.py, and no variable says anything of the clouds
 
@@ -31,6 +34,8 @@ root=$(cd "$clients/../.." && pwd)
 script=$(basename "$0" .sh)
 # What is built or fetched for the scripts, and what they printed: for each release its own.
 state=$root/target/clients${RELEASE:+/$RELEASE}
+. "$clients/scripts.bash"
+release=$(this_release)
 
 MODULE=${MODULE:-$root/target/release/libcloud_kms_pkcs11.so}
 PIN=${PIN:-}
@@ -71,6 +76,17 @@ skip() {
         echo "skipped $1"
     fi
     exit 0
+}
+
+client() { echo "client  $1 $2"; }
+
+# Tools of the build and what only helps the test are no clients.
+installed_clients() {
+    local name version
+    for name in openssl $(packages_of "$script" | grep -vxE 'gcc|g\+\+|cmake|make|time|procps|.*-dev'); do
+        version=$(dpkg-query -W -f '${Version}' "$name" 2>/dev/null) || continue
+        client "$name" "$version"
+    done
 }
 
 need() { command -v "$1" >/dev/null || [ -e "$1" ] || skip "$script: needs $1 (package $2)"; }
@@ -129,12 +145,16 @@ page() {
         END { exit !found }' "${2:-$root/docs/clients/$script.md}"
 }
 
-run_page() {
-    local block
-    block=$(page "$1") || { echo "no block with $1 in docs/clients/$script.md" && return 1; }
+run_page() { # PATTERN [PAGE]
+    local block page=${2:-$script}
+    block=$(page "$1" "$root/docs/clients/$page.md") || { echo "no block with $1 in docs/clients/$page.md" && return 1; }
     mkdir -p "$work/page"
     (cd "$work/page" && MODULE=$MODULE TOKEN=${TOKEN:-${label:-}} "${as_user[@]}" bash -euxo pipefail -c "$block")
 }
+
+ways() { if [ "$release" = bookworm ]; then echo engine; else echo provider engine; fi; }
+
+provider_config() { run_page 'pkcs11-module-path' openssl-provider; }
 
 make_config() { # FOLDER [--hide KIND | --uses]
     mkdir -p "$1"
@@ -262,6 +282,7 @@ start_servers() { # [NAME...]: these besides
 need python3 python3
 need openssl openssl
 [ -e "$MODULE" ] || { echo "no module at $MODULE: cargo build --release"; exit 1; }
+installed_clients
 start_servers
 make_config "$work/all"
 use_config "$work/all"

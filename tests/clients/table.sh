@@ -6,15 +6,8 @@ set -euo pipefail
 export LC_ALL=C
 clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$clients/../.." && pwd)
+. "$clients/scripts.bash"
 begin='<!-- clients:begin -->' end='<!-- clients:end -->'
-
-scripts() {
-    local name
-    for name in "$clients"/*.sh; do
-        name=$(basename "$name" .sh)
-        case $name in run | lib* | install | release | table) ;; *) echo "$name" ;; esac
-    done | sort
-}
 
 count() { grep -acE "^ok +$1" "$2" || true; }
 

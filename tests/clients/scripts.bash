@@ -1,0 +1,33 @@
+# shellcheck shell=bash disable=SC2154 # who sources this sets $clients, its own folder
+# What scripts there are, and what they say in their heads:
+#
+#   # apt: PACKAGE...               Debian's packages that it needs
+#   # apt trixie sid: PACKAGE...    those that it needs in these releases only
+#   # releases: trixie sid          the releases that have the client; without this line, all
+#
+#   this_release        bookworm, trixie or sid; another distribution counts as trixie
+#   scripts [RELEASE]   the names of all scripts, or of those that run in that release
+#   packages_of NAME    its packages in this release
+
+this_release() {
+    local codename
+    codename=${RELEASE:-$(. /etc/os-release && echo "${VERSION_CODENAME:-}")}
+    case $codename in bookworm | trixie | sid) echo "$codename" ;; *) echo trixie ;; esac
+}
+
+scripts() {
+    local file name releases
+    for file in "$clients"/*.sh; do
+        name=$(basename "$file" .sh)
+        case $name in run | lib* | install | release | table) continue ;; esac
+        releases=$(sed -n 's/^# releases: //p' "$file")
+        [ -z "${1:-}" ] || [ -z "$releases" ] || [[ " $releases " = *" $1 "* ]] || continue
+        echo "$name"
+    done | LC_ALL=C sort
+}
+
+packages_of() {
+    local release
+    release=$(this_release)
+    sed -nE "s/^# apt(( [a-z]+)* $release( [a-z]+)*)?: //p" "$clients/$1.sh" | tr ' ' '\n' | sort -u
+}
