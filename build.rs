@@ -18,6 +18,13 @@ fn main() {
             println!("cargo:rustc-cdylib-link-arg=-Wl,--wrap={function}");
         }
     }
+    // The hooks by which AWS-LC would take its memory from a host that happens to have functions of these names, jemalloc's
+    // `sdallocx` among them: memory is taken and given back by one allocator.
+    for hook in
+        ["sdallocx", "OPENSSL_memory_alloc", "OPENSSL_memory_free", "OPENSSL_memory_get_size", "OPENSSL_memory_realloc"]
+    {
+        println!("cargo:rustc-cdylib-link-arg=-Wl,--defsym={hook}=0");
+    }
     // An undefined symbol is an error now, not in somebody's process. (In a fuzzer, the sanitizer's are in the program.)
     if std::env::var_os("CARGO_CFG_FUZZING").is_none() {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,defs");

@@ -54,6 +54,23 @@ fn it_takes_no_time_and_no_wait_from_the_c_library() {
     }
 }
 
+/// AWS-LC gives memory back by the host's `sdallocx`, if there is one. In BIND that is jemalloc's, and the memory is the C
+/// library's, because pkcs11-provider loads modules with RTLD_DEEPBIND: BIND crashed in its first command.
+#[test]
+fn it_takes_no_function_of_the_hosts_that_is_there_by_chance() {
+    let symbols = output("nm", &["-D", "--undefined-only", &module()]);
+    let by_chance: Vec<_> = symbols
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("w ").or_else(|| line.trim().strip_prefix("v ")))
+        // What has a version is the C library's.
+        .filter(|name| !name.contains('@'))
+        // The compiler's own, and functions of newer C libraries than the one that this was built with.
+        .filter(|name| !["__gmon_start__", "_ITM_deregisterTMCloneTable", "_ITM_registerTMCloneTable"].contains(name))
+        .filter(|name| !["pidfd_getpid", "pidfd_spawnp", "posix_spawn_file_actions_addchdir"].contains(name))
+        .collect();
+    assert!(by_chance.is_empty(), "{by_chance:?}");
+}
+
 #[test]
 fn it_needs_the_c_library_only_and_stays_loaded() {
     let dynamic = output("readelf", &["-dW", &module()]);
