@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# apt: default-jdk-headless
-# Java's SunPKCS11: Cipher, KeyAgreement, Mac, Signature.verify, SecureRandom.
+# apt bookworm: openjdk-17-jdk-headless
+# apt trixie sid: openjdk-21-jdk-headless openjdk-25-jdk-headless
+# Java's SunPKCS11, under each JDK of the release: Cipher, KeyAgreement, Mac, Signature.verify, SecureRandom.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
+. "$clients/java.bash"
 
-for tool in java javac; do need $tool default-jdk-headless; done
-export JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1 SOURCE=$clients/java
+export SOURCE=$clients/java
 all_uses
-certify azure-rsa2048 azure-p256 aws-rsa2048 aws-p256 azure-decrypt aws-decrypt aws-agree aws-agree384
+certify azure-rsa2048 azure-p256 aws-rsa2048 aws-p256 azure-decrypt aws-decrypt aws-agree aws-agree384 aws-ed25519
 mkdir "$work/page"
 head -c 3000 "$work/data" "$work/other" | head -c 3000 >"$work/page/file"
 
 uses() { # PATTERN
     export TOKEN=$label SLOT
-    SLOT=$(python3 -c 'import json, sys; print([slot["label"] for slot in json.load(open(sys.argv[1]))["slots"]].index(sys.argv[2]))' "$config" "$label")
+    SLOT=$(slot "$label")
     cp "${public/#-//dev/null}" "$work/page/public.pem"
     run_page 'library ='
     run_page "$1" | tee "$work/said"
@@ -39,23 +40,42 @@ service_random() {
     grep 'GenerateRandom.*: ok' "$work/log"
 }
 
-agreeing() { check "$label KeyAgreement" uses ' agree '; }
-authenticating() { check "$label Mac" authenticates; }
+# It lists the entry, by the certificate, but has no key of that type.
+listed_only() {
+    export TOKEN=$label SLOT
+    SLOT=$(slot "$label")
+    run_page 'library ='
+    local options=(-keystore NONE -storetype PKCS11 -storepass "" -addprovider SunPKCS11 -providerArg "$work/page/pkcs11.cfg")
+    run keytool -list "${options[@]}" | tee "$work/said"
+    grep "^$label, PrivateKeyEntry" "$work/said"
+    refuse run keytool -certreq "${options[@]}" -alias "$label" >"$work/said"
+    cat "$work/said"
+    grep 'unknown key type' "$work/said"
+}
 
-run_page 'javac'
-for label in azure-rsa2048 azure-decrypt; do
-    key "$label"
-    check "$label Cipher" uses ' decrypt '
+agreeing() { check "$label KeyAgreement, Java $jdk" uses ' agree '; }
+authenticating() { check "$label Mac, Java $jdk" authenticates; }
+
+for jdk in $(jdks); do
+    use_jdk "$jdk"
+    rm -rf "$work/page/classes"
+    run_page 'javac'
+    for label in azure-rsa2048 azure-decrypt; do
+        key "$label"
+        check "$label Cipher, Java $jdk" uses ' decrypt '
+    done
+    key aws-decrypt
+    check "$label no PKCS#1 v1.5, Java $jdk" no_pkcs1_on_aws 'CKR_MECHANISM_INVALID.*CKM_RSA_PKCS is not among'
+    key aws-rsa2048
+    check "$label no decryption by a key that signs, Java $jdk" no_pkcs1_on_aws 'CKR_MECHANISM_INVALID.*CKM_RSA_PKCS is not among'
+    for label in azure-rsa2048 azure-p256 aws-rsa2048 aws-p256; do
+        key "$label"
+        check "$label Signature.verify, Java $jdk" uses ' verify '
+    done
+    each_key agreeing agree
+    each_key authenticating mac
+    label=aws-random public=-
+    check "aws-random SecureRandom, Java $jdk" service_random
+    label=aws-ed25519
+    check "aws-ed25519 listed, of no use, Java $jdk" listed_only
 done
-key aws-decrypt
-check "$label no PKCS#1 v1.5" no_pkcs1_on_aws 'CKR_MECHANISM_INVALID.*CKM_RSA_PKCS is not among'
-key aws-rsa2048
-check "$label signs, and says why it does not decrypt" no_pkcs1_on_aws 'CKR_MECHANISM_INVALID.*CKM_RSA_PKCS is not among'
-for label in azure-rsa2048 azure-p256 aws-rsa2048 aws-p256; do
-    key "$label"
-    check "$label Signature.verify" uses ' verify '
-done
-each_key agreeing agree
-each_key authenticating mac
-label=aws-random public=-
-check "aws-random SecureRandom" service_random
