@@ -1,0 +1,61 @@
+# shellcheck shell=bash disable=SC2154 # lib.sh sets them
+# For the scripts of DNS servers, after lib.sh.
+#
+#   new_zone              $work/page, empty but for example.com.zone
+#   dnskey LABEL FLAGS NUMBER   what the zone's DNSKEY of that key has to be, from the service's public key
+#   verify_zone FILE DNSKEY...  signed in full, by these keys and no others, as ldns finds it; refused with another address, with a
+#                               spoilt signature, and without one
+
+new_zone() {
+    rm -rf "$work/page"
+    mkdir "$work/page"
+    cat >"$work/page/example.com.zone" <<'END'
+$TTL 3600
+@ SOA ns.example.com. admin.example.com. 1 3600 900 604800 3600
+@ NS ns
+@ MX 10 mail
+ns A 192.0.2.1
+www A 192.0.2.2
+mail AAAA 2001:db8::1
+END
+}
+
+dnskey() (
+    key "$1"
+    python3 - "$public" "$2" "$3" <<'END'
+import base64, subprocess, sys
+public, flags, number = sys.argv[1:]
+def openssl(*arguments):
+    return subprocess.run(["openssl", *arguments, "-pubin", "-in", public], env={"OPENSSL_CONF": "/dev/null"}, check=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+if number == "8":
+    modulus = bytes.fromhex(openssl("rsa", "-noout", "-modulus").decode().strip().removeprefix("Modulus="))
+    key = b"\x03\x01\x00\x01" + modulus
+else:
+    key = openssl("pkey", "-outform", "DER")[-{"13": 64, "14": 96, "15": 32}[number]:]
+print(flags, 3, number, base64.b64encode(key).decode())
+END
+)
+
+verify_zone() { # FILE DNSKEY...
+    local file=$1
+    shift
+    run ldns-verify-zone "$file"
+    # A record a line.
+    ldns-read-zone "$file" >"$work/lines"
+    diff <(awk '$4 == "DNSKEY" { print $5, $6, $7, $8 }' "$work/lines" | sort) <(printf '%s\n' "$@" | sort)
+    sed 's/192\.0\.2\.2$/192.0.2.3/' "$work/lines" >"$work/changed"
+    refuse ldns-verify-zone "$work/changed"
+    python3 - "$work/lines" "$work/changed" <<'END'
+import base64, sys
+lines = open(sys.argv[1]).read().splitlines()
+[at] = [at for at, line in enumerate(lines) if line.startswith("www.") and line.split()[3:5] == ["RRSIG", "A"]]
+start, signature = lines[at].rsplit(None, 1)
+signature = base64.b64decode(signature)
+lines[at] = start + " " + base64.b64encode(signature[:-1] + bytes([signature[-1] ^ 1])).decode()
+open(sys.argv[2], "w").write("\n".join(lines) + "\n")
+END
+    refuse ldns-verify-zone "$work/changed"
+    grep -vP '^www\..*\tRRSIG\tA ' "$work/lines" >"$work/changed"
+    refuse ldns-verify-zone "$work/changed"
+}
