@@ -28,7 +28,7 @@ sign_zone() {
     verify_zone "$work/page/signed.zone" "$ksk" "$zsk"
 }
 
-signed_by_named() { run_page 'dig' && ldns-verify-zone "$work/page/transferred.zone"; }
+signed_by_named() { run_page 'dig' && is_signed "$work/page/transferred.zone"; }
 
 transferred() {
     run_page 'dig'

@@ -3,6 +3,7 @@
 #
 #   new_zone              $work/page, empty but for example.com.zone
 #   dnskey LABEL FLAGS NUMBER   what the zone's DNSKEY of that key has to be, from the service's public key
+#   is_signed FILE        each of its record sets has a signature, whatever that is worth, and each name its place in the chain
 #   verify_zone FILE DNSKEY...  signed in full, by these keys and no others, as ldns finds it; refused with another address, with a
 #                               spoilt signature, and without one
 
@@ -36,6 +37,17 @@ else:
 print(flags, 3, number, base64.b64encode(key).decode())
 END
 )
+
+is_signed() {
+    ldns-read-zone "$1" | awk '
+        $4 == "RRSIG" { signed[$1, $5]; next }
+        { sets[$1, $4]; names[$1] }
+        END {
+            for (set in sets) if (!(set in signed)) exit 1
+            for (name in names) { if (!((name, "NSEC") in sets)) exit 1; some = 1 }
+            exit !some
+        }'
+}
 
 verify_zone() { # FILE DNSKEY...
     local file=$1
