@@ -2,7 +2,7 @@
 //!
 //! Knows no service and no C. What needs no more than a public key is in `key::verify` and `key::encrypt`.
 
-mod curve;
+pub mod curve;
 mod encrypt;
 pub mod ml_dsa;
 mod public_key;

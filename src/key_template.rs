@@ -7,6 +7,7 @@ use crate::attribute::{Attribute, flag_in, number_in, value_in};
 use crate::backend::NewKey;
 use crate::error::{Error, Result};
 use crate::hash::Hash;
+use crate::key::curve::unknown_params;
 use crate::key::{Curve, Kind, ParameterSet, Purpose};
 use crate::mechanism::Generation;
 use crate::object::parameter_set;
@@ -100,7 +101,7 @@ const USES: [(CK_ATTRIBUTE_TYPE, Purpose); 7] = [
 ///
 /// # Errors
 /// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID,
-/// CKR_CURVE_NOT_SUPPORTED.
+/// CKR_CURVE_NOT_SUPPORTED, CKR_DOMAIN_PARAMS_INVALID.
 pub fn pair(generation: &Generation, public: &[Attribute], private: &[Attribute]) -> Result<NewKey> {
     check(generation, public, PUBLIC, CKO_PUBLIC_KEY)?;
     check(generation, private, PRIVATE, CKO_PRIVATE_KEY)?;
@@ -160,12 +161,11 @@ fn kind(generation: &Generation, public: &[Attribute], private: &[Attribute]) ->
         CKK_RSA => rsa(public),
         CKK_EC => {
             let params = either(CKA_EC_PARAMS).ok_or_else(|| incomplete("CKA_EC_PARAMS"))?;
-            let unknown = || Error::new(CKR_CURVE_NOT_SUPPORTED, "CKA_EC_PARAMS names no curve that the services have");
-            Curve::from_params(params).map(Kind::Ec).ok_or_else(unknown)
+            Curve::from_params(params).map(Kind::Ec)
         }
         CKK_EC_EDWARDS => match either(CKA_EC_PARAMS) {
             Some(params) if EDWARDS25519.contains(&params) => Ok(Kind::Ed25519),
-            Some(_) => Err(Error::new(CKR_CURVE_NOT_SUPPORTED, "CKA_EC_PARAMS does not name edwards25519")),
+            Some(params) => Err(unknown_params(params)),
             None => Err(incomplete("CKA_EC_PARAMS")),
         },
         _ => {
@@ -207,7 +207,7 @@ fn hmac(template: &[Attribute]) -> Result<Kind> {
         .ok_or_else(|| invalid(format!("CKA_VALUE_LEN {length}: 28, 32, 48 or 64, as long as its hash")))
 }
 
-/// What the halves say that the key is for, or else that it signs.
+/// What the halves say that the key is for, or else that it signs. The first is that of the object which the service uses.
 fn new(kind: Kind, templates: &[&[Attribute]]) -> Result<NewKey> {
     let mut purposes = Vec::new();
     for (flag, purpose) in USES {
@@ -218,12 +218,29 @@ fn new(kind: Kind, templates: &[&[Attribute]]) -> Result<NewKey> {
     if purposes.is_empty() {
         purposes.push(Purpose::Sign);
     }
+    check_uses(kind, templates[0], &purposes)?;
     let label = same(templates, CKA_LABEL, "CKA_LABEL")?.map(|label| String::from_utf8_lossy(label).into_owned());
     let id = same(templates, CKA_ID, "CKA_ID")?.map(<[u8]>::to_vec);
     if id.as_ref().is_some_and(|id| id.len() > LONGEST_ID) {
         return Err(invalid(format!("CKA_ID has more than {LONGEST_ID} bytes, which a tag can't keep")));
     }
     Ok(NewKey { kind, purposes, label, id })
+}
+
+/// A service knows purposes, not attributes: a key that signs does so for everyone, and an HMAC key that makes MACs verifies them.
+fn check_uses(kind: Kind, template: &[Attribute], purposes: &[Purpose]) -> Result<()> {
+    let verifies = matches!(kind, Kind::Hmac(_)).then_some((CKA_VERIFY, "CKA_VERIFY", Purpose::Sign));
+    let uses = [
+        (CKA_SIGN, "CKA_SIGN", Purpose::Sign),
+        (CKA_DECRYPT, "CKA_DECRYPT", Purpose::Decrypt),
+        (CKA_DERIVE, "CKA_DERIVE", Purpose::Derive),
+    ];
+    for (flag, name, purpose) in uses.into_iter().chain(verifies) {
+        if flag_in(template, flag) == Some(false) && purposes.contains(&purpose) {
+            return Err(inconsistent(format!("{name} can't be false: the key that the service makes does that")));
+        }
+    }
+    Ok(())
 }
 
 /// A tag of KMS has 256 letters at most, two for each byte.
@@ -282,6 +299,9 @@ mod tests {
         assert_eq!(purposes(&[], &[]), [Purpose::Sign]);
         assert_eq!(purposes(&[flag(CKA_VERIFY, true)], &[flag(CKA_SIGN, true)]), [Purpose::Sign]);
         assert_eq!(purposes(&[flag(CKA_ENCRYPT, true)], &[flag(CKA_UNWRAP, true)]), [Purpose::Decrypt]);
+        assert_eq!(rsa(&[], &[flag(CKA_SIGN, false)]), Err(CKR_TEMPLATE_INCONSISTENT));
+        assert_eq!(rsa(&[flag(CKA_VERIFY, true)], &[flag(CKA_SIGN, false)]), Err(CKR_TEMPLATE_INCONSISTENT));
+        assert_eq!(rsa(&[], &[flag(CKA_DECRYPT, false), flag(CKA_UNWRAP, true)]), Err(CKR_TEMPLATE_INCONSISTENT));
         let both = purposes(&[], &[flag(CKA_SIGN, true), flag(CKA_DECRYPT, true), flag(CKA_DERIVE, false)]);
         assert_eq!(both, [Purpose::Sign, Purpose::Decrypt]);
     }
@@ -331,6 +351,9 @@ mod tests {
             assert_eq!(made(CKM_EC_KEY_PAIR_GEN, (CKA_EC_PARAMS, curve.params())), Ok(Kind::Ec(curve)));
         }
         assert_eq!(made(CKM_EC_KEY_PAIR_GEN, (CKA_EC_PARAMS, vec![6, 1, 1])), Err(CKR_CURVE_NOT_SUPPORTED));
+        for ckm in [CKM_EC_KEY_PAIR_GEN, CKM_EC_EDWARDS_KEY_PAIR_GEN] {
+            assert_eq!(made(ckm, (CKA_EC_PARAMS, vec![6, 2, 1])), Err(CKR_DOMAIN_PARAMS_INVALID));
+        }
         for params in EDWARDS25519 {
             let edwards = made(CKM_EC_EDWARDS_KEY_PAIR_GEN, (CKA_EC_PARAMS, params.to_vec()));
             assert_eq!(edwards, Ok(Kind::Ed25519));
@@ -343,5 +366,10 @@ mod tests {
         };
         assert_eq!(long(48), Ok(Kind::Hmac(Hash::Sha384)));
         assert_eq!(long(16), Err(CKR_ATTRIBUTE_VALUE_INVALID));
+        for use_of_it in [CKA_SIGN, CKA_VERIFY] {
+            let template = [flag(CKA_TOKEN, true), number(CKA_VALUE_LEN, 32), flag(use_of_it, false)];
+            let made = secret(generation(CKM_GENERIC_SECRET_KEY_GEN), &template);
+            assert_eq!(made.map_err(|error| error.rv), Err(CKR_TEMPLATE_INCONSISTENT));
+        }
     }
 }

@@ -237,7 +237,7 @@ impl Token {
             public_key: facts.public_key.as_ref(),
             schemes: if facts.does(purpose) { &facts.schemes } else { &[] },
             refusal: facts.refusal.as_deref().or(facts.usage.as_deref()),
-            longest_message: self.backend().longest_message(),
+            message_lengths: self.backend().message_lengths(),
             accept_bare_digest: self.manner().accept_bare_digest,
         };
         Operation::begin(request, purpose, subject).map_err(|error| error.about(key))
@@ -265,7 +265,7 @@ impl Token {
             public_key: Some(&key),
             schemes: &schemes,
             refusal: usage.as_deref(),
-            longest_message: LONGEST_LOCAL,
+            message_lengths: (0, LONGEST_LOCAL),
             accept_bare_digest: self.manner().accept_bare_digest,
         };
         let operation = Operation::begin(request, purpose, subject)?;

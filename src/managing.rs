@@ -35,7 +35,7 @@ impl Token {
         read_write: bool,
     ) -> Result<(CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)> {
         let generation = self.generation(request, CKF_GENERATE_KEY_PAIR)?;
-        self.check_right(Right::Generate, read_write)?;
+        self.check_right(Right::Generate, read_write || !is_kept(private))?;
         let objects = self.create(generation, key_template::pair(generation, public, private)?)?;
         Ok((handle_of(&objects, CKO_PUBLIC_KEY)?, handle_of(&objects, CKO_PRIVATE_KEY)?))
     }
@@ -46,7 +46,7 @@ impl Token {
     /// As [`Token::generate_pair`].
     pub fn generate(&self, request: &Request, template: &[Attribute], read_write: bool) -> Result<CK_OBJECT_HANDLE> {
         let generation = self.generation(request, CKF_GENERATE)?;
-        self.check_right(Right::Generate, read_write)?;
+        self.check_right(Right::Generate, read_write || !is_kept(template))?;
         handle_of(&self.create(generation, key_template::secret(generation, template)?)?, CKO_SECRET_KEY)
     }
 
@@ -199,6 +199,11 @@ impl Token {
 /// Objects of a token are made, changed and destroyed in read-write sessions only (section 5.7).
 pub fn read_only() -> Error {
     Error::new(CKR_SESSION_READ_ONLY, "it takes a session with CKF_RW_SESSION")
+}
+
+/// Whether the template asks for an object of the token: one of the session is no matter of CKF_RW_SESSION (section 4.4).
+fn is_kept(template: &[Attribute]) -> bool {
+    flag_in(template, CKA_TOKEN) == Some(true)
 }
 
 /// C_Finalize or a fork ended the call, and not the request.

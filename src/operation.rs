@@ -22,8 +22,8 @@ pub struct Subject<'a> {
     pub schemes: &'a [Scheme],
     /// Why nothing can be, or what it is for instead.
     pub refusal: Option<&'a str>,
-    /// How many bytes of a message can be handed on as they are.
-    pub longest_message: usize,
+    /// How many bytes of a message can be handed on as they are: at least and at most.
+    pub message_lengths: (usize, usize),
     /// CKM_RSA_PKCS also takes a digest without its DigestInfo.
     pub accept_bare_digest: bool,
 }
@@ -37,6 +37,8 @@ pub struct Operation {
     parameters: Parameters,
     accept_bare_digest: bool,
     data: Data,
+    /// With less than this it can't end.
+    least: usize,
     /// More than this is never held.
     most: usize,
 }
@@ -85,6 +87,10 @@ impl Operation {
         if let Some(hash) = hash {
             allowed(subject.schemes, mechanism.family.with(hash), CKR_MECHANISM_PARAM_INVALID)?;
         }
+        let (least, most) = match (mechanism.input, purpose) {
+            (Input::Whole(_), Purpose::Sign) => subject.message_lengths,
+            _ => (0, MOST_HELD),
+        };
         Ok(Self {
             mechanism,
             kind: subject.kind,
@@ -92,10 +98,8 @@ impl Operation {
             accept_bare_digest: subject.accept_bare_digest,
             data: data(mechanism, &parameters, subject),
             parameters,
-            most: match (mechanism.input, purpose) {
-                (Input::Whole(_), Purpose::Sign) => subject.longest_message,
-                _ => MOST_HELD,
-            },
+            least,
+            most,
         })
     }
 
@@ -149,6 +153,10 @@ impl Operation {
         let (scheme, input) = (self.scheme(), self.mechanism.input);
         let hash = input.hash().or(self.parameters.hash);
         let held = match self.data {
+            Data::Held(held) if held.len() < self.least => {
+                let text = format!("{}: the service takes no message of {} bytes", self.mechanism.name, held.len());
+                return Err(Error::new(CKR_DATA_LEN_RANGE, text));
+            }
             Data::Held(held) => held,
             Data::Hashed(hasher) => hasher.finish().into(),
             Data::Mu(mu) => mu.finish().into(),

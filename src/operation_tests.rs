@@ -18,7 +18,7 @@ impl Key {
             public_key: self.public_key.as_ref(),
             schemes: &self.schemes,
             refusal: self.refusal,
-            longest_message: 4096,
+            message_lengths: (1, 4096),
             accept_bare_digest,
         }
     }

@@ -158,10 +158,7 @@ pub fn public_key(template: &[Attribute]) -> Result<PublicKey> {
         CKK_RSA => PublicKey::rsa(part(CKA_MODULUS, "CKA_MODULUS")?, part(CKA_PUBLIC_EXPONENT, "CKA_PUBLIC_EXPONENT")?),
         CKK_EC => {
             let params = part(CKA_EC_PARAMS, "CKA_EC_PARAMS")?;
-            let curve = Curve::from_params(params);
-            let curve =
-                curve.ok_or_else(|| Error::new(CKR_CURVE_NOT_SUPPORTED, "CKA_EC_PARAMS names no known curve"))?;
-            PublicKey::ec(curve, unwrapped_point(part(CKA_EC_POINT, "CKA_EC_POINT")?))
+            PublicKey::ec(Curve::from_params(params)?, unwrapped_point(part(CKA_EC_POINT, "CKA_EC_POINT")?))
         }
         CKK_EC_EDWARDS => PublicKey::ed25519(unwrapped_point(part(CKA_EC_POINT, "CKA_EC_POINT")?)),
         CKK_ML_DSA => {

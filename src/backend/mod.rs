@@ -204,9 +204,9 @@ pub trait Backend: Send + Sync + fmt::Debug {
         false
     }
 
-    /// How many bytes of a message the service takes as they are (Ed25519, HMAC).
-    fn longest_message(&self) -> usize {
-        4096
+    /// How many bytes of a message the service takes as they are (Ed25519, HMAC): at least and at most.
+    fn message_lengths(&self) -> (usize, usize) {
+        (1, 4096)
     }
 
     /// Whether the name can't come to mean another key: it is no alias, and names a version where keys have some.

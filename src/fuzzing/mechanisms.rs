@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
         public_key: key.public_key.as_ref(),
         schemes: &key.schemes,
         refusal: None,
-        longest_message: 4096,
+        message_lengths: (0, 4096),
         accept_bare_digest: source.byte() % 2 == 1,
     };
     let mut operation = match Operation::begin(&request, purpose, subject) {

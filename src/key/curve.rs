@@ -1,9 +1,12 @@
 //! The curves of the services as rows. SEC 2, RFC 5480 section 2.1.1.1; RFC 7518 and RFC 8812 for the hashes.
 
+use crate::error::{Error, Result};
 use crate::hash::Hash;
 use aws_lc_rs::signature::{self, VerificationAlgorithm};
 use const_oid::ObjectIdentifier;
-use der::Encode;
+use cryptoki_sys::{CKR_CURVE_NOT_SUPPORTED, CKR_DOMAIN_PARAMS_INVALID};
+use der::asn1::AnyRef;
+use der::{Decode, Encode};
 
 /// An elliptic curve that a service has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,8 +68,11 @@ impl Curve {
     }
 
     /// The curve of that CKA_EC_PARAMS.
-    pub fn from_params(der: &[u8]) -> Option<Curve> {
-        Self::all().find(|curve| curve.params() == der)
+    ///
+    /// # Errors
+    /// CKR_CURVE_NOT_SUPPORTED for another curve, CKR_DOMAIN_PARAMS_INVALID for what is no DER (section 6.3.3).
+    pub fn from_params(der: &[u8]) -> Result<Curve> {
+        Self::all().find(|curve| curve.params() == der).ok_or_else(|| unknown_params(der))
     }
 
     pub(super) fn oid(self) -> ObjectIdentifier {
@@ -83,6 +89,14 @@ impl Curve {
 
     fn row(self) -> &'static Row {
         &CURVES[self as usize]
+    }
+}
+
+/// What is wrong with a CKA_EC_PARAMS that names no curve of ours.
+pub fn unknown_params(der: &[u8]) -> Error {
+    match AnyRef::from_der(der) {
+        Ok(_) => Error::new(CKR_CURVE_NOT_SUPPORTED, "CKA_EC_PARAMS names a curve that the services don't have"),
+        Err(_) => Error::new(CKR_DOMAIN_PARAMS_INVALID, "CKA_EC_PARAMS is not DER"),
     }
 }
 

@@ -41,6 +41,7 @@ work=$(mktemp -d)
 [ -z "$spoilt" ] || logs=$work
 mkdir -p "$logs"
 if [ -n "$spoilt" ]; then
+    bash "$root/scripts/install-tools.sh" gcc libc6-dev
     export SPOIL_MODULE=${MODULE:-$root/target/release/libcloud_kms_pkcs11.so}
     gcc -Wall -Wextra -Werror -shared -fPIC -I"$root/include" "$root/tests/c/spoil.c" -ldl -o "$work/libspoilt.so"
     export MODULE=$work/libspoilt.so

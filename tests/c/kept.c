@@ -1,0 +1,60 @@
+/* Between a program and the module named by KEPT_MODULE: keys that the program makes for a session become keys of the token, since
+   a service keeps what it makes. Conformance tests make all their keys that way; like this they try the service's signatures. */
+#include <unistd.h>
+
+#define MODULE_VARIABLE "KEPT_MODULE"
+#include "interpose.h"
+
+#define MOST 64
+
+static CK_BBOOL yes = CK_TRUE;
+
+/* The template with CKA_TOKEN true, and a CKA_LABEL, by which a vault names its keys. */
+static CK_ULONG keep(CK_ATTRIBUTE *kept, CK_ATTRIBUTE *template, CK_ULONG count, char *label, size_t label_len) {
+    int labelled = 0, tokened = 0;
+    if (!template || count > MOST - 2) return 0;
+    for (CK_ULONG i = 0; i < count; i++) {
+        kept[i] = template[i];
+        labelled |= template[i].type == CKA_LABEL;
+        if (template[i].type == CKA_TOKEN && template[i].ulValueLen == sizeof yes && template[i].pValue) {
+            kept[i].pValue = &yes;
+            tokened = 1;
+        }
+    }
+    if (!tokened) kept[count++] = (CK_ATTRIBUTE){CKA_TOKEN, &yes, sizeof yes};
+    if (!labelled) kept[count++] = (CK_ATTRIBUTE){CKA_LABEL, label, label_len};
+    return count;
+}
+
+/* No other process has it either. */
+static size_t new_label(char *label, size_t size) {
+    static unsigned made;
+    return (size_t)snprintf(label, size, "kept-%d-%u", getpid(), made++);
+}
+
+static CK_RV kept_pair(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *public, CK_ULONG public_count,
+                       CK_ATTRIBUTE *private, CK_ULONG private_count, CK_OBJECT_HANDLE *public_key,
+                       CK_OBJECT_HANDLE *private_key) {
+    CK_ATTRIBUTE one[MOST], two[MOST];
+    char label[40];
+    size_t length = new_label(label, sizeof label);
+    CK_ULONG ones = keep(one, public, public_count, label, length), twos = keep(two, private, private_count, label, length);
+    if (!ones || !twos)
+        return real.C_GenerateKeyPair(session, mechanism, public, public_count, private, private_count, public_key, private_key);
+    return real.C_GenerateKeyPair(session, mechanism, one, ones, two, twos, public_key, private_key);
+}
+
+static CK_RV kept_key(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *template, CK_ULONG count,
+                      CK_OBJECT_HANDLE *key) {
+    CK_ATTRIBUTE one[MOST];
+    char label[40];
+    size_t length = new_label(label, sizeof label);
+    CK_ULONG ones = keep(one, template, count, label, length);
+    return ones ? real.C_GenerateKey(session, mechanism, one, ones, key)
+                : real.C_GenerateKey(session, mechanism, template, count, key);
+}
+
+static void change(CK_FUNCTION_LIST *functions) {
+    functions->C_GenerateKeyPair = kept_pair;
+    functions->C_GenerateKey = kept_key;
+}
