@@ -4,7 +4,9 @@
 #   certify LABEL...   a CA ($work/ca.pem) and certificates of its for these keys ($work/LABEL.pem), which the module then shows
 #                      beside them. They are made from the services' public keys, without the module: what verifies by the CA
 #                      was signed by the service's key.
-#   plain COMMAND      runs it without the module's configuration and without an engine
+#                      Their keyUsage is digitalSignature, or $key_usage.
+#   plain COMMAND      runs it without the module's configuration and without an engine or a provider
+#   by WAY COMMAND     runs it with OpenSSL set up as the page openssl-provider says, if WAY is provider
 
 certify() {
     plain_openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=clients CA" -days 30 \
@@ -12,12 +14,13 @@ certify() {
         -addext keyUsage=critical,keyCertSign,cRLSign -addext subjectKeyIdentifier=hash 2>/dev/null
     cat >"$work/leaf.cnf" <<'END'
 basicConstraints = critical, CA:FALSE
-keyUsage = critical, digitalSignature
+keyUsage = critical, @usage@
 extendedKeyUsage = codeSigning, serverAuth, clientAuth, emailProtection
 subjectAltName = DNS:localhost
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 END
+    sed -i "s/@usage@/${key_usage:-digitalSignature}/" "$work/leaf.cnf"
     local name
     for name in "$@"; do
         key "$name"
@@ -36,8 +39,15 @@ json.dump(config, open(path, "w"), indent=2)
 END
 }
 
-key() { # LABEL
-    read_key "$(grep -P "^$1\t" "$keys")"
-}
-
 plain() { CLOUD_KMS_PKCS11_CONFIG=/nonexistent OPENSSL_CONF=$work/plain.cnf run "$@"; }
+
+by() { # WAY COMMAND...
+    local way=$1
+    shift
+    if [ "$way" = provider ]; then
+        [ -e "$work/page/openssl.cnf" ] || provider_config
+        OPENSSL_CONF=$work/page/openssl.cnf "$@"
+    else
+        "$@"
+    fi
+}

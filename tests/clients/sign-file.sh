@@ -1,17 +1,13 @@
 #!/usr/bin/env bash
-# apt: linux-kbuild-6.1 libengine-pkcs11-openssl gcc libc6-dev libssl-dev
-# Kernel modules: openssl cms with the kernel's sign-file, and the calls that sign-file itself made of the engine.
+# apt bookworm: linux-kbuild-6.1 libengine-pkcs11-openssl
+# apt trixie sid: linux-kbuild-* pkcs11-provider
+# Kernel modules signed by the kernel's sign-file: with the key itself by the provider, or with a signature of openssl cms.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
 
-need gcc gcc
-need /usr/include/openssl/cms.h libssl-dev
-sign_file=$(compgen -G '/usr/lib/linux-kbuild-6.*/scripts/sign-file' | head -n 1) || true
-need "${sign_file:-sign-file}" linux-kbuild-6.1
-gcc -Wall -Wextra -Werror "$clients/sign-file.c" -lcrypto -o "$work/sign-file"
-
-labels=(aws-rsa2048 aws-rsa4096 aws-p256 azure-rsa2048 azure-p256)
-certify "${labels[@]}"
+SIGN_FILE=$(compgen -G '/usr/lib/linux-kbuild-*/scripts/sign-file' | sort -V | tail -n 1) || true
+need "${SIGN_FILE:-sign-file}" linux-kbuild-6.1
+export SIGN_FILE HASH
 mkdir "$work/page"
 # Only the bytes count; no kernel loads it here.
 head -c 20000 /dev/urandom >"$work/page/hello.ko"
@@ -31,28 +27,35 @@ open(sys.argv[2], "wb").write(signed[:-length])
 open(sys.argv[3], "wb").write(signed[-length:])
 PY
     run cmp "$work/module" "$work/page/hello.ko"
+    plain openssl cms -cmsout -print -noout -inform DER -in "$work/module.p7s" | grep -A1 digestAlgorithm: | grep -w "$HASH"
     plain openssl cms -verify -inform DER -in "$work/module.p7s" -content "$work/module" -binary -nointern \
         -certfile "$work/$TOKEN.pem" -CAfile "$work/ca.pem" -purpose any -out "$work/out"
     refuse plain openssl cms -verify -inform DER -in "$work/module.p7s" -content "$work/other" -binary -nointern \
         -certfile "$work/$TOKEN.pem" -CAfile "$work/ca.pem" -purpose any -out "$work/out"
 }
 
-by_page() {
+sign() { # PATTERN HASH
+    HASH=$2
     rm -f "$work"/page/*.p7s "$work/page/signed.ko"
     cp "$work/$TOKEN.pem" "$work/page/certificate.pem"
-    export SIGN_FILE=$sign_file
-    run_page 'openssl cms'
+    run_page "$1"
     verified "$work/page/signed.ko"
 }
 
-by_engine() { # HASH
-    PKCS11_MODULE_PATH=$MODULE run "$work/sign-file" "$1" "pkcs11:token=$TOKEN;type=private" "$work/$TOKEN.pem" \
-        "$work/page/hello.ko" "$work/signed.ko"
-    verified "$work/signed.ko"
-}
-
-for TOKEN in "${labels[@]}"; do
-    check "$TOKEN openssl cms and sign-file -s" by_page
-    check "$TOKEN sign-file's calls, sha256" by_engine sha256
-    case $TOKEN in *rsa*) check "$TOKEN sign-file's calls, sha512" by_engine sha512 ;; esac
-done
+if [ "$release" = bookworm ]; then
+    labels=(aws-rsa2048 aws-rsa4096 aws-p256 azure-rsa2048 azure-p256)
+    certify "${labels[@]}"
+    for TOKEN in "${labels[@]}"; do
+        check "$TOKEN module, by openssl cms and sign-file -s" sign 'engine pkcs11' sha256
+    done
+else
+    labels=(aws-rsa2048 aws-p256 azure-rsa4096 azure-p256)
+    certify "${labels[@]}"
+    for TOKEN in "${labels[@]}"; do
+        check "$TOKEN module" by provider sign 'SIGN_FILE" "[$]HASH' sha256
+    done
+    TOKEN=azure-rsa4096
+    check "$TOKEN module, sha512" by provider sign 'SIGN_FILE" "[$]HASH' sha512
+    TOKEN=aws-p256
+    check "$TOKEN module, by openssl cms and sign-file -s" by provider sign 'md sha256 .binary' sha256
+fi
