@@ -59,3 +59,11 @@ else
     TOKEN=aws-p256
     check "$TOKEN module, by openssl cms and sign-file -s" by provider sign 'md sha256 .binary' sha256
 fi
+if [ "$release" = sid ]; then
+    all_uses
+    labels=(aws-mldsa44 aws-mldsa65 aws-mldsa87)
+    certify "${labels[@]}"
+    for TOKEN in "${labels[@]}"; do
+        check "$TOKEN module" by provider sign 'SIGN_FILE" "[$]HASH' sha512
+    done
+fi
