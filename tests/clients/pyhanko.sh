@@ -73,9 +73,10 @@ verified() { # FILE
     refuse cms_verified "$work/cms" "$work/other"
 }
 
+# Newer ones end with a status that says so, too.
 poppler() { # FILE WORDS COUNT
     [ "$1" -ef "$work/page/signed.pdf" ] || cp "$1" "$work/page/signed.pdf"
-    CLOUD_KMS_PKCS11_CONFIG=/nonexistent run_page pdfsig >"$work/said"
+    CLOUD_KMS_PKCS11_CONFIG=/nonexistent run_page pdfsig >"$work/said" || [ "$2" != 'Signature is Valid' ]
     cat "$work/said"
     [ "$(grep -c "Signature Validation: $2" "$work/said")" = "$3" ]
 }
