@@ -49,6 +49,6 @@ PY
 }
 
 for TOKEN in "${labels[@]}"; do
-    check "$TOKEN plain, certificate from a file" bundle plain 'cert certificate.pem'
-    check "$TOKEN verity, certificate from the token" bundle verity 'type=cert'
+    check "$TOKEN bundle, plain, certificate from a file" bundle plain 'cert certificate.pem'
+    check "$TOKEN bundle, verity, certificate from the token" bundle verity 'type=cert'
 done
