@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# apt: git openssh-client openssh-server gnupg-pkcs11-scd gpg gpg-agent gpgconf
+# Git: commits and tags signed through ssh-agent and by GnuPG; a repository pushed and cloned over ssh.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/lib-ssh.sh"
+. "$clients/certify.bash"
+
+need git git
+for tool in gpg gpg-agent gpgconf gnupg-pkcs11-scd; do need $tool $tool; done
+
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256)
+all_uses
+# OpenSSH 10.1 is the first to know Ed25519 keys of PKCS#11.
+ssh -V 2>&1 | grep -qE '^OpenSSH_([89]|10\.0)' || labels+=(aws-ed25519)
+certify "${labels[@]}"
+files_only "$work/user" --only "${labels[@]}"
+mkdir "$work/page"
+export REPOSITORY=server:$work/project.git GIT_CONFIG_NOSYSTEM=1
+
+# ssh-keygen converts no Ed25519 keys.
+public_key() {
+    [ "$kind" = ed25519 ] || { service_key && return; }
+    python3 - "$(plain_openssl pkey -pubin -in "$public" -outform DER | base64)" <<'PY'
+import base64, sys
+key = base64.b64decode(sys.argv[1])[-32:]
+print("ssh-ed25519", base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + key).decode())
+PY
+}
+
+git_without_the_agent() { SSH_AUTH_SOCK='' run git -C "$work/page/project" "$@"; }
+
+# The object as it stands in the repository, its signature taken out of it.
+take_out() { # REVISION: $work/signed and $work/signature
+    git -C "$work/page/project" cat-file -p "$1" >"$work/object"
+    python3 - "$work" <<'PY'
+import re, sys
+work = sys.argv[1]
+data = open(work + "/object", "rb").read()
+head, mark, rest = data.partition(b"\ngpgsig ")
+if mark:
+    # A commit: a header, whose further lines start with a space.
+    lines = re.match(rb"[^\n]*(\n [^\n]*)*", rest)[0]
+    signed, signature = head + rest[len(lines):], lines.replace(b"\n ", b"\n")
+else:
+    at = data.index(b"-----BEGIN")
+    signed, signature = data[:at], data[at:]
+open(work + "/signed", "wb").write(signed)
+open(work + "/signature", "wb").write(signature.rstrip(b"\n") + b"\n")
+PY
+}
+
+ssh_verified() { # DATA SIGNATURE: by the service's key
+    SSH_AUTH_SOCK='' run ssh-keygen -Y verify -n git -f "$work/allowed" -I me@example.org -s "$2" <"$1"
+}
+
+independently() { # REVISION
+    take_out "$1"
+    ssh_verified "$work/signed" "$work/signature"
+    refuse ssh_verified "$work/other" "$work/signature"
+    # The signature's own last byte, below the armour.
+    grep -v -- ----- "$work/signature" | base64 -d >"$work/bare"
+    { echo '-----BEGIN SSH SIGNATURE-----' && base64 "$(spoil "$work/bare")" && echo '-----END SSH SIGNATURE-----'; } >"$work/armoured"
+    refuse ssh_verified "$work/signed" "$work/armoured"
+}
+
+begins() {
+    rm -rf "$work/page/project" "$work/page/copy" "$HOME/.gitconfig"
+    run_page 'keys.pub' 2>/dev/null
+    run_page 'commit.gpgsign'
+    run_page 'git init'
+    run_page 'namespaces'
+    echo "me@example.org $(public_key)" >"$work/allowed"
+}
+
+commits() {
+    begins
+    run_page 'verify-commit' | tee "$work/said"
+    grep 'Good "git" signature for me@example.org' "$work/said"
+    independently HEAD
+    # The same signature under another commit.
+    local other
+    other=$(sed 's/^A file$/Another/' "$work/object" | git -C "$work/page/project" hash-object -t commit -w --stdin)
+    refuse git_without_the_agent verify-commit "$other"
+}
+
+tags() {
+    git_without_the_agent verify-tag v1
+    independently v1
+    local other
+    other=$(sed 's/^The first version$/Another/' "$work/object" | git -C "$work/page/project" hash-object -t tag -w --stdin)
+    refuse git_without_the_agent verify-tag "$other"
+}
+
+over_ssh() {
+    rm -rf "$work/project.git" "$work/page/copy"
+    git init --quiet --bare "$work/project.git"
+    public_key >"$work/sshd/authorized"
+    SSH_AUTH_SOCK='' run_page 'GIT_SSH_COMMAND'
+    run cmp <(git -C "$work/page/copy" rev-parse HEAD) <(git -C "$work/page/project" rev-parse HEAD)
+    rm -rf "$work/page/copy"
+    cut -d' ' -f1,2 "$work/stranger.pub" >"$work/sshd/authorized"
+    SSH_AUTH_SOCK='' refuse run_page 'GIT_SSH_COMMAND'
+}
+
+by_gnupg() {
+    export GNUPGHOME=$work/gnupg-$TOKEN
+    files_only "$work/gnupg-home-$TOKEN" --only "$TOKEN"
+    cp "$work/user/.gitconfig" "$HOME"
+    run_page 'scdaemon-program' gnupg-pkcs11-scd
+    run_page 'card-status' gnupg-pkcs11-scd
+    run_page 'gen-key' gnupg-pkcs11-scd
+    run_page 'gpg.format=openpgp'
+
+    # Someone else, without the module.
+    local other=$work/other-$TOKEN
+    mkdir "$other"
+    plain gpg --homedir "$other" --batch --import "$work/page/public.asc"
+    take_out HEAD
+    plain gpg --homedir "$other" --batch --verify "$work/signature" "$work/signed"
+    refuse plain gpg --homedir "$other" --batch --verify "$work/signature" "$work/other"
+    GNUPGHOME=$other git_without_the_agent verify-commit HEAD
+}
+
+ask_pass
+# The agent and its helper: nothing but HOME and PATH.
+start_agent -i HOME="$HOME" PATH="$PATH" ${SPOIL_MODULE:+SPOIL_MODULE="$SPOIL_MODULE"}
+# shellcheck disable=SC2119
+start_sshd
+ssh-keygen -q -t ed25519 -N '' -f "$work/stranger"
+ssh_host server
+for TOKEN in "${labels[@]}"; do
+    key "$TOKEN"
+    check "$TOKEN commit signed by ssh" commits
+    check "$TOKEN tag signed by ssh" tags
+    check "$TOKEN push and clone over ssh" over_ssh
+    # The agent is empty again, so that the next key's commands are the same.
+    ssh-add -e "$MODULE" >/dev/null 2>&1 || true
+done
+for TOKEN in aws-rsa2048 azure-rsa2048; do
+    key "$TOKEN"
+    later "gpgconf --homedir '$work/gnupg-$TOKEN' --kill all; gpgconf --homedir '$work/other-$TOKEN' --kill all"
+    check "$TOKEN commit signed by GnuPG" by_gnupg
+done
