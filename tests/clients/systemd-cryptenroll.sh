@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# apt: cryptsetup-bin libp11-kit0
+# apt bookworm: systemd
+# apt trixie sid: systemd-cryptsetup
+# A LUKS2 volume that a key in the cloud unlocks.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/certify.bash"
+
+PATH=$PATH:/usr/sbin:/sbin
+need cryptsetup cryptsetup-bin
+need systemd-cryptenroll systemd-cryptsetup
+need "$(compgen -G '/usr/lib/*/cryptsetup/libcryptsetup-token-systemd-pkcs11.so' || echo libcryptsetup-token-systemd-pkcs11.so)" systemd-cryptsetup
+
+# systemd 252 knows RSA and PKCS#1 v1.5, which KMS does not decrypt; 257 ECDH besides, 262 OAEP too.
+labels=(azure-decrypt)
+[ "$release" = bookworm ] || labels+=(aws-agree aws-agree384)
+[ "$release" != sid ] || labels+=(aws-decrypt)
+all_uses
+# 252 wants a certificate. The others take the public key where there is none.
+key_usage=keyEncipherment certify azure-decrypt
+
+# As in p11-kit.sh: p11-kit has no user's registrations for root.
+user=$work/user
+mkdir "$work/page"
+files_only "$user" --only "${labels[@]}"
+mkdir -p "$user/.config/pkcs11"
+echo "user-config: only" >"$user/.config/pkcs11/pkcs11.conf"
+cp "$MODULE" "$user/module.so"
+MODULE=$user/module.so
+if [ -n "${SPOIL_MODULE:-}" ]; then
+    cp "$SPOIL_MODULE" "$user/spoilt.so"
+    export SPOIL_MODULE=$user/spoilt.so
+fi
+if [ "$(id -u)" -eq 0 ]; then
+    need setpriv util-linux
+    as_user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+    # cryptsetup locks all its memory, the module's too.
+    locked=(--inh-caps=+ipc_lock --ambient-caps=+ipc_lock)
+    ! "${as_user[@]}" "${locked[@]}" true 2>/dev/null || as_user+=("${locked[@]}")
+    chown -R 65534:65534 "$user" "$work/page"
+    chmod 711 "$work"
+fi
+run_page 'cloud-kms-pkcs11.module' p11-kit 2>/dev/null
+
+export DISK=disk.img PASSWORD="the passphrase"
+
+format() {
+    rm -f "$work/page/$DISK"
+    truncate -s 20M "$work/page/$DISK"
+    printf '%s' "$PASSWORD" | cryptsetup luksFormat --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --batch-mode \
+        --key-file - "$work/page/$DISK"
+    [ ${#as_user[@]} -eq 0 ] || chown 65534:65534 "$work/page/$DISK"
+}
+
+enroll() {
+    format
+    run_page 'systemd-cryptenroll --pkcs11'
+    cryptsetup token export --token-id 0 "$work/page/$DISK" >"$work/token.json"
+    grep '"type":"systemd-pkcs11"' "$work/token.json"
+}
+
+without_module() { HOME=$work/page run_page 'token-only'; }
+
+# Another byte in what the token has to decrypt, or in the point from which it derives.
+spoil_token() {
+    python3 - "$work/token.json" "$work/spoilt.json" <<'PY'
+import base64, json, sys
+token = json.load(open(sys.argv[1]))
+wrapped = bytearray(base64.b64decode(token["pkcs11-key"]))
+wrapped[-1] ^= 1
+token["pkcs11-key"] = base64.b64encode(wrapped).decode()
+json.dump(token, open(sys.argv[2], "w"))
+PY
+    cryptsetup token remove --token-id 0 "$work/page/$DISK"
+    cryptsetup token import --token-id 0 --json-file "$work/spoilt.json" "$work/page/$DISK"
+}
+
+unlocked() {
+    run_page 'token-only'
+    refuse without_module
+    spoil_token
+    refuse run_page 'token-only'
+}
+
+for TOKEN in "${labels[@]}"; do
+    check "$TOKEN LUKS2 volume, enrolled" enroll
+    check "$TOKEN LUKS2 volume, unlocked" unlocked
+done

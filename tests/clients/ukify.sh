@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# releases: trixie sid
+# apt: systemd-ukify systemd-repart systemd-boot-efi sbsigntool osslsigncode pkcs11-provider
+# apt trixie: systemd libtss2-esys-3.0.2-0t64 libtss2-mu-4.0.1-0t64 libtss2-rc0t64 libengine-pkcs11-openssl
+# apt sid: systemd-tpm
+# Unified kernel images: the image's Secure Boot signature, and the signed PCR values in it.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/certify.bash"
+
+need ukify systemd-ukify
+need sbverify sbsigntool
+need osslsigncode osslsigncode
+need /usr/lib/systemd/systemd-sbsign systemd-repart
+need /usr/lib/systemd/systemd-measure systemd
+boot=$(compgen -G '/usr/lib/systemd/boot/efi/systemd-boot*.efi' | head -n 1) || true
+need "${boot:-systemd-boot}" systemd-boot-efi
+
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256)
+certify "${labels[@]}"
+mkdir "$work/page"
+# Any EFI program will do for a kernel: nobody boots it.
+cp "$boot" "$work/page/vmlinuz"
+head -c 5000 /dev/urandom >"$work/page/initrd.img"
+
+verified() { # FILE CERTIFICATE
+    plain sbverify --cert "$2" "$1" 2>/dev/null
+}
+
+section() { # IMAGE NAME OUTPUT
+    python3 -c '
+import pefile, sys
+[section] = [s for s in pefile.PE(sys.argv[1]).sections if s.Name.rstrip(b"\0") == sys.argv[2].encode()]
+open(sys.argv[3], "wb").write(section.get_data()[:section.Misc_VirtualSize])' "$@"
+}
+
+build() { # WAY PATTERN
+    rm -f "$work/page/uki.efi"
+    cp "$work/$TOKEN.pem" "$work/page/certificate.pem"
+    by "$1" run_page "$2"
+    run_page '^sbverify'
+    verified "$work/page/uki.efi" "$work/$TOKEN.pem"
+    plain osslsigncode verify -CAfile "$work/ca.pem" -in "$work/page/uki.efi"
+    refuse verified "$work/page/uki.efi" "$work/$other.pem"
+    cp "$work/page/uki.efi" "$work/spoilt.efi"
+    spoil_code "$work/spoilt.efi"
+    refuse verified "$work/spoilt.efi" "$work/$TOKEN.pem"
+    if [ "$2" != PKCS11_MODULE_PATH ]; then
+        section "$work/page/uki.efi" .linux "$work/linux.efi"
+        verified "$work/linux.efi" "$work/$TOKEN.pem"
+    fi
+    section "$work/page/uki.efi" .initrd "$work/initrd"
+    cmp "$work/initrd" "$work/page/initrd.img"
+}
+
+# Of each PCR policy, its digest is what is signed.
+pcr_signatures() { # WAY PATTERN
+    build "$@"
+    section "$work/page/uki.efi" .pcrsig "$work/pcrsig"
+    section "$work/page/uki.efi" .pcrpkey "$work/pcrpkey"
+    key "$TOKEN"
+    same_key "$work/pcrpkey"
+    rm -f "$work"/pcr.*
+    python3 - "$work/pcrsig" "$work" <<'PY'
+import base64, json, sys
+policies = json.loads(open(sys.argv[1]).read().rstrip("\0"))["sha256"]
+for number, policy in enumerate(policies):
+    assert policy["pcrs"] == [11], policy
+    open(f"{sys.argv[2]}/pcr.{number}", "wb").write(bytes.fromhex(policy["pol"]))
+    open(f"{sys.argv[2]}/pcr.{number}.sig", "wb").write(base64.b64decode(policy["sig"]))
+PY
+    local number
+    # One for each phase of the boot: initrd, leaving it, early services, all of them.
+    for number in 0 1 2 3; do verify_and_spoil verify sha256 "$work/pcr.$number" "$work/pcr.$number.sig"; done
+}
+
+other=azure-p256
+for TOKEN in "${labels[@]}"; do
+    check "$TOKEN unified kernel image" build provider 'certificate certificate.pem --output'
+    check "$TOKEN unified kernel image with PCR signatures" pcr_signatures provider 'uki.conf'
+    other=$TOKEN
+done
+for TOKEN in aws-rsa2048 azure-p256; do
+    check "$TOKEN unified kernel image, certificate from the token" build provider 'certificate-provider'
+    # 0.9.4 has engines, 0.9.5 providers.
+    if [ "$release" = trixie ]; then
+        check "$TOKEN unified kernel image, by sbsign" build engine 'PKCS11_MODULE_PATH'
+    else
+        check "$TOKEN unified kernel image, by sbsign" build provider '^ukify build --signtool sbsign'
+    fi
+    other=$TOKEN
+done
