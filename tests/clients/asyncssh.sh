@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# apt: openssh-client openssh-server openssh-sftp-server
+# apt bookworm: python3-venv
+# apt trixie sid: python3-asyncssh python3-pkcs11 python3-openssl
+# asyncssh: logins and SFTP with keys of tokens at a real sshd, and a server whose host key is a token's.
+user_home=$HOME
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/lib-ssh.sh"
+
+export SOURCE=$clients/asyncssh PYTHONDONTWRITEBYTECODE=1
+mkdir "$work/page"
+if [ "$release" = bookworm ]; then
+    folder=$state/asyncssh
+    # Once for each state of requirements.txt.
+    if ! cmp -s "$SOURCE/requirements.txt" "$folder/installed"; then
+        echo "asyncssh: installing it"
+        rm -rf "$folder"
+        mkdir -p "$folder"
+        (HOME=$user_home && cd "$folder" && page 'pip install' >install && timeout 500 bash -euxo pipefail install) >"$work/install.log" 2>&1 ||
+            { cat "$work/install.log" && exit 1; }
+        cp "$SOURCE/requirements.txt" "$folder/installed"
+    fi
+    export PYTHON=$folder/venv/bin/python
+    for name in asyncssh python-pkcs11; do client "$name" "$(sed -n "s/^$name==//p" "$SOURCE/requirements.txt")"; done
+else
+    export PYTHON=/usr/bin/python3
+fi
+
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p384)
+make_config "$work/ssh" --hide secp256k1
+use_config "$work/ssh"
+files_only "$work/user" --only "${labels[@]}"
+
+logs_in() {
+    service_key >"$work/sshd/authorized"
+    run_page 'login.py' >"$work/welcome"
+    grep -qx welcome "$work/welcome"
+    # Another key in its place.
+    cut -d' ' -f1,2 "$work/stranger.pub" >"$work/sshd/authorized"
+    refuse run_page 'login.py'
+}
+
+fetches() {
+    export FILE=$work/data
+    rm -f "$work/page/copy"
+    service_key >"$work/sshd/authorized"
+    run_page 'sftp.py'
+    run cmp "$work/data" "$work/page/copy"
+    cut -d' ' -f1,2 "$work/stranger.pub" >"$work/sshd/authorized"
+    refuse run_page 'sftp.py'
+}
+
+visit() { # the one known host key is that of ./known
+    SSH_AUTH_SOCK='' timeout 60 ssh -F none -p "$1" -i "$work/stranger" -o IdentitiesOnly=yes -o UserKnownHostsFile="$work/known" \
+        -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o BatchMode=yes 127.0.0.1 you
+}
+
+# OpenSSH's client knows the service's public key, and verifies the host by it.
+host_key() {
+    local port block server status=0
+    port=$(free_port)
+    export PORT=$port
+    block=$(page 'server.py')
+    cp "$work/stranger.pub" "$work/page/authorized_keys"
+    (cd "$work/page" && exec bash -euc "exec $block") >"$work/server.log" 2>&1 &
+    server=$!
+    visits "$port" || status=1
+    cat "$work/server.log"
+    kill "$server"
+    wait "$server" || true
+    return "$status"
+}
+
+visits() (
+    set -e
+    wait_for 30 listening
+    echo "[127.0.0.1]:$1 $(service_key)" >"$work/known"
+    visit "$1" | tee "$work/said"
+    grep -x 'welcome you' "$work/said"
+    echo "[127.0.0.1]:$1 $(cut -d' ' -f1,2 "$work/stranger.pub")" >"$work/known"
+    refuse visit "$1"
+)
+
+start_sshd 'Subsystem sftp /usr/lib/openssh/sftp-server' 'MaxAuthTries 20'
+ssh-keygen -q -t ed25519 -N '' -f "$work/stranger"
+cp "$work/sshd/known" "$work/page/known_hosts"
+export HOST=127.0.0.1
+for TOKEN in "${labels[@]}"; do
+    key "$TOKEN"
+    export TOKEN PORT=$port
+    check "$TOKEN login" logs_in
+    check "$TOKEN SFTP by whichever key fits" fetches
+    check "$TOKEN host key of a server" host_key
+done
