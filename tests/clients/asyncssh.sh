@@ -57,29 +57,22 @@ visit() { # the one known host key is that of ./known
 
 # OpenSSH's client knows the service's public key, and verifies the host by it.
 host_key() {
-    local port block server status=0
+    local port block
     port=$(free_port)
     export PORT=$port
     block=$(page 'server.py')
     cp "$work/stranger.pub" "$work/page/authorized_keys"
     (cd "$work/page" && exec bash -euc "exec $block") >"$work/server.log" 2>&1 &
-    server=$!
-    visits "$port" || status=1
-    cat "$work/server.log"
-    kill "$server"
-    wait "$server" || true
-    return "$status"
-}
-
-visits() (
-    set -e
+    # The check is a subshell of its own.
+    # shellcheck disable=SC2064
+    trap "kill $!; wait $! || true; cat '$work/server.log'" EXIT
     wait_for 30 listening
-    echo "[127.0.0.1]:$1 $(service_key)" >"$work/known"
-    visit "$1" | tee "$work/said"
+    echo "[127.0.0.1]:$port $(service_key)" >"$work/known"
+    visit "$port" | tee "$work/said"
     grep -x 'welcome you' "$work/said"
-    echo "[127.0.0.1]:$1 $(cut -d' ' -f1,2 "$work/stranger.pub")" >"$work/known"
-    refuse visit "$1"
-)
+    echo "[127.0.0.1]:$port $(cut -d' ' -f1,2 "$work/stranger.pub")" >"$work/known"
+    refuse visit "$port"
+}
 
 start_sshd 'Subsystem sftp /usr/lib/openssh/sftp-server' 'MaxAuthTries 20'
 ssh-keygen -q -t ed25519 -N '' -f "$work/stranger"
