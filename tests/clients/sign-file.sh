@@ -52,10 +52,11 @@ else
     labels=(aws-rsa2048 aws-p256 azure-rsa4096 azure-p256)
     certify "${labels[@]}"
     for TOKEN in "${labels[@]}"; do
-        check "$TOKEN module" by provider sign 'SIGN_FILE" "[$]HASH' sha256
+        check "$TOKEN module" by provider sign '^"[$]SIGN_FILE"' sha256
+        check "$TOKEN module, as the kernel's build signs" by provider sign 'extract-cert' sha256
     done
     TOKEN=azure-rsa4096
-    check "$TOKEN module, sha512" by provider sign 'SIGN_FILE" "[$]HASH' sha512
+    check "$TOKEN module, sha512" by provider sign '^"[$]SIGN_FILE"' sha512
     TOKEN=aws-p256
     check "$TOKEN module, by openssl cms and sign-file -s" by provider sign 'md sha256 .binary' sha256
 fi
@@ -64,6 +65,6 @@ if [ "$release" = sid ]; then
     labels=(aws-mldsa44 aws-mldsa65 aws-mldsa87)
     certify "${labels[@]}"
     for TOKEN in "${labels[@]}"; do
-        check "$TOKEN module" by provider sign 'SIGN_FILE" "[$]HASH' sha512
+        check "$TOKEN module" by provider sign '^"[$]SIGN_FILE"' sha512
     done
 fi
