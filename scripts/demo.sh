@@ -15,8 +15,13 @@ run() {
 
 step "Tools"
 command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs, then run this again" >&2 && exit 1; }
-bash scripts/install-tools.sh gcc libc6-dev openssl libengine-pkcs11-openssl curl
-engine=$(openssl version -e | sed 's/^ENGINESDIR: "\(.*\)"$/\1/')/pkcs11.so
+bash scripts/install-tools.sh gcc libc6-dev openssl curl
+# With OpenSSL 3.0, as of Debian 12, goes libp11's engine; a newer one has a provider for it.
+case $(openssl version) in
+    "OpenSSL 3.0."*) package=libengine-pkcs11-openssl way=engine key=(-engine pkcs11 -keyform engine) ;;
+    *) package=pkcs11-provider way=provider key=() ;;
+esac
+bash scripts/install-tools.sh "$package"
 
 step "The module and the emulator (the first time this takes some minutes)"
 # By two commands, as tests and CMake build the module: together they would share features, and be built once more.
@@ -56,7 +61,24 @@ cat >"$demo/config.json" <<JSON
   ]
 }
 JSON
-cat >"$demo/openssl.cnf" <<CNF
+case $way in
+    provider)
+        cat >"$demo/openssl.cnf" <<CNF
+openssl_conf = setup
+[setup]
+providers = providers
+[providers]
+default = builtin
+pkcs11 = pkcs11
+[builtin]
+activate = 1
+[pkcs11]
+activate = 1
+pkcs11-module-path = $module
+CNF
+        ;;
+    engine)
+        cat >"$demo/openssl.cnf" <<CNF
 openssl_conf = setup
 [setup]
 engines = engines
@@ -64,10 +86,12 @@ engines = engines
 pkcs11 = pkcs11
 [pkcs11]
 engine_id = pkcs11
-dynamic_path = $engine
+dynamic_path = $(openssl version -e | sed 's/^ENGINESDIR: "\(.*\)"$/\1/')/pkcs11.so
 MODULE_PATH = $module
 init = 0
 CNF
+        ;;
+esac
 value() { sed "s/.*\"$1\":\"\([^\"]*\)\".*/\1/" "$demo/ready.json"; }
 export CLOUD_KMS_PKCS11_CONFIG=$demo/config.json
 export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AZURE_TENANT_ID AZURE_CLIENT_ID AZURE_CLIENT_SECRET
@@ -85,7 +109,7 @@ echo "the contract" >"$demo/contract.txt"
 for token in aws-rsa aws-ec azure-rsa azure-ec; do
     step "openssl signs with the key of token $token, and verifies without the module"
     public_key "$token"
-    OPENSSL_CONF=$demo/openssl.cnf run openssl dgst -sha256 -engine pkcs11 -keyform engine \
+    OPENSSL_CONF=$demo/openssl.cnf run openssl dgst -sha256 "${key[@]}" \
         -sign "pkcs11:token=$token;type=private" -out "$demo/$token.sig" "$demo/contract.txt"
     run openssl dgst -sha256 -verify "$demo/$token.pem" -signature "$demo/$token.sig" "$demo/contract.txt"
 done

@@ -76,7 +76,7 @@ case ${1:-} in
         stage instructions bash scripts/instructions.sh
         stage installed installed
         stage clients clients
-        stage "clients in the README" bash tests/clients/table.sh --check
+        stage "clients in the README" python3 tests/clients/table.py --check
         stage "clients find wrong signatures out" clients --spoilt
         stage demo demo
         [ -z "${CI:-}" ] || stage fuzz fuzz_briefly

@@ -39,15 +39,13 @@ impl Error {
     }
 
     /// `result` is an answer of the standard that healthy callers meet (a size query with a short buffer,
-    /// an attribute that an object does not have): it is no event for the log's error level.
+    /// a session without an operation): it is no event for the log's error level.
     pub fn is_ordinary(&self) -> bool {
         self.probe
             || self.device_error == 0
                 && matches!(
                     self.rv,
                     CKR_BUFFER_TOO_SMALL
-                        | CKR_ATTRIBUTE_TYPE_INVALID
-                        | CKR_ATTRIBUTE_SENSITIVE
                         | CKR_CRYPTOKI_ALREADY_INITIALIZED
                         | CKR_CRYPTOKI_NOT_INITIALIZED
                         | CKR_USER_ALREADY_LOGGED_IN

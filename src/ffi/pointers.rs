@@ -312,7 +312,8 @@ fn answer_one(attribute: &mut CK_ATTRIBUTE, object: &Object) -> Result<()> {
             true => (CKR_ATTRIBUTE_SENSITIVE, "is never shown"),
             false => (CKR_ATTRIBUTE_TYPE_INVALID, "is none of this object"),
         };
-        return Err(Error::new(rv, format!("attribute 0x{:x} {why}", attribute.type_)));
+        // Callers try out what an object has.
+        return Err(Error::probe(rv, format!("attribute 0x{:x} {why}", attribute.type_)));
     };
     // SAFETY: the contract of `Template::new` covers the values: room for ulValueLen bytes.
     unsafe { Output::<u8>::new(attribute.pValue.cast(), &mut attribute.ulValueLen) }?.write(value)

@@ -83,10 +83,11 @@ client() { echo "client  $1 $2"; }
 # Tools of the build and what only helps the test are no clients.
 installed_clients() {
     local name version
-    for name in openssl $(packages_of "$script" | grep -vxE 'gcc|g\+\+|cmake|make|time|procps|.*-dev'); do
-        version=$(dpkg-query -W -f '${Version}' "$name" 2>/dev/null) || continue
-        client "$name" "$version"
-    done
+    # A name may be a pattern: linux-kbuild-*.
+    while read -r name; do
+        version=$(dpkg-query -W -f '${Version}\n' "$name" 2>/dev/null | sort -V | tail -n 1) || continue
+        [ -z "$version" ] || client "${name%-\*}" "$version"
+    done < <(echo openssl && packages_of "$script" | grep -vxE 'gcc|g\+\+|cmake|make|time|procps|iproute2|.*-dev')
 }
 
 need() { command -v "$1" >/dev/null || [ -e "$1" ] || skip "$script: needs $1 (package $2)"; }
@@ -282,6 +283,7 @@ start_servers() { # [NAME...]: these besides
 need python3 python3
 need openssl openssl
 [ -e "$MODULE" ] || { echo "no module at $MODULE: cargo build --release"; exit 1; }
+echo "release $release"
 installed_clients
 start_servers
 make_config "$work/all"

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# apt: python3-venv gcc libc6-dev
+# releases: trixie
+# pkcs11-check's conformance tests, in a KMS and a vault that are empty at first. It wants Python 3.12; one release is enough for
+# what no release makes different.
+user_home=$HOME
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+source=$clients/pkcs11-check
+folder=$state/pkcs11-check
+mkdir -p "$work/page"
+
+# Once for each state of requirements.txt. The page names the program, which brings the others in the versions that are written there.
+install() {
+    cmp -s "$source/requirements.txt" "$folder/installed" && return
+    echo "pkcs11-check: installing it"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    # In its place at once: a virtual environment can't be moved.
+    (export HOME=$user_home PIP_CONSTRAINT=$source/requirements.txt && work=$folder && run_page 'pip install') \
+        >"$work/install.log" 2>&1 || { cat "$work/install.log" && return 1; }
+    cp "$source/requirements.txt" "$folder/installed"
+}
+
+# Nobody else's keys: those of an emulator of our own.
+start_emulator() {
+    "${CARGO_TARGET_DIR:-$root/target}/debug/cloud-kms-emulator" --ca-file "$work/ca.pem" --ready-file "$work/ready.json" \
+        >"$work/emulator.log" 2>&1 &
+    emulator=$!
+    later 'kill "$emulator"; wait "$emulator"'
+    wait_for 30 test -e "$work/ready.json"
+}
+
+configure() { # CLOUD
+    mkdir -p "$work/$1"
+    python3 - "$config" "$work" "$1" <<'PY'
+import json, pathlib, sys
+config, work, cloud = sys.argv[1:]
+work = pathlib.Path(work)
+config, ready = json.loads(pathlib.Path(config).read_text()), json.loads((work / "ready.json").read_text())
+place = f"127.0.0.1:{ready['port']}"
+config |= {"aws_region": "eu-central-1", "aws_endpoint_url": f"http://{place}", "vault_url": f"https://{place}",
+           "azure_authority_host": f"https://{place}", "ca_bundle": str(work / "ca.pem")}
+config["slots"] = [{"label": cloud, "cloud": cloud, "discover": True, "hide_keys": [],
+                    "allow": ["generate", "destroy", "certificates", "labels"], "confirm_destroy": cloud,
+                    "certificate_store": str(work / cloud / "certificates")}]
+(work / cloud / "config.json").write_text(json.dumps(config))
+(work / "secrets").write_text(f"export AWS_ACCESS_KEY_ID={ready['aws']['access_key_id']}\n"
+                              f"export AWS_SECRET_ACCESS_KEY={ready['aws']['secret_access_key']}\n")
+PY
+}
+
+# The tests find something, always: what that is is compared afterwards.
+try() { # CLOUD NAME
+    local module=$MODULE
+    rm -rf "$work/$1/$2"
+    mkdir -p "$work/$1/$2"
+    ln -s "$folder/page/venv" "$work/$1/$2/venv"
+    [ "$2" = as-it-is ] || { export KEPT_MODULE=$MODULE && module=$work/libkept.so; }
+    (
+        unset AWS_SHARED_CREDENTIALS_FILE AWS_CONFIG_FILE
+        . "$work/secrets"
+        export CLOUD_KMS_PKCS11_CONFIG=$work/$1/config.json PYTEST_ADDOPTS="--report-log=$work/$1/$2.jsonl"
+        cd "$work/$1/$2"
+        MODULE=$module timeout 600 bash -euxo pipefail -c "$(page 'pkcs11-check test')" >"$work/$1/$2.log" 2>&1 || [ "$?" -eq 1 ]
+    )
+}
+
+# Both clouds at once.
+compare() { # NAME
+    local aws=0
+    try aws "$1" &
+    try azure "$1" || { cat "$work/azure/$1.log" && return 1; }
+    wait $! || aws=$?
+    [ "$aws" -eq 0 ] || { cat "$work/aws/$1.log" && return 1; }
+}
+
+found() { # REPORT...
+    python3 "$source/findings.py" "$root/docs/conformance.md" "$@"
+}
+
+install
+client pkcs11-check "$("$folder/page/venv/bin/pip" show pkcs11-check 2>/dev/null | sed -n 's/^Version: //p')"
+gcc -Wall -Wextra -Werror -shared -fPIC -I"$root/include" "$root/tests/c/kept.c" -ldl -o "$work/libkept.so"
+start_emulator
+for cloud in aws azure; do configure "$cloud"; done
+check "its tests run, as it is" compare as-it-is
+check "its tests run, keys kept by the service" compare kept
+check "what it finds is what the document argues" found "$work"/{aws,azure}/{as-it-is,kept}.jsonl
