@@ -2,7 +2,7 @@
 # Installs what the tests need and runs all of them. On a fresh Debian or Ubuntu machine with Rust and Python 3.
 #   scripts/test.sh                   everything
 #   scripts/test.sh --quick           what needs neither a release build nor other people's programs
-#   scripts/test.sh --clients [NAME]  the client scripts only, all or one
+#   scripts/test.sh --clients [NAME]  the client scripts only, all or one, with the clients of this machine
 #   scripts/test.sh --memory          host programs under valgrind, the pointer code under Miri where that is installed
 #   scripts/test.sh --fuzz [SECONDS]  each fuzz target for so long, by default a minute
 # With LONG_TESTS=1, as in CI, what is repeated is repeated a thousand times and not some dozens.
@@ -20,16 +20,51 @@ stage() {
     shift
     printf '\n===== %s\n' "$name"
     "$@" 2>&1 | tee "$log" || outcome=$?
-    case $outcome in
-        0) passed+=("$name ($((SECONDS - began)) s)") ;;
-        77) skipped+=("$name: $(tail -n 1 "$log")") ;;
-        *) failed+=("$name ($((SECONDS - began)) s): $log") failed_logs+=("$log") ;;
+    note "$name" "$log" $outcome $((SECONDS - began))
+}
+
+# begin NAME COMMAND...: the same beside what follows, until finish NAME, which shows its output.
+begin() {
+    local name=$1
+    shift
+    (
+        began=$SECONDS outcome=0
+        "$@" >"$logs/${name// /-}.log" 2>&1 </dev/null || outcome=$?
+        echo $outcome $((SECONDS - began)) >"$logs/${name// /-}.outcome"
+    ) &
+    running[$name]=$!
+}
+finish() { # NAME
+    local log=$logs/${1// /-}.log outcome=1 took=0
+    wait "${running[$1]}" || true
+    read -r outcome took <"$logs/${1// /-}.outcome" || true
+    printf '\n===== %s\n' "$1"
+    cat "$log"
+    note "$1" "$log" "$outcome" "$took"
+}
+declare -A running=()
+
+note() { # NAME LOG OUTCOME SECONDS
+    case $3 in
+        0) passed+=("$1 ($4 s)") ;;
+        77) skipped+=("$1: $(tail -n 1 "$2")") ;;
+        *) failed+=("$1 ($4 s): $2") failed_logs+=("$2") ;;
     esac
 }
 
 tools() {
     command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2 && return 1; }
-    bash scripts/install-tools.sh gcc libc6-dev openssl curl binutils faketime
+    bash scripts/install-tools.sh gcc libc6-dev openssl curl binutils faketime debootstrap
+}
+# Other releases of Debian, where this machine is one and we are root.
+elsewhere() { [ "$(id -u)" -eq 0 ] && [ "$(. /etc/os-release && echo "$ID $VERSION_CODENAME")" = "debian bookworm" ]; }
+cant_be_elsewhere() { echo "other releases need root, and Debian 12 to start from" && return 77; }
+releases() {
+    elsewhere || { cant_be_elsewhere && return; }
+    local release
+    for release in trixie sid; do
+        nice bash tests/clients/release.sh $release bash tests/clients/install.sh --no-servers || return 1
+    done
 }
 more_tools() { bash scripts/install-tools.sh cmake make pkg-config p11-kit libp11-kit-dev && bash tests/clients/install.sh; }
 build() { cargo build --locked --workspace --all-targets; }
@@ -51,8 +86,16 @@ miri_runs() {
 servers() { bash tests/servers/start.sh && bash tests/servers/check.sh; }
 contract() { CONTRACT_SERVERS=$PWD/target/servers/servers.json cargo test --locked --test backends; }
 clients() { bash tests/clients/run.sh "$@"; }
+clients_of() { # RELEASE [OPTION]
+    elsewhere || { cant_be_elsewhere && return; }
+    clients --release "$@"
+}
 installed() { bash tests/install.sh; }
 demo() { bash scripts/demo.sh; }
+demo_in() { # RELEASE
+    elsewhere || { cant_be_elsewhere && return; }
+    CARGO_TARGET_DIR=$target bash tests/clients/release.sh "$1" bash scripts/demo.sh
+}
 # What is found by chance belongs to whoever looks for it, not to the next change: CI begins every run alike, and soon ends.
 fuzz_briefly() { FUZZ_SEED=1 fuzz 20; }
 fuzz() { bash scripts/install-tools.sh g++ && bash fuzz/run.sh "$@"; }
@@ -64,6 +107,7 @@ mkdir -p "$logs"
 case ${1:-} in
     "")
         stage tools tools
+        begin "other releases" releases
         stage build build
         stage "rust tests" rust_tests
         stage "memory by valgrind" valgrind_runs
@@ -75,10 +119,20 @@ case ${1:-} in
         stage "release artifact" release_artifact
         stage instructions bash scripts/instructions.sh
         stage installed installed
+        finish "other releases"
+        # Much of their time they wait.
+        begin "clients of Debian 13" clients_of trixie
+        begin "clients of sid" clients_of sid
         stage clients clients
-        stage "clients in the README" python3 tests/clients/table.py --check
+        finish "clients of Debian 13"
+        finish "clients of sid"
+        stage "table of clients" python3 tests/clients/table.py --check
+        begin "clients of Debian 13 find wrong signatures out" clients_of trixie --spoilt
         stage "clients find wrong signatures out" clients --spoilt
+        finish "clients of Debian 13 find wrong signatures out"
         stage demo demo
+        stage "demo on Debian 13" demo_in trixie
+        stage "demo on sid" demo_in sid
         [ -z "${CI:-}" ] || stage fuzz fuzz_briefly
         bash tests/servers/stop.sh
         ;;

@@ -1,5 +1,6 @@
 /* Between a program and the module named by KEPT_MODULE: keys that the program makes for a session become keys of the token, since
-   a service keeps what it makes. Conformance tests make all their keys that way; like this they try the service's signatures. */
+   a service keeps what it makes, and are destroyed when the session is closed. Conformance tests make all their keys that way;
+   like this they try the service's signatures. */
 #include <unistd.h>
 
 #define MODULE_VARIABLE "KEPT_MODULE"
@@ -32,6 +33,34 @@ static size_t new_label(char *label, size_t size) {
     return (size_t)snprintf(label, size, "kept-%d-%u", getpid(), made++);
 }
 
+/* What is to be destroyed. A host with more keys than that leaves some behind. */
+static struct {
+    CK_SESSION_HANDLE session;
+    CK_OBJECT_HANDLE key;
+} made_keys[1024];
+
+static CK_RV remember(CK_RV rv, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *key) {
+    for (size_t i = 0; rv == CKR_OK && key && i < sizeof made_keys / sizeof *made_keys; i++)
+        if (!made_keys[i].key) {
+            made_keys[i].session = session;
+            made_keys[i].key = *key;
+            break;
+        }
+    return rv;
+}
+
+static CK_RV kept_destroy(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object) {
+    for (size_t i = 0; object && i < sizeof made_keys / sizeof *made_keys; i++)
+        if (made_keys[i].key == object) made_keys[i].key = 0;
+    return real.C_DestroyObject(session, object);
+}
+
+static CK_RV kept_close(CK_SESSION_HANDLE session) {
+    for (size_t i = 0; i < sizeof made_keys / sizeof *made_keys; i++)
+        if (made_keys[i].key && made_keys[i].session == session) kept_destroy(session, made_keys[i].key);
+    return real.C_CloseSession(session);
+}
+
 static CK_RV kept_pair(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *public, CK_ULONG public_count,
                        CK_ATTRIBUTE *private, CK_ULONG private_count, CK_OBJECT_HANDLE *public_key,
                        CK_OBJECT_HANDLE *private_key) {
@@ -41,7 +70,8 @@ static CK_RV kept_pair(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_AT
     CK_ULONG ones = keep(one, public, public_count, label, length), twos = keep(two, private, private_count, label, length);
     if (!ones || !twos)
         return real.C_GenerateKeyPair(session, mechanism, public, public_count, private, private_count, public_key, private_key);
-    return real.C_GenerateKeyPair(session, mechanism, one, ones, two, twos, public_key, private_key);
+    CK_RV rv = real.C_GenerateKeyPair(session, mechanism, one, ones, two, twos, public_key, private_key);
+    return remember(rv, session, private_key);
 }
 
 static CK_RV kept_key(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *template, CK_ULONG count,
@@ -50,11 +80,13 @@ static CK_RV kept_key(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATT
     char label[40];
     size_t length = new_label(label, sizeof label);
     CK_ULONG ones = keep(one, template, count, label, length);
-    return ones ? real.C_GenerateKey(session, mechanism, one, ones, key)
-                : real.C_GenerateKey(session, mechanism, template, count, key);
+    if (!ones) return real.C_GenerateKey(session, mechanism, template, count, key);
+    return remember(real.C_GenerateKey(session, mechanism, one, ones, key), session, key);
 }
 
 static void change(CK_FUNCTION_LIST *functions) {
     functions->C_GenerateKeyPair = kept_pair;
     functions->C_GenerateKey = kept_key;
+    functions->C_DestroyObject = kept_destroy;
+    functions->C_CloseSession = kept_close;
 }

@@ -40,7 +40,9 @@ work = pathlib.Path(work)
 config, ready = json.loads(pathlib.Path(config).read_text()), json.loads((work / "ready.json").read_text())
 place = f"127.0.0.1:{ready['port']}"
 config |= {"aws_region": "eu-central-1", "aws_endpoint_url": f"http://{place}", "vault_url": f"https://{place}",
-           "azure_authority_host": f"https://{place}", "ca_bundle": str(work / "ca.pem")}
+           "azure_authority_host": f"https://{place}", "ca_bundle": str(work / "ca.pem"),
+           # The emulator takes its time to make an RSA key of 4096 bits.
+           "call_timeout_ms": 60000}
 config["slots"] = [{"label": cloud, "cloud": cloud, "discover": True, "hide_keys": [],
                     "allow": ["generate", "destroy", "certificates", "labels"], "confirm_destroy": cloud,
                     "certificate_store": str(work / cloud / "certificates")}]
