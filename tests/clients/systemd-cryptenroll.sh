@@ -9,7 +9,8 @@
 PATH=$PATH:/usr/sbin:/sbin
 need cryptsetup cryptsetup-bin
 need systemd-cryptenroll systemd-cryptsetup
-need "$(compgen -G '/usr/lib/*/cryptsetup/libcryptsetup-token-systemd-pkcs11.so' || echo libcryptsetup-token-systemd-pkcs11.so)" systemd-cryptsetup
+plugin=$(compgen -G '/usr/lib/*/cryptsetup/libcryptsetup-token-systemd-pkcs11.so') || true
+need "${plugin:-libcryptsetup-token-systemd-pkcs11.so}" systemd-cryptsetup
 
 # systemd 252 knows RSA and PKCS#1 v1.5, which KMS does not decrypt; 257 ECDH besides, 262 OAEP too.
 labels=(azure-decrypt)
