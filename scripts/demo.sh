@@ -24,14 +24,14 @@ esac
 bash scripts/install-tools.sh "$package"
 
 step "The module and the emulator (the first time this takes some minutes)"
-# By two commands, as tests and CMake build the module: together they would share features, and be built once more.
+# As the tests build them, which need both as well.
 run cargo build --locked --release --package cloud-kms-pkcs11 --lib
-run cargo build --locked --release --package cloud-kms-emulator
+run cargo build --locked --workspace --bins
 
 step "AWS KMS and Azure Key Vault on this machine"
 rm -rf "$demo"
 mkdir -p "$demo"
-"$target/release/cloud-kms-emulator" --ca-file "$demo/ca.pem" --ready-file "$demo/ready.json" \
+"$target/debug/cloud-kms-emulator" --ca-file "$demo/ca.pem" --ready-file "$demo/ready.json" \
     --aws-key alias/demo-rsa=RSA_3072 --aws-key alias/demo-ec=ECC_NIST_P256 \
     --vault-key demo-rsa=RSA-2048 --vault-key demo-ec=P-384 >"$demo/emulator.log" 2>&1 &
 emulator=$!

@@ -22,18 +22,18 @@ install() {
     cp "$source/requirements.txt" "$folder/installed"
 }
 
-# Nobody else's keys: those of an emulator of our own.
-start_emulator() {
-    "${CARGO_TARGET_DIR:-$root/target}/debug/cloud-kms-emulator" --ca-file "$work/ca.pem" --ready-file "$work/ready.json" \
-        >"$work/emulator.log" 2>&1 &
-    emulator=$!
-    later 'kill "$emulator"; wait "$emulator"'
-    wait_for 30 test -e "$work/ready.json"
+# Nobody else's keys: those of an emulator of our own, for each run another.
+start_emulator() { # NAME
+    mkdir "$work/$1"
+    "${CARGO_TARGET_DIR:-$root/target}/debug/cloud-kms-emulator" --ca-file "$work/$1/ca.pem" --ready-file "$work/$1/ready.json" \
+        >"$work/$1/emulator.log" 2>&1 &
+    later "kill $!; wait $!"
+    wait_for 30 test -e "$work/$1/ready.json"
 }
 
-configure() { # CLOUD
-    mkdir -p "$work/$1"
-    python3 - "$config" "$work" "$1" <<'PY'
+configure() { # NAME CLOUD
+    mkdir "$work/$1/$2"
+    python3 - "$config" "$work/$1" "$2" <<'PY'
 import json, pathlib, sys
 config, work, cloud = sys.argv[1:]
 work = pathlib.Path(work)
@@ -53,28 +53,28 @@ PY
 }
 
 # The tests find something, always: what that is is compared afterwards.
-try() { # CLOUD NAME
+try() { # NAME CLOUD
     local module=$MODULE
-    rm -rf "$work/$1/$2"
-    mkdir -p "$work/$1/$2"
+    [ "$1" = as-it-is ] || { export KEPT_MODULE=$MODULE && module=$work/libkept.so; }
     ln -s "$folder/page/venv" "$work/$1/$2/venv"
-    [ "$2" = as-it-is ] || { export KEPT_MODULE=$MODULE && module=$work/libkept.so; }
     (
         unset AWS_SHARED_CREDENTIALS_FILE AWS_CONFIG_FILE
-        . "$work/secrets"
-        export CLOUD_KMS_PKCS11_CONFIG=$work/$1/config.json PYTEST_ADDOPTS="--report-log=$work/$1/$2.jsonl"
+        . "$work/$1/secrets"
+        export CLOUD_KMS_PKCS11_CONFIG=$work/$1/$2/config.json PYTEST_ADDOPTS="--report-log=$work/$1-$2.jsonl"
         cd "$work/$1/$2"
-        MODULE=$module timeout 600 bash -euxo pipefail -c "$(page 'pkcs11-check test')" >"$work/$1/$2.log" 2>&1 || [ "$?" -eq 1 ]
+        MODULE=$module timeout 600 bash -euxo pipefail -c "$(page 'pkcs11-check test')" >"$work/$1-$2.log" 2>&1 || [ "$?" -eq 1 ]
     )
 }
 
 # Both clouds at once.
 compare() { # NAME
     local aws=0
-    try aws "$1" &
-    try azure "$1" || { cat "$work/azure/$1.log" && return 1; }
-    wait $! || aws=$?
-    [ "$aws" -eq 0 ] || { cat "$work/aws/$1.log" && return 1; }
+    for cloud in aws azure; do configure "$1" "$cloud"; done
+    try "$1" aws &
+    local other=$!
+    try "$1" azure || { cat "$work/$1-azure.log" && return 1; }
+    wait $other || aws=$?
+    [ "$aws" -eq 0 ] || { cat "$work/$1-aws.log" && return 1; }
 }
 
 found() { # REPORT...
@@ -84,8 +84,8 @@ found() { # REPORT...
 install
 client pkcs11-check "$("$folder/page/venv/bin/pip" show pkcs11-check 2>/dev/null | sed -n 's/^Version: //p')"
 gcc -Wall -Wextra -Werror -shared -fPIC -I"$root/include" "$root/tests/c/kept.c" -ldl -o "$work/libkept.so"
-start_emulator
-for cloud in aws azure; do configure "$cloud"; done
+start_emulator as-it-is
+start_emulator kept
 check "its tests run, as it is" compare as-it-is
 check "its tests run, keys kept by the service" compare kept
-check "what it finds is what the document argues" found "$work"/{aws,azure}/{as-it-is,kept}.jsonl
+check "what it finds is what the document argues" found "$work"/{as-it-is,kept}-{aws,azure}.jsonl

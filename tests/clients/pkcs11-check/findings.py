@@ -3,7 +3,8 @@
 A report is pytest's log (--report-log). The document's table, between <!-- findings:begin --> and <!-- findings:end -->, has a
 row for each kind of finding, whose second column is a regular expression: it stands for the findings in whose text it is
 found. The text of a finding: its test, what the test says, and the lines of the module's log. Fails for a finding without a row,
-for a row without a finding, and for a report that ends early or in which nothing passed.
+for a row without a finding (but for those that begin with "(sometimes)"), and for a report that ends early or in which nothing
+passed.
 """
 
 import json
@@ -52,7 +53,8 @@ def main():
                 row[1] += 1
             else:
                 wrong.append(f"not in the document: {text[:1500]}\n")
-    wrong += [f"found no more: {title}" for title, (_, count) in known.items() if not count]
+    wrong += [f"found no more: {title}" for title, (_, count) in known.items()
+              if not count and not title.startswith("(sometimes)")]
     for title, (_, count) in known.items():
         print(f"{count:6} {title}")
     print("\n".join(wrong))
