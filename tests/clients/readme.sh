@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # apt: opensc gnutls-bin libengine-pkcs11-openssl openssh-client
+# apt trixie sid: pkcs11-provider
 # The README's recipes, as they stand there, with its two slots.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -26,8 +27,12 @@ mkdir "$work/recipes"
 export MODULE PKCS11_MODULE_PATH=$MODULE
 cp "$work/data" "$work/recipes/file"
 
-openssl_recipe() {
-    run_recipe 'openssl dgst'
+openssl_recipe() { # WAY
+    rm -f "$work/recipes/file.sig" "$work/recipes/me.pem"
+    case $1 in
+        provider) run_recipe 'PKCS11_PROVIDER_MODULE' ;;
+        engine) run_recipe 'openssl dgst.*-engine' ;;
+    esac
     key aws-rsa2048
     verify_and_spoil verify sha256 "$work/recipes/file" "$work/recipes/file.sig"
     key azure-p256
@@ -53,7 +58,7 @@ ssh_recipe() {
     [ "$(ssh-add -L | wc -l)" -ge 2 ]
 }
 
-check "OpenSSL" openssl_recipe
+for way in $(ways); do check "OpenSSL, $way" openssl_recipe "$way"; done
 check "OpenSC" opensc_recipe
 check "GnuTLS" gnutls_recipe
 check "OpenSSH" ssh_recipe
