@@ -1,0 +1,494 @@
+#!/usr/bin/env bash
+# releases: trixie sid
+# apt: pkcs11-provider p11-kit p11-kit-modules
+# OpenSSL's command line through pkcs11-provider: signatures, certificates, a CA, messages, decryption, ECDH, TLS.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/server.bash"
+. "$clients/certify.bash"
+. "$clients/provider.bash"
+
+need "$(openssl version -m | sed 's/^MODULESDIR: "\(.*\)"$/\1/')/pkcs11.so" pkcs11-provider
+
+use() { # LABEL
+    key "$1"
+    export TOKEN=$label HASH=$hash
+}
+
+# Signatures
+
+signs_file() {
+    run_page 'verify public.pem'
+    same_key "$work/page/public.pem"
+    verify_and_spoil verify "$hash" "$work/page/file" "$work/page/file.sig"
+}
+
+signs_digest() {
+    rm -f "$work/page/file.sig"
+    run_page 'pkeyutl -sign[^\n]* -in file.digest'
+    verify_and_spoil verify "$hash" "$work/page/file" "$work/page/file.sig"
+}
+
+signs_pss() {
+    local pattern
+    for pattern in 'saltlen:digest -sign' '-in file.digest -out file.pss'; do
+        rm -f "$work/page/file.pss"
+        run_page "$pattern"
+        verify_and_spoil verify_pss "$hash" "$work/page/file" "$work/page/file.pss"
+    done
+}
+
+# What the provider itself takes as the salt's length is what the services know.
+signs_pss_by_default() {
+    run openssl dgst "-$hash" -sigopt rsa_padding_mode:pss -sign "$uri;type=private" -out "$work/signature" "$work/data"
+    verify_and_spoil verify_pss "$hash" "$work/data" "$work/signature"
+}
+
+signs_other_hashes() {
+    for hash in sha384 sha512; do
+        HASH=$hash signs_file
+        HASH=$hash signs_pss
+    done
+}
+
+signs_without_file() {
+    rm -f "$work/page/file.sig"
+    OPENSSL_CONF=$work/plain.cnf run_page PKCS11_PROVIDER_MODULE
+    verify_and_spoil verify "$hash" "$work/page/file" "$work/page/file.sig"
+}
+
+# A curve's own hash is the only one that the services name; ECDSA itself takes a digest of any length.
+signs_any_hash() {
+    for hash in sha256 sha384 sha512; do HASH=$hash signs_file; done
+}
+
+verify_raw() { # - DATA SIGNATURE
+    run plain_openssl pkeyutl -verify -rawin -pubin -inkey "$public" -in "$2" -sigfile "$3"
+}
+
+signs_ed25519() {
+    rm -f "$work/page/file.sig"
+    run_page 'pkeyutl -sign -rawin'
+    verify_and_spoil verify_raw - "$work/page/file" "$work/page/file.sig"
+}
+
+cms_ed25519() {
+    HASH=sha512 run_page '-out file.p7s'
+    verify_cms "$work/ca.pem"
+}
+
+signing() {
+    export TOKEN=$label HASH=$hash
+    check "$label file signed" signs_file
+    check "$label digest signed" signs_digest
+    [ "$kind" != rsa ] || check "$label RSA-PSS" signs_pss
+}
+
+# What is in the token
+
+lists_keys() {
+    run_page 'storeutl -noout' >"$work/listed"
+    grep -xE '0: Pkey' "$work/listed"
+    grep -xF 'Total found: 1' "$work/listed"
+    grep -F "token=$label;" "$work/listed"
+    same_key "$work/page/public.pem"
+}
+
+lists_certificate() { # CERTIFICATE
+    rm -f "$work/page/certificate.pem" "$work/page/certificates.pem"
+    run_page 'storeutl -certs'
+    run cmp <(plain_openssl x509 -in "$work/page/certificate.pem" -outform DER) <(plain_openssl x509 -in "$1" -outform DER)
+    run cmp <(plain_openssl x509 -in "$work/page/certificates.pem" -outform DER) <(plain_openssl x509 -in "$1" -outform DER)
+}
+
+# A CA
+
+root_certificate() {
+    run_page 'out root.pem'
+    run plain_openssl verify -check_ss_sig -CAfile "$work/page/root.pem" "$work/page/root.pem"
+    run plain_openssl x509 -in "$work/page/root.pem" -noout -pubkey -out "$work/root.pub"
+    same_key "$work/root.pub"
+}
+
+verify_issued() { # CERTIFICATE
+    run plain_openssl verify -x509_strict -purpose sslserver -verify_hostname server.example -CAfile "$work/page/root.pem" "$1"
+    # The check is checked: another root of the same name, and a spoilt signature.
+    refuse plain_openssl verify -CAfile "$work/other-root.pem" "$1"
+    plain_openssl x509 -in "$1" -outform DER -out "$work/one.der"
+    plain_openssl x509 -inform DER -in "$(spoil "$work/one.der")" -out "$work/spoilt.pem"
+    refuse plain_openssl verify -CAfile "$work/page/root.pem" "$work/spoilt.pem"
+}
+
+issues_x509() {
+    run_page 'x509 -req'
+    verify_issued "$work/page/server.pem"
+}
+
+issues_ca() {
+    run_page 'ca.cnf -batch'
+    verify_issued "$work/page/listed.pem"
+    grep -q '^V.*CN=server.example$' "$work/page/index.txt"
+}
+
+revokes() {
+    run_page 'ca.cnf -revoke'
+    run plain_openssl crl -in "$work/page/root.crl" -CAfile "$work/page/root.pem" -noout 2>&1 | grep -x 'verify OK'
+    run plain_openssl verify -crl_check -CRLfile "$work/page/root.crl" -CAfile "$work/page/root.pem" "$work/page/server.pem"
+    refuse plain_openssl verify -crl_check -CRLfile "$work/page/root.crl" -CAfile "$work/page/root.pem" "$work/page/listed.pem"
+}
+
+# openssl ocsp waits for its children, whatever signal it has got.
+stop_responder() {
+    [ -n "$server" ] || return 0
+    local children
+    children=$(cat "/proc/$server/task/$server/children" 2>/dev/null) || true
+    kill "$server" 2>/dev/null || true
+    # shellcheck disable=SC2086 # several
+    [ -z "$children" ] || kill $children
+    stop_server
+}
+
+asks_responder() {
+    local ask
+    ask() { OPENSSL_CONF=$work/plain.cnf timeout 60 bash -c "cd '$work/page' && $(page 'ocsp -url')"; }
+    for _ in 1 2 3 4; do
+        ask 2>&1 | tee "$work/answer"
+        grep -x 'Response verify OK' "$work/answer"
+        grep -x "listed.pem: $1" "$work/answer"
+    done
+    mv "$work/page/root.pem" "$work/page/root.pem.good"
+    cp "$work/other-root.pem" "$work/page/root.pem"
+    ask 2>&1 | tee "$work/answer" || true
+    mv "$work/page/root.pem.good" "$work/page/root.pem"
+    refuse grep -x 'Response verify OK' "$work/answer"
+}
+
+responds() { # NAME STATE
+    PORT=$(free_port)
+    export PORT
+    start_page 'ocsp -port' OPENSSL_CONF="${configuration:-$OPENSSL_CONF}"
+    check "$label $1 starts" serves accepts
+    check "$label $1" asks_responder "$2"
+    stop_responder
+}
+later stop_responder
+
+ca() {
+    rm -rf "$work/page"/{root,server,listed,index}* "$work/page/issued"
+    check "$label root certificate" root_certificate
+    check "$label openssl x509 -req" issues_x509
+    check "$label openssl ca" issues_ca
+    responds "openssl ocsp, in two children" good
+    check "$label openssl ca -revoke, -gencrl" revokes
+}
+
+# Messages
+
+cms() {
+    run_page 'out file.p7s'
+    verify_cms "$work/ca.pem"
+}
+
+cms_pss() {
+    run_page 'file-pss.p7s'
+    run plain_openssl cms -cmsout -print -inform DER -in "$work/page/file-pss.p7s" -noout >"$work/printed"
+    grep 'algorithm: rsassaPss' "$work/printed"
+    verify_cms "$work/ca.pem" "$work/page/file-pss.p7s"
+}
+
+smime() {
+    echo "Dear cloud, sign this." >"$work/page/letter"
+    run_page 'smime -sign'
+    run plain_openssl smime -verify -text -in "$work/page/letter.eml" -CAfile "$work/ca.pem" -out "$work/content"
+    run cmp <(tr -d '\r' <"$work/content") "$work/page/letter"
+    sed 's/Dear cloud/Dear crowd/' "$work/page/letter.eml" >"$work/forged.eml"
+    refuse plain_openssl smime -verify -text -in "$work/forged.eml" -CAfile "$work/ca.pem" -out "$work/content"
+}
+
+# TLS
+
+certificate_of_client() {
+    plain_openssl x509 -in "$work/$label.pem" -noout -text | sed -n '/Serial Number:/{n;p}' >"$work/serial"
+    grep -x 'Client certificate' "$work/answer"
+    grep -F -f "$work/serial" "$work/answer"
+}
+
+presents() { # OPTION...
+    page_client "$OPENSSL_CONF" 's_client.*type=cert' "$@"
+    # What the server says of the client's certificate is in its answer.
+    certificate_of_client
+}
+
+presents_nothing() {
+    printf 'GET / HTTP/1.0\r\n\r\n' >"$work/get"
+    plain_openssl s_client -connect "127.0.0.1:$PORT" -quiet -CAfile "$work/page/ca.pem" <"$work/get" >"$work/answer" 2>&1 || true
+    refuse grep 'HTTP/1.0 200' "$work/answer"
+}
+
+stranger() {
+    refuse plain_openssl s_client -connect "127.0.0.1:$PORT" -CAfile "$work/other-root.pem" -no-CApath -verify_return_error </dev/null
+}
+
+# No client of today asks for that, unless made to.
+exchanges_key() {
+    page_client "$work/plain.cnf" 's_client.*verify_hostname' -tls1_2 -cipher AES256-SHA
+    grep -E 'Cipher is AES256-SHA$' "$work/answer"
+}
+
+tls_server() {
+    start_page 's_server.*type=cert'
+    check "$label TLS server starts, certificate from the token" serves accepts
+    if [ "$kind" = rsa ]; then
+        check "$label TLS 1.2 server, PKCS#1" handshake "$PKCS1" -tls1_2 -sigalgs RSA+SHA256
+        check "$label TLS 1.2 server, PSS" handshake "$PSS" -tls1_2 -sigalgs RSA-PSS+SHA384
+        check "$label TLS 1.3 server" handshake "$PSS" -tls1_3
+        [ "$cloud" != azure ] || check "$label TLS 1.2 server, RSA key exchange" exchanges_key
+    else
+        check "$label TLS 1.2 server" handshake "$ECDSA" -tls1_2
+        check "$label TLS 1.3 server" handshake "$ECDSA" -tls1_3
+    fi
+    check "$label a client that trusts another CA" stranger
+    check "$label 20 connections" handshakes "$PORT" 20 --certificate "$work/$label.pem" --threads 1
+    stop_server
+}
+
+tls_client() {
+    start_page 's_server.*-Verify'
+    check "$label plain TLS server starts" serves accepts
+    check "$label TLS 1.2 client" presents -tls1_2
+    check "$label TLS 1.3 client" presents -tls1_3
+    check "$label TLS client without a certificate" presents_nothing
+    stop_server
+}
+
+# The provider's options
+
+with_options() { # LINE...
+    [ -e "$work/openssl.cnf" ] || cp "$OPENSSL_CONF" "$work/openssl.cnf"
+    printf '%s\n' "$@" | cat "$work/openssl.cnf" - >"$OPENSSL_CONF"
+    # The page has to name it.
+    local line
+    for line in "$@"; do grep -F "$line" "$root/docs/clients/$script.md" >/dev/null; done
+}
+
+signs_and_serves() { # NAME LINE...
+    local name=$1
+    shift
+    check "$label $name: configuration" with_options "$@"
+    check "$label $name: file signed" signs_file
+    check "$label $name: self-signed certificate" self_signed
+    PORT=$(free_port)
+    export PORT
+    start_page 's_server.*type=cert'
+    check "$label $name: TLS server starts" serves accepts
+    check "$label $name: TLS server, 10 connections" handshakes "$PORT" 10 --certificate "$work/$label.pem" --threads 1
+    stop_server
+    [ "$label" != aws-p256 ] || responds "$name: openssl ocsp, in two children" revoked
+    cp "$work/openssl.cnf" "$OPENSSL_CONF"
+}
+
+propquery() {
+    run openssl pkeyutl -sign -rawin -digest "$hash" -propquery '?provider=pkcs11' -inkey "$uri;type=private" -in "$work/data" \
+        -out "$work/signature"
+    verify_and_spoil verify "$hash" "$work/data" "$work/signature"
+    run openssl req -x509 -new "-$hash" -propquery '?provider=pkcs11' -key "$uri;type=private" -subj "/CN=$label" -out "$work/certificate.pem"
+    run plain_openssl verify -check_ss_sig -CAfile "$work/certificate.pem" "$work/certificate.pem"
+}
+
+# Decryption and ECDH
+
+decrypts() { # pkcs1 | sha1 | sha256
+    local pattern=rsa_oaep_md:$1
+    [ "$1" != pkcs1 ] || pattern='pkeyutl -decrypt [^\n]* -in secret.enc'
+    encrypt "$1"
+    rm -f "$work/page/secret"
+    run_page "$pattern"
+    cmp "$work/text" "$work/page/secret"
+    cp "$(spoil "$work/page/secret.enc")" "$work/page/secret.enc"
+    rm -f "$work/page/secret"
+    # The service or, by PKCS#1, the provider may answer with other bytes instead of an error.
+    run_page "$pattern" || true
+    refuse cmp "$work/text" "$work/page/secret"
+}
+
+refuses() { # pkcs1 | sha256, WORDS of the log
+    local pattern=rsa_oaep_md:$1
+    [ "$1" != pkcs1 ] || pattern='pkeyutl -decrypt [^\n]* -in secret.enc'
+    encrypt "$1"
+    refuse run_page "$pattern" 2>&1 | tee "$work/said"
+    grep -q "$2" "$work/said"
+}
+
+# What S/MIME and SCEP send: the content's key is encrypted for a certificate.
+opens() { # cms | smime, OPTION...
+    local command=$1 file=message.p7 text=message form=(-outform DER)
+    shift
+    [ "$command" = cms ] || file=letter.enc text=letter form=()
+    cp "$work/$label.pem" "$work/page/me.pem"
+    rm -f "$work/page/$text"
+    run plain_openssl "$command" -encrypt -aes256 -binary -in "$work/data" "${form[@]}" -out "$work/page/$file" \
+        ${1:+-recip} "$work/page/me.pem" "$@"
+    run_page "$command -decrypt"
+    cmp "$work/data" "$work/page/$text"
+    # For another key.
+    run plain_openssl "$command" -encrypt -aes256 -binary -in "$work/data" "${form[@]}" -out "$work/page/$file" "$work/ca-rsa.pem"
+    rm -f "$work/page/$text"
+    refuse run_page "$command -decrypt"
+    refuse cmp "$work/data" "$work/page/$text"
+}
+
+decrypting() {
+    export TOKEN=$label HASH=$hash
+    check "$label OAEP with SHA-1" decrypts sha1
+    check "$label OAEP with SHA-256" decrypts sha256
+    check "$label CMS by OAEP" opens cms -keyopt rsa_padding_mode:oaep -keyopt rsa_oaep_md:sha256
+    if [ "$cloud" = azure ]; then
+        check "$label PKCS#1 v1.5" decrypts pkcs1
+        check "$label CMS by PKCS#1 v1.5" opens cms
+        check "$label S/MIME by PKCS#1 v1.5" opens smime
+    else
+        check "$label no PKCS#1 v1.5" refuses pkcs1 'C_DecryptInit: CKR_MECHANISM_INVALID.*CKM_RSA_PKCS is not among'
+    fi
+}
+
+agrees() {
+    run plain_openssl genpkey -algorithm EC -pkeyopt "ec_paramgen_curve:$curve" -out "$work/own.pem"
+    run plain_openssl pkey -in "$work/own.pem" -pubout -out "$work/page/peer.pem"
+    run_page 'pkeyutl -derive'
+    run plain_openssl pkeyutl -derive -inkey "$work/own.pem" -peerkey "$public" -out "$work/shared"
+    cmp "$work/shared" "$work/page/shared"
+    run plain_openssl genpkey -algorithm EC -pkeyopt "ec_paramgen_curve:$curve" -out "$work/other.pem"
+    run plain_openssl pkeyutl -derive -inkey "$work/other.pem" -peerkey "$public" -out "$work/shared"
+    refuse cmp "$work/shared" "$work/page/shared"
+}
+
+agreeing() {
+    export TOKEN=$label HASH=$hash
+    check "$label ECDH" agrees
+    check "$label CMS by ECDH" opens cms
+}
+
+# A token with keys of all kinds, some of which pkcs11-provider 1.0 does not know.
+beside_others() {
+    python3 - "$config" "$work/mixed.json" <<'END'
+import json, sys
+config = json.load(open(sys.argv[1]))
+slots = {slot["label"]: slot for slot in config["slots"]}
+names = ("aws-mldsa65", "aws-ed25519", "aws-hmac", "aws-decrypt", "aws-p256", "aws-rsa2048")
+mixed = dict(slots["aws-mldsa65"], label="mixed", keys=[{"kms_key_id": slots[name]["kms_key_id"], "label": name} for name in names])
+del mixed["kms_key_id"]
+config["slots"].append(mixed)
+json.dump(config, open(sys.argv[2], "w"))
+END
+    export CLOUD_KMS_PKCS11_CONFIG=$work/mixed.json
+    run openssl dgst -sha256 -sign "pkcs11:token=mixed;object=$label;type=private" -out "$work/signature" "$work/data"
+}
+
+# The module registered in p11-kit, which has no user's registrations for root: root becomes somebody else (as in p11-kit.sh).
+
+signs_registered() {
+    run_page '^sed -i'
+    refuse grep pkcs11-module-path "$work/page/openssl.cnf"
+    run_page 'verify public.pem'
+    same_key "$work/page/public.pem"
+    verify_and_spoil verify "$hash" "$work/page/file" "$work/page/file.sig"
+}
+
+registered() {
+    local user=$work/user
+    files_only "$user" --only aws-rsa2048 aws-p256 azure-rsa2048 azure-p256
+    mkdir -p "$user/.config/pkcs11/modules"
+    # Another module's troubles are not ours.
+    echo "user-config: only" >"$user/.config/pkcs11/pkcs11.conf"
+    cp "$MODULE" "$user/module.so"
+    MODULE=$user/module.so
+    if [ -n "${SPOIL_MODULE:-}" ]; then
+        cp "$SPOIL_MODULE" "$user/spoilt.so"
+        export SPOIL_MODULE=$user/spoilt.so
+    fi
+    sed "s|@MODULE_FILE@|$MODULE|" "$root/packaging/cloud-kms-pkcs11.module.in" >"$user/.config/pkcs11/modules/cloud-kms-pkcs11.module"
+    if [ "$(id -u)" -eq 0 ]; then
+        as_user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+        chown -R 65534:65534 "$user" "$work/page"
+        chmod 711 "$work"
+    fi
+    for label in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
+        use "$label"
+        check "$label registered in p11-kit, no path: file signed" signs_registered
+    done
+}
+
+certified=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256)
+TOKEN=aws-rsa2048 HASH=sha256
+export TOKEN HASH
+cp "$work/data" "$work/page/file"
+provider_config >/dev/null 2>&1
+key_usage=digitalSignature,keyEncipherment certify "${certified[@]}"
+cp "$work/ca.pem" "$work/page/ca.pem"
+plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyout "$work/other-key.pem" -days 2 -subj "/CN=My root" \
+    -addext "basicConstraints=critical,CA:true" -out "$work/other-root.pem" 2>/dev/null
+plain_openssl req -x509 -newkey rsa:2048 -noenc -subj "/CN=someone else" -keyout "$work/ca-rsa.key" -out "$work/ca-rsa.pem" 2>/dev/null
+plain_openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyout "$work/page/local-key.pem" -subj "/CN=localhost" 2>/dev/null |
+    plain_openssl x509 -req -CA "$work/ca.pem" -CAkey "$work/ca.key" -days 2 -extfile "$work/leaf.cnf" -out "$work/page/local.pem" 2>/dev/null
+
+each_key signing
+for name in aws-rsa2048 azure-p256; do
+    use "$name"
+    check "$label no configuration file: file signed" signs_without_file
+    check "$label -propquery ?provider=pkcs11" propquery
+done
+use aws-rsa2048
+check "$label RSA-PSS, the provider's own length of salt" signs_pss_by_default
+check "$label SHA-384 and SHA-512" signs_other_hashes
+for name in aws-p256 azure-p384; do
+    use "$name"
+    check "$label any hash" signs_any_hash
+done
+use azure-cert-rsa
+check "$label certificate from the token" lists_certificate "$certificate"
+for name in "${certified[@]}"; do
+    use "$name"
+    check "$label keys listed" lists_keys
+    check "$label certificate from the token" lists_certificate "$work/$label.pem"
+    check "$label self-signed certificate" self_signed
+    check "$label certificate request" requested
+    ca
+    check "$label openssl cms" cms
+    [ "$kind" != rsa ] || check "$label openssl cms, PSS" cms_pss
+    check "$label openssl smime" smime
+    PORT=$(free_port)
+    export PORT
+    tls_server
+    tls_client
+done
+
+# The CA that aws-p256 needs for its responder is the last one's.
+for name in aws-p256 azure-rsa2048; do
+    use "$name"
+    if [ "$name" = aws-p256 ]; then ca; fi
+    signs_and_serves "no session cache" 'pkcs11-module-cache-sessions = 0' 'pkcs11-module-cache-keys = false'
+    signs_and_serves "quirks" 'pkcs11-module-quirks = no-deinit no-operation-state no-session-callbacks no-allowed-mechanisms'
+    signs_and_serves "loaded early" 'pkcs11-module-load-behavior = early'
+    signs_and_serves "login never" 'pkcs11-module-login-behavior = never' 'pkcs11-module-cache-pins = cache'
+    signs_and_serves "login always" 'pkcs11-module-login-behavior = always' 'pkcs11-module-token-pin = none'
+done
+
+all_uses
+certify aws-ed25519 aws-decrypt aws-agree aws-agree384 azure-decrypt azure-rsa2048
+use aws-ed25519
+check "$label Ed25519: file signed" signs_ed25519
+check "$label Ed25519: self-signed certificate" self_signed
+check "$label Ed25519: certificate request" requested
+check "$label Ed25519: openssl cms" cms_ed25519
+each_key decrypting decrypt
+each_key agreeing agree
+use azure-rsa2048
+check "$label decrypts, and signs elsewhere" decrypts pkcs1
+use aws-rsa2048
+check "$label signs, and says why it does not decrypt" refuses sha256 'a key of AWS KMS signs or decrypts, never both'
+check "$label in a token with keys of all kinds" beside_others
+use aws-p256
+check "$label in a token with keys of all kinds" beside_others
+
+make_config "$work/registered"
+use_config "$work/registered"
+registered
