@@ -3,10 +3,13 @@
 #
 #   SOURCE    the programs
 #   modules   fetches what they need
+#   module_of MODULE PROGRAM   the module's version in the built program
 
 go_folder=$state/go
 export SOURCE=$clients/go
 export GOENV=off GOTOOLCHAIN=local GOFLAGS='-buildvcs=false -modcacherw' GOPATH=$go_folder/path GOCACHE=$go_folder/cache
+
+module_of() { go version -m "$2" | awk -v module="$1" '$1 == "dep" && $2 == module { print $3 }'; }
 
 # Go gives up at once where a proxy does not answer for a moment.
 modules() {

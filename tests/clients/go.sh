@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# apt: gcc
+# apt: gcc libc6-dev
 # Go: miekg/pkcs11, and a certificate authority and a TLS server with crypto11. Go itself (1.25 or newer) is no Debian package.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -62,6 +62,10 @@ tls_refused() {
 
 install >"$work/install.log" 2>&1 || { cat "$work/install.log" && exit 1; }
 head -n 1 "$work/install.log"
+# What the compiler wrote into the programs.
+client Go "$(go version "$work/page/sign" | sed 's/.*: go//')"
+client miekg/pkcs11 "$(module_of github.com/miekg/pkcs11 "$work/page/sign")"
+client crypto11 "$(module_of github.com/ThalesGroup/crypto11 "$work/page/ca")"
 cp "$work/data" "$work/page/data"
 plain_openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/other-ca.key" -subj "/CN=MICROMDM SCEP CA" -days 2 \
     -out "$work/other-ca.pem" 2>/dev/null

@@ -115,4 +115,12 @@ for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
     check "$label page: signatures" page_signs
     check "$label page: certificates" page_certifies
 done
-each_key sign_with
+# Elsewhere the provider comes first (openssl-provider).
+if [ "$release" = bookworm ]; then
+    each_key sign_with
+else
+    for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
+        key "$name"
+        sign_with
+    done
+fi

@@ -6,6 +6,20 @@
 export SOURCE=$clients/python PYTHONDONTWRITEBYTECODE=1
 folder=$state/python
 
+# The versions that Python itself finds there.
+installed_packages() {
+    local name version
+    while read -r name version; do client "$name" "$version"; done < <("$folder/venv/bin/python" - <<'END'
+import platform
+from importlib.metadata import version
+
+print("Python", platform.python_version())
+for name in ("python-pkcs11", "PyKCS11"):
+    print(name, version(name))
+END
+    )
+}
+
 # Once for each state of requirements.txt.
 install() {
     if ! cmp -s "$SOURCE/requirements.txt" "$folder/installed"; then
@@ -18,4 +32,5 @@ install() {
     fi
     mkdir -p "$work/page"
     ln -s "$folder/venv" "$work/page/venv"
+    installed_packages
 }
