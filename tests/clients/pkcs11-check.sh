@@ -5,6 +5,7 @@
 # what no release makes different.
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/emulator.bash"
 
 source=$clients/pkcs11-check
 folder=$state/pkcs11-check
@@ -20,15 +21,6 @@ install() {
     (export HOME=$user_home PIP_CONSTRAINT=$source/requirements.txt && work=$folder && run_page 'pip install') \
         >"$work/install.log" 2>&1 || { cat "$work/install.log" && return 1; }
     cp "$source/requirements.txt" "$folder/installed"
-}
-
-# Nobody else's keys: those of an emulator of our own, for each run another.
-start_emulator() { # NAME
-    mkdir "$work/$1"
-    "${CARGO_TARGET_DIR:-$root/target}/debug/cloud-kms-emulator" --ca-file "$work/$1/ca.pem" --ready-file "$work/$1/ready.json" \
-        >"$work/$1/emulator.log" 2>&1 &
-    later "kill $!; wait $!"
-    wait_for 30 test -e "$work/$1/ready.json"
 }
 
 configure() { # NAME CLOUD
@@ -84,8 +76,9 @@ found() { # REPORT...
 install
 client pkcs11-check "$("$folder/page/venv/bin/pip" show pkcs11-check 2>/dev/null | sed -n 's/^Version: //p')"
 gcc -Wall -Wextra -Werror -shared -fPIC -I"$root/include" "$root/tests/c/kept.c" -ldl -o "$work/libkept.so"
-start_emulator as-it-is
-start_emulator kept
+# For each run another.
+own_emulator "$work/as-it-is"
+own_emulator "$work/kept"
 check "its tests run, as it is" compare as-it-is
 check "its tests run, keys kept by the service" compare kept
 check "what it finds is what the document argues" found "$work"/{as-it-is,kept}-{aws,azure}.jsonl

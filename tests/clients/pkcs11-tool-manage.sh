@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
 # apt: opensc gnutls-bin
-# OpenSC's pkcs11-tool makes keys, writes certificates beside them, and deletes both. In the emulator's KMS and vault: its
-# keys are nobody else's.
+# OpenSC's pkcs11-tool makes keys, writes certificates beside them, and deletes both.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/emulator.bash"
 
 need pkcs11-tool opensc
 need p11tool gnutls-bin
 
-python3 - "$config" "$SERVERS_JSON" "$AZURE_SERVER" "$work" <<'EOF'
+own_emulator
+python3 - "$config" "$work" <<'EOF'
 import json, pathlib, sys
-config, servers, name, work = sys.argv[1:]
-server = json.loads(pathlib.Path(servers).read_text())["servers"][name]
+config, work = sys.argv[1:]
+place = f"127.0.0.1:{json.loads(pathlib.Path(work, 'own/ready.json').read_text())['port']}"
 config = json.loads(pathlib.Path(config).read_text())
 allowed = {"allow": ["generate", "destroy", "certificates"], "certificate_store": f"{work}/certificates"}
-config["aws_endpoint_url"] = server["control"].removesuffix("/_control")
-config["aws_region"] = "eu-central-1"
+config |= {"aws_region": "eu-central-1", "aws_endpoint_url": f"http://{place}", "vault_url": f"https://{place}",
+           "azure_authority_host": f"https://{place}", "ca_bundle": f"{work}/own/ca.pem"}
 names = ["new-rsa", "new-ec"]
 config["slots"] = [
     {"label": "aws-manage", "confirm_destroy": "aws-manage", **allowed,
