@@ -1,13 +1,40 @@
 # shellcheck shell=bash disable=SC2154 # lib.sh sets them
 # For scripts that make keys, after lib.sh: KMS and a vault that are nobody else's.
 #
-#   own_emulator [FOLDER]   starts an empty one, to be ended with the script; its ca.pem and ready.json are in FOLDER ($work/own)
+#   own_emulator FOLDER [OPTION...]   starts one with the keys that the options say, or none, to be ended with the script; its
+#                                     ca.pem and ready.json are in FOLDER
+#   own_config FOLDER CONFIG          prints that configuration, with the emulator's place; the slots are to be written anew
+#   own_credentials                   the environment for it
+#   own_public FOLDER PATH            prints a key's public half: aws/keys/ALIAS or vaults/default/keys/NAME
 
 own_emulator() {
-    local folder=${1:-$work/own}
+    local folder=$1
     mkdir -p "$folder"
     "${CARGO_TARGET_DIR:-$root/target}/debug/cloud-kms-emulator" --ca-file "$folder/ca.pem" --ready-file "$folder/ready.json" \
-        >"$folder/emulator.log" 2>&1 &
+        "${@:2}" >"$folder/emulator.log" 2>&1 &
     later "kill $!; wait $!"
     wait_for 30 test -e "$folder/ready.json" || { cat "$folder/emulator.log" && return 1; }
+}
+
+own_config() {
+    python3 - "$1" "$2" <<'EOF'
+import json, pathlib, sys
+folder, config = map(pathlib.Path, sys.argv[1:])
+place = f"127.0.0.1:{json.loads((folder / 'ready.json').read_text())['port']}"
+print(json.dumps(json.loads(config.read_text()) | {
+    "aws_region": "eu-central-1", "aws_endpoint_url": f"http://{place}", "vault_url": f"https://{place}",
+    "azure_authority_host": f"https://{place}", "ca_bundle": str(folder / "ca.pem"), "slots": []}))
+EOF
+}
+
+own_public() {
+    local control
+    control=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["control_url"])' "$1/ready.json")
+    python3 -c 'import sys, urllib.request as web; print(web.urlopen(sys.argv[1]).read().decode(), end="")' "$control/$2/public.pem"
+}
+
+# The emulator's own, which are no secret: they open nothing else.
+own_credentials() {
+    unset AWS_SHARED_CREDENTIALS_FILE AWS_CONFIG_FILE
+    export AWS_ACCESS_KEY_ID=emulator-access-key AWS_SECRET_ACCESS_KEY=emulator-secret-key
 }

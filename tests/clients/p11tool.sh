@@ -2,6 +2,7 @@
 # apt: gnutls-bin
 # GnuTLS's p11tool, through p11-kit.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/emulator.bash"
 
 need p11tool gnutls-bin
 
@@ -123,9 +124,13 @@ check "tokens" lists_tokens
 check "token URLs" lists_token_urls
 each_key signing
 
-# In slots that list the keys of the same services.
+# In slots that list the keys of services where nobody else gives labels.
 discover_all() {
-    python3 - "$config" "$work/discover.json" <<'EOF'
+    own_emulator "$work/own" --aws-key alias/p256=ECC_NIST_P256 --vault-key p256=P-256
+    own_config "$work/own" "$config" >"$work/own.json"
+    own_public "$work/own" aws/keys/alias/p256 >"$work/aws.pem"
+    own_public "$work/own" vaults/default/keys/p256 >"$work/azure.pem"
+    python3 - "$work/own.json" "$work/discover.json" <<'EOF'
 import json, pathlib, sys
 config = json.loads(pathlib.Path(sys.argv[1]).read_text())
 config["slots"] = [{"label": f"{cloud}-all", "cloud": cloud, "discover": True, "allow": ["labels"]} for cloud in ("aws", "azure")]
@@ -157,17 +162,14 @@ keeps_label() {
 }
 
 discover_all
-for name in aws-p256 azure-p256; do
-    key "$name"
-    NAME=$(python3 -c "print(bytes.fromhex('$id').decode())")
-    NAME=${NAME#alias/}
-    LABEL=$NAME-renamed
-    export NAME LABEL CLOUD_KMS_PKCS11_CONFIG=$work/discover.json
+own_credentials
+for cloud in aws azure; do
+    public=$work/$cloud.pem
+    export NAME=p256 LABEL=p256-renamed CLOUD_KMS_PKCS11_CONFIG=$work/discover.json
     TOKEN=$cloud-all check "$cloud-all label" gets_label
     check "$cloud-all key by its new label" exports_labelled
     [ "$cloud" != aws ] || check "$cloud-all label that can't be" keeps_label
     check "$cloud-all label as before" gets_label_back
-    export CLOUD_KMS_PKCS11_CONFIG=$config
 done
 
 # EdDSA of GnuTLS goes with SHA-512, and p11tool takes SHA-256 unless told.

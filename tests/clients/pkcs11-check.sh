@@ -25,22 +25,17 @@ install() {
 
 configure() { # NAME CLOUD
     mkdir "$work/$1/$2"
-    python3 - "$config" "$work/$1" "$2" <<'PY'
+    own_config "$work/$1" "$config" >"$work/$1/$2/own.json"
+    python3 - "$work/$1/$2" "$2" <<'PY'
 import json, pathlib, sys
-config, work, cloud = sys.argv[1:]
-work = pathlib.Path(work)
-config, ready = json.loads(pathlib.Path(config).read_text()), json.loads((work / "ready.json").read_text())
-place = f"127.0.0.1:{ready['port']}"
-config |= {"aws_region": "eu-central-1", "aws_endpoint_url": f"http://{place}", "vault_url": f"https://{place}",
-           "azure_authority_host": f"https://{place}", "ca_bundle": str(work / "ca.pem"),
-           # The emulator takes its time to make an RSA key of 4096 bits.
-           "call_timeout_ms": 60000}
+folder, cloud = pathlib.Path(sys.argv[1]), sys.argv[2]
+config = json.loads((folder / "own.json").read_text())
+# The emulator takes its time to make an RSA key of 4096 bits.
+config["call_timeout_ms"] = 60000
 config["slots"] = [{"label": cloud, "cloud": cloud, "discover": True, "hide_keys": [],
                     "allow": ["generate", "destroy", "certificates", "labels"], "confirm_destroy": cloud,
-                    "certificate_store": str(work / cloud / "certificates")}]
-(work / cloud / "config.json").write_text(json.dumps(config))
-(work / "secrets").write_text(f"export AWS_ACCESS_KEY_ID={ready['aws']['access_key_id']}\n"
-                              f"export AWS_SECRET_ACCESS_KEY={ready['aws']['secret_access_key']}\n")
+                    "certificate_store": str(folder / "certificates")}]
+(folder / "config.json").write_text(json.dumps(config))
 PY
 }
 
@@ -50,8 +45,7 @@ try() { # NAME CLOUD
     [ "$1" = as-it-is ] || { export KEPT_MODULE=$MODULE && module=$work/libkept.so; }
     ln -s "$folder/page/venv" "$work/$1/$2/venv"
     (
-        unset AWS_SHARED_CREDENTIALS_FILE AWS_CONFIG_FILE
-        . "$work/$1/secrets"
+        own_credentials
         export CLOUD_KMS_PKCS11_CONFIG=$work/$1/$2/config.json PYTEST_ADDOPTS="--report-log=$work/$1-$2.jsonl"
         cd "$work/$1/$2"
         MODULE=$module timeout 600 bash -euxo pipefail -c "$(page 'pkcs11-check test')" >"$work/$1-$2.log" 2>&1 || [ "$?" -eq 1 ]

@@ -7,15 +7,13 @@
 need pkcs11-tool opensc
 need p11tool gnutls-bin
 
-own_emulator
-python3 - "$config" "$work" <<'EOF'
+own_emulator "$work/own"
+own_config "$work/own" "$config" >"$work/own.json"
+python3 - "$work/own.json" "$work" <<'EOF'
 import json, pathlib, sys
 config, work = sys.argv[1:]
-place = f"127.0.0.1:{json.loads(pathlib.Path(work, 'own/ready.json').read_text())['port']}"
 config = json.loads(pathlib.Path(config).read_text())
 allowed = {"allow": ["generate", "destroy", "certificates"], "certificate_store": f"{work}/certificates"}
-config |= {"aws_region": "eu-central-1", "aws_endpoint_url": f"http://{place}", "vault_url": f"https://{place}",
-           "azure_authority_host": f"https://{place}", "ca_bundle": f"{work}/own/ca.pem"}
 names = ["new-rsa", "new-ec"]
 config["slots"] = [
     {"label": "aws-manage", "confirm_destroy": "aws-manage", **allowed,
@@ -25,8 +23,7 @@ config["slots"] = [
 pathlib.Path(f"{work}/manage.json").write_text(json.dumps(config))
 EOF
 export CLOUD_KMS_PKCS11_CONFIG=$work/manage.json
-unset AWS_SHARED_CREDENTIALS_FILE AWS_CONFIG_FILE
-export AWS_ACCESS_KEY_ID=emulator-access-key AWS_SECRET_ACCESS_KEY=emulator-secret-key
+own_credentials
 
 tool() { run pkcs11-tool --module "$MODULE" --token-label "$label" "$@"; }
 
