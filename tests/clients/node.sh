@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # apt: python3 make g++
-# Node.js: graphene-pk11. Node itself (20 or newer) is no Debian package that is new enough.
+# apt trixie sid: nodejs npm
+# Node.js: graphene-pk11. On Debian 12 with the Node that is there (20 or newer).
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -49,6 +50,10 @@ sign_all() {
 }
 
 install
+client Node.js "$(node -p process.versions.node)"
+for name in graphene-pk11 pkcs11js; do
+    client "$name" "$(node -p 'require(process.argv[1]).version' "$work/page/node_modules/$name/package.json")"
+done
 cp "$work/data" "$work/page/data"
 with_key() { check "$label graphene-pk11" sign_all; }
 each_key with_key
