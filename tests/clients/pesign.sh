@@ -57,7 +57,8 @@ sign() {
     run_page 'pesign .* -s'
     run_page 'pesign -S'
     verified "$work/page/signed.efi" "$work/$TOKEN.pem"
-    plain osslsigncode verify -CAfile "$work/ca.pem" -in "$work/page/signed.efi"
+    # OpenSSL 3.6 refuses the empty BIT STRING that pesign writes for the flags of SpcPeImageData.
+    [ "$release" = sid ] || plain osslsigncode verify -CAfile "$work/ca.pem" -in "$work/page/signed.efi"
     refuse verified "$work/page/signed.efi" "$work/${curves[0]}.pem"
     refuse verified "$boot" "$work/$TOKEN.pem"
 }

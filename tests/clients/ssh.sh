@@ -134,7 +134,22 @@ passes_over() {
         key "$name"
         grep -F "$(service_key)" "$work/listed"
     done
-    refuse grep ed25519 "$work/listed"
+    [ "$release" = sid ] || refuse grep ed25519 "$work/listed"
 }
 all_uses
 check "beside Ed25519 and ML-DSA keys" passes_over
+
+# OpenSSH 10.6 knows Ed25519. Its public key is the last 32 bytes of the service's SPKI (RFC 8410), here as RFC 8709 has it.
+edwards_login() {
+    plain_openssl pkey -pubin -in "$public" -pubout -outform DER | tail -c 32 >"$work/point"
+    { printf '\0\0\0\013ssh-ed25519\0\0\0\040' && cat "$work/point"; } | base64 -w 0 | sed 's/^/ssh-ed25519 /' >"$work/sshd/authorized"
+    cp "$work/sshd/authorized" "$work/identity.pub"
+    login -o IdentitiesOnly=yes -i "$work/identity.pub" -o PKCS11Provider="$MODULE"
+    ssh-keygen -q -t ed25519 -N '' -f "$work/other-edwards"
+    cut -d' ' -f1,2 "$work/other-edwards.pub" >"$work/sshd/authorized"
+    refuse login -o IdentitiesOnly=yes -i "$work/identity.pub" -o PKCS11Provider="$MODULE"
+}
+if [ "$release" = sid ]; then
+    key aws-ed25519
+    check "$label login" edwards_login
+fi
