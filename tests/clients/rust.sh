@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# apt: gcc libc6-dev
 # Rust: examples/cryptoki.rs, with the cryptoki crate.
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -11,6 +12,8 @@ export CARGO_HOME=${CARGO_HOME:-$user_home/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$u
 
 echo "rust: building the example (where the tests were built, some seconds)"
 run_page 'cargo build' >"$work/install.log" 2>&1 || { cat "$work/install.log" && exit 1; }
+
+client cryptoki "$(sed -n '/^name = "cryptoki"$/{n;s/version = "\(.*\)"/\1/p}' "$root/Cargo.lock")"
 
 sign_all() {
     rm -rf "$work/page/signatures"

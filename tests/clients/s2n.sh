@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# apt: gcc g++ cmake
+# apt: gcc g++ libc6-dev cmake make
 # s2n-tls: examples/s2n-tls, a TLS server and a client that offload their private keys to the module; OpenSSL is the other side.
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -13,6 +13,7 @@ export CARGO_HOME=${CARGO_HOME:-$user_home/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$u
 
 echo "s2n: building the example (the first time some minutes)"
 run_page 'cargo build' >"$work/install.log" 2>&1 || { cat "$work/install.log" && exit 1; }
+client s2n-tls "$(sed -n '/^name = "s2n-tls"$/{n;s/version = "\(.*\)"/\1/p}' "$SOURCE/Cargo.lock")"
 export PATH=$CARGO_TARGET_DIR/debug:$PATH OPENSSL_CONF=$work/plain.cnf
 
 # OpenSSL's own keys and certificates.
@@ -107,7 +108,8 @@ as_client() { # OPTION CERTIFICATE
 client() { trusted && as_client "$1" "$certificate"; }
 client_refused() {
     refuse as_client -tls1_3 "$work/page/stranger.pem"
-    grep 'certificate verify failed' "$work/s_server.log"
+    # The server says so after it has told the client.
+    wait_for 30 grep 'certificate verify failed' "$work/s_server.log"
 }
 
 pair() { # RSA-LABEL EC-LABEL
