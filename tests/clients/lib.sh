@@ -37,7 +37,7 @@ state=$root/target/clients${RELEASE:+/$RELEASE}
 . "$clients/scripts.bash"
 release=$(this_release)
 
-MODULE=${MODULE:-$root/target/release/libcloud_kms_pkcs11.so}
+export MODULE=${MODULE:-$root/target/release/libcloud_kms_pkcs11.so}
 PIN=${PIN:-}
 SERVERS_JSON=${SERVERS_JSON:-$root/target/servers/servers.json}
 AWS_SERVER=${AWS_SERVER:-ministack}
