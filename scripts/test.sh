@@ -61,9 +61,12 @@ elsewhere() { [ "$(id -u)" -eq 0 ] && [ "$(. /etc/os-release && echo "$ID $VERSI
 cant_be_elsewhere() { echo "other releases need root, and Debian 12 to start from" && return 77; }
 releases() {
     elsewhere || { cant_be_elsewhere && return; }
-    local release
+    local release outcome
     for release in trixie sid; do
-        nice bash tests/clients/release.sh $release bash tests/clients/install.sh --no-servers || return 1
+        outcome=0
+        nice bash tests/clients/release.sh $release bash tests/clients/install.sh --no-servers || outcome=$?
+        # The stages that need it say so.
+        [ $outcome -eq 0 ] || [ $outcome -eq 77 ] || return 1
     done
 }
 more_tools() { bash scripts/install-tools.sh cmake make pkg-config p11-kit libp11-kit-dev && bash tests/clients/install.sh; }

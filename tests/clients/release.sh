@@ -2,7 +2,7 @@
 # release.sh RELEASE COMMAND...: runs the command, here, in another release of Debian (trixie, sid). That is installed into
 # target/releases at first use. The tree, the home folder with what package managers have fetched, and the machine's own
 # toolchains in /usr/local are bound into it, not copied, and only as long as the command runs.
-# Exits with 77 where this machine can't: no root, no debootstrap.
+# Exits with 77 where this machine can't: no root, no debootstrap; or if sid can't be installed today.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 release=$1
@@ -29,7 +29,11 @@ install() {
 if [ ! -e "$place" ]; then
     echo "release: installing $release"
     mkdir -p "$root/target/releases"
-    install >"$place.log" 2>&1 || { tail -n 20 "$place.log" && exit 1; }
+    if ! install >"$place.log" 2>&1; then
+        tail -n 20 "$place.log"
+        [ "$release" != sid ] || { echo "sid can't be installed today" && exit 77; }
+        exit 1
+    fi
 fi
 
 # Whom this machine trusts, for pip and its like.
