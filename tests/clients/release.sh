@@ -18,7 +18,7 @@ mirror() { apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Identif
 install() {
     rm -rf "$place.new"
     mkdir -p "$place.new"
-    debootstrap --variant=minbase --include=ca-certificates,openssl,python3 "$release" "$place.new" "$(mirror)"
+    debootstrap --variant=minbase --include=ca-certificates,openssl,python3 "$release" "$place.new" "$(mirror)" || return
     # No package starts a server.
     printf '#!/bin/sh\nexit 101\n' >"$place.new/usr/sbin/policy-rc.d"
     chmod +x "$place.new/usr/sbin/policy-rc.d"
