@@ -1,6 +1,7 @@
 """mutual.py PORT CERTIFICATE KEY CA LOG: an HTTPS server on 127.0.0.1 that demands a client certificate by CA.
 
 Writes into LOG, a line for each request: TLS version, the client's certificate as hex of DER, "new" or "resumed".
+The page /who greets the client by the common name of its certificate.
 """
 
 import http.server
@@ -25,6 +26,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with lock, open(log, "a", encoding="ascii") as file:
             file.write(line)
         body = b"hello\n"
+        if self.path == "/who":
+            names = dict(pair for part in tls.getpeercert()["subject"] for pair in part)
+            body = f"hello {names['commonName']}\n".encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# apt: chromium libnss3-tools
+# releases: trixie
+# Chromium, without a window: a page that wants a client certificate. All releases have the same Chromium, so one has to do.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/browser.bash"
+
+need chromium chromium
+need modutil libnss3-tools
+[ "$(id -u)" -eq 0 ] || skip "chromium: its policies are root's, and a mount takes their place"
+
+# This machine's policies stay as they are: a folder of ours is mounted there, for the command only.
+mkdir "$work/policies"
+chmod 755 "$work/policies"
+# shellcheck disable=SC2016
+as_user=(unshare --mount --propagation private bash -c 'mount --bind "$0" /etc/chromium && exec timeout 60 "$@"' "$work/policies")
+
+shows() {
+    rm -rf "$work/page/page.png" "$work/seen" "$work/page/chromium"
+    run_page 'dump-dom' >"$work/answer"
+    cat "$work/answer"
+    grep "hello $label" "$work/answer"
+    picture
+    presented
+}
+
+# Without the module, the page's server gets no certificate.
+without() {
+    rm -rf "$work/seen" "$work/page/chromium"
+    modutil -dbdir sql:"$HOME/.pki/nssdb" -delete kms -force
+    run_page 'dump-dom' >"$work/answer" || true
+    refuse grep hello "$work/answer"
+    refuse test -e "$work/seen"
+}
+
+serve_page
+for name in "${labels[@]}"; do
+    only "$name"
+    rm -rf "$HOME/.pki"
+    check "$label a database with the module" run_page 'certutil -N'
+    check "$label a policy that chooses" run_page 'AutoSelect'
+    check "$label a page that wants a client certificate" shows
+done
+check "$label no certificate without the module" without
