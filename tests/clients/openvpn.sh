@@ -1,0 +1,170 @@
+#!/usr/bin/env bash
+# apt: openvpn
+# apt sid: pkcs11-provider
+# OpenVPN, client and server, each with its key in the cloud and against another one that has no module.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/server.bash"
+. "$clients/certify.bash"
+
+PATH=$PATH:/usr/sbin
+need openvpn openvpn
+export SERVER=127.0.0.1
+
+certify aws-rsa2048 aws-p256 azure-rsa2048 azure-p256
+cp "$work/ca.pem" "$work/page/ca.pem"
+plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/stranger.key" -days 2 -subj "/CN=other" \
+    -addext "basicConstraints=critical,CA:true" -out "$work/stranger.pem" 2>/dev/null
+plain_openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/peer-key.pem" -subj "/CN=peer" 2>/dev/null |
+    plain_openssl x509 -req -CA "$work/ca.pem" -CAkey "$work/ca.key" -days 2 -extfile "$work/leaf.cnf" -out "$work/peer.pem" 2>/dev/null
+
+# The other end: its key is a file. It believes in this authority, and speaks this version of TLS.
+start_peer() { # ROLE AUTHORITY TLS-VERSION
+    local common="verb 3
+proto udp4
+ca $2
+cert $work/peer.pem
+key $work/peer-key.pem
+tls-version-max $3"
+    if [ "$1" = server ]; then
+        cat >"$work/peer.conf" <<END
+$common
+server 10.8.0.0 255.255.255.0
+dev tun
+ifconfig-noexec
+route-noexec
+local $SERVER
+port $PORT
+dh none
+remote-cert-tls client
+END
+    else
+        cat >"$work/peer.conf" <<END
+$common
+client
+dev null
+ifconfig-noexec
+route-noexec
+remote $SERVER $PORT
+nobind
+remote-cert-tls server
+verify-x509-name $TOKEN name
+END
+    fi
+    CLOUD_KMS_PKCS11_CONFIG=/nonexistent openvpn --config "$work/peer.conf" </dev/null >"$work/peer.log" 2>&1 &
+    peer=$!
+}
+stop_peer() {
+    [ -n "$peer" ] || return 0
+    kill "$peer" 2>/dev/null || true
+    wait "$peer" 2>/dev/null || true
+    peer=
+}
+peer=
+later stop_peer
+
+# Nothing of the machine is changed: no addresses, no routes; a client has not even a device.
+quiet_page() { # PATTERN FILE
+    run_page "$1"
+    printf 'verb 3\nifconfig-noexec\nroute-noexec\n' >>"$work/page/$2"
+    [ "$2" = server.conf ] || sed -i 's/^dev tun$/dev null/' "$work/page/$2"
+}
+
+
+# pkcs11-helper's name of the key: what a user copies.
+shown() {
+    run_page 'show-pkcs11-ids "\$MODULE"' | tee "$work/ids"
+    awk -v name="CN=$label" '$1 == "DN:" { found = $2 == name } found && /Serialized id:/ { print $3 }' "$work/ids" >"$work/id"
+    [ -s "$work/id" ]
+}
+
+# A handshake that failed is not waited for: the other end would try again, and again.
+failure='TLS handshake failed|TLS_ERROR|VERIFY ERROR|Exiting due to fatal error'
+first_of() { # FILE PATTERN: found in the file before anybody has failed
+    # shellcheck disable=SC2317
+    decided() { grep -qE "$2" "$1" || grep -qE "$failure" "$work/server.log" "$work/peer.log"; }
+    wait_for 30 decided "$1" "$2" || true
+    tail -n 30 "$work/server.log" "$work/peer.log"
+    refuse grep -E "$failure" "$work/server.log" "$work/peer.log"
+    grep -E "$2" "$1"
+}
+
+# What the peer says: whose certificate it has seen and verified, and the version of TLS.
+connected() { # ROLE TLS-VERSION
+    if [ "$1" = client ]; then
+        first_of "$work/server.log" 'Initialization Sequence Completed$'
+        grep "\[$label\] Peer Connection Initiated" "$work/peer.log"
+    else
+        first_of "$work/peer.log" 'Initialization Sequence Completed$'
+        grep "VERIFY X509NAME OK: CN=$label$" "$work/peer.log"
+    fi
+    grep "VERIFY OK: depth=0, CN=$label$" "$work/peer.log"
+    grep "Control Channel: TLSv$2, " "$work/peer.log"
+}
+
+# The client forgets all, and signs once more.
+reconnects() {
+    kill -USR1 "$server"
+    # shellcheck disable=SC2317
+    twice() { [ "$(grep -c 'Initialization Sequence Completed$' "$work/server.log")" -eq 2 ]; }
+    wait_for 30 twice || { tail -n 30 "$work/server.log" "$work/peer.log" && return 1; }
+    [ "$(grep -c "\[$label\] Peer Connection Initiated" "$work/peer.log")" -eq 2 ]
+}
+
+stranger() {
+    wait_for 30 grep -q 'VERIFY ERROR' "$work/peer.log" || { tail -n 30 "$work/server.log" "$work/peer.log" && return 1; }
+    # An end sends the authority's certificate along.
+    grep 'VERIFY ERROR: depth=1, error=self-signed certificate in certificate chain: CN=clients CA' "$work/peer.log"
+    refuse grep 'Peer Connection Initiated' "$work/peer.log"
+}
+
+run_ends() { # ROLE CONFIGURATION COMMAND AUTHORITY TLS-VERSION
+    PORT=$(free_port)
+    export PORT
+    quiet_page "$2" "$1.conf" 2>/dev/null
+    # Nothing is read of those that ran before.
+    : >"$work/server.log"
+    : >"$work/peer.log"
+    if [ "$1" = client ]; then
+        start_peer server "$4" "$5"
+        wait_for 30 grep -q 'Initialization Sequence Completed$' "$work/peer.log" || cat "$work/peer.log"
+        start_page "$3"
+    else
+        start_page "$3"
+        wait_for 30 grep -q 'Initialization Sequence Completed$' "$work/server.log" || cat "$work/server.log"
+        start_peer client "$4" "$5"
+    fi
+}
+
+end_both() {
+    stop_server
+    stop_peer
+}
+
+all_of() { # ROLE NAME CONFIGURATION COMMAND
+    local version
+    for version in 1.3 1.2; do
+        run_ends "$1" "$3" "$4" "$work/ca.pem" "$version"
+        check "$label $2, TLS $version" connected "$1" "$version"
+        # By the provider, an EC key connects once: the page says more.
+        [ "$1 $version" != "client 1.3" ] || [ "$2 $kind" = "client by the provider ec" ] || check "$label $2, connects again" reconnects
+        end_both
+    done
+    run_ends "$1" "$3" "$4" "$work/stranger.pem" 1.3
+    check "$label $2, a peer that trusts another authority" stranger
+    end_both
+}
+
+for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
+    key "$name"
+    export TOKEN=$label
+    check "$label key's id by show-pkcs11-ids" shown
+    [ "$(id -u)" -eq 0 ] && [ -e /dev/net/tun ] || { echo "no tunnel: openvpn wants root and /dev/net/tun" && continue; }
+    ID=$(cat "$work/id")
+    export ID
+    all_of client client '^cat >client.conf.*pkcs11-id' '^openvpn --config client.conf'
+    all_of server server '^cat >server.conf.*pkcs11-id' '^openvpn --config server.conf'
+    [ "$release" = sid ] || continue
+    provider_config 2>/dev/null
+    cp "$work/$label.pem" "$work/page/client.pem"
+    all_of client 'client by the provider' '^cat >client.conf.*type=private' '^env OPENSSL_CONF'
+done
