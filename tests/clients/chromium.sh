@@ -12,8 +12,11 @@ need modutil libnss3-tools
 # This machine's policies stay as they are: a folder of ours is mounted there, for the command only.
 mkdir "$work/policies"
 chmod 755 "$work/policies"
+# A chroot's root is no mount, whose propagation could be set; release.sh's namespace is private already.
+propagation=private
+[ -z "${RELEASE:-}" ] || propagation=unchanged
 # shellcheck disable=SC2016
-as_user=(unshare --mount --propagation private bash -c 'mount --bind "$0" /etc/chromium && exec timeout 60 "$@"' "$work/policies")
+as_user=(unshare --mount --propagation "$propagation" bash -c 'mount --bind "$0" /etc/chromium && exec timeout 60 "$@"' "$work/policies")
 
 shows() {
     rm -rf "$work/page/page.png" "$work/seen" "$work/page/chromium"

@@ -9,28 +9,31 @@
 need firefox-esr firefox-esr
 need modutil libnss3-tools
 
-as_user=(timeout 60)
+# Firefox makes no picture of its message that a page can't be had, and stays: then the server's log is what ends it.
+visit() { # PATTERN: what the server says when it refuses
+    local pattern=$1 before browser
+    refused() { grep -aEc "$pattern" "$work/server.log" || true; }
+    over() { ! kill -0 "$browser" || [ "$(refused)" -gt "$before" ]; }
+    before=$(refused)
+    (cd "$work/page" && exec timeout 60 bash -c "exec $(page screenshot)") &
+    browser=$!
+    wait_for 50 over
+    kill "$browser" 2>/dev/null || true
+    wait "$browser" || true
+}
 
 shows() {
     rm -f "$work/page/page.png" "$work/seen"
-    run_page 'screenshot'
+    visit 'SIGNATURE'
     picture
     presented
 }
 
-# Without the module, the page's server gets no certificate, and Firefox makes no picture of what it says of that.
+# Without the module, the page's server gets no certificate.
 without() {
     rm -f "$work/seen"
     modutil -dbdir sql:"$work/page/profile" -delete kms -force
-    local before browser
-    refused() { grep -ac PEER_DID_NOT_RETURN_A_CERTIFICATE "$work/server.log" || true; }
-    again() { [ "$(refused)" -gt "$before" ]; }
-    before=$(refused)
-    (cd "$work/page" && exec timeout 60 bash -c "exec $(page screenshot)") &
-    browser=$!
-    wait_for 50 again
-    kill "$browser"
-    wait "$browser" || true
+    visit 'PEER_DID_NOT_RETURN_A_CERTIFICATE'
     refuse test -e "$work/seen"
 }
 
