@@ -71,7 +71,7 @@ releases() {
 }
 more_tools() { bash scripts/install-tools.sh cmake make pkg-config p11-kit libp11-kit-dev && bash tests/clients/install.sh; }
 build() { cargo build --locked --workspace --all-targets; }
-rust_tests() { cargo test --locked --workspace; }
+rust_tests() { cargo test --locked --workspace --no-fail-fast; }
 release() { cargo build --locked --release --package cloud-kms-pkcs11 --lib; }
 release_artifact() { MODULE=$target/release/libcloud_kms_pkcs11.so cargo test --locked --test module artifact; }
 valgrind_runs() {

@@ -114,7 +114,9 @@ fn a_request_is_answered_and_merged() {
         assert_eq!(bench.vault("GET", &format!("/certificates/{name}"), None).status, 404);
         let request = ["req", "-inform", "DER", "-verify", "-noout", "-text"];
         let request = String::from_utf8(bench.openssl(&request, &unbase64(&operation["csr"]))).unwrap();
-        assert!(request.contains("CN = me, O = mine") && request.contains("DNS:a.example, DNS:b.example"));
+        // OpenSSL 3.0 prints spaces.
+        let request = request.replace(" = ", "=");
+        assert!(request.contains("CN=me, O=mine") && request.contains("DNS:a.example, DNS:b.example"));
 
         let leaf = signed(&bench, &operation["csr"]);
         // The leaf need not be the first of the chain.
