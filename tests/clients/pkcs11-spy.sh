@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
-# apt: opensc opensc-pkcs11 gnutls-bin libengine-pkcs11-openssl
-# OpenSC's pkcs11-spy.so between p11tool, OpenSSL's engine or pkcs11-tool and the module: no recorded call fails that a healthy token
+# apt: opensc opensc-pkcs11 gnutls-bin libengine-pkcs11-openssl openssh-client
+# OpenSC's pkcs11-spy.so between p11tool, OpenSSL's engine, pkcs11-tool or ssh-keygen and the module: no recorded call fails that a healthy token
 # answers (spy.py names those that may).
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need "$(echo /usr/lib/*/pkcs11/pkcs11-spy.so)" opensc-pkcs11
 need p11tool gnutls-bin
 need pkcs11-tool opensc
+need ssh-keygen openssh-client
 
 recorded() {
     rm -f "$work/page/spy.log"
     run_page 'test-sign'
     run_page 'awk'
     grep -a C_Sign "$work/page/spy.log"
+    # Each of the page's programs has left its calls: p11tool's two, openssl's, pkcs11-tool's, ssh-keygen's.
+    awk '/OpenSC PKCS#11 spy/ { n++ } /^[0-9]+: C_FindObjects$/ { seen[n] = 1 } END { for (i in seen) c++; print c " programs"; exit c < 5 }' \
+        "$work/page/spy.log"
     verify_and_spoil verify sha256 "$work/data" "$work/page/file.sig"
 }
 

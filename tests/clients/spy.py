@@ -5,10 +5,10 @@ import re
 import sys
 
 # What a client may ask of an object that can't have it: PKCS#11 gives these attributes to other classes. Clients ask anyway,
-# p11tool every object for everything it has a flag for.
+# p11tool every object for everything it has a flag for, pkcs11-tool a private key for OpenSC's own CKA_OPENSC_NON_REPUDIATION.
 FOREIGN = {
     "CKO_PRIVATE_KEY": {"CKA_WRAP", "CKA_TRUSTED", "CKA_CERTIFICATE_CATEGORY", "CKA_EC_POINT", "CKA_ENCRYPT", "CKA_VERIFY",
-                        "CKA_VERIFY_RECOVER"},
+                        "CKA_VERIFY_RECOVER", "CKA_? (0xcf534301)"},
     "CKO_PUBLIC_KEY": {"CKA_VALUE", "CKA_UNWRAP", "CKA_SENSITIVE", "CKA_EXTRACTABLE", "CKA_NEVER_EXTRACTABLE",
                        "CKA_ALWAYS_AUTHENTICATE", "CKA_CERTIFICATE_CATEGORY"},
     "CKO_CERTIFICATE": {"CKA_WRAP", "CKA_UNWRAP", "CKA_SENSITIVE", "CKA_EXTRACTABLE", "CKA_NEVER_EXTRACTABLE",
@@ -59,7 +59,7 @@ def main():
                 wanted = found and found[1]
             if name == "C_FindObjects" and wanted:
                 classes.update(dict.fromkeys(re.findall(r"Object (0x\w+)", out), wanted))
-            absent = re.findall(r"^ +(CKA_\w+) .*/ -1$", out, re.M)
+            absent = re.findall(r"^ +(CKA_\w+|CKA_\? \(0x\w+\)) .*/ -1$", out, re.M)
             if returned[1] != "CKR_OK" and not allowed(name, returned[1], classes.get(handle), absent):
                 wrong.append(f"{call}\nclass of the object: {classes.get(handle)}")
     print(", ".join(f"{count} {name}" for name, count in counts.most_common()))
