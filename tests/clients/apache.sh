@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # apt: apache2 libengine-pkcs11-openssl curl procps
+# releases: bookworm
 # Apache with prefork, its TLS keys through libp11's engine.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
@@ -64,16 +65,17 @@ by_curl() { client_page 'curl' | grep -x hello; }
 
 stranger() { refuse curl --silent --fail --cacert "$work/other-ca.pem" "https://localhost:$PORT/"; }
 
-children() { ps -o pid= --ppid "$server" | sort; }
-
-# New children, from a parent that has loaded the engine twice.
-reload() {
-    local before
-    before=$(children)
-    run_page 'kill -USR1'
+# A whole restart: what a reload under the engine does is told by the page.
+restart() {
+    local parent
+    parent=$(cat "$work/page/apache.pid")
+    run_page 'kill '
     # shellcheck disable=SC2317
-    changed() { [ -n "$(children)" ] && [ -z "$(comm -12 <(echo "$before") <(children))" ]; }
-    wait_for 30 changed
+    gone() { ! kill -0 "$parent"; }
+    wait_for 30 gone
+    start_apache
+    trap stop_server EXIT
+    serves listening "$PORT"
     handshakes "$PORT" 20 --certificate "$work/page/server.pem" --expect hello
 }
 
@@ -95,7 +97,7 @@ for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa; do
     check "$key a client that trusts another CA" stranger
     check "$key 50 connections, TLS 1.3" handshakes "$PORT" 50 --tls 1.3 --threads 8 --certificate "$work/page/server.pem" --expect hello
     check "$key 50 connections, TLS 1.2" handshakes "$PORT" 50 --tls 1.2 --threads 8 --certificate "$work/page/server.pem" --expect hello
-    check "$key reload, 20 connections" reload
+    check "$key stopped and started again, 20 connections" restart
     stop_server
     check "$key no child has died" quiet
     rm -f "$work/page/error.log"
