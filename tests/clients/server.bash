@@ -31,6 +31,8 @@ start_page() { # PATTERN [VARIABLE=VALUE...]: a block with one command
     local block
     block=$(page "$1") || { echo "no block with $1 in docs/clients/$script.md" && return 1; }
     shift
+    # Now: what the last server has said is not this one's.
+    : >"$work/server.log"
     (cd "$work/page" && exec env "$@" bash -euxc "exec $block") </dev/null >"$work/server.log" 2>&1 &
     server=$!
 }

@@ -81,11 +81,14 @@ listening() { python3 -c 'import socket, sys; socket.create_connection(("127.0.0
 start_page() { # PATTERN: a block with one command
     local block
     block=$(page "$1") || { echo "no block with $1 in docs/clients/$script.md" && return 1; }
+    # Now: what the last server has said is not this one's.
+    : >"$work/server.log"
     (cd "$work/page" && exec bash -euxc "exec $block") </dev/null >"$work/server.log" 2>&1 &
     server=$!
 }
 
 start() { # COMMAND
+    : >"$work/server.log"
     "$@" </dev/null >"$work/server.log" 2>&1 &
     server=$!
 }
