@@ -6,6 +6,7 @@ Prints docs/clients/table.md: for each script the clients' versions and its oper
 """
 
 import collections
+import functools
 import pathlib
 import re
 import subprocess
@@ -59,9 +60,11 @@ def told(counts):
     return " · ".join(f"{name} {counts[cloud]}" for cloud, name in CLOUDS.items() if counts[cloud])
 
 
-def scripts():
-    text = subprocess.run(["bash", "-c", 'clients=$0; . "$0/scripts.bash"; scripts', CLIENTS], capture_output=True, check=True, text=True)
-    return text.stdout.split()
+@functools.cache
+def scripts(release=""):
+    """All, or those of that release."""
+    command = ["bash", "-c", 'clients=$0; . "$0/scripts.bash"; scripts "$1"', CLIENTS, release]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()
 
 
 def runs(name):
@@ -70,7 +73,7 @@ def runs(name):
     for release in RELEASES:
         folder = LOGS / release / "logs" if (LOGS / release / "logs" / f"{name}.log").exists() else LOGS / "logs"
         log = folder / f"{name}.log"
-        if log.exists():
+        if log.exists() and name in scripts(release):
             text = log.read_text(errors="replace")
             if folder != LOGS / "logs" or f"release {release}\n" in text:
                 found[release] = Run(release, text)
