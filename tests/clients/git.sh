@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# apt: git openssh-client openssh-server gnupg-pkcs11-scd gpg gpg-agent gpgconf
-# Git: commits and tags signed through ssh-agent and by GnuPG; a repository pushed and cloned over ssh.
+# apt: git openssh-client openssh-server gnupg-pkcs11-scd gpg gpg-agent gpgconf gpgsm
+# Git: commits and tags signed through ssh-agent, by GnuPG and by gpgsm; a repository pushed and cloned over ssh.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/lib-ssh.sh"
 . "$clients/certify.bash"
 
 need git git
-for tool in gpg gpg-agent gpgconf gnupg-pkcs11-scd; do need $tool $tool; done
+for tool in gpg gpg-agent gpgconf gpgsm gnupg-pkcs11-scd; do need $tool $tool; done
 
 labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256)
 all_uses
@@ -121,6 +121,32 @@ by_gnupg() {
     GNUPGHOME=$other git_without_the_agent verify-commit HEAD
 }
 
+x509_verified() { # DATA SIGNATURE
+    plain openssl cms -verify -binary -inform DER -in "$2" -content "$1" -purpose any -CAfile "$work/ca.pem" -signer "$work/signer.pem" \
+        -out /dev/null
+}
+
+by_gpgsm() {
+    export GNUPGHOME=$work/gpgsm-$TOKEN
+    files_only "$work/gpgsm-home-$TOKEN" --only "$TOKEN"
+    cp "$work/user/.gitconfig" "$HOME"
+    cp "$work/ca.pem" "$work/page"
+    run_page 'scdaemon-program' gnupg-pkcs11-scd
+    run_page 'learn-card'
+    run_page 'gpg.format=x509'
+
+    take_out HEAD
+    grep -v -- ----- "$work/signature" | base64 -d >"$work/cms"
+    x509_verified "$work/signed" "$work/cms"
+    run plain_openssl x509 -in "$work/signer.pem" -noout -pubkey >"$work/signer.pub"
+    same_key "$work/signer.pub"
+    refuse x509_verified "$work/other" "$work/cms"
+    # The signature's last bytes, before the zeros that end a structure without a length.
+    python3 -c 'import sys; d = open(sys.argv[1], "rb").read().rstrip(b"\0"); z = len(open(sys.argv[1], "rb").read()) - len(d)
+open(sys.argv[2], "wb").write(d[:-9] + bytes([d[-9] ^ 1]) + d[-8:] + bytes(z))' "$work/cms" "$work/cms.other"
+    refuse x509_verified "$work/signed" "$work/cms.other"
+}
+
 ask_pass
 # The agent and its helper: nothing but HOME and PATH.
 start_agent -i HOME="$HOME" PATH="$PATH" ${SPOIL_MODULE:+SPOIL_MODULE="$SPOIL_MODULE"}
@@ -138,6 +164,7 @@ for TOKEN in "${labels[@]}"; do
 done
 for TOKEN in aws-rsa2048 azure-rsa2048; do
     key "$TOKEN"
-    later "gpgconf --homedir '$work/gnupg-$TOKEN' --kill all; gpgconf --homedir '$work/other-$TOKEN' --kill all"
+    later "for home in gnupg gpgsm other; do gpgconf --homedir '$work/'\$home'-$TOKEN' --kill all; done"
     check "$TOKEN commit signed by GnuPG" by_gnupg
+    check "$TOKEN commit signed by gpgsm" by_gpgsm
 done

@@ -74,7 +74,7 @@ without_ml_dsa() {
 tls() {
     PORT=$(free_port)
     export PORT
-    start_page 's_server'
+    start_here 's_server'
     check "$label TLS 1.3 server starts" serves accepts
     check "$label TLS 1.3 server" handshake "${label#aws-}" -tls1_3
     check "$label TLS 1.3 server, post-quantum key agreement" handshake "${label#aws-}" -groups X25519MLKEM768

@@ -93,6 +93,12 @@ lists_keys() {
     same_key "$work/page/public.pem"
 }
 
+lists_all() {
+    run_page 'text -keys pkcs11:' >"$work/listed"
+    local name
+    for name in $(cut -f 1 "$keys"); do grep -q "^URI pkcs11:.*;token=$name;.*;type=private$" "$work/listed"; done
+}
+
 lists_certificate() { # CERTIFICATE
     rm -f "$work/page/certificate.pem" "$work/page/certificates.pem"
     run_page 'storeutl -certs'
@@ -136,48 +142,45 @@ revokes() {
     refuse plain_openssl verify -crl_check -CRLfile "$work/page/root.crl" -CAfile "$work/page/root.pem" "$work/page/listed.pem"
 }
 
-# openssl ocsp waits for its children, whatever signal it has got.
+# openssl ocsp waits for its children, and a second more, whatever signal it has got but this one.
 stop_responder() {
     [ -n "$server" ] || return 0
     local children
     children=$(cat "/proc/$server/task/$server/children" 2>/dev/null) || true
-    kill "$server" 2>/dev/null || true
+    kill -KILL "$server" 2>/dev/null || true
     # shellcheck disable=SC2086 # several
     [ -z "$children" ] || kill $children
     stop_server
 }
 
-asks_responder() {
-    local ask
-    ask() { OPENSSL_CONF=$work/plain.cnf timeout 60 bash -c "cd '$work/page' && $(page 'ocsp -url')"; }
+asks_responder() { OPENSSL_CONF=$work/plain.cnf timeout 60 bash -c "cd '$work/page' && $(page 'ocsp -url')" 2>&1 | tee "$work/answer"; }
+
+# In a check's own shell: the server has to end with it.
+responds() { # STATE of the certificate
+    PORT=$(free_port)
+    export PORT
+    trap stop_responder EXIT
+    start_here 'ocsp -port' OPENSSL_CONF="$OPENSSL_CONF" "${as_user[@]}"
+    serves accepts
     for _ in 1 2 3 4; do
-        ask 2>&1 | tee "$work/answer"
+        asks_responder
         grep -x 'Response verify OK' "$work/answer"
         grep -x "listed.pem: $1" "$work/answer"
     done
+    # The check is checked: another root of the same name.
     mv "$work/page/root.pem" "$work/page/root.pem.good"
     cp "$work/other-root.pem" "$work/page/root.pem"
-    ask 2>&1 | tee "$work/answer" || true
+    asks_responder || true
     mv "$work/page/root.pem.good" "$work/page/root.pem"
     refuse grep -x 'Response verify OK' "$work/answer"
 }
-
-responds() { # NAME STATE
-    PORT=$(free_port)
-    export PORT
-    start_page 'ocsp -port' OPENSSL_CONF="${configuration:-$OPENSSL_CONF}"
-    check "$label $1 starts" serves accepts
-    check "$label $1" asks_responder "$2"
-    stop_responder
-}
-later stop_responder
 
 ca() {
     rm -rf "$work/page"/{root,server,listed,index}* "$work/page/issued"
     check "$label root certificate" root_certificate
     check "$label openssl x509 -req" issues_x509
     check "$label openssl ca" issues_ca
-    responds "openssl ocsp, in two children" good
+    check "$label openssl ocsp, in children" responds good
     check "$label openssl ca -revoke, -gencrl" revokes
 }
 
@@ -202,6 +205,83 @@ smime() {
     run cmp <(tr -d '\r' <"$work/content") "$work/page/letter"
     sed 's/Dear cloud/Dear crowd/' "$work/page/letter.eml" >"$work/forged.eml"
     refuse plain_openssl smime -verify -text -in "$work/forged.eml" -CAfile "$work/ca.pem" -out "$work/content"
+}
+
+# Files in a key's place
+
+key_file() {
+    rm -f "$work/page/key.pem"
+    run_page 'out key.pem'
+    cp "$work/openssl.cnf" "$OPENSSL_CONF"
+    head -n 1 "$work/page/key.pem" | grep -xF -- '-----BEGIN PKCS#11 PROVIDER URI-----'
+    rm -f "$work/page/file.sig"
+    run openssl dgst "-$hash" -sign "$work/page/key.pem" -out "$work/page/file.sig" "$work/page/file"
+    verify_and_spoil verify "$hash" "$work/page/file" "$work/page/file.sig"
+}
+
+time_stamp() {
+    printf 'basicConstraints = critical, CA:FALSE\nextendedKeyUsage = critical, timeStamping\n' >"$work/tsa.ext"
+    plain_openssl req -new -key "$work/ca.key" -subj "/CN=$label" 2>/dev/null |
+        plain_openssl x509 -req -CA "$work/ca.pem" -CAkey "$work/ca.key" -force_pubkey "$public" -days 2 -extfile "$work/tsa.ext" \
+            -out "$work/page/tsa.pem" 2>/dev/null
+    rm -f "$work"/page/file.ts?
+    run_page 'ts -reply'
+    local verifies=(plain_openssl ts -verify -CAfile "$work/ca.pem")
+    run "${verifies[@]}" -queryfile "$work/page/file.tsq" -in "$work/page/file.tsr"
+    run "${verifies[@]}" -data "$work/page/file" -in "$work/page/file.tsr"
+    refuse "${verifies[@]}" -data "$work/other" -in "$work/page/file.tsr"
+    # The signature is the last field.
+    refuse "${verifies[@]}" -data "$work/page/file" -in "$(spoil "$work/page/file.tsr")"
+}
+
+serves_tls() {
+    PORT=$(free_port)
+    export PORT
+    trap stop_server EXIT
+    start_here 's_server.*type=cert'
+    serves accepts
+    handshakes "$PORT" 10 --certificate "$work/$label.pem" --threads 1
+}
+
+# Logins
+
+login_config() {
+    python3 - "$config" "$work/login.json" "$work/secret" <<'PY'
+import json, pathlib, sys
+config = json.load(open(sys.argv[1]))
+secret = pathlib.Path(config.pop("azure_client_secret_file")).read_text().strip()
+logins = {"aws-p256": "aws_profile", "azure-p256": "azure_client_secret"}
+config["slots"] = [slot | {"login": logins[slot["label"]]} for slot in config["slots"] if slot["label"] in logins]
+json.dump(config, open(sys.argv[2], "w"))
+pathlib.Path(sys.argv[3]).write_text(secret)
+PY
+    CREDENTIAL=default
+    [ "$cloud" = aws ] || CREDENTIAL=$(cat "$work/secret")
+    export CREDENTIAL CLOUD_KMS_PKCS11_CONFIG=$work/login.json
+}
+
+logs_in() { # PATTERN
+    rm -f "$work/page/file.sig"
+    run_page "$1"
+    verify_and_spoil verify "$hash" "$work/page/file" "$work/page/file.sig"
+}
+
+needs_login() {
+    refuse timeout 20 openssl dgst "-$hash" -sign "$uri;type=private" -out "$work/signature" "$work/data" </dev/null
+    refuse openssl dgst "-$hash" -sign "$uri;type=private;pin-value=not-the-one" -out "$work/signature" "$work/data" 2>&1 | tee "$work/said"
+    grep CKR_PIN_INCORRECT "$work/said"
+}
+
+logins() {
+    local CLOUD_KMS_PKCS11_CONFIG CREDENTIAL
+    login_config
+    check "$label login: refused without the PIN" needs_login
+    check "$label login: PIN from a file in the URL" logs_in 'pin-source'
+    check "$label login: PIN from a file in the configuration" logs_in 'module-token-pin'
+    check "$label login: openssl ocsp, in children" responds revoked
+    check "$label login: TLS server" serves_tls
+    rm "$work/page/pin"
+    cp "$work/openssl.cnf" "$OPENSSL_CONF"
 }
 
 # TLS
@@ -235,7 +315,7 @@ exchanges_key() {
 }
 
 tls_server() {
-    start_page 's_server.*type=cert'
+    start_here 's_server.*type=cert'
     check "$label TLS server starts, certificate from the token" serves accepts
     if [ "$kind" = rsa ]; then
         check "$label TLS 1.2 server, PKCS#1" handshake "$PKCS1" -tls1_2 -sigalgs RSA+SHA256
@@ -252,7 +332,7 @@ tls_server() {
 }
 
 tls_client() {
-    start_page 's_server.*-Verify'
+    start_here 's_server.*-Verify'
     check "$label plain TLS server starts" serves accepts
     check "$label TLS 1.2 client" presents -tls1_2
     check "$label TLS 1.3 client" presents -tls1_3
@@ -263,26 +343,27 @@ tls_client() {
 # The provider's options
 
 with_options() { # LINE...
-    [ -e "$work/openssl.cnf" ] || cp "$OPENSSL_CONF" "$work/openssl.cnf"
     printf '%s\n' "$@" | cat "$work/openssl.cnf" - >"$OPENSSL_CONF"
-    # The page has to name it.
     local line
+    # The page has to name it.
     for line in "$@"; do grep -F "$line" "$root/docs/clients/$script.md" >/dev/null; done
 }
 
-signs_and_serves() { # NAME LINE...
-    local name=$1
-    shift
-    check "$label $name: configuration" with_options "$@"
-    check "$label $name: file signed" signs_file
-    check "$label $name: self-signed certificate" self_signed
-    PORT=$(free_port)
-    export PORT
-    start_page 's_server.*type=cert'
-    check "$label $name: TLS server starts" serves accepts
-    check "$label $name: TLS server, 10 connections" handshakes "$PORT" 10 --certificate "$work/$label.pem" --threads 1
-    stop_server
-    [ "$label" != aws-p256 ] || responds "$name: openssl ocsp, in two children" revoked
+works_with() { # LINE...
+    with_options "$@"
+    signs_file
+    self_signed
+    serves_tls
+}
+
+works_in_children_with() { # LINE...
+    with_options "$@"
+    responds revoked
+}
+
+option() { # LINE...
+    check "$label option $1" works_with "$@"
+    [ "$label" != aws-p256 ] || check "$label option $1, in children" works_in_children_with "$@"
     cp "$work/openssl.cnf" "$OPENSSL_CONF"
 }
 
@@ -380,7 +461,10 @@ config["slots"].append(mixed)
 json.dump(config, open(sys.argv[2], "w"))
 END
     export CLOUD_KMS_PKCS11_CONFIG=$work/mixed.json
+    # The server that has ML-DSA keys has these of its own.
+    public=$(dirname "$public")/emulator-kms-${label#aws-}.pem
     run openssl dgst -sha256 -sign "pkcs11:token=mixed;object=$label;type=private" -out "$work/signature" "$work/data"
+    verify_and_spoil verify sha256 "$work/data" "$work/signature"
 }
 
 # The module registered in p11-kit, which has no user's registrations for root: root becomes somebody else (as in p11-kit.sh).
@@ -411,10 +495,14 @@ registered() {
         chown -R 65534:65534 "$user" "$work/page"
         chmod 711 "$work"
     fi
-    for label in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
+    for label in aws-rsa2048 azure-rsa2048 azure-p256 aws-p256; do
         use "$label"
         check "$label registered in p11-kit, no path: file signed" signs_registered
     done
+    rm -rf "$work/page"/{root,server,listed,index}* "$work/page/issued"
+    check "$label registered in p11-kit: root certificate" root_certificate
+    check "$label registered in p11-kit: openssl ca" issues_ca
+    check "$label registered in p11-kit: openssl ocsp, in children" responds good
 }
 
 certified=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256)
@@ -422,6 +510,7 @@ TOKEN=aws-rsa2048 HASH=sha256
 export TOKEN HASH
 cp "$work/data" "$work/page/file"
 provider_config >/dev/null 2>&1
+cp "$OPENSSL_CONF" "$work/openssl.cnf"
 key_usage=digitalSignature,keyEncipherment certify "${certified[@]}"
 cp "$work/ca.pem" "$work/page/ca.pem"
 plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyout "$work/other-key.pem" -days 2 -subj "/CN=My root" \
@@ -455,21 +544,29 @@ for name in "${certified[@]}"; do
     check "$label openssl cms" cms
     [ "$kind" != rsa ] || check "$label openssl cms, PSS" cms_pss
     check "$label openssl smime" smime
+    check "$label a file in the key's place" key_file
+    check "$label time stamp" time_stamp
     PORT=$(free_port)
     export PORT
     tls_server
     tls_client
 done
 
-# The CA that aws-p256 needs for its responder is the last one's.
+check "aws-rsa2048 all tokens' keys listed" lists_all
+use azure-p256
+logins
 for name in aws-p256 azure-rsa2048; do
     use "$name"
-    if [ "$name" = aws-p256 ]; then ca; fi
-    signs_and_serves "no session cache" 'pkcs11-module-cache-sessions = 0' 'pkcs11-module-cache-keys = false'
-    signs_and_serves "quirks" 'pkcs11-module-quirks = no-deinit no-operation-state no-session-callbacks no-allowed-mechanisms'
-    signs_and_serves "loaded early" 'pkcs11-module-load-behavior = early'
-    signs_and_serves "login never" 'pkcs11-module-login-behavior = never' 'pkcs11-module-cache-pins = cache'
-    signs_and_serves "login always" 'pkcs11-module-login-behavior = always' 'pkcs11-module-token-pin = none'
+    if [ "$name" = aws-p256 ]; then
+        # Its CA, for its responder.
+        ca
+        logins
+    fi
+    option 'pkcs11-module-cache-sessions = 0' 'pkcs11-module-cache-keys = false'
+    option 'pkcs11-module-quirks = no-deinit no-operation-state no-session-callbacks no-allowed-mechanisms'
+    option 'pkcs11-module-load-behavior = early'
+    option 'pkcs11-module-login-behavior = never' 'pkcs11-module-cache-pins = cache'
+    option 'pkcs11-module-login-behavior = always' 'pkcs11-module-token-pin = none'
 done
 
 all_uses

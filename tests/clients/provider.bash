@@ -1,10 +1,11 @@
 # shellcheck shell=bash disable=SC2154 # lib.sh sets them
 # For the scripts of OpenSSL's command line through its provider, after lib.sh, server.bash and certify.bash. $work/page is where
-# the pages' commands run; OPENSSL_CONF is the page's. Servers are started by start_page.
+# the pages' commands run; OPENSSL_CONF is the page's.
 #
+#   start_here PATTERN   start_page, with a log of its own: serves accepts
 #   self_signed          the page's block makes certificate.pem
 #   requested            the page's block makes request.pem
-#   verify_cms CA [OPTION...]   file.p7s is file's; refused for other data, and spoilt
+#   verify_cms CA [SIGNATURE]   file.p7s, or that, is file's; refused for other data, and spoilt
 #   handshake SIGNATURE OPTION...   the page's client, without the module, connects; SIGNATURE is what s_client calls the server's
 #   handshakes PORT COUNT   that many connections, of a Python client
 
@@ -38,6 +39,12 @@ verify_cms() { # CA [SIGNATURE]
     refuse "${verifies[@]}" -in "$signature" -content "$work/other"
     # The signature is the last field.
     refuse "${verifies[@]}" -in "$(spoil "$signature")" -content "$work/page/file"
+}
+
+# The log of the last server says that it accepts, too.
+start_here() {
+    rm -f "$work/server.log"
+    start_page "$@"
 }
 
 accepts() { grep -q '^ACCEPT' "$work/server.log"; }
