@@ -58,9 +58,9 @@ tools() {
 }
 # Other releases of Debian, where this machine is one and we are root.
 elsewhere() { [ "$(id -u)" -eq 0 ] && [ "$(. /etc/os-release && echo "$ID $VERSION_CODENAME")" = "debian bookworm" ]; }
-cant_be_elsewhere() { echo "other releases need root, and Debian 12 to start from" && return 77; }
+cant_be_elsewhere() { echo "other releases need root, and Debian 12 to start from"; }
 releases() {
-    elsewhere || { cant_be_elsewhere && return; }
+    elsewhere || { cant_be_elsewhere; return 77; }
     local release outcome
     for release in trixie sid; do
         outcome=0
@@ -90,13 +90,13 @@ servers() { bash tests/servers/start.sh && bash tests/servers/check.sh; }
 contract() { CONTRACT_SERVERS=$PWD/target/servers/servers.json cargo test --locked --test backends; }
 clients() { bash tests/clients/run.sh "$@"; }
 clients_of() { # RELEASE [OPTION]
-    elsewhere || { cant_be_elsewhere && return; }
+    elsewhere || { cant_be_elsewhere; return 77; }
     clients --release "$@"
 }
 installed() { bash tests/install.sh; }
 demo() { bash scripts/demo.sh; }
 demo_in() { # RELEASE
-    elsewhere || { cant_be_elsewhere && return; }
+    elsewhere || { cant_be_elsewhere; return 77; }
     CARGO_TARGET_DIR=$target bash tests/clients/release.sh "$1" bash scripts/demo.sh
 }
 # What is found by chance belongs to whoever looks for it, not to the next change: CI begins every run alike, and soon ends.
