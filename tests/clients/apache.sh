@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# apt: apache2 libengine-pkcs11-openssl curl procps
-# releases: bookworm
-# Apache with prefork, its TLS keys through libp11's engine.
+# apt: apache2 curl procps
+# apt bookworm: libengine-pkcs11-openssl
+# apt trixie sid: pkcs11-provider
+# Apache with prefork, its TLS keys through OpenSSL's provider; on Debian 12 through libp11's engine.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
 
@@ -43,33 +44,54 @@ for slot in config["slots"]:
 json.dump(config, open(path, "w"))
 END
 
+# The page's commands by the provider name its configuration.
+way=engine run='^apache2'
+[ "$release" = bookworm ] || way=provider run='^env OPENSSL_CONF'
+
 hand_over() { [ "$(id -u)" -ne 0 ] || chown -R www-data:www-data "$work"; }
 
 start_apache() {
     local block
-    block=$(page 'FOREGROUND')
+    block=$(page "$run.*FOREGROUND")
     hand_over
-    (cd "$work/page" && exec "${as[@]}" bash -euxc "exec $block") </dev/null >"$work/server.log" 2>&1 &
+    (cd "$work/page" && exec env "${with[@]}" "${as[@]}" bash -euxc "exec $block") </dev/null >"$work/server.log" 2>&1 &
     server=$!
 }
 
 test_configuration() {
     local block
-    block=$(page 'apache.conf" -t')
+    block=$(page "$run.*apache.conf\" -t")
     hand_over
-    (cd "$work/page" && timeout 60 "${as[@]}" bash -euxc "$block") 2>&1 | tee "$work/test.log"
+    (cd "$work/page" && timeout 60 env "${with[@]}" "${as[@]}" bash -euxc "$block") 2>&1 | tee "$work/test.log"
     grep 'Syntax OK' "$work/test.log"
 }
 
-by_curl() { client_page 'curl' | grep -x hello; }
+by_curl() { OPENSSL_CONF=$work/plain.cnf client_page 'curl' | grep -x hello; }
 
 stranger() { refuse curl --silent --fail --cacert "$work/other-ca.pem" "https://localhost:$PORT/"; }
+
+children() { ps -o pid= --ppid "$server" | sort; }
+
+# New children, from a parent that has loaded the key twice.
+reload() {
+    local before
+    before=$(children)
+    run_page 'kill -USR1'
+    # shellcheck disable=SC2317
+    changed() { [ -n "$(children)" ] && [ -z "$(comm -12 <(echo "$before") <(children))" ]; }
+    wait_for 30 changed
+    handshakes "$PORT" 20 --certificate "$work/page/server.pem" --expect hello
+}
+reloads() { # COUNT
+    local n
+    for ((n = 0; n < $1; n++)); do reload; done
+}
 
 # A whole restart: what a reload under the engine does is told by the page.
 restart() {
     local parent
     parent=$(cat "$work/page/apache.pid")
-    run_page 'kill '
+    run_page '^kill "'
     # shellcheck disable=SC2317
     gone() { ! kill -0 "$parent"; }
     wait_for 30 gone
@@ -84,21 +106,36 @@ quiet() { refuse grep -E '\[[a-z0-9_]*:emerg\]|exit signal' "$work/page/error.lo
 plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/other-key.pem" -days 2 -subj "/CN=Test CA" \
     -addext "basicConstraints=critical,CA:true" -out "$work/other-ca.pem" 2>/dev/null
 
-for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa; do
-    use_key "$key"
-    certificate_of_key
+try_server() { # FORM NAME
     PORT=$(free_port)
     export PORT
-    check "$key configuration" run_page 'SSLCertificateKeyFile'
-    check "$key apache2 -t" test_configuration
+    check "$key configuration $2" run_page 'SSLCertificateKeyFile "pkcs11'
+    [ "$1" != engine ] || run_page 'SSLCryptoDevice pkcs11' 2>/dev/null
+    [ "$1" != file ] || check "$key a file with the key's URL $2" key_file
+    check "$key apache2 -t $2" test_configuration
     start_apache
-    check "$key starts" serves listening "$PORT"
-    check "$key curl" by_curl
-    check "$key a client that trusts another CA" stranger
-    check "$key 50 connections, TLS 1.3" handshakes "$PORT" 50 --tls 1.3 --threads 8 --certificate "$work/page/server.pem" --expect hello
-    check "$key 50 connections, TLS 1.2" handshakes "$PORT" 50 --tls 1.2 --threads 8 --certificate "$work/page/server.pem" --expect hello
-    check "$key stopped and started again, 20 connections" restart
+    check "$key starts $2" serves listening "$PORT"
+    check "$key curl $2" by_curl
+    check "$key a client that trusts another CA $2" stranger
+    check "$key 50 connections, TLS 1.3 $2" handshakes "$PORT" 50 --tls 1.3 --threads 8 --certificate "$work/page/server.pem" --expect hello
+    check "$key 50 connections, TLS 1.2 $2" handshakes "$PORT" 50 --tls 1.2 --threads 8 --certificate "$work/page/server.pem" --expect hello
+    [ "$way" = engine ] || check "$key 5 reloads, 20 connections each $2" reloads 5
+    check "$key stopped and started again, 20 connections $2" restart
     stop_server
-    check "$key no child has died" quiet
-    rm -f "$work/page/error.log"
+    check "$key no child has died $2" quiet
+    rm -f "$work/page/error.log" "$work/page/key.pem"
+}
+
+for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa; do
+    use_key "$key"
+    use_way "$way"
+    certificate_of_key
+    if [ "$way" = engine ]; then try_server engine "by the engine"; else try_server url "by the provider"; fi
+    # The file for one key of each cloud: with it no engine is asked, also where there is one.
+    case $way,$key in
+        provider,aws-p256 | provider,azure-cert-rsa)
+            with=()
+            try_server file "by the provider and a file"
+            ;;
+    esac
 done

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # apt: curl libengine-pkcs11-openssl
-# curl's client certificate, its key through libp11's engine, against a server that demands one.
+# apt trixie sid: pkcs11-provider
+# curl's client certificate, its key through OpenSSL's provider or libp11's engine, against a server that demands one.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
 
@@ -16,36 +17,48 @@ seen() { # COUNT CERTIFICATE [VERSION]
 
 fresh() { : >"$work/seen"; }
 
-once() {
+# The page's command for this way; nothing but the page names the module.
+by_page() { # PATTERN [OPTION...]
+    local block pattern=$1
+    shift
+    block=$(page "$pattern") || { echo "no block with $pattern" && return 1; }
+    (cd "$work/page" && env -u PKCS11_MODULE_PATH "${with[@]}" timeout 60 bash -euxo pipefail -c "${block/curl --silent/curl $* --silent}")
+}
+
+once() { # PATTERN
     fresh
-    client_page 'curl .*--cert client.pem' | grep -x hello
+    by_page "$1" | grep -x hello
     seen 1 "$work/page/client.pem" TLSv1.3
 }
 
-version_1_2() {
+version_1_2() { # PATTERN
     fresh
-    local block
-    block=$(page 'curl .*--cert client.pem')
-    (cd "$work/page" && timeout 60 bash -euxc "${block/curl /curl --tls-max 1.2 }") | grep -x hello
+    by_page "$1" --tls-max 1.2 | grep -x hello
     seen 1 "$work/page/client.pem" TLSv1.2
 }
 
-from_token() {
+from_token() { # PATTERN
     fresh
-    client_page 'cert-type ENG' | grep -x hello
+    by_page "$1" | grep -x hello
     seen 1 "$certificate"
 }
 
-processes() { # COUNT: one after another
+processes() { # COUNT PATTERN: one after another
     fresh
     local n
-    for ((n = 0; n < $1; n++)); do client_page 'curl .*--cert client.pem' >/dev/null; done
+    for ((n = 0; n < $1; n++)); do by_page "$2" >/dev/null; done
     seen "$1" "$work/page/client.pem"
+}
+
+in_turn() { # PATTERN: one process, a new connection each time
+    fresh
+    URL="$URL?[1-10]" by_page "$1" --http1.1 --no-sessionid --header Connection:close | grep -cx hello | grep -x 10
+    seen 10 "$work/page/client.pem"
 }
 
 parallel() {
     fresh
-    [ "$(client_page 'curl .*--parallel' | grep -cx hello)" -eq 20 ]
+    [ "$(by_page 'curl .*--parallel' | grep -cx hello)" -eq 20 ]
     seen 20 "$work/page/client.pem"
 }
 
@@ -72,16 +85,25 @@ start env OPENSSL_CONF="$work/plain.cnf" python3 "$clients/mutual.py" "$PORT" "$
     "$work/clients-ca.pem" "$work/seen"
 check "the plain server starts" serves listening "$PORT"
 
+try_client() { # WAY TYPE
+    local one="curl .*--cert client.pem[^\n]*\n +(--engine pkcs11 )?--key-type $2 " name="by the $1"
+    use_way "$1"
+    check "$key TLS 1.3 $name" once "$one"
+    check "$key TLS 1.2 $name" version_1_2 "$one"
+    case $key in
+        aws-p256 | azure-cert-ec) check "$key certificate from the token $name" from_token "cert-type $2" ;;
+    esac
+    check "$key 20 processes $name" processes 20 "$one"
+    check "$key 10 connections of one process, in turn $name" in_turn "$one"
+    # Not by the provider: the page says why.
+    [ "$1" = provider ] || check "$key 20 connections of one process, at once $name" parallel
+}
+
 for key in aws-rsa2048 aws-p256 azure-p256 azure-cert-rsa azure-cert-ec; do
     use_key "$key"
     certificate_of_key
-    check "$key TLS 1.3" once
-    check "$key TLS 1.2" version_1_2
-    case $key in
-        aws-p256 | azure-cert-ec) check "$key certificate from the token" from_token ;;
-    esac
-    check "$key 20 processes" processes 20
-    check "$key 20 connections of one process" parallel
+    [ "$release" = bookworm ] || try_client provider PROV
+    case $release,$key in bookworm,* | *,aws-p256 | *,azure-cert-rsa) try_client engine ENG ;; esac
 done
 check "no certificate, or another's key" uncertified
 stop_server

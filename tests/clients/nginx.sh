@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # apt: nginx-light libengine-pkcs11-openssl curl procps
-# nginx, its TLS keys through libp11's engine; master and workers.
+# apt trixie sid: pkcs11-provider
+# nginx, its TLS keys through OpenSSL's provider or libp11's engine; master and workers.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
 
@@ -9,8 +10,12 @@ need nginx nginx-light
 need curl curl
 
 # As root, nginx would make its workers someone who can't read our files.
-configure() {
-    run_page 'engine_id'
+configure() { # FORM
+    case $1 in
+        store) run_page 'store:pkcs11' ;;
+        file) key_file ;;
+        engine) run_page 'engine_id' ;;
+    esac
     run_page 'worker_processes'
     [ "$(id -u)" -ne 0 ] || sed -i '1i user root;' "$work/page/nginx.conf"
     local kind
@@ -19,27 +24,42 @@ configure() {
     done
 }
 
+test_page() { env "${with[@]}" bash -c "cd '$work/page'; $(page 'error.log -t')" 2>&1 | tee "$work/test.log"; }
+
 test_configuration() {
-    run_page 'error.log -t' 2>&1 | tee "$work/test.log"
+    test_page
     grep 'test is successful' "$work/test.log"
 }
 
 refuse_unknown_key() {
-    cp "$work/page/nginx.conf" "$work/page/nginx.conf.good"
-    sed -i 's/token=[^;]*;/token=no-such-token;/' "$work/page/nginx.conf"
-    refuse run_page 'error.log -t' 2>&1 | tee "$work/test.log"
-    grep 'cannot load certificate key "engine:pkcs11:pkcs11:token=no-such-token' "$work/test.log"
-    mv "$work/page/nginx.conf.good" "$work/page/nginx.conf"
+    local status=0
+    sed -i.good 's/token=[^;]*;/token=no-such-token;/' "$work/page/key.conf"
+    refuse test_page || status=1
+    mv "$work/page/key.conf.good" "$work/page/key.conf"
     rm "$work/page/error.log"
+    [ $status -eq 0 ] && grep -E 'cannot load certificate key "(engine:pkcs11:|store:)pkcs11:token=no-such-token' "$work/test.log"
 }
 
-by_curl() { client_page 'curl' | grep -x hello; }
+# The key is there, but the certificate is another key's, of the same kind.
+refuse_other_key() {
+    local status=0 options=(ec -pkeyopt ec_paramgen_curve:P-256)
+    [ "$kind" != rsa ] || options=(rsa:2048)
+    cp "$work/page/server.pem" "$work/server.good"
+    plain_openssl req -x509 -newkey "${options[@]}" -nodes -keyout "$work/stranger-key.pem" -days 2 -subj "/CN=localhost" \
+        -out "$work/page/server.pem" 2>/dev/null
+    refuse test_page || status=1
+    mv "$work/server.good" "$work/page/server.pem"
+    rm "$work/page/error.log"
+    [ $status -eq 0 ] && grep 'key values mismatch' "$work/test.log"
+}
+
+by_curl() { OPENSSL_CONF=$work/plain.cnf client_page 'curl' | grep -x hello; }
 
 stranger() { refuse curl --silent --fail --cacert "$work/other-ca.pem" "https://localhost:$PORT/"; }
 
 workers() { ps -o pid= --ppid "$server" | sort; }
 
-# New workers, from a master that has loaded the engine twice.
+# New workers, from a master that has loaded the key twice.
 reload() {
     local before
     before=$(workers)
@@ -55,22 +75,31 @@ quiet() { refuse grep -E '\[emerg\]|exited on signal|exited with fatal' "$work/p
 plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/other-key.pem" -days 2 -subj "/CN=Test CA" \
     -addext "basicConstraints=critical,CA:true" -out "$work/other-ca.pem" 2>/dev/null
 
-for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa; do
-    use_key "$key"
+try_server() { # WAY FORM NAME
+    use_way "$1"
     certificate_of_key
     PORT=$(free_port)
     export PORT
-    check "$key configuration" configure
-    check "$key nginx -t" test_configuration
-    check "$key nginx -t finds a missing token" refuse_unknown_key
-    start_page 'daemon off'
-    check "$key starts" serves listening "$PORT"
-    check "$key curl" by_curl
-    check "$key a client that trusts another CA" stranger
-    check "$key 60 connections, TLS 1.3" handshakes "$PORT" 60 --tls 1.3 --threads 8 --certificate "$work/page/server.pem" --expect hello
-    check "$key 60 connections, TLS 1.2" handshakes "$PORT" 60 --tls 1.2 --threads 8 --certificate "$work/page/server.pem" --expect hello
-    check "$key reload, 20 connections" reload
+    check "$key configuration $3" configure "$2"
+    check "$key nginx -t $3" test_configuration
+    [ "$2" = file ] || check "$key nginx -t finds a missing token $3" refuse_unknown_key
+    check "$key nginx -t finds another key's certificate $3" refuse_other_key
+    start_page 'daemon off' "${with[@]}"
+    check "$key starts $3" serves listening "$PORT"
+    check "$key curl $3" by_curl
+    check "$key a client that trusts another CA $3" stranger
+    check "$key 60 connections, TLS 1.3 $3" handshakes "$PORT" 60 --tls 1.3 --threads 8 --certificate "$work/page/server.pem" --expect hello
+    check "$key 60 connections, TLS 1.2 $3" handshakes "$PORT" 60 --tls 1.2 --threads 8 --certificate "$work/page/server.pem" --expect hello
+    check "$key reload, 20 connections $3" reload
     stop_server
-    check "$key no worker has died" quiet
+    check "$key no worker has died $3" quiet
     rm -f "$work/page/error.log"
+}
+
+for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa; do
+    use_key "$key"
+    [ "$release" != sid ] || try_server provider store "by the provider"
+    # Where the URL itself does, one key of each cloud.
+    case $release,$key in trixie,* | sid,aws-p256 | sid,azure-cert-rsa) try_server provider file "by the provider and a file" ;; esac
+    case $release,$key in bookworm,* | *,aws-p256 | *,azure-cert-rsa) try_server engine engine "by the engine" ;; esac
 done

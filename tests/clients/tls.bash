@@ -7,13 +7,16 @@
 #   local_certificate    local.pem and local-key.pem for localhost, of a key in a file
 #   free_port            prints one
 #   listening PORT       whether someone listens there
-#   start_page PATTERN, start COMMAND   a server, in the background; its output in $work/server.log
+#   start_page PATTERN [VARIABLE=VALUE...], start COMMAND   a server, in the background; its output in $work/server.log
 #   serves COMMAND       waits until the command succeeds
 #   stop_server          stops the one that runs
-#   handshakes PORT COUNT [OPTION...]   that many connections, of a Python client
+#   handshakes PORT COUNT [OPTION...]   that many connections, of a Python client without the module
+#   use_way WAY          provider: openssl.cnf as the page openssl-provider has it; key_file makes key.pem, if the page has that;
+#                        `with` are the variables of a program that must not find an engine. engine: it has to be there.
 
 engines=$(openssl version -e | sed 's/^ENGINESDIR: "\(.*\)"$/\1/')
-need "$engines/pkcs11.so" libengine-pkcs11-openssl
+need_engine() { need "$engines/pkcs11.so" libengine-pkcs11-openssl; }
+[[ " $(ways) " = *" provider "* ]] || need_engine
 export PKCS11_MODULE_PATH=$MODULE
 server=
 mkdir -p "$work/page"
@@ -78,12 +81,13 @@ END
 listening() { python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5).close()' "$1"; }
 
 # The process is the program itself, and so the one to stop.
-start_page() { # PATTERN: a block with one command
+start_page() { # PATTERN [VARIABLE=VALUE...]: a block with one command
     local block
     block=$(page "$1") || { echo "no block with $1 in docs/clients/$script.md" && return 1; }
+    shift
     # Now: what the last server has said is not this one's.
     : >"$work/server.log"
-    (cd "$work/page" && exec bash -euxc "exec $block") </dev/null >"$work/server.log" 2>&1 &
+    (cd "$work/page" && exec env "$@" bash -euxc "exec $block") </dev/null >"$work/server.log" 2>&1 &
     server=$!
 }
 
@@ -116,8 +120,22 @@ client_page() { # PATTERN: run_page, with an end
 }
 
 handshakes() { # PORT COUNT [OPTION...]: see handshakes.py
-    if timeout 120 python3 "$clients/handshakes.py" "$work/page/ca.pem" "$@"; then return 0; fi
+    if OPENSSL_CONF=$work/plain.cnf timeout 120 python3 "$clients/handshakes.py" "$work/page/ca.pem" "$@"; then return 0; fi
     echo "the server's log:"
     tail -n 30 "$work/server.log"
     return 1
 }
+
+with=()
+use_way() { # WAY
+    if [ "$1" = engine ]; then
+        need_engine
+        with=()
+        return
+    fi
+    # Else the engine might do it: many chroots have both.
+    with=(OPENSSL_ENGINES="$work/none")
+    provider_config 2>/dev/null
+}
+
+key_file() { OPENSSL_CONF=$work/page/openssl.cnf run_page '-out key.pem' 2>/dev/null; }
