@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# apt: git openssh-client openssh-server gnupg-pkcs11-scd gpg gpg-agent gpgconf gpgsm
+# apt: git openssh-client openssh-server gnupg-pkcs11-scd gpg gpg-agent gpgconf
+# apt trixie sid: gpgsm
 # Git: commits and tags signed through ssh-agent, by GnuPG and by gpgsm; a repository pushed and cloned over ssh.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/lib-ssh.sh"
 . "$clients/certify.bash"
 
 need git git
-for tool in gpg gpg-agent gpgconf gpgsm gnupg-pkcs11-scd; do need $tool $tool; done
+for tool in gpg gpg-agent gpgconf gnupg-pkcs11-scd; do need $tool $tool; done
 
 labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256)
 all_uses
@@ -164,7 +165,8 @@ for TOKEN in "${labels[@]}"; do
 done
 for TOKEN in aws-rsa2048 azure-rsa2048; do
     key "$TOKEN"
-    later "for home in gnupg gpgsm other; do gpgconf --homedir '$work/'\$home'-$TOKEN' --kill all; done"
+    later "for home in gnupg gpgsm other; do gpgconf --homedir '$work/'\$home'-$TOKEN' --kill all || true; done"
     check "$TOKEN commit signed by GnuPG" by_gnupg
-    check "$TOKEN commit signed by gpgsm" by_gpgsm
+    # gpgsm 2.2 of Debian 12 makes some RSA signatures a byte too long.
+    [ "$release" = bookworm ] || check "$TOKEN commit signed by gpgsm" by_gpgsm
 done
