@@ -2,14 +2,14 @@
 //!
 //! Knows no service and no C. What needs no more than a public key is in `key::verify` and `key::encrypt`.
 
-pub mod curve;
+mod curve;
 mod encrypt;
 pub mod ml_dsa;
 mod public_key;
 mod verify;
 
 use crate::hash::Hash;
-pub use curve::Curve;
+pub use curve::{Curve, unknown_params};
 pub use encrypt::x963;
 pub use ml_dsa::ParameterSet;
 pub use public_key::{Material, PointForm, PublicKey, Unusable, ecdsa_from_der, pad_left, unwrapped_point};

@@ -35,7 +35,7 @@ impl Token {
         read_write: bool,
     ) -> Result<(CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)> {
         let generation = self.generation(request, CKF_GENERATE_KEY_PAIR)?;
-        self.check_right(Right::Generate, read_write || !is_kept(private))?;
+        self.check_right(Right::Generate, read_write || !is_of_token(private))?;
         let objects = self.create(generation, key_template::pair(generation, public, private)?)?;
         Ok((handle_of(&objects, CKO_PUBLIC_KEY)?, handle_of(&objects, CKO_PRIVATE_KEY)?))
     }
@@ -46,7 +46,7 @@ impl Token {
     /// As [`Token::generate_pair`].
     pub fn generate(&self, request: &Request, template: &[Attribute], read_write: bool) -> Result<CK_OBJECT_HANDLE> {
         let generation = self.generation(request, CKF_GENERATE)?;
-        self.check_right(Right::Generate, read_write || !is_kept(template))?;
+        self.check_right(Right::Generate, read_write || !is_of_token(template))?;
         handle_of(&self.create(generation, key_template::secret(generation, template)?)?, CKO_SECRET_KEY)
     }
 
@@ -202,7 +202,7 @@ pub fn read_only() -> Error {
 }
 
 /// Whether the template asks for an object of the token: one of the session is no matter of CKF_RW_SESSION (section 4.4).
-fn is_kept(template: &[Attribute]) -> bool {
+fn is_of_token(template: &[Attribute]) -> bool {
     flag_in(template, CKA_TOKEN) == Some(true)
 }
 

@@ -226,6 +226,8 @@ fn a_message_that_the_service_takes_whole_has_its_length() {
     let edwards = key(Kind::Ed25519);
     assert!(sign(&request(CKM_EDDSA), &edwards, &[7; 4096]).is_ok());
     assert_eq!(sign(&request(CKM_EDDSA), &edwards, &[7; 4097]), Err(CKR_DATA_LEN_RANGE));
+    assert_eq!(sign(&request(CKM_EDDSA), &edwards, &[]), Err(CKR_DATA_LEN_RANGE));
+    assert!(sign(&request(CKM_ECDSA_SHA256), &key(Kind::Ec(crate::key::Curve::P256)), &[]).is_ok(), "hashed here");
     let ml_dsa = key(Kind::MlDsa(crate::key::ParameterSet::MlDsa65));
     assert_eq!(sign(&request(CKM_ML_DSA), &ml_dsa, &[7; 1 << 20]).map(|(_, mu)| mu.len()), Ok(64));
 }

@@ -1,5 +1,6 @@
-/* What a module needs that stands between a program and the module that the environment variable named MODULE_VARIABLE names: its own copies of the three lists of
-   functions. Who includes this says in `change` which functions are its own, and calls the others as `real.C_...`. */
+/* For a module that stands between a program and the real module, whose path is in the environment variable MODULE_VARIABLE: its
+   own copies of the three lists of functions. A file that includes this defines MODULE_VARIABLE and the function `change`, which
+   puts its own functions into a list; it calls the real ones as `real.C_...`. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,22 +6,14 @@
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/lib-ssh.sh"
+. "$clients/venv.bash"
 
-export SOURCE=$clients/asyncssh PYTHONDONTWRITEBYTECODE=1
+export SOURCE=$clients/asyncssh
 mkdir "$work/page"
 if [ "$release" = bookworm ]; then
-    folder=$state/asyncssh
-    # Once for each state of requirements.txt.
-    if ! cmp -s "$SOURCE/requirements.txt" "$folder/installed"; then
-        echo "asyncssh: installing it"
-        rm -rf "$folder"
-        mkdir -p "$folder"
-        (HOME=$user_home && cd "$folder" && page 'pip install' >install && timeout 500 bash -euxo pipefail install) >"$work/install.log" 2>&1 ||
-            { cat "$work/install.log" && exit 1; }
-        cp "$SOURCE/requirements.txt" "$folder/installed"
-    fi
-    export PYTHON=$folder/venv/bin/python
-    for name in asyncssh python-pkcs11; do client "$name" "$(sed -n "s/^$name==//p" "$SOURCE/requirements.txt")"; done
+    venv asyncssh
+    export PYTHON=$work/page/venv/bin/python
+    packages asyncssh python-pkcs11
 else
     export PYTHON=/usr/bin/python3
 fi

@@ -30,8 +30,6 @@ json.dump(config, open(target, "w"), indent=2)
 END
 }
 
-listening() { python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5).close()' "$1"; }
-
 serve_page() {
     local port
     port=$(free_port)

@@ -7,7 +7,6 @@
 #                      Their keyUsage is digitalSignature, or $key_usage.
 #   plain COMMAND      runs it without the module's configuration and without an engine or a provider
 #   by WAY COMMAND     runs it with OpenSSL set up as the page openssl-provider says, if WAY is provider
-#   spoil_code FILE    another byte in the code of an EFI program
 
 certify() {
     plain_openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=clients CA" -days 30 \
@@ -51,8 +50,4 @@ by() { # WAY COMMAND...
     else
         "$@"
     fi
-}
-
-spoil_code() { # FILE
-    python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(4096); byte = f.read(1)[0]; f.seek(4096); f.write(bytes([byte ^ 1]))' "$1"
 }

@@ -2,20 +2,12 @@
 # apt: opensc gnutls-bin libengine-pkcs11-openssl
 # Tokens whose PIN is their credential: Azure's client secret, the name of an AWS profile.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/login.bash"
 
 need pkcs11-tool opensc
 need p11tool gnutls-bin
 
-# The slots of two keys, with a login; nothing else in the file tells a credential.
-python3 - "$config" "$work/login.json" "$work/secret" <<'PY'
-import json, pathlib, sys
-config = json.load(open(sys.argv[1]))
-secret = pathlib.Path(config.pop("azure_client_secret_file")).read_text().strip()
-logins = {"aws-p256": "aws_profile", "azure-p256": "azure_client_secret"}
-config["slots"] = [slot | {"login": logins[slot["label"]]} for slot in config["slots"] if slot["label"] in logins]
-json.dump(config, open(sys.argv[2], "w"))
-pathlib.Path(sys.argv[3]).write_text(secret)
-PY
+login_config
 export CLOUD_KMS_PKCS11_CONFIG=$work/login.json CLOUD_KMS_PKCS11_LOG=debug CLOUD_KMS_PKCS11_LOG_FILE=$work/log
 
 before() {

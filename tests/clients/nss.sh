@@ -21,8 +21,6 @@ plain_openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyou
 plain_openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=other CA" -days 2 \
     -keyout "$work/other-ca.key" -out "$work/other-ca.pem" 2>/dev/null
 
-listening() { python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5).close()' "$1"; }
-
 der() { plain_openssl x509 -in "$1" -outform DER -out "$2"; }
 
 lists() {

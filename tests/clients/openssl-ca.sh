@@ -3,40 +3,7 @@
 # A CA whose key is in the cloud, CMS and S/MIME: OpenSSL's command line through libp11's engine.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
-
-verify_issued() { # CERTIFICATE
-    run plain_openssl verify -x509_strict -purpose sslserver -verify_hostname server.example -CAfile "$work/page/root.pem" "$1"
-    # The check is checked: another root of the same name, and a spoilt signature.
-    refuse plain_openssl verify -CAfile "$work/other-root.pem" "$1"
-    plain_openssl x509 -in "$1" -outform DER -out "$work/one.der"
-    plain_openssl x509 -inform DER -in "$(spoil "$work/one.der")" -out "$work/spoilt.pem"
-    refuse plain_openssl verify -CAfile "$work/page/root.pem" "$work/spoilt.pem"
-}
-
-root_certificate() {
-    run_page 'req -x509'
-    run plain_openssl verify -check_ss_sig -CAfile "$work/page/root.pem" "$work/page/root.pem"
-    run plain_openssl x509 -in "$work/page/root.pem" -noout -pubkey -out "$work/root.pub"
-    same_key "$work/root.pub"
-}
-
-issue_x509() {
-    run_page 'x509 -req'
-    verify_issued "$work/page/server.pem"
-}
-
-issue_ca() {
-    run_page 'openssl ca .*-batch'
-    verify_issued "$work/page/listed.pem"
-    grep -q '^V.*CN=server.example$' "$work/page/index.txt"
-}
-
-revoke() {
-    run_page 'openssl ca .*-revoke'
-    run plain_openssl crl -in "$work/page/root.crl" -CAfile "$work/page/root.pem" -noout 2>&1 | grep -x 'verify OK'
-    run plain_openssl verify -crl_check -CRLfile "$work/page/root.crl" -CAfile "$work/page/root.pem" "$work/page/server.pem"
-    refuse plain_openssl verify -crl_check -CRLfile "$work/page/root.crl" -CAfile "$work/page/root.pem" "$work/page/listed.pem"
-}
+. "$clients/ca.bash"
 
 verify_cms() { # SIGNATURE
     run plain_openssl cms -verify -binary -inform DER -in "$1" -content "$work/page/file" -CAfile "$work/page/ca.pem" -out "$work/content"
@@ -66,9 +33,6 @@ smime() {
     sed 's/Dear cloud/Dear crowd/' "$work/page/letter.eml" >"$work/forged.eml"
     refuse plain_openssl smime -verify -text -in "$work/forged.eml" -CAfile "$work/page/ca.pem" -out "$work/content"
 }
-
-plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/other-key.pem" -days 2 -subj "/CN=My root" \
-    -addext "basicConstraints=critical,CA:true" -out "$work/other-root.pem" 2>/dev/null
 
 # Elsewhere the provider comes first (openssl-provider).
 engine_keys=(aws-rsa2048 aws-p256 azure-rsa3072 azure-p256)

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # releases: trixie sid
-# apt: pkcs11-provider p11-kit p11-kit-modules
+# apt: pkcs11-provider p11-kit p11-kit-modules gcc libc6-dev
 # OpenSSL's command line through pkcs11-provider: signatures, certificates, a CA, messages, decryption, ECDH, TLS.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/server.bash"
 . "$clients/certify.bash"
 . "$clients/provider.bash"
+. "$clients/ca.bash"
+. "$clients/login.bash"
+. "$clients/user.bash"
 
 need "$(openssl version -m | sed 's/^MODULESDIR: "\(.*\)"$/\1/')/pkcs11.so" pkcs11-provider
 
@@ -108,40 +111,6 @@ lists_certificate() { # CERTIFICATE
 
 # A CA
 
-root_certificate() {
-    run_page 'out root.pem'
-    run plain_openssl verify -check_ss_sig -CAfile "$work/page/root.pem" "$work/page/root.pem"
-    run plain_openssl x509 -in "$work/page/root.pem" -noout -pubkey -out "$work/root.pub"
-    same_key "$work/root.pub"
-}
-
-verify_issued() { # CERTIFICATE
-    run plain_openssl verify -x509_strict -purpose sslserver -verify_hostname server.example -CAfile "$work/page/root.pem" "$1"
-    # The check is checked: another root of the same name, and a spoilt signature.
-    refuse plain_openssl verify -CAfile "$work/other-root.pem" "$1"
-    plain_openssl x509 -in "$1" -outform DER -out "$work/one.der"
-    plain_openssl x509 -inform DER -in "$(spoil "$work/one.der")" -out "$work/spoilt.pem"
-    refuse plain_openssl verify -CAfile "$work/page/root.pem" "$work/spoilt.pem"
-}
-
-issues_x509() {
-    run_page 'x509 -req'
-    verify_issued "$work/page/server.pem"
-}
-
-issues_ca() {
-    run_page 'ca.cnf -batch'
-    verify_issued "$work/page/listed.pem"
-    grep -q '^V.*CN=server.example$' "$work/page/index.txt"
-}
-
-revokes() {
-    run_page 'ca.cnf -revoke'
-    run plain_openssl crl -in "$work/page/root.crl" -CAfile "$work/page/root.pem" -noout 2>&1 | grep -x 'verify OK'
-    run plain_openssl verify -crl_check -CRLfile "$work/page/root.crl" -CAfile "$work/page/root.pem" "$work/page/server.pem"
-    refuse plain_openssl verify -crl_check -CRLfile "$work/page/root.crl" -CAfile "$work/page/root.pem" "$work/page/listed.pem"
-}
-
 # openssl ocsp waits for its children, and a second more, whatever signal it has got but this one.
 stop_responder() {
     [ -n "$server" ] || return 0
@@ -155,13 +124,21 @@ stop_responder() {
 
 asks_responder() { OPENSSL_CONF=$work/plain.cnf timeout 60 bash -c "cd '$work/page' && $(page 'ocsp -url')" 2>&1 | tee "$work/answer"; }
 
+# On another address than 127.0.0.1, as the kernel lists what listens (proc(5)).
+listens_elsewhere() { # PORT
+    cat /proc/net/tcp /proc/net/tcp6 | grep -i "[0-9A-F]:$(printf %04X "$1") [0-9A-F]*:0000 0A" | tee "$work/listening"
+    grep -v ': 0100007F:\|: 0000000000000000FFFF00000100007F:' "$work/listening"
+}
+
 # In a check's own shell: the server has to end with it.
 responds() { # STATE of the certificate
     PORT=$(free_port)
     export PORT
     trap stop_responder EXIT
-    start_here 'ocsp -port' OPENSSL_CONF="$OPENSSL_CONF" "${as_user[@]}"
+    # It can't be told an address.
+    start_page 'ocsp -port' OPENSSL_CONF="$OPENSSL_CONF" LD_PRELOAD="$work/libloopback.so" "${as_user[@]}"
     serves accepts
+    refuse listens_elsewhere "$PORT"
     for _ in 1 2 3 4; do
         asks_responder
         grep -x 'Response verify OK' "$work/answer"
@@ -178,10 +155,10 @@ responds() { # STATE of the certificate
 ca() {
     rm -rf "$work/page"/{root,server,listed,index}* "$work/page/issued"
     check "$label root certificate" root_certificate
-    check "$label openssl x509 -req" issues_x509
-    check "$label openssl ca" issues_ca
+    check "$label openssl x509 -req" issue_x509
+    check "$label openssl ca" issue_ca
     check "$label openssl ocsp, in children" responds good
-    check "$label openssl ca -revoke, -gencrl" revokes
+    check "$label openssl ca -revoke, -gencrl" revoke
 }
 
 # Messages
@@ -238,23 +215,15 @@ serves_tls() {
     PORT=$(free_port)
     export PORT
     trap stop_server EXIT
-    start_here 's_server.*type=cert'
+    start_page 's_server.*type=cert'
     serves accepts
     handshakes "$PORT" 10 --certificate "$work/$label.pem" --threads 1
 }
 
 # Logins
 
-login_config() {
-    python3 - "$config" "$work/login.json" "$work/secret" <<'PY'
-import json, pathlib, sys
-config = json.load(open(sys.argv[1]))
-secret = pathlib.Path(config.pop("azure_client_secret_file")).read_text().strip()
-logins = {"aws-p256": "aws_profile", "azure-p256": "azure_client_secret"}
-config["slots"] = [slot | {"login": logins[slot["label"]]} for slot in config["slots"] if slot["label"] in logins]
-json.dump(config, open(sys.argv[2], "w"))
-pathlib.Path(sys.argv[3]).write_text(secret)
-PY
+set_login() {
+    login_config
     CREDENTIAL=default
     [ "$cloud" = aws ] || CREDENTIAL=$(cat "$work/secret")
     export CREDENTIAL CLOUD_KMS_PKCS11_CONFIG=$work/login.json
@@ -274,7 +243,7 @@ needs_login() {
 
 logins() {
     local CLOUD_KMS_PKCS11_CONFIG CREDENTIAL
-    login_config
+    set_login
     check "$label login: refused without the PIN" needs_login
     check "$label login: PIN from a file in the URL" logs_in 'pin-source'
     check "$label login: PIN from a file in the configuration" logs_in 'module-token-pin'
@@ -315,7 +284,7 @@ exchanges_key() {
 }
 
 tls_server() {
-    start_here 's_server.*type=cert'
+    start_page 's_server.*type=cert'
     check "$label TLS server starts, certificate from the token" serves accepts
     if [ "$kind" = rsa ]; then
         check "$label TLS 1.2 server, PKCS#1" handshake "$PKCS1" -tls1_2 -sigalgs RSA+SHA256
@@ -332,7 +301,7 @@ tls_server() {
 }
 
 tls_client() {
-    start_here 's_server.*-Verify'
+    start_page 's_server.*-Verify'
     check "$label plain TLS server starts" serves accepts
     check "$label TLS 1.2 client" presents -tls1_2
     check "$label TLS 1.3 client" presents -tls1_3
@@ -467,7 +436,7 @@ END
     verify_and_spoil verify sha256 "$work/data" "$work/signature"
 }
 
-# The module registered in p11-kit, which has no user's registrations for root: root becomes somebody else (as in p11-kit.sh).
+# The module registered in p11-kit.
 
 signs_registered() {
     run_page '^sed -i'
@@ -478,30 +447,15 @@ signs_registered() {
 }
 
 registered() {
-    local user=$work/user
-    files_only "$user" --only aws-rsa2048 aws-p256 azure-rsa2048 azure-p256
-    mkdir -p "$user/.config/pkcs11/modules"
-    # Another module's troubles are not ours.
-    echo "user-config: only" >"$user/.config/pkcs11/pkcs11.conf"
-    cp "$MODULE" "$user/module.so"
-    MODULE=$user/module.so
-    if [ -n "${SPOIL_MODULE:-}" ]; then
-        cp "$SPOIL_MODULE" "$user/spoilt.so"
-        export SPOIL_MODULE=$user/spoilt.so
-    fi
-    sed "s|@MODULE_FILE@|$MODULE|" "$root/packaging/cloud-kms-pkcs11.module.in" >"$user/.config/pkcs11/modules/cloud-kms-pkcs11.module"
-    if [ "$(id -u)" -eq 0 ]; then
-        as_user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-        chown -R 65534:65534 "$user" "$work/page"
-        chmod 711 "$work"
-    fi
+    become_user aws-rsa2048 aws-p256 azure-rsa2048 azure-p256
+    run_page 'cloud-kms-pkcs11.module' p11-kit 2>/dev/null
     for label in aws-rsa2048 azure-rsa2048 azure-p256 aws-p256; do
         use "$label"
         check "$label registered in p11-kit, no path: file signed" signs_registered
     done
     rm -rf "$work/page"/{root,server,listed,index}* "$work/page/issued"
     check "$label registered in p11-kit: root certificate" root_certificate
-    check "$label registered in p11-kit: openssl ca" issues_ca
+    check "$label registered in p11-kit: openssl ca" issue_ca
     check "$label registered in p11-kit: openssl ocsp, in children" responds good
 }
 
@@ -509,12 +463,12 @@ certified=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256)
 TOKEN=aws-rsa2048 HASH=sha256
 export TOKEN HASH
 cp "$work/data" "$work/page/file"
+gcc -Wall -Wextra -Werror -shared -fPIC "$root/tests/c/loopback.c" -ldl -o "$work/libloopback.so"
+chmod 755 "$work/libloopback.so"
 provider_config >/dev/null 2>&1
 cp "$OPENSSL_CONF" "$work/openssl.cnf"
 key_usage=digitalSignature,keyEncipherment certify "${certified[@]}"
 cp "$work/ca.pem" "$work/page/ca.pem"
-plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyout "$work/other-key.pem" -days 2 -subj "/CN=My root" \
-    -addext "basicConstraints=critical,CA:true" -out "$work/other-root.pem" 2>/dev/null
 plain_openssl req -x509 -newkey rsa:2048 -noenc -subj "/CN=someone else" -keyout "$work/ca-rsa.key" -out "$work/ca-rsa.pem" 2>/dev/null
 plain_openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyout "$work/page/local-key.pem" -subj "/CN=localhost" 2>/dev/null |
     plain_openssl x509 -req -CA "$work/ca.pem" -CAkey "$work/ca.key" -days 2 -extfile "$work/leaf.cnf" -out "$work/page/local.pem" 2>/dev/null

@@ -54,9 +54,7 @@ END
     peer=$!
 }
 stop_peer() {
-    [ -n "$peer" ] || return 0
-    kill "$peer" 2>/dev/null || true
-    wait "$peer" 2>/dev/null || true
+    stop "$peer"
     peer=
 }
 peer=
@@ -68,7 +66,6 @@ quiet_page() { # PATTERN FILE
     printf 'verb 3\nifconfig-noexec\nroute-noexec\n' >>"$work/page/$2"
     [ "$2" = server.conf ] || sed -i 's/^dev tun$/dev null/' "$work/page/$2"
 }
-
 
 # pkcs11-helper's name of the key: what a user copies.
 shown() {

@@ -2,32 +2,14 @@
 # apt: p11-kit gnutls-bin
 # p11-kit with the module registered: what it lists, and GnuTLS's p11tool and certtool with keys that only a URL names.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/user.bash"
 
 need p11-kit p11-kit
 need p11tool gnutls-bin
 need certtool gnutls-bin
 
-# p11-kit has no user's registrations for root, so root becomes somebody else, who gets copies of what he may not read.
-# The tokens are few: p11-kit asks each of them, each time.
 labels=(aws-rsa2048 aws-p256 aws-p384 azure-rsa2048 azure-p256 azure-cert-rsa azure-cert-ec)
-user=$work/user
-mkdir "$work/page"
-files_only "$user" --only "${labels[@]}"
-# Another module's troubles are not ours (Debian registers OpenSC's, which looks for a card reader).
-mkdir -p "$user/.config/pkcs11"
-echo "user-config: only" >"$user/.config/pkcs11/pkcs11.conf"
-cp "$MODULE" "$user/module.so"
-MODULE=$user/module.so
-if [ -n "${SPOIL_MODULE:-}" ]; then
-    cp "$SPOIL_MODULE" "$user/spoilt.so"
-    export SPOIL_MODULE=$user/spoilt.so
-fi
-if [ "$(id -u)" -eq 0 ]; then
-    need setpriv util-linux
-    as_user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-    chown -R 65534:65534 "$user" "$work/page"
-    chmod 711 "$work"
-fi
+become_user "${labels[@]}"
 
 has_tokens() { # FILE
     local name

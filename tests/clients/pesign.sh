@@ -3,14 +3,11 @@
 # NSS: its tools list the tokens' keys and certificates, pesign signs an EFI program.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
+. "$clients/efi.bash"
 
 need pesign pesign
 need certutil libnss3-tools
 need modutil libnss3-tools
-need sbverify sbsigntool
-need osslsigncode osslsigncode
-boot=$(compgen -G '/usr/lib/systemd/boot/efi/systemd-boot*.efi' | head -n 1) || true
-need "${boot:-systemd-boot}" systemd-boot-efi
 
 # pesign itself signs with RSA only.
 labels=(aws-rsa2048 aws-rsa4096 azure-rsa2048)
@@ -45,11 +42,6 @@ request() {
     grep "verify OK" "$work/verified"
     run plain_openssl req -in "$work/request.pem" -noout -pubkey -out "$work/request.pub"
     same_key "$work/request.pub"
-}
-
-# sbverify says how well it liked the file's layout, on standard error.
-verified() { # FILE CERTIFICATE
-    plain sbverify --cert "$2" "$1" 2>/dev/null
 }
 
 sign() {

@@ -6,22 +6,7 @@
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/emulator.bash"
-
-source=$clients/pkcs11-check
-folder=$state/pkcs11-check
-mkdir -p "$work/page"
-
-# Once for each state of requirements.txt. The page names the program, which brings the others in the versions that are written there.
-install() {
-    cmp -s "$source/requirements.txt" "$folder/installed" && return
-    echo "pkcs11-check: installing it"
-    rm -rf "$folder"
-    mkdir -p "$folder"
-    # In its place at once: a virtual environment can't be moved.
-    (export HOME=$user_home PIP_CONSTRAINT=$source/requirements.txt && work=$folder && run_page 'pip install') \
-        >"$work/install.log" 2>&1 || { cat "$work/install.log" && return 1; }
-    cp "$source/requirements.txt" "$folder/installed"
-}
+. "$clients/venv.bash"
 
 configure() { # NAME CLOUD
     mkdir "$work/$1/$2"
@@ -43,7 +28,7 @@ PY
 try() { # NAME CLOUD
     local module=$MODULE
     [ "$1" = as-it-is ] || { export KEPT_MODULE=$MODULE && module=$work/libkept.so; }
-    ln -s "$folder/page/venv" "$work/$1/$2/venv"
+    ln -s "$work/page/venv" "$work/$1/$2/venv"
     (
         own_credentials
         export CLOUD_KMS_PKCS11_CONFIG=$work/$1/$2/config.json PYTEST_ADDOPTS="--report-log=$work/$1-$2.jsonl"
@@ -64,11 +49,11 @@ compare() { # NAME
 }
 
 found() { # REPORT...
-    python3 "$source/findings.py" "$root/docs/conformance.md" "$@"
+    python3 "$SOURCE/findings.py" "$root/docs/conformance.md" "$@"
 }
 
-install
-client pkcs11-check "$("$folder/page/venv/bin/pip" show pkcs11-check 2>/dev/null | sed -n 's/^Version: //p')"
+venv pkcs11-check
+packages pkcs11-check
 gcc -Wall -Wextra -Werror -shared -fPIC -I"$root/include" "$root/tests/c/kept.c" -ldl -o "$work/libkept.so"
 # For each run another.
 own_emulator "$work/as-it-is"

@@ -2,12 +2,10 @@
 # For the scripts of OpenSSL's command line through its provider, after lib.sh, server.bash and certify.bash. $work/page is where
 # the pages' commands run; OPENSSL_CONF is the page's.
 #
-#   start_here PATTERN   start_page, with a log of its own: serves accepts
 #   self_signed          the page's block makes certificate.pem
 #   requested            the page's block makes request.pem
 #   verify_cms CA [SIGNATURE]   file.p7s, or that, is file's; refused for other data, and spoilt
 #   handshake SIGNATURE OPTION...   the page's client, without the module, connects; SIGNATURE is what s_client calls the server's
-#   handshakes PORT COUNT   that many connections, of a Python client
 
 export OPENSSL_CONF=$work/page/openssl.cnf
 
@@ -41,12 +39,6 @@ verify_cms() { # CA [SIGNATURE]
     refuse "${verifies[@]}" -in "$(spoil "$signature")" -content "$work/page/file"
 }
 
-# The log of the last server says that it accepts, too.
-start_here() {
-    rm -f "$work/server.log"
-    start_page "$@"
-}
-
 accepts() { grep -q '^ACCEPT' "$work/server.log"; }
 
 # The page's commands with what the test wants to be fixed added, and with an end.
@@ -62,11 +54,4 @@ handshake() { # SIGNATURE OPTION...
     page_client "$work/plain.cnf" 's_client.*verify_hostname' "${@:2}"
     grep -E '^ *Verify return code: 0 \(ok\)$' "$work/answer"
     grep -xE "Peer signature type: ($1)" "$work/answer"
-}
-
-handshakes() { # PORT COUNT [OPTION...]: see handshakes.py
-    if timeout 120 python3 "$clients/handshakes.py" "$work/page/ca.pem" "$@"; then return 0; fi
-    echo "the server's log:"
-    tail -n 30 "$work/server.log"
-    return 1
 }

@@ -4,24 +4,11 @@
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
+. "$clients/venv.bash"
 
 need pdfsig poppler-utils
-export SOURCE=$clients/pyhanko PYTHONDONTWRITEBYTECODE=1
-folder=$state/pyhanko
-mkdir "$work/page"
-
-# Once for each state of requirements.txt.
-if ! cmp -s "$SOURCE/requirements.txt" "$folder/installed"; then
-    echo "pyhanko: installing it"
-    rm -rf "$folder"
-    mkdir -p "$folder"
-    (HOME=$user_home && cd "$folder" && page 'pip install' >install && timeout 500 bash -euxo pipefail install) >"$work/install.log" 2>&1 ||
-        { cat "$work/install.log" && exit 1; }
-    cp "$SOURCE/requirements.txt" "$folder/installed"
-fi
-ln -s "$folder/venv" "$work/page/venv"
-client pyHanko "$(sed -n 's/^pyHanko==//p' "$SOURCE/requirements.txt")"
-client python-pkcs11 "$(sed -n 's/^python-pkcs11==//p' "$SOURCE/requirements.txt")"
+venv pyhanko
+packages pyHanko python-pkcs11
 
 labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p384)
 certify "${labels[@]}"

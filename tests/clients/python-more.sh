@@ -5,7 +5,8 @@ user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/venv.bash"
 
-install
+venv python python
+packages python-pkcs11 PyKCS11
 all_uses
 cp "$work/data" "$work/page/data"
 

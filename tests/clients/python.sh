@@ -30,7 +30,8 @@ sign_all() { # PATTERN
     [ "$count" -eq "$([ "$kind" = rsa ] && echo 8 || echo 6)" ]
 }
 
-install
+venv python
+packages python-pkcs11 PyKCS11
 cp "$work/data" "$work/page/data"
 
 with_key() {

@@ -2,9 +2,14 @@
 # For scripts that start a server, after lib.sh. $work/page is where the pages' commands run.
 #
 #   free_port            prints one
-#   start_page PATTERN [VARIABLE=VALUE...]   a server, in the background; its output in $work/server.log
+#   listening PORT       whether someone listens there
+#   start_page PATTERN [VARIABLE=VALUE...], start COMMAND   a server, in the background; its output in $work/server.log
 #   serves COMMAND       waits until the command succeeds
+#   with_log COMMAND     shows what the server has said if the command fails
 #   stop_server          stops the one that runs
+#   stop PID             stops another process of the script's
+#   client_page PATTERN  run_page, with an end
+#   handshakes PORT COUNT [OPTION...]   that many connections, of a Python client without the module
 
 server=
 mkdir -p "$work/page"
@@ -26,6 +31,8 @@ while True:
 END
 }
 
+listening() { python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5).close()' "$1"; }
+
 # The process is the program itself, and so the one to stop.
 start_page() { # PATTERN [VARIABLE=VALUE...]: a block with one command
     local block
@@ -37,10 +44,20 @@ start_page() { # PATTERN [VARIABLE=VALUE...]: a block with one command
     server=$!
 }
 
+start() { # COMMAND
+    : >"$work/server.log"
+    "$@" </dev/null >"$work/server.log" 2>&1 &
+    server=$!
+}
+
+stop() { # PID, or nothing
+    [ -n "$1" ] || return 0
+    kill "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}
+
 stop_server() {
-    [ -n "$server" ] || return 0
-    kill "$server" 2>/dev/null || true
-    wait "$server" 2>/dev/null || true
+    stop "$server"
     server=
 }
 later stop_server
@@ -48,7 +65,32 @@ later stop_server
 # A server that ends or hangs must not take the script with it.
 serves() { # COMMAND that succeeds when it does
     wait_for 30 "$@" && kill -0 "$server" && return
-    echo "the server does not serve; its log:"
-    tail -n 30 "$work/server.log"
+    echo "the server does not serve"
+    server_log
     return 1
+}
+
+# Its output, and the file of those that write one.
+server_log() {
+    local log
+    for log in "$work/server.log" "$work/page/error.log"; do
+        [ ! -s "$log" ] || { echo "the server's $(basename "$log"):" && tail -n 15 "$log"; }
+    done
+}
+
+with_log() { # COMMAND
+    "$@" && return
+    server_log >&2
+    return 1
+}
+
+client_page() { # PATTERN: run_page, with an end
+    local block
+    block=$(page "$1") || { echo "no block with $1 in docs/clients/$script.md" && return 1; }
+    with_log client_command "$block"
+}
+client_command() { (cd "$work/page" && timeout 60 bash -euxo pipefail -c "$1"); }
+
+handshakes() { # PORT COUNT [OPTION...]: see handshakes.py
+    OPENSSL_CONF=$work/plain.cnf with_log timeout 120 python3 "$clients/handshakes.py" "$work/page/ca.pem" "$@"
 }

@@ -116,9 +116,7 @@ END
     peer=$!
 }
 stop_peer() {
-    [ -n "$peer" ] || return 0
-    kill "$peer" 2>/dev/null || true
-    wait "$peer" 2>/dev/null || true
+    stop "$peer"
     peer=
 }
 peer=

@@ -5,6 +5,7 @@
 # A LUKS2 volume that a key in the cloud unlocks.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
+. "$clients/user.bash"
 
 PATH=$PATH:/usr/sbin:/sbin
 need cryptsetup cryptsetup-bin
@@ -20,27 +21,10 @@ all_uses
 # 252 wants a certificate. The others take the public key where there is none.
 key_usage=keyEncipherment certify azure-decrypt
 
-# As in p11-kit.sh: p11-kit has no user's registrations for root.
-user=$work/user
-mkdir "$work/page"
-files_only "$user" --only "${labels[@]}"
-mkdir -p "$user/.config/pkcs11"
-echo "user-config: only" >"$user/.config/pkcs11/pkcs11.conf"
-cp "$MODULE" "$user/module.so"
-MODULE=$user/module.so
-if [ -n "${SPOIL_MODULE:-}" ]; then
-    cp "$SPOIL_MODULE" "$user/spoilt.so"
-    export SPOIL_MODULE=$user/spoilt.so
-fi
-if [ "$(id -u)" -eq 0 ]; then
-    need setpriv util-linux
-    as_user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-    # cryptsetup locks all its memory, the module's too.
-    locked=(--inh-caps=+ipc_lock --ambient-caps=+ipc_lock)
-    ! "${as_user[@]}" "${locked[@]}" true 2>/dev/null || as_user+=("${locked[@]}")
-    chown -R 65534:65534 "$user" "$work/page"
-    chmod 711 "$work"
-fi
+become_user "${labels[@]}"
+# cryptsetup locks all its memory, the module's too.
+locked=(--inh-caps=+ipc_lock --ambient-caps=+ipc_lock)
+[ ${#as_user[@]} -eq 0 ] || ! "${as_user[@]}" "${locked[@]}" true 2>/dev/null || as_user+=("${locked[@]}")
 run_page 'cloud-kms-pkcs11.module' p11-kit 2>/dev/null
 
 export DISK=disk.img PASSWORD="the passphrase"

@@ -145,8 +145,8 @@ def check():
     if shown != FIRST:
         wrong.append("README.md shows other clients: table.py --write")
     listed = (PAGES / "README.md").read_text()
-    wrong += [f"docs/clients/README.md: {page.name} is missing" for page in PAGES.glob("*.md")
-              if page.name != "README.md" and f"]({page.name})" not in listed]
+    wrong += [f"docs/clients/README.md: {path.name} is missing" for path in PAGES.glob("*.md")
+              if path.name != "README.md" and f"]({path.name})" not in listed]
     wrong += [f"{name} has no page in docs/clients" for name in scripts() if name != "readme" and not page(name)]
     sys.exit("\n".join(wrong) or 0)
 

@@ -6,14 +6,11 @@
 # Unified kernel images: the image's Secure Boot signature, and the signed PCR values in it.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
+. "$clients/efi.bash"
 
 need ukify systemd-ukify
-need sbverify sbsigntool
-need osslsigncode osslsigncode
 need /usr/lib/systemd/systemd-sbsign systemd-repart
 need /usr/lib/systemd/systemd-measure systemd
-boot=$(compgen -G '/usr/lib/systemd/boot/efi/systemd-boot*.efi' | head -n 1) || true
-need "${boot:-systemd-boot}" systemd-boot-efi
 
 labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256)
 certify "${labels[@]}"
@@ -21,10 +18,6 @@ mkdir "$work/page"
 # Any EFI program will do for a kernel: nobody boots it.
 cp "$boot" "$work/page/vmlinuz"
 head -c 5000 /dev/urandom >"$work/page/initrd.img"
-
-verified() { # FILE CERTIFICATE
-    plain sbverify --cert "$2" "$1" 2>/dev/null
-}
 
 section() { # IMAGE NAME OUTPUT
     python3 -c '
@@ -38,12 +31,7 @@ build() { # WAY PATTERN
     cp "$work/$TOKEN.pem" "$work/page/certificate.pem"
     by "$1" run_page "$2"
     run_page '^sbverify'
-    verified "$work/page/uki.efi" "$work/$TOKEN.pem"
-    plain osslsigncode verify -CAfile "$work/ca.pem" -in "$work/page/uki.efi"
-    refuse verified "$work/page/uki.efi" "$work/$other.pem"
-    cp "$work/page/uki.efi" "$work/spoilt.efi"
-    spoil_code "$work/spoilt.efi"
-    refuse verified "$work/spoilt.efi" "$work/$TOKEN.pem"
+    signed "$work/page/uki.efi" "$other"
     section "$work/page/uki.efi" .linux "$work/linux.efi"
     verified "$work/linux.efi" "$work/$TOKEN.pem"
     section "$work/page/uki.efi" .initrd "$work/initrd"

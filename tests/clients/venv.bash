@@ -1,36 +1,40 @@
-# shellcheck shell=bash disable=SC2154
-# What the scripts of Python source after lib.sh, with the user's own home in $user_home.
+# shellcheck shell=bash disable=SC2154 # lib.sh sets them
+# What scripts whose client pip brings source after lib.sh, with the user's own home in $user_home.
 #
-#   install   the virtual environment of docs/clients/python.md, as $work/page/venv
+#   venv NAME [PAGE]   the virtual environment that the page PAGE (this script's) makes by its block with `pip install`, in $folder/page and,
+#                      as a link, in $work/page; all versions are those of NAME/requirements.txt, and it is made once for each state
+#                      of that. SOURCE is the folder NAME.
+#   packages NAME...   says their versions, as Python finds them there
 
-export SOURCE=$clients/python PYTHONDONTWRITEBYTECODE=1
-folder=$state/python
+export PYTHONDONTWRITEBYTECODE=1
 
-# The versions that Python itself finds there.
-installed_packages() {
-    local name version
-    while read -r name version; do client "$name" "$version"; done < <("$folder/venv/bin/python" - <<'END'
-import platform
-from importlib.metadata import version
-
-print("Python", platform.python_version())
-for name in ("python-pkcs11", "PyKCS11"):
-    print(name, version(name))
-END
-    )
-}
-
-# Once for each state of requirements.txt.
-install() {
-    if ! cmp -s "$SOURCE/requirements.txt" "$folder/installed"; then
-        echo "python: installing python-pkcs11 and PyKCS11"
+venv() {
+    local page=${2:-$script}
+    export SOURCE=$clients/$1
+    folder=$state/$1
+    if ! cmp -s "$SOURCE/requirements.txt" "$folder/installed" || [ ! -x "$folder/page/venv/bin/python" ]; then
+        echo "$1: installing what pip brings"
         rm -rf "$folder"
-        mkdir -p "$folder" "$work/page"
-        (HOME=$user_home work=$work/install script=python && mkdir -p "$work" && run_page 'pip install' && mv "$work/page/venv" "$folder/venv") \
+        mkdir -p "$folder"
+        # In its place at once: a virtual environment can't be moved.
+        (export HOME=$user_home PIP_CONSTRAINT=$SOURCE/requirements.txt && work=$folder && run_page 'pip install' "$page") \
             >"$work/install.log" 2>&1 || { cat "$work/install.log" && return 1; }
         cp "$SOURCE/requirements.txt" "$folder/installed"
     fi
     mkdir -p "$work/page"
-    ln -s "$folder/venv" "$work/page/venv"
-    installed_packages
+    ln -s "$folder/page/venv" "$work/page/venv"
+}
+
+packages() {
+    local name version
+    while read -r name version; do client "$name" "$version"; done < <("$folder/page/venv/bin/python" - "$@" <<'END'
+import platform
+import sys
+from importlib.metadata import version
+
+print("Python", platform.python_version())
+for name in sys.argv[1:]:
+    print(name, version(name))
+END
+    )
 }

@@ -2,6 +2,7 @@
 
 use super::p11::{P11, Rv, attributes, given, number, plain, with};
 use super::world::World;
+use super::writer::p256;
 use crate::{c, module_test};
 use cloud_kms_emulator::{AwsKey, VaultKey};
 use cryptoki_sys::*;
@@ -233,6 +234,19 @@ module_test! {
             assert_eq!(set(4711, &[(CKA_LABEL, b"new".to_vec())]), Err(CKR_OBJECT_HANDLE_INVALID));
             let own = p11.create(session, &aes(&[])).unwrap();
             assert_eq!(c!(p11, C_DestroyObject(session, own)), Ok(()), "an object of the session");
+        }
+        // A key of the session is no matter of the session's kind: the services have none.
+        for slot in [0, 1] {
+            let session = p11.open(slot);
+            for (kept, rv) in [(CK_TRUE, CKR_SESSION_READ_ONLY), (CK_FALSE, CKR_TEMPLATE_INCONSISTENT)] {
+                let mut mechanism = plain(CKM_EC_KEY_PAIR_GEN);
+                let (curve, token) = ([p256()], [(CKA_TOKEN, vec![kept])]);
+                let (mut public, mut private) = (attributes(&curve), attributes(&token));
+                let (mut one, mut two) = (0, 0);
+                let (public, private) = (public.as_mut_ptr(), private.as_mut_ptr());
+                let made = c!(p11, C_GenerateKeyPair(session, &mut mechanism, public, 1, private, 1, &mut one, &mut two));
+                assert_eq!(made, Err(rv));
+            }
         }
         assert_eq!(world.requests(), before);
     }

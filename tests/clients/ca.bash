@@ -1,0 +1,44 @@
+# shellcheck shell=bash disable=SC2154 # lib.sh sets them
+# For scripts of a CA by OpenSSL's command line, after lib.sh: a page's blocks, and what OpenSSL says without the module.
+#
+#   root_certificate   root.pem
+#   issue_x509         server.pem, by openssl x509
+#   issue_ca           listed.pem, by openssl ca
+#   revoke             listed.pem is in root.crl
+
+plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/other-key.pem" -days 2 -subj "/CN=My root" \
+    -addext "basicConstraints=critical,CA:true" -out "$work/other-root.pem" 2>/dev/null
+
+root_certificate() {
+    run_page 'req -x509 [^\n]*\n[^\n]*-out root.pem'
+    run plain_openssl verify -check_ss_sig -CAfile "$work/page/root.pem" "$work/page/root.pem"
+    run plain_openssl x509 -in "$work/page/root.pem" -noout -pubkey -out "$work/root.pub"
+    same_key "$work/root.pub"
+}
+
+verify_issued() { # CERTIFICATE
+    run plain_openssl verify -x509_strict -purpose sslserver -verify_hostname server.example -CAfile "$work/page/root.pem" "$1"
+    # The check is checked: another root of the same name, and a spoilt signature.
+    refuse plain_openssl verify -CAfile "$work/other-root.pem" "$1"
+    plain_openssl x509 -in "$1" -outform DER -out "$work/one.der"
+    plain_openssl x509 -inform DER -in "$(spoil "$work/one.der")" -out "$work/spoilt.pem"
+    refuse plain_openssl verify -CAfile "$work/page/root.pem" "$work/spoilt.pem"
+}
+
+issue_x509() {
+    run_page 'x509 -req'
+    verify_issued "$work/page/server.pem"
+}
+
+issue_ca() {
+    run_page 'openssl ca [^\n]*-batch'
+    verify_issued "$work/page/listed.pem"
+    grep -q '^V.*CN=server.example$' "$work/page/index.txt"
+}
+
+revoke() {
+    run_page 'openssl ca [^\n]*-revoke'
+    run plain_openssl crl -in "$work/page/root.crl" -CAfile "$work/page/root.pem" -noout 2>&1 | grep -x 'verify OK'
+    run plain_openssl verify -crl_check -CRLfile "$work/page/root.crl" -CAfile "$work/page/root.pem" "$work/page/server.pem"
+    refuse plain_openssl verify -crl_check -CRLfile "$work/page/root.crl" -CAfile "$work/page/root.pem" "$work/page/listed.pem"
+}
