@@ -50,11 +50,12 @@ way=engine run='^apache2'
 
 hand_over() { [ "$(id -u)" -ne 0 ] || chown -R www-data:www-data "$work"; }
 
+# In a process group of its own: when it ends, Apache ends its whole group, and Apaches of other runs beside it.
 start_apache() {
     local block
     block=$(page "$run.*FOREGROUND")
     hand_over
-    (cd "$work/page" && exec env "${with[@]}" "${as[@]}" bash -euxc "exec $block") </dev/null >"$work/server.log" 2>&1 &
+    (cd "$work/page" && exec setsid env "${with[@]}" "${as[@]}" bash -euxc "exec $block") </dev/null >"$work/server.log" 2>&1 &
     server=$!
 }
 
