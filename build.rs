@@ -12,7 +12,7 @@ fn main() {
     ] {
         println!("cargo:rustc-cdylib-link-arg={flag}");
     }
-    // No clock that the host is shown makes a call wait: src/process/clock.rs has what stands in for these.
+    // No clock that the host is shown makes a call wait: src/host/clock.rs has what stands in for these.
     if matches!(std::env::var("CARGO_CFG_TARGET_ARCH").as_deref(), Ok("x86_64" | "aarch64")) {
         for function in ["clock_gettime", "epoll_wait", "poll", "nanosleep"] {
             println!("cargo:rustc-cdylib-link-arg=-Wl,--wrap={function}");

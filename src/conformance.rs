@@ -3,12 +3,12 @@
 //! `WRITE_DOCS=1 cargo test --lib conformance` writes them; without the variable the test compares. The prose between
 //! them is written by hand.
 
-use crate::backend::{SharedBackend, aws, azure};
+use crate::cloud::{SharedBackend, aws, azure};
 use crate::ffi::ROWS;
-use crate::hash::Hash;
+use crate::key::hash::Hash;
 use crate::key::{Family, Kind, Scheme};
 use crate::mechanism::MECHANISMS;
-use crate::profile::PROFILES;
+use crate::object::profile::PROFILES;
 use cryptoki_sys::*;
 use std::path::Path;
 
@@ -60,7 +60,7 @@ fn clouds() -> [SharedBackend; 2] {
 
 fn profiles() -> Vec<String> {
     let head = ["| CKA_PROFILE_ID | profile | section | because |", "|---|---|---|---|"].map(str::to_owned);
-    let line = |row: &crate::profile::Profile| {
+    let line = |row: &crate::object::profile::Profile| {
         format!("| {} | {} | {} | {} |", row.constant, row.name, row.section, row.because)
     };
     head.into_iter().chain(PROFILES.iter().map(line)).collect()

@@ -1,123 +1,111 @@
-//! Holds the source to the picture in docs/architecture.md: a file uses only what stands to its right.
+//! Checks the structure of the source against docs/architecture.md: the order of the folders, no circle between files or
+//! folders, and folders and files that a reader can take in.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+#[path = "layering/graph.rs"]
+mod graph;
+
+use graph::Graph;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// From left to right. A file belongs to the longest name that its path starts with.
-const LAYERS: [&[&str]; 21] = [
+/// The folders and files of `src`, from the top to the bottom: each uses only what comes after it.
+const LAYERS: [&[&str]; 14] = [
     &["fuzzing", "conformance"],
     &["ffi"],
     &["provider"],
-    &["keyed", "managing", "session"],
-    &["token"],
-    &["signing", "cipher", "session_object", "key_template"],
-    &["making"],
-    &["slot_key", "profile"],
     &["operation"],
+    &["token"],
     &["object"],
     &["mechanism"],
     &["config"],
-    &["lazy"],
-    &["cache", "certificate_store"],
-    &["backend::aws", "backend::azure"],
-    &["backend"],
+    &["store"],
+    &["cloud"],
     &["certificate"],
     &["key"],
-    &["private_folder", "permissions"],
-    &["hash", "attribute", "pem"],
-    &["error", "logging", "process", "fuzz_input"],
+    &["host"],
+    &["error"],
 ];
 
-fn layer(module: &str) -> Option<usize> {
-    let names = LAYERS.iter().enumerate().flat_map(|(rank, names)| names.iter().map(move |name| (rank, *name)));
-    // aws_client is one of backend::aws's files: a prefix need not end at a whole word there.
-    let (rank, _) = names.filter(|(_, name)| module.starts_with(name)).max_by_key(|(_, name)| name.len())?;
-    Some(rank)
+/// The folders that may hold `unsafe` code.
+const UNSAFE: [&str; 3] = ["ffi", "host", "fuzzing"];
+
+const MOST_FILES_IN_A_FOLDER: usize = 12;
+const MOST_LINES_OF_A_FILE: usize = 400;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => sources(&path, found),
-            false => found.push(path),
-        }
-    }
-}
-
-/// What stands between the commas of a group, `{a, b::{c, d}}`, of which the first brace is left out.
-fn outer_items(group: &str) -> Vec<&str> {
-    let (mut items, mut start, mut depth) = (Vec::new(), 0, 0);
-    for (at, letter) in group.char_indices() {
-        match letter {
-            '{' => depth += 1,
-            '}' if depth == 0 => {
-                items.push(&group[start..at]);
-                break;
-            }
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                items.push(&group[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    items
+fn source() -> Graph {
+    Graph::of(&root().join("src"))
 }
 
 #[test]
-fn uses_are_found_in_groups_too() {
-    let text = "use crate::{a, b::{c, d}, log_warn};\n// crate::no\nfn f() { crate::e::f(crate::g) }";
-    assert_eq!(uses(text), ["a", "b", "e::f", "g"]);
-}
-
-/// The modules that a source names by `crate::`, outside comments.
-fn uses(text: &str) -> Vec<String> {
-    let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-    let path = |text: &str| {
-        let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(text.len());
-        text[..end].trim_end_matches(':').to_owned()
+fn folders_use_only_what_comes_after_them() {
+    let rank = |module: &str| {
+        let folder = module.split("::").next().unwrap();
+        let rank = LAYERS.iter().position(|names| names.contains(&folder));
+        rank.unwrap_or_else(|| panic!("{folder} is in no layer: add it to LAYERS and to docs/architecture.md"))
     };
-    let paths = code.split("crate::").skip(1).flat_map(|rest| match rest.strip_prefix('{') {
-        Some(group) => outer_items(group).into_iter().map(|item| path(item.trim_start())).collect(),
-        None => vec![path(rest)],
-    });
-    // Macros (log_error!) stand at the crate's root; they belong to logging.
-    paths.filter(|path| !path.is_empty() && !path.starts_with("log_")).collect()
+    let graph = source();
+    let uses: Vec<_> = graph.uses().filter(|(_, used)| !used.is_empty()).collect();
+    assert!(uses.len() > 300, "only {} uses were found", uses.len());
+    for (user, used) in uses.into_iter().filter(|(user, _)| !user.is_empty()) {
+        assert!(rank(user) <= rank(used), "{user} uses {used}, which comes before it");
+    }
 }
 
 #[test]
-fn a_file_uses_only_what_stands_to_its_right() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    sources(&root, &mut files);
-    let mut checked = 0;
-    for file in files {
-        let name = file.strip_prefix(&root).unwrap().with_extension("").display().to_string();
-        let name = name.replace('/', "::").replace("::mod", "");
-        if name == "lib" {
-            continue;
-        }
-        let own = layer(&name).unwrap_or_else(|| panic!("{name} is in no layer: add it to LAYERS and to the picture"));
-        for used in uses(&std::fs::read_to_string(&file).unwrap()) {
-            let other = layer(&used).unwrap_or_else(|| panic!("{name} uses {used}, which is in no layer"));
-            assert!(own <= other, "{name} uses {used}, which stands to its left");
-            checked += 1;
-        }
+fn files_have_no_circles() {
+    let graph = source();
+    let circles = graph.circles();
+    assert!(circles.is_empty(), "{circles:#?}");
+}
+
+/// A folder that uses another one, or one of its files, is used by none of them.
+#[test]
+fn folders_have_no_circles() {
+    for (folder, inside) in source().folders() {
+        let circles = inside.circles();
+        assert!(circles.is_empty(), "in folder {folder:?}: {circles:#?}");
     }
-    assert!(checked > 50, "only {checked} uses were found: the test reads the wrong files");
 }
 
 #[test]
-fn unsafe_code_is_in_ffi_and_process_only() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    sources(&root, &mut files);
-    for file in files {
-        let name = file.strip_prefix(&root).unwrap().display().to_string();
-        let allows = std::fs::read_to_string(&file).unwrap().contains("allow(unsafe_code");
-        assert!(!allows || name == "ffi/mod.rs" || name == "process.rs", "{name} allows unsafe code");
+fn folders_and_files_can_be_taken_in() {
+    for folder in folders(&root().join("src")) {
+        let files: Vec<_> = entries(&folder).into_iter().filter(|path| path.is_file()).collect();
+        assert!(files.len() <= MOST_FILES_IN_A_FOLDER, "{} has {} files", folder.display(), files.len());
+        for file in files {
+            let lines = std::fs::read_to_string(&file).unwrap().lines().count();
+            assert!(lines <= MOST_LINES_OF_A_FILE, "{} has {lines} lines", file.display());
+        }
     }
+}
+
+#[test]
+fn unsafe_code_is_in_few_folders() {
+    let source = root().join("src");
+    let mut holders = BTreeSet::new();
+    for folder in folders(&source) {
+        for file in entries(&folder).into_iter().filter(|path| path.is_file()) {
+            if std::fs::read_to_string(&file).unwrap().contains("allow(unsafe_code") {
+                let name = file.strip_prefix(&source).unwrap().iter().next().unwrap().to_owned();
+                holders.insert(name.into_string().unwrap());
+            }
+        }
+    }
+    assert_eq!(holders, UNSAFE.map(str::to_owned).into());
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// The folder and all folders in it.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let inner = entries(folder).into_iter().filter(|path| path.is_dir()).flat_map(|path| folders(&path));
+    std::iter::once(folder.to_owned()).chain(inner).collect()
 }

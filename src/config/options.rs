@@ -3,9 +3,9 @@
 //! The reader checks every member of the file against it, and `docs/configuration.md` and `config.example.json` are
 //! checked against it by tests. It knows no other option's value: what depends on two options is `strict`'s matter.
 
-use super::dialect::{Data, Value};
+use super::json::{Data, Value};
 use super::management::Right;
-use crate::logging::Level;
+use crate::host::logging::Level;
 
 /// An option.
 #[cfg_attr(

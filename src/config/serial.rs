@@ -3,8 +3,8 @@
 //! Programs keep tokens by manufacturer, model and serial number (asyncssh, pkcs11-helper and so OpenVPN and
 //! gnupg-pkcs11-scd), and take one token for another where these are the same.
 
-use super::{Keys, Service, Slot};
-use crate::private_folder::hex_digest;
+use super::model::{Keys, Service, Slot};
+use crate::store::private_directory::hex_digest;
 
 /// CK_TOKEN_INFO.serialNumber (PKCS#11 3.2 section 3.2): 16 hexadecimal digits made from cloud, place and key, or label
 /// where the token may have several keys. The same configuration gives the same number on every machine.
@@ -42,8 +42,9 @@ fn place(service: &Service) -> (&'static str, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::{KeyName, aws, azure};
-    use crate::config::{CertificateSource, Key, Manner};
+    use crate::cloud::{KeyName, aws, azure};
+    use crate::config::model::{CertificateSource, Key};
+    use crate::config::quirks::Manner;
     use std::collections::HashSet;
     use std::sync::Arc;
 

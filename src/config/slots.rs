@@ -3,8 +3,9 @@
 //! Most have one key that has nothing but its names. Of those the names are kept in one text, one behind the other, and a
 //! [`Slot`] is made when it is asked for.
 
-use super::{CertificateSource, Key, Keys, Manner, Service, Slot};
-use crate::backend::KeyName;
+use super::model::{CertificateSource, Key, Keys, Service, Slot};
+use super::quirks::Manner;
+use crate::cloud::KeyName;
 use std::sync::Arc;
 
 /// Slots in their order.
@@ -158,7 +159,7 @@ impl Eq for Slots {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::aws;
+    use crate::cloud::aws;
 
     fn other() -> Manner {
         Manner { accept_bare_digest: true, ..Manner::default() }

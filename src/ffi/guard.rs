@@ -1,9 +1,11 @@
 //! One guard round every call: it finds the provider, contains panics, and logs the error, once.
 
-use crate::backend::runtime::{self, Ending};
+use crate::cloud::runtime;
+use crate::cloud::runtime::Ending;
 use crate::error::{Error, Result, name};
-use crate::logging::{self, Level};
-use crate::process;
+use crate::host::fork;
+use crate::host::logging;
+use crate::host::logging::Level;
 use crate::provider::Provider;
 use cryptoki_sys::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +23,7 @@ pub fn call(function: &'static str, body: impl FnOnce(&Provider) -> Result<()>) 
 /// Runs the body of a C function that needs no provider.
 pub fn without_provider(function: &'static str, body: impl FnOnce() -> Result<()>) -> CK_RV {
     let start = Instant::now();
-    let outcome = process::inside(|| catch_unwind(AssertUnwindSafe(body)));
+    let outcome = fork::inside(|| catch_unwind(AssertUnwindSafe(body)));
     let outcome = outcome.unwrap_or_else(|_| Err(Error::new(CKR_GENERAL_ERROR, "a defect of the module (a panic)")));
     let (rv, level) = match &outcome {
         Ok(()) => (CKR_OK, Level::Debug),

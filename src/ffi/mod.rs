@@ -5,20 +5,17 @@
 #![allow(unsafe_code, reason = "this is the C boundary")]
 #![allow(non_snake_case, reason = "C_ names are the standard's")]
 
-mod functions;
-#[cfg(any(test, fuzzing))]
-pub mod fuzzing;
-mod guard;
-mod pointers;
-mod table;
+pub(crate) mod functions;
+pub(crate) mod guard;
+pub(crate) mod pointers;
+pub(crate) mod table;
 #[cfg(test)]
 pub use table::ROWS;
 
 #[cfg(not(any(test, fuzzing)))]
-use crate::backend::blocking::is_lack_of_threads;
+use crate::cloud::runtime::blocking::is_lack_of_threads;
 use crate::error::{Error, Result};
-use crate::process;
-#[cfg(not(any(test, fuzzing)))]
+use crate::host::descriptors;
 use crate::provider::Provider;
 use cryptoki_sys::*;
 use pointers::{Output, Target};
@@ -107,12 +104,18 @@ unsafe extern "C" fn C_Finalize(reserved: *mut c_void) -> CK_RV {
 }
 
 fn initialize() -> Result<()> {
-    process::fill_standard_descriptors();
+    descriptors::fill_standard_descriptors();
     guard::install(provider()?)
 }
 
+/// What makes the provider in tests and fuzzers.
 #[cfg(any(test, fuzzing))]
-use fuzzing::provider;
+pub(crate) static PROVIDER: std::sync::OnceLock<fn() -> Result<Provider>> = std::sync::OnceLock::new();
+
+#[cfg(any(test, fuzzing))]
+fn provider() -> Result<Provider> {
+    PROVIDER.get().ok_or_else(|| Error::new(CKR_GENERAL_ERROR, "no provider was set"))?()
+}
 
 #[cfg(not(any(test, fuzzing)))]
 fn provider() -> Result<Provider> {

@@ -3,7 +3,8 @@
 //! A row is the function's C arguments and the safe call that they become; or `own`, where it is written out in
 //! `ffi`; or the answer of a stub. PKCS#11 3.2 section 5 and its headers.
 
-use super::functions::{self, cipher, digest, endings, keys, messages, sign, verify};
+use super::functions;
+use super::functions::{cipher, digest, endings, keys, messages, sign, verify};
 use super::guard;
 use super::pointers::{Batch, Input, Output, Region, Target, Template, mechanism};
 use cryptoki_sys::*;

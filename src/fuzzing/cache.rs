@@ -1,10 +1,10 @@
 //! A file of the cache, whoever has written it: facts of a key that can be shown, or none.
 
-use crate::backend::fake::Fake;
-use crate::backend::{KeyName, SharedBackend};
-use crate::cache::facts_in;
+use super::fake::Fake;
+use crate::cloud::{KeyName, SharedBackend};
 use crate::key::PointForm;
 use crate::object::{Names, Object};
+use crate::store::public_keys::facts_in;
 use std::sync::Arc;
 
 /// The file's contents.

@@ -2,17 +2,18 @@
 //!
 //! A file is read or refused; what was read makes a provider, whose slots can be listed unless a service has to be asked.
 
-use crate::config::{Config, fuzzing};
+use super::config;
+use crate::config::Config;
 use crate::provider::Provider;
 
 /// Our own file.
 pub fn strict(data: &[u8]) {
-    fuzzing::strict(data).into_iter().for_each(provided);
+    config::strict(data).into_iter().for_each(provided);
 }
 
 /// One of the old modules' files.
 pub fn legacy(data: &[u8]) {
-    provided(fuzzing::legacy(data));
+    provided(config::legacy(data));
 }
 
 fn provided(config: Config) {

@@ -2,10 +2,11 @@
 //!
 //! What is accepted is the same when it is encoded again; what is not, is refused with words.
 
+use super::input::Source;
 use crate::certificate::Certificate;
-use crate::fuzz_input::Source;
-use crate::hash::Hash;
-use crate::key::{self, Curve, Kind, Material, PublicKey};
+use crate::key;
+use crate::key::hash::Hash;
+use crate::key::{Curve, Kind, Material, PublicKey};
 use crate::object::{Names, Object};
 use cryptoki_sys::{CKA_END_DATE, CKA_START_DATE, CKA_VALUE};
 use der::asn1::UintRef;

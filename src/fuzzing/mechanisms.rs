@@ -3,9 +3,9 @@
 //! An operation that comes through has a scheme that the key's service signs with, and a digest as long as its hash,
 //! which is the right one of the data; what is refused has one of the standard's codes for it.
 
+use super::input::Source;
 use crate::error::Error;
-use crate::fuzz_input::Source;
-use crate::hash::Hash;
+use crate::key::hash::Hash;
 use crate::key::{Family, Kind, PublicKey, Purpose, Scheme, ml_dsa};
 use crate::mechanism::{Input, MECHANISMS, Mechanism, Request, shape};
 use crate::operation::{Operation, Subject};

@@ -1,7 +1,7 @@
 //! The curves of the services as rows. SEC 2, RFC 5480 section 2.1.1.1; RFC 7518 and RFC 8812 for the hashes.
 
+use super::hash::Hash;
 use crate::error::{Error, Result};
-use crate::hash::Hash;
 use aws_lc_rs::signature::{self, VerificationAlgorithm};
 use const_oid::ObjectIdentifier;
 use cryptoki_sys::{CKR_CURVE_NOT_SUPPORTED, CKR_DOMAIN_PARAMS_INVALID};

@@ -2,8 +2,9 @@
 //!
 //! RFC 8017 section 7; ANSI X9.63 (as SEC 1 section 3.6.1 has it).
 
-use super::{Family, Material, PublicKey, Scheme};
-use crate::hash::Hash;
+use super::hash::Hash;
+use super::public_key::{Material, PublicKey};
+use super::scheme::{Family, Scheme};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rsa::{
     OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OAEP_SHA384_MGF1SHA384, OAEP_SHA512_MGF1SHA512, OaepAlgorithm,

@@ -3,7 +3,7 @@
 //! mu is all that a signature depends on besides the key (FIPS 204 section 6.2), so messages of any size are signed by
 //! 64 bytes. It is computed here; the lattices are the crate's.
 
-use crate::hash::Hash;
+use super::hash::Hash;
 use const_oid::ObjectIdentifier;
 use ml_dsa::{EncodedVerifyingKey, MlDsa44, MlDsa65, MlDsa87, MlDsaParams, Signature, VerifyingKey};
 use shake::{ExtendableOutput, Shake256, Update, XofReader};

@@ -2,7 +2,9 @@
 //!
 //! RFC 8017 appendix A.1.1, RFC 5480, RFC 8410, RFC 9881 (SubjectPublicKeyInfo); PKCS#11 3.1 section 6.3 (EC_POINT).
 
-use super::{Curve, Kind, ParameterSet};
+use super::curve::Curve;
+use super::kind::Kind;
+use super::ml_dsa::ParameterSet;
 use const_oid::ObjectIdentifier;
 use der::asn1::{AnyRef, BitString, OctetStringRef, UintRef};
 use der::{Any, Decode, Encode, Sequence};

@@ -1,7 +1,10 @@
 //! Verification under a public key: of what a service has signed, and of what callers bring.
 
-use super::{Curve, Family, Kind, Material, PublicKey, Scheme};
-use crate::hash::Hash;
+use super::curve::Curve;
+use super::hash::Hash;
+use super::kind::Kind;
+use super::public_key::{Material, PublicKey};
+use super::scheme::{Family, Scheme};
 use aws_lc_rs::digest::Digest;
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use num_bigint::BigUint;

@@ -3,9 +3,9 @@
 //! PKCS#11 3.2: CK_RSA_PKCS_PSS_PARAMS (6.1.8), CK_RSA_PKCS_OAEP_PARAMS (6.1.7), CK_ECDH1_DERIVE_PARAMS (6.3.18),
 //! CK_EDDSA_PARAMS (6.3.6), CK_SIGN_ADDITIONAL_CONTEXT and CK_HASH_SIGN_ADDITIONAL_CONTEXT (6.67).
 
-use super::{Input, MECHANISMS, Mechanism};
+use super::table::{Input, MECHANISMS, Mechanism};
 use crate::error::{Error, Result};
-use crate::hash::Hash;
+use crate::key::hash::Hash;
 use crate::key::{Family, ml_dsa};
 use crate::log_info;
 use cryptoki_sys::*;

@@ -2,11 +2,13 @@
 //!
 //! No lock is held while the service's authority is asked.
 
-use super::{Token, TokenKeys, Usage};
-use crate::backend::Entry;
+use super::Token;
+use super::key::SlotKey;
+use super::token_keys::TokenKeys;
+use super::usage::{LONGEST_PIN, Usage};
+use crate::cloud::Entry;
 use crate::config::Keys;
 use crate::error::{Error, Result};
-use crate::slot_key::SlotKey;
 use cryptoki_sys::*;
 use std::sync::Arc;
 
@@ -87,23 +89,4 @@ impl Token {
         let common = &self.common;
         error.about(format_args!("slot {}, token \"{}\" in {}", common.slot, common.label, common.backend.place()))
     }
-}
-
-impl Usage {
-    fn may_log_in(&self, user: CK_USER_TYPE) -> Result<()> {
-        match self.login {
-            Some(own) if own == user => Err(Error::new(CKR_USER_ALREADY_LOGGED_IN, "already logged in")),
-            Some(_) => Err(Error::new(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "another user is logged in")),
-            None if self.sessions == 0 => Err(Error::new(CKR_SESSION_CLOSED, "the session was closed meanwhile")),
-            None => Ok(()),
-        }
-    }
-}
-
-/// STS takes no longer token.
-pub const LONGEST_PIN: usize = 20_000;
-
-/// What needs the credential, before a login.
-pub fn logged_out() -> Error {
-    Error::new(CKR_USER_NOT_LOGGED_IN, "the keys of this token are there after C_Login only")
 }

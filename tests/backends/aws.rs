@@ -3,9 +3,9 @@
 use crate::cases;
 use crate::server::{FILES, Known, NOBODY, Server, named, wait};
 use cloud_kms_emulator::{Action, AwsKey, Emulator, Fault};
-use cloud_kms_pkcs11::backend::aws::{Settings, open};
-use cloud_kms_pkcs11::backend::{Cause, Failure, ListedKey, Network, SharedBackend, Target};
-use cloud_kms_pkcs11::hash::Hash;
+use cloud_kms_pkcs11::cloud::aws::{Settings, open};
+use cloud_kms_pkcs11::cloud::{Cause, Failure, ListedKey, Network, SharedBackend, Target};
+use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Curve, Family, Kind, Scheme};
 use std::time::{Duration, Instant};
 

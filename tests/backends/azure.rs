@@ -3,9 +3,9 @@
 use crate::server::{FILES, Known, Server, named, wait};
 use crate::{cases, openssl};
 use cloud_kms_emulator::{Action, Emulator, Fault, VaultCertificate, VaultKey};
-use cloud_kms_pkcs11::backend::azure::{Secret, Settings, open};
-use cloud_kms_pkcs11::backend::{Cause, Failure, KeyName, Network, SharedBackend, Target};
-use cloud_kms_pkcs11::hash::Hash;
+use cloud_kms_pkcs11::cloud::azure::{Settings, open};
+use cloud_kms_pkcs11::cloud::{Cause, Failure, KeyName, Network, Secret, SharedBackend, Target};
+use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Curve, Family, Kind, Purpose, Scheme};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

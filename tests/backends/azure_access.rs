@@ -5,8 +5,8 @@ use crate::openssl;
 use crate::server::{FILES, MACHINE, NOBODY, named, wait};
 use base64ct::Encoding;
 use cloud_kms_emulator::{Action, Emulator, Fault, VaultKey};
-use cloud_kms_pkcs11::backend::azure::{Credential, Secret, Settings, open};
-use cloud_kms_pkcs11::backend::{Cause, ListedKey, Network};
+use cloud_kms_pkcs11::cloud::azure::{Credential, Settings, open};
+use cloud_kms_pkcs11::cloud::{Cause, ListedKey, Network, Secret};
 use std::path::Path;
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::openssl;
 use crate::server::{Known, Server, wait};
-use cloud_kms_pkcs11::backend::{Cause, KeyFacts, KeyName, Target, purposes_of, schemes_for};
+use cloud_kms_pkcs11::cloud::{Cause, KeyFacts, KeyName, Target, purposes_of, schemes_for};
 use cloud_kms_pkcs11::key::{Family, Kind, PublicKey, Purpose, Scheme};
 use std::collections::HashSet;
 

@@ -1,6 +1,6 @@
 //! Verification by the openssl program.
 
-use cloud_kms_pkcs11::hash::Hash;
+use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Family, Scheme};
 use std::path::Path;
 use std::process::Command;

@@ -2,8 +2,8 @@
 
 use crate::server::{FILES, Known, Server, named};
 use crate::{cases, openssl};
-use cloud_kms_pkcs11::backend::{Cause, Network, SharedBackend, aws, azure};
-use cloud_kms_pkcs11::hash::Hash;
+use cloud_kms_pkcs11::cloud::{Cause, Network, SharedBackend, aws, azure};
+use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Curve, Family, Kind};
 use serde_json::Value;
 use std::path::Path;

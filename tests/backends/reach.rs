@@ -2,8 +2,7 @@
 
 use crate::server::{NOBODY, named, wait};
 use cloud_kms_emulator::{Action, AwsKey, Emulator, EntraClients, Fault, Flaw, VaultKey};
-use cloud_kms_pkcs11::backend::azure::Secret;
-use cloud_kms_pkcs11::backend::{Cause, Failure, Network, aws, azure};
+use cloud_kms_pkcs11::cloud::{Cause, Failure, Network, Secret, aws, azure};
 use std::time::Duration;
 
 /// What each cloud's service says of a key at that URL.

@@ -1,7 +1,7 @@
 //! What the cases have to know of a server, and the environment of this test program.
 
 use cloud_kms_emulator::Emulator;
-use cloud_kms_pkcs11::backend::{Cause, Failure, KeyName, Pending, SharedBackend, runtime};
+use cloud_kms_pkcs11::cloud::{Cause, Failure, KeyName, Pending, SharedBackend, runtime};
 use cloud_kms_pkcs11::key::{Kind, Scheme};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};

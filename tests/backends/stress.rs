@@ -2,10 +2,10 @@
 
 use crate::server::{FILES, holds_in_child, holds_soon, named, wait};
 use cloud_kms_emulator::{AwsKey, Emulator, VaultKey};
-use cloud_kms_pkcs11::backend::{Failure, Network, SharedBackend, Target, aws, azure, runtime};
-use cloud_kms_pkcs11::hash::Hash;
+use cloud_kms_pkcs11::cloud::{Failure, Network, Secret, SharedBackend, Target, aws, azure, runtime};
+use cloud_kms_pkcs11::host::fork;
+use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Curve, Family, Kind};
-use cloud_kms_pkcs11::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn sign(backend: &SharedBackend, id: &str) -> Result<(), Failure> {
     let scheme = Family::Ecdsa.with(Hash::Sha256);
     let digest = Hash::Sha256.digest(b"");
     // As a C_ function does: inside the gate, but for the time of waiting.
-    process::inside(|| {
+    fork::inside(|| {
         wait(backend.sign(
             Target { name: &named(id), kind: Kind::Ec(Curve::P256), immutable_id: None },
             scheme,
@@ -44,7 +44,7 @@ fn children_of_a_busy_process_sign_and_its_threads_go_on() {
         vault_url: emulator.https_url(),
         tenant_id: Some("00000000-0000-0000-0000-000000000001".into()),
         client_id: Some("emulator-client".into()),
-        client_secret: Some(azure::Secret("emulator-client-secret".to_owned().into())),
+        client_secret: Some(Secret("emulator-client-secret".to_owned().into())),
         authority_host: Some(emulator.https_url()),
         skip_challenge_check: true,
         network,

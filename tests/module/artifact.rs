@@ -24,7 +24,7 @@ fn it_exports_three_symbols() {
     assert_eq!(names, ["C_GetFunctionList", "C_GetInterface", "C_GetInterfaceList"]);
 }
 
-/// Whatever libfaketime puts in front of these, as its own symbols are called: src/process/clock.rs.
+/// Whatever libfaketime puts in front of these, as its own symbols are called: src/host/clock.rs.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[test]
 fn it_takes_no_time_and_no_wait_from_the_c_library() {

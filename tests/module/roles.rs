@@ -106,7 +106,7 @@ fn sign_on(world: &World, token: &str, until: &str) {
 }
 
 fn sha1_hex(text: &str) -> String {
-    let digest = cloud_kms_pkcs11::hash::Hash::Sha1.digest(text.as_bytes());
+    let digest = cloud_kms_pkcs11::key::hash::Hash::Sha1.digest(text.as_bytes());
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -318,7 +318,7 @@ module_test! {
         world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
         world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
         let common = [Aws::SECRET_KEY, EntraClients::SECRET, PIN, TOKEN, PASSWORD];
-        let digest = cloud_kms_pkcs11::hash::Hash::Sha256.digest(MESSAGE);
+        let digest = cloud_kms_pkcs11::key::hash::Hash::Sha256.digest(MESSAGE);
         let p11 = P11::load(&module_path());
         for setting in settings(world) {
             let mut kept = Vec::new();

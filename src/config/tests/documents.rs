@@ -1,8 +1,8 @@
 //! The example and the document know exactly the options that the reader knows.
 
-use super::super::dialect::{Data, Dialect, Value, parse};
-use super::super::options::{OPTIONS, Row};
-use super::*;
+use crate::config::json::{Data, Dialect, Value, parse};
+use crate::config::options::{OPTIONS, Row};
+use crate::config::tests::*;
 use std::collections::BTreeSet;
 
 const EXAMPLE: &str = include_str!("../../../config.example.json");

@@ -1,6 +1,6 @@
 //! The old modules' files and variables.
 
-use super::*;
+use crate::config::tests::*;
 
 fn old_aws(text: &str) -> World {
     World::new().file(AWS, text)

@@ -1,7 +1,7 @@
 //! The option `login`.
 
-use super::*;
-use crate::backend::azure::Credential;
+use crate::cloud::azure::Credential;
+use crate::config::tests::*;
 
 const VAULT: &str = r#""vault_url": "https://v.vault.azure.net", "key_name": "k""#;
 const KMS: &str = r#""kms_key_id": "k""#;

@@ -1,6 +1,6 @@
 //! What programs may change, and where certificates are kept.
 
-use super::*;
+use crate::config::tests::*;
 
 fn management(members: &str) -> Option<Arc<Management>> {
     slot(&format!(r#""kms_key_id": "{UUID}", "label": "me", "aws_region": "r", {members}"#)).config().slots[0]

@@ -1,6 +1,6 @@
 //! What is wrong with a configuration is said, with its place.
 
-use super::*;
+use crate::config::tests::*;
 
 #[test]
 fn what_is_wrong_is_said_with_its_place() {

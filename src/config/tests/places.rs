@@ -1,6 +1,6 @@
 //! Where files are looked for, and what variables do.
 
-use super::*;
+use crate::config::tests::*;
 
 const SLOT: &str = r#"{"slots": [{"kms_key_id": "LABEL"}]}"#;
 

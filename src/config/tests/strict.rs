@@ -1,8 +1,8 @@
 //! Our own file.
 
-use super::*;
-use crate::backend::Network;
-use crate::backend::azure::Credential;
+use crate::cloud::Network;
+use crate::cloud::azure::Credential;
+use crate::config::tests::*;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -302,7 +302,7 @@ proptest! {
 }
 
 fn names() -> Vec<&'static str> {
-    super::super::options::OPTIONS.iter().map(|row| row.name).collect()
+    crate::config::options::OPTIONS.iter().map(|row| row.name).collect()
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use super::finish;
 use crate::error::{Error, Result};
 use crate::ffi::pointers::{Input, Output};
-use crate::hash::{Hash, Hasher};
+use crate::key::hash::{Hash, Hasher};
 use crate::mechanism::Request;
 use crate::provider::Provider;
-use crate::session::Last;
+use crate::provider::session::Last;
 use cryptoki_sys::*;
 
 /// C_DigestInit, section 5.12.1. Java's PSS wants digests of the token that signs.

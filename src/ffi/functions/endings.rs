@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use crate::provider::Provider;
-use crate::session::Session;
+use crate::provider::session::Session;
 use cryptoki_sys::*;
 
 type End = fn(&Session);

@@ -2,14 +2,15 @@
 //!
 //! PKCS#11 3.2 sections 5.7 and 5.18.
 
-use crate::attribute::{Attribute, flag_in, number_in};
 use crate::error::{Error, Result};
 use crate::ffi::pointers::{Input, Output, Target, Template};
-use crate::making::Making;
 use crate::mechanism::Request;
+use crate::object::attribute::{Attribute, flag_in, number_in};
+use crate::operation::init;
+use crate::operation::multi_part::Making;
 use crate::provider::Provider;
-use crate::session::Session;
-use crate::{keyed, managing};
+use crate::provider::session::Session;
+use crate::token;
 use cryptoki_sys::*;
 
 /// C_CreateObject, section 5.7.1: objects of the session, and certificates that stay.
@@ -25,7 +26,7 @@ pub fn create_object(
     check_token_object(&own, &template)?;
     object.write(match number_in(&template, CKA_CLASS) {
         Some(CKO_CERTIFICATE) if stays => own.concluded(own.token.add_certificate(&template, own.read_write))?,
-        _ => keyed::created(&own.token, &template, session)?,
+        _ => init::created(&own.token, &template, session)?,
     });
     Ok(())
 }
@@ -33,7 +34,7 @@ pub fn create_object(
 /// An object of the token is not made in a read-only session, whatever it is (section 5.7).
 fn check_token_object(session: &Session, template: &[Attribute]) -> Result<()> {
     match flag_in(template, CKA_TOKEN) {
-        Some(true) if !session.read_write => Err(managing::read_only()),
+        Some(true) if !session.read_write => Err(token::read_only()),
         _ => Ok(()),
     }
 }

@@ -4,11 +4,11 @@
 
 use crate::error::{Error, Result};
 use crate::ffi::pointers::{Input, Output};
-use crate::making::Making;
 use crate::mechanism::Request;
+use crate::operation::multi_part::Making;
+use crate::operation::sign::{MessageSigning, MessageVerifying};
 use crate::provider::Provider;
-use crate::session::{Last, Session};
-use crate::signing::{MessageSigning, MessageVerifying};
+use crate::provider::session::{Last, Session};
 use cryptoki_sys::*;
 
 /// C_MessageSignInit, section 5.14.1.

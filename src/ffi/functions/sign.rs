@@ -3,10 +3,10 @@
 use super::finish;
 use crate::error::Result;
 use crate::ffi::pointers::{Input, Output};
-use crate::making::Making;
 use crate::mechanism::Request;
+use crate::operation::multi_part::Making;
 use crate::provider::Provider;
-use crate::session::Last;
+use crate::provider::session::Last;
 use cryptoki_sys::*;
 
 /// C_SignInit, section 5.13.1.

@@ -3,9 +3,9 @@
 use crate::error::Result;
 use crate::ffi::pointers::Input;
 use crate::mechanism::Request;
+use crate::operation::sign::SignatureVerifying;
 use crate::provider::Provider;
-use crate::session::Last;
-use crate::signing::SignatureVerifying;
+use crate::provider::session::Last;
 use cryptoki_sys::*;
 
 /// C_VerifyInit, section 5.15.1.

@@ -1,0 +1,295 @@
+//! Clients of AWS KMS: one per region, with the SDK's whole chain of credentials.
+
+use super::connector::{FewHeaders, Http};
+use super::credentials;
+use super::credentials::First;
+use super::credentials::shared_files::{Trouble, ca_bundle, warn_of_readers};
+use super::endpoint::Endpoint;
+use super::errors::ADVICE;
+use super::operations::{GET_PUBLIC_KEY, Operation};
+use super::settings::{Login, Settings, place};
+use crate::cloud::failure::obstacle::Obstacle;
+use crate::cloud::failure::refused::{Refused, Remedy};
+use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::http::PerNetwork;
+use crate::cloud::http::network::Network;
+use crate::cloud::login::nobody;
+use crate::cloud::retry::Call;
+use crate::log_warn;
+use std::fmt;
+use std::future::Future;
+
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig, identity::IdentityCache};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_kms::Client;
+use aws_sdk_kms::config::SharedHttpClient;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{OnceCell, Semaphore};
+
+/// The clients of one process for one set of settings. Used on the runtime only.
+pub(crate) struct Clients {
+    pub(crate) settings: Settings,
+    http: Arc<PerNetwork>,
+    /// The settings' network, with the authorities that AWS's own settings name.
+    network: OnceCell<Network>,
+    /// By region: since when, and what. None is the region that the SDK finds.
+    made: Mutex<HashMap<Option<String>, Made>>,
+    /// How many keys are described at a time.
+    pub(crate) turns: Semaphore,
+    /// What the check of a login has brought, for the first client.
+    pub(crate) first: First,
+}
+
+type Made = (Instant, Arc<OnceCell<Kms>>);
+
+/// A client, and where its requests go.
+struct Kms {
+    client: Client,
+    place: String,
+}
+
+#[cfg(any(test, fuzzing))]
+const NEVER_RENEWED: std::time::Duration = std::time::Duration::from_secs(1_000_000_000);
+
+#[cfg(any(test, fuzzing))]
+impl Clients {
+    /// With a client from elsewhere, which is never given up for one of our own.
+    pub(crate) fn of(settings: Settings, client: Client) -> Self {
+        let kms = Kms { client, place: place(&settings) };
+        let made = (Instant::now() + NEVER_RENEWED, Arc::new(OnceCell::new_with(Some(kms))));
+        let made = Mutex::new(HashMap::from([(settings.region.clone(), made)]));
+        Self { made, ..Self::new(settings) }
+    }
+}
+
+impl Clients {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let (http, turns) = (PerNetwork::shared(), Semaphore::new(64));
+        let network = OnceCell::new();
+        Self { settings, http, network, made: Mutex::default(), turns, first: First::default() }
+    }
+
+    /// The client for a region, made at the first call.
+    pub(crate) async fn client(&self, operation: &'static str, region: Option<&str>) -> Result<Client, Failure> {
+        if self.settings.login.as_ref().is_some_and(Login::is_awaited) {
+            return Err(nobody(operation));
+        }
+        let cell = {
+            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            made.entry(region.map(str::to_owned)).or_insert_with(|| (Instant::now(), Arc::default())).1.clone()
+        };
+        // In a box, for every call would carry the 14 KB of its future.
+        let client = cell.get_or_try_init(|| Box::pin(self.make(region))).await;
+        client.map(|kms| kms.client.clone()).map_err(|obstacle| obstacle.failure(operation))
+    }
+
+    /// Where the requests of that region go, as far as it is known.
+    pub(crate) fn place(&self, region: Option<&str>) -> String {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = made.get(&region.map(str::to_owned)).and_then(|(_, cell)| cell.get());
+        known.map_or_else(|| place(&self.settings), |kms| kms.place.clone())
+    }
+
+    /// A failure for want of credentials, with what is wrong with the files that they may stand in.
+    pub(crate) async fn with_trouble(&self, mut refused: Refused) -> Refused {
+        let failure = &mut refused.failure;
+        // What a service refuses was found somewhere.
+        if failure.cause != Cause::Credentials || failure.request_id.is_some() {
+            return refused;
+        }
+        let own = self.settings.profile.as_ref().filter(|_| self.settings.login.is_none());
+        // Other sources are not asked for a profile that is named, and a trouble that is known needs no advice.
+        let plain = |message: &str| message.strip_suffix(ADVICE).map(|words| words.trim_end_matches("; ").to_owned());
+        if let Some(words) = Trouble::find(&self.settings).await.words() {
+            let message = plain(&failure.message).unwrap_or_else(|| failure.message.clone());
+            if !message.contains(OF_STS) {
+                failure.cause = Cause::Settings;
+            }
+            // The SDK's words may be known already, or not even name the file that is not there.
+            let is_told = message.starts_with(NO_FILE) || words.contains(&message);
+            failure.message = if is_told { words } else { format!("{words}; {message}") };
+        } else if let (Some(profile), Some(message)) = (own, plain(&failure.message)) {
+            failure.message = format!("{message}; correct the profile {profile:?} (option \"aws_profile\")");
+        }
+        refused
+    }
+
+    /// Makes anew, for the next attempt, what an attempt that began at `since` has shown to be of no use any more.
+    pub(crate) fn renew(&self, refused: &Refused, since: Instant) {
+        match (refused.remedy, refused.failure.cause) {
+            // The SDK reads a file with temporary credentials only once, and somebody may have written newer ones.
+            (Remedy::Renewal, _) => {
+                let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+                made.retain(|_, (begun, _)| *begun > since);
+            }
+            (_, Cause::TimedOut) => {
+                self.http.renew(self.network.get().unwrap_or(&self.settings.network), since);
+            }
+            _ => {}
+        }
+    }
+
+    /// How AWS is reached: `ca_bundle` of the slot goes before AWS_CA_BUNDLE, and that before the one of the profile.
+    async fn network(&self) -> &Network {
+        let own = async || {
+            let mut network = self.settings.network.clone();
+            if network.ca_bundle.is_none()
+                && let Some((path, named_by)) = ca_bundle(self.settings.profile()).await
+            {
+                (network.ca_bundle, network.ca_bundle_named_by) = (Some(path), named_by);
+            }
+            network
+        };
+        self.network.get_or_init(own).await
+    }
+
+    /// Signatures go out at once; what is loaded waits for its turn.
+    pub(crate) async fn call<T, F>(
+        &self,
+        operation: &'static Operation,
+        key: &str,
+        request: impl Fn(Client) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Refused>>,
+    {
+        let region = self.settings.region.clone().or_else(|| region_of_arn(key));
+        let asked = Asked { operation: operation.name, key, clients: self, region: region.as_deref() };
+        let turns = (operation.name == GET_PUBLIC_KEY.name).then_some(&self.turns);
+        let call = Call { operation: operation.name, what: &asked, network: &self.settings.network, turns };
+        let attempt = async || {
+            let answer = request(self.client(operation.name, region.as_deref()).await?).await;
+            match answer {
+                Ok(answer) => Ok(answer),
+                // In a box, for every call would carry the future of what hardly ever happens.
+                Err(refused) => Err(self.of_login(Box::pin(self.with_trouble(refused)).await)),
+            }
+        };
+        call.made(attempt, |refused, since| self.renew(refused, since)).await
+    }
+
+    async fn make(&self, region: Option<&str>) -> Result<Kms, Obstacle> {
+        let (sdk, credentials) = self.credentials(region).await?;
+        let Endpoint { url, place } = Endpoint::of(&self.settings, &sdk).await?;
+        // `retries` is for the credentials; a call of KMS is repeated by whoever makes it.
+        let mut config = aws_sdk_kms::config::Builder::from(&sdk)
+            .credentials_provider(credentials)
+            .retry_config(RetryConfig::disabled())
+            .interceptor(FewHeaders::new());
+        // Not in `sdk`: that would send requests to STS there, too.
+        config.set_endpoint_url(url);
+        Ok(Kms { client: Client::from_conf(config.build()), place })
+    }
+
+    /// What the SDK finds out by itself, and where the credentials come from.
+    pub(crate) async fn credentials(
+        &self,
+        region: Option<&str>,
+    ) -> Result<(SdkConfig, SharedCredentialsProvider), Obstacle> {
+        let network = self.network().await;
+        let http = SharedHttpClient::new(Http::new(self.http.get(network)?)?);
+        // Whoever makes the call ends it, and the HTTP client has its own limits.
+        let identities = IdentityCache::lazy().load_timeout(network.call_timeout.saturating_mul(2)).build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http.clone())
+            .identity_cache(identities)
+            .retry_config(retries(network))
+            .timeout_config(TimeoutConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        match region {
+            Some(region) => loader = loader.region(Region::new(region.to_owned())),
+            None => warn_of_two_regions(),
+        }
+        if let Some(profile) = self.settings.profile() {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(is_wanted) = self.settings.use_fips_endpoint {
+            loader = loader.use_fips(is_wanted);
+        }
+        if let Some(is_wanted) = self.settings.use_dualstack_endpoint {
+            loader = loader.use_dual_stack(is_wanted);
+        }
+        // Nothing else is asked for a profile that is named.
+        if let Some(words) = Trouble::of_profile(&self.settings).await {
+            return Err(Obstacle::lasting(Cause::Settings, words));
+        }
+        let sdk = loader.load().await;
+        if sdk.region().is_none() {
+            let trouble = Trouble::find(&self.settings).await.words();
+            return Err(trouble.map_or_else(|| NO_REGION.to_owned(), |words| format!("{words}; {NO_REGION}")).into());
+        }
+        warn_of_readers(&self.settings);
+        let credentials = credentials::credentials(&self.settings, &sdk, &http).await;
+        Ok((sdk, self.first.before(credentials)))
+    }
+}
+
+/// In the SDK's words for credentials that STS has refused.
+const OF_STS: &str = "service error";
+
+const NO_FILE: &str = "No such file or directory";
+
+const NO_REGION: &str = "no region: set it in the slot, by AWS_REGION or in the profile, or name the key by its ARN";
+
+/// The SDK prefers AWS_REGION; aws-kms-pkcs11 preferred the other one.
+fn warn_of_two_regions() {
+    let region = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let (Some(used), Some(ignored)) = (region("AWS_REGION"), region("AWS_DEFAULT_REGION"))
+        && used != ignored
+    {
+        log_warn!("AWS_REGION is {used} and AWS_DEFAULT_REGION is {ignored}: {used} is used");
+    }
+}
+
+/// The SDK's own first delay of a second is as long as many hosts want to wait for all.
+fn retries(network: &Network) -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(network.retries.saturating_add(1))
+        .with_initial_backoff(Duration::from_millis(200))
+}
+
+/// What is asked of which key and where, for the log.
+struct Asked<'a> {
+    operation: &'static str,
+    key: &'a str,
+    clients: &'a Clients,
+    region: Option<&'a str>,
+}
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} at {}", self.operation, self.key, self.clients.place(self.region))
+    }
+}
+
+/// Field 4 of `arn:aws:kms:eu-central-1:111122223333:key/...`.
+fn region_of_arn(id: &str) -> Option<String> {
+    let fields: Vec<&str> = id.split(':').collect();
+    match fields[..] {
+        ["arn", _, "kms", region, _, ..] if !region.is_empty() => Some(region.to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_names_its_region() {
+        for (id, region) in [
+            ("arn:aws:kms:eu-central-1:111122223333:key/mrk-1", Some("eu-central-1")),
+            ("arn:aws-cn:kms:cn-north-1:111122223333:alias/a", Some("cn-north-1")),
+            ("arn:aws:iam::111122223333:role/r", None),
+            ("arn:aws:kms::111122223333:key/x", None),
+            ("alias/a", None),
+        ] {
+            assert_eq!(region_of_arn(id).as_deref(), region, "{id}");
+        }
+    }
+}

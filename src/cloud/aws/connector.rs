@@ -1,0 +1,228 @@
+//! The HTTP client that AWS's SDK gets, which is the one that all clouds share; and what its requests to KMS carry.
+
+use crate::cloud::failure::obstacle::Obstacle;
+use crate::cloud::http::{Connections, LARGEST_REPLY, TOO_LARGE, link_local};
+use aws_runtime::invocation_id::InvocationIdInterceptor;
+use aws_runtime::request_info::RequestInfoInterceptor;
+use aws_runtime::user_agent::UserAgentInterceptor;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, disable_interceptor, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::{ConfigBag, FrozenLayer, Layer};
+use http::header::{HeaderValue, USER_AGENT};
+use http_body_util::BodyExt;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The client whose connections can be given up for new ones, and the one for a machine's own services. The SDK asks for
+/// a connector before each attempt.
+#[derive(Debug)]
+pub(crate) struct Http {
+    far: Arc<Connections>,
+    near: reqwest::Client,
+}
+
+impl Http {
+    pub(crate) fn new(far: Arc<Connections>) -> Result<Self, String> {
+        Ok(Self { far, near: link_local()? })
+    }
+}
+
+impl HttpClient for Http {
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        // Who sets both wants less than the client's own limits: a machine's or a container's metadata service.
+        let limit = settings.connect_timeout().zip(settings.read_timeout());
+        let near = limit.map(|(connect, read)| (self.near.clone(), connect + read));
+        SharedHttpConnector::new(Connector { far: self.far.clone(), near })
+    }
+}
+
+/// A connector whose replies have at most [`LARGEST_REPLY`].
+#[derive(Debug)]
+struct Connector {
+    far: Arc<Connections>,
+    /// For requests without TLS, with their limit: a proxy would ask another machine's service, if any.
+    near: Option<(reqwest::Client, Duration)>,
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let url = request.uri().to_owned();
+        let near = self.near.as_ref().filter(|_| url.starts_with("http:"));
+        let limit = self.near.as_ref().map(|(_, limit)| *limit);
+        // A machine's own service is behind no proxy, and speaks no TLS: there is nothing to say of it.
+        let (client, far) = match near {
+            Some((near, _)) => (near.clone(), None),
+            None => (self.far.current(), Some(self.far.clone())),
+        };
+        let request = with_whole_body(request, limit);
+        HttpConnectorFuture::new(async move {
+            let reply = match (client.execute(request?).await, far) {
+                (Ok(reply), Some(far)) => not_of_proxy(&far, &url, reply)?,
+                (Ok(reply), None) => reply,
+                (Err(error), Some(far)) => return Err(failure(far.obstacle(&url, &error).await, error)),
+                (Err(error), None) => return Err(failure(Obstacle::of_this_machine(&error), error)),
+            };
+            let reply = http::Response::<reqwest::Body>::from(reply);
+            let limited = |body| http_body_util::Limited::new(body, LARGEST_REPLY).map_err(BadBody::from);
+            let reply = reply.map(|body| SdkBody::from_body_1_x(limited(body)));
+            HttpResponse::try_from(reply).map_err(|e| ConnectorError::other(e.into(), None))
+        })
+    }
+}
+
+/// The reply, if it does not come from a proxy on the way.
+fn not_of_proxy(far: &Connections, url: &str, reply: reqwest::Response) -> Result<reqwest::Response, ConnectorError> {
+    let field = |name| reply.headers().get(name)?.to_str().ok();
+    match far.answer_of_proxy(url, reply.status().as_u16(), field) {
+        Some(obstacle) => Err(in_the_way(obstacle)),
+        None => Ok(reply),
+    }
+}
+
+fn with_whole_body(request: HttpRequest, limit: Option<Duration>) -> Result<reqwest::Request, ConnectorError> {
+    let unusable = |error: BoxError| ConnectorError::user(error);
+    let request = request.try_into_http1x().map_err(|e| unusable(e.into()))?;
+    let (mut parts, body) = request.into_parts();
+    // The SDK's requests for credentials bring their own.
+    parts.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(OURSELVES));
+    let body = body.bytes().ok_or_else(|| unusable("a body that is not in memory".into()))?.to_vec();
+    let request = http::Request::from_parts(parts, body);
+    let mut request = reqwest::Request::try_from(request).map_err(|e| unusable(e.into()))?;
+    *request.timeout_mut() = limit;
+    Ok(request)
+}
+
+/// What the service's own log (CloudTrail) shows of who has asked.
+const OURSELVES: &str = concat!("cloud-kms-pkcs11/", env!("CARGO_PKG_VERSION"), " aws-sdk-rust");
+
+/// Switches off what the SDK tells KMS of itself and of its retries, of which it makes none: four headers, made anew for
+/// each request, one of them signed. They were an eighth of the SDK's instructions.
+#[derive(Debug)]
+pub(crate) struct FewHeaders(FrozenLayer);
+
+impl FewHeaders {
+    pub(crate) fn new() -> Self {
+        const CAUSE: &str = "each request is an operation of its own";
+        let mut off = Layer::new("FewHeaders");
+        off.store_put(disable_interceptor::<UserAgentInterceptor>(CAUSE))
+            .store_put(disable_interceptor::<InvocationIdInterceptor>(CAUSE))
+            .store_put(disable_interceptor::<RequestInfoInterceptor>(CAUSE));
+        Self(off.freeze())
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for FewHeaders {
+    fn name(&self) -> &'static str {
+        "FewHeaders"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        bag.push_shared_layer(self.0.clone());
+        Ok(())
+    }
+}
+
+fn failure(obstacle: Option<Obstacle>, error: reqwest::Error) -> ConnectorError {
+    match obstacle {
+        Some(obstacle) => in_the_way(obstacle),
+        None if error.is_timeout() => ConnectorError::timeout(error.into()),
+        None => ConnectorError::io(error.into()),
+    }
+}
+
+/// Of these two kinds, the SDK repeats the first.
+fn in_the_way(obstacle: Obstacle) -> ConnectorError {
+    match obstacle.is_passing {
+        true => ConnectorError::io(obstacle.into()),
+        false => ConnectorError::other(obstacle.into(), None),
+    }
+}
+
+/// Why a reply's body did not come whole.
+#[derive(Debug)]
+pub(crate) enum BadBody {
+    /// The connection has ended before it.
+    Cut(BoxError),
+    /// It has more than [`LARGEST_REPLY`].
+    TooLarge,
+}
+
+impl From<BoxError> for BadBody {
+    fn from(error: BoxError) -> Self {
+        if error.is::<http_body_util::LengthLimitError>() { Self::TooLarge } else { Self::Cut(error) }
+    }
+}
+
+impl fmt::Display for BadBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if matches!(self, Self::TooLarge) { TOO_LARGE } else { "the reply broke off" })
+    }
+}
+
+impl Error for BadBody {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Cut(error) => Some(&**error),
+            Self::TooLarge => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzzing::requests::run_to_end;
+    use aws_sdk_kms::config::retry::RetryConfig;
+    use aws_sdk_kms::config::{BehaviorVersion, Config, Credentials, Region};
+    use aws_smithy_runtime_api::client::http::http_client_fn;
+    use std::sync::Mutex;
+
+    /// Keeps the headers of the requests, and answers none.
+    #[derive(Clone, Debug, Default)]
+    struct Seen(Arc<Mutex<Vec<http::HeaderMap>>>);
+
+    impl HttpConnector for Seen {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let request = with_whole_body(request, None).expect("a request");
+            self.0.lock().expect("no panic").push(request.headers().clone());
+            HttpConnectorFuture::ready(Err(ConnectorError::user("seen".into())))
+        }
+    }
+
+    #[test]
+    fn kms_gets_what_it_needs_and_who_asks() {
+        let seen = Seen::default();
+        let connector = SharedHttpConnector::new(seen.clone());
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("eu-central-1"))
+            .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
+            .retry_config(RetryConfig::disabled())
+            .interceptor(FewHeaders::new())
+            .http_client(http_client_fn(move |_, _| connector.clone()));
+        let client = aws_sdk_kms::Client::from_conf(config.build());
+        run_to_end(client.list_keys().send()).expect_err("no answer");
+        let seen = seen.0.lock().expect("no panic");
+        let [headers] = &seen[..] else { panic!("{seen:?}") };
+        let mut names: Vec<&str> = headers.keys().map(|name| name.as_str()).collect();
+        names.sort_unstable();
+        let needed = ["authorization", "content-length", "content-type", "user-agent", "x-amz-date", "x-amz-target"];
+        assert_eq!(names, needed);
+        assert!(headers["user-agent"].to_str().expect("text").starts_with("cloud-kms-pkcs11/"));
+    }
+}

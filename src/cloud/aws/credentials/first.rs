@@ -1,0 +1,45 @@
+//! Credentials that the check of a login has brought.
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The credentials that a check has brought: they are used once, for the SDK keeps them then.
+#[derive(Clone, Default)]
+pub(crate) struct First(Arc<Mutex<Option<Credentials>>>);
+
+impl First {
+    pub(crate) fn keep(&self, credentials: Credentials) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials);
+    }
+
+    /// A provider that has these first, and then those of another.
+    pub(crate) fn before(&self, then: SharedCredentialsProvider) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(After { first: self.clone(), then })
+    }
+}
+
+struct After {
+    first: First,
+    then: SharedCredentialsProvider,
+}
+
+impl ProvideCredentials for After {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let first = self.first.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match first {
+            Some(credentials) => future::ProvideCredentials::ready(Ok(credentials)),
+            None => self.then.provide_credentials(),
+        }
+    }
+}
+
+impl fmt::Debug for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("After")
+    }
+}

@@ -1,0 +1,140 @@
+//! Credentials that a program prints: the `credential_process` of a profile.
+//!
+//! "Sourcing credentials with an external process", AWS SDKs and Tools Reference Guide.
+
+use super::role::Role;
+use super::shared_files::loaded;
+use crate::cloud::credentials::subprocess;
+use crate::cloud::failure::obstacle::Obstacle;
+use crate::host::process;
+use aws_config::SdkConfig;
+use aws_config::profile::{Profile, ProfileSet};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{
+    self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future,
+};
+use serde::Deserialize;
+use std::time::{Duration, SystemTime};
+use zeroize::Zeroizing;
+
+/// The `credential_process` of the profile, or of the profile at the end of its chain of roles.
+///
+/// The SDK's own provider would start the program with all signals blocked, as they are in our threads.
+#[derive(Debug)]
+pub(crate) struct CredentialProcess {
+    pub(crate) profile: Option<String>,
+    pub(crate) sdk: SdkConfig,
+    /// Less than that of the call, so that the failure can say what it was that took so long.
+    pub(crate) limit: Duration,
+}
+
+impl ProvideCredentials for CredentialProcess {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.credentials())
+    }
+}
+
+impl CredentialProcess {
+    async fn credentials(&self) -> provider::Result {
+        if self.profile.is_none() && std::env::var_os("AWS_ACCESS_KEY_ID").is_some() {
+            return Err(CredentialsError::not_loaded("the environment goes first"));
+        }
+        let profiles = loaded(self.profile.as_deref()).await;
+        let profiles = profiles.map_err(CredentialsError::invalid_configuration)?;
+        let Some((command, roles)) = command_of(&profiles) else {
+            return Err(CredentialsError::not_loaded("the profile has no credential_process"));
+        };
+        let mut provider = SharedCredentialsProvider::new(run(&command, self.limit).await?);
+        for role in roles {
+            provider = SharedCredentialsProvider::new(role.assumed_by(&self.sdk, provider).await);
+        }
+        provider.provide_credentials().await
+    }
+}
+
+/// What a profile uses before a credential_process (in the SDK's order).
+const STRONGER: [&str; 4] = ["credential_source", "web_identity_token_file", "sso_account_id", "login_session"];
+
+/// The command at the end of the selected profile's chain, and the roles to assume with its credentials, in order.
+fn command_of(profiles: &ProfileSet) -> Option<(String, Vec<Role>)> {
+    let mut profile = profiles.get_profile(profiles.selected_profile())?;
+    let mut roles = Vec::new();
+    while let Some(arn) = profile.get("role_arn") {
+        let own = |profile: &Profile, name| profile.get(name).map(str::to_owned);
+        roles.push(Role {
+            arn: arn.to_owned(),
+            external_id: own(profile, "external_id"),
+            session: own(profile, "role_session_name"),
+        });
+        let source = profile.get("source_profile")?;
+        let next = profiles.get_profile(source)?;
+        // A profile that is its own source means its own keys; longer loops are an error that the SDK tells.
+        if next.name() == profile.name() || roles.len() > 10 || next.get("aws_access_key_id").is_some() {
+            return None;
+        }
+        profile = next;
+    }
+    if STRONGER.iter().any(|name| profile.get(name).is_some()) {
+        return None;
+    }
+    roles.reverse();
+    Some((profile.get("credential_process")?.to_owned(), roles))
+}
+
+async fn run(command: &str, limit: Duration) -> provider::Result {
+    let mut shell = process::command("/bin/sh");
+    shell.args(["-c", command]);
+    let failed = |what: String| CredentialsError::provider_error(format!("credential_process: {what}"));
+    let output = subprocess::run(shell, limit).await.map_err(|error| match Obstacle::of_this_machine(&error) {
+        Some(obstacle) => CredentialsError::provider_error(obstacle),
+        None => failed(error.to_string()),
+    })?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr);
+        return Err(failed(format!("{}: {}", output.status, words.trim())));
+    }
+    credentials_in(&Zeroizing::new(output.stdout)).map_err(failed)
+}
+
+/// What the program has printed. Nothing of it stands in an error: any text in it may be part of a secret.
+pub(crate) fn credentials_in(output: &[u8]) -> Result<Credentials, String> {
+    let reply: ProcessReply =
+        serde_json::from_slice(output).map_err(|e| format!("its output, line {}, makes no sense", e.line()))?;
+    reply.credentials()
+}
+
+/// "Sourcing credentials with an external process", AWS SDKs and Tools Reference Guide.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ProcessReply {
+    version: u32,
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: Option<String>,
+    expiration: Option<String>,
+}
+
+impl ProcessReply {
+    fn credentials(self) -> Result<Credentials, String> {
+        if self.version != 1 {
+            return Err(format!("its output is of Version {}, not 1", self.version));
+        }
+        let expiry = self.expiration.map(|text| time(&text).ok_or("the Expiration in its output is no time"));
+        let expiry = expiry.transpose()?;
+        Ok(Credentials::new(
+            self.access_key_id,
+            self.secret_access_key,
+            self.session_token,
+            expiry,
+            "CredentialProcess",
+        ))
+    }
+}
+
+fn time(text: &str) -> Option<SystemTime> {
+    use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
+    DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset).ok()?.try_into().ok()
+}

@@ -1,0 +1,27 @@
+//! Roles that are assumed with other credentials.
+
+use aws_config::SdkConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_credential_types::provider::ProvideCredentials;
+
+/// A role, and how it is assumed.
+pub(crate) struct Role {
+    pub(crate) arn: String,
+    pub(crate) external_id: Option<String>,
+    pub(crate) session: Option<String>,
+}
+
+impl Role {
+    pub(crate) async fn assumed_by(
+        self,
+        sdk: &SdkConfig,
+        base: impl ProvideCredentials + 'static,
+    ) -> AssumeRoleProvider {
+        let session = self.session.unwrap_or_else(|| "cloud-kms-pkcs11".to_owned());
+        let mut builder = AssumeRoleProvider::builder(self.arn).session_name(session).configure(sdk);
+        if let Some(id) = self.external_id {
+            builder = builder.external_id(id);
+        }
+        builder.build_from_provider(base).await
+    }
+}

@@ -1,0 +1,234 @@
+//! What the errors of AWS mean. "Common Errors" of the AWS KMS API Reference, and of that of STS.
+
+use super::connector::BadBody;
+use super::operations::Operation;
+use crate::cloud::failure::error_chain::{causes, is_timeout, words_of};
+use crate::cloud::failure::obstacle::Obstacle;
+use crate::cloud::failure::refused::{Refused, Remedy};
+use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::http::tls::utc;
+use aws_sdk_kms::config::http::HttpResponse;
+use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kms::operation::RequestId;
+use rustls::pki_types::UnixTime;
+use std::error::Error;
+use std::time::Duration;
+
+/// Error codes of KMS, of STS and of the layer in front of them ("Common Errors"), without their namespace.
+#[rustfmt::skip]
+const CODES: &[(&str, Cause)] = &[
+    ("NotFoundException", Cause::Missing),
+    ("DisabledException", Cause::Disabled),
+    ("KMSInvalidStateException", Cause::Disabled),
+    ("InvalidKeyUsageException", Cause::Unsupported),
+    // A quota of things, such as 50 aliases of a key: no time helps against it.
+    ("LimitExceededException", Cause::Rejected),
+    ("InvalidCiphertextException", Cause::Undecryptable),
+    ("IncorrectKeyException", Cause::Undecryptable),
+    ("UnsupportedOperationException", Cause::Unsupported),
+    ("AccessDeniedException", Cause::Denied),
+    ("AccessDenied", Cause::Denied),
+    ("NotAuthorized", Cause::Denied),
+    ("OptInRequired", Cause::Denied),
+    ("ThrottlingException", Cause::Throttled),
+    ("Throttling", Cause::Throttled),
+    ("TooManyRequestsException", Cause::Throttled),
+    ("RequestLimitExceeded", Cause::Throttled),
+    ("UnrecognizedClientException", Cause::Credentials),
+    ("InvalidClientTokenId", Cause::Credentials),
+    ("InvalidSignatureException", Cause::Credentials),
+    ("SignatureDoesNotMatch", Cause::Credentials),
+    ("IncompleteSignatureException", Cause::Credentials),
+    ("IncompleteSignature", Cause::Credentials),
+    ("MissingAuthenticationTokenException", Cause::Credentials),
+    ("MissingAuthenticationToken", Cause::Credentials),
+    ("ExpiredTokenException", Cause::Credentials),
+    ("ExpiredToken", Cause::Credentials),
+    ("RequestExpired", Cause::Credentials),
+    ("KeyUnavailableException", Cause::Internal),
+    ("DependencyTimeoutException", Cause::Internal),
+    ("KMSInternalException", Cause::Internal),
+    ("InternalFailure", Cause::Internal),
+    ("InternalError", Cause::Internal),
+    ("ServiceUnavailable", Cause::Internal),
+    ("ServiceUnavailableException", Cause::Internal),
+];
+
+/// What newer credentials may help against.
+const EXPIRED: [&str; 2] = ["ExpiredTokenException", "ExpiredToken"];
+
+/// What may mean that this machine's clock is wrong. The SDK learns the service's time from each reply.
+const BY_CLOCK: [&str; 4] =
+    ["InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed"];
+
+fn remedy_of_code(code: &str) -> Option<Remedy> {
+    match code {
+        code if EXPIRED.contains(&code) => Some(Remedy::Renewal),
+        code if BY_CLOCK.contains(&code) => Some(Remedy::Once),
+        _ => None,
+    }
+}
+
+fn cause_of_code(code: &str) -> Option<Cause> {
+    CODES.iter().find(|(known, _)| *known == code).map(|(_, cause)| *cause)
+}
+
+/// For replies without a code, which are not from KMS itself: a proxy's, a load balancer's.
+fn cause_of_status(status: u16) -> Cause {
+    match status {
+        // The SDK takes a reply that it can't read for an error.
+        200..300 => Cause::Malformed,
+        401 | 403 => Cause::Denied,
+        429 => Cause::Throttled,
+        500.. => Cause::Internal,
+        _ => Cause::Rejected,
+    }
+}
+
+/// What an error of the SDK means. Its Debug form is never used: it shows the reply's raw body.
+pub(crate) fn refused<E>(operation: &Operation, error: SdkError<E, HttpResponse>) -> Refused
+where
+    E: ProvideErrorMetadata + RequestId + Error + 'static,
+{
+    if let Some(obstacle) = Obstacle::within(&error) {
+        return match is_about_credentials(&error) {
+            true => obstacle.refused_for(operation.name, "credentials"),
+            false => obstacle.refused(operation.name),
+        };
+    }
+    let request_id = error.request_id().map(str::to_owned);
+    let (cause, message) = match &error {
+        SdkError::ServiceError(context) => {
+            let (code, status) = (code_of(&error), context.raw().status().as_u16());
+            let cause = code.and_then(cause_of_code).unwrap_or_else(|| cause_of_status(status));
+            let code = code.map_or_else(|| format!("HTTP status {status}"), str::to_owned);
+            let words = context.err().message().or((200..300).contains(&status).then_some("no reply of KMS"));
+            (cause, words.map_or(code.clone(), |words| format!("{code}: {words}")))
+        }
+        _ if causes(&error).any(|error| matches!(error.downcast_ref(), Some(BadBody::Cut(_)))) => {
+            let cause = if is_timeout(&error) { Cause::TimedOut } else { Cause::Unreachable };
+            (cause, words_of(&error))
+        }
+        SdkError::ResponseError(context) => {
+            (Cause::Malformed, format!("HTTP status {}: {}", context.raw().status(), words_of(&error)))
+        }
+        SdkError::TimeoutError(_) => (Cause::TimedOut, words_of(&error)),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => (Cause::TimedOut, words_of(&error)),
+        _ if is_about_credentials(&error) => (Cause::Credentials, without_credentials(words_of(&error))),
+        SdkError::DispatchFailure(_) => (Cause::Unreachable, words_of(&error)),
+        // Nothing was sent: a region that is none, or an endpoint.
+        SdkError::ConstructionFailure(_) => {
+            let why = causes(&error).last().map(ToString::to_string).unwrap_or_default();
+            (Cause::Settings, format!("no request can be made: {why}; are the region and the endpoint right?"))
+        }
+        _ => (Cause::Rejected, words_of(&error)),
+    };
+    let message = match cause {
+        Cause::Denied => format!("{message} (needed: {})", operation.permission),
+        Cause::Credentials if ["Signature expired", "not yet current"].iter().any(|said| message.contains(said)) => {
+            format!("{message}; is this machine's clock right? It says {}", utc(UnixTime::now()))
+        }
+        _ => message,
+    };
+    let refused = Refused::from(Failure { cause, operation: operation.name, message, request_id });
+    let remedy = code_of(&error).and_then(remedy_of_code).unwrap_or(refused.remedy);
+    let seconds = error.raw_response().and_then(|reply| reply.headers().get("retry-after")?.parse().ok());
+    Refused { remedy, wait: seconds.map(Duration::from_secs), ..refused }
+}
+
+/// `com.amazonaws.kms#NotFoundException` without its namespace, which the SDK strips in most places.
+pub(crate) fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
+    error.code().map(|code| code.rsplit('#').next().unwrap_or(code)).filter(|code| !code.is_empty())
+}
+
+pub(crate) const ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in the slot or by AWS_PROFILE, \
+     or give this machine or container a role";
+
+fn without_credentials(words: String) -> String {
+    let known = REMEDIES.iter().find(|(said, _)| words.contains(said));
+    format!("{}; {}", condensed(&words), known.map_or(&[ADVICE][..], |(_, remedies)| remedies).join("; "))
+}
+
+/// The words of the SDK's chain of providers: those that are not configured are one clause, the others say why.
+fn condensed(words: &str) -> String {
+    let own = FRAMES.iter().fold(words, |words, frame| words.strip_prefix(frame).unwrap_or(words));
+    if !own.starts_with(CHAIN) {
+        return own.to_owned();
+    }
+    let (mut silent, mut said) = (Vec::new(), Vec::new());
+    // Each provider has a line of its own, which words_of has made spaces of.
+    for line in own.split("   ").map(str::trim) {
+        let Some((_, name, usual)) = PROVIDERS.iter().find(|(known, ..)| line.starts_with(&format!("{known}: ")))
+        else {
+            continue;
+        };
+        let why = line.split_once(NOT_ENABLED).map_or(line, |(_, why)| why.trim_start_matches(": "));
+        match why.is_empty() || why.contains(usual) {
+            true => silent.push(*name),
+            false => said.push(format!("{name}: {why}")),
+        }
+    }
+    said.push(format!("not configured: {}", silent.join(", ")));
+    said.join("; ")
+}
+
+/// What the SDK says round the words of a provider, outermost first.
+const FRAMES: [&str; 4] = [
+    "dispatch failure: other: ",
+    "an error occurred while loading credentials: ",
+    "the credentials provider was not properly configured: ",
+    "the credential provider was not enabled: ",
+];
+
+const CHAIN: &str = "no credentials found in chain";
+const NOT_ENABLED: &str = "the credential provider was not enabled";
+
+/// The providers of the chain by the SDK's names, what a person calls them, and what they say where nothing is set.
+const PROVIDERS: &[(&str, &str, &str)] = &[
+    ("Environment", "variables", "environment variable not set"),
+    ("CredentialProcess", "credential_process", "has no credential_process"),
+    ("Profile", "profile", "profile `default` was not defined"),
+    ("WebIdentityToken", "web identity token", "was not set"),
+    ("EcsContainer", "container", "ECS provider not configured"),
+    ("Ec2InstanceMetadata", "EC2 instance", "no usual words"),
+];
+
+/// What a person can do where the SDK's words say more than that there are no credentials. The first that is said counts.
+const REMEDIES: &[(&str, &[&str])] = &[
+    ("SSO token", &[SIGN_ON]),
+    ("Session token not found or invalid", &[SIGN_ON]),
+    // Where there is no such service, nobody may say so.
+    ("IMDS: dispatch failure: timeout", &[ADVICE, HOPS]),
+];
+
+const SIGN_ON: &str = "sign on again: aws sso login";
+
+/// The replies of a machine's metadata service go one hop, unless said otherwise: not into its containers.
+const HOPS: &str =
+    "a container on EC2 reaches the role of its machine if the metadata service's hop limit is 2 or more";
+
+fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|error| error.is::<aws_credential_types::provider::error::CredentialsError>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn providers_that_are_not_configured_are_one_clause() {
+        let chain = "dispatch failure: other: the credential provider was not enabled: no credentials found in chain. Attempted:   \
+             CredentialProcess: the credential provider was not enabled: the profile has no credential_process   \
+             Default: the credential provider was not enabled: no credentials found in chain. Attempted:   \
+             Environment: the credential provider was not enabled: environment variable not set   \
+             Profile: the credential provider was not enabled   \
+             WebIdentityToken: the credential provider was not enabled: $AWS_WEB_IDENTITY_TOKEN_FILE was not set   \
+             EcsContainer: the credential provider was not enabled: ECS provider not configured   \
+             Ec2InstanceMetadata: the credential provider was not enabled: IMDS disabled";
+        let words = "EC2 instance: IMDS disabled; not configured: credential_process, variables, profile, web identity token, container";
+        assert_eq!(condensed(chain), words);
+        let own = "an error occurred while loading credentials: service error: AccessDenied: no";
+        assert_eq!(condensed(&format!("dispatch failure: other: {own}")), "service error: AccessDenied: no");
+        assert_eq!(condensed("something else"), "something else");
+    }
+}

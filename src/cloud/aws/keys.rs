@@ -1,0 +1,204 @@
+//! What KMS says about a key, as facts: its specification, its algorithms, its public half; and the form of signatures.
+
+use super::client::Clients;
+use super::errors::refused;
+use super::operations::{DESCRIBE_KEY, GET_PUBLIC_KEY, SIGN};
+use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::key::KeyFacts;
+use crate::key;
+use crate::key::hash::Hash;
+use crate::key::{Curve, Family, Kind, ParameterSet, PublicKey, Scheme};
+use aws_sdk_kms::Client;
+use aws_sdk_kms::operation::get_public_key::GetPublicKeyOutput;
+use aws_sdk_kms::types::{
+    EncryptionAlgorithmSpec, KeyAgreementAlgorithmSpec, KeyMetadata, KeySpec, KeyState, KeyUsageType, MacAlgorithmSpec,
+    MessageType, SigningAlgorithmSpec,
+};
+
+/// SigningAlgorithm of the API, of which kind the message is, and PSS with salt as long as the digest.
+#[rustfmt::skip]
+static SIGNING: [(SigningAlgorithmSpec, Scheme, MessageType); 11] = [
+    (SigningAlgorithmSpec::RsassaPkcs1V15Sha256, Family::RsaPkcs1.with(Hash::Sha256), MessageType::Digest),
+    (SigningAlgorithmSpec::RsassaPkcs1V15Sha384, Family::RsaPkcs1.with(Hash::Sha384), MessageType::Digest),
+    (SigningAlgorithmSpec::RsassaPkcs1V15Sha512, Family::RsaPkcs1.with(Hash::Sha512), MessageType::Digest),
+    (SigningAlgorithmSpec::RsassaPssSha256,      Family::RsaPss.with(Hash::Sha256),   MessageType::Digest),
+    (SigningAlgorithmSpec::RsassaPssSha384,      Family::RsaPss.with(Hash::Sha384),   MessageType::Digest),
+    (SigningAlgorithmSpec::RsassaPssSha512,      Family::RsaPss.with(Hash::Sha512),   MessageType::Digest),
+    (SigningAlgorithmSpec::EcdsaSha256,          Family::Ecdsa.with(Hash::Sha256),    MessageType::Digest),
+    (SigningAlgorithmSpec::EcdsaSha384,          Family::Ecdsa.with(Hash::Sha384),    MessageType::Digest),
+    (SigningAlgorithmSpec::EcdsaSha512,          Family::Ecdsa.with(Hash::Sha512),    MessageType::Digest),
+    (SigningAlgorithmSpec::Ed25519Sha512,        Family::Eddsa.alone(),               MessageType::Raw),
+    (SigningAlgorithmSpec::MlDsaShake256,        Family::MlDsa.alone(),               MessageType::ExternalMu),
+];
+
+/// EncryptionAlgorithm of the API, of RSA keys.
+static ENCRYPTION: [(EncryptionAlgorithmSpec, Scheme); 2] = [
+    (EncryptionAlgorithmSpec::RsaesOaepSha1, Family::RsaesOaep.with(Hash::Sha1)),
+    (EncryptionAlgorithmSpec::RsaesOaepSha256, Family::RsaesOaep.with(Hash::Sha256)),
+];
+
+/// MacAlgorithm of the API.
+static MACS: [(MacAlgorithmSpec, Scheme); 4] = [
+    (MacAlgorithmSpec::HmacSha224, Family::Hmac.with(Hash::Sha224)),
+    (MacAlgorithmSpec::HmacSha256, Family::Hmac.with(Hash::Sha256)),
+    (MacAlgorithmSpec::HmacSha384, Family::Hmac.with(Hash::Sha384)),
+    (MacAlgorithmSpec::HmacSha512, Family::Hmac.with(Hash::Sha512)),
+];
+
+/// KeySpec of the API, as far as this module serves it.
+#[rustfmt::skip]
+pub(crate) static SPECS: [(KeySpec, Kind); 15] = [
+    (KeySpec::Rsa2048, Kind::Rsa(2048)),
+    (KeySpec::Rsa3072, Kind::Rsa(3072)),
+    (KeySpec::Rsa4096, Kind::Rsa(4096)),
+    (KeySpec::EccNistP256, Kind::Ec(Curve::P256)),
+    (KeySpec::EccNistP384, Kind::Ec(Curve::P384)),
+    (KeySpec::EccNistP521, Kind::Ec(Curve::P521)),
+    (KeySpec::EccSecgP256K1, Kind::Ec(Curve::Secp256k1)),
+    (KeySpec::EccNistEdwards25519, Kind::Ed25519),
+    (KeySpec::MlDsa44, Kind::MlDsa(ParameterSet::MlDsa44)),
+    (KeySpec::MlDsa65, Kind::MlDsa(ParameterSet::MlDsa65)),
+    (KeySpec::MlDsa87, Kind::MlDsa(ParameterSet::MlDsa87)),
+    (KeySpec::Hmac224, Kind::Hmac(Hash::Sha224)),
+    (KeySpec::Hmac256, Kind::Hmac(Hash::Sha256)),
+    (KeySpec::Hmac384, Kind::Hmac(Hash::Sha384)),
+    (KeySpec::Hmac512, Kind::Hmac(Hash::Sha512)),
+];
+
+/// How a scheme is called, and what the message is then.
+pub(crate) fn signing_algorithm(scheme: Scheme) -> Option<(&'static SigningAlgorithmSpec, MessageType)> {
+    SIGNING.iter().find(|row| row.1 == scheme).map(|row| (&row.0, row.2.clone()))
+}
+
+pub(crate) fn encryption_algorithm(scheme: Scheme) -> Option<&'static EncryptionAlgorithmSpec> {
+    ENCRYPTION.iter().find(|row| row.1 == scheme).map(|row| &row.0)
+}
+
+pub(crate) fn mac_algorithm(scheme: Scheme) -> Option<&'static MacAlgorithmSpec> {
+    MACS.iter().find(|row| row.1 == scheme).map(|row| &row.0)
+}
+
+/// All that KMS has for keys of that kind. It agrees on secrets by the curves of NIST only.
+pub(crate) fn schemes(kind: Kind) -> Vec<Scheme> {
+    let nist = matches!(kind, Kind::Ec(curve) if curve != Curve::Secp256k1);
+    let all =
+        SIGNING.iter().map(|row| row.1).chain(ENCRYPTION.iter().map(|row| row.1)).chain(MACS.iter().map(|row| row.1));
+    all.chain(nist.then(|| Family::Ecdh.alone())).filter(|scheme| scheme.suits(kind)).collect()
+}
+
+pub(crate) fn facts(reply: GetPublicKeyOutput) -> Result<KeyFacts, Failure> {
+    let spec = reply.key_spec.as_ref();
+    let der = reply.public_key.as_ref().map_or(&[][..], |blob| blob.as_ref());
+    let public_key = PublicKey::from_spki(der).map_err(|unusable| {
+        // SM2, ML-KEM and whatever comes are right replies about keys that this module can't serve.
+        // LocalStack answers for secret keys, too, with no key.
+        let usual = |known: &&(KeySpec, Kind)| Some(&known.0) == spec && !matches!(known.1, Kind::Hmac(_));
+        let cause = if SPECS.iter().any(|known| usual(&known)) { Cause::Malformed } else { Cause::Unsupported };
+        let spec = spec.map_or("unknown", KeySpec::as_str);
+        GET_PUBLIC_KEY.failure(cause, format!("a key of KeySpec {spec}: {}", unusable.0))
+    })?;
+    let kind = public_key.kind();
+    if let Some((spec, told)) = SPECS.iter().find(|(known, _)| Some(known) == spec)
+        && *told != kind
+    {
+        let message = format!("KeySpec is {}, but the public key is of kind {}", spec.as_str(), kind.name());
+        return Err(GET_PUBLIC_KEY.failure(Cause::Malformed, message));
+    }
+    let (schemes, refusal) = abilities(&reply, kind);
+    let usage = reply.key_usage.as_ref().map(usage);
+    Ok(KeyFacts { immutable_id: reply.key_id, refusal, usage, ..KeyFacts::of(public_key, schemes) })
+}
+
+/// What DescribeKey tells of an HMAC key; None of every other.
+pub(crate) fn secret_facts(about: KeyMetadata) -> Option<KeyFacts> {
+    let (_, kind) = SPECS.iter().find(|(spec, _)| Some(spec) == about.key_spec.as_ref())?;
+    let offered = about.mac_algorithms();
+    let known = MACS.iter().filter(|(algorithm, scheme)| offered.contains(algorithm) && scheme.suits(*kind));
+    let schemes: Vec<_> = known.map(|(_, scheme)| *scheme).collect();
+    let state = about.key_state.as_ref().filter(|state| **state != KeyState::Enabled);
+    let refusal = state.map(|state| format!("its KeyState is {}", state.as_str()));
+    let schemes = if refusal.is_some() { Vec::new() } else { schemes };
+    let usage = about.key_usage.as_ref().map(usage);
+    matches!(kind, Kind::Hmac(_)).then(|| KeyFacts {
+        immutable_id: about.arn,
+        kind: *kind,
+        public_key: None,
+        schemes,
+        refusal,
+        usage,
+        withheld: Vec::new(),
+    })
+}
+
+fn usage(usage: &KeyUsageType) -> String {
+    let more = match usage {
+        KeyUsageType::SignVerify | KeyUsageType::EncryptDecrypt => ": a key of AWS KMS signs or decrypts, never both",
+        _ => "",
+    };
+    format!("its KeyUsage is {}{more}", usage.as_str())
+}
+
+/// What a key will do, by what the reply offers for its usage; and why it won't do anything.
+fn abilities(reply: &GetPublicKeyOutput, kind: Kind) -> (Vec<Scheme>, Option<String>) {
+    let signing = SIGNING.iter().filter(|row| reply.signing_algorithms().contains(&row.0)).map(|row| row.1);
+    let decrypting = ENCRYPTION.iter().filter(|row| reply.encryption_algorithms().contains(&row.0)).map(|row| row.1);
+    // LocalStack leaves the list out.
+    let agreeing = reply.key_agreement_algorithms.as_ref();
+    let agrees = agreeing.is_none_or(|known| known.contains(&KeyAgreementAlgorithmSpec::Ecdh));
+    let offered: Vec<_> = match reply.key_usage.as_ref() {
+        Some(KeyUsageType::SignVerify) | None => signing.collect(),
+        Some(KeyUsageType::EncryptDecrypt) => decrypting.collect(),
+        Some(KeyUsageType::KeyAgreement) if agrees => vec![Family::Ecdh.alone()],
+        Some(_) => Vec::new(),
+    };
+    let known: Vec<_> = offered.into_iter().filter(|scheme| scheme.suits(kind)).collect();
+    let refusal = known.is_empty().then(|| {
+        let names: Vec<_> = reply.signing_algorithms().iter().map(SigningAlgorithmSpec::as_str).collect();
+        match reply.key_usage.as_ref().filter(|usage| **usage != KeyUsageType::SignVerify) {
+            Some(usage) => format!("its KeyUsage is {}", usage.as_str()),
+            None => format!("its SigningAlgorithms are [{}]", names.join(", ")),
+        }
+    });
+    (known, refusal)
+}
+
+/// KMS encodes ECDSA signatures in DER (ANSI X9.62); RSA ones are as PKCS#11 wants them.
+pub(crate) fn in_pkcs11_form(kind: Kind, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    let length = bytes.len();
+    let converted = match kind {
+        Kind::Ec(curve) => key::ecdsa_from_der(&bytes, curve.width()),
+        _ => Some(bytes).filter(|bytes| bytes.len() == kind.signature_len()),
+    };
+    let message = || format!("{length} bytes that are no signature of kind {}", kind.name());
+    converted.ok_or_else(|| SIGN.failure(Cause::Malformed, message()))
+}
+
+impl Clients {
+    pub(crate) async fn describe(&self, id: &str) -> Result<KeyFacts, Failure> {
+        let attempt = |client: Client| {
+            let request = client.get_public_key().key_id(id);
+            async move { Ok(facts(request.send().await.map_err(|e| refused(&GET_PUBLIC_KEY, e))?)?) }
+        };
+        match self.call(&GET_PUBLIC_KEY, id, attempt).await {
+            // A secret key has no public half: what it is for is asked in another way.
+            Err(failure) if failure.cause == Cause::Unsupported => self.describe_secret(id, failure).await,
+            answer => answer,
+        }
+    }
+
+    async fn describe_secret(&self, id: &str, before: Failure) -> Result<KeyFacts, Failure> {
+        let attempt = |client: Client| {
+            let request = client.describe_key().key_id(id);
+            async move { Ok(request.send().await.map_err(|e| refused(&DESCRIBE_KEY, e))?.key_metadata) }
+        };
+        match self.call(&DESCRIBE_KEY, id, attempt).await? {
+            Some(about) => secret_facts(about).ok_or(before),
+            None => Err(before),
+        }
+    }
+}
+
+/// `alias/NAME`, or the ARN of an alias: a name that can come to mean another key.
+pub(crate) fn is_alias(id: &str) -> bool {
+    id.starts_with("alias/") || id.contains(":alias/")
+}

@@ -1,0 +1,264 @@
+//! Keys that are made in KMS, named by aliases, and deleted.
+//!
+//! API reference: CreateKey, CreateAlias, ScheduleKeyDeletion. "KMS is eventually consistent": a key that was made a
+//! moment ago may be unknown for a while.
+
+use super::client::Clients;
+use super::errors::refused;
+use super::keys::{SPECS, facts, is_alias, schemes, secret_facts};
+use super::operations::{CREATE_ALIAS, CREATE_KEY, GET_PUBLIC_KEY, SCHEDULE_DELETION, UPDATE_ALIAS};
+use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::key::{KeyFacts, KeyName};
+use crate::cloud::management::{MadeKey, NewKey};
+use crate::cloud::management::{once, patient, told};
+use crate::error::{Error, Result};
+use crate::key::{Kind, Purpose};
+use aws_sdk_kms::Client;
+use aws_sdk_kms::types::{KeyMetadata, KeySpec, KeyUsageType, Tag};
+use cryptoki_sys::*;
+
+/// KeyUsage of the API: a key has one.
+static USAGES: [(KeyUsageType, Purpose); 3] = [
+    (KeyUsageType::SignVerify, Purpose::Sign),
+    (KeyUsageType::EncryptDecrypt, Purpose::Decrypt),
+    (KeyUsageType::KeyAgreement, Purpose::Derive),
+];
+
+fn spec(kind: Kind) -> Option<&'static KeySpec> {
+    SPECS.iter().find(|row| row.1 == kind).map(|row| &row.0)
+}
+
+pub(crate) fn makes(kind: Kind) -> bool {
+    spec(kind).is_some()
+}
+
+fn usage(new: &NewKey) -> Option<KeyUsageType> {
+    match (new.kind, &new.purposes[..]) {
+        (Kind::Hmac(_), [Purpose::Sign]) => Some(KeyUsageType::GenerateVerifyMac),
+        (_, [purpose]) => USAGES.iter().find(|row| row.1 == *purpose).map(|row| row.0.clone()),
+        _ => None,
+    }
+}
+
+/// The alias of a label: with or without its prefix.
+fn alias(label: &str) -> String {
+    format!("alias/{}", label.strip_prefix("alias/").unwrap_or(label))
+}
+
+/// CreateAlias: "AliasName: 1 to 256 characters of a-z, A-Z, 0-9, /, _, -", and not one of AWS's own.
+fn is_alias_name(alias: &str) -> bool {
+    let name = alias.strip_prefix("alias/").unwrap_or_default();
+    (1..=250).contains(&name.len())
+        && !name.starts_with("aws/")
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte))
+}
+
+pub(crate) fn check_new(new: &NewKey) -> Result<()> {
+    let inconsistent = |text: &str| Err(Error::new(CKR_TEMPLATE_INCONSISTENT, text.to_owned()));
+    let [purpose] = new.purposes[..] else {
+        return inconsistent(
+            "a key of AWS KMS signs, decrypts or derives, and does only one of it: set one of CKA_SIGN, CKA_DECRYPT \
+             (with CKA_UNWRAP) and CKA_DERIVE (pkcs11-tool: --usage-sign, --usage-decrypt or --usage-derive)",
+        );
+    };
+    let does = schemes(new.kind).iter().any(|scheme| scheme.family.purpose() == purpose);
+    if !does {
+        return inconsistent(match purpose {
+            Purpose::Sign => "AWS KMS does not sign by such a key",
+            Purpose::Decrypt | Purpose::Unwrap => "of AWS KMS's keys only those of RSA decrypt",
+            Purpose::Derive => "of AWS KMS's keys only those on P-256, P-384 and P-521 derive",
+        });
+    }
+    new.label.as_deref().map_or(Ok(()), |label| check_alias(label, &alias(label)))
+}
+
+/// A label becomes an alias, and is read from it again without its prefix.
+pub(crate) fn check_label(label: &str) -> Result<()> {
+    check_alias(label, &format!("alias/{label}"))
+}
+
+fn check_alias(label: &str, alias: &str) -> Result<()> {
+    let name = alias.strip_prefix("alias/").unwrap_or_default();
+    if is_alias_name(alias) && !name.starts_with("alias/") {
+        return Ok(());
+    }
+    let text = format!(
+        "CKA_LABEL {label:?} can't be the name of an alias: 1 to 250 of a-z, A-Z, 0-9, /, _ and -, without \
+         \"alias/\", and not aws/..."
+    );
+    Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text))
+}
+
+impl Clients {
+    pub(crate) async fn create(&self, new: &NewKey) -> std::result::Result<MadeKey, Failure> {
+        let alias = new.label.as_deref().map(alias);
+        if let Some(alias) = &alias {
+            check_free(alias, self.describe(alias).await)?;
+        }
+        let made = self.create_key(new, alias.as_deref()).await?;
+        let (id, arn) = (made.key_id.clone(), made.arn.clone().unwrap_or_else(|| made.key_id.clone()));
+        if let Some(alias) = &alias {
+            self.name(alias, &id).await.map_err(|failure| {
+                let advice = format!(
+                    "the key {arn} was made, but has no alias: `aws kms create-alias --alias-name {alias} --target-key-id {id}`, \
+                     or `aws kms schedule-key-deletion --key-id {id}`"
+                );
+                Failure { message: format!("{}; {advice}", failure.message), ..failure }
+            })?;
+        }
+        let option = format!("\"kms_key_id\": \"{}\"", alias.as_ref().unwrap_or(&arn));
+        let facts = match secret_facts(made) {
+            Some(facts) => facts,
+            None => self.describe_new(&arn, &option).await?,
+        };
+        let label = alias.as_deref().and_then(|alias| alias.strip_prefix("alias/")).map(str::to_owned);
+        Ok(MadeKey { name: KeyName { id, version: None }, alias, label, facts, option })
+    }
+
+    /// Gives the key one more alias, which is its newest then; or makes one that it has the newest.
+    pub(crate) async fn relabel(&self, id: &str, label: &str) -> std::result::Result<(), Failure> {
+        let alias = alias(label);
+        match self.describe(&alias).await {
+            Ok(facts) if is_of(&facts, id) => self.update_alias(&alias, id).await,
+            answer => {
+                check_free(&alias, answer)?;
+                self.name(&alias, id).await
+            }
+        }
+    }
+
+    /// Makes an alias that is free. Where it is taken all the same, the key may have it by a request whose reply was lost.
+    async fn name(&self, alias: &str, id: &str) -> std::result::Result<(), Failure> {
+        match self.create_alias(alias, id).await {
+            Err(failure) if failure.cause == Cause::Rejected => match self.describe(alias).await {
+                Ok(facts) if is_of(&facts, id) => Ok(()),
+                _ => Err(failure),
+            },
+            answer => answer,
+        }
+    }
+
+    async fn create_key(&self, new: &NewKey, alias: Option<&str>) -> std::result::Result<KeyMetadata, Failure> {
+        let tag = |(key, value): (&str, String)| Tag::builder().tag_key(key).tag_value(value).build();
+        let tags = new.tags().into_iter().map(tag).collect::<std::result::Result<Vec<_>, _>>();
+        let tags = tags.map_err(|error| CREATE_KEY.failure(Cause::Rejected, error.to_string()))?;
+        let attempt = |client: Client| {
+            let request = client.create_key().set_key_spec(spec(new.kind).cloned()).set_key_usage(usage(new));
+            let request = request.set_tags(Some(tags.clone()));
+            async move {
+                let reply = request.send().await.map_err(|e| once(refused(&CREATE_KEY, e)))?;
+                Ok(reply.key_metadata.ok_or_else(|| CREATE_KEY.failure(Cause::Malformed, "it holds no key"))?)
+            }
+        };
+        self.call(&CREATE_KEY, alias.unwrap_or_default(), attempt).await.map_err(|failure| told(failure, MAY_BE_MADE))
+    }
+
+    async fn create_alias(&self, alias: &str, id: &str) -> std::result::Result<(), Failure> {
+        let attempt = |client: Client| {
+            let request = client.create_alias().alias_name(alias).target_key_id(id);
+            async move {
+                request.send().await.map_err(|e| patient(refused(&CREATE_ALIAS, e)))?;
+                Ok(())
+            }
+        };
+        self.call(&CREATE_ALIAS, alias, attempt).await
+    }
+
+    async fn update_alias(&self, alias: &str, id: &str) -> std::result::Result<(), Failure> {
+        let attempt = |client: Client| {
+            let request = client.update_alias().alias_name(alias).target_key_id(id);
+            async move {
+                request.send().await.map_err(|e| refused(&UPDATE_ALIAS, e))?;
+                Ok(())
+            }
+        };
+        self.call(&UPDATE_ALIAS, alias, attempt).await
+    }
+
+    async fn describe_new(&self, arn: &str, option: &str) -> std::result::Result<KeyFacts, Failure> {
+        let attempt = |client: Client| {
+            let request = client.get_public_key().key_id(arn);
+            async move { Ok(facts(request.send().await.map_err(|e| patient(refused(&GET_PUBLIC_KEY, e)))?)?) }
+        };
+        self.call(&GET_PUBLIC_KEY, arn, attempt).await.map_err(|failure| {
+            let message = format!("{}; the key {arn} was made, and {option} in a slot names it", failure.message);
+            Failure { message, ..failure }
+        })
+    }
+
+    /// "To delete an alias' key, name the key by its id or ARN."
+    pub(crate) async fn destroy(&self, arn: &str, days: u32) -> std::result::Result<String, Failure> {
+        if is_alias(arn) {
+            let message = format!("{arn} is an alias, and the key behind it is not known");
+            return Err(SCHEDULE_DELETION.failure(Cause::Rejected, message));
+        }
+        let attempt = |client: Client| {
+            let request = client.schedule_key_deletion().key_id(arn).pending_window_in_days(days as i32);
+            async move { request.send().await.map_err(|e| once(refused(&SCHEDULE_DELETION, e))) }
+        };
+        let reply = self.call(&SCHEDULE_DELETION, arn, attempt).await.map_err(|failure| told(failure, MAY_BE_GONE))?;
+        let days = reply.pending_window_in_days.unwrap_or(days as i32);
+        Ok(format!(
+            "it will be deleted in {days} days; until then `aws kms cancel-key-deletion --key-id {arn}` and \
+             `aws kms enable-key --key-id {arn}` bring it back"
+        ))
+    }
+}
+
+/// Whether the facts are of the key with that id.
+fn is_of(facts: &KeyFacts, id: &str) -> bool {
+    facts.immutable_id.as_deref().is_some_and(|arn| arn.ends_with(&format!("/{id}")))
+}
+
+/// Whether an alias is free, by the answer about its key. Who may not look, learns it later.
+fn check_free(alias: &str, answer: std::result::Result<KeyFacts, Failure>) -> std::result::Result<(), Failure> {
+    match answer {
+        Err(failure) if matches!(failure.cause, Cause::Missing | Cause::Denied) => Ok(()),
+        Err(failure) if !matches!(failure.cause, Cause::Unsupported | Cause::Disabled) => Err(failure),
+        _ => {
+            let message = format!("{alias} is there already and means a key: choose another CKA_LABEL");
+            Err(CREATE_ALIAS.failure(Cause::Rejected, message))
+        }
+    }
+}
+
+const MAY_BE_MADE: &str = "a key may have been made all the same, and the request is not repeated: look for keys with the \
+     tag created-by=cloud-kms-pkcs11 before you try again";
+const MAY_BE_GONE: &str = "its deletion may have been scheduled all the same: see `aws kms describe-key`";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Family;
+
+    #[test]
+    fn a_key_has_one_purpose_and_a_name_that_an_alias_can_have() {
+        let new = |kind, purposes: &[Purpose], label: &str| {
+            let label = Some(label.to_owned()).filter(|label| !label.is_empty());
+            check_new(&NewKey { kind, purposes: purposes.to_vec(), label, id: None }).map_err(|error| error.rv)
+        };
+        let rsa = Kind::Rsa(2048);
+        assert_eq!(new(rsa, &[Purpose::Sign], "a/b_c-1"), Ok(()));
+        assert_eq!(new(rsa, &[Purpose::Sign], "alias/b"), Ok(()));
+        assert_eq!(new(rsa, &[Purpose::Decrypt], ""), Ok(()));
+        assert_eq!(new(rsa, &[Purpose::Sign, Purpose::Decrypt], "a"), Err(CKR_TEMPLATE_INCONSISTENT));
+        assert_eq!(new(rsa, &[Purpose::Derive], "a"), Err(CKR_TEMPLATE_INCONSISTENT));
+        assert_eq!(new(Kind::Ed25519, &[Purpose::Decrypt], "a"), Err(CKR_TEMPLATE_INCONSISTENT));
+        for label in ["with space", "aws/mine", "alias/aws/mine", "é", "alias/"] {
+            assert_eq!(new(rsa, &[Purpose::Sign], label), Err(CKR_ATTRIBUTE_VALUE_INVALID), "{label}");
+        }
+    }
+
+    #[test]
+    fn every_kind_has_a_usage_for_what_it_does() {
+        for (_, kind) in &SPECS {
+            for scheme in schemes(*kind) {
+                let purposes = vec![scheme.family.purpose()];
+                let usage = usage(&NewKey { kind: *kind, purposes, label: None, id: None });
+                let macs = scheme.family == Family::Hmac;
+                assert_eq!(usage == Some(KeyUsageType::GenerateVerifyMac), macs, "{}", kind.name());
+                assert!(usage.is_some());
+            }
+        }
+    }
+}

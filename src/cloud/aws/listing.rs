@@ -1,0 +1,128 @@
+//! The keys of a region, and what their users call them: KMS has no other place for that than aliases.
+//!
+//! API reference: ListKeys, ListAliases.
+
+use super::client::Clients;
+use super::errors::refused;
+use super::operations::{LIST_ALIASES, LIST_KEYS, Operation};
+use crate::cloud::failure::refused::Refused;
+use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::key::{KeyName, ListedKey};
+use crate::cloud::pagination::Pages;
+use crate::log_info;
+use aws_sdk_kms::Client;
+use aws_sdk_kms::types::AliasListEntry;
+use futures_util::future::try_join;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+/// KMS Developer Guide, "Aliases": "the prefix alias/aws/ is reserved for AWS managed keys".
+const OF_AWS: &str = "aws/";
+
+impl Clients {
+    /// All keys of the region; without labels where aliases are not to be had. Those that AWS manages are left out where
+    /// aliases tell of them: they are symmetric, and each would be asked about in vain.
+    pub(crate) async fn list(&self, labels: bool) -> Result<Vec<ListedKey>, Failure> {
+        let labels = async { if labels { self.labels().await } else { Ok(HashMap::new()) } };
+        let (ids, mut labels) = try_join(self.ids(), labels).await?;
+        let listed = |id: String| ListedKey {
+            label: labels.remove(&id),
+            name: KeyName { id, version: None },
+            // ListKeys does not tell.
+            is_disabled: false,
+        };
+        let keys = ids.into_iter().map(listed);
+        Ok(keys.filter(|key| !key.label.as_deref().is_some_and(|label| label.starts_with(OF_AWS))).collect())
+    }
+
+    async fn ids(&self) -> Result<Vec<String>, Failure> {
+        let keys = self.pages(&LIST_KEYS, async |client: Client, marker| {
+            let reply = client.list_keys().limit(1000).set_marker(marker).send().await;
+            let reply = reply.map_err(|e| refused(&LIST_KEYS, e))?;
+            Ok((reply.keys.unwrap_or_default(), reply.next_marker.filter(|_| reply.truncated)))
+        });
+        Ok(keys.await?.into_iter().filter_map(|key| key.key_id).collect())
+    }
+
+    async fn labels(&self) -> Result<HashMap<String, String>, Failure> {
+        let aliases = self.pages(&LIST_ALIASES, async |client: Client, marker| {
+            let reply = client.list_aliases().limit(100).set_marker(marker).send().await;
+            let reply = reply.map_err(|e| refused(&LIST_ALIASES, e))?;
+            Ok((reply.aliases.unwrap_or_default(), reply.next_marker.filter(|_| reply.truncated)))
+        });
+        match aliases.await {
+            Ok(aliases) => Ok(newest(aliases)),
+            Err(failure) if is_final(failure.cause) => {
+                log_info!("listed keys have their ids as labels, since their aliases can't be seen: {failure}");
+                Ok(HashMap::new())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Page by page; each page has the time of a whole call.
+    async fn pages<T>(
+        &self,
+        operation: &'static Operation,
+        page: impl AsyncFn(Client, Option<String>) -> Result<(Vec<T>, Option<String>), Refused>,
+    ) -> Result<Vec<T>, Failure> {
+        let (mut all, mut pages) = (Vec::new(), Pages::default());
+        loop {
+            // A page may be empty though more follow.
+            let (items, next) = self.call(operation, "", |client| page(client, pages.next())).await?;
+            all.extend(items);
+            if !pages.go_on(next).map_err(|words| operation.failure(Cause::Malformed, words))? {
+                return Ok(all);
+            }
+        }
+    }
+}
+
+/// Whether another attempt would end alike: this service, or this user, has no aliases.
+fn is_final(cause: Cause) -> bool {
+    matches!(cause, Cause::Denied | Cause::Unsupported | Cause::Rejected)
+}
+
+/// The labels of keys by their ids: of several aliases of a key the one that was made or moved last.
+fn newest(aliases: Vec<AliasListEntry>) -> HashMap<String, String> {
+    let mut newest = HashMap::new();
+    for alias in aliases {
+        let changed = alias.last_updated_date.or(alias.creation_date);
+        let label = alias.alias_name.as_deref().and_then(|name| name.strip_prefix("alias/"));
+        if let (Some(label), Some(key)) = (label, alias.target_key_id) {
+            // Of those of one moment the first by name.
+            let of_key = (changed, Reverse(label.to_owned()));
+            let known = newest.entry(key).or_insert_with(|| of_key.clone());
+            *known = of_key.max(known.clone());
+        }
+    }
+    newest.into_iter().map(|(key, (_, Reverse(label)))| (key, label)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_kms::primitives::DateTime;
+
+    #[test]
+    fn a_key_is_called_by_its_newest_alias() {
+        let alias = |name: &str, key: &str, created: i64, updated: Option<i64>| {
+            AliasListEntry::builder()
+                .alias_name(name)
+                .target_key_id(key)
+                .creation_date(DateTime::from_secs(created))
+                .set_last_updated_date(updated.map(DateTime::from_secs))
+                .build()
+        };
+        let labels = newest(vec![
+            alias("alias/a", "1", 1, Some(9)),
+            alias("alias/b", "1", 8, None),
+            alias("alias/team/z", "2", 5, None),
+            alias("alias/team/y", "2", 5, None),
+            alias("stray", "3", 5, None),
+            AliasListEntry::builder().alias_name("alias/of-none").build(),
+        ]);
+        let expected = [("1", "a"), ("2", "team/y")].map(|(key, label)| (key.to_owned(), label.to_owned()));
+        assert_eq!(labels, HashMap::from(expected));
+    }
+}

@@ -1,0 +1,110 @@
+//! Logins to AWS: the PIN is an OpenID Connect token that STS gives credentials for, or the name of a profile.
+//!
+//! API reference: AssumeRoleWithWebIdentity of the AWS Security Token Service API Reference.
+
+use super::client::Clients;
+use super::errors::ADVICE;
+use super::settings::{Login, Settings};
+use crate::cloud::failure::error_chain::{causes, words_of};
+use crate::cloud::failure::obstacle::Obstacle;
+use crate::cloud::failure::refused::Refused;
+use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::login::{Doors, LOGIN, Saying, Verdict, masked};
+use crate::cloud::retry::Call;
+use crate::cloud::secret::Secret;
+use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError};
+use aws_sdk_sts::error::ProvideErrorMetadata;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+use aws_types::os_shim_internal::{Env, Fs};
+use std::sync::Arc;
+
+impl Doors for Clients {
+    type Settings = Settings;
+
+    fn made(settings: Settings) -> Self {
+        Clients::new(settings)
+    }
+
+    fn with_pin(settings: &Settings, pin: Secret) -> Settings {
+        let login = settings.login.as_ref().map(|login| match login {
+            Login::WebIdentityToken(_) => Login::WebIdentityToken(Some(pin)),
+            Login::Profile(_) => Login::Profile(Some(pin)),
+        });
+        Settings { login, ..settings.clone() }
+    }
+
+    /// Credentials are good enough: whether they let anybody use a key depends on the key.
+    async fn check(self: Arc<Self>) -> Result<Verdict, Failure> {
+        let what = format!("{LOGIN} to {}", self.place(self.settings.region.as_deref()));
+        let call = Call { operation: LOGIN, what: &what, network: &self.settings.network, turns: None };
+        // The credentials have repetitions of their own.
+        call.made(async || self.verdict().await.map_err(|refused| self.of_login(refused)), |_, _| {}).await
+    }
+}
+
+impl Clients {
+    async fn verdict(&self) -> Result<Verdict, Refused> {
+        if let Some(Login::Profile(Some(name))) = &self.settings.login
+            && !is_profile(name.expose()).await?
+        {
+            return Ok(Verdict::Wrong(
+                "the shared AWS configuration and credentials files have no such profile".into(),
+            ));
+        }
+        let region = self.settings.region.as_deref();
+        let provider = Box::pin(self.credentials(region)).await;
+        let (_, provider) = provider.map_err(|obstacle| obstacle.failure(LOGIN))?;
+        match provider.provide_credentials().await {
+            Ok(credentials) => {
+                self.first.keep(credentials);
+                Ok(Verdict::Good)
+            }
+            Err(error) => self.refusal(&error).ok_or_else(|| match Obstacle::within(&error) {
+                Some(obstacle) => obstacle.failure(LOGIN).into(),
+                None => Failure::new(Cause::Credentials, LOGIN, words_of(&error)).into(),
+            }),
+        }
+    }
+
+    /// What STS says of the token itself.
+    fn refusal(&self, error: &CredentialsError) -> Option<Verdict> {
+        let Some(Login::WebIdentityToken(Some(token))) = &self.settings.login else { return None };
+        let refused = causes(error).find_map(|error| error.downcast_ref::<AssumeRoleWithWebIdentityError>())?;
+        let code = refused.code()?;
+        let (_, verdict) = VERDICTS.iter().find(|(known, _)| *known == code)?;
+        let words = format!("STS: {code}: {}", refused.message().unwrap_or_default());
+        Some(verdict(masked(&words, token.expose())))
+    }
+
+    /// A refusal never quotes the PIN, and says what helps where the credentials came by one.
+    pub(crate) fn of_login(&self, mut refused: Refused) -> Refused {
+        let Some(pin) = self.settings.login.as_ref().and_then(Login::pin) else { return refused };
+        let failure = &mut refused.failure;
+        failure.message = masked(&failure.message, pin);
+        if failure.cause == Cause::Credentials && failure.operation != LOGIN {
+            let words = failure.message.strip_suffix(ADVICE).unwrap_or(&failure.message).trim_end_matches("; ");
+            failure.message = format!("{words}; {AGAIN}");
+        }
+        refused
+    }
+}
+
+/// Codes of AssumeRoleWithWebIdentity that are about the token. AccessDenied: the role is not for whom it names.
+#[rustfmt::skip]
+const VERDICTS: &[(&str, Saying)] = &[
+    ("InvalidIdentityToken", Verdict::Wrong),
+    ("IDPRejectedClaim", Verdict::Wrong),
+    ("AccessDenied", Verdict::Wrong),
+    ("ExpiredTokenException", Verdict::Expired),
+    ("ExpiredToken", Verdict::Expired),
+];
+
+const AGAIN: &str =
+    "the credentials are those of the login (C_Login): log out and in again with a PIN that is good now";
+
+async fn is_profile(name: &str) -> Result<bool, Failure> {
+    let own = Some(name.to_owned().into());
+    let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), own).await;
+    let profiles = profiles.map_err(|error| Failure::new(Cause::Settings, LOGIN, words_of(&error)))?;
+    Ok(profiles.get_profile(name).is_some())
+}

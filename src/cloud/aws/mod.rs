@@ -1,0 +1,186 @@
+//! AWS KMS as a [`Backend`]: each method starts a request of the other files of this folder.
+//!
+//! API reference: GetPublicKey, Sign, ListKeys and "Common Errors" of the AWS KMS API Reference.
+
+pub(crate) mod client;
+pub(crate) mod connector;
+pub(crate) mod credentials;
+pub(crate) mod crypto;
+pub(crate) mod endpoint;
+pub(crate) mod errors;
+pub(crate) mod keys;
+pub(crate) mod lifecycle;
+pub(crate) mod listing;
+pub(crate) mod login;
+pub(crate) mod operations;
+pub(crate) mod settings;
+
+use super::backend::{Backend, Identity, SharedBackend};
+use super::key::Order;
+use super::key::{KeyFacts, KeyName, ListedKey, Plain, Signature, Target};
+use super::login::Access;
+use super::login::{Entry, Refusal};
+use super::management::{MadeKey, NewKey};
+use super::runtime;
+use super::runtime::Pending;
+use super::secret::Secret;
+use crate::error::Error;
+use crate::key::{Family, Kind, PublicKey, Scheme};
+use client::Clients;
+use keys::{is_alias, schemes};
+use operations::{
+    CREATE_ALIAS, CREATE_KEY, DECRYPT, DERIVE, GENERATE_MAC, GET_PUBLIC_KEY, LIST_KEYS, RANDOM, SCHEDULE_DELETION,
+    SIGN, VERIFY_MAC,
+};
+use settings::place;
+pub use settings::{Login, Settings};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The backend for these settings: no request, no file read.
+pub fn open(settings: Settings) -> SharedBackend {
+    Arc::new(Aws(Access::new(settings)))
+}
+
+struct Aws(Access<Clients>);
+
+impl Backend for Aws {
+    fn describe(&self, key: &KeyName) -> Pending<KeyFacts> {
+        let (clients, id) = (self.clients(), key.id.clone());
+        runtime::spawn(GET_PUBLIC_KEY.name, move || async move { clients.describe(&id).await })
+    }
+
+    fn sign(&self, target: Target, scheme: Scheme, data: &[u8]) -> Pending<Signature> {
+        let (clients, order) = (self.clients(), Order::new(target, scheme, data));
+        let operation = if scheme.family == Family::Hmac { &GENERATE_MAC } else { &SIGN };
+        runtime::spawn(operation.name, move || async move { clients.sign(&order).await })
+    }
+
+    fn verify(&self, target: Target, scheme: Scheme, data: &[u8], mac: &[u8]) -> Pending<bool> {
+        let (clients, order, mac) = (self.clients(), Order::new(target, scheme, data), mac.to_vec());
+        runtime::spawn(VERIFY_MAC.name, move || async move { clients.verify_mac(&order, &mac).await })
+    }
+
+    fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
+        let (clients, order) = (self.clients(), Order::new(target, scheme, ciphertext));
+        runtime::spawn(DECRYPT.name, move || async move { clients.decrypt(&order).await })
+    }
+
+    fn derive(&self, target: Target, peer: &PublicKey) -> Pending<Plain> {
+        let (clients, order) = (self.clients(), Order::new(target, Family::Ecdh.alone(), peer.spki()));
+        runtime::spawn(DERIVE.name, move || async move { clients.derive(&order).await })
+    }
+
+    fn random(&self, length: usize) -> Pending<Plain> {
+        let clients = self.clients();
+        runtime::spawn(RANDOM.name, move || async move { clients.random(length).await })
+    }
+
+    fn schemes(&self, kind: Kind) -> Vec<Scheme> {
+        schemes(kind)
+    }
+
+    /// KeyUsage, which can't be changed.
+    fn has_single_purpose(&self) -> bool {
+        true
+    }
+
+    fn is_immutable(&self, key: &KeyName) -> bool {
+        !is_alias(&key.id)
+    }
+
+    fn list(&self, labels: bool) -> Pending<Vec<ListedKey>> {
+        let clients = self.clients();
+        runtime::spawn(LIST_KEYS.name, move || async move { clients.list(labels).await })
+    }
+
+    fn pin(&self) -> Option<&'static str> {
+        self.0.settings.login.as_ref().map(Login::words)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0.settings.login.is_none() || self.0.is_entered()
+    }
+
+    fn log_in(&self, pin: Secret, deadline: Instant) -> Result<Entry<'_>, Refusal> {
+        self.0.log_in(pin, deadline)
+    }
+
+    fn log_out(&self) {
+        self.0.log_out();
+    }
+
+    fn makes(&self, kind: Kind) -> bool {
+        lifecycle::makes(kind)
+    }
+
+    fn check_new(&self, new: &NewKey) -> Result<(), Error> {
+        lifecycle::check_new(new)
+    }
+
+    fn create(&self, new: &NewKey) -> Pending<MadeKey> {
+        let (clients, new) = (self.clients(), new.clone());
+        runtime::spawn(CREATE_KEY.name, move || async move { clients.create(&new).await })
+    }
+
+    fn check_label(&self, label: &str) -> Result<(), Error> {
+        lifecycle::check_label(label)
+    }
+
+    fn relabel(&self, key: &KeyName, label: &str) -> Pending<()> {
+        let (clients, id, label) = (self.clients(), key.id.clone(), label.to_owned());
+        runtime::spawn(CREATE_ALIAS.name, move || async move { clients.relabel(&id, &label).await })
+    }
+
+    fn destroy(&self, _key: &KeyName, immutable_id: &str, days: u32) -> Pending<String> {
+        let (clients, id) = (self.clients(), immutable_id.to_owned());
+        runtime::spawn(SCHEDULE_DELETION.name, move || async move { clients.destroy(&id, days).await })
+    }
+
+    fn identity(&self) -> Identity {
+        Identity { manufacturer: "aws_kms", model: "0" }
+    }
+
+    fn place(&self) -> String {
+        place(&self.0.settings)
+    }
+
+    fn endpoint(&self) -> String {
+        self.clients().place(self.0.settings.region.as_deref())
+    }
+}
+
+impl fmt::Debug for Aws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place())
+    }
+}
+
+impl Aws {
+    fn clients(&self) -> Arc<Clients> {
+        self.0.clients()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::backend::schemes_for;
+    use crate::key::hash::Hash;
+    use crate::key::{Curve, Purpose};
+
+    #[test]
+    fn each_kind_has_its_schemes() {
+        let of = |kind| open(Settings::default()).schemes(kind);
+        assert_eq!(of(Kind::Rsa(2048)).len(), 8);
+        let signing = schemes_for(&*open(Settings::default()), Kind::Rsa(2048), &[Purpose::Sign]);
+        assert_eq!(signing.len(), 6, "those that sign");
+        for curve in [Curve::P256, Curve::P384, Curve::P521] {
+            assert_eq!(of(Kind::Ec(curve)), [Family::Ecdsa.with(curve.hash()), Family::Ecdh.alone()]);
+        }
+        assert_eq!(of(Kind::Ec(Curve::Secp256k1)), [Family::Ecdsa.with(Hash::Sha256)]);
+        assert_eq!(of(Kind::Ed25519), [Family::Eddsa.alone()]);
+        assert_eq!(of(Kind::Hmac(Hash::Sha384)), [Family::Hmac.with(Hash::Sha384)]);
+    }
+}

@@ -1,0 +1,183 @@
+//! Clients of one vault or Managed HSM, and what the service's errors mean.
+
+use super::credentials;
+use super::environment::{Challenge, Listening, ToAuthority};
+use super::operations::Operation;
+use super::settings::{Credential, Settings};
+use crate::cloud::failure::error_chain::words_of;
+use crate::cloud::failure::obstacle::Obstacle;
+use crate::cloud::failure::refused::{Refused, Remedy};
+use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::http;
+use crate::cloud::http::PerNetwork;
+use crate::cloud::http::network::Network;
+use crate::cloud::login::nobody;
+use crate::cloud::retry::Call;
+use crate::key::PublicKey;
+use azure_core::credentials::TokenCredential;
+use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport};
+use azure_core::time::Duration;
+use azure_security_keyvault_certificates::{CertificateClient, CertificateClientOptions};
+use azure_security_keyvault_keys::{KeyClient, KeyClientOptions};
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use tokio::sync::{OnceCell, Semaphore};
+
+/// The clients of one process for one set of settings. Used on the runtime only.
+pub(crate) struct Clients {
+    pub(crate) settings: Settings,
+    http: Arc<PerNetwork>,
+    /// Since when, and what.
+    vault: Mutex<(Instant, Arc<OnceCell<Vault>>)>,
+    /// By key identifier with version: what was told of it.
+    pub(crate) told: Mutex<HashMap<String, PublicKey>>,
+    /// How many keys are described at a time.
+    pub(crate) turns: Semaphore,
+}
+
+/// The two clients, with the source of their tokens; they share a connection pool.
+#[derive(Clone)]
+pub(crate) struct Vault {
+    pub(crate) keys: Arc<KeyClient>,
+    pub(crate) certificates: Arc<CertificateClient>,
+    pub(crate) tokens: Arc<dyn TokenCredential>,
+}
+
+impl Clients {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let vault = Mutex::new((Instant::now(), Arc::default()));
+        Self { settings, http: PerNetwork::shared(), vault, told: Mutex::default(), turns: Semaphore::new(64) }
+    }
+
+    /// The clients, made at the first call.
+    pub(crate) async fn vault(&self, operation: &'static str) -> Result<Vault, Failure> {
+        if self.settings.credential == Credential::Login && self.settings.client_secret.is_none() {
+            return Err(nobody(operation));
+        }
+        let cell = self.vault.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
+        let vault = cell.get_or_try_init(async || self.make()).await;
+        vault.cloned().map_err(|obstacle| obstacle.failure(operation))
+    }
+
+    /// Makes anew, for the next attempt, what an attempt that began at `since` has shown to be of no use any more.
+    pub(crate) fn renew(&self, refused: &Refused, since: Instant) {
+        match (refused.remedy, refused.failure.cause) {
+            // The service does not take the token.
+            (Remedy::Renewal, _) => {
+                let mut vault = self.vault.lock().unwrap_or_else(PoisonError::into_inner);
+                if vault.0 <= since {
+                    *vault = (Instant::now(), Arc::default());
+                }
+            }
+            (_, Cause::TimedOut) => self.http.renew(&self.settings.network, since),
+            _ => {}
+        }
+    }
+
+    fn make(&self) -> Result<Vault, Obstacle> {
+        let Settings { vault_url, network, .. } = &self.settings;
+        // The SDK would say so, too, but only with the first request, and not which setting it is.
+        if !vault_url.starts_with("https://") {
+            return Err(format!("the vault's URL has to begin with https://: {vault_url:?}").into());
+        }
+        let connections = self.http.get(network)?;
+        let options = options(network, Transport::new(Arc::new(ToAuthority(connections.clone()))));
+        let challenge = Challenge::default();
+        let credential = credentials::chain(&self.settings, options.clone(), http::link_local()?, challenge.clone());
+        let vault = Transport::new(Arc::new(Listening { connections, challenge }));
+        // Retries are for the tokens; a call of the vault is repeated by whoever makes it.
+        Ok(Vault::new(
+            &self.settings,
+            credential,
+            ClientOptions { retry: RetryOptions::none(), transport: Some(vault), ..options },
+        )?)
+    }
+}
+
+impl Vault {
+    fn new(settings: &Settings, credential: Arc<dyn TokenCredential>, options: ClientOptions) -> Result<Self, String> {
+        let Settings { vault_url, skip_challenge_check, .. } = settings;
+        let keys = KeyClientOptions {
+            client_options: options.clone(),
+            verify_challenge_resource: Some(!skip_challenge_check),
+            ..Default::default()
+        };
+        let certificates = CertificateClientOptions {
+            client_options: options,
+            verify_challenge_resource: Some(!skip_challenge_check),
+            ..Default::default()
+        };
+        let keys = KeyClient::new(vault_url, credential.clone(), Some(keys)).map_err(|e| words_of(&e))?;
+        let certificates =
+            CertificateClient::new(vault_url, credential.clone(), Some(certificates)).map_err(|e| words_of(&e))?;
+        Ok(Self { keys: Arc::new(keys), certificates: Arc::new(certificates), tokens: credential })
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+const NEVER_RENEWED: std::time::Duration = std::time::Duration::from_secs(1_000_000_000);
+
+#[cfg(any(test, fuzzing))]
+impl Clients {
+    /// With tokens and a transport from elsewhere, which are never given up for our own.
+    pub(crate) fn of(
+        settings: Settings,
+        credential: Arc<dyn TokenCredential>,
+        options: ClientOptions,
+    ) -> Result<Self, String> {
+        let vault = Vault::new(&settings, credential, options)?;
+        let made = (Instant::now() + NEVER_RENEWED, Arc::new(OnceCell::new_with(Some(vault))));
+        Ok(Self { vault: Mutex::new(made), ..Self::new(settings) })
+    }
+}
+
+/// The SDK's own eight retries within a minute are more than a caller of C_Sign wants to wait for.
+fn options(network: &Network, transport: Transport) -> ClientOptions {
+    let retry = ExponentialRetryOptions {
+        // The SDK doubles it before the first retry, and adds up to a quarter of a second.
+        initial_delay: Duration::milliseconds(75),
+        max_retries: network.retries,
+        max_total_elapsed: duration(network.call_timeout),
+        ..Default::default()
+    };
+    ClientOptions { retry: RetryOptions::exponential(retry), transport: Some(transport), ..Default::default() }
+}
+
+fn duration(std: std::time::Duration) -> Duration {
+    Duration::try_from(std).unwrap_or(Duration::MAX)
+}
+
+pub(crate) async fn call<T, F>(
+    clients: &Arc<Clients>,
+    operation: &'static Operation,
+    key: &str,
+    request: impl Fn(Vault) -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Refused>>,
+{
+    let asked = Asked { operation: operation.name, key, vault_url: &clients.settings.vault_url };
+    let turns = operation.waits.then_some(&clients.turns);
+    let call = Call { operation: operation.name, what: &asked, network: &clients.settings.network, turns };
+    let attempt = async || {
+        let answer = request(clients.vault(operation.name).await?).await;
+        answer.map_err(|refused| clients.of_login(refused))
+    };
+    call.made(attempt, |refused, since| clients.renew(refused, since)).await
+}
+
+/// What is asked of which key and where, for the log.
+struct Asked<'a> {
+    operation: &'static str,
+    key: &'a str,
+    vault_url: &'a str,
+}
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} at {}", self.operation, self.key, self.vault_url)
+    }
+}

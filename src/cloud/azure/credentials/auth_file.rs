@@ -1,0 +1,116 @@
+//! `azureauth.json`: what the az program prints of a new application, in its old and its new forms.
+//!
+//! `az ad sp create-for-rbac`, with `--create-cert`, and with `--sdk-auth` (`--json-auth`).
+
+use crate::cloud::credentials::file;
+use crate::cloud::secret::Secret;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// The application of a file.
+pub(crate) struct AuthFile {
+    pub(crate) tenant: String,
+    pub(crate) client: String,
+    pub(crate) proof: Proof,
+    /// The authority, if the file names one.
+    pub(crate) authority: Option<String>,
+}
+
+/// What an application shows.
+pub(crate) enum Proof {
+    Secret(Secret),
+    /// A PEM file with certificate and key.
+    Certificate(PathBuf),
+}
+
+#[derive(Deserialize)]
+struct Members {
+    #[serde(alias = "tenantId")]
+    tenant: Option<String>,
+    #[serde(rename = "appId", alias = "clientId")]
+    client: Option<String>,
+    #[serde(alias = "clientSecret")]
+    password: Option<String>,
+    #[serde(rename = "fileWithCertAndPrivateKey", alias = "clientCertificate")]
+    certificate: Option<PathBuf>,
+    #[serde(rename = "activeDirectoryEndpointUrl")]
+    authority: Option<String>,
+}
+
+impl AuthFile {
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+        Self::parse(path, &file::private_text(path)?)
+    }
+
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, String> {
+        // Not the parser's own words: they may quote the password.
+        let members: Members = serde_json::from_str(text)
+            .map_err(|e| format!("{}:{}: this is not what az prints of an application", path.display(), e.line()))?;
+        let lacks = |names: &str| format!("{}: it has no {names}", path.display());
+        let given = |member: Option<String>| member.filter(|value| !value.is_empty());
+        let proof = match (given(members.password), members.certificate) {
+            (Some(secret), _) => Proof::Secret(secret.into()),
+            (None, Some(file)) => Proof::Certificate(path.parent().unwrap_or(Path::new("")).join(file)),
+            (None, None) => return Err(lacks("\"password\" (or \"clientSecret\")")),
+        };
+        Ok(Self {
+            tenant: given(members.tenant).ok_or_else(|| lacks("\"tenant\" (or \"tenantId\")"))?,
+            client: given(members.client).ok_or_else(|| lacks("\"appId\" (or \"clientId\")"))?,
+            proof,
+            authority: given(members.authority).filter(|url| url.starts_with("https://")),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<AuthFile, String> {
+        AuthFile::parse(Path::new("/etc/a.json"), text)
+    }
+
+    #[test]
+    fn each_form_of_az_is_read() {
+        for (text, secret, authority) in [
+            (r#"{"appId": "app", "displayName": "d", "password": "s", "tenant": "t"}"#, Some("s"), None),
+            (r#"{"appId": "app", "name": "http://d", "password": "s", "tenant": "t"}"#, Some("s"), None),
+            (
+                r#"{"clientId": "app", "clientSecret": "s", "subscriptionId": "x", "tenantId": "t",
+                    "activeDirectoryEndpointUrl": "https://login.microsoftonline.us", "galleryEndpointUrl": "https://g/"}"#,
+                Some("s"),
+                Some("https://login.microsoftonline.us"),
+            ),
+            (
+                r#"{"appId": "app", "fileWithCertAndPrivateKey": "/home/a.pem", "password": null, "tenant": "t"}"#,
+                None,
+                None,
+            ),
+            (r#"{"clientId": "app", "clientCertificate": "/home/a.pem", "tenantId": "t"}"#, None, None),
+        ] {
+            let file = parse(text).unwrap();
+            assert_eq!(
+                (file.tenant.as_str(), file.client.as_str(), file.authority.as_deref()),
+                ("t", "app", authority)
+            );
+            match (file.proof, secret) {
+                (Proof::Secret(own), Some(secret)) => assert_eq!(own.expose(), secret),
+                (Proof::Certificate(path), None) => assert_eq!(path, Path::new("/home/a.pem")),
+                _ => panic!("{text}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_nothing_quoted() {
+        for (text, why) in [
+            (r#"{"appId": "app", "password": "s3cret"}"#, "/etc/a.json: it has no \"tenant\" (or \"tenantId\")"),
+            (r#"{"tenant": "t", "password": "s3cret"}"#, "/etc/a.json: it has no \"appId\" (or \"clientId\")"),
+            (r#"{"tenant": "t", "appId": "app"}"#, "/etc/a.json: it has no \"password\" (or \"clientSecret\")"),
+            ("{\n\"password\": s3cret}", "/etc/a.json:2: this is not what az prints of an application"),
+            (r#"["s3cret"]"#, "/etc/a.json:1: this is not what az prints of an application"),
+        ] {
+            assert_eq!(parse(text).err().as_deref(), Some(why));
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! An application's certificate with its private key, in the forms that people have: PEM, its key encrypted or not, and
+//! PKCS#12, as it is or in base64.
+
+use crate::certificate::Certificate;
+use crate::certificate::{file, pem};
+use crate::cloud::credentials::file as credential_file;
+use crate::cloud::credentials::password_encryption::{Closed, Password};
+use crate::cloud::credentials::pkcs12::{Pfx, decrypted_key, is_pfx};
+use aws_lc_rs::digest;
+use aws_lc_rs::signature::{KeyPair, RsaKeyPair};
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use der::asn1::AnyRef;
+use der::{Decode, Reader};
+use spki::AlgorithmIdentifierRef;
+use zeroize::Zeroizing;
+
+/// What signs assertions, and what tells Entra which certificate it belongs to.
+pub(crate) struct ClientCertificate {
+    pub(crate) key: RsaKeyPair,
+    /// SHA-256 of the certificate, as JWT has it (RFC 7515 section 4.1.8).
+    pub(crate) thumbprint: String,
+}
+
+/// A password that somebody has set, and where.
+pub(crate) struct GivenPassword {
+    pub(crate) text: Zeroizing<String>,
+    /// The option with its file, or the variable.
+    pub(crate) by: String,
+}
+
+/// Keys and certificates, in DER: a key is PKCS#8 or PKCS#1.
+#[derive(Default)]
+struct Found {
+    keys: Vec<Zeroizing<Vec<u8>>>,
+    certificates: Vec<Vec<u8>>,
+}
+
+impl ClientCertificate {
+    /// From the contents of a file, in any order, with others of its chain.
+    ///
+    /// # Errors
+    /// A sentence that says what to do, without the path.
+    pub(crate) fn read(file: &[u8], password: Option<&GivenPassword>) -> Result<Self, String> {
+        if file.iter().all(|byte| byte.is_ascii_whitespace() || BOM.contains(byte)) {
+            return Err("the file is empty".into());
+        }
+        let found = match pfx(file) {
+            Some(pfx) => of_pfx(&pfx, password)?,
+            None if file.first() == Some(&SEQUENCE) => return Err(OTHER_DER.into()),
+            None => of_pem(&credential_file::decoded(file).ok_or(NO_TEXT)?, password)?,
+        };
+        match (found.keys.is_empty(), found.certificates.is_empty()) {
+            (true, _) => return Err(NO_KEY.into()),
+            (_, true) => return Err(NO_CERTIFICATE.into()),
+            _ => {}
+        }
+        let mut why = Err("none of its certificates is that of its private key".to_owned());
+        for key in &found.keys {
+            match rsa_key(key) {
+                Err(useless) => why = Err(useless),
+                Ok(key) => {
+                    if let Some(own) = found.certificates.iter().find(|der| certifies(der, &key)) {
+                        let thumbprint = digest::digest(&digest::SHA256, own);
+                        return Ok(Self { key, thumbprint: Base64UrlUnpadded::encode_string(thumbprint.as_ref()) });
+                    }
+                }
+            }
+        }
+        why
+    }
+}
+
+/// A byte order mark's.
+const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+/// DER begins so, and no text does.
+const SEQUENCE: u8 = 0x30;
+
+/// A PKCS#12 file as it is, or in base64, as Key Vault gives out the secret of a certificate.
+fn pfx(file: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let bytes = match file.first() {
+        Some(&SEQUENCE) if is_pfx(file) => Zeroizing::new(file.to_vec()),
+        _ => {
+            let text = credential_file::decoded(file).filter(|text| !text.contains("-----BEGIN"))?;
+            let mut letters = Zeroizing::new(String::with_capacity(text.len()));
+            letters.extend(text.chars().filter(|c| !c.is_whitespace()));
+            Zeroizing::new(Base64::decode_vec(&letters).ok()?)
+        }
+    };
+    is_pfx(&bytes).then_some(bytes)
+}
+
+fn of_pfx(bytes: &[u8], password: Option<&GivenPassword>) -> Result<Found, String> {
+    let text = password.map_or("", |own| &own.text);
+    let open = |is_none| Pfx::open(bytes, &Password { text, is_none });
+    let opened = match open(false) {
+        Err(Closed::Password) if text.is_empty() => open(true),
+        opened => opened,
+    };
+    let Pfx { keys, certificates } = opened.map_err(|closed| sentence(closed, password, CONVERT_PFX))?;
+    Ok(Found { keys, certificates })
+}
+
+fn of_pem(text: &str, password: Option<&GivenPassword>) -> Result<Found, String> {
+    if text.contains("Proc-Type: 4,ENCRYPTED") {
+        return Err(OLD_ENCRYPTION.into());
+    }
+    if text.contains("-----BEGIN EC PRIVATE KEY-----") {
+        return Err(NO_RSA.into());
+    }
+    let blocks: Vec<_> = pem::blocks(text).into_iter().flatten().collect();
+    let named = |name| blocks.iter().filter(move |block| block.name == name).filter_map(|block| block.content());
+    let mut keys: Vec<_> = named("PRIVATE KEY").chain(named("RSA PRIVATE KEY")).collect();
+    for encrypted in named("ENCRYPTED PRIVATE KEY") {
+        let own = password.filter(|own| !own.text.is_empty());
+        let given = Password { text: own.map(|own| own.text.as_str()).ok_or(NO_PASSWORD)?, is_none: false };
+        let opened = AnyRef::from_der(&encrypted).map_err(Closed::from).and_then(|all| decrypted_key(all, &given));
+        keys.push(opened.map_err(|closed| sentence(closed, password, CONVERT_KEY))?);
+    }
+    let certificates = file::find(text.as_bytes()).certificates.into_iter().map(|(_, der)| der).collect();
+    Ok(Found { keys, certificates })
+}
+
+fn sentence(closed: Closed, password: Option<&GivenPassword>, convert: &str) -> String {
+    match (closed, password) {
+        (Closed::Password, None) => NO_PASSWORD.into(),
+        (Closed::Password, Some(own)) => format!("the password in {} does not open it", own.by),
+        (Closed::Scheme(what), _) => format!("it is written in a way that is not known here ({what}); {convert}"),
+    }
+}
+
+const NO_TEXT: &str = "this is neither a PEM file nor PKCS#12 (.pfx, .p12)";
+
+const OTHER_DER: &str = "this is DER of something else than PKCS#12, such as a certificate without its key: \
+     a PEM file with both is wanted, or PKCS#12";
+
+const NO_KEY: &str = "it has no private key (a PEM block named PRIVATE KEY, RSA PRIVATE KEY or ENCRYPTED PRIVATE KEY): \
+     put the key into the same file";
+
+const NO_CERTIFICATE: &str = "it has no certificate (a PEM block named CERTIFICATE): \
+     put the application's certificate into the same file as its key";
+
+const NO_PASSWORD: &str = "it is encrypted with a password: write that into a file and name the file in \
+     \"azure_client_certificate_password_file\", or set AZURE_CLIENT_CERTIFICATE_PASSWORD";
+
+const CONVERT_PFX: &str = "convert it: openssl pkcs12 -in FILE -noenc -out FILE.pem; chmod 600 FILE.pem";
+
+const CONVERT_KEY: &str = "encrypt its key anew: openssl pkcs8 -topk8 -in FILE -out KEY.pem; \
+     then put the certificate behind it";
+
+const OLD_ENCRYPTION: &str = "its private key is encrypted in OpenSSL's old way (Proc-Type: 4,ENCRYPTED), which is too \
+     weak; encrypt it anew: openssl pkcs8 -topk8 -in FILE -out KEY.pem; then put the certificate behind it";
+
+const NO_RSA: &str = "its private key is on an elliptic curve; Entra takes certificates with RSA keys only";
+
+/// id-ecPublicKey, RFC 5480 section 2.1.1.
+const EC: &str = "1.2.840.10045.2.1";
+
+fn rsa_key(der: &[u8]) -> Result<RsaKeyPair, String> {
+    // PrivateKeyInfo, RFC 5958 section 2; PKCS#1 has a number in the place of the algorithm.
+    let algorithm = AnyRef::from_der(der).and_then(|key| {
+        key.sequence(|reader| {
+            u8::decode(reader)?;
+            let algorithm = AlgorithmIdentifierRef::decode(reader);
+            reader.drain(reader.remaining_len())?;
+            algorithm
+        })
+    });
+    match algorithm {
+        Ok(algorithm) if algorithm.oid.to_string() == EC => return Err(NO_RSA.into()),
+        Ok(_) => RsaKeyPair::from_pkcs8(der),
+        Err(_) => RsaKeyPair::from_der(der),
+    }
+    .map_err(|e| format!("its private key is no RSA key of 2048 to 8192 bits: {e}"))
+}
+
+fn certifies(der: &[u8], key: &RsaKeyPair) -> bool {
+    Certificate::from_der(der).is_ok_and(|certificate| certificate.spki.ends_with(key.public_key().as_ref()))
+}

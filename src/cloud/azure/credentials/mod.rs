@@ -1,0 +1,245 @@
+//! Where the tokens for Key Vault come from: the source that is chosen, and the one that has worked.
+//!
+//! azure_identity has the single credentials, but no chain of them.
+
+pub(crate) mod assertion;
+pub(crate) mod auth_file;
+pub(crate) mod certificate;
+pub(crate) mod context;
+pub(crate) mod managed_identity;
+pub(crate) mod sources;
+pub(crate) mod token_error;
+
+use super::environment::Challenge;
+use super::settings::{Credential, Settings};
+use crate::cloud::failure::Cause;
+use crate::cloud::failure::error_chain::words_of;
+use crate::cloud::failure::obstacle::Obstacle;
+use crate::cloud::login::masked;
+use crate::log_debug;
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+use azure_core::http::ClientOptions;
+use azure_core::time::OffsetDateTime;
+use context::Context;
+use sources::{By, Row, SOURCES};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use token_error::{credential_error, in_the_way, wrongly_set};
+use tokio::sync::Mutex;
+
+/// The tokens for these settings. `link_local` is the client for managed identities; `challenge` is what the vault says.
+pub(crate) fn chain(
+    settings: &Settings,
+    options: ClientOptions,
+    link_local: reqwest::Client,
+    challenge: Challenge,
+) -> Arc<Chain> {
+    let context = Context { settings: settings.clone(), options, link_local, challenge };
+    Arc::new(Chain { context, state: Mutex::default() })
+}
+
+/// A source of tokens that finds out by itself which of the sources there is.
+pub(crate) struct Chain {
+    context: Context,
+    /// Locked while a token is fetched: one fetches, all others wait for it.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    chosen: Option<Source>,
+    token: Option<(String, AccessToken)>,
+}
+
+/// A source that has been made.
+#[derive(Clone)]
+struct Source {
+    tokens: Arc<dyn TokenCredential>,
+    /// What it is and who configures it, for messages.
+    name: String,
+}
+
+#[async_trait::async_trait]
+impl TokenCredential for Chain {
+    async fn get_token(
+        &self,
+        scopes: &[&str],
+        _options: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core::Result<AccessToken> {
+        let mut state = self.state.lock().await;
+        let scope = scopes.join(" ");
+        if let Some(token) = state.valid_for(&scope, Duration::from_secs(300)) {
+            return Ok(token);
+        }
+        let fetched = match state.chosen.clone() {
+            Some(source) => {
+                let token = self.ask(&source, scopes, self.limit(WHOLE)).await;
+                // A file that it was made from may have been written anew.
+                state.chosen = state.chosen.take().filter(|_| token.is_ok());
+                token
+            }
+            None => self.choose(&mut state, scopes).await,
+        };
+        match (fetched, state.valid_for(&scope, Duration::from_secs(30))) {
+            (Ok(token), _) => {
+                state.token = Some((scope, token.clone()));
+                Ok(token)
+            }
+            (Err(_), Some(token)) => Ok(token),
+            (Err(error), None) => Err(error),
+        }
+    }
+}
+
+impl State {
+    fn valid_for(&self, scope: &str, time: Duration) -> Option<AccessToken> {
+        let (_, token) = self.token.as_ref().filter(|(known, _)| known == scope)?;
+        (token.expires_on > OffsetDateTime::now_utc() + time).then(|| token.clone())
+    }
+}
+
+impl Chain {
+    async fn choose(&self, state: &mut State, scopes: &[&str]) -> azure_core::Result<AccessToken> {
+        let wanted = self.context.settings.credential;
+        let rows: Vec<&Row> = SOURCES.iter().filter(|row| wanted.includes(row.kind)).collect();
+        let (mut missing, mut configured) = (Vec::new(), Vec::new());
+        for (row, configures) in rows.iter().filter_map(|row| Some((row, row.configured?))) {
+            match configures(&self.context) {
+                Ok(by) => configured.push((by, *row)),
+                Err(what) => missing.push((row.name, what)),
+            }
+        }
+        if let Some((by, row)) = first(configured) {
+            let name = format!("{} ({by})", row.name);
+            let source = self.make(row, &name).map_err(wrongly_set)?;
+            return self.chosen(state, source, scopes, self.limit(WHOLE)).await;
+        }
+        missing.iter().for_each(|(name, what)| log_debug!("{}: no token from {name}: {what}", self.vault()));
+        let unconfigured: Vec<&Row> = rows.into_iter().filter(|row| row.configured.is_none()).collect();
+        self.in_turn(state, &unconfigured, &missing, scopes).await
+    }
+
+    /// Asks those that need no configuration, each if the one before has no token.
+    async fn in_turn(
+        &self,
+        state: &mut State,
+        rows: &[&Row],
+        missing: &[(&str, String)],
+        scopes: &[&str],
+    ) -> azure_core::Result<AccessToken> {
+        // None of several sources may use up the time of all.
+        let limit = self.limit(if rows.len() > 1 { WHOLE / 2.0 } else { WHOLE });
+        // What is configured by half is what somebody means.
+        let mut tried = half_configured(missing);
+        for row in rows {
+            let source = match self.make(row, row.name) {
+                Ok(source) => source,
+                Err(why) => {
+                    tried.push(why);
+                    continue;
+                }
+            };
+            match self.chosen(state, source, scopes, limit).await {
+                Err(error) if rows.len() > 1 => tried.push(words_of(&error)),
+                answer => return answer,
+            }
+        }
+        tried.extend(not_configured(missing, self.context.settings.credential));
+        Err(credential_error(format!("no token: {}", tried.join("; "))))
+    }
+
+    fn vault(&self) -> &str {
+        &self.context.settings.vault_url
+    }
+
+    fn make(&self, row: &Row, name: &str) -> Result<Source, String> {
+        let tokens = (row.make)(&self.context).map_err(|why| format!("{name}: {why}"))?;
+        Ok(Source { tokens, name: name.to_owned() })
+    }
+
+    /// Asks a source, and stays with it if it has a token.
+    async fn chosen(
+        &self,
+        state: &mut State,
+        source: Source,
+        scopes: &[&str],
+        limit: Duration,
+    ) -> azure_core::Result<AccessToken> {
+        let token = self.ask(&source, scopes, limit).await;
+        match &token {
+            Ok(_) => log_debug!("a token for {} from {}", self.vault(), source.name),
+            Err(error) => log_debug!("{}: no token from {}", self.vault(), self.masked(words_of(error))),
+        }
+        let token = token?;
+        state.chosen = Some(source);
+        Ok(token)
+    }
+
+    async fn ask(&self, source: &Source, scopes: &[&str], limit: Duration) -> azure_core::Result<AccessToken> {
+        let name = &source.name;
+        match tokio::time::timeout(limit, source.tokens.get_token(scopes, None)).await {
+            Ok(Ok(token)) if token.token.secret().is_empty() => {
+                // Of a reply without a token, azure_identity makes an empty one.
+                Err(credential_error(format!("{name}: the reply to the request for a token holds none")))
+            }
+            Ok(Ok(token)) => Ok(token),
+            Ok(Err(error)) => Err(self.context.failed(name, &error)),
+            Err(_) => Err(in_the_way(&Obstacle::lasting(Cause::TimedOut, format!("no answer within {limit:?}")), name)),
+        }
+    }
+
+    /// Words for the log, without the secret if that is a PIN.
+    fn masked(&self, words: String) -> String {
+        match (&self.context.settings.client_secret, self.context.settings.credential) {
+            (Some(pin), Credential::Login) => masked(&words, pin.expose()),
+            _ => words,
+        }
+    }
+
+    fn limit(&self, part: f64) -> Duration {
+        self.context.settings.network.call_timeout.mul_f64(part)
+    }
+}
+
+/// Of the time of a call, so that the failure can say whose it is before the call ends.
+const WHOLE: f64 = 0.9;
+
+/// The first of those by options, else the first of all.
+fn first<T>(configured: Vec<(By, T)>) -> Option<(By, T)> {
+    configured.into_iter().min_by_key(|(by, _)| matches!(by, By::Found(_)))
+}
+
+/// Whether that is not configured at all: nothing says that somebody means it.
+fn is_absent(what: &str) -> bool {
+    what.starts_with("no ")
+}
+
+/// Those of which a part is there, each with what is missing.
+fn half_configured(missing: &[(&str, String)]) -> Vec<String> {
+    let parts = missing.iter().filter(|(_, what)| !is_absent(what));
+    parts.map(|(name, what)| format!("{name}: {what}")).collect()
+}
+
+/// The short clause of those that are not configured; with what would do so where one was asked for by name.
+fn not_configured(missing: &[(&str, String)], wanted: Credential) -> Option<String> {
+    let each = |(name, what): &(&str, String)| match wanted {
+        Credential::Default => (*name).to_owned(),
+        _ => format!("{name} ({what})"),
+    };
+    let all: Vec<String> = missing.iter().filter(|(_, what)| is_absent(what)).map(each).collect();
+    (!all.is_empty()).then(|| format!("not configured: {}", all.join(", ")))
+}
+
+impl Credential {
+    /// A login is nothing that could be found.
+    fn includes(self, kind: Credential) -> bool {
+        self == kind || self == Credential::Default && kind != Credential::Login
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Chain")
+    }
+}

@@ -1,0 +1,240 @@
+//! What a token for Key Vault can be had with: each source, what configures it, and how it is made.
+//!
+//! azure_identity has the single credentials, but its client certificate wants OpenSSL.
+
+use super::assertion::SignedAssertion;
+use super::auth_file::{AuthFile, Proof};
+use super::certificate::{ClientCertificate, GivenPassword};
+use super::context::{Context, Made, env};
+use super::managed_identity::managed_identity;
+use super::token_error::{own_words, wrongly_set};
+use crate::cloud::azure::environment::with_authority;
+use crate::cloud::azure::settings::Credential;
+use crate::cloud::credentials::{file, subprocess};
+use crate::host::process;
+
+use azure_core::credentials::Secret;
+use azure_core::http::{ClientMethodOptions, ClientOptions};
+use azure_identity::{
+    AzureCliCredential, AzureCliCredentialOptions, ClientAssertion, ClientAssertionCredential,
+    ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions, Executor,
+};
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::Arc;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// A kind of source.
+pub(crate) struct Row {
+    pub(crate) kind: Credential,
+    pub(crate) name: &'static str,
+    /// What configures it; None where nothing needs to.
+    pub(crate) configured: Option<fn(&Context) -> Configured>,
+    pub(crate) make: fn(&Context) -> Made,
+}
+
+/// The sources, in their order. One that is configured is the only one asked: an option goes before all variables and
+/// files that lie around. Where none is, those that need no configuration are asked in turn.
+#[rustfmt::skip]
+pub(crate) const SOURCES: &[Row] = &[
+    Row { kind: Credential::Environment, name: "client secret", configured: Some(has_secret), make: client_secret },
+    Row { kind: Credential::Environment, name: "client certificate", configured: Some(has_certificate), make: client_certificate },
+    Row { kind: Credential::WorkloadIdentity, name: "workload identity", configured: Some(has_token), make: workload_identity },
+    Row { kind: Credential::AuthFile, name: "azureauth.json", configured: Some(has_auth_file), make: auth_file },
+    Row { kind: Credential::Cli, name: "az", configured: None, make: az },
+    Row { kind: Credential::ManagedIdentity, name: "managed identity", configured: None, make: managed_identity },
+    Row { kind: Credential::Login, name: "the login", configured: None, make: client_secret },
+];
+
+/// Who says that a source is to be used; else what is missing.
+pub(crate) type Configured = Result<By, String>;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum By {
+    Option(&'static str),
+    /// A variable, or a file.
+    Found(String),
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            By::Option(name) => write!(f, "option \"{name}\""),
+            By::Found(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A path of the settings, else of the environment.
+fn path(setting: &Option<PathBuf>, name: &str) -> Result<PathBuf, String> {
+    setting.clone().or_else(|| env(name).map(PathBuf::from)).ok_or_else(|| format!("no {name}"))
+}
+
+impl Context {
+    /// A variable counts only if what it needs is there, too: one alone may be meant for another program. `option` would
+    /// do in its place.
+    fn by_variable(&self, name: &str, option: &str) -> Configured {
+        env(name).ok_or_else(|| format!("no \"{option}\" or {name}"))?;
+        self.tenant().and_then(|_| self.client()).map_err(|why| format!("{name} is set, and {why}"))?;
+        Ok(By::Found(name.to_owned()))
+    }
+    fn options(&self, authority: &str) -> ClientOptions {
+        with_authority(self.options.clone(), authority)
+    }
+
+    fn with_secret(&self, tenant: &str, client: String, secret: String, authority: &str) -> Made {
+        let options = ClientSecretCredentialOptions { client_options: self.options(authority) };
+        let made = ClientSecretCredential::new(tenant, client, Secret::new(secret), Some(options));
+        Ok(made.map_err(|e| own_words(&e))?)
+    }
+
+    fn with_certificate(&self, tenant: String, client: String, path: &Path, authority: &str) -> Made {
+        let audience = format!("{authority}/{tenant}/oauth2/v2.0/token");
+        let (file, password) = (file::private_bytes(path)?, self.password()?);
+        let certificate = ClientCertificate::read(&file, password.as_ref());
+        let certificate = certificate.map_err(|why| format!("{}: {why}", path.display()))?;
+        let assertion = SignedAssertion { certificate, client: client.clone(), audience };
+        self.with_assertion(tenant, client, assertion, authority)
+    }
+
+    /// The password of the client certificate's file, if somebody has set one.
+    fn password(&self) -> Result<Option<GivenPassword>, String> {
+        if let Some(path) = &self.settings.client_certificate_password_file {
+            let text = file::secret(path).map_err(|why| format!("option \"{PASSWORD_FILE}\": {why}"))?;
+            return Ok(Some(GivenPassword { text, by: path.display().to_string() }));
+        }
+        let given = |text| GivenPassword { text: Zeroizing::new(text), by: PASSWORD.into() };
+        Ok(env(PASSWORD).map(given))
+    }
+
+    fn with_assertion(
+        &self,
+        tenant: String,
+        client: String,
+        assertion: impl ClientAssertion + 'static,
+        authority: &str,
+    ) -> Made {
+        let options = ClientAssertionCredentialOptions { client_options: self.options(authority) };
+        let made = ClientAssertionCredential::new(tenant, client, assertion, Some(options));
+        Ok(made.map_err(|e| own_words(&e))?)
+    }
+}
+
+fn has_secret(context: &Context) -> Configured {
+    match (&context.settings.client_secret, &context.settings.client_secret_file) {
+        (Some(_), _) => Ok(By::Option("azure_client_secret")),
+        (None, Some(_)) => Ok(By::Option("azure_client_secret_file")),
+        (None, None) => context.by_variable("AZURE_CLIENT_SECRET", "azure_client_secret_file"),
+    }
+}
+
+fn client_secret(context: &Context) -> Made {
+    let settings = &context.settings;
+    let secret = match (&settings.client_secret, &settings.client_secret_file) {
+        (Some(secret), _) => secret.expose().to_owned(),
+        (None, Some(file)) => file::secret(file)?.to_string(),
+        (None, None) => env("AZURE_CLIENT_SECRET").ok_or("no AZURE_CLIENT_SECRET")?,
+    };
+    context.with_secret(&context.tenant()?, context.client()?, secret, &context.authority())
+}
+
+fn has_certificate(context: &Context) -> Configured {
+    match context.settings.client_certificate_path {
+        Some(_) => Ok(By::Option("azure_client_certificate_path")),
+        None => context.by_variable("AZURE_CLIENT_CERTIFICATE_PATH", "azure_client_certificate_path"),
+    }
+}
+
+fn client_certificate(context: &Context) -> Made {
+    let path = path(&context.settings.client_certificate_path, "AZURE_CLIENT_CERTIFICATE_PATH")?;
+    context.with_certificate(context.tenant()?, context.client()?, &path, &context.authority())
+}
+
+const PASSWORD_FILE: &str = "azure_client_certificate_password_file";
+const PASSWORD: &str = "AZURE_CLIENT_CERTIFICATE_PASSWORD";
+
+fn has_token(context: &Context) -> Configured {
+    match context.settings.federated_token_file {
+        Some(_) => Ok(By::Option("azure_federated_token_file")),
+        None => context.by_variable("AZURE_FEDERATED_TOKEN_FILE", "azure_federated_token_file"),
+    }
+}
+
+fn workload_identity(context: &Context) -> Made {
+    let file = path(&context.settings.federated_token_file, "AZURE_FEDERATED_TOKEN_FILE")?;
+    context.with_assertion(context.tenant()?, context.client()?, TokenFile(file), &context.authority())
+}
+
+/// The file that the option names, else the first of those that may lie around which tells of an application.
+fn has_auth_file(context: &Context) -> Configured {
+    if context.settings.auth_file.is_some() {
+        return Ok(By::Option("azure_auth_file"));
+    }
+    found_auth_file(context).map(|(path, _)| By::Found(path.display().to_string()))
+}
+
+fn found_auth_file(context: &Context) -> Result<(&Path, AuthFile), String> {
+    let mut why = Vec::new();
+    for path in &context.settings.auth_files {
+        match AuthFile::read(path) {
+            Ok(file) => return Ok((path, file)),
+            // What is not there is not configured; of what is, and is of no use, somebody should know.
+            Err(reason) if path.metadata().is_ok() => why.push(reason),
+            Err(_) => {}
+        }
+    }
+    let places: Vec<_> = context.settings.auth_files.iter().map(|path| path.display().to_string()).collect();
+    Err(if why.is_empty() { format!("no \"azure_auth_file\" or {}", places.join(", ")) } else { why.join(", ") })
+}
+
+fn auth_file(context: &Context) -> Made {
+    let file = match &context.settings.auth_file {
+        Some(path) => AuthFile::read(path)?,
+        None => found_auth_file(context)?.1,
+    };
+    let is_set = context.settings.authority_host.is_some() || env("AZURE_AUTHORITY_HOST").is_some();
+    let authority = file.authority.filter(|_| !is_set).map(|url| url.trim_end_matches('/').to_owned());
+    let authority = authority.unwrap_or_else(|| context.authority());
+    match file.proof {
+        Proof::Secret(secret) => context.with_secret(&file.tenant, file.client, secret.expose().to_owned(), &authority),
+        Proof::Certificate(path) => context.with_certificate(file.tenant, file.client, &path, &authority),
+    }
+}
+
+fn az(context: &Context) -> Made {
+    // Less than the limit of the call, so that the failure can say what it was that took so long.
+    let executor: Arc<dyn Executor> = Arc::new(Helper { limit: context.settings.network.call_timeout.mul_f64(0.75) });
+    // Not AZURE_TENANT_ID: the login of `az` has a tenant of its own.
+    let tenant_id = context.settings.tenant_id.clone();
+    let options = AzureCliCredentialOptions { tenant_id, executor: Some(executor), ..Default::default() };
+    Ok(AzureCliCredential::new(Some(options)).map_err(|e| own_words(&e))?)
+}
+
+/// Starts `az` with a clean signal mask, without the host's terminal, and for a limited time.
+#[derive(Debug)]
+struct Helper {
+    limit: Duration,
+}
+
+#[async_trait::async_trait]
+impl Executor for Helper {
+    async fn run(&self, program: &OsStr, args: &[&OsStr]) -> std::io::Result<Output> {
+        let mut command = process::command(&program.to_string_lossy());
+        command.args(args);
+        subprocess::run(command, self.limit).await
+    }
+}
+
+/// A federated token: another process writes it anew before it expires, so it is read each time.
+#[derive(Debug)]
+struct TokenFile(PathBuf);
+
+#[async_trait::async_trait]
+impl ClientAssertion for TokenFile {
+    async fn secret(&self, _options: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
+        file::token(&self.0).map(|token| token.to_string()).map_err(wrongly_set)
+    }
+}

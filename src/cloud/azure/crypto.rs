@@ -1,0 +1,142 @@
+//! What is done with a key of Key Vault: signatures and plaintexts.
+//!
+//! Key Vault REST API reference, version 2025-07-01: Sign, Decrypt, Unwrap Key, Get Random Bytes.
+
+use super::client::{Clients, Vault, call};
+use super::errors::refused;
+use super::keys::describe;
+use super::keys::{encryption_algorithm, signature_algorithm, version_of};
+use super::operations::{DECRYPT, Operation, RANDOM, SIGN, UNWRAP_KEY};
+use crate::cloud::failure::refused::Refused;
+use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::key::Order;
+use crate::cloud::key::{Plain, Signature};
+use azure_core::http::{RequestContent, Response};
+use azure_security_keyvault_keys::models::{
+    GetRandomBytesParameters, KeyClientSignOptions, KeyOperationParameters, KeyOperationResult, SignParameters,
+};
+use std::sync::{Arc, PoisonError};
+
+/// Signs; and where the version that was resolved earlier is gone, disabled or expired, resolves and signs once more.
+pub(crate) async fn sign_anew(clients: &Clients, vault: &Vault, order: &Order) -> Result<Signature, Refused> {
+    let told = order.told.as_deref().and_then(version_of);
+    let first = sign(vault, order, order.key.version.as_deref().or(told)).await;
+    let (Err(refused), None, Some(old)) = (&first, &order.key.version, &order.told) else { return first };
+    if !matches!(refused.failure.cause, Cause::Missing | Cause::Disabled) {
+        return first;
+    }
+    let Ok(now) = describe(clients, vault, &order.key).await else { return first };
+    let Some(new) = now.immutable_id.filter(|new| version_of(new) != told) else { return first };
+    let known = clients.told.lock().unwrap_or_else(PoisonError::into_inner).get(old).cloned();
+    if known.is_some() && known == now.public_key {
+        return sign(vault, order, version_of(&new)).await;
+    }
+    let message = format!(
+        "the key was rotated: of version {} the service says {:?}, version {} has another public key. It will be loaded anew",
+        told.unwrap_or_default(),
+        refused.failure.message,
+        version_of(&new).unwrap_or_default()
+    );
+    Err(SIGN.failure(Cause::Missing, message).into())
+}
+
+async fn sign(vault: &Vault, order: &Order, version: Option<&str>) -> Result<Signature, Refused> {
+    let algorithm = signature_algorithm(order.scheme, order.kind).ok_or_else(|| unknown(&SIGN, order))?;
+    let parameters = SignParameters { algorithm: Some(algorithm), value: Some(order.data.to_vec()) };
+    let parameters = parameters.try_into().map_err(|e| refused(&SIGN, e))?;
+    let options = KeyClientSignOptions { key_version: version.map(str::to_owned), ..Default::default() };
+    let reply = vault.keys.sign(&order.key.id, parameters, Some(options)).await.map_err(|e| refused(&SIGN, e))?;
+    let reply = reply.into_model().map_err(|e| refused(&SIGN, e))?;
+    Ok(signature(reply, order.kind.signature_len(), version)?)
+}
+
+fn signature(reply: KeyOperationResult, length: usize, version: Option<&str>) -> Result<Signature, Failure> {
+    let malformed = |message: String| SIGN.failure(Cause::Malformed, message);
+    let bytes = reply.result.unwrap_or_default();
+    if bytes.len() != length {
+        return Err(malformed(format!("a signature of {} bytes instead of {length}", bytes.len())));
+    }
+    let immutable_id = reply.kid.unwrap_or_default();
+    match (version_of(&immutable_id), version) {
+        (Some(by), Some(asked)) if by != asked => {
+            Err(malformed(format!("version {asked} was asked, and {by} has signed")))
+        }
+        (None, _) => Err(malformed("it does not say which version has signed".into())),
+        _ => Ok(Signature { bytes, immutable_id }),
+    }
+}
+
+/// Decrypts, as far as the key's *decrypt* permits.
+pub(crate) async fn decrypt(vault: &Vault, order: &Order) -> Result<Plain, Refused> {
+    let (version, parameters) = ciphertext(&DECRYPT, order)?;
+    plaintext(&DECRYPT, vault.keys.decrypt(&order.key.id, version, parameters, None).await)
+}
+
+/// The same of a secret key, as far as the key's *unwrapKey* permits.
+pub(crate) async fn unwrap(vault: &Vault, order: &Order) -> Result<Plain, Refused> {
+    let (version, parameters) = ciphertext(&UNWRAP_KEY, order)?;
+    plaintext(&UNWRAP_KEY, vault.keys.unwrap_key(&order.key.id, version, parameters, None).await)
+}
+
+fn ciphertext<'a>(
+    operation: &Operation,
+    order: &'a Order,
+) -> Result<(&'a str, RequestContent<KeyOperationParameters>), Refused> {
+    let algorithm = encryption_algorithm(order.scheme).ok_or_else(|| unknown(operation, order))?;
+    let told = order.told.as_deref().and_then(version_of);
+    let version = order.key.version.as_deref().or(told).unwrap_or_default();
+    let parameters =
+        KeyOperationParameters { algorithm: Some(algorithm), value: Some(order.data.to_vec()), ..Default::default() };
+    Ok((version, parameters.try_into().map_err(|e| refused(operation, e))?))
+}
+
+/// Every ciphertext that the service refuses is refused in the same words: which of them it was that is wrong with the
+/// padding would help those who ask for it a million times (RFC 8017 section 7.2.2).
+fn plaintext(operation: &Operation, reply: azure_core::Result<Response<KeyOperationResult>>) -> Result<Plain, Refused> {
+    let reply = reply.map_err(|error| {
+        let refused = refused(operation, error);
+        match refused.failure.cause {
+            Cause::Rejected => Refused { failure: undecryptable(refused.failure), ..refused },
+            _ => refused,
+        }
+    })?;
+    // What can't be read is not quoted: it may be the plaintext.
+    let unreadable = |_| operation.failure(Cause::Malformed, "no reply of Key Vault");
+    let plain = reply.into_model().map_err(unreadable)?.result;
+    Ok(plain.ok_or_else(|| operation.failure(Cause::Malformed, "it holds no answer"))?.into())
+}
+
+fn undecryptable(failure: Failure) -> Failure {
+    let message = "it was not made for this key in this way, or was changed".into();
+    Failure { cause: Cause::Undecryptable, message, ..failure }
+}
+
+/// As many requests as it takes, one after the other.
+pub(crate) async fn random(clients: &Arc<Clients>, length: usize) -> Result<Plain, Failure> {
+    let mut random = Plain::new(Vec::with_capacity(length));
+    while random.len() < length {
+        let wanted = MOST_RANDOM.min(length - random.len());
+        let some = call(clients, &RANDOM, "", |vault| async move { some_random(&vault, wanted).await }).await?;
+        random.extend_from_slice(&some);
+    }
+    Ok(random)
+}
+
+/// Get Random Bytes: "The requested number of random bytes", 1 to 128.
+const MOST_RANDOM: usize = 128;
+
+async fn some_random(vault: &Vault, wanted: usize) -> Result<Plain, Refused> {
+    let parameters = GetRandomBytesParameters { count: Some(wanted as i32) };
+    let parameters = parameters.try_into().map_err(|e| refused(&RANDOM, e))?;
+    let reply = vault.keys.get_random_bytes(parameters, None).await.map_err(|e| refused(&RANDOM, e))?;
+    let unreadable = |_| RANDOM.failure(Cause::Malformed, "no reply of a Managed HSM");
+    let some = Plain::new(reply.into_model().map_err(unreadable)?.value.unwrap_or_default());
+    match some.len() {
+        length if length == wanted => Ok(some),
+        length => Err(RANDOM.failure(Cause::Malformed, format!("{length} bytes instead of {wanted}")).into()),
+    }
+}
+
+fn unknown(operation: &Operation, order: &Order) -> Failure {
+    operation.failure(Cause::Unsupported, format!("no algorithm for {}", order.scheme.name()))
+}

@@ -1,0 +1,191 @@
+//! What the errors of Key Vault and of its SDK mean.
+//!
+//! "Authentication, requests and responses" and "Azure Key Vault REST API error codes" of the Key Vault documentation.
+
+use super::operations::Operation;
+use crate::cloud::failure::error_chain::{causes, is_timeout, words_of};
+use crate::cloud::failure::obstacle::Obstacle;
+use crate::cloud::failure::refused::{Refused, Remedy};
+use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::http::tls::utc;
+use azure_core::error::ErrorKind;
+use azure_core::http::headers::{HeaderName, Headers};
+use azure_core::http::{RawResponse, StatusCode};
+use rustls::pki_types::UnixTime;
+use serde::Deserialize;
+
+/// Codes of `error` and `innererror`; the inner one tells more. "Authentication, requests and responses" and
+/// "Azure Key Vault REST API error codes" of the Key Vault documentation.
+#[rustfmt::skip]
+const CODES: &[(&str, Cause)] = &[
+    ("KeyNotFound", Cause::Missing),
+    ("CertificateNotFound", Cause::Missing),
+    ("KeyDisabled", Cause::Disabled),
+    ("KeyExpired", Cause::Disabled),
+    ("KeyNotYetValid", Cause::Disabled),
+    ("AccessDenied", Cause::Denied),
+    ("ForbiddenByPolicy", Cause::Denied),
+    ("ForbiddenByRbac", Cause::Denied),
+    ("ForbiddenByFirewall", Cause::Denied),
+    ("ForbiddenByConnection", Cause::Denied),
+    ("Unauthorized", Cause::Credentials),
+    ("Throttled", Cause::Throttled),
+    ("TooManyRequests", Cause::Throttled),
+    ("NotSupported", Cause::Unsupported),
+    ("OperationNotSupported", Cause::Unsupported),
+    ("KeyOperationForbidden", Cause::Unsupported),
+];
+
+/// What a 403 without a known code says in its message: the key's state, and no permission.
+const WORDS: [&str; 4] = ["disabled key", "key is disabled", "expired key", "not yet valid"];
+
+/// Denials that no permission helps against.
+const BY_NETWORK: [&str; 2] = ["ForbiddenByFirewall", "ForbiddenByConnection"];
+
+fn cause_of_status(status: StatusCode) -> Cause {
+    match u16::from(status) {
+        401 => Cause::Credentials,
+        403 => Cause::Denied,
+        404 => Cause::Missing,
+        408 => Cause::TimedOut,
+        429 => Cause::Throttled,
+        500.. => Cause::Internal,
+        _ => Cause::Rejected,
+    }
+}
+
+/// What an error of the SDK means.
+pub(crate) fn refused(operation: &Operation, error: azure_core::Error) -> Refused {
+    // Continuous access evaluation: the SDK takes such a challenge for one that lacks its scope.
+    if causes(&error).map(ToString::to_string).any(|words| is_revocation(&words)) {
+        let failure = operation.failure(Cause::Credentials, REVOKED);
+        return Refused { remedy: Remedy::Renewal, ..failure.into() };
+    }
+    if let Some(obstacle) = Obstacle::within(&error) {
+        return match error.kind() {
+            ErrorKind::Credential => obstacle.refused_for(operation.name, "token"),
+            _ => obstacle.refused(operation.name),
+        };
+    }
+    let cause = match error.kind() {
+        ErrorKind::HttpResponse { status, raw_response, .. } => {
+            return refused_by_service(operation, *status, raw_response.as_deref());
+        }
+        ErrorKind::Connection => Cause::Unreachable,
+        ErrorKind::Io if is_timeout(&error) => Cause::TimedOut,
+        ErrorKind::Io => Cause::Unreachable,
+        ErrorKind::Credential => Cause::Credentials,
+        ErrorKind::DataConversion => Cause::Malformed,
+        _ => Cause::Rejected,
+    };
+    let message = match cause {
+        // The innermost words are ours; those around them only say that it is not tried again.
+        Cause::Credentials => with_clock(innermost(&error)),
+        // The SDK's own words go on with its name of the setting and a link.
+        Cause::Rejected if innermost(&error).contains("challenge resource") => {
+            let words = innermost(&error);
+            let words = words.split(". Set verify").next().unwrap_or_default();
+            format!("{words}; for an emulator, \"verify_challenge_resource\": false switches this check off")
+        }
+        _ => words_of(causes(&error).find(|error| error.is::<reqwest::Error>()).unwrap_or(&error)),
+    };
+    operation.failure(cause, message).into()
+}
+
+/// Whether the SDK speaks of such a challenge, and does not quote a reply that holds the word.
+fn is_revocation(words: &str) -> bool {
+    words.starts_with("no scope or resource in authentication challenge") && words.contains("insufficient_claims")
+}
+
+const REVOKED: &str = "the token is not good any more (insufficient_claims, continuous access evaluation): \
+     the application's sessions were revoked, or it asks from a place that is not allowed";
+
+/// What Entra says of an assertion that is of another time; it was signed by this machine's clock.
+const BY_CLOCK: &str = "AADSTS700024";
+
+fn with_clock(words: String) -> String {
+    match words.contains(BY_CLOCK) {
+        true => format!("{words}; is this machine's clock right? It says {}", utc(UnixTime::now())),
+        false => words,
+    }
+}
+
+fn innermost(error: &azure_core::Error) -> String {
+    causes(error).last().map_or_else(String::new, ToString::to_string)
+}
+
+fn refused_by_service(operation: &Operation, status: StatusCode, reply: Option<&RawResponse>) -> Refused {
+    let body = reply.and_then(|reply| serde_json::from_slice::<ErrorBody>(reply.body()).ok()).unwrap_or_default();
+    let codes = body.error.codes();
+    let known = codes.iter().rev().find_map(|code| CODES.iter().find(|(known, _)| known == code));
+    let words = body.error.message.as_deref().unwrap_or_default();
+    let cause = match known {
+        Some((_, cause)) => *cause,
+        None if status == StatusCode::Forbidden && WORDS.iter().any(|said| words.contains(said)) => Cause::Disabled,
+        None => cause_of_status(status),
+    };
+    let code = codes.last().cloned().unwrap_or_default();
+    let mut message = match codes.is_empty() {
+        true => format!("HTTP status {status}"),
+        false => codes.join(", "),
+    };
+    if let Some(words) = body.error.message {
+        message = format!("{message}: {}", words.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+    if cause == Cause::Denied && !BY_NETWORK.contains(&code.as_str()) {
+        message = format!("{message} (needed: {}, as by the role {})", operation.permission, operation.role);
+    }
+    let request_id = reply.and_then(|reply| reply.headers().get_optional_string(&REQUEST_ID));
+    let refused = Refused::from(Failure { cause, operation: operation.name, message, request_id });
+    let remedy = if status == StatusCode::Unauthorized { Remedy::Renewal } else { refused.remedy };
+    Refused { remedy, wait: reply.and_then(|reply| wait(reply.headers())), ..refused }
+}
+
+/// How long the service asks to be left alone: `Retry-After` in seconds, or its own headers in milliseconds.
+fn wait(headers: &Headers) -> Option<std::time::Duration> {
+    let number = |name: &HeaderName| headers.get_optional_string(name)?.trim().parse().ok();
+    let milliseconds = [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS].iter().find_map(number);
+    milliseconds.map(std::time::Duration::from_millis).or(number(&RETRY_AFTER).map(std::time::Duration::from_secs))
+}
+
+const RETRY_AFTER: HeaderName = HeaderName::from_static("retry-after");
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const X_MS_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
+
+#[derive(Default, Deserialize)]
+struct ErrorBody {
+    error: ErrorDetail,
+}
+
+#[derive(Default, Deserialize)]
+struct ErrorDetail {
+    code: Option<String>,
+    message: Option<String>,
+    // The second name is that of other services of Azure, as a gateway before the vault may write it.
+    #[serde(alias = "innerError")]
+    innererror: Option<Box<ErrorDetail>>,
+}
+
+impl ErrorDetail {
+    /// Its code and those within, outermost first.
+    fn codes(&self) -> Vec<String> {
+        let all = std::iter::successors(Some(self), |detail| detail.innererror.as_deref());
+        all.filter_map(|detail| detail.code.clone()).filter(|code| !code.is_empty()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_inner_code_is_read_by_both_of_its_names() {
+        for name in ["innererror", "innerError"] {
+            let text = format!(r#"{{"error": {{"code": "Forbidden", "{name}": {{"code": "KeyDisabled"}}}}}}"#);
+            let body: ErrorBody = serde_json::from_str(&text).unwrap();
+            assert_eq!(body.error.codes(), ["Forbidden", "KeyDisabled"]);
+        }
+    }
+}

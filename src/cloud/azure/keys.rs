@@ -1,0 +1,233 @@
+//! What Key Vault says about a key, as facts: names, algorithms, JSON web keys, and whether it can sign now.
+
+use super::client::{Clients, Vault};
+use super::errors::refused;
+use super::operations::GET_KEY;
+use crate::cloud::failure::refused::Refused;
+use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::key::KeyFacts;
+use crate::cloud::key::KeyName;
+use crate::key::hash::Hash;
+use crate::key::{Curve, Family, Kind, PublicKey, Purpose, Scheme};
+use azure_core::time::OffsetDateTime;
+use azure_security_keyvault_keys::models::KeyClientGetKeyOptions;
+use azure_security_keyvault_keys::models::{
+    CurveName, EncryptionAlgorithm, JsonWebKey, Key, KeyAttributes, KeyType, SignatureAlgorithm,
+};
+use std::collections::HashMap;
+use std::sync::PoisonError;
+
+/// SignatureAlgorithm of the API (RFC 7518 section 3.1, RFC 8812): of a digest, and PSS with salt as long as it; or of
+/// a DigestInfo as it is.
+#[rustfmt::skip]
+static SIGNING: [(SignatureAlgorithm, Scheme, Option<Curve>); 11] = [
+    (SignatureAlgorithm::Rs256,  Family::RsaPkcs1.with(Hash::Sha256), None),
+    (SignatureAlgorithm::Rs384,  Family::RsaPkcs1.with(Hash::Sha384), None),
+    (SignatureAlgorithm::Rs512,  Family::RsaPkcs1.with(Hash::Sha512), None),
+    (SignatureAlgorithm::Ps256,  Family::RsaPss.with(Hash::Sha256),   None),
+    (SignatureAlgorithm::Ps384,  Family::RsaPss.with(Hash::Sha384),   None),
+    (SignatureAlgorithm::Ps512,  Family::RsaPss.with(Hash::Sha512),   None),
+    (SignatureAlgorithm::Rsnull, Family::RsaPkcs1.alone(),            None),
+    (SignatureAlgorithm::Es256,  Family::Ecdsa.with(Hash::Sha256),    Some(Curve::P256)),
+    (SignatureAlgorithm::Es384,  Family::Ecdsa.with(Hash::Sha384),    Some(Curve::P384)),
+    (SignatureAlgorithm::Es512,  Family::Ecdsa.with(Hash::Sha512),    Some(Curve::P521)),
+    (SignatureAlgorithm::Es256K, Family::Ecdsa.with(Hash::Sha256),    Some(Curve::Secp256k1)),
+];
+
+/// EncryptionAlgorithm of the API, of RSA keys (RFC 7518 section 4.1).
+static ENCRYPTION: [(EncryptionAlgorithm, Scheme); 3] = [
+    (EncryptionAlgorithm::Rsa1_5, Family::RsaesPkcs1.alone()),
+    (EncryptionAlgorithm::RsaOaep, Family::RsaesOaep.with(Hash::Sha1)),
+    (EncryptionAlgorithm::RsaOaep256, Family::RsaesOaep.with(Hash::Sha256)),
+];
+
+fn curve_of(kind: Kind) -> Option<Curve> {
+    match kind {
+        Kind::Ec(curve) => Some(curve),
+        _ => None,
+    }
+}
+
+pub(crate) fn signature_algorithm(scheme: Scheme, kind: Kind) -> Option<SignatureAlgorithm> {
+    let row = SIGNING.iter().find(|row| (row.1, row.2) == (scheme, curve_of(kind)));
+    row.map(|row| row.0.clone())
+}
+
+pub(crate) fn encryption_algorithm(scheme: Scheme) -> Option<EncryptionAlgorithm> {
+    ENCRYPTION.iter().find(|row| row.1 == scheme).map(|row| row.0.clone())
+}
+
+/// All that Key Vault has for keys of that kind; DigestInfos as they are only where that is wanted.
+pub(crate) fn schemes(kind: Kind, rsnull: bool) -> Vec<Scheme> {
+    let all = SIGNING.iter().map(|row| row.1).chain(ENCRYPTION.iter().map(|row| row.1));
+    all.filter(|scheme| scheme.suits(kind) && (rsnull || *scheme != Family::RsaPkcs1.alone())).fold(
+        Vec::new(),
+        |mut known, scheme| {
+            // Two curves go with SHA-256.
+            if !known.contains(&scheme) {
+                known.push(scheme);
+            }
+            known
+        },
+    )
+}
+
+pub(crate) fn facts(reply: Key, rsnull: bool) -> Result<KeyFacts, Failure> {
+    let malformed = |message: &str| GET_KEY.failure(Cause::Malformed, message);
+    let key = reply.key.ok_or_else(|| malformed("no key"))?;
+    let id = key.kid.clone().filter(|id| version_of(id).is_some());
+    let immutable_id = Some(id.ok_or_else(|| malformed("no identifier with a version"))?);
+    let public_key = public_key(&key)?;
+    let state = State::of(reply.attributes.as_ref());
+    let ops = key.key_ops.as_ref().map(|ops| format!("its key_ops are [{}]", ops.join(", ")));
+    let usage = match (state.words(), ops) {
+        (Some(words), Some(ops)) => Some(format!("{words}; {ops}")),
+        (words, ops) => words.or(ops),
+    };
+    let (schemes, withheld) = permitted(schemes(public_key.kind(), rsnull), key.key_ops.as_deref(), &state);
+    let refusal = usage.clone().filter(|_| schemes.is_empty());
+    Ok(KeyFacts { immutable_id, refusal, usage, withheld, ..KeyFacts::of(public_key, schemes) })
+}
+
+/// JsonWebKeyOperation of what is done by a key's private half.
+const OPERATIONS: [(Purpose, &str); 3] =
+    [(Purpose::Sign, "sign"), (Purpose::Decrypt, "decrypt"), (Purpose::Unwrap, "unwrapKey")];
+
+/// That of these schemes which the key is for, and what is not permitted though one of them would serve; no schemes where
+/// nothing is permitted now.
+fn permitted(mut schemes: Vec<Scheme>, key_ops: Option<&[String]>, state: &State) -> (Vec<Scheme>, Vec<Purpose>) {
+    let named = |name: &str| key_ops.is_none_or(|ops| ops.iter().any(|op| op == name));
+    let serves = |scheme: &Scheme, purpose: Purpose| scheme.family.purpose() == purpose.of_schemes();
+    schemes.retain(|scheme| OPERATIONS.iter().any(|(purpose, name)| named(name) && serves(scheme, *purpose)));
+    let served = OPERATIONS.into_iter().filter(|row| schemes.iter().any(|scheme| serves(scheme, row.0)));
+    let (permitted, withheld): (Vec<_>, Vec<_>) =
+        served.partition(|(purpose, name)| state.permits(*purpose) && named(name));
+    match permitted.is_empty() {
+        true => (Vec::new(), Vec::new()),
+        false => (schemes, withheld.into_iter().map(|row| row.0).collect()),
+    }
+}
+
+/// Numbers may have leading zeros (`n`) or lack them (`x`, `y`), unlike RFC 7518 says.
+fn public_key(key: &JsonWebKey) -> Result<PublicKey, Failure> {
+    let part = |part: &Option<Vec<u8>>| part.clone().unwrap_or_default();
+    let made = match &key.kty {
+        Some(KeyType::Rsa | KeyType::RsaHsm) => PublicKey::rsa(&part(&key.n), &part(&key.e)),
+        Some(KeyType::Ec | KeyType::EcHsm) => {
+            let curve = key.crv.as_ref().and_then(curve_from_name);
+            let unknown = || GET_KEY.failure(Cause::Unsupported, format!("a key on curve {:?}", key.crv));
+            PublicKey::ec_coordinates(curve.ok_or_else(unknown)?, &part(&key.x), &part(&key.y))
+        }
+        other => {
+            let name = other.as_ref().map_or("unknown", KeyType::as_ref);
+            return Err(GET_KEY.failure(Cause::Unsupported, format!("a key of type {name}")));
+        }
+    };
+    made.map_err(|unusable| GET_KEY.failure(Cause::Malformed, unusable.0))
+}
+
+fn curve_from_name(name: &CurveName) -> Option<Curve> {
+    match name {
+        CurveName::P256 => Some(Curve::P256),
+        CurveName::P384 => Some(Curve::P384),
+        CurveName::P521 => Some(Curve::P521),
+        CurveName::P256K => Some(Curve::Secp256k1),
+        CurveName::UnknownValue(name) if name == "SECP256K1" => Some(Curve::Secp256k1),
+        _ => None,
+    }
+}
+
+/// What a key may be used for now.
+enum State {
+    Valid,
+    /// "About keys, Date-time controlled operations": outside its time it still decrypts, for what is old to be read.
+    OutOfTime(String),
+    Disabled,
+}
+
+impl State {
+    fn of(attributes: Option<&KeyAttributes>) -> Self {
+        let now = OffsetDateTime::now_utc();
+        let (enabled, begin, end) = attributes.map_or((None, None, None), |a| (a.enabled, a.not_before, a.expires));
+        match (begin, end) {
+            _ if enabled == Some(false) => Self::Disabled,
+            (Some(time), _) if time > now => Self::OutOfTime(format!("it is not valid before {time}")),
+            (_, Some(time)) if time <= now => Self::OutOfTime(format!("it has expired at {time}")),
+            _ => Self::Valid,
+        }
+    }
+
+    fn permits(&self, purpose: Purpose) -> bool {
+        match self {
+            Self::Valid => true,
+            Self::OutOfTime(_) => purpose != Purpose::Sign,
+            Self::Disabled => false,
+        }
+    }
+
+    fn words(&self) -> Option<String> {
+        match self {
+            Self::Valid => None,
+            Self::OutOfTime(words) => Some(words.clone()),
+            Self::Disabled => Some("it is disabled".into()),
+        }
+    }
+}
+
+/// What `https://VAULT/keys/NAME/VERSION` says behind `/keys/`. The host may be another name of the vault.
+pub(crate) fn name_and_version(id: &str) -> Option<(&str, Option<&str>)> {
+    let (_, path) = id.split_once("/keys/")?;
+    let (name, version) = path.split_once('/').map_or((path, None), |(name, version)| (name, Some(version)));
+    let version = version.filter(|version| !version.is_empty());
+    (!name.is_empty() && version.is_none_or(|version| !version.contains('/'))).then_some((name, version))
+}
+
+pub(crate) fn version_of(id: &str) -> Option<&str> {
+    name_and_version(id)?.1
+}
+
+pub(crate) async fn describe(clients: &Clients, vault: &Vault, key: &KeyName) -> Result<KeyFacts, Refused> {
+    let options = KeyClientGetKeyOptions { key_version: key.version.clone(), ..Default::default() };
+    let reply = vault.keys.get_key(&key.id, Some(options)).await.map_err(|e| refused(&GET_KEY, e))?;
+    let facts = facts(reply.into_model().map_err(|e| refused(&GET_KEY, e))?, clients.settings.rsnull)?;
+    if let (Some(id), Some(public_key)) = (&facts.immutable_id, &facts.public_key) {
+        let mut told = clients.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert(id.clone(), public_key.clone());
+    }
+    Ok(facts)
+}
+
+/// The tag that holds a key's label, where that is not its name.
+pub(crate) const LABEL: &str = "pkcs11-label";
+
+/// The label among a key's tags.
+pub(crate) fn label_in(tags: Option<&HashMap<String, String>>) -> Option<String> {
+    tags?.get(LABEL).filter(|label| !label.is_empty()).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_taken_apart() {
+        for (id, parts) in [
+            ("https://v.vault.azure.net/keys/web/0123", Some(("web", Some("0123")))),
+            ("https://v.vault.azure.net:443/keys/web", Some(("web", None))),
+            ("https://v.vault.azure.net/keys/web/", Some(("web", None))),
+            ("https://v.vault.azure.net/keys/web/0123/sign", None),
+            ("https://v.vault.azure.net/keys/", None),
+            ("web", None),
+        ] {
+            assert_eq!(name_and_version(id), parts, "{id}");
+        }
+    }
+
+    #[test]
+    fn both_spellings_of_secp256k1_are_known() {
+        for name in ["P-256K", "SECP256K1"] {
+            let name: CurveName = name.parse().unwrap();
+            assert_eq!(curve_from_name(&name), Some(Curve::Secp256k1));
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Keys that are made in Key Vault and deleted, and certificates that it waits for.
+//!
+//! Key Vault REST API reference: Create Key, Delete Key, Get Certificate Operation, Merge Certificate.
+
+use super::client::{Clients, Vault, call};
+use super::errors::refused;
+use super::keys::{LABEL, facts, version_of};
+use super::operations::{CREATE_KEY, DELETE_KEY, GET_KEY, UPDATE_KEY};
+use crate::cloud::failure::refused::Refused;
+use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::key::KeyName;
+use crate::cloud::management::{MadeKey, NewKey};
+use crate::cloud::management::{once, told};
+use crate::error::{Error, Result};
+use crate::key::{Curve, Kind, Purpose};
+use azure_security_keyvault_keys::models::{
+    CreateKeyParameters, CurveName, KeyClientUpdateKeyPropertiesOptions, KeyOperation, KeyType,
+    UpdateKeyPropertiesParameters,
+};
+use cryptoki_sys::*;
+use std::sync::Arc;
+
+/// The kinds of keys, as Create Key names them.
+#[rustfmt::skip]
+static KINDS: [(Kind, Option<CurveName>, Option<i32>); 7] = [
+    (Kind::Rsa(2048), None, Some(2048)),
+    (Kind::Rsa(3072), None, Some(3072)),
+    (Kind::Rsa(4096), None, Some(4096)),
+    (Kind::Ec(Curve::P256), Some(CurveName::P256), None),
+    (Kind::Ec(Curve::P384), Some(CurveName::P384), None),
+    (Kind::Ec(Curve::P521), Some(CurveName::P521), None),
+    (Kind::Ec(Curve::Secp256k1), Some(CurveName::P256K), None),
+];
+
+pub(crate) fn makes(kind: Kind) -> bool {
+    KINDS.iter().any(|row| row.0 == kind)
+}
+
+pub(crate) fn check_new(new: &NewKey) -> Result<()> {
+    let does = |purpose: Purpose| purpose == Purpose::Sign || (purpose == Purpose::Decrypt && is_rsa(new.kind));
+    if !new.purposes.iter().all(|purpose| does(*purpose)) {
+        let text = "a key of Key Vault signs, and one of RSA decrypts, too; none derives (pkcs11-tool: --usage-sign)";
+        return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, text));
+    }
+    match new.label.as_deref() {
+        None => Err(Error::new(CKR_TEMPLATE_INCOMPLETE, "CKA_LABEL, which becomes the key's name in Key Vault")),
+        Some(name) if !is_name(name) => {
+            let text = format!("CKA_LABEL {name:?} can't be the name of a key: 1 to 127 of 0-9, a-z, A-Z and -");
+            Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn is_rsa(kind: Kind) -> bool {
+    matches!(kind, Kind::Rsa(_))
+}
+
+/// "Object types, identifiers, and versioning".
+fn is_name(name: &str) -> bool {
+    (1..=127).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+fn parameters(new: &NewKey, hsm: bool) -> CreateKeyParameters {
+    let row = KINDS.iter().find(|row| row.0 == new.kind);
+    let kty = match (is_rsa(new.kind), hsm) {
+        (true, false) => KeyType::Rsa,
+        (true, true) => KeyType::RsaHsm,
+        (false, false) => KeyType::Ec,
+        (false, true) => KeyType::EcHsm,
+    };
+    let operations = new.purposes.iter().flat_map(|purpose| match purpose {
+        Purpose::Sign => vec![KeyOperation::Sign, KeyOperation::Verify],
+        _ => {
+            vec![KeyOperation::Decrypt, KeyOperation::Encrypt, KeyOperation::UnwrapKey, KeyOperation::WrapKey]
+        }
+    });
+    CreateKeyParameters {
+        curve: row.and_then(|row| row.1.clone()),
+        key_size: row.and_then(|row| row.2),
+        key_ops: Some(operations.collect()),
+        kty: Some(kty),
+        tags: Some(new.tags().into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+        ..Default::default()
+    }
+}
+
+/// Makes a key, if there is none of its name: Key Vault would make a new version of it without a word.
+pub(crate) async fn create(clients: &Arc<Clients>, new: &NewKey, hsm: bool) -> std::result::Result<MadeKey, Failure> {
+    let name = new.label.clone().unwrap_or_default();
+    let free = call(clients, &GET_KEY, &name, |vault| {
+        let name = name.clone();
+        async move { vault.keys.get_key(&name, None).await.map(drop).map_err(|e| refused(&GET_KEY, e)) }
+    });
+    match free.await {
+        Err(failure) if failure.cause == Cause::Missing => {}
+        Err(failure) if failure.cause != Cause::Disabled => return Err(failure),
+        _ => {
+            let message = format!(
+                "a key named {name} is there already, and would get a new version instead of its own: choose another \
+                 CKA_LABEL"
+            );
+            return Err(CREATE_KEY.failure(Cause::Rejected, message));
+        }
+    }
+    let facts = call(clients, &CREATE_KEY, &name, |vault| {
+        let (name, parameters, rsnull) = (name.clone(), parameters(new, hsm), clients.settings.rsnull);
+        async move {
+            let parameters = parameters.try_into().map_err(|e| refused(&CREATE_KEY, e))?;
+            let reply = vault.keys.create_key(&name, parameters, None).await;
+            let reply = reply.map_err(|e| once(refused(&CREATE_KEY, e)))?;
+            let unread = |e| once(refused(&CREATE_KEY, e));
+            Ok(facts(reply.into_model().map_err(unread)?, rsnull)?)
+        }
+    });
+    let facts = facts.await.map_err(|failure| told(advised(failure, &name), MAY_BE_MADE))?;
+    let option = format!("\"key_name\": \"{name}\"");
+    Ok(MadeKey { name: KeyName { id: name, version: None }, alias: None, label: None, facts, option })
+}
+
+/// 409: a deleted key keeps its name until it is purged.
+fn advised(failure: Failure, name: &str) -> Failure {
+    match failure.message.contains("ObjectIsDeletedButRecoverable") {
+        true => {
+            let advice = format!(
+                "`az keyvault key recover --name {name}` brings the old key back, `az keyvault key purge --name {name}` \
+                 frees its name"
+            );
+            Failure { message: format!("{}; {advice}", failure.message), ..failure }
+        }
+        false => failure,
+    }
+}
+
+/// "About keys, tags": "a tag value can have up to 256 characters".
+pub(crate) fn check_label(label: &str) -> Result<()> {
+    match label.chars().count() {
+        0..=256 => Ok(()),
+        more => {
+            let text = format!("CKA_LABEL: a tag of Key Vault has up to 256 characters, and this label has {more}");
+            Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text))
+        }
+    }
+}
+
+/// Update Key sets all tags of a version, so those that are there are sent along.
+pub(crate) async fn relabel(vault: &Vault, key: &KeyName, label: &str) -> std::result::Result<(), Refused> {
+    let reply = vault.keys.get_key(&key.id, None).await.map_err(|e| refused(&GET_KEY, e))?;
+    let known = reply.into_model().map_err(|e| refused(&GET_KEY, e))?;
+    let id = known.key.and_then(|key| key.kid).unwrap_or_default();
+    let version = version_of(&id).ok_or_else(|| GET_KEY.failure(Cause::Malformed, "it names no version"))?;
+    let mut tags = known.tags.unwrap_or_default();
+    match label == key.id {
+        true => tags.remove(LABEL),
+        false => tags.insert(LABEL.to_owned(), label.to_owned()),
+    };
+    let parameters = UpdateKeyPropertiesParameters { tags: Some(tags), ..Default::default() };
+    let parameters = parameters.try_into().map_err(|e| refused(&UPDATE_KEY, e))?;
+    let options = KeyClientUpdateKeyPropertiesOptions { key_version: Some(version.into()), ..Default::default() };
+    vault.keys.update_key_properties(&key.id, parameters, Some(options)).await.map_err(|e| refused(&UPDATE_KEY, e))?;
+    Ok(())
+}
+
+/// Deletes a key with all its versions.
+pub(crate) async fn destroy(vault: &Vault, key: &KeyName) -> std::result::Result<String, Refused> {
+    let reply = vault.keys.delete_key(&key.id, None).await.map_err(|e| maybe_gone(refused(&DELETE_KEY, e)))?;
+    let reply = reply.into_model().map_err(|e| maybe_gone(refused(&DELETE_KEY, e)))?;
+    let name = &key.id;
+    let how = match (&reply.recovery_id, reply.scheduled_purge_date) {
+        (None, _) => return Ok("the vault has no soft-delete: it can't be brought back".to_owned()),
+        (_, None) => String::new(),
+        (_, Some(date)) => format!("it will be purged at {date}; until then "),
+    };
+    Ok(format!("it is deleted with all its versions; {how}`az keyvault key recover --name {name}` brings it back"))
+}
+
+fn maybe_gone(refused: Refused) -> Refused {
+    let refused = once(refused);
+    Refused { failure: told(refused.failure, MAY_BE_GONE), ..refused }
+}
+
+const MAY_BE_MADE: &str = "it may have been made all the same, and the request is not repeated: look for it before you try \
+     again";
+const MAY_BE_GONE: &str = "it may have been deleted all the same: see `az keyvault key list-deleted`";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_key_vault_can_make() {
+        let new = |kind, purposes: &[Purpose], label: Option<&str>| {
+            let label = label.map(str::to_owned);
+            check_new(&NewKey { kind, purposes: purposes.to_vec(), label, id: None }).map_err(|error| error.rv)
+        };
+        let (rsa, ec) = (Kind::Rsa(2048), Kind::Ec(Curve::P256));
+        assert_eq!(new(rsa, &[Purpose::Sign, Purpose::Decrypt], Some("k-1")), Ok(()));
+        assert_eq!(new(ec, &[Purpose::Sign], Some("k")), Ok(()));
+        assert_eq!(new(ec, &[Purpose::Decrypt], Some("k")), Err(CKR_TEMPLATE_INCONSISTENT));
+        assert_eq!(new(ec, &[Purpose::Derive], Some("k")), Err(CKR_TEMPLATE_INCONSISTENT));
+        assert_eq!(new(ec, &[Purpose::Sign], None), Err(CKR_TEMPLATE_INCOMPLETE));
+        assert_eq!(new(ec, &[Purpose::Sign], Some("a/b")), Err(CKR_ATTRIBUTE_VALUE_INVALID));
+        assert!(makes(rsa) && !makes(Kind::Ed25519));
+    }
+}

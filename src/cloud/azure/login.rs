@@ -1,0 +1,74 @@
+//! Logins to Key Vault: the PIN is the application's client secret, which Entra gives a token for.
+//!
+//! "Microsoft Entra authentication and authorization error codes".
+
+use super::client::Clients;
+use super::environment::scope;
+use super::errors::refused;
+use super::operations::TOKEN;
+use super::settings::{Credential, Settings};
+use crate::cloud::failure::error_chain::causes;
+use crate::cloud::failure::refused::{Refused, Remedy};
+use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::login::{Doors, LOGIN, Saying, Verdict, masked};
+use crate::cloud::retry::Call;
+use crate::cloud::secret::Secret;
+use azure_core::credentials::TokenCredential;
+use std::sync::Arc;
+
+impl Doors for Clients {
+    type Settings = Settings;
+
+    fn made(settings: Settings) -> Self {
+        Clients::new(settings)
+    }
+
+    fn with_pin(settings: &Settings, pin: Secret) -> Settings {
+        Settings { client_secret: Some(pin), ..settings.clone() }
+    }
+
+    async fn check(self: Arc<Self>) -> Result<Verdict, Failure> {
+        let what = format!("{LOGIN} at {}", self.settings.vault_url);
+        let call = Call { operation: LOGIN, what: &what, network: &self.settings.network, turns: None };
+        let attempt = async || {
+            let vault = self.vault(LOGIN).await?;
+            self.verdict(&*vault.tokens).await
+        };
+        call.made(attempt, |_, _| {}).await
+    }
+}
+
+impl Clients {
+    async fn verdict(&self, tokens: &dyn TokenCredential) -> Result<Verdict, Refused> {
+        let Err(error) = tokens.get_token(&[&scope(&self.settings.vault_url)], None).await else {
+            return Ok(Verdict::Good);
+        };
+        let words = causes(&error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        let known = VERDICTS.iter().find(|(code, _)| words.contains(code));
+        // The token has repetitions of its own.
+        let refused = self.of_login(Refused { remedy: Remedy::Nothing, ..refused(&TOKEN, error) });
+        known.map(|(_, verdict)| verdict(refused.failure.message.clone())).ok_or(refused)
+    }
+
+    /// A refusal never quotes the PIN, and says what helps where the token came by one.
+    pub(crate) fn of_login(&self, mut refused: Refused) -> Refused {
+        let failure = &mut refused.failure;
+        if let (Credential::Login, Some(pin)) = (self.settings.credential, &self.settings.client_secret) {
+            failure.message = masked(&failure.message, pin.expose());
+            if failure.cause == Cause::Credentials && failure.operation != LOGIN {
+                failure.message = format!("{}; {AGAIN}", failure.message);
+            }
+        }
+        refused
+    }
+}
+
+/// Codes of Entra that are about the secret itself.
+#[rustfmt::skip]
+const VERDICTS: &[(&str, Saying)] = &[
+    ("AADSTS7000222:", Verdict::Expired),
+    ("AADSTS7000215:", Verdict::Wrong),
+    ("AADSTS70002:", Verdict::Wrong),
+];
+
+const AGAIN: &str = "the token is that of the login (C_Login): log out and in again with a secret that is good now";

@@ -1,0 +1,240 @@
+//! Azure Key Vault and Managed HSM as a [`Backend`]: each method starts a request of the other files of this folder.
+//!
+//! Key Vault REST API reference, version 2025-07-01: Get Key, Get Certificate.
+
+pub(crate) mod certificates;
+pub(crate) mod client;
+pub(crate) mod credentials;
+pub(crate) mod crypto;
+pub(crate) mod environment;
+pub(crate) mod errors;
+pub(crate) mod keys;
+pub(crate) mod lifecycle;
+pub(crate) mod listing;
+pub(crate) mod login;
+pub(crate) mod operations;
+pub(crate) mod settings;
+
+use super::backend::{Backend, Identity, SharedBackend};
+use super::failure::Cause;
+use super::failure::refused::Refused;
+use super::key::Order;
+use super::key::{KeyFacts, KeyName, ListedKey, Plain, Signature, Target};
+use super::login::Access;
+use super::login::{Entry, Refusal};
+use super::management::{MadeKey, NewKey};
+use super::runtime;
+use super::runtime::Pending;
+use super::secret::Secret;
+use crate::certificate::Certificate;
+use crate::error::Error;
+use crate::key::{Kind, Scheme};
+use certificates::certificate;
+use client::{Clients, Vault, call};
+use crypto::{decrypt, random, sign_anew, unwrap};
+use keys::{describe, schemes};
+use listing::list;
+use operations::{
+    CREATE_KEY, DECRYPT, DELETE_KEY, GET_CERTIFICATE, GET_KEY, GET_KEYS, Operation, PENDING_CERTIFICATE, RANDOM, SIGN,
+    UNWRAP_KEY, UPDATE_KEY,
+};
+pub use settings::{Credential, Settings};
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The backend for these settings: no request, no file read.
+pub fn open(settings: Settings) -> SharedBackend {
+    Arc::new(Azure(Access::new(settings)))
+}
+
+struct Azure(Access<Clients>);
+
+impl Backend for Azure {
+    fn describe(&self, key: &KeyName) -> Pending<KeyFacts> {
+        let name = key.clone();
+        self.call(&GET_KEY, key, move |clients, vault| {
+            let name = name.clone();
+            async move { describe(&clients, &vault, &name).await }
+        })
+    }
+
+    fn sign(&self, target: Target, scheme: Scheme, data: &[u8]) -> Pending<Signature> {
+        let order = Order::new(target, scheme, data);
+        self.call(&SIGN, target.name, move |clients, vault| {
+            let order = order.clone();
+            async move { sign_anew(&clients, &vault, &order).await }
+        })
+    }
+
+    fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
+        let order = Order::new(target, scheme, ciphertext);
+        self.call(&DECRYPT, target.name, move |_, vault| {
+            let order = order.clone();
+            async move { decrypt(&vault, &order).await }
+        })
+    }
+
+    fn unwrap(&self, target: Target, scheme: Scheme, wrapped: &[u8]) -> Pending<Plain> {
+        let order = Order::new(target, scheme, wrapped);
+        self.call(&UNWRAP_KEY, target.name, move |_, vault| {
+            let order = order.clone();
+            async move { unwrap(&vault, &order).await }
+        })
+    }
+
+    fn random(&self, length: usize) -> Pending<Plain> {
+        if !self.is_managed_hsm() {
+            let message = "only a Managed HSM gives random bytes; leave out \"random\" for a vault";
+            return Pending::ready(Err(RANDOM.failure(Cause::Unsupported, message)));
+        }
+        let clients = self.clients();
+        runtime::spawn(RANDOM.name, move || async move { random(&clients, length).await })
+    }
+
+    fn schemes(&self, kind: Kind) -> Vec<Scheme> {
+        schemes(kind, self.0.settings.rsnull)
+    }
+
+    fn is_immutable(&self, key: &KeyName) -> bool {
+        key.version.is_some()
+    }
+
+    fn list(&self, _labels: bool) -> Pending<Vec<ListedKey>> {
+        let clients = self.clients();
+        runtime::spawn(GET_KEYS.name, move || async move { list(&clients).await })
+    }
+
+    fn certificate(&self, key: &KeyName) -> Pending<Option<Vec<Certificate>>> {
+        if self.is_managed_hsm() {
+            return Pending::ready(Ok(None));
+        }
+        let name = key.clone();
+        self.call(&GET_CERTIFICATE, key, move |_, vault| {
+            let name = name.clone();
+            async move { certificate(&vault, &name).await }
+        })
+    }
+
+    fn pin(&self) -> Option<&'static str> {
+        self.wants_login().then_some("the application's client secret")
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.wants_login() || self.0.is_entered()
+    }
+
+    fn log_in(&self, pin: Secret, deadline: Instant) -> Result<Entry<'_>, Refusal> {
+        self.0.log_in(pin, deadline)
+    }
+
+    fn log_out(&self) {
+        self.0.log_out();
+    }
+
+    fn makes(&self, kind: Kind) -> bool {
+        lifecycle::makes(kind)
+    }
+
+    fn check_new(&self, new: &NewKey) -> Result<(), Error> {
+        lifecycle::check_new(new)
+    }
+
+    fn create(&self, new: &NewKey) -> Pending<MadeKey> {
+        let (clients, new, hsm) = (self.clients(), new.clone(), self.is_managed_hsm());
+        runtime::spawn(CREATE_KEY.name, move || async move { lifecycle::create(&clients, &new, hsm).await })
+    }
+
+    fn check_label(&self, label: &str) -> Result<(), Error> {
+        lifecycle::check_label(label)
+    }
+
+    fn relabel(&self, key: &KeyName, label: &str) -> Pending<()> {
+        let (name, label) = (key.clone(), label.to_owned());
+        self.call(&UPDATE_KEY, key, move |_, vault| {
+            let (name, label) = (name.clone(), label.clone());
+            async move { lifecycle::relabel(&vault, &name, &label).await }
+        })
+    }
+
+    fn destroy(&self, key: &KeyName, _immutable_id: &str, _days: u32) -> Pending<String> {
+        let name = key.clone();
+        self.call(&DELETE_KEY, key, move |_, vault| {
+            let name = name.clone();
+            async move { lifecycle::destroy(&vault, &name).await }
+        })
+    }
+
+    fn complete_certificate(&self, key: &KeyName, certificate: &Certificate) -> Pending<bool> {
+        if self.is_managed_hsm() {
+            return Pending::ready(Ok(false));
+        }
+        let (name, certificate) = (key.clone(), certificate.clone());
+        self.call(&PENDING_CERTIFICATE, key, move |_, vault| {
+            let (name, certificate) = (name.clone(), certificate.clone());
+            async move { certificates::complete(&vault, &name, &certificate).await }
+        })
+    }
+
+    fn identity(&self) -> Identity {
+        Identity { manufacturer: "Microsoft", model: "Azure Key Vault" }
+    }
+
+    fn place(&self) -> String {
+        self.0.settings.vault_url.clone()
+    }
+}
+
+impl fmt::Debug for Azure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place())
+    }
+}
+
+impl Azure {
+    fn is_managed_hsm(&self) -> bool {
+        self.0.settings.vault_url.contains(".managedhsm.")
+    }
+
+    fn wants_login(&self) -> bool {
+        self.0.settings.credential == Credential::Login
+    }
+
+    fn clients(&self) -> Arc<Clients> {
+        self.0.clients()
+    }
+
+    /// Starts a call. Signatures go out at once; what is loaded waits for its turn.
+    fn call<T, F>(
+        &self,
+        operation: &'static Operation,
+        key: &KeyName,
+        request: impl Fn(Arc<Clients>, Vault) -> F + Send + Sync + 'static,
+    ) -> Pending<T>
+    where
+        T: Clone + Send + Sync + 'static,
+        F: Future<Output = Result<T, Refused>> + Send + 'static,
+    {
+        if let Err(message) = checked(key) {
+            return Pending::ready(Err(operation.failure(Cause::Rejected, message)));
+        }
+        let (clients, id) = (self.clients(), key.id.clone());
+        runtime::spawn(operation.name, move || async move {
+            call(&clients, operation, &id, |vault| request(clients.clone(), vault)).await
+        })
+    }
+}
+
+/// The SDK puts names into the path as they are. "Object types, identifiers, and versioning".
+fn checked(key: &KeyName) -> Result<(), String> {
+    let fits = |part: &str, dash: bool| {
+        let letters = part.bytes().all(|byte| byte.is_ascii_alphanumeric() || dash && byte == b'-');
+        letters && (1..=127).contains(&part.len())
+    };
+    match &key.version {
+        _ if !fits(&key.id, true) => Err(format!("{:?} is no name of a key: 1 to 127 of 0-9, a-z, A-Z and -", key.id)),
+        Some(version) if !fits(version, false) => Err(format!("{version:?} is no version of a key")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,233 @@
+//! Files that hold a credential, as people have them: saved by an editor of Windows, by PowerShell, by `echo`.
+
+use crate::host::permissions::Contents;
+use crate::host::process;
+use crate::log_warn;
+
+use std::fs::Metadata;
+use std::io::{Error, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use zeroize::Zeroizing;
+
+/// The bytes of a file.
+///
+/// # Errors
+/// A sentence with the path that says what to do.
+pub(crate) fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    read(path).map(|contents| contents.bytes)
+}
+
+/// The bytes of a file that holds a secret for a long time: if everybody can read it, that is warned of, once.
+pub(crate) fn private_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let contents = read(path)?;
+    warn_of_readers(path, &contents);
+    Ok(contents.bytes)
+}
+
+/// Warns of a file that is somebody else's to read, likewise, if it holds that word.
+pub(crate) fn look_at(path: &Path, word: &[u8]) {
+    let file = Contents::read(path).ok();
+    if let Some(contents) = file.filter(|contents| contents.bytes.windows(word.len()).any(|own| own == word)) {
+        warn_of_readers(path, &contents);
+    }
+}
+
+fn warn_of_readers(path: &Path, contents: &Contents) {
+    if let Some(what) = contents.readable_by_others()
+        && is_first(path)
+    {
+        log_warn!("{}: it holds a secret, and {what}", path.display());
+    }
+}
+
+/// The text of such a file, without its byte order mark.
+pub(crate) fn private_text(path: &Path) -> Result<Zeroizing<String>, String> {
+    text(path, &private_bytes(path)?)
+}
+
+/// The secret that such a file holds, without white space round it.
+pub(crate) fn secret(path: &Path) -> Result<Zeroizing<String>, String> {
+    alone(path, &private_text(path)?)
+}
+
+/// The token that a file holds, which soon expires: it may be anybody's to read, as Kubernetes writes it.
+pub(crate) fn token(path: &Path) -> Result<Zeroizing<String>, String> {
+    alone(path, &text(path, &bytes(path)?)?)
+}
+
+fn read(path: &Path) -> Result<Contents, String> {
+    Contents::read(path).map_err(|error| unreadable(path, &error))
+}
+
+/// Whether this file has not been warned of in this process. Locked on the runtime's worker only, which no fork stops
+/// while it holds the lock.
+fn is_first(path: &Path) -> bool {
+    static WARNED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_first = !warned.iter().any(|known| known == path);
+    if is_first {
+        warned.push(path.to_owned());
+    }
+    is_first
+}
+
+fn text(path: &Path, bytes: &[u8]) -> Result<Zeroizing<String>, String> {
+    decoded(bytes).ok_or_else(|| format!("{}: this is no text: neither UTF-8 nor UTF-16", path.display()))
+}
+
+fn alone(path: &Path, text: &str) -> Result<Zeroizing<String>, String> {
+    let secret = Zeroizing::new(text.trim().to_owned());
+    match &**secret {
+        "" => Err(format!("{}: the file is empty", path.display())),
+        several if several.contains(['\n', '\r']) => {
+            Err(format!("{}: the file has several lines; it must hold the secret and nothing else", path.display()))
+        }
+        _ => Ok(secret),
+    }
+}
+
+fn unreadable(at: &Path, error: &Error) -> String {
+    let path = at.display();
+    match error.kind() {
+        ErrorKind::NotFound => format!("{path}: there is no such file"),
+        ErrorKind::PermissionDenied => denied(at, process::user()),
+        ErrorKind::IsADirectory => format!("{path}: this is a folder, not a file"),
+        _ => format!("{path}: {error}"),
+    }
+}
+
+/// Why that user may not read a file, and what helps.
+fn denied(path: &Path, user: u32) -> String {
+    let is_hidden = |own: &&Path| own.metadata().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    let folder = path.ancestors().filter(is_hidden).last().and_then(Path::parent);
+    let tried = format!("{}: this program runs as uid {user}, which may not", path.display());
+    match (folder, path.metadata()) {
+        (Some(folder), _) => {
+            let folder = folder.display();
+            format!("{tried} enter {folder}: let it (chmod o+x {folder}), or put the file elsewhere")
+        }
+        (None, Ok(about)) if is_permitted(&about, user) => {
+            let mode = about.mode() & 0o7777;
+            format!(
+                "{tried} read it, though its mode ({mode:04o}) lets it: SELinux, AppArmor or a sandbox forbids it (journalctl -k)"
+            )
+        }
+        _ => {
+            let path = path.display();
+            format!(
+                "{tried} read it: give it to that user (chown {user} {path}), or to a group of that user (chgrp, chmod g+r)"
+            )
+        }
+    }
+}
+
+/// By the mode alone. Of groups only the own one is known.
+fn is_permitted(about: &Metadata, user: u32) -> bool {
+    let bit = if about.uid() == user { 0o400 } else { 0o004 };
+    user == 0 || about.mode() & bit != 0
+}
+
+/// UTF-8 or UTF-16; what has no byte order mark is UTF-8.
+pub(crate) fn decoded(bytes: &[u8]) -> Option<Zeroizing<String>> {
+    let utf16 = |bytes: &[u8], order: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes.as_chunks();
+        // With room for all of it: a string that grows leaves copies.
+        let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 2));
+        for letter in char::decode_utf16(pairs.iter().map(|pair| order(*pair))) {
+            text.push(letter.ok()?);
+        }
+        rest.is_empty().then_some(text)
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        _ => {
+            let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            std::str::from_utf8(bytes).ok().map(|text| Zeroizing::new(text.to_owned()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+
+    fn file(folder: &tempfile::TempDir, bytes: &[u8]) -> PathBuf {
+        let path = folder.path().join("secret");
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_secret_is_found_in_whatever_an_editor_leaves() {
+        let folder = tempfile::tempdir().unwrap();
+        let utf16 =
+            |order: fn(u16) -> [u8; 2]| "\u{feff}s3~cret\r\n".encode_utf16().flat_map(order).collect::<Vec<u8>>();
+        for bytes in [
+            b"s3~cret".to_vec(),
+            b"s3~cret\n".to_vec(),
+            b" s3~cret\r\n\r\n".to_vec(),
+            b"\xef\xbb\xbfs3~cret\r\n".to_vec(),
+            utf16(u16::to_le_bytes),
+            utf16(u16::to_be_bytes),
+        ] {
+            assert_eq!(secret(&file(&folder, &bytes)).unwrap().as_str(), "s3~cret", "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_is_told_and_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret").display().to_string();
+        for (bytes, words) in [
+            (&b""[..], "the file is empty"),
+            (b"\xef\xbb\xbf \r\n", "the file is empty"),
+            (b"one\ntwo", "several lines"),
+            (b"\xff\xfes", "no text"),
+            (b"caf\xe9", "no text"),
+        ] {
+            let why = secret(&file(&folder, bytes)).unwrap_err();
+            assert!(why.starts_with(&path) && why.contains(words), "{why}");
+            assert!(!why.contains("one") && !why.contains("caf"), "{why}");
+        }
+        let why = secret(Path::new("/nowhere/secret")).unwrap_err();
+        assert_eq!(why, "/nowhere/secret: there is no such file");
+        assert_eq!(
+            secret(folder.path()).unwrap_err(),
+            format!("{}: this is a folder, not a file", folder.path().display())
+        );
+        let denied = unreadable(Path::new("/s"), &ErrorKind::PermissionDenied.into());
+        assert!(denied.starts_with("/s: ") && denied.contains(&format!("uid {}", process::user())), "{denied}");
+    }
+
+    #[test]
+    fn who_may_not_read_a_file_is_told_with_what_helps() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder, b"s");
+        let mode = |mode| std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let (shown, stranger) = (path.display(), 4242);
+        mode(0o600);
+        assert_eq!(
+            denied(&path, stranger),
+            format!(
+                "{shown}: this program runs as uid 4242, which may not read it: give it to that user (chown 4242 {shown}), or to a group of that user (chgrp, chmod g+r)"
+            )
+        );
+        mode(0o604);
+        let forbidden = denied(&path, stranger);
+        assert!(forbidden.contains("though its mode (0604) lets it: SELinux"), "{forbidden}");
+    }
+
+    #[test]
+    fn a_secret_that_everybody_can_read_is_warned_of_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder, b"s");
+        assert!(is_first(&path) && !is_first(&path));
+        assert!(is_first(&folder.path().join("another")));
+    }
+}

@@ -1,0 +1,160 @@
+//! PKCS#12 (PFX): the private keys and certificates in such a file. RFC 7292.
+//!
+//! Its MAC is not looked at: the file is the user's own, and a wrong password shows when something is decrypted.
+
+use super::password_encryption::{Closed, Password, decrypt};
+use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use der::{Decode, Encode, Reader, SliceReader, Tag, TagNumber, Tagged};
+use spki::AlgorithmIdentifierRef;
+use zeroize::Zeroizing;
+
+/// What is in a file.
+#[derive(Default)]
+pub(crate) struct Pfx {
+    /// Private keys, as PKCS#8 in DER.
+    pub(crate) keys: Vec<Zeroizing<Vec<u8>>>,
+    /// Certificates in DER.
+    pub(crate) certificates: Vec<Vec<u8>>,
+}
+
+/// Whether that is a PFX, which begins with its version, 3; in BER as well as in DER.
+pub(crate) fn is_pfx(bytes: &[u8]) -> bool {
+    // The length of the whole stands in between, in one byte or in up to five.
+    bytes.first() == Some(&0x30)
+        && bytes.iter().skip(2).take(7).collect::<Vec<_>>().windows(3).any(|own| own == [&2, &1, &3])
+}
+
+impl Pfx {
+    /// Reads a file.
+    pub(crate) fn open(bytes: &[u8], password: &Password<'_>) -> Result<Self, Closed> {
+        // PFX: version, authSafe ContentInfo, macData. Some programs put a zero or a line break behind it.
+        let whole = AnyRef::decode(&mut SliceReader::new(bytes)?)?;
+        let parts = items(whole)?;
+        let content = parts.get(1).ok_or_else(|| unknown("no contents"))?;
+        let mut found = Self::default();
+        found.add_contents(*content, password, 0)?;
+        Ok(found)
+    }
+
+    /// A ContentInfo: at depth 0 with an AuthenticatedSafe, which has others with bags in them.
+    fn add_contents(&mut self, content: AnyRef<'_>, password: &Password<'_>, depth: u8) -> Result<(), Closed> {
+        let [kind, content] = items(content)?[..] else { return Err(unknown("no ContentInfo")) };
+        let kind: ObjectIdentifier = kind.decode_as()?;
+        let content = AnyRef::from_der(content.value())?;
+        let plain = match kind {
+            DATA => Zeroizing::new(content.decode_as::<&OctetStringRef>()?.as_bytes().to_vec()),
+            ENCRYPTED_DATA if depth == 1 => decrypted(content, password)?,
+            other => return Err(unknown(&other.to_string())),
+        };
+        let inner = || AnyRef::from_der(&plain).and_then(|all| items_of(all.value()));
+        // Of what was decrypted with a wrong password, some bytes look like padding.
+        let inner = inner().map_err(|error| if kind == ENCRYPTED_DATA { Closed::Password } else { error.into() })?;
+        inner.into_iter().try_for_each(|item| match depth {
+            0 => self.add_contents(item, password, 1),
+            _ => self.add_bag(item, password),
+        })
+    }
+
+    /// A SafeBag.
+    fn add_bag(&mut self, bag: AnyRef<'_>, password: &Password<'_>) -> Result<(), Closed> {
+        let parts = items(bag)?;
+        let [kind, value, ..] = parts[..] else { return Err(unknown("no SafeBag")) };
+        let value = AnyRef::from_der(value.value())?;
+        match kind.decode_as()? {
+            KEY_BAG => self.keys.push(Zeroizing::new(value.to_der()?)),
+            SHROUDED_KEY_BAG => self.keys.push(decrypted_key(value, password)?),
+            CERTIFICATE_BAG => {
+                let [_, ref certificate] = items(value)?[..] else { return Err(unknown("no CertBag")) };
+                let certificate = AnyRef::from_der(certificate.value())?;
+                self.certificates.push(certificate.decode_as::<&OctetStringRef>()?.as_bytes().to_vec());
+            }
+            // Revocation lists, secrets, nested bags, which no program is known to write.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// EncryptedPrivateKeyInfo, RFC 5958 section 3: the PKCS#8 in it.
+pub(crate) fn decrypted_key(encrypted: AnyRef<'_>, password: &Password<'_>) -> Result<Zeroizing<Vec<u8>>, Closed> {
+    let (scheme, data) = encrypted.sequence(|reader| {
+        Ok::<_, der::Error>((AlgorithmIdentifierRef::decode(reader)?, <&OctetStringRef>::decode(reader)?))
+    })?;
+    let key = decrypt(scheme, data.as_bytes(), password)?;
+    let is_key = AnyRef::from_der(&key).is_ok_and(|key| key.tag() == Tag::Sequence);
+    if is_key { Ok(key) } else { Err(Closed::Password) }
+}
+
+/// EncryptedData: version, EncryptedContentInfo (contentType, algorithm, `[0] IMPLICIT OCTET STRING`). RFC 5652 section 8.
+fn decrypted(content: AnyRef<'_>, password: &Password<'_>) -> Result<Zeroizing<Vec<u8>>, Closed> {
+    let parts = items(content)?;
+    let info = items(*parts.get(1).ok_or_else(|| unknown("no EncryptedContentInfo"))?)?;
+    let [_, scheme, data, ..] = info[..] else { return Err(unknown("no encrypted content")) };
+    if data.tag() != ENCRYPTED_CONTENT {
+        return Err(unknown("encrypted content in pieces"));
+    }
+    decrypt(scheme.decode_as::<AlgorithmIdentifierRef>()?, data.value(), password)
+}
+
+const ENCRYPTED_CONTENT: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber(0) };
+
+/// RFC 5652 sections 4 and 8.
+const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
+const ENCRYPTED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.6");
+
+/// RFC 7292 section 4.2.
+const KEY_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.1");
+const SHROUDED_KEY_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.2");
+const CERTIFICATE_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.3");
+
+fn unknown(what: &str) -> Closed {
+    Closed::Scheme(what.to_owned())
+}
+
+/// The parts of a SEQUENCE.
+fn items(sequence: AnyRef<'_>) -> Result<Vec<AnyRef<'_>>, Closed> {
+    match sequence.tag() {
+        Tag::Sequence => Ok(items_of(sequence.value())?),
+        other => Err(Closed::Scheme(format!("{other} in the place of a SEQUENCE"))),
+    }
+}
+
+fn items_of(bytes: &[u8]) -> der::Result<Vec<AnyRef<'_>>> {
+    let mut reader = SliceReader::new(bytes)?;
+    let mut items = Vec::new();
+    while !reader.is_finished() {
+        items.push(AnyRef::decode(&mut reader)?);
+    }
+    Ok(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pfx_is_known_by_its_version() {
+        for (bytes, is) in [
+            (&b"\x30\x03\x02\x01\x03"[..], true),
+            (b"\x30\x82\x01\x00\x02\x01\x03\x30", true),
+            (b"\x30\x80\x02\x01\x03\x30\x80", true),
+            (b"\x30\x03\x02\x01\x00", false),
+            (b"\x30\x82\x01\x00\x30\x82\x00\xf0\x02\x01\x03", false),
+            (b"-----BEGIN", false),
+            (b"\x30", false),
+            (b"", false),
+        ] {
+            assert_eq!(is_pfx(bytes), is, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_none_is_told() {
+        let password = Password { text: "x", is_none: false };
+        for bytes in
+            [&b"\x30\x03\x02\x01\x03"[..], b"\x30\x80\x02\x01\x03\x30\x80", b"\x30\x05\x02\x01\x03\x30\x00", b"\x30"]
+        {
+            assert!(matches!(Pfx::open(bytes, &password), Err(Closed::Scheme(_))), "{bytes:?}");
+        }
+    }
+}

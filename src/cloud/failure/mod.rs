@@ -1,0 +1,136 @@
+//! Why a service did not do what it was asked for: the one table of causes.
+
+pub(crate) mod error_chain;
+pub(crate) mod obstacle;
+pub(crate) mod refused;
+
+use crate::error::Error;
+use cryptoki_sys::*;
+use std::fmt;
+
+/// See the head of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind of trouble, which decides the CK_RV.
+    pub cause: Cause,
+    /// What was asked: "Sign", "GetPublicKey".
+    pub operation: &'static str,
+    /// The service's own words, or the client's; never key material, tokens or whole replies.
+    pub message: String,
+    /// The service's id of the request, to be quoted to its support.
+    pub request_id: Option<String>,
+}
+
+/// The kinds of trouble that a user can tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The credentials are good but do not permit this.
+    Denied,
+    /// No such key, version or certificate.
+    Missing,
+    /// The key is disabled, expired, not yet valid or about to be deleted.
+    Disabled,
+    /// Too many requests, after all retries.
+    Throttled,
+    /// No answer within the deadline.
+    TimedOut,
+    /// No connection, or one that broke.
+    Unreachable,
+    /// No credentials, or the service does not accept them.
+    Credentials,
+    /// The service refused the request as wrong.
+    Rejected,
+    /// The service had an internal error, after all retries.
+    Internal,
+    /// The reply was not what the service's document says.
+    Malformed,
+    /// The service, or this key, has no such operation.
+    Unsupported,
+    /// C_Finalize, or a fork, ended the call.
+    Interrupted,
+    /// The service's name has no address.
+    Unresolved,
+    /// The proxy is not there, or does not let the request through.
+    Proxy,
+    /// The service's certificate is not one of an authority that is trusted here, or is of another name or time.
+    Untrusted,
+    /// The ciphertext was not made for this key, or was changed.
+    Undecryptable,
+    /// This machine: a setting, or a file that one names, is missing or wrong.
+    Settings,
+    /// This machine: no thread can be started.
+    Threads,
+    /// This machine: no file and no connection can be opened.
+    Descriptors,
+    /// This machine: no memory.
+    Memory,
+    /// This module: a panic while it made the request.
+    Defect,
+}
+
+/// The one table of causes: the CK_RV, ulDeviceError, and what a person reads. docs/errors.md is checked against it.
+#[rustfmt::skip]
+pub const CAUSES: &[(Cause, CK_RV, CK_ULONG, &str)] = &[
+    (Cause::Denied,      CKR_FUNCTION_REJECTED,          1, "permission denied"),
+    (Cause::Missing,     CKR_KEY_HANDLE_INVALID,         2, "no such key"),
+    (Cause::Disabled,    CKR_KEY_FUNCTION_NOT_PERMITTED, 3, "the key is disabled"),
+    (Cause::Throttled,   CKR_DEVICE_ERROR,               4, "throttled"),
+    (Cause::TimedOut,    CKR_DEVICE_ERROR,               5, "no answer in time"),
+    (Cause::Unreachable, CKR_DEVICE_ERROR,               6, "can't reach the service"),
+    (Cause::Credentials, CKR_DEVICE_ERROR,               7, "no valid credentials"),
+    (Cause::Rejected,    CKR_FUNCTION_FAILED,            8, "the service refused the request"),
+    (Cause::Internal,    CKR_DEVICE_ERROR,               9, "the service failed"),
+    (Cause::Malformed,   CKR_DEVICE_ERROR,              10, "the service's reply makes no sense"),
+    (Cause::Unsupported, CKR_FUNCTION_NOT_SUPPORTED,    11, "not supported by the service"),
+    (Cause::Interrupted, CKR_FUNCTION_CANCELED,         12, "interrupted"),
+    (Cause::Unresolved,  CKR_DEVICE_ERROR,              13, "the service's name has no address"),
+    (Cause::Proxy,       CKR_DEVICE_ERROR,              14, "the proxy does not help"),
+    (Cause::Untrusted,   CKR_DEVICE_ERROR,              15, "the service's certificate is not trusted"),
+    (Cause::Undecryptable, CKR_ENCRYPTED_DATA_INVALID,  16, "the ciphertext does not decrypt"),
+    (Cause::Settings,    CKR_FUNCTION_FAILED,           17, "a setting on this machine is missing or wrong"),
+    (Cause::Threads,     CKR_FUNCTION_FAILED,           18, "this machine starts no more threads"),
+    (Cause::Descriptors, CKR_FUNCTION_FAILED,           19, "no more files can be opened on this machine"),
+    (Cause::Memory,      CKR_HOST_MEMORY,               20, "this machine has no memory left"),
+    (Cause::Defect,      CKR_GENERAL_ERROR,             21, "a defect of the module"),
+];
+
+impl Failure {
+    /// A failure without a request id.
+    pub fn new(cause: Cause, operation: &'static str, message: impl Into<String>) -> Self {
+        Self { cause, operation, message: message.into(), request_id: None }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = CAUSES.iter().find(|row| row.0 == self.cause).map_or("", |row| row.3);
+        write!(f, "{}: {words}: {}", self.operation, self.message)?;
+        match &self.request_id {
+            Some(id) => write!(f, " (request id {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let row = CAUSES.iter().find(|row| row.0 == failure.cause);
+        let (rv, device_error) = row.map_or((CKR_GENERAL_ERROR, 0), |row| (row.1, row.2));
+        Error { device_error, ..Error::new(rv, failure.to_string()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_every_cause() {
+        let document = include_str!("../../../docs/errors.md");
+        for (number, row) in CAUSES.iter().enumerate() {
+            assert_eq!(row.2, number as CK_ULONG + 1, "numbers are never used again");
+            let line = format!("| {} | {} | {} |", crate::error::name(row.1), row.2, row.3);
+            assert!(document.contains(&line), "docs/errors.md lacks {line}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The HTTPS client that all services of all clouds with the same network settings share, and what keeps it from them.
+
+pub(crate) mod endpoint;
+pub(crate) mod network;
+pub(crate) mod proxy;
+pub(crate) mod resolver;
+pub(crate) mod tls;
+pub(crate) mod trust;
+pub(crate) mod verifier;
+
+use super::failure::error_chain::{causes, is_timeout, words_of};
+use super::failure::obstacle::Obstacle;
+use super::runtime::PerProcess;
+use azure_core::error::ErrorKind;
+use azure_core::http::headers::HeaderName;
+use azure_core::http::{AsyncRawResponse, HttpClient, Request, response::AsyncResponseBody};
+use futures_util::Stream;
+use http::{StatusCode, Uri};
+use network::Network;
+use proxy::Proxies;
+use reqwest::{Client, ClientBuilder, Proxy, redirect::Policy};
+use resolver::Resolver;
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use trust::System;
+
+/// A client for each set of network settings: its connections are shared. The system's trust anchors are those of all.
+#[derive(Default)]
+pub(crate) struct PerNetwork {
+    clients: Mutex<HashMap<Network, Arc<Connections>>>,
+    system: Arc<System>,
+}
+
+impl PerNetwork {
+    /// The clients of this process. To be called from the host's threads only.
+    pub(crate) fn shared() -> Arc<Self> {
+        static SHARED: PerProcess<PerNetwork> = PerProcess::new();
+        SHARED.get(Self::default)
+    }
+
+    /// The client for these settings, made at the first call. To be called on the runtime.
+    pub(crate) fn get(&self, network: &Network) -> Result<Arc<Connections>, Obstacle> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(network) {
+            return Ok(client.clone());
+        }
+        let current = Mutex::new((Instant::now(), client(network, &self.system)?));
+        let (system, proxies) = (self.system.clone(), Proxies::of(network));
+        let made = Arc::new(Connections { current, network: network.clone(), system, proxies });
+        clients.insert(network.clone(), made.clone());
+        Ok(made)
+    }
+
+    /// Gives up the connections that were there at `since`: one of them has answered nothing since then, and a router
+    /// that forgets one forgets all (each would take its own time to be found out).
+    pub(crate) fn renew(&self, network: &Network, since: Instant) {
+        let client = self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(network).cloned();
+        if let Some(client) = client {
+            client.renew(since);
+        }
+    }
+}
+
+/// A client with its connections, which can be given up for new ones.
+pub(crate) struct Connections {
+    current: Mutex<(Instant, Client)>,
+    network: Network,
+    system: Arc<System>,
+    proxies: Proxies,
+}
+
+impl Connections {
+    pub(crate) fn current(&self) -> Client {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
+    fn renew(&self, since: Instant) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of many callers whose time is over, one makes the new client.
+        if current.0 <= since
+            && let Ok(new) = client(&self.network, &self.system)
+        {
+            *current = (Instant::now(), new);
+        }
+    }
+}
+
+/// What a name that has no address may be.
+const NAMES: &str = "is the region, the vault's name or the endpoint right, and does DNS work on this machine?";
+
+impl Connections {
+    /// What an error of the client means, where a person can do something about it.
+    pub(crate) async fn obstacle(&self, url: &str, error: &(dyn Error + Send + Sync + 'static)) -> Option<Obstacle> {
+        if is_timeout(error) {
+            return None;
+        }
+        if let Some(own) = Obstacle::of_this_machine(error) {
+            return Some(own);
+        }
+        let url: Uri = url.parse().ok()?;
+        if let Some(proxy) = self.proxies.to(&url) {
+            let trust = || trust::tls(&self.system.authorities()?, &self.network);
+            if let Some(own) = proxy.obstacle(error, trust).await {
+                return Some(own);
+            }
+        }
+        let host = url.host().unwrap_or_default();
+        let known = tls::obstacle(error, host).or_else(|| Obstacle::of_name(error, host, NAMES));
+        known.or_else(|| unconnected(error, &url))
+    }
+
+    /// Whether a reply is the proxy's and not the service's: that of plain HTTP, or of a proxy that opens TLS.
+    /// `field` gives a field of the reply's head.
+    pub(crate) fn answer_of_proxy<'a>(
+        &self,
+        url: &str,
+        status: u16,
+        field: impl Fn(&'static str) -> Option<&'a str>,
+    ) -> Option<Obstacle> {
+        let status = StatusCode::from_u16(status).ok()?;
+        if status.is_success() || status.is_informational() {
+            return None;
+        }
+        let wants_login = status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+        let is_of_service = SERVICES.iter().any(|name| field(name).is_some());
+        let is_page = field("content-type").is_none_or(|kind| PAGES.iter().any(|page| kind.starts_with(page)));
+        if !wants_login && (is_of_service || !is_page) {
+            return None;
+        }
+        let schemes = field("proxy-authenticate").and_then(proxy::scheme).into_iter().collect();
+        Some(self.proxies.to(&url.parse().ok()?)?.answered(status, schemes))
+    }
+}
+
+fn unconnected(error: &(dyn Error + 'static), url: &Uri) -> Option<Obstacle> {
+    let is_connect = causes(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(|e| e.is_connect());
+    let port = if url.scheme_str() == Some("http") { 80 } else { 443 };
+    let place = format!("{}:{}", url.host().unwrap_or_default(), url.port_u16().unwrap_or(port));
+    is_connect.then(|| Obstacle::of_connect(error, &place))
+}
+
+/// Fields that each reply of the services has.
+const SERVICES: [&str; 3] = ["x-amzn-requestid", "x-amz-request-id", "x-ms-request-id"];
+
+/// What proxies answer with; the services' errors are JSON or XML.
+const PAGES: [&str; 2] = ["text/html", "text/plain"];
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connections")
+    }
+}
+
+/// More than any reply has: a page of a listing, a certificate with its chain.
+pub(crate) const LARGEST_REPLY: usize = 4 << 20;
+
+pub(crate) const TOO_LARGE: &str = "a reply of more than 4 MiB";
+
+#[async_trait::async_trait]
+impl HttpClient for Connections {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let url = request.url().as_str();
+        let reply = match self.current().execute_request(request).await {
+            Ok(reply) => reply,
+            Err(error) => return Err(told(self.obstacle(url, &error).await, error)),
+        };
+        let (status, headers, body) = reply.deconstruct();
+        let field = |name| headers.get_optional_str(&HeaderName::from_static(name));
+        if let Some(own) = self.answer_of_proxy(url, status.into(), field) {
+            return Err(own.into());
+        }
+        Ok(AsyncRawResponse::new(status, headers, Box::pin(Limited { body, left: LARGEST_REPLY })))
+    }
+}
+
+/// The obstacle, if there is one, in the place of the client's words.
+fn told(obstacle: Option<Obstacle>, error: azure_core::Error) -> azure_core::Error {
+    obstacle.map_or(error, azure_core::Error::from)
+}
+
+impl From<Obstacle> for azure_core::Error {
+    /// Of these two kinds, the SDK repeats the first.
+    fn from(obstacle: Obstacle) -> Self {
+        let kind = if obstacle.is_passing { ErrorKind::Connection } else { ErrorKind::Other };
+        Self::new(kind, obstacle)
+    }
+}
+
+/// A reply's body, up to [`LARGEST_REPLY`].
+struct Limited {
+    body: AsyncResponseBody,
+    left: usize,
+}
+
+impl Stream for Limited {
+    type Item = <AsyncResponseBody as Stream>::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = Pin::new(&mut self.body).poll_next(context);
+        if let Poll::Ready(Some(Ok(bytes))) = &next {
+            match self.left.checked_sub(bytes.len()) {
+                Some(left) => self.left = left,
+                None => {
+                    let error = azure_core::Error::with_message(ErrorKind::DataConversion, TOO_LARGE);
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+        next
+    }
+}
+
+/// A client for a service that may be anywhere.
+fn client(network: &Network, system: &System) -> Result<Client, Obstacle> {
+    let builder = Client::builder()
+        .redirect(Policy::none())
+        .dns_resolver(Resolver)
+        .tls_backend_preconfigured(trust::tls(&system.authorities()?, network)?)
+        .connect_timeout(network.connect_timeout)
+        // A server that accepts and says nothing gets a second chance within the call.
+        .read_timeout(network.call_timeout / 2);
+    Ok(with_proxy(builder, network)?.build().map_err(|e| words_of(&e))?)
+}
+
+/// For the metadata services of a machine: on its own link, where a proxy would be wrong, and near. They speak HTTP.
+pub(crate) fn link_local() -> Result<Client, String> {
+    let builder = Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .dns_resolver(Resolver)
+        .tls_certs_only([])
+        .connect_timeout(Duration::from_secs(1));
+    builder.build().map_err(|e| words_of(&e))
+}
+
+fn with_proxy(builder: ClientBuilder, network: &Network) -> Result<ClientBuilder, String> {
+    match &network.proxy {
+        // Without a setting, the client itself reads HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+        None => Ok(builder),
+        Some(url) => {
+            let why = |e: reqwest::Error| causes(&e).last().map(ToString::to_string).unwrap_or_default();
+            let wrong = |e| format!("the option \"proxy\" is not the URL of a proxy, http://HOST:PORT: {}", why(e));
+            Ok(builder.proxy(Proxy::all(url.expose()).map_err(wrong)?))
+        }
+    }
+}

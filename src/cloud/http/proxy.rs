@@ -1,0 +1,297 @@
+//! The proxy that stands between this machine and a service: which one it is, who named it, and what it answers.
+
+use super::network::Network;
+use super::resolver::addresses;
+use super::tls;
+use crate::cloud::failure::Cause;
+use crate::cloud::failure::error_chain::causes;
+use crate::cloud::failure::obstacle::Obstacle;
+use crate::log_warn;
+use http::{StatusCode, Uri};
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use zeroize::Zeroizing;
+
+/// Which hosts are behind which proxy: what the HTTP client goes by, too.
+pub(crate) struct Proxies {
+    matcher: Matcher,
+    is_option: bool,
+}
+
+impl Proxies {
+    pub(crate) fn of(network: &Network) -> Self {
+        match &network.proxy {
+            Some(url) => Self { matcher: Matcher::builder().all(url.expose()).build(), is_option: true },
+            None => {
+                warn_of_no_urls();
+                Self { matcher: Matcher::from_env(), is_option: false }
+            }
+        }
+    }
+
+    /// The proxy for requests to that URL.
+    pub(crate) fn to(&self, url: &Uri) -> Option<Proxy> {
+        let intercept = self.matcher.intercept(url)?;
+        let named_by = if self.is_option { "the option \"proxy\"" } else { variable(url) };
+        Some(Proxy { intercept, named_by, url: url.clone() })
+    }
+}
+
+/// The variables of each scheme. The first that is set counts; of one that holds no URL, the next pair.
+const HTTPS: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
+const HTTP: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
+const ALL: [&str; 2] = ["ALL_PROXY", "all_proxy"];
+
+/// The variable of such a pair that counts, and its value.
+fn set(names: [&'static str; 2]) -> Option<(&'static str, String)> {
+    names.into_iter().find_map(|name| Some((name, std::env::var(name).ok()?)))
+}
+
+fn is_proxy(value: &str, url: &Uri) -> bool {
+    Matcher::builder().all(value).build().intercept(url).is_some()
+}
+
+/// The variable that names the proxy for a URL.
+fn variable(url: &Uri) -> &'static str {
+    let own = if url.scheme_str() == Some("http") { HTTP } else { HTTPS };
+    let found = [own, ALL].into_iter().filter_map(set).find(|(_, value)| is_proxy(value, url));
+    found.map_or("the environment", |(name, _)| name)
+}
+
+/// The HTTP client passes over a variable that it can't read.
+fn warn_of_no_urls() {
+    let any = Uri::from_static("https://any.example");
+    for (name, value) in [HTTPS, HTTP, ALL].into_iter().filter_map(set) {
+        if !value.is_empty() && !is_proxy(&value, &any) {
+            log_warn!("{name} is not the URL of a proxy, http://HOST:PORT, and is not heeded");
+        }
+    }
+}
+
+/// A proxy on the way to a URL. Displayed without its password.
+pub(crate) struct Proxy {
+    intercept: Intercept,
+    named_by: &'static str,
+    /// What is asked for through it.
+    url: Uri,
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.intercept.uri().to_string();
+        write!(f, "the proxy {} (from {})", url.trim_end_matches('/'), self.named_by)
+    }
+}
+
+/// Says the HTTP client of a failure between it and a proxy; and of one that came before the proxy could answer.
+const TUNNEL: &str = "tunnel error: ";
+const NOT_REACHED: &str = "tunnel error: failed to create underlying connection";
+
+/// How long a proxy may take to repeat its answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Proxy {
+    /// What an error of the HTTP client means, if it is about the proxy. `trust` makes the TLS for a proxy that wants it.
+    pub(crate) async fn obstacle(
+        &self,
+        error: &(dyn Error + Send + Sync + 'static),
+        trust: impl FnOnce() -> Result<ClientConfig, Obstacle>,
+    ) -> Option<Obstacle> {
+        let is_tunnel = causes(error).any(|error| error.to_string().starts_with(TUNNEL));
+        // Plain HTTP goes to the proxy itself.
+        let is_direct = self.url.scheme_str() == Some("http")
+            && causes(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(reqwest::Error::is_connect);
+        if !is_tunnel && !is_direct {
+            return None;
+        }
+        if !matches!(self.intercept.uri().scheme_str(), Some("http" | "https")) {
+            let message = format!("{self} is of a kind that is not supported: name an HTTP proxy, http://HOST:PORT");
+            return Some(Obstacle::lasting(Cause::Proxy, message));
+        }
+        if is_direct || causes(error).any(|error| error.to_string() == NOT_REACHED) {
+            return Some(self.not_reached(error));
+        }
+        let target = self.target();
+        Some(match tokio::time::timeout(PATIENCE, self.ask(trust)).await {
+            Ok(Ok(answer)) if (200..300).contains(&answer.status) => {
+                let message = format!("{self} refused to connect to {target}, and a moment later it did not");
+                Obstacle::passing(Cause::Proxy, message)
+            }
+            Ok(Ok(answer)) => self.refused(&answer, &format!("CONNECT {target}")),
+            Ok(Err(why)) => Obstacle::passing(Cause::Proxy, format!("{self} lets nothing through: {why}")),
+            Err(_) => Obstacle::passing(Cause::Proxy, format!("{self} lets nothing through")),
+        })
+    }
+
+    /// The proxy's own answer to a request of plain HTTP, or that of one that opens TLS.
+    pub(crate) fn answered(&self, status: StatusCode, schemes: Vec<String>) -> Obstacle {
+        let reason = status.canonical_reason().unwrap_or_default().to_owned();
+        let answer = Answer { status: status.as_u16(), reason, schemes };
+        let host = self.url.authority().map_or("", |authority| authority.as_str());
+        self.refused(&answer, &format!("a request for {host}"))
+    }
+
+    fn not_reached(&self, error: &(dyn Error + Send + Sync + 'static)) -> Obstacle {
+        let host = self.intercept.uri().host().unwrap_or_default();
+        if let Some(own) = tls::obstacle(error, host) {
+            return Obstacle { cause: Cause::Proxy, message: format!("{self}: {}", own.message), ..own };
+        }
+        let words = causes(error).last().map(ToString::to_string).unwrap_or_default();
+        let is_nameless = causes(error).any(|error| error.to_string() == "dns error");
+        let why = if is_nameless { format!("{host} has no address: {words}") } else { words };
+        Obstacle::passing(Cause::Proxy, format!("{self} can't be reached: {why}"))
+    }
+
+    fn refused(&self, answer: &Answer, what: &str) -> Obstacle {
+        let Answer { status, reason, .. } = answer;
+        let message = format!("{self} answered {status} {reason} to {what}; {}", self.advice(answer));
+        match status {
+            500.. => Obstacle::passing(Cause::Proxy, message),
+            _ => Obstacle::lasting(Cause::Proxy, message),
+        }
+    }
+
+    fn advice(&self, answer: &Answer) -> String {
+        match answer.status {
+            407 if !answer.schemes.is_empty() && !answer.schemes.iter().any(|scheme| scheme == "basic") => {
+                format!("it wants {}, and this module knows Basic only", answer.schemes.join(" or "))
+            }
+            407 if self.intercept.basic_auth().is_none() => {
+                "it wants a name and a password: http://NAME:PASSWORD@HOST:PORT".into()
+            }
+            407 => "it does not take the name and the password in its URL; \
+                    characters such as @ : / % stand there as %40 %3A %2F %25"
+                .into(),
+            300..400 => "it leads to a page of its own, which may want somebody to log in".into(),
+            400..500 => "whoever runs it has to let that host through".into(),
+            500.. => "it can't reach that host itself".into(),
+            _ => "is it an HTTP proxy?".into(),
+        }
+    }
+
+    /// `kms.eu-central-1.amazonaws.com:443`.
+    fn target(&self) -> String {
+        format!("{}:{}", self.url.host().unwrap_or_default(), self.url.port_u16().unwrap_or(443))
+    }
+
+    /// Asks for the connection once more: the HTTP client reads the status of the proxy's answer, and keeps it to itself.
+    async fn ask(&self, trust: impl FnOnce() -> Result<ClientConfig, Obstacle>) -> io::Result<Answer> {
+        let uri = self.intercept.uri();
+        let is_tls = uri.scheme_str() == Some("https");
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let mut addresses = addresses(host.to_owned()).await?;
+        addresses.iter_mut().for_each(|address| address.set_port(port));
+        let stream = TcpStream::connect(&addresses[..]).await?;
+        if !is_tls {
+            return self.ask_on(stream).await;
+        }
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let tls = TlsConnector::from(Arc::new(trust().map_err(io::Error::other)?));
+        self.ask_on(tls.connect(name, stream).await?).await
+    }
+
+    async fn ask_on(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<Answer> {
+        let target = self.target();
+        let mut request = Zeroizing::new(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes());
+        if let Some(credentials) = self.intercept.basic_auth() {
+            request.reserve_exact(64 + credentials.len());
+            request.extend_from_slice(b"Proxy-Authorization: ");
+            request.extend_from_slice(credentials.as_bytes());
+            request.extend_from_slice(b"\r\n");
+        }
+        request.extend_from_slice(b"\r\n");
+        stream.write_all(&request).await?;
+        let mut head = Vec::new();
+        let mut some = [0; 1024];
+        while head.len() < LONGEST_HEAD && !head.windows(4).any(|end| end == b"\r\n\r\n") {
+            match stream.read(&mut some).await? {
+                0 => break,
+                length => head.extend_from_slice(&some[..length]),
+            }
+        }
+        Answer::of(&String::from_utf8_lossy(&head)).ok_or_else(|| io::Error::other(NO_HTTP))
+    }
+}
+
+const NO_HTTP: &str = "it does not answer in HTTP; is it an HTTP proxy, and is the port right?";
+
+const LONGEST_HEAD: usize = 16 << 10;
+
+/// What a proxy says.
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    status: u16,
+    reason: String,
+    /// How it would like to be asked, in lower case: "basic", "negotiate".
+    schemes: Vec<String>,
+}
+
+impl Answer {
+    fn of(head: &str) -> Option<Self> {
+        let mut lines = head.lines();
+        let (version, rest) = lines.next()?.split_once(' ')?;
+        let (status, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+        let status: u16 = status.trim().parse().ok().filter(|_| version.starts_with("HTTP/1."))?;
+        let usual = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
+        let reason = Some(reason.trim()).filter(|reason| !reason.is_empty()).unwrap_or(usual);
+        let fields = lines.filter_map(|line| line.split_once(':'));
+        let wanted = fields.filter(|(name, _)| name.eq_ignore_ascii_case("proxy-authenticate"));
+        let schemes = wanted.filter_map(|(_, value)| scheme(value)).collect();
+        Some(Self { status, reason: reason.chars().take(100).collect(), schemes })
+    }
+}
+
+/// The scheme of a field Proxy-Authenticate.
+pub(crate) fn scheme(value: &str) -> Option<String> {
+    value.split_whitespace().next().map(|scheme| scheme.trim_end_matches(',').to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_as_proxies_write_it() {
+        let answer = |status, reason: &str, schemes: &[&str]| {
+            let schemes = schemes.iter().map(|scheme| (*scheme).to_owned()).collect();
+            Some(Answer { status, reason: reason.to_owned(), schemes })
+        };
+        for (head, expected) in [
+            ("HTTP/1.1 403 Forbidden\r\nServer: squid\r\n\r\n", answer(403, "Forbidden", &[])),
+            ("HTTP/1.0 502\r\n\r\n", answer(502, "Bad Gateway", &[])),
+            ("HTTP/1.1 503 Host not in allow list\r\n\r\n", answer(503, "Host not in allow list", &[])),
+            (
+                "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Negotiate\r\n\
+                 proxy-authenticate: Basic realm=\"x\"\r\n\r\n",
+                answer(407, "Proxy Authentication Required", &["negotiate", "basic"]),
+            ),
+            ("SSH-2.0-OpenSSH_9.9\r\n", None),
+            ("HTTP/1.1 none\r\n", None),
+            ("", None),
+        ] {
+            assert_eq!(Answer::of(head), expected, "{head}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_named_without_its_password() {
+        let network = Network { proxy: Some("http://me:secret@proxy:3128".to_owned().into()), ..Network::default() };
+        let proxy = Proxies::of(&network).to(&Uri::from_static("https://kms.example")).unwrap();
+        assert_eq!(proxy.to_string(), "the proxy http://proxy:3128 (from the option \"proxy\")");
+        assert_eq!(proxy.target(), "kms.example:443");
+        let told = proxy.answered(StatusCode::PROXY_AUTHENTICATION_REQUIRED, vec!["basic".into()]);
+        assert!(told.message.contains("407 Proxy Authentication Required") && !told.is_passing, "{told}");
+        assert!(!format!("{told:?} {proxy}").contains("secret"));
+        assert!(proxy.answered(StatusCode::BAD_GATEWAY, vec![]).is_passing);
+    }
+}

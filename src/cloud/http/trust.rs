@@ -1,0 +1,110 @@
+//! Whom the clients of all clouds trust in TLS: the system's certificate authorities, and those of `ca_bundle`.
+//!
+//! The system's are read and parsed once in a process: that is the largest part of a short program's time.
+
+use super::network::Network;
+use super::verifier::Verifier;
+use crate::certificate::Certificate;
+use crate::cloud::failure::obstacle::Obstacle;
+use crate::host::permissions::Contents;
+use crate::log_warn;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_native_certs::CertificateResult;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+/// The system's certificate authorities, read when first needed. Those that can't be parsed are left out.
+#[derive(Default)]
+pub(crate) struct System(OnceLock<RootCertStore>);
+
+impl System {
+    /// None are none: that is an obstacle only where a certificate is to be checked.
+    ///
+    /// # Errors
+    /// What kept them from being read, if that may be otherwise the next time.
+    pub(crate) fn authorities(&self) -> Result<RootCertStore, Obstacle> {
+        if let Some(roots) = self.0.get() {
+            return Ok(roots.clone());
+        }
+        let found = certificates();
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(found.certs);
+        let lack = found.errors.iter().find_map(|error| Obstacle::of_this_machine(error));
+        match lack {
+            Some(lack) if roots.is_empty() => Err(lack),
+            _ => Ok(self.0.get_or_init(|| roots).clone()),
+        }
+    }
+}
+
+/// TLS for these settings, on top of the system's authorities.
+pub(crate) fn tls(system: &RootCertStore, network: &Network) -> Result<ClientConfig, Obstacle> {
+    let mut roots = system.clone();
+    if let Some(path) = &network.ca_bundle {
+        let failed = |why: &str| Obstacle::from(format!("{} {}: {why}", network.ca_bundle_named_by, path.display()));
+        let file = Contents::read(path)
+            .map_err(|error| Obstacle::of_this_machine(&error).unwrap_or_else(|| failed(&error.to_string())))?;
+        // Whoever can write to it says whom to trust.
+        if let Some(what) = file.writable_by_others() {
+            return Err(failed(&format!("refused, since it says whom to trust: {what}")));
+        }
+        let (bundle, others) = Certificate::all_in(&file.bytes).map_err(|unusable| failed(&unusable.0))?;
+        for other in others {
+            log_warn!("{} {}: {other}: it is left out", network.ca_bundle_named_by, path.display());
+        }
+        if roots.add_parsable_certificates(bundle.into_iter().map(|own| CertificateDer::from(own.der))).0 == 0 {
+            return Err(failed("no certificate in it can be an authority's"));
+        }
+    }
+    let provider = Arc::new(default_provider());
+    let verifier = Verifier::new(roots, provider.clone())?;
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| e.to_string())?;
+    // Not as dangerous as its name: it is rustls's own check, with more words.
+    Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+}
+
+/// Where distributions keep all certificates in one file: Debian and Alpine, Red Hat (two), SUSE.
+const BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+];
+
+/// Those of SSL_CERT_FILE and SSL_CERT_DIR, if they are set; else of the one file that has all, as GnuTLS does it,
+/// without the folder beside it that has them once more, each in a file of its own.
+fn certificates() -> CertificateResult {
+    let read = |path| rustls_native_certs::load_certs_from_paths(Some(Path::new(path)), None);
+    let bundle = || BUNDLES.into_iter().map(read).find(|found| !found.certs.is_empty());
+    let found = if named().is_some() { None } else { bundle() };
+    found.unwrap_or_else(rustls_native_certs::load_native_certs)
+}
+
+/// The variable that names authorities instead of the system's, with its value.
+pub(crate) fn named() -> Option<String> {
+    let of = |name: &str| Some(format!("{name} ({})", std::env::var_os(name)?.display()));
+    ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find_map(of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_needs_a_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        let failure = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            let network = Network { ca_bundle: Some(file.clone()), ..Network::default() };
+            tls(&RootCertStore::empty(), &network).unwrap_err()
+        };
+        assert!(failure("").message.ends_with("it holds no certificate, neither as PEM nor as DER"));
+        let block = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(failure(block).message.ends_with("it holds no certificate: line 1: CERTIFICATE that can't be read"));
+    }
+}

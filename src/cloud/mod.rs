@@ -1,0 +1,28 @@
+//! Cloud key services: the trait that the module uses, and what all clouds have in common.
+//!
+//! Each cloud has a folder with the same file names. `async` code exists below this module only.
+
+pub mod aws;
+pub mod azure;
+pub(crate) mod backend;
+pub(crate) mod credentials;
+pub(crate) mod failure;
+pub(crate) mod http;
+pub(crate) mod key;
+pub mod lazy;
+pub(crate) mod login;
+pub(crate) mod management;
+pub(crate) mod pagination;
+pub(crate) mod retry;
+pub mod runtime;
+pub(crate) mod secret;
+
+pub use backend::{Backend, Identity, SharedBackend, purposes_of, schemes_for};
+pub use failure::{CAUSES, Cause, Failure};
+pub use http::endpoint::{is_open_endpoint, shown_url};
+pub use http::network::Network;
+pub use key::{KeyFacts, KeyName, ListedKey, Plain, Signature, Target};
+pub use login::{Entry, Refusal};
+pub use management::{MadeKey, NewKey};
+pub use runtime::Pending;
+pub use secret::Secret;

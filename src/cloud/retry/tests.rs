@@ -1,0 +1,137 @@
+//! What is repeated, how often, and what is told in the end.
+
+use crate::cloud::retry::*;
+use crate::cloud::runtime;
+use crate::cloud::runtime::testing::share;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// What the attempts answer, in their order, the last one for ever; how many there were; and what was to be renewed.
+fn made(network: &Network, answers: Vec<Result<u8, Refused>>) -> (Result<u8, Failure>, u32, u32) {
+    let _turn = share();
+    let (network, answers) = (network.clone(), std::sync::Mutex::new(answers));
+    let pending = runtime::spawn("Test", move || async move {
+        let (count, renewed) = (AtomicU32::new(0), AtomicU32::new(0));
+        let call = Call { operation: "Test", what: &"Test", network: &network, turns: None };
+        let attempt = async || {
+            count.fetch_add(1, Ordering::SeqCst);
+            let next = {
+                let mut answers = answers.lock().unwrap();
+                if answers.len() > 1 { answers.remove(0) } else { copy(&answers[0]) }
+            };
+            match next {
+                Err(refused) if refused.failure.message == "never" => std::future::pending().await,
+                next => next,
+            }
+        };
+        let renew = |refused: &Refused, _| {
+            renewed.fetch_add(u32::from(refused.remedy == Remedy::Renewal), Ordering::SeqCst);
+        };
+        let answer = call.made(attempt, renew).await;
+        Ok((answer, count.into_inner(), renewed.into_inner()))
+    });
+    pending.wait(Instant::now() + Duration::from_secs(60)).unwrap()
+}
+
+fn copy(answer: &Result<u8, Refused>) -> Result<u8, Refused> {
+    match answer {
+        Ok(answer) => Ok(*answer),
+        Err(Refused { failure, remedy, wait }) => {
+            Err(Refused { failure: failure.clone(), remedy: *remedy, wait: *wait })
+        }
+    }
+}
+
+fn refused(cause: Cause) -> Result<u8, Refused> {
+    Err(Failure::new(cause, "Test", format!("words of {cause:?}")).into())
+}
+
+fn network(call_timeout: u64, retries: u32) -> Network {
+    Network { call_timeout: Duration::from_millis(call_timeout), retries, ..Network::default() }
+}
+
+#[test]
+fn accidents_are_repeated_so_often_and_then_told() {
+    for cause in [Cause::Internal, Cause::Unreachable, Cause::TimedOut] {
+        let patient = network(60_000, 2);
+        let (answer, attempts, _) = made(&patient, vec![refused(cause), refused(cause), Ok(7)]);
+        assert_eq!((answer, attempts), (Ok(7), 3));
+        let (answer, attempts, _) = made(&patient, vec![refused(cause)]);
+        let failure = answer.unwrap_err();
+        assert_eq!((failure.cause, attempts), (cause, 3));
+        assert_eq!(failure.message, format!("words of {cause:?} (attempt 3)"));
+        assert_eq!(made(&network(60_000, 0), vec![refused(cause), Ok(7)]).1, 1);
+    }
+}
+
+#[test]
+fn what_would_be_the_same_again_is_not_repeated() {
+    for cause in [Cause::Denied, Cause::Missing, Cause::Disabled, Cause::Rejected, Cause::Malformed, Cause::Credentials]
+    {
+        let (answer, attempts, _) = made(&network(60_000, 3), vec![refused(cause), Ok(7)]);
+        assert_eq!((answer.unwrap_err().message, attempts), (format!("words of {cause:?}"), 1));
+    }
+}
+
+#[test]
+fn throttling_is_waited_out_for_as_long_as_there_is_time() {
+    let throttled = || refused(Cause::Throttled);
+    let many = (0..4).map(|_| throttled()).chain([Ok(7)]).collect();
+    assert_eq!(made(&network(60_000, 1), many).0, Ok(7), "more often than `retries`");
+    let (answer, attempts, _) = made(&network(500, 1), vec![throttled()]);
+    assert_eq!(answer.unwrap_err().cause, Cause::Throttled, "the service's words, not that the time is over");
+    assert!(attempts > 1);
+    assert_eq!(made(&network(60_000, 0), vec![throttled(), Ok(7)]).1, 1, "0 retries are none");
+}
+
+#[test]
+fn a_service_that_asks_for_time_is_given_it_or_told_at_once() {
+    let asks = |wait| {
+        refused(Cause::Throttled).map_err(|refused| Refused { wait: Some(Duration::from_millis(wait)), ..refused })
+    };
+    let start = Instant::now();
+    assert_eq!(made(&network(60_000, 1), vec![asks(400), Ok(7)]).0, Ok(7));
+    assert!(start.elapsed() >= Duration::from_millis(400));
+    let (answer, attempts, _) = made(&network(60_000, 3), vec![asks(3_600_000), Ok(7)]);
+    assert_eq!((answer.unwrap_err().cause, attempts), (Cause::Throttled, 1));
+}
+
+#[test]
+fn credentials_are_renewed_once() {
+    let expired = || refused(Cause::Credentials).map_err(|refused| Refused { remedy: Remedy::Renewal, ..refused });
+    assert_eq!(made(&network(60_000, 0), vec![expired(), Ok(7)]), (Ok(7), 2, 1));
+    let (answer, attempts, renewed) = made(&network(60_000, 3), vec![expired()]);
+    assert_eq!((answer.unwrap_err().cause, attempts, renewed), (Cause::Credentials, 2, 1));
+}
+
+#[test]
+fn when_the_time_is_over_it_says_what_came_before() {
+    let (answer, ..) = made(&network(300, 3), vec![refused(Cause::Internal), Err(silent())]);
+    let failure = answer.unwrap_err();
+    assert_eq!(failure.cause, Cause::TimedOut);
+    assert!(failure.message.contains("words of Internal"), "{failure}");
+    let (answer, ..) = made(&network(200, 3), vec![Err(silent())]);
+    assert_eq!(answer.unwrap_err().message, "no answer within 200ms");
+}
+
+/// An attempt that never ends.
+fn silent() -> Refused {
+    Failure::new(Cause::TimedOut, "Test", "never").into()
+}
+
+#[test]
+fn pauses_grow_and_differ() {
+    let mut tries = Tries::new(100);
+    let again = Refused::from(Failure::new(Cause::Internal, "Test", ""));
+    let pauses: Vec<_> = (0..20).filter_map(|_| tries.pause(&again)).collect();
+    assert!(pauses[0] >= SHORTEST / 2 && pauses[0] <= SHORTEST);
+    assert!(pauses[6..].iter().all(|pause| (LONGEST / 2..=LONGEST).contains(pause)), "{pauses:?}");
+    assert!(pauses[6..].windows(2).any(|pair| pair[0] != pair[1]), "{pauses:?}");
+}
+
+#[test]
+fn a_service_that_wants_us_back_in_ages_ends_the_call() {
+    let wait = Some(Duration::from_secs(u64::MAX));
+    let later = Refused { wait, ..Failure::new(Cause::Throttled, "Test", "slow down").into() };
+    let (answer, attempts, _) = made(&network(60_000, 2), vec![Err(later)]);
+    assert_eq!((answer.unwrap_err().cause, attempts), (Cause::Throttled, 1));
+}

@@ -1,0 +1,143 @@
+//! An answer that is under way.
+
+use super::life::Life;
+use crate::cloud::failure::{Cause, Failure};
+use crate::host::fork;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tokio::task::AbortHandle;
+
+/// An answer that is under way. Clones wait for the same answer; dropping the last one cancels the request.
+#[derive(Clone)]
+pub struct Pending<T>(pub(super) Arc<Slot<T>>);
+
+pub(super) struct Slot<T> {
+    operation: &'static str,
+    life: Life,
+    answer: OnceLock<Result<T, Failure>>,
+    /// Held for the blink between looking at `answer` and going to sleep.
+    lock: Mutex<()>,
+    changed: Condvar,
+    pub(super) task: OnceLock<AbortHandle>,
+}
+
+impl<T: Clone> Pending<T> {
+    /// An answer that is there already.
+    pub fn ready(answer: Result<T, Failure>) -> Self {
+        let slot = Slot::new("");
+        let _ = slot.answer.set(answer);
+        Self(Arc::new(slot))
+    }
+
+    /// Waits for the answer, outside the gate. After the deadline the request goes on, and can be waited for again.
+    pub fn wait(&self, deadline: Instant) -> Result<T, Failure> {
+        if let Some(answer) = self.peek() {
+            return answer;
+        }
+        if self.is_stale() {
+            return Err(self.0.failure(Cause::Interrupted, STALE));
+        }
+        fork::outside(|| self.0.sleep(deadline));
+        if self.is_stale() {
+            return Err(self.0.failure(Cause::Interrupted, STALE));
+        }
+        self.peek().unwrap_or_else(|| Err(self.0.failure(Cause::TimedOut, "the service has not answered yet")))
+    }
+
+    /// The answer, if it is there. Takes no lock.
+    pub fn peek(&self) -> Option<Result<T, Failure>> {
+        self.0.answer.get().cloned()
+    }
+
+    /// Whether it is the same answer, not only an equal one.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether it will never be answered: another process has asked, of which this one is a fork, or the connection is lost.
+    pub fn is_stale(&self) -> bool {
+        !self.0.life.is_of_this_process() && self.0.answer.get().is_none()
+    }
+}
+
+impl<T> fmt::Debug for Pending<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pending({}, answered: {})", self.0.operation, self.0.answer.get().is_some())
+    }
+}
+
+impl<T> Slot<T> {
+    pub(super) fn new(operation: &'static str) -> Self {
+        Self {
+            operation,
+            life: Life::current(),
+            answer: OnceLock::new(),
+            lock: Mutex::new(()),
+            changed: Condvar::new(),
+            task: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn fill(&self, answer: Result<T, Failure>) {
+        let _ = self.answer.set(answer);
+        // Whoever looked before has the lock until it sleeps: it can't miss the call.
+        drop(self.lock.lock());
+        self.changed.notify_all();
+    }
+
+    fn sleep(&self, deadline: Instant) {
+        let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.answer.get().is_none() && self.life.is_of_this_process() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            // Nobody answers any more where another thread of the host has closed our descriptors.
+            guard = self.changed.wait_timeout(guard, left.min(LOOK)).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    pub(super) fn failure(&self, cause: Cause, message: &str) -> Failure {
+        Failure::new(cause, self.operation, message)
+    }
+}
+
+impl<T> Drop for Slot<T> {
+    fn drop(&mut self) {
+        match self.task.take() {
+            Some(task) if self.life.is_of_this_process() => task.abort(),
+            task => std::mem::forget(task),
+        }
+    }
+}
+
+/// The task's side of a slot: however the task ends, the slot is filled.
+pub(super) struct Promise<T>(pub(super) Weak<Slot<T>>);
+
+impl<T> Promise<T> {
+    pub(super) fn keep(&mut self, answer: Result<T, Failure>) {
+        if let Some(slot) = std::mem::take(&mut self.0).upgrade() {
+            slot.fill(answer);
+        }
+    }
+}
+
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        let Some(slot) = self.0.upgrade() else { return };
+        let failure = if slot.life == Life::current() {
+            slot.failure(Cause::Defect, "a panic while the request was made")
+        } else {
+            slot.failure(Cause::Interrupted, ENDED)
+        };
+        slot.fill(Err(failure));
+    }
+}
+
+pub(super) const ENDED: &str = "C_Finalize ended it";
+
+const STALE: &str = "the process has forked since, or the program has closed the module's descriptors";
+
+/// How often a waiting call looks whether the process still has our descriptors.
+pub(super) const LOOK: Duration = Duration::from_secs(1);

@@ -1,0 +1,45 @@
+//! Values that each process has to make for itself.
+
+use super::life::{Life, discard};
+use crate::host::fork;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A value (clients with their connections) that each process, and each time between C_Initialize and C_Finalize,
+/// has to make for itself. To be used from the host's threads only, which are inside the gate.
+pub struct PerProcess<T>(Mutex<Option<(Life, Arc<T>)>>);
+
+#[allow(clippy::new_without_default, reason = "Default is not const")]
+impl<T> PerProcess<T> {
+    /// A value that is made at its first use.
+    pub const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// The value, made by `make` where this process has none yet.
+    pub fn get(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        fork::inside(|| {
+            let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, value)) = made.as_ref().filter(|(life, _)| *life == Life::current()) {
+                return value.clone();
+            }
+            let value = Arc::new(make());
+            discard(made.replace((Life::current(), value.clone())));
+            value
+        })
+    }
+
+    /// Takes this value from now on; or none, so that the next use makes one.
+    pub fn replace(&self, value: Option<Arc<T>>) {
+        fork::inside(|| {
+            let value = value.map(|value| (Life::current(), value));
+            let earlier = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), value);
+            discard(earlier);
+        });
+    }
+}
+
+impl<T> Drop for PerProcess<T> {
+    fn drop(&mut self) {
+        discard(self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}

@@ -1,0 +1,314 @@
+//! The configuration files and variables of the two modules that this one replaces, read as they read them:
+//! what can't be used is noted and left out, never an error. docs/configuration.md tells users the rules.
+
+use super::arn;
+use super::arn::Arn;
+use super::locations;
+use crate::certificate::Certificate;
+use crate::cloud::{KeyName, aws, azure};
+use crate::config::configuration::Config;
+use crate::config::environment::Environment;
+use crate::config::json;
+use crate::config::json::{Data, Dialect, Fault, Value};
+use crate::config::model::{CertificateSource, Key, Keys, Service, Slot};
+use crate::config::notes::Notes;
+use crate::config::options::is_key_name;
+use crate::config::quirks::Manner;
+use crate::error::Result;
+use crate::host::logging::Level;
+use crate::host::permissions::Contents;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Reads whatever there is; nothing at all is a configuration without slots.
+pub fn read(environment: &Environment, notes: &mut Notes) -> Result<Config> {
+    let aws_file = find(environment.named_file("AWS_KMS_PKCS11_CONFIG")?, "aws-kms-pkcs11", environment, notes);
+    let azure_file = find(None, "azure-keyvault-pkcs11", environment, notes);
+    let has_file = aws_file.is_some() || azure_file.is_some();
+    let mut config = Config { log_level: debug_level(environment), ..Config::default() };
+    // AWS_REGION is set on many machines for other reasons: with a file of Azure's it does not add slots.
+    let aws_meant = azure_file.is_none() && AWS_MEANT.iter().any(|name| environment.text(name).is_some());
+    for (file, meant, load) in [
+        (aws_file, aws_meant, aws_slots as fn(&Reader, &mut Notes) -> Loaded),
+        (azure_file, environment.text("AZURE_KEYVAULT_URL").is_some(), azure_slots),
+    ] {
+        if file.is_none() && !meant {
+            continue;
+        }
+        // Read once more, for the values are parts of the text.
+        let value = |text| json::parse(text, Dialect::Lenient).ok().map(|document| document.value);
+        let file = file.as_ref().and_then(|(path, text)| Some((path.as_path(), value(text)?)));
+        let loaded = load(&Reader { file, environment }, notes);
+        match loaded.slots.is_empty() {
+            true => config.listed.extend(loaded.listed),
+            false => config.slots.extend(loaded.slots),
+        }
+    }
+    if !has_file {
+        locations::note_nothing(&config, environment, notes);
+    }
+    Ok(config)
+}
+
+/// A text as the file of one of the two programs, in a world without other files.
+#[cfg(any(test, fuzzing))]
+pub fn read_text(bytes: &[u8], is_azure: bool, environment: &Environment, notes: &mut Notes) -> Config {
+    let path = Path::new("/etc/config.json");
+    let text = json::decode(bytes, Dialect::Lenient).unwrap_or_default();
+    let file = understood(path, &text, notes).map(|value| (path, value));
+    let load = if is_azure { azure_slots } else { aws_slots };
+    let loaded = load(&Reader { file, environment }, notes);
+    Config {
+        slots: loaded.slots.into_iter().collect(),
+        listed: loaded.listed.into_iter().collect(),
+        ..Config::default()
+    }
+}
+
+/// What one of the two programs' files means: its slots, or without any what is to be listed instead.
+struct Loaded {
+    slots: Vec<Slot>,
+    listed: Option<Service>,
+}
+
+/// A program's file, if it has one.
+struct Reader<'a> {
+    file: Option<(&'a Path, Value<'a>)>,
+    environment: &'a Environment<'a>,
+}
+
+/// The first file of a program that can be opened and parsed.
+fn find(named: Option<PathBuf>, name: &str, environment: &Environment, notes: &mut Notes) -> Option<(PathBuf, String)> {
+    let mut places = named.into_iter().chain(environment.places(name, "config.json"));
+    let (path, text) = places.find_map(|path| load(&path, notes).map(|text| (path, text)))?;
+    locations::note_others(&path, places, notes);
+    Some((path, text))
+}
+
+fn load(path: &Path, notes: &mut Notes) -> Option<String> {
+    let file = match Contents::read(path) {
+        Ok(file) if file.bytes.is_empty() => return None,
+        Ok(file) => file,
+        Err(error) => {
+            if ![ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) {
+                notes.push((Level::Warn, format!("{}: {error}; the file is ignored", path.display())));
+            }
+            return None;
+        }
+    };
+    let text = json::decode(&file.bytes, Dialect::Lenient).ok()?.into_owned();
+    understood(path, &text, notes)?;
+    // It is read all the same, as its own module would.
+    for what in [file.writable_by_others(), file.changeable_by_others()].into_iter().flatten() {
+        notes.push((Level::Warn, format!("{}: {what}", path.display())));
+    }
+    Some(text)
+}
+
+fn understood<'a>(path: &Path, text: &'a str, notes: &mut Notes) -> Option<Value<'a>> {
+    let parsed = json::parse(text, Dialect::Lenient).and_then(|document| match document.value.data {
+        // json-c has no way to tell null from a failure, and the old modules went on to the next file.
+        Data::Null => Err(Fault { line: document.value.line, message: "expected an object, found null".into() }),
+        _ => Ok(document),
+    });
+    match parsed {
+        Ok(document) => {
+            notes.push((Level::Info, format!("reading {}", path.display())));
+            if let Some(line) = document.trailing {
+                notes.push((Level::Warn, format!("{}:{line}: this and what follows is ignored", path.display())));
+            }
+            Some(document.value)
+        }
+        Err(fault) => {
+            let text = format!("{}:{}: {}; the file is ignored", path.display(), fault.line, fault.message);
+            notes.push((Level::Error, text));
+            None
+        }
+    }
+}
+
+fn aws_slots(reader: &Reader, notes: &mut Notes) -> Loaded {
+    let default = reader.top().and_then(|top| text(top, "aws_region"));
+    let slot = |item: &Item, notes: &mut Notes| aws_slot(item, default.as_deref(), reader.environment, notes);
+    let slots = reader.slots(notes, slot);
+    let listed = slots.is_empty().then(|| {
+        let region = default.clone().or_else(|| region_from_environment(reader.environment, notes));
+        Service::Aws(aws::Settings { region, ..aws::Settings::default() })
+    });
+    Loaded { slots, listed }
+}
+
+fn aws_slot(item: &Item, region: Option<&str>, environment: &Environment, notes: &mut Notes) -> Slot {
+    let mut id = item.text("kms_key_id").unwrap_or_default();
+    let mut label = item.text("label").unwrap_or_else(|| id.clone());
+    let mut region = item.text("aws_region").or(region.map(str::to_owned));
+    let of_arn = Arn::parse(&id).map(|arn| arn.region.to_owned());
+    if let (Some(given), Some(own)) = (&region, &of_arn)
+        && given != own
+    {
+        notes.push(item.warning(format!("the region is {given}, but its key's ARN is of {own}")));
+    }
+    region = region.or(of_arn);
+    if let Some(arn) = item.text("kms_key_arn") {
+        id = arn::after_slash(&arn).to_owned();
+        label = id.clone();
+        region = arn.split(':').nth(3).filter(|field| !field.is_empty()).map(str::to_owned).or(region);
+    }
+    if item.text("certificate_arn").or(item.text("ca_arn")).is_some() {
+        notes.push(item.warning("certificate_arn and ca_arn are not supported yet: no certificate comes from there"));
+    }
+    let region = region.or_else(|| region_from_environment(environment, notes));
+    let service = Service::Aws(aws::Settings { region, ..aws::Settings::default() });
+    item.slot("kms_key_id", id, label, service, notes)
+}
+
+fn azure_slots(reader: &Reader, notes: &mut Notes) -> Loaded {
+    let vault = reader.environment.text("AZURE_KEYVAULT_URL");
+    let auth_files = reader.environment.auth_files();
+    let slot = |item: &Item, notes: &mut Notes| azure_slot(item, vault.as_deref(), &auth_files, notes);
+    let slots = reader.slots(notes, slot);
+    let listed = vault.as_deref().map(|vault| azure_service(vault, &auth_files));
+    if let (true, Some(vault)) = (slots.is_empty(), vault.as_deref().filter(|vault| !vault.starts_with(HTTPS))) {
+        notes.push((Level::Error, format!("AZURE_KEYVAULT_URL must start with {HTTPS}, but is {vault:?}")));
+    }
+    if let (true, None, Some((path, _))) = (slots.is_empty(), &listed, &reader.file) {
+        let text = format!("{}: no slots, and AZURE_KEYVAULT_URL is not set: no keys", path.display());
+        notes.push((Level::Warn, text));
+    }
+    Loaded { slots, listed }
+}
+
+fn azure_slot(item: &Item, vault: Option<&str>, auth_files: &[PathBuf], notes: &mut Notes) -> Slot {
+    let name = item.text("key_name").unwrap_or_default();
+    let label = item.text("label").unwrap_or_else(|| name.clone());
+    let vault = item.text("vault_url").or(vault.map(str::to_owned)).unwrap_or_default();
+    if !vault.starts_with(HTTPS) {
+        notes.push(item.error(format!("vault_url must start with {HTTPS}, but is {vault:?}")));
+    }
+    if !name.is_empty() && !is_key_name(&name) {
+        notes.push(item.warning(format!("{name:?} can't be the name of a key")));
+    }
+    item.slot("key_name", name, label, azure_service(&vault, auth_files), notes)
+}
+
+fn azure_service(vault: &str, auth_files: &[PathBuf]) -> Service {
+    Service::Azure(azure::Settings {
+        vault_url: vault.trim_end_matches('/').to_owned(),
+        auth_files: auth_files.to_vec(),
+        ..azure::Settings::default()
+    })
+}
+
+/// The C++ SDK read AWS_DEFAULT_REGION before AWS_REGION; the Rust SDK does not.
+fn region_from_environment(environment: &Environment, notes: &mut Notes) -> Option<String> {
+    let first = environment.text("AWS_DEFAULT_REGION")?;
+    let second = environment.text("AWS_REGION").filter(|second| *second != first);
+    let note = second.map(|second| {
+        let text = format!("AWS_DEFAULT_REGION is {first} and AWS_REGION is {second}: the former is used, as ever");
+        (Level::Warn, text)
+    });
+    if let Some(note) = note
+        && !notes.contains(&note)
+    {
+        notes.push(note);
+    }
+    Some(first)
+}
+
+/// The old modules' variables for a debug log.
+fn debug_level(environment: &Environment) -> Option<Level> {
+    let names = ["AWS_KMS_PKCS11_DEBUG", "AZURE_KEYVAULT_PKCS11_DEBUG"];
+    names.iter().any(|name| environment.text(name).is_some()).then_some(Level::Debug)
+}
+
+/// A string that is not empty; any other kind of value counts as absent.
+fn text(value: &Value, name: &str) -> Option<String> {
+    value.member(name)?.value.text().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+impl Reader<'_> {
+    fn top(&self) -> Option<&Value<'_>> {
+        self.file.as_ref().map(|(_, top)| top)
+    }
+
+    /// One slot per object in `slots`; anything else there takes no slot id.
+    fn slots(&self, notes: &mut Notes, slot: impl Fn(&Item, &mut Notes) -> Slot) -> Vec<Slot> {
+        let Some((path, top)) = &self.file else { return Vec::new() };
+        let items: &[Value] = match top.member("slots").map(|member| &member.value.data) {
+            Some(Data::Array(items)) => items,
+            _ => &[],
+        };
+        let objects = items.iter().enumerate().filter(|(_, item)| matches!(item.data, Data::Object(_)));
+        objects.map(|(index, value)| slot(&Item { path, index, value }, notes)).collect()
+    }
+}
+
+/// An object in `slots`.
+struct Item<'a> {
+    path: &'a Path,
+    /// Its position there.
+    index: usize,
+    value: &'a Value<'a>,
+}
+
+impl Item<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        text(self.value, name)
+    }
+
+    /// The slot of one key; without a name of a key it is kept, empty, since slot ids are positions.
+    fn slot(&self, option: &str, id: String, label: String, service: Service, notes: &mut Notes) -> Slot {
+        let keys = match id.is_empty() {
+            true => {
+                notes.push(self.error(format!("no {option}: the token is empty")));
+                Vec::new()
+            }
+            false => vec![Key {
+                name: KeyName { id, version: None },
+                label: label.clone(),
+                certificate: self.certificate(notes),
+            }],
+        };
+        Slot {
+            label,
+            service: Arc::new(service),
+            keys: Keys::Named(keys),
+            hide_keys: Vec::new(),
+            manner: Manner { accept_bare_digest: true, zero_serial: true, ..Manner::default() },
+            management: None,
+        }
+    }
+
+    fn certificate(&self, notes: &mut Notes) -> CertificateSource {
+        if let Some(path) = self.text("certificate_path") {
+            return CertificateSource::File(PathBuf::from(path));
+        }
+        match self.text("certificate").map(|text| Certificate::all_in(text.as_bytes())) {
+            None => CertificateSource::Service,
+            Some(Ok((chain, _))) => CertificateSource::Inline(chain),
+            Some(Err(error)) => {
+                notes.push(self.error(format!("its certificate is ignored: {}", error.0)));
+                CertificateSource::Service
+            }
+        }
+    }
+
+    fn warning(&self, text: impl std::fmt::Display) -> (Level, String) {
+        (Level::Warn, self.sentence(text))
+    }
+
+    fn error(&self, text: impl std::fmt::Display) -> (Level, String) {
+        (Level::Error, self.sentence(text))
+    }
+
+    fn sentence(&self, text: impl std::fmt::Display) -> String {
+        let label = self.text("label").map(|label| format!(" ({label:?})")).unwrap_or_default();
+        format!("{}:{}: slots[{}]{label}: {text}", self.path.display(), self.value.line, self.index)
+    }
+}
+
+/// Tokens are sent to a vault.
+const HTTPS: &str = "https://";
+/// Each means that AWS is used where there is no file.
+const AWS_MEANT: &[&str] = &["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"];

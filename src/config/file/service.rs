@@ -1,0 +1,209 @@
+//! The service of a slot: what its options, and the names of its keys, tell of it.
+
+use super::arn::Arn;
+use super::login;
+use super::login::Login;
+use super::section::Section;
+use crate::cloud::azure::Credential;
+use crate::cloud::{Network, aws, azure, is_open_endpoint, shown_url};
+use crate::config::model::Service;
+use crate::config::notes::Notes;
+use crate::config::options::Cloud;
+use crate::error::Result;
+use crate::host::logging::Level;
+use std::time::Duration;
+
+pub(crate) fn service(section: &Section, told: Told) -> Result<Service> {
+    Ok(match told.cloud_or_default(section)? {
+        Cloud::Aws => Service::Aws(aws_settings(section, told.common_region())?),
+        Cloud::Azure => Service::Azure(azure_settings(section)?),
+    })
+}
+
+/// What a slot's own options, and its keys' names and ARNs, tell of its service.
+pub(crate) struct Told {
+    /// The cloud, and why.
+    cloud: Option<(Cloud, String)>,
+    /// `aws_region`, which no ARN may contradict.
+    given: Option<String>,
+    /// The regions of the keys, where it is not that of the key before.
+    regions: Vec<Option<String>>,
+}
+
+impl Told {
+    /// By the slot's own options.
+    pub(crate) fn by(section: &Section) -> Result<Self> {
+        let said =
+            section.str("cloud").and_then(|name| [Cloud::Aws, Cloud::Azure].into_iter().find(|c| c.name() == name));
+        let cloud = said.map(|cloud| (cloud, format!("\"cloud\" is \"{}\"", cloud.name())));
+        let mut told = Self { cloud, given: section.text("aws_region"), regions: Vec::new() };
+        told.cloud(section)?;
+        Ok(told)
+    }
+
+    /// By those of a slot that is its own key.
+    pub(crate) fn by_one(section: &Section) -> Result<Self> {
+        let mut told = Self::by(section)?;
+        told.region(section)?;
+        Ok(told)
+    }
+
+    /// Heeds the options of a section that are about one cloud.
+    pub(crate) fn cloud(&mut self, section: &Section) -> Result<()> {
+        for (name, cloud) in section.clouds() {
+            match &self.cloud {
+                Some((other, why)) if *other != cloud => {
+                    return Err(section.fault(name, format!("is an option for {}, but {why}", cloud.name())));
+                }
+                Some(_) => {}
+                None => self.cloud = Some((cloud, format!("\"{name}\" is one for {}", cloud.name()))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Heeds the ARN of a key.
+    pub(crate) fn region(&mut self, holder: &Section) -> Result<()> {
+        let name = if holder.own("kms_key_arn").is_some() { "kms_key_arn" } else { "kms_key_id" };
+        let region = Arn::parse(holder.str(name).unwrap_or_default()).map(|arn| arn.region);
+        if let (Some(given), Some(region)) = (self.given.as_deref(), region)
+            && given != region
+        {
+            return Err(holder.fault(name, format!("the ARN is of region {region:?}, but \"aws_region\" is {given:?}")));
+        }
+        if self.regions.last().is_none_or(|last| last.as_deref() != region) {
+            self.regions.push(region.map(str::to_owned));
+        }
+        Ok(())
+    }
+
+    /// The cloud that was told, else the file's.
+    fn cloud_or_default(&self, section: &Section) -> Result<Cloud> {
+        let top: Vec<Cloud> =
+            section.defaults.map(|top| top.clouds().map(|(_, cloud)| cloud).collect()).unwrap_or_default();
+        match (&self.cloud, top.first()) {
+            (Some((cloud, _)), _) => Ok(*cloud),
+            (None, Some(cloud)) if top.iter().all(|other| other == cloud) => Ok(*cloud),
+            _ => Err(section.fault("", "missing \"cloud\": nothing else tells whether this is \"aws\" or \"azure\"")),
+        }
+    }
+
+    /// `aws_region`; without it, the one region that the ARNs of all keys name.
+    fn common_region(mut self) -> Option<String> {
+        let common = if self.regions.len() == 1 { self.regions.pop().flatten() } else { None };
+        self.given.or(common)
+    }
+}
+
+fn aws_settings(section: &Section, region: Option<String>) -> Result<aws::Settings> {
+    let login = login::of(section, Cloud::Aws)?;
+    Ok(aws::Settings {
+        region,
+        profile: section.text("aws_profile").filter(|_| login.is_none()),
+        role_arn: section.text("aws_role_arn"),
+        external_id: section.text("aws_external_id"),
+        login: login.and_then(Login::aws),
+        endpoint_url: section.text("aws_endpoint_url"),
+        use_fips_endpoint: variant(section, "aws_use_fips_endpoint")?,
+        use_dualstack_endpoint: variant(section, "aws_use_dualstack_endpoint")?,
+        network: network(section)?,
+    })
+}
+
+/// One of the region's other endpoints: not beside an endpoint that is named. What the slot says hides the file's.
+fn variant(section: &Section, name: &str) -> Result<Option<bool>> {
+    let wanted = section.flag(name);
+    if wanted == Some(true) && section.text("aws_endpoint_url").is_some() {
+        return Err(section.fault(name, "can't be true beside \"aws_endpoint_url\": name that endpoint there"));
+    }
+    Ok(wanted)
+}
+
+fn azure_settings(section: &Section) -> Result<azure::Settings> {
+    let login = login::of(section, Cloud::Azure)?;
+    section.not_both("azure_client_secret", "azure_client_secret_file")?;
+    let vault = section.text("vault_url").ok_or_else(|| section.fault("", "missing \"vault_url\""))?;
+    // The slot's credential hides those of the file, whichever option each of them uses.
+    let own = APPLICATIONS.iter().any(|name| section.own(name).is_some());
+    let is_hidden = |name: &str| own && section.own(name).is_none();
+    let path = |name: &str| section.path(name).map(|path| path.filter(|_| !is_hidden(name)));
+    let secret = section.text("azure_client_secret").filter(|_| !is_hidden("azure_client_secret"));
+    let auth_file = path("azure_auth_file")?;
+    let settings = azure::Settings {
+        vault_url: vault.trim_end_matches('/').to_owned(),
+        credential: credential(section),
+        tenant_id: section.text("azure_tenant_id"),
+        client_id: section.text("azure_client_id"),
+        client_secret: secret.map(Into::into),
+        client_secret_file: path("azure_client_secret_file")?,
+        client_certificate_path: path("azure_client_certificate_path")?,
+        client_certificate_password_file: section.path("azure_client_certificate_password_file")?,
+        federated_token_file: path("azure_federated_token_file")?,
+        // Whoever names one means no other.
+        auth_files: if auth_file.is_some() { Vec::new() } else { section.file.auth_files.clone() },
+        auth_file,
+        authority_host: section.text("azure_authority_host"),
+        rsnull: section.flag("rsnull").unwrap_or(false),
+        skip_challenge_check: section.flag("verify_challenge_resource") == Some(false),
+        network: network(section)?,
+    };
+    Ok(match login {
+        Some(_) => login::alone(settings),
+        None => settings,
+    })
+}
+
+/// The options that tell how an application shows who it is.
+const APPLICATIONS: [&str; 5] = [
+    "azure_client_secret",
+    "azure_client_secret_file",
+    "azure_client_certificate_path",
+    "azure_federated_token_file",
+    "azure_auth_file",
+];
+
+fn credential(section: &Section) -> Credential {
+    let name = section.text("azure_credential").unwrap_or_default();
+    CREDENTIALS.iter().find(|row| row.0 == name).map_or(Credential::Default, |row| row.1)
+}
+
+fn network(section: &Section) -> Result<Network> {
+    let default = Network::default();
+    let milliseconds = |name: &str| section.number(name).map(|number| Duration::from_millis(number.into()));
+    let call_timeout = milliseconds("call_timeout_ms").unwrap_or(default.call_timeout);
+    let connect_timeout = milliseconds("connect_timeout_ms").unwrap_or(default.connect_timeout.min(call_timeout));
+    if connect_timeout > call_timeout {
+        let message =
+            format!("is {}, more than \"call_timeout_ms\", {}", connect_timeout.as_millis(), call_timeout.as_millis());
+        return Err(section.fault("connect_timeout_ms", message));
+    }
+    Ok(Network {
+        ca_bundle: section.path("ca_bundle")?,
+        proxy: section.text("proxy").map(Into::into),
+        connect_timeout,
+        call_timeout,
+        retries: section.number("retries").unwrap_or(default.retries),
+        ..default
+    })
+}
+
+/// What goes to another machine without TLS can be read and changed on its way.
+pub(crate) fn note_open_endpoint(section: &Section, notes: &mut Notes) {
+    let Some(url) = section.str("aws_endpoint_url").filter(|url| is_open_endpoint(url)) else { return };
+    let url = shown_url(url);
+    let text = format!("{url}: requests go to another machine unencrypted, where others can read them: use https://");
+    let note = (Level::Warn, section.sentence("aws_endpoint_url", text));
+    if !notes.contains(&note) {
+        notes.push(note);
+    }
+}
+
+#[rustfmt::skip]
+const CREDENTIALS: &[(&str, Credential)] = &[
+    ("default", Credential::Default),
+    ("environment", Credential::Environment),
+    ("workload_identity", Credential::WorkloadIdentity),
+    ("auth_file", Credential::AuthFile),
+    ("cli", Credential::Cli),
+    ("managed_identity", Credential::ManagedIdentity),
+];

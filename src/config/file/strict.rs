@@ -1,0 +1,258 @@
+//! Our own configuration file: the first thing that is wrong in it is an error with file, line and option.
+//!
+//! Names and kinds of values have been checked by [`Section`]; here is what depends on more than one option.
+
+use super::arn;
+use super::arn::Arn;
+use super::section::{File, Section, error_in, unread};
+use super::service::{Told, note_open_endpoint, service};
+use super::{management, quirks};
+use crate::certificate::Certificate;
+use crate::cloud::KeyName;
+use crate::config::configuration::Config;
+use crate::config::environment::Environment;
+use crate::config::json;
+use crate::config::json::{Data, Dialect, Member};
+use crate::config::model::{CertificateSource, Key, Keys, Service, Slot};
+use crate::config::notes::Notes;
+use crate::config::options::Place;
+use crate::config::slots::Slots;
+use crate::error::Result;
+use crate::host::logging::Level;
+use crate::host::permissions::Contents;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Reads the file at `path`.
+pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Result<Config> {
+    let file = Contents::read(path).map_err(|error| error_in(path, format_args!(" {error}")))?;
+    if let Some(what) = file.writable_by_others() {
+        return Err(error_in(
+            path,
+            format_args!(" refused, since it says where requests go and what is trusted: {what}"),
+        ));
+    }
+    let config = parse(&file.bytes, path, environment, notes)?;
+    let secret = || file.readable_by_others().filter(|_| config.slots.services().any(|service| service.holds_secret()));
+    for what in [file.changeable_by_others(), secret().map(|what| format!("it holds a secret, and {what}"))] {
+        notes.extend(what.map(|what| (Level::Warn, format!("{}: {what}", path.display()))));
+    }
+    notes.push((Level::Info, format!("{}: {} slots", path.display(), config.slots.len())));
+    Ok(config)
+}
+
+/// Reads the contents of a file that lies at `path`.
+pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut Notes) -> Result<Config> {
+    let text = json::decode(bytes, Dialect::Strict).map_err(|fault| unread(path, &fault))?;
+    let document = json::parse_without(&text, &[SLOTS, KEYS]).map_err(|fault| unread(path, &fault))?;
+    let file = File { path, environment, auth_files: environment.auth_files() };
+    let top = Section::top(&file, &document.value)?;
+    let destination = top.text("log_destination");
+    if destination.as_deref() == Some("file") && top.own("log_file").is_none() {
+        return Err(top.fault("log_destination", "is \"file\", and there is no \"log_file\""));
+    }
+    let (mut slots, mut services) = (Slots::default(), Services(None));
+    top.each(SLOTS, Place::Slot, |section| add_slot(&mut slots, section, &mut services, notes))?;
+    let config = Config {
+        slots,
+        listed: Vec::new(),
+        log_level: top.text("log_level").and_then(|name| Level::from_name(&name)),
+        log_file: top.path("log_file")?.filter(|_| destination.as_deref() != Some("stderr")),
+        log_to_syslog: destination.as_deref() == Some("syslog"),
+        cache: cache(&top)?,
+    };
+    note_labels(&config.slots, path, notes);
+    Ok(config)
+}
+
+/// The cache's folder, unless it is switched off.
+fn cache(top: &Section) -> Result<Option<PathBuf>> {
+    match (top.flag("cache"), top.path("cache_folder")?) {
+        (Some(false), Some(_)) => Err(top.fault("cache_folder", "can't stand beside \"cache\": false")),
+        (Some(false), None) => Ok(None),
+        (_, Some(folder)) => Ok(Some(folder)),
+        (_, None) => Ok(top.file.environment.cache_folder()),
+    }
+}
+
+fn add_slot(slots: &mut Slots, section: &Section, services: &mut Services, notes: &mut Notes) -> Result<()> {
+    let choice = selector(section, &["kms_key_id", "kms_key_arn", "key_name", "keys", "discover"])?;
+    if [KEYS, "discover"].contains(&choice) || section.has_any(NOT_PLAIN) {
+        let slot = slot(section, choice, services, notes)?;
+        slots.push(slot);
+        return Ok(());
+    }
+    let id = id(section, choice)?;
+    let label = section.str("label").unwrap_or(id);
+    note_length(section, label, notes);
+    let service = services.of(section, choice, None, notes)?;
+    slots.push_plain(id, label, service, quirks::of(section));
+    Ok(())
+}
+
+fn slot(section: &Section, choice: &'static str, services: &mut Services, notes: &mut Notes) -> Result<Slot> {
+    let (told, keys) = match choice {
+        "discover" => (None, Keys::Discover),
+        KEYS => {
+            let (told, keys) = listed_keys(section)?;
+            (Some(told), Keys::Named(keys))
+        }
+        _ => (None, Keys::Named(vec![key(section, choice)?])),
+    };
+    let label = match &keys {
+        Keys::Named(keys) if choice != KEYS => keys.iter().map(|key| key.label.clone()).collect(),
+        _ => label_of_many(section, choice)?,
+    };
+    note_length(section, &label, notes);
+    Ok(Slot {
+        management: management::read(section, &label, choice == "discover")?,
+        label,
+        service: services.of(section, choice, told, notes)?,
+        keys,
+        hide_keys: quirks::hidden(section, choice == "discover"),
+        manner: quirks::of(section),
+    })
+}
+
+fn note_length(section: &Section, label: &str, notes: &mut Notes) {
+    if label.len() > LABEL_LENGTH {
+        let text = section.sentence("label", format!("{label:?} is longer than 32 bytes: tokens show it cut"));
+        notes.push((Level::Warn, text));
+    }
+}
+
+/// Which one of `names` the section has.
+fn selector(section: &Section, names: &[&'static str]) -> Result<&'static str> {
+    let off = |member: &Member| matches!(member.value.data, Data::Bool(false));
+    let has = |name: &&'static str| section.own(name).is_some_and(|member| !off(member));
+    let mut given = names.iter().copied().filter(has);
+    match (given.next(), given.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(section.fault("", format!("missing the key: one of {}", quoted(names)))),
+        (Some(first), Some(second)) => Err(section.fault(second, format!("can't stand beside \"{first}\""))),
+    }
+}
+
+fn label_of_many(section: &Section, choice: &str) -> Result<String> {
+    for stray in ["certificate", "certificate_path", "key_version"] {
+        if section.own(stray).is_some() {
+            return Err(section.fault(stray, format!("belongs to one key, and this slot has \"{choice}\"")));
+        }
+    }
+    section.text("label").ok_or_else(|| section.fault("", format!("missing \"label\", which \"{choice}\" needs")))
+}
+
+/// The keys of a list, and what they tell of the service.
+fn listed_keys(section: &Section) -> Result<(Told, Vec<Key>)> {
+    let (mut told, mut keys) = (Told::by(section)?, Vec::new());
+    section.each(KEYS, Place::Key, |section| {
+        let choice = selector(section, &["kms_key_id", "key_name"])?;
+        keys.push(key(section, choice)?);
+        told.cloud(section)?;
+        told.region(section)
+    })?;
+    Ok((told, keys))
+}
+
+/// The key that a section names by the option `choice`.
+fn key(section: &Section, choice: &str) -> Result<Key> {
+    let id = id(section, choice)?;
+    Ok(Key {
+        label: section.str("label").unwrap_or(id).to_owned(),
+        name: KeyName { id: id.to_owned(), version: section.text("key_version") },
+        certificate: certificate(section)?,
+    })
+}
+
+/// The key's id, as the service takes it.
+fn id<'a>(section: &'a Section, choice: &str) -> Result<&'a str> {
+    let id = section.str(choice).unwrap_or_default();
+    if choice == "kms_key_arn" {
+        return match Arn::parse(id) {
+            Some(arn) if arn.resource.starts_with("key/") => Ok(arn::after_slash(arn.resource)),
+            _ => Err(section.fault(choice, "is no ARN of a KMS key; other names of keys go into \"kms_key_id\"")),
+        };
+    }
+    if choice == "kms_key_id" && id.starts_with("arn:") && Arn::parse(id).is_none() {
+        return Err(section.fault(choice, "is no ARN of a KMS key or alias"));
+    }
+    Ok(id)
+}
+
+fn certificate(section: &Section) -> Result<CertificateSource> {
+    section.not_both("certificate", "certificate_path")?;
+    if let Some(text) = section.text("certificate") {
+        let found = Certificate::all_in(text.as_bytes());
+        let (chain, _) = found.map_err(|error| section.fault("certificate", error.0))?;
+        return Ok(CertificateSource::Inline(chain));
+    }
+    Ok(section.path("certificate_path")?.map_or(CertificateSource::Service, CertificateSource::File))
+}
+
+/// The service of the slot before: the next one has the same most of the time, and there may be thousands.
+struct Services(Option<(&'static str, Arc<Service>)>);
+
+impl Services {
+    fn of(
+        &mut self,
+        section: &Section,
+        choice: &'static str,
+        told: Option<Told>,
+        notes: &mut Notes,
+    ) -> Result<Arc<Service>> {
+        // What the names of keys tell of the service, as ARNs do, is not looked at here.
+        let is_arn = |member: &Member| member.value.text().is_some_and(|text| text.starts_with("arn:"));
+        let is_told = choice != KEYS && !section.own(choice).is_some_and(is_arn);
+        if let Some((of_before, service)) = &self.0
+            && is_told
+            && *of_before == choice
+            && section.has_service_of_before()
+        {
+            return Ok(service.clone());
+        }
+        let told = match told {
+            Some(told) => told,
+            None => Told::by_one(section)?,
+        };
+        let service = Arc::new(service(section, told)?);
+        note_open_endpoint(section, notes);
+        self.0 = is_told.then(|| (choice, service.clone()));
+        Ok(service)
+    }
+}
+
+/// PKCS#11 URIs can't tell tokens of one label apart.
+fn note_labels(slots: &Slots, path: &Path, notes: &mut Notes) {
+    let mut first = HashMap::with_capacity(slots.len());
+    for (id, label) in slots.labels().enumerate() {
+        let earlier = *first.entry(label).or_insert(id);
+        if earlier != id {
+            let text = format!("{}: slots[{earlier}] and slots[{id}] both have the label {label:?}", path.display());
+            notes.push((Level::Warn, text));
+        }
+    }
+}
+
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+}
+
+/// What a slot must not have for its key to have nothing but its names.
+const NOT_PLAIN: &[&str] = &[
+    "key_version",
+    "certificate",
+    "certificate_path",
+    "hide_keys",
+    "allow",
+    "confirm_destroy",
+    "destroy_days",
+    "certificate_store",
+];
+
+/// The lists, each item of which is read when its turn comes.
+const SLOTS: &str = "slots";
+const KEYS: &str = "keys";
+
+/// As long as CK_TOKEN_INFO has it.
+const LABEL_LENGTH: usize = 32;

@@ -1,0 +1,89 @@
+//! Arrays that are passed over at first, and whose items are read one by one: there may be thousands.
+
+use super::scanner::{Scanned, Scanner};
+use super::value::{Data, Dialect, Unread, Value};
+
+/// The items of an array that was passed over, each read when it is asked for. After a fault there is none.
+#[cfg_attr(test, derive(Debug))]
+#[derive(Clone, PartialEq)]
+pub struct Items<'a> {
+    scanner: Scanner<'a>,
+    depth: usize,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Before,
+    Among,
+    Behind,
+}
+
+impl<'a> From<&Unread<'a>> for Items<'a> {
+    fn from(array: &Unread<'a>) -> Self {
+        let Unread { text, rest, line, depth, later } = *array;
+        Self { scanner: Scanner { text, rest, line, dialect: Dialect::Strict, later }, depth, state: State::Before }
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Scanned<Value<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let more = match std::mem::replace(&mut self.state, State::Behind) {
+            State::Before => self.scanner.open(b']'),
+            State::Among => self.scanner.more(b']'),
+            State::Behind => Ok(false),
+        };
+        let item = match more {
+            Ok(true) => self.scanner.value(self.depth),
+            Ok(false) => return None,
+            Err(fault) => Err(fault),
+        };
+        if item.is_ok() {
+            self.state = State::Among;
+        }
+        Some(item.map_err(|fault| self.scanner.first(fault)))
+    }
+}
+
+impl<'a> Scanner<'a> {
+    /// Passes over an array without a look at its items: only brackets are counted, and strings told from them.
+    pub(super) fn pass_array(&mut self, depth: usize) -> Scanned<Value<'a>> {
+        let line = self.line;
+        let unread = Unread { text: self.text, rest: self.rest, line, depth: depth + 1, later: self.later };
+        let mut bytes = self.rest.as_bytes().iter();
+        let mut open = 0usize;
+        while let Some(byte) = bytes.find(|byte| STRUCTURE[usize::from(**byte)]) {
+            match byte {
+                b'"' => pass_string(&mut bytes),
+                b'\n' => self.line += 1,
+                b'[' | b'{' => open += 1,
+                _ => open -= 1,
+            }
+            if open == 0 {
+                self.advance(self.rest.len() - bytes.len());
+                return Ok(Value { line, data: Data::Later(unread) });
+            }
+        }
+        Err(self.fault("an array without its closing bracket".into()))
+    }
+}
+
+/// Passes over the rest of a string.
+fn pass_string(bytes: &mut std::slice::Iter<u8>) {
+    while let Some(b'\\') = bytes.find(|byte| matches!(byte, b'"' | b'\\')) {
+        bytes.next();
+    }
+}
+
+/// The bytes that matter where an array is passed over.
+static STRUCTURE: [bool; 256] = {
+    let mut structure = [false; 256];
+    let mut bytes: &[u8] = b"[]{}\"\n";
+    while let Some((byte, rest)) = bytes.split_first() {
+        structure[*byte as usize] = true;
+        bytes = rest;
+    }
+    structure
+};

@@ -1,0 +1,365 @@
+//! From a text to its tree: one pass, by a function for each production of RFC 8259.
+
+use super::value::{Data, Dialect, Document, Fault, Member, Text, Value};
+use std::borrow::Cow;
+
+/// The tree of a text. Arrays that are members named `later` are passed over, and their items come from
+/// [`super::Items`]: the first name is that of a member of the whole, the next that of a member of such an item, and so on.
+pub(super) fn document<'a>(
+    text: &'a str,
+    dialect: Dialect,
+    later: &'static [&'static str],
+) -> Result<Document<'a>, Fault> {
+    let mut scanner = Scanner { text, rest: text, line: 1, dialect, later };
+    let document = scanner.document();
+    document.map_err(|fault| scanner.first(fault))
+}
+
+/// More would let a file overflow the stack of the host's thread.
+const DEPTH: usize = 128;
+
+#[cfg_attr(test, derive(Debug))]
+#[derive(Clone, PartialEq)]
+pub(super) struct Scanner<'a> {
+    pub(super) text: &'a str,
+    pub(super) rest: &'a str,
+    pub(super) line: usize,
+    pub(super) dialect: Dialect,
+    pub(super) later: &'static [&'static str],
+}
+
+pub(super) type Scanned<T> = Result<T, Fault>;
+
+impl<'a> Scanner<'a> {
+    fn document(&mut self) -> Scanned<Document<'a>> {
+        self.blanks()?;
+        let value = self.value(0)?;
+        Ok(Document { value, trailing: self.end()? })
+    }
+
+    /// The first fault of the text, where one was found: what was passed over may have one, too.
+    pub(super) fn first(&self, fault: Fault) -> Fault {
+        let whole = (!self.later.is_empty()).then(|| document(self.text, self.dialect, &[]));
+        whole.and_then(Result::err).unwrap_or(fault)
+    }
+
+    pub(super) fn value(&mut self, depth: usize) -> Scanned<Value<'a>> {
+        if depth > DEPTH {
+            return Err(self.fault(format!("more than {DEPTH} levels of brackets")));
+        }
+        let line = self.line;
+        let data = match self.byte() {
+            Some(b'{') => Data::Object(self.object(depth)?),
+            Some(b'[') => Data::Array(self.list(b']', |scanner| scanner.value(depth + 1))?),
+            Some(b'"' | b'\'') => Data::String(Text(self.string()?)),
+            Some(c) if c == b'-' || c.is_ascii_alphanumeric() => self.word()?,
+            _ => return Err(self.unexpected("a value")),
+        };
+        Ok(Value { line, data })
+    }
+
+    fn object(&mut self, depth: usize) -> Scanned<Vec<Member<'a>>> {
+        let members = self.list(b'}', |scanner| scanner.member(depth))?;
+        match twice(&members).filter(|_| self.dialect == Dialect::Strict) {
+            Some(member) => Err(Fault { line: member.line, message: format!("\"{}\" stands here twice", member.name) }),
+            None => Ok(members),
+        }
+    }
+
+    fn member(&mut self, depth: usize) -> Scanned<Member<'a>> {
+        let line = self.line;
+        if !matches!(self.byte(), Some(b'"' | b'\'')) {
+            return Err(self.unexpected("a name in double quotes"));
+        }
+        let name = self.string()?;
+        self.blanks()?;
+        if !self.take(b':') {
+            return Err(self.unexpected("':' after the name"));
+        }
+        self.blanks()?;
+        let value = match self.byte() == Some(b'[') && self.is_later(&name, depth) {
+            true => self.pass_array(depth + 1)?,
+            false => self.value(depth + 1)?,
+        };
+        Ok(Member { name, line, value })
+    }
+
+    /// Whether the array of that name, in an object so deep, is to be passed over.
+    fn is_later(&self, name: &str, depth: usize) -> bool {
+        // The array is one level below the object, its items are two.
+        depth.is_multiple_of(2) && self.later.get(depth / 2).is_some_and(|later| *later == name)
+    }
+
+    /// From the opening bracket to the closing one.
+    fn list<T>(&mut self, bracket: u8, mut item: impl FnMut(&mut Self) -> Scanned<T>) -> Scanned<Vec<T>> {
+        let mut items = Vec::new();
+        let mut more = self.open(bracket)?;
+        while more {
+            items.push(item(self)?);
+            more = self.more(bracket)?;
+        }
+        Ok(items)
+    }
+
+    /// Behind the opening bracket: whether there is an item.
+    pub(super) fn open(&mut self, bracket: u8) -> Scanned<bool> {
+        self.advance(1);
+        self.blanks()?;
+        Ok(!self.take(bracket))
+    }
+
+    /// Behind an item: whether there is another.
+    pub(super) fn more(&mut self, bracket: u8) -> Scanned<bool> {
+        self.blanks()?;
+        if self.take(bracket) {
+            return Ok(false);
+        }
+        if !self.take(b',') {
+            return Err(self.unexpected(&format!("',' or '{}'", char::from(bracket))));
+        }
+        self.blanks()?;
+        if self.dialect == Dialect::Strict && self.byte() == Some(bracket) {
+            return Err(self.fault(format!("a comma before '{}'", char::from(bracket))));
+        }
+        Ok(!self.take(bracket))
+    }
+
+    fn string(&mut self) -> Scanned<Cow<'a, str>> {
+        let quote = self.byte().unwrap_or(b'"');
+        if quote != b'"' && self.dialect == Dialect::Strict {
+            return Err(self.unexpected("double quotes"));
+        }
+        let start = self.line;
+        self.advance(1);
+        let plain = self.plain(quote);
+        if self.take(quote) {
+            return Ok(Cow::Borrowed(plain));
+        }
+        let mut text = Cow::Borrowed(plain);
+        loop {
+            match self.byte() {
+                None => return Err(Fault { line: start, message: "a string without its closing quote".into() }),
+                Some(c) if c == quote => break,
+                Some(b'\\') => text.to_mut().push(self.escape()?),
+                // RFC 8259 section 7: control characters must be escaped.
+                Some(_) if self.dialect == Dialect::Strict => {
+                    return Err(self.fault("a line break, tab or other control character in a string".into()));
+                }
+                Some(control) => {
+                    text.to_mut().push(char::from(control));
+                    self.pass(1);
+                }
+            }
+            match self.plain(quote) {
+                "" => {}
+                plain => text.to_mut().push_str(plain),
+            }
+        }
+        self.advance(1);
+        Ok(text)
+    }
+
+    /// The characters before the next quote, escape or control character.
+    fn plain(&mut self, quote: u8) -> &'a str {
+        // All three are ASCII, so that the bytes of other characters can't be taken for them.
+        let special = if quote == b'"' { &SPECIAL } else { &SPECIAL_SINGLE };
+        let end = self.rest.as_bytes().iter().position(|byte| special[usize::from(*byte)]);
+        let (plain, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+        self.rest = rest;
+        plain
+    }
+
+    fn escape(&mut self) -> Scanned<char> {
+        self.advance(1);
+        let letter = char::from(self.byte().unwrap_or(0));
+        if letter == 'u' {
+            self.advance(1);
+            return self.unicode();
+        }
+        let lenient = (letter == '\'' && self.dialect == Dialect::Lenient).then_some('\'');
+        let meant = ESCAPES.iter().find(|row| row.0 == letter).map(|row| row.1).or(lenient);
+        let meant = meant.ok_or_else(|| self.fault("an unknown escape after '\\' in a string".into()))?;
+        self.advance(1);
+        Ok(meant)
+    }
+
+    /// What follows `\u`: four digits, or two such escapes for a character beyond them (RFC 8259 section 7).
+    fn unicode(&mut self) -> Scanned<char> {
+        let high = self.hex()?;
+        let before = self.rest;
+        let low = match (0xd800..0xdc00).contains(&high) && self.rest.starts_with("\\u") {
+            true => {
+                self.advance(2);
+                Some(self.hex()?).filter(|low| (0xdc00..0xe000).contains(low))
+            }
+            false => None,
+        };
+        if low.is_none() {
+            self.rest = before;
+        }
+        let code = low.map_or(high, |low| 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00));
+        match (char::from_u32(code), self.dialect) {
+            (Some(c), _) => Ok(c),
+            (None, Dialect::Lenient) => Ok(char::REPLACEMENT_CHARACTER),
+            (None, Dialect::Strict) => Err(self.fault("half of a surrogate pair in a string".into())),
+        }
+    }
+
+    fn hex(&mut self) -> Scanned<u32> {
+        let digits = self.rest.get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let code = code.ok_or_else(|| self.fault("no four hexadecimal digits after '\\u' in a string".into()))?;
+        self.advance(4);
+        Ok(code)
+    }
+
+    /// true, false, null or a number.
+    fn word(&mut self) -> Scanned<Data<'a>> {
+        let of_word = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+        let end = self.rest.bytes().position(|byte| !of_word(byte));
+        let word = &self.rest[..end.unwrap_or(self.rest.len())];
+        let known = match self.dialect {
+            Dialect::Strict => Cow::Borrowed(word),
+            Dialect::Lenient => Cow::Owned(word.to_ascii_lowercase()),
+        };
+        let data = match &*known {
+            "null" => Data::Null,
+            "true" => Data::Bool(true),
+            "false" => Data::Bool(false),
+            number if self.is_number(number) => Data::Number(word),
+            _ => return Err(self.fault("this is no value; strings stand in double quotes".into())),
+        };
+        self.advance(word.len());
+        Ok(data)
+    }
+
+    fn is_number(&self, word: &str) -> bool {
+        let digits = word.strip_prefix('-').unwrap_or(word);
+        if self.dialect == Dialect::Lenient {
+            return digits.starts_with(|c: char| c.is_ascii_digit()) || ["nan", "infinity"].contains(&digits);
+        }
+        // RFC 8259 section 6: what Rust takes besides has no digit in front or behind the point, or leading zeros.
+        let (mantissa, _) = digits.split_once(['e', 'E']).unwrap_or((digits, ""));
+        let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+        let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        plain(integer)
+            && plain(fraction)
+            && (integer == "0" || !integer.starts_with('0'))
+            && word.parse().is_ok_and(f64::is_finite)
+    }
+
+    /// Passes over white space, and comments where there may be some.
+    #[inline]
+    fn blanks(&mut self) -> Scanned<()> {
+        // In files of thousands of slots there is mostly none.
+        match self.byte() {
+            Some(byte) if byte > b' ' && byte != b'/' => Ok(()),
+            _ => self.some_blanks(),
+        }
+    }
+
+    fn some_blanks(&mut self) -> Scanned<()> {
+        loop {
+            let mut blank = 0;
+            for byte in self.rest.bytes() {
+                match byte {
+                    b' ' | b'\t' | b'\r' => {}
+                    b'\n' => self.line += 1,
+                    _ => break,
+                }
+                blank += 1;
+            }
+            self.advance(blank);
+            let (start, end) = match self.rest {
+                rest if rest.starts_with("//") => (2, "\n"),
+                rest if rest.starts_with("/*") => (2, "*/"),
+                _ => return Ok(()),
+            };
+            if self.dialect == Dialect::Strict {
+                return Err(self.fault("comments are not allowed in this file".into()));
+            }
+            match (self.rest[start..].find(end), end) {
+                (Some(length), _) => self.pass(start + length + end.len()),
+                (None, "\n") => self.pass(self.rest.len()),
+                (None, _) => return Err(self.fault("a comment without its end".into())),
+            }
+        }
+    }
+
+    /// After the value: the line of what else there is.
+    fn end(&mut self) -> Scanned<Option<usize>> {
+        let blanks = self.blanks();
+        match self.dialect {
+            Dialect::Lenient => Ok((blanks.is_err() || !self.rest.is_empty()).then_some(self.line)),
+            Dialect::Strict if self.rest.is_empty() => Ok(None),
+            Dialect::Strict => Err(blanks.err().unwrap_or_else(|| self.unexpected("the end of the file"))),
+        }
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.rest.as_bytes().first().copied()
+    }
+
+    fn take(&mut self, wanted: u8) -> bool {
+        let found = self.byte() == Some(wanted);
+        if found {
+            self.advance(1);
+        }
+        found
+    }
+
+    /// Goes on behind what holds no line break.
+    pub(super) fn advance(&mut self, length: usize) {
+        self.rest = &self.rest[length..];
+    }
+
+    /// Goes on behind what may hold line breaks.
+    fn pass(&mut self, length: usize) {
+        self.line += self.rest.bytes().take(length).filter(|byte| *byte == b'\n').count();
+        self.advance(length);
+    }
+
+    fn unexpected(&self, wanted: &str) -> Fault {
+        match self.rest.chars().next() {
+            Some(found) => self.fault(format!("expected {wanted}, found {found:?}")),
+            None => self.fault(format!("expected {wanted}, found the end of the file")),
+        }
+    }
+
+    pub(super) fn fault(&self, message: String) -> Fault {
+        Fault { line: self.line, message }
+    }
+}
+
+/// The second member of a name that stands twice.
+fn twice<'a, 'b>(members: &'b [Member<'a>]) -> Option<&'b Member<'a>> {
+    let is_first = |(index, member): (usize, &Member)| members[..index].iter().all(|other| other.name != member.name);
+    if members.len() < 16 && members.iter().enumerate().all(is_first) {
+        return None;
+    }
+    let mut sorted: Vec<&Member> = members.iter().collect();
+    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    sorted.windows(2).find(|pair| pair[0].name == pair[1].name).map(|pair| pair[1])
+}
+
+/// The bytes at which the plain part of a string in double quotes may end.
+static SPECIAL: [bool; 256] = special(b'"');
+
+/// The same in single quotes.
+static SPECIAL_SINGLE: [bool; 256] = special(b'\'');
+
+const fn special(quote: u8) -> [bool; 256] {
+    let mut special = [false; 256];
+    let mut byte = 0;
+    while byte < b' ' as usize {
+        special[byte] = true;
+        byte += 1;
+    }
+    special[quote as usize] = true;
+    special[b'\\' as usize] = true;
+    special
+}
+
+/// RFC 8259 section 7.
+const ESCAPES: &[(char, char)] =
+    &[('"', '"'), ('\\', '\\'), ('/', '/'), ('b', '\u{8}'), ('f', '\u{c}'), ('n', '\n'), ('r', '\r'), ('t', '\t')];

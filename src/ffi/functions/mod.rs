@@ -1,0 +1,328 @@
+//! Body of each supported C function: safe calls, answers out. What each must do: PKCS#11 3.1 chapter 5.
+
+pub mod cipher;
+pub mod digest;
+pub mod endings;
+pub mod keys;
+pub mod messages;
+pub mod sign;
+pub mod verify;
+
+use super::pointers::{Batch, Input, Output, Region, Target, Template};
+use crate::cloud::Plain;
+use crate::config::Management;
+use crate::error::{Error, Result};
+use crate::key::hash::Hash;
+use crate::mechanism::Request;
+use crate::operation::multi_part::Making;
+use crate::provider::Provider;
+use crate::provider::session::{Last, Place, Session};
+use crate::token::LONGEST_PIN;
+use cryptoki_sys::*;
+
+/// The version of this module.
+const VERSION: CK_VERSION = CK_VERSION { major: 0, minor: 1 };
+
+/// C_GetInfo, section 5.4.3. `cryptoki` is the version of the function list that it was called through.
+pub fn info(_: &Provider, cryptoki: CK_VERSION, info: Target<CK_INFO>) -> Result<()> {
+    info.write(CK_INFO {
+        cryptokiVersion: cryptoki,
+        manufacturerID: padded("cloud-kms-pkcs11"),
+        flags: 0,
+        libraryDescription: padded("Keys in cloud key services"),
+        libraryVersion: VERSION,
+    });
+    Ok(())
+}
+
+/// C_GetSlotList, section 5.5.1.
+pub fn slot_list(provider: &Provider, _present: CK_BBOOL, slots: Output<CK_SLOT_ID>) -> Result<()> {
+    slots.write(&provider.slots())
+}
+
+/// C_GetSlotInfo, section 5.5.2.
+pub fn slot_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_SLOT_INFO>) -> Result<()> {
+    let token = provider.token(slot)?;
+    info.write(CK_SLOT_INFO {
+        slotDescription: padded(&token.backend().place()),
+        manufacturerID: padded(token.backend().identity().manufacturer),
+        flags: CKF_TOKEN_PRESENT,
+        hardwareVersion: VERSION,
+        firmwareVersion: VERSION,
+    });
+    Ok(())
+}
+
+/// C_GetTokenInfo, section 5.5.3: never a request.
+pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_TOKEN_INFO>) -> Result<()> {
+    let token = provider.token(slot)?;
+    let identity = token.backend().identity();
+    let by_login = token.backend().pin().is_some();
+    let login_flag = if by_login { CKF_LOGIN_REQUIRED } else { 0 };
+    let (all, writing) = token.session_counts();
+    let changes = token.management().is_some_and(Management::allows_anything);
+    let write_protected = if changes { 0 } else { CKF_WRITE_PROTECTED };
+    info.write(CK_TOKEN_INFO {
+        label: padded(token.label()),
+        manufacturerID: padded(identity.manufacturer),
+        model: padded(identity.model),
+        serialNumber: padded(token.serial()),
+        // A PIN counts as initialized though none is needed: libp11 before 0.4.13 passes over the token otherwise.
+        flags: CKF_RNG | CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | write_protected | login_flag,
+        ulMaxSessionCount: CK_EFFECTIVELY_INFINITE,
+        ulSessionCount: all as CK_ULONG,
+        ulMaxRwSessionCount: CK_EFFECTIVELY_INFINITE,
+        ulRwSessionCount: writing as CK_ULONG,
+        ulMaxPinLen: if by_login { LONGEST_PIN as CK_ULONG } else { 255 },
+        ulMinPinLen: CK_ULONG::from(by_login),
+        ulTotalPublicMemory: CK_UNAVAILABLE_INFORMATION,
+        ulFreePublicMemory: CK_UNAVAILABLE_INFORMATION,
+        ulTotalPrivateMemory: CK_UNAVAILABLE_INFORMATION,
+        ulFreePrivateMemory: CK_UNAVAILABLE_INFORMATION,
+        hardwareVersion: VERSION,
+        firmwareVersion: VERSION,
+        utcTime: padded(""),
+    });
+    Ok(())
+}
+
+/// C_WaitForSlotEvent, section 5.5.4: slots never change, so there is nothing to wait for.
+pub fn wait_for_slot_event(_: &Provider, flags: CK_FLAGS) -> Result<()> {
+    let rv = if flags & CKF_DONT_BLOCK != 0 { CKR_NO_EVENT } else { CKR_FUNCTION_NOT_SUPPORTED };
+    Err(Error::new(rv, "the slots of this module have no events"))
+}
+
+/// C_GetMechanismList, section 5.5.5.
+pub fn mechanism_list(provider: &Provider, slot: CK_SLOT_ID, list: Output<CK_MECHANISM_TYPE>) -> Result<()> {
+    let token = provider.token(slot)?;
+    let keyed = token.mechanisms().into_iter();
+    list.write(&keyed.chain(Hash::digesting().map(Hash::ckm)).collect::<Vec<_>>())
+}
+
+/// C_GetMechanismInfo, section 5.5.6.
+pub fn mechanism_info(
+    provider: &Provider,
+    slot: CK_SLOT_ID,
+    ckm: CK_MECHANISM_TYPE,
+    info: Target<CK_MECHANISM_INFO>,
+) -> Result<()> {
+    let token = provider.token(slot)?;
+    let unknown = || Error::probe(CKR_MECHANISM_INVALID, format!("mechanism 0x{ckm:x} is not one of this token's"));
+    let digests = CK_MECHANISM_INFO { ulMinKeySize: 0, ulMaxKeySize: 0, flags: CKF_DIGEST };
+    info.write(match Hash::from_ckm(ckm) {
+        Some(_) => digests,
+        None => token.mechanism_info(ckm).ok_or_else(unknown)?,
+    });
+    Ok(())
+}
+
+/// C_OpenSession, section 5.6.1.
+pub fn open_session(
+    provider: &Provider,
+    slot: CK_SLOT_ID,
+    flags: CK_FLAGS,
+    handle: Target<CK_SESSION_HANDLE>,
+) -> Result<()> {
+    handle.write(provider.open_session(slot, flags)?);
+    Ok(())
+}
+
+/// C_CloseSession, section 5.6.2.
+pub fn close_session(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
+    provider.close_session(session)
+}
+
+/// C_CloseAllSessions, section 5.6.3.
+pub fn close_all_sessions(provider: &Provider, slot: CK_SLOT_ID) -> Result<()> {
+    provider.close_all_sessions(slot)
+}
+
+/// C_GetSessionInfo, section 5.6.4.
+pub fn session_info(provider: &Provider, session: CK_SESSION_HANDLE, info: Target<CK_SESSION_INFO>) -> Result<()> {
+    let session = provider.session(session)?;
+    let writing = if session.read_write { CKF_RW_SESSION } else { 0 };
+    info.write(CK_SESSION_INFO {
+        slotID: session.slot,
+        state: session.state(),
+        flags: CKF_SERIAL_SESSION | writing,
+        ulDeviceError: session.device_error(),
+    });
+    Ok(())
+}
+
+/// C_SessionCancel, PKCS#11 3.1 section 5.6.5: ends the operations that the flags name.
+pub fn session_cancel(provider: &Provider, session: CK_SESSION_HANDLE, flags: CK_FLAGS) -> Result<()> {
+    provider.session(session)?.cancel(flags);
+    Ok(())
+}
+
+/// C_Login, section 5.6.8. The PIN is not looked at, unless it is the token's credential.
+pub fn login(provider: &Provider, session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: Input) -> Result<()> {
+    provider.log_in(session, user, pin.0)
+}
+
+/// C_LoginUser, section 5.6.9.
+pub fn login_user(
+    provider: &Provider,
+    session: CK_SESSION_HANDLE,
+    user: CK_USER_TYPE,
+    pin: Input,
+    _name: Input,
+) -> Result<()> {
+    provider.log_in(session, user, pin.0)
+}
+
+/// C_Logout, section 5.6.10.
+pub fn logout(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
+    provider.log_out(session)
+}
+
+/// C_GetSessionValidationFlags, PKCS#11 3.2 section 5.6.11: no validation is claimed.
+pub fn session_validation_flags(
+    provider: &Provider,
+    session: CK_SESSION_HANDLE,
+    _kind: CK_ULONG,
+    flags: Target<CK_FLAGS>,
+) -> Result<()> {
+    provider.session(session)?;
+    flags.write(0);
+    Ok(())
+}
+
+/// C_GetObjectSize, section 5.7.4: what the attributes take.
+pub fn object_size(
+    provider: &Provider,
+    session: CK_SESSION_HANDLE,
+    object: CK_OBJECT_HANDLE,
+    size: Target<CK_ULONG>,
+) -> Result<()> {
+    size.write(provider.object(session, object)?.attributes.size() as CK_ULONG);
+    Ok(())
+}
+
+/// C_GetAttributeValue, section 5.7.5: from memory, never a request.
+pub fn attribute_value(
+    provider: &Provider,
+    session: CK_SESSION_HANDLE,
+    object: CK_OBJECT_HANDLE,
+    template: Template,
+) -> Result<()> {
+    template.answer(&*provider.object(session, object)?)
+}
+
+/// C_FindObjectsInit, section 5.7.7: what is not loaded yet is loaded here.
+pub fn find_objects_init(provider: &Provider, session: CK_SESSION_HANDLE, template: Template) -> Result<()> {
+    provider.find_init(session, &template.criteria()?)
+}
+
+/// C_FindObjects, section 5.7.8.
+pub fn find_objects(provider: &Provider, session: CK_SESSION_HANDLE, batch: Batch) -> Result<()> {
+    let found = provider.session(session)?.find(batch.room())?;
+    batch.write(&found);
+    Ok(())
+}
+
+/// C_FindObjectsFinal, section 5.7.9.
+pub fn find_objects_final(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
+    provider.session(session)?.find.take(&Last::Parts).map(drop)
+}
+
+/// C_GenerateRandom, section 5.17.2: from the operating system, which costs no request,
+/// or from the service, if the slot wants that.
+pub fn generate_random(provider: &Provider, session: CK_SESSION_HANDLE, random: Region) -> Result<()> {
+    let session = provider.session(session)?;
+    if session.token.manner().random_of_service {
+        let bytes = session.concluded(session.token.random(random.len()))?;
+        return random.write(&bytes);
+    }
+    random.fill_with(|bytes| {
+        aws_lc_rs::rand::fill(bytes).map_err(|_| Error::new(CKR_RANDOM_NO_RNG, "the operating system gives no random"))
+    })
+}
+
+/// Answers what an operation makes, or how long it will be. What does not fit is not lost: the buffer is looked at first,
+/// or, where the length is not known before, the result is kept for the next call by `keep`.
+fn finish<T: Making>(
+    session: &Session,
+    place: &Place<T>,
+    last: Last,
+    mut output: Output<u8>,
+    keep: impl FnOnce(Plain),
+) -> Result<()> {
+    let (longest, exact) = place.output_len(&last)?;
+    if (exact || output.is_size_query()) && !output.has_room(longest)? {
+        return Ok(());
+    }
+    let made = session.concluded(place.finish(last))?;
+    let written = output.write(&made);
+    if written.is_err() {
+        keep(made);
+    }
+    written
+}
+
+/// The Init function of an operation: begins it, or ends it where there is no mechanism (PKCS#11 3.0).
+fn begin<T>(place: &Place<T>, request: Option<Request>, made: impl FnOnce(&Request) -> Result<T>) -> Result<()> {
+    let Some(request) = request else {
+        place.cancel();
+        return Ok(());
+    };
+    place.is_free()?;
+    place.begin(made(&request)?)
+}
+
+/// Text in a field of fixed size: cut between two characters, padded by blanks, not terminated (section 3.2). Python, Java
+/// and Go programs give up on all tokens where one field is no UTF-8.
+fn padded<const N: usize>(text: &str) -> [CK_UTF8CHAR; N] {
+    let mut field = [b' '; N];
+    let length = text.floor_char_boundary(N);
+    field[..length].copy_from_slice(&text.as_bytes()[..length]);
+    field
+}
+
+/// C_GetOperationState, section 5.6.6: none can be saved, since a key's service has no part of it.
+pub fn operation_state(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
+    provider.session(session)?;
+    Err(Error::new(CKR_STATE_UNSAVEABLE, "operations of this module can't be saved"))
+}
+
+/// C_SetOperationState, section 5.6.7: this module has saved none.
+pub fn set_operation_state(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
+    provider.session(session)?;
+    Err(Error::new(CKR_SAVED_STATE_INVALID, "operations of this module can't be saved"))
+}
+
+/// C_SeedRandom, section 5.19.1: neither the operating system nor a service takes seeds.
+pub fn seed_random(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
+    provider.session(session)?;
+    Err(Error::new(CKR_RANDOM_SEED_NOT_SUPPORTED, "the generator takes no seeds"))
+}
+
+/// C_AsyncComplete, C_AsyncGetID and C_AsyncJoin, PKCS#11 3.2 section 5.22: no session here is asynchronous.
+pub fn not_asynchronous(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
+    provider.session(session)?;
+    Err(Error::new(CKR_SESSION_ASYNC_NOT_SUPPORTED, "the sessions of this module are synchronous"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_cut_between_characters_and_padded() {
+        let field = |text: &str| String::from_utf8(padded::<8>(text).into()).unwrap();
+        assert_eq!(field("key"), "key     ");
+        assert_eq!(field("12345678"), "12345678");
+        assert_eq!(field("123456789"), "12345678");
+        for (text, cut) in [
+            ("1234567\u{e9}", "1234567 "),
+            ("123456\u{e9}", "123456\u{e9}"),
+            ("12345\u{20ac}\u{20ac}", "12345\u{20ac}"),
+            ("123456\u{20ac}", "123456  "),
+            ("12345\u{1f511}", "12345   "),
+            ("1234\u{1f511}", "1234\u{1f511}"),
+        ] {
+            assert_eq!(field(text), cut, "{text}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! AWS KMS's replies, as they come over the wire, through the SDK; and the output of a credential_process.
+//!
+//! Compiled into tests and fuzzers only. A reply is a right answer or a failure with a cause and words for it.
+
+#![allow(clippy::panic, clippy::expect_used, reason = "for tests and fuzzers only")]
+
+use super::input::Source;
+use super::requests::{Replies, Reply, SECRET, check_facts, check_failure, run_to_end};
+use crate::cloud::aws;
+use crate::cloud::aws::Settings;
+use crate::cloud::aws::client::Clients;
+use crate::cloud::aws::credentials::process::credentials_in;
+use crate::cloud::key::Order;
+use crate::cloud::{Cause, Failure, KeyName, Network, Target};
+use crate::key::hash::Hash;
+use crate::key::{Curve, Family, Kind, Scheme};
+use aws_sdk_kms::Client;
+use aws_sdk_kms::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_kms::config::retry::RetryConfig;
+use aws_sdk_kms::config::{BehaviorVersion, Config, Credentials, Region};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use std::sync::{Arc, OnceLock};
+
+/// The first byte says what is asked, the rest is what is answered.
+pub fn run(data: &[u8]) {
+    let mut source = Source(data);
+    match source.byte() {
+        choice @ 0xc0.. => use_otherwise(choice, Replies::from(source)),
+        choice if choice % 6 == 0 => program(source.rest()),
+        choice if choice % 6 < 3 => describe(Replies::from(source)),
+        choice if choice % 6 == 3 => list(choice % 12 == 3, Replies::from(source)),
+        _ => {
+            let kinds = [
+                Kind::Rsa(2048),
+                Kind::Ec(Curve::P256),
+                Kind::Ec(Curve::P521),
+                Kind::Ed25519,
+                Kind::Hmac(Hash::Sha256),
+            ];
+            let kind = source.pick(&kinds);
+            sign(kind, Replies::from(source));
+        }
+    }
+}
+
+fn program(output: &[u8]) {
+    match credentials_in(output) {
+        Ok(credentials) => drop(format!("{credentials:?}")),
+        Err(words) => assert!(!words.is_empty() && !words.contains(SECRET), "{words}"),
+    }
+}
+
+fn describe(replies: Replies) {
+    let ok = replies.first_status() == 200;
+    match run_to_end(clients(replies).describe("alias/a")) {
+        Ok(facts) => check_facts(&facts, &aws::open(Settings::default())),
+        Err(failure) => check(&failure, ok),
+    }
+}
+
+fn list(labels: bool, replies: Replies) {
+    let ok = replies.are_all(200);
+    match run_to_end(clients(replies).list(labels)) {
+        Ok(keys) => assert!(keys.iter().all(|key| key.name.version.is_none())),
+        Err(failure) => check(&failure, ok),
+    }
+}
+
+fn sign(kind: Kind, replies: Replies) {
+    let ok = replies.first_status() == 200;
+    let order = order(kind, SCHEMES.iter().copied().find(|scheme| scheme.suits(kind)).expect("a scheme"));
+    match run_to_end(clients(replies).sign(&order)) {
+        Ok(signature) => assert_eq!(signature.bytes.len(), kind.signature_len()),
+        Err(failure) => check(&failure, ok),
+    }
+}
+
+/// What comes out of a service as it is: nothing is known of it but that it is there.
+fn use_otherwise(choice: u8, replies: Replies) {
+    let ok = replies.first_status() == 200;
+    let clients = clients(replies);
+    let outcome = match choice % 4 {
+        0 => run_to_end(clients.decrypt(&order(Kind::Rsa(2048), Family::RsaesOaep.with(Hash::Sha1)))).map(drop),
+        1 => run_to_end(clients.derive(&order(Kind::Ec(Curve::P256), Family::Ecdh.alone()))).map(drop),
+        2 => run_to_end(clients.random(70)).map(|random| assert_eq!(random.len(), 70)),
+        _ => {
+            let order = order(Kind::Hmac(Hash::Sha256), Family::Hmac.with(Hash::Sha256));
+            run_to_end(clients.verify_mac(&order, &[7; 32])).map(drop)
+        }
+    };
+    if let Err(failure) = outcome {
+        check(&failure, ok);
+    }
+}
+
+const SCHEMES: [Scheme; 5] = [
+    Family::RsaPkcs1.with(Hash::Sha256),
+    Family::Ecdsa.with(Hash::Sha256),
+    Family::Ecdsa.with(Hash::Sha512),
+    Family::Eddsa.alone(),
+    Family::Hmac.with(Hash::Sha256),
+];
+
+fn order(kind: Kind, scheme: Scheme) -> Order {
+    let name = KeyName { id: "alias/a".into(), version: None };
+    let id = Some("arn:aws:kms:r:1:key/1");
+    Order::new(Target { name: &name, kind, immutable_id: id }, scheme, &[7; 32])
+}
+
+fn check(failure: &Failure, ok: bool) {
+    check_failure(failure);
+    if ok {
+        assert!([Cause::Malformed, Cause::Unsupported].contains(&failure.cause), "{failure}");
+    }
+}
+
+/// Clients whose requests get these replies, one after the other.
+fn clients(replies: Replies) -> Clients {
+    let network = Network { retries: 0, ..Network::default() };
+    Clients::of(Settings { network, ..Settings::default() }, client(replies))
+}
+
+fn client(replies: Replies) -> Client {
+    static CONFIG: OnceLock<Config> = OnceLock::new();
+    let config = CONFIG.get_or_init(|| {
+        Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("eu-central-1"))
+            .credentials_provider(Credentials::new("id", SECRET, None, None, "fuzzing"))
+            .retry_config(RetryConfig::disabled())
+            .build()
+    });
+    let connector = SharedHttpConnector::new(Connector(Arc::new(replies)));
+    Client::from_conf(config.to_builder().http_client(http_client_fn(move |_, _| connector.clone())).build())
+}
+
+#[derive(Debug)]
+struct Connector(Arc<Replies>);
+
+impl HttpConnector for Connector {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        let Reply { status, headers, body } = self.0.next();
+        let mut response = HttpResponse::new(status.try_into().expect("a status"), body.into());
+        for (name, value) in headers {
+            response.headers_mut().insert(name, value);
+        }
+        HttpConnectorFuture::ready(Ok(response))
+    }
+}

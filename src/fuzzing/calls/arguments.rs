@@ -1,0 +1,175 @@
+//! Arguments as good and as bad callers hand them in.
+
+use super::memory::{Answer, Given, Guarded};
+use super::world::World;
+use crate::key::hash::Hash;
+use crate::mechanism::{MECHANISMS, Shape, WORD, shape};
+use cryptoki_sys::*;
+
+/// More than any memory has: refused before it is looked at.
+const HUGE: [CK_ULONG; 3] = [CK_ULONG::MAX, CK_ULONG::MAX - 1, CK_ULONG::MAX / 2 + 2];
+/// More elements than any answer here has.
+const PLENTY: usize = 600;
+
+/// A mechanism with its parameters.
+pub struct Asked {
+    mechanism: Option<Box<CK_MECHANISM>>,
+    _parameter: Given,
+}
+
+impl Asked {
+    pub fn pointer(&mut self) -> *mut CK_MECHANISM {
+        self.mechanism.as_mut().map_or(std::ptr::null_mut(), |mechanism| &mut **mechanism)
+    }
+
+    pub fn is_null(&self) -> bool {
+        self.mechanism.is_none()
+    }
+
+    /// The hash that C_DigestInit starts.
+    pub fn hash(&self) -> Option<Hash> {
+        self.mechanism.as_ref().and_then(|mechanism| Hash::from_ckm(mechanism.mechanism))
+    }
+}
+
+impl World<'_> {
+    /// A session: its number among those that are known, if it is one of them, and a handle.
+    pub fn session(&mut self) -> (Option<usize>, CK_SESSION_HANDLE) {
+        match self.source.byte() {
+            byte @ 0..0xf0 if !self.sessions.is_empty() => {
+                // The latest one most of the time.
+                let last = self.sessions.len() - 1;
+                let index = if byte < 0xb0 { last } else { usize::from(byte) % self.sessions.len() };
+                (Some(index), self.sessions[index].handle)
+            }
+            byte => {
+                (None, [0, CK_SESSION_HANDLE::MAX, self.objects.last().copied().unwrap_or(7)][usize::from(byte) % 3])
+            }
+        }
+    }
+
+    pub fn object(&mut self) -> CK_OBJECT_HANDLE {
+        match self.source.byte() {
+            byte @ 0..0xf0 if !self.objects.is_empty() => self.objects[usize::from(byte) % self.objects.len()],
+            byte => {
+                [0, CK_OBJECT_HANDLE::MAX, self.sessions.last().map_or(7, |known| known.handle)][usize::from(byte) % 3]
+            }
+        }
+    }
+
+    pub fn slot(&mut self) -> CK_SLOT_ID {
+        match self.source.byte() {
+            byte @ 0..0xf0 => CK_SLOT_ID::from(byte % 14),
+            byte => [CK_SLOT_ID::MAX, 1 << 32, 255, 1000][usize::from(byte) % 4],
+        }
+    }
+
+    pub fn answer(&mut self, element: usize) -> Answer {
+        let (room, claimed) = match self.source.byte() % 9 {
+            0 => (None, Some(0)),
+            1 => (None, Some(CK_ULONG::MAX)),
+            2 => (Some(16), None),
+            3 => (None, None),
+            4 => (Some(0), Some(0)),
+            5 => {
+                let room = self.source.byte().into();
+                (Some(room), Some(room as CK_ULONG))
+            }
+            6 => {
+                let room = self.source.pick(&[20, 28, 32, 48, 63, 64, 96, 132, 255, 256]);
+                (Some(room), Some(room as CK_ULONG))
+            }
+            7 => (Some(PLENTY), Some(self.source.pick(&HUGE))),
+            _ => (Some(PLENTY), Some(PLENTY as CK_ULONG)),
+        };
+        Answer::new(element, room, claimed)
+    }
+
+    pub fn given(&mut self) -> Given {
+        let (bytes, length) = match self.source.byte() {
+            0 => (None, 0),
+            1 => (None, 1),
+            2 => (None, self.source.pick(&HUGE)),
+            3 => (Some(vec![0]), self.source.pick(&HUGE)),
+            4 => (Some(vec![7; 3000]), 3000),
+            5..=12 => {
+                let hash = self.source.pick(&[Hash::Sha256, Hash::Sha384, Hash::Sha512, Hash::Sha1]);
+                let info = hash.digest_info(&hash.digest(b"abc"));
+                let length = info.len() as CK_ULONG;
+                (Some(info), length)
+            }
+            13..=24 => (Some(vec![9; 32]), 32),
+            _ => {
+                let bytes = self.source.short().to_vec();
+                let length = bytes.len() as CK_ULONG;
+                (Some(bytes), length)
+            }
+        };
+        Given { bytes: bytes.map(Vec::into_boxed_slice), length }
+    }
+
+    /// A place for a structure, or null.
+    pub fn place<T>(&mut self) -> Option<Guarded> {
+        (self.source.byte() < 0xf0).then(Guarded::of::<T>)
+    }
+
+    pub fn mechanism(&mut self) -> Asked {
+        let choice = self.source.byte();
+        if choice == 0xff {
+            let nothing = Given { bytes: None, length: 0 };
+            return Asked { mechanism: None, _parameter: nothing };
+        }
+        let hashes: Vec<_> = Hash::digesting().map(Hash::ckm).collect();
+        let ckm = match (MECHANISMS.get(usize::from(choice)), choice) {
+            (Some(row), _) => row.ckm,
+            (None, ..0x60) => hashes[usize::from(choice) % hashes.len()],
+            _ => self.source.number() as CK_MECHANISM_TYPE,
+        };
+        let row = MECHANISMS.iter().find(|row| row.ckm == ckm);
+        let hash = row.and_then(|row| row.input.hash()).unwrap_or(Hash::Sha256);
+        let needs_pss = row.is_some_and(|row| row.name.ends_with("PSS"));
+        let mut parameter = match self.source.byte() {
+            0..0xc0 if needs_pss => {
+                let numbers = [hash.ckm(), hash.mgf(), hash.len() as CK_ULONG];
+                given(numbers.iter().flat_map(|number| number.to_ne_bytes()).collect())
+            }
+            0..0xc0 => Given { bytes: None, length: 0 },
+            0xc0..0xd0 => Given { bytes: Some(Box::from([0])), length: self.source.pick(&[4097, CK_ULONG::MAX]) },
+            0xd0..0xe0 => Given { bytes: None, length: 24 },
+            0xe0..0xf0 => given(vec![0; shape(ckm).words * WORD]),
+            _ => given(self.source.short().to_vec()),
+        };
+        self.point(&mut parameter, shape(ckm));
+        let (pointer, length) = (parameter.pointer(), parameter.length);
+        let mechanism = CK_MECHANISM { mechanism: ckm, pParameter: pointer, ulParameterLen: length };
+        Asked { mechanism: Some(Box::new(mechanism)), _parameter: parameter }
+    }
+}
+
+/// What pointers among parameters point to.
+static POINTEE: [u8; 300] = [4; 300];
+
+impl World<'_> {
+    /// A caller's parameters may be anything, but what is a pointer in them is one.
+    fn point(&mut self, parameter: &mut Given, shape: Shape) {
+        let Some(bytes) = parameter.bytes.as_mut().filter(|bytes| bytes.len() == shape.words * WORD) else { return };
+        for (pointer, length) in shape.pointers {
+            let (address, room) = match self.source.byte() % 4 {
+                0 => (0, 0),
+                1 => (0, CK_ULONG::MAX),
+                _ => (POINTEE.as_ptr().expose_provenance() as CK_ULONG, CK_ULONG::from(self.source.byte())),
+            };
+            bytes[pointer * WORD..][..WORD].copy_from_slice(&address.to_ne_bytes());
+            bytes[length * WORD..][..WORD].copy_from_slice(&room.to_ne_bytes());
+        }
+    }
+}
+
+fn given(bytes: Vec<u8>) -> Given {
+    Given { length: bytes.len() as CK_ULONG, bytes: Some(bytes.into_boxed_slice()) }
+}
+
+/// The pointer of a place, or null.
+pub fn pointer<T>(place: &mut Option<Guarded>) -> *mut T {
+    place.as_mut().map_or(std::ptr::null_mut(), Guarded::pointer)
+}

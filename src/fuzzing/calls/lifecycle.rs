@@ -1,0 +1,125 @@
+//! Digests and signatures, whole and in parts, whose lengths and states the caller knows.
+
+use super::memory::Answer;
+use super::model::Known;
+use super::world::{World, call, service};
+use crate::fuzzing::fake::Mood;
+use cryptoki_sys::*;
+use std::sync::PoisonError;
+
+impl World<'_> {
+    pub fn digest_init(&mut self) {
+        let ((index, handle), mut asked) = (self.session(), self.mechanism());
+        let rv = call!(self, C_DigestInit(handle, asked.pointer()));
+        self.check_session(index, rv);
+        let Some(known) = index.map(|index| &mut self.sessions[index]).filter(|known| known.open) else { return };
+        match (rv, asked.hash()) {
+            (CKR_OK, _) if asked.is_null() => known.digest = None,
+            (CKR_OK, Some(hash)) => assert!(known.digest.replace((hash, Vec::new())).is_none()),
+            (CKR_OPERATION_ACTIVE, _) => assert!(known.digest.is_some()),
+            (other, _) => assert!([CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID].contains(&other), "0x{other:x}"),
+        }
+    }
+
+    pub fn digest_update(&mut self) {
+        let ((index, handle), mut part) = (self.session(), self.given());
+        let rv = call!(self, C_DigestUpdate(handle, part.pointer(), part.length));
+        self.check_session(index, rv);
+        let Some(known) = index.map(|index| &mut self.sessions[index]).filter(|known| known.open) else { return };
+        assert_eq!(part.is_bad(), rv == CKR_ARGUMENTS_BAD);
+        let goes_on = Known::goes_on(known.digest.is_some(), rv, false);
+        known.digest = known.digest.take().filter(|_| goes_on);
+        if let (CKR_OK, Some((_, message))) = (rv, &mut known.digest) {
+            message.extend_from_slice(part.read());
+        }
+    }
+
+    /// C_Digest, or C_DigestFinal.
+    pub fn digest(&mut self, whole: bool) {
+        let ((index, handle), mut data, mut answer) = (self.session(), self.given(), self.answer(1));
+        let rv = match whole {
+            true => call!(self, C_Digest(handle, data.pointer(), data.length, answer.buffer(), answer.length())),
+            false => call!(self, C_DigestFinal(handle, answer.buffer(), answer.length())),
+        };
+        self.check_session(index, rv);
+        let digest = answer.check("C_Digest", rv);
+        let Some(known) = index.map(|index| &mut self.sessions[index]).filter(|known| known.open) else { return };
+        let active = known.digest.take();
+        let goes_on = Known::goes_on(active.is_some(), rv, !answer.is_query());
+        if let (Some(digest), Some((hash, message))) = (digest, &active) {
+            let data = if whole { data.read() } else { &[] };
+            assert_eq!(digest, hash.digest(&[message, data].concat()));
+        }
+        known.digest = active.filter(|_| goes_on);
+    }
+
+    pub fn sign_init(&mut self) {
+        let ((index, handle), mut asked, key) = (self.session(), self.mechanism(), self.object());
+        let rv = call!(self, C_SignInit(handle, asked.pointer(), key));
+        self.check_session(index, rv);
+        let Some(index) = index.filter(|index| self.sessions[*index].open) else { return };
+        match rv {
+            CKR_OK if asked.is_null() => self.sessions[index].sign = None,
+            CKR_OK => {
+                let mut length = 0;
+                let query = call!(self, C_SignFinal(handle, std::ptr::null_mut(), &mut length));
+                assert!(query == CKR_OK && self.sessions[index].sign.is_none());
+                (self.sessions[index].sign, self.sessions[index].in_parts) = (Some(length as usize), false);
+            }
+            CKR_OPERATION_ACTIVE => assert!(self.sessions[index].sign.is_some()),
+            other => assert!(REFUSALS.contains(&other), "0x{other:x}"),
+        }
+    }
+
+    pub fn sign_update(&mut self) {
+        let ((index, handle), mut part) = (self.session(), self.given());
+        let rv = call!(self, C_SignUpdate(handle, part.pointer(), part.length));
+        self.check_session(index, rv);
+        let Some(known) = index.map(|index| &mut self.sessions[index]).filter(|known| known.open) else { return };
+        assert_eq!(part.is_bad(), rv == CKR_ARGUMENTS_BAD);
+        let goes_on = Known::goes_on(known.sign.is_some(), rv, false);
+        known.sign = known.sign.filter(|_| goes_on);
+        known.in_parts |= rv == CKR_OK;
+    }
+
+    /// C_Sign, or C_SignFinal.
+    pub fn sign(&mut self, whole: bool) {
+        let ((index, handle), mut data, mut answer) = (self.session(), self.given(), self.answer(1));
+        let rv = match whole {
+            true => call!(self, C_Sign(handle, data.pointer(), data.length, answer.buffer(), answer.length())),
+            false => call!(self, C_SignFinal(handle, answer.buffer(), answer.length())),
+        };
+        self.check_session(index, rv);
+        let signature = answer.check("C_Sign", rv);
+        let Some(known) = index.map(|index| &mut self.sessions[index]).filter(|known| known.open) else { return };
+        if let Some(signature) = signature {
+            assert_eq!(service().mood(), Mood::Well, "a signature that is not the key's reached the caller");
+            assert_eq!(Some(signature.len()), known.sign, "the length that was told before");
+            assert_eq!(signature, *service().signed.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        self.check_length(index, rv, &answer);
+        let Some(known) = index.map(|index| &mut self.sessions[index]) else { return };
+        if whole && known.in_parts && known.sign.is_some() {
+            assert!([CKR_OPERATION_ACTIVE, CKR_ARGUMENTS_BAD].contains(&rv), "0x{rv:x}");
+        }
+        let goes_on = Known::goes_on(known.sign.is_some(), rv, !answer.is_query());
+        known.sign = known.sign.filter(|_| goes_on);
+    }
+
+    /// A size query and a short buffer are answered by the length that the signature will have.
+    fn check_length(&self, index: Option<usize>, rv: CK_RV, answer: &Answer) {
+        let told = rv == CKR_BUFFER_TOO_SMALL || rv == CKR_OK && answer.is_query();
+        if let Some(known) = index.map(|index| &self.sessions[index]).filter(|_| told) {
+            assert_eq!(Some(answer.needed() as usize), known.sign);
+        }
+    }
+}
+
+/// What C_SignInit refuses.
+const REFUSALS: [CK_RV; 5] = [
+    CKR_MECHANISM_INVALID,
+    CKR_MECHANISM_PARAM_INVALID,
+    CKR_KEY_HANDLE_INVALID,
+    CKR_KEY_TYPE_INCONSISTENT,
+    CKR_KEY_FUNCTION_NOT_PERMITTED,
+];

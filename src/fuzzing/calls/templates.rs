@@ -1,0 +1,169 @@
+//! Templates: C_GetAttributeValue against its five cases (section 5.7.5), C_FindObjectsInit against the objects.
+
+use super::arguments::pointer;
+use super::memory::{Given, Guarded};
+use super::world::{World, call};
+use crate::ffi::guard;
+use crate::ffi::pointers::LONGEST_VALUE;
+use crate::object::Object;
+use crate::object::attribute;
+use cryptoki_sys::*;
+use std::sync::Arc;
+
+/// One session with a slot; then one question after the other.
+pub fn run(data: &[u8]) {
+    let mut world = World::new(data);
+    world.initialize();
+    let slot = CK_SLOT_ID::from(world.source.byte() % 5);
+    world.open_and_find(slot);
+    let handle = world.sessions[0].handle;
+    for _ in 0..32 {
+        if world.source.is_empty() {
+            break;
+        }
+        match world.source.byte() % 3 {
+            0 => world.search(handle),
+            _ => {
+                let object = world.object();
+                world.attribute_value(handle, object);
+            }
+        }
+    }
+}
+
+/// Types that objects have, secret ones, and such as nobody has.
+#[rustfmt::skip]
+const TYPES: [CK_ATTRIBUTE_TYPE; 32] = [
+    CKA_CLASS, CKA_TOKEN, CKA_PRIVATE, CKA_LABEL, CKA_ID, CKA_VALUE, CKA_KEY_TYPE, CKA_MODULUS, CKA_MODULUS_BITS,
+    CKA_PUBLIC_EXPONENT, CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_COEFFICIENT, CKA_EC_PARAMS, CKA_EC_POINT, CKA_SIGN,
+    CKA_VERIFY, CKA_ALLOWED_MECHANISMS, CKA_SUBJECT, CKA_ISSUER, CKA_SERIAL_NUMBER, CKA_CERTIFICATE_TYPE,
+    CKA_START_DATE, CKA_END_DATE, CKA_UNIQUE_ID, CKA_WRAP_TEMPLATE, CKA_UNWRAP_TEMPLATE, CKA_PUBLIC_KEY_INFO,
+    CKA_CHECK_VALUE, CKA_VENDOR_DEFINED, CKA_ALWAYS_AUTHENTICATE, CKA_URL,
+];
+
+impl World<'_> {
+    fn kind(&mut self) -> CK_ATTRIBUTE_TYPE {
+        match self.source.byte() {
+            byte @ 0..0xe0 => TYPES[usize::from(byte) % TYPES.len()],
+            _ => self.source.number() as CK_ATTRIBUTE_TYPE,
+        }
+    }
+
+    /// C_GetAttributeValue of some attributes, each answered as if it were alone.
+    pub fn attribute_value(&mut self, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) {
+        if self.source.byte() >= 0xf8 {
+            let count = self.source.pick(&[0, 1, CK_ULONG::MAX]);
+            let rv = call!(self, C_GetAttributeValue(session, object, std::ptr::null_mut(), count));
+            return assert!(count == 0 || [CKR_ARGUMENTS_BAD, CKR_CRYPTOKI_NOT_INITIALIZED].contains(&rv));
+        }
+        let shown = guard::provider().and_then(|provider| provider.object(session, object).ok());
+        let mut values = Vec::new();
+        for _ in 0..self.source.below(9) {
+            let kind = self.kind();
+            // A room that is claimed to be larger than it is has more than any attribute takes.
+            let (room, claimed) = match self.source.byte() {
+                0..0x40 => (None, 0),
+                0x40..0x50 => (None, CK_ULONG::MAX),
+                0x50..0x90 => (Some(2000), 2000),
+                0x90..0xa0 => (Some(2000), CK_ULONG::MAX),
+                byte => (Some(usize::from(byte % 37)), CK_ULONG::from(byte % 37)),
+            };
+            values.push((kind, room.map(Guarded::new), claimed));
+        }
+        let mut template = Guarded::new(values.len() * size_of::<CK_ATTRIBUTE>());
+        let first: *mut CK_ATTRIBUTE = template.pointer();
+        for (index, (kind, room, claimed)) in values.iter_mut().enumerate() {
+            let attribute = CK_ATTRIBUTE { type_: *kind, pValue: pointer(room), ulValueLen: *claimed };
+            // SAFETY: the template has room for as many as there are values.
+            unsafe { first.add(index).write(attribute) };
+        }
+        let rv = call!(self, C_GetAttributeValue(session, object, first, values.len() as CK_ULONG));
+        let Some(object) = shown else {
+            return assert!(values.iter().all(|(_, room, _)| room.as_ref().is_none_or(Guarded::is_untouched)));
+        };
+        let mut expected = CKR_OK;
+        for (index, (kind, room, claimed)) in values.iter().enumerate() {
+            // SAFETY: as above; the module has changed the lengths only.
+            let answered = unsafe { first.add(index).read() };
+            let error = check_one(&object, *kind, room.as_ref(), *claimed, answered.ulValueLen);
+            expected = if expected == CKR_OK { error } else { expected };
+        }
+        assert_eq!(rv, expected);
+        template.written(values.len() * size_of::<CK_ATTRIBUTE>());
+    }
+
+    /// A search finds just the objects that have every attribute of the template.
+    fn search(&mut self, session: CK_SESSION_HANDLE) {
+        let mut values: Vec<(CK_ATTRIBUTE_TYPE, Given)> = Vec::new();
+        for _ in 0..self.source.below(5) {
+            let kind = self.kind();
+            let object = self.object();
+            let own = guard::provider().and_then(|provider| provider.object(session, object).ok());
+            let own = own.and_then(|object| object.attributes.value(kind).map(<[u8]>::to_vec));
+            let value = match (self.source.byte(), own) {
+                (0..0xd0, Some(own)) => Given { length: own.len() as CK_ULONG, bytes: Some(own.into_boxed_slice()) },
+                _ => self.given(),
+            };
+            values.push((kind, value));
+        }
+        let mut template: Vec<CK_ATTRIBUTE> = values
+            .iter_mut()
+            .map(|(kind, value)| CK_ATTRIBUTE { type_: *kind, pValue: value.pointer(), ulValueLen: value.length })
+            .collect();
+        let rv = call!(self, C_FindObjectsInit(session, template.as_mut_ptr(), template.len() as CK_ULONG));
+        // What no value of an attribute can be is the value of no object, and is not looked at.
+        let looked_at = |(kind, value): &(CK_ATTRIBUTE_TYPE, Given)| match attribute::form(*kind) {
+            Some((_, form)) => form.fits(value.length as usize),
+            None => value.length <= LONGEST_VALUE,
+        };
+        if values.iter().any(|value| value.1.is_bad() && looked_at(value)) {
+            return assert_eq!(rv, CKR_ARGUMENTS_BAD);
+        }
+        assert_eq!(rv, CKR_OK);
+        let (mut found, mut count) = ([0; 64], 0);
+        assert_eq!(call!(self, C_FindObjects(session, found.as_mut_ptr(), 64, &mut count)), CKR_OK);
+        assert_eq!(call!(self, C_FindObjectsFinal(session)), CKR_OK);
+        let mut found: Vec<_> = found[..count as usize].to_vec();
+        let matches = |object: &Arc<Object>| {
+            values.iter().all(|own| looked_at(own) && object.attributes.value(own.0) == Some(own.1.read()))
+        };
+        let object = |handle| guard::provider().and_then(|provider| provider.object(session, handle).ok());
+        let all = self.objects.iter().filter_map(|handle| object(*handle));
+        let mut expected: Vec<_> = all.filter(matches).map(|object| object.handle).collect();
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+    }
+}
+
+/// Checks one attribute of C_GetAttributeValue, and tells the error that is due for it.
+fn check_one(
+    object: &Object,
+    kind: CK_ATTRIBUTE_TYPE,
+    room: Option<&Guarded>,
+    claimed: CK_ULONG,
+    told: CK_ULONG,
+) -> CK_RV {
+    let untouched = || room.is_none_or(Guarded::is_untouched);
+    match (object.attributes.value(kind), room) {
+        (None, _) => {
+            assert!(told == CK_UNAVAILABLE_INFORMATION && untouched());
+            let secret = [CKA_VALUE, CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_COEFFICIENT].contains(&kind)
+                || [CKA_PRIME_2, CKA_EXPONENT_1, CKA_EXPONENT_2].contains(&kind);
+            let sensitive = secret && object.class == CKO_PRIVATE_KEY;
+            if sensitive { CKR_ATTRIBUTE_SENSITIVE } else { CKR_ATTRIBUTE_TYPE_INVALID }
+        }
+        (Some(value), None) => {
+            assert_eq!(told, value.len() as CK_ULONG);
+            CKR_OK
+        }
+        (Some(value), Some(room)) if claimed >= value.len() as CK_ULONG => {
+            assert_eq!((told, &room.written(value.len())[..]), (value.len() as CK_ULONG, value));
+            CKR_OK
+        }
+        (Some(_), Some(_)) => {
+            assert!(told == CK_UNAVAILABLE_INFORMATION && untouched());
+            CKR_BUFFER_TOO_SMALL
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The module as its caller knows it: a service in memory, and what the caller has been told.
+
+use super::model::Known;
+use crate::cloud::{KeyName, aws};
+use crate::config::{CertificateSource, Config, Key, Keys, Management, Manner, Right, Service, Slot, Slots};
+use crate::error;
+use crate::error::Result;
+use crate::ffi;
+use crate::ffi::guard;
+use crate::fuzzing::fake;
+use crate::fuzzing::fake::Fake;
+use crate::fuzzing::input::Source;
+use crate::host::logging;
+use crate::host::logging::Level;
+use crate::provider::Provider;
+use cryptoki_sys::*;
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::{Arc, Once, OnceLock};
+
+/// What C_Initialize makes instead of a provider of the configuration.
+fn provider() -> Result<Provider> {
+    Ok(Provider::with_backends(config(), |_| service().clone()))
+}
+
+pub(super) fn service() -> &'static Arc<Fake> {
+    static SERVICE: OnceLock<Arc<Fake>> = OnceLock::new();
+    SERVICE.get_or_init(Arc::default)
+}
+
+/// Slots of every kind: one key, many, discovered ones, certificates that are right or wrong, and a listed service.
+fn config() -> Config {
+    let service = || Service::Aws(aws::Settings::default());
+    let named = |label: &str, keys: Vec<Key>| Slot {
+        label: label.into(),
+        service: Arc::new(service()),
+        keys: Keys::Named(keys),
+        hide_keys: Vec::new(),
+        manner: Manner { accept_bare_digest: label == "many", ..Manner::default() },
+        management: None,
+    };
+    let with = |id: &str, certificate| Key { name: name(id), label: id.into(), certificate };
+    let plain = |id: &str| with(id, CertificateSource::Service);
+    let own = fake::public_key("p256").map(|key| fake::certificate_of(&key)).into_iter();
+    let chain = own.chain([fake::example().clone()]).collect();
+    let wrong = vec![fake::example().clone()];
+    let discover =
+        Slot { keys: Keys::Discover, hide_keys: vec!["P-521".into()], ..named("discovered \u{e9}", Vec::new()) };
+    let discover = Slot { management: Some(Arc::new(Management::allowing(&[Right::Labels]))), ..discover };
+    Config {
+        slots: Slots::from_iter([
+            named("one", vec![plain("p256")]),
+            named("many", fake::NAMES.into_iter().chain(["gone"]).map(plain).collect()),
+            discover,
+            named("a label of far more than thirty-two bytes", vec![with("p256", CertificateSource::Inline(chain))]),
+            named("wrong", vec![with("p256", CertificateSource::Inline(wrong))]),
+        ]),
+        listed: vec![service()],
+        ..Config::default()
+    }
+}
+
+fn name(id: &str) -> KeyName {
+    KeyName { id: id.into(), version: None }
+}
+
+/// Lines are made, since making them is code, too; but nobody reads them.
+fn start() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        ffi::PROVIDER.set(provider).unwrap_or_else(|_| panic!("another provider"));
+        let _ = logging::set_file(Path::new("/dev/null"));
+        logging::set_level(Level::Debug);
+    });
+    let _ = guard::remove();
+    service().set_mood(0);
+}
+
+/// The module as its caller knows it.
+pub(super) struct World<'a> {
+    pub(super) source: Source<'a>,
+    pub(super) list: &'static CK_FUNCTION_LIST_3_2,
+    pub(super) initialized: bool,
+    pub(super) sessions: Vec<Known>,
+    pub(super) objects: Vec<CK_OBJECT_HANDLE>,
+    /// Those of them that a session has made.
+    pub(super) made: Vec<CK_OBJECT_HANDLE>,
+}
+
+/// Calls a function of the list, and checks what holds for all of them.
+macro_rules! call {
+    ($world:ident, $name:ident($($argument:expr),* $(,)?)) => {{
+        let function = $world.list.$name.unwrap_or_else(|| panic!("no {}", stringify!($name)));
+        // SAFETY: every pointer is null, or points to as much as the length beside it says; or that length is one
+        // that the module has to refuse before it looks.
+        let rv = unsafe { function($($argument),*) };
+        $world.check(stringify!($name), rv);
+        rv
+    }};
+}
+pub(super) use call;
+
+impl<'a> World<'a> {
+    pub(super) fn new(data: &'a [u8]) -> Self {
+        start();
+        let mut interface = std::ptr::null_mut();
+        let mut version = CK_VERSION { major: 3, minor: 2 };
+        // SAFETY: null where null may be, a version, and a place for the pointer.
+        let rv = unsafe { crate::ffi::C_GetInterface(std::ptr::null_mut(), &mut version, &mut interface, 0) };
+        assert_eq!(rv, CKR_OK);
+        // SAFETY: the newest interface, whose list is of 3.2, and static.
+        let list = unsafe { &*(*interface).pFunctionList.cast::<CK_FUNCTION_LIST_3_2>() };
+        Self {
+            source: Source(data),
+            list,
+            initialized: false,
+            sessions: Vec::new(),
+            objects: Vec::new(),
+            made: Vec::new(),
+        }
+    }
+
+    pub(super) fn check(&self, function: &str, rv: CK_RV) {
+        assert!(matches!(error::name(rv), Cow::Borrowed(_)), "{function}: 0x{rv:x} has no name");
+        assert_ne!(rv, CKR_GENERAL_ERROR, "{function}");
+        let needs_none =
+            matches!(function, "C_Initialize" | "C_GetFunctionList" | "C_GetInterface" | "C_GetInterfaceList");
+        if !self.initialized && !needs_none {
+            let stub = [CKR_FUNCTION_NOT_SUPPORTED, CKR_FUNCTION_NOT_PARALLEL, CKR_RANDOM_SEED_NOT_SUPPORTED];
+            assert!(rv == CKR_CRYPTOKI_NOT_INITIALIZED || stub.contains(&rv) || function == "C_Finalize", "{function}");
+        }
+    }
+
+    pub(super) fn initialize(&mut self) {
+        assert_eq!(call!(self, C_Initialize(std::ptr::null_mut())), CKR_OK);
+        self.initialized = true;
+    }
+
+    /// A session of a slot with all that a search finds there.
+    pub(super) fn open_and_find(&mut self, slot: CK_SLOT_ID) {
+        let mut handle = 0;
+        let flags = CKF_SERIAL_SESSION | if self.source.byte().is_multiple_of(2) { 0 } else { CKF_RW_SESSION };
+        if call!(self, C_OpenSession(slot, flags, std::ptr::null_mut(), None, &mut handle)) != CKR_OK {
+            return;
+        }
+        self.sessions.push(Known::new(handle, slot));
+        assert_eq!(call!(self, C_FindObjectsInit(handle, std::ptr::null_mut(), 0)), CKR_OK);
+        let (mut found, mut count) = ([0; 64], 0);
+        assert_eq!(call!(self, C_FindObjects(handle, found.as_mut_ptr(), 64, &mut count)), CKR_OK);
+        self.objects.extend(&found[..count as usize]);
+        assert_eq!(call!(self, C_FindObjectsFinal(handle)), CKR_OK);
+    }
+}
+
+impl Drop for World<'_> {
+    fn drop(&mut self) {
+        let _ = guard::remove();
+    }
+}

@@ -1,0 +1,119 @@
+//! The reader of configurations under any bytes. Compiled into tests and fuzzers only.
+
+#![allow(clippy::panic, reason = "for tests and fuzzers only")]
+
+use super::input::Source;
+use crate::config::Config;
+use crate::config::environment::Environment;
+use crate::config::file::{legacy, strict};
+use crate::config::json;
+use crate::config::json::{Data, Dialect, Fault, Member, Value};
+use crate::config::notes::Notes;
+use serde_json::Value as Json;
+use std::ffi::OsString;
+use std::path::Path;
+
+/// Our own file. Whether it is JSON is what serde_json says, too; an error names a line that the file has.
+pub fn strict(data: &[u8]) -> Option<Config> {
+    let variable = |name: &str| (name == "HOME").then(|| OsString::from("/home/me"));
+    let environment = Environment { variable: &variable, root: Path::new("/") };
+    let path = Path::new("/etc/config.json");
+    json(data);
+    match strict::parse(data, path, &environment, &mut Notes::new()) {
+        Ok(config) => Some(config),
+        Err(error) => {
+            let line = error.message.strip_prefix("/etc/config.json:").and_then(|rest| rest.split_once(": "));
+            let line: usize = line.and_then(|(line, _)| line.parse().ok()).unwrap_or_else(|| panic!("{error}"));
+            assert!((1..=1 + data.iter().filter(|byte| **byte == b'\n').count()).contains(&line), "{error}");
+            None
+        }
+    }
+}
+
+/// The old modules' files: whatever can't be used is left out. The first byte says whose it is, and what is set.
+pub fn legacy(data: &[u8]) -> Config {
+    let mut source = Source(data);
+    let choice = source.byte();
+    let variable = |name: &str| {
+        let (bit, value) = match name {
+            "AZURE_KEYVAULT_URL" => (2, "https://v.vault.azure.net/"),
+            "AWS_REGION" => (4, "eu-west-1"),
+            "AWS_DEFAULT_REGION" => (8, "eu-west-2"),
+            "HOME" => (0, "/home/me"),
+            _ => return None,
+        };
+        (choice & bit == bit).then(|| value.into())
+    };
+    let environment = Environment { variable: &variable, root: Path::new("/nowhere") };
+    legacy::read_text(source.rest(), choice & 1 == 1, &environment, &mut Notes::new())
+}
+
+/// Both dialects against a reader that is not ours.
+fn json(data: &[u8]) {
+    let text = |dialect| json::decode(data, dialect).ok();
+    let (strict, lenient) = (text(Dialect::Strict), text(Dialect::Lenient).unwrap_or_default());
+    let Some(strict) = strict else { return assert!(std::str::from_utf8(data).is_err()) };
+    in_parts(&strict);
+    let (strict, lenient) = (json::parse(&strict, Dialect::Strict), json::parse(&lenient, Dialect::Lenient));
+    let bytes = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
+    match (strict, serde_json::from_slice::<Json>(bytes)) {
+        (Ok(document), Ok(json)) => {
+            assert!(same(&document.value.data, &json), "{json}");
+            assert!(lenient.is_ok_and(|lenient| lenient.trailing.is_none() && same(&lenient.value.data, &json)));
+        }
+        (Ok(_), Err(error)) => panic!("serde_json: {error}"),
+        // What serde_json takes besides: names that stand twice, and any depth below its own limit.
+        (Err(fault), Ok(_)) => {
+            assert!(fault.message.ends_with("stands here twice") || fault.message.contains("levels"))
+        }
+        (Err(_), Err(_)) => {}
+    }
+}
+
+/// A text that is read but for some arrays, and then these item by item, is what it is as a whole; so is its first fault.
+fn in_parts(text: &str) {
+    let whole = json::parse(text, Dialect::Strict).map(|document| document.value);
+    let parts = json::parse_without(text, &["slots", "keys"]).and_then(|document| read_later(document.value));
+    assert!(whole == parts);
+}
+
+fn read_later<'a>(value: Value<'a>) -> Result<Value<'a>, Fault> {
+    let data = match value.data {
+        Data::Later(items) => {
+            Data::Array(json::Items::from(&items).map(|item| read_later(item?)).collect::<Result<_, _>>()?)
+        }
+        Data::Array(items) => Data::Array(items.into_iter().map(read_later).collect::<Result<_, _>>()?),
+        Data::Object(members) => {
+            let member = |member: Member<'a>| Ok(Member { value: read_later(member.value)?, ..member });
+            Data::Object(members.into_iter().map(member).collect::<Result<_, _>>()?)
+        }
+        other => other,
+    };
+    Ok(Value { line: value.line, data })
+}
+
+fn same(own: &Data<'_>, other: &Json) -> bool {
+    match (own, other) {
+        (Data::Null, Json::Null) => true,
+        (Data::Bool(own), Json::Bool(other)) => own == other,
+        (Data::Number(own), Json::Number(other)) => {
+            own.parse().ok().zip(other.as_f64()).is_some_and(|(a, b)| near(a, b))
+        }
+        (Data::String(own), Json::String(other)) => **own == *other,
+        (Data::Array(own), Json::Array(other)) => {
+            own.len() == other.len() && own.iter().zip(other).all(|(own, other)| same(&own.data, other))
+        }
+        (Data::Object(own), Json::Object(other)) => {
+            own.len() == other.len()
+                && own
+                    .iter()
+                    .all(|member| other.get(&*member.name).is_some_and(|other| same(&member.value.data, other)))
+        }
+        _ => false,
+    }
+}
+
+/// serde_json's fast way to read a number is wrong in its last bits.
+fn near(a: f64, b: f64) -> bool {
+    (a - b).abs() <= a.abs() * 1e-12
+}

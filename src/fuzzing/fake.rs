@@ -1,0 +1,249 @@
+//! A key service within the process, which answers at once, and fails when it is told to. For tests and fuzzers only.
+
+#![allow(clippy::expect_used, reason = "for tests and fuzzers only")]
+
+use crate::certificate::Certificate;
+use crate::cloud::{
+    Backend, CAUSES, Cause, Failure, Identity, KeyFacts, KeyName, ListedKey, Pending, Plain, Signature, Target,
+};
+use crate::key::hash::Hash;
+use crate::key::{Curve, Family, Kind, PublicKey, Scheme};
+use aws_lc_rs::digest::Digest;
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding, RsaKeyPair,
+};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// The service. It knows the keys [`NAMES`]; every other name is that of no key.
+#[derive(Debug, Default)]
+pub struct Fake {
+    mood: AtomicU8,
+    /// The last signature that it gave away.
+    pub signed: Mutex<Vec<u8>>,
+}
+
+/// The keys, two of which can't sign.
+pub const NAMES: [&str; 8] = ["rsa", "p256", "p384", "p521", "secp256k1", "ed25519", "decrypts", "disabled"];
+
+/// What comes of the requests from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// All is well.
+    Well,
+    /// Every request fails.
+    Failing(Cause),
+    /// Signatures are not the key's.
+    WrongSignature,
+    /// Signatures lack their last byte.
+    ShortSignature,
+    /// Signatures are followed by a zero.
+    LongSignature,
+}
+
+impl Mood {
+    /// A mood for each number.
+    pub fn from_number(number: u8) -> Self {
+        match usize::from(number) % (CAUSES.len() + 4) {
+            0 => Mood::Well,
+            1 => Mood::WrongSignature,
+            2 => Mood::ShortSignature,
+            3 => Mood::LongSignature,
+            other => Mood::Failing(CAUSES[other - 4].0),
+        }
+    }
+}
+
+impl Fake {
+    /// Changes its mood.
+    pub fn set_mood(&self, number: u8) {
+        self.mood.store(number, Ordering::Relaxed);
+    }
+
+    /// Its mood now.
+    pub fn mood(&self) -> Mood {
+        Mood::from_number(self.mood.load(Ordering::Relaxed))
+    }
+
+    fn answer<T: Clone>(&self, operation: &'static str, answer: Result<T, Failure>) -> Pending<T> {
+        Pending::ready(match self.mood() {
+            Mood::Failing(cause) => Err(Failure::new(cause, operation, "it was told to")),
+            _ => answer,
+        })
+    }
+}
+
+impl Backend for Fake {
+    fn is_immutable(&self, _key: &KeyName) -> bool {
+        false
+    }
+
+    fn describe(&self, key: &KeyName) -> Pending<KeyFacts> {
+        let missing = || Failure::new(Cause::Missing, "Describe", "no such key");
+        let facts = pair(&key.id).ok_or_else(missing).map(|pair| {
+            let refusal = ["decrypts", "disabled"].contains(&key.id.as_str()).then(|| "it is not for that".to_owned());
+            let schemes = if refusal.is_some() { Vec::new() } else { self.schemes(pair.public_key.kind()) };
+            let immutable_id = Some(format!("{}/1", key.id));
+            KeyFacts { immutable_id, refusal, ..KeyFacts::of(pair.public_key.clone(), schemes) }
+        });
+        self.answer("Describe", facts)
+    }
+
+    fn sign(&self, target: Target, scheme: Scheme, data: &[u8]) -> Pending<Signature> {
+        let key = target.name;
+        let signed = pair(&key.id).and_then(|pair| pair.sign(scheme, data));
+        let mut bytes = signed.unwrap_or_default();
+        match self.mood() {
+            Mood::WrongSignature => bytes.iter_mut().for_each(|byte| *byte ^= 0x55),
+            Mood::ShortSignature => drop(bytes.pop()),
+            Mood::LongSignature => bytes.push(0),
+            Mood::Well | Mood::Failing(_) => {}
+        }
+        self.signed.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&bytes);
+        self.answer("Sign", Ok(Signature { bytes, immutable_id: format!("{}/1", key.id) }))
+    }
+
+    /// Decrypts nothing: it turns the ciphertext round and takes the end.
+    fn decrypt(&self, _target: Target, _scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
+        let text: Vec<u8> = ciphertext.iter().rev().copied().take(32).collect();
+        self.answer("Decrypt", Ok(text.into()))
+    }
+
+    fn schemes(&self, kind: Kind) -> Vec<Scheme> {
+        let sha2 = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
+        let signing =
+            [Family::RsaPkcs1, Family::RsaPss].into_iter().flat_map(|family| sha2.map(|hash| family.with(hash)));
+        match kind {
+            Kind::Rsa(_) => signing.chain([Family::RsaesPkcs1.alone(), Family::RsaesOaep.with(Hash::Sha256)]).collect(),
+            Kind::Ec(curve) => vec![Family::Ecdsa.with(curve.hash())],
+            Kind::Ed25519 => vec![Family::Eddsa.alone()],
+            Kind::MlDsa(_) | Kind::Hmac(_) => Vec::new(),
+        }
+    }
+
+    fn list(&self, _labels: bool) -> Pending<Vec<ListedKey>> {
+        let listed =
+            |id: &str| ListedKey { name: KeyName { id: id.into(), version: None }, label: None, is_disabled: false };
+        self.answer("List", Ok(NAMES.into_iter().chain(["gone"]).map(listed).collect()))
+    }
+
+    fn relabel(&self, _key: &KeyName, _label: &str) -> Pending<()> {
+        self.answer("SetLabel", Ok(()))
+    }
+
+    fn certificate(&self, key: &KeyName) -> Pending<Option<Vec<Certificate>>> {
+        let own = pair(&key.id).filter(|pair| pair.public_key.kind() == Kind::Ec(Curve::P256));
+        self.answer("Certificate", Ok(own.map(|pair| vec![certificate_of(&pair.public_key)])))
+    }
+
+    fn identity(&self) -> Identity {
+        Identity { manufacturer: "fake", model: "0" }
+    }
+
+    fn place(&self) -> String {
+        "memory".into()
+    }
+}
+
+/// A certificate of that P-256 key: [`EXAMPLE`] with its public key instead, which no signature of ours is about.
+pub fn certificate_of(key: &PublicKey) -> Certificate {
+    let mut der = example().der.clone();
+    let (old, new) = (&example().spki, key.spki());
+    let place = der.windows(old.len()).position(|part| part == old).expect("the example holds its key");
+    der[place..place + new.len()].copy_from_slice(new);
+    Certificate::from_der(&der).expect("of the same length")
+}
+
+/// The certificate of a key that nobody has.
+pub fn example() -> &'static Certificate {
+    static PARSED: OnceLock<Certificate> = OnceLock::new();
+    PARSED.get_or_init(|| Certificate::all_in(EXAMPLE.as_bytes()).expect("a certificate").0.remove(0))
+}
+
+/// As in config.example.json.
+const EXAMPLE: &str = "MIIBnTCCAUOgAwIBAgIUckAdFDE5iHsdV/Q2g/QFwFJb/bYwCgYIKoZIzj0EAwIwIzEhMB8GA1UEAwwYY2xvdWQta21zLXBrY3MxMSBleGFtcGxlMCAXDTI2MTEyMDIxNDkxM1oYDzIxMjYxMDI3MjE0OTEzWjAjMSEwHwYDVQQDDBhjbG91ZC1rbXMtcGtjczExIGV4YW1wbGUwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQ1LNmIAbTEij5LDyS7n/1jh/oRiHfWj3Zqhp9oCT7/rCI880zkM0XwTs313FJ7vqpLn5aTb8+yaCqaZenHR1FOo1MwUTAdBgNVHQ4EFgQULIHNrLq1993I2CjPpqBn5SrCmqgwHwYDVR0jBBgwFoAULIHNrLq1993I2CjPpqBn5SrCmqgwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiBE0KHbnuBPYi+jaC4ZJMJOh7w2vYzeM+s94fRfTt4V/wIhAOivksEEV8XWsuAwqBtAM5U9encNG283uGNpq7GMh+Sr";
+
+/// The key of that name: those that can't sign are the first one again.
+pub fn public_key(name: &str) -> Option<PublicKey> {
+    pair(name).map(|pair| pair.public_key.clone())
+}
+
+struct Pair {
+    public_key: PublicKey,
+    private: Private,
+}
+
+enum Private {
+    Rsa(RsaKeyPair),
+    Ec(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+}
+
+impl Pair {
+    fn rsa() -> Self {
+        let private = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+        let der: PublicKeyX509Der = private.public_key().as_der().expect("its public half");
+        let public_key = PublicKey::from_spki(der.as_ref()).expect("a key of ours");
+        Self { public_key, private: Private::Rsa(private) }
+    }
+
+    fn ec(curve: Curve, algorithm: &'static EcdsaSigningAlgorithm) -> Self {
+        let private = EcdsaKeyPair::generate(algorithm).expect("a key");
+        let public_key = PublicKey::ec(curve, private.public_key().as_ref()).expect("a key of ours");
+        Self { public_key, private: Private::Ec(private) }
+    }
+
+    fn ed25519() -> Self {
+        let private = Ed25519KeyPair::generate().expect("a key");
+        let public_key = PublicKey::ed25519(private.public_key().as_ref()).expect("a key of ours");
+        Self { public_key, private: Private::Ed25519(private) }
+    }
+
+    fn sign(&self, scheme: Scheme, digest: &[u8]) -> Option<Vec<u8>> {
+        if let Private::Ed25519(pair) = &self.private {
+            return Some(pair.sign(digest).as_ref().to_vec());
+        }
+        let digest = Digest::import_less_safe(digest, scheme.hash?.algorithm()?).ok()?;
+        match &self.private {
+            Private::Ec(pair) => Some(pair.sign_digest(&digest).ok()?.as_ref().to_vec()),
+            Private::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign_digest(encoding(scheme)?, &digest, &mut signature).ok()?;
+                Some(signature)
+            }
+            Private::Ed25519(_) => None,
+        }
+    }
+}
+
+fn encoding(scheme: Scheme) -> Option<&'static dyn RsaEncoding> {
+    Some(match (scheme.family, scheme.hash?) {
+        (Family::RsaPkcs1, Hash::Sha256) => &signature::RSA_PKCS1_SHA256,
+        (Family::RsaPkcs1, Hash::Sha384) => &signature::RSA_PKCS1_SHA384,
+        (Family::RsaPkcs1, Hash::Sha512) => &signature::RSA_PKCS1_SHA512,
+        (Family::RsaPss, Hash::Sha256) => &signature::RSA_PSS_SHA256,
+        (Family::RsaPss, Hash::Sha384) => &signature::RSA_PSS_SHA384,
+        (Family::RsaPss, Hash::Sha512) => &signature::RSA_PSS_SHA512,
+        _ => return None,
+    })
+}
+
+/// Made once in a process, since an RSA key takes its time.
+fn pair(name: &str) -> Option<Arc<Pair>> {
+    static PAIRS: OnceLock<Vec<Arc<Pair>>> = OnceLock::new();
+    let pairs = PAIRS.get_or_init(|| {
+        let pairs = [
+            Pair::rsa(),
+            Pair::ec(Curve::P256, &signature::ECDSA_P256_SHA256_FIXED_SIGNING),
+            Pair::ec(Curve::P384, &signature::ECDSA_P384_SHA384_FIXED_SIGNING),
+            Pair::ec(Curve::P521, &signature::ECDSA_P521_SHA512_FIXED_SIGNING),
+            Pair::ec(Curve::Secp256k1, &signature::ECDSA_P256K1_SHA256_FIXED_SIGNING),
+            Pair::ed25519(),
+        ];
+        pairs.map(Arc::new).into()
+    });
+    let index = NAMES.iter().position(|known| *known == name)?;
+    Some(pairs.get(index).unwrap_or(&pairs[0]).clone())
+}

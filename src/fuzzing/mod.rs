@@ -1,0 +1,88 @@
+//! The fuzz targets: functions of some bytes that end, and never panic unless the module has a defect.
+//!
+//! Compiled into tests and fuzzers only. `fuzz/` runs them with ever new bytes, `cargo test` with those that are kept in
+//! `fuzz/corpus`. What each target promises is said beside it.
+
+#![allow(clippy::panic, reason = "for tests and fuzzers only")]
+
+pub(crate) mod aws;
+pub(crate) mod azure;
+pub(crate) mod cache;
+pub(crate) mod calls;
+pub(crate) mod config;
+pub(crate) mod configuration;
+pub(crate) mod der;
+pub(crate) mod fake;
+pub(crate) mod input;
+pub(crate) mod mechanisms;
+pub(crate) mod requests;
+
+pub use aws::run as aws;
+pub use azure::run as azure;
+pub use cache::run as cache;
+pub use calls::{calls, templates};
+pub use configuration::{legacy as config_legacy, strict as config_strict};
+pub use der::run as der;
+pub use mechanisms::run as mechanisms;
+
+#[cfg(test)]
+mod tests {
+    use crate::cloud::runtime::testing;
+    use std::panic::catch_unwind;
+    use std::path::Path;
+
+    macro_rules! targets {
+        ($($name:ident),*) => { [$((stringify!($name), super::$name as fn(&[u8]))),*] };
+    }
+
+    type Target = (&'static str, fn(&[u8]));
+
+    const TARGETS: [Target; 9] =
+        targets![aws, azure, cache, calls, config_legacy, config_strict, der, mechanisms, templates];
+
+    /// Everything that a fuzzer has found once, and what it starts from.
+    #[test]
+    fn the_corpus_passes() {
+        // C_Finalize, which one of the targets calls, ends the requests of other tests.
+        let _turn = testing::alone();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+        for (name, target) in TARGETS {
+            let files = std::fs::read_dir(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+            assert!(files.len() > 3, "{name} has no corpus");
+            for file in files {
+                let data = std::fs::read(&file).unwrap();
+                assert!(catch_unwind(|| target(&data)).is_ok(), "{} shows a defect", file.display());
+            }
+        }
+    }
+
+    #[test]
+    fn each_target_has_its_program() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+        let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+        for (name, _) in TARGETS {
+            let text = std::fs::read_to_string(root.join(format!("fuzz_targets/{name}.rs"))).unwrap();
+            assert!(text.contains(&format!("fuzzing::{name}(data)")), "{name}");
+            assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
+        }
+        assert_eq!(manifest.matches("[[bin]]").count(), TARGETS.len());
+    }
+
+    /// `fuzz/run.sh` builds with `--locked`.
+    #[test]
+    fn the_fuzzers_lock_file_has_the_module_s_dependencies() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+        let (manifest, lock) = (read("Cargo.toml"), read("fuzz/Cargo.lock"));
+        let own = manifest.split("[dependencies]\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+        let mut own: Vec<_> = own.lines().map(|line| line.split(" = ").next().unwrap()).collect();
+        let locked =
+            lock.split("name = \"cloud-kms-pkcs11\"\n").nth(1).and_then(|rest| rest.split("]\n").next()).unwrap();
+        let mut locked: Vec<_> =
+            locked.lines().filter_map(|line| line.strip_prefix(" \"")?.split(['"', ' ']).next()).collect();
+        own.sort_unstable();
+        locked.sort_unstable();
+        assert_eq!(locked, own, "`cargo update -w` in fuzz/ puts it right");
+    }
+}

@@ -1,0 +1,220 @@
+//! Fork: its handlers, and the gate that keeps a fork out of our critical sections.
+//!
+//! **The gate.** Every C_ call is inside the gate while it computes, and outside while it waits for a service.
+//! `fork` closes the gate and waits until it is empty, so a child never inherits a lock of ours in a locked state.
+
+use super::on_drop::OnDrop;
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
+
+/// What else has to happen round a fork (the runtime parks its worker).
+pub struct ForkHooks {
+    /// Before the fork, in the forking thread.
+    pub prepare: fn(),
+    /// After it, in the parent.
+    pub parent: fn(),
+    /// After it, in the child.
+    pub child: fn(),
+}
+
+/// How often this line of processes has forked: state made under another generation belongs to the parent.
+pub fn generation() -> u64 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
+/// Registers the fork handlers, once per process line. They stay: the module is linked `-z nodelete`.
+pub fn arm(hooks: ForkHooks) {
+    HOOKS.get_or_init(|| {
+        // SAFETY: the three handlers are `extern "C"` functions that live as long as the process.
+        unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
+        hooks
+    });
+}
+
+/// Runs `call` inside the gate: no fork of another thread happens meanwhile.
+pub fn inside<T>(call: impl FnOnce() -> T) -> T {
+    enter();
+    let _leave = OnDrop(leave);
+    call()
+}
+
+/// Runs `wait` outside the gate, for a thread that is inside; forks may happen meanwhile.
+pub fn outside<T>(wait: impl FnOnce() -> T) -> T {
+    let held = DEPTH.get() > 0;
+    if held {
+        leave();
+    }
+    let _enter = OnDrop(move || {
+        if held {
+            enter()
+        }
+    });
+    wait()
+}
+
+static HOOKS: OnceLock<ForkHooks> = OnceLock::new();
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+static GATE: Gate = Gate { state: Mutex::new(State { inside: 0, closed: false }), changed: Condvar::new() };
+
+/// How many turns a fork waits for others: half a second. A C_ call computes for milliseconds at most; whoever takes
+/// longer (a thread that forks inside a call, a name server that does not answer) is not waited for.
+pub const PATIENCE: u32 = 10;
+const TURN: Duration = Duration::from_millis(50);
+
+/// Waits for as many turns of 50 ms as long as `condition` holds. A machine that stands still for a while uses up one of
+/// them, not all: when it goes on, so may those who are waited for.
+pub fn wait_while<'a, T>(
+    changed: &Condvar,
+    mut guard: MutexGuard<'a, T>,
+    turns: u32,
+    mut condition: impl FnMut(&mut T) -> bool,
+) -> MutexGuard<'a, T> {
+    for _ in 0..turns {
+        let waited = changed.wait_timeout_while(guard, TURN, &mut condition);
+        let (held, turn) = waited.unwrap_or_else(|poisoned| poisoned.into_inner());
+        guard = held;
+        if !turn.timed_out() {
+            break;
+        }
+    }
+    guard
+}
+
+struct Gate {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    inside: usize,
+    closed: bool,
+}
+
+thread_local! {
+    /// How often this thread is inside the gate.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// The gate, held from `prepare` to `parent` or `child`, which run in the same thread.
+    static HELD: RefCell<Option<MutexGuard<'static, State>>> = const { RefCell::new(None) };
+}
+
+fn gate() -> MutexGuard<'static, State> {
+    GATE.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn enter() {
+    let mut state = gate();
+    while state.closed && DEPTH.get() == 0 {
+        state = GATE.changed.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+    }
+    state.inside += 1;
+    DEPTH.set(DEPTH.get() + 1);
+}
+
+fn leave() {
+    let mut state = gate();
+    state.inside = state.inside.saturating_sub(1);
+    DEPTH.set(DEPTH.get().saturating_sub(1));
+    if state.closed {
+        GATE.changed.notify_all();
+    }
+}
+
+extern "C" fn prepare() {
+    let own = DEPTH.get();
+    let state = wait_while(&GATE.changed, gate(), PATIENCE, |state| {
+        // Each time, since another thread's fork may have ended meanwhile and opened it.
+        state.closed = true;
+        state.inside > own
+    });
+    if let Some(hooks) = HOOKS.get() {
+        (hooks.prepare)();
+    }
+    HELD.with_borrow_mut(|held| *held = Some(state));
+}
+
+extern "C" fn parent() {
+    if let Some(hooks) = HOOKS.get() {
+        (hooks.parent)();
+    }
+    reopen(|_| {});
+}
+
+extern "C" fn child() {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+    if let Some(hooks) = HOOKS.get() {
+        (hooks.child)();
+    }
+    // Only the forking thread lives on here.
+    reopen(|state| state.inside = DEPTH.get());
+}
+
+fn reopen(correct: impl FnOnce(&mut State)) {
+    if let Some(mut state) = HELD.with_borrow_mut(Option::take) {
+        state.closed = false;
+        correct(&mut state);
+        GATE.changed.notify_all();
+    }
+}
+
+/// Forking for tests, which may contain no `unsafe` of their own.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// Whether `check` holds in a forked child, which has 20 seconds for it.
+    pub(crate) fn holds_in_child(check: impl FnOnce() -> bool) -> bool {
+        // SAFETY: the child computes and leaves by _exit, without running any handler or destructor of the parent's.
+        match unsafe { libc::fork() } {
+            0 => {
+                // SAFETY: a plain number.
+                unsafe { libc::alarm(60) };
+                let held = catch_unwind(AssertUnwindSafe(check)).unwrap_or(false);
+                // SAFETY: as above.
+                unsafe { libc::_exit(i32::from(!held)) }
+            }
+            child => {
+                let mut status = -1;
+                // SAFETY: `status` is a live int of ours.
+                let waited = unsafe { libc::waitpid(child, &mut status, 0) };
+                waited == child && status == 0
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_stands_still_uses_up_one_turn() {
+        let (done, changed) = (Mutex::new(false), Condvar::new());
+        let (mut asked, all) = (0, TURN * PATIENCE);
+        std::thread::scope(|scope| {
+            let held = done.lock().unwrap();
+            // It gets the lock as soon as the other waits, and not before.
+            scope.spawn(|| {
+                *done.lock().unwrap() = true;
+                changed.notify_all();
+            });
+            let outcome = wait_while(&changed, held, PATIENCE, |done| {
+                asked += 1;
+                if asked == 1 {
+                    std::thread::sleep(all);
+                }
+                !*done
+            });
+            assert!(*outcome);
+        });
+    }
+
+    #[test]
+    fn what_does_not_end_is_waited_for_that_long_and_no_longer() {
+        let (state, changed) = (Mutex::new(()), Condvar::new());
+        let began = std::time::Instant::now();
+        drop(wait_while(&changed, state.lock().unwrap(), 3, |()| true));
+        assert!(began.elapsed() >= 3 * TURN);
+    }
+}

@@ -1,0 +1,16 @@
+//! The process that the module is a guest in, and its machine. The only `unsafe` outside `ffi`.
+
+#![allow(unsafe_code, reason = "fork handlers, signal masks and write(2) have no safe interface in std")]
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+mod clock;
+pub mod descriptors;
+pub mod file_id;
+pub mod fork;
+pub mod logging;
+mod on_drop;
+pub mod permissions;
+pub mod process;
+pub mod remembered;
+pub mod signals;
+pub mod watch;

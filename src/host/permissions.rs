@@ -1,0 +1,155 @@
+//! Who else may read or write a file that holds secrets or leads to them, as ssh looks at its own.
+//!
+//! Root is trusted, and so is the group of the owner alone: many systems give each user a group of the same number, and
+//! make files writable for it.
+
+use super::process;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// A file's contents, and what the system said about that very file.
+pub struct Contents {
+    path: PathBuf,
+    about: Metadata,
+    /// Overwritten when dropped.
+    pub bytes: Zeroizing<Vec<u8>>,
+}
+
+impl Contents {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let about = file.metadata()?;
+        // With room for all of it: a vector that grows leaves copies.
+        let room = usize::try_from(about.len()).unwrap_or_default().min(ROOM) + 1;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+        file.read_to_end(&mut bytes)?;
+        Ok(Self { path: path.to_owned(), about, bytes })
+    }
+
+    /// What is wrong, and the command that mends it, where somebody else can write to the file.
+    pub fn writable_by_others(&self) -> Option<String> {
+        let (mode, path) = (self.about.mode(), self.path.display());
+        let (who, letters) = match (mode & OTHERS_WRITE != 0, mode & GROUP_WRITES != 0 && !self.has_own_group()) {
+            (true, false) => ("everybody", "o-w"),
+            (false, true) => ("its group", "g-w"),
+            (true, true) => ("everybody", "go-w"),
+            (false, false) => return None,
+        };
+        Some(format!("{who} can write to it (mode {:04o}): chmod {letters} {path}", mode & 0o7777))
+    }
+
+    /// What is wrong, where the file, or the folder that it lies in, belongs to somebody who could change it later.
+    pub fn changeable_by_others(&self) -> Option<String> {
+        let owner = self.about.uid();
+        if ![0, process::user()].contains(&owner) {
+            return Some(format!("it belongs to another user (uid {owner}), who can change it"));
+        }
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty())?;
+        let mode = folder.metadata().ok()?.mode();
+        (mode & OTHERS_WRITE != 0 && mode & STICKY == 0)
+            .then(|| format!("everybody can put another file in its place: chmod o-w {}", folder.display()))
+    }
+
+    /// What is wrong, and the command that mends it, where everybody can read the file. A group may: a service's own.
+    pub fn readable_by_others(&self) -> Option<String> {
+        let mode = self.about.mode();
+        (mode & OTHERS_READ != 0)
+            .then(|| format!("everybody can read it (mode {:04o}): chmod o-r {}", mode & 0o7777, self.path.display()))
+    }
+
+    fn has_own_group(&self) -> bool {
+        self.about.gid() == self.about.uid()
+    }
+}
+
+const GROUP_WRITES: u32 = 0o020;
+const OTHERS_WRITE: u32 = 0o002;
+const OTHERS_READ: u32 = 0o004;
+const STICKY: u32 = 0o1000;
+
+/// More than most files have; what is larger grows.
+const ROOM: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, chown};
+
+    struct Place(tempfile::TempDir);
+
+    impl Place {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn file(&self, mode: u32) -> Contents {
+            let path = self.0.path().join("file");
+            fs::write(&path, "text").unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            Contents::read(&path).unwrap()
+        }
+
+        fn is_root(&self) -> bool {
+            self.0.path().metadata().unwrap().uid() == 0
+        }
+    }
+
+    #[test]
+    fn who_can_write_is_told_with_the_command_that_helps() {
+        let place = Place::new();
+        let path = place.0.path().join("file");
+        let said = |mode| place.file(mode).writable_by_others();
+        for mode in [0o600, 0o644, 0o640, 0o400, 0o755] {
+            assert_eq!(said(mode), None, "{mode:o}");
+        }
+        let everybody = format!("everybody can write to it (mode 0646): chmod o-w {}", path.display());
+        assert_eq!(said(0o646), Some(everybody));
+        // A group of the owner's own number is the owner's.
+        let file = place.file(0o664);
+        assert_eq!(file.writable_by_others().is_none(), file.about.gid() == file.about.uid());
+        if place.is_root() {
+            chown(&path, None, Some(12)).unwrap();
+            let said = |mode| place.file(mode).writable_by_others();
+            let group = format!("its group can write to it (mode 0664): chmod g-w {}", path.display());
+            assert_eq!(said(0o664), Some(group));
+            let both = format!("everybody can write to it (mode 0666): chmod go-w {}", path.display());
+            assert_eq!(said(0o666), Some(both));
+        }
+    }
+
+    #[test]
+    fn who_can_read_a_secret_is_told() {
+        let place = Place::new();
+        let path = place.0.path().join("file");
+        assert_eq!(place.file(0o600).readable_by_others(), None);
+        assert_eq!(place.file(0o640).readable_by_others(), None, "a service's group may");
+        let said = format!("everybody can read it (mode 0644): chmod o-r {}", path.display());
+        assert_eq!(place.file(0o644).readable_by_others(), Some(said));
+    }
+
+    #[test]
+    fn who_can_replace_the_file_is_told() {
+        let place = Place::new();
+        let file = place.file(0o600);
+        assert_eq!(&file.bytes[..], b"text");
+        let folder = |mode| fs::set_permissions(place.0.path(), Permissions::from_mode(mode)).unwrap();
+        assert_eq!(file.changeable_by_others(), None);
+        folder(0o777);
+        assert!(file.changeable_by_others().is_some_and(|said| said.contains("chmod o-w")));
+        folder(0o1777);
+        assert_eq!(file.changeable_by_others(), None, "a sticky folder like /tmp");
+        folder(0o700);
+        if place.is_root() {
+            chown(place.0.path().join("file"), Some(1234), None).unwrap();
+            assert!(place.file(0o600).changeable_by_others().is_some_and(|said| said.contains("uid 1234")));
+        }
+    }
+}

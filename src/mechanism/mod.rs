@@ -1,0 +1,9 @@
+//! Mechanisms: the table, their parameters, and those that make keys.
+
+mod key_generation;
+mod parameters;
+mod table;
+
+pub use key_generation::{GENERATIONS, Generation};
+pub use parameters::{Agreement, Parameters, Request, Shape, WORD, shape, words};
+pub use table::{Input, MECHANISMS, Mechanism};

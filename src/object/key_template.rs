@@ -1,0 +1,374 @@
+//! Templates of keys that are to be made: what they say, as a [`NewKey`].
+//!
+//! The service makes the key, and it never leaves it: a template that wants anything else is refused, and nothing is left
+//! out silently. PKCS#11 3.2 sections 4.4 to 4.10, 5.18.1 (C_GenerateKey) and 5.18.2 (C_GenerateKeyPair).
+
+use super::attribute::{Attribute, flag_in, number_in, value_in};
+use super::parameter_set;
+use crate::cloud::NewKey;
+use crate::error::{Error, Result};
+use crate::key::hash::Hash;
+use crate::key::{Curve, Kind, ParameterSet, Purpose, unknown_params};
+use crate::mechanism::Generation;
+use cryptoki_sys::*;
+
+/// What an attribute of such a template may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    /// It is read where it is needed, or any value will do.
+    Any,
+    /// This, or nothing.
+    Flag(bool),
+    /// Nothing.
+    Empty,
+}
+
+macro_rules! said {
+    ($($kind:ident $said:expr;)*) => { &[$(($kind, stringify!($kind), $said)),*] };
+}
+
+/// What may stand in the template of a private or secret key.
+const PRIVATE: &[(CK_ATTRIBUTE_TYPE, &str, Said)] = said! {
+    CKA_CLASS Said::Any;
+    CKA_KEY_TYPE Said::Any;
+    CKA_TOKEN Said::Flag(true);
+    CKA_PRIVATE Said::Any;
+    CKA_MODIFIABLE Said::Any;
+    CKA_COPYABLE Said::Any;
+    CKA_DESTROYABLE Said::Any;
+    CKA_LABEL Said::Any;
+    CKA_ID Said::Any;
+    CKA_SUBJECT Said::Empty;
+    CKA_START_DATE Said::Empty;
+    CKA_END_DATE Said::Empty;
+    CKA_SENSITIVE Said::Flag(true);
+    CKA_EXTRACTABLE Said::Flag(false);
+    CKA_ALWAYS_AUTHENTICATE Said::Flag(false);
+    CKA_WRAP_WITH_TRUSTED Said::Flag(false);
+    CKA_TRUSTED Said::Flag(false);
+    CKA_SIGN Said::Any;
+    CKA_VERIFY Said::Any;
+    CKA_DECRYPT Said::Any;
+    CKA_UNWRAP Said::Any;
+    CKA_DERIVE Said::Any;
+    CKA_ENCRYPT Said::Any;
+    CKA_WRAP Said::Any;
+    CKA_SIGN_RECOVER Said::Flag(false);
+    CKA_VALUE_LEN Said::Any;
+    CKA_EC_PARAMS Said::Any;
+    CKA_PARAMETER_SET Said::Any;
+};
+
+/// What may stand in the template of a public key.
+const PUBLIC: &[(CK_ATTRIBUTE_TYPE, &str, Said)] = said! {
+    CKA_CLASS Said::Any;
+    CKA_KEY_TYPE Said::Any;
+    CKA_TOKEN Said::Flag(true);
+    CKA_PRIVATE Said::Any;
+    CKA_MODIFIABLE Said::Any;
+    CKA_COPYABLE Said::Any;
+    CKA_DESTROYABLE Said::Any;
+    CKA_LABEL Said::Any;
+    CKA_ID Said::Any;
+    CKA_SUBJECT Said::Empty;
+    CKA_START_DATE Said::Empty;
+    CKA_END_DATE Said::Empty;
+    CKA_TRUSTED Said::Flag(false);
+    CKA_VERIFY Said::Any;
+    CKA_ENCRYPT Said::Any;
+    CKA_WRAP Said::Any;
+    CKA_DERIVE Said::Any;
+    CKA_VERIFY_RECOVER Said::Flag(false);
+    CKA_MODULUS_BITS Said::Any;
+    CKA_PUBLIC_EXPONENT Said::Any;
+    CKA_EC_PARAMS Said::Any;
+    CKA_PARAMETER_SET Said::Any;
+};
+
+/// What each flag of either half means that the key is for.
+const USES: [(CK_ATTRIBUTE_TYPE, Purpose); 7] = [
+    (CKA_SIGN, Purpose::Sign),
+    (CKA_VERIFY, Purpose::Sign),
+    (CKA_DECRYPT, Purpose::Decrypt),
+    (CKA_UNWRAP, Purpose::Decrypt),
+    (CKA_ENCRYPT, Purpose::Decrypt),
+    (CKA_WRAP, Purpose::Decrypt),
+    (CKA_DERIVE, Purpose::Derive),
+];
+
+/// The key pair that two templates describe.
+///
+/// # Errors
+/// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID,
+/// CKR_CURVE_NOT_SUPPORTED, CKR_DOMAIN_PARAMS_INVALID.
+pub fn pair(generation: &Generation, public: &[Attribute], private: &[Attribute]) -> Result<NewKey> {
+    check(generation, public, PUBLIC, CKO_PUBLIC_KEY)?;
+    check(generation, private, PRIVATE, CKO_PRIVATE_KEY)?;
+    new(kind(generation, public, private)?, &[private, public])
+}
+
+/// The secret key that a template describes.
+///
+/// # Errors
+/// As [`pair`].
+pub fn secret(generation: &Generation, template: &[Attribute]) -> Result<NewKey> {
+    check(generation, template, PRIVATE, CKO_SECRET_KEY)?;
+    new(hmac(template)?, &[template])
+}
+
+fn check(
+    generation: &Generation,
+    template: &[Attribute],
+    known: &[(CK_ATTRIBUTE_TYPE, &str, Said)],
+    class: CK_OBJECT_CLASS,
+) -> Result<()> {
+    for (kind, value) in template {
+        let Some((_, name, said)) = known.iter().find(|row| row.0 == *kind) else {
+            let text = format!("attribute 0x{kind:x} can't be chosen for a key that a service makes");
+            return Err(Error::new(CKR_ATTRIBUTE_TYPE_INVALID, text));
+        };
+        let fits = match said {
+            Said::Any => true,
+            Said::Flag(wanted) => value[..] == [u8::from(*wanted)],
+            Said::Empty => value.is_empty(),
+        };
+        if !fits {
+            let text = match said {
+                Said::Flag(wanted) => {
+                    format!("{name} is always {wanted}: keys are made in the service, and stay there")
+                }
+                _ => format!("{name} can't be chosen"),
+            };
+            return Err(inconsistent(text));
+        }
+    }
+    // Section 4.4: without CKA_TOKEN it would be an object of the session.
+    if class != CKO_PUBLIC_KEY && flag_in(template, CKA_TOKEN) != Some(true) {
+        return Err(inconsistent("CKA_TOKEN has to be true: a service keeps what it makes".into()));
+    }
+    for (kind, name, wanted) in [(CKA_CLASS, "CKA_CLASS", class), (CKA_KEY_TYPE, "CKA_KEY_TYPE", generation.key_type)] {
+        if value_in(template, kind).is_some() && number_in(template, kind) != Some(wanted) {
+            return Err(inconsistent(format!("{name} is not what {} makes", generation.name)));
+        }
+    }
+    Ok(())
+}
+
+fn kind(generation: &Generation, public: &[Attribute], private: &[Attribute]) -> Result<Kind> {
+    let either = |kind| value_in(public, kind).or_else(|| value_in(private, kind));
+    match generation.key_type {
+        CKK_RSA => rsa(public),
+        CKK_EC => {
+            let params = either(CKA_EC_PARAMS).ok_or_else(|| incomplete("CKA_EC_PARAMS"))?;
+            Curve::from_params(params).map(Kind::Ec)
+        }
+        CKK_EC_EDWARDS => match either(CKA_EC_PARAMS) {
+            Some(params) if EDWARDS25519.contains(&params) => Ok(Kind::Ed25519),
+            Some(params) => Err(unknown_params(params)),
+            None => Err(incomplete("CKA_EC_PARAMS")),
+        },
+        _ => {
+            let number = number_in(public, CKA_PARAMETER_SET).or_else(|| number_in(private, CKA_PARAMETER_SET));
+            let number = number.ok_or_else(|| incomplete("CKA_PARAMETER_SET"))?;
+            let set = ParameterSet::all().find(|set| parameter_set(*set) == number);
+            set.map(Kind::MlDsa).ok_or_else(|| invalid(format!("{number} is no CKA_PARAMETER_SET of ML-DSA")))
+        }
+    }
+}
+
+/// The ways to name edwards25519: id-Ed25519 of RFC 8410, the name as a PrintableString (PKCS#11 3.1 section 6.3.3),
+/// and the number that was used before there was an RFC.
+const EDWARDS25519: [&[u8]; 3] = [
+    &[0x06, 0x03, 0x2b, 0x65, 0x70],
+    b"\x13\x0cedwards25519",
+    &[0x06, 0x09, 0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x0f, 0x01],
+];
+
+fn rsa(public: &[Attribute]) -> Result<Kind> {
+    let exponent = value_in(public, CKA_PUBLIC_EXPONENT).unwrap_or(&[1, 0, 1]);
+    if exponent.iter().copied().skip_while(|byte| *byte == 0).ne([1, 0, 1]) {
+        return Err(invalid("CKA_PUBLIC_EXPONENT: the services make keys with 65537 only".into()));
+    }
+    match number_in(public, CKA_MODULUS_BITS) {
+        Some(bits @ (2048 | 3072 | 4096)) => Ok(Kind::Rsa(bits as usize)),
+        Some(bits) => {
+            Err(invalid(format!("CKA_MODULUS_BITS {bits}: the services make keys of 2048, 3072 and 4096 bits")))
+        }
+        None => Err(incomplete("CKA_MODULUS_BITS")),
+    }
+}
+
+fn hmac(template: &[Attribute]) -> Result<Kind> {
+    let length = number_in(template, CKA_VALUE_LEN).ok_or_else(|| incomplete("CKA_VALUE_LEN"))?;
+    let hash = [Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter();
+    let hash = hash.into_iter().find(|hash| hash.len() as CK_ULONG == length);
+    hash.map(Kind::Hmac)
+        .ok_or_else(|| invalid(format!("CKA_VALUE_LEN {length}: 28, 32, 48 or 64, as long as its hash")))
+}
+
+/// What the halves say that the key is for, or else that it signs. The first is that of the object which the service uses.
+fn new(kind: Kind, templates: &[&[Attribute]]) -> Result<NewKey> {
+    let mut purposes = Vec::new();
+    for (flag, purpose) in USES {
+        if templates.iter().any(|template| flag_in(template, flag) == Some(true)) && !purposes.contains(&purpose) {
+            purposes.push(purpose);
+        }
+    }
+    if purposes.is_empty() {
+        purposes.push(Purpose::Sign);
+    }
+    check_uses(kind, templates[0], &purposes)?;
+    let label = same(templates, CKA_LABEL, "CKA_LABEL")?.map(|label| String::from_utf8_lossy(label).into_owned());
+    let id = same(templates, CKA_ID, "CKA_ID")?.map(<[u8]>::to_vec);
+    if id.as_ref().is_some_and(|id| id.len() > LONGEST_ID) {
+        return Err(invalid(format!("CKA_ID has more than {LONGEST_ID} bytes, which a tag can't keep")));
+    }
+    Ok(NewKey { kind, purposes, label, id })
+}
+
+/// A service knows purposes, not attributes: a key that signs does so for everyone, and an HMAC key that makes MACs verifies them.
+fn check_uses(kind: Kind, template: &[Attribute], purposes: &[Purpose]) -> Result<()> {
+    let verifies = matches!(kind, Kind::Hmac(_)).then_some((CKA_VERIFY, "CKA_VERIFY", Purpose::Sign));
+    let uses = [
+        (CKA_SIGN, "CKA_SIGN", Purpose::Sign),
+        (CKA_DECRYPT, "CKA_DECRYPT", Purpose::Decrypt),
+        (CKA_DERIVE, "CKA_DERIVE", Purpose::Derive),
+    ];
+    for (flag, name, purpose) in uses.into_iter().chain(verifies) {
+        if flag_in(template, flag) == Some(false) && purposes.contains(&purpose) {
+            return Err(inconsistent(format!("{name} can't be false: the key that the service makes does that")));
+        }
+    }
+    Ok(())
+}
+
+/// A tag of KMS has 256 letters at most, two for each byte.
+const LONGEST_ID: usize = 128;
+
+/// What both halves have in common; empty is as good as not there.
+fn same<'a>(templates: &[&'a [Attribute]], kind: CK_ATTRIBUTE_TYPE, name: &str) -> Result<Option<&'a [u8]>> {
+    let mut given: Vec<_> = templates.iter().filter_map(|template| value_in(template, kind)).collect();
+    given.retain(|value| !value.is_empty());
+    given.dedup();
+    match given[..] {
+        [] => Ok(None),
+        [value] => Ok(Some(value)),
+        _ => Err(inconsistent(format!("{name} of both halves has to be the same: it is one key"))),
+    }
+}
+
+fn incomplete(name: &str) -> Error {
+    Error::new(CKR_TEMPLATE_INCOMPLETE, format!("the template has no {name}"))
+}
+
+fn inconsistent(text: String) -> Error {
+    Error::new(CKR_TEMPLATE_INCONSISTENT, text)
+}
+
+fn invalid(text: String) -> Error {
+    Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mechanism::GENERATIONS;
+
+    fn generation(ckm: CK_MECHANISM_TYPE) -> &'static Generation {
+        GENERATIONS.iter().find(|row| row.ckm == ckm).unwrap()
+    }
+
+    fn flag(kind: CK_ATTRIBUTE_TYPE, value: bool) -> Attribute {
+        (kind, vec![u8::from(value)])
+    }
+
+    fn number(kind: CK_ATTRIBUTE_TYPE, value: CK_ULONG) -> Attribute {
+        (kind, value.to_ne_bytes().to_vec())
+    }
+
+    fn rsa(public: &[Attribute], private: &[Attribute]) -> std::result::Result<NewKey, CK_RV> {
+        let public = [&[number(CKA_MODULUS_BITS, 2048)], public].concat();
+        let private = [&[flag(CKA_TOKEN, true)], private].concat();
+        pair(generation(CKM_RSA_PKCS_KEY_PAIR_GEN), &public, &private).map_err(|error| error.rv)
+    }
+
+    #[test]
+    fn a_pair_is_for_what_its_halves_say() {
+        let purposes = |public: &[Attribute], private: &[Attribute]| rsa(public, private).unwrap().purposes;
+        assert_eq!(purposes(&[], &[]), [Purpose::Sign]);
+        assert_eq!(purposes(&[flag(CKA_VERIFY, true)], &[flag(CKA_SIGN, true)]), [Purpose::Sign]);
+        assert_eq!(purposes(&[flag(CKA_ENCRYPT, true)], &[flag(CKA_UNWRAP, true)]), [Purpose::Decrypt]);
+        assert_eq!(rsa(&[], &[flag(CKA_SIGN, false)]), Err(CKR_TEMPLATE_INCONSISTENT));
+        assert_eq!(rsa(&[flag(CKA_VERIFY, true)], &[flag(CKA_SIGN, false)]), Err(CKR_TEMPLATE_INCONSISTENT));
+        assert_eq!(rsa(&[], &[flag(CKA_DECRYPT, false), flag(CKA_UNWRAP, true)]), Err(CKR_TEMPLATE_INCONSISTENT));
+        let both = purposes(&[], &[flag(CKA_SIGN, true), flag(CKA_DECRYPT, true), flag(CKA_DERIVE, false)]);
+        assert_eq!(both, [Purpose::Sign, Purpose::Decrypt]);
+    }
+
+    #[test]
+    fn names_are_the_same_for_both_halves() {
+        let label = |text: &str| (CKA_LABEL, text.as_bytes().to_vec());
+        assert_eq!(rsa(&[label("a")], &[label("a")]).unwrap().label.as_deref(), Some("a"));
+        assert_eq!(rsa(&[label("")], &[label("a")]).unwrap().label.as_deref(), Some("a"));
+        assert_eq!(rsa(&[label("a")], &[label("b")]), Err(CKR_TEMPLATE_INCONSISTENT));
+        assert_eq!(rsa(&[(CKA_ID, vec![1])], &[]).unwrap().id, Some(vec![1]));
+        assert_eq!(rsa(&[], &[(CKA_ID, vec![1; 129])]), Err(CKR_ATTRIBUTE_VALUE_INVALID));
+    }
+
+    #[test]
+    fn what_no_service_does_is_refused() {
+        for (attribute, rv) in [
+            (flag(CKA_EXTRACTABLE, true), CKR_TEMPLATE_INCONSISTENT),
+            (flag(CKA_SENSITIVE, false), CKR_TEMPLATE_INCONSISTENT),
+            (flag(CKA_SIGN_RECOVER, true), CKR_TEMPLATE_INCONSISTENT),
+            (number(CKA_KEY_TYPE, CKK_EC), CKR_TEMPLATE_INCONSISTENT),
+            (number(CKA_CLASS, CKO_PUBLIC_KEY), CKR_TEMPLATE_INCONSISTENT),
+            ((CKA_START_DATE, b"20260101".to_vec()), CKR_TEMPLATE_INCONSISTENT),
+            ((CKA_VALUE, vec![1]), CKR_ATTRIBUTE_TYPE_INVALID),
+            (number(CKA_MODULUS_BITS, 2048), CKR_ATTRIBUTE_TYPE_INVALID),
+        ] {
+            assert_eq!(rsa(&[], std::slice::from_ref(&attribute)), Err(rv), "{attribute:x?}");
+        }
+        for (attribute, rv) in [
+            ((CKA_PUBLIC_EXPONENT, vec![3]), CKR_ATTRIBUTE_VALUE_INVALID),
+            (flag(CKA_TOKEN, false), CKR_TEMPLATE_INCONSISTENT),
+        ] {
+            assert_eq!(rsa(std::slice::from_ref(&attribute), &[]), Err(rv), "{attribute:x?}");
+        }
+        assert!(rsa(&[(CKA_PUBLIC_EXPONENT, vec![0, 1, 0, 1])], &[]).is_ok());
+        let session = pair(generation(CKM_RSA_PKCS_KEY_PAIR_GEN), &[number(CKA_MODULUS_BITS, 2048)], &[]);
+        assert_eq!(session.map_err(|error| error.rv), Err(CKR_TEMPLATE_INCONSISTENT));
+    }
+
+    #[test]
+    fn each_mechanism_names_its_kinds() {
+        let token = [flag(CKA_TOKEN, true)];
+        let made = |ckm, attribute: Attribute| {
+            pair(generation(ckm), &[attribute], &token).map(|new| new.kind).map_err(|error| error.rv)
+        };
+        for curve in Curve::all() {
+            assert_eq!(made(CKM_EC_KEY_PAIR_GEN, (CKA_EC_PARAMS, curve.params())), Ok(Kind::Ec(curve)));
+        }
+        assert_eq!(made(CKM_EC_KEY_PAIR_GEN, (CKA_EC_PARAMS, vec![6, 1, 1])), Err(CKR_CURVE_NOT_SUPPORTED));
+        for ckm in [CKM_EC_KEY_PAIR_GEN, CKM_EC_EDWARDS_KEY_PAIR_GEN] {
+            assert_eq!(made(ckm, (CKA_EC_PARAMS, vec![6, 2, 1])), Err(CKR_DOMAIN_PARAMS_INVALID));
+        }
+        for params in EDWARDS25519 {
+            let edwards = made(CKM_EC_EDWARDS_KEY_PAIR_GEN, (CKA_EC_PARAMS, params.to_vec()));
+            assert_eq!(edwards, Ok(Kind::Ed25519));
+        }
+        let set = made(CKM_ML_DSA_KEY_PAIR_GEN, number(CKA_PARAMETER_SET, CKP_ML_DSA_65));
+        assert_eq!(set, Ok(Kind::MlDsa(ParameterSet::MlDsa65)));
+        let long = |length| {
+            let template = [flag(CKA_TOKEN, true), number(CKA_VALUE_LEN, length)];
+            secret(generation(CKM_GENERIC_SECRET_KEY_GEN), &template).map(|new| new.kind).map_err(|error| error.rv)
+        };
+        assert_eq!(long(48), Ok(Kind::Hmac(Hash::Sha384)));
+        assert_eq!(long(16), Err(CKR_ATTRIBUTE_VALUE_INVALID));
+        for use_of_it in [CKA_SIGN, CKA_VERIFY] {
+            let template = [flag(CKA_TOKEN, true), number(CKA_VALUE_LEN, 32), flag(use_of_it, false)];
+            let made = secret(generation(CKM_GENERIC_SECRET_KEY_GEN), &template);
+            assert_eq!(made.map_err(|error| error.rv), Err(CKR_TEMPLATE_INCONSISTENT));
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Private, secret and public keys, certificates and profiles as attributes. PKCS#11 3.1 sections 4.4 to 4.10, 4.13.
+//!
+//! Objects are immutable snapshots; they know no service and no session.
+
+pub mod attribute;
+pub mod key_template;
+pub mod profile;
+pub mod session_object;
+
+use crate::certificate::Certificate;
+use crate::cloud::KeyFacts;
+use crate::key::hash::Hash;
+use crate::key::{Kind, Material, ParameterSet, PointForm, PublicKey, Purpose, Scheme};
+use crate::mechanism::Mechanism;
+use attribute::Attributes;
+use cryptoki_sys::*;
+use der::Encode;
+use der::asn1::OctetStringRef;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// An object of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its handle: unique in the process, never used again.
+    pub handle: CK_OBJECT_HANDLE,
+    /// CKO_PRIVATE_KEY, CKO_SECRET_KEY, CKO_PUBLIC_KEY, CKO_CERTIFICATE or CKO_PROFILE.
+    pub class: CK_OBJECT_CLASS,
+    /// All that C_GetAttributeValue can tell.
+    pub attributes: Attributes,
+}
+
+/// What the objects of one key have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    /// CKA_LABEL.
+    pub label: &'a str,
+    /// CKA_ID.
+    pub id: &'a [u8],
+    /// DER of the subject of the key's certificate, where that is known; else empty.
+    pub subject: &'a [u8],
+}
+
+impl Object {
+    /// The private key, or the secret key: it is used by what its key's service has, and is never seen.
+    pub fn private_key(names: Names, facts: &KeyFacts, form: PointForm) -> Self {
+        let (class, role) = match facts.public_key {
+            Some(_) => (CKO_PRIVATE_KEY, "private"),
+            None => (CKO_SECRET_KEY, "secret"),
+        };
+        let content = facts
+            .public_key
+            .as_ref()
+            .map_or(facts.immutable_id.as_deref().unwrap_or_default().as_bytes(), PublicKey::spki);
+        let mut object = Self::new(class, role, names, content);
+        let attributes = &mut object.attributes;
+        let does = |purpose| facts.does(purpose);
+        key(attributes, names, facts.kind, &offered(facts.kind, &facts.permitted_schemes()), does(Purpose::Derive));
+        attributes
+            .flag(CKA_SENSITIVE, true)
+            .flag(CKA_ALWAYS_SENSITIVE, true)
+            .flag(CKA_EXTRACTABLE, false)
+            .flag(CKA_NEVER_EXTRACTABLE, true)
+            .flag(CKA_WRAP_WITH_TRUSTED, false)
+            .flag(CKA_SIGN, does(Purpose::Sign))
+            .flag(CKA_DECRYPT, does(Purpose::Decrypt))
+            .flag(CKA_UNWRAP, does(Purpose::Unwrap))
+            .bytes(CKA_UNWRAP_TEMPLATE, []);
+        match &facts.public_key {
+            Some(public_key) => {
+                attributes
+                    .flag(CKA_ALWAYS_AUTHENTICATE, false)
+                    .flag(CKA_SIGN_RECOVER, false)
+                    .bytes(CKA_SUBJECT, names.subject)
+                    .bytes(CKA_PUBLIC_KEY_INFO, public_key.spki());
+                public_numbers(attributes, public_key, form, false);
+            }
+            None => secret(attributes, facts.kind, does(Purpose::Sign)),
+        }
+        object.attributes.complete();
+        object
+    }
+
+    /// The public key. What it can do needs no service, but is shown only where the private key can do the opposite.
+    pub fn public_key(names: Names, public_key: &PublicKey, schemes: &[Scheme], form: PointForm) -> Self {
+        let mut object = Self::new(CKO_PUBLIC_KEY, "public", names, public_key.spki());
+        let attributes = &mut object.attributes;
+        let does = |purpose| schemes.iter().any(|scheme| scheme.family.purpose() == purpose);
+        key(attributes, names, public_key.kind(), &offered(public_key.kind(), schemes), false);
+        attributes
+            .bytes(CKA_SUBJECT, names.subject)
+            .bytes(CKA_PUBLIC_KEY_INFO, public_key.spki())
+            .flag(CKA_TRUSTED, false)
+            .flag(CKA_VERIFY, does(Purpose::Sign))
+            .flag(CKA_VERIFY_RECOVER, false)
+            .flag(CKA_ENCRYPT, does(Purpose::Decrypt))
+            .flag(CKA_WRAP, does(Purpose::Decrypt))
+            .bytes(CKA_WRAP_TEMPLATE, []);
+        public_numbers(attributes, public_key, form, true);
+        object.attributes.complete();
+        object
+    }
+
+    /// A certificate: that of the key, or one of its chain.
+    pub fn certificate(names: Names, certificate: &Certificate) -> Self {
+        let mut object = Self::new(CKO_CERTIFICATE, "certificate", names, &certificate.der);
+        let digest = Hash::Sha1.digest(&certificate.der);
+        let category =
+            if certificate.is_ca { CK_CERTIFICATE_CATEGORY_AUTHORITY } else { CK_CERTIFICATE_CATEGORY_TOKEN_USER };
+        object
+            .attributes
+            .bytes(CKA_ID, names.id)
+            .number(CKA_CERTIFICATE_TYPE, CKC_X_509)
+            .number(CKA_CERTIFICATE_CATEGORY, category)
+            .flag(CKA_TRUSTED, false)
+            .bytes(CKA_CHECK_VALUE, &digest[..3])
+            .date(CKA_START_DATE, certificate.not_before)
+            .date(CKA_END_DATE, certificate.not_after)
+            .bytes(CKA_PUBLIC_KEY_INFO, &certificate.spki)
+            .bytes(CKA_SUBJECT, &certificate.subject)
+            .bytes(CKA_ISSUER, &certificate.issuer)
+            .bytes(CKA_SERIAL_NUMBER, &certificate.serial)
+            .bytes(CKA_VALUE, &certificate.der)
+            .bytes(CKA_URL, [])
+            .bytes(CKA_HASH_OF_SUBJECT_PUBLIC_KEY, [])
+            .bytes(CKA_HASH_OF_ISSUER_PUBLIC_KEY, [])
+            .number(CKA_NAME_HASH_ALGORITHM, CKM_SHA_1)
+            .number(CKA_JAVA_MIDP_SECURITY_DOMAIN, CK_SECURITY_DOMAIN_UNSPECIFIED);
+        object.attributes.complete();
+        object
+    }
+
+    /// A profile that the token implements (section 4.13).
+    pub fn profile(id: CK_PROFILE_ID, name: &str) -> Self {
+        let names = Names { label: name, id: &[], subject: &[] };
+        let mut object = Self::new(CKO_PROFILE, "profile", names, &[]);
+        // Programs that list all objects ask each for its CKA_ID, and give up where there is none.
+        object.attributes.bytes(CKA_ID, names.id).number(CKA_PROFILE_ID, id);
+        object.attributes.complete();
+        object
+    }
+
+    /// Whether it is an object of the token, not of a session (CKA_TOKEN).
+    pub fn is_of_token(&self) -> bool {
+        self.attributes.value(CKA_TOKEN) == Some(&[CK_TRUE])
+    }
+
+    /// The same, with CKA_DESTROYABLE as it is for this one.
+    pub fn destroyable(mut self, is_destroyable: bool) -> Self {
+        self.attributes.set(CKA_DESTROYABLE, &[if is_destroyable { CK_TRUE } else { CK_FALSE }]);
+        self
+    }
+
+    /// The same without what the private half won't undo.
+    pub fn withholding(mut self, withheld: &[Purpose]) -> Self {
+        for (purpose, attribute) in [(Purpose::Decrypt, CKA_ENCRYPT), (Purpose::Unwrap, CKA_WRAP)] {
+            if withheld.contains(&purpose) {
+                self.attributes.set(attribute, &[CK_FALSE]);
+            }
+        }
+        self
+    }
+
+    /// The same with that CKA_LABEL; CKA_UNIQUE_ID stays.
+    pub fn labelled(mut self, label: &str) -> Self {
+        self.attributes.set(CKA_LABEL, label.as_bytes());
+        self
+    }
+
+    /// The same, with CKA_MODIFIABLE as it is for this one.
+    pub fn modifiable(mut self, is_modifiable: bool) -> Self {
+        self.attributes.set(CKA_MODIFIABLE, &[if is_modifiable { CK_TRUE } else { CK_FALSE }]);
+        self
+    }
+
+    /// The attributes of every object of a token (section 4.4): `content` is what makes CKA_UNIQUE_ID unique in it.
+    fn new(class: CK_OBJECT_CLASS, role: &str, names: Names, content: &[u8]) -> Self {
+        let mut attributes = Attributes::default();
+        attributes
+            .number(CKA_CLASS, class)
+            .flag(CKA_TOKEN, true)
+            .flag(CKA_PRIVATE, false)
+            .flag(CKA_MODIFIABLE, false)
+            .flag(CKA_COPYABLE, false)
+            .flag(CKA_DESTROYABLE, false)
+            .bytes(CKA_LABEL, names.label)
+            .bytes(CKA_UNIQUE_ID, unique_id(role, names, content));
+        Self { handle: next_handle(), class, attributes }
+    }
+}
+
+/// A number for an object or session, unique in the process and its children. 0 is CK_INVALID_HANDLE.
+pub fn next_handle() -> CK_ULONG {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed) as CK_ULONG
+}
+
+/// The mechanisms that a key offers, the value of CKA_ALLOWED_MECHANISMS. One that does two things is there once.
+pub fn offered(kind: Kind, schemes: &[Scheme]) -> Vec<CK_MECHANISM_TYPE> {
+    let mut mechanisms: Vec<_> = Mechanism::offered(kind, schemes).map(|row| row.ckm).collect();
+    mechanisms.sort_unstable();
+    mechanisms.dedup();
+    mechanisms
+}
+
+/// What the public half of a key does here: the opposite of what its private half does there.
+pub fn public_schemes(facts: &KeyFacts) -> Vec<Scheme> {
+    let opposite = |scheme: &Scheme| {
+        facts.schemes.is_empty() || facts.schemes.iter().any(|own| own.family.purpose() == scheme.family.purpose())
+    };
+    facts.kind.local_schemes().into_iter().filter(opposite).collect()
+}
+
+/// CKA_KEY_TYPE of each kind.
+fn key_type(kind: Kind) -> CK_KEY_TYPE {
+    match kind {
+        Kind::Rsa(_) => CKK_RSA,
+        Kind::Ec(_) => CKK_EC,
+        Kind::Ed25519 => CKK_EC_EDWARDS,
+        Kind::MlDsa(_) => CKK_ML_DSA,
+        // Section 6.21: one of the two types that HMAC takes, and the one that callers know.
+        Kind::Hmac(_) => CKK_GENERIC_SECRET,
+    }
+}
+
+/// The attributes of every key (sections 4.7 to 4.10).
+fn key(attributes: &mut Attributes, names: Names, kind: Kind, mechanisms: &[CK_MECHANISM_TYPE], derives: bool) {
+    attributes
+        .bytes(CKA_ID, names.id)
+        .number(CKA_KEY_TYPE, key_type(kind))
+        .bytes(CKA_START_DATE, [])
+        .bytes(CKA_END_DATE, [])
+        .flag(CKA_DERIVE, derives)
+        // Whether the key was made in the service or imported into it is not told with the public half.
+        .flag(CKA_LOCAL, false)
+        .number(CKA_KEY_GEN_MECHANISM, CK_UNAVAILABLE_INFORMATION)
+        .numbers(CKA_ALLOWED_MECHANISMS, mechanisms);
+    match kind {
+        Kind::Ec(curve) => drop(attributes.bytes(CKA_EC_PARAMS, curve.params())),
+        Kind::Ed25519 => drop(attributes.bytes(CKA_EC_PARAMS, EDWARDS25519)),
+        Kind::MlDsa(set) => drop(attributes.number(CKA_PARAMETER_SET, parameter_set(set))),
+        Kind::Rsa(_) | Kind::Hmac(_) => {}
+    }
+}
+
+/// DER of id-Ed25519, RFC 8410 section 3.
+const EDWARDS25519: [u8; 5] = [0x06, 0x03, 0x2b, 0x65, 0x70];
+
+/// CKA_PARAMETER_SET of each.
+pub fn parameter_set(set: ParameterSet) -> CK_ULONG {
+    match set {
+        ParameterSet::MlDsa44 => CKP_ML_DSA_44,
+        ParameterSet::MlDsa65 => CKP_ML_DSA_65,
+        ParameterSet::MlDsa87 => CKP_ML_DSA_87,
+    }
+}
+
+/// The attributes of a secret key alone (section 4.10), of which the service makes and verifies MACs.
+fn secret(attributes: &mut Attributes, kind: Kind, macs: bool) {
+    attributes
+        .flag(CKA_VERIFY, macs)
+        .flag(CKA_ENCRYPT, false)
+        .flag(CKA_WRAP, false)
+        .flag(CKA_TRUSTED, false)
+        .bytes(CKA_WRAP_TEMPLATE, [])
+        .number(CKA_VALUE_LEN, kind.signature_len() as CK_ULONG);
+}
+
+/// The numbers of a public key: those that the private half shows, too, or all.
+fn public_numbers(attributes: &mut Attributes, public_key: &PublicKey, form: PointForm, all: bool) {
+    match public_key.material() {
+        Material::Rsa { modulus, exponent } => {
+            let bits = modulus.len() * 8 - modulus.first().map_or(0, |first| first.leading_zeros() as usize);
+            attributes.bytes(CKA_MODULUS, modulus).bytes(CKA_PUBLIC_EXPONENT, exponent);
+            if all {
+                attributes.number(CKA_MODULUS_BITS, bits as CK_ULONG);
+            }
+        }
+        // PKCS#11 3.1 section 6.3.3: DER of an OCTET STRING that holds the point. The standard has it for public keys; asyncssh
+        // makes the public half from a private key that shows it.
+        Material::Ec { point, .. } => drop(attributes.bytes(CKA_EC_POINT, wrapped(point))),
+        Material::Ed25519 { point } => match form {
+            PointForm::OctetString => drop(attributes.bytes(CKA_EC_POINT, wrapped(point))),
+            PointForm::Raw => drop(attributes.bytes(CKA_EC_POINT, point)),
+        },
+        Material::MlDsa { key, .. } if all => drop(attributes.bytes(CKA_VALUE, key)),
+        _ => {}
+    }
+}
+
+fn wrapped(point: &[u8]) -> Vec<u8> {
+    OctetStringRef::new(point).and_then(|point| point.to_der()).unwrap_or_default()
+}
+
+/// CKA_UNIQUE_ID (section 4.4.1): the same in every process, as long as name and content stay.
+fn unique_id(role: &str, names: Names, content: &[u8]) -> String {
+    let parts = [role.as_bytes(), b"\0", names.id, b"\0", names.label.as_bytes(), b"\0", content];
+    let digest = Hash::Sha256.digest(&parts.concat());
+    digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}

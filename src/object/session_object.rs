@@ -1,0 +1,267 @@
+//! Objects that live as long as a session: public keys to verify with, and secrets that came out of a service.
+//!
+//! PKCS#11 3.2 sections 4.4, 5.7.1 (C_CreateObject), 5.18.4 (C_UnwrapKey), 5.18.5 (C_DeriveKey).
+
+use super::attribute::{Attribute, Attributes, flag_in, number_in, value_in};
+use super::{Names, Object, next_handle, parameter_set};
+use crate::cloud::Plain;
+use crate::error::{Error, Result};
+use crate::key::{Curve, ParameterSet, PointForm, PublicKey, Purpose, Unusable, unwrapped_point};
+use cryptoki_sys::*;
+use std::sync::Arc;
+
+/// An object of a session.
+#[derive(Debug)]
+pub struct SessionObject {
+    /// As it is shown.
+    pub object: Arc<Object>,
+    /// The session whose end is its end.
+    pub owner: CK_SESSION_HANDLE,
+    /// What it is made of.
+    pub content: Content,
+}
+
+impl SessionObject {
+    /// Whether its template allows that; only of public keys more than nothing is allowed.
+    pub fn permits(&self, purpose: Purpose) -> bool {
+        let flag = match purpose {
+            Purpose::Sign => CKA_VERIFY,
+            Purpose::Decrypt => CKA_ENCRYPT,
+            Purpose::Unwrap => CKA_WRAP,
+            Purpose::Derive => CKA_DERIVE,
+        };
+        self.object.attributes.value(flag) == Some(&[CK_TRUE])
+    }
+
+    /// Whether its CKA_KEY_TYPE is CKK_GENERIC_SECRET.
+    pub fn is_generic(&self) -> bool {
+        self.object.attributes.value(CKA_KEY_TYPE) == Some(&CKK_GENERIC_SECRET.to_ne_bytes())
+    }
+}
+
+/// What a session object is made of.
+#[derive(Debug)]
+pub enum Content {
+    /// A public key.
+    Public(Arc<PublicKey>),
+    /// A secret, and whether it may leave (CKA_EXTRACTABLE).
+    Secret(Plain, bool),
+}
+
+/// What is done with objects of this module: everything else in a template is refused, and nothing is left out silently.
+const TAKEN: [CK_ATTRIBUTE_TYPE; 34] = [
+    CKA_CLASS,
+    CKA_TOKEN,
+    CKA_PRIVATE,
+    CKA_MODIFIABLE,
+    CKA_COPYABLE,
+    CKA_DESTROYABLE,
+    CKA_LABEL,
+    CKA_ID,
+    CKA_SUBJECT,
+    CKA_KEY_TYPE,
+    CKA_START_DATE,
+    CKA_END_DATE,
+    CKA_DERIVE,
+    CKA_ENCRYPT,
+    CKA_VERIFY,
+    CKA_VERIFY_RECOVER,
+    CKA_WRAP,
+    CKA_TRUSTED,
+    CKA_SIGN,
+    CKA_DECRYPT,
+    CKA_UNWRAP,
+    CKA_SENSITIVE,
+    CKA_EXTRACTABLE,
+    CKA_VALUE,
+    CKA_VALUE_LEN,
+    CKA_MODULUS,
+    CKA_MODULUS_BITS,
+    CKA_PUBLIC_EXPONENT,
+    CKA_EC_PARAMS,
+    CKA_EC_POINT,
+    CKA_PARAMETER_SET,
+    CKA_PUBLIC_KEY_INFO,
+    CKA_ALLOWED_MECHANISMS,
+    CKA_WRAP_WITH_TRUSTED,
+];
+
+/// A public key or a secret from a template (C_CreateObject).
+///
+/// # Errors
+/// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID.
+pub fn created(template: &[Attribute], owner: CK_SESSION_HANDLE, form: PointForm) -> Result<SessionObject> {
+    known(template)?;
+    match number_in(template, CKA_CLASS) {
+        Some(CKO_PUBLIC_KEY) => public(template, owner, form),
+        Some(CKO_SECRET_KEY) => {
+            let value = value_in(template, CKA_VALUE).ok_or_else(|| incomplete("CKA_VALUE"))?;
+            number_in(template, CKA_KEY_TYPE).ok_or_else(|| incomplete("CKA_KEY_TYPE"))?;
+            without_use(template)?;
+            secret(template, owner, value.to_vec().into())
+        }
+        Some(class) => Err(invalid(format!("an object of class {class} can't be made here"))),
+        None => Err(incomplete("CKA_CLASS")),
+    }
+}
+
+/// A secret that comes from outside is only handed on: what a caller wants to do with it besides is refused, not forgotten.
+/// (Templates of C_UnwrapKey and C_DeriveKey ask for more as a rule, and get a secret that does not do it.)
+fn without_use(template: &[Attribute]) -> Result<()> {
+    match SECRET_USES.iter().find(|(kind, _)| flag_in(template, *kind) == Some(true)) {
+        Some((_, name)) => Err(invalid(format!("{name}: a secret of a session can only be wrapped, or read"))),
+        None => Ok(()),
+    }
+}
+
+/// What secret keys do elsewhere.
+const SECRET_USES: [(CK_ATTRIBUTE_TYPE, &str); 7] = [
+    (CKA_SIGN, "CKA_SIGN"),
+    (CKA_VERIFY, "CKA_VERIFY"),
+    (CKA_ENCRYPT, "CKA_ENCRYPT"),
+    (CKA_DECRYPT, "CKA_DECRYPT"),
+    (CKA_WRAP, "CKA_WRAP"),
+    (CKA_UNWRAP, "CKA_UNWRAP"),
+    (CKA_DERIVE, "CKA_DERIVE"),
+];
+
+/// What a public key of a session may be kept from.
+const PUBLIC_USES: [CK_ATTRIBUTE_TYPE; 3] = [CKA_VERIFY, CKA_ENCRYPT, CKA_WRAP];
+
+/// What a public key can't do, with the attribute that would say so.
+const NO_PUBLIC_USES: [(CK_ATTRIBUTE_TYPE, &str); 2] =
+    [(CKA_VERIFY_RECOVER, "CKA_VERIFY_RECOVER"), (CKA_DERIVE, "CKA_DERIVE")];
+
+fn public(template: &[Attribute], owner: CK_SESSION_HANDLE, form: PointForm) -> Result<SessionObject> {
+    of_session(template)?;
+    if let Some((_, name)) = NO_PUBLIC_USES.iter().find(|(kind, _)| flag_in(template, *kind) == Some(true)) {
+        return Err(invalid(format!("{name}: a public key does not do that here")));
+    }
+    let key = public_key(template)?;
+    let names = Names { label: &label(template), id: value_in(template, CKA_ID).unwrap_or_default(), subject: &[] };
+    let mut object = Object::public_key(names, &key, &key.kind().local_schemes(), form);
+    object.attributes.set(CKA_TOKEN, &[CK_FALSE]);
+    object.attributes.set(CKA_DESTROYABLE, &[CK_TRUE]);
+    for kind in PUBLIC_USES.into_iter().filter(|kind| flag_in(template, *kind) == Some(false)) {
+        object.attributes.set(kind, &[CK_FALSE]);
+    }
+    Ok(SessionObject { object: Arc::new(object), owner, content: Content::Public(Arc::new(key)) })
+}
+
+/// The public key that a template describes.
+///
+/// # Errors
+/// As [`created`].
+pub fn public_key(template: &[Attribute]) -> Result<PublicKey> {
+    let part = |kind, name: &'static str| value_in(template, kind).ok_or_else(|| incomplete(name));
+    let made = match number_in(template, CKA_KEY_TYPE).ok_or_else(|| incomplete("CKA_KEY_TYPE"))? {
+        CKK_RSA => PublicKey::rsa(part(CKA_MODULUS, "CKA_MODULUS")?, part(CKA_PUBLIC_EXPONENT, "CKA_PUBLIC_EXPONENT")?),
+        CKK_EC => {
+            let params = part(CKA_EC_PARAMS, "CKA_EC_PARAMS")?;
+            PublicKey::ec(Curve::from_params(params)?, unwrapped_point(part(CKA_EC_POINT, "CKA_EC_POINT")?))
+        }
+        CKK_EC_EDWARDS => PublicKey::ed25519(unwrapped_point(part(CKA_EC_POINT, "CKA_EC_POINT")?)),
+        CKK_ML_DSA => {
+            let number = number_in(template, CKA_PARAMETER_SET).ok_or_else(|| incomplete("CKA_PARAMETER_SET"))?;
+            let set = ParameterSet::all().find(|set| parameter_set(*set) == number);
+            let set = set.ok_or_else(|| invalid(format!("{number} is no CKA_PARAMETER_SET of ML-DSA")))?;
+            PublicKey::ml_dsa(set, part(CKA_VALUE, "CKA_VALUE")?)
+        }
+        other => return Err(invalid(format!("a public key of CKA_KEY_TYPE {other} can't be made here"))),
+    };
+    made.map_err(|Unusable(text)| invalid(text))
+}
+
+/// Whether a secret can be made by that template.
+///
+/// # Errors
+/// As [`created`].
+pub fn check_secret(template: &[Attribute]) -> Result<()> {
+    known(template)?;
+    if number_in(template, CKA_CLASS).is_some_and(|class| class != CKO_SECRET_KEY) {
+        return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, "a secret has CKA_CLASS CKO_SECRET_KEY"));
+    }
+    of_session(template)
+}
+
+fn of_session(template: &[Attribute]) -> Result<()> {
+    if flag_in(template, CKA_TOKEN) == Some(true) {
+        let text = "CKA_TOKEN: such an object lives in a session only, and ends with it";
+        return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, text));
+    }
+    match [(CKA_TRUSTED, "CKA_TRUSTED"), (CKA_WRAP_WITH_TRUSTED, "CKA_WRAP_WITH_TRUSTED")]
+        .into_iter()
+        .find(|(kind, _)| flag_in(template, *kind) == Some(true))
+    {
+        Some((_, name)) => Err(invalid(format!("{name}: no key is trusted here"))),
+        None => Ok(()),
+    }
+}
+
+/// A secret that came from outside, or out of a service (C_UnwrapKey, C_DeriveKey).
+///
+/// # Errors
+/// As [`created`].
+pub fn secret(template: &[Attribute], owner: CK_SESSION_HANDLE, value: Plain) -> Result<SessionObject> {
+    check_secret(template)?;
+    if number_in(template, CKA_VALUE_LEN).is_some_and(|length| length != value.len() as CK_ULONG) {
+        return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, format!("CKA_VALUE_LEN is not {}", value.len())));
+    }
+    let extractable = flag_in(template, CKA_EXTRACTABLE).unwrap_or(true);
+    let sensitive = flag_in(template, CKA_SENSITIVE).unwrap_or(false);
+    let key_type = number_in(template, CKA_KEY_TYPE).unwrap_or(CKK_GENERIC_SECRET);
+    let mut attributes = Attributes::with_room(512);
+    attributes
+        .number(CKA_CLASS, CKO_SECRET_KEY)
+        .flag(CKA_TOKEN, false)
+        .flag(CKA_PRIVATE, false)
+        .flag(CKA_MODIFIABLE, false)
+        .flag(CKA_COPYABLE, false)
+        .flag(CKA_DESTROYABLE, true)
+        .bytes(CKA_LABEL, label(template))
+        .bytes(CKA_ID, value_in(template, CKA_ID).unwrap_or_default())
+        .bytes(CKA_UNIQUE_ID, [])
+        .number(CKA_KEY_TYPE, key_type)
+        .bytes(CKA_START_DATE, [])
+        .bytes(CKA_END_DATE, [])
+        .flag(CKA_LOCAL, false)
+        .number(CKA_KEY_GEN_MECHANISM, CK_UNAVAILABLE_INFORMATION)
+        .flag(CKA_SENSITIVE, sensitive)
+        .flag(CKA_ALWAYS_SENSITIVE, false)
+        .flag(CKA_EXTRACTABLE, extractable)
+        .flag(CKA_NEVER_EXTRACTABLE, false)
+        .flag(CKA_WRAP_WITH_TRUSTED, false)
+        .flag(CKA_TRUSTED, false)
+        .number(CKA_VALUE_LEN, value.len() as CK_ULONG);
+    // Such a key is only handed on: by its value, or wrapped.
+    for (kind, _) in SECRET_USES {
+        attributes.flag(kind, false);
+    }
+    if extractable && !sensitive {
+        attributes.bytes(CKA_VALUE, &value);
+    }
+    let object = Object { handle: next_handle(), class: CKO_SECRET_KEY, attributes };
+    Ok(SessionObject { object: Arc::new(object), owner, content: Content::Secret(value, extractable) })
+}
+
+fn known(template: &[Attribute]) -> Result<()> {
+    match template.iter().find(|(kind, _)| !TAKEN.contains(kind)) {
+        Some((kind, _)) => Err(Error::new(
+            CKR_ATTRIBUTE_TYPE_INVALID,
+            format!("attribute 0x{kind:x} means nothing for such an object"),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn label(template: &[Attribute]) -> String {
+    String::from_utf8_lossy(value_in(template, CKA_LABEL).unwrap_or_default()).into_owned()
+}
+
+fn incomplete(name: &str) -> Error {
+    Error::new(CKR_TEMPLATE_INCOMPLETE, format!("the template has no {name}"))
+}
+
+fn invalid(text: String) -> Error {
+    Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text)
+}

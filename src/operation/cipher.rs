@@ -1,0 +1,79 @@
+//! Encryption, which needs no service, and decryption, which is one request. PKCS#11 3.2 sections 5.8 and 5.10.
+
+use super::Operation;
+use super::multi_part::Making;
+use crate::cloud::{KeyFacts, Plain};
+use crate::error::{Error, Result};
+use crate::key::{PublicKey, Purpose};
+use crate::token::key::SlotKey;
+use cryptoki_sys::*;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// An encryption that was begun.
+pub struct Encrypting {
+    /// Under which key.
+    pub key: Arc<PublicKey>,
+    /// What was asked, and the text so far.
+    pub operation: Operation,
+}
+
+impl Making for Encrypting {
+    fn update(&mut self, part: &[u8]) -> Result<()> {
+        self.operation.update(part)
+    }
+
+    fn longest(&self) -> usize {
+        self.key.kind().signature_len()
+    }
+
+    fn finish(self) -> Result<Plain> {
+        let (name, key) = (self.operation.name(), self.key);
+        let (scheme, text) = self.operation.finish()?;
+        let longest = key.longest_plaintext(scheme).unwrap_or_default();
+        if text.len() > longest {
+            let text = format!("{name}: {} bytes, and {longest} can be encrypted", text.len());
+            return Err(Error::new(CKR_DATA_LEN_RANGE, text));
+        }
+        let encrypted = key.encrypt(scheme, &text);
+        let unable = || Error::new(CKR_FUNCTION_FAILED, format!("{name}: the public key can't encrypt"));
+        encrypted.map(Into::into).ok_or_else(unable)
+    }
+}
+
+/// A decryption that was begun.
+#[derive(Clone)]
+pub struct Decrypting {
+    /// The key that decrypts.
+    pub key: Arc<SlotKey>,
+    /// What is known of it.
+    pub facts: Arc<KeyFacts>,
+    /// A text, or a secret key.
+    pub purpose: Purpose,
+    /// What was asked, and the ciphertext so far.
+    pub operation: Operation,
+    /// How long the call may take.
+    pub call_timeout: Duration,
+}
+
+impl Making for Decrypting {
+    fn update(&mut self, part: &[u8]) -> Result<()> {
+        self.operation.update(part)
+    }
+
+    /// How long the text is, is known once it is there; but not longer than this.
+    fn longest(&self) -> usize {
+        let longest = self.facts.public_key.as_ref().and_then(|key| key.longest_plaintext(self.operation.scheme()));
+        longest.unwrap_or_else(|| self.facts.kind.signature_len())
+    }
+
+    fn is_exact(&self) -> bool {
+        false
+    }
+
+    fn finish(self) -> Result<Plain> {
+        let deadline = Instant::now() + self.call_timeout;
+        let (scheme, ciphertext) = self.operation.finish().map_err(|error| error.about(&self.key))?;
+        self.key.decrypt(&self.facts, self.purpose, scheme, &ciphertext, deadline)
+    }
+}

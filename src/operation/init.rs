@@ -1,0 +1,348 @@
+//! From a handle and a mechanism to an operation that has begun: which keys do what, and what is refused at once.
+//!
+//! PKCS#11 3.2 sections 5.8 (C_EncryptInit), 5.10 (C_DecryptInit), 5.13 (C_SignInit), 5.15 (C_VerifyInit), 5.18.
+
+use super::cipher::{Decrypting, Encrypting};
+use super::multi_part::Making;
+use super::sign::{Signing, Verifier, Verifying};
+use super::{Operation, Subject};
+use crate::cloud::{KeyFacts, Plain};
+use crate::error::{Error, Result};
+use crate::key::{Family, PublicKey, Purpose, Scheme, x963};
+use crate::mechanism::{Agreement, Mechanism, Request};
+use crate::object::attribute::{Attribute, number_in};
+use crate::object::public_schemes;
+use crate::object::session_object;
+use crate::object::session_object::{Content, SessionObject};
+use crate::token::key::SlotKey;
+use crate::token::{Token, UsedKey};
+use cryptoki_sys::*;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A function that begins something with a key: its flag in CK_MECHANISM_INFO, what the key is for, which half of it, and
+/// the word for it.
+struct Function {
+    flag: CK_FLAGS,
+    purpose: Purpose,
+    half: Half,
+    does: &'static str,
+}
+
+/// Which half of a key a function takes. A secret key is both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Half {
+    Private,
+    Public,
+}
+
+macro_rules! functions {
+    ($($name:ident $flag:ident $purpose:ident $half:ident $does:literal;)*) => {
+        $(const $name: Function =
+            Function { flag: $flag, purpose: Purpose::$purpose, half: Half::$half, does: $does };)*
+    };
+}
+
+functions! {
+    SIGN CKF_SIGN Sign Private "signs";
+    VERIFY CKF_VERIFY Sign Public "verifies";
+    ENCRYPT CKF_ENCRYPT Decrypt Public "encrypts";
+    DECRYPT CKF_DECRYPT Decrypt Private "decrypts";
+    WRAP CKF_WRAP Unwrap Public "wraps";
+    UNWRAP CKF_UNWRAP Unwrap Private "unwraps";
+    DERIVE CKF_DERIVE Derive Private "derives";
+}
+
+/// The operations that a token begins with one of its keys.
+///
+/// What is wrong is told in one order, whatever the function: first the mechanism, if the token does not list it for that
+/// function; then the handle, the type of the key, its class and permissions, whether its service allows the mechanism for
+/// this key, and the parameters. (Section 5.1.7 leaves the order to the module; programs try a mechanism and go on if that
+/// is what is wrong.) docs/conformance.md has it.
+impl Token {
+    /// Begins a signature with a private key, or a MAC with a secret key.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_INVALID, CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED, and those
+    /// of [`Operation::begin`].
+    pub fn sign_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Signing> {
+        let (key, facts) = self.private(handle, request, &SIGN)?;
+        let operation = self.operation(request, Purpose::Sign, &key, &facts)?;
+        Ok(Signing { key, facts, operation, call_timeout: self.call_timeout() })
+    }
+
+    /// Begins a verification: with a public key here, with a secret key by its service.
+    ///
+    /// # Errors
+    /// As [`Token::sign_init`].
+    pub fn verify_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Verifying> {
+        let used = self.usable(handle, request, &VERIFY)?;
+        if let UsedKey::Token { key, facts, class: CKO_SECRET_KEY } = used {
+            let operation = self.operation(request, Purpose::Sign, &key, &facts)?;
+            return Ok(Verifying { by: Verifier::Secret(key, facts), operation, call_timeout: self.call_timeout() });
+        }
+        let (public_key, operation) = self.public(used, request, &VERIFY)?;
+        Ok(Verifying { by: Verifier::Public(public_key), operation, call_timeout: self.call_timeout() })
+    }
+
+    /// Begins an encryption, which needs no service.
+    ///
+    /// # Errors
+    /// As [`Token::sign_init`].
+    pub fn encrypt_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Encrypting> {
+        self.encrypting(handle, request, &ENCRYPT)
+    }
+
+    /// Begins a decryption.
+    ///
+    /// # Errors
+    /// As [`Token::sign_init`].
+    pub fn decrypt_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Decrypting> {
+        self.decrypting(handle, request, &DECRYPT)
+    }
+
+    /// C_UnwrapKey: decrypts a secret, which becomes an object of the session.
+    ///
+    /// # Errors
+    /// As [`Token::decrypt_init`]; CKR_WRAPPED_KEY_INVALID, CKR_WRAPPED_KEY_LEN_RANGE, and what is wrong with the template.
+    pub fn unwrap(
+        &self,
+        handle: CK_OBJECT_HANDLE,
+        request: &Request,
+        wrapped: &[u8],
+        template: &[Attribute],
+        owner: CK_SESSION_HANDLE,
+    ) -> Result<CK_OBJECT_HANDLE> {
+        let as_wrapped = |error: Error| match error.rv {
+            CKR_ENCRYPTED_DATA_INVALID => Error { rv: CKR_WRAPPED_KEY_INVALID, ..error },
+            CKR_ENCRYPTED_DATA_LEN_RANGE => Error { rv: CKR_WRAPPED_KEY_LEN_RANGE, ..error },
+            CKR_KEY_HANDLE_INVALID if error.device_error == 0 => {
+                Error { rv: CKR_UNWRAPPING_KEY_HANDLE_INVALID, ..error }
+            }
+            CKR_KEY_TYPE_INCONSISTENT => Error { rv: CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT, ..error },
+            _ => error,
+        };
+        // The template is looked at before the service is asked.
+        session_object::check_secret(template)?;
+        let mut decrypting = self.decrypting(handle, request, &UNWRAP).map_err(as_wrapped)?;
+        let made = decrypting.update(wrapped).and_then(|()| decrypting.finish()).map_err(as_wrapped)?;
+        Ok(self.keep(session_object::secret(template, owner, made)?))
+    }
+
+    /// C_WrapKey: encrypts a secret of the session under a public key.
+    ///
+    /// # Errors
+    /// As [`Token::encrypt_init`]; CKR_KEY_NOT_WRAPPABLE, CKR_KEY_UNEXTRACTABLE.
+    pub fn wrap(&self, handle: CK_OBJECT_HANDLE, request: &Request, secret: CK_OBJECT_HANDLE) -> Result<Encrypting> {
+        let mut encrypting = self.encrypting(handle, request, &WRAP).map_err(|error| match error.rv {
+            CKR_KEY_HANDLE_INVALID => Error { rv: CKR_WRAPPING_KEY_HANDLE_INVALID, ..error },
+            CKR_KEY_TYPE_INCONSISTENT => Error { rv: CKR_WRAPPING_KEY_TYPE_INCONSISTENT, ..error },
+            _ => error,
+        })?;
+        match self.key(secret)? {
+            UsedKey::Session(own) => match &own.content {
+                Content::Secret(value, true) => encrypting.update(value)?,
+                Content::Secret(_, false) => {
+                    return Err(Error::new(CKR_KEY_UNEXTRACTABLE, "its CKA_EXTRACTABLE is false"));
+                }
+                Content::Public(_) => return Err(not_wrappable()),
+            },
+            UsedKey::Token { .. } => return Err(not_wrappable()),
+        }
+        Ok(encrypting)
+    }
+
+    /// C_DeriveKey: a secret that is shared with another, which becomes an object of the session.
+    ///
+    /// # Errors
+    /// As [`Token::sign_init`]; CKR_MECHANISM_PARAM_INVALID, and what is wrong with the template.
+    pub fn derive(
+        &self,
+        handle: CK_OBJECT_HANDLE,
+        request: &Request,
+        template: &[Attribute],
+        owner: CK_SESSION_HANDLE,
+    ) -> Result<CK_OBJECT_HANDLE> {
+        let (key, facts) = self.private(handle, request, &DERIVE)?;
+        let operation = self.operation(request, Purpose::Derive, &key, &facts)?;
+        session_object::check_secret(template)?;
+        let Some(agreement) = &operation.parameters().agreement else {
+            return Err(Error::new(CKR_GENERAL_ERROR, "a derivation without an agreement"));
+        };
+        let shared = key.derive(&facts, &agreement.point, Instant::now() + self.call_timeout())?;
+        Ok(self.keep(session_object::secret(template, owner, derived(agreement, shared, template)?)?))
+    }
+
+    fn encrypting(&self, handle: CK_OBJECT_HANDLE, request: &Request, function: &Function) -> Result<Encrypting> {
+        let used = self.usable(handle, request, function)?;
+        let (key, operation) = self.public(used, request, function)?;
+        Ok(Encrypting { key, operation })
+    }
+
+    fn decrypting(&self, handle: CK_OBJECT_HANDLE, request: &Request, function: &Function) -> Result<Decrypting> {
+        let (key, facts) = self.private(handle, request, function)?;
+        let purpose = function.purpose;
+        let operation = self.operation(request, purpose, &key, &facts)?;
+        Ok(Decrypting { key, facts, purpose, operation, call_timeout: self.call_timeout() })
+    }
+
+    /// The key of that handle, if the token lists the mechanism for the function, and the key is of a type and half that go
+    /// with both.
+    fn usable(&self, handle: CK_OBJECT_HANDLE, request: &Request, function: &Function) -> Result<UsedKey> {
+        let (ckm, does) = (request.ckm, function.does);
+        let row = Mechanism::from_ckm(ckm, function.purpose);
+        let row = row.filter(|_| self.mechanism_flags(ckm) & function.flag != 0).ok_or_else(|| {
+            let name = Mechanism::name_of(ckm).map_or_else(|| format!("mechanism 0x{ckm:x}"), str::to_owned);
+            Error::new(
+                CKR_MECHANISM_INVALID,
+                format!("token \"{}\": {name} is not among what it {does} with", self.label()),
+            )
+        })?;
+        let used = self.key(handle)?;
+        let name = || match &used {
+            UsedKey::Token { key, .. } => key.to_string(),
+            UsedKey::Session(_) => "an object of the session".to_owned(),
+        };
+        if !used.has_type_of(row) {
+            let text = format!("{}: {} is no mechanism for a key of its type", name(), row.name);
+            return Err(Error::new(CKR_KEY_TYPE_INCONSISTENT, text));
+        }
+        match (used.half(), function.half) {
+            (Some(own), wanted) if own != wanted => {
+                let half = if wanted == Half::Private { "private" } else { "public" };
+                let text = format!("{}: only its {half} key {does}", name());
+                Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, text))
+            }
+            _ => Ok(used),
+        }
+    }
+
+    fn private(
+        &self,
+        handle: CK_OBJECT_HANDLE,
+        request: &Request,
+        function: &Function,
+    ) -> Result<(Arc<SlotKey>, Arc<KeyFacts>)> {
+        match self.usable(handle, request, function)? {
+            UsedKey::Token { key, facts, .. } => {
+                let facts = key.facts_for(function.purpose, facts, Instant::now() + self.call_timeout())?;
+                Ok((key, facts))
+            }
+            UsedKey::Session(_) => Err(only_handed_on()),
+        }
+    }
+
+    fn operation(&self, request: &Request, purpose: Purpose, key: &SlotKey, facts: &KeyFacts) -> Result<Operation> {
+        let subject = Subject {
+            kind: facts.kind,
+            public_key: facts.public_key.as_ref(),
+            schemes: if facts.does(purpose) { &facts.schemes } else { &[] },
+            refusal: facts.refusal.as_deref().or(facts.usage.as_deref()),
+            message_lengths: self.backend().message_lengths(),
+            accept_bare_digest: self.manner().accept_bare_digest,
+        };
+        Operation::begin(request, purpose, subject).map_err(|error| error.about(key))
+    }
+
+    /// What a public key of the token or of a session does, without any service.
+    fn public(&self, used: UsedKey, request: &Request, function: &Function) -> Result<(Arc<PublicKey>, Operation)> {
+        let purpose = function.purpose;
+        let (key, schemes, usage): (_, Vec<Scheme>, _) = match used {
+            UsedKey::Token { facts, .. } => {
+                let key = facts.public_key.clone().ok_or_else(only_handed_on)?;
+                // Nobody would undo it; a signature is verified all the same.
+                let in_vain = purpose != Purpose::Sign && facts.withheld.contains(&purpose);
+                let schemes = if in_vain { Vec::new() } else { public_schemes(&facts) };
+                (Arc::new(key), schemes, facts.usage.clone())
+            }
+            UsedKey::Session(own) => match &own.content {
+                Content::Public(key) if own.permits(purpose) => (key.clone(), key.kind().local_schemes(), None),
+                Content::Public(key) => (key.clone(), Vec::new(), Some("its template said so".to_owned())),
+                Content::Secret(..) => return Err(only_handed_on()),
+            },
+        };
+        let subject = Subject {
+            kind: key.kind(),
+            public_key: Some(&key),
+            schemes: &schemes,
+            refusal: usage.as_deref(),
+            message_lengths: (0, LONGEST_LOCAL),
+            accept_bare_digest: self.manner().accept_bare_digest,
+        };
+        let operation = Operation::begin(request, purpose, subject)?;
+        Ok((key, operation))
+    }
+}
+
+impl UsedKey {
+    /// Whether the mechanism is one for such a key, as far as CKA_KEY_TYPE tells. A secret of a session is of the type that
+    /// its template has named.
+    fn has_type_of(&self, row: &Mechanism) -> bool {
+        match self {
+            UsedKey::Token { facts, .. } => row.family.suits(facts.kind),
+            UsedKey::Session(own) => match &own.content {
+                Content::Public(key) => row.family.suits(key.kind()),
+                Content::Secret(..) => row.family == Family::Hmac && own.is_generic(),
+            },
+        }
+    }
+
+    /// Which half of a key it is; None is both.
+    fn half(&self) -> Option<Half> {
+        match self {
+            UsedKey::Token { class: CKO_PRIVATE_KEY, .. } => Some(Half::Private),
+            UsedKey::Token { class: CKO_PUBLIC_KEY, .. } => Some(Half::Public),
+            UsedKey::Token { .. } => None,
+            UsedKey::Session(own) => match &own.content {
+                Content::Public(_) => Some(Half::Public),
+                Content::Secret(..) => None,
+            },
+        }
+    }
+}
+
+fn only_handed_on() -> Error {
+    let text = "a secret of a session can only be wrapped, or read: its flags say so";
+    Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, text)
+}
+
+/// A message that has to be held as a whole (Ed25519) is held here, too: no more than this.
+const LONGEST_LOCAL: usize = 64 << 20;
+
+fn not_wrappable() -> Error {
+    Error::new(CKR_KEY_NOT_WRAPPABLE, "only a secret of a session can be wrapped")
+}
+
+/// What the key derivation function makes of the shared secret, as long as the template wants it.
+fn derived(agreement: &Agreement, shared: Plain, template: &[Attribute]) -> Result<Plain> {
+    let wanted = number_in(template, CKA_VALUE_LEN).map(|length| length as usize);
+    match agreement.kdf {
+        Some(hash) => {
+            let length = wanted.unwrap_or(shared.len());
+            if length > MOST_DERIVED {
+                return Err(Error::new(CKR_KEY_SIZE_RANGE, format!("CKA_VALUE_LEN {length} is too much")));
+            }
+            Ok(x963(hash, &shared, &agreement.shared, length))
+        }
+        // Section 6.3.18: the leading bytes are taken off.
+        None => match wanted.unwrap_or(shared.len()) {
+            length if length <= shared.len() => Ok(shared[shared.len() - length..].to_vec().into()),
+            length => {
+                let text = format!("CKA_VALUE_LEN {length}, and the shared secret has {} bytes", shared.len());
+                Err(Error::new(CKR_KEY_SIZE_RANGE, text))
+            }
+        },
+    }
+}
+
+/// More is no key.
+const MOST_DERIVED: usize = 64 << 10;
+
+/// An object from a template (C_CreateObject).
+///
+/// # Errors
+/// Those of [`session_object::created`].
+pub fn created(token: &Token, template: &[Attribute], owner: CK_SESSION_HANDLE) -> Result<CK_OBJECT_HANDLE> {
+    let object: SessionObject = session_object::created(template, owner, token.manner().edwards_point)?;
+    Ok(token.keep(object))
+}

@@ -1,0 +1,307 @@
+//! An operation in the making: the part that needs no service. PKCS#11 3.2 sections 5.8 to 5.17.
+//!
+//! Everything that can be refused before the data is there is refused at the beginning; what comes out is a scheme and
+//! just what the scheme takes: a digest of exactly its hash's length, a DigestInfo, a mu, or the data as they are.
+
+pub mod cipher;
+pub mod init;
+pub mod multi_part;
+pub mod sign;
+
+use crate::error::{Error, Result};
+use crate::key::hash::{Hash, Hasher};
+use crate::key::ml_dsa::Mu;
+use crate::key::{Curve, Family, Kind, Material, PublicKey, Purpose, Scheme};
+use crate::mechanism::{Input, Mechanism, Parameters, Request};
+use cryptoki_sys::*;
+use zeroize::Zeroizing;
+
+/// The key of an operation, as far as the operation has to know it.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// What kind of key it is.
+    pub kind: Kind,
+    /// Its public half, if it has one.
+    pub public_key: Option<&'a PublicKey>,
+    /// What can be done with it: by its service, or here.
+    pub schemes: &'a [Scheme],
+    /// Why nothing can be, or what it is for instead.
+    pub refusal: Option<&'a str>,
+    /// How many bytes of a message can be handed on as they are: at least and at most.
+    pub message_lengths: (usize, usize),
+    /// CKM_RSA_PKCS also takes a digest without its DigestInfo.
+    pub accept_bare_digest: bool,
+}
+
+/// An operation in the making: what was asked, and what was handed in so far.
+#[derive(Clone)]
+pub struct Operation {
+    mechanism: &'static Mechanism,
+    kind: Kind,
+    schemes: Vec<Scheme>,
+    parameters: Parameters,
+    accept_bare_digest: bool,
+    data: Data,
+    /// With less than this it can't end.
+    least: usize,
+    /// More than this is never held.
+    most: usize,
+}
+
+#[derive(Clone)]
+enum Data {
+    /// As it is.
+    Held(Bytes),
+    /// A message: only its hash is kept.
+    Hashed(Hasher),
+    /// A message of which a mu is made.
+    Mu(Mu),
+    /// A message whose hash a mu is made of.
+    HashedMu(Hasher, Mu),
+    /// A digest of which a mu is made.
+    HeldMu(Bytes, Mu),
+}
+
+/// What is signed is the caller's secret: overwritten when dropped.
+pub type Bytes = Zeroizing<Vec<u8>>;
+
+/// More than any digest or DigestInfo has, and than any RSA modulus.
+const MOST_HELD: usize = 1024;
+
+impl Operation {
+    /// Begins: everything that can be refused before the data is there is refused here.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED.
+    pub fn begin(request: &Request, purpose: Purpose, subject: Subject) -> Result<Self> {
+        let mechanism = Mechanism::from_ckm(request.ckm, purpose).ok_or_else(|| {
+            let text = format!("mechanism 0x{:x} is none of this module's for {}", request.ckm, doing(purpose));
+            Error::new(CKR_MECHANISM_INVALID, text)
+        })?;
+        if !mechanism.family.suits(subject.kind) {
+            let text = format!("{} is no mechanism for a key of kind {}", mechanism.name, subject.kind.name());
+            return Err(Error::new(CKR_KEY_TYPE_INCONSISTENT, text));
+        }
+        permitted(purpose, subject)?;
+        if !mechanism.is_offered(subject.kind, subject.schemes) {
+            let text = format!("{} is not among what the service allows for this key", mechanism.name);
+            return Err(Error::new(CKR_MECHANISM_INVALID, text));
+        }
+        let parameters = mechanism.parameters(request)?;
+        let hash = parameters.hash.filter(|_| mechanism.family != Family::MlDsa);
+        if let Some(hash) = hash {
+            allowed(subject.schemes, mechanism.family.with(hash), CKR_MECHANISM_PARAM_INVALID)?;
+        }
+        let (least, most) = match (mechanism.input, purpose) {
+            (Input::Whole(_), Purpose::Sign) => subject.message_lengths,
+            _ => (0, MOST_HELD),
+        };
+        Ok(Self {
+            mechanism,
+            kind: subject.kind,
+            schemes: subject.schemes.to_vec(),
+            accept_bare_digest: subject.accept_bare_digest,
+            data: data(mechanism, &parameters, subject),
+            parameters,
+            least,
+            most,
+        })
+    }
+
+    /// The mechanism's name in the standard.
+    pub fn name(&self) -> &'static str {
+        self.mechanism.name
+    }
+
+    /// What the parameters say.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The scheme of a mechanism that does not look at the data for it.
+    pub fn scheme(&self) -> Scheme {
+        let hash = match self.mechanism.input {
+            Input::Whole(own) => own.or(self.parameters.hash),
+            _ => None,
+        };
+        Scheme { family: self.mechanism.family, hash }
+    }
+
+    /// Takes a part of the data.
+    ///
+    /// # Errors
+    /// CKR_DATA_LEN_RANGE for more than can be handed on.
+    pub fn update(&mut self, part: &[u8]) -> Result<()> {
+        match &mut self.data {
+            Data::Hashed(hasher) | Data::HashedMu(hasher, _) => hasher.update(part),
+            Data::Mu(mu) => mu.update(part),
+            Data::Held(held) | Data::HeldMu(held, _) if held.len() + part.len() <= self.most => {
+                held.extend_from_slice(part)
+            }
+            Data::Held(_) | Data::HeldMu(..) => {
+                let name = self.mechanism.name;
+                let text = match self.mechanism.input {
+                    Input::Whole(_) => format!("{name}: the service takes {} bytes at most", self.most),
+                    _ => format!("{name} takes a digest, not a message of over {} bytes", self.most),
+                };
+                return Err(Error::new(CKR_DATA_LEN_RANGE, text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the data: the scheme, and just what it takes.
+    ///
+    /// # Errors
+    /// CKR_DATA_INVALID, CKR_DATA_LEN_RANGE.
+    pub fn finish(self) -> Result<(Scheme, Bytes)> {
+        let (scheme, input) = (self.scheme(), self.mechanism.input);
+        let hash = input.hash().or(self.parameters.hash);
+        let held = match self.data {
+            Data::Held(held) if held.len() < self.least => {
+                let text = format!("{}: the service takes no message of {} bytes", self.mechanism.name, held.len());
+                return Err(Error::new(CKR_DATA_LEN_RANGE, text));
+            }
+            Data::Held(held) => held,
+            Data::Hashed(hasher) => hasher.finish().into(),
+            Data::Mu(mu) => mu.finish().into(),
+            Data::HashedMu(hasher, mu) => mu_of(mu, &hasher.finish()),
+            Data::HeldMu(held, mu) => match hash {
+                Some(hash) => mu_of(mu, &whole(hash, held)?),
+                None => return Err(Error::new(CKR_GENERAL_ERROR, "a digest without a hash")),
+            },
+        };
+        let (scheme, data) = match (self.mechanism.family, self.kind, input, hash) {
+            (Family::Ecdsa, Kind::Ec(curve), ..) => (Family::Ecdsa.with(curve.hash()), fit(curve, &held)?),
+            (Family::RsaPkcs1, _, Input::DigestInfo, _) => digest_info(&self.schemes, held, self.accept_bare_digest)?,
+            (Family::RsaPkcs1, _, _, Some(hash)) => of_hash(&self.schemes, hash, held),
+            (Family::RsaPss, _, _, Some(hash)) => (Family::RsaPss.with(hash), whole(hash, held)?),
+            _ => (scheme, held),
+        };
+        allowed(&self.schemes, scheme, CKR_DATA_INVALID)?;
+        match self.kind {
+            // EMSA-PKCS1-v1_5 takes eleven bytes for itself (RFC 8017 section 9.2).
+            Kind::Rsa(bits) if scheme == RAW && data.len() + 11 > bits / 8 => {
+                let text = format!("{} bytes, and {} fit", data.len(), bits / 8 - 11);
+                Err(Error::new(CKR_DATA_LEN_RANGE, text))
+            }
+            _ => Ok((scheme, data)),
+        }
+    }
+}
+
+/// Where the data goes.
+fn data(mechanism: &Mechanism, parameters: &Parameters, subject: Subject) -> Data {
+    let context = &parameters.context;
+    let public_key = match subject.public_key.map(PublicKey::material) {
+        Some(Material::MlDsa { key, .. }) => &key[..],
+        _ => &[],
+    };
+    match (mechanism.input, parameters.hash, mechanism.family) {
+        (Input::Mu, ..) => Data::Mu(Mu::of_message(public_key, context)),
+        (Input::Message(hash), _, Family::MlDsa) => {
+            Data::HashedMu(Hasher::new(hash), Mu::of_digest(public_key, context, hash))
+        }
+        (Input::Digest, Some(hash), Family::MlDsa) => {
+            Data::HeldMu(room(mechanism.input), Mu::of_digest(public_key, context, hash))
+        }
+        (Input::Message(hash), ..) => Data::Hashed(Hasher::new(hash)),
+        _ => Data::Held(room(mechanism.input)),
+    }
+}
+
+/// Room for most: a vector that grows leaves a copy of what it held, and one that is too large is overwritten for nothing.
+fn room(input: Input) -> Bytes {
+    Vec::with_capacity(if matches!(input, Input::Whole(_)) { 512 } else { 128 }).into()
+}
+
+fn mu_of(mut mu: Mu, digest: &[u8]) -> Bytes {
+    mu.update(digest);
+    mu.finish().into()
+}
+
+fn doing(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Sign => "signing",
+        Purpose::Decrypt => "decrypting",
+        Purpose::Unwrap => "unwrapping",
+        Purpose::Derive => "deriving",
+    }
+}
+
+fn permitted(purpose: Purpose, subject: Subject) -> Result<()> {
+    if subject.schemes.iter().any(|scheme| scheme.family.purpose() == purpose.of_schemes()) {
+        return Ok(());
+    }
+    let why = subject.refusal.unwrap_or("its service does not allow it");
+    Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("the key is not for {}: {why}", doing(purpose))))
+}
+
+fn allowed(schemes: &[Scheme], scheme: Scheme, otherwise: CK_RV) -> Result<()> {
+    if schemes.contains(&scheme) {
+        return Ok(());
+    }
+    Err(Error::new(otherwise, format!("the service does not offer {} with this key", scheme.name())))
+}
+
+fn whole(hash: Hash, digest: Bytes) -> Result<Bytes> {
+    if digest.len() == hash.len() {
+        return Ok(digest);
+    }
+    let text = format!("{} bytes are no {} digest, which has {}", digest.len(), hash.name(), hash.len());
+    Err(Error::new(CKR_DATA_LEN_RANGE, text))
+}
+
+const RAW: Scheme = Family::RsaPkcs1.alone();
+
+/// A digest that was made here: the service hashes so itself, or signs the DigestInfo.
+fn of_hash(schemes: &[Scheme], hash: Hash, digest: Bytes) -> (Scheme, Bytes) {
+    match Family::RsaPkcs1.with(hash) {
+        own if schemes.contains(&own) => (own, digest),
+        _ => (RAW, hash.digest_info(&digest).into()),
+    }
+}
+
+fn digest_info(schemes: &[Scheme], data: Bytes, accept_bare_digest: bool) -> Result<(Scheme, Bytes)> {
+    let raw = schemes.contains(&RAW);
+    let info = Hash::parse_digest_info(&data).map(|(hash, digest)| (Family::RsaPkcs1.with(hash), digest));
+    if let Some((scheme, digest)) = info.filter(|(scheme, _)| !raw || schemes.contains(scheme)) {
+        return Ok((scheme, digest.to_vec().into()));
+    }
+    let bare = [Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter().find(|hash| hash.len() == data.len());
+    match bare {
+        Some(hash) if accept_bare_digest => Ok((Family::RsaPkcs1.with(hash), data)),
+        _ if raw => Ok((RAW, data)),
+        Some(hash) => Err(Error::new(
+            CKR_DATA_INVALID,
+            format!(
+                "CKM_RSA_PKCS wants a DigestInfo; these {} bytes look like a bare {} digest: give the hash to the \
+                 program (openssl pkeyutl -pkeyopt digest:...), or set accept_bare_digest for the slot",
+                data.len(),
+                hash.name()
+            ),
+        )),
+        None => Err(Error::new(
+            CKR_DATA_INVALID,
+            format!("CKM_RSA_PKCS wants the DigestInfo of a SHA-2 hash, exactly; these {} bytes are none", data.len()),
+        )),
+    }
+}
+
+/// Fits a digest of any length to the one that the service wants: the signature is the same.
+///
+/// FIPS 186-5 section 6.4.1: the leftmost bits of a longer digest count; a shorter one is a number as it stands.
+fn fit(curve: Curve, digest: &[u8]) -> Result<Bytes> {
+    let (wanted, width) = (curve.hash().len(), curve.width());
+    let refuse = |text: &str| Err(Error::new(CKR_DATA_LEN_RANGE, format!("{text} ({} bytes)", digest.len())));
+    match digest.len() {
+        0 => refuse("an empty digest"),
+        length if length <= wanted => Ok([&vec![0; wanted - length][..], digest].concat().into()),
+        // P-521 alone has more bits than its hash: what is longer than the hash does not fit into the request.
+        _ if width > wanted => refuse("the services sign at most 64 bytes with P-521"),
+        _ => Ok(digest[..wanted].to_vec().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

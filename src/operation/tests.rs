@@ -1,0 +1,274 @@
+use crate::key::ml_dsa;
+use crate::mechanism::MECHANISMS;
+use crate::operation::*;
+
+/// A key, and what its service does with it.
+#[derive(Clone)]
+struct Key {
+    kind: Kind,
+    public_key: Option<PublicKey>,
+    schemes: Vec<Scheme>,
+    refusal: Option<&'static str>,
+}
+
+impl Key {
+    fn subject(&self, accept_bare_digest: bool) -> Subject<'_> {
+        Subject {
+            kind: self.kind,
+            public_key: self.public_key.as_ref(),
+            schemes: &self.schemes,
+            refusal: self.refusal,
+            message_lengths: (1, 4096),
+            accept_bare_digest,
+        }
+    }
+}
+
+/// A key with every scheme of its kind that some service has.
+fn key(kind: Kind) -> Key {
+    let public_key = match kind {
+        Kind::Rsa(bits) => PublicKey::rsa(&vec![0xff; bits / 8], &[1, 0, 1]).ok(),
+        Kind::Ec(curve) => PublicKey::ec(curve, &[&[4], &vec![1; 2 * curve.width()][..]].concat()).ok(),
+        Kind::Ed25519 => PublicKey::ed25519(&[7; 32]).ok(),
+        Kind::MlDsa(set) => PublicKey::ml_dsa(set, &vec![7; set.public_key_len()]).ok(),
+        Kind::Hmac(_) => None,
+    };
+    let sha2 = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
+    let schemes = match kind {
+        Kind::Rsa(_) => [Family::RsaPkcs1, Family::RsaPss]
+            .into_iter()
+            .flat_map(|family| sha2.map(|hash| family.with(hash)))
+            .chain([Family::RsaesPkcs1.alone(), Family::RsaesOaep.with(Hash::Sha1)])
+            .collect(),
+        Kind::Ec(curve) => vec![Family::Ecdsa.with(curve.hash()), Family::Ecdh.alone()],
+        Kind::Ed25519 => vec![Family::Eddsa.alone()],
+        Kind::MlDsa(_) => vec![Family::MlDsa.alone()],
+        Kind::Hmac(hash) => vec![Family::Hmac.with(hash)],
+    };
+    Key { kind, public_key, schemes, refusal: None }
+}
+
+fn rsa() -> Key {
+    key(Kind::Rsa(2048))
+}
+
+fn request(ckm: CK_MECHANISM_TYPE) -> Request {
+    Request { ckm, ..Request::default() }
+}
+
+fn words(ckm: CK_MECHANISM_TYPE, words: &[CK_ULONG], data: &[&[u8]]) -> Request {
+    let parameter = words.iter().flat_map(|number| number.to_ne_bytes()).collect();
+    Request { ckm, parameter, data: data.iter().map(|data| data.to_vec()).collect() }
+}
+
+fn pss(ckm: CK_MECHANISM_TYPE, hash: CK_ULONG, mgf: CK_ULONG, salt: CK_ULONG) -> Request {
+    words(ckm, &[hash, mgf, salt], &[])
+}
+
+/// Parameters that go with a row.
+fn fitting(row: &Mechanism, hash: Hash) -> Request {
+    match (row.family, row.input) {
+        (Family::RsaPss, _) => pss(row.ckm, hash.ckm(), hash.mgf(), hash.len() as CK_ULONG),
+        (Family::RsaesOaep, _) => words(row.ckm, &[CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, 0, 0], &[&[]]),
+        (Family::Ecdh, _) => words(row.ckm, &[CKD_NULL, 0, 0, 3, 0], &[&[], &[4, 1, 2]]),
+        (Family::MlDsa, Input::Digest) => words(row.ckm, &[0, 0, 0, hash.ckm()], &[&[]]),
+        _ => request(row.ckm),
+    }
+}
+
+fn made(request: &Request, purpose: Purpose, key: &Key, data: &[u8]) -> std::result::Result<(Scheme, Vec<u8>), CK_RV> {
+    let mut operation = Operation::begin(request, purpose, key.subject(false)).map_err(|error| error.rv)?;
+    operation.update(data).map_err(|error| error.rv)?;
+    operation.finish().map(|(scheme, data)| (scheme, data.to_vec())).map_err(|error| error.rv)
+}
+
+fn sign(request: &Request, key: &Key, data: &[u8]) -> std::result::Result<(Scheme, Vec<u8>), CK_RV> {
+    made(request, Purpose::Sign, key, data)
+}
+
+#[test]
+fn every_row_gives_what_its_service_wants_or_refuses() {
+    for kind in Kind::all().chain([3072, 4096].map(Kind::Rsa)) {
+        let key = key(kind);
+        for row in MECHANISMS {
+            let offered = Mechanism::offered(kind, &key.schemes).any(|other| other == row);
+            let hash = row.input.hash().unwrap_or(Hash::Sha256);
+            let request = fitting(row, hash);
+            let data = match row.input {
+                Input::DigestInfo => hash.digest_info(&hash.digest(b"abc")),
+                Input::Digest => hash.digest(b"abc"),
+                Input::Message(_) | Input::Whole(_) | Input::Mu => b"abc".to_vec(),
+            };
+            match made(&request, row.family.purpose(), &key, &data) {
+                Ok((scheme, made)) => {
+                    assert!(offered, "{} for {kind:?}", row.name);
+                    assert!(key.schemes.contains(&scheme));
+                    match (row.family, scheme.hash) {
+                        (Family::MlDsa, _) => assert_eq!(made.len(), ml_dsa::MU_LEN),
+                        (Family::RsaPkcs1 | Family::RsaPss | Family::Ecdsa, Some(hash)) => {
+                            assert_eq!(made.len(), hash.len());
+                        }
+                        _ => assert_eq!(made, b"abc"),
+                    }
+                }
+                Err(rv) => {
+                    assert!(!offered, "{} for {kind:?}", row.name);
+                    let of_family = row.family.suits(kind);
+                    assert_eq!(rv, if of_family { CKR_MECHANISM_INVALID } else { CKR_KEY_TYPE_INCONSISTENT });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_key_cannot_do_is_refused_at_the_beginning() {
+    let decrypts = Key { schemes: vec![Family::RsaesPkcs1.alone()], ..rsa() };
+    assert_eq!(sign(&request(CKM_SHA256_RSA_PKCS), &decrypts, b""), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
+    let bound = Key { schemes: vec![Family::RsaPss.with(Hash::Sha256)], ..rsa() };
+    assert_eq!(made(&request(CKM_RSA_PKCS), Purpose::Decrypt, &bound, b""), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
+    assert_eq!(sign(&request(CKM_RSA_PKCS), &bound, b""), Err(CKR_MECHANISM_INVALID));
+    assert_eq!(sign(&request(CKM_AES_GCM), &bound, b""), Err(CKR_MECHANISM_INVALID));
+    let other_hash = pss(CKM_RSA_PKCS_PSS, CKM_SHA512, CKG_MGF1_SHA512, 64);
+    assert_eq!(sign(&other_hash, &bound, &[0; 64]), Err(CKR_MECHANISM_PARAM_INVALID));
+    assert_eq!(Mechanism::offered(Kind::Rsa(2048), &bound.schemes).count(), 2);
+}
+
+#[test]
+fn only_pss_parameters_that_the_services_honour_are_taken() {
+    let hashes =
+        [(CKM_SHA256, CKG_MGF1_SHA256, 32), (CKM_SHA384, CKG_MGF1_SHA384, 48), (CKM_SHA512, CKG_MGF1_SHA512, 64)];
+    let rsa = rsa();
+    for (hash, mgf, length) in hashes {
+        for (other, _, _) in hashes.into_iter().chain([(CKM_SHA_1, 0, 0), (CKM_SHA224, 0, 0), (0, 0, 0)]) {
+            for other_mgf in 0..=CKG_MGF1_SHA3_512 {
+                for salt in [0, 20, length - 1, length, length + 1, CK_ULONG::MAX] {
+                    let asked = pss(CKM_RSA_PKCS_PSS, other, other_mgf, salt);
+                    let right = other == hash && other_mgf == mgf && salt == length;
+                    let taken = Operation::begin(&asked, Purpose::Sign, rsa.subject(false));
+                    if right {
+                        assert!(taken.is_ok());
+                    } else if other == hash {
+                        assert_eq!(taken.err().map(|error| error.rv), Some(CKR_MECHANISM_PARAM_INVALID));
+                    }
+                }
+            }
+        }
+    }
+    for parameter in [Vec::new(), vec![0; 23], vec![0; 25], vec![0xff; 24]] {
+        let asked = Request { ckm: CKM_RSA_PKCS_PSS, parameter, data: Vec::new() };
+        assert_eq!(sign(&asked, &rsa, &[0; 32]), Err(CKR_MECHANISM_PARAM_INVALID));
+    }
+    let mismatch = pss(CKM_SHA256_RSA_PKCS_PSS, CKM_SHA384, CKG_MGF1_SHA384, 48);
+    assert_eq!(sign(&mismatch, &rsa, b""), Err(CKR_MECHANISM_PARAM_INVALID));
+    let sha1 = pss(CKM_RSA_PKCS_PSS, CKM_SHA_1, CKG_MGF1_SHA1, 20);
+    assert_eq!(sign(&sha1, &rsa, &[0; 20]), Err(CKR_MECHANISM_PARAM_INVALID));
+    let surplus = Request { ckm: CKM_ECDSA, parameter: vec![0], data: Vec::new() };
+    assert_eq!(sign(&surplus, &key(Kind::Ec(Curve::P256)), &[0; 32]), Err(CKR_MECHANISM_PARAM_INVALID));
+}
+
+#[test]
+fn a_digest_is_fitted_to_the_curve() {
+    let long: Vec<u8> = (1..=66).collect();
+    let fitted =
+        |curve, length: usize| sign(&request(CKM_ECDSA), &key(Kind::Ec(curve)), &long[..length]).map(|(_, d)| d);
+    assert_eq!(fitted(Curve::P256, 64), Ok(long[..32].to_vec()), "leftmost bits");
+    assert_eq!(fitted(Curve::P384, 20), Ok([&[0; 28], &long[..20]].concat()), "zeros in front");
+    assert_eq!(fitted(Curve::P521, 64), Ok(long[..64].to_vec()));
+    assert_eq!(fitted(Curve::P521, 65), Err(CKR_DATA_LEN_RANGE), "does not fit into the request");
+    assert_eq!(fitted(Curve::Secp256k1, 1), Ok([&[0; 31], &long[..1]].concat()));
+    assert_eq!(fitted(Curve::P256, 0), Err(CKR_DATA_LEN_RANGE));
+}
+
+#[test]
+fn rsa_pkcs_takes_a_digest_info_and_nothing_else() {
+    let ask = request(CKM_RSA_PKCS);
+    let info = Hash::Sha384.digest_info(&[7; 48]);
+    assert_eq!(
+        sign(&ask, &rsa(), &info).map(|(scheme, digest)| (scheme.hash, digest)),
+        Ok((Some(Hash::Sha384), vec![7; 48]))
+    );
+    for wrong in [&info[..66], &[&info[..], &[0]].concat(), b"", &[7; 32], &Hash::Sha1.digest_info(&[7; 20])] {
+        assert_eq!(sign(&ask, &rsa(), wrong), Err(CKR_DATA_INVALID));
+    }
+    assert_eq!(sign(&ask, &rsa(), &[0; 5000]), Err(CKR_DATA_LEN_RANGE));
+    let rsa = rsa();
+    let mut bare = Operation::begin(&ask, Purpose::Sign, rsa.subject(true)).unwrap();
+    bare.update(&[7; 32]).unwrap();
+    assert_eq!(bare.finish().map(|(scheme, _)| scheme.hash), Ok(Some(Hash::Sha256)));
+}
+
+#[test]
+fn a_pss_digest_has_its_hash_s_length() {
+    let ask = pss(CKM_RSA_PKCS_PSS, CKM_SHA256, CKG_MGF1_SHA256, 32);
+    assert!(sign(&ask, &rsa(), &[0; 32]).is_ok());
+    assert_eq!(sign(&ask, &rsa(), &[0; 31]), Err(CKR_DATA_LEN_RANGE));
+    assert_eq!(sign(&ask, &rsa(), &[0; 48]), Err(CKR_DATA_LEN_RANGE));
+}
+
+#[test]
+fn whatever_is_handed_in_is_signed_where_the_slot_wants_it() {
+    let mut raw = rsa();
+    raw.schemes.push(RAW);
+    let ask = request(CKM_RSA_PKCS);
+    let sha1 = Hash::Sha1.digest_info(&[7; 20]);
+    assert_eq!(sign(&ask, &raw, &sha1), Ok((RAW, sha1.clone())));
+    assert_eq!(sign(&ask, &raw, b"anything"), Ok((RAW, b"anything".to_vec())));
+    let (scheme, _) = sign(&ask, &raw, &Hash::Sha256.digest_info(&[7; 32])).unwrap();
+    assert_eq!(scheme, Family::RsaPkcs1.with(Hash::Sha256), "what the service knows goes its own way");
+    let made = sign(&request(CKM_SHA1_RSA_PKCS), &raw, b"abc");
+    assert_eq!(made, Ok((RAW, Hash::Sha1.digest_info(&Hash::Sha1.digest(b"abc")))));
+    assert_eq!(sign(&request(CKM_SHA1_RSA_PKCS), &rsa(), b"abc"), Err(CKR_MECHANISM_INVALID));
+}
+
+#[test]
+fn a_message_that_the_service_takes_whole_has_its_length() {
+    let edwards = key(Kind::Ed25519);
+    assert!(sign(&request(CKM_EDDSA), &edwards, &[7; 4096]).is_ok());
+    assert_eq!(sign(&request(CKM_EDDSA), &edwards, &[7; 4097]), Err(CKR_DATA_LEN_RANGE));
+    assert_eq!(sign(&request(CKM_EDDSA), &edwards, &[]), Err(CKR_DATA_LEN_RANGE));
+    assert!(sign(&request(CKM_ECDSA_SHA256), &key(Kind::Ec(crate::key::Curve::P256)), &[]).is_ok(), "hashed here");
+    let ml_dsa = key(Kind::MlDsa(crate::key::ParameterSet::MlDsa65));
+    assert_eq!(sign(&request(CKM_ML_DSA), &ml_dsa, &[7; 1 << 20]).map(|(_, mu)| mu.len()), Ok(64));
+}
+
+#[test]
+fn parameters_that_change_nothing_or_cannot_be_honoured() {
+    let edwards = key(Kind::Ed25519);
+    assert!(sign(&words(CKM_EDDSA, &[0, 0, 0], &[&[]]), &edwards, b"abc").is_ok());
+    for refused in [words(CKM_EDDSA, &[1, 0, 0], &[&[]]), words(CKM_EDDSA, &[0, 1, 0], &[b"c"])] {
+        assert_eq!(sign(&refused, &edwards, b"abc"), Err(CKR_MECHANISM_PARAM_INVALID));
+    }
+    let lattice = key(Kind::MlDsa(crate::key::ParameterSet::MlDsa44));
+    let plain = sign(&request(CKM_ML_DSA), &lattice, b"abc").unwrap();
+    assert_eq!(sign(&words(CKM_ML_DSA, &[0, 0, 0], &[&[]]), &lattice, b"abc"), Ok(plain.clone()));
+    assert_ne!(sign(&words(CKM_ML_DSA, &[1, 0, 3], &[b"ctx"]), &lattice, b"abc"), Ok(plain), "another context");
+    assert_eq!(sign(&words(CKM_ML_DSA, &[2, 0, 0], &[&[]]), &lattice, b"abc"), Err(CKR_MECHANISM_PARAM_INVALID));
+    let long = words(CKM_ML_DSA, &[0, 0, 256], &[&[7; 256]]);
+    assert_eq!(sign(&long, &lattice, b"abc"), Err(CKR_MECHANISM_PARAM_INVALID));
+    let digest = Hash::Sha256.digest(b"abc");
+    let by_digest = sign(&words(CKM_HASH_ML_DSA, &[0, 0, 0, CKM_SHA256], &[&[]]), &lattice, &digest);
+    assert_eq!(by_digest, sign(&request(CKM_HASH_ML_DSA_SHA256), &lattice, b"abc"), "hashed here or by the caller");
+}
+
+#[test]
+fn only_oaep_parameters_that_the_services_honour_are_taken() {
+    let decrypt = |words: &[CK_ULONG], label: &[u8]| {
+        let ask = self::words(CKM_RSA_PKCS_OAEP, words, &[label]);
+        made(&ask, Purpose::Decrypt, &rsa(), &[7; 256]).map(|(scheme, _)| scheme)
+    };
+    assert_eq!(decrypt(&[CKM_SHA_1, CKG_MGF1_SHA1, 1, 0, 0], &[]), Ok(Family::RsaesOaep.with(Hash::Sha1)));
+    assert_eq!(decrypt(&[CKM_SHA_1, CKG_MGF1_SHA1, 0, 0, 0], &[]), Ok(Family::RsaesOaep.with(Hash::Sha1)));
+    assert_eq!(decrypt(&[CKM_SHA_1, 0, 0, 0, 0], &[]), Ok(Family::RsaesOaep.with(Hash::Sha1)), "the MGF is left out");
+    assert_eq!(decrypt(&[0, 0, 0, 0, 0], &[]), Ok(Family::RsaesOaep.with(Hash::Sha1)), "RFC 8017 appendix A.2.1");
+    for (words, label) in [
+        ([CKM_SHA256, CKG_MGF1_SHA256, 1, 0, 0], &b""[..]),
+        ([CKM_SHA_1, CKG_MGF1_SHA256, 1, 0, 0], b""),
+        ([CKM_SHA256, 0, 1, 0, 0], b""),
+        ([0, CKG_MGF1_SHA1, 1, 0, 0], b""),
+        ([CKM_SHA_1, CKG_MGF1_SHA1, 2, 0, 0], b""),
+        ([CKM_SHA_1, CKG_MGF1_SHA1, 1, 0, 1], b"l"),
+    ] {
+        assert_eq!(decrypt(&words, label), Err(CKR_MECHANISM_PARAM_INVALID), "{words:?}");
+    }
+}

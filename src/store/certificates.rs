@@ -1,0 +1,91 @@
+//! Certificates that programs have written beside keys whose service keeps none: PEM files in a folder of the slot.
+//!
+//! A file is named by the public key, so that it can't come to be about another key, whatever names that has.
+
+use super::private_directory::{PrivateFolder, hex_digest};
+use crate::certificate::Certificate;
+use crate::error::{Error, Result};
+use crate::key::PublicKey;
+use base64ct::{Base64, Encoding};
+use cryptoki_sys::CKR_DEVICE_ERROR;
+use std::io;
+use std::path::Path;
+
+/// See the head of the file.
+#[derive(Debug)]
+pub struct CertificateStore(PrivateFolder);
+
+impl CertificateStore {
+    /// The store in that folder; nothing is touched yet.
+    pub fn new(folder: &Path) -> Self {
+        Self(PrivateFolder::new(folder.to_owned()))
+    }
+
+    /// The key's certificate and its chain; empty where there is none.
+    ///
+    /// # Errors
+    /// CKR_DEVICE_ERROR, for a folder or file that can't be read or trusted.
+    pub fn chain(&self, key: &PublicKey) -> Result<Vec<Certificate>> {
+        match self.0.check() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            checked => checked.map_err(|error| self.unusable(&error))?,
+        }
+        let Some(bytes) = self.0.read(&file_name(key)).map_err(|error| self.unusable(&error))? else {
+            return Ok(Vec::new());
+        };
+        Certificate::all_in(&bytes).map(|(chain, _)| chain).map_err(|error| self.unusable(&error.0))
+    }
+
+    /// Keeps a chain in the place of what was there; an empty one is none.
+    ///
+    /// # Errors
+    /// CKR_DEVICE_ERROR.
+    pub fn keep(&self, key: &PublicKey, chain: &[Certificate]) -> Result<()> {
+        let text: String = chain.iter().map(pem).collect();
+        let written = self.0.open().and_then(|()| match chain.is_empty() {
+            true => self.0.remove(&file_name(key)),
+            false => self.0.write(&file_name(key), text.as_bytes()),
+        });
+        written.map_err(|error| self.unusable(&error))
+    }
+
+    fn unusable(&self, error: &dyn std::fmt::Display) -> Error {
+        Error::new(CKR_DEVICE_ERROR, format!("the certificate store in {}: {error}", self.0))
+    }
+}
+
+fn file_name(key: &PublicKey) -> String {
+    format!("{}.pem", hex_digest(key.spki()))
+}
+
+/// RFC 7468.
+fn pem(certificate: &Certificate) -> String {
+    let text = Base64::encode_string(&certificate.der);
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzzing::fake;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_is_kept_is_found_by_the_key() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("store");
+        let store = CertificateStore::new(&folder);
+        let (own, other) = (fake::public_key("p256").unwrap(), fake::public_key("p384").unwrap());
+        assert_eq!(store.chain(&own), Ok(Vec::new()), "no folder yet");
+        let chain = [fake::certificate_of(&own), fake::example().clone()];
+        store.keep(&own, &chain).unwrap();
+        assert_eq!(store.chain(&own).as_deref(), Ok(&chain[..]));
+        assert_eq!(store.chain(&other), Ok(Vec::new()));
+        store.keep(&own, &[]).unwrap();
+        assert_eq!(store.chain(&own), Ok(Vec::new()));
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(store.chain(&own).is_err_and(|error| error.message.contains("chmod 700")));
+        assert!(store.keep(&own, &chain).is_err());
+    }
+}

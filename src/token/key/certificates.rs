@@ -1,0 +1,125 @@
+//! The certificates of a key: from the configuration, the service, or the slot's store.
+
+use super::SlotKey;
+use crate::certificate::Certificate;
+use crate::certificate::bundle::Bundle;
+use crate::cloud::KeyFacts;
+use crate::config::{CertificateSource, Right};
+use crate::key::PublicKey;
+use crate::object::{Names, Object};
+use crate::store::certificates::CertificateStore;
+use crate::{log_error, log_warn};
+use cryptoki_sys::*;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl SlotKey {
+    pub(super) fn certificate_objects(&self, deadline: Instant) -> Vec<Arc<Object>> {
+        if let Some(objects) = &self.shown().certificates {
+            return objects.clone();
+        }
+        let local = self.local();
+        let kept = if local.is_empty() { self.chain(deadline).filter(|chain| !chain.is_empty()) } else { None };
+        if local.is_empty() && kept.is_none() && self.store().is_none() {
+            return Vec::new();
+        }
+        let Some(facts) = self.loaded_facts(deadline) else { return Vec::new() };
+        let Some(public_key) = &facts.public_key else { return Vec::new() };
+        let objects = match kept {
+            Some(chain) => self.checked(&chain, public_key, false),
+            None if !local.is_empty() => self.checked(&local.chain_of(public_key), public_key, false),
+            None => self.stored_objects(public_key),
+        };
+        if objects.is_empty() && self.store().is_some() {
+            // Another program may write one.
+            return objects;
+        }
+        let mut shown = self.shown();
+        let objects = shown.certificates.get_or_insert(objects);
+        // It may have been changed since they were made.
+        if let Some(own) = objects.first_mut() {
+            self.with_label(|label| Arc::make_mut(own).attributes.set(CKA_LABEL, label.as_bytes()));
+        }
+        objects.clone()
+    }
+
+    /// The certificates of the key, if the first is the key's own; as objects.
+    pub(super) fn checked(&self, chain: &[Certificate], public_key: &PublicKey, destroyable: bool) -> Vec<Arc<Object>> {
+        let Some((own, issuers)) = chain.split_first().filter(|(own, _)| own.certifies(public_key)) else {
+            log_error!("{self}: {} is another key's; the key is shown without it", self.certificate_source());
+            return Vec::new();
+        };
+        let own = self.own(Object::certificate(self.names(&own.subject), own), destroyable);
+        let mut objects = vec![Arc::new(own)];
+        for issuer in issuers {
+            let id = crate::key::hash::Hash::Sha1.digest(&issuer.spki);
+            let named = |label: &str| issuer.common_name.clone().unwrap_or_else(|| format!("{label} issuer"));
+            let names = Names { label: &named(&self.key.label), id: &id, subject: &issuer.subject };
+            let object = Object::certificate(names, issuer).labelled(&self.with_label(named));
+            objects.push(Arc::new(object.destroyable(destroyable)));
+        }
+        objects
+    }
+
+    /// The key's certificate and its chain, from where the configuration says; what fails is logged.
+    pub(super) fn chain(&self, deadline: Instant) -> Option<Vec<Certificate>> {
+        let kept = self.kept.get(deadline, |failure| log_error!("{self}: its certificate: {failure}")).ok()?;
+        (*kept).clone()
+    }
+
+    pub(super) fn has_no_certificate(&self) -> bool {
+        self.local().is_empty() && self.store().is_none() && self.kept.known().is_some_and(|kept| kept.is_none())
+    }
+
+    /// The certificates that the configuration gives, read once.
+    pub(super) fn local(&self) -> &Bundle {
+        self.local.get_or_init(|| match &self.key.certificate {
+            CertificateSource::Service => Bundle::default(),
+            CertificateSource::Inline(certificates) => Bundle::new(certificates.clone()),
+            CertificateSource::File(path) => {
+                let bytes = std::fs::read(path).map_err(|error| error.to_string());
+                let found = bytes.and_then(|bytes| Certificate::all_in(&bytes).map_err(|unusable| unusable.0));
+                let (certificates, others) = found.unwrap_or_else(|error| {
+                    log_error!("{self}: {}: {error}; the key is shown without it", self.certificate_source());
+                    Default::default()
+                });
+                for other in others {
+                    log_warn!("{self}: {}: {other}: it is left out", self.certificate_source());
+                }
+                Bundle::new(certificates)
+            }
+        })
+    }
+
+    /// Where the certificate comes from, for messages.
+    pub(super) fn certificate_source(&self) -> String {
+        match &self.key.certificate {
+            CertificateSource::Service => "the certificate that the service keeps".into(),
+            CertificateSource::Inline(_) => "the certificate in the configuration (\"certificate\")".into(),
+            CertificateSource::File(path) => format!("the certificate {}", path.display()),
+        }
+    }
+
+    /// CKA_SUBJECT: that of the key's certificate, where it is at hand.
+    pub(super) fn subject(&self, facts: &KeyFacts) -> Vec<u8> {
+        let chain = facts.public_key.as_ref().map(|key| self.local().chain_of(key)).unwrap_or_default();
+        chain.into_iter().next().map(|own| own.subject).unwrap_or_default()
+    }
+
+    /// Where its certificate may lie that a program has written.
+    pub(super) fn store(&self) -> Option<CertificateStore> {
+        let folder = self.common.management.as_ref()?.certificate_store.as_deref()?;
+        Some(CertificateStore::new(folder))
+    }
+
+    pub(super) fn stored_objects(&self, public_key: &PublicKey) -> Vec<Arc<Object>> {
+        match self.store().map_or(Ok(Vec::new()), |store| store.chain(public_key)) {
+            Ok(chain) if chain.is_empty() => Vec::new(),
+            Ok(chain) => self.checked(&chain, public_key, self.may(Right::Certificates)),
+            Err(error) => {
+                log_error!("{self}: {}; the key is shown without a certificate", error.message);
+                Vec::new()
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What changes with a key of a slot: it is made, destroyed, and gets a certificate.
+
+use super::{Common, Shown, SlotKey};
+use crate::certificate::Certificate;
+use crate::cloud::{Cause, Failure, KeyFacts, KeyName, MadeKey, Pending};
+use crate::config::{Key, Right};
+use crate::error::{Error, Result};
+use crate::key::PublicKey;
+use crate::object::Object;
+use cryptoki_sys::*;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+impl SlotKey {
+    /// A key that was made just now, with the CKA_ID that its maker wanted.
+    pub fn made(made: MadeKey, id: Option<Vec<u8>>, common: Arc<Common>) -> Self {
+        let own = Self { label: Mutex::new(made.label), given_id: id, ..Self::new(Key::listed(made.name), common) };
+        own.facts.begin(|| Pending::ready(Ok(made.facts)));
+        own
+    }
+
+    /// Its name for the service.
+    pub fn name(&self) -> &KeyName {
+        &self.key.name
+    }
+
+    /// CKA_ID.
+    pub(crate) fn id(&self) -> &[u8] {
+        self.given_id.as_deref().unwrap_or(self.key.name.id.as_bytes())
+    }
+
+    pub(crate) fn is_destroyable(&self) -> bool {
+        // What is configured with its version is not the whole key of Key Vault.
+        self.may(Right::Destroy) && self.key.name.version.is_none()
+    }
+
+    pub(crate) fn is_modifiable(&self) -> bool {
+        self.may(Right::Labels)
+    }
+
+    pub(super) fn may(&self, right: Right) -> bool {
+        self.common.management.as_ref().is_some_and(|own| own.allows(right))
+    }
+
+    /// Gives the key that label in its service. Its objects have it at once, under the handles that they had.
+    ///
+    /// # Errors
+    /// Those of the service.
+    pub fn relabel(&self, label: &str, deadline: Instant) -> Result<()> {
+        let relabelled = self.common.backend.relabel(&self.key.name, label).wait(deadline);
+        relabelled.map_err(|failure| Error::from(failure).about(self))?;
+        *self.label.lock().unwrap_or_else(PoisonError::into_inner) = Some(label.to_owned());
+        let mut shown = self.shown();
+        let Shown { private, public, certificates, .. } = &mut *shown;
+        let certificate = certificates.as_mut().and_then(|chain| chain.first_mut());
+        for object in private.iter_mut().chain(public).chain(certificate) {
+            Arc::make_mut(object).attributes.set(CKA_LABEL, label.as_bytes());
+        }
+        Ok(())
+    }
+
+    /// Destroys the key: what is known of it is forgotten. Answers how it is brought back.
+    ///
+    /// # Errors
+    /// CKR_ACTION_PROHIBITED, and those of the service.
+    pub fn destroy(&self, facts: &KeyFacts, deadline: Instant) -> Result<String> {
+        if !self.is_destroyable() {
+            let text = "the configuration names one version of this key, and only a key with all its versions can be \
+                        deleted: leave out \"key_version\"";
+            return Err(Error::new(CKR_ACTION_PROHIBITED, text).about(self));
+        }
+        let id = self.shown().immutable_id.clone().or_else(|| facts.immutable_id.clone());
+        let id = id.map_or_else(|| self.confirmed_id(facts, deadline), Ok)?;
+        let days = self.common.management.as_ref().map_or(30, |own| own.destroy_days);
+        let destroyed = self.common.backend.destroy(&self.key.name, &id, days).wait(deadline);
+        let how = destroyed.map_err(|failure| Error::from(failure).about(self))?;
+        self.forget();
+        Ok(how)
+    }
+
+    /// Only a local certificate has told of the key: whether it is that key's is seen before the key is destroyed.
+    fn confirmed_id(&self, facts: &KeyFacts, deadline: Instant) -> Result<String> {
+        let described = self.common.backend.describe(&self.key.name).wait(deadline);
+        let described = described.map_err(|failure| Error::from(failure).about(self))?;
+        match described.immutable_id.filter(|_| described.public_key == facts.public_key) {
+            Some(id) => Ok(id),
+            None => {
+                let why = "the configured certificate is not this key's, so it is not destroyed";
+                Err(Error::from(Failure::new(Cause::Rejected, "DeleteKey", why)).about(self))
+            }
+        }
+    }
+
+    /// The public half, if the key is to be seen and has one.
+    pub fn public_key(&self, deadline: Instant) -> Option<PublicKey> {
+        self.loaded_facts(deadline)?.public_key.clone()
+    }
+
+    /// Whether that certificate has issued one of the key's stored ones.
+    pub fn is_issued_by(&self, issuer: &Certificate, deadline: Instant) -> bool {
+        let chain = self.public_key(deadline).and_then(|key| self.store()?.chain(&key).ok()).unwrap_or_default();
+        chain.iter().any(|own| own.issuer == issuer.subject)
+    }
+
+    /// Puts a certificate beside the key: into the service, if it waits for that, else into the slot's own store, at the
+    /// end of the chain.
+    ///
+    /// # Errors
+    /// CKR_ACTION_PROHIBITED where there is one already, or no place for it; those of service and store.
+    pub fn add_certificate(&self, certificate: &Certificate, deadline: Instant) -> Result<()> {
+        let prohibited = |text: &str| Err(Error::new(CKR_ACTION_PROHIBITED, text.to_owned()).about(self));
+        let key = self.public_key(deadline).ok_or_else(|| Error::new(CKR_GENERAL_ERROR, "a key that is gone"))?;
+        if !self.local().is_empty() {
+            return prohibited("the configuration gives its certificate (\"certificate\", \"certificate_path\")");
+        }
+        let own = certificate.certifies(&key);
+        if own && self.complete_certificate(certificate, deadline)? {
+            return Ok(());
+        }
+        self.kept.begin(|| self.common.backend.certificate(&self.key.name));
+        let kept = self.kept.get(deadline, |_| {}).map_err(|failure| Error::from(failure).about(self))?;
+        if kept.is_some() {
+            return prohibited("its service keeps a certificate with it, and takes no other");
+        }
+        let Some(store) = self.store() else {
+            return prohibited(
+                "its service keeps no certificates beside keys; \"certificate_store\" names a folder for them",
+            );
+        };
+        let mut chain = store.chain(&key)?;
+        if chain.contains(certificate) || (own && !chain.is_empty()) {
+            return prohibited("the store has its certificate already: delete that first");
+        }
+        chain.push(certificate.clone());
+        store.keep(&key, &chain)?;
+        self.shown().certificates = None;
+        Ok(())
+    }
+
+    /// Hands a certificate over to a service that waits for it. Answers whether it did.
+    ///
+    /// # Errors
+    /// Those of the service.
+    pub fn complete_certificate(&self, certificate: &Certificate, deadline: Instant) -> Result<bool> {
+        let completed = self.common.backend.complete_certificate(&self.key.name, certificate).wait(deadline);
+        let completed = completed.map_err(|failure| Error::from(failure).about(self))?;
+        if completed {
+            // Until now the key may have been unknown, of no use, or an older one.
+            let known = self.shown().facts.clone().filter(|facts| facts.refusal.is_none());
+            let same =
+                known.is_some_and(|facts| facts.public_key.as_ref().is_some_and(|key| certificate.certifies(key)));
+            if !same {
+                self.forget();
+            }
+            self.kept.forget();
+            self.shown().certificates = None;
+        }
+        Ok(completed)
+    }
+
+    /// Takes a certificate out of the slot's store.
+    ///
+    /// # Errors
+    /// CKR_ACTION_PROHIBITED for one that is not there, and those of the store.
+    pub fn remove_certificate(&self, object: &Object, deadline: Instant) -> Result<()> {
+        let der = object.attributes.value(CKA_VALUE).unwrap_or_default();
+        let key = self.public_key(deadline);
+        let found = key.and_then(|key| Some((self.store()?, key)));
+        let chain = found.as_ref().map_or(Ok(Vec::new()), |(store, key)| store.chain(key))?;
+        match (found, chain.iter().position(|own| own.der == der)) {
+            (Some((store, key)), Some(0)) => store.keep(&key, &[])?,
+            (Some((store, key)), Some(index)) => {
+                let rest: Vec<_> = [&chain[..index], &chain[index + 1..]].concat();
+                store.keep(&key, &rest)?;
+            }
+            _ => {
+                let text = "this certificate is the service's own, or stands in the configuration: only one that a \
+                            program has written can be deleted";
+                return Err(Error::new(CKR_ACTION_PROHIBITED, text).about(self));
+            }
+        }
+        self.shown().certificates = None;
+        Ok(())
+    }
+}

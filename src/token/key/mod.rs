@@ -1,0 +1,365 @@
+//! One key of a slot: its name, what has been loaded of it, and its objects.
+//!
+//! The public half comes from the certificate that is at hand locally, else from the service.
+
+mod certificates;
+mod lifecycle;
+mod requests;
+
+use crate::certificate::Certificate;
+use crate::certificate::bundle::Bundle;
+use crate::cloud::lazy::Lazy;
+use crate::cloud::{Cause, Failure, KeyFacts, ListedKey, Pending, SharedBackend, purposes_of, schemes_for};
+use crate::config::{Key, Management, Manner};
+use crate::key::Purpose;
+use crate::object::attribute::{Attribute, number_in};
+use crate::object::{Names, Object, public_schemes};
+use crate::store::public_keys::Cache;
+use crate::{log_error, log_info, log_warn};
+use cryptoki_sys::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
+
+/// See the head of the file.
+#[derive(Debug)]
+pub struct SlotKey {
+    key: Key,
+    /// The label that its service has for it; else the key's own.
+    label: Mutex<Option<String>>,
+    /// The CKA_ID that it was made with in this process; else its name is that.
+    given_id: Option<Vec<u8>>,
+    /// It was found by listing, not named by the user: where it is of no use it is left out without an error.
+    discovered: bool,
+    common: Arc<Common>,
+    /// The facts are from the cache, not from the service.
+    cached: AtomicBool,
+    /// What was loaded was looked at.
+    noted: AtomicBool,
+    facts: Lazy<KeyFacts>,
+    /// What the service said when the key was wanted for something that `facts` did not tell of.
+    told: Lazy<KeyFacts>,
+    kept: Lazy<Option<Vec<Certificate>>>,
+    local: OnceLock<Bundle>,
+    /// The local certificate turned out to be another key's: what it tells of the key is not believed any more.
+    local_refused: AtomicBool,
+    shown: Mutex<Shown>,
+}
+
+/// What the keys of one slot have in common.
+#[derive(Debug)]
+pub struct Common {
+    /// The slot's id, for log lines.
+    pub slot: CK_SLOT_ID,
+    /// The token's label.
+    pub label: String,
+    /// The kinds of keys that the token does not show.
+    pub hidden_kinds: Vec<String>,
+    /// Where the keys live.
+    pub backend: SharedBackend,
+    /// Where their public halves are kept.
+    pub cache: Option<Arc<Cache>>,
+    /// What the slot does otherwise than others.
+    pub manner: Manner,
+    /// What programs may change.
+    pub management: Option<Arc<Management>>,
+}
+
+/// The objects made so far, and from what.
+#[derive(Debug, Default)]
+struct Shown {
+    facts: Option<Arc<KeyFacts>>,
+    private: Option<Arc<Object>>,
+    public: Option<Arc<Object>>,
+    certificates: Option<Vec<Arc<Object>>>,
+    immutable_id: Option<String>,
+}
+
+/// For how long a key is taken to be disabled whose listing said so. Then it is asked about, in case somebody has enabled it.
+const DISABLED_FOR: Duration = Duration::from_secs(300);
+
+/// Which of a key's objects a search can be about: what it does not want need not be loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the sentence above says it")]
+pub struct Wanted {
+    pub keys: bool,
+    pub certificates: bool,
+}
+
+/// The classes of a key's objects.
+const KEYS: [CK_OBJECT_CLASS; 3] = [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_SECRET_KEY];
+
+impl Wanted {
+    /// What a search by this template can find.
+    pub fn by(template: &[Attribute]) -> Self {
+        let class = number_in(template, CKA_CLASS);
+        let asked = template.iter().any(|(kind, _)| *kind == CKA_CLASS);
+        Self {
+            keys: !asked || class.is_some_and(|class| KEYS.contains(&class)),
+            certificates: !asked || class == Some(CKO_CERTIFICATE),
+        }
+    }
+
+    /// Whether the search can find anything at all here (NSS asks for classes of its own, often).
+    pub fn anything(self) -> bool {
+        self.keys || self.certificates
+    }
+}
+
+impl SlotKey {
+    /// A key of a slot; nothing is loaded.
+    pub fn new(key: Key, common: Arc<Common>) -> Self {
+        Self {
+            key,
+            label: Mutex::default(),
+            given_id: None,
+            discovered: false,
+            common,
+            cached: AtomicBool::new(false),
+            noted: AtomicBool::new(false),
+            facts: Lazy::default(),
+            told: Lazy::default(),
+            kept: Lazy::default(),
+            local: OnceLock::new(),
+            local_refused: AtomicBool::new(false),
+            shown: Mutex::default(),
+        }
+    }
+
+    /// A key that its service has listed; nothing else is loaded.
+    pub fn listed(listed: ListedKey, common: Arc<Common>) -> Self {
+        let label = Mutex::new(listed.label);
+        let own = Self { label, discovered: true, ..Self::new(Key::listed(listed.name), common) };
+        match listed.is_disabled {
+            true => own.disabled(),
+            false => own,
+        }
+    }
+
+    /// The same, of which its listing says that it is disabled: nothing is asked about it for a while.
+    fn disabled(self) -> Self {
+        let own = Self { facts: Lazy::with_retry_after(DISABLED_FOR), ..self };
+        let failure = Failure::new(Cause::Disabled, "list", "the listing of the service says so");
+        own.facts.begin(|| Pending::ready(Err(failure)));
+        own.kept.begin(|| Pending::ready(Ok(None)));
+        own
+    }
+
+    /// Whether an object of this key can match: told from the configured names, before anything is loaded.
+    pub fn may_match(&self, template: &[Attribute], wanted: Wanted) -> bool {
+        let fits = |kind, own: &[u8]| template.iter().all(|(asked, value)| *asked != kind || value == own);
+        let own = fits(CKA_ID, self.id()) && self.with_label(|label| fits(CKA_LABEL, label.as_bytes()));
+        // The certificates of a chain have names of their own, and are at hand.
+        own || (wanted.certificates && (self.local().len() > 1 || self.store().is_some()))
+    }
+
+    /// Starts loading what is wanted and not there yet. Does not wait.
+    pub fn begin(&self, wanted: Wanted) {
+        let ready = self.common.backend.is_ready();
+        if wanted.certificates && self.local().is_empty() && ready {
+            self.kept.begin(|| self.common.backend.certificate(&self.key.name));
+        }
+        // A certificate is shown only with the key that it is checked against; without one no key is needed.
+        if wanted.keys || (wanted.certificates && !self.has_no_certificate()) {
+            self.facts.begin_if(|| match self.local_facts().or_else(|| self.cached_facts()) {
+                Some(facts) => Some(Pending::ready(Ok(facts))),
+                None => ready.then(|| self.common.backend.describe(&self.key.name)),
+            });
+        }
+    }
+
+    /// Waits for what was begun, and answers the objects that are wanted. What failed is logged and left out.
+    pub fn objects(&self, wanted: Wanted, deadline: Instant) -> Vec<Arc<Object>> {
+        let mut objects = Vec::new();
+        if wanted.keys {
+            objects.extend(self.key_objects(deadline));
+        }
+        if wanted.certificates && !self.has_no_certificate() {
+            objects.extend(self.certificate_objects(deadline));
+        }
+        objects
+    }
+
+    /// The object of that handle, if it is one of this key's and still shown.
+    pub fn object(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<Object>> {
+        let shown = self.shown();
+        let keys = shown.private.iter().chain(&shown.public);
+        let mut all = keys.chain(shown.certificates.iter().flatten());
+        all.find(|object| object.handle == handle).cloned()
+    }
+
+    /// What is known of the key, for an operation with one of its objects.
+    pub fn facts(&self) -> Option<Arc<KeyFacts>> {
+        self.shown().facts.clone()
+    }
+
+    /// A logout: what is private is there no more.
+    pub fn hide(&self) {
+        self.shown().private = None;
+    }
+
+    /// A login: what another one has loaded is loaded again when next needed. What is the same keeps its handles.
+    pub fn forget_loaded(&self) {
+        self.facts.forget();
+        self.kept.forget();
+        self.shown().immutable_id = None;
+    }
+
+    /// What was loaded may be outdated: it is loaded again when next needed, under new handles.
+    fn forget(&self) {
+        if let Some(cache) = &self.common.cache {
+            cache.forget(&self.common.backend, &self.key.name);
+        }
+        self.noted.store(false, Ordering::Relaxed);
+        self.facts.forget();
+        self.told.forget();
+        self.kept.forget();
+        *self.shown() = Shown::default();
+    }
+
+    fn key_objects(&self, deadline: Instant) -> Vec<Arc<Object>> {
+        let Some(facts) = self.loaded_facts(deadline) else { return Vec::new() };
+        let mut shown = self.shown();
+        if shown.facts.as_ref() != Some(&facts) {
+            shown.public = self.public_object(&facts).map(Arc::new);
+            // Another login may have found another key.
+            if shown.facts.is_some() {
+                shown.certificates = None;
+            }
+            (shown.private, shown.facts) = (None, Some(facts.clone()));
+        }
+        if shown.private.is_none() && self.common.backend.is_ready() {
+            shown.private = Some(Arc::new(self.private_object(&facts)));
+        }
+        shown.private.iter().chain(&shown.public).cloned().collect()
+    }
+
+    fn public_object(&self, facts: &KeyFacts) -> Option<Object> {
+        let key = facts.public_key.as_ref()?;
+        let subject = self.subject(facts);
+        let form = self.common.manner.edwards_point;
+        let object = Object::public_key(self.names(&subject), key, &public_schemes(facts), form);
+        Some(self.own(object.withholding(&facts.withheld), self.is_destroyable()))
+    }
+
+    fn private_object(&self, facts: &KeyFacts) -> Object {
+        let (subject, form) = (self.subject(facts), self.common.manner.edwards_point);
+        let mut object = self.own(Object::private_key(self.names(&subject), facts, form), self.is_destroyable());
+        // Section 4.4: a private object is there for who is logged in only.
+        if self.common.backend.pin().is_some() {
+            object.attributes.set(CKA_PRIVATE, &[CK_TRUE]);
+        }
+        object
+    }
+
+    /// What the service has told is true, whatever a certificate or the cache told before: objects of the same type have it
+    /// under the handles that callers know.
+    fn correct(&self, told: &Arc<KeyFacts>) {
+        self.cached.store(false, Ordering::Relaxed);
+        self.noted.store(false, Ordering::Relaxed);
+        self.facts.set(told.clone());
+        let mut shown = self.shown();
+        let Some(before) = shown.facts.clone() else { return };
+        if before.kind != told.kind || before.public_key.is_some() != told.public_key.is_some() {
+            *shown = Shown::default();
+            return;
+        }
+        let renewed = |old: &Option<Arc<Object>>, new: Option<Object>| {
+            let (old, new) = (old.as_ref()?, new?);
+            Some(Arc::new(Object { handle: old.handle, ..new }))
+        };
+        shown.public = renewed(&shown.public, self.public_object(told));
+        shown.private = renewed(&shown.private, Some(self.private_object(told)));
+        if before.public_key != told.public_key {
+            shown.certificates = None;
+        }
+        shown.facts = Some(told.clone());
+    }
+
+    /// The facts, if the key is to be seen at all.
+    fn loaded_facts(&self, deadline: Instant) -> Option<Arc<KeyFacts>> {
+        let facts = self.facts.get(deadline, |failure| self.log_failure(failure)).ok()?;
+        let hidden = self.common.hidden_kinds.contains(&facts.kind.name());
+        if hidden && !self.noted.swap(true, Ordering::Relaxed) {
+            log_info!("{self}: left out: {} is among the slot's \"hide_keys\"", facts.kind.name());
+        }
+        if hidden || (facts.schemes.is_empty() && self.discovered) {
+            return None;
+        }
+        if !self.noted.swap(true, Ordering::Relaxed) {
+            self.note(&facts);
+        }
+        Some(facts)
+    }
+
+    /// What was loaded is looked at for the first time.
+    fn note(&self, facts: &KeyFacts) {
+        if let Some(refusal) = &facts.refusal {
+            log_warn!("{self}: can't be used: {refusal}");
+        } else if let Some(usage) = facts.usage.as_ref().filter(|_| !facts.does(Purpose::Sign)) {
+            log_info!("{self}: does not sign: {usage}");
+        }
+        if let Some(cache) = self.common.cache.as_ref().filter(|_| !self.cached.load(Ordering::Relaxed)) {
+            cache.keep(&self.common.backend, &self.key.name, facts);
+        }
+    }
+
+    /// What the cache has of the key.
+    fn cached_facts(&self) -> Option<KeyFacts> {
+        let facts = self.common.cache.as_ref()?.facts(&self.common.backend, &self.key.name);
+        self.cached.store(facts.is_some(), Ordering::Relaxed);
+        facts
+    }
+
+    /// What the certificate that is at hand tells of the key, without any request: nothing, if it is not clear which one is
+    /// the key's, or what the key is for where its service has keys for one purpose alone.
+    fn local_facts(&self) -> Option<KeyFacts> {
+        let own = self.local().leaf().filter(|_| !self.local_refused.load(Ordering::Relaxed))?;
+        let public_key = own.public_key().ok()?;
+        let backend = &*self.common.backend;
+        let mut purposes = purposes_of(backend, public_key.kind());
+        if backend.has_single_purpose() {
+            purposes.retain(|purpose| own.usage.as_ref().is_none_or(|usage| usage.contains(purpose)));
+            if purposes.len() != 1 {
+                return None;
+            }
+        }
+        let schemes = schemes_for(backend, public_key.kind(), &purposes);
+        Some(KeyFacts::of(public_key, schemes))
+    }
+
+    fn log_failure(&self, failure: &Failure) {
+        match (self.discovered, failure.cause) {
+            // A symmetric key, say, of which the service lists many.
+            (true, Cause::Unsupported | Cause::Disabled) => log_info!("{self}: left out: {failure}"),
+            _ => log_error!("{self}: {failure}"),
+        }
+    }
+
+    /// What is not told by the content of an object of this key.
+    fn own(&self, object: Object, is_destroyable: bool) -> Object {
+        self.with_label(|label| object.labelled(label)).modifiable(self.is_modifiable()).destroyable(is_destroyable)
+    }
+
+    /// Does something with CKA_LABEL.
+    fn with_label<T>(&self, done: impl FnOnce(&str) -> T) -> T {
+        let given = self.label.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        done(given.as_deref().unwrap_or(&self.key.label))
+    }
+
+    /// The names by which CKA_UNIQUE_ID is made: they stay.
+    fn names<'a>(&'a self, subject: &'a [u8]) -> Names<'a> {
+        Names { label: &self.key.label, id: self.id(), subject }
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl std::fmt::Display for SlotKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Common { slot, label, backend, .. } = &*self.common;
+        write!(f, "slot {slot}, token \"{label}\", key \"{}\" in {}", self.key.name.id, backend.endpoint())
+    }
+}

@@ -1,0 +1,297 @@
+//! What a caller changes in the service: keys that are made and destroyed, certificates that are put beside them.
+//!
+//! PKCS#11 3.2 sections 5.7.1 (C_CreateObject), 5.7.3 (C_DestroyObject), 5.7.6 (C_SetAttributeValue), 5.18.1 and 5.18.2.
+
+use super::Token;
+use super::errors::{logged_out, no_object, read_only};
+use super::key::{SlotKey, Wanted};
+use crate::certificate::Certificate;
+use crate::cloud::{Cause, Failure, NewKey};
+use crate::config::Right;
+use crate::error::{Error, Result};
+use crate::mechanism::{Generation, Request};
+use crate::object::Object;
+use crate::object::attribute::{Attribute, flag_in, number_in, value_in};
+use crate::object::key_template;
+use crate::{log_info, log_warn};
+use cryptoki_sys::*;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A key alone, and a certificate alone.
+const KEYS: Wanted = Wanted { keys: true, certificates: false };
+const CERTIFICATES: Wanted = Wanted { keys: false, certificates: true };
+
+impl Token {
+    /// C_GenerateKeyPair: answers the public and the private key.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_INVALID (also where the configuration does not allow to make keys), CKR_SESSION_READ_ONLY, what is wrong
+    /// with the templates, and those of the service.
+    pub fn generate_pair(
+        &self,
+        request: &Request,
+        public: &[Attribute],
+        private: &[Attribute],
+        read_write: bool,
+    ) -> Result<(CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)> {
+        let generation = self.generation(request, CKF_GENERATE_KEY_PAIR)?;
+        self.check_right(Right::Generate, read_write || !is_of_token(private))?;
+        let objects = self.create(generation, key_template::pair(generation, public, private)?)?;
+        Ok((handle_of(&objects, CKO_PUBLIC_KEY)?, handle_of(&objects, CKO_PRIVATE_KEY)?))
+    }
+
+    /// C_GenerateKey.
+    ///
+    /// # Errors
+    /// As [`Token::generate_pair`].
+    pub fn generate(&self, request: &Request, template: &[Attribute], read_write: bool) -> Result<CK_OBJECT_HANDLE> {
+        let generation = self.generation(request, CKF_GENERATE)?;
+        self.check_right(Right::Generate, read_write || !is_of_token(template))?;
+        handle_of(&self.create(generation, key_template::secret(generation, template)?)?, CKO_SECRET_KEY)
+    }
+
+    /// C_DestroyObject of an object of the token. With one half of a key the other is gone, too.
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED, CKR_SESSION_READ_ONLY, and those of the service.
+    pub fn destroy(&self, handle: CK_OBJECT_HANDLE, read_write: bool) -> Result<()> {
+        let unknown = || no_object(handle);
+        let object = self.object(handle).ok_or_else(unknown)?;
+        let right = if object.class == CKO_CERTIFICATE { Right::Certificates } else { Right::Destroy };
+        self.check_right(right, read_write).map_err(|error| match error.rv {
+            CKR_TOKEN_WRITE_PROTECTED => Error { rv: CKR_ACTION_PROHIBITED, ..error },
+            _ => error,
+        })?;
+        let key = self.owner(handle).ok_or_else(unknown)?;
+        if object.class == CKO_CERTIFICATE {
+            return key.remove_certificate(&object, self.later(1));
+        }
+        let facts = key.facts().ok_or_else(unknown)?;
+        let how = key.destroy(&facts, self.later(2))?;
+        self.expel(&key);
+        log_warn!("{key}: destroyed: {how}");
+        Ok(())
+    }
+
+    /// C_CreateObject of a certificate that is to stay: one of a key of the token, or the issuer of one.
+    ///
+    /// # Errors
+    /// CKR_TOKEN_WRITE_PROTECTED, CKR_SESSION_READ_ONLY, CKR_ACTION_PROHIBITED, what is wrong with the template, and those of
+    /// service and store.
+    pub fn add_certificate(&self, template: &[Attribute], read_write: bool) -> Result<CK_OBJECT_HANDLE> {
+        self.check_right(Right::Certificates, read_write)?;
+        let certificate = certificate_in(template)?;
+        let deadline = self.later(3);
+        let keys = self.keys(deadline);
+        keys.iter().for_each(|key| key.begin(KEYS));
+        let own = keys.iter().find(|key| key.public_key(deadline).is_some_and(|key| certificate.certifies(&key)));
+        let key = match own.or_else(|| keys.iter().find(|key| key.is_issued_by(&certificate, deadline))) {
+            Some(key) => {
+                key.add_certificate(&certificate, deadline)?;
+                key
+            }
+            None => awaiting(&keys, &certificate, deadline)?,
+        };
+        let objects = self.shown(key, CERTIFICATES, deadline);
+        let mut fresh = objects.iter().filter(|object| object.attributes.value(CKA_VALUE) == Some(&certificate.der));
+        let object = fresh.next().ok_or_else(|| {
+            Error::new(CKR_FUNCTION_FAILED, "the certificate was kept, but can't be read back").about(key)
+        })?;
+        note_names(key, object, template);
+        log_info!("{key}: its certificate was kept");
+        Ok(object.handle)
+    }
+
+    /// C_SetAttributeValue: what an object is already, it may be told to be. A key may get another label, with all its
+    /// objects, where its service has a place for that.
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED, CKR_SESSION_READ_ONLY, CKR_ATTRIBUTE_VALUE_INVALID, and those of the
+    /// service.
+    pub fn set_attributes(&self, handle: CK_OBJECT_HANDLE, template: &[Attribute], read_write: bool) -> Result<()> {
+        let object = self.object(handle).ok_or_else(|| no_object(handle))?;
+        if object.is_of_token() && !read_write {
+            return Err(read_only());
+        }
+        if object.attributes.matches(template) {
+            return Ok(());
+        }
+        let mut labels = template.iter().filter(|(kind, _)| *kind == CKA_LABEL);
+        if labels.next().is_some_and(|first| labels.any(|other| other != first)) {
+            return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, "CKA_LABEL stands there twice, with two values"));
+        }
+        let (Some(label), Some(key)) = (label_in(template, &object), self.owner(handle)) else {
+            let text = "no attribute of this object can be changed so; CKA_LABEL of keys can where their slot has \
+                        \"discover\" and \"allow\": [\"labels\"], and else comes from \"label\" in the configuration; \
+                        CKA_ID is the key's name";
+            return Err(Error::new(CKR_ACTION_PROHIBITED, text));
+        };
+        self.check_right(Right::Labels, read_write)?;
+        let label = std::str::from_utf8(label).ok().filter(|label| !label.is_empty()).ok_or_else(|| {
+            Error::new(CKR_ATTRIBUTE_VALUE_INVALID, "CKA_LABEL: a label is UTF-8, and not empty").about(&key)
+        })?;
+        self.backend().check_label(label)?;
+        key.relabel(label, self.later(3))?;
+        log_info!("{key}: its label is \"{label}\" now");
+        Ok(())
+    }
+
+    /// Whether a program may do that in such a session: that the session is read-only is told first, since that is so
+    /// whatever the configuration says.
+    fn check_right(&self, right: Right, read_write: bool) -> Result<()> {
+        if !read_write {
+            return Err(read_only());
+        }
+        if !self.management().is_some_and(|own| own.allows(right)) {
+            return Err(Error::new(CKR_TOKEN_WRITE_PROTECTED, self.not_allowed(right)));
+        }
+        if self.backend().is_ready() { Ok(()) } else { Err(logged_out()) }
+    }
+
+    fn not_allowed(&self, right: Right) -> String {
+        let (label, name) = (self.label(), right.name());
+        format!("token \"{label}\": not allowed: its slot has no \"allow\": [\"{name}\"]")
+    }
+
+    fn generation(&self, request: &Request, flag: CK_FLAGS) -> Result<&'static Generation> {
+        let row = self.generations().find(|row| row.ckm == request.ckm && row.flag == flag);
+        let row = row.ok_or_else(|| {
+            let is_allowed = self.management().is_some_and(|own| own.allows(Right::Generate));
+            let why = if is_allowed { String::new() } else { format!("; {}", self.not_allowed(Right::Generate)) };
+            let text = format!("mechanism 0x{:x} makes no key of this token{why}", request.ckm);
+            Error::new(CKR_MECHANISM_INVALID, text)
+        })?;
+        match request.parameter.is_empty() {
+            true => Ok(row),
+            false => Err(Error::new(CKR_MECHANISM_PARAM_INVALID, format!("{} takes no parameters", row.name))),
+        }
+    }
+
+    /// Asks the service for the key, and answers its objects.
+    fn create(&self, generation: &Generation, new: NewKey) -> Result<Vec<Arc<Object>>> {
+        let (backend, deadline) = (self.backend(), self.later(5));
+        if !backend.makes(new.kind) || self.hides(new.kind) {
+            let who = if backend.makes(new.kind) { "\"hide_keys\" hides" } else { "the service does not make" };
+            let text = format!("{}: {who} keys of kind {}", generation.name, new.kind.name());
+            return Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text));
+        }
+        backend.check_new(&new)?;
+        let mut made = backend.create(&new).wait(deadline).map_err(|failure| {
+            let what = new.label.as_deref().unwrap_or("a key without a name");
+            Error::from(uncertain(failure)).about(format_args!("token \"{}\", new key \"{what}\"", self.label()))
+        })?;
+        let option = made.option.clone();
+        // It has come to be the key of that alias that the configuration has named before there was one.
+        if let Some(alias) = made.alias.take_if(|alias| self.names(alias)) {
+            made.name.id = alias;
+        }
+        let key = self.adopt(|common| SlotKey::made(made, new.id, common));
+        log_info!("{key}: made; a slot that has \"discover\" shows it everywhere, another one by {option}");
+        Ok(self.shown(&key, KEYS, deadline))
+    }
+
+    /// When something is over that takes up to so many calls of the service, one after the other.
+    fn later(&self, calls: u32) -> Instant {
+        Instant::now() + self.call_timeout().saturating_mul(calls).min(LONGEST)
+    }
+}
+
+/// Whether the template asks for an object of the token: one of the session is no matter of CKF_RW_SESSION (section 4.4).
+fn is_of_token(template: &[Attribute]) -> bool {
+    flag_in(template, CKA_TOKEN) == Some(true)
+}
+
+/// C_Finalize or a fork ended the call, and not the request.
+fn uncertain(failure: Failure) -> Failure {
+    match failure.cause {
+        Cause::Interrupted => {
+            let message =
+                format!("{}; a key may have been made all the same: look for it in the service", failure.message);
+            Failure { message, ..failure }
+        }
+        _ => failure,
+    }
+}
+
+/// A clock can't count further than that everywhere.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+
+fn handle_of(objects: &[Arc<Object>], class: CK_OBJECT_CLASS) -> Result<CK_OBJECT_HANDLE> {
+    let object = objects.iter().find(|object| object.class == class);
+    let missing = || Error::new(CKR_FUNCTION_FAILED, "a key was made, but it has no such object");
+    object.map(|object| object.handle).ok_or_else(missing)
+}
+
+/// The key whose service waits for that certificate, and has got it now. Such a key is not to be seen before.
+fn awaiting<'a>(keys: &'a [Arc<SlotKey>], certificate: &Certificate, deadline: Instant) -> Result<&'a Arc<SlotKey>> {
+    for key in keys {
+        if key.complete_certificate(certificate, deadline)? {
+            return Ok(key);
+        }
+    }
+    let text = "CKA_VALUE: the certificate is no key's of this token, nor has it issued one that is stored here";
+    Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text))
+}
+
+/// What is read of a certificate's template; all else that it may say stands in the certificate.
+const TAKEN: [CK_ATTRIBUTE_TYPE; 24] = [
+    CKA_CLASS,
+    CKA_TOKEN,
+    CKA_PRIVATE,
+    CKA_MODIFIABLE,
+    CKA_COPYABLE,
+    CKA_DESTROYABLE,
+    CKA_LABEL,
+    CKA_ID,
+    CKA_CERTIFICATE_TYPE,
+    CKA_CERTIFICATE_CATEGORY,
+    CKA_TRUSTED,
+    CKA_CHECK_VALUE,
+    CKA_START_DATE,
+    CKA_END_DATE,
+    CKA_PUBLIC_KEY_INFO,
+    CKA_SUBJECT,
+    CKA_ISSUER,
+    CKA_SERIAL_NUMBER,
+    CKA_VALUE,
+    CKA_URL,
+    CKA_HASH_OF_SUBJECT_PUBLIC_KEY,
+    CKA_HASH_OF_ISSUER_PUBLIC_KEY,
+    CKA_NAME_HASH_ALGORITHM,
+    CKA_JAVA_MIDP_SECURITY_DOMAIN,
+];
+
+fn certificate_in(template: &[Attribute]) -> Result<Certificate> {
+    if let Some((kind, _)) = template.iter().find(|(kind, _)| !TAKEN.contains(kind)) {
+        let text = format!("attribute 0x{kind:x} means nothing for a certificate");
+        return Err(Error::new(CKR_ATTRIBUTE_TYPE_INVALID, text));
+    }
+    let invalid = |text: String| Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text);
+    if number_in(template, CKA_CERTIFICATE_TYPE).is_some_and(|number| number != CKC_X_509) {
+        return Err(invalid("CKA_CERTIFICATE_TYPE: only CKC_X_509 is kept".into()));
+    }
+    if flag_in(template, CKA_TRUSTED) == Some(true) {
+        return Err(invalid("CKA_TRUSTED: no certificate here is trusted for others' sake".into()));
+    }
+    let der =
+        value_in(template, CKA_VALUE).ok_or_else(|| Error::new(CKR_TEMPLATE_INCOMPLETE, "it has no CKA_VALUE"))?;
+    Certificate::from_der(der).map_err(|unusable| invalid(format!("CKA_VALUE: {}", unusable.0)))
+}
+
+/// A certificate is found by its key's CKA_ID and CKA_LABEL, whatever its writer had in mind.
+fn note_names(key: &SlotKey, object: &Object, template: &[Attribute]) {
+    for (kind, name) in [(CKA_ID, "CKA_ID"), (CKA_LABEL, "CKA_LABEL")] {
+        let wanted = value_in(template, kind).filter(|value| !value.is_empty());
+        if wanted.is_some_and(|wanted| object.attributes.value(kind) != Some(wanted)) {
+            log_warn!("{key}: its certificate has the {name} that goes with the key, not the one that was wanted");
+        }
+    }
+}
+
+/// What is to be another CKA_LABEL, if that is all that such an object may be told to have.
+fn label_in<'a>(template: &'a [Attribute], object: &Object) -> Option<&'a [u8]> {
+    let label = value_in(template, CKA_LABEL).filter(|_| object.attributes.matches(&[(CKA_MODIFIABLE, vec![CK_TRUE])]));
+    let others: Vec<_> = template.iter().filter(|(kind, _)| *kind != CKA_LABEL).cloned().collect();
+    label.filter(|_| object.attributes.matches(&others))
+}

@@ -1,0 +1,66 @@
+//! The mechanisms of a token. PKCS#11 3.2 section 5.5.
+
+use super::Token;
+use crate::config::Right;
+use crate::key::Kind;
+use crate::mechanism::{GENERATIONS, Generation, MECHANISMS};
+use cryptoki_sys::*;
+
+impl Token {
+    /// The mechanisms for any key, of its service and here: the same before and after keys are loaded.
+    pub fn mechanisms(&self) -> Vec<CK_MECHANISM_TYPE> {
+        let mut mechanisms: Vec<_> = self.listed_mechanisms().iter().map(|(ckm, _)| *ckm).collect();
+        mechanisms.extend(self.generations().map(|row| row.ckm));
+        mechanisms.sort_unstable();
+        mechanisms
+    }
+
+    /// CK_MECHANISM_INFO of a mechanism, if the token has it.
+    pub fn mechanism_info(&self, ckm: CK_MECHANISM_TYPE) -> Option<CK_MECHANISM_INFO> {
+        if let Some(row) = self.generations().find(|row| row.ckm == ckm) {
+            return Some(row.info());
+        }
+        let (smallest, largest, more) = MECHANISMS.iter().find(|row| row.ckm == ckm)?.sizes();
+        let flags = self.mechanism_flags(ckm);
+        let info = CK_MECHANISM_INFO { ulMinKeySize: smallest, ulMaxKeySize: largest, flags: flags | more };
+        (flags != 0).then_some(info)
+    }
+
+    /// What is done by that mechanism with some key of the token: flags of CK_MECHANISM_INFO; 0, if it is not listed.
+    pub fn mechanism_flags(&self, ckm: CK_MECHANISM_TYPE) -> CK_FLAGS {
+        let listed = self.listed_mechanisms();
+        listed.binary_search_by_key(&ckm, |(own, _)| *own).map_or(0, |index| listed[index].1)
+    }
+
+    /// The mechanisms of keys with their flags, by their numbers.
+    fn listed_mechanisms(&self) -> &[(CK_MECHANISM_TYPE, CK_FLAGS)] {
+        self.listed_mechanisms.get_or_init(|| {
+            let schemes = |kind: Kind| (kind, self.common.backend.schemes(kind), kind.local_schemes());
+            let kinds: Vec<_> = Kind::all().map(schemes).collect();
+            let mut listed: Vec<(CK_MECHANISM_TYPE, CK_FLAGS)> = Vec::with_capacity(MECHANISMS.len());
+            for row in MECHANISMS {
+                let of = |(kind, service, local): &(Kind, Vec<_>, Vec<_>)| row.flags(*kind, service, local);
+                match (
+                    kinds.iter().map(of).fold(0, |all, own| all | own),
+                    listed.iter_mut().find(|own| own.0 == row.ckm),
+                ) {
+                    (0, _) => {}
+                    // A mechanism that both signs and decrypts has two rows.
+                    (flags, Some(own)) => own.1 |= flags,
+                    (flags, None) => listed.push((row.ckm, flags)),
+                }
+            }
+            listed.sort_unstable();
+            listed.into()
+        })
+    }
+
+    /// The mechanisms that make keys, where the configuration allows that.
+    pub fn generations(&self) -> impl Iterator<Item = &'static Generation> {
+        let made: Vec<Kind> = match self.management().is_some_and(|own| own.allows(Right::Generate)) {
+            true => Kind::all().filter(|kind| self.common.backend.makes(*kind)).collect(),
+            false => Vec::new(),
+        };
+        GENERATIONS.iter().filter(move |row| made.iter().any(|kind| row.makes(*kind)))
+    }
+}

@@ -1,0 +1,265 @@
+//! One slot and its token: its keys and profiles, what a search finds among them, its login state.
+//!
+//! Nothing is loaded before it is needed, and all that a search needs is loaded at once.
+//! PKCS#11 3.1 sections 5.5 (slots and tokens), 5.6 (login), 5.7 (search).
+
+mod changes;
+mod errors;
+pub mod key;
+mod keys;
+mod login;
+mod management;
+mod mechanisms;
+pub mod slots;
+mod token_keys;
+mod usage;
+mod used_key;
+
+use crate::cloud::lazy::Lazy;
+use crate::cloud::{ListedKey, Plain, SharedBackend};
+use crate::config::{Manner, Slot, serial_of};
+use crate::error::{Error, Result};
+use crate::object::Object;
+use crate::object::attribute::{Attribute, number_in};
+use crate::object::profile;
+use crate::object::session_object::SessionObject;
+use crate::store::public_keys::Cache;
+use changes::Changes;
+use cryptoki_sys::*;
+pub use errors::{logged_out, no_object, read_only};
+use key::{Common, SlotKey, Wanted};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
+use token_keys::TokenKeys;
+pub use usage::LONGEST_PIN;
+use usage::Usage;
+pub use used_key::UsedKey;
+
+/// See the head of the file.
+#[derive(Debug)]
+pub struct Token {
+    common: Arc<Common>,
+    serial: String,
+    call_timeout: Duration,
+    /// Made when a mechanism is first asked for.
+    listed_mechanisms: OnceLock<Box<[(CK_MECHANISM_TYPE, CK_FLAGS)]>>,
+    listed: Lazy<Vec<ListedKey>>,
+    keys: Mutex<TokenKeys>,
+    changes: Mutex<Changes>,
+    /// Whose the handles are that a search has given out.
+    owners: Mutex<HashMap<CK_OBJECT_HANDLE, Arc<SlotKey>>>,
+    session_objects: Mutex<HashMap<CK_OBJECT_HANDLE, Arc<SessionObject>>>,
+    /// Made when a search is about them.
+    profiles: OnceLock<Vec<Arc<Object>>>,
+    usage: Mutex<Usage>,
+}
+
+impl Token {
+    /// The token of a slot; nothing is loaded.
+    pub fn new(id: CK_SLOT_ID, slot: Slot, backend: SharedBackend, cache: Option<Arc<Cache>>) -> Self {
+        let serial = serial_of(&slot);
+        let (label, hidden_kinds, manner, management) = (slot.label, slot.hide_keys, slot.manner, slot.management);
+        let common = Common { slot: id, label, hidden_kinds, backend, cache, manner, management };
+        Self {
+            common: Arc::new(common),
+            serial,
+            call_timeout: slot.service.network().call_timeout,
+            listed_mechanisms: OnceLock::new(),
+            listed: Lazy::default(),
+            keys: Mutex::new(TokenKeys::Configured(slot.keys)),
+            changes: Mutex::default(),
+            owners: Mutex::default(),
+            session_objects: Mutex::default(),
+            profiles: OnceLock::new(),
+            usage: Mutex::default(),
+        }
+    }
+
+    /// The token's label in full.
+    pub fn label(&self) -> &str {
+        &self.common.label
+    }
+
+    /// CK_TOKEN_INFO.serialNumber.
+    pub fn serial(&self) -> &str {
+        &self.serial
+    }
+
+    /// Where its keys live.
+    pub fn backend(&self) -> &SharedBackend {
+        &self.common.backend
+    }
+
+    /// The objects that have every attribute of the template. What can't be loaded is logged and left out.
+    /// Profiles come last: a caller who takes whatever comes first means a key.
+    pub fn find(&self, template: &[Attribute]) -> Vec<Arc<Object>> {
+        let mut found = self.keys_and_certificates(template);
+        if number_in(template, CKA_CLASS).is_none_or(|class| class == CKO_PROFILE) {
+            let all = self.profiles.get_or_init(|| profile::objects(self.certificates_are_public())).iter();
+            found.extend(all.filter(|object| object.attributes.matches(template)).cloned());
+        }
+        found
+    }
+
+    /// Whether certificates are found without a login.
+    fn certificates_are_public(&self) -> bool {
+        self.common.backend.pin().is_none()
+    }
+
+    fn keys_and_certificates(&self, template: &[Attribute]) -> Vec<Arc<Object>> {
+        let wanted = Wanted::by(template);
+        let own = self.session_objects().values().map(|own| own.object.clone()).collect::<Vec<_>>();
+        let mut found: Vec<_> = own.into_iter().filter(|object| object.attributes.matches(template)).collect();
+        if !wanted.anything() {
+            return found;
+        }
+        let deadline = self.deadline();
+        let keys = candidates(&self.keys(deadline), template, wanted);
+        keys.iter().for_each(|key| key.begin(wanted));
+        for key in keys {
+            for object in key.objects(wanted, deadline) {
+                if object.attributes.matches(template) {
+                    self.owners().insert(object.handle, key.clone());
+                    found.push(object);
+                }
+            }
+        }
+        found
+    }
+
+    /// Starts loading what a search by this template will need. Does not wait, and lists nothing.
+    pub fn begin(&self, template: &[Attribute]) {
+        let wanted = Wanted::by(template);
+        let keys = self.known_keys().filter(|_| wanted.anything()).unwrap_or_default();
+        let keys = self.changes().applied(keys);
+        candidates(&keys, template, wanted).iter().for_each(|key| key.begin(wanted));
+    }
+
+    /// The object of a handle that a search has given out, or a session has made.
+    pub fn object(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<Object>> {
+        if let Some(own) = self.session_object(handle) {
+            return Some(own.object.clone());
+        }
+        if let Some(profile) = self.profiles.get().into_iter().flatten().find(|object| object.handle == handle) {
+            return Some(profile.clone());
+        }
+        self.owner(handle)?.object(handle)
+    }
+
+    /// The key of that handle.
+    ///
+    /// # Errors
+    /// CKR_KEY_HANDLE_INVALID.
+    pub fn key(&self, handle: CK_OBJECT_HANDLE) -> Result<UsedKey> {
+        let unknown = || match self.common.backend.is_ready() {
+            true => Error { rv: CKR_KEY_HANDLE_INVALID, ..no_object(handle) },
+            false => logged_out(),
+        };
+        if let Some(own) = self.session_object(handle) {
+            return Ok(UsedKey::Session(own));
+        }
+        let (key, object) =
+            self.owner(handle).and_then(|key| Some((key.clone(), key.object(handle)?))).ok_or_else(unknown)?;
+        if ![CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_SECRET_KEY].contains(&object.class) {
+            return Err(Error::new(CKR_KEY_HANDLE_INVALID, format!("the object of handle {handle} is no key")));
+        }
+        let facts = key.facts().ok_or_else(unknown)?;
+        Ok(UsedKey::Token { key, facts, class: object.class })
+    }
+
+    /// Whose object of the token it is.
+    pub fn owner(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<SlotKey>> {
+        self.owners().get(&handle).cloned()
+    }
+
+    /// Random bytes of the service.
+    ///
+    /// # Errors
+    /// Those of the service.
+    pub fn random(&self, length: usize) -> Result<Plain> {
+        if !self.common.backend.is_ready() {
+            return Err(logged_out());
+        }
+        self.common.backend.random(length).wait(self.deadline()).map_err(Into::into)
+    }
+
+    /// What the slot does otherwise than others.
+    pub fn manner(&self) -> Manner {
+        self.common.manner
+    }
+
+    /// How long a call may take.
+    pub fn call_timeout(&self) -> Duration {
+        self.call_timeout
+    }
+
+    /// Keeps an object of a session.
+    pub fn keep(&self, object: SessionObject) -> CK_OBJECT_HANDLE {
+        let handle = object.object.handle;
+        self.session_objects().insert(handle, Arc::new(object));
+        handle
+    }
+
+    /// Forgets an object of a session. Answers whether it was one.
+    pub fn discard(&self, handle: CK_OBJECT_HANDLE) -> bool {
+        self.session_objects().remove(&handle).is_some()
+    }
+
+    fn session_object(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<SessionObject>> {
+        self.session_objects().get(&handle).cloned()
+    }
+
+    /// How many sessions it has, and how many of them are read-write.
+    pub fn session_counts(&self) -> (usize, usize) {
+        let used = self.usage();
+        (used.sessions, used.writing)
+    }
+
+    /// Counts a session.
+    pub fn session_opened(&self, read_write: bool) {
+        let mut used = self.usage();
+        used.sessions += 1;
+        used.writing += usize::from(read_write);
+    }
+
+    /// Counts a session no more, and forgets its objects; with the last one the login ends (section 5.6.2).
+    pub fn session_closed(&self, session: CK_SESSION_HANDLE, read_write: bool) {
+        self.session_objects().retain(|_, object| object.owner != session);
+        let mut used = self.usage();
+        used.sessions = used.sessions.saturating_sub(1);
+        used.writing = used.writing.saturating_sub(usize::from(read_write));
+        if used.sessions == 0 {
+            self.end_login(&mut used);
+        }
+    }
+
+    /// There is no session any more, and no login.
+    pub fn all_sessions_closed(&self) {
+        self.session_objects().clear();
+        let mut used = self.usage();
+        self.end_login(&mut used);
+        *used = Usage::default();
+    }
+
+    /// When a call that begins now has to be over.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.call_timeout
+    }
+
+    fn owners(&self) -> MutexGuard<'_, HashMap<CK_OBJECT_HANDLE, Arc<SlotKey>>> {
+        self.owners.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn session_objects(&self) -> MutexGuard<'_, HashMap<CK_OBJECT_HANDLE, Arc<SessionObject>>> {
+        self.session_objects.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn usage(&self) -> MutexGuard<'_, Usage> {
+        self.usage.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+fn candidates(keys: &[Arc<SlotKey>], template: &[Attribute], wanted: Wanted) -> Vec<Arc<SlotKey>> {
+    keys.iter().filter(|key| key.may_match(template, wanted)).cloned().collect()
+}

@@ -1,0 +1,27 @@
+//! Who uses a token: its sessions, and who is logged in.
+
+use crate::error::{Error, Result};
+use cryptoki_sys::*;
+
+/// Who uses a token.
+#[derive(Debug, Default)]
+pub(super) struct Usage {
+    pub(super) sessions: usize,
+    /// Those of them that are read-write.
+    pub(super) writing: usize,
+    pub(super) login: Option<CK_USER_TYPE>,
+}
+
+impl Usage {
+    pub(super) fn may_log_in(&self, user: CK_USER_TYPE) -> Result<()> {
+        match self.login {
+            Some(own) if own == user => Err(Error::new(CKR_USER_ALREADY_LOGGED_IN, "already logged in")),
+            Some(_) => Err(Error::new(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "another user is logged in")),
+            None if self.sessions == 0 => Err(Error::new(CKR_SESSION_CLOSED, "the session was closed meanwhile")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// STS takes no longer token.
+pub const LONGEST_PIN: usize = 20_000;
