@@ -54,10 +54,19 @@ def ministack(home):
     }
 
 
+# LocalStack's web server asks for the thread's event loop. Python 3.14 no longer creates one at that.
+LOCALSTACK = """
+import asyncio
+from localstack.runtime.main import main
+asyncio.set_event_loop(asyncio.new_event_loop())
+main()
+"""
+
+
 def localstack(home):
     port = free_port()
     return {
-        "command": [OUT / "localstack/bin/python", "-m", "localstack.runtime.main"],
+        "command": [OUT / "localstack/bin/python", "-c", LOCALSTACK],
         # The default (Twisted) server ignores the host in GATEWAY_LISTEN and listens on
         # every address; hypercorn keeps to it. DNS_ADDRESS=0 leaves port 53 alone.
         "env": {"SERVICES": "kms", "GATEWAY_LISTEN": f"127.0.0.1:{port}", "GATEWAY_SERVER": "hypercorn",
