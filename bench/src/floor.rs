@@ -1,7 +1,8 @@
 //! The floor: a bare client that sends the same bytes over one connection per thread, and reads the reply.
 
+use crate::outcome::Outcome;
 use crate::wire::Message;
-use crate::{Outcome, meter, tls};
+use crate::{meter, tls};
 use serde_json::Value;
 use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;

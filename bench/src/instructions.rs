@@ -2,7 +2,7 @@
 //! without timing. Counted by valgrind, whose processor has no newer extensions; what would still choose by processor
 //! (aws-lc, libc's memcpy) is told not to.
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 use crate::world::{Cloud, World};
 use serde_json::json;
 use std::process::Stdio;
@@ -83,7 +83,7 @@ fn compare(counts: &[(&str, u64)], expected: &str) -> Outcome<()> {
         let change = (*count as f64 / known as f64 - 1.0) * 100.0;
         let stray = change.abs() > MARGIN;
         strays += usize::from(stray);
-        crate::say(&format!(
+        crate::outcome::say(&format!(
             "{count:>9} {change:>+6.1} %  {name}{}",
             if stray { "   <- expected more closely" } else { "" }
         ));

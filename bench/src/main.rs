@@ -8,7 +8,7 @@ mod floor;
 mod instructions;
 mod meter;
 mod module;
-mod replies;
+mod outcome;
 mod sections;
 mod service;
 mod table;
@@ -16,12 +16,10 @@ mod tls;
 mod wire;
 mod world;
 
+use outcome::{Outcome, say};
 use std::process::ExitCode;
 use std::time::Duration;
 use world::{Cloud, World};
-
-/// A value, or words for a person.
-type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const USAGE: &str = "\
 cloud-kms-bench run MODULE [--write FILE | SECTION...]   measure, and print the table (scripts/bench.sh)
@@ -79,9 +77,4 @@ fn with(cloud: &str, module: &str, program: &str, arguments: &[&str]) -> Outcome
         true => Ok(()),
         false => Err(format!("{program} failed").into()),
     }
-}
-
-/// One line for the process that has started this one.
-fn say(line: &str) {
-    println!("{line}");
 }

@@ -1,6 +1,6 @@
 //! What a process has used: time, CPU time, memory, threads, libraries; and the figures of a series of calls.
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

@@ -1,6 +1,7 @@
 //! A host program of the module: what is measured in processes of their own.
 
-use crate::{Outcome, meter};
+use crate::meter;
+use crate::outcome::Outcome;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};

@@ -1,6 +1,6 @@
 //! TLS of the fake service and of the bare client: rustls with aws-lc, as in the module.
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;

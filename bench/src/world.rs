@@ -1,6 +1,6 @@
 //! What a measurement needs: the fake service, a home with a configuration, and clients in processes of their own.
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 use crate::wire::Message;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
@@ -115,7 +115,7 @@ impl World {
     /// One slot with one key whose name can't come to mean another key, and a cache.
     pub fn configure_one_cached(&self, cloud: Cloud) -> Outcome<()> {
         let slot = match cloud {
-            Cloud::Azure => json!({ "label": "bench", "key_name": "ec", "key_version": crate::replies::VERSION }),
+            Cloud::Azure => json!({ "label": "bench", "key_name": "ec", "key_version": crate::service::VERSION }),
             _ => json!({ "label": "bench", "kms_key_id": "1234abcd-12ab-34cd-56ef-1234567890ab" }),
         };
         self.configure_cached(cloud, "127.0.0.1", json!([slot]), Some(&self.home.join("cache")))

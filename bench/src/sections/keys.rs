@@ -1,6 +1,6 @@
 //! Many keys: a slot for each, all in one token by configuration, all in one token by discovery.
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 use crate::sections::start::requests;
 use crate::table::Row;
 use crate::world::{Cloud, World};

@@ -1,7 +1,7 @@
 //! What the CPU time of one warm signature goes into: each part measured alone, and the rest.
 
-use crate::Outcome;
 use crate::meter;
+use crate::outcome::Outcome;
 use crate::sections::warm::Pair;
 use crate::table::Row;
 use crate::world::{Cloud, World};

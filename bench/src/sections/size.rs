@@ -1,6 +1,6 @@
 //! The library's size, and what it takes of a process.
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 use crate::table::Row;
 use crate::world::{Cloud, World};
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! A program that starts, signs once and ends: how long, how many requests, and what the time goes into.
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 use crate::service::CONNECTIONS;
 use crate::table::Row;
 use crate::world::{Cloud, World};

@@ -1,6 +1,6 @@
 //! A signature with everything in place: latency, CPU time, throughput, each next to the floor in the same run.
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 use crate::table::Row;
 use crate::world::{Cloud, World};
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! What the fake answers: as much of KMS, Key Vault and Entra as the module asks.
 
-use crate::Outcome;
-use crate::service::{Form, Service, lock};
+use super::state::{Form, Service, lock};
+use crate::outcome::Outcome;
 use crate::wire::Message;
 use aws_lc_rs::signature::KeyPair;
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};

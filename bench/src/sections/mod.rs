@@ -6,7 +6,7 @@ mod size;
 mod start;
 mod warm;
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 use crate::table::{Row, render};
 use crate::world::World;
 
@@ -28,7 +28,7 @@ pub fn run(module: &str, names: &[&str]) -> Outcome<()> {
         let known: Vec<_> = SECTIONS.iter().map(|(name, _)| *name).collect();
         return Err(format!("{unknown} is no section; there are {}", known.join(", ")).into());
     }
-    crate::say(&measured(module, names)?);
+    crate::outcome::say(&measured(module, names)?);
     Ok(())
 }
 
@@ -38,7 +38,7 @@ pub fn write(module: &str, file: &str) -> Outcome<()> {
     let marks = text.split_once(BEGIN).and_then(|(head, rest)| Some((head, rest.split_once(END)?.1)));
     let (head, tail) = marks.ok_or_else(|| format!("{file} has no {BEGIN} and {END}"))?;
     let table = measured(module, &[])?;
-    crate::say(&table);
+    crate::outcome::say(&table);
     Ok(std::fs::write(file, format!("{head}{BEGIN}\n{table}{END}{tail}"))?)
 }
 

@@ -1,0 +1,75 @@
+//! A fake of both services that costs little, so that the client is what is measured. A process of its own.
+//!
+//! It believes every credential, answers every name of a key with one of two keys, and signs for real (the module
+//! verifies), but each digest once. Replies come after a delay that can be set. The emulator is the faithful one.
+
+mod replies;
+mod state;
+
+use crate::outcome::{Outcome, say};
+use crate::tls;
+use crate::wire::Message;
+pub use replies::VERSION;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+pub use state::CONNECTIONS;
+use state::Service;
+use std::io::{BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+fn speak(service: &Service, stream: impl Read + Write) -> Outcome<()> {
+    let mut stream = BufReader::new(stream);
+    let mut counted = false;
+    while let Some(request) = Message::read(&mut stream)? {
+        let control = request.request_line().1.starts_with("/_bench/");
+        if !control && !std::mem::replace(&mut counted, true) {
+            service.count(CONNECTIONS);
+        }
+        let reply = if control { replies::control(service, &request) } else { reply(service, &request) };
+        stream.get_mut().write_all(&reply?)?;
+        stream.get_mut().flush()?;
+    }
+    Ok(())
+}
+
+fn reply(service: &Service, request: &Message) -> Outcome<Vec<u8>> {
+    let under_way = service.under_way.fetch_add(1, Ordering::Relaxed) + 1;
+    service.most_under_way.fetch_max(under_way, Ordering::Relaxed);
+    let reply = match request.header("x-amz-target") {
+        Some(target) => replies::kms(service, request, target),
+        None => replies::vault(service, request),
+    };
+    if !service.delay().is_zero() {
+        std::thread::sleep(service.delay());
+    }
+    service.under_way.fetch_sub(1, Ordering::Relaxed);
+    reply
+}
+
+fn greet(service: &Service, stream: TcpStream, config: Arc<ServerConfig>) -> Outcome<()> {
+    stream.set_nodelay(true)?;
+    let mut first = [0];
+    stream.peek(&mut first)?;
+    if first[0] != TLS_HANDSHAKE {
+        return speak(service, stream);
+    }
+    speak(service, StreamOwned::new(ServerConnection::new(config)?, stream))
+}
+
+const TLS_HANDSHAKE: u8 = 22;
+
+/// Serves until the process ends; tells the port by one line on standard output, and puts the CA into a file.
+pub fn run(ca_file: &str) -> Outcome<()> {
+    let (config, ca) = tls::server()?;
+    std::fs::write(ca_file, ca)?;
+    let service = Arc::new(Service::new()?);
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    say(&listener.local_addr()?.port().to_string());
+    for stream in listener.incoming() {
+        let (service, config, stream) = (service.clone(), config.clone(), stream?);
+        // What a connection ends with is of no interest here.
+        std::thread::Builder::new().stack_size(256 << 10).spawn(move || drop(greet(&service, stream, config)))?;
+    }
+    Ok(())
+}
