@@ -1,0 +1,96 @@
+//! The built file itself: what it exports, what it needs, what it drags in.
+
+use crate::support::world::module_path;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The release build where the test script says so, else the one beside this program.
+fn module() -> String {
+    let built = std::env::var_os("MODULE").map_or_else(module_path, PathBuf::from);
+    built.into_os_string().into_string().unwrap()
+}
+
+fn output(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output().unwrap();
+    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn it_exports_three_symbols() {
+    let symbols = output("nm", &["-D", "--defined-only", &module()]);
+    let mut names: Vec<_> = symbols.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["C_GetFunctionList", "C_GetInterface", "C_GetInterfaceList"]);
+}
+
+/// Whatever libfaketime puts in front of these, as its own symbols are called: src/host/clock.rs.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[test]
+fn it_takes_no_time_and_no_wait_from_the_c_library() {
+    let symbols = output("nm", &["-D", "--undefined-only", &module()]);
+    let names: Vec<_> = symbols.lines().filter_map(|line| line.split_whitespace().last()?.split('@').next()).collect();
+    assert!(names.contains(&"gettimeofday"), "the date is the host's: {names:?}");
+    for taken in [
+        "alarm",
+        "clock_gettime",
+        "clock_nanosleep",
+        "epoll_pwait",
+        "epoll_wait",
+        "nanosleep",
+        "poll",
+        "ppoll",
+        "pselect",
+        "pthread_cond_timedwait",
+        "select",
+        "sem_timedwait",
+        "sleep",
+        "time",
+        "timer_settime",
+        "timerfd_settime",
+        "usleep",
+    ] {
+        assert!(!names.contains(&taken), "{taken} is the C library's");
+    }
+}
+
+/// AWS-LC gives memory back by the host's `sdallocx`, if there is one. In BIND that is jemalloc's, and the memory is the C
+/// library's, because pkcs11-provider loads modules with RTLD_DEEPBIND: BIND crashed in its first command.
+#[test]
+fn it_takes_no_function_of_the_hosts_that_is_there_by_chance() {
+    let symbols = output("nm", &["-D", "--undefined-only", &module()]);
+    let by_chance: Vec<_> = symbols
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("w ").or_else(|| line.trim().strip_prefix("v ")))
+        // What has a version is the C library's.
+        .filter(|name| !name.contains('@'))
+        // The compiler's own, and functions of newer C libraries than the one that this was built with.
+        .filter(|name| !["__gmon_start__", "_ITM_deregisterTMCloneTable", "_ITM_registerTMCloneTable"].contains(name))
+        .filter(|name| !["pidfd_getpid", "pidfd_spawnp", "posix_spawn_file_actions_addchdir"].contains(name))
+        .collect();
+    assert!(by_chance.is_empty(), "{by_chance:?}");
+}
+
+#[test]
+fn it_needs_the_c_library_only_and_stays_loaded() {
+    let dynamic = output("readelf", &["-dW", &module()]);
+    for line in dynamic.lines().filter(|line| line.contains("(NEEDED)")) {
+        let allowed = ["libc.so", "libm.so", "libgcc_s.so", "libdl.so", "libpthread.so", "librt.so", "ld-linux"];
+        assert!(allowed.iter().any(|name| line.contains(name)), "{line}");
+    }
+    assert!(dynamic.contains("NODELETE"), "{dynamic}");
+}
+
+#[test]
+fn no_second_tls_library_is_in_the_tree() {
+    let tree = output(
+        env!("CARGO"),
+        &["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--package", "cloud-kms-pkcs11"],
+    );
+    for line in tree.lines() {
+        let name = line.split_whitespace().next().unwrap_or_default();
+        assert!(!["openssl-sys", "native-tls", "ring", "openssl"].contains(&name), "{line}");
+        assert!(!line.starts_with("rustls v0.21") && !line.starts_with("hyper v0."), "{line}");
+    }
+    assert!(tree.contains("aws-lc-rs"), "the tree was read");
+}

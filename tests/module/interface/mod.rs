@@ -1,0 +1,11 @@
+//! The C interface as a caller sees it: answers, refusals, objects, profiles.
+
+mod answers;
+mod artifact;
+mod careless_callers;
+mod life;
+mod objects;
+mod order;
+mod profiles;
+mod random;
+mod token_info;

@@ -1,0 +1,17 @@
+//! The whole module, as programs see it: loaded by dlopen, against the emulator. Each test has a process of its own.
+
+#![allow(
+    unsafe_code,
+    clippy::undocumented_unsafe_blocks,
+    clippy::macro_metavars_in_unsafe,
+    reason = "a C caller's side of the C interface"
+)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+mod interface;
+mod keys;
+mod logs;
+mod operations;
+mod process;
+mod settings;
+mod support;

@@ -1,0 +1,10 @@
+//! Operations with keys: signing, verifying, encrypting, deriving.
+
+mod cipher;
+mod edwards_and_lattice;
+mod macs;
+mod messages;
+mod sha3;
+mod shared_secrets;
+mod signatures;
+mod verify;

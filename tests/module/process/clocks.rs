@@ -1,0 +1,184 @@
+//! Clocks that stand still, run slow or fast, or jump: `faketime`, as reproducible builds use it. It is in front of the
+//! whole process, the monotonic clock included; the time that matters here is read from the kernel's own file.
+
+use super::faults::{Host, SIGN, host};
+use crate::support::world::{World, isolated_with};
+use cloud_kms_emulator::{Action, Fault};
+use cryptoki_sys::*;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_millis(1500);
+/// A slow machine's; a call that has no deadline takes for ever, or minutes.
+const SLACK: Duration = Duration::from_secs(15);
+
+/// Runs `body` in a process whose clock is what these variables say.
+fn under(clock: &[(&str, &str)], path: &str, body: impl FnOnce(&mut World)) {
+    let library = libfaketime();
+    let faked = [("LD_PRELOAD", library.to_str().unwrap()), ("FAKETIME_DONT_FAKE_MONOTONIC", "0")];
+    isolated_with(path, &[&faked, clock].concat(), |world| {
+        ends_within(Duration::from_secs(180));
+        body(world);
+    });
+}
+
+/// Where the distribution's package puts it.
+fn libfaketime() -> PathBuf {
+    let folders = [
+        "/usr/lib/x86_64-linux-gnu/faketime",
+        "/usr/lib/aarch64-linux-gnu/faketime",
+        "/usr/lib64/faketime",
+        "/usr/lib/faketime",
+    ];
+    let found =
+        folders.map(|folder| Path::new(folder).join("libfaketimeMT.so.1")).into_iter().find(|path| path.is_file());
+    found
+        .expect("libfaketime is missing: please install it, as `bash scripts/install-tools.sh faketime` does on Debian")
+}
+
+/// A signal ends this process then: by the kernel's clock, which faketime does not hide from setitimer(2).
+fn ends_within(limit: Duration) {
+    let time = |seconds| libc::timeval { tv_sec: seconds, tv_usec: 0 };
+    let timer = libc::itimerval { it_interval: time(0), it_value: time(limit.as_secs() as i64) };
+    assert_eq!(unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) }, 0);
+}
+
+/// The kernel's time.
+fn now() -> Duration {
+    let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+    Duration::from_secs_f64(uptime.split(' ').next().unwrap().parse().unwrap())
+}
+
+/// A host whose calls have [`LIMIT`].
+fn limited(world: &World) -> Host {
+    let limit = LIMIT.as_millis() as u64;
+    let endpoint = world.emulator.https_url();
+    let options = json!({ "call_timeout_ms": limit, "connect_timeout_ms": limit - 500, "aws_endpoint_url": endpoint });
+    host(world, options)
+}
+
+/// What a service may do that needs a deadline or a pause, on both clouds.
+fn each_deadline_comes(world: &World) {
+    let host = limited(world);
+    let control = world.emulator.control();
+    let silences = [
+        Fault::new("*", Action::Hang),
+        Fault::new("*", Action::Drip { ms: 1000 }),
+        Fault::black_hole(),
+        Fault::tls_stall(),
+    ];
+    for fault in silences {
+        for slot in [0, 1] {
+            // The last two are felt by new connections only.
+            control.silence_open_connections();
+            control.fault(fault.clone());
+            let start = now();
+            assert_eq!(host.sign(slot), Err(CKR_DEVICE_ERROR), "{fault:?}");
+            let elapsed = now() - start;
+            assert!(elapsed < LIMIT + SLACK, "{fault:?} {elapsed:?}: {}", world.log());
+            assert!(elapsed > LIMIT / 2, "{fault:?}: given up after {elapsed:?}: {}", world.log());
+            assert_eq!(host.device_error(slot), 5, "{fault:?}: {}", world.log());
+            control.clear_faults();
+            assert!(host.sign(slot).is_ok(), "the next one after {fault:?}: {}", world.log());
+        }
+    }
+    each_pause_ends(world, &host);
+    control.fault(Fault::new("*", Action::Hang));
+    let start = now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| host.sign(0));
+        host.p11.finalize().unwrap();
+    });
+    assert!(now() - start < LIMIT + SLACK, "C_Finalize");
+    let p11 = world.module();
+    for slot in [0, 1] {
+        let start = now();
+        assert!(p11.find_class(p11.open(slot), CKO_PRIVATE_KEY).is_empty(), "nobody answers");
+        assert!(now() - start < LIMIT + SLACK, "C_FindObjectsInit: {}", world.log());
+    }
+}
+
+/// A throttled request is made again, and is not waited for longer than a silent one.
+fn each_pause_ends(world: &World, host: &Host) {
+    let control = world.emulator.control();
+    for slot in [0, 1] {
+        let throttle = Action::Throttle { retry_after: (slot == 1).then_some(1) };
+        control.fault(Fault::new(SIGN[slot], throttle.clone()).times(1));
+        assert!(host.sign(slot).is_ok(), "{}", world.log());
+        control.clear_faults();
+        control.fault(Fault::new(SIGN[slot], throttle));
+        let start = now();
+        assert_eq!(host.sign(slot), Err(CKR_DEVICE_ERROR));
+        assert!(now() - start < LIMIT + SLACK, "{}", world.log());
+        assert_eq!(host.device_error(slot), 4, "the service's words, not that the time is over: {}", world.log());
+        control.clear_faults();
+        assert!(host.sign(slot).is_ok(), "{}", world.log());
+    }
+}
+
+macro_rules! clock_test {
+    ($name:ident, $clock:expr) => {
+        #[test]
+        fn $name() {
+            let path = concat!(module_path!(), "::", stringify!($name));
+            under(&[("FAKETIME", $clock)], path, |world| each_deadline_comes(world));
+        }
+    };
+}
+
+clock_test!(a_clock_that_stands_still, "2026-11-26 12:00:00");
+clock_test!(a_clock_that_has_begun_elsewhere, "@2026-11-26 12:00:00");
+clock_test!(a_clock_that_runs_fast, "+0 x10");
+clock_test!(a_clock_that_runs_slow, "+0 x0.02");
+
+#[test]
+fn a_helper_program_that_does_not_end() {
+    let path = concat!(module_path!(), "::a_helper_program_that_does_not_end");
+    under(&[("FAKETIME", "2026-11-26 12:00:00")], path, |world| {
+        std::fs::create_dir(world.home.join(".aws")).unwrap();
+        let profile = "[profile slow]\ncredential_process = sleep 1000\n";
+        std::fs::write(world.home.join(".aws/config"), profile).unwrap();
+        let slots = json!([{ "label": "a", "kms_key_id": "alias/a", "aws_profile": "slow" }]);
+        world.configure_with(slots, json!({ "call_timeout_ms": LIMIT.as_millis() as u64 }));
+        let p11 = world.module();
+        let start = now();
+        assert!(p11.find_class(p11.open(0), CKO_PRIVATE_KEY).is_empty());
+        assert!(now() - start < LIMIT + SLACK, "{}", world.log());
+        assert!(world.log().contains("it did not end within "), "{}", world.log());
+    });
+}
+
+#[test]
+fn a_clock_that_jumps() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("offset");
+    let path = concat!(module_path!(), "::a_clock_that_jumps");
+    let clock = [("FAKETIME_TIMESTAMP_FILE", file.to_str().unwrap()), ("FAKETIME_NO_CACHE", "1")];
+    std::fs::write(&file, "+0").unwrap();
+    under(&clock, path, |world| {
+        let file = PathBuf::from(std::env::var_os("FAKETIME_TIMESTAMP_FILE").unwrap());
+        let host = limited(world);
+        let control = world.emulator.control();
+        for (slot, jump) in [(0, "+2h"), (1, "-3h"), (0, "-3h"), (1, "+0"), (0, "+0"), (1, "+2h")] {
+            let asked = control.count(SIGN[slot]);
+            control.fault(Fault::new(SIGN[slot], Action::Hang));
+            let start = now();
+            std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| host.sign(slot));
+                while control.count(SIGN[slot]) == asked && !waiting.is_finished() {
+                    std::thread::yield_now();
+                }
+                // By a rename: faketime ends a process that finds half of a line.
+                let next = file.with_extension("next");
+                std::fs::write(&next, jump).unwrap();
+                std::fs::rename(next, &file).unwrap();
+                assert_eq!(waiting.join().unwrap(), Err(CKR_DEVICE_ERROR));
+            });
+            assert!(now() - start < LIMIT + SLACK, "{jump}: {}", world.log());
+            control.clear_faults();
+            // The emulator's clock jumps as well, and it closes connections that seem hours old.
+            assert!((0..20).any(|_| host.sign(slot).is_ok()), "{jump}: {}", world.log());
+        }
+    });
+}

@@ -1,0 +1,159 @@
+//! Host programs in C (tests/c/host.c): what they leave behind when they unload the module, how they end, and that they
+//! use memory as they may.
+
+use crate::module_test;
+use crate::support::world::{UNDER_VALGRIND, World, module_path, rounds};
+use cloud_kms_emulator::{Action, AwsKey, Fault, VaultKey};
+use serde_json::json;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// A key of each cloud, one with which nobody may sign, and one that is not there.
+fn configure(world: &World) {
+    for name in ["a", "denied"] {
+        world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias(&format!("alias/{name}"))).unwrap();
+    }
+    world.emulator.vault("default").create_key("z", VaultKey::rsa(2048)).unwrap();
+    world.emulator.control().fault(Fault::new("kms.Sign", Action::Deny).key("denied"));
+    world.configure_with(
+        json!([
+            { "label": "a", "kms_key_id": "alias/a" },
+            { "label": "z", "key_name": "z" },
+            { "label": "denied", "kms_key_id": "alias/denied" },
+            { "label": "missing", "key_name": "missing" },
+        ]),
+        json!({ "aws_endpoint_url": world.emulator.https_url(), "call_timeout_ms": 120_000, "connect_timeout_ms": 60_000 }),
+    );
+}
+
+/// The program with the module; under valgrind with these options where UNDER_VALGRIND is set.
+fn host(world: &World, arguments: &[&str], valgrind: &[&str]) -> Command {
+    let mut words = Vec::new();
+    if std::env::var_os(UNDER_VALGRIND).is_some() {
+        words.extend(["valgrind", "--quiet", "--error-exitcode=99", "--num-callers=30"].map(PathBuf::from));
+        words.extend(valgrind.iter().map(PathBuf::from));
+    }
+    words.extend([program(world), module_path()]);
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).args(arguments);
+    command
+}
+
+/// The program, built here.
+fn program(world: &World) -> PathBuf {
+    let (source, program) = (PathBuf::from(env!("CARGO_MANIFEST_DIR")), world.home.join("host"));
+    if program.exists() {
+        return program;
+    }
+    let mut compiler = Command::new("cc");
+    compiler.args(["-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]).arg(&program);
+    compiler.arg("-I").arg(source.join("include")).arg(source.join("tests/c/host.c")).arg("-ldl");
+    assert!(compiler.status().unwrap().success());
+    program
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
+}
+
+module_test! {
+    fn a_thousand_lives_leave_nothing_behind(world) {
+        configure(world);
+        let count = rounds(60, 1000);
+        let mut command = Command::new(program(world));
+        let output = command.arg(module_path()).args(["cycles", &count.to_string()]).output().unwrap();
+        let told = text(&output);
+        assert!(output.status.success(), "{told}");
+        let numbers = |when: &str| -> Vec<i64> {
+            let line = told.lines().find_map(|line| line.strip_prefix(when)).unwrap();
+            line.split_whitespace().map(|number| number.parse().unwrap()).collect()
+        };
+        let (begun, half, done) = (numbers("begun"), numbers("half"), numbers("done"));
+        assert_eq!(begun[1..], done[1..], "open files and threads: {told}");
+        // A life keeps nothing. Half a megabyte is for the allocator's own ways; a life that kept a single connection or
+        // client, of tens of kilobytes each, would go far beyond: there are some 27 lives here, or 450.
+        let lives = (count - count / 10) as i64 / 2;
+        assert!(done[0] - half[0] < 512 + lives / 2, "resident kilobytes: {told}");
+    }
+}
+
+module_test! {
+    fn a_program_may_end_at_any_time(world) {
+        configure(world);
+        let all = ["return", "exit-elsewhere", "atexit", "forked", "exit", "quick", "dlclose"];
+        // Valgrind takes some ten seconds for each.
+        let few = if std::env::var_os(UNDER_VALGRIND).is_some() { 4 } else { all.len() };
+        for way in &all[..few] {
+            let mut host = host(world, &["end-by", way], &[]);
+            host.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut host = host.spawn().unwrap();
+            // It signs all the time, in two threads for each service, which from now on don't answer.
+            for operation in ["kms.Sign", "vault.keys.sign"] {
+                assert!(world.emulator.control().wait_for(operation, 2, LONG), "{way}: {operation}");
+                let asked = world.count(operation);
+                world.emulator.control().fault(Fault::new(operation, Action::Hang));
+                assert!(world.emulator.control().wait_for(operation, asked + 2, LONG), "{way}: {operation}");
+            }
+            let start = Instant::now();
+            host.stdin.take().unwrap().write_all(b"\n").unwrap();
+            let output = host.wait_with_output().unwrap();
+            // Far below the two minutes for which its calls wait.
+            assert!(start.elapsed() < Duration::from_secs(20), "{way}: {:?}", start.elapsed());
+            assert_eq!((output.status.code(), text(&output).as_str()), (Some(7), ""), "{way}: {}", output.status);
+            world.emulator.control().clear_faults();
+            world.emulator.control().reset();
+        }
+    }
+}
+
+/// What nothing points to any more is an error; what is kept in statics until the next life is none.
+const LEAKS: [&str; 3] = ["--leak-check=full", "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite"];
+
+module_test! {
+    fn a_program_uses_everything(world) {
+        configure(world);
+        let output = host(world, &["everything"], &LEAKS).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+    }
+}
+
+module_test! {
+    fn a_host_may_close_all_descriptors(world) {
+        configure(world);
+        for from in ["3", "0"] {
+            let output = Command::new(program(world)).arg(module_path()).args(["close-all", from]).output().unwrap();
+            assert!(output.status.success(), "{from}: {} {} {}", output.status, text(&output), world.log());
+            let log = world.log();
+            assert!(!log.contains("a defect"), "no panic: {log}");
+            assert!(log.contains("the program has closed descriptors that are not its own"), "{log}");
+            std::fs::remove_file(world.home.join("module.log")).unwrap();
+        }
+    }
+}
+
+module_test! {
+    fn a_call_that_waits_while_the_host_closes_all_descriptors_is_ended(world) {
+        configure(world);
+        let mut host = Command::new(program(world));
+        host.arg(module_path()).arg("close-amid");
+        let mut child = host.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // The second signature with this key is the one that waits.
+        let control = world.emulator.control();
+        assert!(control.wait_for("vault.keys.sign", 1, LONG));
+        control.fault(Fault::new("kms.Sign", Action::Hang).times(1));
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(b"\n").unwrap();
+        assert!(control.wait_for("kms.Sign", 2, LONG));
+        let start = Instant::now();
+        stdin.write_all(b"\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{} {} {}", output.status, text(&output), world.log());
+        // Far below the two minutes for which a call waits here.
+        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+        assert!(!world.log().contains("a defect"), "{}", world.log());
+    }
+}
