@@ -1,7 +1,8 @@
-//! The tables of docs/conformance.md, made from those that the module runs on, so that they say what it does.
+//! The tables of docs/conformance.md.
 //!
-//! `WRITE_DOCS=1 cargo test --lib conformance` writes them; without the variable the test compares. The prose between
-//! them is written by hand.
+//! The tables are generated from the tables that the module runs on, so the document states what the module does.
+//! `WRITE_DOCS=1 cargo test --lib conformance` writes them. Without the variable, the test compares them with the
+//! document. The prose between the tables is written by hand.
 
 use crate::cloud::{SharedBackend, aws, azure};
 use crate::ffi::ROWS;
@@ -12,7 +13,7 @@ use crate::object::profile::PROFILES;
 use cryptoki_sys::*;
 use std::path::Path;
 
-/// A name, and what makes its lines.
+/// The name of a table, and the function that returns its lines.
 type Table = (&'static str, fn() -> Vec<String>);
 
 #[test]
@@ -43,7 +44,7 @@ fn the_document_tells_the_limits() {
     }
 }
 
-/// The document with these lines between the marks of that name.
+/// Returns the document with these lines between the markers of the table `name`.
 fn with_table(document: &str, name: &str, lines: &[String]) -> String {
     let begin = format!("<!-- {name}: made by src/conformance.rs -->\n");
     let (before, rest) = document.split_once(&begin).unwrap_or_else(|| panic!("no mark for {name}"));
@@ -53,7 +54,7 @@ fn with_table(document: &str, name: &str, lines: &[String]) -> String {
 
 const CLOUDS: [&str; 2] = ["AWS KMS", "Azure Key Vault"];
 
-/// In the order of `CLOUDS`.
+/// Returns one backend for each cloud, in the order of `CLOUDS`.
 fn clouds() -> [SharedBackend; 2] {
     [aws::open(aws::Settings::default()), azure::open(azure::Settings::default())]
 }
@@ -66,7 +67,7 @@ fn profiles() -> Vec<String> {
     head.into_iter().chain(PROFILES.iter().map(line)).collect()
 }
 
-/// Functions that are there and always refuse, or often: with what.
+/// The functions that are implemented but fail always or often, with their CKR_ code and the reason.
 #[rustfmt::skip]
 const REFUSALS: [(&str, &str); 7] = [
     ("C_GetOperationState", "CKR_STATE_UNSAVEABLE: a key's service has no part of an operation"),
@@ -102,7 +103,7 @@ fn mechanisms() -> Vec<String> {
             continue;
         }
         shown.push(row.ckm);
-        // Kinds of which the same is true share a line.
+        // Kinds of keys with the same cells share a line.
         let mut groups: Vec<(Vec<String>, String)> = Vec::new();
         for kind in Kind::all() {
             let cells = clouds.each_ref().map(|cloud| uses(row.ckm, kind, cloud)).join(" | ");
@@ -117,7 +118,8 @@ fn mechanisms() -> Vec<String> {
     lines
 }
 
-/// What is done by that mechanism with a key of that kind: by the service, or here.
+/// Returns the uses of a mechanism with a key of this kind. A use that runs locally, without the service, is in
+/// italics.
 fn uses(ckm: CK_MECHANISM_TYPE, kind: Kind, cloud: &SharedBackend) -> String {
     const USES: [(CK_FLAGS, &str); 7] = [
         (CKF_SIGN, "sign"),
@@ -148,7 +150,7 @@ fn prose(kind: Kind) -> String {
     }
 }
 
-/// Of the mechanisms whose hash the data or the parameters name: which hashes.
+/// Returns the supported hashes of the mechanisms whose hash is named by the data or the parameters.
 fn hashes() -> Vec<String> {
     let rsa = Kind::Rsa(2048);
     let of = |schemes: &[Scheme], family: Family| {
@@ -163,7 +165,7 @@ fn hashes() -> Vec<String> {
     ];
     let line = |(name, family)| {
         let cells = clouds().map(|cloud| of(&cloud.schemes(rsa), family)).join(" | ");
-        // Without a hash of its own, a DigestInfo of any hash.
+        // A scheme without a hash of its own accepts a DigestInfo of any hash.
         let any = rsa.local_schemes().contains(&family.alone());
         let here = if any { "any".to_owned() } else { of(&rsa.local_schemes(), family) };
         format!("| {name} | {cells} | *{here}* |")

@@ -1,45 +1,48 @@
-//! An error of the module: the CK_RV that the caller gets, and the sentence that the log gets.
+//! Errors of the module: the CK_RV that the caller receives and the message that is logged.
 //!
-//! It is made where the meaning is known and logged in one place, the guard of `ffi`. PKCS#11 3.1 section 5.1.6.
+//! An error is created where its meaning is known, and logged in one place, the guard of `ffi`. PKCS#11 3.1
+//! section 5.1.6.
 
 use cryptoki_sys::*;
 use std::borrow::Cow;
 use std::fmt;
 
-/// What a fallible function of the core returns.
+/// The result of a fallible function of the core.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a call failed: a CK_RV of the standard and a sentence for the person who reads the log.
+/// The reason why a call failed: a CK_RV of the standard and a message for the reader of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// The value that the C function returns.
     pub rv: CK_RV,
-    /// What was wrong, where, and what to do; never a secret.
+    /// What was wrong, where, and what to do. Never contains a secret.
     pub message: Cow<'static, str>,
-    /// CK_SESSION_INFO.ulDeviceError: the number of the service's trouble (docs/errors.md), 0 where there was none.
+    /// The number of the service's failure (docs/errors.md), or 0 if the service did not fail. C_GetSessionInfo reports
+    /// this number as CK_SESSION_INFO.ulDeviceError.
     pub device_error: CK_ULONG,
-    /// The caller asked whether something is there: "no" is an answer, and no trouble.
+    /// Whether the error is a negative answer to a question of the caller, for example whether an object has an
+    /// attribute or whether a signature is valid. Such an error is not a fault.
     pub probe: bool,
 }
 
 impl Error {
-    /// An error with its sentence.
+    /// Creates an error with a message. The service did not fail.
     pub fn new(rv: CK_RV, message: impl Into<Cow<'static, str>>) -> Self {
         Self { rv, message: message.into(), device_error: 0, probe: false }
     }
 
-    /// The answer "no" to a caller who tries out what is there.
+    /// Creates an error that is a negative answer to a question of the caller.
     pub fn probe(rv: CK_RV, message: impl Into<Cow<'static, str>>) -> Self {
         Self { probe: true, ..Self::new(rv, message) }
     }
 
-    /// The same error, with the thing that it happened to in front.
+    /// Returns the same error with `thing`, which the error is about, in front of the message.
     pub fn about(self, thing: impl fmt::Display) -> Self {
         Self { message: format!("{thing}: {}", self.message).into(), ..self }
     }
 
-    /// `result` is an answer of the standard that healthy callers meet (a size query with a short buffer,
-    /// a session without an operation): it is no event for the log's error level.
+    /// Returns whether a correct caller can meet this error in normal use, for example with a buffer that is too small
+    /// or in a session without an operation. Such an error is not logged at level `error`.
     pub fn is_ordinary(&self) -> bool {
         self.probe
             || self.device_error == 0
@@ -68,7 +71,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The standard's name of a CK_RV, for log lines.
+/// Returns the standard's name of a CK_RV for the log, or its value in hexadecimal if this module never returns it.
 pub fn name(rv: CK_RV) -> Cow<'static, str> {
     match NAMES.iter().find(|(value, _)| *value == rv) {
         Some((_, name)) => Cow::Borrowed(name),
@@ -80,7 +83,7 @@ macro_rules! names {
     ($($name:ident),* $(,)?) => { &[$(($name, stringify!($name))),*] };
 }
 
-/// Every CK_RV that this module can return.
+/// Every CK_RV that this module can return, with its name.
 const NAMES: &[(CK_RV, &str)] = names![
     CKR_OK,
     CKR_CANCEL,

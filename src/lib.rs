@@ -1,16 +1,21 @@
 //! A PKCS#11 module whose keys live in cloud key services.
 //!
-//! The folders, each of which uses only those after it (`tests/layering.rs` checks that):
+//! Each folder uses only the folders that follow it in this list (`tests/layering.rs` checks this):
 //!
 //! ```text
-//! fuzzing, conformance > ffi > provider > operation > token > object > mechanism > config > store > cloud > certificate
-//!     > key > host > error
+//! fuzzing, conformance > ffi > provider > operation > token > object > mechanism > config > store > cloud
+//!     > certificate > key > host > error
 //! ```
 //!
-//! One C_Sign: `ffi::table` turns its pointers into `Input` and `Output`; `ffi::guard` finds the provider and contains
-//! panics; a size query ends at the session's `output_len`; the session gives its operation away, so that no lock is
-//! held; `operation` makes a scheme and a digest of mechanism and data; `token::key` asks the `cloud`, which starts a
-//! request on its own thread, and waits with the call's deadline; the signature is verified, and copied out.
+//! A call of C_Sign takes these steps:
+//!
+//! 1. `ffi::table` turns the pointers into `Input` and `Output`. `ffi::guard` finds the provider and contains panics.
+//! 2. A size query ends at the session's `output_len`.
+//! 3. The session hands over its operation, so that no lock is held during the request.
+//! 4. `operation` turns the mechanism and the data into a scheme and a digest.
+//! 5. `token::key` calls `cloud`, which starts a request on its own thread. The caller's thread waits until the
+//!    deadline of the call.
+//! 6. The signature is verified and copied to the caller's buffer.
 
 pub mod certificate;
 pub mod cloud;

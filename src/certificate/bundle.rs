@@ -1,32 +1,33 @@
-//! The certificates that a configuration gives a key: its own and those of its issuers, in any order.
+//! The certificates that a configuration gives for a key.
 //!
-//! Many portals write the root first. The key's own is the one that no other is issued by; where that is not clear, the
-//! public key decides.
+//! These are the key's own certificate and those of its issuers, in any order: many portals write the root first.
+//! The key's own certificate is the one that has issued no other. Where this is ambiguous, the public key decides.
 
 use super::Certificate;
 use crate::key::PublicKey;
 
-/// See the head of the file.
+/// The certificates for one key in any order: its own, and those of its issuers.
 #[derive(Clone, Debug, Default)]
 pub struct Bundle(Vec<Certificate>);
 
 impl Bundle {
-    /// Of certificates in any order.
+    /// Creates a bundle of certificates in any order.
     pub fn new(certificates: Vec<Certificate>) -> Self {
         Self(certificates)
     }
 
-    /// Whether there is none.
+    /// Returns whether the bundle has no certificates.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many there are.
+    /// Returns the number of certificates.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The key's own certificate, where the file makes it clear: the newest, if it was renewed for the same key.
+    /// Returns the key's own certificate, or None if the bundle does not make clear which one it is. If the
+    /// certificate was renewed for the same key, returns the newest.
     pub fn leaf(&self) -> Option<&Certificate> {
         let is_leaf = |own: &&Certificate| !self.0.iter().any(|other| other != *own && own.has_issued(other));
         let leaves: Vec<&Certificate> = self.0.iter().filter(is_leaf).collect();
@@ -34,12 +35,13 @@ impl Bundle {
         leaves.iter().all(|own| own.spki == newest.spki).then_some(newest)
     }
 
-    /// The certificate of that key and then those of its issuers, as far as they are here; empty where none is the key's.
+    /// Returns the certificate chain of `key`: the newest certificate of the key, then those of its issuers that
+    /// the bundle contains. Returns an empty chain if no certificate is of the key.
     pub fn chain_of(&self, key: &PublicKey) -> Vec<Certificate> {
         let own = self.0.iter().filter(|own| own.certifies(key)).max_by_key(|own| own.not_before);
         let mut chain: Vec<Certificate> = own.into_iter().cloned().collect();
         let mut at = 0;
-        // Several may have issued one, as where a root is cross-signed.
+        // Several issuers may have the same name, for example if a root is cross-signed.
         while at < chain.len() {
             let issuers = self.0.iter().filter(|other| other.has_issued(&chain[at]) && !chain.contains(other));
             let issuers: Vec<_> = issuers.cloned().collect();
@@ -55,7 +57,8 @@ mod tests {
     use super::*;
     use std::process::Command;
 
-    /// Root, intermediate and leaf, a renewed leaf of the same key, and a stranger, by openssl.
+    /// Makes a root, an intermediate and a leaf, a renewed leaf of the same key, and an unrelated certificate with
+    /// openssl.
     fn certificates() -> [Certificate; 5] {
         let folder = tempfile::tempdir().unwrap();
         let run = |arguments: &str| {

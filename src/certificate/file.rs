@@ -1,8 +1,8 @@
-//! Certificates in whatever form people have them: PEM, DER, PKCS#7, OpenSSL's trusted certificates, bare base64, with text
-//! in any encoding round about.
+//! Certificates in every form that files have.
 //!
-//! RFC 7468 (PEM), RFC 5280 (X.509), RFC 2315 section 9 and RFC 5652 section 5 (PKCS#7, of which only the certificates
-//! are read).
+//! These are PEM, DER, PKCS#7, OpenSSL's trusted certificates and bare base64, with surrounding text in any
+//! encoding. RFC 7468 (PEM), RFC 5280 (X.509), RFC 2315 section 9 and RFC 5652 section 5 (PKCS#7, of which only
+//! the certificates are read).
 
 use super::pem;
 use super::pem::Block;
@@ -10,19 +10,20 @@ use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Encode, Reader, SliceReader, Tag, TagNumber, Tagged};
 use std::borrow::Cow;
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// DER of each certificate, with the line where it begins; 0 in a file that is no text.
+    /// DER of each certificate, with the line at which it begins, counted from 1. The line is 0 in a binary
+    /// file and for bare base64.
     pub certificates: Vec<(usize, Vec<u8>)>,
-    /// What else is there, each with its line: "line 7: PRIVATE KEY".
+    /// The other contents. Each PEM block has its line: "line 7: PRIVATE KEY".
     pub others: Vec<String>,
 }
 
-/// What is said where nothing at all is found.
+/// The message for a file in which nothing was found.
 pub const NOTHING: &str = "it holds no certificate, neither as PEM nor as DER";
 
-/// Finds the certificates in the contents of a file.
+/// Returns the certificates, and what else there is, in the contents of a file.
 pub fn find(bytes: &[u8]) -> Found {
     if let Some(found) = binary(bytes) {
         return found;
@@ -40,15 +41,15 @@ pub fn find(bytes: &[u8]) -> Found {
     if is_empty { bare().unwrap_or(found) } else { found }
 }
 
-/// The names that blocks with certificates have: RFC 7468 section 5, and those of OpenSSL and Netscape before it.
+/// The names of blocks with a certificate: RFC 7468 section 5, and the older names of OpenSSL and Netscape.
 const CERTIFICATE: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
-/// RFC 7468 sections 8 and 9, and what older programs write.
+/// The names of blocks with a PKCS#7: RFC 7468 sections 8 and 9, and the names that older programs write.
 const PKCS7: [&str; 5] = ["PKCS7", "CMS", "PKCS #7 SIGNED DATA", "CERTIFICATE CHAIN", "PKCS7 SIGNED DATA"];
 
 impl Found {
     fn add(&mut self, block: &Block) {
         let certificates = match block.name {
-            // What OpenSSL trusts it for stands behind it.
+            // In a trusted certificate, OpenSSL's trust settings follow the certificate.
             name if CERTIFICATE.contains(&name) => {
                 block.content().and_then(|der| first_item(&der)).map(|der| vec![der])
             }
@@ -64,13 +65,13 @@ impl Found {
     }
 }
 
-/// A file that is no text: certificates one after the other, or a PKCS#7.
+/// Reads a binary file: certificates one after the other, or a PKCS#7. Returns None for a text.
 fn binary(bytes: &[u8]) -> Option<Found> {
     if bytes.starts_with(&JAVA_KEYSTORE) {
         let other = "a Java keystore: keytool -exportcert -rfc takes the certificate out of it";
         return Some(Found { others: vec![other.into()], ..Found::default() });
     }
-    // Text may look like items of DER by chance, but not like those that begin a file.
+    // A text may by chance have the form of DER items, but not of the SEQUENCEs of which such a file consists.
     let is_file = |items: &Vec<AnyRef<'_>>| !items.is_empty() && items.iter().all(|item| item.tag() == Tag::Sequence);
     let items = items(bytes).filter(is_file)?;
     let mut found = Found::default();
@@ -93,8 +94,8 @@ const JAVA_KEYSTORE: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
 const PFX: &str =
     "a PKCS#12 file (PFX): openssl pkcs12 -in FILE -nokeys -out certificate.pem takes the certificates out of it";
 
-/// The items of DER in these bytes; None if they are anything else. Some programs put a line break or a zero behind them,
-/// and the last byte of an item may look like one.
+/// Returns the DER items in `bytes`, or None if there is anything else. Some programs add line breaks or zeros
+/// after the items, and the last byte of an item may look like one of them.
 fn items(bytes: &[u8]) -> Option<Vec<AnyRef<'_>>> {
     let is_blank = |rest: &[u8]| rest.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0);
     let mut reader = SliceReader::new(bytes).ok()?;
@@ -105,12 +106,12 @@ fn items(bytes: &[u8]) -> Option<Vec<AnyRef<'_>>> {
     Some(items)
 }
 
-/// What is in an item that holds others.
+/// Returns the items inside a constructed item.
 fn children(item: AnyRef<'_>) -> Vec<AnyRef<'_>> {
     items(item.value()).unwrap_or_default()
 }
 
-/// The first item, and nothing of what stands behind it.
+/// Returns the first item, which has to be a SEQUENCE, without the bytes that follow it.
 fn first_item(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut reader = SliceReader::new(bytes).ok()?;
     AnyRef::decode(&mut reader).ok().filter(|item| item.tag() == Tag::Sequence)?.to_der().ok()
@@ -119,7 +120,7 @@ fn first_item(bytes: &[u8]) -> Option<Vec<u8>> {
 /// id-signedData, RFC 5652 section 5.1.
 const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
 
-/// The certificates of a PKCS#7 without regard to its signatures, of which such files have none; None for anything else.
+/// Returns the certificates of a PKCS#7, or None for anything else. Signatures are ignored: such files have none.
 fn certificates_of_pkcs7(item: AnyRef<'_>) -> Option<Vec<Vec<u8>>> {
     let [kind, content] = children(item)[..] else { return None };
     if kind.tag() != Tag::ObjectIdentifier || kind.value() != SIGNED_DATA.as_bytes() {
@@ -139,7 +140,7 @@ fn certificates_of_pkcs7(item: AnyRef<'_>) -> Option<Vec<Vec<u8>>> {
 
 const CERTIFICATES: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
 
-/// The text, of which only ASCII matters: what is written in UTF-16, as Windows does, or in any encoding that has ASCII in it.
+/// Decodes a text, of which only ASCII matters: UTF-16, as Windows writes it, or any encoding that contains ASCII.
 fn as_text(bytes: &[u8]) -> Cow<'_, str> {
     let units = |of: fn([u8; 2]) -> u16| {
         let (pairs, _) = bytes.as_chunks::<2>();
@@ -159,13 +160,14 @@ mod tests {
     use std::path::Path;
     use std::process::Command;
 
-    /// Runs openssl in that folder.
+    /// Runs openssl in `folder`.
     fn openssl(folder: &Path, arguments: &str) {
         let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();
         assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// A key with its certificate, a second certificate, and all forms of the first that openssl writes.
+    /// Makes a key with its certificate, a second certificate, and every form of the first certificate that
+    /// openssl writes. Returns the folder, and DER of both certificates.
     fn forms() -> (tempfile::TempDir, Vec<u8>, Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();
         let run = |arguments: &str| openssl(folder.path(), arguments);
@@ -206,7 +208,7 @@ mod tests {
             assert_eq!(found, both, "{name}");
         }
         assert_eq!(ders(&[a.clone(), b.clone()].concat()), both, "DER, one behind the other");
-        // The last byte of a certificate, which is its signature's, may be anything.
+        // The last byte of a certificate belongs to its signature and can have any value.
         for last in 0..=u8::MAX {
             let own = [&a[..a.len() - 1], &[last]].concat();
             for behind in [&b""[..], b"\n", b"\r\n", b"\0"] {
@@ -214,7 +216,8 @@ mod tests {
             }
         }
         let bare = pem.lines().filter(|line| !line.starts_with('-')).collect::<String>();
-        // The letters of base64 are tags and lengths of DER, too: with some blanks in and behind them, they end where they should.
+        // Letters of base64 can also be tags and lengths of DER. With some amounts of whitespace inside and after the
+        // text, the items end exactly at its end.
         let (first, rest) = bare.split_at(20);
         for (within, behind) in (0..20).flat_map(|within| (0..=usize::from(b'z')).map(move |behind| (within, behind))) {
             let text = format!("{first}{:within$}{rest}{:behind$}", "", "");

@@ -1,6 +1,7 @@
-//! X.509 certificates: from base64, PEM or DER to the parts that PKCS#11 shows. RFC 5280.
+//! X.509 certificates (RFC 5280): from base64, PEM or DER to the parts that PKCS#11 objects contain.
 //!
-//! Knows no slot; whether a certificate belongs to a key is asked by comparing [`Certificate::spki`].
+//! This module knows no slots. Whether a certificate belongs to a key is determined by comparing
+//! [`Certificate::spki`].
 
 pub mod bundle;
 pub mod file;
@@ -11,29 +12,37 @@ use der::flagset::FlagSet;
 use der::{Decode, Encode};
 use x509_cert::ext::pkix::{KeyUsage, KeyUsages};
 
-/// A certificate, taken apart into what CKO_CERTIFICATE objects show (PKCS#11 3.1 section 4.6.3).
+/// A certificate, parsed into the values of a CKO_CERTIFICATE object (PKCS#11 3.1 section 4.6.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it; all but the key are DER")]
 pub struct Certificate {
+    /// DER of the certificate.
     pub der: Vec<u8>,
+    /// DER of the subject.
     pub subject: Vec<u8>,
+    /// DER of the issuer.
     pub issuer: Vec<u8>,
+    /// DER of the serial number.
     pub serial: Vec<u8>,
+    /// DER of the SubjectPublicKeyInfo.
     pub spki: Vec<u8>,
-    /// Whether it may issue others (basicConstraints).
+    /// Whether the certificate may issue others (basicConstraints).
     pub is_ca: bool,
-    /// What its key may be used for (keyUsage); None where it does not say.
+    /// The purposes that keyUsage permits, or None if the certificate has no keyUsage.
     pub usage: Option<Vec<Purpose>>,
     /// The last commonName of the subject.
     pub common_name: Option<String>,
-    /// Validity, as seconds since 1970.
+    /// The start of validity, in seconds since the start of 1970.
     pub not_before: u64,
-    /// End of validity, as seconds since 1970.
+    /// The end of validity, in seconds since the start of 1970.
     pub not_after: u64,
 }
 
 impl Certificate {
-    /// From exactly one certificate in DER.
+    /// Parses DER of exactly one certificate.
+    ///
+    /// # Errors
+    /// Fails if the bytes are not a certificate in DER.
     pub fn from_der(der: &[u8]) -> Result<Self, Unusable> {
         let parsed = x509_cert::Certificate::from_der(der).map_err(unusable)?;
         let tbs = parsed.tbs_certificate();
@@ -53,11 +62,11 @@ impl Certificate {
         })
     }
 
-    /// All that a file or an option of the configuration holds, in whatever form, in its order; and what else is in it,
-    /// with its line.
+    /// Returns all certificates of a file or of an option of the configuration, in any form, in their order, each
+    /// one once. Also returns what else the file contains, with its line.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Fails if there is no certificate, with the reason.
     pub fn all_in(bytes: &[u8]) -> Result<(Vec<Self>, Vec<String>), Unusable> {
         let mut found = file::find(bytes);
         let mut certificates: Vec<Self> = Vec::new();
@@ -76,23 +85,26 @@ impl Certificate {
         }
     }
 
-    /// Its public key, if it is of a kind that this module can serve.
+    /// Returns the public key.
+    ///
+    /// # Errors
+    /// Fails if the public key is not of a kind that this module supports.
     pub fn public_key(&self) -> Result<PublicKey, Unusable> {
         PublicKey::from_spki(&self.spki)
     }
 
-    /// Whether it is the issuer of that one, by their names.
+    /// Returns whether this certificate is the issuer of `other`, judged by their names.
     pub fn has_issued(&self, other: &Self) -> bool {
         self.subject == other.issuer
     }
 
-    /// Whether `key` is the key that it certifies.
+    /// Returns whether this certificate certifies `key`.
     pub fn certifies(&self, key: &PublicKey) -> bool {
         self.public_key().is_ok_and(|own| own == *key)
     }
 }
 
-/// RFC 5280 section 4.2.1.3.
+/// Returns the purposes that keyUsage permits (RFC 5280 section 4.2.1.3).
 fn purposes(usage: FlagSet<KeyUsages>) -> Vec<Purpose> {
     let signs = KeyUsages::DigitalSignature | KeyUsages::NonRepudiation | KeyUsages::KeyCertSign | KeyUsages::CRLSign;
     let rows = [
@@ -107,7 +119,7 @@ fn common_name(name: &x509_cert::name::Name) -> Option<String> {
     let mut found = None;
     for attribute in name.iter() {
         if attribute.oid == const_oid::db::rfc4519::CN {
-            // UTF8String, PrintableString and IA5String all are UTF-8.
+            // The contents of UTF8String, PrintableString and IA5String are all UTF-8.
             found = std::str::from_utf8(attribute.value.value()).ok().map(str::to_owned);
         }
     }
@@ -123,7 +135,7 @@ mod tests {
     use super::*;
     use crate::key::{Curve, Kind};
 
-    /// Self-signed, by openssl: P-256, CN "cloud-kms-pkcs11 example", a CA.
+    /// A self-signed certificate made with openssl: P-256, CN "cloud-kms-pkcs11 example", a CA.
     const EXAMPLE: &str = "MIIBnTCCAUOgAwIBAgIUckAdFDE5iHsdV/Q2g/QFwFJb/bYwCgYIKoZIzj0EAwIwIzEhMB8GA1UEAwwYY2xvdWQta21zLXBrY3MxMSBleGFtcGxlMCAXDTI2MTEyMDIxNDkxM1oYDzIxMjYxMDI3MjE0OTEzWjAjMSEwHwYDVQQDDBhjbG91ZC1rbXMtcGtjczExIGV4YW1wbGUwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQ1LNmIAbTEij5LDyS7n/1jh/oRiHfWj3Zqhp9oCT7/rCI880zkM0XwTs313FJ7vqpLn5aTb8+yaCqaZenHR1FOo1MwUTAdBgNVHQ4EFgQULIHNrLq1993I2CjPpqBn5SrCmqgwHwYDVR0jBBgwFoAULIHNrLq1993I2CjPpqBn5SrCmqgwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiBE0KHbnuBPYi+jaC4ZJMJOh7w2vYzeM+s94fRfTt4V/wIhAOivksEEV8XWsuAwqBtAM5U9encNG283uGNpq7GMh+Sr";
 
     #[test]

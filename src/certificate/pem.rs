@@ -1,24 +1,26 @@
-//! PEM: the blocks of a text, whatever stands between and around them. RFC 7468.
+//! PEM (RFC 7468).
+//!
+//! Finds the blocks of a text. Any other text may stand before, between and after the blocks.
 
 use base64ct::{Base64Unpadded, Encoding};
 use zeroize::Zeroizing;
 
 /// A block: `-----BEGIN NAME-----`, base64, `-----END NAME-----`.
 pub(crate) struct Block<'a> {
-    /// Where it begins, from 1.
+    /// The line at which the block begins, counted from 1.
     pub(crate) line: usize,
     pub(crate) name: &'a str,
     text: &'a str,
 }
 
 impl Block<'_> {
-    /// Its bytes; None if it holds something else than base64.
+    /// Returns the bytes of the block, or None if its contents are not base64.
     pub(crate) fn content(&self) -> Option<Zeroizing<Vec<u8>>> {
         base64(self.text)
     }
 }
 
-/// The blocks of PEM, or the line and name of what is no whole block.
+/// Returns the PEM blocks of a text. For an incomplete block, the message names its line and its name.
 pub(crate) fn blocks(text: &str) -> Vec<Result<Block<'_>, String>> {
     let (mut blocks, mut at) = (Vec::new(), 0);
     while let Some(begin) = text[at..].find(BEGIN).map(|found| at + found) {
@@ -40,7 +42,7 @@ pub(crate) fn blocks(text: &str) -> Vec<Result<Block<'_>, String>> {
 
 const BEGIN: &str = "-----BEGIN ";
 
-/// Of Unix, of Windows, and of old Macintoshes.
+/// Counts the line breaks of Unix, Windows and old Macintoshes.
 fn line_breaks(text: &str) -> usize {
     text.bytes()
         .zip(text.bytes().skip(1).chain([0]))
@@ -48,7 +50,8 @@ fn line_breaks(text: &str) -> usize {
         .count()
 }
 
-/// Base64 with or without line breaks and padding (RFC 4648 section 4). It may be a private key.
+/// Decodes base64 with or without line breaks and padding (RFC 4648 section 4). The result may be a private key,
+/// so it is overwritten when dropped.
 pub(crate) fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut letters = Zeroizing::new(String::with_capacity(text.len()));
     letters.extend(text.chars().filter(|c| !c.is_ascii_whitespace() && !"=\u{feff}".contains(*c)));

@@ -1,23 +1,24 @@
-//! All that was configured.
+//! The loaded configuration.
 
 use super::model::Service;
 use super::slots::Slots;
 use crate::host::logging::Level;
 use std::path::PathBuf;
 
-/// All that was configured.
+/// The configuration of the module: its slots, log and public-key cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
-    /// The slots, in their order; a slot's id is its position.
+    /// The slots, in the order of the configuration. The id of a slot is its position, from 0.
     pub slots: Slots,
-    /// Services that are to be listed at the first C_GetSlotList, one slot per key, after `slots` (legacy mode only).
+    /// Services whose keys are listed at the first C_GetSlotList. Each key becomes a slot after `slots` (legacy
+    /// mode only).
     pub listed: Vec<Service>,
-    /// The level of the log; None means the default.
+    /// The level of the log; `None` for the default, `error`.
     pub log_level: Option<Level>,
-    /// A file that the log is appended to instead of standard error.
+    /// A file that the log is appended to, instead of standard error.
     pub log_file: Option<PathBuf>,
-    /// The log goes to the system's instead.
+    /// Whether the log goes to the system's log (syslog) instead of standard error.
     pub log_to_syslog: bool,
-    /// The folder of the cache of public halves; None for no cache.
+    /// The directory of the public-key cache; `None` for no cache.
     pub cache: Option<PathBuf>,
 }

@@ -1,56 +1,57 @@
-//! What a slot allows programs to change in its service, and where it keeps certificates.
+//! Rights of programs to change a slot's service, and the slot's certificate store.
 //!
-//! Nothing is allowed unless the configuration says so, and destroying keys is asked for twice.
+//! Nothing is allowed unless the configuration allows it. Destroying keys needs two options: `allow` and
+//! `confirm_destroy`.
 
 use std::path::PathBuf;
 
-/// See the head of the file.
+/// What programs may change in the service of a slot, and where they may write certificates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Management {
     pub(crate) rights: Vec<Right>,
-    /// For how many days a destroyed key can be brought back, where the service lets its user choose.
+    /// The number of days for which a destroyed key can be restored, if the service lets its user choose it.
     pub destroy_days: u32,
-    /// The folder of certificates that programs have written.
+    /// The directory of certificates that programs have written; `None` for no such store.
     pub certificate_store: Option<PathBuf>,
 }
 
 impl Management {
-    /// With these rights and nothing else.
+    /// Returns a value with these rights and no certificate store.
     #[cfg(any(test, fuzzing))]
     pub fn allowing(rights: &[Right]) -> Self {
         Self { rights: rights.to_vec(), ..Self::default() }
     }
 
-    /// Whether that is allowed.
+    /// Returns whether programs have this right.
     pub fn allows(&self, right: Right) -> bool {
         self.rights.contains(&right)
     }
 
-    /// Whether anything can be changed.
+    /// Returns whether programs have any right.
     pub fn allows_anything(&self) -> bool {
         !self.rights.is_empty()
     }
 }
 
-/// Something that changes a service.
+/// A right to change something in a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
-    /// Making keys.
+    /// Generating keys.
     Generate,
     /// Destroying keys.
     Destroy,
     /// Writing and deleting certificates.
     Certificates,
-    /// Changing labels of keys that the service lists.
+    /// Changing the labels of keys that the service lists.
     Labels,
 }
 
 impl Right {
-    /// All names, in the order of the rights.
+    /// The names of all rights, in the order of the variants.
     pub const NAMES: [&'static str; 4] = ["generate", "destroy", "certificates", "labels"];
     const ALL: [Right; 4] = [Right::Generate, Right::Destroy, Right::Certificates, Right::Labels];
 
-    /// Its name in the option `allow`.
+    /// Returns the name of the right in the option `allow`.
     pub fn name(self) -> &'static str {
         Self::NAMES[self as usize]
     }

@@ -1,8 +1,8 @@
-//! The configuration: what the rest of the module sees of it, and where it is looked for.
+//! The configuration: its types, and how it is found and loaded.
 //!
-//! Our own file is read by `strict`, which says what is wrong and where; only where there is none, `legacy` reads the
-//! files of the two modules that this one replaces, and forgives as they did. Both are functions of an `Environment`,
-//! so that tests need not touch that of the process.
+//! `strict` reads the module's own file and reports the first mistake with its place. If there is no such file,
+//! `legacy` reads the files of the two modules that this one replaces, and is as lenient as they were. Both take
+//! an `Environment` as an argument, so tests do not change the environment of the process.
 
 pub(crate) mod configuration;
 pub(crate) mod environment;
@@ -35,11 +35,18 @@ pub use slots::Slots;
 use std::path::Path;
 
 impl Config {
-    /// Reads the configuration from where the environment and the platform's conventions put it.
+    /// Loads the configuration from the file that the environment variables or the platform's conventions
+    /// determine.
     ///
-    /// It also starts the log with the level and file that it finds, since what it has to say belongs there already.
+    /// Also starts the log, with the level and the destination that the configuration gives, and writes the
+    /// messages about the configuration to it. If the configuration can't be loaded, only the environment
+    /// variables determine the level and the destination.
+    ///
+    /// # Errors
+    /// CKR_GENERAL_ERROR if the module's own file can't be read, is writable by other users or has a mistake, or
+    /// if an environment variable names a configuration file that does not exist or can't be accessed.
     pub fn load() -> Result<Config, Error> {
-        // A setuid program's variables are somebody else's.
+        // The variables of a setuid program are set by its caller, who has fewer rights than the program.
         let variable = |name: &str| std::env::var_os(name).filter(|_| !process::is_privileged());
         let environment = Environment { variable: &variable, root: Path::new("/") };
         let mut notes = Notes::new();
@@ -70,12 +77,12 @@ fn read(environment: &Environment, notes: &mut Notes) -> Result<Config, Error> {
     Ok(config)
 }
 
-/// The variables that win over what a file says about the log.
+/// Applies the environment variables for the log, which take precedence over the options of the file.
 fn log_from_environment(config: &mut Config, environment: &Environment, notes: &mut Notes) {
     if let Some(name) = environment.text("CLOUD_KMS_PKCS11_LOG") {
         match Level::from_name(&name) {
             Some(level) => config.log_level = Some(level),
-            // A typing error here must not keep the program from its keys.
+            // Only logged: a typing error in this variable must not make the keys unavailable.
             None => notes.push((
                 Level::Error,
                 format!("CLOUD_KMS_PKCS11_LOG: unknown level {name:?}; known are {}", Level::names().join(", ")),

@@ -1,4 +1,4 @@
-//! What a configuration says: slots, their keys and their services.
+//! Configured slots, their keys and their services.
 
 use super::management::Management;
 use super::quirks::Manner;
@@ -7,47 +7,48 @@ use crate::cloud::{KeyName, ListedKey, Secret, aws, azure};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// One slot with its token.
+/// A slot and its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
-    /// The token's label in full; CK_TOKEN_INFO cuts it to 32 bytes.
+    /// The full label of the token. CK_TOKEN_INFO truncates it to 32 bytes.
     pub label: String,
-    /// Where its keys live: slots that follow each other share it.
+    /// The service that holds the keys. Consecutive slots with the same service may share it.
     pub service: Arc<Service>,
-    /// Its keys.
+    /// The keys of the token.
     pub keys: Keys,
-    /// Names of key kinds that the token does not show: "secp256k1", "rsa2048", ... as [`crate::key::Kind::name`] gives them.
+    /// The kinds of keys that the token does not show, by the names that [`crate::key::Kind::name`] returns:
+    /// "secp256k1", "rsa2048".
     pub hide_keys: Vec<String>,
-    /// What it does otherwise than others.
+    /// Deviations from the default behavior.
     pub manner: Manner,
-    /// What programs may change in the service; None where that is nothing.
+    /// What programs may change in the service, and the certificate store; `None` if the slot has neither.
     pub management: Option<Arc<Management>>,
 }
 
 /// The keys of a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keys {
-    /// Those that the configuration names.
+    /// The keys that the configuration names.
     Named(Vec<Key>),
     /// Every usable key that the service lists.
     Discover,
-    /// Some that the service has listed (legacy mode only).
+    /// Keys that the service has already listed (legacy mode only).
     Listed(Vec<ListedKey>),
 }
 
 /// A configured key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// Its name for the service; the id's bytes are CKA_ID.
+    /// The name of the key in the service. The bytes of the name's id are CKA_ID.
     pub name: KeyName,
-    /// CKA_LABEL of its objects.
+    /// CKA_LABEL of the key's objects.
     pub label: String,
-    /// Where its certificate comes from.
+    /// Where the key's certificate comes from.
     pub certificate: CertificateSource,
 }
 
 impl Key {
-    /// A key that a service has listed: its name is its label, too.
+    /// Returns a key that a service has listed. The id in `name` is also its label.
     pub fn listed(name: KeyName) -> Self {
         Self { label: name.id.clone(), name, certificate: CertificateSource::Service }
     }
@@ -56,15 +57,15 @@ impl Key {
 /// Where a key's certificate comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateSource {
-    /// The service, where it keeps certificates (Key Vault does, KMS does not); else there is none.
+    /// The service, if it stores certificates: Key Vault does, KMS does not. Otherwise the key has no certificate.
     Service,
-    /// It stands in the configuration; its chain follows it.
+    /// The configuration: the key's certificate, followed by its certificate chain.
     Inline(Vec<Certificate>),
-    /// A PEM file, read when the certificate is first needed.
+    /// A PEM, DER or PKCS#7 file, which is read when the certificate is first needed.
     File(PathBuf),
 }
 
-/// A cloud and its settings. Equal ones share one client.
+/// A cloud key service and its settings. Slots with equal services share one client, unless they have logins.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Service {
     /// AWS KMS.
@@ -74,7 +75,7 @@ pub enum Service {
 }
 
 impl Service {
-    /// How to reach it.
+    /// Returns the network settings: timeouts, retries, proxy and certificate authorities.
     pub fn network(&self) -> &crate::cloud::Network {
         match self {
             Service::Aws(settings) => &settings.network,
@@ -82,7 +83,7 @@ impl Service {
         }
     }
 
-    /// Whether there is a secret among its settings: an application's, or a proxy's password.
+    /// Returns whether the settings contain a secret: an application's secret or the password of a proxy.
     pub(crate) fn holds_secret(&self) -> bool {
         let has_password = |proxy: &Secret| proxy.expose().contains('@');
         let secret = match self {
@@ -92,7 +93,7 @@ impl Service {
         secret.is_some() || self.network().proxy.as_ref().is_some_and(has_password)
     }
 
-    /// Whether its credential comes by C_Login, which is each token's own matter.
+    /// Returns whether the credential is the PIN of C_Login. Each token of such a service has its own login.
     pub fn wants_login(&self) -> bool {
         match self {
             Service::Aws(settings) => settings.login.is_some(),
@@ -100,7 +101,7 @@ impl Service {
         }
     }
 
-    /// The backend for these settings: no request, no file read.
+    /// Returns a backend with these settings. Sends no request and reads no file.
     pub fn open(&self) -> crate::cloud::SharedBackend {
         match self {
             Service::Aws(settings) => aws::open(settings.clone()),

@@ -1,6 +1,6 @@
-//! What reading the configuration has to say, before the log is there.
+//! Log messages from the time before the log is started.
 
 use crate::host::logging::Level;
 
-/// Lines for the log, kept until its level and file are known.
+/// Messages about the configuration, collected until the level and the file of the log are known.
 pub(crate) type Notes = Vec<(Level, String)>;

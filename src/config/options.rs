@@ -1,74 +1,93 @@
-//! THE OPTION TABLE of our own file: name, place, cloud, kind of value, default, meaning.
+//! THE OPTION TABLE of the module's own file: name, place, cloud, kind of value, default, meaning.
 //!
-//! The reader checks every member of the file against it, and `docs/configuration.md` and `config.example.json` are
-//! checked against it by tests. It knows no other option's value: what depends on two options is `strict`'s matter.
+//! The reader checks every member of the file against the table. Tests check `docs/configuration.md` and
+//! `config.example.json` against it. No check of the table involves the value of another option: rules for several
+//! options are in `config::file`.
 
 use super::json::{Data, Value};
 use super::management::Right;
 use crate::host::logging::Level;
 
-/// An option.
+/// A row of the table: an option.
 #[cfg_attr(
     not(test),
     allow(dead_code, reason = "the document's part of the table is read by the test that checks the document")
 )]
 pub struct Row {
+    /// The name of the member.
     pub name: &'static str,
-    /// Where it may stand.
+    /// The objects in which the option is allowed.
     pub places: &'static [Place],
-    /// The cloud that it is about, if it tells one.
+    /// The cloud that the option belongs to; `None` if it is valid for every cloud.
     pub cloud: Option<Cloud>,
+    /// The kind of its value.
     pub kind: Kind,
-    /// For the document.
+    /// The default in words, for `docs/configuration.md`.
     pub default: &'static str,
-    /// For the document.
+    /// The meaning, for `docs/configuration.md`.
     pub meaning: &'static str,
 }
 
-/// The kinds of objects in the file.
+/// The kinds of objects in the file, in which an option may be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
+    /// The whole file. Options for slots are defaults for all slots.
     Top,
+    /// An item of `slots`.
     Slot,
+    /// An item of the `keys` of a slot.
     Key,
 }
 
-/// The clouds.
+/// A cloud that has options of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cloud {
+    /// AWS KMS.
     Aws,
+    /// Azure Key Vault or Managed HSM.
     Azure,
 }
 
-/// What a value must be. Texts are never empty.
+/// The kind of an option's value. A string must not be empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Any string.
     Text,
-    /// Never shown.
+    /// A string that no message shows.
     Secret,
+    /// The path of a file or directory.
     Path,
-    /// Only scheme, host and port, with https.
+    /// An https URL with only a scheme, a host and a port.
     Https,
-    /// http or https; never shown, since it may hold a password.
+    /// An http or https URL. No message shows it, since it may contain a password.
     Url,
+    /// A whole number of milliseconds from 1 to 4294967295.
     Milliseconds,
+    /// A whole number from 0 to 4294967295.
     Count,
+    /// A boolean.
     Flag,
+    /// One of these strings.
     Choice(&'static [&'static str]),
+    /// The name of a log level.
     LogLevel,
+    /// An array of names of key kinds.
     KeyKinds,
+    /// An array of names of rights.
     Rights,
-    /// What Key Vault takes as a key's name.
+    /// A string that Key Vault accepts as the name of a key.
     KeyName,
+    /// The version of a Key Vault key: ASCII letters and digits.
     KeyVersion,
+    /// An array of objects.
     Objects,
 }
 
-/// Why a value is not what it must be: the line, the item (`[1]` or nothing), the sentence.
+/// The reason why a value is invalid: the line, the item of an array (`[1]`, or empty), and the message.
 pub type Problem = (usize, String, String);
 
 impl Place {
-    /// For messages and the document.
+    /// Returns the name of the place, for messages and `docs/configuration.md`.
     pub fn name(self) -> &'static str {
         match self {
             Place::Top => "top level",
@@ -79,7 +98,7 @@ impl Place {
 }
 
 impl Cloud {
-    /// For messages, and the value of the option `cloud`.
+    /// Returns the name of the cloud, for messages and as the value of the option `cloud`.
     pub fn name(self) -> &'static str {
         match self {
             Cloud::Aws => "aws",
@@ -88,17 +107,18 @@ impl Cloud {
     }
 }
 
-/// The option of that name that may stand there.
+/// Returns the option of that name, if it is allowed in that place.
 pub fn row(name: &str, place: Place) -> Option<&'static Row> {
     allowed(place).find(|row| row.name == name)
 }
 
-/// All that may stand there.
+/// Iterates over the options that are allowed in a place.
 pub fn allowed(place: Place) -> impl Iterator<Item = &'static Row> {
     OPTIONS.iter().filter(move |row| row.places.contains(&place))
 }
 
-/// What to say of a name that may not stand there.
+/// Returns the message for a name that is not allowed in that place: where the option is allowed, the option that
+/// is probably meant, or all options that are allowed.
 pub fn unknown(name: &str, place: Place) -> String {
     if let Some(row) = OPTIONS.iter().find(|row| row.name == name) {
         let places: Vec<_> = row.places.iter().map(|place| place.name()).collect();
@@ -114,7 +134,10 @@ pub fn unknown(name: &str, place: Place) -> String {
 }
 
 impl Row {
-    /// Whether `value` is what this option takes.
+    /// Checks that `value` is valid for this option.
+    ///
+    /// # Errors
+    /// The line, the item and a message. The message does not show a secret.
     pub fn check(&self, value: &Value) -> Result<(), Problem> {
         let fault = |message: String| (value.line, String::new(), message);
         match (self.kind, &value.data) {
@@ -175,7 +198,7 @@ impl Kind {
     }
 }
 
-/// What Key Vault takes: `^[0-9A-Za-z-]{1,127}$`.
+/// Returns whether Key Vault accepts `text` as the name of a key: `^[0-9A-Za-z-]{1,127}$`.
 pub fn is_key_name(text: &str) -> bool {
     (1..=127).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
@@ -212,7 +235,7 @@ fn https(text: &str) -> Result<(), String> {
     }
 }
 
-/// A misspelt name, or one without its prefix ("region").
+/// Returns the option that is probably meant by `name`, which is misspelled or lacks its prefix ("region").
 fn closest(name: &str, place: Place) -> Option<&'static str> {
     let name = name.to_ascii_lowercase().replace('-', "_");
     let near = |row: &&Row| (distance(&name, row.name), row.name);
@@ -226,7 +249,7 @@ fn closest(name: &str, place: Place) -> Option<&'static str> {
     }
 }
 
-/// The number of letters to insert, remove or replace (Levenshtein).
+/// Returns the Levenshtein distance: the number of letters to insert, remove or replace.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
@@ -240,7 +263,7 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// As [`crate::key::Kind::name`] gives them.
+/// The kinds of keys, by the names that [`crate::key::Kind::name`] returns.
 const KEY_KINDS: &[&str] = &[
     "rsa2048",
     "rsa3072",
@@ -276,6 +299,7 @@ macro_rules! options {
     };
 }
 
+/// All options.
 #[rustfmt::skip]
 pub const OPTIONS: &[Row] = options![
     slots TOP None Kind::Objects; "required"; "The slots; a slot's id is its position, from 0.";

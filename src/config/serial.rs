@@ -1,13 +1,16 @@
-//! The serial number of a slot's token.
+//! Serial numbers of tokens.
 //!
-//! Programs keep tokens by manufacturer, model and serial number (asyncssh, pkcs11-helper and so OpenVPN and
-//! gnupg-pkcs11-scd), and take one token for another where these are the same.
+//! Some programs identify a token by its manufacturer, model and serial number, and confuse tokens for which all
+//! three are equal: asyncssh, and pkcs11-helper, hence OpenVPN and gnupg-pkcs11-scd.
 
 use super::model::{Keys, Service, Slot};
 use crate::store::private_directory::hex_digest;
 
-/// CK_TOKEN_INFO.serialNumber (PKCS#11 3.2 section 3.2): 16 hexadecimal digits made from cloud, place and key, or label
-/// where the token may have several keys. The same configuration gives the same number on every machine.
+/// Returns CK_TOKEN_INFO.serialNumber (PKCS#11 3.2 section 3.2): 16 hexadecimal digits.
+///
+/// The digits are derived from the cloud, the place in the cloud (the region, endpoint or vault) and the key, or
+/// the label if the token may have several keys. The same configuration results in the same serial number on every
+/// machine. A slot with `zero_serial` has the serial number "0".
 pub fn of(slot: &Slot) -> String {
     if slot.manner.zero_serial {
         return "0".into();
@@ -17,7 +20,7 @@ pub fn of(slot: &Slot) -> String {
         Keys::Named(keys) if keys.len() == 1 => {
             let name = &keys[0].name;
             let version = name.version.as_deref().unwrap_or_default();
-            // Each account has its own key of an alias; two such slots differ by their labels.
+            // An alias names a different key in each account. Slots with the same alias differ by their labels.
             let label = if name.id.starts_with("alias/") { &slot.label } else { "" };
             ["key", &name.id, version, label]
         }
@@ -29,7 +32,8 @@ pub fn of(slot: &Slot) -> String {
     digits
 }
 
-/// The cloud, and where in it the keys live, as far as the configuration tells: nothing of the machine.
+/// Returns the cloud and the place of the keys in it, as far as the configuration determines them. Nothing depends
+/// on the machine.
 fn place(service: &Service) -> (&'static str, String) {
     match service {
         Service::Aws(settings) => {
@@ -93,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_same_token_has_the_same_number_everywhere() {
-        // Of a release: it stands in people's URIs and caches.
+        // The serial numbers of a release: users' PKCS#11 URIs and caches contain them.
         assert_eq!(of(&slot("a", aws("eu-west-1"), &["1234"])), "c6a52ea1c7db919c");
         assert_eq!(of(&slot("another", aws("eu-west-1"), &["1234"])), "c6a52ea1c7db919c");
         assert_eq!(of(&slot("a", azure("https://V.vault.azure.net"), &["k"])), "738314898e48043e");

@@ -1,17 +1,17 @@
-//! The configured slots, kept small: there may be ten thousand, of which a program wants one.
+//! The configured slots, in a compact form: there may be ten thousand of them, and a program may use only one.
 //!
-//! Most have one key that has nothing but its names. Of those the names are kept in one text, one behind the other, and a
-//! [`Slot`] is made when it is asked for.
+//! Most slots have a single key with no settings except an id and a label. The ids and labels of these plain slots
+//! are stored in one string, one after the other. The [`Slot`] is built when the caller needs it.
 
 use super::model::{CertificateSource, Key, Keys, Service, Slot};
 use super::quirks::Manner;
 use crate::cloud::KeyName;
 use std::sync::Arc;
 
-/// Slots in their order.
+/// The configured slots, in the order of the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Slots {
-    /// Of each plain slot its key's id and then its label.
+    /// For each plain slot, the id of its key, followed by its label.
     names: String,
     rows: Vec<Row>,
 }
@@ -22,11 +22,11 @@ enum Row {
     Other(Box<Slot>),
 }
 
-/// A slot of one key, whose label is the slot's, too.
+/// A slot with a single key. The label of the slot is also the label of the key.
 #[derive(Clone, Debug)]
 struct Plain {
     service: Arc<Service>,
-    /// Where its names begin.
+    /// The offset of the id in `Slots::names`, in bytes. The label follows the id.
     start: u32,
     id_length: u16,
     label_length: u16,
@@ -34,29 +34,30 @@ struct Plain {
 }
 
 impl Slots {
-    /// How many there are.
+    /// Returns the number of slots.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no slots.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Adds a slot behind the others.
+    /// Appends a slot.
     pub fn push(&mut self, slot: Slot) {
         self.rows.push(Row::Other(Box::new(slot)));
     }
 
-    /// Adds a slot of one key that has nothing but an id and a label.
+    /// Appends a slot with a single key that has only an id and a label. The label is also that of the slot.
     pub fn push_plain(&mut self, id: &str, label: &str, service: Arc<Service>, manner: Manner) {
         let plain = self.plain(id, label, &service, manner).map(Row::Plain);
         let slot = || Row::Other(Box::new(plain_slot(id, label, service, manner)));
         self.rows.push(plain.unwrap_or_else(slot));
     }
 
-    /// The slot at a position. Keys of which there may be thousands are given away: it is asked for once.
+    /// Returns the slot at a position, or `None` if there is none. To be called once for each position: the keys,
+    /// of which there may be thousands, are moved out of a slot that is not plain.
     pub fn take(&mut self, index: usize) -> Option<Slot> {
         if let Row::Other(slot) = self.rows.get_mut(index)? {
             let keys = std::mem::replace(&mut slot.keys, Keys::Named(Vec::new()));
@@ -65,12 +66,12 @@ impl Slots {
         self.rows.get(index).map(|row| self.slot(row))
     }
 
-    /// All of them, each made when its turn comes.
+    /// Iterates over the slots. Each [`Slot`] is built when the iterator reaches it.
     pub fn iter(&self) -> impl Iterator<Item = Slot> {
         self.rows.iter().map(|row| self.slot(row))
     }
 
-    /// The label of each.
+    /// Iterates over the labels of the slots.
     pub fn labels(&self) -> impl Iterator<Item = &str> {
         self.rows.iter().map(|row| match row {
             Row::Plain(plain) => self.names_of(plain).1,
@@ -78,7 +79,7 @@ impl Slots {
         })
     }
 
-    /// The service of each.
+    /// Iterates over the services of the slots.
     pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
         self.rows.iter().map(|row| match row {
             Row::Plain(plain) => &plain.service,
@@ -86,7 +87,8 @@ impl Slots {
         })
     }
 
-    /// A row with its names taken down; none where they are too long for it.
+    /// Stores the id and the label and returns the row. Returns `None` if they are too long for the fields of the
+    /// row.
     fn plain(&mut self, id: &str, label: &str, service: &Arc<Service>, manner: Manner) -> Option<Plain> {
         let plain = Plain {
             service: service.clone(),
@@ -110,7 +112,7 @@ impl Slots {
         }
     }
 
-    /// A plain slot's id of a key, and its label.
+    /// Returns the id of a plain slot's key and the label of the slot.
     fn names_of(&self, plain: &Plain) -> (&str, &str) {
         let names = &self.names[plain.start as usize..];
         let (id, rest) = names.split_at(plain.id_length.into());

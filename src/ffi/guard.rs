@@ -1,4 +1,4 @@
-//! One guard round every call: it finds the provider, contains panics, and logs the error, once.
+//! The guard around every call: finds the provider, contains panics, and logs the error once.
 
 use crate::cloud::runtime;
 use crate::cloud::runtime::Ending;
@@ -12,15 +12,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-/// The only mutable static of the C boundary: the life that C_Initialize began.
+/// The provider that C_Initialize created. The C boundary keeps no other state.
 static PROVIDER: RwLock<Option<Arc<Provider>>> = RwLock::new(None);
 
-/// Runs the body of a C function with the provider, which C_Finalize can't free under it.
+/// Runs the body of a C function with the provider, and returns its CK_RV. C_Finalize cannot free the provider during
+/// the call.
+///
+/// Returns CKR_CRYPTOKI_NOT_INITIALIZED if there is no provider, otherwise what [`without_provider`] returns.
 pub fn call(function: &'static str, body: impl FnOnce(&Provider) -> Result<()>) -> CK_RV {
     without_provider(function, || body(&*provider().ok_or_else(not_initialized)?))
 }
 
-/// Runs the body of a C function that needs no provider.
+/// Runs the body of a C function that needs no provider, and returns its CK_RV. The body runs in [`fork::inside`].
+///
+/// Returns CKR_GENERAL_ERROR if the body panics.
 pub fn without_provider(function: &'static str, body: impl FnOnce() -> Result<()>) -> CK_RV {
     let start = Instant::now();
     let outcome = fork::inside(|| catch_unwind(AssertUnwindSafe(body)));
@@ -37,15 +42,15 @@ pub fn without_provider(function: &'static str, body: impl FnOnce() -> Result<()
     rv
 }
 
-/// The provider, between C_Initialize and C_Finalize.
+/// Returns the provider between C_Initialize and C_Finalize, and None at other times.
 pub fn provider() -> Option<Arc<Provider>> {
     PROVIDER.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Puts a provider in place, if there is none.
+/// Installs the provider and opens the runtime.
 ///
 /// # Errors
-/// CKR_CRYPTOKI_ALREADY_INITIALIZED where another thread was quicker.
+/// CKR_CRYPTOKI_ALREADY_INITIALIZED if another thread has installed a provider.
 pub fn install(provider: Provider) -> Result<()> {
     let mut own = PROVIDER.write().unwrap_or_else(PoisonError::into_inner);
     if own.is_some() {
@@ -56,10 +61,10 @@ pub fn install(provider: Provider) -> Result<()> {
     Ok(())
 }
 
-/// Takes the provider away, and the runtime with it; running calls keep the provider until they return.
+/// Removes the provider and closes the runtime. Running calls keep the provider alive until they return.
 ///
 /// # Errors
-/// CKR_CRYPTOKI_NOT_INITIALIZED.
+/// CKR_CRYPTOKI_NOT_INITIALIZED if there is no provider.
 pub fn remove() -> Result<Ending> {
     let mut own = PROVIDER.write().unwrap_or_else(PoisonError::into_inner);
     let provider = own.take().ok_or_else(not_initialized)?;

@@ -1,6 +1,7 @@
 //! The C boundary: the three exported symbols, C_Initialize and C_Finalize. PKCS#11 3.2 sections 5.4 and 6.
 //!
-//! Raw pointers and `unsafe` live in this folder only, and are checked in one file, `pointers`.
+//! Raw pointers exist in this folder only. The module `pointers` checks and dereferences them, except for two arguments
+//! of C_GetInterface.
 
 #![allow(unsafe_code, reason = "this is the C boundary")]
 #![allow(non_snake_case, reason = "C_ names are the standard's")]
@@ -24,38 +25,48 @@ use std::os::raw::{c_char, c_void};
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
-/// How long C_Finalize waits for the runtime's threads.
+/// The maximum time that C_Finalize waits for the runtime's threads.
 const FINALIZE_LIMIT: Duration = Duration::from_secs(2);
 
-/// C_GetFunctionList, section 5.4.4: the function list of PKCS#11 2.40.
+/// C_GetFunctionList, section 5.4.4: returns the function list of PKCS#11 2.40.
+///
+/// # Errors
+/// CKR_ARGUMENTS_BAD if `list` is null.
 ///
 /// # Safety
-/// `list` is null or points to a place for the pointer.
+/// `list` is null or valid for writing a pointer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> CK_RV {
     guard::without_provider("C_GetFunctionList", || {
-        // SAFETY: null or valid, as this function's caller promises.
+        // SAFETY: null or valid by this function's contract.
         unsafe { Target::new(list) }?.write((&raw const table::LIST_2_40).cast_mut());
         Ok(())
     })
 }
 
-/// C_GetInterfaceList, section 5.4.5: the interfaces "PKCS 11" 3.0, 3.2 and 2.40.
+/// C_GetInterfaceList, section 5.4.5: returns the interfaces "PKCS 11" 3.0, 3.2 and 2.40.
+///
+/// # Errors
+/// CKR_ARGUMENTS_BAD if `count` is null; CKR_BUFFER_TOO_SMALL if the list does not fit.
 ///
 /// # Safety
-/// `interfaces` is null or has room for as many as `count`, which is null or valid, says.
+/// `count` is null or valid. `interfaces` is null or has room for `*count` interfaces.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn C_GetInterfaceList(interfaces: *mut CK_INTERFACE, count: *mut CK_ULONG) -> CK_RV {
     guard::without_provider("C_GetInterfaceList", || {
-        // SAFETY: as this function's caller promises.
+        // SAFETY: valid by this function's contract.
         unsafe { Output::new(interfaces, count) }?.write(&INTERFACES.each_ref().map(Interface::value))
     })
 }
 
-/// C_GetInterface, section 5.4.6: the interface of that name and version. A caller that names no version gets 3.0.
+/// C_GetInterface, section 5.4.6: returns the interface with this name, version and flags. A caller that names no
+/// version receives 3.0.
+///
+/// # Errors
+/// CKR_ARGUMENTS_BAD if `interface` is null, or if there is no such interface.
 ///
 /// # Safety
-/// `name` is null or a C string; `version` is null or valid; `interface` is null or points to a place for the pointer.
+/// `name` is null or a C string. `version` is null or valid. `interface` is null or valid for writing a pointer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn C_GetInterface(
     name: *mut CK_UTF8CHAR,
@@ -64,11 +75,11 @@ pub unsafe extern "C" fn C_GetInterface(
     flags: CK_FLAGS,
 ) -> CK_RV {
     guard::without_provider("C_GetInterface", || {
-        // SAFETY: null or a C string, as this function's caller promises.
+        // SAFETY: a C string by this function's contract.
         let name = if name.is_null() { NAME } else { unsafe { CStr::from_ptr(name.cast()) } };
-        // SAFETY: null or valid, as this function's caller promises.
+        // SAFETY: null or valid by this function's contract.
         let version = unsafe { version.as_ref() };
-        // SAFETY: likewise.
+        // SAFETY: null or valid by this function's contract.
         let place = unsafe { Target::new(interface) }?;
         let found = INTERFACES.iter().find(|own| {
             let same = |version: &CK_VERSION| (version.major, version.minor) == own.version;
@@ -80,10 +91,10 @@ pub unsafe extern "C" fn C_GetInterface(
     })
 }
 
-/// C_Initialize, section 5.4.1: reads the configuration, and makes no request.
+/// C_Initialize, section 5.4.1: reads the configuration and makes no request.
 unsafe extern "C" fn C_Initialize(args: *mut c_void) -> CK_RV {
     guard::without_provider("C_Initialize", || {
-        // SAFETY: null or valid, as this function's caller promises.
+        // SAFETY: null or valid by the contract of `pointers`, which the caller of C_Initialize promises to keep.
         unsafe { pointers::initialize_args(args) }?;
         match guard::provider() {
             Some(provider) => provider.initialize_again(),
@@ -92,7 +103,7 @@ unsafe extern "C" fn C_Initialize(args: *mut c_void) -> CK_RV {
     })
 }
 
-/// C_Finalize, section 5.4.2: ends running calls, and leaves no thread behind.
+/// C_Finalize, section 5.4.2: ends the running calls and leaves no thread behind.
 unsafe extern "C" fn C_Finalize(reserved: *mut c_void) -> CK_RV {
     guard::without_provider("C_Finalize", || {
         if !reserved.is_null() {
@@ -108,7 +119,7 @@ fn initialize() -> Result<()> {
     guard::install(provider()?)
 }
 
-/// What makes the provider in tests and fuzzers.
+/// The function that creates the provider in tests and fuzzers.
 #[cfg(any(test, fuzzing))]
 pub(crate) static PROVIDER: std::sync::OnceLock<fn() -> Result<Provider>> = std::sync::OnceLock::new();
 
@@ -123,8 +134,10 @@ fn provider() -> Result<Provider> {
     Ok(Provider::new(crate::config::Config::load()?))
 }
 
-/// A panic becomes a log line here and an error code in the guard, instead of the default report on standard error.
-/// The standard library is linked into the module, so the host's own hook, if it is a Rust program, is another one.
+/// Installs a panic hook that writes a log line, instead of the default report on standard error. The guard turns the
+/// panic into an error code.
+///
+/// The standard library is linked into the module. A host that is itself a Rust program therefore keeps its own hook.
 #[cfg(not(any(test, fuzzing)))]
 fn contain_panics() {
     std::panic::set_hook(Box::new(|panic| {
@@ -135,7 +148,8 @@ fn contain_panics() {
     }));
 }
 
-/// Where a panic was, as `tokio-1.54.1/src/runtime/builder.rs:7`: without the folders of the machine that built it.
+/// Formats the location of a panic as `tokio-1.54.1/src/runtime/builder.rs:7`, without the folders of the machine that
+/// built the module.
 #[cfg(any(test, not(fuzzing)))]
 fn place(file: &str, line: u32) -> String {
     let crate_of = |(folders, rest): (&str, &str)| {
@@ -151,22 +165,24 @@ fn place(file: &str, line: u32) -> String {
 
 const NAME: &CStr = c"PKCS 11";
 
-/// The interfaces of C_GetInterfaceList, the default first. The standard lets a module choose it; OpenSC's pkcs11-spy does
-/// not know 3.2: that of 0.23 records nothing of it, that of 0.26 crashes.
+/// The interfaces of C_GetInterfaceList, the default first. The standard lets a module choose the default. The default
+/// is not 3.2 because OpenSC's pkcs11-spy does not know that version: pkcs11-spy 0.23 records nothing of it, and
+/// pkcs11-spy 0.26 crashes.
 static INTERFACES: [Interface; 3] = [
     Interface::new((3, 0), (&raw const table::LIST_3_0).cast()),
     Interface::new((3, 2), (&raw const table::LIST_3_2).cast()),
     Interface::new((2, 40), (&raw const table::LIST_2_40).cast()),
 ];
 
-/// An interface: what a caller gets a pointer to, and what it is.
+/// An interface: the structure that a caller receives a pointer to, and the version and function list that it stands
+/// for.
 struct Interface {
     lent: Lent,
     version: (CK_BYTE, CK_BYTE),
     list: *const c_void,
 }
 
-/// CK_INTERFACE, in memory that can be written to: OpenSC's pkcs11-spy before 0.27 puts its own list there
+/// CK_INTERFACE in writable memory: OpenSC's pkcs11-spy before 0.27 stores its own function list in the structure
 /// (OpenSC/OpenSC#3275).
 #[repr(C)]
 struct Lent {
@@ -175,17 +191,18 @@ struct Lent {
     flags: CK_FLAGS,
 }
 
-// SAFETY: the pointers are to immutable statics, and what others may change is atomic.
+// SAFETY: the pointers point to immutable statics, and the one field that callers may change is atomic.
 unsafe impl Sync for Interface {}
 
 impl Interface {
     const fn new(version: (CK_BYTE, CK_BYTE), list: *const c_void) -> Self {
-        // A child may go on where its parent forked: section 5.4.5.
+        // Section 5.4.5: after a fork, the child can continue where its parent was.
         let lent = Lent { name: NAME.as_ptr(), list: AtomicPtr::new(list.cast_mut()), flags: CKF_INTERFACE_FORK_SAFE };
         Self { lent, version, list }
     }
 
-    /// The interface with our own list, whatever its last user has put there.
+    /// Returns a pointer to the structure. First restores the module's own function list, which a caller may have
+    /// overwritten.
     fn lend(&self) -> *mut CK_INTERFACE {
         self.lent.list.store(self.list.cast_mut(), Ordering::Relaxed);
         (&raw const self.lent).cast::<CK_INTERFACE>().cast_mut()

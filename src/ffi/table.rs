@@ -1,7 +1,7 @@
-//! THE ABI: one row per C function, and from the rows the 2.40, 3.0 and 3.2 function lists.
+//! The ABI: one row per C function. The function lists of 2.40, 3.0 and 3.2 are built from the rows.
 //!
-//! A row is the function's C arguments and the safe call that they become; or `own`, where it is written out in
-//! `ffi`; or the answer of a stub. PKCS#11 3.2 section 5 and its headers.
+//! A row has one of three forms: the C arguments of the function and the safe call that they become; `own`, for a
+//! function that is written out in `ffi`; or the return value of a stub. PKCS#11 3.2 section 5 and its header files.
 
 use super::functions;
 use super::functions::{cipher, digest, endings, keys, messages, sign, verify};
@@ -10,7 +10,8 @@ use super::pointers::{Batch, Input, Output, Region, Target, Template, mechanism}
 use cryptoki_sys::*;
 use std::os::raw::c_void;
 
-/// A function that is not supported: any number of arguments, one answer.
+/// The stubs for functions that are not supported. A stub takes up to twelve arguments of any type and always returns
+/// the same CK_RV.
 trait Stub {
     const NOT_SUPPORTED: Self;
     const NOT_PARALLEL: Self;
@@ -32,14 +33,14 @@ macro_rules! stubs_up_to {
 
 stubs_up_to!(A B C D E F G H I J K L);
 
-/// The C function of a row, where it is supported. An error may end what is going on in a session, whose handle is the first
-/// argument then; also an error that is found before the row's body runs.
+/// Defines the C function of a row, if the function is supported. An error may end an operation, even if the error is
+/// found before the body of the row runs. The first argument of such a function is the session handle.
 macro_rules! function {
     ($name:ident ($first:ident: $first_type:ty $(, $arg:ident: $type:ty)*) => $module:ident::$body:ident($($value:expr),*)) => {
         #[allow(unused_unsafe, reason = "some rows have no pointers")]
         unsafe extern "C" fn $name($first: $first_type $(, $arg: $type)*) -> CK_RV {
             guard::call(stringify!($name), |provider| {
-                // SAFETY: the contract of `pointers`, which the caller of this C function promises to keep.
+                // SAFETY: by the contract of `pointers`, which the caller of this C function promises to keep.
                 let body = || unsafe { $module::$body(provider, $($value),*) };
                 body().inspect_err(|error| endings::end(provider, stringify!($name), $first as usize, error))
             })
@@ -48,7 +49,7 @@ macro_rules! function {
     ($name:ident => $stub:ident) => {};
 }
 
-/// The entry of a row in a function list.
+/// Expands to the entry of a row in a function list.
 macro_rules! entry {
     ($name:ident own) => {
         Some(super::$name)
@@ -64,14 +65,14 @@ macro_rules! entry {
     };
 }
 
-/// A row, as docs/conformance.md shows it.
+/// A row for the table in docs/conformance.md.
 #[cfg(test)]
 pub struct Row {
-    /// The C function.
+    /// The name of the C function.
     pub name: &'static str,
-    /// The version of the standard that brought it.
+    /// The version of the standard that introduced the function.
     pub since: CK_VERSION,
-    /// Where its body is, or what its stub answers.
+    /// The module that contains the function's body, or the name of its stub.
     pub body: &'static str,
 }
 
@@ -92,20 +93,20 @@ macro_rules! rows {
             $(Row { name: stringify!($n30), since: V3_0, body: stringify!($k30) },)*
             $(Row { name: stringify!($n32), since: V3_2, body: stringify!($k32) },)*
         ];
-        /// The list of C_GetFunctionList, and of the interface "PKCS 11" 2.40.
+        /// The function list of C_GetFunctionList and of the interface "PKCS 11" 2.40.
         pub static LIST_2_40: CK_FUNCTION_LIST = CK_FUNCTION_LIST { C_GetInfo: Some(get_info_2_40), ..ROWS_2_40 };
         const ROWS_2_40: CK_FUNCTION_LIST = CK_FUNCTION_LIST {
             version: V2_40,
             $($n2: entry!($n2 $k2),)*
         };
-        /// The list of the interface "PKCS 11" 3.0.
+        /// The function list of the interface "PKCS 11" 3.0.
         pub static LIST_3_0: CK_FUNCTION_LIST_3_0 = CK_FUNCTION_LIST_3_0 { C_GetInfo: Some(get_info_3_0), ..ROWS_3_0 };
         const ROWS_3_0: CK_FUNCTION_LIST_3_0 = CK_FUNCTION_LIST_3_0 {
             version: V3_0,
             $($n2: entry!($n2 $k2),)*
             $($n30: entry!($n30 $k30),)*
         };
-        /// The list of the interface "PKCS 11" 3.2.
+        /// The function list of the interface "PKCS 11" 3.2.
         pub static LIST_3_2: CK_FUNCTION_LIST_3_2 = CK_FUNCTION_LIST_3_2 {
             version: V3_2,
             $($n2: entry!($n2 $k2),)*
@@ -232,12 +233,12 @@ rows! {
     }
 }
 
-// C_GetInfo tells the version of the list through which it was called.
+// C_GetInfo returns the version of the function list through which it was called.
 macro_rules! get_info {
     ($name:ident $version:ident) => {
         unsafe extern "C" fn $name(info: *mut CK_INFO) -> CK_RV {
             guard::call("C_GetInfo", |provider| {
-                // SAFETY: the contract of `pointers`.
+                // SAFETY: by the contract of `pointers`, which the caller of this C function promises to keep.
                 functions::info(provider, $version, unsafe { Target::new(info) }?)
             })
         }

@@ -1,6 +1,8 @@
-//! AWS KMS's replies, as they come over the wire, through the SDK; and the output of a credential_process.
+//! The fuzz target for replies of AWS KMS as they arrive over the network, parsed by the SDK, and for the output
+//! of a `credential_process`.
 //!
-//! Compiled into tests and fuzzers only. A reply is a right answer or a failure with a cause and words for it.
+//! Compiled into tests and fuzzers only. Each reply leads to a correct result, or to a failure with a cause and a
+//! message.
 
 #![allow(clippy::panic, clippy::expect_used, reason = "for tests and fuzzers only")]
 
@@ -21,7 +23,7 @@ use aws_sdk_kms::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use std::sync::{Arc, OnceLock};
 
-/// The first byte says what is asked, the rest is what is answered.
+/// Runs the target. The first byte selects the request, and the rest is the reply.
 pub fn run(data: &[u8]) {
     let mut source = Source(data);
     match source.byte() {
@@ -75,7 +77,8 @@ fn sign(kind: Kind, replies: Replies) {
     }
 }
 
-/// What comes out of a service as it is: nothing is known of it but that it is there.
+/// Runs a request whose result is passed on as the service returns it. Nothing is known of such a result except
+/// that it exists.
 fn use_otherwise(choice: u8, replies: Replies) {
     let ok = replies.first_status() == 200;
     let clients = clients(replies);
@@ -114,7 +117,7 @@ fn check(failure: &Failure, ok: bool) {
     }
 }
 
-/// Clients whose requests get these replies, one after the other.
+/// Returns clients whose requests receive these replies, one after the other.
 fn clients(replies: Replies) -> Clients {
     let network = Network { retries: 0, ..Network::default() };
     Clients::of(Settings { network, ..Settings::default() }, client(replies))

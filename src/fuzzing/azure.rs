@@ -1,6 +1,8 @@
-//! Key Vault's replies, those of the services that issue tokens, and `azureauth.json`, as they come, through the SDK.
+//! The fuzz target for replies of Key Vault and of the services that issue tokens, parsed by the SDK, for
+//! `azureauth.json`, and for files with client certificates.
 //!
-//! Compiled into tests and fuzzers only. A reply is a right answer or a failure with a cause and words for it.
+//! Compiled into tests and fuzzers only. Each reply leads to a correct result, or to a failure with a cause and a
+//! message.
 
 #![allow(clippy::expect_used, reason = "for tests and fuzzers only")]
 
@@ -29,7 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// The first byte says what is asked, the rest is what is answered.
+/// Runs the target. The first byte selects the request, and the rest is the reply.
 pub fn run(data: &[u8]) {
     let mut source = Source(data);
     match source.byte() % 8 {
@@ -169,7 +171,7 @@ fn clients(replies: Replies) -> Arc<Clients> {
     Arc::new(Clients::of(settings(), Arc::new(Token), options(replies)).expect("clients"))
 }
 
-/// Never used: the token's source has a transport of its own.
+/// Returns a client that is never used, because the source of tokens has a transport of its own.
 fn reqwest_client() -> reqwest::Client {
     static CLIENT: std::sync::OnceLock<reqwest::Client> = std::sync::OnceLock::new();
     CLIENT.get_or_init(reqwest::Client::new).clone()

@@ -1,4 +1,6 @@
-//! A file of the cache, whoever has written it: facts of a key that can be shown, or none.
+//! The fuzz target for files of the public-key cache, whoever has written them.
+//!
+//! A file yields facts from which the objects of a key can be made, or nothing.
 
 use super::fake::Fake;
 use crate::cloud::{KeyName, SharedBackend};
@@ -7,7 +9,7 @@ use crate::object::{Names, Object};
 use crate::store::public_keys::facts_in;
 use std::sync::Arc;
 
-/// The file's contents.
+/// Runs the target. The bytes are the contents of the file.
 pub fn run(data: &[u8]) {
     let backend: SharedBackend = Arc::new(Fake::default());
     let key = KeyName { id: "p256".into(), version: None };

@@ -1,4 +1,6 @@
-//! The reader of configurations under any bytes. Compiled into tests and fuzzers only.
+//! The readers of configuration files with arbitrary bytes.
+//!
+//! Compiled into tests and fuzzers only.
 
 #![allow(clippy::panic, reason = "for tests and fuzzers only")]
 
@@ -13,7 +15,8 @@ use serde_json::Value as Json;
 use std::ffi::OsString;
 use std::path::Path;
 
-/// Our own file. Whether it is JSON is what serde_json says, too; an error names a line that the file has.
+/// Reads the bytes as a file of this module. serde_json must agree on whether the bytes are JSON. An error must
+/// name a line that exists in the file.
 pub fn strict(data: &[u8]) -> Option<Config> {
     let variable = |name: &str| (name == "HOME").then(|| OsString::from("/home/me"));
     let environment = Environment { variable: &variable, root: Path::new("/") };
@@ -30,7 +33,8 @@ pub fn strict(data: &[u8]) -> Option<Config> {
     }
 }
 
-/// The old modules' files: whatever can't be used is left out. The first byte says whose it is, and what is set.
+/// Reads the bytes as a file of one of the modules that this one replaces. Parts that cannot be used are left out.
+/// The first byte selects the module and the environment variables that are set.
 pub fn legacy(data: &[u8]) -> Config {
     let mut source = Source(data);
     let choice = source.byte();
@@ -48,7 +52,7 @@ pub fn legacy(data: &[u8]) -> Config {
     legacy::read_text(source.rest(), choice & 1 == 1, &environment, &mut Notes::new())
 }
 
-/// Both dialects against a reader that is not ours.
+/// Compares both dialects with serde_json, an independent reader.
 fn json(data: &[u8]) {
     let text = |dialect| json::decode(data, dialect).ok();
     let (strict, lenient) = (text(Dialect::Strict), text(Dialect::Lenient).unwrap_or_default());
@@ -62,7 +66,7 @@ fn json(data: &[u8]) {
             assert!(lenient.is_ok_and(|lenient| lenient.trailing.is_none() && same(&lenient.value.data, &json)));
         }
         (Ok(_), Err(error)) => panic!("serde_json: {error}"),
-        // What serde_json takes besides: names that stand twice, and any depth below its own limit.
+        // serde_json also accepts duplicate names, and any depth below its own limit.
         (Err(fault), Ok(_)) => {
             assert!(fault.message.ends_with("stands here twice") || fault.message.contains("levels"))
         }
@@ -70,7 +74,8 @@ fn json(data: &[u8]) {
     }
 }
 
-/// A text that is read but for some arrays, and then these item by item, is what it is as a whole; so is its first fault.
+/// Checks that a text has the same value, or the same first fault, if it is read as a whole and if it is read
+/// without some arrays whose items are then read one by one.
 fn in_parts(text: &str) {
     let whole = json::parse(text, Dialect::Strict).map(|document| document.value);
     let parts = json::parse_without(text, &["slots", "keys"]).and_then(|document| read_later(document.value));
@@ -113,7 +118,8 @@ fn same(own: &Data<'_>, other: &Json) -> bool {
     }
 }
 
-/// serde_json's fast way to read a number is wrong in its last bits.
+/// Returns whether two numbers are almost equal. The fast way in which serde_json reads a number is wrong in the
+/// last bits.
 fn near(a: f64, b: f64) -> bool {
     (a - b).abs() <= a.abs() * 1e-12
 }

@@ -1,17 +1,18 @@
-//! Configuration files, our own and the old modules': any bytes.
+//! The fuzz targets for configuration files, with arbitrary bytes.
 //!
-//! A file is read or refused; what was read makes a provider, whose slots can be listed unless a service has to be asked.
+//! A file is read or refused. A configuration that was read makes a provider, whose slots can be listed unless the
+//! list requires a request to a service.
 
 use super::config;
 use crate::config::Config;
 use crate::provider::Provider;
 
-/// Our own file.
+/// Runs the target for files of this module.
 pub fn strict(data: &[u8]) {
     config::strict(data).into_iter().for_each(provided);
 }
 
-/// One of the old modules' files.
+/// Runs the target for files of the modules that this one replaces.
 pub fn legacy(data: &[u8]) {
     provided(config::legacy(data));
 }

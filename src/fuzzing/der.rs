@@ -1,6 +1,6 @@
-//! Certificates, public keys, ECDSA signatures and PEM, from anywhere.
+//! The fuzz target for certificates, public keys, ECDSA signatures and PEM from any source.
 //!
-//! What is accepted is the same when it is encoded again; what is not, is refused with words.
+//! Accepted input is unchanged when it is encoded again. Refused input leads to an error with a message.
 
 use super::input::Source;
 use crate::certificate::Certificate;
@@ -12,7 +12,7 @@ use cryptoki_sys::{CKA_END_DATE, CKA_START_DATE, CKA_VALUE};
 use der::asn1::UintRef;
 use der::{Encode, Sequence};
 
-/// The first byte says what the rest is.
+/// Runs the target. The first byte selects how the rest is read.
 pub fn run(data: &[u8]) {
     let mut source = Source(data);
     match source.byte() % 5 {
@@ -71,7 +71,8 @@ fn check_key(key: &PublicKey) {
         }
         other => panic!("{other:?}"),
     }
-    // Nobody has signed anything with it, and the point may not lie on the curve: neither is a reason to fail.
+    // No signature was made with this key, and its point may not be on the curve. Verification must return false
+    // and must not panic.
     let hashed = [key::Family::RsaPkcs1, key::Family::RsaPss, key::Family::Ecdsa];
     let schemes = hashed.map(|family| family.with(Hash::Sha256)).into_iter();
     for scheme in schemes.chain([key::Family::RsaPkcs1.alone(), key::Family::Eddsa.alone()]) {
@@ -105,7 +106,7 @@ fn text(text: &str) {
     }
 }
 
-/// The numbers of a JSON web key, with zeros in front of them or without.
+/// Makes a key from the numbers of a JSON web key, with or without leading zeros.
 fn numbers(source: &mut Source) {
     let curves = [None, Some(Curve::P256), Some(Curve::P384), Some(Curve::P521), Some(Curve::Secp256k1)];
     let made = match source.pick(&curves) {

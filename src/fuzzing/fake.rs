@@ -1,4 +1,6 @@
-//! A key service within the process, which answers at once, and fails when it is told to. For tests and fuzzers only.
+//! A key service in memory that replies at once, and fails on request.
+//!
+//! For tests and fuzzers only.
 
 #![allow(clippy::expect_used, reason = "for tests and fuzzers only")]
 
@@ -17,34 +19,34 @@ use aws_lc_rs::signature::{
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// The service. It knows the keys [`NAMES`]; every other name is that of no key.
+/// The service. It has the keys [`NAMES`]; every other name belongs to no key.
 #[derive(Debug, Default)]
 pub struct Fake {
     mood: AtomicU8,
-    /// The last signature that it gave away.
+    /// The last signature that the service made.
     pub signed: Mutex<Vec<u8>>,
 }
 
-/// The keys, two of which can't sign.
+/// The names of the keys. The last two keys cannot sign.
 pub const NAMES: [&str; 8] = ["rsa", "p256", "p384", "p521", "secp256k1", "ed25519", "decrypts", "disabled"];
 
-/// What comes of the requests from now on.
+/// How the requests end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
-    /// All is well.
+    /// Every request succeeds.
     Well,
-    /// Every request fails.
+    /// Every request fails with this cause.
     Failing(Cause),
-    /// Signatures are not the key's.
+    /// Signatures are wrong: the key has not made them.
     WrongSignature,
     /// Signatures lack their last byte.
     ShortSignature,
-    /// Signatures are followed by a zero.
+    /// Signatures are followed by a zero byte.
     LongSignature,
 }
 
 impl Mood {
-    /// A mood for each number.
+    /// Returns the mood for a number. Every number has a mood.
     pub fn from_number(number: u8) -> Self {
         match usize::from(number) % (CAUSES.len() + 4) {
             0 => Mood::Well,
@@ -57,12 +59,12 @@ impl Mood {
 }
 
 impl Fake {
-    /// Changes its mood.
+    /// Sets the mood for the requests from now on.
     pub fn set_mood(&self, number: u8) {
         self.mood.store(number, Ordering::Relaxed);
     }
 
-    /// Its mood now.
+    /// Returns the current mood.
     pub fn mood(&self) -> Mood {
         Mood::from_number(self.mood.load(Ordering::Relaxed))
     }
@@ -105,7 +107,7 @@ impl Backend for Fake {
         self.answer("Sign", Ok(Signature { bytes, immutable_id: format!("{}/1", key.id) }))
     }
 
-    /// Decrypts nothing: it turns the ciphertext round and takes the end.
+    /// Returns the last 32 bytes of the ciphertext in reverse order, without decrypting anything.
     fn decrypt(&self, _target: Target, _scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
         let text: Vec<u8> = ciphertext.iter().rev().copied().take(32).collect();
         self.answer("Decrypt", Ok(text.into()))
@@ -147,7 +149,8 @@ impl Backend for Fake {
     }
 }
 
-/// A certificate of that P-256 key: [`EXAMPLE`] with its public key instead, which no signature of ours is about.
+/// Returns a certificate for this P-256 key: [`EXAMPLE`] with the public key replaced. The signature of the
+/// certificate does not match its contents.
 pub fn certificate_of(key: &PublicKey) -> Certificate {
     let mut der = example().der.clone();
     let (old, new) = (&example().spki, key.spki());
@@ -156,16 +159,16 @@ pub fn certificate_of(key: &PublicKey) -> Certificate {
     Certificate::from_der(&der).expect("of the same length")
 }
 
-/// The certificate of a key that nobody has.
+/// Returns the example certificate. Nobody has the private key of this certificate.
 pub fn example() -> &'static Certificate {
     static PARSED: OnceLock<Certificate> = OnceLock::new();
     PARSED.get_or_init(|| Certificate::all_in(EXAMPLE.as_bytes()).expect("a certificate").0.remove(0))
 }
 
-/// As in config.example.json.
+/// The certificate in config.example.json.
 const EXAMPLE: &str = "MIIBnTCCAUOgAwIBAgIUckAdFDE5iHsdV/Q2g/QFwFJb/bYwCgYIKoZIzj0EAwIwIzEhMB8GA1UEAwwYY2xvdWQta21zLXBrY3MxMSBleGFtcGxlMCAXDTI2MTEyMDIxNDkxM1oYDzIxMjYxMDI3MjE0OTEzWjAjMSEwHwYDVQQDDBhjbG91ZC1rbXMtcGtjczExIGV4YW1wbGUwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQ1LNmIAbTEij5LDyS7n/1jh/oRiHfWj3Zqhp9oCT7/rCI880zkM0XwTs313FJ7vqpLn5aTb8+yaCqaZenHR1FOo1MwUTAdBgNVHQ4EFgQULIHNrLq1993I2CjPpqBn5SrCmqgwHwYDVR0jBBgwFoAULIHNrLq1993I2CjPpqBn5SrCmqgwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiBE0KHbnuBPYi+jaC4ZJMJOh7w2vYzeM+s94fRfTt4V/wIhAOivksEEV8XWsuAwqBtAM5U9encNG283uGNpq7GMh+Sr";
 
-/// The key of that name: those that can't sign are the first one again.
+/// Returns the public key with this name. The keys that cannot sign have the public key of the first one.
 pub fn public_key(name: &str) -> Option<PublicKey> {
     pair(name).map(|pair| pair.public_key.clone())
 }
@@ -230,7 +233,8 @@ fn encoding(scheme: Scheme) -> Option<&'static dyn RsaEncoding> {
     })
 }
 
-/// Made once in a process, since an RSA key takes its time.
+/// Returns the key pair with this name. The pairs are made once per process, because the generation of an RSA key
+/// takes time.
 fn pair(name: &str) -> Option<Arc<Pair>> {
     static PAIRS: OnceLock<Vec<Arc<Pair>>> = OnceLock::new();
     let pairs = PAIRS.get_or_init(|| {

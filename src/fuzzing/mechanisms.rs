@@ -1,7 +1,8 @@
-//! Mechanisms with any parameters and any data, for keys of each kind.
+//! The fuzz target for mechanisms with arbitrary parameters and data, with keys of each kind.
 //!
-//! An operation that comes through has a scheme that the key's service signs with, and a digest as long as its hash,
-//! which is the right one of the data; what is refused has one of the standard's codes for it.
+//! An accepted operation has a scheme that the service of the key signs with, and the correct digest of the data,
+//! as long as the hash of the scheme. A refused operation fails with one of the codes that the standard has for
+//! the cause.
 
 use super::input::Source;
 use crate::error::Error;
@@ -17,7 +18,7 @@ struct Key {
     schemes: Vec<Scheme>,
 }
 
-/// A key, a mechanism, its parameters, and the data in parts.
+/// Runs the target. The bytes give a key, a mechanism, its parameters, and the data in parts.
 pub fn run(data: &[u8]) {
     let mut source = Source(data);
     let key = key(&mut source);
@@ -54,7 +55,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// A key with all that can be done with its kind, or with some of it.
+/// Returns a key with all schemes of its kind, or with some of them.
 fn key(source: &mut Source) -> Key {
     let kinds: Vec<_> = Kind::all().chain([Kind::Rsa(4096)]).collect();
     let kind = kinds[source.below(kinds.len())];
@@ -100,7 +101,7 @@ fn request(source: &mut Source) -> Request {
             bytes(&wrong)
         }
         3 => {
-            // The first word of each shape is a hash or a choice, the last one of some a hash.
+            // The first word of each shape is a hash or a choice. In some shapes the last word is a hash.
             let mut words = vec![0; shape.words];
             words.iter_mut().zip(right).for_each(|(word, own)| *word = own);
             let choice = CK_ULONG::from(source.byte() % 8);
@@ -118,7 +119,8 @@ fn request(source: &mut Source) -> Request {
     Request { ckm, parameter, data }
 }
 
-/// What CKM_RSA_PKCS is handed: the prefix of a hash, or none, before the rest.
+/// Returns the first part of the data. As callers of CKM_RSA_PKCS do, this part may begin with the DigestInfo
+/// prefix of a hash. Otherwise the part is empty.
 fn digest_info(source: &mut Source) -> Vec<u8> {
     let hashes: Vec<_> = Hash::all().collect();
     match source.byte() {
@@ -152,12 +154,12 @@ fn check(row: &Mechanism, key: &Key, data: &[u8], scheme: Scheme, made: &[u8]) {
         (Family::MlDsa, _) => assert_eq!(made.len(), ml_dsa::MU_LEN),
         (Family::Ecdsa, Some(hash)) => {
             assert_eq!(made.len(), hash.len());
-            // As numbers, the digest and what is signed have the same leftmost bits.
+            // As numbers, the digest and the value to sign have the same leftmost bits.
             assert!(if own.len() <= made.len() { made.ends_with(&own) } else { own.starts_with(made) });
         }
         (Family::RsaPkcs1, Some(hash)) => {
             assert_eq!(made.len(), hash.len());
-            // A whole DigestInfo, or a bare digest where that was allowed.
+            // The data are a complete DigestInfo, or a bare digest where that is allowed.
             assert!(own == made || own == hash.digest_info(made));
         }
         (Family::RsaPkcs1, None) => assert!(own == made || made.ends_with(&own)),

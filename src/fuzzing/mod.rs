@@ -1,7 +1,7 @@
-//! The fuzz targets: functions of some bytes that end, and never panic unless the module has a defect.
+//! The fuzz targets: functions that take arbitrary bytes, return, and panic only if the module has a defect.
 //!
-//! Compiled into tests and fuzzers only. `fuzz/` runs them with ever new bytes, `cargo test` with those that are kept in
-//! `fuzz/corpus`. What each target promises is said beside it.
+//! Compiled into tests and fuzzers only. The programs in `fuzz/` run the targets with new bytes, and `cargo test`
+//! runs them with the files in `fuzz/corpus`. The documentation of each target states what the target checks.
 
 #![allow(clippy::panic, reason = "for tests and fuzzers only")]
 
@@ -40,10 +40,11 @@ mod tests {
     const TARGETS: [Target; 9] =
         targets![aws, azure, cache, calls, config_legacy, config_strict, der, mechanisms, templates];
 
-    /// Everything that a fuzzer has found once, and what it starts from.
+    /// The corpus contains every input with which a fuzzer has found a defect, and the inputs that fuzzers start
+    /// from.
     #[test]
     fn the_corpus_passes() {
-        // C_Finalize, which one of the targets calls, ends the requests of other tests.
+        // One of the targets calls C_Finalize, which ends the requests of other tests.
         let _turn = testing::alone();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
         for (name, target) in TARGETS {
@@ -69,7 +70,7 @@ mod tests {
         assert_eq!(manifest.matches("[[bin]]").count(), TARGETS.len());
     }
 
-    /// `fuzz/run.sh` builds with `--locked`.
+    /// `fuzz/run.sh` builds with `--locked`, which requires an up-to-date lock file.
     #[test]
     fn the_fuzzers_lock_file_has_the_module_s_dependencies() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));

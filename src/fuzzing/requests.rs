@@ -1,4 +1,4 @@
-//! Replies of services as a fuzzer makes them up, and what every answer and failure promises.
+//! Replies of services that a fuzzer makes up, and the checks that apply to every result and failure.
 //!
 //! Compiled into tests and fuzzers only.
 
@@ -11,10 +11,10 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// A text that no error may show.
+/// A secret that no error may contain.
 pub(crate) const SECRET: &str = "wJalrXUtnFEMI-EXAMPLEKEY";
 
-/// A reply.
+/// A reply of a service.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -22,11 +22,11 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
 }
 
-/// What a service answers, one after the other; the last one again and again.
+/// The replies of a service, in order. The last reply is repeated.
 #[derive(Debug)]
 pub(crate) struct Replies(Mutex<Vec<Reply>>);
 
-/// Between the bodies of two replies.
+/// The separator between the bodies of two replies.
 const NEXT: &[u8] = b"\n--next--\n";
 
 impl From<Source<'_>> for Replies {
@@ -42,15 +42,15 @@ impl From<Source<'_>> for Replies {
         parts.push(part);
         let reply = |body: &&[u8]| Reply { status: status(head.0), headers: headers(head.1), body: body.to_vec() };
         let mut replies: Vec<_> = parts.iter().map(reply).collect();
-        // Only the first one fails: what comes after it is asked by a second try.
+        // Only the first reply can be a failure. The replies after it are for a second attempt.
         replies.iter_mut().skip(1).for_each(|reply| reply.status = 200);
         replies.reverse();
         Self(Mutex::new(replies))
     }
 }
 
-/// A service does not know the client's secret, and its own words may be told: fuzzers, who see what is compared with
-/// what, put the one into the other.
+/// Replaces the secret in the bytes of a reply. A service does not know the client's secret, and errors may quote
+/// the words of the service. A fuzzer sees which values are compared, and would put the secret into a reply.
 fn unknowing(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     while let Some(at) = bytes.windows(SECRET.len()).position(|window| window == SECRET.as_bytes()) {
@@ -60,15 +60,18 @@ fn unknowing(bytes: &[u8]) -> Vec<u8> {
 }
 
 impl Replies {
+    /// Returns the next reply. The last reply is returned again and again.
     pub(crate) fn next(&self) -> Reply {
         let mut replies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if replies.len() > 1 { replies.pop() } else { replies.last().cloned() }.expect("a reply")
     }
 
+    /// Returns the HTTP status of the next reply.
     pub(crate) fn first_status(&self) -> u16 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).last().map_or(200, |reply| reply.status)
     }
 
+    /// Returns whether every reply has this HTTP status, which must be 200.
     pub(crate) fn are_all(&self, status: u16) -> bool {
         self.first_status() == status && status == 200
     }
@@ -110,7 +113,7 @@ fn headers(choice: u8) -> Vec<(&'static str, String)> {
     headers
 }
 
-/// Every failure says what was asked, and why it failed, in few words.
+/// Checks that a failure names the operation and the reason, and does not contain [`SECRET`].
 pub(crate) fn check_failure(failure: &Failure) {
     assert!(!failure.operation.is_empty() && !failure.message.is_empty());
     let words = failure.to_string();
@@ -118,7 +121,8 @@ pub(crate) fn check_failure(failure: &Failure) {
     assert!(words.contains(failure.operation));
 }
 
-/// What is told of a key is of a kind that this module serves, and its schemes are the service's for that kind.
+/// Checks that the reported key is of a kind that this module supports, and that its schemes are schemes of the
+/// service for that kind.
 pub(crate) fn check_facts(facts: &KeyFacts, backend: &SharedBackend) {
     let kind = facts.kind;
     let own = backend.schemes(kind);
@@ -129,7 +133,7 @@ pub(crate) fn check_facts(facts: &KeyFacts, backend: &SharedBackend) {
     assert!(!matches!(kind, Kind::Rsa(..2048 | 8193..)));
 }
 
-/// Runs a request whose replies are there already: it ends soon, or hangs.
+/// Runs a request whose replies are already available. Such a request ends within 20 seconds, or it hangs.
 pub(crate) fn run_to_end<T>(request: impl Future<Output = T>) -> T {
     thread_local! {
         static RUNTIME: tokio::runtime::Runtime =

@@ -1,10 +1,13 @@
-//! The time that this library waits by: the kernel's, whatever clock the host's process is shown.
+//! Clock and wait functions that follow the kernel's clock, even if the host runs under `faketime`.
 //!
-//! `faketime` (reproducible builds) puts functions of its own before those of the C library. Under it CLOCK_MONOTONIC may
-//! stand still, and no timer ends. Where it runs, it is years away from the kernel's, to which std hands absolute times:
-//! each of its waits lasts for decades. So `build.rs` has the linker put the functions below in the place of the C library's
-//! (`--wrap`), within this library only. The deadlines and pauses of this code, of tokio and of the SDKs then count real time.
-//! The host's own clock is untouched, and the date (CLOCK_REALTIME), by which certificates are judged, stays the host's.
+//! `faketime` (used for reproducible builds) puts its own functions before those of the C library. Under
+//! `faketime`, CLOCK_MONOTONIC may stand still, and then no timer expires. Where CLOCK_MONOTONIC runs, it is years
+//! away from the kernel's clock. std passes absolute times to the kernel, so each wait of std lasts for decades.
+//!
+//! `build.rs` therefore makes the linker replace the C library's functions with the functions below (`--wrap`),
+//! within this library only. The deadlines and pauses of this code, of tokio and of the SDKs then count real time.
+//! The host's own clock is untouched. The date (CLOCK_REALTIME), by which certificates are judged, remains the
+//! date that the host sees.
 
 use super::watch;
 use std::arch::global_asm;
@@ -14,15 +17,16 @@ use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::{Duration, Instant};
 
-/// The size of the kernel's signal set.
+/// The size of the kernel's signal set, in bytes.
 const SIGNAL_SET: usize = 8;
 
 type ClockGettime = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_int;
 
-/// clock_gettime(2).
+/// Replaces clock_gettime(2). Returns the host's date for CLOCK_REALTIME, and the C library's own time for every
+/// other clock.
 unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> c_int {
     if clock == libc::CLOCK_REALTIME {
-        // SAFETY: `time` is the caller's to be written to, as in the function that this one stands in for.
+        // SAFETY: the caller upholds the contract of clock_gettime(2), so `time` is valid for a write.
         return unsafe { date(time) };
     }
     let mut genuine = GENUINE.load(Ordering::Relaxed);
@@ -30,17 +34,19 @@ unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::time
         genuine = genuine_clock_gettime();
         GENUINE.store(genuine, Ordering::Relaxed);
     }
-    // SAFETY: it is a function of this type; the arguments are those of the same function of the C library.
+    // SAFETY: `genuine` is the address of a function of this type. The arguments are those of clock_gettime(2).
     unsafe { std::mem::transmute::<*mut c_void, ClockGettime>(genuine)(clock, time) }
 }
 
-/// No lock: whoever looks for it at the same time finds the same.
+/// The address of the C library's clock_gettime, or null before it is looked up. No lock is needed: threads that
+/// look it up at the same time find the same address.
 static GENUINE: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 
-/// The C library's own, whatever is in front of it. A system call would do, but one signature looks at the clock some 40 times,
-/// and the C library need not ask the kernel for it.
+/// Returns the address of the C library's own clock_gettime, even if another function precedes it. A system call
+/// would also work, but one signature reads the clock some 40 times, and the C library can do so without entering
+/// the kernel.
 fn genuine_clock_gettime() -> *mut c_void {
-    // SAFETY: the names are C strings. The C library is loaded already, and stays.
+    // SAFETY: the names are C strings. The C library is already loaded, and stays loaded.
     let found = unsafe {
         let library = libc::dlopen(c"libc.so.6".as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
         if library.is_null() { null_mut() } else { libc::dlsym(library, c"clock_gettime".as_ptr()) }
@@ -48,16 +54,16 @@ fn genuine_clock_gettime() -> *mut c_void {
     if found.is_null() { by_system_call as ClockGettime as *mut c_void } else { found }
 }
 
-/// Where the C library has another name.
+/// Reads the clock by a system call. Used where the C library has another name.
 unsafe extern "C" fn by_system_call(clock: libc::clockid_t, time: *mut libc::timespec) -> c_int {
-    // SAFETY: the arguments are those of the function of the C library.
+    // SAFETY: the arguments are those of clock_gettime(2).
     unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) as c_int }
 }
 
-/// The date as the host sees it.
+/// Reads the date as the host sees it: gettimeofday(2) is not among the replaced functions.
 unsafe fn date(time: *mut libc::timespec) -> c_int {
     let mut now = libc::timeval { tv_sec: 0, tv_usec: 0 };
-    // SAFETY: `now` lives as long as the call; `time` is the caller's to be written to.
+    // SAFETY: `now` lives as long as the call. The caller guarantees that `time` is valid for a write.
     unsafe {
         let answer = libc::gettimeofday(&mut now, null_mut());
         time.write(libc::timespec { tv_sec: now.tv_sec, tv_nsec: now.tv_usec * 1000 });
@@ -65,11 +71,11 @@ unsafe fn date(time: *mut libc::timespec) -> c_int {
     }
 }
 
-/// epoll_wait(2): faketime divides its time by the rate of a clock that runs slow. A thread that has lost its descriptors
-/// ends here.
+/// Replaces epoll_wait(2): `faketime` divides the timeout by the rate of a clock that runs slow. Ends the calling
+/// thread if the host has closed the thread's descriptors.
 unsafe extern "C" fn epoll_wait(epoll: c_int, events: *mut libc::epoll_event, most: c_int, limit: c_int) -> c_int {
     if !watch::is_watched() {
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller upholds the contract of epoll_wait(2).
         return unsafe { epoll_pwait(epoll, events, most, limit) };
     }
     let start = Instant::now();
@@ -78,11 +84,11 @@ unsafe extern "C" fn epoll_wait(epoll: c_int, events: *mut libc::epoll_event, mo
         watch::leave_if_lost();
         let (waited, left) = (start.elapsed(), end.map(|end| end.saturating_duration_since(Instant::now())));
         let look = waited.clamp(LOOK_FIRST, LOOK_LAST);
-        // Rounded up, as mio does: else the last millisecond would be a busy one.
+        // Rounded up, as in mio. Otherwise the last millisecond would be a busy loop.
         let part = (left.unwrap_or(look).min(look) + Duration::from_nanos(999_999)).as_millis() as c_int;
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller upholds the contract of epoll_wait(2).
         let found = unsafe { epoll_pwait(epoll, events, most, part) };
-        // Closed while nothing has its number.
+        // The descriptor was closed, and its number has not been reused.
         if found == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EBADF) {
             watch::leave();
         }
@@ -95,28 +101,29 @@ unsafe extern "C" fn epoll_wait(epoll: c_int, events: *mut libc::epoll_event, mo
 
 unsafe fn epoll_pwait(epoll: c_int, events: *mut libc::epoll_event, most: c_int, limit: c_int) -> c_int {
     let no_mask = null::<libc::sigset_t>();
-    // SAFETY: the arguments are those of the function of the C library that it stands in for.
+    // SAFETY: the arguments are those of epoll_wait(2), and the caller upholds its contract.
     unsafe { libc::syscall(libc::SYS_epoll_pwait, epoll, events, most, limit, no_mask, SIGNAL_SET) as c_int }
 }
 
-/// After how long a wait is broken off to see whether the descriptors are still ours: first, and at most. In between, after
-/// as long as it has lasted already, so that an idle process is hardly ever woken.
+/// The first interval after which a wait is interrupted to check that the descriptors still belong to this module.
+/// Each later interval is as long as the time waited so far, so that an idle process is hardly ever woken.
 const LOOK_FIRST: Duration = Duration::from_secs(1);
+/// The longest interval between two checks of the descriptors.
 const LOOK_LAST: Duration = Duration::from_secs(60);
 
-/// poll(2), for the same reason.
+/// Replaces poll(2), for the same reason as epoll_wait(2).
 unsafe extern "C" fn poll(polled: *mut libc::pollfd, count: libc::nfds_t, limit: c_int) -> c_int {
     let limit = i64::from(limit);
     let time = libc::timespec { tv_sec: limit / 1000, tv_nsec: limit % 1000 * 1_000_000 };
     let time = if limit < 0 { null() } else { &raw const time };
     let no_mask = null::<libc::sigset_t>();
-    // SAFETY: the arguments are those of the same function of the C library; `time` lives as long as the call.
+    // SAFETY: the arguments are those of poll(2); `time` lives as long as the call.
     unsafe { libc::syscall(libc::SYS_ppoll, polled, count, time, no_mask, SIGNAL_SET) as c_int }
 }
 
-/// nanosleep(2), for the same reason.
+/// Replaces nanosleep(2), for the same reason as epoll_wait(2).
 unsafe extern "C" fn nanosleep(time: *const libc::timespec, left: *mut libc::timespec) -> c_int {
-    // SAFETY: the arguments are those of the same function of the C library.
+    // SAFETY: the arguments are those of nanosleep(2).
     unsafe { libc::syscall(libc::SYS_nanosleep, time, left) as c_int }
 }
 
@@ -134,7 +141,8 @@ macro_rules! jump {
     };
 }
 
-/// The names that `--wrap` looks for. In assembler, since `no_mangle` would export them from the library.
+/// Defines the symbols that the linker's `--wrap` looks for. They are written in assembly, because `no_mangle`
+/// would export them from the library.
 macro_rules! stand_in {
     ($($name:literal: $function:path;)*) => { $(
         global_asm!(
@@ -175,7 +183,7 @@ mod tests {
             let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
             Duration::from_secs_f64(uptime.split(' ').next().unwrap().parse().unwrap())
         };
-        // The file has hundredths of a second.
+        // The file's resolution is a hundredth of a second.
         let (before, told, after) = (since_start(), now(libc::CLOCK_BOOTTIME), since_start());
         assert!(before <= told && told <= after + Duration::from_millis(20), "{before:?} {told:?} {after:?}");
         let (before, told) = (now(libc::CLOCK_MONOTONIC), &mut libc::timespec { tv_sec: 0, tv_nsec: 0 });
@@ -199,7 +207,7 @@ mod tests {
     #[test]
     fn waits_last_as_long_as_they_say() {
         let start = Instant::now();
-        // SAFETY: no descriptors, and times and events that live as long as the calls.
+        // SAFETY: `poll` receives no descriptors. The times and events live as long as the calls.
         unsafe {
             assert_eq!(poll(null_mut(), 0, 30), 0);
             let time = libc::timespec { tv_sec: 0, tv_nsec: 30_000_000 };
@@ -219,7 +227,7 @@ mod tests {
         for limit in [0, 20, 1100] {
             let mut event = libc::epoll_event { events: 0, u64: 0 };
             let start = Instant::now();
-            // SAFETY: room for one event; the descriptor is this test's.
+            // SAFETY: there is room for one event, and the descriptor belongs to this test.
             unsafe {
                 let epoll = libc::epoll_create1(libc::EPOLL_CLOEXEC);
                 assert_eq!(epoll_wait(epoll, &mut event, 1, limit), 0);
@@ -233,7 +241,7 @@ mod tests {
     #[test]
     fn poll_waits_for_ever_where_it_is_told_to() {
         let mut ends = [0; 2];
-        // SAFETY: `ends` has room for two descriptors, which are this test's.
+        // SAFETY: `ends` has room for two descriptors, which belong to this test.
         unsafe {
             assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
             let mut polled = libc::pollfd { fd: ends[0], events: libc::POLLIN, revents: 0 };

@@ -1,8 +1,11 @@
-//! Which file a descriptor means: a host may close ours, and open its own under the same number.
+//! The identity of the file that a descriptor refers to.
+//!
+//! A host may close a descriptor of this module and open a file of its own under the same number. The identity of
+//! the file reveals this.
 
 use std::os::fd::RawFd;
 
-/// A file's identity and kind, as fstat(2) tells them.
+/// The device, inode and type of a file, as fstat(2) reports them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
     device: u64,
@@ -11,9 +14,9 @@ pub struct FileId {
 }
 
 impl FileId {
-    /// The file that the descriptor means now; None where it is closed.
+    /// Returns the identity of the file that the descriptor refers to now, or `None` if the descriptor is closed.
     pub fn of(descriptor: RawFd) -> Option<Self> {
-        // SAFETY: fstat fills the plain data that it is given.
+        // SAFETY: `stat` is plain data, which fstat(2) fills.
         unsafe {
             let mut stat: libc::stat = std::mem::zeroed();
             if libc::fstat(descriptor, &mut stat) != 0 {
@@ -23,21 +26,23 @@ impl FileId {
         }
     }
 
-    /// A short form of it, to be kept in a word.
+    /// Returns a short hash of the device and inode, for storage in one word together with the descriptor's
+    /// number.
     pub fn hash(self) -> u32 {
         let mixed = (self.device.rotate_left(32) ^ self.inode).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         (mixed >> 32) as u32
     }
 
-    /// Whether it is a pipe, a terminal or /dev/null.
+    /// Returns whether the file is a pipe or a character device, such as a terminal or /dev/null.
     pub fn is_stream(self) -> bool {
         [libc::S_IFIFO, libc::S_IFCHR].contains(&self.kind)
     }
 }
 
-/// Whether the descriptor was opened for writing only, as a log is and a database or a connection is not.
+/// Returns whether the descriptor was opened for writing only. The descriptor of a log usually is; that of a
+/// database or a connection is not.
 pub fn is_write_only(descriptor: RawFd) -> bool {
-    // SAFETY: plain numbers.
+    // SAFETY: the call takes integers only.
     let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFL) };
     flags >= 0 && flags & libc::O_ACCMODE == libc::O_WRONLY
 }

@@ -1,7 +1,8 @@
-//! Fork: its handlers, and the gate that keeps a fork out of our critical sections.
+//! Fork handlers, and the gate that keeps a fork out of the module's critical sections.
 //!
-//! **The gate.** Every C_ call is inside the gate while it computes, and outside while it waits for a service.
-//! `fork` closes the gate and waits until it is empty, so a child never inherits a lock of ours in a locked state.
+//! **The gate.** Every C_ call is inside the gate while it computes, and outside the gate while it waits for a
+//! service. `fork` closes the gate and waits until the gate is empty, so a child never inherits a locked lock of
+//! this module. [`PATIENCE`] limits the wait.
 
 use super::on_drop::OnDrop;
 use std::cell::{Cell, RefCell};
@@ -9,22 +10,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
-/// What else has to happen round a fork (the runtime parks its worker).
+/// Functions to call around a fork. The runtime uses them to park its worker thread.
 pub struct ForkHooks {
-    /// Before the fork, in the forking thread.
+    /// Called before the fork, in the forking thread.
     pub prepare: fn(),
-    /// After it, in the parent.
+    /// Called after the fork, in the parent.
     pub parent: fn(),
-    /// After it, in the child.
+    /// Called after the fork, in the child.
     pub child: fn(),
 }
 
-/// How often this line of processes has forked: state made under another generation belongs to the parent.
+/// Returns the number of forks in the line of processes that leads to this process. State that was created under
+/// another generation belongs to a parent process.
 pub fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Registers the fork handlers, once per process line. They stay: the module is linked `-z nodelete`.
+/// Registers the fork handlers, once per line of processes. The handlers stay registered: the module is linked
+/// with `-z nodelete`.
 pub fn arm(hooks: ForkHooks) {
     HOOKS.get_or_init(|| {
         // SAFETY: the three handlers are `extern "C"` functions that live as long as the process.
@@ -33,14 +36,15 @@ pub fn arm(hooks: ForkHooks) {
     });
 }
 
-/// Runs `call` inside the gate: no fork of another thread happens meanwhile.
+/// Runs `call` inside the gate. Another thread that forks meanwhile waits for `call` to return, but no longer than
+/// [`PATIENCE`].
 pub fn inside<T>(call: impl FnOnce() -> T) -> T {
     enter();
     let _leave = OnDrop(leave);
     call()
 }
 
-/// Runs `wait` outside the gate, for a thread that is inside; forks may happen meanwhile.
+/// Runs `wait` outside the gate if this thread is inside it. Other threads may fork meanwhile.
 pub fn outside<T>(wait: impl FnOnce() -> T) -> T {
     let held = DEPTH.get() > 0;
     if held {
@@ -58,13 +62,16 @@ static HOOKS: OnceLock<ForkHooks> = OnceLock::new();
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 static GATE: Gate = Gate { state: Mutex::new(State { inside: 0, closed: false }), changed: Condvar::new() };
 
-/// How many turns a fork waits for others: half a second. A C_ call computes for milliseconds at most; whoever takes
-/// longer (a thread that forks inside a call, a name server that does not answer) is not waited for.
+/// The number of turns of 50 ms that a fork waits for other threads: half a second in total. A C_ call computes
+/// for milliseconds at most. The fork does not wait for a thread that takes longer, such as a thread that forks
+/// inside a call or waits for a name server that does not reply.
 pub const PATIENCE: u32 = 10;
+/// The length of a turn.
 const TURN: Duration = Duration::from_millis(50);
 
-/// Waits for as many turns of 50 ms as long as `condition` holds. A machine that stands still for a while uses up one of
-/// them, not all: when it goes on, so may those who are waited for.
+/// Waits on `changed` while `condition` holds, for at most `turns` turns of 50 ms. If the whole machine stops for
+/// a while, the stop uses up one turn only. When the machine continues, the threads that are waited for continue
+/// as well and still have the other turns.
 pub fn wait_while<'a, T>(
     changed: &Condvar,
     mut guard: MutexGuard<'a, T>,
@@ -93,9 +100,9 @@ struct State {
 }
 
 thread_local! {
-    /// How often this thread is inside the gate.
+    /// How many times this thread has entered the gate and not left it.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    /// The gate, held from `prepare` to `parent` or `child`, which run in the same thread.
+    /// The lock of the gate, held from `prepare` to `parent` or `child`, which run in the same thread.
     static HELD: RefCell<Option<MutexGuard<'static, State>>> = const { RefCell::new(None) };
 }
 
@@ -124,7 +131,7 @@ fn leave() {
 extern "C" fn prepare() {
     let own = DEPTH.get();
     let state = wait_while(&GATE.changed, gate(), PATIENCE, |state| {
-        // Each time, since another thread's fork may have ended meanwhile and opened it.
+        // Set each time, because the fork of another thread may have ended meanwhile and opened the gate.
         state.closed = true;
         state.inside > own
     });
@@ -146,7 +153,7 @@ extern "C" fn child() {
     if let Some(hooks) = HOOKS.get() {
         (hooks.child)();
     }
-    // Only the forking thread lives on here.
+    // Only the forking thread exists in the child.
     reopen(|state| state.inside = DEPTH.get());
 }
 
@@ -158,25 +165,26 @@ fn reopen(correct: impl FnOnce(&mut State)) {
     }
 }
 
-/// Forking for tests, which may contain no `unsafe` of their own.
+/// Forking for tests, which must not contain `unsafe` themselves.
 #[cfg(test)]
 pub(crate) mod testing {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    /// Whether `check` holds in a forked child, which has 20 seconds for it.
+    /// Returns whether `check` returns true in a forked child. The child has 60 seconds.
     pub(crate) fn holds_in_child(check: impl FnOnce() -> bool) -> bool {
-        // SAFETY: the child computes and leaves by _exit, without running any handler or destructor of the parent's.
+        // SAFETY: the child computes and leaves by _exit(2), without running a handler or destructor of the
+        // parent.
         match unsafe { libc::fork() } {
             0 => {
-                // SAFETY: a plain number.
+                // SAFETY: the call takes an integer only.
                 unsafe { libc::alarm(60) };
                 let held = catch_unwind(AssertUnwindSafe(check)).unwrap_or(false);
-                // SAFETY: as above.
+                // SAFETY: the call takes an integer only.
                 unsafe { libc::_exit(i32::from(!held)) }
             }
             child => {
                 let mut status = -1;
-                // SAFETY: `status` is a live int of ours.
+                // SAFETY: `status` is a live int.
                 let waited = unsafe { libc::waitpid(child, &mut status, 0) };
                 waited == child && status == 0
             }
@@ -194,7 +202,7 @@ mod tests {
         let (mut asked, all) = (0, TURN * PATIENCE);
         std::thread::scope(|scope| {
             let held = done.lock().unwrap();
-            // It gets the lock as soon as the other waits, and not before.
+            // This thread gets the lock only when the other thread waits.
             scope.spawn(|| {
                 *done.lock().unwrap() = true;
                 changed.notify_all();

@@ -1,4 +1,5 @@
-//! The process that the module is a guest in, and its machine. The only `unsafe` outside `ffi`.
+//! The host, which is the process that the module is loaded into, and its machine. The only `unsafe` outside `ffi`
+//! and the fuzz targets of C calls.
 
 #![allow(unsafe_code, reason = "fork handlers, signal masks and write(2) have no safe interface in std")]
 

@@ -1,6 +1,6 @@
-//! Something that happens at the end of a scope, also when a panic ends it.
+//! A guard that runs a function at the end of a scope, also if a panic ends the scope.
 
-/// Calls the function when it is dropped.
+/// Calls its function when it is dropped.
 pub(crate) struct OnDrop<F: FnMut()>(pub(crate) F);
 
 impl<F: FnMut()> Drop for OnDrop<F> {

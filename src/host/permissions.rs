@@ -1,7 +1,8 @@
-//! Who else may read or write a file that holds secrets or leads to them, as ssh looks at its own.
+//! Checks of who else can read or write a file that holds secrets or leads to them. ssh checks its own files in
+//! the same way.
 //!
-//! Root is trusted, and so is the group of the owner alone: many systems give each user a group of the same number, and
-//! make files writable for it.
+//! Root is trusted, and so is the owner's private group: many systems give each user a group with the user's own
+//! number, and make files writable for that group.
 
 use super::process;
 use std::fs::{File, Metadata};
@@ -10,30 +11,30 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// A file's contents, and what the system said about that very file.
+/// The contents of a file, and the metadata of the same open file.
 pub struct Contents {
     path: PathBuf,
     about: Metadata,
-    /// Overwritten when dropped.
+    /// The contents. They are overwritten when dropped.
     pub bytes: Zeroizing<Vec<u8>>,
 }
 
 impl Contents {
-    /// Reads a file.
+    /// Reads the file at `path`.
     ///
     /// # Errors
-    /// Those of the operating system.
+    /// Returns the operating system's error if the file cannot be opened or read.
     pub fn read(path: &Path) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let about = file.metadata()?;
-        // With room for all of it: a vector that grows leaves copies.
+        // Reserved for the whole file: a vector that grows leaves copies of the contents in memory.
         let room = usize::try_from(about.len()).unwrap_or_default().min(ROOM) + 1;
         let mut bytes = Zeroizing::new(Vec::with_capacity(room));
         file.read_to_end(&mut bytes)?;
         Ok(Self { path: path.to_owned(), about, bytes })
     }
 
-    /// What is wrong, and the command that mends it, where somebody else can write to the file.
+    /// Returns what is wrong, and the command that fixes it, if somebody else can write to the file.
     pub fn writable_by_others(&self) -> Option<String> {
         let (mode, path) = (self.about.mode(), self.path.display());
         let (who, letters) = match (mode & OTHERS_WRITE != 0, mode & GROUP_WRITES != 0 && !self.has_own_group()) {
@@ -45,7 +46,8 @@ impl Contents {
         Some(format!("{who} can write to it (mode {:04o}): chmod {letters} {path}", mode & 0o7777))
     }
 
-    /// What is wrong, where the file, or the folder that it lies in, belongs to somebody who could change it later.
+    /// Returns what is wrong if somebody else can change the file later: because the file belongs to another user,
+    /// or because everybody can replace the file in its directory.
     pub fn changeable_by_others(&self) -> Option<String> {
         let owner = self.about.uid();
         if ![0, process::user()].contains(&owner) {
@@ -57,7 +59,8 @@ impl Contents {
             .then(|| format!("everybody can put another file in its place: chmod o-w {}", folder.display()))
     }
 
-    /// What is wrong, and the command that mends it, where everybody can read the file. A group may: a service's own.
+    /// Returns what is wrong, and the command that fixes it, if everybody can read the file. A group may read the
+    /// file, because a service often has a group of its own.
     pub fn readable_by_others(&self) -> Option<String> {
         let mode = self.about.mode();
         (mode & OTHERS_READ != 0)
@@ -74,7 +77,7 @@ const OTHERS_WRITE: u32 = 0o002;
 const OTHERS_READ: u32 = 0o004;
 const STICKY: u32 = 0o1000;
 
-/// More than most files have; what is larger grows.
+/// The maximum capacity to reserve, in bytes. Most files are smaller. For a larger file, the vector grows.
 const ROOM: usize = 16 << 20;
 
 #[cfg(test)]
@@ -112,7 +115,7 @@ mod tests {
         }
         let everybody = format!("everybody can write to it (mode 0646): chmod o-w {}", path.display());
         assert_eq!(said(0o646), Some(everybody));
-        // A group of the owner's own number is the owner's.
+        // A group with the owner's own number is the owner's private group.
         let file = place.file(0o664);
         assert_eq!(file.writable_by_others().is_none(), file.about.gid() == file.about.uid());
         if place.is_root() {

@@ -1,12 +1,13 @@
-//! This process, and those that it starts.
+//! The current process, and the subprocesses that it starts.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// A command whose process starts with an empty signal mask, though our threads block all signals.
+/// Returns a command whose subprocess starts with an empty signal mask, although the threads of this module block
+/// all signals.
 pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
-    // SAFETY: the closure only calls async-signal-safe functions.
+    // SAFETY: the closure calls async-signal-safe functions only.
     unsafe {
         command.pre_exec(|| {
             let mut none: libc::sigset_t = std::mem::zeroed();
@@ -18,22 +19,24 @@ pub fn command(program: &str) -> Command {
     command
 }
 
-/// Ends all processes of a group that a child of ours leads.
+/// Kills all processes of the process group that `leader`, a subprocess of this process, leads. The caller must
+/// not have waited for `leader` yet: afterwards its id may belong to another process.
 pub fn kill_group(leader: u32) {
     if let Ok(leader @ 2..) = i32::try_from(leader) {
-        // SAFETY: plain numbers; the group is one of a child that has not been waited for, so its id is still its own.
+        // SAFETY: the call takes integers only. The leader has not been waited for, so its id has not been reused.
         unsafe { libc::kill(-leader, libc::SIGKILL) };
     }
 }
 
-/// The user that this process acts as.
+/// Returns the effective user id of this process.
 pub fn user() -> u32 {
-    // SAFETY: it takes nothing and always succeeds.
+    // SAFETY: geteuid(2) takes no arguments and always succeeds.
     unsafe { libc::geteuid() }
 }
 
-/// Whether the process has more rights than whoever started it and set its variables (AT_SECURE: setuid, capabilities).
+/// Returns whether the process has more rights than the user who started it and set its environment variables
+/// (AT_SECURE: setuid, capabilities).
 pub fn is_privileged() -> bool {
-    // SAFETY: plain numbers; an entry that is not there is 0.
+    // SAFETY: the call takes an integer only. The value of a missing entry is 0.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }

@@ -1,47 +1,51 @@
-//! A descriptor, and which file it meant when it was ours, in one word: for statics that no lock may guard.
+//! A descriptor and the identity of its file in one atomic word, for statics that no lock may guard.
 
 use super::file_id::FileId;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// See the head of the file. The number, and a hash of the file's identity.
+/// The number of a descriptor of this module, and a hash of the identity of the file that the descriptor referred
+/// to when it was stored.
 pub struct Remembered(AtomicU64);
 
+/// The word without a descriptor.
 const NONE: u64 = 0;
-/// No descriptor's word: its number is negative.
+/// The word for a descriptor that was already closed. No open descriptor has this word, because its number would
+/// be negative.
 const CLOSED: u64 = u64::MAX;
 
 #[allow(clippy::new_without_default, reason = "Default is not const")]
 impl Remembered {
-    /// No descriptor.
+    /// Creates a value without a descriptor.
     pub const fn new() -> Self {
         Self(AtomicU64::new(NONE))
     }
 
-    /// Whether there never was one, or it was forgotten.
+    /// Returns whether no descriptor is stored, because none was ever set or it was forgotten.
     pub fn is_none(&self) -> bool {
         self.0.load(Ordering::SeqCst) == NONE
     }
 
-    /// Remembers what the descriptor means now.
+    /// Stores the descriptor and the identity of the file that it refers to now.
     pub fn set(&self, descriptor: RawFd) {
         self.0.store(word(descriptor).unwrap_or(CLOSED), Ordering::SeqCst);
     }
 
-    /// The descriptor, if it means the same file still.
+    /// Returns the descriptor if it still refers to the same file.
     pub fn get(&self) -> Option<RawFd> {
         let own = self.0.load(Ordering::SeqCst);
         means_the_same(own)
     }
 
-    /// Forgets it if it means the same file no longer, and tells so, once.
+    /// Returns whether the stored descriptor no longer refers to the same file. In that case the descriptor is
+    /// forgotten, so a loss is reported once.
     pub fn is_lost(&self) -> bool {
         let own = self.0.load(Ordering::SeqCst);
         let lost = own != NONE && means_the_same(own).is_none();
         lost && self.0.compare_exchange(own, NONE, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
-    /// Forgets it.
+    /// Forgets the descriptor.
     pub fn forget(&self) {
         self.0.store(NONE, Ordering::SeqCst);
     }
@@ -54,7 +58,7 @@ fn means_the_same(own: u64) -> Option<RawFd> {
 
 fn word(descriptor: RawFd) -> Option<u64> {
     let number = u32::try_from(descriptor).ok()?;
-    // Never 0, which means none.
+    // The hash is made odd, so the word never equals `NONE`.
     Some(u64::from(FileId::of(descriptor)?.hash() | 1) << 32 | u64::from(number))
 }
 
@@ -71,7 +75,7 @@ mod tests {
         let number = reader.as_raw_fd();
         remembered.set(number);
         assert!(remembered.get() == Some(number) && !remembered.is_lost());
-        // As a host does that has closed all and opens its own.
+        // A host does the same when it closes all descriptors and opens its own.
         crate::host::descriptors::replace(number, tempfile::tempfile().unwrap()).unwrap();
         assert!(remembered.get().is_none());
         assert!(remembered.is_lost() && !remembered.is_lost(), "told once");

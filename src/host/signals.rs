@@ -3,10 +3,10 @@
 use super::on_drop::OnDrop;
 use std::io;
 
-/// Blocks every signal in this thread until the guard is dropped: threads started meanwhile inherit that,
-/// so the host's signals are never delivered to a thread of ours.
+/// Blocks every signal in this thread until the returned guard is dropped. Threads that are started meanwhile
+/// inherit the mask, so signals for the host are never delivered to a thread of this module.
 pub fn block_signals() -> impl Drop {
-    // SAFETY: both sets are plain data that the calls fill.
+    // SAFETY: both sets are plain data, which the calls fill.
     let previous = unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();
         let mut previous: libc::sigset_t = std::mem::zeroed();
@@ -20,19 +20,21 @@ pub fn block_signals() -> impl Drop {
     })
 }
 
-/// The signals that write(2) sends to its thread, held back there until this is dropped.
+/// A guard that blocks the signals that write(2) sends to the calling thread. Dropping the guard restores the
+/// thread's mask.
 pub(crate) struct WriteSignals {
-    /// The thread's mask before.
+    /// The thread's previous mask.
     mask: libc::sigset_t,
-    /// Those that were waiting already: they are the host's.
+    /// The signals that were already pending. They belong to the host.
     earlier: libc::sigset_t,
 }
 
 const OF_WRITE: [i32; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
 
 impl WriteSignals {
+    /// Blocks SIGPIPE and SIGXFSZ in this thread.
     pub(crate) fn hold() -> Self {
-        // SAFETY: the sets are plain data that the calls fill.
+        // SAFETY: the sets are plain data, which the calls fill.
         unsafe {
             let mut held = Self { mask: std::mem::zeroed(), earlier: std::mem::zeroed() };
             let mut ours: libc::sigset_t = std::mem::zeroed();
@@ -46,9 +48,9 @@ impl WriteSignals {
         }
     }
 
-    /// Takes away the signal that a write has sent.
+    /// Removes the pending signal that a failed write has sent. Signals that were pending before stay pending.
     pub(crate) fn take_ours(&self) {
-        // SAFETY: the sets are plain data; the time is over at once.
+        // SAFETY: the sets are plain data, and the timeout is zero.
         unsafe {
             let mut ours: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&mut ours);

@@ -1,8 +1,10 @@
-//! Threads of ours in a process whose host closes all descriptors (daemons do) and opens its own under the same numbers.
+//! Threads of this module in a process whose host closes all descriptors, as daemons do, and opens its own under
+//! the same numbers.
 //!
-//! Such a thread must touch none of them, not even by the destructors of an orderly end. So it watches a *marker*, a
-//! descriptor that nothing is done with: it looks before and after each wait, and where the marker no longer means the same
-//! file, it ends at once. What it had is leaked, as after a fork.
+//! Such a thread must not touch the host's descriptors, not even in the destructors of an orderly exit. The thread
+//! therefore watches a *marker*, a descriptor that is used for nothing else. The thread checks the marker before
+//! and after each wait. If the marker no longer refers to the same file, the thread ends at once. Its resources
+//! are leaked, as after a fork.
 
 use super::file_id::FileId;
 use std::cell::Cell;
@@ -10,14 +12,15 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 thread_local! {
-    /// What this thread's descriptors stand and fall with.
+    /// The marker of this thread. The thread's descriptors are valid as long as the marker refers to the same
+    /// file.
     static MARKER: Cell<Option<(RawFd, FileId)>> = const { Cell::new(None) };
 }
 
-/// How many threads watch a marker.
+/// The number of threads that watch a marker.
 static WATCHING: AtomicUsize = AtomicUsize::new(0);
 
-/// This thread ends as soon as it finds that the marker is closed.
+/// Makes this thread watch `marker`. The thread ends as soon as it finds that the marker is closed.
 pub fn watch(marker: RawFd) {
     if let Some(file) = FileId::of(marker) {
         MARKER.set(Some((marker, file)));
@@ -25,41 +28,42 @@ pub fn watch(marker: RawFd) {
     }
 }
 
-/// This thread comes to an orderly end.
+/// Makes this thread stop watching its marker. Called at an orderly exit of the thread.
 pub fn watch_no_more() {
     if MARKER.take().is_some() {
         WATCHING.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// How many threads watch a marker.
+/// Returns the number of threads that watch a marker.
 pub fn watching() -> usize {
     WATCHING.load(Ordering::SeqCst)
 }
 
-/// In a child: the parent's threads are not here.
+/// Resets the number of watching threads. Called in a forked child, where the threads of the parent do not exist.
 pub fn forget_watching() {
     WATCHING.store(0, Ordering::SeqCst);
 }
 
-/// Whether this thread watches a marker.
+/// Returns whether this thread watches a marker.
 pub(crate) fn is_watched() -> bool {
     MARKER.get().is_some()
 }
 
-/// Ends this thread if its marker is closed: to be called before what it does next would touch a descriptor.
+/// Ends this thread if its marker is closed. Must be called before the thread does anything that would touch a
+/// descriptor.
 pub fn leave_if_lost() {
     if MARKER.get().is_some_and(|(marker, file)| FileId::of(marker) != Some(file)) {
         leave();
     }
 }
 
-/// Ends this thread, if it watches a marker, without a destructor.
+/// Ends this thread without running destructors, if the thread watches a marker.
 pub(crate) fn leave() {
     if is_watched() {
         watch_no_more();
-        // SAFETY: the system call ends this thread alone. Threads wait where they hold no lock, and nobody joins this one:
-        // its runtime is forgotten.
+        // SAFETY: the system call ends this thread only. The thread holds no lock while it waits, and nothing
+        // joins it: the runtime that owns it is leaked.
         unsafe { libc::syscall(libc::SYS_exit, 0) };
     }
 }

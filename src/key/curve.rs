@@ -1,4 +1,4 @@
-//! The curves of the services as rows. SEC 2, RFC 5480 section 2.1.1.1; RFC 7518 and RFC 8812 for the hashes.
+//! The elliptic curves of the services. SEC 2, RFC 5480 section 2.1.1.1; for the hashes, RFC 7518 and RFC 8812.
 
 use super::hash::Hash;
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use cryptoki_sys::{CKR_CURVE_NOT_SUPPORTED, CKR_DOMAIN_PARAMS_INVALID};
 use der::asn1::AnyRef;
 use der::{Decode, Encode};
 
-/// An elliptic curve that a service has.
+/// An elliptic curve that a service supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Curve {
@@ -37,40 +37,41 @@ static CURVES: [Row; 4] = [
 ];
 
 impl Curve {
-    /// Every curve.
+    /// Returns every curve.
     pub fn all() -> impl Iterator<Item = Curve> {
         CURVES.iter().map(|row| row.curve)
     }
 
-    /// Its usual name.
+    /// Returns the usual name of the curve.
     pub fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// The size of its field in bits.
+    /// Returns the size of the curve's field in bits.
     pub fn bits(self) -> usize {
         self.row().bits
     }
 
-    /// The length of a coordinate, and of r and of s, in bytes.
+    /// Returns the length in bytes of a coordinate, of r and of s.
     pub fn width(self) -> usize {
         self.bits().div_ceil(8)
     }
 
-    /// The hash that the services tie to it: a digest of this length is what they sign.
+    /// Returns the hash that the services tie to the curve. The services sign digests of this hash's length.
     pub fn hash(self) -> Hash {
         self.row().hash
     }
 
-    /// DER of its object identifier, the value of CKA_EC_PARAMS.
+    /// Returns DER of the curve's object identifier, the value of CKA_EC_PARAMS.
     pub fn params(self) -> Vec<u8> {
         self.oid().to_der().unwrap_or_default()
     }
 
-    /// The curve of that CKA_EC_PARAMS.
+    /// Returns the curve that a value of CKA_EC_PARAMS names.
     ///
     /// # Errors
-    /// CKR_CURVE_NOT_SUPPORTED for another curve, CKR_DOMAIN_PARAMS_INVALID for what is no DER (section 6.3.3).
+    /// CKR_CURVE_NOT_SUPPORTED if the value names another curve, CKR_DOMAIN_PARAMS_INVALID if it is not DER
+    /// (section 6.3.3).
     pub fn from_params(der: &[u8]) -> Result<Curve> {
         Self::all().find(|curve| curve.params() == der).ok_or_else(|| unknown_params(der))
     }
@@ -92,7 +93,8 @@ impl Curve {
     }
 }
 
-/// What is wrong with a CKA_EC_PARAMS that names no curve of ours.
+/// Returns the error for a value of CKA_EC_PARAMS that names no curve of this module: CKR_CURVE_NOT_SUPPORTED, or
+/// CKR_DOMAIN_PARAMS_INVALID if the value is not DER.
 pub fn unknown_params(der: &[u8]) -> Error {
     match AnyRef::from_der(der) {
         Ok(_) => Error::new(CKR_CURVE_NOT_SUPPORTED, "CKA_EC_PARAMS names a curve that the services don't have"),

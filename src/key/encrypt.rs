@@ -1,6 +1,6 @@
-//! Encryption under an RSA public key, and what becomes of a shared secret. Both need no service.
+//! Encryption with an RSA public key, and key derivation from a shared secret.
 //!
-//! RFC 8017 section 7; ANSI X9.63 (as SEC 1 section 3.6.1 has it).
+//! Both run locally, without a request. RFC 8017 section 7; ANSI X9.63 (as in SEC 1 section 3.6.1).
 
 use super::hash::Hash;
 use super::public_key::{Material, PublicKey};
@@ -13,7 +13,8 @@ use aws_lc_rs::rsa::{
 use zeroize::Zeroizing;
 
 impl PublicKey {
-    /// The longest text in bytes that can be encrypted so; None where this key can't encrypt so.
+    /// Returns the length in bytes of the longest plaintext that can be encrypted with `scheme`, or None if this
+    /// key cannot encrypt with `scheme`.
     pub fn longest_plaintext(&self, scheme: Scheme) -> Option<usize> {
         let Material::Rsa { modulus, .. } = self.material() else { return None };
         match (scheme.family, scheme.hash) {
@@ -23,7 +24,8 @@ impl PublicKey {
         }
     }
 
-    /// Encrypts a text that is no longer than that; None where it can't be.
+    /// Encrypts a plaintext of at most [`longest_plaintext`](Self::longest_plaintext) bytes. Returns None if the
+    /// plaintext cannot be encrypted.
     pub fn encrypt(&self, scheme: Scheme, text: &[u8]) -> Option<Vec<u8>> {
         self.longest_plaintext(scheme).filter(|longest| text.len() <= *longest)?;
         let mut encrypted = vec![0; self.kind().signature_len()];
@@ -54,7 +56,8 @@ fn oaep(hash: Hash) -> Option<&'static OaepAlgorithm> {
     }
 }
 
-/// The X9.63 key derivation function: `length` bytes from a shared secret and what both sides know besides.
+/// Returns `length` bytes that the X9.63 key derivation function derives from a shared secret and from `shared`,
+/// the other data that both parties share.
 pub fn x963(hash: Hash, secret: &[u8], shared: &[u8], length: usize) -> Zeroizing<Vec<u8>> {
     let mut derived = Zeroizing::new(Vec::with_capacity(length.next_multiple_of(hash.len())));
     for counter in 1u32.. {
@@ -72,7 +75,8 @@ pub fn x963(hash: Hash, secret: &[u8], shared: &[u8], length: usize) -> Zeroizin
 mod tests {
     use super::*;
 
-    /// NIST CAVS 12.0, "ANS X9.63-2001", SHA-256, the first of those with SharedInfo of 0 and of 128 bits.
+    /// NIST CAVS 12.0, "ANS X9.63-2001", SHA-256: the first test with SharedInfo of 0 bits, and the first with 128
+    /// bits.
     #[test]
     fn x963_gives_what_nist_has_published() {
         let bytes = |hex: &str| -> Vec<u8> {

@@ -1,6 +1,6 @@
-//! Hash functions as rows: their numbers in the standard, their lengths, and hashing in constant memory.
+//! Hash functions: their numbers in the standard, their lengths, and hashing in constant memory.
 //!
-//! Knows nothing of keys. DigestInfo: RFC 8017 section 9.2; numbers: PKCS#11 3.1 section 6.
+//! This module knows no keys. DigestInfo: RFC 8017 section 9.2. Numbers: PKCS#11 3.1 section 6.
 
 use aws_lc_rs::digest;
 use cryptoki_sys::*;
@@ -20,9 +20,9 @@ pub enum Hash {
     Sha3_256,
     Sha3_384,
     Sha3_512,
-    /// With 32 bytes, as in HashML-DSA (FIPS 204 section 5.4.1).
+    /// With an output of 32 bytes, as in HashML-DSA (FIPS 204 section 5.4.1).
     Shake128,
-    /// With 64 bytes.
+    /// With an output of 64 bytes.
     Shake256,
 }
 
@@ -33,17 +33,18 @@ struct Row {
     mgf: CK_RSA_PKCS_MGF_TYPE,
     length: usize,
     function: Function,
-    /// The DER of DigestInfo up to the digest, with NULL parameters (RFC 8017 section 9.2, note 1); SHAKE's have none.
+    /// DER of the DigestInfo up to the digest, with NULL parameters (RFC 8017 section 9.2, note 1). The SHAKE
+    /// functions have no parameters.
     digest_info: &'static [u8],
 }
 
-/// By which library it is computed: aws-lc-rs has not all of SHA-3, and no SHAKE.
+/// The library that computes the hash. aws-lc-rs lacks a part of SHA-3, and SHAKE.
 enum Function {
     Library(&'static digest::Algorithm),
     Sponge(fn() -> Box<dyn Sponge>),
 }
 
-/// The standard has no mechanism that digests by it alone.
+/// Stands for a missing mechanism number: the standard has no mechanism that only computes this digest.
 const NONE: CK_MECHANISM_TYPE = CK_UNAVAILABLE_INFORMATION;
 
 #[rustfmt::skip]
@@ -73,43 +74,45 @@ static ROWS: [Row; 11] = [
 ];
 
 impl Hash {
-    /// Every hash function.
+    /// Returns every hash function.
     pub fn all() -> impl Iterator<Item = Hash> {
         ROWS.iter().map(|row| row.hash)
     }
 
-    /// Those that have a digesting mechanism.
+    /// Returns the hash functions that have a digest mechanism.
     pub fn digesting() -> impl Iterator<Item = Hash> {
         Self::all().filter(|hash| hash.ckm() != NONE)
     }
 
-    /// The hash whose digesting mechanism (CKM_SHA256, ...) this is.
+    /// Returns the hash function of a digest mechanism (CKM_SHA256, ...), or None for another mechanism.
     pub fn from_ckm(ckm: CK_MECHANISM_TYPE) -> Option<Hash> {
         ROWS.iter().find(|row| row.ckm == ckm && ckm != NONE).map(|row| row.hash)
     }
 
-    /// Its name in prose.
+    /// Returns the name of the hash function in messages and documents.
     pub fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// Its digesting mechanism, as in CK_RSA_PKCS_PSS_PARAMS.hashAlg.
+    /// Returns the digest mechanism, as in CK_RSA_PKCS_PSS_PARAMS.hashAlg. SHAKE has none:
+    /// CK_UNAVAILABLE_INFORMATION.
     pub fn ckm(self) -> CK_MECHANISM_TYPE {
         self.row().ckm
     }
 
-    /// Its mask generation function, as in CK_RSA_PKCS_PSS_PARAMS.mgf.
+    /// Returns the mask generation function, as in CK_RSA_PKCS_PSS_PARAMS.mgf. SHAKE has none:
+    /// CK_UNAVAILABLE_INFORMATION.
     pub fn mgf(self) -> CK_RSA_PKCS_MGF_TYPE {
         self.row().mgf
     }
 
-    /// The length of its digest in bytes.
+    /// Returns the length of the digest in bytes.
     #[allow(clippy::len_without_is_empty, reason = "a digest's length is never zero")]
     pub fn len(self) -> usize {
         self.row().length
     }
 
-    /// The algorithm of the crypto library, if it has it.
+    /// Returns the algorithm of aws-lc-rs, or None if another library computes the hash.
     pub fn algorithm(self) -> Option<&'static digest::Algorithm> {
         match self.row().function {
             Function::Library(algorithm) => Some(algorithm),
@@ -117,19 +120,20 @@ impl Hash {
         }
     }
 
-    /// The digest of `data`.
+    /// Returns the digest of `data`.
     pub fn digest(self, data: &[u8]) -> Vec<u8> {
         let mut hasher = Hasher::new(self);
         hasher.update(data);
         hasher.finish()
     }
 
-    /// DigestInfo of `digest`: what CKM_RSA_PKCS signs.
+    /// Returns the DigestInfo of `digest`, which CKM_RSA_PKCS signs.
     pub fn digest_info(self, digest: &[u8]) -> Vec<u8> {
         [self.row().digest_info, digest].concat()
     }
 
-    /// Takes a DigestInfo apart: exact prefix, exact length, nothing behind.
+    /// Returns the hash and the digest in a DigestInfo. The prefix and the length must be exact, without trailing
+    /// bytes; otherwise returns None.
     pub fn parse_digest_info(data: &[u8]) -> Option<(Hash, &[u8])> {
         ROWS.iter().find_map(|row| {
             let digest = data.strip_prefix(row.digest_info)?;
@@ -137,19 +141,19 @@ impl Hash {
         })
     }
 
-    /// DER of its object identifier: the first part of the AlgorithmIdentifier in its DigestInfo.
+    /// Returns DER of the object identifier, which is the first part of the AlgorithmIdentifier in the DigestInfo.
     pub fn oid(self) -> &'static [u8] {
         let info = self.row().digest_info;
         &info[4..6 + usize::from(info[5])]
     }
 
     fn row(self) -> &'static Row {
-        // The rows stand in the order of the enum; a test holds them to it.
+        // The rows have the order of the enum. A test checks this.
         &ROWS[self as usize]
     }
 }
 
-/// A digest in the making: hashes a message of any size in constant memory.
+/// An incremental digest of a message of any size, in constant memory.
 #[derive(Clone)]
 pub struct Hasher(State);
 
@@ -168,7 +172,7 @@ impl Hasher {
         })
     }
 
-    /// The length of the digest in bytes.
+    /// Returns the length of the digest in bytes.
     #[allow(clippy::len_without_is_empty, reason = "a digest's length is never zero")]
     pub fn len(&self) -> usize {
         match &self.0 {
@@ -185,7 +189,7 @@ impl Hasher {
         }
     }
 
-    /// Ends the message.
+    /// Ends the message and returns its digest.
     pub fn finish(self) -> Vec<u8> {
         match self.0 {
             State::Library(context) => context.finish().as_ref().to_vec(),
@@ -194,7 +198,7 @@ impl Hasher {
     }
 }
 
-/// SHA-3 or SHAKE (FIPS 202) in the making.
+/// An incremental digest of SHA-3 or SHAKE (FIPS 202).
 trait Sponge: Send + Sync {
     fn absorb(&mut self, part: &[u8]);
     fn squeeze(self: Box<Self>) -> Vec<u8>;
@@ -276,13 +280,14 @@ mod tests {
             assert_eq!(row.hash as usize, index);
             assert_eq!(row.length, Hasher::new(row.hash).len());
             assert_eq!(row.length, row.hash.digest(b"").len());
-            // The last byte of the prefix is the length of the OCTET STRING that follows, the second that of the SEQUENCE.
+            // The last byte of the prefix is the length of the OCTET STRING that follows. The second byte is the
+            // length of the SEQUENCE.
             assert_eq!(row.digest_info.last().copied(), Some(row.length as u8));
             assert_eq!(row.digest_info[1] as usize, row.digest_info.len() - 2 + row.length);
         }
     }
 
-    /// By Python's hashlib, which is OpenSSL's; those of SHA-3 are NIST's examples, too.
+    /// The digests are from Python's hashlib, which uses OpenSSL. The SHA-3 digests are also NIST's examples.
     #[test]
     fn sponges_give_the_published_digests() {
         let known = [
@@ -334,7 +339,7 @@ mod tests {
 
     #[test]
     fn identifiers_are_those_of_the_digest_infos() {
-        // FIPS 204 section 5.4.1 prints this one.
+        // FIPS 204 section 5.4.1 prints this object identifier.
         assert_eq!(Hash::Sha256.oid(), [0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01]);
         assert_eq!(Hash::Sha1.oid(), [0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a]);
     }

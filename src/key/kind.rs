@@ -4,23 +4,23 @@ use super::curve::Curve;
 use super::hash::Hash;
 use super::ml_dsa::ParameterSet;
 
-/// What kind of key it is.
+/// A kind of key: its algorithm, with the size, curve, parameter set or hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// RSA, with the length of its modulus in bits.
+    /// An RSA key, with the length of its modulus in bits.
     Rsa(usize),
     /// An elliptic curve key.
     Ec(Curve),
-    /// An Edwards curve key, RFC 8032.
+    /// An Edwards curve key on edwards25519, RFC 8032.
     Ed25519,
-    /// FIPS 204.
+    /// An ML-DSA key, FIPS 204.
     MlDsa(ParameterSet),
-    /// A secret key for HMAC with that hash, as long as its digest.
+    /// A secret key for HMAC with this hash. It is as long as the digest.
     Hmac(Hash),
 }
 
 impl Kind {
-    /// Its name in prose and in the option `hide_keys`: "rsa2048", "P-256".
+    /// Returns the name of the kind in messages and in the option `hide_keys`, such as "rsa2048" or "P-256".
     pub fn name(self) -> String {
         match self {
             Kind::Rsa(bits) => format!("rsa{bits}"),
@@ -31,14 +31,14 @@ impl Kind {
         }
     }
 
-    /// One of each kind; of RSA, the usual size.
+    /// Returns every kind, but RSA in its usual size only.
     pub fn all() -> impl Iterator<Item = Kind> {
         let hmac = [Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512].map(Kind::Hmac);
         let sets = ParameterSet::all().map(Kind::MlDsa);
         [Kind::Rsa(2048), Kind::Ed25519].into_iter().chain(Curve::all().map(Kind::Ec)).chain(sets).chain(hmac)
     }
 
-    /// The length in bytes of every signature by such a key, in PKCS#11's form.
+    /// Returns the length in bytes of every signature by a key of this kind, in PKCS#11's form.
     pub fn signature_len(self) -> usize {
         match self {
             Kind::Rsa(bits) => bits.div_ceil(8),

@@ -1,7 +1,7 @@
-//! ML-DSA: parameter sets, mu, and verification of a signature of a mu. FIPS 204.
+//! ML-DSA (FIPS 204): parameter sets, mu, and verification of a signature of mu.
 //!
-//! mu is all that a signature depends on besides the key (FIPS 204 section 6.2), so messages of any size are signed by
-//! 64 bytes. It is computed here; the lattices are the crate's.
+//! Besides the key, a signature depends only on mu (FIPS 204 section 6.2), so 64 bytes suffice to sign a message
+//! of any size. This module computes mu. The lattice arithmetic is in the crate `ml-dsa`.
 
 use super::hash::Hash;
 use const_oid::ObjectIdentifier;
@@ -37,22 +37,22 @@ static ROWS: [Row; 3] = [
 ];
 
 impl ParameterSet {
-    /// Every parameter set.
+    /// Returns every parameter set.
     pub fn all() -> impl Iterator<Item = ParameterSet> {
         ROWS.iter().map(|row| row.set)
     }
 
-    /// Its name in the standard.
+    /// Returns the name of the parameter set in the standard.
     pub fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// The length of a public key in bytes.
+    /// Returns the length of a public key in bytes.
     pub fn public_key_len(self) -> usize {
         self.row().public_key_len
     }
 
-    /// The length of a signature in bytes.
+    /// Returns the length of a signature in bytes.
     pub fn signature_len(self) -> usize {
         self.row().signature_len
     }
@@ -65,13 +65,13 @@ impl ParameterSet {
         ROWS.iter().find(|row| row.oid == oid).map(|row| row.set)
     }
 
-    /// Whether `signature` is one of `mu` by that public key.
+    /// Returns whether `signature` is a signature of `mu` under `public_key`.
     pub(super) fn verifies(self, public_key: &[u8], mu: &[u8], signature: &[u8]) -> bool {
         (self.row().verify)(public_key, mu, signature) == Some(true)
     }
 
     fn row(self) -> &'static Row {
-        // The rows stand in the order of the enum; a test holds them to it.
+        // The rows have the order of the enum. A test checks this.
         &ROWS[self as usize]
     }
 }
@@ -85,20 +85,21 @@ fn verify<P: MlDsaParams>(public_key: &[u8], mu: &[u8], signature: &[u8]) -> Opt
 /// The length of mu in bytes.
 pub const MU_LEN: usize = 64;
 
-/// The longest context in bytes (FIPS 204 section 5.2).
+/// The length of the longest context in bytes (FIPS 204 section 5.2).
 pub const LONGEST_CONTEXT: usize = 255;
 
-/// A mu in the making, in constant memory.
+/// An incremental computation of mu, in constant memory.
 #[derive(Clone)]
 pub struct Mu(Shake256);
 
 impl Mu {
-    /// For a message that is signed as it is (FIPS 204 algorithm 2): `context` has 255 bytes at most.
+    /// Begins the mu of a message that is signed as is (FIPS 204 algorithm 2). `context` has at most 255 bytes.
     pub fn of_message(public_key: &[u8], context: &[u8]) -> Self {
         Self::begin(public_key, 0, context)
     }
 
-    /// For a message that is hashed first (FIPS 204 algorithm 4): what follows is the digest.
+    /// Begins the mu of a message that is hashed first (FIPS 204 algorithm 4). The digest is added with
+    /// [`update`](Self::update). `context` has at most 255 bytes.
     pub fn of_digest(public_key: &[u8], context: &[u8], hash: Hash) -> Self {
         let mut mu = Self::begin(public_key, 1, context);
         mu.update(hash.oid());
@@ -117,12 +118,12 @@ impl Mu {
         Self(mu)
     }
 
-    /// Adds a part of the message, or of the digest.
+    /// Adds a part of the message or of the digest.
     pub fn update(&mut self, part: &[u8]) {
         self.0.update(part);
     }
 
-    /// Ends the message.
+    /// Ends the message and returns its mu.
     pub fn finish(self) -> Vec<u8> {
         let mut mu = vec![0; MU_LEN];
         self.0.finalize_xof().read(&mut mu);
@@ -142,8 +143,8 @@ mod tests {
         }
     }
 
-    /// C2SP Wycheproof, testvectors_v1/mldsa_44_sign_seed_test.json, the first group: the key of the seed 0x2a..2a, the
-    /// tests "baseline" and "non-empty context".
+    /// C2SP Wycheproof, testvectors_v1/mldsa_44_sign_seed_test.json, first group: the key with the seed 0x2a..2a,
+    /// the tests "baseline" and "non-empty context".
     #[test]
     fn mu_is_the_published_one() {
         let pair = PqdsaKeyPair::from_seed(&ML_DSA_44_SIGNING, &[0x2a; 32]).unwrap();
@@ -163,8 +164,8 @@ mod tests {
         );
     }
 
-    /// The mu of HashML-DSA with SHA-512, the context "Context" and that key, by Python's hashlib from the message that
-    /// dilithium-py 1.4.0 formats (FIPS 204 algorithm 4, line 23).
+    /// The mu of HashML-DSA with SHA-512, the context "Context" and the same key. Computed with Python's hashlib
+    /// from the message that dilithium-py 1.4.0 formats (FIPS 204 algorithm 4, line 23).
     #[test]
     fn mu_of_a_digest_is_that_of_another_implementation() {
         let pair = PqdsaKeyPair::from_seed(&ML_DSA_44_SIGNING, &[0x2a; 32]).unwrap();
@@ -176,7 +177,7 @@ mod tests {
         );
     }
 
-    /// aws-lc signs, and knows nothing of our mu.
+    /// aws-lc signs the message itself and does not use the mu of this module.
     #[test]
     fn a_signature_of_the_message_verifies_by_its_mu() {
         for (set, algorithm) in ParameterSet::all().zip([&ML_DSA_44_SIGNING, &ML_DSA_65_SIGNING, &ML_DSA_87_SIGNING]) {

@@ -1,6 +1,7 @@
-//! Keys: their kinds, what can be done with them, and their public halves.
+//! Keys: their kinds, the schemes to use them, and public keys.
 //!
-//! Knows no service and no C. What needs no more than a public key is in `key::verify` and `key::encrypt`.
+//! This module knows neither a service nor C. Operations that need only a public key are in `key::verify` and
+//! `key::encrypt`.
 
 mod curve;
 mod encrypt;

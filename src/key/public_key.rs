@@ -1,6 +1,7 @@
-//! Public halves: from and to DER, numbers and points.
+//! Public keys: conversion from and to DER, numbers and points.
 //!
-//! RFC 8017 appendix A.1.1, RFC 5480, RFC 8410, RFC 9881 (SubjectPublicKeyInfo); PKCS#11 3.1 section 6.3 (EC_POINT).
+//! RFC 8017 appendix A.1.1, RFC 5480, RFC 8410, RFC 9881 (SubjectPublicKeyInfo); PKCS#11 3.1 section 6.3
+//! (EC_POINT).
 
 use super::curve::Curve;
 use super::kind::Kind;
@@ -10,14 +11,15 @@ use der::asn1::{AnyRef, BitString, OctetStringRef, UintRef};
 use der::{Any, Decode, Encode, Sequence};
 use spki::{AlgorithmIdentifier, SubjectPublicKeyInfoOwned, SubjectPublicKeyInfoRef};
 
-/// The public half of a key.
+/// A public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKey {
     spki: Vec<u8>,
     material: Material,
 }
 
-/// The numbers of a public key, big-endian without leading zeros; a point is uncompressed (0x04, x, y).
+/// The numbers of a public key, big-endian without leading zeros. A point of an elliptic curve is uncompressed
+/// (0x04, x, y).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Material {
@@ -29,11 +31,11 @@ pub enum Material {
         curve: Curve,
         point: Vec<u8>,
     },
-    /// As RFC 8032 section 5.1.2 encodes it.
+    /// Encoded as in RFC 8032 section 5.1.2.
     Ed25519 {
         point: [u8; ED25519_LEN],
     },
-    /// As FIPS 204 algorithm 22 encodes it.
+    /// Encoded as in FIPS 204 algorithm 22.
     MlDsa {
         set: ParameterSet,
         key: Vec<u8>,
@@ -43,22 +45,27 @@ pub enum Material {
 /// The length in bytes of an Ed25519 public key.
 pub const ED25519_LEN: usize = 32;
 
-/// How CKA_EC_POINT shows the point of an Edwards curve key.
+/// The form of CKA_EC_POINT for an Edwards curve key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum PointForm {
-    /// As DER of an OCTET STRING: PKCS#11 3.0 and most callers.
+    /// DER of an OCTET STRING, as in PKCS#11 3.0. Most callers expect this form.
     #[default]
     OctetString,
-    /// As it is: PKCS#11 3.1 section 6.3.5.
+    /// The bytes of the point, as in PKCS#11 3.1 section 6.3.5.
     Raw,
 }
 
-/// Why bytes are no public key that this module can serve.
+/// The reason why bytes are not a public key or certificate that this module supports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unusable(pub String);
 
 impl PublicKey {
-    /// From DER of a SubjectPublicKeyInfo: RSA of 2048 to 8192 bits, or a named curve with an uncompressed point.
+    /// Reads DER of a SubjectPublicKeyInfo: RSA of 2048 to 8192 bits, a named curve with an uncompressed point,
+    /// Ed25519 or ML-DSA.
+    ///
+    /// # Errors
+    /// Fails if the bytes are not DER of a SubjectPublicKeyInfo, or if the key is of another algorithm, curve or
+    /// form.
     pub fn from_spki(der: &[u8]) -> Result<Self, Unusable> {
         let spki =
             SubjectPublicKeyInfoRef::try_from(der).map_err(|e| Unusable(format!("no SubjectPublicKeyInfo: {e}")))?;
@@ -81,7 +88,10 @@ impl PublicKey {
         }
     }
 
-    /// From modulus and exponent, big-endian, with or without leading zeros.
+    /// Creates an RSA key from modulus and exponent, big-endian, with or without leading zeros.
+    ///
+    /// # Errors
+    /// Fails if the modulus does not have 2048 to 8192 bits, or the exponent 1 to 8 bytes.
     pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, Unusable> {
         let (modulus, exponent) = (trim(modulus), trim(exponent));
         if !(2048..=8192).contains(&bit_length(modulus)) || exponent.is_empty() || exponent.len() > 8 {
@@ -97,7 +107,11 @@ impl PublicKey {
         Ok(Self { spki, material: Material::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec() } })
     }
 
-    /// From an uncompressed point (SEC 1 section 2.3.3). That it lies on the curve is checked when a signature is verified.
+    /// Creates a key from an uncompressed point (SEC 1 section 2.3.3). Verification of a signature checks that the
+    /// point lies on the curve.
+    ///
+    /// # Errors
+    /// Fails if the point does not have the form or the length of an uncompressed point.
     pub fn ec(curve: Curve, point: &[u8]) -> Result<Self, Unusable> {
         if point.len() != 1 + 2 * curve.width() || point[0] != 4 {
             return Err(Unusable(format!("no uncompressed point of {}", curve.name())));
@@ -106,14 +120,21 @@ impl PublicKey {
         Ok(Self { spki, material: Material::Ec { curve, point: point.to_vec() } })
     }
 
-    /// From the 32 bytes of RFC 8032. That they are a point is checked when a signature is verified.
+    /// Creates an Ed25519 key from the 32 bytes of RFC 8032. Verification of a signature checks that they are a
+    /// point.
+    ///
+    /// # Errors
+    /// Fails if the number of bytes is not 32.
     pub fn ed25519(point: &[u8]) -> Result<Self, Unusable> {
         let own = point.try_into().map_err(|_| Unusable(format!("an Ed25519 key of {} bytes", point.len())))?;
         let spki = spki(const_oid::db::rfc8410::ID_ED_25519, None, point)?;
         Ok(Self { spki, material: Material::Ed25519 { point: own } })
     }
 
-    /// From the bytes of FIPS 204.
+    /// Creates an ML-DSA key from the bytes of FIPS 204.
+    ///
+    /// # Errors
+    /// Fails if the length is not that of the parameter set's public keys.
     pub fn ml_dsa(set: ParameterSet, key: &[u8]) -> Result<Self, Unusable> {
         if key.len() != set.public_key_len() {
             return Err(Unusable(format!("an {} key of {} bytes", set.name(), key.len())));
@@ -121,7 +142,10 @@ impl PublicKey {
         Ok(Self { spki: spki(set.oid(), None, key)?, material: Material::MlDsa { set, key: key.to_vec() } })
     }
 
-    /// From affine coordinates, which may be shorter or longer than the field by zero bytes.
+    /// Creates a key from affine coordinates. A coordinate may lack leading zeros, or have too many.
+    ///
+    /// # Errors
+    /// Fails if a coordinate without its leading zeros is longer than the field.
     pub fn ec_coordinates(curve: Curve, x: &[u8], y: &[u8]) -> Result<Self, Unusable> {
         let wide = |coordinate: &[u8]| pad_left(coordinate, curve.width());
         match (wide(x), wide(y)) {
@@ -130,17 +154,17 @@ impl PublicKey {
         }
     }
 
-    /// DER of its SubjectPublicKeyInfo, the value of CKA_PUBLIC_KEY_INFO. Equal keys have equal DER.
+    /// Returns DER of the SubjectPublicKeyInfo, the value of CKA_PUBLIC_KEY_INFO. Equal keys have equal DER.
     pub fn spki(&self) -> &[u8] {
         &self.spki
     }
 
-    /// Its numbers.
+    /// Returns the numbers of the key.
     pub fn material(&self) -> &Material {
         &self.material
     }
 
-    /// What kind of key it is.
+    /// Returns the kind of the key.
     pub fn kind(&self) -> Kind {
         match &self.material {
             Material::Rsa { modulus, .. } => Kind::Rsa(bit_length(modulus)),
@@ -159,18 +183,21 @@ fn spki(oid: ObjectIdentifier, parameters: Option<Any>, key: &[u8]) -> Result<Ve
     encode().map_err(|e: der::Error| Unusable(e.to_string()))
 }
 
-/// The point in DER of an OCTET STRING, or as it is: callers differ.
+/// Returns the point in DER of an OCTET STRING, or the bytes themselves if they are not such DER. Callers use both
+/// forms.
 pub fn unwrapped_point(point: &[u8]) -> &[u8] {
     <&OctetStringRef>::from_der(point).map_or(point, OctetStringRef::as_bytes)
 }
 
-/// r and s of an ECDSA signature in DER (RFC 3279 section 2.2.3), each padded to `width`, as PKCS#11 wants them.
+/// Converts an ECDSA signature from DER (RFC 3279 section 2.2.3) to PKCS#11's form: r and s, each padded to
+/// `width` bytes. Returns None if the signature is not DER, or if r or s is longer.
 pub fn ecdsa_from_der(der: &[u8], width: usize) -> Option<Vec<u8>> {
     let signature = EcdsaSignature::from_der(der).ok()?;
     Some([pad_left(signature.r.as_bytes(), width)?, pad_left(signature.s.as_bytes(), width)?].concat())
 }
 
-/// `number` without leading zeros, then with as many as `width` asks; None if it is longer.
+/// Returns `number` with as many leading zeros as make it `width` bytes long, or None if it is longer without
+/// leading zeros.
 pub fn pad_left(number: &[u8], width: usize) -> Option<Vec<u8>> {
     let number = trim(number);
     let zeros = width.checked_sub(number.len())?;

@@ -1,26 +1,27 @@
-//! What can be done with keys, and by which schemes.
+//! Purposes of keys, and the schemes that serve them.
 
 use super::hash::Hash;
 use super::kind::Kind;
 
-/// What is done with a key; the other half of it does the opposite.
+/// A purpose of a private or secret key. The public key serves the counterpart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// Signing, and verifying.
+    /// Signing, and verification as its counterpart.
     Sign,
-    /// Decrypting, and encrypting.
+    /// Decryption, and encryption as its counterpart.
     Decrypt,
-    /// Decrypting a secret key, and encrypting one: by the same schemes, but some services permit one and not the other.
+    /// Decryption of a secret key, and encryption of a secret key as its counterpart. The schemes are the same as
+    /// for [`Purpose::Decrypt`], but some services permit only one of the two purposes.
     Unwrap,
-    /// Agreeing on a secret.
+    /// Agreement on a secret.
     Derive,
 }
 
 impl Purpose {
-    /// Each of them.
+    /// Every purpose.
     pub const ALL: [Purpose; 4] = [Purpose::Sign, Purpose::Decrypt, Purpose::Unwrap, Purpose::Derive];
 
-    /// Whose schemes and mechanisms serve it.
+    /// Returns the purpose whose schemes and mechanisms also serve this one.
     pub fn of_schemes(self) -> Self {
         match self {
             Self::Unwrap => Self::Decrypt,
@@ -29,31 +30,32 @@ impl Purpose {
     }
 }
 
-/// How it is done.
+/// An algorithm that uses a key, without the choice of a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Family {
-    /// RSASSA-PKCS1-v1_5, RFC 8017 section 8.2, of a digest; without a hash, of a DigestInfo as it stands.
+    /// RSASSA-PKCS1-v1_5 of a digest, RFC 8017 section 8.2. Without a hash: of a DigestInfo as is.
     RsaPkcs1,
-    /// RSASSA-PSS with salt as long as the digest and MGF1 with the same hash, RFC 8017 section 8.1.
+    /// RSASSA-PSS, RFC 8017 section 8.1. The salt is as long as the digest, and MGF1 uses the same hash.
     RsaPss,
-    /// ECDSA, FIPS 186-5 section 6; as PKCS#11 has it: r and s, each padded to the curve's width.
+    /// ECDSA, FIPS 186-5 section 6. Signatures have PKCS#11's form: r and s, each padded to the curve's width.
     Ecdsa,
     /// Ed25519 of the message itself, RFC 8032 section 5.1.
     Eddsa,
-    /// ML-DSA of a mu, FIPS 204 section 6.2.
+    /// ML-DSA of mu, FIPS 204 section 6.2.
     MlDsa,
     /// HMAC of the message itself, FIPS 198-1.
     Hmac,
     /// RSAES-PKCS1-v1_5, RFC 8017 section 7.2.
     RsaesPkcs1,
-    /// RSAES-OAEP with MGF1 with the same hash and an empty label, RFC 8017 section 7.1.
+    /// RSAES-OAEP, RFC 8017 section 7.1. MGF1 uses the same hash, and the label is empty.
     RsaesOaep,
-    /// The x coordinate of the shared point, SEC 1 section 3.3.1 (without cofactor: it is 1 on all curves here).
+    /// ECDH, SEC 1 section 3.3.1: the x coordinate of the shared point. The cofactor is left out, because it is 1 on
+    /// all supported curves.
     Ecdh,
 }
 
 impl Family {
-    /// What it is for.
+    /// Returns the purpose that the family serves.
     pub fn purpose(self) -> Purpose {
         match self {
             Family::RsaesPkcs1 | Family::RsaesOaep => Purpose::Decrypt,
@@ -62,7 +64,7 @@ impl Family {
         }
     }
 
-    /// Whether a key of that kind can be used so.
+    /// Returns whether a key of this kind can be used with the family.
     pub fn suits(self, kind: Kind) -> bool {
         match kind {
             Kind::Rsa(_) => matches!(self, Self::RsaPkcs1 | Self::RsaPss | Self::RsaesPkcs1 | Self::RsaesOaep),
@@ -73,27 +75,29 @@ impl Family {
         }
     }
 
-    /// The scheme of this family with that hash.
+    /// Returns the scheme of this family with `hash`.
     pub const fn with(self, hash: Hash) -> Scheme {
         Scheme { family: self, hash: Some(hash) }
     }
 
-    /// The scheme of this family without a hash.
+    /// Returns the scheme of this family without a hash.
     pub const fn alone(self) -> Scheme {
         Scheme { family: self, hash: None }
     }
 }
 
-/// A way to use a key as the services name it: a family, with a hash where it has one.
+/// A scheme as the services name it: a family, and a hash if the family has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Scheme {
+    /// The family.
     pub family: Family,
+    /// The hash, or None if the family has none or signs a DigestInfo.
     pub hash: Option<Hash>,
 }
 
 impl Scheme {
-    /// Whether a key of that kind can be used so. The services tie a hash to each curve.
+    /// Returns whether a key of this kind can be used with the scheme. The services tie a hash to each curve.
     pub fn suits(self, kind: Kind) -> bool {
         self.family.suits(kind)
             && match kind {
@@ -103,7 +107,7 @@ impl Scheme {
             }
     }
 
-    /// Its name in messages.
+    /// Returns the name of the scheme in messages.
     pub fn name(self) -> String {
         match self.hash {
             Some(hash) => format!("{:?} with {}", self.family, hash.name()),

@@ -1,4 +1,6 @@
-//! Verification under a public key: of what a service has signed, and of what callers bring.
+//! Verification with a public key.
+//!
+//! Verifies signatures that a service has made and signatures that callers provide.
 
 use super::curve::Curve;
 use super::hash::Hash;
@@ -10,7 +12,7 @@ use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use num_bigint::BigUint;
 
 impl Kind {
-    /// What can be done with a public half of this kind, without any service.
+    /// Returns the schemes that a public key of this kind supports locally, without a request.
     pub fn local_schemes(self) -> Vec<Scheme> {
         let sha2 = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
         match self {
@@ -28,10 +30,10 @@ impl Kind {
 }
 
 impl PublicKey {
-    /// Whether `signature`, in PKCS#11's form, is one of `data` by this key.
+    /// Returns whether `signature`, in PKCS#11's form, is a signature of `data` by this key.
     ///
-    /// `data` is what the scheme signs: a digest as long as its hash, a DigestInfo, a mu, or the message itself. A
-    /// scheme that is not of this kind of key verifies nothing.
+    /// `data` is the input of the scheme: a digest as long as its hash, a DigestInfo, a mu, or the message itself.
+    /// A scheme for another kind of key verifies nothing.
     pub fn verifies(&self, scheme: Scheme, data: &[u8], signature: &[u8]) -> bool {
         match (self.material(), scheme.family, scheme.hash) {
             (Material::Rsa { modulus, exponent }, Family::RsaPkcs1, None) => {
@@ -46,7 +48,7 @@ impl PublicKey {
         }
     }
 
-    /// Whether its point lies on its curve; of other kinds, true.
+    /// Returns whether the point lies on its curve. Returns true for keys of other kinds.
     pub fn is_on_its_curve(&self) -> bool {
         let Kind::Ec(curve) = self.kind() else { return true };
         UnparsedPublicKey::new(Curve::verifier(curve), self.spki()).parse().is_ok()
@@ -74,10 +76,11 @@ impl PublicKey {
     }
 }
 
-/// RSASSA-PKCS1-v1_5 of any DigestInfo (RFC 8017 section 8.2.2): the crypto library only knows those of some hashes.
+/// Verifies RSASSA-PKCS1-v1_5 of any DigestInfo (RFC 8017 section 8.2.2). The crypto library supports the
+/// DigestInfo of some hashes only.
 fn raw_verifies(modulus: &[u8], exponent: &[u8], data: &[u8], signature: &[u8]) -> bool {
     let length = modulus.len();
-    // EMSA-PKCS1-v1_5 wants eight padding bytes at least (section 9.2).
+    // EMSA-PKCS1-v1_5 requires at least eight padding bytes (section 9.2).
     let Some(padding) = length.checked_sub(data.len() + 3).filter(|padding| *padding >= 8) else { return false };
     let (modulus, signature_number) = (BigUint::from_bytes_be(modulus), BigUint::from_bytes_be(signature));
     if signature.len() != length || signature_number >= modulus {

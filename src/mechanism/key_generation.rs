@@ -1,20 +1,20 @@
-//! The mechanisms that make keys. PKCS#11 3.2 sections 6.1.4, 6.3.13, 6.3.14, 6.67.4 and 6.8.3.
+//! The mechanisms that generate keys. PKCS#11 3.2 sections 6.1.4, 6.3.13, 6.3.14, 6.67.4 and 6.8.3.
 
 use crate::key::Kind;
 use cryptoki_sys::*;
 
-/// A mechanism that makes keys.
+/// A mechanism that generates keys.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Generation {
-    /// Its number in the standard.
+    /// The number of the mechanism in the standard.
     pub ckm: CK_MECHANISM_TYPE,
-    /// Its name in the standard.
+    /// The name of the mechanism in the standard.
     pub name: &'static str,
-    /// CKA_KEY_TYPE of what it makes.
+    /// CKA_KEY_TYPE of the generated keys.
     pub key_type: CK_KEY_TYPE,
     /// CKF_GENERATE_KEY_PAIR or CKF_GENERATE.
     pub flag: CK_FLAGS,
-    /// The smallest and the largest key of CK_MECHANISM_INFO, and what else it says of them.
+    /// ulMinKeySize and ulMaxKeySize of CK_MECHANISM_INFO, and its flags besides `flag`.
     sizes: (CK_ULONG, CK_ULONG, CK_FLAGS),
 }
 
@@ -26,7 +26,7 @@ macro_rules! row {
 
 const CURVES: CK_FLAGS = CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_OID;
 
-/// All of them; a token has those for which its service makes keys.
+/// All mechanisms that generate keys. A token has those for whose kinds of keys its service can generate keys.
 #[rustfmt::skip]
 pub static GENERATIONS: [Generation; 5] = [
     row!(CKM_RSA_PKCS_KEY_PAIR_GEN,   CKK_RSA,            CKF_GENERATE_KEY_PAIR, (2048, 4096, 0)),
@@ -37,7 +37,7 @@ pub static GENERATIONS: [Generation; 5] = [
 ];
 
 impl Generation {
-    /// Whether it makes keys of that kind.
+    /// Returns whether the mechanism generates keys of this kind.
     pub fn makes(&self, kind: Kind) -> bool {
         self.key_type
             == match kind {
@@ -49,7 +49,7 @@ impl Generation {
             }
     }
 
-    /// CK_MECHANISM_INFO. Keys are made in the service, which is no software of this machine.
+    /// Returns CK_MECHANISM_INFO. The service generates the keys, not software on this machine.
     pub fn info(&self) -> CK_MECHANISM_INFO {
         let (smallest, largest, more) = self.sizes;
         CK_MECHANISM_INFO { ulMinKeySize: smallest, ulMaxKeySize: largest, flags: self.flag | more }

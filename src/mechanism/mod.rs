@@ -1,4 +1,4 @@
-//! Mechanisms: the table, their parameters, and those that make keys.
+//! Mechanisms: the table, their parameters, and the mechanisms that generate keys.
 
 mod key_generation;
 mod parameters;

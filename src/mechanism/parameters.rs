@@ -1,4 +1,4 @@
-//! The parameters of mechanisms: their shape in memory, and which values the services can honour.
+//! The parameters of mechanisms: their layout in memory, and the values that the services can honor.
 //!
 //! PKCS#11 3.2: CK_RSA_PKCS_PSS_PARAMS (6.1.8), CK_RSA_PKCS_OAEP_PARAMS (6.1.7), CK_ECDH1_DERIVE_PARAMS (6.3.18),
 //! CK_EDDSA_PARAMS (6.3.6), CK_SIGN_ADDITIONAL_CONTEXT and CK_HASH_SIGN_ADDITIONAL_CONTEXT (6.67).
@@ -10,25 +10,27 @@ use crate::key::{Family, ml_dsa};
 use crate::log_info;
 use cryptoki_sys::*;
 
-/// A mechanism as a caller names it: its number, the words of its parameters, and what pointers among them point to.
+/// A mechanism as the caller passes it: its number, its parameters, and the data to which pointers in the
+/// parameters point.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
-    /// Its number.
+    /// The number of the mechanism.
     pub ckm: CK_MECHANISM_TYPE,
-    /// The bytes of the parameters as they stand; pointers in them mean nothing any more.
+    /// The bytes of the parameters as the caller passed them. Pointers in these bytes are no longer valid.
     pub parameter: Vec<u8>,
-    /// What the pointers of its shape point to, in the shape's order.
+    /// The data to which the pointers of the shape point, in the order of [`Shape::pointers`].
     pub data: Vec<Vec<u8>>,
 }
 
-/// How the parameters of a mechanism lie in memory: words as long as a CK_ULONG, some of them pointers.
+/// The layout of a mechanism's parameters in memory: words of the length of a CK_ULONG, some of which are
+/// pointers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// How many words there are.
+    /// The number of words.
     pub words: usize,
-    /// Which word is a pointer, and which one tells the length of what it points to.
+    /// For each pointer, the index of its word and the index of the word with the length in bytes of its data.
     pub pointers: &'static [(usize, usize)],
-    /// They may be left out.
+    /// Whether the caller may pass no parameters.
     optional: bool,
 }
 
@@ -40,30 +42,30 @@ const EDDSA: Shape = Shape { words: 3, pointers: &[(2, 1)], optional: true };
 const CONTEXT: Shape = Shape { words: 3, pointers: &[(1, 2)], optional: true };
 const HASH_CONTEXT: Shape = Shape { words: 4, pointers: &[(1, 2)], optional: false };
 
-/// The shape of the parameters of that mechanism; none, if it is unknown.
+/// Returns the shape of a mechanism's parameters. An unknown mechanism has no parameters.
 pub fn shape(ckm: CK_MECHANISM_TYPE) -> Shape {
     MECHANISMS.iter().find(|row| row.ckm == ckm).map_or(NONE, Mechanism::shape)
 }
 
-/// What the parameters say.
+/// The values in the parameters of a mechanism.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters {
-    /// The hash that they name.
+    /// The hash that the parameters name.
     pub hash: Option<Hash>,
     /// The context of an ML-DSA signature.
     pub context: Vec<u8>,
-    /// With whom a secret is shared.
+    /// The other party of a key agreement.
     pub agreement: Option<Agreement>,
 }
 
-/// What CK_ECDH1_DERIVE_PARAMS says.
+/// The values in CK_ECDH1_DERIVE_PARAMS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreement {
-    /// The hash of the X9.63 key derivation function; None is CKD_NULL.
+    /// The hash of the X9.63 key derivation function. None is CKD_NULL.
     pub kdf: Option<Hash>,
-    /// What both sides know besides.
+    /// The data that both parties share besides the secret.
     pub shared: Vec<u8>,
-    /// The other side's point, uncompressed; maybe as DER of an OCTET STRING.
+    /// The uncompressed point of the other party, possibly in DER of an OCTET STRING.
     pub point: Vec<u8>,
 }
 
@@ -94,7 +96,7 @@ impl Mechanism {
         }
     }
 
-    /// What the parameters say; they have to be just those that the services can honour.
+    /// Returns the values in the parameters. Only values that the services can honor are accepted.
     ///
     /// # Errors
     /// CKR_MECHANISM_PARAM_INVALID.
@@ -135,8 +137,9 @@ impl Mechanism {
     }
 
     fn oaep(&self, words: &[CK_ULONG], label: &[u8]) -> Result<Parameters> {
-        // OpenSSL's pkcs11-provider (1.0 to 1.3) leaves out what a program does not name. A hash alone (rsa_oaep_md) means MGF1
-        // with it, since there is one for each hash; neither means the defaults of RFC 8017 appendix A.2.1, as in OpenSSL.
+        // OpenSSL's pkcs11-provider (1.0 to 1.3) leaves out what a program does not name. If only a hash is named
+        // (rsa_oaep_md), the mask generation function is MGF1 with that hash, since there is one for each hash. If
+        // neither is named, the defaults of RFC 8017 appendix A.2.1 apply, as in OpenSSL.
         let hash = match (words[0], words[1]) {
             (0, 0) => Hash::Sha1,
             (ckm, _) => self.hash(ckm)?,
@@ -145,7 +148,7 @@ impl Mechanism {
             0 => log_info!("{}: mgf 0 is taken for MGF1 with the same hash, {}", self.name, hash.name()),
             mgf => self.same_mgf(hash, mgf)?,
         }
-        // A source that is not CKZ_DATA_SPECIFIED means nothing without data: 0 is what many callers give.
+        // Without data, a source other than CKZ_DATA_SPECIFIED has no meaning. Many callers pass 0.
         if !label.is_empty() || ![0, CKZ_DATA_SPECIFIED].contains(&words[2]) {
             return Err(self.invalid("the services only have OAEP with an empty label".into()));
         }
@@ -169,7 +172,8 @@ impl Mechanism {
         }
     }
 
-    /// Hedged or not is the service's choice, and shows in no signature: CKH_DETERMINISTIC_REQUIRED can't be promised.
+    /// Whether signatures are hedged is the service's choice, and a signature does not show it. So the module
+    /// cannot promise CKH_DETERMINISTIC_REQUIRED, and refuses it.
     fn context(&self, words: &[CK_ULONG], context: &[u8]) -> Result<Parameters> {
         if words[0] == CKH_DETERMINISTIC_REQUIRED {
             return Err(self.invalid("the services don't promise deterministic signatures".into()));
@@ -201,7 +205,7 @@ impl Mechanism {
 /// The length of a word in bytes.
 pub const WORD: usize = size_of::<CK_ULONG>();
 
-/// The parameters as words; what is no whole word is left out.
+/// Returns the parameters as words. An incomplete word at the end is left out.
 pub fn words(parameter: &[u8]) -> Vec<CK_ULONG> {
     let (words, _) = parameter.as_chunks::<WORD>();
     words.iter().map(|word| CK_ULONG::from_ne_bytes(*word)).collect()

@@ -1,37 +1,37 @@
-//! THE MECHANISM TABLE. PKCS#11 3.2 section 6.
+//! The mechanism table. PKCS#11 3.2 section 6.
 //!
-//! A mechanism is a row: the family, what the caller hands in, and the shape of its parameters follow from it. What is
-//! offered is row x key x service: a row is there for a key if the service has a scheme that the row can lead to.
+//! Each mechanism is a row with a family and the input that the caller passes. The shape of its parameters follows
+//! from these. A key offers a mechanism if the key's service has a scheme that the row can lead to.
 
 use crate::key::hash::Hash;
 use crate::key::{Family, Kind, Purpose, Scheme};
 use cryptoki_sys::*;
 
-/// A row of the table. A mechanism that both signs and decrypts (CKM_RSA_PKCS) has a row for each.
+/// A row of the table. A mechanism that both signs and decrypts (CKM_RSA_PKCS) has two rows.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Mechanism {
-    /// Its number in the standard.
+    /// The number of the mechanism in the standard.
     pub ckm: CK_MECHANISM_TYPE,
-    /// Its name in the standard.
+    /// The name of the mechanism in the standard.
     pub name: &'static str,
-    /// How the key is used.
+    /// The algorithm that uses the key.
     pub family: Family,
-    /// What the caller hands in.
+    /// The input that the caller passes.
     pub input: Input,
 }
 
-/// What the caller of a mechanism hands in.
+/// The input that the caller of a mechanism passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
     /// DER of a DigestInfo, which names the hash.
     DigestInfo,
-    /// A digest; its hash is named by the parameters (PSS, HashML-DSA), or does not matter (ECDSA).
+    /// A digest. The parameters name its hash (PSS, HashML-DSA), or the hash does not matter (ECDSA).
     Digest,
-    /// A message, which is hashed here.
+    /// A message that is hashed locally with this hash.
     Message(Hash),
-    /// What the service gets as it is; the scheme's hash is this one, or named by the parameters.
+    /// Data that the service receives as is. The hash of the scheme is this one, or the parameters name it.
     Whole(Option<Hash>),
-    /// A message of which a mu is made here (ML-DSA).
+    /// A message from which mu is computed locally (ML-DSA).
     Mu,
 }
 
@@ -41,7 +41,7 @@ macro_rules! row {
     };
 }
 
-/// The mechanisms of this module. To add one is to add a row.
+/// The mechanisms of this module. A new mechanism is a new row.
 #[rustfmt::skip]
 pub static MECHANISMS: &[Mechanism] = &[
     row!(CKM_RSA_PKCS,            RsaPkcs1,   Input::DigestInfo),
@@ -91,27 +91,27 @@ pub static MECHANISMS: &[Mechanism] = &[
 ];
 
 impl Mechanism {
-    /// The row of that number for that purpose.
+    /// Returns the row of a mechanism number for a purpose, or None if there is none.
     pub fn from_ckm(ckm: CK_MECHANISM_TYPE, purpose: Purpose) -> Option<&'static Mechanism> {
         MECHANISMS.iter().find(|row| row.ckm == ckm && row.family.purpose() == purpose.of_schemes())
     }
 
-    /// The standard's name of that number, if the table has it.
+    /// Returns the standard's name for a mechanism number, or None if the table does not have the number.
     pub fn name_of(ckm: CK_MECHANISM_TYPE) -> Option<&'static str> {
         MECHANISMS.iter().find(|row| row.ckm == ckm).map(|row| row.name)
     }
 
-    /// The rows that lead to one of these schemes of that kind of key.
+    /// Returns the rows that lead to one of `schemes` for a kind of key.
     pub fn offered(kind: Kind, schemes: &[Scheme]) -> impl Iterator<Item = &'static Mechanism> {
         MECHANISMS.iter().filter(move |row| row.is_offered(kind, schemes))
     }
 
-    /// Whether it leads to one of these schemes of that kind of key.
+    /// Returns whether this row leads to one of `schemes` for a kind of key.
     pub fn is_offered(&self, kind: Kind, schemes: &[Scheme]) -> bool {
         schemes.iter().any(|scheme| self.leads_to(kind, *scheme))
     }
 
-    /// Whether input of this row can become something of that scheme.
+    /// Returns whether the input of this row can be turned into the input of `scheme`.
     fn leads_to(&self, kind: Kind, scheme: Scheme) -> bool {
         self.family == scheme.family
             && scheme.suits(kind)
@@ -120,20 +120,20 @@ impl Mechanism {
                     scheme.hash == Some(hash) || scheme == Family::RsaPkcs1.alone()
                 }
                 (Input::Whole(Some(hash)), _) => scheme.hash == Some(hash),
-                // The hash and the key are independent in ECDSA and ML-DSA: the digest is fitted to what is signed.
+                // In ECDSA and ML-DSA the hash does not depend on the key: the digest is fitted to what is signed.
                 _ => true,
             }
     }
 
-    /// What the mechanism does with a key of which its service has these schemes, as flags of CK_MECHANISM_INFO; the
-    /// local ones are done here.
+    /// Returns the flags of CK_MECHANISM_INFO for a kind of key. The service runs the schemes in `service`; the
+    /// schemes in `local` run locally, without a request.
     pub fn flags(&self, kind: Kind, service: &[Scheme], local: &[Scheme]) -> CK_FLAGS {
         let flag = |schemes: &[Scheme], flags| match schemes.iter().any(|scheme| self.leads_to(kind, *scheme)) {
             true => flags,
             false => 0,
         };
         match self.family.purpose() {
-            // A service that makes a MAC verifies it, too.
+            // A service that computes a MAC also verifies it.
             Purpose::Sign if self.family == Family::Hmac => flag(service, CKF_SIGN | CKF_VERIFY),
             Purpose::Sign => flag(service, CKF_SIGN) | flag(local, CKF_VERIFY),
             Purpose::Decrypt | Purpose::Unwrap => {
@@ -143,7 +143,8 @@ impl Mechanism {
         }
     }
 
-    /// The smallest and the largest key of CK_MECHANISM_INFO, and the flags that go with its kind of key.
+    /// Returns ulMinKeySize and ulMaxKeySize of CK_MECHANISM_INFO, and the flags that describe the kind of key. The
+    /// sizes of RSA keys and curves are in bits.
     pub fn sizes(&self) -> (CK_ULONG, CK_ULONG, CK_FLAGS) {
         const CURVES: CK_FLAGS = CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS;
         match self.family {
@@ -158,7 +159,7 @@ impl Mechanism {
 }
 
 impl Input {
-    /// The hash that the mechanism makes of a message itself.
+    /// Returns the hash that the mechanism itself applies to a message.
     pub fn hash(self) -> Option<Hash> {
         match self {
             Input::Message(hash) => Some(hash),

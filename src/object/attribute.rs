@@ -1,30 +1,35 @@
-//! Attributes of objects: values in the form that C_GetAttributeValue copies out. PKCS#11 3.1 sections 4 and 5.7.
+//! Attributes of objects and of templates.
 //!
-//! Knows no pointers and no keys.
+//! Values have the form in which C_GetAttributeValue copies them to the caller (PKCS#11 3.1 sections 4 and 5.7).
+//! This module knows neither pointers nor keys.
 
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
-/// One attribute of a template: its type and its value's bytes.
+/// An attribute of a template: its type and the bytes of its value.
 pub type Attribute = (CK_ATTRIBUTE_TYPE, Vec<u8>);
 
-/// The attributes of an object, in the order in which they were put in.
+/// The attributes of an object, in the order in which they were added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
-    /// Each type, and where its value ends in `values`; it begins where the one before ends.
+    /// Each type, with the offset in `values` at which its value ends. A value begins where the previous one ends.
     kinds: Vec<(CK_ATTRIBUTE_TYPE, usize)>,
-    /// A secret may be among them: overwritten when dropped.
+    /// Overwritten when dropped, because a secret may be among the values.
     values: Zeroizing<Vec<u8>>,
 }
 
 impl Attributes {
-    /// None yet, with room for values of that many bytes: a vector that grows leaves copies.
+    /// Returns an empty list with capacity for `bytes` bytes of values.
+    ///
+    /// Used for objects that contain a secret: a vector that grows leaves copies of its contents behind.
     pub fn with_room(bytes: usize) -> Self {
         Self { kinds: Vec::new(), values: Vec::with_capacity(bytes).into() }
     }
 
-    /// Changes a value that is there. Where secrets are among the values, to one of the same length only: a vector that
-    /// grows leaves copies.
+    /// Replaces the value of an attribute. Does nothing if the object does not have the attribute.
+    ///
+    /// If a secret is among the values, the new value must have the length of the old one: a vector that grows
+    /// leaves copies of its contents behind.
     pub fn set(&mut self, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) {
         let Some(index) = self.kinds.iter().position(|(own, _)| *own == kind) else { return };
         let start = if index == 0 { 0 } else { self.kinds[index - 1].1 };
@@ -38,66 +43,67 @@ impl Attributes {
         self.bytes(kind, [if value { CK_TRUE } else { CK_FALSE }])
     }
 
-    /// Adds a CK_ULONG or one of its kin (a class, a key type).
+    /// Adds a CK_ULONG or a type based on it, such as a class or a key type.
     pub fn number(&mut self, kind: CK_ATTRIBUTE_TYPE, value: CK_ULONG) -> &mut Self {
         self.bytes(kind, value.to_ne_bytes())
     }
 
-    /// Adds an array of CK_ULONG (mechanism types).
+    /// Adds an array of CK_ULONG, such as mechanism types.
     pub fn numbers(&mut self, kind: CK_ATTRIBUTE_TYPE, values: &[CK_ULONG]) -> &mut Self {
         self.bytes(kind, values.iter().flat_map(|value| value.to_ne_bytes()).collect::<Vec<u8>>())
     }
 
-    /// Adds a CK_DATE of the day that lies `seconds` after the start of 1970.
+    /// Adds a CK_DATE: the day that is `seconds` seconds after the start of 1970.
     pub fn date(&mut self, kind: CK_ATTRIBUTE_TYPE, seconds: u64) -> &mut Self {
         let (year, month, day) = civil_date(seconds / 86_400);
         self.bytes(kind, format!("{year:04}{month:02}{day:02}"))
     }
 
-    /// Adds bytes: text without terminator, DER, a big-endian number.
+    /// Adds a value as is: text without a terminator, DER, or a big-endian number.
     pub fn bytes(&mut self, kind: CK_ATTRIBUTE_TYPE, value: impl AsRef<[u8]>) -> &mut Self {
         self.values.extend_from_slice(value.as_ref());
         self.kinds.push((kind, self.values.len()));
         self
     }
 
-    /// The value of an attribute, if the object has it.
+    /// Returns the value of an attribute, or None if the object does not have it.
     pub fn value(&self, kind: CK_ATTRIBUTE_TYPE) -> Option<&[u8]> {
         let index = self.kinds.iter().position(|(own, _)| *own == kind)?;
         let start = if index == 0 { 0 } else { self.kinds[index - 1].1 };
         self.values.get(start..self.kinds[index].1)
     }
 
-    /// All are there: gives back the memory that was kept for more.
+    /// Releases unused capacity. Called when all attributes have been added.
     pub fn complete(&mut self) {
         self.kinds.shrink_to_fit();
         self.values.shrink_to_fit();
     }
 
-    /// How many bytes all types and values take.
+    /// Returns the size of all types and values in bytes, as C_GetObjectSize reports it.
     pub fn size(&self) -> usize {
         self.kinds.len() * size_of::<CK_ATTRIBUTE_TYPE>() + self.values.len()
     }
 
-    /// Whether the object has every attribute of the template with just that value. An empty template matches all.
+    /// Returns whether the object has every attribute of the template with exactly the template's value. An empty
+    /// template matches every object.
     pub fn matches(&self, template: &[Attribute]) -> bool {
         template.iter().all(|(kind, value)| self.value(*kind) == Some(&value[..]))
     }
 }
 
-/// The form of an attribute whose values all have one length.
+/// The form of an attribute whose values have a fixed length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// CK_BBOOL.
     Flag,
-    /// CK_ULONG and its kin.
+    /// CK_ULONG or a type based on it.
     Number,
-    /// CK_DATE, or nothing.
+    /// CK_DATE, or an empty value.
     Date,
 }
 
 impl Form {
-    /// Whether a value may have that length, in bytes.
+    /// Returns whether a value of this form can be `length` bytes long.
     pub fn fits(self, length: usize) -> bool {
         match self {
             Form::Flag => length == size_of::<CK_BBOOL>(),
@@ -107,7 +113,8 @@ impl Form {
     }
 }
 
-/// The name and form of an attribute whose values all have one length; none for those that may be of any.
+/// Returns the name and form of an attribute whose values have a fixed length, or None if values of any length are
+/// allowed.
 pub fn form(kind: CK_ATTRIBUTE_TYPE) -> Option<(&'static str, Form)> {
     FORMS.iter().find(|row| row.0 == kind).map(|row| (row.1, row.2))
 }
@@ -116,7 +123,7 @@ macro_rules! forms {
     ($($kind:ident $form:ident;)*) => { &[$(($kind, stringify!($kind), Form::$form)),*] };
 }
 
-/// PKCS#11 3.2 sections 4.4 to 4.13 and 6.
+/// The attributes whose values have a fixed length. PKCS#11 3.2 sections 4.4 to 4.13 and 6.
 const FORMS: &[(CK_ATTRIBUTE_TYPE, &str, Form)] = forms! {
     CKA_CLASS Number;
     CKA_TOKEN Flag;
@@ -157,12 +164,12 @@ const FORMS: &[(CK_ATTRIBUTE_TYPE, &str, Form)] = forms! {
     CKA_MECHANISM_TYPE Number;
 };
 
-/// The CK_ULONG that a template asks for under `kind`, if it does and it is one.
+/// Returns the value of `kind` in a template as a CK_ULONG, or None if it is missing or has another length.
 pub fn number_in(template: &[Attribute], kind: CK_ATTRIBUTE_TYPE) -> Option<CK_ULONG> {
     value_in(template, kind)?.try_into().ok().map(CK_ULONG::from_ne_bytes)
 }
 
-/// The CK_BBOOL that a template has under `kind`, if it has and it is one.
+/// Returns the value of `kind` in a template as a CK_BBOOL, or None if it is missing or has another length.
 pub fn flag_in(template: &[Attribute], kind: CK_ATTRIBUTE_TYPE) -> Option<bool> {
     match value_in(template, kind)? {
         [CK_FALSE] => Some(false),
@@ -171,14 +178,14 @@ pub fn flag_in(template: &[Attribute], kind: CK_ATTRIBUTE_TYPE) -> Option<bool> 
     }
 }
 
-/// The value that a template has under `kind`.
+/// Returns the value of `kind` in a template, or None if it is missing.
 pub fn value_in(template: &[Attribute], kind: CK_ATTRIBUTE_TYPE) -> Option<&[u8]> {
     template.iter().find(|(own, _)| *own == kind).map(|(_, value)| &value[..])
 }
 
-/// Year, month and day of a day counted from the start of 1970 (proleptic Gregorian calendar).
+/// Converts a number of days since the start of 1970 to year, month and day (proleptic Gregorian calendar).
 fn civil_date(days: u64) -> (u64, u64, u64) {
-    // Eras of 400 years that begin on 1 March, so that the leap day is the last one of a year.
+    // The eras have 400 years and begin on 1 March, so that the leap day is the last day of a year.
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

@@ -1,7 +1,8 @@
-//! Templates of keys that are to be made: what they say, as a [`NewKey`].
+//! Templates of keys to generate.
 //!
-//! The service makes the key, and it never leaves it: a template that wants anything else is refused, and nothing is left
-//! out silently. PKCS#11 3.2 sections 4.4 to 4.10, 5.18.1 (C_GenerateKey) and 5.18.2 (C_GenerateKeyPair).
+//! Reads a template into a [`NewKey`]. The service generates the key, and the key never leaves the service. A
+//! template that asks for anything else is refused, and so is an attribute that is not in the tables below.
+//! PKCS#11 3.2 sections 4.4 to 4.10, 5.18.1 (C_GenerateKey) and 5.18.2 (C_GenerateKeyPair).
 
 use super::attribute::{Attribute, flag_in, number_in, value_in};
 use super::parameter_set;
@@ -12,14 +13,14 @@ use crate::key::{Curve, Kind, ParameterSet, Purpose, unknown_params};
 use crate::mechanism::Generation;
 use cryptoki_sys::*;
 
-/// What an attribute of such a template may say.
+/// The values that an attribute of a template may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Said {
-    /// It is read where it is needed, or any value will do.
+    /// Any value. It is read where it is needed, or has no effect.
     Any,
-    /// This, or nothing.
+    /// Only this value. The attribute may also be missing.
     Flag(bool),
-    /// Nothing.
+    /// Only an empty value. The attribute may also be missing.
     Empty,
 }
 
@@ -27,7 +28,7 @@ macro_rules! said {
     ($($kind:ident $said:expr;)*) => { &[$(($kind, stringify!($kind), $said)),*] };
 }
 
-/// What may stand in the template of a private or secret key.
+/// The attributes that the template of a private or secret key may contain.
 const PRIVATE: &[(CK_ATTRIBUTE_TYPE, &str, Said)] = said! {
     CKA_CLASS Said::Any;
     CKA_KEY_TYPE Said::Any;
@@ -59,7 +60,7 @@ const PRIVATE: &[(CK_ATTRIBUTE_TYPE, &str, Said)] = said! {
     CKA_PARAMETER_SET Said::Any;
 };
 
-/// What may stand in the template of a public key.
+/// The attributes that the template of a public key may contain.
 const PUBLIC: &[(CK_ATTRIBUTE_TYPE, &str, Said)] = said! {
     CKA_CLASS Said::Any;
     CKA_KEY_TYPE Said::Any;
@@ -85,7 +86,7 @@ const PUBLIC: &[(CK_ATTRIBUTE_TYPE, &str, Said)] = said! {
     CKA_PARAMETER_SET Said::Any;
 };
 
-/// What each flag of either half means that the key is for.
+/// The purpose that each usage flag of the private or public key requests for the key.
 const USES: [(CK_ATTRIBUTE_TYPE, Purpose); 7] = [
     (CKA_SIGN, Purpose::Sign),
     (CKA_VERIFY, Purpose::Sign),
@@ -96,7 +97,7 @@ const USES: [(CK_ATTRIBUTE_TYPE, Purpose); 7] = [
     (CKA_DERIVE, Purpose::Derive),
 ];
 
-/// The key pair that two templates describe.
+/// Returns the key pair that two templates describe.
 ///
 /// # Errors
 /// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID,
@@ -107,10 +108,10 @@ pub fn pair(generation: &Generation, public: &[Attribute], private: &[Attribute]
     new(kind(generation, public, private)?, &[private, public])
 }
 
-/// The secret key that a template describes.
+/// Returns the secret key that a template describes.
 ///
 /// # Errors
-/// As [`pair`].
+/// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID.
 pub fn secret(generation: &Generation, template: &[Attribute]) -> Result<NewKey> {
     check(generation, template, PRIVATE, CKO_SECRET_KEY)?;
     new(hmac(template)?, &[template])
@@ -142,7 +143,7 @@ fn check(
             return Err(inconsistent(text));
         }
     }
-    // Section 4.4: without CKA_TOKEN it would be an object of the session.
+    // Section 4.4: without CKA_TOKEN, the key would be a session object.
     if class != CKO_PUBLIC_KEY && flag_in(template, CKA_TOKEN) != Some(true) {
         return Err(inconsistent("CKA_TOKEN has to be true: a service keeps what it makes".into()));
     }
@@ -176,8 +177,8 @@ fn kind(generation: &Generation, public: &[Attribute], private: &[Attribute]) ->
     }
 }
 
-/// The ways to name edwards25519: id-Ed25519 of RFC 8410, the name as a PrintableString (PKCS#11 3.1 section 6.3.3),
-/// and the number that was used before there was an RFC.
+/// The encodings that name edwards25519: id-Ed25519 of RFC 8410, the name as a PrintableString (PKCS#11 3.1
+/// section 6.3.3), and the object identifier that was in use before the RFC.
 const EDWARDS25519: [&[u8]; 3] = [
     &[0x06, 0x03, 0x2b, 0x65, 0x70],
     b"\x13\x0cedwards25519",
@@ -206,7 +207,8 @@ fn hmac(template: &[Attribute]) -> Result<Kind> {
         .ok_or_else(|| invalid(format!("CKA_VALUE_LEN {length}: 28, 32, 48 or 64, as long as its hash")))
 }
 
-/// What the halves say that the key is for, or else that it signs. The first is that of the object which the service uses.
+/// Returns the key for which the templates ask. Without a requested purpose, the key is for signing. The first
+/// template is that of the private or secret key, which the service uses.
 fn new(kind: Kind, templates: &[&[Attribute]]) -> Result<NewKey> {
     let mut purposes = Vec::new();
     for (flag, purpose) in USES {
@@ -226,7 +228,8 @@ fn new(kind: Kind, templates: &[&[Attribute]]) -> Result<NewKey> {
     Ok(NewKey { kind, purposes, label, id })
 }
 
-/// A service knows purposes, not attributes: a key that signs does so for everyone, and an HMAC key that makes MACs verifies them.
+/// Refuses a usage flag that is false although the purposes of the key imply it. A service knows purposes, not
+/// attributes: a key that signs does so for every caller, and an HMAC key that computes MACs also verifies them.
 fn check_uses(kind: Kind, template: &[Attribute], purposes: &[Purpose]) -> Result<()> {
     let verifies = matches!(kind, Kind::Hmac(_)).then_some((CKA_VERIFY, "CKA_VERIFY", Purpose::Sign));
     let uses = [
@@ -242,10 +245,10 @@ fn check_uses(kind: Kind, template: &[Attribute], purposes: &[Purpose]) -> Resul
     Ok(())
 }
 
-/// A tag of KMS has 256 letters at most, two for each byte.
+/// A tag of AWS KMS has at most 256 characters, and each byte of the ID takes two.
 const LONGEST_ID: usize = 128;
 
-/// What both halves have in common; empty is as good as not there.
+/// Returns the value that the templates have in common. An empty value counts as a missing attribute.
 fn same<'a>(templates: &[&'a [Attribute]], kind: CK_ATTRIBUTE_TYPE, name: &str) -> Result<Option<&'a [u8]>> {
     let mut given: Vec<_> = templates.iter().filter_map(|template| value_in(template, kind)).collect();
     given.retain(|value| !value.is_empty());

@@ -1,6 +1,7 @@
-//! Private, secret and public keys, certificates and profiles as attributes. PKCS#11 3.1 sections 4.4 to 4.10, 4.13.
+//! Objects of a token as lists of attributes.
 //!
-//! Objects are immutable snapshots; they know no service and no session.
+//! Private, secret and public keys, certificates and profiles: PKCS#11 3.1 sections 4.4 to 4.10 and 4.13. Objects
+//! are immutable snapshots. They know neither a service nor a session.
 
 pub mod attribute;
 pub mod key_template;
@@ -18,30 +19,33 @@ use der::Encode;
 use der::asn1::OctetStringRef;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An object of a token.
+/// A token object or session object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
-    /// Its handle: unique in the process, never used again.
+    /// The object's handle. It is unique in the process and never reused.
     pub handle: CK_OBJECT_HANDLE,
     /// CKO_PRIVATE_KEY, CKO_SECRET_KEY, CKO_PUBLIC_KEY, CKO_CERTIFICATE or CKO_PROFILE.
     pub class: CK_OBJECT_CLASS,
-    /// All that C_GetAttributeValue can tell.
+    /// The attributes that C_GetAttributeValue returns.
     pub attributes: Attributes,
 }
 
-/// What the objects of one key have in common.
+/// The names that the objects of one key have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Names<'a> {
     /// CKA_LABEL.
     pub label: &'a str,
     /// CKA_ID.
     pub id: &'a [u8],
-    /// DER of the subject of the key's certificate, where that is known; else empty.
+    /// CKA_SUBJECT: DER of the subject of the key's certificate, or empty if the subject is unknown.
     pub subject: &'a [u8],
 }
 
 impl Object {
-    /// The private key, or the secret key: it is used by what its key's service has, and is never seen.
+    /// Creates the private key, or the secret key if `facts` has no public key.
+    ///
+    /// The usage attributes follow from the schemes that the service permits. The value of the key is never
+    /// available.
     pub fn private_key(names: Names, facts: &KeyFacts, form: PointForm) -> Self {
         let (class, role) = match facts.public_key {
             Some(_) => (CKO_PRIVATE_KEY, "private"),
@@ -80,7 +84,10 @@ impl Object {
         object
     }
 
-    /// The public key. What it can do needs no service, but is shown only where the private key can do the opposite.
+    /// Creates the public key, whose usage attributes follow from `schemes`.
+    ///
+    /// Operations on public keys run locally, without a request. Even so, the public key of a token has only the
+    /// schemes whose counterpart the private key supports: see [`public_schemes`].
     pub fn public_key(names: Names, public_key: &PublicKey, schemes: &[Scheme], form: PointForm) -> Self {
         let mut object = Self::new(CKO_PUBLIC_KEY, "public", names, public_key.spki());
         let attributes = &mut object.attributes;
@@ -100,7 +107,7 @@ impl Object {
         object
     }
 
-    /// A certificate: that of the key, or one of its chain.
+    /// Creates a certificate: the key's own, or one of its certificate chain.
     pub fn certificate(names: Names, certificate: &Certificate) -> Self {
         let mut object = Self::new(CKO_CERTIFICATE, "certificate", names, &certificate.der);
         let digest = Hash::Sha1.digest(&certificate.der);
@@ -129,28 +136,29 @@ impl Object {
         object
     }
 
-    /// A profile that the token implements (section 4.13).
+    /// Creates the object of a profile that the token implements (section 4.13).
     pub fn profile(id: CK_PROFILE_ID, name: &str) -> Self {
         let names = Names { label: name, id: &[], subject: &[] };
         let mut object = Self::new(CKO_PROFILE, "profile", names, &[]);
-        // Programs that list all objects ask each for its CKA_ID, and give up where there is none.
+        // Programs that list all objects read the CKA_ID of each, and give up at an object without one.
         object.attributes.bytes(CKA_ID, names.id).number(CKA_PROFILE_ID, id);
         object.attributes.complete();
         object
     }
 
-    /// Whether it is an object of the token, not of a session (CKA_TOKEN).
+    /// Returns whether the object is a token object and not a session object (CKA_TOKEN).
     pub fn is_of_token(&self) -> bool {
         self.attributes.value(CKA_TOKEN) == Some(&[CK_TRUE])
     }
 
-    /// The same, with CKA_DESTROYABLE as it is for this one.
+    /// Returns the object with CKA_DESTROYABLE set to `is_destroyable`.
     pub fn destroyable(mut self, is_destroyable: bool) -> Self {
         self.attributes.set(CKA_DESTROYABLE, &[if is_destroyable { CK_TRUE } else { CK_FALSE }]);
         self
     }
 
-    /// The same without what the private half won't undo.
+    /// Returns the object without the uses whose counterpart the service withholds: nothing could decrypt the
+    /// result.
     pub fn withholding(mut self, withheld: &[Purpose]) -> Self {
         for (purpose, attribute) in [(Purpose::Decrypt, CKA_ENCRYPT), (Purpose::Unwrap, CKA_WRAP)] {
             if withheld.contains(&purpose) {
@@ -160,19 +168,20 @@ impl Object {
         self
     }
 
-    /// The same with that CKA_LABEL; CKA_UNIQUE_ID stays.
+    /// Returns the object with `label` as CKA_LABEL. CKA_UNIQUE_ID does not change.
     pub fn labelled(mut self, label: &str) -> Self {
         self.attributes.set(CKA_LABEL, label.as_bytes());
         self
     }
 
-    /// The same, with CKA_MODIFIABLE as it is for this one.
+    /// Returns the object with CKA_MODIFIABLE set to `is_modifiable`.
     pub fn modifiable(mut self, is_modifiable: bool) -> Self {
         self.attributes.set(CKA_MODIFIABLE, &[if is_modifiable { CK_TRUE } else { CK_FALSE }]);
         self
     }
 
-    /// The attributes of every object of a token (section 4.4): `content` is what makes CKA_UNIQUE_ID unique in it.
+    /// Creates an object with the attributes that every token object has (section 4.4). CKA_UNIQUE_ID is derived
+    /// from the role, the names and `content`.
     fn new(class: CK_OBJECT_CLASS, role: &str, names: Names, content: &[u8]) -> Self {
         let mut attributes = Attributes::default();
         attributes
@@ -188,13 +197,15 @@ impl Object {
     }
 }
 
-/// A number for an object or session, unique in the process and its children. 0 is CK_INVALID_HANDLE.
+/// Returns a new handle for an object or a session. Handles are unique in the process and its child processes.
+/// They begin at 1, because 0 is CK_INVALID_HANDLE.
 pub fn next_handle() -> CK_ULONG {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed) as CK_ULONG
 }
 
-/// The mechanisms that a key offers, the value of CKA_ALLOWED_MECHANISMS. One that does two things is there once.
+/// Returns the mechanisms that a key offers, which is the value of CKA_ALLOWED_MECHANISMS. A mechanism that serves
+/// two purposes appears once.
 pub fn offered(kind: Kind, schemes: &[Scheme]) -> Vec<CK_MECHANISM_TYPE> {
     let mut mechanisms: Vec<_> = Mechanism::offered(kind, schemes).map(|row| row.ckm).collect();
     mechanisms.sort_unstable();
@@ -202,7 +213,10 @@ pub fn offered(kind: Kind, schemes: &[Scheme]) -> Vec<CK_MECHANISM_TYPE> {
     mechanisms
 }
 
-/// What the public half of a key does here: the opposite of what its private half does there.
+/// Returns the schemes that the public key of a key supports locally.
+///
+/// These are the schemes for the purposes that the private key has in the service, or all local schemes if `facts`
+/// has no schemes.
 pub fn public_schemes(facts: &KeyFacts) -> Vec<Scheme> {
     let opposite = |scheme: &Scheme| {
         facts.schemes.is_empty() || facts.schemes.iter().any(|own| own.family.purpose() == scheme.family.purpose())
@@ -210,19 +224,19 @@ pub fn public_schemes(facts: &KeyFacts) -> Vec<Scheme> {
     facts.kind.local_schemes().into_iter().filter(opposite).collect()
 }
 
-/// CKA_KEY_TYPE of each kind.
+/// Returns the CKA_KEY_TYPE of a kind of key.
 fn key_type(kind: Kind) -> CK_KEY_TYPE {
     match kind {
         Kind::Rsa(_) => CKK_RSA,
         Kind::Ec(_) => CKK_EC,
         Kind::Ed25519 => CKK_EC_EDWARDS,
         Kind::MlDsa(_) => CKK_ML_DSA,
-        // Section 6.21: one of the two types that HMAC takes, and the one that callers know.
+        // Section 6.21: HMAC accepts two key types. This is the one that callers know.
         Kind::Hmac(_) => CKK_GENERIC_SECRET,
     }
 }
 
-/// The attributes of every key (sections 4.7 to 4.10).
+/// Adds the attributes that every key has (sections 4.7 to 4.10).
 fn key(attributes: &mut Attributes, names: Names, kind: Kind, mechanisms: &[CK_MECHANISM_TYPE], derives: bool) {
     attributes
         .bytes(CKA_ID, names.id)
@@ -230,7 +244,8 @@ fn key(attributes: &mut Attributes, names: Names, kind: Kind, mechanisms: &[CK_M
         .bytes(CKA_START_DATE, [])
         .bytes(CKA_END_DATE, [])
         .flag(CKA_DERIVE, derives)
-        // Whether the key was made in the service or imported into it is not told with the public half.
+        // The service does not report with the public key whether the key was generated in the service or
+        // imported.
         .flag(CKA_LOCAL, false)
         .number(CKA_KEY_GEN_MECHANISM, CK_UNAVAILABLE_INFORMATION)
         .numbers(CKA_ALLOWED_MECHANISMS, mechanisms);
@@ -245,7 +260,7 @@ fn key(attributes: &mut Attributes, names: Names, kind: Kind, mechanisms: &[CK_M
 /// DER of id-Ed25519, RFC 8410 section 3.
 const EDWARDS25519: [u8; 5] = [0x06, 0x03, 0x2b, 0x65, 0x70];
 
-/// CKA_PARAMETER_SET of each.
+/// Returns the CKA_PARAMETER_SET of a parameter set.
 pub fn parameter_set(set: ParameterSet) -> CK_ULONG {
     match set {
         ParameterSet::MlDsa44 => CKP_ML_DSA_44,
@@ -254,7 +269,8 @@ pub fn parameter_set(set: ParameterSet) -> CK_ULONG {
     }
 }
 
-/// The attributes of a secret key alone (section 4.10), of which the service makes and verifies MACs.
+/// Adds the attributes that only a secret key has (section 4.10). If `macs` is true, the service computes and
+/// verifies MACs with the key.
 fn secret(attributes: &mut Attributes, kind: Kind, macs: bool) {
     attributes
         .flag(CKA_VERIFY, macs)
@@ -265,7 +281,7 @@ fn secret(attributes: &mut Attributes, kind: Kind, macs: bool) {
         .number(CKA_VALUE_LEN, kind.signature_len() as CK_ULONG);
 }
 
-/// The numbers of a public key: those that the private half shows, too, or all.
+/// Adds the numbers of a public key: all of them, or without `all` those that the private key also has.
 fn public_numbers(attributes: &mut Attributes, public_key: &PublicKey, form: PointForm, all: bool) {
     match public_key.material() {
         Material::Rsa { modulus, exponent } => {
@@ -275,8 +291,8 @@ fn public_numbers(attributes: &mut Attributes, public_key: &PublicKey, form: Poi
                 attributes.number(CKA_MODULUS_BITS, bits as CK_ULONG);
             }
         }
-        // PKCS#11 3.1 section 6.3.3: DER of an OCTET STRING that holds the point. The standard has it for public keys; asyncssh
-        // makes the public half from a private key that shows it.
+        // PKCS#11 3.1 section 6.3.3: DER of an OCTET STRING that contains the point. The standard defines this
+        // attribute for public keys. The private key also has it, because asyncssh builds the public key from it.
         Material::Ec { point, .. } => drop(attributes.bytes(CKA_EC_POINT, wrapped(point))),
         Material::Ed25519 { point } => match form {
             PointForm::OctetString => drop(attributes.bytes(CKA_EC_POINT, wrapped(point))),
@@ -291,7 +307,8 @@ fn wrapped(point: &[u8]) -> Vec<u8> {
     OctetStringRef::new(point).and_then(|point| point.to_der()).unwrap_or_default()
 }
 
-/// CKA_UNIQUE_ID (section 4.4.1): the same in every process, as long as name and content stay.
+/// Returns CKA_UNIQUE_ID (section 4.4.1). It is the same in every process while the names and the content stay the
+/// same.
 fn unique_id(role: &str, names: Names, content: &[u8]) -> String {
     let parts = [role.as_bytes(), b"\0", names.id, b"\0", names.label.as_bytes(), b"\0", content];
     let digest = Hash::Sha256.digest(&parts.concat());

@@ -1,24 +1,24 @@
-//! The profiles of PKCS#11 that every token of this module implements, and their objects.
+//! The PKCS#11 profiles that the tokens of this module implement, and their objects.
 //!
-//! PKCS#11 3.1 section 4.13, 3.2 section 4.14 (profile objects); what each profile demands: PKCS#11 Profiles 3.2
-//! section 5. It knows no keys: to tell the profiles costs no request.
+//! Profile objects: PKCS#11 3.1 section 4.13, 3.2 section 4.14. Requirements of each profile: PKCS#11 Profiles 3.2
+//! section 5. This module knows no keys, so listing the profiles costs no request.
 
 use super::Object;
 use cryptoki_sys::*;
 use std::sync::Arc;
 
-/// A row of the table.
+/// A profile.
 #[derive(Debug)]
 pub struct Profile {
     /// CKA_PROFILE_ID.
     pub id: CK_PROFILE_ID,
-    /// The constant's name in the standard.
+    /// The name of the profile's constant in the standard.
     pub constant: &'static str,
-    /// The profile's name in the standard, the label of its object.
+    /// The name of the profile in the standard. It is the label of the profile's object.
     pub name: &'static str,
-    /// The section that says what it demands.
+    /// The section that states the requirements of the profile.
     pub section: &'static str,
-    /// Why it is true.
+    /// How the tokens meet the requirements.
     pub because: &'static str,
 }
 
@@ -28,9 +28,10 @@ macro_rules! row {
     };
 }
 
-/// The profiles of a token.
+/// The profiles that tokens implement.
 ///
-/// Not among them: Complete Provider (every mechanism of the standard) and HKDF TLS Token (CKM_HKDF_DATA).
+/// The tokens do not implement Complete Provider (every mechanism of the standard) and HKDF TLS Token
+/// (CKM_HKDF_DATA).
 #[rustfmt::skip]
 pub static PROFILES: [Profile; 4] = [
     row!(CKP_BASELINE_PROVIDER, "Baseline Provider", "5.1",
@@ -43,7 +44,8 @@ pub static PROFILES: [Profile; 4] = [
         "certificates are found without a login, and a certificate's CKA_ID is that of its keys, of which the public one, too, is found without a login"),
 ];
 
-/// The objects of the profiles of a token. All are true of each, but for the one that wants public certificates.
+/// Returns the profile objects of a token. Every token implements all profiles, except that the Public
+/// Certificates Token requires certificates that are visible without a login.
 pub fn objects(certificates_are_public: bool) -> Vec<Arc<Object>> {
     let holds = |profile: &&Profile| certificates_are_public || profile.id != CKP_PUBLIC_CERTIFICATES_TOKEN;
     PROFILES.iter().filter(holds).map(|profile| Arc::new(Object::profile(profile.id, profile.name))).collect()

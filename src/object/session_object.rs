@@ -1,6 +1,7 @@
-//! Objects that live as long as a session: public keys to verify with, and secrets that came out of a service.
+//! Session objects: public keys, and secrets that a caller provides or that came out of a service.
 //!
-//! PKCS#11 3.2 sections 4.4, 5.7.1 (C_CreateObject), 5.18.4 (C_UnwrapKey), 5.18.5 (C_DeriveKey).
+//! They live as long as their session. The public keys verify, encrypt and wrap. PKCS#11 3.2 sections 4.4, 5.7.1
+//! (C_CreateObject), 5.18.4 (C_UnwrapKey), 5.18.5 (C_DeriveKey).
 
 use super::attribute::{Attribute, Attributes, flag_in, number_in, value_in};
 use super::{Names, Object, next_handle, parameter_set};
@@ -10,19 +11,19 @@ use crate::key::{Curve, ParameterSet, PointForm, PublicKey, Purpose, Unusable, u
 use cryptoki_sys::*;
 use std::sync::Arc;
 
-/// An object of a session.
+/// A session object.
 #[derive(Debug)]
 pub struct SessionObject {
-    /// As it is shown.
+    /// The object with its attributes.
     pub object: Arc<Object>,
-    /// The session whose end is its end.
+    /// The session that owns the object. The object ends with the session.
     pub owner: CK_SESSION_HANDLE,
-    /// What it is made of.
+    /// The key material of the object.
     pub content: Content,
 }
 
 impl SessionObject {
-    /// Whether its template allows that; only of public keys more than nothing is allowed.
+    /// Returns whether the attributes permit the public-key counterpart of `purpose`. Secrets permit no purpose.
     pub fn permits(&self, purpose: Purpose) -> bool {
         let flag = match purpose {
             Purpose::Sign => CKA_VERIFY,
@@ -33,22 +34,23 @@ impl SessionObject {
         self.object.attributes.value(flag) == Some(&[CK_TRUE])
     }
 
-    /// Whether its CKA_KEY_TYPE is CKK_GENERIC_SECRET.
+    /// Returns whether CKA_KEY_TYPE is CKK_GENERIC_SECRET.
     pub fn is_generic(&self) -> bool {
         self.object.attributes.value(CKA_KEY_TYPE) == Some(&CKK_GENERIC_SECRET.to_ne_bytes())
     }
 }
 
-/// What a session object is made of.
+/// The key material of a session object.
 #[derive(Debug)]
 pub enum Content {
     /// A public key.
     Public(Arc<PublicKey>),
-    /// A secret, and whether it may leave (CKA_EXTRACTABLE).
+    /// A secret, and whether it is extractable (CKA_EXTRACTABLE).
     Secret(Plain, bool),
 }
 
-/// What is done with objects of this module: everything else in a template is refused, and nothing is left out silently.
+/// The attributes that a template may contain. A template with any other attribute is refused; the attribute is
+/// never ignored.
 const TAKEN: [CK_ATTRIBUTE_TYPE; 34] = [
     CKA_CLASS,
     CKA_TOKEN,
@@ -86,10 +88,11 @@ const TAKEN: [CK_ATTRIBUTE_TYPE; 34] = [
     CKA_WRAP_WITH_TRUSTED,
 ];
 
-/// A public key or a secret from a template (C_CreateObject).
+/// Creates a public key or a secret from a template (C_CreateObject).
 ///
 /// # Errors
-/// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID.
+/// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID,
+/// CKR_CURVE_NOT_SUPPORTED, CKR_DOMAIN_PARAMS_INVALID.
 pub fn created(template: &[Attribute], owner: CK_SESSION_HANDLE, form: PointForm) -> Result<SessionObject> {
     known(template)?;
     match number_in(template, CKA_CLASS) {
@@ -105,8 +108,11 @@ pub fn created(template: &[Attribute], owner: CK_SESSION_HANDLE, form: PointForm
     }
 }
 
-/// A secret that comes from outside is only handed on: what a caller wants to do with it besides is refused, not forgotten.
-/// (Templates of C_UnwrapKey and C_DeriveKey ask for more as a rule, and get a secret that does not do it.)
+/// Refuses a template of C_CreateObject that asks for a use of the secret.
+///
+/// A secret that a caller provides can only be passed on, so any other requested use is an error. Templates of
+/// C_UnwrapKey and C_DeriveKey usually ask for such uses; they are accepted, and the secret does not support the
+/// uses.
 fn without_use(template: &[Attribute]) -> Result<()> {
     match SECRET_USES.iter().find(|(kind, _)| flag_in(template, *kind) == Some(true)) {
         Some((_, name)) => Err(invalid(format!("{name}: a secret of a session can only be wrapped, or read"))),
@@ -114,7 +120,7 @@ fn without_use(template: &[Attribute]) -> Result<()> {
     }
 }
 
-/// What secret keys do elsewhere.
+/// The usage attributes of secret keys. They are all false for a secret of a session.
 const SECRET_USES: [(CK_ATTRIBUTE_TYPE, &str); 7] = [
     (CKA_SIGN, "CKA_SIGN"),
     (CKA_VERIFY, "CKA_VERIFY"),
@@ -125,10 +131,10 @@ const SECRET_USES: [(CK_ATTRIBUTE_TYPE, &str); 7] = [
     (CKA_DERIVE, "CKA_DERIVE"),
 ];
 
-/// What a public key of a session may be kept from.
+/// The usage attributes that a template can set to false for a public key of a session.
 const PUBLIC_USES: [CK_ATTRIBUTE_TYPE; 3] = [CKA_VERIFY, CKA_ENCRYPT, CKA_WRAP];
 
-/// What a public key can't do, with the attribute that would say so.
+/// The operations that a public key does not support, with the attributes that request them.
 const NO_PUBLIC_USES: [(CK_ATTRIBUTE_TYPE, &str); 2] =
     [(CKA_VERIFY_RECOVER, "CKA_VERIFY_RECOVER"), (CKA_DERIVE, "CKA_DERIVE")];
 
@@ -148,10 +154,10 @@ fn public(template: &[Attribute], owner: CK_SESSION_HANDLE, form: PointForm) -> 
     Ok(SessionObject { object: Arc::new(object), owner, content: Content::Public(Arc::new(key)) })
 }
 
-/// The public key that a template describes.
+/// Returns the public key that a template describes.
 ///
 /// # Errors
-/// As [`created`].
+/// CKR_TEMPLATE_INCOMPLETE, CKR_ATTRIBUTE_VALUE_INVALID, CKR_CURVE_NOT_SUPPORTED, CKR_DOMAIN_PARAMS_INVALID.
 pub fn public_key(template: &[Attribute]) -> Result<PublicKey> {
     let part = |kind, name: &'static str| value_in(template, kind).ok_or_else(|| incomplete(name));
     let made = match number_in(template, CKA_KEY_TYPE).ok_or_else(|| incomplete("CKA_KEY_TYPE"))? {
@@ -172,10 +178,10 @@ pub fn public_key(template: &[Attribute]) -> Result<PublicKey> {
     made.map_err(|Unusable(text)| invalid(text))
 }
 
-/// Whether a secret can be made by that template.
+/// Checks whether a template can describe a secret. Called before the service receives a request.
 ///
 /// # Errors
-/// As [`created`].
+/// CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID.
 pub fn check_secret(template: &[Attribute]) -> Result<()> {
     known(template)?;
     if number_in(template, CKA_CLASS).is_some_and(|class| class != CKO_SECRET_KEY) {
@@ -198,10 +204,10 @@ fn of_session(template: &[Attribute]) -> Result<()> {
     }
 }
 
-/// A secret that came from outside, or out of a service (C_UnwrapKey, C_DeriveKey).
+/// Creates a secret that a caller provides or that came out of a service (C_UnwrapKey, C_DeriveKey).
 ///
 /// # Errors
-/// As [`created`].
+/// As [`check_secret`]; also CKR_TEMPLATE_INCONSISTENT if CKA_VALUE_LEN is not the length of `value`.
 pub fn secret(template: &[Attribute], owner: CK_SESSION_HANDLE, value: Plain) -> Result<SessionObject> {
     check_secret(template)?;
     if number_in(template, CKA_VALUE_LEN).is_some_and(|length| length != value.len() as CK_ULONG) {
@@ -233,7 +239,7 @@ pub fn secret(template: &[Attribute], owner: CK_SESSION_HANDLE, value: Plain) ->
         .flag(CKA_WRAP_WITH_TRUSTED, false)
         .flag(CKA_TRUSTED, false)
         .number(CKA_VALUE_LEN, value.len() as CK_ULONG);
-    // Such a key is only handed on: by its value, or wrapped.
+    // Such a key can only be passed on: by its value, or wrapped.
     for (kind, _) in SECRET_USES {
         attributes.flag(kind, false);
     }

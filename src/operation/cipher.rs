@@ -1,4 +1,4 @@
-//! Encryption, which needs no service, and decryption, which is one request. PKCS#11 3.2 sections 5.8 and 5.10.
+//! Encryption, which needs no service, and decryption, which takes one request. PKCS#11 3.2 sections 5.8 and 5.10.
 
 use super::Operation;
 use super::multi_part::Making;
@@ -10,11 +10,11 @@ use cryptoki_sys::*;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// An encryption that was begun.
+/// An active encryption.
 pub struct Encrypting {
-    /// Under which key.
+    /// The key that encrypts.
     pub key: Arc<PublicKey>,
-    /// What was asked, and the text so far.
+    /// The mechanism, its parameters, and the plaintext so far.
     pub operation: Operation,
 }
 
@@ -41,16 +41,16 @@ impl Making for Encrypting {
     }
 }
 
-/// A decryption that was begun.
+/// An active decryption.
 #[derive(Clone)]
 pub struct Decrypting {
     /// The key that decrypts.
     pub key: Arc<SlotKey>,
-    /// What is known of it.
+    /// What is known about the key.
     pub facts: Arc<KeyFacts>,
-    /// A text, or a secret key.
+    /// Whether a plaintext or a secret key is decrypted.
     pub purpose: Purpose,
-    /// What was asked, and the ciphertext so far.
+    /// The mechanism, its parameters, and the ciphertext so far.
     pub operation: Operation,
     /// How long the call may take.
     pub call_timeout: Duration,
@@ -61,7 +61,7 @@ impl Making for Decrypting {
         self.operation.update(part)
     }
 
-    /// How long the text is, is known once it is there; but not longer than this.
+    /// Returns the upper bound of the plaintext's length, which is known only after decryption.
     fn longest(&self) -> usize {
         let longest = self.facts.public_key.as_ref().and_then(|key| key.longest_plaintext(self.operation.scheme()));
         longest.unwrap_or_else(|| self.facts.kind.signature_len())

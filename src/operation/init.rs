@@ -1,4 +1,7 @@
-//! From a handle and a mechanism to an operation that has begun: which keys do what, and what is refused at once.
+//! The start of operations with a key.
+//!
+//! Finds the key of a handle, checks that the key can be used with the mechanism, and refuses whatever can be
+//! refused at once.
 //!
 //! PKCS#11 3.2 sections 5.8 (C_EncryptInit), 5.10 (C_DecryptInit), 5.13 (C_SignInit), 5.15 (C_VerifyInit), 5.18.
 
@@ -20,8 +23,8 @@ use cryptoki_sys::*;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A function that begins something with a key: its flag in CK_MECHANISM_INFO, what the key is for, which half of it, and
-/// the word for it.
+/// A function that uses a key: its flag in CK_MECHANISM_INFO, the purpose of the key, the half of the key pair
+/// that the function takes, and a verb for messages.
 struct Function {
     flag: CK_FLAGS,
     purpose: Purpose,
@@ -29,7 +32,7 @@ struct Function {
     does: &'static str,
 }
 
-/// Which half of a key a function takes. A secret key is both.
+/// The half of a key pair that a function takes. A secret key serves as both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Half {
     Private,
@@ -55,23 +58,23 @@ functions! {
 
 /// The operations that a token begins with one of its keys.
 ///
-/// What is wrong is told in one order, whatever the function: first the mechanism, if the token does not list it for that
-/// function; then the handle, the type of the key, its class and permissions, whether its service allows the mechanism for
-/// this key, and the parameters. (Section 5.1.7 leaves the order to the module; programs try a mechanism and go on if that
-/// is what is wrong.) docs/conformance.md has it.
+/// All functions check in the same order: first the mechanism, if the token does not list it for the function;
+/// then the handle, the type of the key, its class and permissions, whether its service allows the mechanism for
+/// this key, and the parameters. (Section 5.1.7 leaves the order to the module. Programs try a mechanism and go on
+/// if the mechanism is what is wrong.) docs/conformance.md lists the order.
 impl Token {
-    /// Begins a signature with a private key, or a MAC with a secret key.
+    /// Begins signing with a private key, or a MAC with a secret key.
     ///
     /// # Errors
-    /// CKR_MECHANISM_INVALID, CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED, and those
-    /// of [`Operation::begin`].
+    /// CKR_MECHANISM_INVALID, CKR_KEY_HANDLE_INVALID, CKR_USER_NOT_LOGGED_IN, CKR_KEY_TYPE_INCONSISTENT,
+    /// CKR_KEY_FUNCTION_NOT_PERMITTED, those of [`Operation::begin`], and those of the service.
     pub fn sign_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Signing> {
         let (key, facts) = self.private(handle, request, &SIGN)?;
         let operation = self.operation(request, Purpose::Sign, &key, &facts)?;
         Ok(Signing { key, facts, operation, call_timeout: self.call_timeout() })
     }
 
-    /// Begins a verification: with a public key here, with a secret key by its service.
+    /// Begins a verification. A public key verifies locally. A secret key verifies in its service.
     ///
     /// # Errors
     /// As [`Token::sign_init`].
@@ -101,10 +104,11 @@ impl Token {
         self.decrypting(handle, request, &DECRYPT)
     }
 
-    /// C_UnwrapKey: decrypts a secret, which becomes an object of the session.
+    /// C_UnwrapKey: decrypts a secret key, which becomes a session object. Returns the handle of the object.
     ///
     /// # Errors
-    /// As [`Token::decrypt_init`]; CKR_WRAPPED_KEY_INVALID, CKR_WRAPPED_KEY_LEN_RANGE, and what is wrong with the template.
+    /// As [`Token::decrypt_init`], with CKR_UNWRAPPING_KEY_HANDLE_INVALID and CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT
+    /// for the unwrapping key; CKR_WRAPPED_KEY_INVALID, CKR_WRAPPED_KEY_LEN_RANGE; those of the template.
     pub fn unwrap(
         &self,
         handle: CK_OBJECT_HANDLE,
@@ -122,17 +126,19 @@ impl Token {
             CKR_KEY_TYPE_INCONSISTENT => Error { rv: CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT, ..error },
             _ => error,
         };
-        // The template is looked at before the service is asked.
+        // The template is checked before any request to the service.
         session_object::check_secret(template)?;
         let mut decrypting = self.decrypting(handle, request, &UNWRAP).map_err(as_wrapped)?;
         let made = decrypting.update(wrapped).and_then(|()| decrypting.finish()).map_err(as_wrapped)?;
         Ok(self.keep(session_object::secret(template, owner, made)?))
     }
 
-    /// C_WrapKey: encrypts a secret of the session under a public key.
+    /// C_WrapKey: encrypts a secret key of a session under a public key. The result of the returned operation is the
+    /// wrapped key.
     ///
     /// # Errors
-    /// As [`Token::encrypt_init`]; CKR_KEY_NOT_WRAPPABLE, CKR_KEY_UNEXTRACTABLE.
+    /// As [`Token::encrypt_init`], with CKR_WRAPPING_KEY_HANDLE_INVALID and CKR_WRAPPING_KEY_TYPE_INCONSISTENT for
+    /// the wrapping key; CKR_KEY_HANDLE_INVALID, CKR_KEY_NOT_WRAPPABLE, CKR_KEY_UNEXTRACTABLE for the secret key.
     pub fn wrap(&self, handle: CK_OBJECT_HANDLE, request: &Request, secret: CK_OBJECT_HANDLE) -> Result<Encrypting> {
         let mut encrypting = self.encrypting(handle, request, &WRAP).map_err(|error| match error.rv {
             CKR_KEY_HANDLE_INVALID => Error { rv: CKR_WRAPPING_KEY_HANDLE_INVALID, ..error },
@@ -152,10 +158,10 @@ impl Token {
         Ok(encrypting)
     }
 
-    /// C_DeriveKey: a secret that is shared with another, which becomes an object of the session.
+    /// C_DeriveKey: agrees on a shared secret, which becomes a session object. Returns the handle of the object.
     ///
     /// # Errors
-    /// As [`Token::sign_init`]; CKR_MECHANISM_PARAM_INVALID, and what is wrong with the template.
+    /// As [`Token::sign_init`]; CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE, and those of the template.
     pub fn derive(
         &self,
         handle: CK_OBJECT_HANDLE,
@@ -186,8 +192,8 @@ impl Token {
         Ok(Decrypting { key, facts, purpose, operation, call_timeout: self.call_timeout() })
     }
 
-    /// The key of that handle, if the token lists the mechanism for the function, and the key is of a type and half that go
-    /// with both.
+    /// Returns the key of the handle, if the token lists the mechanism for the function, and the type and the half
+    /// of the key fit both.
     fn usable(&self, handle: CK_OBJECT_HANDLE, request: &Request, function: &Function) -> Result<UsedKey> {
         let (ckm, does) = (request.ckm, function.does);
         let row = Mechanism::from_ckm(ckm, function.purpose);
@@ -244,13 +250,14 @@ impl Token {
         Operation::begin(request, purpose, subject).map_err(|error| error.about(key))
     }
 
-    /// What a public key of the token or of a session does, without any service.
+    /// Returns the public key, of the token or of a session, and the operation that begins with it. Needs no
+    /// service.
     fn public(&self, used: UsedKey, request: &Request, function: &Function) -> Result<(Arc<PublicKey>, Operation)> {
         let purpose = function.purpose;
         let (key, schemes, usage): (_, Vec<Scheme>, _) = match used {
             UsedKey::Token { facts, .. } => {
                 let key = facts.public_key.clone().ok_or_else(only_handed_on)?;
-                // Nobody would undo it; a signature is verified all the same.
+                // If nothing can decrypt the result, encryption is refused. Signatures can still be verified.
                 let in_vain = purpose != Purpose::Sign && facts.withheld.contains(&purpose);
                 let schemes = if in_vain { Vec::new() } else { public_schemes(&facts) };
                 (Arc::new(key), schemes, facts.usage.clone())
@@ -275,8 +282,8 @@ impl Token {
 }
 
 impl UsedKey {
-    /// Whether the mechanism is one for such a key, as far as CKA_KEY_TYPE tells. A secret of a session is of the type that
-    /// its template has named.
+    /// Whether the mechanism is for keys of this CKA_KEY_TYPE. A secret key of a session has the type that its
+    /// template names.
     fn has_type_of(&self, row: &Mechanism) -> bool {
         match self {
             UsedKey::Token { facts, .. } => row.family.suits(facts.kind),
@@ -287,7 +294,7 @@ impl UsedKey {
         }
     }
 
-    /// Which half of a key it is; None is both.
+    /// Returns which half of a key pair this is, or `None` for a secret key, which serves as both.
     fn half(&self) -> Option<Half> {
         match self {
             UsedKey::Token { class: CKO_PRIVATE_KEY, .. } => Some(Half::Private),
@@ -306,14 +313,14 @@ fn only_handed_on() -> Error {
     Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, text)
 }
 
-/// A message that has to be held as a whole (Ed25519) is held here, too: no more than this.
+/// The longest message, in bytes, that is kept for a local operation. Ed25519 needs the whole message.
 const LONGEST_LOCAL: usize = 64 << 20;
 
 fn not_wrappable() -> Error {
     Error::new(CKR_KEY_NOT_WRAPPABLE, "only a secret of a session can be wrapped")
 }
 
-/// What the key derivation function makes of the shared secret, as long as the template wants it.
+/// Applies the key derivation function to the shared secret. The result has the length that the template wants.
 fn derived(agreement: &Agreement, shared: Plain, template: &[Attribute]) -> Result<Plain> {
     let wanted = number_in(template, CKA_VALUE_LEN).map(|length| length as usize);
     match agreement.kdf {
@@ -324,7 +331,7 @@ fn derived(agreement: &Agreement, shared: Plain, template: &[Attribute]) -> Resu
             }
             Ok(x963(hash, &shared, &agreement.shared, length))
         }
-        // Section 6.3.18: the leading bytes are taken off.
+        // Section 6.3.18: the leading bytes are removed.
         None => match wanted.unwrap_or(shared.len()) {
             length if length <= shared.len() => Ok(shared[shared.len() - length..].to_vec().into()),
             length => {
@@ -335,10 +342,10 @@ fn derived(agreement: &Agreement, shared: Plain, template: &[Attribute]) -> Resu
     }
 }
 
-/// More is no key.
+/// The longest derived secret, in bytes. No key is longer.
 const MOST_DERIVED: usize = 64 << 10;
 
-/// An object from a template (C_CreateObject).
+/// Creates a session object from a template (C_CreateObject).
 ///
 /// # Errors
 /// Those of [`session_object::created`].

@@ -1,7 +1,8 @@
-//! An operation in the making: the part that needs no service. PKCS#11 3.2 sections 5.8 to 5.17.
+//! The part of an operation that needs no service. PKCS#11 3.2 sections 5.8 to 5.17.
 //!
-//! Everything that can be refused before the data is there is refused at the beginning; what comes out is a scheme and
-//! just what the scheme takes: a digest of exactly its hash's length, a DigestInfo, a mu, or the data as they are.
+//! Whatever can be refused without the data is refused when the operation begins. The result is a scheme and
+//! exactly the data that the scheme takes: a digest of its hash's length, a DigestInfo, a mu, or the data
+//! unchanged.
 
 pub mod cipher;
 pub mod init;
@@ -16,24 +17,24 @@ use crate::mechanism::{Input, Mechanism, Parameters, Request};
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
-/// The key of an operation, as far as the operation has to know it.
+/// What an operation has to know about its key.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    /// What kind of key it is.
+    /// The kind of the key.
     pub kind: Kind,
-    /// Its public half, if it has one.
+    /// The public key, if the key has one.
     pub public_key: Option<&'a PublicKey>,
-    /// What can be done with it: by its service, or here.
+    /// The schemes that the key can be used with, by its service or locally.
     pub schemes: &'a [Scheme],
-    /// Why nothing can be, or what it is for instead.
+    /// Why the key cannot be used, or what the key is for instead. Quoted in error messages.
     pub refusal: Option<&'a str>,
-    /// How many bytes of a message can be handed on as they are: at least and at most.
+    /// The shortest and the longest message, in bytes, that can be passed on unchanged.
     pub message_lengths: (usize, usize),
-    /// CKM_RSA_PKCS also takes a digest without its DigestInfo.
+    /// CKM_RSA_PKCS also accepts a digest without its DigestInfo.
     pub accept_bare_digest: bool,
 }
 
-/// An operation in the making: what was asked, and what was handed in so far.
+/// An operation that has begun: its mechanism, its parameters, and the data so far.
 #[derive(Clone)]
 pub struct Operation {
     mechanism: &'static Mechanism,
@@ -42,37 +43,39 @@ pub struct Operation {
     parameters: Parameters,
     accept_bare_digest: bool,
     data: Data,
-    /// With less than this it can't end.
+    /// The least number of bytes with which the operation can end.
     least: usize,
-    /// More than this is never held.
+    /// The largest number of bytes that are kept.
     most: usize,
 }
 
 #[derive(Clone)]
 enum Data {
-    /// As it is.
+    /// The data, unchanged.
     Held(Bytes),
-    /// A message: only its hash is kept.
+    /// A message, of which only the hash is kept.
     Hashed(Hasher),
-    /// A message of which a mu is made.
+    /// A message from which a mu is computed.
     Mu(Mu),
-    /// A message whose hash a mu is made of.
+    /// A message that is hashed. A mu is computed from the hash.
     HashedMu(Hasher, Mu),
-    /// A digest of which a mu is made.
+    /// A digest from which a mu is computed.
     HeldMu(Bytes, Mu),
 }
 
-/// What is signed is the caller's secret: overwritten when dropped.
+/// Data of an operation. The data are the caller's secret, so they are overwritten when dropped.
 pub type Bytes = Zeroizing<Vec<u8>>;
 
-/// More than any digest or DigestInfo has, and than any RSA modulus.
+/// The largest number of bytes that are kept, except of a message that the service signs unchanged. No digest,
+/// DigestInfo or RSA modulus is longer.
 const MOST_HELD: usize = 1024;
 
 impl Operation {
-    /// Begins: everything that can be refused before the data is there is refused here.
+    /// Begins an operation. Refuses whatever can be refused without the data.
     ///
     /// # Errors
-    /// CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED.
+    /// CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID, CKR_KEY_TYPE_INCONSISTENT,
+    /// CKR_KEY_FUNCTION_NOT_PERMITTED.
     pub fn begin(request: &Request, purpose: Purpose, subject: Subject) -> Result<Self> {
         let mechanism = Mechanism::from_ckm(request.ckm, purpose).ok_or_else(|| {
             let text = format!("mechanism 0x{:x} is none of this module's for {}", request.ckm, doing(purpose));
@@ -113,12 +116,12 @@ impl Operation {
         self.mechanism.name
     }
 
-    /// What the parameters say.
+    /// The values of the mechanism's parameters.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }
 
-    /// The scheme of a mechanism that does not look at the data for it.
+    /// The scheme, for a mechanism whose scheme does not depend on the data.
     pub fn scheme(&self) -> Scheme {
         let hash = match self.mechanism.input {
             Input::Whole(own) => own.or(self.parameters.hash),
@@ -127,10 +130,10 @@ impl Operation {
         Scheme { family: self.mechanism.family, hash }
     }
 
-    /// Takes a part of the data.
+    /// Adds a part of the data.
     ///
     /// # Errors
-    /// CKR_DATA_LEN_RANGE for more than can be handed on.
+    /// CKR_DATA_LEN_RANGE if the data become longer than what can be passed on.
     pub fn update(&mut self, part: &[u8]) -> Result<()> {
         match &mut self.data {
             Data::Hashed(hasher) | Data::HashedMu(hasher, _) => hasher.update(part),
@@ -150,7 +153,7 @@ impl Operation {
         Ok(())
     }
 
-    /// Ends the data: the scheme, and just what it takes.
+    /// Ends the operation. Returns the scheme and exactly the data that the scheme takes.
     ///
     /// # Errors
     /// CKR_DATA_INVALID, CKR_DATA_LEN_RANGE.
@@ -180,7 +183,7 @@ impl Operation {
         };
         allowed(&self.schemes, scheme, CKR_DATA_INVALID)?;
         match self.kind {
-            // EMSA-PKCS1-v1_5 takes eleven bytes for itself (RFC 8017 section 9.2).
+            // EMSA-PKCS1-v1_5 uses eleven bytes itself (RFC 8017 section 9.2).
             Kind::Rsa(bits) if scheme == RAW && data.len() + 11 > bits / 8 => {
                 let text = format!("{} bytes, and {} fit", data.len(), bits / 8 - 11);
                 Err(Error::new(CKR_DATA_LEN_RANGE, text))
@@ -190,7 +193,7 @@ impl Operation {
     }
 }
 
-/// Where the data goes.
+/// Returns the state that collects the data of the mechanism.
 fn data(mechanism: &Mechanism, parameters: &Parameters, subject: Subject) -> Data {
     let context = &parameters.context;
     let public_key = match subject.public_key.map(PublicKey::material) {
@@ -210,7 +213,8 @@ fn data(mechanism: &Mechanism, parameters: &Parameters, subject: Subject) -> Dat
     }
 }
 
-/// Room for most: a vector that grows leaves a copy of what it held, and one that is too large is overwritten for nothing.
+/// Allocates a vector that is large enough for most inputs. A vector that grows leaves a copy of its contents
+/// behind, and the unused part of a vector that is too large is overwritten for nothing.
 fn room(input: Input) -> Bytes {
     Vec::with_capacity(if matches!(input, Input::Whole(_)) { 512 } else { 128 }).into()
 }
@@ -254,7 +258,8 @@ fn whole(hash: Hash, digest: Bytes) -> Result<Bytes> {
 
 const RAW: Scheme = Family::RsaPkcs1.alone();
 
-/// A digest that was made here: the service hashes so itself, or signs the DigestInfo.
+/// Returns the scheme for a digest that was computed locally. The service signs with this hash itself where it
+/// offers the hash, and otherwise signs the DigestInfo.
 fn of_hash(schemes: &[Scheme], hash: Hash, digest: Bytes) -> (Scheme, Bytes) {
     match Family::RsaPkcs1.with(hash) {
         own if schemes.contains(&own) => (own, digest),
@@ -288,16 +293,18 @@ fn digest_info(schemes: &[Scheme], data: Bytes, accept_bare_digest: bool) -> Res
     }
 }
 
-/// Fits a digest of any length to the one that the service wants: the signature is the same.
+/// Fits a digest of any length to the length that the service requires. The signature stays the same.
 ///
-/// FIPS 186-5 section 6.4.1: the leftmost bits of a longer digest count; a shorter one is a number as it stands.
+/// FIPS 186-5 section 6.4.1: of a longer digest the leftmost bits are used. A shorter digest is used as a number,
+/// which zeros in front do not change.
 fn fit(curve: Curve, digest: &[u8]) -> Result<Bytes> {
     let (wanted, width) = (curve.hash().len(), curve.width());
     let refuse = |text: &str| Err(Error::new(CKR_DATA_LEN_RANGE, format!("{text} ({} bytes)", digest.len())));
     match digest.len() {
         0 => refuse("an empty digest"),
         length if length <= wanted => Ok([&vec![0; wanted - length][..], digest].concat().into()),
-        // P-521 alone has more bits than its hash: what is longer than the hash does not fit into the request.
+        // Only P-521 has more bits than its hash. A digest that is longer than the hash does not fit into the
+        // request.
         _ if width > wanted => refuse("the services sign at most 64 bytes with P-521"),
         _ => Ok(digest[..wanted].to_vec().into()),
     }

@@ -1,29 +1,30 @@
-//! What digests, signatures, ciphertexts and plaintexts have in common while they are being made.
+//! The interface that digests, signatures, encryptions and decryptions share while they are active.
 
 use crate::cloud::Plain;
 use crate::error::Result;
 use crate::key::hash::Hasher;
 
-/// An operation that takes data, and in the end makes something of it.
+/// A multiple-part operation: it takes data in parts and ends with a result.
 pub trait Making: Sized {
-    /// Takes a part of the data.
+    /// Adds a part of the data.
     ///
     /// # Errors
-    /// CKR_DATA_LEN_RANGE and its like.
+    /// CKR_DATA_LEN_RANGE and similar errors of the data.
     fn update(&mut self, part: &[u8]) -> Result<()>;
 
-    /// How long the result can be.
+    /// The largest possible length of the result, in bytes.
     fn longest(&self) -> usize;
 
-    /// Whether it will be just as long: a buffer that is too small is refused before anything is made then.
+    /// Whether the result has exactly the length that `longest` returns. If so, a buffer that is too small is
+    /// refused before the result is computed.
     fn is_exact(&self) -> bool {
         true
     }
 
-    /// Makes it.
+    /// Ends the operation and returns its result.
     ///
     /// # Errors
-    /// Those of the service, and what is wrong with the data.
+    /// Those of the service, and those of the data.
     fn finish(self) -> Result<Plain>;
 }
 

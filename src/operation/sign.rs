@@ -1,6 +1,6 @@
-//! Signatures and MACs that are being made, and those that are being verified. PKCS#11 3.2 sections 5.13 to 5.16.
+//! Signing and verifying, with signatures and MACs. PKCS#11 3.2 sections 5.13 to 5.16.
 //!
-//! Making one costs a request. Verifying costs none where a public key is all that it takes.
+//! Signing takes a request. Verifying takes none where a public key is sufficient.
 
 use super::Operation;
 use super::multi_part::Making;
@@ -12,14 +12,14 @@ use cryptoki_sys::*;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A signature that was begun: all that is needed to end it without the token.
+/// An active signing operation. Holds all that is needed to finish without the token.
 #[derive(Clone)]
 pub struct Signing {
     /// The key that signs.
     pub key: Arc<SlotKey>,
-    /// What is known of it.
+    /// What is known about the key.
     pub facts: Arc<KeyFacts>,
-    /// The part that needs no service.
+    /// The part of the operation that needs no service.
     pub operation: Operation,
     /// How long the call may take.
     pub call_timeout: Duration,
@@ -41,28 +41,28 @@ impl Making for Signing {
     }
 }
 
-/// A verification that was begun.
+/// An active verification.
 #[derive(Clone)]
 pub struct Verifying {
-    /// By what it is verified.
+    /// The key that verifies.
     pub by: Verifier,
-    /// The part that is the same in signing.
+    /// The part of the operation that is the same as for signing.
     pub operation: Operation,
     /// How long the call may take.
     pub call_timeout: Duration,
 }
 
-/// By what something is verified.
+/// The key that a verification uses.
 #[derive(Clone)]
 pub enum Verifier {
-    /// A public key, of a key of the token or of the session: here.
+    /// A public key, of the token or of a session. Verifies locally.
     Public(Arc<PublicKey>),
-    /// A secret key: by its service.
+    /// A secret key. Its service verifies.
     Secret(Arc<SlotKey>, Arc<KeyFacts>),
 }
 
 impl Verifying {
-    /// Takes a part of the data.
+    /// Adds a part of the data.
     ///
     /// # Errors
     /// CKR_DATA_LEN_RANGE.
@@ -70,7 +70,7 @@ impl Verifying {
         self.operation.update(part)
     }
 
-    /// Verifies.
+    /// Verifies the signature or MAC of the data.
     ///
     /// # Errors
     /// CKR_SIGNATURE_LEN_RANGE, CKR_SIGNATURE_INVALID, and those of the data and of the service.
@@ -98,26 +98,26 @@ impl Verifying {
     }
 }
 
-/// C_VerifySignatureInit: the signature is known first (PKCS#11 3.2 section 5.16).
+/// A verification that knows the signature before the data (C_VerifySignatureInit, PKCS#11 3.2 section 5.16).
 pub struct SignatureVerifying {
     /// The verification.
     pub verifying: Verifying,
-    /// What is to be verified.
+    /// The signature to verify.
     pub signature: Vec<u8>,
 }
 
-/// C_MessageSignInit: any number of messages, one after the other (section 5.14).
+/// Signing of any number of messages, one after the other (C_MessageSignInit, section 5.14).
 pub struct MessageSigning {
-    /// A signature of nothing yet.
+    /// A signing operation without data, cloned for each message.
     pub each: Signing,
-    /// That of the message which comes in parts.
+    /// The operation for a message that arrives in parts.
     pub current: Option<Signing>,
 }
 
-/// C_MessageVerifyInit (section 5.17).
+/// Verification of any number of messages, one after the other (C_MessageVerifyInit, section 5.17).
 pub struct MessageVerifying {
-    /// A verification of nothing yet.
+    /// A verification without data, cloned for each message.
     pub each: Verifying,
-    /// That of the message which comes in parts.
+    /// The verification of a message that arrives in parts.
     pub current: Option<Verifying>,
 }

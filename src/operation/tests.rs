@@ -24,7 +24,7 @@ impl Key {
     }
 }
 
-/// A key with every scheme of its kind that some service has.
+/// A key with every scheme that some service offers for its kind.
 fn key(kind: Kind) -> Key {
     let public_key = match kind {
         Kind::Rsa(bits) => PublicKey::rsa(&vec![0xff; bits / 8], &[1, 0, 1]).ok(),
@@ -65,7 +65,7 @@ fn pss(ckm: CK_MECHANISM_TYPE, hash: CK_ULONG, mgf: CK_ULONG, salt: CK_ULONG) ->
     words(ckm, &[hash, mgf, salt], &[])
 }
 
-/// Parameters that go with a row.
+/// A request with valid parameters for a row.
 fn fitting(row: &Mechanism, hash: Hash) -> Request {
     match (row.family, row.input) {
         (Family::RsaPss, _) => pss(row.ckm, hash.ckm(), hash.mgf(), hash.len() as CK_ULONG),

@@ -1,6 +1,6 @@
-//! One life of the module, from C_Initialize to C_Finalize: its slots and its sessions.
+//! The module from C_Initialize to C_Finalize: its slots and its sessions.
 //!
-//! Knows no pointers. PKCS#11 3.1 sections 5.4 to 5.7.
+//! This code handles no raw pointers. PKCS#11 3.1 sections 5.4 to 5.7.
 
 pub mod session;
 
@@ -22,46 +22,54 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-/// See the head of the file.
+/// The slots and sessions of the module. C_Initialize creates the provider, and C_Finalize removes it.
 pub struct Provider {
     tokens: Tokens,
     listings: Vec<Listing>,
     sessions: RwLock<HashMap<CK_SESSION_HANDLE, Arc<Session>>>,
     ahead: Mutex<Ahead>,
-    /// The fork generation whose C_Initialize was answered with CKR_OK last.
+    /// The fork generation in which C_Initialize last returned CKR_OK.
     initialized_in: AtomicU64,
+    /// Whether C_Finalize was called.
     ended: AtomicBool,
 }
 
-/// A service whose keys become a slot each, once somebody asks for the slots.
+/// A service whose keys become one slot each when a caller first asks for the slots.
 struct Listing {
     service: Arc<Service>,
     backend: SharedBackend,
     keys: Lazy<Vec<ListedKey>>,
+    /// Whether the slots of the keys were added.
     done: Mutex<bool>,
 }
 
-/// Reading ahead: a caller who searches one slot after the other will search the next ones too.
+/// The state of reading ahead. A caller that searches one slot after the other is expected to search the next slots
+/// too.
 #[derive(Default)]
 struct Ahead {
-    /// The slot that a caller in order searches next.
+    /// The slot that follows the last searched slot. A caller that searches the slots in order searches it next.
     next: usize,
-    /// The slots before this one were begun.
+    /// Loading has started for all slots before this one.
     begun: usize,
+    /// The number of slots that were read ahead when the read-ahead last grew.
     window: usize,
-    /// What was searched for lately, and up to which slot that was begun: each slot is begun once for each.
+    /// The recent templates, and for each the slot before which loading has started. For each template, the loading
+    /// of a slot is started once.
     searches: Vec<(Vec<Attribute>, usize)>,
 }
 
-/// What may go on with a private key, and ends when it becomes unknown: C_SessionCancel's flags.
+/// The operations that may use a private key, as flags of C_SessionCancel. They end when a logout hides the private
+/// keys.
 const OF_PRIVATE_KEYS: CK_FLAGS =
     CKF_FIND_OBJECTS | CKF_SIGN | CKF_VERIFY | CKF_DECRYPT | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY;
 
-/// A caller goes through the slots with as many searches in each: private keys, public keys, certificates, a label.
+/// The number of recent templates that are remembered. A caller that goes through the slots makes several searches in
+/// each: for private keys, public keys, certificates, a label.
 const SEARCHES: usize = 8;
 
 impl Ahead {
-    /// The slots to begin now, from and to, when `slot` is searched by that template.
+    /// Returns the slots whose loading is to start when `slot` is searched with `template`: the first slot, and the
+    /// slot after the last.
     fn after(&mut self, slot: usize, template: &[Attribute]) -> (usize, usize) {
         if slot + 1 != self.next {
             if slot == 0 || slot != self.next {
@@ -86,12 +94,13 @@ impl Ahead {
 }
 
 impl Provider {
-    /// The provider of a configuration: no request, no file read.
+    /// Creates the provider of a configuration. Makes no request and reads no file.
     pub fn new(config: Config) -> Self {
         Self::with_backends(config, Service::open)
     }
 
-    /// The same with backends from elsewhere: `open` is called once for each of the services.
+    /// Creates the provider of a configuration with the backends that `open` returns. `open` is called once for all
+    /// services that are equal, but once for each slot of a service whose tokens need a login.
     pub fn with_backends(config: Config, open: impl Fn(&Service) -> SharedBackend) -> Self {
         let cache = config.cache.map(|folder| Arc::new(Cache::new(folder)));
         let listed: Vec<Arc<Service>> = config.listed.into_iter().map(Arc::new).collect();
@@ -110,10 +119,11 @@ impl Provider {
         }
     }
 
-    /// C_Initialize of a process that inherited this provider by fork: answered once in each process.
+    /// Implements C_Initialize in a process that inherited this provider through a fork. Succeeds once in each such
+    /// process.
     ///
     /// # Errors
-    /// CKR_CRYPTOKI_ALREADY_INITIALIZED where it is this process's own.
+    /// CKR_CRYPTOKI_ALREADY_INITIALIZED if C_Initialize has already succeeded in this process.
     pub fn initialize_again(&self) -> Result<()> {
         let now = fork::generation();
         if self.initialized_in.swap(now, Ordering::Relaxed) == now {
@@ -122,12 +132,14 @@ impl Provider {
         Ok(())
     }
 
-    /// C_Finalize was called: a search that still runs has not found nothing, but was ended.
+    /// Called by C_Finalize. A search that is still running then fails with CKR_FUNCTION_CANCELED, instead of finding
+    /// no objects.
     pub fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
     }
 
-    /// The ids of all slots: positions in the configuration. Lists services where the configuration says so.
+    /// Returns the ids of all slots. An id is the position of the slot in the configuration. If the configuration
+    /// requests it, this function lists the keys of services. The slots of these keys follow the configured slots.
     pub fn slots(&self) -> Vec<CK_SLOT_ID> {
         let open: Vec<_> = self.listings.iter().filter(|listing| !*lock(&listing.done)).collect();
         open.iter().for_each(|listing| listing.keys.begin(|| listing.backend.list(false)));
@@ -138,18 +150,20 @@ impl Provider {
         (0..self.tokens.len() as CK_SLOT_ID).collect()
     }
 
-    /// The token of a slot.
+    /// Returns the token of a slot.
     ///
     /// # Errors
-    /// CKR_SLOT_ID_INVALID.
+    /// CKR_SLOT_ID_INVALID if there is no such slot.
     pub fn token(&self, slot: CK_SLOT_ID) -> Result<Arc<Token>> {
         self.tokens.token(slot).ok_or_else(|| Error::new(CKR_SLOT_ID_INVALID, format!("there is no slot {slot}")))
     }
 
-    /// Opens a session (section 5.6.1).
+    /// Opens a session and returns its handle (section 5.6.1).
     ///
     /// # Errors
-    /// CKR_SLOT_ID_INVALID, CKR_SESSION_PARALLEL_NOT_SUPPORTED, CKR_SESSION_READ_WRITE_SO_EXISTS.
+    /// * CKR_SLOT_ID_INVALID if there is no such slot.
+    /// * CKR_SESSION_PARALLEL_NOT_SUPPORTED without CKF_SERIAL_SESSION.
+    /// * CKR_SESSION_READ_WRITE_SO_EXISTS for a read-only session while the security officer is logged in.
     pub fn open_session(&self, slot: CK_SLOT_ID, flags: CK_FLAGS) -> Result<CK_SESSION_HANDLE> {
         let token = self.token(slot)?;
         if flags & CKF_SERIAL_SESSION == 0 {
@@ -166,32 +180,32 @@ impl Provider {
         Ok(handle)
     }
 
-    /// A session by its handle.
+    /// Returns the session with this handle.
     ///
     /// # Errors
-    /// CKR_SESSION_HANDLE_INVALID.
+    /// CKR_SESSION_HANDLE_INVALID if there is no such session.
     pub fn session(&self, handle: CK_SESSION_HANDLE) -> Result<Arc<Session>> {
         let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
         sessions.get(&handle).cloned().ok_or_else(|| no_session(handle))
     }
 
-    /// Closes a session; with the last one of a token its login ends (section 5.6.2).
+    /// Closes a session. When the last session with a token is closed, its user is logged out (section 5.6.2).
     ///
     /// # Errors
-    /// CKR_SESSION_HANDLE_INVALID.
+    /// CKR_SESSION_HANDLE_INVALID if there is no such session.
     pub fn close_session(&self, handle: CK_SESSION_HANDLE) -> Result<()> {
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         let closed = sessions.remove(&handle).ok_or_else(|| no_session(handle))?;
         closed.close();
-        // Within the lock: a session that is opened meanwhile comes after the logout.
+        // The lock is still held: a session that another thread opens is counted after the logout.
         closed.token.session_closed(handle, closed.read_write);
         Ok(())
     }
 
-    /// Closes all sessions with the token of a slot, and ends its login.
+    /// Closes all sessions with the token of a slot and logs its user out.
     ///
     /// # Errors
-    /// CKR_SLOT_ID_INVALID.
+    /// CKR_SLOT_ID_INVALID if there is no such slot.
     pub fn close_all_sessions(&self, slot: CK_SLOT_ID) -> Result<()> {
         let token = self.token(slot)?;
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
@@ -200,10 +214,16 @@ impl Provider {
         Ok(())
     }
 
-    /// Logs a user in to the session's token (section 5.6.8): any PIN will do, and none, unless the PIN is its credential.
+    /// Logs a user in to the session's token (section 5.6.8). Any PIN is accepted, and also no PIN, unless the PIN is
+    /// the token's credential.
     ///
     /// # Errors
-    /// CKR_USER_TYPE_INVALID, CKR_OPERATION_NOT_INITIALIZED, CKR_SESSION_READ_ONLY_EXISTS, and those of [`Token::log_in`].
+    /// * CKR_SESSION_HANDLE_INVALID if there is no such session.
+    /// * CKR_USER_TYPE_INVALID for an unknown user type, and for CKU_SO if the PIN is a credential.
+    /// * CKR_OPERATION_NOT_INITIALIZED for CKU_CONTEXT_SPECIFIC.
+    /// * CKR_SESSION_READ_ONLY_EXISTS for CKU_SO while a read-only session is open.
+    /// * CKR_SESSION_CLOSED if the session was closed during the login.
+    /// * The errors of [`Token::log_in`].
     pub fn log_in(&self, session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: &[u8]) -> Result<()> {
         let session = self.session(session)?;
         match user {
@@ -218,16 +238,17 @@ impl Provider {
                 }
                 session.token.log_in(user, pin)
             }
-            // No key here has CKA_ALWAYS_AUTHENTICATE, so no operation ever waits for this.
+            // No key has CKA_ALWAYS_AUTHENTICATE, so no operation ever waits for this login.
             CKU_CONTEXT_SPECIFIC => Err(Error::new(CKR_OPERATION_NOT_INITIALIZED, "no operation waits for a login")),
             _ => Err(Error::new(CKR_USER_TYPE_INVALID, format!("there is no user type {user}"))),
         }
     }
 
-    /// Logs out of the session's token.
+    /// Logs the user out of the session's token. If the PIN is the token's credential, the operations that may use a
+    /// private key end in all sessions with the token.
     ///
     /// # Errors
-    /// CKR_USER_NOT_LOGGED_IN.
+    /// CKR_SESSION_HANDLE_INVALID if there is no such session; CKR_USER_NOT_LOGGED_IN if no user is logged in.
     pub fn log_out(&self, session: CK_SESSION_HANDLE) -> Result<()> {
         let session = self.session(session)?;
         if !session.token.log_out() {
@@ -243,7 +264,9 @@ impl Provider {
     /// Starts a search in a session.
     ///
     /// # Errors
-    /// CKR_OPERATION_ACTIVE, CKR_FUNCTION_CANCELED.
+    /// * CKR_SESSION_HANDLE_INVALID if there is no such session.
+    /// * CKR_OPERATION_ACTIVE if a search is active in the session.
+    /// * CKR_FUNCTION_CANCELED if C_Finalize was called during the search.
     pub fn find_init(&self, session: CK_SESSION_HANDLE, template: &[Attribute]) -> Result<()> {
         let session = self.session(session)?;
         session.find.is_free()?;
@@ -255,17 +278,18 @@ impl Provider {
         session.find_init(&found)
     }
 
-    /// An object by its handle.
+    /// Returns the object with this handle.
     ///
     /// # Errors
-    /// CKR_OBJECT_HANDLE_INVALID.
+    /// CKR_SESSION_HANDLE_INVALID if there is no such session; CKR_OBJECT_HANDLE_INVALID if there is no such object.
     pub fn object(&self, session: CK_SESSION_HANDLE, handle: CK_OBJECT_HANDLE) -> Result<Arc<Object>> {
         self.session(session)?.token.object(handle).ok_or_else(|| no_object(handle))
     }
 
-    /// Begins to load the slots that follow, where the caller goes through the slots in order: four times as many
-    /// each time that it runs out of begun ones, so that all slots take the time of a few requests, while a caller
-    /// who only wants one slot costs no request for another.
+    /// Starts loading the slots after `slot` if the caller searches the slots in order. Whenever the caller reaches a
+    /// slot whose loading has not started, the number of slots that are read ahead is multiplied by four. All slots
+    /// together then take the time of a few requests. A caller that needs only one slot causes no request for another
+    /// slot.
     fn read_ahead(&self, slot: usize, template: &[Attribute]) {
         let (from, to) = lock(&self.ahead).after(slot, template);
         let slots = from..to.min(self.tokens.len());
@@ -285,7 +309,7 @@ impl Provider {
     }
 }
 
-/// A slot for a listed key, named as the modules named it that this one replaces.
+/// Returns the slot of a listed key. Its label is the one that the modules which this module replaces use.
 fn listed_slot(service: &Arc<Service>, key: &ListedKey) -> Slot {
     Slot {
         label: key.name.id.clone(),

@@ -1,6 +1,6 @@
-//! What is going on in a session: one operation of each kind at most. PKCS#11 3.2 sections 5.6 to 5.18.
+//! Sessions and the operations that are active in them, at most one of each kind. PKCS#11 3.2 sections 5.6 to 5.18.
 //!
-//! No lock is held while the service is asked: an operation is taken out, then finished.
+//! No lock is held during a request to the service: an operation is first taken out of its session, then finished.
 
 use crate::cloud::Plain;
 use crate::error::{Error, Result};
@@ -19,35 +19,35 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub struct Session {
     /// The slot's id.
     pub slot: CK_SLOT_ID,
-    /// Its token.
+    /// The token in the slot.
     pub token: Arc<Token>,
-    /// Opened with CKF_RW_SESSION.
+    /// Whether the session was opened with CKF_RW_SESSION.
     pub read_write: bool,
-    /// C_FindObjects.
+    /// The search of C_FindObjects: the handles that were not returned yet.
     pub find: Place<VecDeque<CK_OBJECT_HANDLE>>,
-    /// C_Digest.
+    /// The operation of C_Digest.
     pub digest: Place<Hasher>,
-    /// C_Sign.
+    /// The operation of C_Sign.
     pub sign: Place<Signing>,
-    /// C_Verify.
+    /// The operation of C_Verify.
     pub verify: Place<Verifying>,
-    /// C_Encrypt.
+    /// The operation of C_Encrypt.
     pub encrypt: Place<Encrypting>,
-    /// C_Decrypt.
+    /// The operation of C_Decrypt.
     pub decrypt: Place<Decrypting>,
-    /// C_SignMessage.
+    /// The operation of C_SignMessage.
     pub message_sign: Place<MessageSigning>,
-    /// C_VerifyMessage.
+    /// The operation of C_VerifyMessage.
     pub message_verify: Place<MessageVerifying>,
-    /// C_VerifySignature.
+    /// The operation of C_VerifySignature.
     pub verify_signature: Place<SignatureVerifying>,
     /// CK_SESSION_INFO.ulDeviceError.
     device_error: AtomicUsize,
-    /// A call that is running in it can't be stopped, but is not to succeed.
+    /// Whether the session was closed. A call that is running in the session cannot be stopped, but must not succeed.
     closed: AtomicBool,
 }
 
-/// Where an operation of one kind goes on.
+/// Holds the active operation of one kind, if there is one.
 pub struct Place<T> {
     what: &'static str,
     active: Mutex<Option<Active<T>>>,
@@ -55,18 +55,18 @@ pub struct Place<T> {
 
 struct Active<T> {
     operation: T,
-    /// An update was called: the call that does all in one is out of place now.
+    /// Whether an update function was called. The single-part function then fails.
     in_parts: bool,
-    /// What came out, and did not fit into the caller's buffer.
+    /// The result, if it did not fit into the caller's buffer.
     made: Option<Plain>,
 }
 
-/// How the data of an operation ends.
+/// How a call ends an operation: with all of its data, or after the last part.
 #[derive(Clone, Copy)]
 pub enum Last<'a> {
-    /// C_Sign, C_Digest: this is all of it.
+    /// A single-part call, such as C_Sign or C_Digest, with all of the data.
     Whole(&'a [u8]),
-    /// C_SignFinal, C_DigestFinal: it came in parts.
+    /// The end of a multiple-part operation, such as C_SignFinal or C_DigestFinal.
     Parts,
 }
 
@@ -75,8 +75,10 @@ impl<T> Place<T> {
         Self { what, active: Mutex::new(None) }
     }
 
+    /// Checks that no operation is active.
+    ///
     /// # Errors
-    /// CKR_OPERATION_ACTIVE where there is an operation.
+    /// CKR_OPERATION_ACTIVE if an operation is active.
     pub fn is_free(&self) -> Result<()> {
         match *self.active() {
             Some(_) => Err(Error::new(CKR_OPERATION_ACTIVE, format!("a {} is active in this session", self.what))),
@@ -87,31 +89,31 @@ impl<T> Place<T> {
     /// Starts an operation.
     ///
     /// # Errors
-    /// CKR_OPERATION_ACTIVE.
+    /// CKR_OPERATION_ACTIVE if an operation is active.
     pub fn begin(&self, operation: T) -> Result<()> {
         self.is_free()?;
         *self.active() = Some(Active { operation, in_parts: false, made: None });
         Ok(())
     }
 
-    /// Gives up the operation, if there is one.
+    /// Cancels the active operation, if there is one.
     pub fn cancel(&self) {
         *self.active() = None;
     }
 
-    /// Looks at the operation, or changes it.
+    /// Calls `look` with the active operation, which it can read or change.
     ///
     /// # Errors
-    /// CKR_OPERATION_NOT_INITIALIZED.
+    /// CKR_OPERATION_NOT_INITIALIZED if no operation is active.
     pub fn with<R>(&self, look: impl FnOnce(&mut T) -> R) -> Result<R> {
         let mut active = self.active();
         Ok(look(&mut active.as_mut().ok_or_else(|| self.missing())?.operation))
     }
 
-    /// Hands it a part. An error ends the operation.
+    /// Calls `update` to pass a part of the data to the active operation. An error ends the operation.
     ///
     /// # Errors
-    /// CKR_OPERATION_NOT_INITIALIZED, and those of `update`.
+    /// CKR_OPERATION_NOT_INITIALIZED if no operation is active, and the errors of `update`.
     pub fn update(&self, update: impl FnOnce(&mut T) -> Result<()>) -> Result<()> {
         let mut active = self.active();
         let own = active.as_mut().ok_or_else(|| self.missing())?;
@@ -123,10 +125,11 @@ impl<T> Place<T> {
         outcome
     }
 
-    /// Takes it out to be ended by `last`.
+    /// Takes the active operation out of the session, for the call that ends it as `last` says.
     ///
     /// # Errors
-    /// CKR_OPERATION_NOT_INITIALIZED; CKR_OPERATION_ACTIVE, which ends it, for data in one after data in parts.
+    /// * CKR_OPERATION_NOT_INITIALIZED if no operation is active.
+    /// * CKR_OPERATION_ACTIVE for a single-part call after an update function. The operation ends.
     pub fn take(&self, last: &Last) -> Result<T> {
         Ok(self.taken(last)?.operation)
     }
@@ -152,7 +155,8 @@ impl<T> Place<T> {
 }
 
 impl<T: Making> Place<T> {
-    /// How long the result can be, and whether it will be just as long: answers a size query without making anything.
+    /// Returns the maximum length of the result in bytes, and whether the result has exactly this length. Used to
+    /// answer a size query without computing the result.
     ///
     /// # Errors
     /// Those of [`Place::take`].
@@ -166,10 +170,10 @@ impl<T: Making> Place<T> {
         Ok(answer)
     }
 
-    /// Makes the result; the operation is over, whatever comes out.
+    /// Computes the result. The operation ends, even if that fails.
     ///
     /// # Errors
-    /// Those of [`Place::take`] and [`Making::finish`].
+    /// Those of [`Place::take`], [`Making::update`] and [`Making::finish`].
     pub fn finish(&self, last: Last) -> Result<Plain> {
         let own = self.taken(&last)?;
         if let Some(made) = own.made {
@@ -184,7 +188,7 @@ impl<T: Making> Place<T> {
 }
 
 impl Place<Decrypting> {
-    /// Keeps a result that did not fit into the caller's buffer, for the call with a larger one.
+    /// Stores a result that did not fit into the caller's buffer, for the next call with a larger buffer.
     pub fn keep(&self, operation: Decrypting, made: Plain, last: &Last) {
         let in_parts = matches!(last, Last::Parts);
         *self.active() = Some(Active { operation, in_parts, made: Some(made) });
@@ -192,7 +196,7 @@ impl Place<Decrypting> {
 }
 
 impl Session {
-    /// A new session.
+    /// Creates a session without an active operation.
     pub fn new(slot: CK_SLOT_ID, token: Arc<Token>, read_write: bool) -> Self {
         Self {
             slot,
@@ -212,20 +216,23 @@ impl Session {
         }
     }
 
-    /// C_CloseSession, C_CloseAllSessions: a signature that is under way ends with CKR_SESSION_CLOSED.
+    /// Called by C_CloseSession and C_CloseAllSessions. A signature that is in progress then fails with
+    /// CKR_SESSION_CLOSED.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
     }
 
-    /// The number of the last trouble that the service had in this session (section 5.6.4).
+    /// Returns the number of the last failure that [`Session::concluded`] recorded (section 5.6.4). The number is 0 if
+    /// there was no failure, or if the service was not its cause.
     pub fn device_error(&self) -> CK_ULONG {
         self.device_error.load(Ordering::Relaxed) as CK_ULONG
     }
 
-    /// What a call answers that may have asked the service: remembers its trouble, and is in vain in a closed session.
+    /// Returns the outcome of a call that may have made a request to the service. Records the number of a failure for
+    /// [`Session::device_error`].
     ///
     /// # Errors
-    /// CKR_SESSION_CLOSED, and the outcome's own.
+    /// CKR_SESSION_CLOSED if the session was closed during the call; otherwise the error of `outcome`.
     pub fn concluded<T>(&self, outcome: Result<T>) -> Result<T> {
         if let Err(error) = &outcome {
             self.device_error.store(error.device_error as usize, Ordering::Relaxed);
@@ -236,7 +243,7 @@ impl Session {
         outcome
     }
 
-    /// The session's state (section 5.6, table of session states).
+    /// Returns the session's state (section 5.6, table of session states).
     pub fn state(&self) -> CK_STATE {
         match (self.token.user(), self.read_write) {
             (Some(CKU_SO), _) => CKS_RW_SO_FUNCTIONS,
@@ -247,23 +254,23 @@ impl Session {
         }
     }
 
-    /// Starts a search: `found` is what it will hand out.
+    /// Starts a search that returns the handles of the objects in `found`.
     ///
     /// # Errors
-    /// CKR_OPERATION_ACTIVE.
+    /// CKR_OPERATION_ACTIVE if a search is active.
     pub fn find_init(&self, found: &[Arc<Object>]) -> Result<()> {
         self.find.begin(found.iter().map(|object| object.handle).collect())
     }
 
-    /// The next `most` handles of the search.
+    /// Returns the next handles of the search, at most `most`.
     ///
     /// # Errors
-    /// CKR_OPERATION_NOT_INITIALIZED.
+    /// CKR_OPERATION_NOT_INITIALIZED if no search is active.
     pub fn find(&self, most: usize) -> Result<Vec<CK_OBJECT_HANDLE>> {
         self.find.with(|found| found.drain(..most.min(found.len())).collect())
     }
 
-    /// C_SessionCancel: ends the operations that the flags name (PKCS#11 3.2 section 5.6.9).
+    /// Implements C_SessionCancel: cancels the operations that the flags name (PKCS#11 3.2 section 5.6.9).
     pub fn cancel(&self, flags: CK_FLAGS) {
         let ends: [(CK_FLAGS, &dyn Fn()); 9] = [
             (CKF_FIND_OBJECTS, &|| self.find.cancel()),

@@ -1,6 +1,7 @@
-//! Certificates that programs have written beside keys whose service keeps none: PEM files in a folder of the slot.
+//! Certificates that programs have written for keys whose service stores none.
 //!
-//! A file is named by the public key, so that it can't come to be about another key, whatever names that has.
+//! They are PEM files in a directory of the slot. The name of a file is derived from the public key, so the file
+//! can't be taken for that of another key, whatever the name of that key is.
 
 use super::private_directory::{PrivateFolder, hex_digest};
 use crate::certificate::Certificate;
@@ -11,20 +12,22 @@ use cryptoki_sys::CKR_DEVICE_ERROR;
 use std::io;
 use std::path::Path;
 
-/// See the head of the file.
+/// A directory of certificate chains, one file for each public key.
 #[derive(Debug)]
 pub struct CertificateStore(PrivateFolder);
 
 impl CertificateStore {
-    /// The store in that folder; nothing is touched yet.
+    /// Returns the store in that directory. Does not access the file system.
     pub fn new(folder: &Path) -> Self {
         Self(PrivateFolder::new(folder.to_owned()))
     }
 
-    /// The key's certificate and its chain; empty where there is none.
+    /// Returns the key's certificate, followed by its certificate chain. Returns an empty vector if there is no
+    /// file. Also returns an empty vector, and logs a warning, if the file is not exclusively this user's.
     ///
     /// # Errors
-    /// CKR_DEVICE_ERROR, for a folder or file that can't be read or trusted.
+    /// CKR_DEVICE_ERROR if the directory can't be read or is not exclusively this user's, or if the file can't be
+    /// read or contains no certificate.
     pub fn chain(&self, key: &PublicKey) -> Result<Vec<Certificate>> {
         match self.0.check() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -36,10 +39,11 @@ impl CertificateStore {
         Certificate::all_in(&bytes).map(|(chain, _)| chain).map_err(|error| self.unusable(&error.0))
     }
 
-    /// Keeps a chain in the place of what was there; an empty one is none.
+    /// Replaces the key's certificate chain. An empty `chain` removes the file.
     ///
     /// # Errors
-    /// CKR_DEVICE_ERROR.
+    /// CKR_DEVICE_ERROR if the directory can't be created or is not exclusively this user's, or if the file can't
+    /// be written, or removed because there is none.
     pub fn keep(&self, key: &PublicKey, chain: &[Certificate]) -> Result<()> {
         let text: String = chain.iter().map(pem).collect();
         let written = self.0.open().and_then(|()| match chain.is_empty() {
@@ -58,7 +62,7 @@ fn file_name(key: &PublicKey) -> String {
     format!("{}.pem", hex_digest(key.spki()))
 }
 
-/// RFC 7468.
+/// Returns the PEM encoding of a certificate (RFC 7468).
 fn pem(certificate: &Certificate) -> String {
     let text = Base64::encode_string(&certificate.der);
     let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();

@@ -1,4 +1,4 @@
-//! What is kept on disk: public halves, and certificates that programs have written.
+//! Files of the module: cached public keys, and certificates that programs have written.
 
 pub mod certificates;
 pub mod private_directory;

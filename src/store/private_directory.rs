@@ -1,4 +1,6 @@
-//! A folder of small files that are this user's alone: what somebody else could have put there is never read.
+//! A directory of small files that only this user can write.
+//!
+//! Files that another user could have written are never read.
 
 use crate::host::process;
 use crate::key::hash::Hash;
@@ -11,20 +13,23 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// See the head of the file.
+/// A directory that only this user can write to.
 #[derive(Debug)]
 pub struct PrivateFolder(PathBuf);
 
-/// Far more than any of the files has.
+/// The number of bytes that are read from a file at most, far more than any of the files contains.
 const LARGEST: u64 = 64 << 10;
 
 impl PrivateFolder {
-    /// The folder of that path; nothing is touched yet.
+    /// Returns the directory with that path. Does not access the file system.
     pub fn new(path: PathBuf) -> Self {
         Self(path)
     }
 
-    /// Makes the folder, if there is none, in one that is there; and sees that nobody else can put anything into it.
+    /// Creates the directory if it does not exist, and checks it. The parent directory must exist.
+    ///
+    /// # Errors
+    /// Those of the operating system, and those of [`Self::check`].
     pub fn open(&self) -> io::Result<()> {
         match DirBuilder::new().mode(0o700).create(&self.0) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -33,7 +38,11 @@ impl PrivateFolder {
         self.check()
     }
 
-    /// Whether the folder is there and nobody else can put anything into it.
+    /// Checks that the directory exists and that no other user can write to it.
+    ///
+    /// # Errors
+    /// Those of the operating system, and an error if the path is not a directory, or if the directory belongs to
+    /// another user or is writable by its group or others. A symbolic link is not a directory.
     pub fn check(&self) -> io::Result<()> {
         let about = fs::symlink_metadata(&self.0)?;
         match about.is_dir() && is_ours(&about) {
@@ -42,7 +51,12 @@ impl PrivateFolder {
         }
     }
 
-    /// The contents of a file; None where there is none that is this user's.
+    /// Returns the contents of a file. Returns `None` if the file does not exist. Also returns `None`, and logs a
+    /// warning, if it is not a regular file, or if another user owns it or can write to it. Symbolic links are not
+    /// followed.
+    ///
+    /// # Errors
+    /// Those of the operating system.
     pub fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         let path = self.0.join(name);
         let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
@@ -59,7 +73,11 @@ impl PrivateFolder {
         Ok(Some(bytes))
     }
 
-    /// All or nothing, also among processes: a file of its own first, then its name.
+    /// Writes a file atomically, also with regard to other processes: a temporary file is written and then
+    /// renamed.
+    ///
+    /// # Errors
+    /// Those of the operating system.
     pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -73,6 +91,9 @@ impl PrivateFolder {
     }
 
     /// Removes a file.
+    ///
+    /// # Errors
+    /// Those of the operating system, also if there is no such file.
     pub fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.0.join(name))
     }
@@ -84,7 +105,7 @@ impl fmt::Display for PrivateFolder {
     }
 }
 
-/// The hexadecimal digits of the SHA-256 digest: a name for a file about that.
+/// Returns the SHA-256 digest of `about` in hexadecimal, which serves as the name of a file.
 pub fn hex_digest(about: &[u8]) -> String {
     Hash::Sha256.digest(about).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -93,7 +114,7 @@ fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Of this user, and nobody else can write to it.
+/// Returns whether the file or directory belongs to this user and no other user can write to it.
 fn is_ours(about: &Metadata) -> bool {
     about.uid() == process::user() && about.mode() & 0o022 == 0
 }

@@ -1,8 +1,8 @@
-//! Public halves on disk, so that a program that signs once costs one request.
+//! The public-key cache on disk, with which a program that signs once sends only one request.
 //!
-//! Only what can't change is kept: a key that is named so that the name can't come to mean another one. What is read
-//! is believed no further than a local certificate: every signature is verified under it. The folder and its files
-//! are this user's alone; whatever is wrong with them only means that the service is asked.
+//! Only immutable data is cached: the public keys of keys whose names can't refer to another key later. A cached
+//! public key is trusted no more than a local certificate: every signature is verified with it. Only this user can
+//! write to the directory and its files. If anything is wrong with them, the module asks the service instead.
 
 use super::private_directory::{PrivateFolder, hex_digest};
 use crate::cloud::{KeyFacts, KeyName, SharedBackend, purposes_of, schemes_for};
@@ -14,39 +14,41 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-/// The cache in a folder; made, and looked at, at the first use.
+/// A public-key cache in a directory, which is created and checked at the first use.
 #[derive(Debug)]
 pub struct Cache {
     folder: PrivateFolder,
     usable: OnceLock<bool>,
 }
 
-/// A file's contents. Its name is a hash; place and key are in it, too, to be compared and for people.
+/// The contents of a file. Its name is a hash of the place and the key. Both are also in the file, for comparison
+/// and for human readers.
 #[derive(Deserialize, PartialEq, Serialize)]
 struct Entry {
     version: u32,
     place: String,
     key: String,
     immutable_id: String,
-    /// What the key is for: "sign", "decrypt", "derive".
+    /// The purposes of the key: "sign", "decrypt", "derive".
     purposes: Vec<String>,
-    /// Base64 of DER of a SubjectPublicKeyInfo.
+    /// A SubjectPublicKeyInfo, as base64 of DER.
     public_key: String,
 }
 
-/// Entries of another version are left alone and asked for anew.
+/// The version of the file's format. Entries with another version are ignored, and the service is asked again.
 const VERSION: u32 = 3;
 
 const PURPOSES: [(Purpose, &str); 3] =
     [(Purpose::Sign, "sign"), (Purpose::Decrypt, "decrypt"), (Purpose::Derive, "derive")];
 
 impl Cache {
-    /// The cache in `folder`; nothing is touched yet.
+    /// Returns the cache in `folder`. Does not access the file system.
     pub fn new(folder: PathBuf) -> Self {
         Self { folder: PrivateFolder::new(folder), usable: OnceLock::new() }
     }
 
-    /// What was kept of a key.
+    /// Returns the cached facts of a key. Returns `None` if there are none, if the key's name may refer to another
+    /// key later, or if the cache can't be used.
     pub fn facts(&self, backend: &SharedBackend, key: &KeyName) -> Option<KeyFacts> {
         if !backend.is_immutable(key) || !self.is_usable() {
             return None;
@@ -54,8 +56,9 @@ impl Cache {
         facts_in(&self.folder.read(&file_name(backend, key)).ok()??, backend, key)
     }
 
-    /// Keeps what a service told of a key, if it can't change: that it does all that its kind can, or all of the one purpose
-    /// that a key of such a service has.
+    /// Caches what the service reports about a key, if it is immutable: the name can't refer to another key later,
+    /// and the key permits everything that the service does with keys of its kind. In a service whose keys have a
+    /// single purpose, the key permits everything for its purpose. Failures are logged at debug level.
     pub fn keep(&self, backend: &SharedBackend, key: &KeyName, facts: &KeyFacts) {
         let all = purposes_of(&**backend, facts.kind);
         let purposes: Vec<Purpose> = match backend.has_single_purpose() {
@@ -83,7 +86,7 @@ impl Cache {
         }
     }
 
-    /// Forgets a key of which something else turned out to be true.
+    /// Removes a key whose cached facts turned out to be wrong.
     pub fn forget(&self, backend: &SharedBackend, key: &KeyName) {
         if self.is_usable() {
             let _ = self.folder.remove(&file_name(backend, key));
@@ -105,7 +108,7 @@ impl Cache {
     }
 }
 
-/// What a file of the cache tells of that key, if it is about it.
+/// Returns the facts in a file of the cache, or `None` if the file is invalid or describes another key.
 pub(crate) fn facts_in(bytes: &[u8], backend: &SharedBackend, key: &KeyName) -> Option<KeyFacts> {
     let entry: Entry = serde_json::from_slice(bytes).ok()?;
     if (entry.version, &entry.place, &entry.key) != (VERSION, &backend.place(), &name(key)) {
@@ -134,7 +137,7 @@ fn file_name(backend: &SharedBackend, key: &KeyName) -> String {
     hex_digest(format!("{}\0{}", backend.place(), name(key)).as_bytes())
 }
 
-/// What is asked of the service: a version is part of a key's name.
+/// Returns the name in requests to the service: the version is a part of it.
 fn name(key: &KeyName) -> String {
     match &key.version {
         Some(version) => format!("{}/{version}", key.id),

@@ -1,18 +1,18 @@
-//! Keys that came and went since a token's keys were configured or listed, and what of that is allowed.
+//! Keys that were added to or removed from a token since its keys were configured or listed.
 
 use super::key::SlotKey;
 use std::sync::Arc;
 
-/// See the head of the file.
+/// The keys added and removed since the token's keys were configured or listed.
 #[derive(Debug, Default)]
 pub struct Changes {
     come: Vec<Arc<SlotKey>>,
-    /// By their names, for a later listing may still know them.
+    /// The names of removed keys. Names are kept because a later listing may still contain these keys.
     gone: Vec<String>,
 }
 
 impl Changes {
-    /// What has become of these keys.
+    /// Returns `keys` with the changes applied.
     pub fn applied(&self, keys: Arc<Vec<Arc<SlotKey>>>) -> Arc<Vec<Arc<SlotKey>>> {
         if self.come.is_empty() && self.gone.is_empty() {
             return keys;
@@ -24,13 +24,13 @@ impl Changes {
         Arc::new(keys.iter().filter(stays).chain(&self.come).cloned().collect())
     }
 
-    /// A key has come.
+    /// Records a key that was added.
     pub fn add(&mut self, key: Arc<SlotKey>) {
         self.gone.retain(|name| *name != key.name().id);
         self.come.push(key);
     }
 
-    /// A key is gone.
+    /// Records that a key was removed.
     pub fn remove(&mut self, key: &Arc<SlotKey>) {
         self.come.retain(|own| !Arc::ptr_eq(own, key));
         self.gone.push(key.name().id.clone());

@@ -1,4 +1,4 @@
-//! Which keys a token has: those of the configuration or the service's list, and what has come and gone since.
+//! The keys of a token: those of the configuration or of the service's listing, with the changes since then.
 
 use super::Token;
 use super::changes::Changes;
@@ -30,13 +30,15 @@ impl Token {
         Some(made)
     }
 
-    /// The token's keys as they are now.
+    /// Returns the token's current keys. Lists the keys of a token that discovers them, if they are not listed
+    /// yet.
     pub fn keys(&self, deadline: Instant) -> Arc<Vec<Arc<SlotKey>>> {
         let keys = self.known_or_listed(deadline);
         self.changes().applied(keys)
     }
 
-    /// A token that discovers its keys lists them now, if it has not yet.
+    /// Returns the keys without the later changes. A token that discovers its keys lists them now, if they are not
+    /// listed yet.
     fn known_or_listed(&self, deadline: Instant) -> Arc<Vec<Arc<SlotKey>>> {
         if let Some(keys) = self.known_keys() {
             return keys;
@@ -72,35 +74,35 @@ impl Token {
         self.changes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// What programs may change.
+    /// What programs may change in the service, if anything.
     pub fn management(&self) -> Option<&Management> {
         self.common.management.as_deref()
     }
 
-    /// Whether the configuration hides keys of that kind.
+    /// Whether the configuration hides keys of this kind.
     pub fn hides(&self, kind: Kind) -> bool {
         self.common.hidden_kinds.contains(&kind.name())
     }
 
-    /// Whether the configuration names a key so.
+    /// Whether a configured or listed key has this name in the service.
     pub fn names(&self, name: &str) -> bool {
         self.known_keys().is_some_and(|keys| keys.iter().any(|key| key.name().id == name))
     }
 
-    /// A key that is to be one of the token's.
+    /// Adds a key to the token.
     pub fn adopt(&self, key: impl FnOnce(Arc<Common>) -> SlotKey) -> Arc<SlotKey> {
         let key = Arc::new(key(self.common.clone()));
         self.changes().add(key.clone());
         key
     }
 
-    /// A key that is one of the token's no more: its objects are gone.
+    /// Removes a key from the token, together with its objects.
     pub fn expel(&self, key: &Arc<SlotKey>) {
         self.changes().remove(key);
         self.owners().retain(|_, owner| !Arc::ptr_eq(owner, key));
     }
 
-    /// Loads what is wanted of a key; its handles are good from now on.
+    /// Loads the `wanted` objects of a key. Their handles are valid from now on.
     pub fn shown(&self, key: &Arc<SlotKey>, wanted: Wanted, deadline: Instant) -> Vec<Arc<Object>> {
         key.begin(wanted);
         let objects = key.objects(wanted, deadline);

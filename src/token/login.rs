@@ -1,6 +1,6 @@
-//! Who is logged in to a token, and what comes and goes with it. PKCS#11 3.2 sections 5.6.8 (C_Login) to 5.6.10 (C_Logout).
+//! The login state of a token. PKCS#11 3.2 sections 5.6.8 (C_Login) to 5.6.10 (C_Logout).
 //!
-//! No lock is held while the service's authority is asked.
+//! No lock is held during the request that checks a PIN.
 
 use super::Token;
 use super::key::SlotKey;
@@ -13,17 +13,17 @@ use cryptoki_sys::*;
 use std::sync::Arc;
 
 impl Token {
-    /// Who is logged in, if anybody is.
+    /// Returns the type of the user who is logged in, or `None`.
     pub fn user(&self) -> Option<CK_USER_TYPE> {
         self.usage().login
     }
 
-    /// Logs a user in (section 5.6.8). No PIN is wrong, because none is needed; unless it is the credential: then the
-    /// service's authority is asked, once.
+    /// Logs a user in (section 5.6.8). Any PIN is accepted, because none is needed, unless the PIN is the
+    /// credential. In that case the service's authority is asked once whether the PIN is correct.
     ///
     /// # Errors
-    /// CKR_USER_ALREADY_LOGGED_IN, CKR_USER_ANOTHER_ALREADY_LOGGED_IN; CKR_PIN_LEN_RANGE, CKR_PIN_INCORRECT,
-    /// CKR_PIN_EXPIRED, and those of the service.
+    /// CKR_USER_ALREADY_LOGGED_IN, CKR_USER_ANOTHER_ALREADY_LOGGED_IN, CKR_SESSION_CLOSED; CKR_PIN_LEN_RANGE,
+    /// CKR_PIN_INCORRECT, CKR_PIN_EXPIRED, and those of the service.
     pub fn log_in(&self, user: CK_USER_TYPE, pin: &[u8]) -> Result<()> {
         self.usage().may_log_in(user)?;
         let entry = match self.common.backend.pin() {
@@ -51,12 +51,13 @@ impl Token {
         }
     }
 
-    /// Logs out. Answers whether anybody was logged in.
+    /// Logs out. Returns whether a user was logged in.
     pub fn log_out(&self) -> bool {
         self.end_login(&mut self.usage())
     }
 
-    /// Section 5.6.10: a credential is forgotten, and the handles of private objects become invalid for good.
+    /// Ends the login and returns whether a user was logged in. Section 5.6.10: the credential is forgotten, and
+    /// the handles of private objects become invalid permanently.
     pub(super) fn end_login(&self, used: &mut Usage) -> bool {
         let was_in = used.login.take().is_some();
         if was_in && self.common.backend.pin().is_some() {
@@ -67,7 +68,8 @@ impl Token {
         was_in
     }
 
-    /// What one login has loaded need not hold for the next: its profile may be of another account.
+    /// Forgets what an earlier login has loaded, because the profile of the next login may belong to another
+    /// account.
     fn forget_loaded(&self) {
         let keys = self.made_keys();
         keys.iter().for_each(|key| key.forget_loaded());

@@ -1,6 +1,8 @@
-//! What a caller changes in the service: keys that are made and destroyed, certificates that are put beside them.
+//! Changes in the service: keys that a program creates, labels or destroys, and certificates that it stores with
+//! them.
 //!
-//! PKCS#11 3.2 sections 5.7.1 (C_CreateObject), 5.7.3 (C_DestroyObject), 5.7.6 (C_SetAttributeValue), 5.18.1 and 5.18.2.
+//! PKCS#11 3.2 sections 5.7.1 (C_CreateObject), 5.7.3 (C_DestroyObject), 5.7.6 (C_SetAttributeValue), 5.18.1 and
+//! 5.18.2.
 
 use super::Token;
 use super::errors::{logged_out, no_object, read_only};
@@ -18,16 +20,17 @@ use cryptoki_sys::*;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A key alone, and a certificate alone.
+/// Only the key objects, and only the certificates.
 const KEYS: Wanted = Wanted { keys: true, certificates: false };
 const CERTIFICATES: Wanted = Wanted { keys: false, certificates: true };
 
 impl Token {
-    /// C_GenerateKeyPair: answers the public and the private key.
+    /// C_GenerateKeyPair: returns the handles of the public and the private key.
     ///
     /// # Errors
-    /// CKR_MECHANISM_INVALID (also where the configuration does not allow to make keys), CKR_SESSION_READ_ONLY, what is wrong
-    /// with the templates, and those of the service.
+    /// CKR_MECHANISM_INVALID (also if the configuration does not allow programs to generate keys),
+    /// CKR_MECHANISM_PARAM_INVALID, CKR_SESSION_READ_ONLY, CKR_USER_NOT_LOGGED_IN, those of the templates, and
+    /// those of the service.
     pub fn generate_pair(
         &self,
         request: &Request,
@@ -41,7 +44,7 @@ impl Token {
         Ok((handle_of(&objects, CKO_PUBLIC_KEY)?, handle_of(&objects, CKO_PRIVATE_KEY)?))
     }
 
-    /// C_GenerateKey.
+    /// C_GenerateKey: returns the handle of the secret key.
     ///
     /// # Errors
     /// As [`Token::generate_pair`].
@@ -51,10 +54,11 @@ impl Token {
         handle_of(&self.create(generation, key_template::secret(generation, template)?)?, CKO_SECRET_KEY)
     }
 
-    /// C_DestroyObject of an object of the token. With one half of a key the other is gone, too.
+    /// C_DestroyObject of a token object. Destroying one half of a key pair also destroys the other half.
     ///
     /// # Errors
-    /// CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED, CKR_SESSION_READ_ONLY, and those of the service.
+    /// CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED, CKR_SESSION_READ_ONLY, CKR_USER_NOT_LOGGED_IN, and those
+    /// of the service and the certificate store.
     pub fn destroy(&self, handle: CK_OBJECT_HANDLE, read_write: bool) -> Result<()> {
         let unknown = || no_object(handle);
         let object = self.object(handle).ok_or_else(unknown)?;
@@ -74,11 +78,12 @@ impl Token {
         Ok(())
     }
 
-    /// C_CreateObject of a certificate that is to stay: one of a key of the token, or the issuer of one.
+    /// C_CreateObject of a certificate that is a token object: the certificate of one of the token's keys, or the
+    /// issuer of one. Returns the handle of the certificate.
     ///
     /// # Errors
-    /// CKR_TOKEN_WRITE_PROTECTED, CKR_SESSION_READ_ONLY, CKR_ACTION_PROHIBITED, what is wrong with the template, and those of
-    /// service and store.
+    /// CKR_TOKEN_WRITE_PROTECTED, CKR_SESSION_READ_ONLY, CKR_USER_NOT_LOGGED_IN, CKR_ACTION_PROHIBITED, those of
+    /// the template, and those of the service and the certificate store.
     pub fn add_certificate(&self, template: &[Attribute], read_write: bool) -> Result<CK_OBJECT_HANDLE> {
         self.check_right(Right::Certificates, read_write)?;
         let certificate = certificate_in(template)?;
@@ -103,12 +108,12 @@ impl Token {
         Ok(object.handle)
     }
 
-    /// C_SetAttributeValue: what an object is already, it may be told to be. A key may get another label, with all its
-    /// objects, where its service has a place for that.
+    /// C_SetAttributeValue: succeeds if the object already has all the values. The only value that can change is
+    /// the label of a key, which all objects of the key share, where the service can store labels.
     ///
     /// # Errors
-    /// CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED, CKR_SESSION_READ_ONLY, CKR_ATTRIBUTE_VALUE_INVALID, and those of the
-    /// service.
+    /// CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED, CKR_SESSION_READ_ONLY, CKR_TOKEN_WRITE_PROTECTED,
+    /// CKR_USER_NOT_LOGGED_IN, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_VALUE_INVALID, and those of the service.
     pub fn set_attributes(&self, handle: CK_OBJECT_HANDLE, template: &[Attribute], read_write: bool) -> Result<()> {
         let object = self.object(handle).ok_or_else(|| no_object(handle))?;
         if object.is_of_token() && !read_write {
@@ -137,8 +142,8 @@ impl Token {
         Ok(())
     }
 
-    /// Whether a program may do that in such a session: that the session is read-only is told first, since that is so
-    /// whatever the configuration says.
+    /// Checks that a program may change this in a session of this kind. A read-only session is reported first,
+    /// because it is read-only whatever the configuration allows.
     fn check_right(&self, right: Right, read_write: bool) -> Result<()> {
         if !read_write {
             return Err(read_only());
@@ -168,7 +173,7 @@ impl Token {
         }
     }
 
-    /// Asks the service for the key, and answers its objects.
+    /// Creates a key in the service and returns its objects.
     fn create(&self, generation: &Generation, new: NewKey) -> Result<Vec<Arc<Object>>> {
         let (backend, deadline) = (self.backend(), self.later(5));
         if !backend.makes(new.kind) || self.hides(new.kind) {
@@ -182,7 +187,7 @@ impl Token {
             Error::from(uncertain(failure)).about(format_args!("token \"{}\", new key \"{what}\"", self.label()))
         })?;
         let option = made.option.clone();
-        // It has come to be the key of that alias that the configuration has named before there was one.
+        // The configuration named this alias before a key had it. The new key is that configured key.
         if let Some(alias) = made.alias.take_if(|alias| self.names(alias)) {
             made.name.id = alias;
         }
@@ -191,18 +196,19 @@ impl Token {
         Ok(self.shown(&key, KEYS, deadline))
     }
 
-    /// When something is over that takes up to so many calls of the service, one after the other.
+    /// Returns the deadline of work that takes up to `calls` calls of the service, one after the other.
     fn later(&self, calls: u32) -> Instant {
         Instant::now() + self.call_timeout().saturating_mul(calls).min(LONGEST)
     }
 }
 
-/// Whether the template asks for an object of the token: one of the session is no matter of CKF_RW_SESSION (section 4.4).
+/// Whether the template asks for a token object. A session object does not need CKF_RW_SESSION (section 4.4).
 fn is_of_token(template: &[Attribute]) -> bool {
     flag_in(template, CKA_TOKEN) == Some(true)
 }
 
-/// C_Finalize or a fork ended the call, and not the request.
+/// Adds advice to a failure where C_Finalize or a fork has ended the call. The request may have created a key all
+/// the same.
 fn uncertain(failure: Failure) -> Failure {
     match failure.cause {
         Cause::Interrupted => {
@@ -214,7 +220,7 @@ fn uncertain(failure: Failure) -> Failure {
     }
 }
 
-/// A clock can't count further than that everywhere.
+/// The longest time until a deadline. Not every platform's clock can represent a later instant.
 const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
 fn handle_of(objects: &[Arc<Object>], class: CK_OBJECT_CLASS) -> Result<CK_OBJECT_HANDLE> {
@@ -223,7 +229,8 @@ fn handle_of(objects: &[Arc<Object>], class: CK_OBJECT_CLASS) -> Result<CK_OBJEC
     object.map(|object| object.handle).ok_or_else(missing)
 }
 
-/// The key whose service waits for that certificate, and has got it now. Such a key is not to be seen before.
+/// Gives the certificate to the service of a key that waits for it, and returns that key. The key is not visible
+/// before the service has its certificate.
 fn awaiting<'a>(keys: &'a [Arc<SlotKey>], certificate: &Certificate, deadline: Instant) -> Result<&'a Arc<SlotKey>> {
     for key in keys {
         if key.complete_certificate(certificate, deadline)? {
@@ -234,7 +241,8 @@ fn awaiting<'a>(keys: &'a [Arc<SlotKey>], certificate: &Certificate, deadline: I
     Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text))
 }
 
-/// What is read of a certificate's template; all else that it may say stands in the certificate.
+/// The attributes that a certificate's template may contain. Only some of these attributes are read: the
+/// certificate itself states the rest.
 const TAKEN: [CK_ATTRIBUTE_TYPE; 24] = [
     CKA_CLASS,
     CKA_TOKEN,
@@ -279,7 +287,8 @@ fn certificate_in(template: &[Attribute]) -> Result<Certificate> {
     Certificate::from_der(der).map_err(|unusable| invalid(format!("CKA_VALUE: {}", unusable.0)))
 }
 
-/// A certificate is found by its key's CKA_ID and CKA_LABEL, whatever its writer had in mind.
+/// Warns if the template asks for another CKA_ID or CKA_LABEL. A certificate is found by the CKA_ID and CKA_LABEL
+/// of its key, whatever the program that wrote the certificate intended.
 fn note_names(key: &SlotKey, object: &Object, template: &[Attribute]) {
     for (kind, name) in [(CKA_ID, "CKA_ID"), (CKA_LABEL, "CKA_LABEL")] {
         let wanted = value_in(template, kind).filter(|value| !value.is_empty());
@@ -289,7 +298,7 @@ fn note_names(key: &SlotKey, object: &Object, template: &[Attribute]) {
     }
 }
 
-/// What is to be another CKA_LABEL, if that is all that such an object may be told to have.
+/// Returns the new CKA_LABEL, if the object is modifiable and its label is all that the template changes.
 fn label_in<'a>(template: &'a [Attribute], object: &Object) -> Option<&'a [u8]> {
     let label = value_in(template, CKA_LABEL).filter(|_| object.attributes.matches(&[(CKA_MODIFIABLE, vec![CK_TRUE])]));
     let others: Vec<_> = template.iter().filter(|(kind, _)| *kind != CKA_LABEL).cloned().collect();

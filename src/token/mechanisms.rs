@@ -7,7 +7,8 @@ use crate::mechanism::{GENERATIONS, Generation, MECHANISMS};
 use cryptoki_sys::*;
 
 impl Token {
-    /// The mechanisms for any key, of its service and here: the same before and after keys are loaded.
+    /// Returns all mechanisms of the token: those of the service, those that run locally, and those that generate
+    /// keys. The result is the same before and after keys are loaded.
     pub fn mechanisms(&self) -> Vec<CK_MECHANISM_TYPE> {
         let mut mechanisms: Vec<_> = self.listed_mechanisms().iter().map(|(ckm, _)| *ckm).collect();
         mechanisms.extend(self.generations().map(|row| row.ckm));
@@ -15,7 +16,7 @@ impl Token {
         mechanisms
     }
 
-    /// CK_MECHANISM_INFO of a mechanism, if the token has it.
+    /// Returns the CK_MECHANISM_INFO of a mechanism, if the token has the mechanism.
     pub fn mechanism_info(&self, ckm: CK_MECHANISM_TYPE) -> Option<CK_MECHANISM_INFO> {
         if let Some(row) = self.generations().find(|row| row.ckm == ckm) {
             return Some(row.info());
@@ -26,13 +27,14 @@ impl Token {
         (flags != 0).then_some(info)
     }
 
-    /// What is done by that mechanism with some key of the token: flags of CK_MECHANISM_INFO; 0, if it is not listed.
+    /// Returns the flags of CK_MECHANISM_INFO for what some key of the token can do with the mechanism. Returns 0
+    /// if the mechanism is not listed.
     pub fn mechanism_flags(&self, ckm: CK_MECHANISM_TYPE) -> CK_FLAGS {
         let listed = self.listed_mechanisms();
         listed.binary_search_by_key(&ckm, |(own, _)| *own).map_or(0, |index| listed[index].1)
     }
 
-    /// The mechanisms of keys with their flags, by their numbers.
+    /// Returns the mechanisms that use keys, with their flags, sorted by number.
     fn listed_mechanisms(&self) -> &[(CK_MECHANISM_TYPE, CK_FLAGS)] {
         self.listed_mechanisms.get_or_init(|| {
             let schemes = |kind: Kind| (kind, self.common.backend.schemes(kind), kind.local_schemes());
@@ -55,7 +57,7 @@ impl Token {
         })
     }
 
-    /// The mechanisms that make keys, where the configuration allows that.
+    /// Returns the mechanisms that generate keys, if the configuration allows programs to generate keys.
     pub fn generations(&self) -> impl Iterator<Item = &'static Generation> {
         let made: Vec<Kind> = match self.management().is_some_and(|own| own.allows(Right::Generate)) {
             true => Kind::all().filter(|kind| self.common.backend.makes(*kind)).collect(),

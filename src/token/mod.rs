@@ -1,6 +1,6 @@
-//! One slot and its token: its keys and profiles, what a search finds among them, its login state.
+//! One slot and its token: its keys and profiles, the search among its objects, and its login state.
 //!
-//! Nothing is loaded before it is needed, and all that a search needs is loaded at once.
+//! A key is loaded only when it is needed. Whatever a search needs is requested at once.
 //! PKCS#11 3.1 sections 5.5 (slots and tokens), 5.6 (login), 5.7 (search).
 
 mod changes;
@@ -36,27 +36,27 @@ pub use usage::LONGEST_PIN;
 use usage::Usage;
 pub use used_key::UsedKey;
 
-/// See the head of the file.
+/// The token of one slot. Shared by all sessions with the token.
 #[derive(Debug)]
 pub struct Token {
     common: Arc<Common>,
     serial: String,
     call_timeout: Duration,
-    /// Made when a mechanism is first asked for.
+    /// Built when a mechanism is first looked up.
     listed_mechanisms: OnceLock<Box<[(CK_MECHANISM_TYPE, CK_FLAGS)]>>,
     listed: Lazy<Vec<ListedKey>>,
     keys: Mutex<TokenKeys>,
     changes: Mutex<Changes>,
-    /// Whose the handles are that a search has given out.
+    /// The key to which each handle belongs that a search has returned.
     owners: Mutex<HashMap<CK_OBJECT_HANDLE, Arc<SlotKey>>>,
     session_objects: Mutex<HashMap<CK_OBJECT_HANDLE, Arc<SessionObject>>>,
-    /// Made when a search is about them.
+    /// Built when a search first includes profiles.
     profiles: OnceLock<Vec<Arc<Object>>>,
     usage: Mutex<Usage>,
 }
 
 impl Token {
-    /// The token of a slot; nothing is loaded.
+    /// Creates the token of a slot. Loads nothing.
     pub fn new(id: CK_SLOT_ID, slot: Slot, backend: SharedBackend, cache: Option<Arc<Cache>>) -> Self {
         let serial = serial_of(&slot);
         let (label, hidden_kinds, manner, management) = (slot.label, slot.hide_keys, slot.manner, slot.management);
@@ -76,23 +76,25 @@ impl Token {
         }
     }
 
-    /// The token's label in full.
+    /// The token's label, not truncated.
     pub fn label(&self) -> &str {
         &self.common.label
     }
 
-    /// CK_TOKEN_INFO.serialNumber.
+    /// The token's serial number (CK_TOKEN_INFO.serialNumber).
     pub fn serial(&self) -> &str {
         &self.serial
     }
 
-    /// Where its keys live.
+    /// The service that holds the token's keys.
     pub fn backend(&self) -> &SharedBackend {
         &self.common.backend
     }
 
-    /// The objects that have every attribute of the template. What can't be loaded is logged and left out.
-    /// Profiles come last: a caller who takes whatever comes first means a key.
+    /// Returns the objects that have every attribute of the template. Objects that cannot be loaded are logged and
+    /// left out.
+    ///
+    /// Profiles come last: a caller who takes the first object expects a key.
     pub fn find(&self, template: &[Attribute]) -> Vec<Arc<Object>> {
         let mut found = self.keys_and_certificates(template);
         if number_in(template, CKA_CLASS).is_none_or(|class| class == CKO_PROFILE) {
@@ -128,7 +130,7 @@ impl Token {
         found
     }
 
-    /// Starts loading what a search by this template will need. Does not wait, and lists nothing.
+    /// Starts the requests that a search with this template needs. Does not wait, and does not list keys.
     pub fn begin(&self, template: &[Attribute]) {
         let wanted = Wanted::by(template);
         let keys = self.known_keys().filter(|_| wanted.anything()).unwrap_or_default();
@@ -136,7 +138,7 @@ impl Token {
         candidates(&keys, template, wanted).iter().for_each(|key| key.begin(wanted));
     }
 
-    /// The object of a handle that a search has given out, or a session has made.
+    /// Returns the token object that a search has returned under the handle, or the session object of the handle.
     pub fn object(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<Object>> {
         if let Some(own) = self.session_object(handle) {
             return Some(own.object.clone());
@@ -147,10 +149,10 @@ impl Token {
         self.owner(handle)?.object(handle)
     }
 
-    /// The key of that handle.
+    /// Returns the key of the handle.
     ///
     /// # Errors
-    /// CKR_KEY_HANDLE_INVALID.
+    /// CKR_KEY_HANDLE_INVALID; CKR_USER_NOT_LOGGED_IN for an unknown handle while the token waits for a login.
     pub fn key(&self, handle: CK_OBJECT_HANDLE) -> Result<UsedKey> {
         let unknown = || match self.common.backend.is_ready() {
             true => Error { rv: CKR_KEY_HANDLE_INVALID, ..no_object(handle) },
@@ -168,15 +170,15 @@ impl Token {
         Ok(UsedKey::Token { key, facts, class: object.class })
     }
 
-    /// Whose object of the token it is.
+    /// Returns the key to which the token object of the handle belongs.
     pub fn owner(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<SlotKey>> {
         self.owners().get(&handle).cloned()
     }
 
-    /// Random bytes of the service.
+    /// Returns random bytes from the service.
     ///
     /// # Errors
-    /// Those of the service.
+    /// CKR_USER_NOT_LOGGED_IN, and those of the service.
     pub fn random(&self, length: usize) -> Result<Plain> {
         if !self.common.backend.is_ready() {
             return Err(logged_out());
@@ -184,7 +186,7 @@ impl Token {
         self.common.backend.random(length).wait(self.deadline()).map_err(Into::into)
     }
 
-    /// What the slot does otherwise than others.
+    /// The slot's deviations from the default behavior.
     pub fn manner(&self) -> Manner {
         self.common.manner
     }
@@ -194,14 +196,14 @@ impl Token {
         self.call_timeout
     }
 
-    /// Keeps an object of a session.
+    /// Adds a session object and returns its handle.
     pub fn keep(&self, object: SessionObject) -> CK_OBJECT_HANDLE {
         let handle = object.object.handle;
         self.session_objects().insert(handle, Arc::new(object));
         handle
     }
 
-    /// Forgets an object of a session. Answers whether it was one.
+    /// Removes a session object. Returns whether the handle was that of a session object.
     pub fn discard(&self, handle: CK_OBJECT_HANDLE) -> bool {
         self.session_objects().remove(&handle).is_some()
     }
@@ -210,20 +212,20 @@ impl Token {
         self.session_objects().get(&handle).cloned()
     }
 
-    /// How many sessions it has, and how many of them are read-write.
+    /// Returns the number of sessions with the token, and the number of read-write sessions among them.
     pub fn session_counts(&self) -> (usize, usize) {
         let used = self.usage();
         (used.sessions, used.writing)
     }
 
-    /// Counts a session.
+    /// Counts a new session.
     pub fn session_opened(&self, read_write: bool) {
         let mut used = self.usage();
         used.sessions += 1;
         used.writing += usize::from(read_write);
     }
 
-    /// Counts a session no more, and forgets its objects; with the last one the login ends (section 5.6.2).
+    /// Stops counting a session and removes its objects. The login ends with the last session (section 5.6.2).
     pub fn session_closed(&self, session: CK_SESSION_HANDLE, read_write: bool) {
         self.session_objects().retain(|_, object| object.owner != session);
         let mut used = self.usage();
@@ -234,7 +236,7 @@ impl Token {
         }
     }
 
-    /// There is no session any more, and no login.
+    /// Removes all sessions, their objects and the login.
     pub fn all_sessions_closed(&self) {
         self.session_objects().clear();
         let mut used = self.usage();
@@ -242,7 +244,7 @@ impl Token {
         *used = Usage::default();
     }
 
-    /// When a call that begins now has to be over.
+    /// Returns the deadline of a call that begins now.
     fn deadline(&self) -> Instant {
         Instant::now() + self.call_timeout
     }

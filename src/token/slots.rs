@@ -1,6 +1,7 @@
-//! The tokens of all slots, each made when it is first asked for: a program that wants one of ten thousand pays for one.
+//! The tokens of all slots.
 //!
-//! Knows no session and no search.
+//! A token is created when it is first requested: a program that uses one of ten thousand slots pays for one. This
+//! module does not depend on sessions or searches.
 
 use super::Token;
 use crate::cloud::SharedBackend;
@@ -10,42 +11,42 @@ use cryptoki_sys::CK_SLOT_ID;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// See the head of the file.
+/// The tokens of all slots, each created when it is first requested.
 pub struct Tokens {
     backends: Backends,
     cache: Option<Arc<Cache>>,
     all: RwLock<All>,
 }
 
-/// Slots are added, never taken away.
+/// The slots, and the tokens created so far. Slots are added, never removed.
 struct All {
     slots: Slots,
     made: HashMap<CK_SLOT_ID, Arc<Token>>,
 }
 
 impl Tokens {
-    /// The tokens of these slots, all of whose services are among the backends.
+    /// Creates the collection for these slots. `backends` has a backend for the service of each slot.
     pub fn new(slots: Slots, backends: Backends, cache: Option<Arc<Cache>>) -> Self {
         Self { backends, cache, all: RwLock::new(All { slots, made: HashMap::new() }) }
     }
 
-    /// How many there are; their slots' ids are the numbers below.
+    /// The number of slots. The slot ids are the numbers from zero to this number, exclusive.
     pub fn len(&self) -> usize {
         self.read().slots.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no slots.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The token of a slot, if there is such a slot.
+    /// Returns the token of a slot, if the slot exists.
     pub fn token(&self, id: CK_SLOT_ID) -> Option<Arc<Token>> {
         let made = self.read().made.get(&id).cloned();
         made.or_else(|| self.make(id))
     }
 
-    /// Adds slots behind the others.
+    /// Adds slots after the existing ones.
     pub fn extend(&self, slots: impl Iterator<Item = Slot>) {
         self.write().slots.extend(slots);
     }
@@ -53,7 +54,7 @@ impl Tokens {
     fn make(&self, id: CK_SLOT_ID) -> Option<Arc<Token>> {
         let All { slots, made } = &mut *self.write();
         if let Some(token) = made.get(&id) {
-            // Another thread was quicker.
+            // Another thread has created the token meanwhile.
             return Some(token.clone());
         }
         let slot = slots.take(usize::try_from(id).ok()?)?;
@@ -72,25 +73,27 @@ impl Tokens {
     }
 }
 
-/// A backend for each service: equal services share it, unless their tokens have logins of their own.
+/// The backends of all services. Equal services share a backend, unless each of their tokens has its own login.
 pub struct Backends {
     shared: HashMap<Arc<Service>, SharedBackend>,
-    /// One for each slot of such a service; each token takes one away.
+    /// Services with a login, with a backend for each slot. Each token takes one backend out.
     own: Mutex<HashMap<Arc<Service>, Vec<SharedBackend>>>,
 }
 
 impl Backends {
-    /// The backends of these services, one for each slot: `open` is called once for those that are equal.
+    /// Opens the backends of these services, of which there is one for each slot. `open` is called once for equal
+    /// services, and once for each slot whose service has a login.
     pub fn new<'a>(services: impl Iterator<Item = &'a Arc<Service>>, open: impl Fn(&Service) -> SharedBackend) -> Self {
         let (mut shared, mut own) = (HashMap::new(), HashMap::<_, Vec<_>>::new());
         let mut last: Option<&Arc<Service>> = None;
         for service in services {
-            // One token's login must not serve another.
+            // The login of one token must not be used by another.
             if service.wants_login() {
                 own.entry(service.clone()).or_default().push(open(service));
                 continue;
             }
-            // Slots that follow each other share it, and its settings are long.
+            // Consecutive slots share one service. Comparing the pointers avoids hashing its settings, which are
+            // long.
             if last.is_none_or(|last| !Arc::ptr_eq(last, service)) {
                 shared.entry(service.clone()).or_insert_with(|| open(service));
                 last = Some(service);
@@ -99,7 +102,7 @@ impl Backends {
         Self { shared, own: Mutex::new(own) }
     }
 
-    /// The backend of a slot of one of the services.
+    /// Returns the backend of a slot with this service.
     pub fn of(&self, service: &Arc<Service>) -> Option<SharedBackend> {
         let own = || self.own.lock().unwrap_or_else(PoisonError::into_inner).get_mut(service)?.pop();
         self.shared.get(service).cloned().or_else(own)

@@ -1,10 +1,11 @@
-//! A token's keys, made when they are first needed.
+//! The keys of a token, created when they are first needed.
 
 use super::key::SlotKey;
 use crate::config::Keys;
 use std::sync::Arc;
 
-/// A token's keys. They are made when they are first needed: a program that wants one of ten thousand slots pays for one.
+/// The keys of a token. They are created when they are first needed: a program that uses one of ten thousand slots
+/// pays for one.
 #[derive(Debug)]
 pub(super) enum TokenKeys {
     Configured(Keys),

@@ -1,13 +1,13 @@
-//! Who uses a token: its sessions, and who is logged in.
+//! The use of a token: its sessions and its login.
 
 use crate::error::{Error, Result};
 use cryptoki_sys::*;
 
-/// Who uses a token.
+/// The number of a token's sessions, and the user who is logged in.
 #[derive(Debug, Default)]
 pub(super) struct Usage {
     pub(super) sessions: usize,
-    /// Those of them that are read-write.
+    /// The number of sessions that are read-write.
     pub(super) writing: usize,
     pub(super) login: Option<CK_USER_TYPE>,
 }
@@ -23,5 +23,5 @@ impl Usage {
     }
 }
 
-/// STS takes no longer token.
+/// The longest PIN, in bytes. STS accepts no longer token.
 pub const LONGEST_PIN: usize = 20_000;

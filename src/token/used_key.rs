@@ -6,17 +6,17 @@ use crate::object::session_object::SessionObject;
 use cryptoki_sys::CK_OBJECT_CLASS;
 use std::sync::Arc;
 
-/// The key of an operation.
+/// The key that an operation uses.
 pub enum UsedKey {
-    /// One of the token's, and which of its objects.
+    /// A key of the token, through one of its objects.
     Token {
         /// The key.
         key: Arc<SlotKey>,
-        /// What is known of it.
+        /// What is known about the key.
         facts: Arc<KeyFacts>,
-        /// The object's class.
+        /// The class of the object.
         class: CK_OBJECT_CLASS,
     },
-    /// One of a session's.
+    /// A key that is a session object.
     Session(Arc<SessionObject>),
 }

@@ -1,16 +1,16 @@
-//! Names of AWS resources, as far as a key's name tells its region.
+//! Amazon Resource Names (ARNs) of KMS keys, which contain the region.
 
-/// What a configuration needs of an ARN of AWS KMS: `arn:PARTITION:kms:REGION:ACCOUNT:RESOURCE`.
+/// The parts of a KMS ARN that the configuration needs: `arn:PARTITION:kms:REGION:ACCOUNT:RESOURCE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arn<'a> {
-    /// As in "eu-central-1".
+    /// The region, such as "eu-central-1".
     pub region: &'a str,
-    /// "key/1234abcd-..." or "alias/name".
+    /// The resource: "key/1234abcd-..." or "alias/name".
     pub resource: &'a str,
 }
 
 impl<'a> Arn<'a> {
-    /// From its text; None if it is no ARN of a KMS key or alias.
+    /// Parses an ARN. Returns `None` if `text` is not the ARN of a KMS key or alias.
     pub fn parse(text: &'a str) -> Option<Self> {
         let fields: Vec<&str> = text.splitn(6, ':').collect();
         match fields[..] {
@@ -22,7 +22,7 @@ impl<'a> Arn<'a> {
     }
 }
 
-/// What follows the last slash, or all of it.
+/// Returns the part after the last slash, or all of `text` if it contains no slash.
 pub fn after_slash(text: &str) -> &str {
     text.rsplit_once('/').map_or(text, |(_, last)| last)
 }

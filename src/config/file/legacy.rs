@@ -1,5 +1,8 @@
-//! The configuration files and variables of the two modules that this one replaces, read as they read them:
-//! what can't be used is noted and left out, never an error. docs/configuration.md tells users the rules.
+//! The reader of the configuration of aws-kms-pkcs11 and azure-keyvault-pkcs11, which this module replaces.
+//!
+//! Their files and variables are read as those modules read them. Contents that can't be used are logged and left
+//! out. The only error occurs if `AWS_KMS_PKCS11_CONFIG` names a file that does not exist or can't be accessed.
+//! docs/configuration.md describes the rules to users.
 
 use super::arn;
 use super::arn::Arn;
@@ -21,13 +24,16 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Reads whatever there is; nothing at all is a configuration without slots.
+/// Reads the files and variables that exist. If there are none, returns a configuration without slots.
+///
+/// # Errors
+/// CKR_GENERAL_ERROR if `AWS_KMS_PKCS11_CONFIG` names a file that does not exist or can't be accessed.
 pub fn read(environment: &Environment, notes: &mut Notes) -> Result<Config> {
     let aws_file = find(environment.named_file("AWS_KMS_PKCS11_CONFIG")?, "aws-kms-pkcs11", environment, notes);
     let azure_file = find(None, "azure-keyvault-pkcs11", environment, notes);
     let has_file = aws_file.is_some() || azure_file.is_some();
     let mut config = Config { log_level: debug_level(environment), ..Config::default() };
-    // AWS_REGION is set on many machines for other reasons: with a file of Azure's it does not add slots.
+    // Many machines set AWS_REGION for other reasons. It adds no slots beside a file of azure-keyvault-pkcs11.
     let aws_meant = azure_file.is_none() && AWS_MEANT.iter().any(|name| environment.text(name).is_some());
     for (file, meant, load) in [
         (aws_file, aws_meant, aws_slots as fn(&Reader, &mut Notes) -> Loaded),
@@ -36,7 +42,7 @@ pub fn read(environment: &Environment, notes: &mut Notes) -> Result<Config> {
         if file.is_none() && !meant {
             continue;
         }
-        // Read once more, for the values are parts of the text.
+        // Parsed a second time, after the check in `load`, because the values borrow the text.
         let value = |text| json::parse(text, Dialect::Lenient).ok().map(|document| document.value);
         let file = file.as_ref().and_then(|(path, text)| Some((path.as_path(), value(text)?)));
         let loaded = load(&Reader { file, environment }, notes);
@@ -51,7 +57,7 @@ pub fn read(environment: &Environment, notes: &mut Notes) -> Result<Config> {
     Ok(config)
 }
 
-/// A text as the file of one of the two programs, in a world without other files.
+/// Reads `bytes` as the file of azure-keyvault-pkcs11 or aws-kms-pkcs11, without looking for other files.
 #[cfg(any(test, fuzzing))]
 pub fn read_text(bytes: &[u8], is_azure: bool, environment: &Environment, notes: &mut Notes) -> Config {
     let path = Path::new("/etc/config.json");
@@ -66,19 +72,20 @@ pub fn read_text(bytes: &[u8], is_azure: bool, environment: &Environment, notes:
     }
 }
 
-/// What one of the two programs' files means: its slots, or without any what is to be listed instead.
+/// The contents of the file of one of the two modules: its slots, and the service whose keys are listed if there
+/// are none.
 struct Loaded {
     slots: Vec<Slot>,
     listed: Option<Service>,
 }
 
-/// A program's file, if it has one.
+/// The file of one of the two modules, if there is one, and the environment.
 struct Reader<'a> {
     file: Option<(&'a Path, Value<'a>)>,
     environment: &'a Environment<'a>,
 }
 
-/// The first file of a program that can be opened and parsed.
+/// Returns the first file of the module `name` that can be opened and parsed, starting with `named`.
 fn find(named: Option<PathBuf>, name: &str, environment: &Environment, notes: &mut Notes) -> Option<(PathBuf, String)> {
     let mut places = named.into_iter().chain(environment.places(name, "config.json"));
     let (path, text) = places.find_map(|path| load(&path, notes).map(|text| (path, text)))?;
@@ -99,7 +106,7 @@ fn load(path: &Path, notes: &mut Notes) -> Option<String> {
     };
     let text = json::decode(&file.bytes, Dialect::Lenient).ok()?.into_owned();
     understood(path, &text, notes)?;
-    // It is read all the same, as its own module would.
+    // Only a warning: the module that this file belongs to would read it.
     for what in [file.writable_by_others(), file.changeable_by_others()].into_iter().flatten() {
         notes.push((Level::Warn, format!("{}: {what}", path.display())));
     }
@@ -108,7 +115,7 @@ fn load(path: &Path, notes: &mut Notes) -> Option<String> {
 
 fn understood<'a>(path: &Path, text: &'a str, notes: &mut Notes) -> Option<Value<'a>> {
     let parsed = json::parse(text, Dialect::Lenient).and_then(|document| match document.value.data {
-        // json-c has no way to tell null from a failure, and the old modules went on to the next file.
+        // json-c can't distinguish null from a failure, so the replaced modules continued with the next file.
         Data::Null => Err(Fault { line: document.value.line, message: "expected an object, found null".into() }),
         _ => Ok(document),
     });
@@ -200,7 +207,7 @@ fn azure_service(vault: &str, auth_files: &[PathBuf]) -> Service {
     })
 }
 
-/// The C++ SDK read AWS_DEFAULT_REGION before AWS_REGION; the Rust SDK does not.
+/// Returns AWS_DEFAULT_REGION. The C++ SDK read it before AWS_REGION; the Rust SDK does not.
 fn region_from_environment(environment: &Environment, notes: &mut Notes) -> Option<String> {
     let first = environment.text("AWS_DEFAULT_REGION")?;
     let second = environment.text("AWS_REGION").filter(|second| *second != first);
@@ -216,13 +223,13 @@ fn region_from_environment(environment: &Environment, notes: &mut Notes) -> Opti
     Some(first)
 }
 
-/// The old modules' variables for a debug log.
+/// Returns the level that the debug variables of the replaced modules set.
 fn debug_level(environment: &Environment) -> Option<Level> {
     let names = ["AWS_KMS_PKCS11_DEBUG", "AZURE_KEYVAULT_PKCS11_DEBUG"];
     names.iter().any(|name| environment.text(name).is_some()).then_some(Level::Debug)
 }
 
-/// A string that is not empty; any other kind of value counts as absent.
+/// Returns the member of that name if it is a string that is not empty. Any other value counts as absent.
 fn text(value: &Value, name: &str) -> Option<String> {
     value.member(name)?.value.text().filter(|text| !text.is_empty()).map(str::to_owned)
 }
@@ -232,7 +239,7 @@ impl Reader<'_> {
         self.file.as_ref().map(|(_, top)| top)
     }
 
-    /// One slot per object in `slots`; anything else there takes no slot id.
+    /// Returns a slot for each object in the array `slots`. Other items of the array get no slot id.
     fn slots(&self, notes: &mut Notes, slot: impl Fn(&Item, &mut Notes) -> Slot) -> Vec<Slot> {
         let Some((path, top)) = &self.file else { return Vec::new() };
         let items: &[Value] = match top.member("slots").map(|member| &member.value.data) {
@@ -244,10 +251,10 @@ impl Reader<'_> {
     }
 }
 
-/// An object in `slots`.
+/// An object in the array `slots`.
 struct Item<'a> {
     path: &'a Path,
-    /// Its position there.
+    /// The position of the object in the array.
     index: usize,
     value: &'a Value<'a>,
 }
@@ -257,7 +264,8 @@ impl Item<'_> {
         text(self.value, name)
     }
 
-    /// The slot of one key; without a name of a key it is kept, empty, since slot ids are positions.
+    /// Returns a slot with a single key. If the name of the key is missing, returns a slot without keys rather
+    /// than none, because slot ids are positions.
     fn slot(&self, option: &str, id: String, label: String, service: Service, notes: &mut Notes) -> Slot {
         let keys = match id.is_empty() {
             true => {
@@ -308,7 +316,7 @@ impl Item<'_> {
     }
 }
 
-/// Tokens are sent to a vault.
+/// The required start of a vault's URL: access tokens are sent to the vault.
 const HTTPS: &str = "https://";
-/// Each means that AWS is used where there is no file.
+/// Variables that each select AWS KMS if there is no file.
 const AWS_MEANT: &[&str] = &["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"];

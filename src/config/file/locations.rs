@@ -1,4 +1,4 @@
-//! What the log says of the files that were looked for: those that are not read, and why there is no configuration.
+//! Log messages about configuration files that are not read, and about the search if no file is found.
 
 use crate::config::configuration::Config;
 use crate::config::environment::Environment;
@@ -8,10 +8,10 @@ use crate::host::logging::Level;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// The programs whose files may lie on a machine: ours, and the two that it replaces.
+/// The modules whose files may exist on a machine: this one, and the two that it replaces.
 const PROGRAMS: [&str; 3] = ["cloud-kms-pkcs11", "aws-kms-pkcs11", "azure-keyvault-pkcs11"];
 
-/// Names the files that are there and are not read, since `winner` is.
+/// Logs each of the files `others` that exists and is not read because `winner` takes precedence.
 pub fn note_others(winner: &Path, others: impl IntoIterator<Item = PathBuf>, notes: &mut Notes) {
     for other in others.into_iter().filter(|other| other != winner && other.metadata().is_ok()) {
         let text = format!("{}: not read, since {} goes before it", other.display(), winner.display());
@@ -19,12 +19,13 @@ pub fn note_others(winner: &Path, others: impl IntoIterator<Item = PathBuf>, not
     }
 }
 
-/// Every place where a configuration file may lie, the first that counts first.
+/// Returns the possible paths of all configuration files, in the order of the search.
 pub fn all_places(environment: &Environment) -> Vec<PathBuf> {
     PROGRAMS.iter().flat_map(|program| environment.places(program, "config.json")).collect()
 }
 
-/// Says that no file was found and where it was looked for, and what the environment meant instead.
+/// Logs that no file was found, the paths that were searched, and the services that environment variables select
+/// instead.
 pub fn note_nothing(config: &Config, environment: &Environment, notes: &mut Notes) {
     let places: Vec<String> = all_places(environment).iter().map(|path| looked_for(path)).collect();
     let services: Vec<&str> = config.listed.iter().map(meant_by).collect();
@@ -36,7 +37,7 @@ pub fn note_nothing(config: &Config, environment: &Environment, notes: &mut Note
     notes.push((Level::Info, format!("no configuration file; looked for {}{home}; {outcome}", places.join(", "))));
 }
 
-/// A place, with what kept its file from being read where that is more than its absence.
+/// Returns a path, with the reason why the file was not read unless the file does not exist.
 fn looked_for(path: &Path) -> String {
     match path.metadata() {
         Ok(about) if about.len() == 0 => format!("{} (it is empty)", path.display()),
@@ -48,7 +49,7 @@ fn looked_for(path: &Path) -> String {
     }
 }
 
-/// Why no place is in a user's folder.
+/// Returns the reason why no path in a user's directory was searched, or `None` if one was.
 fn user_folder_missing(environment: &Environment) -> Option<&'static str> {
     let is_set = |name: &str| (environment.variable)(name).is_some();
     match (is_set("XDG_CONFIG_HOME"), environment.path("XDG_CONFIG_HOME").or_else(|| environment.path("HOME"))) {

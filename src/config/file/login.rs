@@ -1,19 +1,22 @@
-//! The option `login`: what it may stand beside, and what it means for each cloud's settings.
+//! The option `login`: the options that it excludes, and its effect on the settings of each cloud.
 
 use super::section::Section;
 use crate::cloud::{aws, azure};
 use crate::config::options::Cloud;
 use crate::error::Result;
 
-/// A login that a slot has, as the option names it.
+/// The login of a slot: the credential that is the PIN of C_Login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Login {
+    /// `azure_client_secret`
     AzureClientSecret,
+    /// `aws_web_identity_token`
     AwsWebIdentityToken,
+    /// `aws_profile`
     AwsProfile,
 }
 
-/// The values of the option, and the options that would name another credential.
+/// The values of the option, each with its cloud and with the options that would select another credential.
 #[rustfmt::skip]
 const LOGINS: &[(&str, Login, Cloud, &[&str])] = &[
     ("azure_client_secret", Login::AzureClientSecret, Cloud::Azure, &[
@@ -26,7 +29,11 @@ const LOGINS: &[(&str, Login, Cloud, &[&str])] = &[
 
 const OFF: &str = "\"login\": \"none\" switches that off";
 
-/// The login of a slot in that cloud. A default of the file that is about the other cloud means nothing to it.
+/// Returns the login of a slot in that cloud. A default of the file for the other cloud is ignored.
+///
+/// # Errors
+/// CKR_GENERAL_ERROR if the slot's own login is for the other cloud, if another option of the same object or of
+/// the slot selects a credential, or if `aws_role_arn` is missing for `aws_web_identity_token`.
 pub fn of(section: &Section, cloud: Cloud) -> Result<Option<Login>> {
     let name = section.text("login").unwrap_or_default();
     let Some((_, login, of_cloud, others)) = LOGINS.iter().find(|row| row.0 == name) else { return Ok(None) };
@@ -36,7 +43,8 @@ pub fn of(section: &Section, cloud: Cloud) -> Result<Option<Login>> {
     }
     for other in *others {
         section.not_both("login", other)?;
-        // The slot's own login hides the file's credentials; a slot's own credential contradicts the file's login.
+        // The slot's own login overrides the credentials at top level. The slot's own credential contradicts a
+        // login at top level.
         if section.own(other).is_some() {
             return Err(section.fault(other, format!("can't stand beside \"login\": {name:?}; {OFF}")));
         }
@@ -48,7 +56,7 @@ pub fn of(section: &Section, cloud: Cloud) -> Result<Option<Login>> {
 }
 
 impl Login {
-    /// As AWS's settings have it.
+    /// Returns the login for the settings of AWS, without a PIN. Returns `None` for a login to Azure.
     pub fn aws(self) -> Option<aws::Login> {
         match self {
             Login::AwsWebIdentityToken => Some(aws::Login::WebIdentityToken(None)),
@@ -58,7 +66,8 @@ impl Login {
     }
 }
 
-/// Azure's settings with a login, and no other credential that the file may have for slots without one.
+/// Returns the settings with the login as the only credential. Credentials at top level are for slots without a
+/// login.
 pub fn alone(settings: azure::Settings) -> azure::Settings {
     azure::Settings {
         credential: azure::Credential::Login,

@@ -1,4 +1,4 @@
-//! The options of what a slot allows programs to change in its service.
+//! The options for what programs may change in a slot's service, and for the certificate store.
 
 use super::section::Section;
 use crate::config::management::{Management, Right};
@@ -8,7 +8,13 @@ use std::sync::Arc;
 /// KMS: "PendingWindowInDays: If you include a value, it must be between 7 and 30, inclusive."
 const DAYS: std::ops::RangeInclusive<u32> = 7..=30;
 
-/// What a slot with that label says; None where it says nothing of it.
+/// Reads the options of a slot with that label. Returns `None` if the slot allows nothing and has no certificate
+/// store.
+///
+/// # Errors
+/// CKR_GENERAL_ERROR if the slot's own `allow` contains "labels" and the slot does not discover its keys, if
+/// `destroy_days` is out of range, or if `confirm_destroy` does not repeat the label where `allow` contains
+/// "destroy".
 pub(crate) fn read(section: &Section, label: &str, discovers: bool) -> Result<Option<Arc<Management>>> {
     let mut rights: Vec<_> = section.names("allow").iter().filter_map(|name| Right::from_name(name)).collect();
     if !discovers && rights.contains(&Right::Labels) {

@@ -1,4 +1,4 @@
-//! Configuration files: our own, and those of the modules that this one replaces.
+//! Configuration files: the module's own, and those of the modules that this one replaces.
 
 mod arn;
 pub(crate) mod legacy;

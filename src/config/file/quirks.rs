@@ -1,14 +1,15 @@
-//! The options of how a slot behaves, besides its keys.
+//! The options for a slot's deviations from the default behavior, and for hidden keys.
 
 use super::section::Section;
 use crate::config::quirks::Manner;
 use crate::key::PointForm;
 
-/// libp11 0.4.12 (OpenSSL's engine) gives up a whole token that holds such a key; who finds keys by listing may not know
-/// of them.
+/// Kinds of keys that make libp11 0.4.12 (OpenSSL's engine) reject the whole token. A user who discovers keys may
+/// not know that the service contains such a key.
 const HIDDEN_AMONG_LISTED: [&str; 4] = ["Ed25519", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"];
 
-/// The kinds of keys that a slot does not show.
+/// Returns the kinds of keys that a slot does not show. Without `hide_keys`, a slot that discovers its keys hides
+/// those of `HIDDEN_AMONG_LISTED`.
 pub fn hidden(section: &Section, discovers: bool) -> Vec<String> {
     match discovers && !section.has_any(&["hide_keys"]) {
         true => HIDDEN_AMONG_LISTED.map(str::to_owned).into(),
@@ -16,7 +17,7 @@ pub fn hidden(section: &Section, discovers: bool) -> Vec<String> {
     }
 }
 
-/// As the section has it.
+/// Returns the deviations that a section selects.
 pub fn of(section: &Section) -> Manner {
     let chose = |option: &str, choice: &str| section.text(option).as_deref() == Some(choice);
     Manner {

@@ -1,6 +1,6 @@
-//! An object of our own file whose names and kinds of values are good, and errors that say where something stands.
+//! Objects of the module's own file, with checked names and kinds of values, and errors that state the place.
 //!
-//! Knows the table of options, and no option by its name.
+//! This file uses the table of options, but no option by its name.
 
 use crate::config::environment::Environment;
 use crate::config::json;
@@ -12,39 +12,47 @@ use cryptoki_sys::CKR_GENERAL_ERROR;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// What messages and relative paths need to know of the file.
+/// The data of the file that messages, relative paths and defaults need.
 pub struct File<'a> {
+    /// The path of the file.
     pub path: &'a Path,
+    /// The environment variables and directories.
     pub environment: &'a Environment<'a>,
-    /// Where `azureauth.json` may lie.
+    /// The possible paths of `azureauth.json`.
     pub auth_files: Vec<PathBuf>,
 }
 
-/// An object of the file whose names and kinds of values have been checked, and the one that has its defaults.
+/// An object of the file whose names and kinds of values have been checked, with the object that contains its
+/// defaults.
 pub struct Section<'a> {
+    /// The file that contains the section.
     pub file: &'a File<'a>,
-    /// The section that it is in, the list there, and its position in it; nothing at top level.
+    /// The enclosing section, the name of the array in it, and the position in the array; `None` at top level.
     within: Option<(&'a Section<'a>, &'a str, usize)>,
     value: &'a Value<'a>,
     place: Place,
     shape: Rc<Shape>,
+    /// The top level of the file, if its options are the defaults of this section.
     pub defaults: Option<&'a Section<'a>>,
     before: Option<&'a Before<'a>>,
 }
 
-/// The section that stands before another in a list.
+/// The previous section in an array.
 struct Before<'a> {
     value: Value<'a>,
     shape: Rc<Shape>,
 }
 
-/// What the names of a section's members mean. One of thousands of slots has the same as the one before.
+/// The options that the names of a section's members select. Among thousands of slots, a slot usually has the same
+/// names as the previous one and shares its shape.
 #[derive(Default)]
 struct Shape {
     rows: Vec<&'static Row>,
-    /// A few bits of each name: most options are absent from most sections, and this tells it at once.
+    /// A bit for each name. Most options are absent from most sections; a bit that is not set shows this without a
+    /// search.
     bits: u64,
-    /// Which of the members tell of the service, and whether by their values; else by their names alone.
+    /// The positions of the members that determine the service, and whether their values do so (`true`) or their
+    /// names alone (`false`).
     service: Vec<(usize, bool)>,
 }
 
@@ -57,13 +65,13 @@ impl Shape {
         }
     }
 
-    /// Whether these members have its names, in its order.
+    /// Returns whether the members have the same names as this shape, in the same order.
     fn fits(&self, members: &[Member]) -> bool {
         self.rows.len() == members.len() && self.rows.iter().zip(members).all(|(row, member)| row.name == member.name)
     }
 }
 
-/// The bit of a name. Inlined, so that it is a number where the name is one of the program's.
+/// Returns the bit of a name. Inlined so that the bit of a literal name is a constant.
 #[inline(always)]
 fn bit(name: &str) -> u64 {
     let letters = name.as_bytes();
@@ -72,7 +80,10 @@ fn bit(name: &str) -> u64 {
 }
 
 impl<'a> Section<'a> {
-    /// The whole file.
+    /// Returns the section of the whole file.
+    ///
+    /// # Errors
+    /// CKR_GENERAL_ERROR if `value` is not an object, or if a member is unknown or has an invalid value.
     pub fn top(file: &'a File<'a>, value: &'a Value<'a>) -> Result<Self> {
         Self::new(file, None, value, Place::Top, None, None)
     }
@@ -103,7 +114,7 @@ impl<'a> Section<'a> {
         Ok(section)
     }
 
-    /// The option that a member is.
+    /// Returns the option of a member.
     fn row(&self, member: &Member) -> Result<&'static Row> {
         let unknown = || self.fault_at(member.line, "", options::unknown(&member.name, self.place));
         options::row(&member.name, self.place).ok_or_else(unknown)
@@ -114,7 +125,12 @@ impl<'a> Section<'a> {
         row.check(&member.value).map_err(located)
     }
 
-    /// Visits the objects in the array of that name, each of which is read only then: there may be thousands.
+    /// Visits the objects in the array of that name. Each object is parsed when its turn comes, because there may
+    /// be thousands.
+    ///
+    /// # Errors
+    /// CKR_GENERAL_ERROR if the array is missing, if a list of keys is empty, or if an item is not valid JSON or
+    /// not a valid section; and the errors of `visit`.
     pub fn each(&self, name: &str, place: Place, mut visit: impl FnMut(&Section) -> Result<()>) -> Result<()> {
         let Some(Data::Later(items)) = self.own(name).map(|member| &member.value.data) else {
             return Err(self.fault("", format!("missing \"{name}\"")));
@@ -136,6 +152,7 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Returns the section's own member of that name, without regard to defaults.
     #[inline]
     pub fn own(&self, name: &str) -> Option<&Member<'a>> {
         if self.shape.bits & bit(name) == 0 {
@@ -144,25 +161,27 @@ impl<'a> Section<'a> {
         self.value.member(name)
     }
 
-    /// Its own option of that name, else the default.
+    /// Returns the section's own member of that name, or else the default.
     fn option(&self, name: &str) -> Option<&Member<'a>> {
         self.own(name).or_else(|| self.defaults.and_then(|top| top.own(name)))
     }
 
+    /// Returns a copy of a string option, or else of its default.
     pub fn text(&self, name: &str) -> Option<String> {
         self.str(name).map(str::to_owned)
     }
 
-    /// A text that is part of the file.
+    /// Returns a string option, or else its default, as a part of the file.
     pub fn str(&self, name: &str) -> Option<&str> {
         self.option(name)?.value.text()
     }
 
-    /// Whether one of these is given, here or as a default.
+    /// Returns whether one of these options is present, in the section or as a default.
     pub fn has_any(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.option(name).is_some())
     }
 
+    /// Returns a boolean option, or else its default.
     pub fn flag(&self, name: &str) -> Option<bool> {
         match self.option(name)?.value.data {
             Data::Bool(value) => Some(value),
@@ -170,6 +189,7 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Returns a numeric option, or else its default.
     pub fn number(&self, name: &str) -> Option<u32> {
         match &self.option(name)?.value.data {
             Data::Number(number) => number.parse().ok(),
@@ -177,6 +197,7 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Returns the strings of an array option, or else of its default. Returns an empty vector if both are absent.
     pub fn names(&self, name: &str) -> Vec<String> {
         match self.option(name).map(|member| &member.value.data) {
             Some(Data::Array(items)) => items.iter().filter_map(Value::text).map(str::to_owned).collect(),
@@ -184,7 +205,11 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A path: from `~/` it starts in the home folder, else where the file lies.
+    /// Returns a path option, or else its default. A path that starts with `~/` is relative to the home directory,
+    /// and any other relative path to the directory of the file.
+    ///
+    /// # Errors
+    /// CKR_GENERAL_ERROR if the path starts with `~/` and HOME is not set.
     pub fn path(&self, name: &str) -> Result<Option<PathBuf>> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let path = match text.strip_prefix("~/") {
@@ -194,15 +219,15 @@ impl<'a> Section<'a> {
         path.map(Some).ok_or_else(|| self.fault(name, "starts with ~/, but HOME is not set"))
     }
 
-    /// Its own options that are about one cloud.
+    /// Iterates over the section's own options that belong to one cloud.
     pub fn clouds(&self) -> impl Iterator<Item = (&str, Cloud)> {
         let rows = members(self.value).iter().zip(&self.shape.rows);
         rows.filter_map(|(member, row)| Some((&*member.name, row.cloud?)))
     }
 
-    /// Whether its own options that are about the service are the same as those of the section before it, and so are
-    /// the names of those that are about a key but tell the cloud. If they are, both live in the same service, unless a
-    /// key's name tells of it.
+    /// Returns whether the previous section has the same options for the service, and the same names of options
+    /// that are for a key and imply the cloud. Only the sections' own options are compared. If the result is true,
+    /// both sections have the same service, unless the name of a key determines it.
     pub fn has_service_of_before(&self) -> bool {
         self.before.is_some_and(|before| {
             let own = service_options(self.value, &self.shape);
@@ -210,6 +235,10 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// Checks that two options are not both in the section, nor both among the defaults.
+    ///
+    /// # Errors
+    /// CKR_GENERAL_ERROR at the option `other`.
     pub fn not_both(&self, one: &str, other: &str) -> Result<()> {
         for section in [Some(self), self.defaults].into_iter().flatten() {
             if section.own(one).is_some() && section.own(other).is_some() {
@@ -219,7 +248,7 @@ impl<'a> Section<'a> {
         Ok(())
     }
 
-    /// An error of the option `name`, or of the whole section.
+    /// Returns an error, CKR_GENERAL_ERROR, for the option `name`, or for the whole section if `name` is empty.
     pub fn fault(&self, name: &str, message: impl std::fmt::Display) -> Error {
         Error::new(CKR_GENERAL_ERROR, self.sentence(name, message))
     }
@@ -228,7 +257,7 @@ impl<'a> Section<'a> {
         Error::new(CKR_GENERAL_ERROR, self.sentence_at(line, name, message))
     }
 
-    /// `FILE:LINE: slots[2].name: message`, with the line where the option stands, be it a default.
+    /// Returns `FILE:LINE: slots[2].name: message`, with the line of the option, or else of its default.
     pub fn sentence(&self, name: &str, message: impl std::fmt::Display) -> String {
         match (self.own(name), self.defaults.map(|top| (top, top.own(name)))) {
             (Some(member), _) => self.sentence_at(member.line, name, message),
@@ -243,7 +272,7 @@ impl<'a> Section<'a> {
         format!("{file}:{line}: {place}{colon}{message}")
     }
 
-    /// The path of what is in it.
+    /// Returns the path of the member `name`, such as `slots[2].name`.
     fn inner(&self, name: &str) -> String {
         let own = match self.within {
             Some((section, list, index)) => section.inner(&format!("{list}[{index}]")),
@@ -254,7 +283,8 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Whether an option tells of the service by its value (true), or is about a key and tells the cloud (false).
+/// Returns `true` if the value of an option determines the service, `false` if the option is for a key and its
+/// name implies the cloud, and `None` otherwise.
 fn tells_service(row: &Row) -> Option<bool> {
     let is_slots_own = row.cloud.is_none() && !row.places.contains(&Place::Key);
     match (is_slots_own || row.places.contains(&Place::Top), row.cloud) {
@@ -280,12 +310,12 @@ fn members<'b>(value: &'b Value<'b>) -> &'b [Member<'b>] {
     }
 }
 
-/// A text that is no JSON.
+/// Returns the error for a text that is not valid JSON.
 pub fn unread(path: &Path, Fault { line, message }: &Fault) -> Error {
     error_in(path, format_args!("{line}: {message}"))
 }
 
-/// An error of the whole file; `message` starts with the line, if there is one.
+/// Returns an error for the whole file. `message` starts with the line, if there is one.
 pub fn error_in(path: &Path, message: impl std::fmt::Display) -> Error {
     Error::new(CKR_GENERAL_ERROR, format!("{}:{message}", path.display()))
 }

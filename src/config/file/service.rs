@@ -1,4 +1,4 @@
-//! The service of a slot: what its options, and the names of its keys, tell of it.
+//! The service of a slot, determined by the slot's options and the names of its keys.
 
 use super::arn::Arn;
 use super::login;
@@ -13,6 +13,10 @@ use crate::error::Result;
 use crate::host::logging::Level;
 use std::time::Duration;
 
+/// Returns the service of a slot.
+///
+/// # Errors
+/// CKR_GENERAL_ERROR if the cloud or a required option is missing, or if options contradict each other.
 pub(crate) fn service(section: &Section, told: Told) -> Result<Service> {
     Ok(match told.cloud_or_default(section)? {
         Cloud::Aws => Service::Aws(aws_settings(section, told.common_region())?),
@@ -20,18 +24,21 @@ pub(crate) fn service(section: &Section, told: Told) -> Result<Service> {
     })
 }
 
-/// What a slot's own options, and its keys' names and ARNs, tell of its service.
+/// What a slot's own options, and the names and ARNs of its keys, determine about the service.
 pub(crate) struct Told {
-    /// The cloud, and why.
+    /// The cloud, and the reason in words.
     cloud: Option<(Cloud, String)>,
-    /// `aws_region`, which no ARN may contradict.
+    /// The option `aws_region`, which no ARN may contradict.
     given: Option<String>,
-    /// The regions of the keys, where it is not that of the key before.
+    /// The regions of the keys' ARNs, without consecutive repetitions; `None` for a key without an ARN.
     regions: Vec<Option<String>>,
 }
 
 impl Told {
-    /// By the slot's own options.
+    /// Evaluates the slot's own options.
+    ///
+    /// # Errors
+    /// CKR_GENERAL_ERROR if the options belong to different clouds.
     pub(crate) fn by(section: &Section) -> Result<Self> {
         let said =
             section.str("cloud").and_then(|name| [Cloud::Aws, Cloud::Azure].into_iter().find(|c| c.name() == name));
@@ -41,14 +48,20 @@ impl Told {
         Ok(told)
     }
 
-    /// By those of a slot that is its own key.
+    /// Evaluates the options of a slot, and of its single key in the same section.
+    ///
+    /// # Errors
+    /// CKR_GENERAL_ERROR if the options contradict each other.
     pub(crate) fn by_one(section: &Section) -> Result<Self> {
         let mut told = Self::by(section)?;
         told.region(section)?;
         Ok(told)
     }
 
-    /// Heeds the options of a section that are about one cloud.
+    /// Evaluates the options of a section that belong to one cloud.
+    ///
+    /// # Errors
+    /// CKR_GENERAL_ERROR if they belong to another cloud than the options before.
     pub(crate) fn cloud(&mut self, section: &Section) -> Result<()> {
         for (name, cloud) in section.clouds() {
             match &self.cloud {
@@ -62,7 +75,10 @@ impl Told {
         Ok(())
     }
 
-    /// Heeds the ARN of a key.
+    /// Evaluates the ARN of a key.
+    ///
+    /// # Errors
+    /// CKR_GENERAL_ERROR if the ARN contradicts `aws_region`.
     pub(crate) fn region(&mut self, holder: &Section) -> Result<()> {
         let name = if holder.own("kms_key_arn").is_some() { "kms_key_arn" } else { "kms_key_id" };
         let region = Arn::parse(holder.str(name).unwrap_or_default()).map(|arn| arn.region);
@@ -77,7 +93,7 @@ impl Told {
         Ok(())
     }
 
-    /// The cloud that was told, else the file's.
+    /// Returns the cloud that the slot determines, or else the cloud of all defaults at top level.
     fn cloud_or_default(&self, section: &Section) -> Result<Cloud> {
         let top: Vec<Cloud> =
             section.defaults.map(|top| top.clouds().map(|(_, cloud)| cloud).collect()).unwrap_or_default();
@@ -88,7 +104,7 @@ impl Told {
         }
     }
 
-    /// `aws_region`; without it, the one region that the ARNs of all keys name.
+    /// Returns `aws_region`, or else the region of the ARNs if every key has an ARN with the same region.
     fn common_region(mut self) -> Option<String> {
         let common = if self.regions.len() == 1 { self.regions.pop().flatten() } else { None };
         self.given.or(common)
@@ -110,7 +126,8 @@ fn aws_settings(section: &Section, region: Option<String>) -> Result<aws::Settin
     })
 }
 
-/// One of the region's other endpoints: not beside an endpoint that is named. What the slot says hides the file's.
+/// Reads the option for another endpoint of the region, which can't be combined with an endpoint URL. The slot's
+/// own value overrides the default.
 fn variant(section: &Section, name: &str) -> Result<Option<bool>> {
     let wanted = section.flag(name);
     if wanted == Some(true) && section.text("aws_endpoint_url").is_some() {
@@ -123,7 +140,7 @@ fn azure_settings(section: &Section) -> Result<azure::Settings> {
     let login = login::of(section, Cloud::Azure)?;
     section.not_both("azure_client_secret", "azure_client_secret_file")?;
     let vault = section.text("vault_url").ok_or_else(|| section.fault("", "missing \"vault_url\""))?;
-    // The slot's credential hides those of the file, whichever option each of them uses.
+    // The slot's own credential overrides all credentials at top level, even if the options are different ones.
     let own = APPLICATIONS.iter().any(|name| section.own(name).is_some());
     let is_hidden = |name: &str| own && section.own(name).is_none();
     let path = |name: &str| section.path(name).map(|path| path.filter(|_| !is_hidden(name)));
@@ -139,7 +156,7 @@ fn azure_settings(section: &Section) -> Result<azure::Settings> {
         client_certificate_path: path("azure_client_certificate_path")?,
         client_certificate_password_file: section.path("azure_client_certificate_password_file")?,
         federated_token_file: path("azure_federated_token_file")?,
-        // Whoever names one means no other.
+        // If the configuration names an `azureauth.json`, no other is used.
         auth_files: if auth_file.is_some() { Vec::new() } else { section.file.auth_files.clone() },
         auth_file,
         authority_host: section.text("azure_authority_host"),
@@ -153,7 +170,7 @@ fn azure_settings(section: &Section) -> Result<azure::Settings> {
     })
 }
 
-/// The options that tell how an application shows who it is.
+/// The options with which an application authenticates.
 const APPLICATIONS: [&str; 5] = [
     "azure_client_secret",
     "azure_client_secret_file",
@@ -187,7 +204,7 @@ fn network(section: &Section) -> Result<Network> {
     })
 }
 
-/// What goes to another machine without TLS can be read and changed on its way.
+/// Warns about an endpoint on another machine without TLS: requests to it can be read and changed in transit.
 pub(crate) fn note_open_endpoint(section: &Section, notes: &mut Notes) {
     let Some(url) = section.str("aws_endpoint_url").filter(|url| is_open_endpoint(url)) else { return };
     let url = shown_url(url);

@@ -1,6 +1,9 @@
-//! Our own configuration file: the first thing that is wrong in it is an error with file, line and option.
+//! The reader of the module's own configuration file.
 //!
-//! Names and kinds of values have been checked by [`Section`]; here is what depends on more than one option.
+//! The first mistake in the file is an error with the file, the line and the option.
+//!
+//! [`Section`] checks names and kinds of values. This file checks what depends on more than one option, together
+//! with `service`, `login` and `management`.
 
 use super::arn;
 use super::arn::Arn;
@@ -25,6 +28,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Reads the file at `path`.
+///
+/// # Errors
+/// CKR_GENERAL_ERROR if the file can't be read, is writable by other users, or contains a mistake.
 pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Result<Config> {
     let file = Contents::read(path).map_err(|error| error_in(path, format_args!(" {error}")))?;
     if let Some(what) = file.writable_by_others() {
@@ -42,7 +48,10 @@ pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Result
     Ok(config)
 }
 
-/// Reads the contents of a file that lies at `path`.
+/// Parses the contents of the file at `path`.
+///
+/// # Errors
+/// CKR_GENERAL_ERROR for the first mistake.
 pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut Notes) -> Result<Config> {
     let text = json::decode(bytes, Dialect::Strict).map_err(|fault| unread(path, &fault))?;
     let document = json::parse_without(&text, &[SLOTS, KEYS]).map_err(|fault| unread(path, &fault))?;
@@ -66,7 +75,8 @@ pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut N
     Ok(config)
 }
 
-/// The cache's folder, unless it is switched off.
+/// Returns the directory of the public-key cache, or `None` if the cache is disabled or there is no directory for
+/// it.
 fn cache(top: &Section) -> Result<Option<PathBuf>> {
     match (top.flag("cache"), top.path("cache_folder")?) {
         (Some(false), Some(_)) => Err(top.fault("cache_folder", "can't stand beside \"cache\": false")),
@@ -122,7 +132,7 @@ fn note_length(section: &Section, label: &str, notes: &mut Notes) {
     }
 }
 
-/// Which one of `names` the section has.
+/// Returns the only one of `names` that the section has. An option with the value `false` counts as absent.
 fn selector(section: &Section, names: &[&'static str]) -> Result<&'static str> {
     let off = |member: &Member| matches!(member.value.data, Data::Bool(false));
     let has = |name: &&'static str| section.own(name).is_some_and(|member| !off(member));
@@ -143,7 +153,7 @@ fn label_of_many(section: &Section, choice: &str) -> Result<String> {
     section.text("label").ok_or_else(|| section.fault("", format!("missing \"label\", which \"{choice}\" needs")))
 }
 
-/// The keys of a list, and what they tell of the service.
+/// Returns the keys of a list, and what they determine about the service.
 fn listed_keys(section: &Section) -> Result<(Told, Vec<Key>)> {
     let (mut told, mut keys) = (Told::by(section)?, Vec::new());
     section.each(KEYS, Place::Key, |section| {
@@ -155,7 +165,7 @@ fn listed_keys(section: &Section) -> Result<(Told, Vec<Key>)> {
     Ok((told, keys))
 }
 
-/// The key that a section names by the option `choice`.
+/// Returns the key that the option `choice` of a section names.
 fn key(section: &Section, choice: &str) -> Result<Key> {
     let id = id(section, choice)?;
     Ok(Key {
@@ -165,7 +175,7 @@ fn key(section: &Section, choice: &str) -> Result<Key> {
     })
 }
 
-/// The key's id, as the service takes it.
+/// Returns the id of the key, as the service expects it.
 fn id<'a>(section: &'a Section, choice: &str) -> Result<&'a str> {
     let id = section.str(choice).unwrap_or_default();
     if choice == "kms_key_arn" {
@@ -190,7 +200,8 @@ fn certificate(section: &Section) -> Result<CertificateSource> {
     Ok(section.path("certificate_path")?.map_or(CertificateSource::Service, CertificateSource::File))
 }
 
-/// The service of the slot before: the next one has the same most of the time, and there may be thousands.
+/// The service of the previous slot, and the option that names that slot's key. There may be thousands of slots,
+/// and most have the same service as the previous one.
 struct Services(Option<(&'static str, Arc<Service>)>);
 
 impl Services {
@@ -201,7 +212,8 @@ impl Services {
         told: Option<Told>,
         notes: &mut Notes,
     ) -> Result<Arc<Service>> {
-        // What the names of keys tell of the service, as ARNs do, is not looked at here.
+        // The comparison with the previous slot ignores the names of keys, but an ARN determines the region. Slots
+        // with an ARN or a list of keys are therefore excluded.
         let is_arn = |member: &Member| member.value.text().is_some_and(|text| text.starts_with("arn:"));
         let is_told = choice != KEYS && !section.own(choice).is_some_and(is_arn);
         if let Some((of_before, service)) = &self.0
@@ -222,7 +234,8 @@ impl Services {
     }
 }
 
-/// PKCS#11 URIs can't tell tokens of one label apart.
+/// Warns about each slot that has the label of an earlier one: PKCS#11 URIs can't distinguish tokens with the same
+/// label.
 fn note_labels(slots: &Slots, path: &Path, notes: &mut Notes) {
     let mut first = HashMap::with_capacity(slots.len());
     for (id, label) in slots.labels().enumerate() {
@@ -238,7 +251,7 @@ fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
 
-/// What a slot must not have for its key to have nothing but its names.
+/// Options that a plain slot does not have: its key has no settings except an id and a label.
 const NOT_PLAIN: &[&str] = &[
     "key_version",
     "certificate",
@@ -250,9 +263,9 @@ const NOT_PLAIN: &[&str] = &[
     "certificate_store",
 ];
 
-/// The lists, each item of which is read when its turn comes.
+/// The arrays whose items are parsed one by one.
 const SLOTS: &str = "slots";
 const KEYS: &str = "keys";
 
-/// As long as CK_TOKEN_INFO has it.
+/// The length of the label in CK_TOKEN_INFO, in bytes.
 const LABEL_LENGTH: usize = 32;

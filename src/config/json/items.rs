@@ -1,9 +1,10 @@
-//! Arrays that are passed over at first, and whose items are read one by one: there may be thousands.
+//! Arrays that are skipped at first, and whose items are parsed one by one: there may be thousands of items.
 
 use super::scanner::{Scanned, Scanner};
 use super::value::{Data, Dialect, Unread, Value};
 
-/// The items of an array that was passed over, each read when it is asked for. After a fault there is none.
+/// An iterator over the items of a skipped array. Each item is parsed when it is requested. A fault ends the
+/// iteration.
 #[cfg_attr(test, derive(Debug))]
 #[derive(Clone, PartialEq)]
 pub struct Items<'a> {
@@ -48,7 +49,7 @@ impl<'a> Iterator for Items<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    /// Passes over an array without a look at its items: only brackets are counted, and strings told from them.
+    /// Skips an array without parsing its items. Only brackets outside strings are counted.
     pub(super) fn pass_array(&mut self, depth: usize) -> Scanned<Value<'a>> {
         let line = self.line;
         let unread = Unread { text: self.text, rest: self.rest, line, depth: depth + 1, later: self.later };
@@ -70,14 +71,14 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Passes over the rest of a string.
+/// Skips the rest of a string, including the closing quote.
 fn pass_string(bytes: &mut std::slice::Iter<u8>) {
     while let Some(b'\\') = bytes.find(|byte| matches!(byte, b'"' | b'\\')) {
         bytes.next();
     }
 }
 
-/// The bytes that matter where an array is passed over.
+/// The bytes that are relevant when an array is skipped.
 static STRUCTURE: [bool; 256] = {
     let mut structure = [false; 256];
     let mut bytes: &[u8] = b"[]{}\"\n";

@@ -1,10 +1,15 @@
-//! From a text to its tree: one pass, by a function for each production of RFC 8259.
+//! The parser: a single pass over the text, with a function for each production of RFC 8259.
 
 use super::value::{Data, Dialect, Document, Fault, Member, Text, Value};
 use std::borrow::Cow;
 
-/// The tree of a text. Arrays that are members named `later` are passed over, and their items come from
-/// [`super::Items`]: the first name is that of a member of the whole, the next that of a member of such an item, and so on.
+/// Returns the tree of a text.
+///
+/// Arrays that are members named in `later` are skipped, and [`super::Items`] parses their items. The first name
+/// is that of a member of the whole document, the next that of a member of an item of such an array, and so on.
+///
+/// # Errors
+/// The first fault in the whole text, if there is one outside the skipped arrays.
 pub(super) fn document<'a>(
     text: &'a str,
     dialect: Dialect,
@@ -15,7 +20,7 @@ pub(super) fn document<'a>(
     document.map_err(|fault| scanner.first(fault))
 }
 
-/// More would let a file overflow the stack of the host's thread.
+/// The largest depth of nested values. Without a limit, a file could overflow the stack of the host's thread.
 const DEPTH: usize = 128;
 
 #[cfg_attr(test, derive(Debug))]
@@ -37,7 +42,7 @@ impl<'a> Scanner<'a> {
         Ok(Document { value, trailing: self.end()? })
     }
 
-    /// The first fault of the text, where one was found: what was passed over may have one, too.
+    /// Returns the first fault in the text after `fault` was found: a skipped array may contain an earlier one.
     pub(super) fn first(&self, fault: Fault) -> Fault {
         let whole = (!self.later.is_empty()).then(|| document(self.text, self.dialect, &[]));
         whole.and_then(Result::err).unwrap_or(fault)
@@ -84,13 +89,13 @@ impl<'a> Scanner<'a> {
         Ok(Member { name, line, value })
     }
 
-    /// Whether the array of that name, in an object so deep, is to be passed over.
+    /// Returns whether to skip the array of that name in an object of that depth.
     fn is_later(&self, name: &str, depth: usize) -> bool {
-        // The array is one level below the object, its items are two.
+        // The array is one level below the object, and its items are two levels below.
         depth.is_multiple_of(2) && self.later.get(depth / 2).is_some_and(|later| *later == name)
     }
 
-    /// From the opening bracket to the closing one.
+    /// Parses from the opening bracket to the closing one.
     fn list<T>(&mut self, bracket: u8, mut item: impl FnMut(&mut Self) -> Scanned<T>) -> Scanned<Vec<T>> {
         let mut items = Vec::new();
         let mut more = self.open(bracket)?;
@@ -101,14 +106,14 @@ impl<'a> Scanner<'a> {
         Ok(items)
     }
 
-    /// Behind the opening bracket: whether there is an item.
+    /// Consumes the opening bracket and returns whether there is an item.
     pub(super) fn open(&mut self, bracket: u8) -> Scanned<bool> {
         self.advance(1);
         self.blanks()?;
         Ok(!self.take(bracket))
     }
 
-    /// Behind an item: whether there is another.
+    /// Called after an item; returns whether there is another.
     pub(super) fn more(&mut self, bracket: u8) -> Scanned<bool> {
         self.blanks()?;
         if self.take(bracket) {
@@ -159,9 +164,9 @@ impl<'a> Scanner<'a> {
         Ok(text)
     }
 
-    /// The characters before the next quote, escape or control character.
+    /// Consumes and returns the characters before the next quote, escape or control character.
     fn plain(&mut self, quote: u8) -> &'a str {
-        // All three are ASCII, so that the bytes of other characters can't be taken for them.
+        // All three are ASCII, so no byte of another character is equal to them.
         let special = if quote == b'"' { &SPECIAL } else { &SPECIAL_SINGLE };
         let end = self.rest.as_bytes().iter().position(|byte| special[usize::from(*byte)]);
         let (plain, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
@@ -183,7 +188,8 @@ impl<'a> Scanner<'a> {
         Ok(meant)
     }
 
-    /// What follows `\u`: four digits, or two such escapes for a character beyond them (RFC 8259 section 7).
+    /// Parses what follows `\u`: four digits, or two such escapes for a character outside the Basic Multilingual
+    /// Plane (RFC 8259 section 7).
     fn unicode(&mut self) -> Scanned<char> {
         let high = self.hex()?;
         let before = self.rest;
@@ -213,7 +219,7 @@ impl<'a> Scanner<'a> {
         Ok(code)
     }
 
-    /// true, false, null or a number.
+    /// Parses true, false, null or a number.
     fn word(&mut self) -> Scanned<Data<'a>> {
         let of_word = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
         let end = self.rest.bytes().position(|byte| !of_word(byte));
@@ -238,7 +244,8 @@ impl<'a> Scanner<'a> {
         if self.dialect == Dialect::Lenient {
             return digits.starts_with(|c: char| c.is_ascii_digit()) || ["nan", "infinity"].contains(&digits);
         }
-        // RFC 8259 section 6: what Rust takes besides has no digit in front or behind the point, or leading zeros.
+        // RFC 8259 section 6: a digit before and after the point, and no leading zeros. Rust's parser does not
+        // require this.
         let (mantissa, _) = digits.split_once(['e', 'E']).unwrap_or((digits, ""));
         let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
         let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -248,10 +255,10 @@ impl<'a> Scanner<'a> {
             && word.parse().is_ok_and(f64::is_finite)
     }
 
-    /// Passes over white space, and comments where there may be some.
+    /// Skips white space, and comments in the lenient dialect.
     #[inline]
     fn blanks(&mut self) -> Scanned<()> {
-        // In files of thousands of slots there is mostly none.
+        // Files with thousands of slots usually contain no white space between the values.
         match self.byte() {
             Some(byte) if byte > b' ' && byte != b'/' => Ok(()),
             _ => self.some_blanks(),
@@ -286,7 +293,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// After the value: the line of what else there is.
+    /// Called after the value; returns the line of further text, which is a fault in the strict dialect.
     fn end(&mut self) -> Scanned<Option<usize>> {
         let blanks = self.blanks();
         match self.dialect {
@@ -308,12 +315,12 @@ impl<'a> Scanner<'a> {
         found
     }
 
-    /// Goes on behind what holds no line break.
+    /// Skips text without line breaks.
     pub(super) fn advance(&mut self, length: usize) {
         self.rest = &self.rest[length..];
     }
 
-    /// Goes on behind what may hold line breaks.
+    /// Skips text that may contain line breaks.
     fn pass(&mut self, length: usize) {
         self.line += self.rest.bytes().take(length).filter(|byte| *byte == b'\n').count();
         self.advance(length);
@@ -331,7 +338,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The second member of a name that stands twice.
+/// Returns the second of two members with the same name, if there are any.
 fn twice<'a, 'b>(members: &'b [Member<'a>]) -> Option<&'b Member<'a>> {
     let is_first = |(index, member): (usize, &Member)| members[..index].iter().all(|other| other.name != member.name);
     if members.len() < 16 && members.iter().enumerate().all(is_first) {
@@ -342,10 +349,10 @@ fn twice<'a, 'b>(members: &'b [Member<'a>]) -> Option<&'b Member<'a>> {
     sorted.windows(2).find(|pair| pair[0].name == pair[1].name).map(|pair| pair[1])
 }
 
-/// The bytes at which the plain part of a string in double quotes may end.
+/// The bytes that end the plain part of a string in double quotes.
 static SPECIAL: [bool; 256] = special(b'"');
 
-/// The same in single quotes.
+/// The bytes that end the plain part of a string in single quotes.
 static SPECIAL_SINGLE: [bool; 256] = special(b'\'');
 
 const fn special(quote: u8) -> [bool; 256] {
@@ -360,6 +367,6 @@ const fn special(quote: u8) -> [bool; 256] {
     special
 }
 
-/// RFC 8259 section 7.
+/// The letters after a backslash and the characters that they stand for (RFC 8259 section 7).
 const ESCAPES: &[(char, char)] =
     &[('"', '"'), ('\\', '\\'), ('/', '/'), ('b', '\u{8}'), ('f', '\u{c}'), ('n', '\n'), ('r', '\r'), ('t', '\t')];

@@ -1,28 +1,29 @@
-//! JSON as a tree that knows its lines.
+//! JSON values with line numbers.
 
 use std::borrow::Cow;
 use std::ops::Deref;
 use zeroize::Zeroize;
 
-/// Which texts are accepted.
+/// The texts that the parser accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// RFC 8259; a name may stand only once in an object.
+    /// RFC 8259. A name may occur only once in an object.
     Strict,
-    /// json-c's default: comments, trailing commas, single quotes, anything after the value; the last of equal names wins.
+    /// The default of json-c: comments, trailing commas, single quotes, and any text after the value. The last of
+    /// equal names takes precedence.
     Lenient,
 }
 
-/// A value and the line where it starts. Texts without escapes are those of the file.
+/// A value and the line where it starts. Strings without escapes borrow the text of the file.
 #[cfg_attr(test, derive(Debug))]
 pub struct Value<'a> {
-    /// Counted from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// What it is.
+    /// The kind and the contents of the value.
     pub data: Data<'a>,
 }
 
-/// The kinds of values.
+/// The kind of a value, and its contents.
 #[cfg_attr(test, derive(Debug))]
 #[derive(PartialEq)]
 pub enum Data<'a> {
@@ -30,19 +31,19 @@ pub enum Data<'a> {
     Null,
     /// true or false
     Bool(bool),
-    /// A number as it is written.
+    /// A number, as written in the text.
     Number(&'a str),
-    /// A string without its quotes and escapes.
+    /// A string, without quotes and with its escapes resolved.
     String(Text<'a>),
-    /// Its items.
+    /// An array, with its items.
     Array(Vec<Value<'a>>),
-    /// Its members, as they stand in the text.
+    /// An object, with its members in the order of the text.
     Object(Vec<Member<'a>>),
-    /// An array whose items have not been read yet.
+    /// An array whose items have not been parsed yet.
     Later(Unread<'a>),
 }
 
-/// What a string means.
+/// The contents of a string. If they are a copy, they are overwritten when they are dropped.
 #[cfg_attr(test, derive(Debug))]
 #[derive(PartialEq)]
 pub struct Text<'a>(pub(super) Cow<'a, str>);
@@ -66,33 +67,33 @@ impl Drop for Text<'_> {
 /// A member of an object.
 #[cfg_attr(test, derive(Debug))]
 pub struct Member<'a> {
-    /// Its name.
+    /// The name of the member.
     pub name: Cow<'a, str>,
-    /// The line of its name.
+    /// The line of the name, counted from 1.
     pub line: usize,
-    /// Its value.
+    /// The value of the member.
     pub value: Value<'a>,
 }
 
-/// What a text holds.
+/// A parsed text.
 #[cfg_attr(test, derive(Debug))]
 pub struct Document<'a> {
-    /// Its first value.
+    /// The first value of the text.
     pub value: Value<'a>,
-    /// The line of what follows the value, where something does (lenient only).
+    /// The line of the text that follows the value, if there is such text (lenient dialect only).
     pub trailing: Option<usize>,
 }
 
-/// Why a text can't be read.
+/// The reason why a text can't be parsed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Counted from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// What is wrong.
+    /// The description of the fault.
     pub message: String,
 }
 
-/// Equal values may stand in different lines.
+/// Compares the data only: equal values may be in different lines.
 impl PartialEq for Value<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.data == other.data
@@ -106,7 +107,7 @@ impl PartialEq for Member<'_> {
 }
 
 impl<'a> Value<'a> {
-    /// The last member of that name, if this is an object that has one.
+    /// Returns the last member of that name, if the value is an object that has one.
     pub fn member(&self, name: &str) -> Option<&Member<'a>> {
         match &self.data {
             Data::Object(members) => members.iter().rev().find(|member| member.name == name),
@@ -114,7 +115,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Its text, if it is a string.
+    /// Returns the string, if the value is one.
     pub fn text(&self) -> Option<&str> {
         match &self.data {
             Data::String(text) => Some(text),
@@ -122,7 +123,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// What it is, for a message; `quote` also tells the value of a number or bool.
+    /// Returns a description for a message. With `quote`, it contains the value of a number or boolean.
     pub fn description(&self, quote: bool) -> String {
         match &self.data {
             Data::Null => "null".into(),
@@ -137,18 +138,18 @@ impl<'a> Value<'a> {
     }
 }
 
-/// An array that was passed over: [`super::Items`] reads it.
+/// An array that was skipped. [`super::Items`] parses its items.
 #[cfg_attr(test, derive(Debug))]
 #[derive(Clone, PartialEq)]
 pub struct Unread<'a> {
     /// The whole text.
     pub(super) text: &'a str,
-    /// The text from the array's bracket on.
+    /// The text from the opening bracket of the array on.
     pub(super) rest: &'a str,
-    /// The line of its bracket.
+    /// The line of the opening bracket.
     pub(super) line: usize,
-    /// How deep its items are.
+    /// The depth of the items.
     pub(super) depth: usize,
-    /// The members that are passed over.
+    /// The names of the members that are skipped.
     pub(super) later: &'static [&'static str],
 }

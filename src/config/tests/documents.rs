@@ -1,4 +1,4 @@
-//! The example and the document know exactly the options that the reader knows.
+//! The example file and the document contain exactly the options that the reader accepts.
 
 use crate::config::json::{Data, Dialect, Value, parse};
 use crate::config::options::{OPTIONS, Row};
@@ -11,7 +11,7 @@ const DOCUMENT: &str = include_str!("../../../docs/configuration.md");
 #[test]
 fn the_example_is_good_and_shows_every_option() {
     let mut world = own(EXAMPLE).set("HOME", "/home/me");
-    // It shows an application's secret.
+    // The example contains an application's secret, which would cause a warning.
     world.set_mode(OWN, 0o600);
     assert_eq!(world.config().slots.len(), 8);
     assert_eq!(world.notes(Level::Warn), "");

@@ -1,4 +1,4 @@
-//! JSON in both dialects.
+//! Tests of both JSON dialects.
 
 use crate::config::json::*;
 use proptest::prelude::*;
@@ -155,7 +155,7 @@ fn what_is_passed_over_is_read_alike_later() {
     let slots: Vec<Value> = Items::from(slots).collect::<Result<_, _>>().unwrap();
     assert!(matches!(slots[0].member("keys").unwrap().value.data, Data::Later(_)));
     assert!(matches!(slots[1].data, Data::Array(_)));
-    // Each text that has a fault, wherever it is, is refused as it is as a whole.
+    // A text with a fault at any position is rejected in the same way as when it is parsed as a whole.
     for index in (0..good.len()).filter(|index| good.is_char_boundary(*index)) {
         for instead in ["", "]", "}", "\"", ",", "\n", "\\", "/", "{", "[", "true"] {
             let text = format!("{}{instead}{}", &good[..index], &good[index + 1..]);

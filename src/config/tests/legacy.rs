@@ -1,4 +1,4 @@
-//! The old modules' files and variables.
+//! Tests of the files and variables of the modules that this one replaces.
 
 use crate::config::tests::*;
 
@@ -10,7 +10,7 @@ fn old_azure(text: &str) -> World {
     World::new().file(AZURE, text)
 }
 
-/// aws-kms-pkcs11's file with one slot of these members.
+/// Creates the file of aws-kms-pkcs11 with a single slot that has these members.
 fn aws_slot(members: &str) -> World {
     old_aws(&format!("{{\"slots\": [{{{members}}}]}}"))
 }
@@ -216,7 +216,7 @@ fn a_vaults_url_may_come_from_the_variable() {
     assert!(world.notes(Level::Error).ends_with("slots[0]: vault_url must start with https://, but is \"http://v\""));
 }
 
-/// What is listed: "aws REGION" or a vault's URL.
+/// Returns the services whose keys are listed, as "aws REGION" or the URL of a vault.
 fn listed(world: &mut World) -> Vec<String> {
     let config = world.config();
     let name = |service: &Service| match service {

@@ -1,4 +1,4 @@
-//! The option `login`.
+//! Tests of the option `login`.
 
 use crate::cloud::azure::Credential;
 use crate::config::tests::*;

@@ -1,4 +1,4 @@
-//! What programs may change, and where certificates are kept.
+//! Tests of the options for rights of programs and for the certificate store.
 
 use crate::config::tests::*;
 

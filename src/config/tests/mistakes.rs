@@ -1,4 +1,4 @@
-//! What is wrong with a configuration is said, with its place.
+//! Tests of the messages for mistakes in the module's own file, with their place.
 
 use crate::config::tests::*;
 

@@ -1,4 +1,6 @@
-//! The configuration's rules, each by an example. A [`World`] is a folder with files and a set of variables.
+//! Tests of the configuration, with an example for each rule.
+//!
+//! A [`World`] is a directory with files and a set of environment variables.
 
 use crate::cloud::{KeyName, aws, azure};
 use crate::config::*;
@@ -24,7 +26,7 @@ const ARN: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56e
 const VAULT: &str = r#""vault_url": "https://v.vault.azure.net""#;
 const UUID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
 
-/// What was read, with every slot in full.
+/// A loaded configuration, with every [`Slot`] built.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Config {
     slots: Vec<Slot>,
@@ -60,12 +62,12 @@ impl World {
         self
     }
 
-    /// The permissions of a file or folder.
+    /// Sets the permissions of a file or directory.
     fn set_mode(&self, name: &str, mode: u32) {
         std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// A variable; in its value, ROOT is the folder.
+    /// Sets an environment variable. ROOT in `value` is replaced by the path of the directory.
     fn set(mut self, name: &str, value: &str) -> Self {
         self.variables.insert(name.into(), value.replace("ROOT", self.root.path().to_str().unwrap()).into());
         self
@@ -104,7 +106,7 @@ fn own(text: &str) -> World {
     World::new().file(OWN, text)
 }
 
-/// Our own file with one slot of these members.
+/// Creates the module's own file with a single slot that has these members.
 fn slot(members: &str) -> World {
     own(&format!("{{\"slots\": [{{{members}}}]}}"))
 }
@@ -139,7 +141,7 @@ fn azure_of(slot: &Slot) -> &azure::Settings {
     }
 }
 
-/// A certificate as base64 of its DER, and as PEM.
+/// Returns a certificate as base64 of its DER, and as PEM.
 fn certificates() -> (String, String) {
     let example: serde_json::Value = serde_json::from_str(include_str!("../../../config.example.json")).unwrap();
     let base64 = example["slots"][1]["certificate"].as_str().unwrap().to_owned();

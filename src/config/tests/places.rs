@@ -1,4 +1,4 @@
-//! Where files are looked for, and what variables do.
+//! Tests of the paths of configuration files, and of the environment variables.
 
 use crate::config::tests::*;
 
@@ -8,7 +8,7 @@ fn labelled(label: &str) -> String {
     SLOT.replace("LABEL", label)
 }
 
-/// What the log says at info, and nothing above it.
+/// Returns the log messages at level info. Fails if there is a message at another level.
 fn said(mut world: World) -> String {
     world.config();
     assert!(world.notes.iter().all(|note| note.0 == Level::Info), "{:?}", world.notes);

@@ -1,4 +1,4 @@
-//! Our own file.
+//! Tests of the module's own configuration file.
 
 use crate::cloud::Network;
 use crate::cloud::azure::Credential;
@@ -350,7 +350,7 @@ fn slots_with_the_same_options_share_their_service() {
     assert_eq!((aws_of(&config.slots[4]).network.retries, aws_of(&config.slots[5]).network.retries), (1, 2));
     assert_eq!(azure_of(&config.slots[7]).vault_url, "https://v.vault.azure.net");
     assert_eq!(azure_of(&config.slots[8]).vault_url, "https://w.vault.azure.net");
-    // The same cloud is not taken for granted: what the slot says of it is looked at.
+    // The cloud of the previous slot is not assumed: the slot's own options are checked.
     let mixed = r#"{"kms_key_id": "a", "aws_region": "r"}, {"kms_key_id": "b", "aws_region": "r", "key_version": "1"}"#;
     let error = error_of(own(&format!("{{\"slots\": [{mixed}]}}")));
     assert!(error.contains("slots[1].key_version: is an option for azure"), "{error}");

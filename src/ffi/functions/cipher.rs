@@ -1,6 +1,7 @@
-//! C_Encrypt, which needs no service, and C_Decrypt, one request. PKCS#11 3.2 sections 5.8 and 5.10.
+//! Encryption and decryption. PKCS#11 3.2 sections 5.8 and 5.10.
 //!
-//! RSA has no parts: what is handed in by updates is kept, and comes out at the end.
+//! C_Encrypt runs locally, without a request. C_Decrypt makes one request. RSA cannot process data in parts: the update
+//! functions store the data and return no output, and the final function returns the whole result.
 
 use super::finish;
 use crate::error::Result;
@@ -11,7 +12,10 @@ use crate::provider::Provider;
 use crate::provider::session::Last;
 use cryptoki_sys::*;
 
-/// C_EncryptInit, section 5.8.1.
+/// C_EncryptInit, section 5.8.1. Without a mechanism, cancels the active encryption.
+///
+/// # Errors
+/// Those of `Token::encrypt_init`.
 pub fn encrypt_init(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -23,11 +27,14 @@ pub fn encrypt_init(
 }
 
 /// C_Encrypt, section 5.8.2.
+///
+/// # Errors
+/// CKR_FUNCTION_FAILED if the public key cannot encrypt the data.
 pub fn encrypt(provider: &Provider, session: CK_SESSION_HANDLE, data: Input, encrypted: Output<u8>) -> Result<()> {
     encrypted_to(provider, session, Last::Whole(data.0), encrypted)
 }
 
-/// C_EncryptUpdate, section 5.8.3.
+/// C_EncryptUpdate, section 5.8.3. The output is always empty.
 pub fn encrypt_update(provider: &Provider, session: CK_SESSION_HANDLE, part: Input, out: Output<u8>) -> Result<()> {
     let session = provider.session(session)?;
     if out.is_size_query() {
@@ -38,6 +45,9 @@ pub fn encrypt_update(provider: &Provider, session: CK_SESSION_HANDLE, part: Inp
 }
 
 /// C_EncryptFinal, section 5.8.4.
+///
+/// # Errors
+/// As [`encrypt`].
 pub fn encrypt_last(provider: &Provider, session: CK_SESSION_HANDLE, encrypted: Output<u8>) -> Result<()> {
     encrypted_to(provider, session, Last::Parts, encrypted)
 }
@@ -47,7 +57,10 @@ fn encrypted_to(provider: &Provider, session: CK_SESSION_HANDLE, last: Last, enc
     finish(&session, &session.encrypt, last, encrypted, drop)
 }
 
-/// C_DecryptInit, section 5.10.1.
+/// C_DecryptInit, section 5.10.1. Without a mechanism, cancels the active decryption.
+///
+/// # Errors
+/// Those of `Token::decrypt_init`.
 pub fn decrypt_init(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -59,11 +72,14 @@ pub fn decrypt_init(
 }
 
 /// C_Decrypt, section 5.10.2.
+///
+/// # Errors
+/// CKR_ENCRYPTED_DATA_LEN_RANGE, and those of the service.
 pub fn decrypt(provider: &Provider, session: CK_SESSION_HANDLE, encrypted: Input, data: Output<u8>) -> Result<()> {
     decrypted_to(provider, session, Last::Whole(encrypted.0), data)
 }
 
-/// C_DecryptUpdate, section 5.10.3.
+/// C_DecryptUpdate, section 5.10.3. The output is always empty.
 pub fn decrypt_update(provider: &Provider, session: CK_SESSION_HANDLE, part: Input, out: Output<u8>) -> Result<()> {
     let session = provider.session(session)?;
     if out.is_size_query() {
@@ -74,11 +90,14 @@ pub fn decrypt_update(provider: &Provider, session: CK_SESSION_HANDLE, part: Inp
 }
 
 /// C_DecryptFinal, section 5.10.4.
+///
+/// # Errors
+/// As [`decrypt`].
 pub fn decrypt_last(provider: &Provider, session: CK_SESSION_HANDLE, data: Output<u8>) -> Result<()> {
     decrypted_to(provider, session, Last::Parts, data)
 }
 
-/// A text that does not fit is kept: asking the service twice would cost twice.
+/// Stores a plaintext that does not fit into the caller's buffer, because a second request would cost a second time.
 fn decrypted_to(provider: &Provider, session: CK_SESSION_HANDLE, last: Last, data: Output<u8>) -> Result<()> {
     let session = provider.session(session)?;
     let begun = session.decrypt.with(|decrypting| decrypting.clone())?;

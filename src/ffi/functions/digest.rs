@@ -1,4 +1,4 @@
-//! C_Digest and its siblings: made here. PKCS#11 3.2 section 5.12.
+//! Digests, which are computed locally. PKCS#11 3.2 section 5.12.
 
 use super::finish;
 use crate::error::{Error, Result};
@@ -9,7 +9,12 @@ use crate::provider::Provider;
 use crate::provider::session::Last;
 use cryptoki_sys::*;
 
-/// C_DigestInit, section 5.12.1. Java's PSS wants digests of the token that signs.
+/// C_DigestInit, section 5.12.1. Java's PSS signatures need digests from the token that signs. Without a mechanism,
+/// cancels the active digest.
+///
+/// # Errors
+/// CKR_MECHANISM_INVALID if the mechanism is not a digest of this module; CKR_MECHANISM_PARAM_INVALID if parameters are
+/// given.
 pub fn init(provider: &Provider, session: CK_SESSION_HANDLE, request: Option<Request>) -> Result<()> {
     super::begin(&provider.session(session)?.digest, request, |request| {
         let unknown = || {

@@ -1,7 +1,8 @@
-//! Which function ends which operation, whatever it answers but CKR_BUFFER_TOO_SMALL and a length.
+//! The functions that end an operation, unless they return CKR_BUFFER_TOO_SMALL or answer a size query.
 //!
-//! PKCS#11 3.2 says so of each, in the same words: sections 5.8 to 5.16. Most bodies take the operation out of its session
-//! before they do anything; what is here is for what is wrong before that: a null pointer, a length that no memory has.
+//! PKCS#11 3.2 requires this of each function in the same words: sections 5.8 to 5.16. Most function bodies first take
+//! the operation out of its session. This table covers the errors that are found before that: a null pointer, or a
+//! length that exceeds the address space.
 
 use crate::error::Error;
 use crate::provider::Provider;
@@ -38,7 +39,8 @@ const ENDINGS: [(&str, End); 18] = [
     ("C_VerifySignatureFinal", VERIFY_SIGNATURE),
 ];
 
-/// Ends what that error of that function ends in a session, which is the first argument of each of these functions.
+/// Called when the C function `function` has failed with `error`. Ends the operation that the standard requires to end.
+/// `first_argument` is the first argument of the C function. For all functions in the table, it is the session handle.
 pub fn end(provider: &Provider, function: &str, first_argument: usize, error: &Error) {
     let ending = ENDINGS.iter().find(|(name, _)| *name == function && error.rv != CKR_BUFFER_TOO_SMALL);
     if let Some((_, end)) = ending

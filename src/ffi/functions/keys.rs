@@ -1,4 +1,4 @@
-//! Keys that are made, wrapped, unwrapped and derived, and objects that callers make and destroy.
+//! Functions that create, change and destroy objects, and that generate, wrap, unwrap and derive keys.
 //!
 //! PKCS#11 3.2 sections 5.7 and 5.18.
 
@@ -13,7 +13,11 @@ use crate::provider::session::Session;
 use crate::token;
 use cryptoki_sys::*;
 
-/// C_CreateObject, section 5.7.1: objects of the session, and certificates that stay.
+/// C_CreateObject, section 5.7.1: creates session objects, and certificates that are token objects.
+///
+/// # Errors
+/// CKR_SESSION_READ_ONLY for a token object in a read-only session, and those of `Token::add_certificate` and
+/// `init::created`.
 pub fn create_object(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -31,7 +35,7 @@ pub fn create_object(
     Ok(())
 }
 
-/// An object of the token is not made in a read-only session, whatever it is (section 5.7).
+/// Checks that the session is read-write if the template is of a token object, whatever its class (section 5.7).
 fn check_token_object(session: &Session, template: &[Attribute]) -> Result<()> {
     match flag_in(template, CKA_TOKEN) {
         Some(true) if !session.read_write => Err(token::read_only()),
@@ -39,13 +43,20 @@ fn check_token_object(session: &Session, template: &[Attribute]) -> Result<()> {
     }
 }
 
-/// C_CopyObject, section 5.7.2: no object has CKA_COPYABLE.
+/// C_CopyObject, section 5.7.2. No object has CKA_COPYABLE.
+///
+/// # Errors
+/// CKR_OBJECT_HANDLE_INVALID if there is no such object, otherwise CKR_ACTION_PROHIBITED.
 pub fn copy_object(provider: &Provider, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) -> Result<()> {
     provider.object(session, object)?;
     Err(Error::new(CKR_ACTION_PROHIBITED, "objects of this module can't be copied"))
 }
 
-/// C_DestroyObject, section 5.7.3: objects of a session; keys and certificates, where the configuration allows it.
+/// C_DestroyObject, section 5.7.3: destroys session objects, and also keys and certificates if the configuration allows
+/// it.
+///
+/// # Errors
+/// Those of `Token::destroy`.
 pub fn destroy_object(provider: &Provider, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) -> Result<()> {
     let own = provider.session(session)?;
     if own.token.discard(object) {
@@ -54,7 +65,10 @@ pub fn destroy_object(provider: &Provider, session: CK_SESSION_HANDLE, object: C
     own.concluded(own.token.destroy(object, own.read_write))
 }
 
-/// C_SetAttributeValue, section 5.7.6: labels of keys, where the configuration allows it.
+/// C_SetAttributeValue, section 5.7.6: changes the labels of keys if the configuration allows it.
+///
+/// # Errors
+/// Those of `Token::set_attributes`.
 pub fn set_attribute_value(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -65,7 +79,10 @@ pub fn set_attribute_value(
     own.concluded(own.token.set_attributes(object, &template.attributes()?, own.read_write))
 }
 
-/// C_GenerateKey, section 5.18.1: made by the service.
+/// C_GenerateKey, section 5.18.1. The service generates the key.
+///
+/// # Errors
+/// CKR_ARGUMENTS_BAD without a mechanism, and those of `Token::generate`.
 pub fn generate(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -79,7 +96,10 @@ pub fn generate(
     Ok(())
 }
 
-/// C_GenerateKeyPair, section 5.18.2: made by the service.
+/// C_GenerateKeyPair, section 5.18.2. The service generates the key pair.
+///
+/// # Errors
+/// CKR_ARGUMENTS_BAD without a mechanism, and those of `Token::generate_pair`.
 pub fn generate_pair(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -98,7 +118,10 @@ pub fn generate_pair(
     Ok(())
 }
 
-/// C_WrapKey, section 5.18.3: needs no service.
+/// C_WrapKey, section 5.18.3. Runs locally, without a request.
+///
+/// # Errors
+/// CKR_ARGUMENTS_BAD without a mechanism, and those of `Token::wrap`.
 pub fn wrap(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -115,7 +138,11 @@ pub fn wrap(
     Ok(())
 }
 
-/// C_UnwrapKey, section 5.18.4: one request.
+/// C_UnwrapKey, section 5.18.4. Makes one request.
+///
+/// # Errors
+/// CKR_ARGUMENTS_BAD without a mechanism, CKR_SESSION_READ_ONLY for a token object in a read-only session, and those of
+/// `Token::unwrap`.
 pub fn unwrap(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -133,7 +160,11 @@ pub fn unwrap(
     Ok(())
 }
 
-/// C_DeriveKey, section 5.18.5: one request.
+/// C_DeriveKey, section 5.18.5. Makes one request.
+///
+/// # Errors
+/// CKR_ARGUMENTS_BAD without a mechanism, CKR_SESSION_READ_ONLY for a token object in a read-only session, and those of
+/// `Token::derive`.
 pub fn derive(
     provider: &Provider,
     session: CK_SESSION_HANDLE,

@@ -1,6 +1,7 @@
-//! C_SignMessage and C_VerifyMessage and their siblings: any number of messages after one Init.
+//! Message signing and verification: any number of messages after one call of the Init function.
 //!
-//! PKCS#11 3.2 sections 5.14 and 5.17. No mechanism here has parameters for each message.
+//! PKCS#11 3.2 sections 5.14 and 5.17. No mechanism of this module has parameters for each message: every function that
+//! takes such a parameter fails with CKR_MECHANISM_PARAM_INVALID if the parameter is not empty.
 
 use crate::error::{Error, Result};
 use crate::ffi::pointers::{Input, Output};
@@ -11,7 +12,10 @@ use crate::provider::Provider;
 use crate::provider::session::{Last, Session};
 use cryptoki_sys::*;
 
-/// C_MessageSignInit, section 5.14.1.
+/// C_MessageSignInit, section 5.14.1. Without a mechanism, cancels the active operation.
+///
+/// # Errors
+/// Those of `Token::sign_init`.
 pub fn sign_init(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -25,6 +29,9 @@ pub fn sign_init(
 }
 
 /// C_SignMessage, section 5.14.2.
+///
+/// # Errors
+/// CKR_OPERATION_ACTIVE if a message was started with C_SignMessageBegin and not finished, and those of the service.
 pub fn sign(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -46,6 +53,9 @@ pub fn sign(
 }
 
 /// C_SignMessageBegin, section 5.14.3.
+///
+/// # Errors
+/// CKR_OPERATION_ACTIVE if a message was started and not finished.
 pub fn sign_begin(provider: &Provider, session: CK_SESSION_HANDLE, parameter: Input) -> Result<()> {
     no_parameter(parameter)?;
     provider.session(session)?.message_sign.with(|own| match own.current {
@@ -57,7 +67,10 @@ pub fn sign_begin(provider: &Provider, session: CK_SESSION_HANDLE, parameter: In
     })?
 }
 
-/// C_SignMessageNext, section 5.14.4. Without a place for the signature more parts follow.
+/// C_SignMessageNext, section 5.14.4. If the pointer to the signature's length is null, more parts follow.
+///
+/// # Errors
+/// CKR_OPERATION_NOT_INITIALIZED if no message was started, and those of the service.
 pub fn sign_next(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -81,12 +94,18 @@ pub fn sign_next(
 }
 
 /// C_MessageSignFinal, section 5.14.5.
+///
+/// # Errors
+/// CKR_OPERATION_ACTIVE if a message was started and not finished. The operation ends in that case too.
 pub fn sign_final(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
     let own = provider.session(session)?.message_sign.take(&Last::Parts)?;
     if own.current.is_some() { Err(in_parts()) } else { Ok(()) }
 }
 
-/// C_MessageVerifyInit, section 5.17.1.
+/// C_MessageVerifyInit, section 5.17.1. Without a mechanism, cancels the active operation.
+///
+/// # Errors
+/// Those of `Token::verify_init`.
 pub fn verify_init(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -100,6 +119,10 @@ pub fn verify_init(
 }
 
 /// C_VerifyMessage, section 5.17.2.
+///
+/// # Errors
+/// CKR_OPERATION_ACTIVE if a message was started with C_VerifyMessageBegin and not finished, and those of
+/// `Verifying::finish`.
 pub fn verify(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -117,6 +140,9 @@ pub fn verify(
 }
 
 /// C_VerifyMessageBegin, section 5.17.3.
+///
+/// # Errors
+/// CKR_OPERATION_ACTIVE if a message was started and not finished.
 pub fn verify_begin(provider: &Provider, session: CK_SESSION_HANDLE, parameter: Input) -> Result<()> {
     no_parameter(parameter)?;
     provider.session(session)?.message_verify.with(|own| match own.current {
@@ -128,7 +154,10 @@ pub fn verify_begin(provider: &Provider, session: CK_SESSION_HANDLE, parameter: 
     })?
 }
 
-/// C_VerifyMessageNext, section 5.17.4. Without a signature more parts follow.
+/// C_VerifyMessageNext, section 5.17.4. If the signature is empty, more parts follow.
+///
+/// # Errors
+/// CKR_OPERATION_NOT_INITIALIZED if no message was started, and those of `Verifying::finish`.
 pub fn verify_next(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -146,12 +175,16 @@ pub fn verify_next(
 }
 
 /// C_MessageVerifyFinal, section 5.17.5.
+///
+/// # Errors
+/// CKR_OPERATION_ACTIVE if a message was started and not finished. The operation ends in that case too.
 pub fn verify_final(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
     let own = provider.session(session)?.message_verify.take(&Last::Parts)?;
     if own.current.is_some() { Err(in_parts()) } else { Ok(()) }
 }
 
-/// A failure of the service ends the whole operation, as it does in C_Sign; a wrong length of data, too.
+/// Ends the whole signing operation on an error, as C_Sign does: on a failure of the service, and also on a wrong
+/// length of the data.
 fn ended_if_bad<T>(session: &Session, outcome: Result<T>) -> Result<T> {
     outcome.inspect_err(|_| session.message_sign.cancel())
 }

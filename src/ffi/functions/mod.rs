@@ -1,4 +1,14 @@
-//! Body of each supported C function: safe calls, answers out. What each must do: PKCS#11 3.1 chapter 5.
+//! The bodies of the supported C functions, in safe Rust. PKCS#11 3.1 chapter 5 specifies the functions.
+//!
+//! These errors are common to many functions, and the comments of the functions do not repeat them:
+//!
+//! * CKR_SESSION_HANDLE_INVALID or CKR_SLOT_ID_INVALID if there is no such session or slot.
+//! * CKR_BUFFER_TOO_SMALL if the result does not fit into the caller's buffer.
+//! * CKR_OPERATION_ACTIVE from an Init function if an operation of the same kind is active, and from a single-part
+//!   function if an update function was called before.
+//! * CKR_OPERATION_NOT_INITIALIZED if no operation is active that the function can continue or end.
+//! * CKR_DATA_LEN_RANGE if the data is too long for the mechanism or the service.
+//! * CKR_SESSION_CLOSED from a function that makes a request, if the session is closed meanwhile.
 
 pub mod cipher;
 pub mod digest;
@@ -23,7 +33,7 @@ use cryptoki_sys::*;
 /// The version of this module.
 const VERSION: CK_VERSION = CK_VERSION { major: 0, minor: 1 };
 
-/// C_GetInfo, section 5.4.3. `cryptoki` is the version of the function list that it was called through.
+/// C_GetInfo, section 5.4.3. `cryptoki` is the version of the function list through which the function was called.
 pub fn info(_: &Provider, cryptoki: CK_VERSION, info: Target<CK_INFO>) -> Result<()> {
     info.write(CK_INFO {
         cryptokiVersion: cryptoki,
@@ -35,7 +45,7 @@ pub fn info(_: &Provider, cryptoki: CK_VERSION, info: Target<CK_INFO>) -> Result
     Ok(())
 }
 
-/// C_GetSlotList, section 5.5.1.
+/// C_GetSlotList, section 5.5.1. Every slot has a token, so `_present` makes no difference.
 pub fn slot_list(provider: &Provider, _present: CK_BBOOL, slots: Output<CK_SLOT_ID>) -> Result<()> {
     slots.write(&provider.slots())
 }
@@ -53,7 +63,7 @@ pub fn slot_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_SLOT_INF
     Ok(())
 }
 
-/// C_GetTokenInfo, section 5.5.3: never a request.
+/// C_GetTokenInfo, section 5.5.3. Never makes a request.
 pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_TOKEN_INFO>) -> Result<()> {
     let token = provider.token(slot)?;
     let identity = token.backend().identity();
@@ -67,7 +77,7 @@ pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_TOKEN_I
         manufacturerID: padded(identity.manufacturer),
         model: padded(identity.model),
         serialNumber: padded(token.serial()),
-        // A PIN counts as initialized though none is needed: libp11 before 0.4.13 passes over the token otherwise.
+        // CKF_USER_PIN_INITIALIZED is set even if no PIN is needed: libp11 before 0.4.13 skips the token otherwise.
         flags: CKF_RNG | CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | write_protected | login_flag,
         ulMaxSessionCount: CK_EFFECTIVELY_INFINITE,
         ulSessionCount: all as CK_ULONG,
@@ -86,13 +96,16 @@ pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_TOKEN_I
     Ok(())
 }
 
-/// C_WaitForSlotEvent, section 5.5.4: slots never change, so there is nothing to wait for.
+/// C_WaitForSlotEvent, section 5.5.4. There are no slot events to wait for.
+///
+/// # Errors
+/// CKR_NO_EVENT with CKF_DONT_BLOCK, otherwise CKR_FUNCTION_NOT_SUPPORTED.
 pub fn wait_for_slot_event(_: &Provider, flags: CK_FLAGS) -> Result<()> {
     let rv = if flags & CKF_DONT_BLOCK != 0 { CKR_NO_EVENT } else { CKR_FUNCTION_NOT_SUPPORTED };
     Err(Error::new(rv, "the slots of this module have no events"))
 }
 
-/// C_GetMechanismList, section 5.5.5.
+/// C_GetMechanismList, section 5.5.5: lists the mechanisms of the token's keys, and the digests.
 pub fn mechanism_list(provider: &Provider, slot: CK_SLOT_ID, list: Output<CK_MECHANISM_TYPE>) -> Result<()> {
     let token = provider.token(slot)?;
     let keyed = token.mechanisms().into_iter();
@@ -100,6 +113,9 @@ pub fn mechanism_list(provider: &Provider, slot: CK_SLOT_ID, list: Output<CK_MEC
 }
 
 /// C_GetMechanismInfo, section 5.5.6.
+///
+/// # Errors
+/// CKR_MECHANISM_INVALID if the token does not have the mechanism.
 pub fn mechanism_info(
     provider: &Provider,
     slot: CK_SLOT_ID,
@@ -117,6 +133,9 @@ pub fn mechanism_info(
 }
 
 /// C_OpenSession, section 5.6.1.
+///
+/// # Errors
+/// Those of [`Provider::open_session`].
 pub fn open_session(
     provider: &Provider,
     slot: CK_SLOT_ID,
@@ -150,18 +169,24 @@ pub fn session_info(provider: &Provider, session: CK_SESSION_HANDLE, info: Targe
     Ok(())
 }
 
-/// C_SessionCancel, PKCS#11 3.1 section 5.6.5: ends the operations that the flags name.
+/// C_SessionCancel, PKCS#11 3.1 section 5.6.5: cancels the operations that the flags name.
 pub fn session_cancel(provider: &Provider, session: CK_SESSION_HANDLE, flags: CK_FLAGS) -> Result<()> {
     provider.session(session)?.cancel(flags);
     Ok(())
 }
 
-/// C_Login, section 5.6.8. The PIN is not looked at, unless it is the token's credential.
+/// C_Login, section 5.6.8. The PIN is ignored, unless the PIN is the token's credential.
+///
+/// # Errors
+/// Those of [`Provider::log_in`].
 pub fn login(provider: &Provider, session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: Input) -> Result<()> {
     provider.log_in(session, user, pin.0)
 }
 
-/// C_LoginUser, section 5.6.9.
+/// C_LoginUser, section 5.6.9. The user name is ignored.
+///
+/// # Errors
+/// Those of [`Provider::log_in`].
 pub fn login_user(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -173,11 +198,14 @@ pub fn login_user(
 }
 
 /// C_Logout, section 5.6.10.
+///
+/// # Errors
+/// CKR_USER_NOT_LOGGED_IN if no user is logged in.
 pub fn logout(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
     provider.log_out(session)
 }
 
-/// C_GetSessionValidationFlags, PKCS#11 3.2 section 5.6.11: no validation is claimed.
+/// C_GetSessionValidationFlags, PKCS#11 3.2 section 5.6.11. The module claims no validation.
 pub fn session_validation_flags(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -189,7 +217,10 @@ pub fn session_validation_flags(
     Ok(())
 }
 
-/// C_GetObjectSize, section 5.7.4: what the attributes take.
+/// C_GetObjectSize, section 5.7.4: returns the size of the attributes.
+///
+/// # Errors
+/// CKR_OBJECT_HANDLE_INVALID if there is no such object.
 pub fn object_size(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -200,7 +231,10 @@ pub fn object_size(
     Ok(())
 }
 
-/// C_GetAttributeValue, section 5.7.5: from memory, never a request.
+/// C_GetAttributeValue, section 5.7.5. Reads the attributes from memory and never makes a request.
+///
+/// # Errors
+/// CKR_OBJECT_HANDLE_INVALID if there is no such object, and those of [`Template::answer`].
 pub fn attribute_value(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -210,7 +244,10 @@ pub fn attribute_value(
     template.answer(&*provider.object(session, object)?)
 }
 
-/// C_FindObjectsInit, section 5.7.7: what is not loaded yet is loaded here.
+/// C_FindObjectsInit, section 5.7.7. Loads the objects that are not loaded yet.
+///
+/// # Errors
+/// Those of [`Template::criteria`] and [`Provider::find_init`].
 pub fn find_objects_init(provider: &Provider, session: CK_SESSION_HANDLE, template: Template) -> Result<()> {
     provider.find_init(session, &template.criteria()?)
 }
@@ -227,8 +264,11 @@ pub fn find_objects_final(provider: &Provider, session: CK_SESSION_HANDLE) -> Re
     provider.session(session)?.find.take(&Last::Parts).map(drop)
 }
 
-/// C_GenerateRandom, section 5.17.2: from the operating system, which costs no request,
-/// or from the service, if the slot wants that.
+/// C_GenerateRandom, section 5.17.2. The random data comes from the operating system, without a request, or from the
+/// service if the slot's configuration says so.
+///
+/// # Errors
+/// CKR_RANDOM_NO_RNG if the operating system returns no random data, and those of the service.
 pub fn generate_random(provider: &Provider, session: CK_SESSION_HANDLE, random: Region) -> Result<()> {
     let session = provider.session(session)?;
     if session.token.manner().random_of_service {
@@ -240,8 +280,9 @@ pub fn generate_random(provider: &Provider, session: CK_SESSION_HANDLE, random: 
     })
 }
 
-/// Answers what an operation makes, or how long it will be. What does not fit is not lost: the buffer is looked at first,
-/// or, where the length is not known before, the result is kept for the next call by `keep`.
+/// Ends an operation and writes its result, or only the length of the result for a size query. A result that does not
+/// fit into the buffer is not lost: if the exact length is known in advance, the buffer is checked before the operation
+/// ends; otherwise `keep` stores the result for the next call.
 fn finish<T: Making>(
     session: &Session,
     place: &Place<T>,
@@ -261,7 +302,8 @@ fn finish<T: Making>(
     written
 }
 
-/// The Init function of an operation: begins it, or ends it where there is no mechanism (PKCS#11 3.0).
+/// Implements an Init function: starts the operation that `made` returns, or cancels the active operation if there is
+/// no mechanism (PKCS#11 3.0).
 fn begin<T>(place: &Place<T>, request: Option<Request>, made: impl FnOnce(&Request) -> Result<T>) -> Result<()> {
     let Some(request) = request else {
         place.cancel();
@@ -271,8 +313,8 @@ fn begin<T>(place: &Place<T>, request: Option<Request>, made: impl FnOnce(&Reque
     place.begin(made(&request)?)
 }
 
-/// Text in a field of fixed size: cut between two characters, padded by blanks, not terminated (section 3.2). Python, Java
-/// and Go programs give up on all tokens where one field is no UTF-8.
+/// Returns `text` in a field of fixed size: cut between two characters, padded with blanks, and not null-terminated
+/// (section 3.2). Programs in Python, Java and Go give up on all tokens if one field is not valid UTF-8.
 fn padded<const N: usize>(text: &str) -> [CK_UTF8CHAR; N] {
     let mut field = [b' '; N];
     let length = text.floor_char_boundary(N);
@@ -280,25 +322,38 @@ fn padded<const N: usize>(text: &str) -> [CK_UTF8CHAR; N] {
     field
 }
 
-/// C_GetOperationState, section 5.6.6: none can be saved, since a key's service has no part of it.
+/// C_GetOperationState, section 5.6.6. Operations cannot be saved, because the service of the key holds no part of an
+/// operation.
+///
+/// # Errors
+/// CKR_STATE_UNSAVEABLE.
 pub fn operation_state(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
     provider.session(session)?;
     Err(Error::new(CKR_STATE_UNSAVEABLE, "operations of this module can't be saved"))
 }
 
-/// C_SetOperationState, section 5.6.7: this module has saved none.
+/// C_SetOperationState, section 5.6.7. There is no saved operation, because this module cannot save operations.
+///
+/// # Errors
+/// CKR_SAVED_STATE_INVALID.
 pub fn set_operation_state(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
     provider.session(session)?;
     Err(Error::new(CKR_SAVED_STATE_INVALID, "operations of this module can't be saved"))
 }
 
-/// C_SeedRandom, section 5.19.1: neither the operating system nor a service takes seeds.
+/// C_SeedRandom, section 5.19.1. Neither the operating system nor a service takes seeds.
+///
+/// # Errors
+/// CKR_RANDOM_SEED_NOT_SUPPORTED.
 pub fn seed_random(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
     provider.session(session)?;
     Err(Error::new(CKR_RANDOM_SEED_NOT_SUPPORTED, "the generator takes no seeds"))
 }
 
-/// C_AsyncComplete, C_AsyncGetID and C_AsyncJoin, PKCS#11 3.2 section 5.22: no session here is asynchronous.
+/// C_AsyncComplete, C_AsyncGetID and C_AsyncJoin, PKCS#11 3.2 section 5.22. No session of this module is asynchronous.
+///
+/// # Errors
+/// CKR_SESSION_ASYNC_NOT_SUPPORTED.
 pub fn not_asynchronous(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
     provider.session(session)?;
     Err(Error::new(CKR_SESSION_ASYNC_NOT_SUPPORTED, "the sessions of this module are synchronous"))

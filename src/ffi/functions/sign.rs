@@ -1,4 +1,4 @@
-//! C_Sign and its siblings: one request, and none for a size query. PKCS#11 3.2 section 5.13.
+//! Signatures and MACs: one request for each, and none for a size query. PKCS#11 3.2 section 5.13.
 
 use super::finish;
 use crate::error::Result;
@@ -9,7 +9,10 @@ use crate::provider::Provider;
 use crate::provider::session::Last;
 use cryptoki_sys::*;
 
-/// C_SignInit, section 5.13.1.
+/// C_SignInit, section 5.13.1. Without a mechanism, cancels the active operation.
+///
+/// # Errors
+/// Those of `Token::sign_init`.
 pub fn init(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -21,6 +24,9 @@ pub fn init(
 }
 
 /// C_Sign, section 5.13.2.
+///
+/// # Errors
+/// CKR_DATA_INVALID, and those of the service.
 pub fn whole(provider: &Provider, session: CK_SESSION_HANDLE, data: Input, signature: Output<u8>) -> Result<()> {
     ended(provider, session, Last::Whole(data.0), signature)
 }
@@ -31,6 +37,9 @@ pub fn update(provider: &Provider, session: CK_SESSION_HANDLE, part: Input) -> R
 }
 
 /// C_SignFinal, section 5.13.4.
+///
+/// # Errors
+/// As [`whole`].
 pub fn last(provider: &Provider, session: CK_SESSION_HANDLE, signature: Output<u8>) -> Result<()> {
     ended(provider, session, Last::Parts, signature)
 }

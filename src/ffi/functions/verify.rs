@@ -1,4 +1,6 @@
-//! C_Verify and C_VerifySignature and their siblings: here, but for MACs. PKCS#11 3.2 sections 5.15 and 5.16.
+//! Verification of signatures and MACs. PKCS#11 3.2 sections 5.15 and 5.16.
+//!
+//! Signatures are verified locally. MACs are verified by the service.
 
 use crate::error::Result;
 use crate::ffi::pointers::Input;
@@ -8,7 +10,10 @@ use crate::provider::Provider;
 use crate::provider::session::Last;
 use cryptoki_sys::*;
 
-/// C_VerifyInit, section 5.15.1.
+/// C_VerifyInit, section 5.15.1. Without a mechanism, cancels the active operation.
+///
+/// # Errors
+/// Those of `Token::verify_init`.
 pub fn init(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -20,6 +25,9 @@ pub fn init(
 }
 
 /// C_Verify, section 5.15.2.
+///
+/// # Errors
+/// CKR_SIGNATURE_INVALID, CKR_SIGNATURE_LEN_RANGE, CKR_DATA_INVALID, and those of the service for a MAC.
 pub fn whole(provider: &Provider, session: CK_SESSION_HANDLE, data: Input, signature: Input) -> Result<()> {
     ended(provider, session, Last::Whole(data.0), signature)
 }
@@ -30,6 +38,9 @@ pub fn update(provider: &Provider, session: CK_SESSION_HANDLE, part: Input) -> R
 }
 
 /// C_VerifyFinal, section 5.15.4.
+///
+/// # Errors
+/// As [`whole`].
 pub fn last(provider: &Provider, session: CK_SESSION_HANDLE, signature: Input) -> Result<()> {
     ended(provider, session, Last::Parts, signature)
 }
@@ -43,7 +54,11 @@ fn ended(provider: &Provider, session: CK_SESSION_HANDLE, last: Last, signature:
     session.concluded(verifying.finish(signature.0))
 }
 
-/// C_VerifySignatureInit, section 5.16.1: the signature is known before the data.
+/// C_VerifySignatureInit, section 5.16.1. The caller passes the signature before the data. Without a mechanism, cancels
+/// the active operation.
+///
+/// # Errors
+/// Those of `Token::verify_init`.
 pub fn signature_init(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -59,6 +74,9 @@ pub fn signature_init(
 }
 
 /// C_VerifySignature, section 5.16.2.
+///
+/// # Errors
+/// As [`whole`].
 pub fn signature_whole(provider: &Provider, session: CK_SESSION_HANDLE, data: Input) -> Result<()> {
     signature_ended(provider, session, Last::Whole(data.0))
 }
@@ -69,6 +87,9 @@ pub fn signature_update(provider: &Provider, session: CK_SESSION_HANDLE, part: I
 }
 
 /// C_VerifySignatureFinal, section 5.16.4.
+///
+/// # Errors
+/// As [`whole`].
 pub fn signature_last(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
     signature_ended(provider, session, Last::Parts)
 }

@@ -1,74 +1,80 @@
-//! A type for each kind of argument.
+//! One type for each kind of argument of a C function.
 //!
-//! The contract of all of them is that of [`super`].
+//! All constructors have the contract of [`super`].
 
 use crate::error::{Error, Result};
 use cryptoki_sys::*;
 use std::os::raw::c_void;
 use zeroize::Zeroize;
 
-/// Bytes that the caller hands in. Null with length 0 is empty.
+/// Bytes that the caller passes in. Any pointer with length 0 is an empty input.
 #[derive(Clone, Copy)]
 pub struct Input<'a>(pub &'a [u8]);
 
 impl Input<'_> {
+    /// Creates an input of `length` bytes.
+    ///
     /// # Errors
-    /// CKR_ARGUMENTS_BAD for null with a length, and for a length that no memory has.
+    /// CKR_ARGUMENTS_BAD for a null pointer with a length, and for a length that exceeds the address space.
     ///
     /// # Safety
-    /// The contract at the head of the file.
+    /// The contract of [`super`].
     pub unsafe fn new(data: *const CK_BYTE, length: CK_ULONG) -> Result<Self> {
         match (data.is_null(), length) {
             (_, 0) => Ok(Self(&[])),
             (true, _) => Err(bad("a null pointer with a length")),
             (false, length) => {
                 let length = in_memory::<CK_BYTE>(length)?;
-                // SAFETY: not null, and `length` bytes long by the contract.
+                // SAFETY: not null, and valid for `length` bytes by the contract.
                 Ok(Self(unsafe { std::slice::from_raw_parts(data, length) }))
             }
         }
     }
 }
 
-/// A buffer for a value, and the place of its length (section 5.2).
+/// A buffer for a value, and a pointer to its length, in elements of type `T` (section 5.2).
 pub struct Output<'a, T> {
     buffer: *mut T,
     length: &'a mut CK_ULONG,
 }
 
 impl<T: Copy> Output<'_, T> {
+    /// Creates an output. A null `buffer` is a size query.
+    ///
     /// # Errors
-    /// CKR_ARGUMENTS_BAD where there is no place for the length.
+    /// CKR_ARGUMENTS_BAD if `length` is null.
     ///
     /// # Safety
-    /// The contract at the head of the file.
+    /// The contract of [`super`].
     pub unsafe fn new(buffer: *mut T, length: *mut CK_ULONG) -> Result<Self> {
         // SAFETY: null or valid by the contract.
         let length = unsafe { length.as_mut() }.ok_or_else(|| bad("a null pointer for the length"))?;
         Ok(Self { buffer, length })
     }
 
-    /// None where the caller gives no place for the length: C_SignMessageNext, while parts follow.
+    /// Creates an output, or returns None if `length` is null. C_SignMessageNext is called without a length while more
+    /// parts follow.
     ///
     /// # Errors
-    /// None.
+    /// Never fails.
     ///
     /// # Safety
-    /// The contract at the head of the file.
+    /// The contract of [`super`].
     pub unsafe fn optional(buffer: *mut T, length: *mut CK_ULONG) -> Result<Option<Self>> {
         // SAFETY: the contract of this function.
         if length.is_null() { Ok(None) } else { unsafe { Self::new(buffer, length) }.map(Some) }
     }
 
-    /// Whether the caller only wants to know the length.
+    /// Returns whether the caller only asks for the length.
     pub fn is_size_query(&self) -> bool {
         self.buffer.is_null()
     }
 
-    /// Whether the caller has room for `needed` elements now. A size query is answered, and has none.
+    /// Returns whether the buffer has room for `needed` elements. For a size query, writes `needed` as the length and
+    /// returns false.
     ///
     /// # Errors
-    /// CKR_BUFFER_TOO_SMALL, with the length that it takes.
+    /// CKR_BUFFER_TOO_SMALL if the buffer is too small. `needed` is then written as the length.
     pub fn has_room(&mut self, needed: usize) -> Result<bool> {
         let offered = *self.length;
         if self.buffer.is_null() {
@@ -82,21 +88,22 @@ impl<T: Copy> Output<'_, T> {
         Ok(true)
     }
 
-    /// Answers `values`: by their number for a size query, else by a copy.
+    /// Copies `values` into the buffer and writes their number as the length. For a size query, writes only the length.
     ///
     /// # Errors
-    /// CKR_BUFFER_TOO_SMALL, with the length that it takes.
+    /// CKR_BUFFER_TOO_SMALL if the buffer is too small. The required length is then written.
     pub fn write(mut self, values: &[T]) -> Result<()> {
         if self.has_room(values.len())? {
             *self.length = values.len() as CK_ULONG;
-            // SAFETY: not null, and room for `values.len()` elements by the contract and the check above.
+            // SAFETY: not null, and valid for `values.len()` elements by the contract and the check above.
             unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.buffer, values.len()) };
         }
         Ok(())
     }
 }
 
-/// A buffer of handles, and the place of how many were written: C_FindObjects, which answers what there is room for.
+/// A buffer for handles, and a pointer to the number of handles that were written. Used by C_FindObjects, which returns
+/// as many handles as the buffer has room for.
 pub struct Batch<'a> {
     buffer: *mut CK_OBJECT_HANDLE,
     most: usize,
@@ -104,11 +111,13 @@ pub struct Batch<'a> {
 }
 
 impl Batch<'_> {
+    /// Creates a batch with room for `most` handles.
+    ///
     /// # Errors
-    /// CKR_ARGUMENTS_BAD for null.
+    /// CKR_ARGUMENTS_BAD if `count` is null, or if `buffer` is null and `most` is not 0.
     ///
     /// # Safety
-    /// The contract at the head of the file.
+    /// The contract of [`super`].
     pub unsafe fn new(buffer: *mut CK_OBJECT_HANDLE, most: CK_ULONG, count: *mut CK_ULONG) -> Result<Self> {
         // SAFETY: null or valid by the contract.
         let count = unsafe { count.as_mut() }.ok_or_else(|| bad("a null pointer for the count"))?;
@@ -118,31 +127,33 @@ impl Batch<'_> {
         Ok(Self { buffer, most: usize::try_from(most).unwrap_or(usize::MAX), count })
     }
 
-    /// How many the caller has room for.
+    /// Returns how many handles the buffer has room for.
     pub fn room(&self) -> usize {
         self.most
     }
 
-    /// Answers at most [`Batch::room`] handles.
+    /// Writes at most [`Batch::room`] of the handles, and their number.
     pub fn write(self, handles: &[CK_OBJECT_HANDLE]) {
         let handles = &handles[..handles.len().min(self.most)];
         *self.count = handles.len() as CK_ULONG;
         if !handles.is_empty() {
-            // SAFETY: not null where there is room, and room for them by the contract and the line above.
+            // SAFETY: not null, because there is room for a handle; valid for `most` handles by the contract.
             unsafe { std::ptr::copy_nonoverlapping(handles.as_ptr(), self.buffer, handles.len()) };
         }
     }
 }
 
-/// A region that is to be filled whole.
+/// A buffer that must be filled completely. Used by C_GenerateRandom.
 pub struct Region(*mut CK_BYTE, usize);
 
 impl Region {
+    /// Creates a region of `length` bytes.
+    ///
     /// # Errors
-    /// CKR_ARGUMENTS_BAD for null with a length.
+    /// CKR_ARGUMENTS_BAD for a null pointer with a length, and for a length that exceeds the address space.
     ///
     /// # Safety
-    /// The contract at the head of the file.
+    /// The contract of [`super`].
     pub unsafe fn new(region: *mut CK_BYTE, length: CK_ULONG) -> Result<Self> {
         if region.is_null() && length > 0 {
             return Err(bad("a null pointer with a length"));
@@ -150,32 +161,37 @@ impl Region {
         Ok(Self(region, in_memory::<CK_BYTE>(length)?))
     }
 
-    /// Its length in bytes.
+    /// Returns the length of the region in bytes.
     pub fn len(&self) -> usize {
         self.1
     }
 
-    /// Fills it with bytes that are just as many.
+    /// Fills the region with `bytes`, which must have the length of the region.
     ///
     /// # Errors
-    /// CKR_GENERAL_ERROR where they are not.
+    /// CKR_GENERAL_ERROR if the lengths differ.
     pub fn write(self, bytes: &[u8]) -> Result<()> {
         if bytes.len() != self.1 {
             return Err(Error::new(CKR_GENERAL_ERROR, "not as many bytes as were wanted"));
         }
-        // SAFETY: by the contract not null, unless it is empty, and that long.
+        // SAFETY: not null unless the region is empty, and valid for its length by the contract.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.0, bytes.len()) };
         Ok(())
     }
 
-    /// Fills it piece by piece, since it may hold anything: what is not initialized must not be looked at.
+    /// Fills the region in pieces of up to 1024 bytes. `fill` writes to a separate array, because the caller's memory
+    /// may be uninitialized and must not be read.
+    ///
+    /// # Errors
+    /// Those of `fill`.
     pub fn fill_with(self, fill: impl Fn(&mut [u8]) -> Result<()>) -> Result<()> {
         let mut piece = [0; 1024];
         let mut done = 0;
         while done < self.1 {
             let length = piece.len().min(self.1 - done);
             fill(&mut piece[..length])?;
-            // SAFETY: `done + length` is at most the region's length, by the contract not null and that long.
+            // SAFETY: `done + length` is at most the region's length. The region is not null, because it is not empty,
+            // and valid for its length by the contract.
             unsafe { std::ptr::copy_nonoverlapping(piece.as_ptr(), self.0.add(done), length) };
             done += length;
         }
@@ -184,33 +200,37 @@ impl Region {
     }
 }
 
-/// The place of one structure or number that the caller wants.
+/// A pointer to the structure or number that the C function returns through an argument.
 pub struct Target<T>(*mut T);
 
 impl<T> Target<T> {
+    /// Creates a target.
+    ///
     /// # Errors
-    /// CKR_ARGUMENTS_BAD for null.
+    /// CKR_ARGUMENTS_BAD if `place` is null.
     ///
     /// # Safety
-    /// The contract at the head of the file.
+    /// The contract of [`super`].
     pub unsafe fn new(place: *mut T) -> Result<Self> {
         if place.is_null() { Err(bad("a null pointer for the answer")) } else { Ok(Self(place)) }
     }
 
-    /// Answers.
+    /// Writes the value.
     pub fn write(self, value: T) {
         // SAFETY: not null, and valid by the contract.
         unsafe { self.0.write(value) };
     }
 }
 
-/// The arguments of C_Initialize (section 5.4.1), checked.
+/// Checks the arguments of C_Initialize (section 5.4.1).
 ///
 /// # Errors
-/// CKR_ARGUMENTS_BAD, CKR_CANT_LOCK, CKR_NEED_TO_CREATE_THREADS.
+/// * CKR_ARGUMENTS_BAD if pReserved is not null, or if only some of the mutex callbacks are given.
+/// * CKR_CANT_LOCK if the module must use the mutex callbacks, because CKF_OS_LOCKING_OK is not set.
+/// * CKR_NEED_TO_CREATE_THREADS if CKF_LIBRARY_CANT_CREATE_OS_THREADS is set without CKF_OS_LOCKING_OK.
 ///
 /// # Safety
-/// The contract at the head of the file.
+/// The contract of [`super`].
 pub unsafe fn initialize_args(args: *const c_void) -> Result<()> {
     // SAFETY: null or valid by the contract.
     let Some(args) = (unsafe { args.cast::<CK_C_INITIALIZE_ARGS>().as_ref() }) else { return Ok(()) };
@@ -224,8 +244,9 @@ pub unsafe fn initialize_args(args: *const c_void) -> Result<()> {
     match (given, os_locking) {
         (1..=3, _) => Err(bad("some mutex callbacks are given, but not all")),
         (4, false) => Err(Error::new(CKR_CANT_LOCK, "only the operating system's locks can be used")),
-        // NSS sets this flag together with CKF_OS_LOCKING_OK in every program, and no host of it minds threads.
-        // A host without the system's threading model is another matter.
+        // NSS sets this flag together with CKF_OS_LOCKING_OK in every program, and no program that uses NSS is harmed
+        // by the module's threads. Only a host that leaves out CKF_OS_LOCKING_OK is refused, because such a host does
+        // not use the system's threading model.
         (_, false) if args.flags & CKF_LIBRARY_CANT_CREATE_OS_THREADS != 0 => {
             Err(Error::new(CKR_NEED_TO_CREATE_THREADS, "a thread is needed to talk to the service"))
         }
@@ -233,7 +254,10 @@ pub unsafe fn initialize_args(args: *const c_void) -> Result<()> {
     }
 }
 
-/// A count of elements that fits into memory: a slice may not be larger.
+/// Converts a number of elements of type `T` to usize. A slice must not be larger than `isize::MAX` bytes.
+///
+/// # Errors
+/// CKR_ARGUMENTS_BAD if the elements are larger than that.
 pub(super) fn in_memory<T>(count: CK_ULONG) -> Result<usize> {
     let most = isize::MAX as usize / size_of::<T>().max(1);
     usize::try_from(count).ok().filter(|count| *count <= most).ok_or_else(|| bad("a length that no memory has"))

@@ -1,18 +1,19 @@
-//! Mechanisms with their parameters.
+//! Copies mechanisms with their parameters from the caller's memory.
 
 use super::arguments::Input;
 use crate::error::{Error, Result};
 use crate::mechanism::{self, Request};
 use cryptoki_sys::*;
 
-/// A mechanism with its parameters; None for null, which ends an operation (PKCS#11 3.0, C_SignInit).
+/// Copies a mechanism with its parameters. Returns None for a null pointer, which cancels an operation (PKCS#11 3.0,
+/// C_SignInit).
 ///
 /// # Errors
-/// CKR_MECHANISM_PARAM_INVALID for parameters that are null but have a length, or are
-/// longer than any mechanism's.
+/// CKR_MECHANISM_PARAM_INVALID for a null pointer with a length, and for parameters that are longer than those of any
+/// mechanism.
 ///
 /// # Safety
-/// The contract at the head of the file.
+/// The contract of [`super`], also for the pointers among the parameters.
 pub unsafe fn mechanism(mechanism: *const CK_MECHANISM) -> Result<Option<Request>> {
     // SAFETY: null or valid by the contract.
     let Some(mechanism) = (unsafe { mechanism.as_ref() }) else { return Ok(None) };
@@ -21,22 +22,26 @@ pub unsafe fn mechanism(mechanism: *const CK_MECHANISM) -> Result<Option<Request
         let text = format!("parameters of {length} bytes at {:?}", mechanism.pParameter);
         return Err(Error::new(CKR_MECHANISM_PARAM_INVALID, text));
     }
-    // SAFETY: as long as ulParameterLen says, by the contract.
+    // SAFETY: valid for ulParameterLen bytes by the contract.
     let parameter = unsafe { Input::new(mechanism.pParameter.cast(), length) }?.0.to_vec();
     let shape = mechanism::shape(mechanism.mechanism);
     let words = mechanism::words(&parameter);
     let data = match parameter.len() == shape.words * mechanism::WORD {
-        // SAFETY: the contract covers what the parameters point to, and these are the words that are pointers.
+        // SAFETY: the contract covers the pointers among the parameters, and `shape.pointers` names these words.
         true => unsafe { pointees(&words, shape.pointers) }?,
         false => Vec::new(),
     };
     Ok(Some(Request { ckm: mechanism.mechanism, parameter, data }))
 }
 
-/// What pointers among the parameters point to: each is a word, and its length another.
+/// Copies the data that pointers among the parameters point to. `pointers` has the index of the word that is a pointer,
+/// and the index of the word that is the length in bytes.
+///
+/// # Errors
+/// CKR_MECHANISM_PARAM_INVALID for a null pointer with a length, and for more than `LONGEST_PARAMETER` bytes.
 ///
 /// # Safety
-/// The contract at the head of the file, for these pointers.
+/// The contract of [`super`], for these pointers.
 unsafe fn pointees(words: &[CK_ULONG], pointers: &[(usize, usize)]) -> Result<Vec<Vec<u8>>> {
     let one = |(pointer, length): &(usize, usize)| {
         let (address, length) = (words[*pointer] as usize, words[*length]);
@@ -45,11 +50,12 @@ unsafe fn pointees(words: &[CK_ULONG], pointers: &[(usize, usize)]) -> Result<Ve
             return Err(Error::new(CKR_MECHANISM_PARAM_INVALID, text));
         }
         let bytes = std::ptr::with_exposed_provenance(address);
-        // SAFETY: not null, and as long as the length says, by the contract.
+        // SAFETY: not null unless the length is 0, and valid for `length` bytes by the contract.
         Ok(unsafe { Input::new(bytes, length) }?.0.to_vec())
     };
     pointers.iter().map(one).collect()
 }
 
-/// More is no parameter: contexts, labels, points and what both sides know.
+/// The maximum length in bytes of data that a parameter points to. No context, label, point or shared information is
+/// longer.
 const LONGEST_PARAMETER: CK_ULONG = 64 << 10;

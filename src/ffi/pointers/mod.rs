@@ -1,7 +1,8 @@
-//! The only raw dereferences: what C callers hand in and where they want the answer. PKCS#11 3.1 sections 5.1 and 5.2.
+//! Raw pointers from C callers: the arguments and the places for the results. PKCS#11 3.1 sections 5.1 and 5.2.
 //!
-//! Each constructor is `unsafe` with one contract: the caller of the C function promises that its pointers are null or
-//! point to as much as the lengths beside them say, as long as the call lasts. All that can be checked is checked.
+//! This module has the only raw dereferences, except for two arguments of C_GetInterface. All constructors are `unsafe`
+//! and have the same contract: the caller of the C function promises that each pointer is null or valid for the length
+//! that is passed with it, for the duration of the call. The constructors check everything that can be checked.
 
 mod arguments;
 mod mechanism;

@@ -1,4 +1,4 @@
-//! Templates: the attributes that a caller searches for, wants to know, or gives.
+//! Templates: the attributes that a caller searches for, reads, or gives to an object.
 
 use super::arguments::{Input, Output, bad, in_memory};
 use crate::error::{Error, Result};
@@ -6,15 +6,17 @@ use crate::object::Object;
 use crate::object::attribute::{self, Attribute};
 use cryptoki_sys::*;
 
-/// The attributes that the caller searches for, or wants to know.
+/// The attributes that a caller searches for, reads, or gives to an object.
 pub struct Template<'a>(&'a mut [CK_ATTRIBUTE]);
 
 impl Template<'_> {
+    /// Creates a template of `count` attributes.
+    ///
     /// # Errors
-    /// CKR_ARGUMENTS_BAD for null with a count.
+    /// CKR_ARGUMENTS_BAD for a null pointer with a count, and for more than `MOST_ATTRIBUTES` attributes.
     ///
     /// # Safety
-    /// The contract at the head of the file, for the template and for each value in it.
+    /// The contract of [`super`], for the template and for each value in it.
     pub unsafe fn new(attributes: *mut CK_ATTRIBUTE, count: CK_ULONG) -> Result<Self> {
         match (attributes.is_null(), count) {
             (_, 0) => Ok(Self(&mut [])),
@@ -24,18 +26,18 @@ impl Template<'_> {
                 if count > MOST_ATTRIBUTES {
                     return Err(bad("a template of more attributes than there are"));
                 }
-                // SAFETY: not null, and `count` elements long by the contract.
+                // SAFETY: not null, and valid for `count` elements by the contract.
                 Ok(Self(unsafe { std::slice::from_raw_parts_mut(attributes, count) }))
             }
         }
     }
 
-    /// The attributes with their values, of an object that is to be made or changed. The length that is declared is looked
-    /// at before the memory: a caller who breaks the contract there is the likeliest.
+    /// Returns the attributes and their values, for an object that is to be created or changed. The declared length is
+    /// checked before the memory is read, because a wrong length is the most likely breach of the contract.
     ///
     /// # Errors
-    /// CKR_ARGUMENTS_BAD for a value that is null but has a length; CKR_ATTRIBUTE_VALUE_INVALID for a length that no value of
-    /// the attribute has.
+    /// * CKR_ARGUMENTS_BAD for a value that is a null pointer with a length.
+    /// * CKR_ATTRIBUTE_VALUE_INVALID for a length that no value of the attribute has.
     pub fn attributes(&self) -> Result<Vec<Attribute>> {
         let owned = |attribute: &CK_ATTRIBUTE| match misfit(attribute) {
             Some(text) => Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text)),
@@ -44,11 +46,11 @@ impl Template<'_> {
         self.0.iter().map(owned).collect()
     }
 
-    /// The attributes to search for. A length that no value of the attribute has is that of no object, and no error: its
-    /// memory is not looked at.
+    /// Returns the attributes to search for. A length that no value of the attribute has is not an error, but matches
+    /// no object. The memory of such a value is not read.
     ///
     /// # Errors
-    /// CKR_ARGUMENTS_BAD for a value that is null but has a length.
+    /// CKR_ARGUMENTS_BAD for a value that is a null pointer with a length.
     pub fn criteria(&self) -> Result<Vec<Attribute>> {
         let owned = |attribute: &CK_ATTRIBUTE| match misfit(attribute) {
             Some(_) => Ok((attribute.type_, NO_VALUE.to_vec())),
@@ -57,10 +59,12 @@ impl Template<'_> {
         self.0.iter().map(owned).collect()
     }
 
-    /// C_GetAttributeValue (section 5.7.5): every attribute is answered, even if one can't be.
+    /// Writes the values of the object's attributes into the template, for C_GetAttributeValue (section 5.7.5). If one
+    /// attribute fails, the others are still written.
     ///
     /// # Errors
-    /// CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID or CKR_BUFFER_TOO_SMALL, once all are answered.
+    /// CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID or CKR_BUFFER_TOO_SMALL: the first failure, after all
+    /// attributes were processed.
     pub fn answer(self, object: &Object) -> Result<()> {
         let mut outcome = Ok(());
         for attribute in self.0 {
@@ -74,14 +78,14 @@ impl Template<'_> {
     }
 }
 
-/// An attribute with its value.
+/// Copies an attribute with its value.
 fn owned(attribute: &CK_ATTRIBUTE) -> Result<Attribute> {
     // SAFETY: the contract of `Template::new` covers the values.
     let value = unsafe { Input::new(attribute.pValue.cast(), attribute.ulValueLen) }?;
     Ok((attribute.type_, value.0.to_vec()))
 }
 
-/// Why no value of the attribute has the length that is declared.
+/// Returns the reason why no value of the attribute has the declared length, or None if a value can have this length.
 fn misfit(attribute: &CK_ATTRIBUTE) -> Option<String> {
     let length = attribute.ulValueLen;
     match attribute::form(attribute.type_) {
@@ -95,13 +99,13 @@ fn misfit(attribute: &CK_ATTRIBUTE) -> Option<String> {
     }
 }
 
-/// More than any object has: a template of more is no template.
+/// The maximum number of attributes in a template. No object has that many.
 const MOST_ATTRIBUTES: usize = 4096;
 
-/// Far more than a certificate, a name or an address has.
+/// The maximum length of a value in bytes, far more than a certificate, a name or an address has.
 pub const LONGEST_VALUE: CK_ULONG = 1 << 20;
 
-/// A value of a fixed form's attribute that no object has: it is longer than any of them.
+/// A value that no attribute with a fixed form has, because it is longer than all of these forms.
 const NO_VALUE: [u8; 9] = [0; 9];
 
 fn answer_one(attribute: &mut CK_ATTRIBUTE, object: &Object) -> Result<()> {
@@ -110,14 +114,14 @@ fn answer_one(attribute: &mut CK_ATTRIBUTE, object: &Object) -> Result<()> {
             true => (CKR_ATTRIBUTE_SENSITIVE, "is never shown"),
             false => (CKR_ATTRIBUTE_TYPE_INVALID, "is none of this object"),
         };
-        // Callers try out what an object has.
+        // Callers test which attributes an object has.
         return Err(Error::probe(rv, format!("attribute 0x{:x} {why}", attribute.type_)));
     };
-    // SAFETY: the contract of `Template::new` covers the values: room for ulValueLen bytes.
+    // SAFETY: the contract of `Template::new` covers the values: pValue is null or has room for ulValueLen bytes.
     unsafe { Output::<u8>::new(attribute.pValue.cast(), &mut attribute.ulValueLen) }?.write(value)
 }
 
-/// The parts of a private or secret key.
+/// Returns whether an attribute is a secret part of a private or secret key.
 fn is_secret(class: CK_OBJECT_CLASS, kind: CK_ATTRIBUTE_TYPE) -> bool {
     const PRIVATE: [CK_ATTRIBUTE_TYPE; 8] = [
         CKA_VALUE,

@@ -1,5 +1,5 @@
-//! The raw dereferences, without any other C code: for Miri (`cargo +nightly miri test --lib ffi::pointers`), which finds
-//! what a run by itself does not show.
+//! Tests of the raw dereferences without other C code. Miri (`cargo +nightly miri test --lib ffi::pointers`) can run
+//! them, and finds faults that a plain run does not show.
 
 #![allow(clippy::undocumented_unsafe_blocks, reason = "these are the C caller's promises, kept or broken on purpose")]
 
@@ -16,7 +16,7 @@ fn rv<T>(outcome: Result<T>) -> CK_RV {
     outcome.err().map_or(CKR_OK, |error| error.rv)
 }
 
-/// A length that no memory has.
+/// A length that exceeds the address space.
 const HUGE: CK_ULONG = CK_ULONG::MAX;
 
 #[test]
@@ -33,7 +33,7 @@ fn input_is_null_empty_or_bytes() {
 
 #[test]
 fn output_follows_the_convention() {
-    // Not initialized, as a C caller's buffer.
+    // Uninitialized, as the buffer of a C caller may be.
     let mut buffer = [MaybeUninit::<u8>::uninit(); 4];
     let place: *mut u8 = buffer.as_mut_ptr().cast();
     let write = |buffer, offered| {

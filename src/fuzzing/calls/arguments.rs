@@ -1,4 +1,4 @@
-//! Arguments as good and as bad callers hand them in.
+//! Valid and invalid arguments, as callers pass them.
 
 use super::memory::{Answer, Given, Guarded};
 use super::world::World;
@@ -6,38 +6,40 @@ use crate::key::hash::Hash;
 use crate::mechanism::{MECHANISMS, Shape, WORD, shape};
 use cryptoki_sys::*;
 
-/// More than any memory has: refused before it is looked at.
+/// Lengths that no memory has. The module refuses them before it reads the memory.
 const HUGE: [CK_ULONG; 3] = [CK_ULONG::MAX, CK_ULONG::MAX - 1, CK_ULONG::MAX / 2 + 2];
-/// More elements than any answer here has.
+/// More elements than any result in this target has.
 const PLENTY: usize = 600;
 
-/// A mechanism with its parameters.
+/// A CK_MECHANISM with its parameter.
 pub struct Asked {
     mechanism: Option<Box<CK_MECHANISM>>,
     _parameter: Given,
 }
 
 impl Asked {
+    /// Returns the pointer to pass to the module, or null.
     pub fn pointer(&mut self) -> *mut CK_MECHANISM {
         self.mechanism.as_mut().map_or(std::ptr::null_mut(), |mechanism| &mut **mechanism)
     }
 
+    /// Returns whether the pointer is null.
     pub fn is_null(&self) -> bool {
         self.mechanism.is_none()
     }
 
-    /// The hash that C_DigestInit starts.
+    /// Returns the hash that C_DigestInit starts with this mechanism.
     pub fn hash(&self) -> Option<Hash> {
         self.mechanism.as_ref().and_then(|mechanism| Hash::from_ckm(mechanism.mechanism))
     }
 }
 
 impl World<'_> {
-    /// A session: its number among those that are known, if it is one of them, and a handle.
+    /// Returns a session handle, and its index in `sessions` if the session is one of them.
     pub fn session(&mut self) -> (Option<usize>, CK_SESSION_HANDLE) {
         match self.source.byte() {
             byte @ 0..0xf0 if !self.sessions.is_empty() => {
-                // The latest one most of the time.
+                // Usually the latest session.
                 let last = self.sessions.len() - 1;
                 let index = if byte < 0xb0 { last } else { usize::from(byte) % self.sessions.len() };
                 (Some(index), self.sessions[index].handle)
@@ -48,6 +50,7 @@ impl World<'_> {
         }
     }
 
+    /// Returns the handle of a known object, or an invalid handle.
     pub fn object(&mut self) -> CK_OBJECT_HANDLE {
         match self.source.byte() {
             byte @ 0..0xf0 if !self.objects.is_empty() => self.objects[usize::from(byte) % self.objects.len()],
@@ -57,6 +60,7 @@ impl World<'_> {
         }
     }
 
+    /// Returns the id of a slot, which may not exist.
     pub fn slot(&mut self) -> CK_SLOT_ID {
         match self.source.byte() {
             byte @ 0..0xf0 => CK_SLOT_ID::from(byte % 14),
@@ -64,6 +68,7 @@ impl World<'_> {
         }
     }
 
+    /// Returns a buffer for the result of a call, with elements of `element` bytes.
     pub fn answer(&mut self, element: usize) -> Answer {
         let (room, claimed) = match self.source.byte() % 9 {
             0 => (None, Some(0)),
@@ -85,6 +90,7 @@ impl World<'_> {
         Answer::new(element, room, claimed)
     }
 
+    /// Returns a buffer for the module to read.
     pub fn given(&mut self) -> Given {
         let (bytes, length) = match self.source.byte() {
             0 => (None, 0),
@@ -108,11 +114,12 @@ impl World<'_> {
         Given { bytes: bytes.map(Vec::into_boxed_slice), length }
     }
 
-    /// A place for a structure, or null.
+    /// Returns memory for a structure, or `None` for a null pointer.
     pub fn place<T>(&mut self) -> Option<Guarded> {
         (self.source.byte() < 0xf0).then(Guarded::of::<T>)
     }
 
+    /// Returns a mechanism with its parameter, or a null pointer.
     pub fn mechanism(&mut self) -> Asked {
         let choice = self.source.byte();
         if choice == 0xff {
@@ -146,11 +153,12 @@ impl World<'_> {
     }
 }
 
-/// What pointers among parameters point to.
+/// The memory that pointers inside of parameters point to.
 static POINTEE: [u8; 300] = [4; 300];
 
 impl World<'_> {
-    /// A caller's parameters may be anything, but what is a pointer in them is one.
+    /// Sets the pointers inside of a parameter. The parameter of a caller may contain anything, but its pointers
+    /// must be valid or null.
     fn point(&mut self, parameter: &mut Given, shape: Shape) {
         let Some(bytes) = parameter.bytes.as_mut().filter(|bytes| bytes.len() == shape.words * WORD) else { return };
         for (pointer, length) in shape.pointers {
@@ -169,7 +177,7 @@ fn given(bytes: Vec<u8>) -> Given {
     Given { length: bytes.len() as CK_ULONG, bytes: Some(bytes.into_boxed_slice()) }
 }
 
-/// The pointer of a place, or null.
+/// Returns the pointer to a structure, or null.
 pub fn pointer<T>(place: &mut Option<Guarded>) -> *mut T {
     place.as_mut().map_or(std::ptr::null_mut(), Guarded::pointer)
 }

@@ -1,6 +1,8 @@
-//! What is not signing: verification, ciphers, messages, objects and secrets of sessions, in any order.
+//! Calls other than signing, in any order: verification, encryption and decryption, messages, session objects and
+//! secrets.
 //!
-//! Less is known of these than of signatures: that each answer has its form, and that nothing that is wrong gets through.
+//! Less is known of these calls than of signatures. The checks are that each result has the correct form, and that
+//! no wrong input is accepted.
 
 use super::memory::{Given, Guarded};
 use super::world::{World, call, service};
@@ -8,14 +10,14 @@ use crate::fuzzing::fake::Mood;
 use cryptoki_sys::*;
 use std::os::raw::c_void;
 
-/// Attributes of templates that come through now and then.
+/// Attribute types of templates that are accepted now and then.
 #[rustfmt::skip]
 const TYPES: [CK_ATTRIBUTE_TYPE; 16] = [
     CKA_CLASS, CKA_KEY_TYPE, CKA_TOKEN, CKA_LABEL, CKA_ID, CKA_VALUE, CKA_VALUE_LEN, CKA_SENSITIVE, CKA_EXTRACTABLE,
     CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_EC_PARAMS, CKA_EC_POINT, CKA_PARAMETER_SET, CKA_VERIFY, CKA_PRIVATE_EXPONENT,
 ];
 
-/// The first element is what a template needs to come through: a class and a key type.
+/// The class and the key type with which a template begins. A template needs them to be accepted.
 const KINDS: [(CK_OBJECT_CLASS, CK_KEY_TYPE); 7] = [
     (CKO_SECRET_KEY, CKK_GENERIC_SECRET),
     (CKO_SECRET_KEY, CKK_AES),
@@ -27,6 +29,7 @@ const KINDS: [(CK_OBJECT_CLASS, CK_KEY_TYPE); 7] = [
 ];
 
 impl World<'_> {
+    /// Makes one of the calls.
     pub fn beyond(&mut self) {
         let choice = self.source.byte();
         match choice % 16 {
@@ -60,7 +63,8 @@ impl World<'_> {
             _ => call!(self, C_Verify(handle, data.pointer(), data.length, signature.pointer(), signature.length)),
         };
         self.check_session(index, rv);
-        // By a key of the service; a session's own key may be one that verifies what anybody can make.
+        // Applies to keys of the service only. A key that belongs to a session may be one under which anybody can
+        // make a signature.
         assert!(
             rv != CKR_OK || self.is_of_a_session(key) || self.was_signed(&signature),
             "a made-up signature verifies"
@@ -81,7 +85,7 @@ impl World<'_> {
         self.check_session(index, rv);
     }
 
-    /// The last one that the service has made, or anything.
+    /// Returns the last signature that the service has made, or arbitrary bytes.
     fn signature(&mut self) -> Given {
         match self.source.byte() {
             0..0x80 => {
@@ -124,7 +128,7 @@ impl World<'_> {
         }
     }
 
-    /// As long as an RSA key's, or anything.
+    /// Returns a ciphertext as long as that of an RSA key, or arbitrary bytes.
     fn ciphertext(&mut self) -> Given {
         match self.source.byte() {
             byte @ 0..0x80 => Given { bytes: Some(vec![byte; 256].into()), length: 256 },
@@ -181,7 +185,8 @@ impl World<'_> {
         self.check_session(index, rv);
     }
 
-    /// A template: its values, which have to stay, and the attributes that point to them.
+    /// Returns a template: the values, which must outlive the attributes, and the attributes that point to the
+    /// values.
     fn template(&mut self) -> (Vec<Vec<u8>>, Vec<CK_ATTRIBUTE>) {
         let (class, key_type) = self.source.pick(&KINDS);
         let mut values = vec![class.to_ne_bytes().to_vec(), key_type.to_ne_bytes().to_vec()];
@@ -231,7 +236,7 @@ impl World<'_> {
         assert!(rv != CKR_OK || self.is_of_a_session(object), "an object of the token was destroyed");
     }
 
-    /// A label, and maybe something else, which nothing may have.
+    /// Sets a label, and sometimes another attribute, which cannot be changed.
     fn relabel(&mut self) {
         let ((index, handle), object, mut label) = (self.session(), self.object(), self.given());
         let mut more = vec![CK_TRUE; self.source.short().len()];

@@ -1,4 +1,4 @@
-//! Digests and signatures, whole and in parts, whose lengths and states the caller knows.
+//! Single-part and multiple-part digests and signatures, whose lengths and states the caller knows.
 
 use super::memory::Answer;
 use super::model::Known;
@@ -8,6 +8,7 @@ use cryptoki_sys::*;
 use std::sync::PoisonError;
 
 impl World<'_> {
+    /// Calls C_DigestInit.
     pub fn digest_init(&mut self) {
         let ((index, handle), mut asked) = (self.session(), self.mechanism());
         let rv = call!(self, C_DigestInit(handle, asked.pointer()));
@@ -21,6 +22,7 @@ impl World<'_> {
         }
     }
 
+    /// Calls C_DigestUpdate.
     pub fn digest_update(&mut self) {
         let ((index, handle), mut part) = (self.session(), self.given());
         let rv = call!(self, C_DigestUpdate(handle, part.pointer(), part.length));
@@ -34,7 +36,7 @@ impl World<'_> {
         }
     }
 
-    /// C_Digest, or C_DigestFinal.
+    /// Calls C_Digest, or C_DigestFinal if `whole` is false.
     pub fn digest(&mut self, whole: bool) {
         let ((index, handle), mut data, mut answer) = (self.session(), self.given(), self.answer(1));
         let rv = match whole {
@@ -53,6 +55,7 @@ impl World<'_> {
         known.digest = active.filter(|_| goes_on);
     }
 
+    /// Calls C_SignInit, and reads the length of the signature by a size query.
     pub fn sign_init(&mut self) {
         let ((index, handle), mut asked, key) = (self.session(), self.mechanism(), self.object());
         let rv = call!(self, C_SignInit(handle, asked.pointer(), key));
@@ -71,6 +74,7 @@ impl World<'_> {
         }
     }
 
+    /// Calls C_SignUpdate.
     pub fn sign_update(&mut self) {
         let ((index, handle), mut part) = (self.session(), self.given());
         let rv = call!(self, C_SignUpdate(handle, part.pointer(), part.length));
@@ -82,7 +86,7 @@ impl World<'_> {
         known.in_parts |= rv == CKR_OK;
     }
 
-    /// C_Sign, or C_SignFinal.
+    /// Calls C_Sign, or C_SignFinal if `whole` is false.
     pub fn sign(&mut self, whole: bool) {
         let ((index, handle), mut data, mut answer) = (self.session(), self.given(), self.answer(1));
         let rv = match whole {
@@ -106,7 +110,7 @@ impl World<'_> {
         known.sign = known.sign.filter(|_| goes_on);
     }
 
-    /// A size query and a short buffer are answered by the length that the signature will have.
+    /// Checks that a size query and a buffer that is too small return the length that the signature will have.
     fn check_length(&self, index: Option<usize>, rv: CK_RV, answer: &Answer) {
         let told = rv == CKR_BUFFER_TOO_SMALL || rv == CKR_OK && answer.is_query();
         if let Some(known) = index.map(|index| &self.sessions[index]).filter(|_| told) {
@@ -115,7 +119,7 @@ impl World<'_> {
     }
 }
 
-/// What C_SignInit refuses.
+/// The codes with which C_SignInit refuses its arguments.
 const REFUSALS: [CK_RV; 5] = [
     CKR_MECHANISM_INVALID,
     CKR_MECHANISM_PARAM_INVALID,

@@ -1,41 +1,48 @@
-//! Memory for the module to write to, between walls; and memory for it to read, of just its length.
+//! Guarded memory for the module to write to, and memory of an exact length for the module to read.
 
 use crate::error;
 use cryptoki_sys::*;
 
+/// The byte that the walls consist of.
 const WALL: u8 = 0xa5;
-/// In words, on each side.
+/// The thickness of the wall on each side, in words.
 const THICKNESS: usize = 4;
 
-/// Room of some bytes, aligned for every type of the standard. All of it is painted like the walls.
+/// Memory between two walls, aligned for every type of the standard. The memory is filled with the same byte as
+/// the walls.
 pub struct Guarded {
     words: Vec<u64>,
+    /// The size in bytes, without the walls.
     pub room: usize,
 }
 
 impl Guarded {
+    /// Creates memory of `room` bytes.
     pub fn new(room: usize) -> Self {
         Self { words: vec![u64::from_ne_bytes([WALL; 8]); room.div_ceil(8) + 2 * THICKNESS], room }
     }
 
-    /// Room for one of these.
+    /// Creates memory for one `T`.
     pub fn of<T>() -> Self {
         Self::new(size_of::<T>())
     }
 
+    /// Returns a pointer to the memory.
     pub fn pointer<T>(&mut self) -> *mut T {
         self.words[THICKNESS..].as_mut_ptr().cast()
     }
 
+    /// Sets the first word.
     pub fn set(&mut self, number: CK_ULONG) {
         self.words[THICKNESS] = number;
     }
 
+    /// Returns the first word.
     pub fn number(&self) -> CK_ULONG {
         self.words[THICKNESS]
     }
 
-    /// What was written, of which `length` bytes count; nothing else was.
+    /// Returns the first `length` bytes, and checks that nothing else was written.
     pub fn written(&self, length: usize) -> Vec<u8> {
         let bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         let (before, rest) = bytes.split_at(8 * THICKNESS);
@@ -45,21 +52,25 @@ impl Guarded {
         own.to_vec()
     }
 
+    /// Returns whether nothing was written.
     pub fn is_untouched(&self) -> bool {
         self.words.iter().all(|word| *word == u64::from_ne_bytes([WALL; 8]))
     }
 }
 
-/// A buffer with the place of its length, as C_Sign and its kin want them, in one of many shapes.
+/// A buffer and the memory for its length, as C_Sign and similar functions take them, in one of many forms.
 pub struct Answer {
     buffer: Option<Guarded>,
+    /// The length, or `None` for a null pointer.
     pub length: Option<Guarded>,
     claimed: CK_ULONG,
     element: usize,
 }
 
 impl Answer {
-    /// `room` elements that are said to be `claimed`, which is as many, or more than are ever written.
+    /// Creates a buffer with room for `room` elements, each of `element` bytes. The caller claims that there is
+    /// room for `claimed` elements, which is equal to `room`, or more than are ever written. `None` stands for a
+    /// null pointer.
     pub fn new(element: usize, room: Option<usize>, claimed: Option<CK_ULONG>) -> Self {
         let mut length = claimed.map(|_| Guarded::of::<CK_ULONG>());
         let claimed = claimed.unwrap_or_default();
@@ -67,19 +78,22 @@ impl Answer {
         Self { buffer: room.map(|room| Guarded::new(room * element)), length, claimed, element }
     }
 
+    /// Returns the pointer to the buffer, or null.
     pub fn buffer<T>(&mut self) -> *mut T {
         self.buffer.as_mut().map_or(std::ptr::null_mut(), Guarded::pointer)
     }
 
+    /// Returns the pointer to the length, or null.
     pub fn length(&mut self) -> *mut CK_ULONG {
         self.length.as_mut().map_or(std::ptr::null_mut(), Guarded::pointer)
     }
 
+    /// Returns whether this is a size query, which has no buffer.
     pub fn is_query(&self) -> bool {
         self.buffer.is_none()
     }
 
-    /// The bytes of the answer, where there is one: PKCS#11 3.1 section 5.2.
+    /// Returns the bytes of the result if there is one, after checking the conventions of PKCS#11 3.1 section 5.2.
     pub fn check(&self, function: &str, rv: CK_RV) -> Option<Vec<u8>> {
         let Some(length) = &self.length else {
             assert_ne!(rv, CKR_OK, "{function}");
@@ -100,28 +114,32 @@ impl Answer {
         None
     }
 
-    /// What a size query, or a buffer that was too small, was answered.
+    /// Returns the length that the module reported for a size query or for a buffer that was too small.
     pub fn needed(&self) -> CK_ULONG {
         self.length.as_ref().map_or(0, Guarded::number)
     }
 }
 
-/// Bytes for the module to read, with nothing behind them; or null; or a length that no memory has.
+/// Bytes for the module to read, with nothing behind them, or a null pointer, or a length that no memory has.
 pub struct Given {
+    /// The bytes, or `None` for a null pointer.
     pub bytes: Option<Box<[u8]>>,
+    /// The length that is passed to the module, in bytes.
     pub length: CK_ULONG,
 }
 
 impl Given {
+    /// Returns the pointer to the bytes, or null.
     pub fn pointer<T>(&mut self) -> *mut T {
         self.bytes.as_mut().map_or(std::ptr::null_mut(), |bytes| bytes.as_mut_ptr().cast())
     }
 
-    /// Whether the module has to refuse it.
+    /// Returns whether the module must refuse the bytes.
     pub fn is_bad(&self) -> bool {
         self.length > 0 && self.bytes.as_ref().is_none_or(|bytes| bytes.len() as CK_ULONG != self.length)
     }
 
+    /// Returns the bytes.
     pub fn read(&self) -> &[u8] {
         self.bytes.as_deref().unwrap_or_default()
     }

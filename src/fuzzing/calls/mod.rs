@@ -1,7 +1,8 @@
-//! The C interface under fuzzers: a service in memory, sessions that may be stale, memory that shows who wrote where.
+//! The fuzz targets for the C interface, with a service in memory, sessions that may be closed, and memory that
+//! reveals where the module wrote.
 //!
-//! Compiled into tests and fuzzers only. What is promised everywhere: no crash, no panic, a CK_RV that has a name and is
-//! not CKR_GENERAL_ERROR, nothing written outside of the lengths that were handed in.
+//! Compiled into tests and fuzzers only. The checks for every call are: no crash, no panic, a CK_RV that has a
+//! name and is not CKR_GENERAL_ERROR, and no write outside of the lengths that the caller passed.
 
 #![allow(unsafe_code, reason = "it calls the C interface")]
 #![allow(clippy::panic, reason = "for tests and fuzzers only")]

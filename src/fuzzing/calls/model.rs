@@ -1,30 +1,39 @@
-//! What a caller knows of a session: which operations are active in it.
+//! The caller's knowledge of a session: the operations that are active in it.
 
 use crate::key::hash::Hash;
 use cryptoki_sys::*;
 
-/// A session that was opened once.
+/// A session that was opened, and may be closed now.
 #[derive(Clone)]
 pub struct Known {
+    /// The session's handle.
     pub handle: CK_SESSION_HANDLE,
+    /// The session's slot.
     pub slot: CK_SLOT_ID,
+    /// Whether the session is still open.
     pub open: bool,
-    /// The length that the module tells for the signature.
+    /// The length that the module reports for the signature, if a signature operation is active.
     pub sign: Option<usize>,
+    /// Whether C_SignUpdate has succeeded in the active operation.
     pub in_parts: bool,
-    /// The hash, and the message so far.
+    /// The hash and the message so far, if a digest operation is active.
     pub digest: Option<(Hash, Vec<u8>)>,
+    /// Whether a search is active.
     pub find: bool,
 }
 
 impl Known {
+    /// Creates the model of a new session, in which no operation is active.
     pub fn new(handle: CK_SESSION_HANDLE, slot: CK_SLOT_ID) -> Self {
         Self { handle, slot, open: true, sign: None, in_parts: false, digest: None, find: false }
     }
 
-    /// Checks the answer of a function that goes on with an operation, and tells whether the operation still is there.
+    /// Checks the result of a function that continues an operation, and returns whether the operation is still
+    /// active.
     ///
-    /// `ends` is for the functions that end it when all is well. Section 5.8 and its siblings: every error but one ends it.
+    /// `was` is whether the operation was active before. `ends` is true for the functions that end the operation
+    /// if they succeed. According to section 5.8 and the similar sections, every error except CKR_BUFFER_TOO_SMALL
+    /// ends the operation.
     pub fn goes_on(was: bool, rv: CK_RV, ends: bool) -> bool {
         match rv {
             CKR_OPERATION_NOT_INITIALIZED => assert!(!was, "it was lost"),

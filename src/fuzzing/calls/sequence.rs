@@ -1,4 +1,5 @@
-//! Calls in any order with any arguments, against what a caller knows of its sessions.
+//! The fuzz target for calls in any order with arbitrary arguments, checked against the caller's knowledge of its
+//! sessions.
 
 use super::arguments::pointer;
 use super::memory::Guarded;
@@ -7,10 +8,10 @@ use super::world::{World, call, service};
 use crate::ffi::{C_GetFunctionList, C_GetInterface, C_GetInterfaceList};
 use cryptoki_sys::*;
 
-/// At most so many calls.
+/// The maximum number of calls.
 const MOST: usize = 96;
 
-/// See the head of the file. The first byte says whether the caller begins well.
+/// Runs the target. Unless the first byte is 0xff, the caller begins correctly, by C_Initialize and C_OpenSession.
 pub fn run(data: &[u8]) {
     let mut world = World::new(data);
     if world.source.byte() != 0xff {
@@ -124,12 +125,12 @@ impl World<'_> {
 
     fn lists(&mut self) {
         let mut answer = self.answer(size_of::<CK_INTERFACE>());
-        // SAFETY: room for as many as the length says, or for all that there are.
+        // SAFETY: the buffer has room for as many interfaces as the length says, or for all interfaces that exist.
         let rv = unsafe { C_GetInterfaceList(answer.buffer(), answer.length()) };
         self.check("C_GetInterfaceList", rv);
         answer.check("C_GetInterfaceList", rv);
         let mut list = self.place::<*mut CK_FUNCTION_LIST>();
-        // SAFETY: a place or null.
+        // SAFETY: the pointer is valid for a write, or null.
         let rv = unsafe { C_GetFunctionList(pointer(&mut list)) };
         assert_eq!(rv, if list.is_some() { CKR_OK } else { CKR_ARGUMENTS_BAD });
         let mut version = CK_VERSION { major: self.source.byte() % 5, minor: self.source.byte() };
@@ -137,7 +138,7 @@ impl World<'_> {
         name[0] ^= self.source.byte() & 1;
         let flags = CK_FLAGS::from(self.source.byte());
         let mut place = self.place::<*mut CK_INTERFACE>();
-        // SAFETY: a C string, a version, and a place or null.
+        // SAFETY: the name is a C string, the version is live, and the last pointer is valid for a write, or null.
         let rv = unsafe { C_GetInterface(name.as_mut_ptr(), &mut version, pointer(&mut place), flags) };
         self.check("C_GetInterface", rv);
         let known = [(3, 2), (3, 0), (2, 40)].contains(&(version.major, version.minor)) && name[0] == b'P';
@@ -151,7 +152,7 @@ impl World<'_> {
         answer.check("C_GetSlotList", rv);
     }
 
-    /// C_GetInfo, C_GetSlotInfo, C_GetTokenInfo.
+    /// Calls C_GetInfo, C_GetSlotInfo and C_GetTokenInfo.
     fn infos(&mut self) {
         let slot = self.slot();
         let mut place = self.place::<CK_INFO>();
@@ -174,7 +175,7 @@ impl World<'_> {
 
     fn mechanism_info(&mut self) {
         let (slot, mut asked) = (self.slot(), self.mechanism());
-        // SAFETY: null, or a mechanism that lives as long as `asked`.
+        // SAFETY: the pointer is null, or points to a mechanism that lives as long as `asked`.
         let ckm = unsafe { asked.pointer().as_ref() }.map_or(0, |mechanism| mechanism.mechanism);
         let mut place = self.place::<CK_MECHANISM_INFO>();
         let rv = call!(self, C_GetMechanismInfo(slot, ckm, pointer(&mut place)));
@@ -311,7 +312,7 @@ impl World<'_> {
         assert!(length == 0 || rv != CKR_OK);
     }
 
-    /// Some of the functions that answer by one code, whatever they are given.
+    /// Calls some of the functions that return one code for all arguments.
     fn stubs(&mut self) {
         let (handle, nothing) = (self.session().1, std::ptr::null_mut::<u8>());
         let codes = [
@@ -326,7 +327,7 @@ impl World<'_> {
         call!(self, C_WaitForSlotEvent(flags, nothing.cast(), nothing.cast()));
     }
 
-    /// A session that is not open is refused, and one that is open is known.
+    /// Checks that a session that is not open is refused, and that an open session is accepted.
     pub fn check_session(&self, index: Option<usize>, rv: CK_RV) {
         let open = index.is_some_and(|index| self.sessions[index].open);
         let pointers = [CKR_ARGUMENTS_BAD, CKR_MECHANISM_PARAM_INVALID, CKR_CRYPTOKI_NOT_INITIALIZED];

@@ -1,4 +1,5 @@
-//! Templates: C_GetAttributeValue against its five cases (section 5.7.5), C_FindObjectsInit against the objects.
+//! The fuzz target for templates. C_GetAttributeValue is checked against its five cases (section 5.7.5),
+//! C_FindObjectsInit against the objects.
 
 use super::arguments::pointer;
 use super::memory::{Given, Guarded};
@@ -10,7 +11,7 @@ use crate::object::attribute;
 use cryptoki_sys::*;
 use std::sync::Arc;
 
-/// One session with a slot; then one question after the other.
+/// Runs the target: opens one session with a slot, and makes one query after the other.
 pub fn run(data: &[u8]) {
     let mut world = World::new(data);
     world.initialize();
@@ -31,7 +32,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Types that objects have, secret ones, and such as nobody has.
+/// Attribute types that objects have, attribute types of secrets, and attribute types that no object has.
 #[rustfmt::skip]
 const TYPES: [CK_ATTRIBUTE_TYPE; 32] = [
     CKA_CLASS, CKA_TOKEN, CKA_PRIVATE, CKA_LABEL, CKA_ID, CKA_VALUE, CKA_KEY_TYPE, CKA_MODULUS, CKA_MODULUS_BITS,
@@ -49,7 +50,7 @@ impl World<'_> {
         }
     }
 
-    /// C_GetAttributeValue of some attributes, each answered as if it were alone.
+    /// Calls C_GetAttributeValue for some attributes, and checks that each is handled as if it were alone.
     pub fn attribute_value(&mut self, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) {
         if self.source.byte() >= 0xf8 {
             let count = self.source.pick(&[0, 1, CK_ULONG::MAX]);
@@ -60,7 +61,7 @@ impl World<'_> {
         let mut values = Vec::new();
         for _ in 0..self.source.below(9) {
             let kind = self.kind();
-            // A room that is claimed to be larger than it is has more than any attribute takes.
+            // A buffer whose claimed size exceeds its real size still has more room than any attribute takes.
             let (room, claimed) = match self.source.byte() {
                 0..0x40 => (None, 0),
                 0x40..0x50 => (None, CK_ULONG::MAX),
@@ -74,7 +75,7 @@ impl World<'_> {
         let first: *mut CK_ATTRIBUTE = template.pointer();
         for (index, (kind, room, claimed)) in values.iter_mut().enumerate() {
             let attribute = CK_ATTRIBUTE { type_: *kind, pValue: pointer(room), ulValueLen: *claimed };
-            // SAFETY: the template has room for as many as there are values.
+            // SAFETY: the template has room for one attribute per value.
             unsafe { first.add(index).write(attribute) };
         }
         let rv = call!(self, C_GetAttributeValue(session, object, first, values.len() as CK_ULONG));
@@ -83,7 +84,7 @@ impl World<'_> {
         };
         let mut expected = CKR_OK;
         for (index, (kind, room, claimed)) in values.iter().enumerate() {
-            // SAFETY: as above; the module has changed the lengths only.
+            // SAFETY: the template holds one attribute per value, of which the module has changed only the length.
             let answered = unsafe { first.add(index).read() };
             let error = check_one(&object, *kind, room.as_ref(), *claimed, answered.ulValueLen);
             expected = if expected == CKR_OK { error } else { expected };
@@ -92,7 +93,7 @@ impl World<'_> {
         template.written(values.len() * size_of::<CK_ATTRIBUTE>());
     }
 
-    /// A search finds just the objects that have every attribute of the template.
+    /// Checks that a search finds exactly the objects that have every attribute of the template.
     fn search(&mut self, session: CK_SESSION_HANDLE) {
         let mut values: Vec<(CK_ATTRIBUTE_TYPE, Given)> = Vec::new();
         for _ in 0..self.source.below(5) {
@@ -111,7 +112,7 @@ impl World<'_> {
             .map(|(kind, value)| CK_ATTRIBUTE { type_: *kind, pValue: value.pointer(), ulValueLen: value.length })
             .collect();
         let rv = call!(self, C_FindObjectsInit(session, template.as_mut_ptr(), template.len() as CK_ULONG));
-        // What no value of an attribute can be is the value of no object, and is not looked at.
+        // A value whose length is invalid for its attribute matches no object, and the module does not read it.
         let looked_at = |(kind, value): &(CK_ATTRIBUTE_TYPE, Given)| match attribute::form(*kind) {
             Some((_, form)) => form.fits(value.length as usize),
             None => value.length <= LONGEST_VALUE,
@@ -136,7 +137,8 @@ impl World<'_> {
     }
 }
 
-/// Checks one attribute of C_GetAttributeValue, and tells the error that is due for it.
+/// Checks the result of C_GetAttributeValue for one attribute, and returns the code that is due for this
+/// attribute.
 fn check_one(
     object: &Object,
     kind: CK_ATTRIBUTE_TYPE,

@@ -1,4 +1,4 @@
-//! The module as its caller knows it: a service in memory, and what the caller has been told.
+//! The module as its caller sees it: a service in memory, and the handles that the caller has received.
 
 use super::model::Known;
 use crate::cloud::{KeyName, aws};
@@ -18,17 +18,19 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::{Arc, Once, OnceLock};
 
-/// What C_Initialize makes instead of a provider of the configuration.
+/// Makes the provider that C_Initialize installs, instead of one from a configuration file.
 fn provider() -> Result<Provider> {
     Ok(Provider::with_backends(config(), |_| service().clone()))
 }
 
+/// Returns the service in memory, which all runs share.
 pub(super) fn service() -> &'static Arc<Fake> {
     static SERVICE: OnceLock<Arc<Fake>> = OnceLock::new();
     SERVICE.get_or_init(Arc::default)
 }
 
-/// Slots of every kind: one key, many, discovered ones, certificates that are right or wrong, and a listed service.
+/// Returns slots of every kind: with one key, with many keys, with discovered keys, and with certificates that are
+/// right or wrong. The keys of a further service are listed at the first C_GetSlotList.
 fn config() -> Config {
     let service = || Service::Aws(aws::Settings::default());
     let named = |label: &str, keys: Vec<Key>| Slot {
@@ -64,7 +66,7 @@ fn name(id: &str) -> KeyName {
     KeyName { id: id.into(), version: None }
 }
 
-/// Lines are made, since making them is code, too; but nobody reads them.
+/// Prepares a run. Log lines are composed, because that is also code to test, and are written to /dev/null.
 fn start() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -76,23 +78,23 @@ fn start() {
     service().set_mood(0);
 }
 
-/// The module as its caller knows it.
+/// The module as its caller sees it.
 pub(super) struct World<'a> {
     pub(super) source: Source<'a>,
     pub(super) list: &'static CK_FUNCTION_LIST_3_2,
     pub(super) initialized: bool,
     pub(super) sessions: Vec<Known>,
     pub(super) objects: Vec<CK_OBJECT_HANDLE>,
-    /// Those of them that a session has made.
+    /// The objects among `objects` that were created in a session.
     pub(super) made: Vec<CK_OBJECT_HANDLE>,
 }
 
-/// Calls a function of the list, and checks what holds for all of them.
+/// Calls a function of the list, and checks what is required of all functions.
 macro_rules! call {
     ($world:ident, $name:ident($($argument:expr),* $(,)?)) => {{
         let function = $world.list.$name.unwrap_or_else(|| panic!("no {}", stringify!($name)));
-        // SAFETY: every pointer is null, or points to as much as the length beside it says; or that length is one
-        // that the module has to refuse before it looks.
+        // SAFETY: every pointer is null, or points to as many bytes as the length beside it says, or that length
+        // is one that the module must refuse before it reads the memory.
         let rv = unsafe { function($($argument),*) };
         $world.check(stringify!($name), rv);
         rv
@@ -101,14 +103,15 @@ macro_rules! call {
 pub(super) use call;
 
 impl<'a> World<'a> {
+    /// Starts a run with the module not yet initialized.
     pub(super) fn new(data: &'a [u8]) -> Self {
         start();
         let mut interface = std::ptr::null_mut();
         let mut version = CK_VERSION { major: 3, minor: 2 };
-        // SAFETY: null where null may be, a version, and a place for the pointer.
+        // SAFETY: the name may be null, the version is live, and the pointer to the result is valid for a write.
         let rv = unsafe { crate::ffi::C_GetInterface(std::ptr::null_mut(), &mut version, &mut interface, 0) };
         assert_eq!(rv, CKR_OK);
-        // SAFETY: the newest interface, whose list is of 3.2, and static.
+        // SAFETY: the interface is that of version 3.2, whose list is a static CK_FUNCTION_LIST_3_2.
         let list = unsafe { &*(*interface).pFunctionList.cast::<CK_FUNCTION_LIST_3_2>() };
         Self {
             source: Source(data),
@@ -120,6 +123,7 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Checks what is required of the CK_RV of every function.
     pub(super) fn check(&self, function: &str, rv: CK_RV) {
         assert!(matches!(error::name(rv), Cow::Borrowed(_)), "{function}: 0x{rv:x} has no name");
         assert_ne!(rv, CKR_GENERAL_ERROR, "{function}");
@@ -131,12 +135,13 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Calls C_Initialize, which must succeed.
     pub(super) fn initialize(&mut self) {
         assert_eq!(call!(self, C_Initialize(std::ptr::null_mut())), CKR_OK);
         self.initialized = true;
     }
 
-    /// A session of a slot with all that a search finds there.
+    /// Opens a session with a slot, and stores the handles of all objects that a search finds there.
     pub(super) fn open_and_find(&mut self, slot: CK_SLOT_ID) {
         let mut handle = 0;
         let flags = CKF_SERIAL_SESSION | if self.source.byte().is_multiple_of(2) { 0 } else { CKF_RW_SESSION };

@@ -1,5 +1,7 @@
-//! Where lines go: standard error or a file. A host may close all descriptors and open its own under the same numbers:
-//! what is not ours any more is neither written to nor closed.
+//! The destination of log lines: standard error or a file.
+//!
+//! A host may close all descriptors and open its own under the same numbers. A descriptor that no longer belongs
+//! to this module is neither written to nor closed.
 
 use crate::host::descriptors;
 use crate::host::file_id;
@@ -14,31 +16,38 @@ use std::sync::{Mutex, PoisonError};
 
 static LOG_FILE: Remembered = Remembered::new();
 static STANDARD_ERROR: Remembered = Remembered::new();
-/// To open it again. Only tried, never waited for: a fork may leave it locked.
+/// The path of the log file, to open the file again. Writers of log lines only try the lock and never wait for it,
+/// because a fork may leave it locked.
 static PATH: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// Remembers what standard error is while the host begins to use the module.
+/// Stores the identity of standard error when the host begins to use the module.
 pub fn remember_standard_error() {
     STANDARD_ERROR.set(libc::STDERR_FILENO);
 }
 
-/// Appends lines to the file at `path` from now on. A new file is this user's alone: lines name keys, accounts and vaults.
+/// Appends lines to the file at `path` from now on. A new file is accessible to this user only, because log lines
+/// name keys, accounts and vaults.
+///
+/// # Errors
+/// Returns the operating system's error if the file cannot be opened, if its descriptor cannot replace that of an
+/// earlier log file, or if its path cannot be made absolute.
 pub fn set_file(path: &Path) -> io::Result<()> {
     let file = open(path)?;
     match LOG_FILE.get() {
-        // The number stays, so that a thread that is writing meets the one file or the other, and none is left open.
+        // The number of the descriptor is kept. A thread that is writing meets either the old or the new file, and
+        // no descriptor stays open.
         Some(earlier) => {
             descriptors::replace(earlier, file)?;
             LOG_FILE.set(earlier);
         }
         None => LOG_FILE.set(file.into_raw_fd()),
     }
-    // A daemon changes its folder before it closes all descriptors.
+    // The path must be absolute, because a daemon changes its working directory before it closes all descriptors.
     *PATH.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::path::absolute(path)?);
     Ok(())
 }
 
-/// The descriptor to write to now, if there is one.
+/// Returns the descriptor to write to now, if there is one.
 pub fn current() -> Option<RawFd> {
     match LOG_FILE.is_none() {
         true => standard_error(),
@@ -47,25 +56,27 @@ pub fn current() -> Option<RawFd> {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    // A named pipe that nobody reads would hold the host in open(2), and a full one in write(2).
+    // Without O_NONBLOCK, a named pipe without a reader would block the host in open(2), and a full pipe in
+    // write(2).
     let mut options = OpenOptions::new();
     options.create(true).append(true).mode(0o600).custom_flags(libc::O_NONBLOCK);
     let file = options.open(path)?;
-    // Not under a number that means standard input, output or error to the host. A clone gets none of these.
+    // The number must not be one that means standard input, output or error to the host. A clone never gets one of
+    // these numbers.
     if file.as_raw_fd() > libc::STDERR_FILENO { Ok(file) } else { file.try_clone() }
 }
 
 fn reopened() -> Option<RawFd> {
     let path = PATH.try_lock().ok()?;
-    // Another thread may have been quicker.
+    // Another thread may have opened the file meanwhile.
     if LOG_FILE.get().is_none() {
         LOG_FILE.set(open(path.as_ref()?).ok()?.into_raw_fd());
     }
     LOG_FILE.get()
 }
 
-/// Standard error, unless the host has closed it and number 2 is a database or a connection now. A host may put another
-/// log there, as daemons do.
+/// Returns standard error, unless the host has closed it and descriptor 2 is now a database or a connection.
+/// Descriptor 2 may be another log, which daemons open there.
 fn standard_error() -> Option<RawFd> {
     let number = libc::STDERR_FILENO;
     let file = FileId::of(number)?;

@@ -1,28 +1,29 @@
-//! How much is logged.
+//! Log levels.
 
-/// How much is logged. Each level includes those before it.
+/// How much is logged. Each level includes the levels before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Level {
-    /// Nothing.
+    /// Nothing is logged.
     Off,
-    /// A call failed, or a key, certificate or configuration can't be used. The default.
+    /// A call failed, or a key, certificate or configuration cannot be used. This is the default.
     Error,
-    /// Something works otherwise than the user may expect.
+    /// Something behaves differently from what the user may expect.
     Warn,
-    /// What was loaded from where.
+    /// What was loaded, and from where.
     Info,
-    /// Each request to a service, each call of the host.
+    /// Each request to a service, and each call of the host.
     Debug,
 }
 
 impl Level {
-    /// The level of that name in a configuration file or environment variable.
+    /// Returns the level with this name in a configuration file or an environment variable. The name is not
+    /// case-sensitive.
     pub fn from_name(name: &str) -> Option<Level> {
         LEVELS.iter().find(|(_, known)| known.eq_ignore_ascii_case(name)).map(|(level, _)| *level)
     }
 
-    /// The names of all levels, for error messages.
+    /// Returns the names of all levels, for error messages.
     pub fn names() -> Vec<&'static str> {
         LEVELS.iter().map(|(_, name)| *name).collect()
     }

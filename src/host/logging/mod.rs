@@ -1,7 +1,8 @@
-//! One line per event, by one write(2), to standard error, a file or the system's log; never to standard output.
+//! The log: one line per event, to standard error, a file or the system's log.
 //!
-//! No lock and no buffer: a line may be written by any thread at any moment, also while the process forks.
-//! What is logged is chosen by the callers: names, causes, request ids; never tokens, PINs or data.
+//! A line is written by one write(2), or by one datagram to the system's log. Nothing is ever written to standard
+//! output. There is no lock and no buffer: any thread may write a line at any time, also while the process forks.
+//! The callers choose what is logged: names, causes and request ids, but never tokens, PINs or data.
 
 mod destination;
 mod level;
@@ -20,13 +21,16 @@ use std::time::Duration;
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Error as u8);
 static TO_SYSLOG: AtomicBool = AtomicBool::new(false);
 
-/// Sets the level from now on.
+/// Sets the level from now on, and stores the identity of standard error.
 pub fn set_level(level: Level) {
     destination::remember_standard_error();
     LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
-/// Hands lines to the system's log from now on, or again to the file or standard error.
+/// Sends lines to the system's log from now on, or, if `on` is false, to the file or standard error again.
+///
+/// # Errors
+/// Returns the operating system's error if the socket for the system's log cannot be created.
 pub fn set_syslog(on: bool) -> io::Result<()> {
     if on {
         syslog::open()?;
@@ -35,13 +39,14 @@ pub fn set_syslog(on: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a line of this level would be written: to leave out the work of making it.
+/// Returns whether a line of this level would be written. Callers use it to avoid composing a line in vain.
 pub fn enabled(level: Level) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
 }
 
-/// Writes one line. What is not to be seen in it (line breaks of a service's words, a terminal's commands in a label) is made
-/// visible, so that one event stays one line and moves nobody's cursor.
+/// Writes one line. Characters that are not visible, such as line breaks in a service's message or terminal
+/// control sequences in a label, are escaped. An event therefore stays on one line, and no event moves the cursor
+/// of a terminal.
 pub fn line(level: Level, text: Arguments<'_>) {
     if !enabled(level) {
         return;
@@ -57,10 +62,11 @@ pub fn line(level: Level, text: Arguments<'_>) {
     write(line);
 }
 
-/// How many lines nobody has taken, since the last one that somebody has.
+/// The number of lines that could not be written since the last line that was written.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-/// How long a reader may take before a line is lost. While lines are lost none is waited for.
+/// How long a write waits for a slow reader before the line is lost. After a lost line, the next write does not
+/// wait.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 fn write(mut line: String) {
@@ -77,7 +83,8 @@ fn write(mut line: String) {
     }
 }
 
-/// The text with every character escaped that a terminal or a reader takes for something else than a sign.
+/// Returns the text with every character escaped that a terminal or a reader does not treat as a visible
+/// character.
 fn visible(text: String) -> String {
     if !text.contains(is_hidden) {
         return text;
@@ -91,8 +98,8 @@ fn visible(text: String) -> String {
     })
 }
 
-/// Control characters (C0, DEL, C1), line and paragraph separators, and those that turn the direction of writing
-/// (Unicode Standard Annex 9) or can't be seen at all.
+/// Returns whether the character is a control character (C0, DEL, C1), a line or paragraph separator, a character
+/// that changes the direction of writing (Unicode Standard Annex 9), or an invisible character.
 fn is_hidden(sign: char) -> bool {
     sign.is_control()
         || matches!(sign, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

@@ -1,6 +1,7 @@
-//! Lines for the system's log, by one datagram each to its socket. RFC 3164 section 4.1, as the daemons take it locally.
+//! Lines for the system's log, each sent as one datagram to the socket of the system's log daemon.
 //!
-//! Not by syslog(3): its settings are the host's, and its lock is one that a fork could leave locked.
+//! The format is that of RFC 3164 section 4.1, as daemons accept it locally. syslog(3) is not used: its settings
+//! belong to the host, and a fork could leave its lock locked.
 
 use super::level::Level;
 use crate::host::file_id::FileId;
@@ -10,15 +11,18 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// Where the daemon listens.
+/// The path of the daemon's socket.
 pub const PLACE: &str = "/dev/log";
 
-/// Sockets of ours; each line names the daemon's anew, so that one that was started again gets the next. The next socket
-/// takes over where the host has closed one (daemons close all that they find open), which is then left alone: its number
-/// may be the host's.
+/// Sockets of this module. Each datagram is addressed by path, so a daemon that was restarted receives the next
+/// line. If the host has closed a socket (daemons close all descriptors that they find open), the next socket of
+/// this list is used. The closed socket is left alone, because its number may belong to the host now.
 static SOCKETS: [OnceLock<(UnixDatagram, FileId)>; 8] = [const { OnceLock::new() }; 8];
 
-/// Makes ready to write lines.
+/// Creates the socket, if no open socket exists.
+///
+/// # Errors
+/// Returns the operating system's error if no socket can be created.
 pub fn open() -> io::Result<()> {
     socket().map(drop).ok_or_else(io::Error::last_os_error)
 }
@@ -29,14 +33,14 @@ fn socket() -> Option<&'static UnixDatagram> {
         return Some(socket);
     }
     let socket = UnixDatagram::unbound().ok()?;
-    // A daemon that takes no lines must not hold the host.
+    // A daemon that reads no lines must not block the host.
     socket.set_nonblocking(true).ok()?;
     let file = FileId::of(socket.as_raw_fd())?;
     let place = SOCKETS.iter().find(|place| place.get().is_none())?;
     Some(&place.get_or_init(|| (socket, file)).0)
 }
 
-/// Writes one line; a failure is ignored, for there is nowhere to report it. A datagram raises no SIGPIPE.
+/// Sends one line. A failure is ignored, because there is nowhere to report it. A datagram raises no SIGPIPE.
 pub fn write(level: Level, line: &str) {
     send(level, line, Path::new(PLACE));
 }
@@ -47,7 +51,7 @@ fn send(level: Level, line: &str, place: &Path) {
     }
 }
 
-/// The facility of programs that have none of their own.
+/// The facility for programs that have none of their own.
 const USER: u8 = 1 << 3;
 
 fn severity(level: Level) -> u8 {
@@ -82,7 +86,7 @@ mod tests {
             };
             assert_eq!(received(), "<11>cloud-kms-pkcs11[1]: error: no");
             assert_eq!(received(), "<15>cloud-kms-pkcs11[1]: debug: yes");
-            // It is started again.
+            // The next iteration starts the daemon again.
             std::fs::remove_file(&place).unwrap();
         }
     }
@@ -93,7 +97,7 @@ mod tests {
         let place = folder.path().join("log");
         let daemon = UnixDatagram::bind(&place).unwrap();
         let own = folder.path().join("own");
-        // In a child: its sockets are not those of the tests beside it.
+        // Runs in a child, which does not share its sockets with the tests that run at the same time.
         assert!(holds_in_child(|| {
             let number = socket().unwrap().as_raw_fd();
             crate::host::descriptors::replace(number, std::fs::File::create(&own).unwrap()).unwrap();
@@ -111,7 +115,7 @@ mod tests {
         let place = folder.path().join("log");
         let _daemon = UnixDatagram::bind(&place).unwrap();
         open().unwrap();
-        // More than the socket's buffer has room for.
+        // More lines than fit into the socket's buffer.
         (0..10_000).for_each(|_| send(Level::Info, &"x".repeat(1000), &place));
     }
 }

@@ -1,4 +1,4 @@
-//! The certificates of a key: from the configuration, the service, or the slot's store.
+//! The certificates of a key: from the configuration, the service, or the slot's certificate store.
 
 use super::SlotKey;
 use crate::certificate::Certificate;
@@ -31,19 +31,20 @@ impl SlotKey {
             None => self.stored_objects(public_key),
         };
         if objects.is_empty() && self.store().is_some() {
-            // Another program may write one.
+            // Not remembered: another program may store a certificate.
             return objects;
         }
         let mut shown = self.shown();
         let objects = shown.certificates.get_or_insert(objects);
-        // It may have been changed since they were made.
+        // The label may have changed since the objects were created.
         if let Some(own) = objects.first_mut() {
             self.with_label(|label| Arc::make_mut(own).attributes.set(CKA_LABEL, label.as_bytes()));
         }
         objects.clone()
     }
 
-    /// The certificates of the key, if the first is the key's own; as objects.
+    /// Returns the chain as objects, if its first certificate is that of the key. Otherwise logs an error and
+    /// returns no objects.
     pub(super) fn checked(&self, chain: &[Certificate], public_key: &PublicKey, destroyable: bool) -> Vec<Arc<Object>> {
         let Some((own, issuers)) = chain.split_first().filter(|(own, _)| own.certifies(public_key)) else {
             log_error!("{self}: {} is another key's; the key is shown without it", self.certificate_source());
@@ -61,7 +62,7 @@ impl SlotKey {
         objects
     }
 
-    /// The key's certificate and its chain, from where the configuration says; what fails is logged.
+    /// Returns the certificate chain that the service stores with the key. Failures are logged.
     pub(super) fn chain(&self, deadline: Instant) -> Option<Vec<Certificate>> {
         let kept = self.kept.get(deadline, |failure| log_error!("{self}: its certificate: {failure}")).ok()?;
         (*kept).clone()
@@ -71,7 +72,7 @@ impl SlotKey {
         self.local().is_empty() && self.store().is_none() && self.kept.known().is_some_and(|kept| kept.is_none())
     }
 
-    /// The certificates that the configuration gives, read once.
+    /// The certificates of the configuration, read once.
     pub(super) fn local(&self) -> &Bundle {
         self.local.get_or_init(|| match &self.key.certificate {
             CertificateSource::Service => Bundle::default(),
@@ -91,7 +92,7 @@ impl SlotKey {
         })
     }
 
-    /// Where the certificate comes from, for messages.
+    /// The source of the certificate, for messages.
     pub(super) fn certificate_source(&self) -> String {
         match &self.key.certificate {
             CertificateSource::Service => "the certificate that the service keeps".into(),
@@ -100,13 +101,13 @@ impl SlotKey {
         }
     }
 
-    /// CKA_SUBJECT: that of the key's certificate, where it is at hand.
+    /// CKA_SUBJECT: the subject of the key's certificate if that is available locally, else empty.
     pub(super) fn subject(&self, facts: &KeyFacts) -> Vec<u8> {
         let chain = facts.public_key.as_ref().map(|key| self.local().chain_of(key)).unwrap_or_default();
         chain.into_iter().next().map(|own| own.subject).unwrap_or_default()
     }
 
-    /// Where its certificate may lie that a program has written.
+    /// The store that may contain a certificate that a program has written for the key.
     pub(super) fn store(&self) -> Option<CertificateStore> {
         let folder = self.common.management.as_ref()?.certificate_store.as_deref()?;
         Some(CertificateStore::new(folder))

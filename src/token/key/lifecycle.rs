@@ -1,4 +1,4 @@
-//! What changes with a key of a slot: it is made, destroyed, and gets a certificate.
+//! Changes to a key of a slot: it is created, relabeled and destroyed, and certificates are added and removed.
 
 use super::{Common, Shown, SlotKey};
 use crate::certificate::Certificate;
@@ -12,25 +12,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 impl SlotKey {
-    /// A key that was made just now, with the CKA_ID that its maker wanted.
+    /// Creates a `SlotKey` for a key that the service has just created. `id` is the CKA_ID that the program asked
+    /// for.
     pub fn made(made: MadeKey, id: Option<Vec<u8>>, common: Arc<Common>) -> Self {
         let own = Self { label: Mutex::new(made.label), given_id: id, ..Self::new(Key::listed(made.name), common) };
         own.facts.begin(|| Pending::ready(Ok(made.facts)));
         own
     }
 
-    /// Its name for the service.
+    /// The key's name in the service.
     pub fn name(&self) -> &KeyName {
         &self.key.name
     }
 
-    /// CKA_ID.
+    /// The key's CKA_ID.
     pub(crate) fn id(&self) -> &[u8] {
         self.given_id.as_deref().unwrap_or(self.key.name.id.as_bytes())
     }
 
     pub(crate) fn is_destroyable(&self) -> bool {
-        // What is configured with its version is not the whole key of Key Vault.
+        // A key that is configured with its version is not a whole key of Key Vault, and only a whole key can be
+        // deleted.
         self.may(Right::Destroy) && self.key.name.version.is_none()
     }
 
@@ -42,7 +44,7 @@ impl SlotKey {
         self.common.management.as_ref().is_some_and(|own| own.allows(right))
     }
 
-    /// Gives the key that label in its service. Its objects have it at once, under the handles that they had.
+    /// Sets the key's label in the service. The key's objects have the new label at once, and keep their handles.
     ///
     /// # Errors
     /// Those of the service.
@@ -59,7 +61,7 @@ impl SlotKey {
         Ok(())
     }
 
-    /// Destroys the key: what is known of it is forgotten. Answers how it is brought back.
+    /// Destroys the key in the service and forgets what is known about it. Returns how the key can be recovered.
     ///
     /// # Errors
     /// CKR_ACTION_PROHIBITED, and those of the service.
@@ -78,7 +80,8 @@ impl SlotKey {
         Ok(how)
     }
 
-    /// Only a local certificate has told of the key: whether it is that key's is seen before the key is destroyed.
+    /// Returns the immutable id of a key that is known only from a local certificate. Asks the service and checks
+    /// that the certificate is that of the key, because the key is about to be destroyed.
     fn confirmed_id(&self, facts: &KeyFacts, deadline: Instant) -> Result<String> {
         let described = self.common.backend.describe(&self.key.name).wait(deadline);
         let described = described.map_err(|failure| Error::from(failure).about(self))?;
@@ -91,22 +94,24 @@ impl SlotKey {
         }
     }
 
-    /// The public half, if the key is to be seen and has one.
+    /// Returns the public key, if the key is visible and has one.
     pub fn public_key(&self, deadline: Instant) -> Option<PublicKey> {
         self.loaded_facts(deadline)?.public_key.clone()
     }
 
-    /// Whether that certificate has issued one of the key's stored ones.
+    /// Whether `issuer` has issued one of the key's stored certificates. Only the names in the certificates are
+    /// compared.
     pub fn is_issued_by(&self, issuer: &Certificate, deadline: Instant) -> bool {
         let chain = self.public_key(deadline).and_then(|key| self.store()?.chain(&key).ok()).unwrap_or_default();
         chain.iter().any(|own| own.issuer == issuer.subject)
     }
 
-    /// Puts a certificate beside the key: into the service, if it waits for that, else into the slot's own store, at the
-    /// end of the chain.
+    /// Adds a certificate to the key. The certificate goes to the service, if the service waits for it, and
+    /// otherwise to the end of the chain in the slot's certificate store.
     ///
     /// # Errors
-    /// CKR_ACTION_PROHIBITED where there is one already, or no place for it; those of service and store.
+    /// CKR_ACTION_PROHIBITED if the key already has a certificate or there is no place for one; those of the
+    /// service and the certificate store.
     pub fn add_certificate(&self, certificate: &Certificate, deadline: Instant) -> Result<()> {
         let prohibited = |text: &str| Err(Error::new(CKR_ACTION_PROHIBITED, text.to_owned()).about(self));
         let key = self.public_key(deadline).ok_or_else(|| Error::new(CKR_GENERAL_ERROR, "a key that is gone"))?;
@@ -137,7 +142,7 @@ impl SlotKey {
         Ok(())
     }
 
-    /// Hands a certificate over to a service that waits for it. Answers whether it did.
+    /// Gives a certificate to a service that waits for it. Returns whether the service did.
     ///
     /// # Errors
     /// Those of the service.
@@ -145,7 +150,7 @@ impl SlotKey {
         let completed = self.common.backend.complete_certificate(&self.key.name, certificate).wait(deadline);
         let completed = completed.map_err(|failure| Error::from(failure).about(self))?;
         if completed {
-            // Until now the key may have been unknown, of no use, or an older one.
+            // Before this, the key may have been unknown, unusable, or an older key.
             let known = self.shown().facts.clone().filter(|facts| facts.refusal.is_none());
             let same =
                 known.is_some_and(|facts| facts.public_key.as_ref().is_some_and(|key| certificate.certifies(key)));
@@ -158,10 +163,11 @@ impl SlotKey {
         Ok(completed)
     }
 
-    /// Takes a certificate out of the slot's store.
+    /// Removes a certificate from the slot's certificate store. Removing the key's own certificate removes the
+    /// whole chain.
     ///
     /// # Errors
-    /// CKR_ACTION_PROHIBITED for one that is not there, and those of the store.
+    /// CKR_ACTION_PROHIBITED if the certificate is not in the store, and those of the store.
     pub fn remove_certificate(&self, object: &Object, deadline: Instant) -> Result<()> {
         let der = object.attributes.value(CKA_VALUE).unwrap_or_default();
         let key = self.public_key(deadline);

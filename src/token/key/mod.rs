@@ -1,6 +1,6 @@
-//! One key of a slot: its name, what has been loaded of it, and its objects.
+//! One key of a slot: its name, what has been loaded for it, and its objects.
 //!
-//! The public half comes from the certificate that is at hand locally, else from the service.
+//! The public key comes from a local certificate, else from the cache, else from the service.
 
 mod certificates;
 mod lifecycle;
@@ -21,51 +21,54 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
-/// See the head of the file.
+/// One key of a slot, with what has been loaded for it.
 #[derive(Debug)]
 pub struct SlotKey {
     key: Key,
-    /// The label that its service has for it; else the key's own.
+    /// The label that the service stores for the key. `None` means the label in `key`.
     label: Mutex<Option<String>>,
-    /// The CKA_ID that it was made with in this process; else its name is that.
+    /// The CKA_ID that the key was created with in this process. `None` means the key's name.
     given_id: Option<Vec<u8>>,
-    /// It was found by listing, not named by the user: where it is of no use it is left out without an error.
+    /// The key was found by listing, not named by the user. If such a key cannot be used, it is left out without
+    /// an error.
     discovered: bool,
     common: Arc<Common>,
-    /// The facts are from the cache, not from the service.
+    /// The facts come from the cache, not from the service.
     cached: AtomicBool,
-    /// What was loaded was looked at.
+    /// The loaded facts have been logged and offered to the cache.
     noted: AtomicBool,
     facts: Lazy<KeyFacts>,
-    /// What the service said when the key was wanted for something that `facts` did not tell of.
+    /// The service's own description. Requested when the key is needed for a purpose that `facts` do not contain,
+    /// or when `facts` are in doubt.
     told: Lazy<KeyFacts>,
     kept: Lazy<Option<Vec<Certificate>>>,
     local: OnceLock<Bundle>,
-    /// The local certificate turned out to be another key's: what it tells of the key is not believed any more.
+    /// The local certificate turned out to be that of another key. What the certificate says about the key is no
+    /// longer used.
     local_refused: AtomicBool,
     shown: Mutex<Shown>,
 }
 
-/// What the keys of one slot have in common.
+/// What the keys of one slot share.
 #[derive(Debug)]
 pub struct Common {
     /// The slot's id, for log lines.
     pub slot: CK_SLOT_ID,
     /// The token's label.
     pub label: String,
-    /// The kinds of keys that the token does not show.
+    /// The kinds of keys that the token hides.
     pub hidden_kinds: Vec<String>,
-    /// Where the keys live.
+    /// The service that holds the keys.
     pub backend: SharedBackend,
-    /// Where their public halves are kept.
+    /// The cache of public keys.
     pub cache: Option<Arc<Cache>>,
-    /// What the slot does otherwise than others.
+    /// Per-slot deviations from the default behavior.
     pub manner: Manner,
-    /// What programs may change.
+    /// What programs may change in the service.
     pub management: Option<Arc<Management>>,
 }
 
-/// The objects made so far, and from what.
+/// The objects created so far, and the facts from which they were created.
 #[derive(Debug, Default)]
 struct Shown {
     facts: Option<Arc<KeyFacts>>,
@@ -75,10 +78,12 @@ struct Shown {
     immutable_id: Option<String>,
 }
 
-/// For how long a key is taken to be disabled whose listing said so. Then it is asked about, in case somebody has enabled it.
+/// How long a key counts as disabled after its listing has reported it as disabled. After that time the service is
+/// asked again, in case someone has enabled the key.
 const DISABLED_FOR: Duration = Duration::from_secs(300);
 
-/// Which of a key's objects a search can be about: what it does not want need not be loaded.
+/// The objects of a key that a search can find: its keys, its certificates, or both. Other objects need not be
+/// loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the sentence above says it")]
 pub struct Wanted {
@@ -90,7 +95,7 @@ pub struct Wanted {
 const KEYS: [CK_OBJECT_CLASS; 3] = [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_SECRET_KEY];
 
 impl Wanted {
-    /// What a search by this template can find.
+    /// Returns what a search with this template can find.
     pub fn by(template: &[Attribute]) -> Self {
         let class = number_in(template, CKA_CLASS);
         let asked = template.iter().any(|(kind, _)| *kind == CKA_CLASS);
@@ -100,14 +105,14 @@ impl Wanted {
         }
     }
 
-    /// Whether the search can find anything at all here (NSS asks for classes of its own, often).
+    /// Whether the search can find any object of a key. NSS often searches for object classes of its own.
     pub fn anything(self) -> bool {
         self.keys || self.certificates
     }
 }
 
 impl SlotKey {
-    /// A key of a slot; nothing is loaded.
+    /// Creates a key of a slot. Loads nothing.
     pub fn new(key: Key, common: Arc<Common>) -> Self {
         Self {
             key,
@@ -126,7 +131,7 @@ impl SlotKey {
         }
     }
 
-    /// A key that its service has listed; nothing else is loaded.
+    /// Creates a key that the service has listed. Loads nothing else.
     pub fn listed(listed: ListedKey, common: Arc<Common>) -> Self {
         let label = Mutex::new(listed.label);
         let own = Self { label, discovered: true, ..Self::new(Key::listed(listed.name), common) };
@@ -136,7 +141,7 @@ impl SlotKey {
         }
     }
 
-    /// The same, of which its listing says that it is disabled: nothing is asked about it for a while.
+    /// Marks the key as disabled, as its listing reports. No request is made about the key for `DISABLED_FOR`.
     fn disabled(self) -> Self {
         let own = Self { facts: Lazy::with_retry_after(DISABLED_FOR), ..self };
         let failure = Failure::new(Cause::Disabled, "list", "the listing of the service says so");
@@ -145,21 +150,23 @@ impl SlotKey {
         own
     }
 
-    /// Whether an object of this key can match: told from the configured names, before anything is loaded.
+    /// Whether an object of this key can match the template. Decided from the names of the key, before anything is
+    /// loaded.
     pub fn may_match(&self, template: &[Attribute], wanted: Wanted) -> bool {
         let fits = |kind, own: &[u8]| template.iter().all(|(asked, value)| *asked != kind || value == own);
         let own = fits(CKA_ID, self.id()) && self.with_label(|label| fits(CKA_LABEL, label.as_bytes()));
-        // The certificates of a chain have names of their own, and are at hand.
+        // The certificates of a chain have names of their own, and are available locally.
         own || (wanted.certificates && (self.local().len() > 1 || self.store().is_some()))
     }
 
-    /// Starts loading what is wanted and not there yet. Does not wait.
+    /// Starts the requests for objects that are wanted and not loaded yet. Does not wait.
     pub fn begin(&self, wanted: Wanted) {
         let ready = self.common.backend.is_ready();
         if wanted.certificates && self.local().is_empty() && ready {
             self.kept.begin(|| self.common.backend.certificate(&self.key.name));
         }
-        // A certificate is shown only with the key that it is checked against; without one no key is needed.
+        // A certificate is shown only if it matches the key. If the key has no certificate, the key need not be
+        // loaded.
         if wanted.keys || (wanted.certificates && !self.has_no_certificate()) {
             self.facts.begin_if(|| match self.local_facts().or_else(|| self.cached_facts()) {
                 Some(facts) => Some(Pending::ready(Ok(facts))),
@@ -168,7 +175,8 @@ impl SlotKey {
         }
     }
 
-    /// Waits for what was begun, and answers the objects that are wanted. What failed is logged and left out.
+    /// Waits for the requests that `begin` started and returns the wanted objects. Failures are logged, and their
+    /// objects are left out.
     pub fn objects(&self, wanted: Wanted, deadline: Instant) -> Vec<Arc<Object>> {
         let mut objects = Vec::new();
         if wanted.keys {
@@ -180,7 +188,7 @@ impl SlotKey {
         objects
     }
 
-    /// The object of that handle, if it is one of this key's and still shown.
+    /// Returns the object of the handle, if the object belongs to this key and still exists.
     pub fn object(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<Object>> {
         let shown = self.shown();
         let keys = shown.private.iter().chain(&shown.public);
@@ -188,24 +196,26 @@ impl SlotKey {
         all.find(|object| object.handle == handle).cloned()
     }
 
-    /// What is known of the key, for an operation with one of its objects.
+    /// Returns what is known about the key, for an operation with one of its objects.
     pub fn facts(&self) -> Option<Arc<KeyFacts>> {
         self.shown().facts.clone()
     }
 
-    /// A logout: what is private is there no more.
+    /// Removes the private object. Called at a logout.
     pub fn hide(&self) {
         self.shown().private = None;
     }
 
-    /// A login: what another one has loaded is loaded again when next needed. What is the same keeps its handles.
+    /// Forgets what another login has loaded, so that the next use loads the key again. Objects that turn out to
+    /// be the same keep their handles. Called at a login.
     pub fn forget_loaded(&self) {
         self.facts.forget();
         self.kept.forget();
         self.shown().immutable_id = None;
     }
 
-    /// What was loaded may be outdated: it is loaded again when next needed, under new handles.
+    /// Forgets what was loaded, because the key may have changed. The next use loads the key again, with new
+    /// handles.
     fn forget(&self) {
         if let Some(cache) = &self.common.cache {
             cache.forget(&self.common.backend, &self.key.name);
@@ -245,15 +255,15 @@ impl SlotKey {
     fn private_object(&self, facts: &KeyFacts) -> Object {
         let (subject, form) = (self.subject(facts), self.common.manner.edwards_point);
         let mut object = self.own(Object::private_key(self.names(&subject), facts, form), self.is_destroyable());
-        // Section 4.4: a private object is there for who is logged in only.
+        // Section 4.4: a private object is visible only to a user who is logged in.
         if self.common.backend.pin().is_some() {
             object.attributes.set(CKA_PRIVATE, &[CK_TRUE]);
         }
         object
     }
 
-    /// What the service has told is true, whatever a certificate or the cache told before: objects of the same type have it
-    /// under the handles that callers know.
+    /// Adopts the service's own description, which overrides a certificate and the cache. If the type of the key
+    /// is the same, the objects are replaced under the handles that callers know.
     fn correct(&self, told: &Arc<KeyFacts>) {
         self.cached.store(false, Ordering::Relaxed);
         self.noted.store(false, Ordering::Relaxed);
@@ -276,7 +286,7 @@ impl SlotKey {
         shown.facts = Some(told.clone());
     }
 
-    /// The facts, if the key is to be seen at all.
+    /// Waits for the facts and returns them, if the key is visible at all.
     fn loaded_facts(&self, deadline: Instant) -> Option<Arc<KeyFacts>> {
         let facts = self.facts.get(deadline, |failure| self.log_failure(failure)).ok()?;
         let hidden = self.common.hidden_kinds.contains(&facts.kind.name());
@@ -292,7 +302,7 @@ impl SlotKey {
         Some(facts)
     }
 
-    /// What was loaded is looked at for the first time.
+    /// Logs and caches facts that have just been loaded.
     fn note(&self, facts: &KeyFacts) {
         if let Some(refusal) = &facts.refusal {
             log_warn!("{self}: can't be used: {refusal}");
@@ -304,15 +314,16 @@ impl SlotKey {
         }
     }
 
-    /// What the cache has of the key.
+    /// Returns what the cache contains about the key.
     fn cached_facts(&self) -> Option<KeyFacts> {
         let facts = self.common.cache.as_ref()?.facts(&self.common.backend, &self.key.name);
         self.cached.store(facts.is_some(), Ordering::Relaxed);
         facts
     }
 
-    /// What the certificate that is at hand tells of the key, without any request: nothing, if it is not clear which one is
-    /// the key's, or what the key is for where its service has keys for one purpose alone.
+    /// Returns what the local certificate says about the key, without a request. Returns `None` if it is not clear
+    /// which certificate is the key's, or if the service has keys with a single purpose and the certificate does
+    /// not tell which purpose that is.
     fn local_facts(&self) -> Option<KeyFacts> {
         let own = self.local().leaf().filter(|_| !self.local_refused.load(Ordering::Relaxed))?;
         let public_key = own.public_key().ok()?;
@@ -330,24 +341,25 @@ impl SlotKey {
 
     fn log_failure(&self, failure: &Failure) {
         match (self.discovered, failure.cause) {
-            // A symmetric key, say, of which the service lists many.
+            // For example a symmetric key, of which the service may list many.
             (true, Cause::Unsupported | Cause::Disabled) => log_info!("{self}: left out: {failure}"),
             _ => log_error!("{self}: {failure}"),
         }
     }
 
-    /// What is not told by the content of an object of this key.
+    /// Sets the attributes that do not follow from the object's content: CKA_LABEL, CKA_MODIFIABLE and
+    /// CKA_DESTROYABLE.
     fn own(&self, object: Object, is_destroyable: bool) -> Object {
         self.with_label(|label| object.labelled(label)).modifiable(self.is_modifiable()).destroyable(is_destroyable)
     }
 
-    /// Does something with CKA_LABEL.
+    /// Calls `done` with the CKA_LABEL of the key.
     fn with_label<T>(&self, done: impl FnOnce(&str) -> T) -> T {
         let given = self.label.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         done(given.as_deref().unwrap_or(&self.key.label))
     }
 
-    /// The names by which CKA_UNIQUE_ID is made: they stay.
+    /// Returns the names from which CKA_UNIQUE_ID is computed. These names never change.
     fn names<'a>(&'a self, subject: &'a [u8]) -> Names<'a> {
         Names { label: &self.key.label, id: self.id(), subject }
     }

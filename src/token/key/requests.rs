@@ -1,4 +1,4 @@
-//! What is done with a key of a slot: one request for each, and what its answers and failures say of the key.
+//! Operations with a key of a slot, one request each, and what replies and failures reveal about the key.
 
 use super::SlotKey;
 use crate::cloud::{Cause, Failure, KeyFacts, Pending, Plain, Target};
@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-/// With these a request is refused that goes with another kind of key than the service has.
+/// The errors of a request that assumes a kind of key other than the one in the service.
 const REFUSALS: [CK_RV; 4] =
     [CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED, CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_MECHANISM_PARAM_INVALID];
 
 impl SlotKey {
-    /// The same for that purpose: where a certificate or the cache told of the key, and of another purpose, the service is
-    /// asked, once.
+    /// Returns the facts that apply to this purpose. If a certificate or the cache describes the key for another
+    /// purpose, the service is asked, once.
     ///
     /// # Errors
     /// Those of the service.
@@ -30,13 +30,14 @@ impl SlotKey {
         Ok(told)
     }
 
-    /// What the service says of the key, though a certificate or the cache has told of it: one request, once.
+    /// Asks the service about a key that a certificate or the cache already describes: one request, once.
     fn ask_service(&self, deadline: Instant) -> std::result::Result<Arc<KeyFacts>, Failure> {
         self.told.begin(|| self.common.backend.describe(&self.key.name));
         self.told.get(deadline, |_| ())
     }
 
-    /// Corrects what is shown, and says so where a certificate was another key's. Answers whether it was.
+    /// Corrects the objects by the service's description. If the certificate was that of another key, logs that
+    /// once and returns `true`.
     fn believe(&self, told: &Arc<KeyFacts>, facts: &KeyFacts) -> bool {
         let is_stale = told.public_key != facts.public_key && facts.immutable_id.is_none();
         if is_stale && !self.local_refused.swap(true, Ordering::Relaxed) {
@@ -47,11 +48,15 @@ impl SlotKey {
         is_stale
     }
 
-    /// Signs, or makes a MAC: one request. A signature is verified before the caller gets it.
+    /// Signs, or computes a MAC: one request. A signature is verified before it is returned.
+    ///
+    /// # Errors
+    /// CKR_USER_NOT_LOGGED_IN, CKR_KEY_HANDLE_INVALID if the certificate that described the key is that of another
+    /// key, and those of the service.
     pub fn sign(&self, facts: &KeyFacts, scheme: Scheme, data: &[u8], deadline: Instant) -> Result<Vec<u8>> {
         let signature = self.ask(facts, deadline, |target| self.common.backend.sign(target, scheme, data))?;
         let verifies = |key: &PublicKey| key.verifies(scheme, data, &signature.bytes);
-        // A certificate must never make a key of no use that works: the service's own public half decides.
+        // A wrong certificate must not make a working key unusable, so the service's own public key decides.
         let is_by_another = || {
             let told = if facts.immutable_id.is_none() { self.ask_service(deadline).ok() } else { None };
             told.is_some_and(|told| self.believe(&told, facts) && told.public_key.as_ref().is_some_and(verifies))
@@ -63,8 +68,8 @@ impl SlotKey {
         Ok(signature.bytes)
     }
 
-    /// The error of what was refused, by the service or here, or that it was meant for a key of another kind: that of a
-    /// certificate which is not the key's.
+    /// Explains an error that the service or a local check reported. If the request assumed the wrong kind of key
+    /// because the certificate is that of another key, the error says so.
     fn explained(&self, error: Error, facts: &KeyFacts, deadline: Instant) -> Error {
         if facts.immutable_id.is_some() || !REFUSALS.contains(&error.rv) {
             return error;
@@ -79,12 +84,18 @@ impl SlotKey {
         }
     }
 
-    /// Whether the MAC is the message's: one request.
+    /// Verifies a MAC: one request. Returns whether the MAC is that of `data`.
+    ///
+    /// # Errors
+    /// As [`SlotKey::sign`].
     pub fn verify(&self, facts: &KeyFacts, scheme: Scheme, data: &[u8], mac: &[u8], deadline: Instant) -> Result<bool> {
         self.ask(facts, deadline, |target| self.common.backend.verify(target, scheme, data, mac))
     }
 
-    /// Decrypts, or unwraps: one request.
+    /// Decrypts a plaintext, or unwraps a secret key: one request.
+    ///
+    /// # Errors
+    /// CKR_ENCRYPTED_DATA_LEN_RANGE, and as [`SlotKey::sign`].
     pub fn decrypt(
         &self,
         facts: &KeyFacts,
@@ -106,10 +117,11 @@ impl SlotKey {
         })
     }
 
-    /// The secret shared with the owner of that public point, which may be wrapped into an OCTET STRING: one request.
+    /// Returns the secret that the key shares with the owner of the public point: one request. The point may be
+    /// wrapped in an OCTET STRING.
     ///
     /// # Errors
-    /// CKR_MECHANISM_PARAM_INVALID for a point that is not on the key's curve.
+    /// CKR_MECHANISM_PARAM_INVALID if the point is not on the key's curve, and as [`SlotKey::sign`].
     pub fn derive(&self, facts: &KeyFacts, point: &[u8], deadline: Instant) -> Result<Plain> {
         let peer = peer(facts.kind, point).map_err(|text| {
             let text = format!("the other side's point: {text}");
@@ -130,7 +142,8 @@ impl SlotKey {
         let id = self.shown().immutable_id.clone().or_else(|| facts.immutable_id.clone());
         let target = Target { name: &self.key.name, kind: facts.kind, immutable_id: id.as_deref() };
         request(target).wait(deadline).map_err(|failure| {
-            // It is another key now, or none. (One that is disabled may be enabled again: a server's handles stay good.)
+            // The key no longer exists, or its name means another key. (A disabled key is kept: it may be enabled
+            // again, and the handles that a server holds stay valid.)
             if failure.cause == Cause::Missing {
                 self.forget();
             }
@@ -147,14 +160,14 @@ impl SlotKey {
             self.forget();
             "the cached public half is not this key's; it is loaded anew when next needed"
         } else {
-            // The key can't be another one under that name, so the reply is wrong; a server's handles stay good.
+            // The name cannot mean another key, so the reply is wrong. The handles that a server holds stay valid.
             "the signature in the service's reply is not one by the key of this object"
         };
         Error::from(Failure::new(Cause::Malformed, "Sign", why)).about(self)
     }
 }
 
-/// The public key of the other side.
+/// Returns the public key of the other party.
 fn peer(kind: Kind, point: &[u8]) -> std::result::Result<PublicKey, String> {
     let Kind::Ec(curve) = kind else { return Err(format!("{} has no points", kind.name())) };
     let peer = PublicKey::ec(curve, point).or_else(|_| PublicKey::ec(curve, unwrapped_point(point)));
