@@ -1,4 +1,5 @@
-//! Which file of a crate uses which, as its paths tell. Tests are left out: they may use everything.
+//! Which file of a crate uses which other file, determined from the paths in the source. Tests are left out: they
+//! may use everything.
 
 use proc_macro2::{TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,13 +7,14 @@ use std::path::Path;
 use syn::visit::{self, Visit};
 use syn::{Attribute, ItemMod, ItemUse, Macro, Meta, UseTree};
 
-/// The modules of a crate that are files, by their paths (`cloud::aws::keys`; the crate's root is empty), and what each uses.
+/// The modules of a crate that are files, and what each of them uses. The key is the module's path
+/// (`cloud::aws::keys`; empty for the root of the crate).
 pub struct Graph {
     uses: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Graph {
-    /// Reads the crate whose files are in that folder.
+    /// Reads the crate whose files are in `source`.
     pub fn of(source: &Path) -> Self {
         let mut files = BTreeMap::new();
         collect(source, &[], &mut files);
@@ -21,12 +23,12 @@ impl Graph {
         Self { uses: uses.collect() }
     }
 
-    /// All pairs of a module and one that it uses.
+    /// Returns all pairs of a module and a module that it uses.
     pub fn uses(&self) -> impl Iterator<Item = (&str, &str)> {
         self.uses.iter().flat_map(|(user, used)| used.iter().map(move |used| (user.as_str(), used.as_str())))
     }
 
-    /// The groups of modules that use each other, directly or not.
+    /// Returns the groups of modules that use each other, directly or indirectly.
     pub fn circles(&self) -> Vec<BTreeSet<&str>> {
         let mut circles = Vec::new();
         for module in self.uses.keys() {
@@ -42,7 +44,7 @@ impl Graph {
         circles
     }
 
-    /// For each folder, which of its entries (files and folders) uses which other one of them.
+    /// Returns for each folder which of its entries (files and folders) uses which other entry.
     pub fn folders(&self) -> BTreeMap<String, Graph> {
         let mut folders: BTreeMap<String, Graph> = BTreeMap::new();
         for (user, used) in self.uses() {
@@ -94,12 +96,12 @@ fn collect(folder: &Path, module: &[String], files: &mut BTreeMap<String, String
 fn uses(module: &str, text: &str, modules: &BTreeSet<String>) -> BTreeSet<String> {
     let mut paths = Paths::default();
     paths.visit_file(&syn::parse_file(text).unwrap_or_else(|error| panic!("{module}: {error}")));
-    // A name alone is a variable's, or something that a `use` has brought.
+    // A single name is a variable, or was imported by a `use`, which is itself visited.
     let used = paths.0.iter().filter(|path| path.len() > 1).filter_map(|path| resolve(module, path, modules));
     used.filter(|used| used != module).collect()
 }
 
-/// The module that a path in a module leads to, if it is one of the crate.
+/// Returns the module that a path in `module` leads to, or None if the path leads out of the crate.
 fn resolve(module: &str, path: &[String], modules: &BTreeSet<String>) -> Option<String> {
     let own: Vec<String> = module.split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let supers = path.iter().take_while(|name| *name == "super").count();
@@ -158,7 +160,7 @@ impl Paths {
         }
     }
 
-    /// What stands in a macro's call is no syntax tree: names with `::` between them are a path.
+    /// The arguments of a macro are not a syntax tree: names with `::` between them are taken as a path.
     fn add_tokens(&mut self, tokens: TokenStream) {
         let (mut path, mut colons) = (Vec::new(), 0);
         for token in tokens {
@@ -184,7 +186,7 @@ impl Paths {
     }
 }
 
-/// Whether it is `cfg(test)`.
+/// Returns whether the attribute is `cfg(test)`.
 fn is_for_tests(attribute: &Attribute) -> bool {
     match &attribute.meta {
         Meta::List(list) => list.path.is_ident("cfg") && list.tokens.to_string().contains("test"),

@@ -53,7 +53,7 @@ impl Template<'_> {
     /// CKR_ARGUMENTS_BAD for a value that is a null pointer with a length.
     pub fn criteria(&self) -> Result<Vec<Attribute>> {
         let owned = |attribute: &CK_ATTRIBUTE| match misfit(attribute) {
-            Some(_) => Ok((attribute.type_, NO_VALUE.to_vec())),
+            Some(_) => Ok((attribute.type_, vec![0; LENGTH_OF_NO_VALUE])),
             None => owned(attribute),
         };
         self.0.iter().map(owned).collect()
@@ -105,8 +105,8 @@ const MOST_ATTRIBUTES: usize = 4096;
 /// The maximum length of a value in bytes, far more than a certificate, a name or an address has.
 pub const LONGEST_VALUE: CK_ULONG = 1 << 20;
 
-/// A value that no attribute with a fixed form has, because it is longer than all of these forms.
-const NO_VALUE: [u8; 9] = [0; 9];
+/// No attribute of any object has a value of this length.
+const LENGTH_OF_NO_VALUE: usize = LONGEST_VALUE as usize + 1;
 
 fn answer_one(attribute: &mut CK_ATTRIBUTE, object: &Object) -> Result<()> {
     let Some(value) = object.attributes.value(attribute.type_) else {

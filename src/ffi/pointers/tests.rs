@@ -115,6 +115,19 @@ fn a_template_is_copied() {
     assert_eq!(rv(unsafe { Template::new(broken.as_mut_ptr(), 1) }.unwrap().attributes()), CKR_ARGUMENTS_BAD);
 }
 
+/// A label or an id may be any bytes, so no short value can stand for "the value of no object".
+#[test]
+fn a_criterion_of_a_length_that_no_value_has_matches_no_object() {
+    let mut attributes = Attributes::default();
+    attributes.bytes(CKA_ID, [0; 9]).number(CKA_CLASS, CKO_PRIVATE_KEY);
+    for (kind, length) in [(CKA_ID, LONGEST_VALUE + 1), (CKA_CLASS, 7), (CKA_CLASS, 9)] {
+        let mut asked = [attribute(kind, dangling_mut(), length)];
+        let criteria = unsafe { Template::new(asked.as_mut_ptr(), 1) }.unwrap().criteria().unwrap();
+        assert_eq!(criteria[0].0, kind);
+        assert!(!attributes.matches(&criteria), "0x{kind:x} of {length} bytes");
+    }
+}
+
 #[test]
 fn every_attribute_is_answered() {
     let mut attributes = Attributes::default();
