@@ -1,7 +1,5 @@
 //! What the module asks of a cloud key service, and nothing about any of them.
 //!
-//! A cloud is one file beside this one. The calls are synchronous for the core: each starts its request and answers
-//! at once with a [`Pending`], so that many can be under way together; `async` stays behind this line.
 
 use super::failure::{Cause, Failure};
 use super::key::{KeyFacts, KeyName, ListedKey, Plain, Signature, Target};
@@ -16,137 +14,270 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A cloud key service with its settings and credentials. Cheap to make: the first call connects.
+/// A cloud key service with its settings and credentials.
+///
+/// A service that only signs implements the required methods. Everything else is a capability: a trait of its own, which
+/// the service returns where it has the capability. Creating a backend makes no request; the first call connects.
 pub trait Backend: Send + Sync + fmt::Debug {
-    /// The public half and the abilities of a key: one request.
+    /// Fetches the public half and the abilities of a key: one request.
     fn describe(&self, key: &KeyName) -> Pending<KeyFacts>;
 
-    /// Signs, or makes a MAC: one request. `data` is just what the scheme takes: a digest of exactly its hash's length,
-    /// a DigestInfo, a mu, or the message.
+    /// Signs, or computes a MAC: one request.
+    ///
+    /// `data` is exactly what the scheme takes: a digest as long as the scheme's hash, a DigestInfo, an ML-DSA mu, or
+    /// the message.
     fn sign(&self, target: Target, scheme: Scheme, data: &[u8]) -> Pending<Signature>;
 
-    /// Whether the MAC is the message's: one request.
-    fn verify(&self, _target: Target, _scheme: Scheme, _data: &[u8], _mac: &[u8]) -> Pending<bool> {
-        unsupported("Verify")
-    }
-
-    /// Decrypts: one request. Whatever is wrong with a ciphertext is [`Cause::Undecryptable`], in the same words.
-    fn decrypt(&self, _target: Target, _scheme: Scheme, _ciphertext: &[u8]) -> Pending<Plain> {
-        unsupported("Decrypt")
-    }
-
-    /// Decrypts a secret key, where that is something else for the service: one request.
-    fn unwrap(&self, target: Target, scheme: Scheme, wrapped: &[u8]) -> Pending<Plain> {
-        self.decrypt(target, scheme, wrapped)
-    }
-
-    /// The secret shared with the owner of that public key, which lies on the same curve: one request.
-    fn derive(&self, _target: Target, _peer: &PublicKey) -> Pending<Plain> {
-        unsupported("DeriveSharedSecret")
-    }
-
-    /// Random bytes.
-    fn random(&self, _length: usize) -> Pending<Plain> {
-        unsupported("GenerateRandom")
-    }
-
-    /// All that this service may do with a key of that kind, before it was asked about the key.
+    /// Returns every scheme that the service may offer for a key of `kind`. Makes no request.
     fn schemes(&self, kind: Kind) -> Vec<Scheme>;
 
-    /// Whether a key of this service is for one purpose alone: it signs, decrypts or agrees.
+    /// Whether `key` always names the same key: it is no alias, and it names a version where keys have versions.
+    fn is_immutable(&self, key: &KeyName) -> bool;
+
+    /// Lists all keys that the settings reach, in the service's order. Some of them may be unable to sign. With `labels`,
+    /// the listing may take further requests.
+    fn list(&self, labels: bool) -> Pending<Vec<ListedKey>>;
+
+    /// The manufacturer and model in CK_TOKEN_INFO and CK_SLOT_INFO. Scripts match them in `pkcs11:` URIs.
+    fn identity(&self) -> Identity;
+
+    /// Where the keys are, for log lines: `AWS KMS in eu-central-1`, `https://v.vault.azure.net`.
+    fn place(&self) -> String;
+
+    /// Where requests go, as far as it is known, for the log line of a failure.
+    fn endpoint(&self) -> String {
+        self.place()
+    }
+
+    /// Whether each key has a single purpose: it signs, decrypts or derives.
     fn has_single_purpose(&self) -> bool {
         false
     }
 
-    /// How many bytes of a message the service takes as they are (Ed25519, HMAC): at least and at most.
+    /// The shortest and the longest message that the service takes unhashed (Ed25519, HMAC), in bytes.
     fn message_lengths(&self) -> (usize, usize) {
         (1, 4096)
     }
 
-    /// Whether the name can't come to mean another key: it is no alias, and names a version where keys have some.
-    fn is_immutable(&self, key: &KeyName) -> bool;
-
-    /// All keys that these settings reach, in the service's order; some may turn out unable to sign. Labels may take further
-    /// requests.
-    fn list(&self, labels: bool) -> Pending<Vec<ListedKey>>;
-
-    /// The certificate that the service keeps with the key, the key's own first and then its chain;
-    /// None where it has none, or keeps no certificates.
-    fn certificate(&self, _key: &KeyName) -> Pending<Option<Vec<Certificate>>> {
-        Pending::ready(Ok(None))
-    }
-
-    /// What the PIN of C_Login is, where the credential comes by it: "the application's client secret".
-    fn pin(&self) -> Option<&'static str> {
+    /// Verification of MACs.
+    fn mac_verification(&self) -> Option<&dyn MacVerification> {
         None
     }
 
-    /// Whether requests can be made: before a login that it waits for, there is no credential for any.
-    fn is_ready(&self) -> bool {
-        true
+    /// Decryption.
+    fn decryption(&self) -> Option<&dyn Decryption> {
+        None
     }
 
-    /// Asks whether the PIN is good: what the answer holds puts it in place.
+    /// Key agreement.
+    fn key_agreement(&self) -> Option<&dyn KeyAgreement> {
+        None
+    }
+
+    /// Random bytes from the service.
+    fn random_source(&self) -> Option<&dyn RandomSource> {
+        None
+    }
+
+    /// Certificates that the service keeps with its keys.
+    fn certificates(&self) -> Option<&dyn Certificates> {
+        None
+    }
+
+    /// The login that the credential comes by, where the PIN of C_Login is the credential.
+    fn login(&self) -> Option<&dyn PinLogin> {
+        None
+    }
+
+    /// Keys that are created, labeled and destroyed.
+    fn key_management(&self) -> Option<&dyn KeyManagement> {
+        None
+    }
+}
+
+/// The capability to verify MACs.
+pub trait MacVerification {
+    /// Verifies `mac` over `data`: one request.
+    fn verify(&self, target: Target, scheme: Scheme, data: &[u8], mac: &[u8]) -> Pending<bool>;
+}
+
+/// The capability to decrypt.
+pub trait Decryption {
+    /// Decrypts: one request. Every fault of a ciphertext is [`Cause::Undecryptable`], with the same message.
+    fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain>;
+
+    /// Unwraps a secret key, where the service has an operation of its own for that: one request.
+    fn unwrap(&self, target: Target, scheme: Scheme, wrapped: &[u8]) -> Pending<Plain> {
+        self.decrypt(target, scheme, wrapped)
+    }
+}
+
+/// The capability to derive shared secrets.
+pub trait KeyAgreement {
+    /// Derives the secret shared with the owner of `peer`, which is on the same curve: one request.
+    fn derive(&self, target: Target, peer: &PublicKey) -> Pending<Plain>;
+}
+
+/// The capability to generate random bytes.
+pub trait RandomSource {
+    /// Returns `length` random bytes.
+    fn random(&self, length: usize) -> Pending<Plain>;
+}
+
+/// The capability to keep certificates with keys.
+pub trait Certificates {
+    /// Fetches the certificate of a key, followed by its chain. Returns None where the key has no certificate.
+    fn certificate(&self, key: &KeyName) -> Pending<Option<Vec<Certificate>>>;
+
+    /// Completes a pending certificate request of the key with `certificate`. Returns whether a request was pending.
+    fn complete_certificate(&self, key: &KeyName, certificate: &Certificate) -> Pending<bool>;
+}
+
+/// A login whose PIN is the service's credential.
+pub trait PinLogin {
+    /// What the PIN is, for messages: "the application's client secret".
+    fn pin(&self) -> &'static str;
+
+    /// Whether a credential is there, so that requests can be made.
+    fn is_logged_in(&self) -> bool;
+
+    /// Checks the PIN with the service's authority. The returned [`Entry`] puts the credential in place.
     ///
     /// # Errors
-    /// Why it isn't, or what kept the authority from telling.
-    fn log_in(&self, _pin: Secret, _deadline: Instant) -> Result<Entry<'_>, Refusal> {
-        Err(Refusal::Trouble(Failure::new(Cause::Unsupported, "Login", "this token's credential is no PIN")))
-    }
+    /// Why the PIN is refused, or what kept the authority from answering.
+    fn log_in(&self, pin: Secret, deadline: Instant) -> Result<Entry<'_>, Refusal>;
 
-    /// Forgets the PIN, and the tokens that it has brought.
-    fn log_out(&self) {}
+    /// Discards the PIN and the credentials that it has brought.
+    fn log_out(&self);
+}
 
-    /// Whether it makes keys of that kind.
-    fn makes(&self, _kind: Kind) -> bool {
-        false
-    }
+/// The capability to create, label and destroy keys.
+pub trait KeyManagement {
+    /// Whether the service creates keys of `kind`.
+    fn makes(&self, kind: Kind) -> bool;
 
-    /// Whether such a key can be made, as far as that can be told without a request.
+    /// Checks whether such a key can be created, as far as that is known without a request.
     ///
     /// # Errors
     /// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_VALUE_INVALID.
-    fn check_new(&self, _new: &NewKey) -> Result<(), Error> {
-        Ok(())
-    }
+    fn check_new(&self, new: &NewKey) -> Result<(), Error>;
 
-    /// Makes a key: some requests, and the one that makes it never twice.
-    fn create(&self, _new: &NewKey) -> Pending<MadeKey> {
-        unsupported("CreateKey")
-    }
+    /// Creates a key. Takes several requests; the request that creates the key is never repeated.
+    fn create(&self, new: &NewKey) -> Pending<MadeKey>;
 
-    /// Whether a key can have that label.
+    /// Checks whether a key can have that label.
     ///
     /// # Errors
     /// CKR_ATTRIBUTE_VALUE_INVALID.
-    fn check_label(&self, _label: &str) -> Result<(), Error> {
-        Ok(())
+    fn check_label(&self, label: &str) -> Result<(), Error>;
+
+    /// Changes the label of a listed key. Later listings report the new label.
+    fn relabel(&self, key: &KeyName, label: &str) -> Pending<()>;
+
+    /// Deletes a key so that it can be recovered, for `days` where the service lets its user choose. Returns a sentence
+    /// on how the key is recovered.
+    fn destroy(&self, key: &KeyName, immutable_id: &str, days: u32) -> Pending<String>;
+}
+
+/// The capabilities as methods: a missing one fails with [`Cause::Unsupported`].
+impl dyn Backend {
+    /// See [`MacVerification::verify`].
+    pub fn verify(&self, target: Target, scheme: Scheme, data: &[u8], mac: &[u8]) -> Pending<bool> {
+        self.mac_verification().map_or_else(|| unsupported("Verify"), |own| own.verify(target, scheme, data, mac))
     }
 
-    /// Gives a listed key another label, which listings tell from then on.
-    fn relabel(&self, _key: &KeyName, _label: &str) -> Pending<()> {
-        unsupported("SetLabel")
+    /// See [`Decryption::decrypt`].
+    pub fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
+        self.decryption().map_or_else(|| unsupported("Decrypt"), |own| own.decrypt(target, scheme, ciphertext))
     }
 
-    /// Deletes a key so that it can be brought back, for `days` where that can be chosen. Answers how that is done.
-    fn destroy(&self, _key: &KeyName, _immutable_id: &str, _days: u32) -> Pending<String> {
-        unsupported("DeleteKey")
+    /// See [`Decryption::unwrap`].
+    pub fn unwrap(&self, target: Target, scheme: Scheme, wrapped: &[u8]) -> Pending<Plain> {
+        self.decryption().map_or_else(|| unsupported("Unwrap"), |own| own.unwrap(target, scheme, wrapped))
     }
 
-    /// Hands the certificate over to a service that waits for one for that key. Answers whether it did.
-    fn complete_certificate(&self, _key: &KeyName, _certificate: &Certificate) -> Pending<bool> {
-        Pending::ready(Ok(false))
+    /// See [`KeyAgreement::derive`].
+    pub fn derive(&self, target: Target, peer: &PublicKey) -> Pending<Plain> {
+        self.key_agreement().map_or_else(|| unsupported("DeriveSharedSecret"), |own| own.derive(target, peer))
     }
 
-    /// What CK_TOKEN_INFO and CK_SLOT_INFO say of the maker; scripts match on it in `pkcs11:` URIs.
-    fn identity(&self) -> Identity;
+    /// See [`RandomSource::random`].
+    pub fn random(&self, length: usize) -> Pending<Plain> {
+        self.random_source().map_or_else(|| unsupported("GenerateRandom"), |own| own.random(length))
+    }
 
-    /// Where its keys live, for log lines: `AWS KMS in eu-central-1`, `https://v.vault.azure.net`.
-    fn place(&self) -> String;
+    /// See [`Certificates::certificate`]. A service without the capability has no certificates.
+    pub fn certificate(&self, key: &KeyName) -> Pending<Option<Vec<Certificate>>> {
+        self.certificates().map_or_else(|| Pending::ready(Ok(None)), |own| own.certificate(key))
+    }
 
-    /// Where requests really go, as far as it is known, for the line of a failure.
-    fn endpoint(&self) -> String {
-        self.place()
+    /// See [`Certificates::complete_certificate`].
+    pub fn complete_certificate(&self, key: &KeyName, certificate: &Certificate) -> Pending<bool> {
+        let none = || Pending::ready(Ok(false));
+        self.certificates().map_or_else(none, |own| own.complete_certificate(key, certificate))
+    }
+
+    /// What the PIN of C_Login is, where it is the credential.
+    pub fn pin(&self) -> Option<&'static str> {
+        self.login().map(PinLogin::pin)
+    }
+
+    /// Whether requests can be made: before a login that is needed, there is no credential.
+    pub fn is_ready(&self) -> bool {
+        self.login().is_none_or(PinLogin::is_logged_in)
+    }
+
+    /// See [`PinLogin::log_in`].
+    ///
+    /// # Errors
+    /// As [`PinLogin::log_in`].
+    pub fn log_in(&self, pin: Secret, deadline: Instant) -> Result<Entry<'_>, Refusal> {
+        let none = || Failure::new(Cause::Unsupported, "Login", "this token's credential is no PIN");
+        self.login().ok_or_else(|| Refusal::Trouble(none()))?.log_in(pin, deadline)
+    }
+
+    /// See [`PinLogin::log_out`].
+    pub fn log_out(&self) {
+        if let Some(login) = self.login() {
+            login.log_out();
+        }
+    }
+
+    /// See [`KeyManagement::makes`].
+    pub fn makes(&self, kind: Kind) -> bool {
+        self.key_management().is_some_and(|own| own.makes(kind))
+    }
+
+    /// See [`KeyManagement::check_new`].
+    ///
+    /// # Errors
+    /// As [`KeyManagement::check_new`].
+    pub fn check_new(&self, new: &NewKey) -> Result<(), Error> {
+        self.key_management().map_or(Ok(()), |own| own.check_new(new))
+    }
+
+    /// See [`KeyManagement::create`].
+    pub fn create(&self, new: &NewKey) -> Pending<MadeKey> {
+        self.key_management().map_or_else(|| unsupported("CreateKey"), |own| own.create(new))
+    }
+
+    /// See [`KeyManagement::check_label`].
+    ///
+    /// # Errors
+    /// As [`KeyManagement::check_label`].
+    pub fn check_label(&self, label: &str) -> Result<(), Error> {
+        self.key_management().map_or(Ok(()), |own| own.check_label(label))
+    }
+
+    /// See [`KeyManagement::relabel`].
+    pub fn relabel(&self, key: &KeyName, label: &str) -> Pending<()> {
+        self.key_management().map_or_else(|| unsupported("SetLabel"), |own| own.relabel(key, label))
+    }
+
+    /// See [`KeyManagement::destroy`].
+    pub fn destroy(&self, key: &KeyName, immutable_id: &str, days: u32) -> Pending<String> {
+        let none = || unsupported("DeleteKey");
+        self.key_management().map_or_else(none, |own| own.destroy(key, immutable_id, days))
     }
 }
 

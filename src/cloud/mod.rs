@@ -1,6 +1,7 @@
-//! Cloud key services: the trait that the module uses, and what all clouds have in common.
+//! Cloud key services: the [`Backend`] trait, and the code that all clouds share.
 //!
-//! Each cloud has a folder with the same file names. `async` code exists below this module only.
+//! Each cloud has a folder, and all these folders use the same file names. `async` code exists in this module and
+//! below it only.
 
 pub mod aws;
 pub mod azure;
@@ -17,7 +18,10 @@ pub(crate) mod retry;
 pub mod runtime;
 pub(crate) mod secret;
 
-pub use backend::{Backend, Identity, SharedBackend, purposes_of, schemes_for};
+pub use backend::{
+    Backend, Certificates, Decryption, Identity, KeyAgreement, KeyManagement, MacVerification, PinLogin, RandomSource,
+    SharedBackend, purposes_of, schemes_for,
+};
 pub use failure::{CAUSES, Cause, Failure};
 pub use http::endpoint::{is_open_endpoint, shown_url};
 pub use http::network::Network;

@@ -6,8 +6,10 @@
 
 use crate::certificate::Certificate;
 use crate::cloud::{
-    Backend, CAUSES, Cause, Failure, Identity, KeyFacts, KeyName, ListedKey, Pending, Plain, Signature, Target,
+    Backend, CAUSES, Cause, Certificates, Decryption, Failure, Identity, KeyFacts, KeyManagement, KeyName, ListedKey,
+    MadeKey, NewKey, Pending, Plain, Signature, Target,
 };
+use crate::error::Error;
 use crate::key::hash::Hash;
 use crate::key::{Curve, Family, Kind, PublicKey, Scheme};
 use aws_lc_rs::digest::Digest;
@@ -107,12 +109,6 @@ impl Backend for Fake {
         self.answer("Sign", Ok(Signature { bytes, immutable_id: format!("{}/1", key.id) }))
     }
 
-    /// Returns the last 32 bytes of the ciphertext in reverse order, without decrypting anything.
-    fn decrypt(&self, _target: Target, _scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
-        let text: Vec<u8> = ciphertext.iter().rev().copied().take(32).collect();
-        self.answer("Decrypt", Ok(text.into()))
-    }
-
     fn schemes(&self, kind: Kind) -> Vec<Scheme> {
         let sha2 = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
         let signing =
@@ -131,21 +127,70 @@ impl Backend for Fake {
         self.answer("List", Ok(NAMES.into_iter().chain(["gone"]).map(listed).collect()))
     }
 
-    fn relabel(&self, _key: &KeyName, _label: &str) -> Pending<()> {
-        self.answer("SetLabel", Ok(()))
-    }
-
-    fn certificate(&self, key: &KeyName) -> Pending<Option<Vec<Certificate>>> {
-        let own = pair(&key.id).filter(|pair| pair.public_key.kind() == Kind::Ec(Curve::P256));
-        self.answer("Certificate", Ok(own.map(|pair| vec![certificate_of(&pair.public_key)])))
-    }
-
     fn identity(&self) -> Identity {
         Identity { manufacturer: "fake", model: "0" }
     }
 
     fn place(&self) -> String {
         "memory".into()
+    }
+
+    fn decryption(&self) -> Option<&dyn Decryption> {
+        Some(self)
+    }
+
+    fn certificates(&self) -> Option<&dyn Certificates> {
+        Some(self)
+    }
+
+    fn key_management(&self) -> Option<&dyn KeyManagement> {
+        Some(self)
+    }
+}
+
+impl Decryption for Fake {
+    /// Returns the last 32 bytes of the ciphertext in reverse order, without decrypting anything.
+    fn decrypt(&self, _target: Target, _scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
+        let text: Vec<u8> = ciphertext.iter().rev().copied().take(32).collect();
+        self.answer("Decrypt", Ok(text.into()))
+    }
+}
+
+impl Certificates for Fake {
+    fn certificate(&self, key: &KeyName) -> Pending<Option<Vec<Certificate>>> {
+        let own = pair(&key.id).filter(|pair| pair.public_key.kind() == Kind::Ec(Curve::P256));
+        self.answer("Certificate", Ok(own.map(|pair| vec![certificate_of(&pair.public_key)])))
+    }
+
+    fn complete_certificate(&self, _key: &KeyName, _certificate: &Certificate) -> Pending<bool> {
+        Pending::ready(Ok(false))
+    }
+}
+
+/// Keys have labels, and are neither created nor destroyed.
+impl KeyManagement for Fake {
+    fn makes(&self, _kind: Kind) -> bool {
+        false
+    }
+
+    fn check_new(&self, _new: &NewKey) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn create(&self, _new: &NewKey) -> Pending<MadeKey> {
+        Pending::ready(Err(Failure::new(Cause::Unsupported, "CreateKey", "this service creates no keys")))
+    }
+
+    fn check_label(&self, _label: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn relabel(&self, _key: &KeyName, _label: &str) -> Pending<()> {
+        self.answer("SetLabel", Ok(()))
+    }
+
+    fn destroy(&self, _key: &KeyName, _immutable_id: &str, _days: u32) -> Pending<String> {
+        Pending::ready(Err(Failure::new(Cause::Unsupported, "DeleteKey", "this service destroys no keys")))
     }
 }
 

@@ -15,7 +15,9 @@ pub(crate) mod login;
 pub(crate) mod operations;
 pub(crate) mod settings;
 
-use super::backend::{Backend, Identity, SharedBackend};
+use super::backend::{
+    Backend, Decryption, Identity, KeyAgreement, KeyManagement, MacVerification, PinLogin, RandomSource, SharedBackend,
+};
 use super::key::Order;
 use super::key::{KeyFacts, KeyName, ListedKey, Plain, Signature, Target};
 use super::login::Access;
@@ -57,26 +59,6 @@ impl Backend for Aws {
         runtime::spawn(operation.name, move || async move { clients.sign(&order).await })
     }
 
-    fn verify(&self, target: Target, scheme: Scheme, data: &[u8], mac: &[u8]) -> Pending<bool> {
-        let (clients, order, mac) = (self.clients(), Order::new(target, scheme, data), mac.to_vec());
-        runtime::spawn(VERIFY_MAC.name, move || async move { clients.verify_mac(&order, &mac).await })
-    }
-
-    fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
-        let (clients, order) = (self.clients(), Order::new(target, scheme, ciphertext));
-        runtime::spawn(DECRYPT.name, move || async move { clients.decrypt(&order).await })
-    }
-
-    fn derive(&self, target: Target, peer: &PublicKey) -> Pending<Plain> {
-        let (clients, order) = (self.clients(), Order::new(target, Family::Ecdh.alone(), peer.spki()));
-        runtime::spawn(DERIVE.name, move || async move { clients.derive(&order).await })
-    }
-
-    fn random(&self, length: usize) -> Pending<Plain> {
-        let clients = self.clients();
-        runtime::spawn(RANDOM.name, move || async move { clients.random(length).await })
-    }
-
     fn schemes(&self, kind: Kind) -> Vec<Scheme> {
         schemes(kind)
     }
@@ -95,12 +77,78 @@ impl Backend for Aws {
         runtime::spawn(LIST_KEYS.name, move || async move { clients.list(labels).await })
     }
 
-    fn pin(&self) -> Option<&'static str> {
-        self.0.settings.login.as_ref().map(Login::words)
+    fn identity(&self) -> Identity {
+        Identity { manufacturer: "aws_kms", model: "0" }
     }
 
-    fn is_ready(&self) -> bool {
-        self.0.settings.login.is_none() || self.0.is_entered()
+    fn place(&self) -> String {
+        place(&self.0.settings)
+    }
+
+    fn endpoint(&self) -> String {
+        self.clients().place(self.0.settings.region.as_deref())
+    }
+
+    fn mac_verification(&self) -> Option<&dyn MacVerification> {
+        Some(self)
+    }
+
+    fn decryption(&self) -> Option<&dyn Decryption> {
+        Some(self)
+    }
+
+    fn key_agreement(&self) -> Option<&dyn KeyAgreement> {
+        Some(self)
+    }
+
+    fn random_source(&self) -> Option<&dyn RandomSource> {
+        Some(self)
+    }
+
+    fn login(&self) -> Option<&dyn PinLogin> {
+        self.0.settings.login.is_some().then_some(self)
+    }
+
+    fn key_management(&self) -> Option<&dyn KeyManagement> {
+        Some(self)
+    }
+}
+
+impl MacVerification for Aws {
+    fn verify(&self, target: Target, scheme: Scheme, data: &[u8], mac: &[u8]) -> Pending<bool> {
+        let (clients, order, mac) = (self.clients(), Order::new(target, scheme, data), mac.to_vec());
+        runtime::spawn(VERIFY_MAC.name, move || async move { clients.verify_mac(&order, &mac).await })
+    }
+}
+
+impl Decryption for Aws {
+    fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
+        let (clients, order) = (self.clients(), Order::new(target, scheme, ciphertext));
+        runtime::spawn(DECRYPT.name, move || async move { clients.decrypt(&order).await })
+    }
+}
+
+impl KeyAgreement for Aws {
+    fn derive(&self, target: Target, peer: &PublicKey) -> Pending<Plain> {
+        let (clients, order) = (self.clients(), Order::new(target, Family::Ecdh.alone(), peer.spki()));
+        runtime::spawn(DERIVE.name, move || async move { clients.derive(&order).await })
+    }
+}
+
+impl RandomSource for Aws {
+    fn random(&self, length: usize) -> Pending<Plain> {
+        let clients = self.clients();
+        runtime::spawn(RANDOM.name, move || async move { clients.random(length).await })
+    }
+}
+
+impl PinLogin for Aws {
+    fn pin(&self) -> &'static str {
+        self.0.settings.login.as_ref().map_or("", Login::words)
+    }
+
+    fn is_logged_in(&self) -> bool {
+        self.0.is_entered()
     }
 
     fn log_in(&self, pin: Secret, deadline: Instant) -> Result<Entry<'_>, Refusal> {
@@ -110,7 +158,9 @@ impl Backend for Aws {
     fn log_out(&self) {
         self.0.log_out();
     }
+}
 
+impl KeyManagement for Aws {
     fn makes(&self, kind: Kind) -> bool {
         lifecycle::makes(kind)
     }
@@ -136,18 +186,6 @@ impl Backend for Aws {
     fn destroy(&self, _key: &KeyName, immutable_id: &str, days: u32) -> Pending<String> {
         let (clients, id) = (self.clients(), immutable_id.to_owned());
         runtime::spawn(SCHEDULE_DELETION.name, move || async move { clients.destroy(&id, days).await })
-    }
-
-    fn identity(&self) -> Identity {
-        Identity { manufacturer: "aws_kms", model: "0" }
-    }
-
-    fn place(&self) -> String {
-        place(&self.0.settings)
-    }
-
-    fn endpoint(&self) -> String {
-        self.clients().place(self.0.settings.region.as_deref())
     }
 }
 

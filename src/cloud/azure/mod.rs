@@ -15,7 +15,9 @@ pub(crate) mod login;
 pub(crate) mod operations;
 pub(crate) mod settings;
 
-use super::backend::{Backend, Identity, SharedBackend};
+use super::backend::{
+    Backend, Certificates, Decryption, Identity, KeyManagement, PinLogin, RandomSource, SharedBackend,
+};
 use super::failure::Cause;
 use super::failure::refused::Refused;
 use super::key::Order;
@@ -68,6 +70,50 @@ impl Backend for Azure {
         })
     }
 
+    fn schemes(&self, kind: Kind) -> Vec<Scheme> {
+        schemes(kind, self.0.settings.rsnull)
+    }
+
+    fn is_immutable(&self, key: &KeyName) -> bool {
+        key.version.is_some()
+    }
+
+    fn list(&self, _labels: bool) -> Pending<Vec<ListedKey>> {
+        let clients = self.clients();
+        runtime::spawn(GET_KEYS.name, move || async move { list(&clients).await })
+    }
+
+    fn identity(&self) -> Identity {
+        Identity { manufacturer: "Microsoft", model: "Azure Key Vault" }
+    }
+
+    fn place(&self) -> String {
+        self.0.settings.vault_url.clone()
+    }
+
+    fn decryption(&self) -> Option<&dyn Decryption> {
+        Some(self)
+    }
+
+    fn random_source(&self) -> Option<&dyn RandomSource> {
+        Some(self)
+    }
+
+    /// A Managed HSM has no certificates.
+    fn certificates(&self) -> Option<&dyn Certificates> {
+        (!self.is_managed_hsm()).then_some(self)
+    }
+
+    fn login(&self) -> Option<&dyn PinLogin> {
+        (self.0.settings.credential == Credential::Login).then_some(self)
+    }
+
+    fn key_management(&self) -> Option<&dyn KeyManagement> {
+        Some(self)
+    }
+}
+
+impl Decryption for Azure {
     fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
         let order = Order::new(target, scheme, ciphertext);
         self.call(&DECRYPT, target.name, move |_, vault| {
@@ -83,7 +129,9 @@ impl Backend for Azure {
             async move { unwrap(&vault, &order).await }
         })
     }
+}
 
+impl RandomSource for Azure {
     fn random(&self, length: usize) -> Pending<Plain> {
         if !self.is_managed_hsm() {
             let message = "only a Managed HSM gives random bytes; leave out \"random\" for a vault";
@@ -92,24 +140,10 @@ impl Backend for Azure {
         let clients = self.clients();
         runtime::spawn(RANDOM.name, move || async move { random(&clients, length).await })
     }
+}
 
-    fn schemes(&self, kind: Kind) -> Vec<Scheme> {
-        schemes(kind, self.0.settings.rsnull)
-    }
-
-    fn is_immutable(&self, key: &KeyName) -> bool {
-        key.version.is_some()
-    }
-
-    fn list(&self, _labels: bool) -> Pending<Vec<ListedKey>> {
-        let clients = self.clients();
-        runtime::spawn(GET_KEYS.name, move || async move { list(&clients).await })
-    }
-
+impl Certificates for Azure {
     fn certificate(&self, key: &KeyName) -> Pending<Option<Vec<Certificate>>> {
-        if self.is_managed_hsm() {
-            return Pending::ready(Ok(None));
-        }
         let name = key.clone();
         self.call(&GET_CERTIFICATE, key, move |_, vault| {
             let name = name.clone();
@@ -117,12 +151,22 @@ impl Backend for Azure {
         })
     }
 
-    fn pin(&self) -> Option<&'static str> {
-        self.wants_login().then_some("the application's client secret")
+    fn complete_certificate(&self, key: &KeyName, certificate: &Certificate) -> Pending<bool> {
+        let (name, certificate) = (key.clone(), certificate.clone());
+        self.call(&PENDING_CERTIFICATE, key, move |_, vault| {
+            let (name, certificate) = (name.clone(), certificate.clone());
+            async move { certificates::complete(&vault, &name, &certificate).await }
+        })
+    }
+}
+
+impl PinLogin for Azure {
+    fn pin(&self) -> &'static str {
+        "the application's client secret"
     }
 
-    fn is_ready(&self) -> bool {
-        !self.wants_login() || self.0.is_entered()
+    fn is_logged_in(&self) -> bool {
+        self.0.is_entered()
     }
 
     fn log_in(&self, pin: Secret, deadline: Instant) -> Result<Entry<'_>, Refusal> {
@@ -132,7 +176,9 @@ impl Backend for Azure {
     fn log_out(&self) {
         self.0.log_out();
     }
+}
 
+impl KeyManagement for Azure {
     fn makes(&self, kind: Kind) -> bool {
         lifecycle::makes(kind)
     }
@@ -165,25 +211,6 @@ impl Backend for Azure {
             async move { lifecycle::destroy(&vault, &name).await }
         })
     }
-
-    fn complete_certificate(&self, key: &KeyName, certificate: &Certificate) -> Pending<bool> {
-        if self.is_managed_hsm() {
-            return Pending::ready(Ok(false));
-        }
-        let (name, certificate) = (key.clone(), certificate.clone());
-        self.call(&PENDING_CERTIFICATE, key, move |_, vault| {
-            let (name, certificate) = (name.clone(), certificate.clone());
-            async move { certificates::complete(&vault, &name, &certificate).await }
-        })
-    }
-
-    fn identity(&self) -> Identity {
-        Identity { manufacturer: "Microsoft", model: "Azure Key Vault" }
-    }
-
-    fn place(&self) -> String {
-        self.0.settings.vault_url.clone()
-    }
 }
 
 impl fmt::Debug for Azure {
@@ -195,10 +222,6 @@ impl fmt::Debug for Azure {
 impl Azure {
     fn is_managed_hsm(&self) -> bool {
         self.0.settings.vault_url.contains(".managedhsm.")
-    }
-
-    fn wants_login(&self) -> bool {
-        self.0.settings.credential == Credential::Login
     }
 
     fn clients(&self) -> Arc<Clients> {
