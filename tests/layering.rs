@@ -1,5 +1,5 @@
-//! Checks the structure of the source against docs/architecture.md: the order of the folders, no circle between files or
-//! folders, and folders and files that a reader can take in.
+//! Checks the structure of the source against docs/architecture.md: the order of the folders, no cycles between
+//! files or folders, and the size of folders and files.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -10,7 +10,7 @@ use graph::Graph;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// The folders and files of `src`, from the top to the bottom: each uses only what comes after it.
+/// The folders and files of `src`, from top to bottom. Each uses only itself and what comes after it.
 const LAYERS: [&[&str]; 14] = [
     &["fuzzing", "conformance"],
     &["ffi"],
@@ -28,7 +28,7 @@ const LAYERS: [&[&str]; 14] = [
     &["error"],
 ];
 
-/// The folders that may hold `unsafe` code.
+/// The folders that may contain `unsafe` code.
 const UNSAFE: [&str; 3] = ["ffi", "host", "fuzzing"];
 
 const MOST_FILES_IN_A_FOLDER: usize = 12;
@@ -64,7 +64,7 @@ fn files_have_no_circles() {
     assert!(circles.is_empty(), "{circles:#?}");
 }
 
-/// A folder that uses another one, or one of its files, is used by none of them.
+/// No folder uses a folder or a file beside it that uses the folder, directly or indirectly.
 #[test]
 fn folders_have_no_circles() {
     for (folder, inside) in source().folders() {
@@ -104,7 +104,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-/// The folder and all folders in it.
+/// Returns the folder and all folders below it.
 fn folders(folder: &Path) -> Vec<PathBuf> {
     let inner = entries(folder).into_iter().filter(|path| path.is_dir()).flat_map(|path| folders(&path));
     std::iter::once(folder.to_owned()).chain(inner).collect()

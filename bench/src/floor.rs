@@ -1,4 +1,5 @@
-//! The floor: a bare client that sends the same bytes over one connection per thread, and reads the reply.
+//! The floor: a minimal HTTP client that sends the same bytes as the module, over one connection per thread, and
+//! reads the replies.
 
 use crate::outcome::Outcome;
 use crate::wire::Message;
@@ -12,7 +13,7 @@ use std::time::Duration;
 trait Stream: Read + Write + Send {}
 impl<T: Read + Write + Send> Stream for T {}
 
-/// Sends the request in `file` for that long in so many threads.
+/// Sends the request in `file` repeatedly for `time`, in `threads` threads. Returns the figures of [`meter::series`].
 pub fn run(port: u16, ca_file: Option<&str>, file: &str, threads: usize, time: Duration) -> Outcome<Value> {
     let request = std::fs::read(file)?;
     meter::series(threads, time, || {

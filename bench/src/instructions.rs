@@ -1,13 +1,17 @@
-//! How many instructions the hot paths take, next to what they took when somebody last looked: a regression is seen
-//! without timing. Counted by valgrind, whose processor has no newer extensions; what would still choose by processor
-//! (aws-lc, libc's memcpy) is told not to.
+//! The number of instructions that the hot paths execute.
+//!
+//! Each count is compared with a recorded count, so a regression is detected without measuring time. valgrind does
+//! the counting. The processor that valgrind emulates lacks newer instruction set extensions. Code that would
+//! still choose an implementation by processor (aws-lc, libc's memcpy) is told not to, through environment
+//! variables.
 
 use crate::outcome::Outcome;
 use crate::world::{Cloud, World};
 use serde_json::json;
 use std::process::Stdio;
 
-/// A path, on which cloud, and how often it is gone: the count is the difference of the two, for one time.
+/// A hot path and the cloud on which it runs. The path runs [`FEW`] times and [`MANY`] times. The difference
+/// between the two counts, divided by the number of additional runs, is the count of one run.
 struct Path {
     name: &'static str,
     cloud: Cloud,
@@ -27,10 +31,10 @@ const PATHS: [Path; 6] = [
 const FEW: usize = 20;
 const MANY: usize = 120;
 
-/// Counts that stray further than this, in percent, are told.
+/// The largest accepted deviation from a recorded count, in percent. Counts that deviate further are reported.
 const MARGIN: f64 = 10.0;
 
-/// Compares the counts with those in `file`, or writes them there.
+/// Compares the counts with those in `file`, or writes the counts to `file`.
 pub fn run(module: &str, file: &str, write: bool) -> Outcome<()> {
     let world = World::new(module)?;
     let mut counts = Vec::new();
@@ -60,7 +64,7 @@ fn initialize(world: &World) -> Outcome<u64> {
     Ok((of(1001)?.saturating_sub(of(1)?)) / 1000)
 }
 
-/// All instructions of a process that goes a path so many times.
+/// Returns the number of instructions of a process that runs a path `times` times.
 fn count(world: &World, path: &str, times: usize) -> Outcome<u64> {
     let own = std::env::current_exe()?.display().to_string();
     let mut command = world.command("valgrind");

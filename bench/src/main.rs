@@ -1,7 +1,8 @@
-//! Measures the module against a bare client that sends the same bytes: `scripts/bench.sh`.
+//! Compares the module with a minimal HTTP client that sends the same bytes: `scripts/bench.sh`.
 //!
-//! The program that measures starts others: the fake service, and clients (itself, with other arguments), so that each
-//! has a process, a CPU clock and a life of the module of its own. A client prints one line of JSON.
+//! The program that measures starts other processes: the fake service, and clients, which are this program with
+//! other arguments. Each client therefore has its own process, its own CPU clock, and its own C_Initialize and
+//! C_Finalize. A client prints one line of JSON.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program's output is its interface")]
 
 mod floor;
@@ -69,7 +70,7 @@ fn dispatch(arguments: &[&str]) -> Outcome<()> {
     Ok(())
 }
 
-/// Runs any program where one slot with one key is configured.
+/// Runs any program with a configuration of one slot with one key.
 fn with(cloud: &str, module: &str, program: &str, arguments: &[&str]) -> Outcome<()> {
     let world = World::new(module)?;
     world.configure_one(if cloud == "azure" { Cloud::Azure } else { Cloud::Aws }, false)?;

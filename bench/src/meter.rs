@@ -1,4 +1,4 @@
-//! What a process has used: time, CPU time, memory, threads, libraries; and the figures of a series of calls.
+//! What a process has used: time, CPU time, memory, threads and libraries. Also the figures of a series of calls.
 
 use crate::outcome::Outcome;
 use rustix::time::{ClockId, clock_gettime};
@@ -6,20 +6,20 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// CPU time of this process, all threads.
+/// Returns the CPU time of all threads of this process.
 pub fn cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// A number of /proc/self/status: VmRSS and VmHWM in KiB, Threads.
+/// Returns a number from /proc/self/status: VmRSS or VmHWM in KiB, or Threads.
 pub fn status(field: &str) -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     line.and_then(|value| value.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-/// The shared libraries that are mapped.
+/// Returns the paths of the shared libraries that are mapped into this process.
 pub fn libraries() -> BTreeSet<String> {
     let text = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let paths = text.lines().filter_map(|line| line.split_whitespace().nth(5));
@@ -30,13 +30,14 @@ pub fn us(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
-/// Calls `once` in each of the threads that `make` prepares, for that long; what came of it, per call, in microseconds.
+/// Starts `threads` threads, each of which calls a closure from `make` repeatedly for `time`. Returns the figures
+/// of all calls. Times per call are in microseconds.
 pub fn series<F>(threads: usize, time: Duration, make: impl Fn() -> Outcome<F>) -> Outcome<Value>
 where
     F: FnMut() -> Outcome<()> + Send,
 {
     let mut workers = (0..threads).map(|_| make()).collect::<Outcome<Vec<F>>>()?;
-    // The connections are made, the caches are filled.
+    // Warm up: open the connections and fill the caches.
     std::thread::scope(|scope| {
         let warm: Vec<_> = workers.iter_mut().map(|once| scope.spawn(|| (0..20).try_for_each(|_| once()))).collect();
         warm.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)

@@ -1,4 +1,4 @@
-//! A host program of the module: what is measured in processes of their own.
+//! A host program of the module: the measurements that run in their own process.
 
 use crate::meter;
 use crate::outcome::Outcome;
@@ -21,7 +21,7 @@ fn private_key(session: &Session) -> Outcome<ObjectHandle> {
     Ok(*found.first().ok_or("no private key: see the module's log")?)
 }
 
-/// A signature as programs ask for it: C_SignInit, the length, C_Sign.
+/// Signs the way programs do: C_SignInit, C_Sign for the length, C_Sign.
 fn sign(session: &Session, key: ObjectHandle, rsa: bool) -> Outcome<()> {
     match rsa {
         true => session.sign(&Mechanism::Sha256RsaPkcs, key, &[7; 32])?,
@@ -30,7 +30,7 @@ fn sign(session: &Session, key: ObjectHandle, rsa: bool) -> Outcome<()> {
     Ok(())
 }
 
-/// Signs for that long in so many threads, each with a session of its own. The first slot's key.
+/// Signs for `time` in `threads` threads, each with its own session. Uses the key of the first slot.
 pub fn warm(path: &str, threads: usize, time: Duration, rsa: bool) -> Outcome<Value> {
     let module = load(path)?;
     let slot = *module.get_slots_with_token()?.first().ok_or("no slot")?;
@@ -41,7 +41,8 @@ pub fn warm(path: &str, threads: usize, time: Duration, rsa: bool) -> Outcome<Va
     })
 }
 
-/// A signature that is refused before any request, for its digest is empty: what the module does by itself.
+/// Measures a signature that the module refuses before any request, because the digest is empty: the time that the
+/// module itself needs.
 pub fn refused(path: &str, time: Duration) -> Outcome<Value> {
     let module = load(path)?;
     let slot = *module.get_slots_with_token()?.first().ok_or("no slot")?;
@@ -55,7 +56,7 @@ pub fn refused(path: &str, time: Duration) -> Outcome<Value> {
     })
 }
 
-/// Goes one of the hot paths, whose instructions are counted, so many times.
+/// Runs one of the hot paths, whose instructions are counted, `times` times.
 pub fn path(path: &str, name: &str, times: usize) -> Outcome<Value> {
     let module = load(path)?;
     if name == "initialize" {
@@ -78,11 +79,11 @@ pub fn path(path: &str, name: &str, times: usize) -> Outcome<Value> {
     Ok(Value::Null)
 }
 
-/// What OpenSSL and others ask of a key.
+/// The attributes of a key that OpenSSL and other programs read.
 const ASKED: [AttributeType; 5] =
     [AttributeType::KeyType, AttributeType::Label, AttributeType::Id, AttributeType::EcParams, AttributeType::Sign];
 
-/// A program that signs once: the milliseconds of its steps, and what it has used.
+/// Runs a program that signs once. Returns the milliseconds of each step and the resources that the process used.
 pub fn once(path: &str, rsa: bool) -> Outcome<Value> {
     let mut steps = Vec::new();
     let mut began = Instant::now();
@@ -113,7 +114,7 @@ pub fn once(path: &str, rsa: bool) -> Outcome<Value> {
     Ok(json!({ "ms": steps, "cpu_ms": meter::us(meter::cpu()) / 1e3, "used": used }))
 }
 
-/// What a program meets that looks among many keys: the milliseconds of each step.
+/// Runs a program that searches among many keys. Returns the milliseconds of each step.
 pub fn keys(path: &str, label: &str) -> Outcome<Value> {
     let module = Pkcs11::new(path)?;
     let before = meter::status("VmRSS");
@@ -136,7 +137,8 @@ pub fn keys(path: &str, label: &str) -> Outcome<Value> {
     }))
 }
 
-/// By the token's label where there are many slots, by the key's where there is one, as programs do with a URI.
+/// Searches as programs do with a `pkcs11:` URI: by the token's label if there are many slots, by the key's label
+/// if there is one slot.
 fn find_one(module: &Pkcs11, slots: &[Slot], label: &str) -> Outcome<usize> {
     let mut found = 0;
     for slot in slots {

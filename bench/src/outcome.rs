@@ -1,9 +1,9 @@
-//! What a measurement comes to, and how a program says it.
+//! The result of a measurement, and how a process reports it.
 
-/// A value, or words for a person.
+/// A value, or an error message for a person.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// One line for the process that has started this one.
+/// Prints one line for the process that started this one.
 pub fn say(line: &str) {
     println!("{line}");
 }

@@ -1,6 +1,7 @@
-//! The one table.
+//! The table of results.
 
-/// A line: what was measured, the figure, what it is compared to, the goal, the peers' figures, and the section.
+/// A row: what was measured, the figure, the floor and the ratio to it, the goal, the figures of peer projects,
+/// and the section.
 #[derive(Default)]
 pub struct Row {
     pub what: String,
@@ -33,7 +34,7 @@ impl Row {
     }
 }
 
-/// The table in Markdown.
+/// Returns the table in Markdown.
 pub fn render(rows: &[Row]) -> String {
     let mut text = String::from(
         "| what | module | floor | ratio | goal | peer (A, Z) | command |\n|---|---|---|---|---|---|---|\n",

@@ -1,4 +1,4 @@
-//! TLS of the fake service and of the bare client: rustls with aws-lc, as in the module.
+//! TLS of the fake service and of the minimal client: rustls with aws-lc, as in the module.
 
 use crate::outcome::Outcome;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
@@ -9,7 +9,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, Stream
 use std::net::TcpStream;
 use std::sync::Arc;
 
-/// The service's side, and the CA's certificate in PEM.
+/// Returns the configuration of the service, and the certificate of the CA in PEM.
 pub fn server() -> Outcome<(Arc<ServerConfig>, String)> {
     let mut ca = CertificateParams::new(Vec::new())?;
     ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -28,7 +28,7 @@ pub fn server() -> Outcome<(Arc<ServerConfig>, String)> {
     Ok((Arc::new(config), ca_certificate.pem()))
 }
 
-/// The bare client's side of one connection.
+/// Returns the client's end of one connection of the minimal client.
 pub fn connect(stream: TcpStream, ca_file: &str) -> Outcome<StreamOwned<ClientConnection, TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca_file)?)?;

@@ -1,15 +1,16 @@
-//! HTTP/1.1 messages with a Content-Length, read from a stream that is kept alive: all that service and floor need.
+//! HTTP/1.1 messages with a Content-Length, read from a persistent connection: all that the fake service and the
+//! floor need.
 
 use std::io::{self, BufRead};
 
-/// A message: its first line and headers as they came, and its body.
+/// A message: the first line and the headers as received, and the body.
 pub struct Message {
     pub head: String,
     pub body: Vec<u8>,
 }
 
 impl Message {
-    /// The next message; None where the peer has closed the connection.
+    /// Returns the next message, or None if the peer closed the connection.
     pub fn read(stream: &mut impl BufRead) -> io::Result<Option<Self>> {
         let mut head = Vec::with_capacity(1024);
         loop {
@@ -29,24 +30,24 @@ impl Message {
         Ok(Some(message))
     }
 
-    /// The header's value; `name` in lower case.
+    /// Returns the value of a header. `name` is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
         lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
-    /// Method and target of a request.
+    /// Returns the method and the target of a request.
     pub fn request_line(&self) -> (&str, &str) {
         let mut words = self.head.split(' ');
         (words.next().unwrap_or_default(), words.next().unwrap_or_default())
     }
 
-    /// The status of a reply.
+    /// Returns the status of a reply.
     pub fn status(&self) -> Option<u16> {
         self.head.split(' ').nth(1)?.parse().ok()
     }
 
-    /// The message as it came.
+    /// Returns the message as it was received.
     pub fn bytes(&self) -> Vec<u8> {
         [self.head.as_bytes(), &self.body].concat()
     }

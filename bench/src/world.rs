@@ -1,4 +1,5 @@
-//! What a measurement needs: the fake service, a home with a configuration, and clients in processes of their own.
+//! What a measurement needs: the fake service, a home directory with a configuration, and clients in their own
+//! processes.
 
 use crate::outcome::Outcome;
 use crate::wire::Message;
@@ -8,7 +9,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// Which service, and how it is reached.
+/// A service, and how it is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cloud {
     AwsPlain,
@@ -32,7 +33,7 @@ impl Cloud {
     }
 }
 
-/// See the head of the file. Everything ends with it.
+/// The environment of a measurement. Dropping it stops the fake service and deletes the home directory.
 pub struct World {
     pub module: String,
     pub home: PathBuf,
@@ -61,7 +62,7 @@ impl World {
         self.home.join("ca.pem").display().to_string()
     }
 
-    /// Asks the service's control; the reply's JSON.
+    /// Sends a control request to the fake service and returns the JSON of the reply.
     pub fn control(&self, what: &str) -> Outcome<Value> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.write_all(format!("GET /_bench/{what} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())?;
@@ -73,17 +74,17 @@ impl World {
         self.control(&format!("delay_us/{}", ms * 1000)).map(drop)
     }
 
-    /// What was asked of the service since the last time, how often.
+    /// Returns the number of requests since the last call, by name.
     pub fn counts(&self) -> Outcome<Value> {
         self.control("counts/")
     }
 
-    /// Writes a configuration with these slots. Nothing is kept on disk.
+    /// Writes a configuration with these slots. The cache on disk is off.
     pub fn configure(&self, cloud: Cloud, host: &str, slots: Value) -> Outcome<()> {
         self.configure_cached(cloud, host, slots, None)
     }
 
-    /// The same, with public halves kept in that folder.
+    /// Writes a configuration with these slots. If `cache` is given, public keys are cached in that directory.
     fn configure_cached(&self, cloud: Cloud, host: &str, slots: Value, cache: Option<&Path>) -> Outcome<()> {
         let secure = format!("https://{host}:{}", self.port);
         let aws = if cloud == Cloud::AwsPlain { format!("http://{host}:{}", self.port) } else { secure.clone() };
@@ -98,7 +99,7 @@ impl World {
         Ok(std::fs::write(self.home.join("config.json"), config.to_string())?)
     }
 
-    /// The slot of one key.
+    /// Returns a slot with one key.
     pub fn slot(cloud: Cloud, label: &str, key: &str) -> Value {
         match cloud {
             Cloud::Azure => json!({ "label": label, "cloud": "azure", "key_name": key }),
@@ -106,13 +107,13 @@ impl World {
         }
     }
 
-    /// One slot with one key.
+    /// Configures one slot with one key.
     pub fn configure_one(&self, cloud: Cloud, rsa: bool) -> Outcome<()> {
         let key = if rsa { "rsa" } else { "ec" };
         self.configure(cloud, "127.0.0.1", json!([Self::slot(cloud, "bench", key)]))
     }
 
-    /// One slot with one key whose name can't come to mean another key, and a cache.
+    /// Configures one slot with one key and a cache. The name of the key can never mean another key.
     pub fn configure_one_cached(&self, cloud: Cloud) -> Outcome<()> {
         let slot = match cloud {
             Cloud::Azure => json!({ "label": "bench", "key_name": "ec", "key_version": crate::service::VERSION }),
@@ -121,7 +122,7 @@ impl World {
         self.configure_cached(cloud, "127.0.0.1", json!([slot]), Some(&self.home.join("cache")))
     }
 
-    /// A program with this world's configuration and no other.
+    /// Returns a command that has the configuration of this world and no other.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", &self.home).envs([
@@ -136,7 +137,7 @@ impl World {
         command
     }
 
-    /// A client of our own; what it prints.
+    /// Runs this program as a client, and returns the JSON that it prints.
     pub fn client(&self, arguments: &[&str]) -> Outcome<Value> {
         self.client_with(arguments, &[])
     }
@@ -151,13 +152,13 @@ impl World {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
-    /// The module's client, signing.
+    /// Runs the client that signs with the module.
     pub fn warm(&self, threads: usize, ms: u64, rsa: bool) -> Outcome<Value> {
         let kind = if rsa { "RSA" } else { "EC" };
         self.client(&["warm", &self.module, &threads.to_string(), &ms.to_string(), kind])
     }
 
-    /// The bare client, with the request that the module has sent last.
+    /// Runs the minimal client with the last signing request that the module sent.
     pub fn floor(&self, cloud: Cloud, threads: usize, ms: u64) -> Outcome<Value> {
         let last = self.control(&format!("last/{}", cloud.key()))?;
         let file = self.home.join("request");

@@ -1,63 +1,65 @@
-//! Keys of a service: their names, what the service tells about them, and what it answers.
+//! Keys of a service, and the requests and results of operations with them.
 
 use crate::key::{Kind, PublicKey, Purpose, Scheme};
 use zeroize::Zeroizing;
 
-/// How a key is named in a configuration.
+/// The name of a key in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyName {
-    /// As the service takes it: a KMS key id, ARN or alias; a Key Vault key name.
+    /// The name that the service accepts: a key id, key ARN or alias of AWS KMS, or a key name of Key Vault.
     pub id: String,
-    /// The version to stay with, where the service has versions and the user has named one.
+    /// The only version to use, if keys of the service have versions and the user has named one.
     pub version: Option<String>,
 }
 
-/// A key as a service lists it.
+/// A key in the listing of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedKey {
-    /// Its name.
+    /// The name of the key.
     pub name: KeyName,
-    /// What its users call it, where the service has a place for that: an alias, a tag.
+    /// The label that users have given the key, if the service stores one, for example as an alias or a tag.
     pub label: Option<String>,
-    /// The listing says that it is disabled: it need not be asked about.
+    /// Whether the listing reports that the key is disabled. No request about such a key is needed.
     pub is_disabled: bool,
 }
 
-/// What a service tells about a key.
+/// The properties of a key, as a service reports them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFacts {
-    /// The name that can't come to mean another key: a key ARN; a Key Vault key identifier with its version.
-    /// None while only a local certificate has told of the key: then the configured name is used.
+    /// The name that can never refer to another key: a key ARN, or a Key Vault key identifier with its version.
+    /// None while the key is known from a local certificate only. In that case the configured name is used.
     pub immutable_id: Option<String>,
-    /// What kind of key it is.
+    /// The kind of the key.
     pub kind: Kind,
-    /// The public half; a secret key has none.
+    /// The public key. None for a secret key.
     pub public_key: Option<PublicKey>,
-    /// All that the service does with it, but for what is withheld; empty for a key that can't be used.
+    /// The schemes that the service performs with the key, except for the purposes in `withheld`. Empty if the key
+    /// cannot be used.
     pub schemes: Vec<Scheme>,
-    /// Why it can't be used, where `schemes` is empty: "it is disabled".
+    /// The reason why the key cannot be used, if `schemes` is empty, for example "it is disabled".
     pub refusal: Option<String>,
-    /// What the service says that it is for, for messages: "its KeyUsage is SIGN_VERIFY".
+    /// What the service reports about the use of the key, for messages, for example "its KeyUsage is SIGN_VERIFY".
     pub usage: Option<String>,
-    /// What the service does not permit, though there are schemes for it.
+    /// The purposes that the service does not permit, although `schemes` contains schemes for them.
     pub withheld: Vec<Purpose>,
 }
 
 impl KeyFacts {
-    /// Whether the service does that with the key.
+    /// Returns whether the service performs operations of this purpose with the key.
     pub fn does(&self, purpose: Purpose) -> bool {
         let serves = |scheme: &Scheme| scheme.family.purpose() == purpose.of_schemes();
         !self.withheld.contains(&purpose) && self.schemes.iter().any(serves)
     }
 
-    /// The schemes by which the service does something with the key.
+    /// Returns the schemes that serve at least one permitted purpose.
     pub fn permitted_schemes(&self) -> Vec<Scheme> {
         let purposes = Purpose::ALL.into_iter().filter(|purpose| self.does(*purpose));
         let purposes: Vec<_> = purposes.map(Purpose::of_schemes).collect();
         self.schemes.iter().copied().filter(|scheme| purposes.contains(&scheme.family.purpose())).collect()
     }
 
-    /// What a public half alone tells, with what the service is known to do with such a key.
+    /// Creates the properties of a key from its public key and the schemes that the service is known to perform
+    /// with such a key.
     pub fn of(public_key: PublicKey, schemes: Vec<Scheme>) -> Self {
         let kind = public_key.kind();
         let public_key = Some(public_key);
@@ -65,40 +67,41 @@ impl KeyFacts {
     }
 }
 
-/// A key that is to be used.
+/// The key that an operation uses.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
-    /// Its configured name.
+    /// The configured name of the key.
     pub name: &'a KeyName,
-    /// What kind of key it is.
+    /// The kind of the key.
     pub kind: Kind,
-    /// What `describe` or an earlier use has answered, where there was one. A service whose keys have versions
-    /// resolves `name` again, once, if that version is gone, disabled or expired.
+    /// The immutable id that `describe` or an earlier operation has returned, if there is one. A service whose
+    /// keys have versions resolves `name` again, once, if that version is deleted, disabled or expired.
     pub immutable_id: Option<&'a str>,
 }
 
-/// Plaintexts, shared secrets, random bytes: overwritten when dropped.
+/// A plaintext, a shared secret or random bytes. The bytes are overwritten when dropped.
 pub type Plain = Zeroizing<Vec<u8>>;
 
-/// A signature, and by which key the service says that it was made.
+/// A signature, and the key with which it was made, as the service reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
-    /// In PKCS#11's form: RSA as long as the modulus; ECDSA as r and s, each padded to the curve's width.
+    /// The signature in the form of PKCS#11. An RSA signature is as long as the modulus. An ECDSA signature
+    /// consists of r and s, each padded to the width of the curve.
     pub bytes: Vec<u8>,
-    /// As in [`KeyFacts::immutable_id`].
+    /// The id of that key, as in [`KeyFacts::immutable_id`].
     pub immutable_id: String,
 }
 
-/// What is to be done, with which key, and how.
+/// The operation to request: the key, the scheme and the data.
 #[derive(Clone)]
 pub(crate) struct Order {
-    /// The configured name.
+    /// The configured name of the key.
     pub(crate) key: KeyName,
-    /// What the service has told as the key's immutable id.
+    /// The immutable id that the service has reported for the key.
     pub(crate) told: Option<String>,
     pub(crate) kind: Kind,
     pub(crate) scheme: Scheme,
-    /// What is signed or decrypted; or the public key with whose owner a secret is shared.
+    /// The data to sign, verify or decrypt. For a key agreement, the public key of the other party.
     pub(crate) data: Zeroizing<Vec<u8>>,
 }
 

@@ -1,17 +1,17 @@
-//! A value that a service tells: asked for when first needed, once for all who wait, and kept.
+//! A value that a service reports: requested when first needed, once for all waiting callers, and then kept.
 //!
-//! A failure is kept for a few seconds only. No lock is held while anybody waits. After a fork, a question that the
-//! parent had under way is asked anew by the child.
+//! A failure is kept for a few seconds only. No lock is held while a caller waits. After a fork, the child repeats
+//! a request that the parent had under way.
 
 use super::failure::{Cause, Failure};
 use super::runtime::Pending;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// For how long a failure is answered from memory.
+/// How long a failure is returned from memory before the request may be repeated.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// See the head of the file.
+/// A value that is requested from a service once and shared by all callers.
 #[derive(Debug)]
 pub struct Lazy<T> {
     state: Mutex<State<T>>,
@@ -33,12 +33,12 @@ impl<T> Default for Lazy<T> {
 }
 
 impl<T> Lazy<T> {
-    /// One that remembers a failure for that long.
+    /// Creates an unknown value whose failures are kept for `retry_after`.
     pub fn with_retry_after(retry_after: Duration) -> Self {
         Self { state: Mutex::new(State::Unknown), retry_after }
     }
 
-    /// Forgets what is known, so that it is asked for again.
+    /// Forgets the value, so that it is requested again.
     pub fn forget(&self) {
         *self.lock() = State::Unknown;
     }
@@ -49,20 +49,23 @@ impl<T> Lazy<T> {
 }
 
 impl<T: Clone> Lazy<T> {
-    /// Whether [`Lazy::begin`] would ask now: it is not known, not under way, and did not fail just now.
+    /// Returns whether [`Lazy::begin`] would start a request now: the value is not known, no request of this
+    /// process is under way, and no request has failed within `retry_after`.
     #[cfg(test)]
     fn is_cold(&self) -> bool {
         self.lock().is_cold(self.retry_after)
     }
 
-    /// Asks, unless it is known or under way, or failed just now. Does not wait.
+    /// Starts a request, unless the value is known, a request is under way, or a request has just failed. Does not
+    /// wait.
     pub fn begin(&self, ask: impl FnOnce() -> Pending<T>) {
         self.begin_if(|| Some(ask()));
     }
 
-    /// The same where it may turn out that nobody can be asked.
+    /// Like [`Lazy::begin`], but `ask` may return `None` if no request is possible. In that case nothing changes.
     pub fn begin_if(&self, ask: impl FnOnce() -> Option<Pending<T>>) {
-        // Asking only starts a task on the runtime, so the lock is held for microseconds, and only one caller asks.
+        // `ask` only starts a task on the runtime. So the lock is held for microseconds, and only one caller
+        // starts a request.
         let mut state = self.lock();
         if state.is_cold(self.retry_after)
             && let Some(pending) = ask()
@@ -71,12 +74,12 @@ impl<T: Clone> Lazy<T> {
         }
     }
 
-    /// Knows this from now on, whatever it was told before.
+    /// Sets the value, whatever was known before.
     pub fn set(&self, value: Arc<T>) {
         *self.lock() = State::Known(value);
     }
 
-    /// What is known, if anything is; never waits.
+    /// Returns the value if it is known. Never waits.
     pub fn known(&self) -> Option<Arc<T>> {
         match &*self.lock() {
             State::Known(value) => Some(value.clone()),
@@ -84,7 +87,12 @@ impl<T: Clone> Lazy<T> {
         }
     }
 
-    /// Waits for what was begun. `failed` is told of a failure once, not again by those who get it from memory.
+    /// Waits for the request that was started and returns its value. Calls `failed` for a new failure, but not for
+    /// a failure that is returned from memory.
+    ///
+    /// # Errors
+    /// The failure of the request; [`Cause::TimedOut`] if there is no reply by the deadline;
+    /// [`Cause::Interrupted`] if no request was started.
     pub fn get(&self, deadline: Instant, failed: impl FnOnce(&Failure)) -> Result<Arc<T>, Failure> {
         let pending = match &*self.lock() {
             State::Known(value) => return Ok(value.clone()),
@@ -103,10 +111,10 @@ impl<T: Clone> Lazy<T> {
         failed: impl FnOnce(&Failure),
     ) -> Result<Arc<T>, Failure> {
         let mut state = self.lock();
-        // What was forgotten meanwhile is for who has waited, and for nobody after.
+        // If the value was forgotten meanwhile, the result is returned to the waiting caller and not kept.
         let is_current = matches!(&*state, State::UnderWay(own) if own.is(pending));
         match (&*state, answer) {
-            // Another thread that waited for the same answer was quicker.
+            // Another thread that waited for the same result has already stored it.
             (State::Known(value), _) => Ok(value.clone()),
             (State::Failed(failed), _) => Err(failed.0.clone()),
             (_, Ok(value)) => {
@@ -116,7 +124,7 @@ impl<T: Clone> Lazy<T> {
                 }
                 Ok(value)
             }
-            // The caller's time is over, the request goes on: whoever asks next may find the answer.
+            // The caller's deadline has passed, but the request goes on. A later caller may get its result.
             (_, Err(failure)) if pending.peek().is_none() && !pending.is_stale() => {
                 drop(state);
                 failed(&failure);

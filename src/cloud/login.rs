@@ -1,7 +1,8 @@
-//! A credential that comes by C_Login: whether it is good, how it is put in place, and how it is taken back.
+//! Credentials that C_Login supplies: how a credential is checked, put in place and removed.
 //!
-//! It stays in memory that is overwritten, until C_Logout takes it away with the clients that have used it; a child has
-//! what its parent had. Knows no cloud. PKCS#11 3.2 sections 5.6.8 (C_Login) to 5.6.10 (C_Logout).
+//! The credential stays in memory until C_Logout removes it together with the clients that have used it. The
+//! memory is then overwritten. A forked child has the credential of its parent. This file depends on no cloud.
+//! PKCS#11 3.2 sections 5.6.8 (C_Login) to 5.6.10 (C_Logout).
 
 use super::failure::{Cause, Failure};
 use super::runtime;
@@ -13,21 +14,21 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Why a PIN does not let anybody in.
+/// The reason why a login with a PIN fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The authority does not accept it, in its own words.
+    /// The authority rejected the PIN, in its own words.
     Wrong(String),
-    /// It did, once.
+    /// The authority once accepted the PIN, which has expired. The words are the authority's own.
     Expired(String),
-    /// The authority could not be asked, or had something else to object to.
+    /// The authority could not be asked, or reported another problem.
     Trouble(Failure),
 }
 
-/// Puts a credential in place that was found good.
+/// A function that puts a verified credential in place.
 pub type Entry<'a> = Box<dyn FnOnce() + 'a>;
 
-/// What an authority says of a PIN.
+/// The decision of an authority about a PIN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Good,
@@ -35,24 +36,24 @@ pub(crate) enum Verdict {
     Expired(String),
 }
 
-/// A verdict of an authority's words.
+/// A function that turns the words of an authority into a verdict.
 pub(crate) type Saying = fn(String) -> Verdict;
 
-/// Clients that a PIN may be part of.
+/// The clients of a backend, whose settings may contain a PIN.
 pub(crate) trait Doors: Send + Sync + Sized + 'static {
     type Settings: Clone;
 
-    /// Makes them; no request.
+    /// Creates the clients. Makes no request.
     fn made(settings: Self::Settings) -> Self;
 
-    /// The same settings with the PIN that they wait for.
+    /// Returns the same settings with the PIN that they require.
     fn with_pin(settings: &Self::Settings, pin: Secret) -> Self::Settings;
 
-    /// Whether the PIN of their settings is good: asks the authority for what the next calls need.
+    /// Asks the authority whether the PIN in the settings is valid, by requesting what the next calls need.
     fn check(self: Arc<Self>) -> impl Future<Output = Result<Verdict, Failure>> + Send;
 }
 
-/// The settings of a backend, the PIN of who is logged in, and the clients that both make.
+/// The settings of a backend, the PIN of the user who is logged in, and the clients that are made from both.
 pub(crate) struct Access<C: Doors> {
     pub(crate) settings: C::Settings,
     pin: Mutex<Option<Secret>>,
@@ -64,7 +65,7 @@ impl<C: Doors> Access<C> {
         Self { settings, pin: Mutex::default(), clients: PerProcess::new() }
     }
 
-    /// The clients of this process. To be called from the host's threads only.
+    /// Returns the clients of this process. Must be called on the host's threads only.
     pub(crate) fn clients(&self) -> Arc<C> {
         self.clients.get(|| match &*self.pin() {
             Some(pin) => C::made(C::with_pin(&self.settings, pin.clone())),
@@ -72,13 +73,13 @@ impl<C: Doors> Access<C> {
         })
     }
 
-    /// Whether a PIN is in place.
+    /// Returns whether a PIN is in place.
     pub(crate) fn is_entered(&self) -> bool {
         self.pin().is_some()
     }
 
-    /// Asks whether the PIN is good; nothing has changed until the entry is made. The clients that have asked are those
-    /// that will be used, with what they were given.
+    /// Asks the authority whether the PIN is valid. Nothing changes until the caller runs the returned entry. The
+    /// entry puts the clients in place that made the request, with everything that the authority gave them.
     pub(crate) fn log_in(&self, pin: Secret, deadline: Instant) -> Result<Entry<'_>, Refusal> {
         let clients = Arc::new(C::made(C::with_pin(&self.settings, pin.clone())));
         let asking = clients.clone();
@@ -93,7 +94,7 @@ impl<C: Doors> Access<C> {
         }
     }
 
-    /// Forgets the PIN, and the clients with their tokens, connections apart.
+    /// Forgets the PIN, and the clients with their tokens. The connections stay open.
     pub(crate) fn log_out(&self) {
         *self.pin() = None;
         self.clients.replace(None);
@@ -104,10 +105,10 @@ impl<C: Doors> Access<C> {
     }
 }
 
-/// The operation of failures.
+/// The name of the operation in failures.
 pub(crate) const LOGIN: &str = "Login";
 
-/// Where a call comes before a login, which the layers above don't let through.
+/// Returns the failure of a call without a login. The layers above refuse such a call earlier.
 pub(crate) fn nobody(operation: &'static str) -> Failure {
     Failure::new(Cause::Credentials, operation, "nobody is logged in")
 }
@@ -122,7 +123,8 @@ impl From<Refusal> for Error {
     }
 }
 
-/// The words without the PIN, where they quote it: as a whole word, for a short one may be part of others.
+/// Returns the words with each quotation of the PIN masked. Only whole words are masked, because a short PIN may
+/// be part of other words.
 pub(crate) fn masked(words: &str, pin: &str) -> String {
     let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let (mut masked, mut rest) = (String::new(), words);

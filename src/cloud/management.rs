@@ -1,54 +1,54 @@
-//! Making and deleting keys: what is asked of every service alike, and what is never asked twice.
+//! Creation and deletion of keys: what applies to all services, and which requests must not be repeated.
 
 use super::failure::refused::{Refused, Remedy};
 use super::failure::{Cause, Failure};
 use super::key::{KeyFacts, KeyName};
 use crate::key::{Kind, Purpose};
 
-/// A key that is to be made.
+/// The key to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewKey {
-    /// What kind of key.
+    /// The kind of the key.
     pub kind: Kind,
-    /// What it is for: at least one purpose, each one once.
+    /// The purposes of the key: at least one, and none of them twice.
     pub purposes: Vec<Purpose>,
-    /// CKA_LABEL, which becomes its name in the service.
+    /// CKA_LABEL, which becomes the name of the key in the service.
     pub label: Option<String>,
-    /// CKA_ID, which is kept as a tag.
+    /// CKA_ID, which is stored as a tag.
     pub id: Option<Vec<u8>>,
 }
 
-/// A key that was made just now.
+/// A key that was just created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MadeKey {
-    /// Its name, as a listing gives it.
+    /// The name of the key, as a listing reports it.
     pub name: KeyName,
-    /// Another name by which a configuration may name it: an alias.
+    /// Another name that a configuration can use for the key: an alias.
     pub alias: Option<String>,
-    /// Its label, as a listing gives it.
+    /// The label of the key, as a listing reports it.
     pub label: Option<String>,
-    /// What is known of it.
+    /// The properties of the key.
     pub facts: KeyFacts,
-    /// The options by which a configuration names it, for the log: `"kms_key_id": "alias/x"`.
+    /// The options by which a configuration names the key, for the log, for example `"kms_key_id": "alias/x"`.
     pub option: String,
 }
 
 impl NewKey {
-    /// The tags of the new key.
+    /// Returns the tags of the new key.
     pub(crate) fn tags(&self) -> Vec<(&'static str, String)> {
         let id = self.id.as_ref().map(|id| ("pkcs11-id", id.iter().map(|byte| format!("{byte:02x}")).collect()));
         std::iter::once(("created-by", "cloud-kms-pkcs11".to_owned())).chain(id).collect()
     }
 }
 
-/// What may have happened, whatever came back.
+/// Returns whether a request may have taken effect although it failed with this cause.
 fn is_uncertain(cause: Cause) -> bool {
-    // A proxy may have handed the request on before it answered itself.
+    // A proxy may have forwarded the request before it sent a reply of its own.
     let on_the_way = matches!(cause, Cause::Unreachable | Cause::Proxy | Cause::TimedOut | Cause::Interrupted);
     on_the_way || matches!(cause, Cause::Internal | Cause::Malformed | Cause::Memory | Cause::Defect)
 }
 
-/// A request that is not to be made twice: after an accident nobody knows whether it was heeded.
+/// Prevents retries if the request may have taken effect. Used for requests that must not be made twice.
 pub(crate) fn once(refused: Refused) -> Refused {
     match is_uncertain(refused.failure.cause) {
         true => Refused { remedy: Remedy::Nothing, ..refused },
@@ -56,7 +56,7 @@ pub(crate) fn once(refused: Refused) -> Refused {
     }
 }
 
-/// A failure of such a request, with what to do where it may have been heeded all the same.
+/// Appends `advice` to the failure of a request that must not be made twice, if the request may have taken effect.
 pub(crate) fn told(failure: Failure, advice: &str) -> Failure {
     match is_uncertain(failure.cause) {
         true => Failure { message: format!("{}; {advice}", failure.message), ..failure },
@@ -64,7 +64,8 @@ pub(crate) fn told(failure: Failure, advice: &str) -> Failure {
     }
 }
 
-/// Something that was made a moment ago: parts of the service may not have heard of it yet.
+/// Allows retries while the service does not find the object of a request. Used for objects that were just
+/// created, which parts of the service may not know yet.
 pub(crate) fn patient(refused: Refused) -> Refused {
     match refused.failure.cause {
         Cause::Missing => Refused { remedy: Remedy::Later, ..refused },

@@ -1,11 +1,12 @@
-//! Listings that come page by page, each of which names the next one.
+//! Pagination: listings in which each page names the next one.
 
 use std::collections::HashSet;
 
-/// More would be 250,000 of Key Vault's keys, and ten million of KMS's.
+/// The maximum number of pages after the first one. This many pages hold 250,000 keys of Key Vault, or ten million
+/// keys of KMS.
 const MOST: usize = 10_000;
 
-/// Where a listing is.
+/// The position in a listing.
 #[derive(Default)]
 pub(crate) struct Pages {
     next: Option<String>,
@@ -13,15 +14,15 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// What names the page that comes now; None for the first one.
+    /// Returns the token of the page to request next, or `None` for the first page.
     pub(crate) fn next(&self) -> Option<String> {
         self.next.clone()
     }
 
-    /// Goes on to the page that the last one has named. Answers whether there is one.
+    /// Moves on to the page that the last reply names. Returns whether there is such a page.
     ///
     /// # Errors
-    /// What is wrong with a listing that does not end, in words.
+    /// A message about a listing that does not end: it has too many pages, or names a page for the second time.
     pub(crate) fn go_on(&mut self, next: Option<String>) -> Result<bool, &'static str> {
         match &next {
             None => return Ok(false),

@@ -1,15 +1,15 @@
-//! A text that may not be seen: overwritten when it is dropped, and printed as what it is only.
+//! A secret text. The text is overwritten when it is dropped, and its debug output does not contain it.
 
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-/// A secret that compares, hashes and prints without showing itself.
+/// A secret that can be compared, hashed and printed without being revealed.
 #[derive(Clone)]
 pub struct Secret(pub SecretString);
 
 impl Secret {
-    /// The text, to be handed on to whom it is for.
+    /// Returns the text, to be passed to the party that it is intended for.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }

@@ -1,4 +1,4 @@
-//! AWS KMS, as the emulator has it.
+//! The AWS backend against the emulator.
 
 use crate::cases;
 use crate::server::{FILES, Known, NOBODY, Server, named, wait};
@@ -167,7 +167,8 @@ fn labels_of_many_pages_are_complete() {
         emulator.control().fault(Fault::new("kms.ListAliases", action));
         let network = Network { retries: 0, ..settings(&emulator).network };
         let listed = wait(open(Settings { network, ..settings(&emulator) }).list(true));
-        // What passes is no reason to show keys under other names for as long as the process lives.
+        // A temporary failure fails the listing. Otherwise keys would appear under other names for as long as the
+        // process lives.
         let labelled = |keys: Vec<ListedKey>| keys.iter().filter(|key| key.label.is_some()).count();
         assert_eq!(listed.map(labelled).map_err(|failure| failure.cause), labels);
     }
@@ -208,7 +209,7 @@ fn what_passes_is_ridden_out() {
 #[test]
 fn what_does_not_pass_has_its_cause() {
     let emulator = Emulator::start().unwrap();
-    // Otherwise throttling is waited out, and on a busy machine the time may be over within an attempt.
+    // With retries, throttling would be waited out, and on a busy machine the deadline may pass within an attempt.
     let network = Network { retries: 0, ..settings(&emulator).network };
     let backend = open(Settings { network, ..settings(&emulator) });
     let key = key(&emulator);
@@ -257,7 +258,7 @@ fn a_silent_service_ends_a_call_in_time() {
         let start = Instant::now();
         let failure = sign(&backend, &key).unwrap_err();
         assert_eq!(failure.cause, Cause::TimedOut, "{fault:?}: {failure}");
-        // Room for a slow machine; without a deadline it would be minutes.
+        // The limit allows for a slow machine. Without a deadline the call would take minutes.
         assert!(start.elapsed() < Duration::from_secs(30), "{fault:?}: {:?}", start.elapsed());
         emulator.control().clear_faults();
     }
@@ -291,7 +292,7 @@ fn tls_needs_the_bundle_and_takes_it() {
     let network = Network { ca_bundle: Some("/nowhere.pem".into()), ..Network::default() };
     let failure = sign(&open(Settings { network, ..trusting.clone() }), &key).unwrap_err();
     assert!(failure.message.contains("/nowhere.pem"), "{failure}");
-    // Through the proxy, under the real name.
+    // Through the proxy, under the service's real host name.
     let network = Network { proxy: Some(emulator.http_url().into()), ..trusting.network.clone() };
     let real = open(Settings { endpoint_url: None, network, ..trusting });
     assert!(sign(&real, &key).is_ok());

@@ -1,4 +1,4 @@
-//! Azure Key Vault and Managed HSM, as the emulator has them.
+//! The Azure backend against the emulator: Key Vault and Managed HSM.
 
 use crate::server::{FILES, Known, Server, named, wait};
 use crate::{cases, openssl};
@@ -26,7 +26,7 @@ const KINDS: [(&str, Kind); 7] = [
     ("P-256K", Kind::Ec(Curve::Secp256k1)),
 ];
 
-/// The emulator's CA, in a file that outlives the tests.
+/// Writes the emulator's CA certificate to a file that outlives the tests, and returns its path.
 pub fn bundle(emulator: &Emulator) -> PathBuf {
     let path = FILES.path().join(format!("ca-{}.pem", emulator.port()));
     emulator.write_ca(&path).unwrap();
@@ -189,7 +189,7 @@ fn lists_of_many_pages_are_complete() {
         listed.sort();
         assert_eq!(listed, made);
     }
-    // At most 64 descriptions are under way; the limit counts from when one gets its turn.
+    // At most 64 requests for descriptions are in flight. The deadline of each request starts when it gets its turn.
     emulator.control().fault(Fault::new("vault.keys.get", Action::Delay { ms: 4000 }));
     let slow = open(Settings {
         network: Network { call_timeout: Duration::from_millis(12_000), ..settings(&emulator).network },
@@ -229,7 +229,7 @@ fn a_key_is_pinned_and_a_rotation_is_noticed() {
     let failure = sign(&backend, "web", Some(&first)).unwrap_err();
     assert_eq!(failure.cause, Cause::Missing, "{failure}");
     assert!(failure.message.contains("rotated") && failure.message.contains(&second.version), "{failure}");
-    // A version that the configuration names is never replaced.
+    // A version that the configuration names is never replaced by another version.
     let pinned = KeyName { id: "web".into(), version: Some(version.into()) };
     let digest = Hash::Sha256.digest(b"");
     let failure = wait(backend.sign(Target { name: &pinned, kind: P256, immutable_id: Some(&first) }, ES256, &digest))
@@ -289,7 +289,7 @@ fn what_passes_is_ridden_out() {
 #[test]
 fn what_does_not_pass_has_its_cause() {
     let emulator = Emulator::start().unwrap();
-    // Otherwise throttling is waited out, and on a busy machine the time may be over within an attempt.
+    // With retries, throttling would be waited out, and on a busy machine the deadline may pass within an attempt.
     let network = Network { retries: 0, ..settings(&emulator).network };
     let backend = open(Settings { network, ..settings(&emulator) });
     key(&emulator, "web");
@@ -340,7 +340,7 @@ fn a_silent_service_ends_a_call_in_time() {
         Fault::tls_stall(),
     ];
     for fault in faults {
-        // Connections that are open already feel nothing of the last two.
+        // The last two faults do not affect connections that are already open. This fault closes them.
         emulator.control().fault(Fault::new("vault.keys.sign", Action::CloseAfterReply).times(1));
         let _ = sign(&backend, "web", None);
         emulator.control().fault(fault.clone());
@@ -351,7 +351,7 @@ fn a_silent_service_ends_a_call_in_time() {
             }
             Ok(_) => assert!(fault.operation == "connection", "{fault:?}"),
         }
-        // Room for a slow machine; without a deadline it would be minutes.
+        // The limit allows for a slow machine. Without a deadline the call would take minutes.
         assert!(start.elapsed() < Duration::from_secs(30), "{fault:?}: {:?}", start.elapsed());
         emulator.control().clear_faults();
     }

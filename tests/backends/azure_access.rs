@@ -1,4 +1,4 @@
-//! How Key Vault is reached and who may: challenges, tokens and where they come from.
+//! Access to Key Vault: challenges, tokens, and the sources of tokens.
 
 use crate::azure::*;
 use crate::openssl;
@@ -134,7 +134,7 @@ fn each_cloud_has_its_own_authority() {
         let signed = sign(&open(settings.clone()), "web", None);
         assert!(signed.is_ok(), "{host}: {signed:?}");
         assert_eq!(asked_for_tokens(&emulator), [authority], "{host}");
-        // What is configured goes first.
+        // A configured authority takes precedence.
         let other = if authority.ends_with(".us") { "login.chinacloudapi.cn" } else { "login.microsoftonline.us" };
         let wrong = Settings { authority_host: Some(format!("https://{other}")), ..settings };
         let failure = sign(&open(wrong), "web", None).unwrap_err();
@@ -148,14 +148,14 @@ fn each_cloud_has_its_own_authority() {
 fn no_secret_is_sent_where_an_unknown_server_says() {
     let emulator = Emulator::start().unwrap();
     key(&emulator, "web");
-    // The vault's challenge names 127.0.0.1.
+    // The vault's challenge names 127.0.0.1 as the authority.
     let network = Network { proxy: Some(emulator.http_url().into()), ..settings(&emulator).network };
     let signed = sign(&open(Settings { network, authority_host: None, ..settings(&emulator) }), "web", None);
     assert!(signed.is_ok(), "{signed:?}");
     assert_eq!(asked_for_tokens(&emulator), ["login.microsoftonline.com"]);
 }
 
-/// The hosts that were asked for tokens.
+/// Returns the hosts that received token requests.
 fn asked_for_tokens(emulator: &Emulator) -> Vec<String> {
     let asked = emulator.control().log().into_iter().filter(|entry| entry.operation == "token");
     asked.map(|entry| entry.host.split(':').next().unwrap().to_owned()).collect()
@@ -250,7 +250,7 @@ fn a_client_certificate_is_found_in_its_file_or_told_why_not() {
     let (own, other) =
         (std::fs::read_to_string(path("own.pem")).unwrap(), std::fs::read_to_string(path("other.pem")).unwrap());
     let (issuer, _) = other.split_once("-----BEGIN PRIVATE KEY").unwrap();
-    // The chain's root comes first, as many portals write it.
+    // The root of the chain comes first, as many portals write it.
     std::fs::write(path("chain.pem"), format!("\u{feff}{issuer}{}", own.replace('\n', "\r\n"))).unwrap();
     let signed = sign(&with("chain.pem"), "web", None);
     assert!(signed.is_ok(), "{signed:?}");
@@ -306,12 +306,12 @@ fn a_client_certificate_is_found_in_its_file_or_told_why_not() {
     }
 }
 
-/// What `openssl` makes of `own.pem`, by its arguments; `$P` is the password.
+/// The arguments with which `openssl` encrypts `own.pem`. `$P` is replaced by the password.
 #[rustfmt::skip]
 const ENCRYPTED: &[&str] = &[
     "pkcs12 -export -in own.pem -passout $P",
     "pkcs12 -export -in own.pem -certfile other.pem -passout $P",
-    // As Windows, Key Vault and OpenSSL before 3 write it.
+    // The form that Windows, Key Vault and OpenSSL before 3 write.
     "pkcs12 -export -in own.pem -passout $P -keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES -macalg sha1",
     "pkcs12 -export -in own.pem -passout $P -legacy",
     "pkcs12 -export -in own.pem -passout $P -keypbe PBE-SHA1-2DES -certpbe PBE-SHA1-RC2-128 -legacy",
@@ -362,7 +362,7 @@ fn a_client_certificate_may_be_encrypted() {
         }
         signs(&file, Some(password), arguments);
     }
-    // Key Vault gives out the secret of a certificate without a password, in base64.
+    // Key Vault returns the secret of a certificate as PKCS#12 without a password, in base64.
     for arguments in [ENCRYPTED[0], ENCRYPTED[2]] {
         let file = made(arguments, "");
         signs(&file, None, arguments);
@@ -370,7 +370,7 @@ fn a_client_certificate_may_be_encrypted() {
     }
 }
 
-/// One test, for both share the machine's files.
+/// Both sources are covered by one test, because both use the environment that the test program shares.
 #[test]
 fn tokens_come_from_az_or_the_machine() {
     let only = |credential| {

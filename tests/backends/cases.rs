@@ -1,4 +1,4 @@
-//! What every server has to fulfil.
+//! The contract that every server has to fulfill.
 
 use crate::openssl;
 use crate::server::{Known, Server, wait};
@@ -6,7 +6,7 @@ use cloud_kms_pkcs11::cloud::{Cause, KeyFacts, KeyName, Target, purposes_of, sch
 use cloud_kms_pkcs11::key::{Family, Kind, PublicKey, Purpose, Scheme};
 use std::collections::HashSet;
 
-/// All of them.
+/// Runs all cases.
 pub fn run(server: &Server) {
     eprintln!("{}: {:?}", server.name, server.backend);
     let facts: Vec<_> = server.keys.iter().map(|known| described(server, known)).collect();
@@ -31,7 +31,7 @@ fn described(server: &Server, known: &Known) -> KeyFacts {
     assert_eq!(facts.kind, known.kind);
     assert!(facts.immutable_id.is_some() && facts.refusal.is_none());
     let sorted = |schemes: &[_]| schemes.iter().map(|scheme| format!("{scheme:?}")).collect::<HashSet<_>>();
-    // These keys sign, and do no more where their service has keys for one purpose alone.
+    // These keys sign. Where the service has keys for a single purpose, these keys do nothing else.
     let purposes = match server.backend.has_single_purpose() {
         true => vec![Purpose::Sign],
         false => purposes_of(&*server.backend, known.kind),
@@ -77,7 +77,8 @@ fn failures_are_told_apart(server: &Server) {
     let failure = wait(server.backend.describe(&server.missing)).unwrap_err();
     assert_eq!(failure.cause, Cause::Missing, "{failure}");
     if let Some(key) = &server.disabled {
-        // A service tells of a disabled key that it is (Key Vault), or only of its public half (KMS), or nothing.
+        // For a disabled key, a service reports that the key is disabled (Key Vault), or returns only the public
+        // key (KMS), or fails.
         match wait(server.backend.describe(key)) {
             Ok(facts) => assert!(facts.refusal.is_none_or(|refusal| refusal.contains("disabled"))),
             Err(failure) => assert_eq!(failure.cause, Cause::Disabled, "{failure}"),
@@ -101,7 +102,7 @@ fn failures_are_told_apart(server: &Server) {
     }
 }
 
-/// What the openssl program encrypts, the service decrypts; and a changed ciphertext it does not.
+/// The service decrypts what the `openssl` program encrypts. It does not decrypt a modified ciphertext.
 fn decrypts(server: &Server, key: &KeyName, facts: &KeyFacts) {
     let spki = facts.public_key.as_ref().unwrap().spki();
     for scheme in of_purpose(facts, Purpose::Decrypt) {
@@ -122,7 +123,7 @@ fn decrypts(server: &Server, key: &KeyName, facts: &KeyFacts) {
     }
 }
 
-/// Both sides come to the same secret, and with another side it is another.
+/// Both sides derive the same secret. Another peer key leads to another secret.
 fn agrees(server: &Server, known: &Known) {
     let facts = wait(server.backend.describe(&known.key)).unwrap();
     assert_eq!(facts.public_key.as_ref().unwrap().spki(), known.spki);
@@ -140,7 +141,7 @@ fn agrees(server: &Server, known: &Known) {
     assert_eq!(secrets.len(), 2, "the oracle is blind");
 }
 
-/// Nobody else knows the key: the service says itself whether a MAC is one.
+/// No one else knows the secret key, so the service itself is asked whether a MAC is valid.
 fn authenticates(server: &Server, key: &KeyName, kind: Kind) {
     let facts = wait(server.backend.describe(key)).unwrap();
     assert_eq!((facts.kind, &facts.public_key), (kind, &None));
@@ -165,8 +166,8 @@ fn every_key_is_listed(server: &Server) {
     }
 }
 
-/// Whatever name a key is given, the next listing calls it so; also if it had that name before, where the server dates
-/// aliases as KMS does. Else, of those of one moment, the first by name counts.
+/// The next listing shows each label that a key is given. This also holds for a label that the key had before, if
+/// the server dates aliases as KMS does. Otherwise, of aliases with the same date, the first by name counts.
 fn labels_are_listed(server: &Server) {
     let listed = wait(server.backend.list(true)).unwrap();
     let known = listed.iter().find(|listed| server.keys.iter().any(|known| known.key == listed.name));

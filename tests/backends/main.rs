@@ -1,7 +1,8 @@
-//! Contract tests of the backends: the same cases for every server, then what only the project's own emulator can do.
+//! Contract tests of the backends: the same cases for every server, then the cases that only the project's own
+//! emulator supports.
 //!
-//! With CONTRACT_SERVERS naming a `servers.json` (see `tests/servers/README.md`), the cases run against those servers, too.
-//! Signatures are verified by the `openssl` program, which shares no code with this project.
+//! If CONTRACT_SERVERS names a `servers.json` (see `tests/servers/README.md`), the cases also run against those
+//! servers. Signatures are verified by the `openssl` program, which shares no code with this project.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 #![allow(clippy::print_stderr, reason = "to know which server a failure is of")]

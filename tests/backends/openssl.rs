@@ -1,11 +1,11 @@
-//! Verification by the openssl program.
+//! Verification, encryption and key agreement by the `openssl` program.
 
 use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Family, Scheme};
 use std::path::Path;
 use std::process::Command;
 
-/// Whether `signature` (RSA, or ECDSA as r and s) is one of `digest` by the key in `spki` (DER).
+/// Returns whether `signature` (RSA, or ECDSA as r and s) is a valid signature of `digest` by the key in `spki` (DER).
 pub fn verifies(spki: &[u8], scheme: Scheme, digest: &[u8], signature: &[u8]) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &[u8]| {
@@ -30,7 +30,7 @@ pub fn verifies(spki: &[u8], scheme: Scheme, digest: &[u8], signature: &[u8]) ->
     command.output().unwrap().status.success()
 }
 
-/// `text` encrypted under the RSA key in `spki` (DER).
+/// Returns `text` encrypted under the RSA key in `spki` (DER).
 pub fn encrypted(spki: &[u8], scheme: Scheme, text: &[u8]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let (key, input) = (folder.path().join("key"), folder.path().join("text"));
@@ -48,7 +48,8 @@ pub fn encrypted(spki: &[u8], scheme: Scheme, text: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-/// A new key on that curve: its public half, and the secret that it shares with the key in `spki` (both DER).
+/// Generates a key on that curve. Returns its public key, and the secret that it shares with the key in `spki`
+/// (both DER).
 pub fn agreed(curve: &str, spki: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let (own, peer) = (folder.path().join("own"), folder.path().join("peer"));
@@ -64,12 +65,13 @@ pub fn agreed(curve: &str, spki: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (public, secret)
 }
 
-/// A PEM public key in DER.
+/// Returns a PEM public key in DER.
 pub fn spki_of_pem(path: &Path) -> Vec<u8> {
     Command::new("openssl").args(["pkey", "-pubin", "-outform", "DER", "-in"]).arg(path).output().unwrap().stdout
 }
 
-/// A new RSA key (PKCS#8 or PKCS#1) with a self-signed certificate, in one PEM file; and the certificate in DER.
+/// Writes a new RSA key (PKCS#8 or PKCS#1) and its self-signed certificate to one PEM file. Returns the
+/// certificate in DER.
 pub fn certificate(path: &Path, traditional: bool) -> Vec<u8> {
     let run = |arguments: &str| {
         let output = Command::new("openssl").args(arguments.split(' ')).output().unwrap();

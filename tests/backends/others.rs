@@ -1,4 +1,4 @@
-//! The same cases against servers that this project has not written: those of the file that CONTRACT_SERVERS names.
+//! The same cases against servers of other projects: the servers in the file that CONTRACT_SERVERS names.
 
 use crate::server::{FILES, Known, Server, named};
 use crate::{cases, openssl};
@@ -35,7 +35,7 @@ fn on_aws(server: &Value) -> SharedBackend {
     let mut profiles = std::fs::read_to_string(&file).unwrap();
     let (id, secret) = (text(server, "access_key_id").unwrap(), text(server, "secret_access_key").unwrap());
     profiles += &format!("[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
-    // Other tests read it at any time.
+    // Other tests may read this file at any time, so it is replaced by a rename.
     let new = FILES.path().join(format!("{name}.new"));
     std::fs::write(&new, profiles).unwrap();
     std::fs::rename(new, file).unwrap();
@@ -85,11 +85,13 @@ fn described(name: &str, server: &Value, backend: SharedBackend) -> Server {
         missing: named(if aws { "alias/none" } else { "none" }),
         disabled: keys.iter().find(|key| !enabled(key)).map(|key| named(&id(key))),
         other_use: with_usage("decrypt").map(|key| (key, if aws { "ENCRYPT_DECRYPT" } else { "key_ops" })),
-        // tests/servers/README.md: LocalStack fails to decrypt by OAEP with SHA-1, and has an InternalError for what can't be.
+        // tests/servers/README.md: LocalStack cannot decrypt OAEP with SHA-1, and reports an InternalError for an
+        // invalid ciphertext.
         lacks: if name == "localstack" { vec![Family::RsaesOaep.with(Hash::Sha1)] } else { Vec::new() },
         undecryptable: if name == "localstack" { Cause::Internal } else { Cause::Undecryptable },
         no_public_half: None,
-        // tests/servers/README.md: ministack's dates are whole seconds, LocalStack's aliases have no LastUpdatedDate.
+        // tests/servers/README.md: ministack's dates are whole seconds, and LocalStack's aliases have no
+        // LastUpdatedDate.
         dates_aliases: !["ministack", "localstack"].contains(&name),
     }
 }
@@ -101,7 +103,7 @@ fn secret(key: &Value) -> Kind {
     })
 }
 
-/// None for what the openssl program does not verify (ML-DSA); a client script has another verify that.
+/// Returns None for kinds that the `openssl` program does not verify (ML-DSA). A client script verifies those.
 fn kind(key: &Value) -> Option<Kind> {
     if key["kind"] == "ed25519" {
         return Some(Kind::Ed25519);

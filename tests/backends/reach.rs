@@ -1,11 +1,12 @@
-//! What keeps a client from its service is told apart, on both clouds: name, port, proxy, certificate, silence.
+//! Each obstacle between a client and its service is reported as what it is, on both clouds: name, port, proxy,
+//! certificate, silence.
 
 use crate::server::{NOBODY, named, wait};
 use cloud_kms_emulator::{Action, AwsKey, Emulator, EntraClients, Fault, Flaw, VaultKey};
 use cloud_kms_pkcs11::cloud::{Cause, Failure, Network, Secret, aws, azure};
 use std::time::Duration;
 
-/// What each cloud's service says of a key at that URL.
+/// Asks the service of each cloud at `url` to describe a key.
 fn described(emulator: &Emulator, url: &str, network: &Network) -> [Result<(), Failure>; 2] {
     let _ = crate::server::FILES.path();
     let aws = aws::open(aws::Settings {
@@ -37,7 +38,7 @@ fn what_is_in_the_way_is_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("ca.pem");
     emulator.write_ca(&bundle).unwrap();
-    // A machine's resolver may take its time to find that a name is none.
+    // The machine's resolver may need some time to find that a name does not exist.
     let patience = Network {
         call_timeout: Duration::from_secs(60),
         connect_timeout: Duration::from_secs(30),
@@ -84,7 +85,7 @@ fn what_is_in_the_way_is_told_apart() {
     }
 }
 
-/// Both clouds' keys, and the settings by which they are reached.
+/// Creates a key in both clouds. Returns the network settings that reach them.
 fn world() -> (Emulator, tempfile::TempDir, Network) {
     let emulator = Emulator::start().unwrap();
     emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/web")).unwrap();
@@ -102,7 +103,7 @@ fn world() -> (Emulator, tempfile::TempDir, Network) {
     (emulator, folder, network)
 }
 
-/// Failures of TLS that last: what the server does, the cause, and words of the sentence.
+/// TLS failures that last: the server's behavior, the cause, and words of the message.
 #[rustfmt::skip]
 fn tls_failures() -> Vec<(Action, Cause, &'static [&'static str])> {
     vec![
@@ -172,14 +173,14 @@ fn a_token_that_tls_keeps_away_has_the_same_sentence() {
     }
 }
 
-/// A proxy's answer to CONNECT, and what is told of it.
+/// A proxy's reply to CONNECT, and what the failure says about the reply.
 struct Refusal {
     status: u16,
     authenticate: Option<&'static str>,
-    /// The name and the password in the proxy's URL.
+    /// The user name and the password in the URL of the proxy.
     user: &'static str,
     words: [&'static str; 2],
-    /// How often the proxy is asked: each attempt asks for the status, too.
+    /// The number of CONNECT requests per call. Each attempt sends a second request to learn the status.
     asked: u64,
 }
 
@@ -223,7 +224,7 @@ fn a_page_in_the_place_of_a_reply_is_the_proxys() {
     let network = Network { proxy: Some(emulator.http_url().into()), ..network };
     for status in [302, 403, 407, 502] {
         emulator.control().fault(Fault::new("*", Action::Page { status, authenticate: None }));
-        // Plain HTTP goes to the proxy itself; behind a tunnel it is one that opens TLS.
+        // Plain HTTP requests go to the proxy itself. In the tunnel, the page comes from a proxy that opens TLS.
         let [aws, _] = described(&emulator, &emulator.http_url(), &network);
         let [tunneled, azure] = described(&emulator, &emulator.https_url(), &network);
         for failure in [aws, tunneled, azure].map(Result::unwrap_err) {
@@ -231,7 +232,7 @@ fn a_page_in_the_place_of_a_reply_is_the_proxys() {
             assert!(failure.message.contains(&format!("answered {status} ")), "{failure}");
         }
         emulator.control().clear_faults();
-        // Without a proxy it is whatever stands there.
+        // Without a proxy, the page comes from whatever server is at that address.
         emulator.control().fault(Fault::new("kms.", Action::Page { status: 403, authenticate: None }));
         let [direct, _] = described(&emulator, &emulator.https_url(), &Network { proxy: None, ..network.clone() });
         assert_eq!(direct.unwrap_err().cause, Cause::Denied);

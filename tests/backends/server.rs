@@ -1,4 +1,4 @@
-//! What the cases have to know of a server, and the environment of this test program.
+//! What the cases have to know about a server, and the environment of this test program.
 
 use cloud_kms_emulator::Emulator;
 use cloud_kms_pkcs11::cloud::{Cause, Failure, KeyName, Pending, SharedBackend, runtime};
@@ -6,36 +6,36 @@ use cloud_kms_pkcs11::key::{Kind, Scheme};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-/// A service with keys in it.
+/// A service with keys.
 pub struct Server {
     pub name: String,
     pub backend: SharedBackend,
     /// Keys that sign.
     pub keys: Vec<Known>,
-    /// A key that isn't there.
+    /// A key that does not exist.
     pub missing: KeyName,
     pub disabled: Option<KeyName>,
-    /// A key for something else than signatures, and a word of the reason.
+    /// A key that does not sign, and a word of the reason.
     pub other_use: Option<(KeyName, &'static str)>,
-    /// Keys that agree on secrets.
+    /// Keys for key agreement.
     pub agreeing: Vec<Known>,
-    /// Secret keys.
+    /// Secret keys for MACs.
     pub authenticating: Vec<(KeyName, Kind)>,
-    /// What this server is known to do wrong: docs of each emulator.
+    /// Schemes that this server is known to implement wrongly: see the documentation of each emulator.
     pub lacks: Vec<Scheme>,
-    /// How it fails where a ciphertext can't be decrypted; by rights `Cause::Undecryptable`.
+    /// The cause that this server reports for an invalid ciphertext. The correct one is `Cause::Undecryptable`.
     pub undecryptable: Cause,
-    /// A key that can't sign by its nature (symmetric).
+    /// A symmetric key, which cannot sign.
     pub no_public_half: Option<KeyName>,
-    /// Whether of two names of a key the newer one can be told.
+    /// Whether the newer of two aliases of a key can be determined.
     pub dates_aliases: bool,
 }
 
-/// A key, and what it has to be.
+/// A key, and the kind and public key that it must have.
 pub struct Known {
     pub key: KeyName,
     pub kind: Kind,
-    /// Its SubjectPublicKeyInfo, by another way than through the backend.
+    /// The SubjectPublicKeyInfo of the key, obtained by other means than the backend.
     pub spki: Vec<u8>,
 }
 
@@ -47,13 +47,13 @@ pub fn wait<T: Clone>(pending: Pending<T>) -> Result<T, Failure> {
     pending.wait(Instant::now() + Duration::from_secs(150))
 }
 
-/// An address where nobody listens: a port that is never given out.
+/// An address where no server listens: a port that is never assigned.
 pub const NOBODY: &str = "127.0.0.1:1";
 
-/// The machine that this program believes to be on: its metadata service.
+/// The metadata service of the machine on which this test program appears to run.
 pub static MACHINE: LazyLock<Emulator> = LazyLock::new(|| Emulator::start().unwrap());
 
-/// The environment of all tests here: made before the first thread that could read it.
+/// The environment of all tests in this program. It is set up before the first thread that could read it.
 pub static FILES: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let credentials = "\
@@ -74,7 +74,7 @@ pub static FILES: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     std::fs::write(folder.path().join("config"), config).unwrap();
     let set = |name: &str, value: &str| {
         #[allow(unsafe_code, reason = "the environment has no safe way to be changed")]
-        // SAFETY: nothing else changes it, and std locks it against its own readers.
+        // SAFETY: no other code changes the environment, and std locks it against its own readers.
         unsafe {
             std::env::set_var(name, value)
         }
@@ -96,7 +96,8 @@ pub static FILES: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     folder
 });
 
-/// Whether `check` holds in the end. The kernel takes a thread off its list a moment after somebody has joined it.
+/// Returns whether `check` becomes true within 30 seconds. The kernel removes a thread from its list shortly after
+/// another thread has joined it.
 pub fn holds_soon(check: impl Fn() -> bool) -> bool {
     let end = Instant::now() + Duration::from_secs(30);
     while !check() {
@@ -108,10 +109,10 @@ pub fn holds_soon(check: impl Fn() -> bool) -> bool {
     true
 }
 
-/// Whether `check` holds in a forked child, which has a minute for it.
+/// Returns whether `check` holds in a forked child, which has one minute.
 #[allow(unsafe_code, reason = "fork has no safe interface")]
 pub fn holds_in_child(check: impl FnOnce() -> bool) -> bool {
-    // SAFETY: the child computes and leaves by _exit; the parent waits for it.
+    // SAFETY: the child runs `check` and leaves by _exit; the parent waits for the child.
     unsafe {
         match libc::fork() {
             0 => {

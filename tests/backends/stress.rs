@@ -1,4 +1,4 @@
-//! Forks of a process whose threads sign without pause.
+//! Forks of a process whose threads sign continuously.
 
 use crate::server::{FILES, holds_in_child, holds_soon, named, wait};
 use cloud_kms_emulator::{AwsKey, Emulator, VaultKey};
@@ -12,7 +12,7 @@ use std::time::Duration;
 fn sign(backend: &SharedBackend, id: &str) -> Result<(), Failure> {
     let scheme = Family::Ecdsa.with(Hash::Sha256);
     let digest = Hash::Sha256.digest(b"");
-    // As a C_ function does: inside the gate, but for the time of waiting.
+    // As in a C_ function: the call is inside the fork gate, except while it waits.
     fork::inside(|| {
         wait(backend.sign(
             Target { name: &named(id), kind: Kind::Ec(Curve::P256), immutable_id: None },
@@ -23,7 +23,7 @@ fn sign(backend: &SharedBackend, id: &str) -> Result<(), Failure> {
     .map(drop)
 }
 
-/// How many forks; FORKS in the environment asks for more.
+/// Returns the number of forks: 20, or the number in the variable FORKS.
 fn forks() -> usize {
     std::env::var("FORKS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
 }

@@ -1,4 +1,4 @@
-//! The whole module, as programs see it: loaded by dlopen, against the emulator. Each test has a process of its own.
+//! The whole module as programs see it: loaded by dlopen, against the emulator. Each test runs in its own process.
 
 #![allow(
     unsafe_code,

@@ -1,4 +1,4 @@
-//! Many keys: a slot for each, all in one token by configuration, all in one token by discovery.
+//! Many keys: one slot per key, all keys configured in one token, and all keys discovered in one token.
 
 use crate::outcome::Outcome;
 use crate::sections::start::requests;
@@ -6,10 +6,10 @@ use crate::table::Row;
 use crate::world::{Cloud, World};
 use serde_json::{Value, json};
 
-/// So that it shows how many requests are under way at once.
+/// The delay of each reply, in milliseconds. The delay shows how many requests are in flight at once.
 const DELAY_MS: u64 = 5;
 
-/// Every token shows so many, besides its keys.
+/// The number of profile objects of each token, besides its keys.
 const PROFILES: usize = 4;
 
 const COUNTS: [usize; 4] = [1, 100, 1_000, 10_000];
@@ -52,12 +52,12 @@ const LAYOUTS: [Layout; 3] = [
     ),
 ];
 
-/// Short enough for a token's label.
+/// Returns a label that fits into a token's label.
 fn label(number: usize) -> String {
     format!("key {number}")
 }
 
-/// A key as the fake service lists it.
+/// Returns the name under which the fake service lists a key.
 fn name(number: usize) -> String {
     format!("00000000-0000-0000-0000-{number:012}")
 }

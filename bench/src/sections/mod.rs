@@ -1,4 +1,4 @@
-//! What is measured, section by section; each gives rows of the table.
+//! What is measured, section by section. Each section returns rows of the table.
 
 mod keys;
 mod parts;
@@ -22,7 +22,7 @@ const SECTIONS: &[Section] = &[
     ("size", size::rows),
 ];
 
-/// Runs the sections of these names, or all, and prints the table.
+/// Runs the named sections, or all of them if `names` is empty, and prints the table.
 pub fn run(module: &str, names: &[&str]) -> Outcome<()> {
     if let Some(unknown) = names.iter().find(|name| !SECTIONS.iter().any(|(known, _)| known == *name)) {
         let known: Vec<_> = SECTIONS.iter().map(|(name, _)| *name).collect();
@@ -32,7 +32,7 @@ pub fn run(module: &str, names: &[&str]) -> Outcome<()> {
     Ok(())
 }
 
-/// Runs all sections, prints the table, and puts it between the marks of that file.
+/// Runs all sections, prints the table, and writes it between the marks in `file`.
 pub fn write(module: &str, file: &str) -> Outcome<()> {
     let text = std::fs::read_to_string(file)?;
     let marks = text.split_once(BEGIN).and_then(|(head, rest)| Some((head, rest.split_once(END)?.1)));

@@ -1,4 +1,4 @@
-//! What the CPU time of one warm signature goes into: each part measured alone, and the rest.
+//! The CPU time of one warm signature, by part: each part is measured alone, and the remainder is computed.
 
 use crate::meter;
 use crate::outcome::Outcome;
@@ -20,7 +20,8 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
     for cloud in Cloud::TLS {
         world.delay_ms(0)?;
         let (whole, secure) = Pair::measure(world, cloud, false, 1, MS)?.least("cpu");
-        // The bare client without TLS sends what AWS's does; the bytes of both clouds are about as many.
+        // The minimal client without TLS sends the bytes of a request to AWS. The requests to both clouds have
+        // about the same size.
         let (_, plain) = Pair::measure(world, Cloud::AwsPlain, false, 1, MS)?.least("cpu");
         world.configure_one(cloud, false)?;
         let refused = ["refused", &world.module, &MS.to_string()];
@@ -40,7 +41,8 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
     Ok(rows)
 }
 
-/// The module's own check of a P-256 signature, with the key in the form in which it has it.
+/// Measures the module's own verification of a P-256 signature, with the public key in the encoding that the
+/// module keeps.
 fn verify() -> Outcome<f64> {
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
     let digest = Digest::import_less_safe(&[7; 32], &SHA256)?;

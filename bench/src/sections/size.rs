@@ -1,4 +1,4 @@
-//! The library's size, and what it takes of a process.
+//! The size of the library, and the resources that it takes in a process.
 
 use crate::outcome::Outcome;
 use crate::table::Row;
@@ -38,14 +38,15 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
     Ok(rows)
 }
 
-/// `[libc.so.6]` at the end of a line of readelf's.
+/// Returns the libraries that the module needs. In the output of readelf each name is at the end of a line:
+/// `[libc.so.6]`.
 fn needed(module: &str) -> Outcome<String> {
     let lines = lines(Command::new("readelf").args(["-d", module]), "(NEEDED)")?;
     let names = lines.iter().filter_map(|line| Some(line.rsplit_once('[')?.1.trim_end_matches(']').to_owned()));
     Ok(names.collect::<Vec<_>>().join(", "))
 }
 
-/// The lines that a program prints that have that word.
+/// Returns the lines of a program's output that contain `word`.
 fn lines(command: &mut Command, word: &str) -> Outcome<Vec<String>> {
     let output = command.output()?;
     let text = String::from_utf8_lossy(&output.stdout);

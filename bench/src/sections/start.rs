@@ -1,4 +1,4 @@
-//! A program that starts, signs once and ends: how long, how many requests, and what the time goes into.
+//! A program that starts, signs once and ends: the time, the number of requests, and the parts of the time.
 
 use crate::outcome::Outcome;
 use crate::service::CONNECTIONS;
@@ -10,10 +10,10 @@ use std::time::Instant;
 
 const ROUNDS: usize = 10;
 
-/// The best of some runs of one program.
+/// The fastest of several runs of one program.
 struct Run {
     wall_ms: f64,
-    /// The least of all runs.
+    /// The least CPU time of all runs.
     cpu_ms: f64,
     told: Value,
     counts: Value,
@@ -75,7 +75,7 @@ fn row(what: impl Into<String>, measured: impl Into<String>) -> Row {
     Row::new("start", what, measured)
 }
 
-/// What was asked of the service, by name.
+/// Returns the requests that the service received, by name, and the number of connections.
 pub fn requests(counts: &Value) -> String {
     let counts = counts.as_object().cloned().unwrap_or_default();
     let named = counts.iter().filter(|(name, _)| *name != CONNECTIONS && *name != "at once");
@@ -85,7 +85,8 @@ pub fn requests(counts: &Value) -> String {
     format!("{}; connections {connections}", named.join(", "))
 }
 
-/// What the CPU time is without one thing after the other.
+/// Returns the CPU time that single causes take. Each is the difference between a run with the cause and a run
+/// without it.
 fn shares(world: &World, cloud: Cloud, run: &Run) -> Outcome<String> {
     let ca = world.home.join("ca.pem").display().to_string();
     let without_anchors = Run::best(world, &[("SSL_CERT_FILE", &ca)])?;
@@ -113,7 +114,7 @@ fn shares(world: &World, cloud: Cloud, run: &Run) -> Outcome<String> {
     Ok(shares.join(", "))
 }
 
-/// Other people's programs.
+/// Programs of other projects.
 pub fn programs(world: &World) -> Outcome<Vec<Row>> {
     let mut rows = Vec::new();
     let data = world.home.join("data");

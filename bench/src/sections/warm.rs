@@ -1,11 +1,12 @@
-//! A signature with everything in place: latency, CPU time, throughput, each next to the floor in the same run.
+//! Warm signatures: latency, CPU time and throughput, each next to the floor of the same run.
 
 use crate::outcome::Outcome;
 use crate::table::Row;
 use crate::world::{Cloud, World};
 use serde_json::Value;
 
-/// The best of some alternating rounds of module and floor: what the machine does besides only makes figures worse.
+/// Several alternating rounds of module and floor. The best figure of all rounds counts, because other load on the
+/// machine only makes figures worse.
 pub struct Pair {
     module: Vec<Value>,
     floor: Vec<Value>,
@@ -24,7 +25,7 @@ impl Pair {
         Ok(pair)
     }
 
-    /// The least of a figure: module and floor.
+    /// Returns the least value of a figure, for the module and for the floor.
     pub fn least(&self, name: &str) -> (f64, f64) {
         let least = |all: &[Value]| all.iter().filter_map(|one| one[name].as_f64()).fold(f64::INFINITY, f64::min);
         (least(&self.module), least(&self.floor))
@@ -105,7 +106,7 @@ pub fn throughput(world: &World) -> Outcome<Vec<Row>> {
     Ok(rows)
 }
 
-/// What the peer of that cloud reached.
+/// Returns the throughput that the peer project for that cloud reached.
 fn peers(cloud: Cloud, delay: u64, threads: usize) -> &'static str {
     match (cloud, delay, threads) {
         (Cloud::Azure, 0, 1) => "1840",

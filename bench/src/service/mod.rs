@@ -1,7 +1,8 @@
-//! A fake of both services that costs little, so that the client is what is measured. A process of its own.
+//! A fake of both services that uses little CPU, so that the measurements show the client. It runs as its own process.
 //!
-//! It believes every credential, answers every name of a key with one of two keys, and signs for real (the module
-//! verifies), but each digest once. Replies come after a delay that can be set. The emulator is the faithful one.
+//! The fake accepts every credential, resolves every key name to one of two keys, and creates valid signatures,
+//! because the module verifies them. It signs each digest only once. Replies can be delayed by a configured time.
+//! The emulator is the implementation that is faithful to the services.
 
 mod replies;
 mod state;
@@ -59,7 +60,8 @@ fn greet(service: &Service, stream: TcpStream, config: Arc<ServerConfig>) -> Out
 
 const TLS_HANDSHAKE: u8 = 22;
 
-/// Serves until the process ends; tells the port by one line on standard output, and puts the CA into a file.
+/// Serves until the process ends. Prints the port as one line on standard output, and writes the CA certificate to
+/// `ca_file`.
 pub fn run(ca_file: &str) -> Outcome<()> {
     let (config, ca) = tls::server()?;
     std::fs::write(ca_file, ca)?;
@@ -68,7 +70,7 @@ pub fn run(ca_file: &str) -> Outcome<()> {
     say(&listener.local_addr()?.port().to_string());
     for stream in listener.incoming() {
         let (service, config, stream) = (service.clone(), config.clone(), stream?);
-        // What a connection ends with is of no interest here.
+        // The result of a connection does not matter to the service.
         std::thread::Builder::new().stack_size(256 << 10).spawn(move || drop(greet(&service, stream, config)))?;
     }
     Ok(())

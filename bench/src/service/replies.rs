@@ -1,4 +1,4 @@
-//! What the fake answers: as much of KMS, Key Vault and Entra as the module asks.
+//! The replies of the fake service: as much of KMS, Key Vault and Entra as the module uses.
 
 use super::state::{Form, Service, lock};
 use crate::outcome::Outcome;
@@ -35,7 +35,7 @@ pub fn kms(service: &Service, request: &Message, target: &str) -> Outcome<Vec<u8
         "TrentService.ListKeys" => {
             aws_page(service, text("Marker"), 1000, "Keys", |name| json!({ "KeyId": name, "KeyArn": name }))
         }
-        // Each key has one, which is called as the key.
+        // Each key has one alias, with the same name as the key.
         "TrentService.ListAliases" => aws_page(
             service,
             text("Marker"),
@@ -48,7 +48,7 @@ pub fn kms(service: &Service, request: &Message, target: &str) -> Outcome<Vec<u8
     Ok(response(200, "x-amzn-requestid: 11111111-2222-3333-4444-555555555555\r\n", &reply))
 }
 
-/// As many items as KMS gives at once, from the marker on.
+/// Returns one page, which starts at the marker and has at most `most` items, the number that KMS returns at once.
 fn aws_page(service: &Service, marker: &str, most: usize, list: &str, item: impl Fn(String) -> Value) -> Value {
     let (all, from) = (service.keys.load(Ordering::Relaxed), marker.parse().unwrap_or(0));
     let to = all.min(from + most);
@@ -97,7 +97,7 @@ pub fn vault(service: &Service, request: &Message) -> Outcome<Vec<u8>> {
     Ok(response(200, "x-ms-request-id: 11111111-2222-3333-4444-555555555555\r\n", &reply))
 }
 
-/// Key Vault lists 25 keys at a time.
+/// Returns one page of keys. Key Vault lists 25 keys at a time.
 fn page(service: &Service, host: &str, query: &str) -> Value {
     let (all, skip) = (service.keys.load(Ordering::Relaxed), query.split("skip=").nth(1).unwrap_or_default());
     let from = skip.split('&').next().and_then(|from| from.parse().ok()).unwrap_or(0usize);
@@ -111,7 +111,8 @@ fn key(service: &Service, host: &str, name: &str) -> Outcome<Value> {
     let encode = |bytes: &[u8]| Base64UrlUnpadded::encode_string(bytes);
     let mut key = json!({ "kid": key_id(host, name), "key_ops": ["sign", "verify"] });
     if name.contains("rsa") {
-        // RSAPublicKey of RFC 8017: the modulus has 256 bytes and stands behind three heads and a zero.
+        // RSAPublicKey of RFC 8017. The modulus has 256 bytes. Before it are the headers of the SEQUENCE and of
+        // the INTEGER, and a zero byte: 9 bytes in total.
         let modulus = service.rsa.public_key().as_ref().get(9..265).unwrap_or_default();
         (key["kty"], key["n"], key["e"]) = (json!("RSA"), json!(encode(modulus)), json!("AQAB"));
     } else {
@@ -129,17 +130,17 @@ fn key_id(host: &str, name: &str) -> String {
 /// The version of every key.
 pub const VERSION: &str = "0123456789abcdef0123456789abcdef";
 
-/// As long as a real key's id.
+/// Returns a key name that is as long as the id of a real key.
 fn key_name(number: usize) -> String {
     format!("00000000-0000-0000-0000-{number:012}")
 }
 
-/// As long as a real one.
+/// Returns an access token that is as long as a real one.
 fn token() -> String {
     "t".repeat(1400)
 }
 
-/// What the benchmark itself asks: counts, the last request, and the settings.
+/// Serves the requests of the benchmark itself: counts, the last signing request, and settings.
 pub fn control(service: &Service, request: &Message) -> Outcome<Vec<u8>> {
     let target = request.request_line().1;
     let (what, value) = target.trim_start_matches("/_bench/").split_once('/').unwrap_or_default();

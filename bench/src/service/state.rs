@@ -1,4 +1,4 @@
-//! What the fake service has: two keys, what was counted, and what was signed.
+//! The state of the fake service: two keys, the counts of requests, and the signatures.
 
 use crate::outcome::Outcome;
 use aws_lc_rs::digest::{Digest, SHA256};
@@ -13,27 +13,27 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The service's whole state.
+/// The whole state of the service.
 pub struct Service {
     pub ec: EcdsaKeyPair,
-    /// The same key; Key Vault answers r || s, and KMS DER.
+    /// The same key as `ec`. Key Vault returns signatures as r || s, and KMS returns DER.
     ec_fixed: EcdsaKeyPair,
     pub rsa: RsaKeyPair,
     signed: Mutex<Signed>,
     delay_us: AtomicU64,
-    /// How many keys a listing names.
+    /// The number of keys in a listing.
     pub keys: AtomicUsize,
     pub counts: Mutex<BTreeMap<String, u64>>,
-    /// The last request to sign, for whoever wants to send the same.
+    /// The last request to sign, by cloud. The floor sends the same bytes.
     pub last: Mutex<HashMap<&'static str, Vec<u8>>>,
     pub under_way: AtomicUsize,
     pub most_under_way: AtomicUsize,
 }
 
-/// By form and digest.
+/// Signatures, by form and digest.
 type Signed = HashMap<(Form, Vec<u8>), Vec<u8>>;
 
-/// What a signature looks like.
+/// The encoding of a signature.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Form {
     Rsa,
@@ -59,7 +59,8 @@ impl Service {
         })
     }
 
-    /// SubjectPublicKeyInfo of the key of that name: those with "rsa" in their names are RSA keys.
+    /// Returns the SubjectPublicKeyInfo of the RSA key or of the EC key. The callers use the RSA key for names
+    /// that contain "rsa".
     pub fn spki(&self, rsa: bool) -> Outcome<Vec<u8>> {
         Ok(match rsa {
             true => AsDer::<aws_lc_rs::encoding::PublicKeyX509Der>::as_der(self.rsa.public_key())?.as_ref().to_vec(),
@@ -67,7 +68,7 @@ impl Service {
         })
     }
 
-    /// A signature of that SHA-256 digest.
+    /// Returns a signature of a SHA-256 digest.
     pub fn sign(&self, form: Form, digest: &[u8]) -> Outcome<Vec<u8>> {
         let mut signed = lock(&self.signed);
         if let Some(known) = signed.get(&(form, digest.to_vec())) {
@@ -101,14 +102,14 @@ impl Service {
         Duration::from_micros(self.delay_us.load(Ordering::Relaxed))
     }
 
-    /// Forgets what was counted.
+    /// Resets the counts.
     pub fn reset(&self) {
         lock(&self.counts).clear();
         self.most_under_way.store(0, Ordering::Relaxed);
     }
 }
 
-/// How connections are counted.
+/// The name under which connections are counted.
 pub const CONNECTIONS: &str = "connections";
 
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

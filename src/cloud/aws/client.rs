@@ -1,4 +1,4 @@
-//! Clients of AWS KMS: one per region, with the SDK's whole chain of credentials.
+//! Clients of AWS KMS: one for each region, with the SDK's whole chain of credentials.
 
 use super::connector::{FewHeaders, Http};
 use super::credentials;
@@ -31,23 +31,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OnceCell, Semaphore};
 
-/// The clients of one process for one set of settings. Used on the runtime only.
+/// The clients of one process for one set of settings. They are used on the runtime only.
 pub(crate) struct Clients {
     pub(crate) settings: Settings,
     http: Arc<PerNetwork>,
-    /// The settings' network, with the authorities that AWS's own settings name.
+    /// The settings' network, with the certificate authorities that AWS's own settings name.
     network: OnceCell<Network>,
-    /// By region: since when, and what. None is the region that the SDK finds.
+    /// The clients by region, each with its creation time. None stands for the region that the SDK finds.
     made: Mutex<HashMap<Option<String>, Made>>,
-    /// How many keys are described at a time.
+    /// Limits how many requests that load keys run at the same time.
     pub(crate) turns: Semaphore,
-    /// What the check of a login has brought, for the first client.
+    /// The credentials that the check of a login obtained, for the first client.
     pub(crate) first: First,
 }
 
 type Made = (Instant, Arc<OnceCell<Kms>>);
 
-/// A client, and where its requests go.
+/// A client, and the endpoint of its requests.
 struct Kms {
     client: Client,
     place: String,
@@ -58,7 +58,7 @@ const NEVER_RENEWED: std::time::Duration = std::time::Duration::from_secs(1_000_
 
 #[cfg(any(test, fuzzing))]
 impl Clients {
-    /// With a client from elsewhere, which is never given up for one of our own.
+    /// Creates clients with a client from elsewhere. That client is never replaced by one of the module's own.
     pub(crate) fn of(settings: Settings, client: Client) -> Self {
         let kms = Kms { client, place: place(&settings) };
         let made = (Instant::now() + NEVER_RENEWED, Arc::new(OnceCell::new_with(Some(kms))));
@@ -68,13 +68,18 @@ impl Clients {
 }
 
 impl Clients {
+    /// Creates the clients without a request. The SDK's clients are created at their first use.
     pub(crate) fn new(settings: Settings) -> Self {
         let (http, turns) = (PerNetwork::shared(), Semaphore::new(64));
         let network = OnceCell::new();
         Self { settings, http, network, made: Mutex::default(), turns, first: First::default() }
     }
 
-    /// The client for a region, made at the first call.
+    /// Returns the client for a region. The client is created at the first call.
+    ///
+    /// # Errors
+    /// Fails with [`Cause::Credentials`] before the login that the settings require, and with the obstacle that
+    /// prevents the creation of the client.
     pub(crate) async fn client(&self, operation: &'static str, region: Option<&str>) -> Result<Client, Failure> {
         if self.settings.login.as_ref().is_some_and(Login::is_awaited) {
             return Err(nobody(operation));
@@ -83,34 +88,36 @@ impl Clients {
             let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
             made.entry(region.map(str::to_owned)).or_insert_with(|| (Instant::now(), Arc::default())).1.clone()
         };
-        // In a box, for every call would carry the 14 KB of its future.
+        // Boxed: otherwise the future of every call would contain the 14 KB of this future.
         let client = cell.get_or_try_init(|| Box::pin(self.make(region))).await;
         client.map(|kms| kms.client.clone()).map_err(|obstacle| obstacle.failure(operation))
     }
 
-    /// Where the requests of that region go, as far as it is known.
+    /// Returns the endpoint of the requests to that region, for log lines, as far as the endpoint is known.
     pub(crate) fn place(&self, region: Option<&str>) -> String {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let known = made.get(&region.map(str::to_owned)).and_then(|(_, cell)| cell.get());
         known.map_or_else(|| place(&self.settings), |kms| kms.place.clone())
     }
 
-    /// A failure for want of credentials, with what is wrong with the files that they may stand in.
+    /// Adds to a failure caused by missing credentials what is wrong with the files that may contain the
+    /// credentials.
     pub(crate) async fn with_trouble(&self, mut refused: Refused) -> Refused {
         let failure = &mut refused.failure;
-        // What a service refuses was found somewhere.
+        // A request id shows that the service received credentials, so the SDK had found some.
         if failure.cause != Cause::Credentials || failure.request_id.is_some() {
             return refused;
         }
         let own = self.settings.profile.as_ref().filter(|_| self.settings.login.is_none());
-        // Other sources are not asked for a profile that is named, and a trouble that is known needs no advice.
+        // The general advice is removed in two cases: a configured profile excludes all other sources, and a known
+        // problem needs no advice.
         let plain = |message: &str| message.strip_suffix(ADVICE).map(|words| words.trim_end_matches("; ").to_owned());
         if let Some(words) = Trouble::find(&self.settings).await.words() {
             let message = plain(&failure.message).unwrap_or_else(|| failure.message.clone());
             if !message.contains(OF_STS) {
                 failure.cause = Cause::Settings;
             }
-            // The SDK's words may be known already, or not even name the file that is not there.
+            // The SDK's message may repeat a known problem, or report a missing file without its name.
             let is_told = message.starts_with(NO_FILE) || words.contains(&message);
             failure.message = if is_told { words } else { format!("{words}; {message}") };
         } else if let (Some(profile), Some(message)) = (own, plain(&failure.message)) {
@@ -119,10 +126,12 @@ impl Clients {
         refused
     }
 
-    /// Makes anew, for the next attempt, what an attempt that began at `since` has shown to be of no use any more.
+    /// Discards what an attempt that began at `since` has shown to be unusable, so that the next attempt creates
+    /// it again.
     pub(crate) fn renew(&self, refused: &Refused, since: Instant) {
         match (refused.remedy, refused.failure.cause) {
-            // The SDK reads a file with temporary credentials only once, and somebody may have written newer ones.
+            // The SDK reads a file with temporary credentials only once. The file may contain newer credentials by
+            // now.
             (Remedy::Renewal, _) => {
                 let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
                 made.retain(|_, (begun, _)| *begun > since);
@@ -134,7 +143,8 @@ impl Clients {
         }
     }
 
-    /// How AWS is reached: `ca_bundle` of the slot goes before AWS_CA_BUNDLE, and that before the one of the profile.
+    /// Returns the network settings for AWS. The slot's `ca_bundle` takes precedence over AWS_CA_BUNDLE, and
+    /// AWS_CA_BUNDLE takes precedence over the `ca_bundle` of the profile.
     async fn network(&self) -> &Network {
         let own = async || {
             let mut network = self.settings.network.clone();
@@ -148,7 +158,8 @@ impl Clients {
         self.network.get_or_init(own).await
     }
 
-    /// Signatures go out at once; what is loaded waits for its turn.
+    /// Calls the service, with retries. Requests that load keys wait for their turn; all others, such as
+    /// signatures, start at once.
     pub(crate) async fn call<T, F>(
         &self,
         operation: &'static Operation,
@@ -166,7 +177,7 @@ impl Clients {
             let answer = request(self.client(operation.name, region.as_deref()).await?).await;
             match answer {
                 Ok(answer) => Ok(answer),
-                // In a box, for every call would carry the future of what hardly ever happens.
+                // Boxed: otherwise the future of every call would contain this future, which is rarely used.
                 Err(refused) => Err(self.of_login(Box::pin(self.with_trouble(refused)).await)),
             }
         };
@@ -176,24 +187,28 @@ impl Clients {
     async fn make(&self, region: Option<&str>) -> Result<Kms, Obstacle> {
         let (sdk, credentials) = self.credentials(region).await?;
         let Endpoint { url, place } = Endpoint::of(&self.settings, &sdk).await?;
-        // `retries` is for the credentials; a call of KMS is repeated by whoever makes it.
+        // The retries in `sdk` are for requests for credentials. `Call` retries the requests to KMS.
         let mut config = aws_sdk_kms::config::Builder::from(&sdk)
             .credentials_provider(credentials)
             .retry_config(RetryConfig::disabled())
             .interceptor(FewHeaders::new());
-        // Not in `sdk`: that would send requests to STS there, too.
+        // Not set in `sdk`: the URL would apply to requests to STS as well.
         config.set_endpoint_url(url);
         Ok(Kms { client: Client::from_conf(config.build()), place })
     }
 
-    /// What the SDK finds out by itself, and where the credentials come from.
+    /// Returns the configuration that the SDK finds by itself, and the provider of the credentials.
+    ///
+    /// # Errors
+    /// Fails with [`Cause::Settings`] if the shared files lack the slot's profile or if no region is configured.
     pub(crate) async fn credentials(
         &self,
         region: Option<&str>,
     ) -> Result<(SdkConfig, SharedCredentialsProvider), Obstacle> {
         let network = self.network().await;
         let http = SharedHttpClient::new(Http::new(self.http.get(network)?)?);
-        // Whoever makes the call ends it, and the HTTP client has its own limits.
+        // The SDK's own time limits never end a call: the module ends it at its deadline, and the HTTP client has
+        // limits of its own.
         let identities = IdentityCache::lazy().load_timeout(network.call_timeout.saturating_mul(2)).build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.clone())
@@ -214,7 +229,7 @@ impl Clients {
         if let Some(is_wanted) = self.settings.use_dualstack_endpoint {
             loader = loader.use_dual_stack(is_wanted);
         }
-        // Nothing else is asked for a profile that is named.
+        // A configured profile is the only source of credentials, so nothing can replace a missing profile.
         if let Some(words) = Trouble::of_profile(&self.settings).await {
             return Err(Obstacle::lasting(Cause::Settings, words));
         }
@@ -229,14 +244,15 @@ impl Clients {
     }
 }
 
-/// In the SDK's words for credentials that STS has refused.
+/// Part of the SDK's message if STS refused to issue credentials.
 const OF_STS: &str = "service error";
 
 const NO_FILE: &str = "No such file or directory";
 
 const NO_REGION: &str = "no region: set it in the slot, by AWS_REGION or in the profile, or name the key by its ARN";
 
-/// The SDK prefers AWS_REGION; aws-kms-pkcs11 preferred the other one.
+/// Warns if AWS_REGION and AWS_DEFAULT_REGION differ. The SDK prefers AWS_REGION; aws-kms-pkcs11 preferred
+/// AWS_DEFAULT_REGION.
 fn warn_of_two_regions() {
     let region = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let (Some(used), Some(ignored)) = (region("AWS_REGION"), region("AWS_DEFAULT_REGION"))
@@ -246,14 +262,15 @@ fn warn_of_two_regions() {
     }
 }
 
-/// The SDK's own first delay of a second is as long as many hosts want to wait for all.
+/// Returns the retry policy of requests for credentials. The SDK's default for the first delay, one second, is as
+/// long as many host programs want to wait for the whole call.
 fn retries(network: &Network) -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(network.retries.saturating_add(1))
         .with_initial_backoff(Duration::from_millis(200))
 }
 
-/// What is asked of which key and where, for the log.
+/// The operation, the key and the endpoint of a call, for the log.
 struct Asked<'a> {
     operation: &'static str,
     key: &'a str,
@@ -267,7 +284,7 @@ impl fmt::Display for Asked<'_> {
     }
 }
 
-/// Field 4 of `arn:aws:kms:eu-central-1:111122223333:key/...`.
+/// Returns the region of an ARN, which is field 4 of `arn:aws:kms:eu-central-1:111122223333:key/...`.
 fn region_of_arn(id: &str) -> Option<String> {
     let fields: Vec<&str> = id.split(':').collect();
     match fields[..] {

@@ -1,4 +1,6 @@
-//! The HTTP client that AWS's SDK gets, which is the one that all clouds share; and what its requests to KMS carry.
+//! The HTTP client of the AWS SDK, and the headers of its requests to KMS.
+//!
+//! The connections are those that all clouds share.
 
 use crate::cloud::failure::obstacle::Obstacle;
 use crate::cloud::http::{Connections, LARGEST_REPLY, TOO_LARGE, link_local};
@@ -23,8 +25,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The client whose connections can be given up for new ones, and the one for a machine's own services. The SDK asks for
-/// a connector before each attempt.
+/// The HTTP client of the AWS SDK. It consists of the shared client, whose connections can be replaced, and a
+/// client for the metadata services of the machine. The SDK asks for a connector before each attempt.
 #[derive(Debug)]
 pub(crate) struct Http {
     far: Arc<Connections>,
@@ -39,18 +41,20 @@ impl Http {
 
 impl HttpClient for Http {
     fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        // Who sets both wants less than the client's own limits: a machine's or a container's metadata service.
+        // The SDK sets both timeouts only for requests to the metadata service of a machine or a container. These
+        // requests end earlier than the limits of the HTTP client.
         let limit = settings.connect_timeout().zip(settings.read_timeout());
         let near = limit.map(|(connect, read)| (self.near.clone(), connect + read));
         SharedHttpConnector::new(Connector { far: self.far.clone(), near })
     }
 }
 
-/// A connector whose replies have at most [`LARGEST_REPLY`].
+/// A connector whose replies have at most [`LARGEST_REPLY`] bytes.
 #[derive(Debug)]
 struct Connector {
     far: Arc<Connections>,
-    /// For requests without TLS, with their limit: a proxy would ask another machine's service, if any.
+    /// The client for requests without TLS, and their time limit. This client uses no proxy: a proxy would reach
+    /// the metadata service of another machine, if any.
     near: Option<(reqwest::Client, Duration)>,
 }
 
@@ -59,7 +63,8 @@ impl HttpConnector for Connector {
         let url = request.uri().to_owned();
         let near = self.near.as_ref().filter(|_| url.starts_with("http:"));
         let limit = self.near.as_ref().map(|(_, limit)| *limit);
-        // A machine's own service is behind no proxy, and speaks no TLS: there is nothing to say of it.
+        // The metadata service of a machine is behind no proxy and does not use TLS, so no advice about proxies or
+        // TLS applies.
         let (client, far) = match near {
             Some((near, _)) => (near.clone(), None),
             None => (self.far.current(), Some(self.far.clone())),
@@ -80,7 +85,7 @@ impl HttpConnector for Connector {
     }
 }
 
-/// The reply, if it does not come from a proxy on the way.
+/// Returns the reply, or the obstacle if the reply comes from a proxy on the way.
 fn not_of_proxy(far: &Connections, url: &str, reply: reqwest::Response) -> Result<reqwest::Response, ConnectorError> {
     let field = |name| reply.headers().get(name)?.to_str().ok();
     match far.answer_of_proxy(url, reply.status().as_u16(), field) {
@@ -93,7 +98,7 @@ fn with_whole_body(request: HttpRequest, limit: Option<Duration>) -> Result<reqw
     let unusable = |error: BoxError| ConnectorError::user(error);
     let request = request.try_into_http1x().map_err(|e| unusable(e.into()))?;
     let (mut parts, body) = request.into_parts();
-    // The SDK's requests for credentials bring their own.
+    // The SDK's requests for credentials have a User-Agent of their own.
     parts.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(OURSELVES));
     let body = body.bytes().ok_or_else(|| unusable("a body that is not in memory".into()))?.to_vec();
     let request = http::Request::from_parts(parts, body);
@@ -102,11 +107,12 @@ fn with_whole_body(request: HttpRequest, limit: Option<Duration>) -> Result<reqw
     Ok(request)
 }
 
-/// What the service's own log (CloudTrail) shows of who has asked.
+/// The User-Agent of requests to KMS. The service's own log (CloudTrail) shows it.
 const OURSELVES: &str = concat!("cloud-kms-pkcs11/", env!("CARGO_PKG_VERSION"), " aws-sdk-rust");
 
-/// Switches off what the SDK tells KMS of itself and of its retries, of which it makes none: four headers, made anew for
-/// each request, one of them signed. They were an eighth of the SDK's instructions.
+/// Disables the headers in which the SDK describes itself and its retries to KMS. The SDK makes no retries of
+/// these requests. For each request it would create four headers, one of them signed, which took an eighth of the
+/// SDK's instructions.
 #[derive(Debug)]
 pub(crate) struct FewHeaders(FrozenLayer);
 
@@ -145,7 +151,7 @@ fn failure(obstacle: Option<Obstacle>, error: reqwest::Error) -> ConnectorError 
     }
 }
 
-/// Of these two kinds, the SDK repeats the first.
+/// Returns the obstacle as an error of the SDK. The SDK retries an I/O error, and does not retry the other kind.
 fn in_the_way(obstacle: Obstacle) -> ConnectorError {
     match obstacle.is_passing {
         true => ConnectorError::io(obstacle.into()),
@@ -153,12 +159,12 @@ fn in_the_way(obstacle: Obstacle) -> ConnectorError {
     }
 }
 
-/// Why a reply's body did not come whole.
+/// The reason why the body of a reply is incomplete.
 #[derive(Debug)]
 pub(crate) enum BadBody {
-    /// The connection has ended before it.
+    /// The connection failed before the end of the body.
     Cut(BoxError),
-    /// It has more than [`LARGEST_REPLY`].
+    /// The body has more than [`LARGEST_REPLY`] bytes.
     TooLarge,
 }
 
@@ -192,7 +198,7 @@ mod tests {
     use aws_smithy_runtime_api::client::http::http_client_fn;
     use std::sync::Mutex;
 
-    /// Keeps the headers of the requests, and answers none.
+    /// Records the headers of the requests, and lets each request fail.
     #[derive(Clone, Debug, Default)]
     struct Seen(Arc<Mutex<Vec<http::HeaderMap>>>);
 

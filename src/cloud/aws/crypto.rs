@@ -1,6 +1,7 @@
-//! What is done with a key of KMS: signatures, MACs, plaintexts, shared secrets.
+//! Operations with a key of KMS: signatures, MACs, decryption and shared secrets; and random bytes.
 //!
-//! API reference: Sign, GenerateMac, VerifyMac, Decrypt, DeriveSharedSecret and GenerateRandom of the AWS KMS API Reference.
+//! API reference: Sign, GenerateMac, VerifyMac, Decrypt, DeriveSharedSecret and GenerateRandom of the AWS KMS API
+//! Reference.
 
 use super::client::Clients;
 use super::errors::{code_of, refused};
@@ -15,11 +16,13 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{KeyAgreementAlgorithmSpec, MacAlgorithmSpec, SigningAlgorithmSpec};
 
-/// "NumberOfBytes: minimum value of 1, maximum value of 1024".
+/// The maximum number of bytes of one request. GenerateRandom: "NumberOfBytes: minimum value of 1, maximum value
+/// of 1024".
 const MOST_RANDOM: usize = 1024;
 
 impl Clients {
-    /// Signs, or makes a MAC.
+    /// Signs the data, or computes a MAC. If the key is missing or disabled, and its alias points to another key
+    /// by now, the failure says so.
     pub(crate) async fn sign(&self, order: &Order) -> Result<Signature, Failure> {
         let made = match order.scheme.family {
             Family::Hmac => self.make_mac(order).await,
@@ -65,7 +68,7 @@ impl Clients {
         self.call(&GENERATE_MAC, &order.key.id, attempt).await
     }
 
-    /// Whether the MAC is one of the message.
+    /// Returns whether `mac` is a MAC of the message.
     pub(crate) async fn verify_mac(&self, order: &Order, mac: &[u8]) -> Result<bool, Failure> {
         let algorithm = mac_algorithm(order.scheme).ok_or_else(|| unknown(&VERIFY_MAC, order))?;
         let attempt = |client: Client| {
@@ -95,6 +98,7 @@ impl Clients {
         self.call(&DECRYPT, &order.key.id, attempt).await
     }
 
+    /// Returns the secret shared with the owner of the public key in the order.
     pub(crate) async fn derive(&self, order: &Order) -> Result<Plain, Failure> {
         let attempt = |client: Client| {
             let request = client.derive_shared_secret().key_id(order.id()).public_key(Blob::new(order.data.to_vec()));
@@ -107,7 +111,7 @@ impl Clients {
         self.call(&DERIVE, &order.key.id, attempt).await
     }
 
-    /// As many requests as it takes, one after the other.
+    /// Returns random bytes. Makes as many requests as necessary, one after the other.
     pub(crate) async fn random(&self, length: usize) -> Result<Plain, Failure> {
         let mut random = Plain::new(Vec::with_capacity(length));
         while random.len() < length {
@@ -128,7 +132,8 @@ impl Clients {
         Ok(random)
     }
 
-    /// A key signs no more: whether its alias means another one by now.
+    /// Called when the key no longer signs. Returns a failure if the alias of the key points to another key by
+    /// now.
     async fn moved(&self, order: &Order) -> Option<Failure> {
         let told = order.told.as_ref().filter(|_| is_alias(&order.key.id))?;
         let attempt = |client: Client| {
@@ -143,7 +148,7 @@ impl Clients {
 }
 
 impl Order {
-    /// The key as KMS is asked for it.
+    /// Returns the key's name for requests: its immutable id if it is known, or else its configured name.
     fn id(&self) -> &str {
         self.told.as_ref().unwrap_or(&self.key.id)
     }
@@ -157,7 +162,7 @@ fn bytes_of(blob: Option<Blob>) -> Vec<u8> {
     blob.unwrap_or_else(|| Blob::new([])).into_inner()
 }
 
-/// A plaintext may be empty, but it is there.
+/// Returns the plaintext or shared secret of a reply. It may be empty, but it must be present.
 fn plain(operation: &Operation, blob: Option<Blob>) -> Result<Plain, Refused> {
     let missing = || Refused::from(operation.failure(Cause::Malformed, "it holds no answer"));
     blob.map(|blob| blob.into_inner().into()).ok_or_else(missing)

@@ -1,7 +1,8 @@
-//! Where requests to KMS go, and who says so.
+//! The endpoint of KMS, and the setting that names the endpoint.
 //!
-//! "Service-specific endpoints" and "Dual-stack and FIPS endpoints", AWS SDKs and Tools Reference Guide. The SDK follows
-//! them by itself; this finds out what it will do, for messages and for what contradicts each other.
+//! "Service-specific endpoints" and "Dual-stack and FIPS endpoints", AWS SDKs and Tools Reference Guide. The SDK
+//! follows these rules by itself. This module determines what the SDK will do, for messages and to find settings
+//! that contradict each other.
 
 use super::settings::Settings;
 use crate::cloud::failure::Cause;
@@ -12,17 +13,21 @@ use aws_config::SdkConfig;
 use aws_sdk_kms::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_types::service_config::ServiceConfigKey;
 
-/// See the head of the file.
+/// The endpoint of KMS for one set of settings.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    /// The one that is configured.
+    /// The URL that is configured. None means that the SDK chooses the endpoint.
     pub(crate) url: Option<String>,
-    /// For log lines: `AWS KMS at URL`, `AWS KMS in REGION`.
+    /// The endpoint in log lines: `AWS KMS at URL`, `AWS KMS in REGION`.
     pub(crate) place: String,
 }
 
 impl Endpoint {
-    /// The slot's own endpoint, else what the SDK has found in variables and in the shared files.
+    /// Returns the slot's own endpoint, or else the endpoint that the SDK finds in variables and in the shared
+    /// files.
+    ///
+    /// # Errors
+    /// Fails with [`Cause::Settings`] if the endpoint contradicts a setting for FIPS or dual-stack endpoints.
     pub(crate) async fn of(settings: &Settings, sdk: &SdkConfig) -> Result<Self, Obstacle> {
         let named = match &settings.endpoint_url {
             Some(url) => Some((url.clone(), OPTION)),
@@ -35,7 +40,7 @@ impl Endpoint {
                 if *by != OPTION && is_open_endpoint(url) {
                     log_warn!("{by}: {shown}: requests go to another machine unencrypted: use https://");
                 }
-                // The slot's option is known where the slot is.
+                // Log lines name the slot, so the slot's own option need not be named.
                 if *by == OPTION { format!("AWS KMS at {shown}") } else { format!("AWS KMS at {shown} ({by})") }
             }
             None => own_place(sdk).await,
@@ -47,28 +52,30 @@ impl Endpoint {
 
 const OPTION: &str = "option \"aws_endpoint_url\"";
 
-/// Warns of credentials that go to another machine for everybody on the way to read.
+/// Warns if requests for credentials go to another machine unencrypted, where everyone on the way can read them.
 fn warn_of_open_sts(kms: Option<&str>, sdk: &SdkConfig) {
-    // Of one for all services the warning about KMS tells.
+    // If the same URL applies to all services, the warning about KMS covers it.
     if let Some(url) = configured(sdk, "STS").filter(|url| is_open_endpoint(url) && Some(&**url) != kms) {
         let (by, shown) = (by_whom("AWS_ENDPOINT_URL_STS"), shown_url(&url));
         log_warn!("{by}: {shown}: requests for credentials go to another machine unencrypted: use https://");
     }
 }
 
+/// Returns the URL that the SDK finds for the service in variables and in the shared files.
 fn configured(sdk: &SdkConfig, service: &'static str) -> Option<String> {
     let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
     let own = sdk.service_config().zip(key.ok()).and_then(|(config, key)| config.load_config(key));
     own.or_else(|| sdk.endpoint_url().map(str::to_owned))
 }
 
-/// In the order of the guide.
+/// Returns the setting that names the endpoint, in the order of the guide.
 fn by_whom(service: &'static str) -> &'static str {
     let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     [service, "AWS_ENDPOINT_URL"].into_iter().find(is_set).unwrap_or("shared AWS configuration")
 }
 
-/// The SDK makes the names of these endpoints; one that is named may be anything.
+/// Returns an obstacle if both an endpoint and FIPS or dual-stack endpoints are configured. The SDK creates the
+/// names of FIPS and dual-stack endpoints itself, and a configured endpoint may be anything.
 fn contradiction(url: &str, by: &str, sdk: &SdkConfig) -> Option<Obstacle> {
     let (flag, option) = match (sdk.use_fips(), sdk.use_dual_stack()) {
         (Some(true), _) => ("use_fips_endpoint", "aws_use_fips_endpoint"),
@@ -84,7 +91,8 @@ fn contradiction(url: &str, by: &str, sdk: &SdkConfig) -> Option<Obstacle> {
     ))
 }
 
-/// Where the SDK's own rules lead: the name of the region, or the URL if it is not the usual one.
+/// Returns the endpoint that the SDK's own rules select, for log lines: the name of the region, or the URL if it
+/// is not the usual one.
 async fn own_place(sdk: &SdkConfig) -> String {
     let region = sdk.region().map(|region| region.as_ref().to_owned()).unwrap_or_default();
     let (fips, dual) = (sdk.use_fips().unwrap_or(false), sdk.use_dual_stack().unwrap_or(false));
@@ -95,7 +103,7 @@ async fn own_place(sdk: &SdkConfig) -> String {
     let Ok(params) = Params::builder().region(region).use_fips(fips).use_dual_stack(dual).build() else { return usual };
     match DefaultResolver::new().resolve_endpoint(&params).await {
         Ok(endpoint) => format!("AWS KMS at {}", endpoint.url()),
-        // The request will say why.
+        // The request will report the reason.
         Err(_) => usual,
     }
 }

@@ -1,4 +1,6 @@
-//! What the errors of AWS mean. "Common Errors" of the AWS KMS API Reference, and of that of STS.
+//! The meaning of errors of AWS.
+//!
+//! "Common Errors" of the AWS KMS API Reference and of the AWS Security Token Service API Reference.
 
 use super::connector::BadBody;
 use super::operations::Operation;
@@ -21,7 +23,7 @@ const CODES: &[(&str, Cause)] = &[
     ("DisabledException", Cause::Disabled),
     ("KMSInvalidStateException", Cause::Disabled),
     ("InvalidKeyUsageException", Cause::Unsupported),
-    // A quota of things, such as 50 aliases of a key: no time helps against it.
+    // A quota of resources, such as 50 aliases of a key. Waiting does not help.
     ("LimitExceededException", Cause::Rejected),
     ("InvalidCiphertextException", Cause::Undecryptable),
     ("IncorrectKeyException", Cause::Undecryptable),
@@ -54,10 +56,10 @@ const CODES: &[(&str, Cause)] = &[
     ("ServiceUnavailableException", Cause::Internal),
 ];
 
-/// What newer credentials may help against.
+/// Codes after which newer credentials may help.
 const EXPIRED: [&str; 2] = ["ExpiredTokenException", "ExpiredToken"];
 
-/// What may mean that this machine's clock is wrong. The SDK learns the service's time from each reply.
+/// Codes that may mean that this machine's clock is wrong. The SDK learns the service's time from each reply.
 const BY_CLOCK: [&str; 4] =
     ["InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed"];
 
@@ -73,10 +75,11 @@ fn cause_of_code(code: &str) -> Option<Cause> {
     CODES.iter().find(|(known, _)| *known == code).map(|(_, cause)| *cause)
 }
 
-/// For replies without a code, which are not from KMS itself: a proxy's, a load balancer's.
+/// Returns the cause of a reply without an error code. Such a reply is not from KMS itself, but from a proxy or a
+/// load balancer.
 fn cause_of_status(status: u16) -> Cause {
     match status {
-        // The SDK takes a reply that it can't read for an error.
+        // The SDK reports a reply that it cannot parse as an error.
         200..300 => Cause::Malformed,
         401 | 403 => Cause::Denied,
         429 => Cause::Throttled,
@@ -85,7 +88,8 @@ fn cause_of_status(status: u16) -> Cause {
     }
 }
 
-/// What an error of the SDK means. Its Debug form is never used: it shows the reply's raw body.
+/// Returns what an error of the SDK means. The Debug form of the error is never used, because it shows the raw
+/// body of the reply.
 pub(crate) fn refused<E>(operation: &Operation, error: SdkError<E, HttpResponse>) -> Refused
 where
     E: ProvideErrorMetadata + RequestId + Error + 'static,
@@ -116,7 +120,7 @@ where
         SdkError::DispatchFailure(failure) if failure.is_timeout() => (Cause::TimedOut, words_of(&error)),
         _ if is_about_credentials(&error) => (Cause::Credentials, without_credentials(words_of(&error))),
         SdkError::DispatchFailure(_) => (Cause::Unreachable, words_of(&error)),
-        // Nothing was sent: a region that is none, or an endpoint.
+        // Nothing was sent, because the region or the endpoint is invalid.
         SdkError::ConstructionFailure(_) => {
             let why = causes(&error).last().map(ToString::to_string).unwrap_or_default();
             (Cause::Settings, format!("no request can be made: {why}; are the region and the endpoint right?"))
@@ -136,7 +140,8 @@ where
     Refused { remedy, wait: seconds.map(Duration::from_secs), ..refused }
 }
 
-/// `com.amazonaws.kms#NotFoundException` without its namespace, which the SDK strips in most places.
+/// Returns the error code without its namespace: `NotFoundException` for `com.amazonaws.kms#NotFoundException`.
+/// The SDK removes the namespace in most places.
 pub(crate) fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
     error.code().map(|code| code.rsplit('#').next().unwrap_or(code)).filter(|code| !code.is_empty())
 }
@@ -144,19 +149,21 @@ pub(crate) fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>
 pub(crate) const ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in the slot or by AWS_PROFILE, \
      or give this machine or container a role";
 
+/// Returns the message for missing credentials, with advice.
 fn without_credentials(words: String) -> String {
     let known = REMEDIES.iter().find(|(said, _)| words.contains(said));
     format!("{}; {}", condensed(&words), known.map_or(&[ADVICE][..], |(_, remedies)| remedies).join("; "))
 }
 
-/// The words of the SDK's chain of providers: those that are not configured are one clause, the others say why.
+/// Condenses the message of the SDK's chain of providers: the providers that are not configured become one clause,
+/// and each of the others keeps its reason.
 fn condensed(words: &str) -> String {
     let own = FRAMES.iter().fold(words, |words, frame| words.strip_prefix(frame).unwrap_or(words));
     if !own.starts_with(CHAIN) {
         return own.to_owned();
     }
     let (mut silent, mut said) = (Vec::new(), Vec::new());
-    // Each provider has a line of its own, which words_of has made spaces of.
+    // The SDK writes each provider on a line of its own. `words_of` has replaced the line breaks by spaces.
     for line in own.split("   ").map(str::trim) {
         let Some((_, name, usual)) = PROVIDERS.iter().find(|(known, ..)| line.starts_with(&format!("{known}: ")))
         else {
@@ -172,7 +179,7 @@ fn condensed(words: &str) -> String {
     said.join("; ")
 }
 
-/// What the SDK says round the words of a provider, outermost first.
+/// Texts of the SDK in front of the message of a provider, outermost first.
 const FRAMES: [&str; 4] = [
     "dispatch failure: other: ",
     "an error occurred while loading credentials: ",
@@ -183,7 +190,8 @@ const FRAMES: [&str; 4] = [
 const CHAIN: &str = "no credentials found in chain";
 const NOT_ENABLED: &str = "the credential provider was not enabled";
 
-/// The providers of the chain by the SDK's names, what a person calls them, and what they say where nothing is set.
+/// The providers of the chain: the SDK's name, the name for users, and the text of the provider if nothing is
+/// configured.
 const PROVIDERS: &[(&str, &str, &str)] = &[
     ("Environment", "variables", "environment variable not set"),
     ("CredentialProcess", "credential_process", "has no credential_process"),
@@ -193,17 +201,20 @@ const PROVIDERS: &[(&str, &str, &str)] = &[
     ("Ec2InstanceMetadata", "EC2 instance", "no usual words"),
 ];
 
-/// What a person can do where the SDK's words say more than that there are no credentials. The first that is said counts.
+/// The advice for messages of the SDK that say more than that there are no credentials. The first text that the
+/// message contains applies.
 const REMEDIES: &[(&str, &[&str])] = &[
     ("SSO token", &[SIGN_ON]),
     ("Session token not found or invalid", &[SIGN_ON]),
-    // Where there is no such service, nobody may say so.
+    // On a machine without a metadata service, the request may time out as well, so the general advice comes
+    // first.
     ("IMDS: dispatch failure: timeout", &[ADVICE, HOPS]),
 ];
 
 const SIGN_ON: &str = "sign on again: aws sso login";
 
-/// The replies of a machine's metadata service go one hop, unless said otherwise: not into its containers.
+/// The replies of a machine's metadata service travel one hop by default, so they do not reach the machine's
+/// containers.
 const HOPS: &str =
     "a container on EC2 reaches the role of its machine if the metadata service's hop limit is 2 or more";
 

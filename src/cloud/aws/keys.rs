@@ -1,4 +1,4 @@
-//! What KMS says about a key, as facts: its specification, its algorithms, its public half; and the form of signatures.
+//! What KMS reports about a key: its KeySpec, its algorithms and its public key; and the form of signatures.
 
 use super::client::Clients;
 use super::errors::refused;
@@ -15,7 +15,7 @@ use aws_sdk_kms::types::{
     MessageType, SigningAlgorithmSpec,
 };
 
-/// SigningAlgorithm of the API, of which kind the message is, and PSS with salt as long as the digest.
+/// SigningAlgorithm of the API, the scheme, and the MessageType. The salt of PSS is as long as the digest.
 #[rustfmt::skip]
 static SIGNING: [(SigningAlgorithmSpec, Scheme, MessageType); 11] = [
     (SigningAlgorithmSpec::RsassaPkcs1V15Sha256, Family::RsaPkcs1.with(Hash::Sha256), MessageType::Digest),
@@ -31,7 +31,7 @@ static SIGNING: [(SigningAlgorithmSpec, Scheme, MessageType); 11] = [
     (SigningAlgorithmSpec::MlDsaShake256,        Family::MlDsa.alone(),               MessageType::ExternalMu),
 ];
 
-/// EncryptionAlgorithm of the API, of RSA keys.
+/// EncryptionAlgorithm of the API, for RSA keys.
 static ENCRYPTION: [(EncryptionAlgorithmSpec, Scheme); 2] = [
     (EncryptionAlgorithmSpec::RsaesOaepSha1, Family::RsaesOaep.with(Hash::Sha1)),
     (EncryptionAlgorithmSpec::RsaesOaepSha256, Family::RsaesOaep.with(Hash::Sha256)),
@@ -45,7 +45,7 @@ static MACS: [(MacAlgorithmSpec, Scheme); 4] = [
     (MacAlgorithmSpec::HmacSha512, Family::Hmac.with(Hash::Sha512)),
 ];
 
-/// KeySpec of the API, as far as this module serves it.
+/// KeySpec of the API, as far as this module supports it.
 #[rustfmt::skip]
 pub(crate) static SPECS: [(KeySpec, Kind); 15] = [
     (KeySpec::Rsa2048, Kind::Rsa(2048)),
@@ -65,7 +65,7 @@ pub(crate) static SPECS: [(KeySpec, Kind); 15] = [
     (KeySpec::Hmac512, Kind::Hmac(Hash::Sha512)),
 ];
 
-/// How a scheme is called, and what the message is then.
+/// Returns the algorithm for a scheme, and the MessageType that belongs to it.
 pub(crate) fn signing_algorithm(scheme: Scheme) -> Option<(&'static SigningAlgorithmSpec, MessageType)> {
     SIGNING.iter().find(|row| row.1 == scheme).map(|row| (&row.0, row.2.clone()))
 }
@@ -78,7 +78,7 @@ pub(crate) fn mac_algorithm(scheme: Scheme) -> Option<&'static MacAlgorithmSpec>
     MACS.iter().find(|row| row.1 == scheme).map(|row| &row.0)
 }
 
-/// All that KMS has for keys of that kind. It agrees on secrets by the curves of NIST only.
+/// Returns all schemes that KMS has for keys of this kind. KMS derives shared secrets on the NIST curves only.
 pub(crate) fn schemes(kind: Kind) -> Vec<Scheme> {
     let nist = matches!(kind, Kind::Ec(curve) if curve != Curve::Secp256k1);
     let all =
@@ -86,12 +86,17 @@ pub(crate) fn schemes(kind: Kind) -> Vec<Scheme> {
     all.chain(nist.then(|| Family::Ecdh.alone())).filter(|scheme| scheme.suits(kind)).collect()
 }
 
+/// Returns what GetPublicKey reports about a key.
+///
+/// # Errors
+/// Fails with [`Cause::Unsupported`] if this module does not support the key, and with [`Cause::Malformed`] if the
+/// reply contradicts itself or its public key cannot be read.
 pub(crate) fn facts(reply: GetPublicKeyOutput) -> Result<KeyFacts, Failure> {
     let spec = reply.key_spec.as_ref();
     let der = reply.public_key.as_ref().map_or(&[][..], |blob| blob.as_ref());
     let public_key = PublicKey::from_spki(der).map_err(|unusable| {
-        // SM2, ML-KEM and whatever comes are right replies about keys that this module can't serve.
-        // LocalStack answers for secret keys, too, with no key.
+        // SM2, ML-KEM and future values of KeySpec are correct replies about keys that this module does not
+        // support. LocalStack replies for secret keys as well, without a public key.
         let usual = |known: &&(KeySpec, Kind)| Some(&known.0) == spec && !matches!(known.1, Kind::Hmac(_));
         let cause = if SPECS.iter().any(|known| usual(&known)) { Cause::Malformed } else { Cause::Unsupported };
         let spec = spec.map_or("unknown", KeySpec::as_str);
@@ -109,7 +114,7 @@ pub(crate) fn facts(reply: GetPublicKeyOutput) -> Result<KeyFacts, Failure> {
     Ok(KeyFacts { immutable_id: reply.key_id, refusal, usage, ..KeyFacts::of(public_key, schemes) })
 }
 
-/// What DescribeKey tells of an HMAC key; None of every other.
+/// Returns what DescribeKey reports about an HMAC key, or None for any other key.
 pub(crate) fn secret_facts(about: KeyMetadata) -> Option<KeyFacts> {
     let (_, kind) = SPECS.iter().find(|(spec, _)| Some(spec) == about.key_spec.as_ref())?;
     let offered = about.mac_algorithms();
@@ -138,11 +143,12 @@ fn usage(usage: &KeyUsageType) -> String {
     format!("its KeyUsage is {}{more}", usage.as_str())
 }
 
-/// What a key will do, by what the reply offers for its usage; and why it won't do anything.
+/// Returns the schemes of a key, according to the algorithms in the reply and the key's KeyUsage; and the reason
+/// if there are none.
 fn abilities(reply: &GetPublicKeyOutput, kind: Kind) -> (Vec<Scheme>, Option<String>) {
     let signing = SIGNING.iter().filter(|row| reply.signing_algorithms().contains(&row.0)).map(|row| row.1);
     let decrypting = ENCRYPTION.iter().filter(|row| reply.encryption_algorithms().contains(&row.0)).map(|row| row.1);
-    // LocalStack leaves the list out.
+    // LocalStack omits the list.
     let agreeing = reply.key_agreement_algorithms.as_ref();
     let agrees = agreeing.is_none_or(|known| known.contains(&KeyAgreementAlgorithmSpec::Ecdh));
     let offered: Vec<_> = match reply.key_usage.as_ref() {
@@ -162,7 +168,11 @@ fn abilities(reply: &GetPublicKeyOutput, kind: Kind) -> (Vec<Scheme>, Option<Str
     (known, refusal)
 }
 
-/// KMS encodes ECDSA signatures in DER (ANSI X9.62); RSA ones are as PKCS#11 wants them.
+/// Converts a signature to the form of PKCS#11. KMS encodes ECDSA signatures in DER (ANSI X9.62). RSA signatures
+/// have the form of PKCS#11 already.
+///
+/// # Errors
+/// Fails with [`Cause::Malformed`] if the bytes are not a signature of this kind of key.
 pub(crate) fn in_pkcs11_form(kind: Kind, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
     let length = bytes.len();
     let converted = match kind {
@@ -174,13 +184,14 @@ pub(crate) fn in_pkcs11_form(kind: Kind, bytes: Vec<u8>) -> Result<Vec<u8>, Fail
 }
 
 impl Clients {
+    /// Describes a key with GetPublicKey, or with DescribeKey if the key may be a secret key.
     pub(crate) async fn describe(&self, id: &str) -> Result<KeyFacts, Failure> {
         let attempt = |client: Client| {
             let request = client.get_public_key().key_id(id);
             async move { Ok(facts(request.send().await.map_err(|e| refused(&GET_PUBLIC_KEY, e))?)?) }
         };
         match self.call(&GET_PUBLIC_KEY, id, attempt).await {
-            // A secret key has no public half: what it is for is asked in another way.
+            // A secret key has no public key, so DescribeKey is used instead.
             Err(failure) if failure.cause == Cause::Unsupported => self.describe_secret(id, failure).await,
             answer => answer,
         }
@@ -198,7 +209,7 @@ impl Clients {
     }
 }
 
-/// `alias/NAME`, or the ARN of an alias: a name that can come to mean another key.
+/// Returns whether `id` is `alias/NAME` or the ARN of an alias. An alias can be moved to another key.
 pub(crate) fn is_alias(id: &str) -> bool {
     id.starts_with("alias/") || id.contains(":alias/")
 }

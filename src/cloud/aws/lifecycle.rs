@@ -1,7 +1,7 @@
-//! Keys that are made in KMS, named by aliases, and deleted.
+//! Creation, labels and deletion of keys in KMS. Labels are aliases.
 //!
-//! API reference: CreateKey, CreateAlias, ScheduleKeyDeletion. "KMS is eventually consistent": a key that was made a
-//! moment ago may be unknown for a while.
+//! API reference: CreateKey, CreateAlias, ScheduleKeyDeletion. "KMS is eventually consistent": a key that was just
+//! created may be unknown for a while.
 
 use super::client::Clients;
 use super::errors::refused;
@@ -17,7 +17,7 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::types::{KeyMetadata, KeySpec, KeyUsageType, Tag};
 use cryptoki_sys::*;
 
-/// KeyUsage of the API: a key has one.
+/// KeyUsage of the API. A key has one KeyUsage.
 static USAGES: [(KeyUsageType, Purpose); 3] = [
     (KeyUsageType::SignVerify, Purpose::Sign),
     (KeyUsageType::EncryptDecrypt, Purpose::Decrypt),
@@ -28,6 +28,7 @@ fn spec(kind: Kind) -> Option<&'static KeySpec> {
     SPECS.iter().find(|row| row.1 == kind).map(|row| &row.0)
 }
 
+/// Returns whether this module can create keys of this kind.
 pub(crate) fn makes(kind: Kind) -> bool {
     spec(kind).is_some()
 }
@@ -40,12 +41,13 @@ fn usage(new: &NewKey) -> Option<KeyUsageType> {
     }
 }
 
-/// The alias of a label: with or without its prefix.
+/// Returns the alias of a label. The label may have the prefix `alias/`.
 fn alias(label: &str) -> String {
     format!("alias/{}", label.strip_prefix("alias/").unwrap_or(label))
 }
 
-/// CreateAlias: "AliasName: 1 to 256 characters of a-z, A-Z, 0-9, /, _, -", and not one of AWS's own.
+/// Returns whether an alias has a valid name, and is not one of AWS's own. CreateAlias: "AliasName: 1 to 256
+/// characters of a-z, A-Z, 0-9, /, _, -".
 fn is_alias_name(alias: &str) -> bool {
     let name = alias.strip_prefix("alias/").unwrap_or_default();
     (1..=250).contains(&name.len())
@@ -53,6 +55,11 @@ fn is_alias_name(alias: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte))
 }
 
+/// Checks whether such a key can be created, without a request.
+///
+/// # Errors
+/// CKR_TEMPLATE_INCONSISTENT if such a key cannot have these purposes, CKR_ATTRIBUTE_VALUE_INVALID if the label
+/// cannot be the name of an alias.
 pub(crate) fn check_new(new: &NewKey) -> Result<()> {
     let inconsistent = |text: &str| Err(Error::new(CKR_TEMPLATE_INCONSISTENT, text.to_owned()));
     let [purpose] = new.purposes[..] else {
@@ -72,7 +79,11 @@ pub(crate) fn check_new(new: &NewKey) -> Result<()> {
     new.label.as_deref().map_or(Ok(()), |label| check_alias(label, &alias(label)))
 }
 
-/// A label becomes an alias, and is read from it again without its prefix.
+/// Checks whether a key can have this label. A label becomes an alias, and listings return it without the prefix
+/// `alias/`.
+///
+/// # Errors
+/// CKR_ATTRIBUTE_VALUE_INVALID if the label cannot be the name of an alias.
 pub(crate) fn check_label(label: &str) -> Result<()> {
     check_alias(label, &format!("alias/{label}"))
 }
@@ -90,6 +101,11 @@ fn check_alias(label: &str, alias: &str) -> Result<()> {
 }
 
 impl Clients {
+    /// Creates a key and, if it has a label, its alias.
+    ///
+    /// # Errors
+    /// Fails with [`Cause::Rejected`] if the alias is in use. If a request fails after the key was created, the
+    /// message names the key.
     pub(crate) async fn create(&self, new: &NewKey) -> std::result::Result<MadeKey, Failure> {
         let alias = new.label.as_deref().map(alias);
         if let Some(alias) = &alias {
@@ -115,7 +131,8 @@ impl Clients {
         Ok(MadeKey { name: KeyName { id, version: None }, alias, label, facts, option })
     }
 
-    /// Gives the key one more alias, which is its newest then; or makes one that it has the newest.
+    /// Changes the label of a key: creates another alias, which becomes the key's newest one, or makes an existing
+    /// alias of the key the newest.
     pub(crate) async fn relabel(&self, id: &str, label: &str) -> std::result::Result<(), Failure> {
         let alias = alias(label);
         match self.describe(&alias).await {
@@ -127,7 +144,8 @@ impl Clients {
         }
     }
 
-    /// Makes an alias that is free. Where it is taken all the same, the key may have it by a request whose reply was lost.
+    /// Creates an alias that is not in use. If the service rejects the request, the key may have the alias
+    /// nevertheless, by an earlier request whose reply was lost.
     async fn name(&self, alias: &str, id: &str) -> std::result::Result<(), Failure> {
         match self.create_alias(alias, id).await {
             Err(failure) if failure.cause == Cause::Rejected => match self.describe(alias).await {
@@ -175,6 +193,7 @@ impl Clients {
         self.call(&UPDATE_ALIAS, alias, attempt).await
     }
 
+    /// Describes a key that was just created. Waits while the service does not know the key.
     async fn describe_new(&self, arn: &str, option: &str) -> std::result::Result<KeyFacts, Failure> {
         let attempt = |client: Client| {
             let request = client.get_public_key().key_id(arn);
@@ -186,7 +205,11 @@ impl Clients {
         })
     }
 
-    /// "To delete an alias' key, name the key by its id or ARN."
+    /// Schedules the deletion of a key, and returns how to undo it. "To delete an alias' key, name the key by its
+    /// id or ARN."
+    ///
+    /// # Errors
+    /// Fails with [`Cause::Rejected`] if `arn` is an alias.
     pub(crate) async fn destroy(&self, arn: &str, days: u32) -> std::result::Result<String, Failure> {
         if is_alias(arn) {
             let message = format!("{arn} is an alias, and the key behind it is not known");
@@ -205,12 +228,13 @@ impl Clients {
     }
 }
 
-/// Whether the facts are of the key with that id.
+/// Returns whether the facts describe the key with this id.
 fn is_of(facts: &KeyFacts, id: &str) -> bool {
     facts.immutable_id.as_deref().is_some_and(|arn| arn.ends_with(&format!("/{id}")))
 }
 
-/// Whether an alias is free, by the answer about its key. Who may not look, learns it later.
+/// Checks that an alias is not in use, according to the result of describing its key. If the user must not
+/// describe the key, CreateAlias reports an alias that is in use.
 fn check_free(alias: &str, answer: std::result::Result<KeyFacts, Failure>) -> std::result::Result<(), Failure> {
     match answer {
         Err(failure) if matches!(failure.cause, Cause::Missing | Cause::Denied) => Ok(()),

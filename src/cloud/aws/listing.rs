@@ -1,4 +1,5 @@
-//! The keys of a region, and what their users call them: KMS has no other place for that than aliases.
+//! The keys of a region, with their labels. Labels are aliases, because KMS has no other place for users' names of
+//! keys.
 //!
 //! API reference: ListKeys, ListAliases.
 
@@ -20,15 +21,16 @@ use std::collections::HashMap;
 const OF_AWS: &str = "aws/";
 
 impl Clients {
-    /// All keys of the region; without labels where aliases are not to be had. Those that AWS manages are left out where
-    /// aliases tell of them: they are symmetric, and each would be asked about in vain.
+    /// Returns all keys of the region. The keys have no labels if the aliases cannot be listed. Keys that AWS
+    /// manages are left out if their aliases are known: these keys are symmetric, and describing each of them
+    /// would be in vain.
     pub(crate) async fn list(&self, labels: bool) -> Result<Vec<ListedKey>, Failure> {
         let labels = async { if labels { self.labels().await } else { Ok(HashMap::new()) } };
         let (ids, mut labels) = try_join(self.ids(), labels).await?;
         let listed = |id: String| ListedKey {
             label: labels.remove(&id),
             name: KeyName { id, version: None },
-            // ListKeys does not tell.
+            // ListKeys does not report this.
             is_disabled: false,
         };
         let keys = ids.into_iter().map(listed);
@@ -60,7 +62,7 @@ impl Clients {
         }
     }
 
-    /// Page by page; each page has the time of a whole call.
+    /// Returns the items of all pages. Each page has the time limit of a whole call.
     async fn pages<T>(
         &self,
         operation: &'static Operation,
@@ -68,7 +70,7 @@ impl Clients {
     ) -> Result<Vec<T>, Failure> {
         let (mut all, mut pages) = (Vec::new(), Pages::default());
         loop {
-            // A page may be empty though more follow.
+            // A page may be empty even though more pages follow.
             let (items, next) = self.call(operation, "", |client| page(client, pages.next())).await?;
             all.extend(items);
             if !pages.go_on(next).map_err(|words| operation.failure(Cause::Malformed, words))? {
@@ -78,19 +80,21 @@ impl Clients {
     }
 }
 
-/// Whether another attempt would end alike: this service, or this user, has no aliases.
+/// Returns whether another attempt would fail in the same way, because this service has no aliases or this user
+/// must not list them.
 fn is_final(cause: Cause) -> bool {
     matches!(cause, Cause::Denied | Cause::Unsupported | Cause::Rejected)
 }
 
-/// The labels of keys by their ids: of several aliases of a key the one that was made or moved last.
+/// Returns the labels of keys by key id. If a key has several aliases, the label is the alias that was created or
+/// moved last.
 fn newest(aliases: Vec<AliasListEntry>) -> HashMap<String, String> {
     let mut newest = HashMap::new();
     for alias in aliases {
         let changed = alias.last_updated_date.or(alias.creation_date);
         let label = alias.alias_name.as_deref().and_then(|name| name.strip_prefix("alias/"));
         if let (Some(label), Some(key)) = (label, alias.target_key_id) {
-            // Of those of one moment the first by name.
+            // Of aliases with the same time, the first by name is used.
             let of_key = (changed, Reverse(label.to_owned()));
             let known = newest.entry(key).or_insert_with(|| of_key.clone());
             *known = of_key.max(known.clone());

@@ -1,4 +1,4 @@
-//! Logins to AWS: the PIN is an OpenID Connect token that STS gives credentials for, or the name of a profile.
+//! Logins to AWS. The PIN is an OpenID Connect token, for which STS issues credentials, or the name of a profile.
 //!
 //! API reference: AssumeRoleWithWebIdentity of the AWS Security Token Service API Reference.
 
@@ -33,11 +33,12 @@ impl Doors for Clients {
         Settings { login, ..settings.clone() }
     }
 
-    /// Credentials are good enough: whether they let anybody use a key depends on the key.
+    /// Checks that the login yields credentials. Whether the credentials permit the use of a key depends on the
+    /// key.
     async fn check(self: Arc<Self>) -> Result<Verdict, Failure> {
         let what = format!("{LOGIN} to {}", self.place(self.settings.region.as_deref()));
         let call = Call { operation: LOGIN, what: &what, network: &self.settings.network, turns: None };
-        // The credentials have repetitions of their own.
+        // The requests for credentials have retries of their own.
         call.made(async || self.verdict().await.map_err(|refused| self.of_login(refused)), |_, _| {}).await
     }
 }
@@ -66,7 +67,7 @@ impl Clients {
         }
     }
 
-    /// What STS says of the token itself.
+    /// Returns the verdict of STS on the token itself, if there is one.
     fn refusal(&self, error: &CredentialsError) -> Option<Verdict> {
         let Some(Login::WebIdentityToken(Some(token))) = &self.settings.login else { return None };
         let refused = causes(error).find_map(|error| error.downcast_ref::<AssumeRoleWithWebIdentityError>())?;
@@ -76,7 +77,7 @@ impl Clients {
         Some(verdict(masked(&words, token.expose())))
     }
 
-    /// A refusal never quotes the PIN, and says what helps where the credentials came by one.
+    /// Removes the PIN from the message of a refusal. Adds advice if the credentials are those of a login.
     pub(crate) fn of_login(&self, mut refused: Refused) -> Refused {
         let Some(pin) = self.settings.login.as_ref().and_then(Login::pin) else { return refused };
         let failure = &mut refused.failure;
@@ -89,7 +90,8 @@ impl Clients {
     }
 }
 
-/// Codes of AssumeRoleWithWebIdentity that are about the token. AccessDenied: the role is not for whom it names.
+/// Codes of AssumeRoleWithWebIdentity that concern the token. AccessDenied: the role is not intended for the
+/// identity that the token names.
 #[rustfmt::skip]
 const VERDICTS: &[(&str, Saying)] = &[
     ("InvalidIdentityToken", Verdict::Wrong),

@@ -1,42 +1,43 @@
-//! What a slot says about AWS.
+//! The AWS settings of a slot.
 
 use crate::cloud::http::network::Network;
 use crate::cloud::secret::Secret;
 
-/// What a slot says about AWS. Slots with equal settings share one client.
+/// The AWS settings of a slot. Slots with equal settings share one client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Settings {
-    /// The region; None means that of the key's ARN, else what the SDK finds.
+    /// The region. None means the region of the key's ARN, or else the region that the SDK finds.
     pub region: Option<String>,
-    /// A profile of the shared configuration and credentials files.
+    /// The name of a profile in the shared configuration and credentials files.
     pub profile: Option<String>,
-    /// ARN of a role to assume with those credentials.
+    /// The ARN of a role. It is assumed with the credentials of the other settings, or with the token of a login.
     pub role_arn: Option<String>,
-    /// The external id that the role's trust policy may ask for.
+    /// The external ID that the trust policy of the role may require.
     pub external_id: Option<String>,
-    /// The login that the credentials come by.
+    /// The login that provides the credentials. None means that no login is necessary.
     pub login: Option<Login>,
-    /// Another endpoint than the region's.
+    /// The URL of an endpoint to use instead of the region's endpoint.
     pub endpoint_url: Option<String>,
-    /// The region's FIPS endpoint; None means what the SDK finds.
+    /// Whether to use the region's FIPS endpoint. None means what the SDK finds.
     pub use_fips_endpoint: Option<bool>,
-    /// The region's endpoint for IPv6, too; None means what the SDK finds.
+    /// Whether to use the region's dual-stack endpoint, which supports IPv6 as well. None means what the SDK
+    /// finds.
     pub use_dualstack_endpoint: Option<bool>,
-    /// How to reach it.
+    /// How to reach the service.
     pub network: Network,
 }
 
-/// What the PIN is; and the PIN, once there is one.
+/// What the PIN is. The value is the PIN, or None before the login.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Login {
-    /// An OpenID Connect token, for the role of the settings.
+    /// An OpenID Connect token for the role of the settings.
     WebIdentityToken(Option<Secret>),
-    /// A profile of the shared configuration and credentials files.
+    /// The name of a profile in the shared configuration and credentials files.
     Profile(Option<Secret>),
 }
 
 impl Login {
-    /// What the PIN is, for messages.
+    /// Returns what the PIN is, for messages.
     pub(crate) fn words(&self) -> &'static str {
         match self {
             Login::WebIdentityToken(_) => "a web identity token (OpenID Connect) for the role in \"aws_role_arn\"",
@@ -44,6 +45,7 @@ impl Login {
         }
     }
 
+    /// Returns whether the PIN is not known yet.
     pub(crate) fn is_awaited(&self) -> bool {
         self.pin().is_none()
     }
@@ -55,7 +57,7 @@ impl Login {
 }
 
 impl Settings {
-    /// The profile, be it of the settings or of the login.
+    /// Returns the profile of the settings or of the login.
     pub(crate) fn profile(&self) -> Option<&str> {
         match &self.login {
             Some(Login::Profile(name)) => name.as_ref().map(Secret::expose),
@@ -64,6 +66,7 @@ impl Settings {
     }
 }
 
+/// Returns the service with its endpoint or region, for log lines.
 pub(crate) fn place(settings: &Settings) -> String {
     match (&settings.endpoint_url, &settings.region) {
         (Some(url), _) => format!("AWS KMS at {}", crate::cloud::http::endpoint::shown_url(url)),

@@ -1,4 +1,4 @@
-//! Certificates that Key Vault keeps with keys, and those that it waits for.
+//! Certificates that Key Vault stores with keys, and certificates that it waits for.
 //!
 //! Key Vault REST API reference: Get Certificate, Get Certificate Operation, Merge Certificate.
 
@@ -15,7 +15,8 @@ use azure_security_keyvault_certificates::models::{
     CertificateClientGetCertificateOptions, MergeCertificateParameters,
 };
 
-/// A key's certificate has its name, and its version: Key Vault makes both together.
+/// Returns the certificate of a key, or None if there is none or the user must not read it. A certificate has the
+/// name and the version of its key, because Key Vault creates both together.
 pub(crate) async fn certificate(vault: &Vault, key: &KeyName) -> Result<Option<Vec<Certificate>>, Refused> {
     let options =
         CertificateClientGetCertificateOptions { certificate_version: key.version.clone(), ..Default::default() };
@@ -38,7 +39,8 @@ pub(crate) async fn certificate(vault: &Vault, key: &KeyName) -> Result<Option<V
     Ok(Some(vec![certificate.map_err(|unusable| GET_CERTIFICATE.failure(Cause::Malformed, unusable.0))?]))
 }
 
-/// Hands the certificate over, if the vault waits for one of that name whose request it has made for this key.
+/// Passes the certificate to the vault, if the vault waits for a certificate of that name and has created the
+/// certificate request for this public key. Returns whether the vault has taken the certificate.
 pub(crate) async fn complete(vault: &Vault, key: &KeyName, certificate: &Certificate) -> Result<bool, Refused> {
     let pending = match vault.certificates.get_certificate_operation(&key.id, None).await {
         Ok(reply) => reply.into_model().map_err(|e| refused(&PENDING_CERTIFICATE, e))?,
@@ -54,7 +56,8 @@ pub(crate) async fn complete(vault: &Vault, key: &KeyName, certificate: &Certifi
             };
         }
     };
-    // The request names the public key; a vault that waits for another key's certificate is left alone.
+    // The certificate request contains the public key. If the vault waits for the certificate of another key,
+    // nothing is sent.
     let csr = pending.csr.unwrap_or_default();
     let waits = pending.status.as_deref() == Some("inProgress");
     if !waits || !csr.windows(certificate.spki.len()).any(|part| part == certificate.spki) {

@@ -1,4 +1,4 @@
-//! Clients of one vault or Managed HSM, and what the service's errors mean.
+//! Clients of one vault or Managed HSM.
 
 use super::credentials;
 use super::environment::{Challenge, Listening, ToAuthority};
@@ -26,19 +26,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::{OnceCell, Semaphore};
 
-/// The clients of one process for one set of settings. Used on the runtime only.
+/// The clients of one process for one set of settings. They are used on the runtime only.
 pub(crate) struct Clients {
     pub(crate) settings: Settings,
     http: Arc<PerNetwork>,
-    /// Since when, and what.
+    /// The creation time of the clients, and the clients.
     vault: Mutex<(Instant, Arc<OnceCell<Vault>>)>,
-    /// By key identifier with version: what was told of it.
+    /// The public keys that the service has reported, by key identifier with version.
     pub(crate) told: Mutex<HashMap<String, PublicKey>>,
-    /// How many keys are described at a time.
+    /// Limits how many requests that load keys run at the same time.
     pub(crate) turns: Semaphore,
 }
 
-/// The two clients, with the source of their tokens; they share a connection pool.
+/// The two clients, with the source of their tokens. The clients share a connection pool.
 #[derive(Clone)]
 pub(crate) struct Vault {
     pub(crate) keys: Arc<KeyClient>,
@@ -47,12 +47,17 @@ pub(crate) struct Vault {
 }
 
 impl Clients {
+    /// Creates the clients without a request. The SDK's clients are created at their first use.
     pub(crate) fn new(settings: Settings) -> Self {
         let vault = Mutex::new((Instant::now(), Arc::default()));
         Self { settings, http: PerNetwork::shared(), vault, told: Mutex::default(), turns: Semaphore::new(64) }
     }
 
-    /// The clients, made at the first call.
+    /// Returns the clients. They are created at the first call.
+    ///
+    /// # Errors
+    /// Fails with [`Cause::Credentials`] before the login that the settings require, and with the obstacle that
+    /// prevents the creation of the clients.
     pub(crate) async fn vault(&self, operation: &'static str) -> Result<Vault, Failure> {
         if self.settings.credential == Credential::Login && self.settings.client_secret.is_none() {
             return Err(nobody(operation));
@@ -62,10 +67,11 @@ impl Clients {
         vault.cloned().map_err(|obstacle| obstacle.failure(operation))
     }
 
-    /// Makes anew, for the next attempt, what an attempt that began at `since` has shown to be of no use any more.
+    /// Discards what an attempt that began at `since` has shown to be unusable, so that the next attempt creates
+    /// it again.
     pub(crate) fn renew(&self, refused: &Refused, since: Instant) {
         match (refused.remedy, refused.failure.cause) {
-            // The service does not take the token.
+            // The service rejected the token.
             (Remedy::Renewal, _) => {
                 let mut vault = self.vault.lock().unwrap_or_else(PoisonError::into_inner);
                 if vault.0 <= since {
@@ -79,7 +85,7 @@ impl Clients {
 
     fn make(&self) -> Result<Vault, Obstacle> {
         let Settings { vault_url, network, .. } = &self.settings;
-        // The SDK would say so, too, but only with the first request, and not which setting it is.
+        // The SDK reports this as well, but only at the first request, and without the name of the setting.
         if !vault_url.starts_with("https://") {
             return Err(format!("the vault's URL has to begin with https://: {vault_url:?}").into());
         }
@@ -88,7 +94,7 @@ impl Clients {
         let challenge = Challenge::default();
         let credential = credentials::chain(&self.settings, options.clone(), http::link_local()?, challenge.clone());
         let vault = Transport::new(Arc::new(Listening { connections, challenge }));
-        // Retries are for the tokens; a call of the vault is repeated by whoever makes it.
+        // The retries in `options` are for requests for tokens. `Call` retries the requests to the vault.
         Ok(Vault::new(
             &self.settings,
             credential,
@@ -122,7 +128,7 @@ const NEVER_RENEWED: std::time::Duration = std::time::Duration::from_secs(1_000_
 
 #[cfg(any(test, fuzzing))]
 impl Clients {
-    /// With tokens and a transport from elsewhere, which are never given up for our own.
+    /// Creates clients with tokens and a transport from elsewhere. These are never replaced by the module's own.
     pub(crate) fn of(
         settings: Settings,
         credential: Arc<dyn TokenCredential>,
@@ -134,10 +140,11 @@ impl Clients {
     }
 }
 
-/// The SDK's own eight retries within a minute are more than a caller of C_Sign wants to wait for.
+/// Returns the options of requests for tokens. The SDK's default of eight retries within a minute takes longer
+/// than a caller of C_Sign wants to wait.
 fn options(network: &Network, transport: Transport) -> ClientOptions {
     let retry = ExponentialRetryOptions {
-        // The SDK doubles it before the first retry, and adds up to a quarter of a second.
+        // The SDK doubles this delay before the first retry, and adds up to a quarter of a second.
         initial_delay: Duration::milliseconds(75),
         max_retries: network.retries,
         max_total_elapsed: duration(network.call_timeout),
@@ -150,6 +157,8 @@ fn duration(std: std::time::Duration) -> Duration {
     Duration::try_from(std).unwrap_or(Duration::MAX)
 }
 
+/// Calls the service, with retries. Requests that load keys wait for their turn; all others, such as signatures,
+/// start at once.
 pub(crate) async fn call<T, F>(
     clients: &Arc<Clients>,
     operation: &'static Operation,
@@ -169,7 +178,7 @@ where
     call.made(attempt, |refused, since| clients.renew(refused, since)).await
 }
 
-/// What is asked of which key and where, for the log.
+/// The operation, the key and the endpoint of a call, for the log.
 struct Asked<'a> {
     operation: &'static str,
     key: &'a str,

@@ -1,4 +1,4 @@
-//! What is done with a key of Key Vault: signatures and plaintexts.
+//! Operations with a key of Key Vault: signatures and decryption; and random bytes.
 //!
 //! Key Vault REST API reference, version 2025-07-01: Sign, Decrypt, Unwrap Key, Get Random Bytes.
 
@@ -17,7 +17,12 @@ use azure_security_keyvault_keys::models::{
 };
 use std::sync::{Arc, PoisonError};
 
-/// Signs; and where the version that was resolved earlier is gone, disabled or expired, resolves and signs once more.
+/// Signs the data. If the version that was resolved earlier is missing, disabled or expired, resolves the key's
+/// name again and signs once more.
+///
+/// # Errors
+/// Fails with [`Cause::Missing`] if the key was rotated: the version that is resolved now has another public key,
+/// or the earlier public key is not known.
 pub(crate) async fn sign_anew(clients: &Clients, vault: &Vault, order: &Order) -> Result<Signature, Refused> {
     let told = order.told.as_deref().and_then(version_of);
     let first = sign(vault, order, order.key.version.as_deref().or(told)).await;
@@ -66,13 +71,13 @@ fn signature(reply: KeyOperationResult, length: usize, version: Option<&str>) ->
     }
 }
 
-/// Decrypts, as far as the key's *decrypt* permits.
+/// Decrypts data, if the key's operation *decrypt* is permitted.
 pub(crate) async fn decrypt(vault: &Vault, order: &Order) -> Result<Plain, Refused> {
     let (version, parameters) = ciphertext(&DECRYPT, order)?;
     plaintext(&DECRYPT, vault.keys.decrypt(&order.key.id, version, parameters, None).await)
 }
 
-/// The same of a secret key, as far as the key's *unwrapKey* permits.
+/// Decrypts a secret key, if the key's operation *unwrapKey* is permitted.
 pub(crate) async fn unwrap(vault: &Vault, order: &Order) -> Result<Plain, Refused> {
     let (version, parameters) = ciphertext(&UNWRAP_KEY, order)?;
     plaintext(&UNWRAP_KEY, vault.keys.unwrap_key(&order.key.id, version, parameters, None).await)
@@ -90,8 +95,9 @@ fn ciphertext<'a>(
     Ok((version, parameters.try_into().map_err(|e| refused(operation, e))?))
 }
 
-/// Every ciphertext that the service refuses is refused in the same words: which of them it was that is wrong with the
-/// padding would help those who ask for it a million times (RFC 8017 section 7.2.2).
+/// Returns the plaintext of a reply. All ciphertexts that the service rejects fail with the same message: a
+/// message that reveals what is wrong with the padding would help an attacker who sends a million ciphertexts (RFC
+/// 8017 section 7.2.2).
 fn plaintext(operation: &Operation, reply: azure_core::Result<Response<KeyOperationResult>>) -> Result<Plain, Refused> {
     let reply = reply.map_err(|error| {
         let refused = refused(operation, error);
@@ -100,7 +106,7 @@ fn plaintext(operation: &Operation, reply: azure_core::Result<Response<KeyOperat
             _ => refused,
         }
     })?;
-    // What can't be read is not quoted: it may be the plaintext.
+    // A reply that cannot be parsed is not quoted, because it may contain the plaintext.
     let unreadable = |_| operation.failure(Cause::Malformed, "no reply of Key Vault");
     let plain = reply.into_model().map_err(unreadable)?.result;
     Ok(plain.ok_or_else(|| operation.failure(Cause::Malformed, "it holds no answer"))?.into())
@@ -111,7 +117,7 @@ fn undecryptable(failure: Failure) -> Failure {
     Failure { cause: Cause::Undecryptable, message, ..failure }
 }
 
-/// As many requests as it takes, one after the other.
+/// Returns random bytes. Makes as many requests as necessary, one after the other.
 pub(crate) async fn random(clients: &Arc<Clients>, length: usize) -> Result<Plain, Failure> {
     let mut random = Plain::new(Vec::with_capacity(length));
     while random.len() < length {
@@ -122,7 +128,7 @@ pub(crate) async fn random(clients: &Arc<Clients>, length: usize) -> Result<Plai
     Ok(random)
 }
 
-/// Get Random Bytes: "The requested number of random bytes", 1 to 128.
+/// The maximum number of bytes of one request. Get Random Bytes: "The requested number of random bytes", 1 to 128.
 const MOST_RANDOM: usize = 128;
 
 async fn some_random(vault: &Vault, wanted: usize) -> Result<Plain, Refused> {

@@ -1,4 +1,5 @@
-//! Azure's clouds: the host's name of a vault tells whose tokens it takes, and a vault's challenge names its authority.
+//! Azure's clouds. The host name of a vault determines which tokens the vault accepts, and the vault's challenge
+//! names its authority.
 //!
 //! "Azure Key Vault security domain, DNS suffixes"; "National clouds: Microsoft Entra authentication endpoints".
 
@@ -10,9 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// One of the clouds.
 struct Cloud {
-    /// What the names of vaults and Managed HSMs end with, after `vault.` and `managedhsm.`.
+    /// The end of the names of vaults and Managed HSMs, after `vault.` and `managedhsm.`.
     domain: &'static str,
-    /// The hosts that issue tokens for them, the one to ask first.
+    /// The hosts that issue tokens for the cloud. Requests go to the first one.
     authorities: &'static [&'static str],
 }
 
@@ -37,7 +38,8 @@ impl Cloud {
     }
 }
 
-/// The cloud of a vault, and what its tokens are for: `vault.azure.net` of `https://NAME.vault.azure.net`.
+/// Returns the cloud of a vault, and the resource that its tokens are for: `vault.azure.net` for
+/// `https://NAME.vault.azure.net`.
 fn of_vault(vault_url: &str) -> Option<(&'static Cloud, String)> {
     let host = host_of(vault_url)?.to_ascii_lowercase();
     CLOUDS.iter().find_map(|cloud| {
@@ -47,29 +49,30 @@ fn of_vault(vault_url: &str) -> Option<(&'static Cloud, String)> {
     })
 }
 
-/// What the vault's own challenge will ask for, before it has asked.
+/// Returns the scope that the vault's own challenge will require, before the first challenge.
 pub(crate) fn scope(vault_url: &str) -> String {
     let resource = of_vault(vault_url).map_or_else(|| "vault.azure.net".to_owned(), |(_, resource)| resource);
     format!("https://{resource}/.default")
 }
 
-/// The authority that a vault's challenge has named, once there was one. Clones share it.
+/// The authority that the challenge of a vault has named, if there was a challenge. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Challenge(Arc<Mutex<Option<String>>>);
 
 impl Challenge {
-    /// The authority to ask where nothing is configured: that of the cloud that the host's name tells, else the one that
-    /// the vault names, if it is one of Microsoft's. Nobody else is sent a secret because a server says so.
+    /// Returns the authority to use if none is configured: the authority of the cloud that the host name belongs
+    /// to, or else the authority that the vault names, if it is one of Microsoft's. A server cannot make the
+    /// module send a secret to any other host.
     pub(crate) fn authority(&self, vault_url: &str) -> String {
         let by_name = of_vault(vault_url).map(|(cloud, _)| cloud.authority());
         let by_challenge = || self.host().filter(|host| Cloud::with_authority(host).is_some());
         by_name.or_else(|| by_challenge().map(|host| format!("https://{host}"))).unwrap_or_else(|| {
-            // A vault under a name of one's own that has said nothing yet.
+            // The vault has a custom host name, and no challenge has named an authority of Microsoft's yet.
             CLOUDS.first().map(Cloud::authority).unwrap_or_default()
         })
     }
 
-    /// What to say of a refusal by that authority, if the vault names one of another cloud.
+    /// Returns advice for a refusal by the authority `asked`, if the vault names an authority of another cloud.
     pub(crate) fn contradiction(&self, asked: &str) -> Option<String> {
         let (host, asked) = (self.host()?, host_of(asked)?);
         let same =
@@ -90,7 +93,8 @@ impl Challenge {
     }
 }
 
-/// The host of the URL that a challenge has under that name: `Bearer authorization="https://HOST/TENANT", ...`.
+/// Returns the host of the URL that a challenge contains under this name: `Bearer
+/// authorization="https://HOST/TENANT", ...`.
 fn host_in(header: &str, name: &str) -> Option<String> {
     let (_, rest) = header.split_once(&format!("{name}=\""))?;
     let (url, _) = rest.split_once('"')?;
@@ -102,7 +106,7 @@ fn host_of(url: &str) -> Option<&str> {
     rest.split([':', '/']).next().filter(|host| !host.is_empty())
 }
 
-/// The way to a vault, on which its challenges are heard.
+/// The HTTP client for a vault. It records the authority that the vault's challenges name.
 #[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) connections: Arc<Connections>,
@@ -122,7 +126,8 @@ impl HttpClient for Listening {
     }
 }
 
-/// The way to an authority. azure_identity expects each of its errors to be in the form of Entra's own.
+/// The HTTP client for an authority. azure_identity expects each error reply to have the form of Entra's own
+/// errors.
 #[derive(Debug)]
 pub(crate) struct ToAuthority(pub(crate) Arc<Connections>);
 
@@ -139,8 +144,8 @@ impl HttpClient for ToAuthority {
     }
 }
 
-/// An error of Entra in a form that azure_identity reads: it can't take a description that has anything escaped in it,
-/// such as the line breaks or quotes that Entra's have.
+/// Converts an error of Entra to a form that azure_identity can parse. azure_identity cannot parse a description
+/// that contains escapes, such as those of the line breaks or quotes in Entra's descriptions.
 fn plain(body: &[u8]) -> String {
     let parsed = serde_json::from_slice::<serde_json::Value>(body).ok();
     let Some(mut error) = parsed.filter(|value| value.get("error").is_some()) else { return NOT_OF_ENTRA.into() };
@@ -155,7 +160,7 @@ fn plain(body: &[u8]) -> String {
 
 const NOT_OF_ENTRA: &str = r#"{"error": "", "error_description": "no reply of Entra: who answers there?"}"#;
 
-/// The same options for requests to the authority at that URL.
+/// Returns the same options for requests to the authority at this URL.
 pub(crate) fn with_authority(options: ClientOptions, url: &str) -> ClientOptions {
     let mut cloud = CustomConfiguration::default();
     cloud.authority_host = url.to_owned();
@@ -208,7 +213,7 @@ mod tests {
             ("https://my.vault.azure.cn", "login.chinacloudapi.cn"),
             ("https://my.managedhsm.azure.cn:443", "login.chinacloudapi.cn"),
             ("https://my.vault.microsoftazure.de", "login.microsoftonline.de"),
-            // A name that only ends alike is nobody's.
+            // A host name that only ends in the same letters belongs to no cloud.
             ("https://vault.azure.cn", "login.microsoftonline.com"),
             ("https://my.evilvault.azure.cn", "login.microsoftonline.com"),
             ("https://keys.example", "login.microsoftonline.com"),
@@ -245,7 +250,7 @@ mod tests {
         assert_eq!(after("Bearer"), "https://login.microsoftonline.com");
         let challenge = Challenge::default();
         challenge.heed(gov);
-        // The name of the host goes first.
+        // The host name takes precedence.
         assert_eq!(challenge.authority("https://my.vault.azure.cn"), "https://login.chinacloudapi.cn");
         assert!(challenge.contradiction("https://login.microsoftonline.com").is_some());
         assert_eq!(challenge.contradiction("https://login.microsoftonline.us/"), None);

@@ -1,6 +1,7 @@
-//! What the errors of Key Vault and of its SDK mean.
+//! The meaning of errors of Key Vault and of its SDK.
 //!
-//! "Authentication, requests and responses" and "Azure Key Vault REST API error codes" of the Key Vault documentation.
+//! "Authentication, requests and responses" and "Azure Key Vault REST API error codes" of the Key Vault
+//! documentation.
 
 use super::operations::Operation;
 use crate::cloud::failure::error_chain::{causes, is_timeout, words_of};
@@ -14,8 +15,8 @@ use azure_core::http::{RawResponse, StatusCode};
 use rustls::pki_types::UnixTime;
 use serde::Deserialize;
 
-/// Codes of `error` and `innererror`; the inner one tells more. "Authentication, requests and responses" and
-/// "Azure Key Vault REST API error codes" of the Key Vault documentation.
+/// Codes of `error` and `innererror`. The inner code is more specific. "Authentication, requests and responses"
+/// and "Azure Key Vault REST API error codes" of the Key Vault documentation.
 #[rustfmt::skip]
 const CODES: &[(&str, Cause)] = &[
     ("KeyNotFound", Cause::Missing),
@@ -36,10 +37,11 @@ const CODES: &[(&str, Cause)] = &[
     ("KeyOperationForbidden", Cause::Unsupported),
 ];
 
-/// What a 403 without a known code says in its message: the key's state, and no permission.
+/// Texts in the message of a 403 without a known code. They mean that the key's state is the cause, and not a
+/// missing permission.
 const WORDS: [&str; 4] = ["disabled key", "key is disabled", "expired key", "not yet valid"];
 
-/// Denials that no permission helps against.
+/// Codes of denials against which no permission helps.
 const BY_NETWORK: [&str; 2] = ["ForbiddenByFirewall", "ForbiddenByConnection"];
 
 fn cause_of_status(status: StatusCode) -> Cause {
@@ -54,9 +56,9 @@ fn cause_of_status(status: StatusCode) -> Cause {
     }
 }
 
-/// What an error of the SDK means.
+/// Returns what an error of the SDK means.
 pub(crate) fn refused(operation: &Operation, error: azure_core::Error) -> Refused {
-    // Continuous access evaluation: the SDK takes such a challenge for one that lacks its scope.
+    // Continuous access evaluation: the SDK mistakes such a challenge for a challenge without a scope.
     if causes(&error).map(ToString::to_string).any(|words| is_revocation(&words)) {
         let failure = operation.failure(Cause::Credentials, REVOKED);
         return Refused { remedy: Remedy::Renewal, ..failure.into() };
@@ -79,9 +81,9 @@ pub(crate) fn refused(operation: &Operation, error: azure_core::Error) -> Refuse
         _ => Cause::Rejected,
     };
     let message = match cause {
-        // The innermost words are ours; those around them only say that it is not tried again.
+        // The innermost message is the module's own. The messages around it only say that there is no retry.
         Cause::Credentials => with_clock(innermost(&error)),
-        // The SDK's own words go on with its name of the setting and a link.
+        // The SDK's message continues with the SDK's name of the setting and a link.
         Cause::Rejected if innermost(&error).contains("challenge resource") => {
             let words = innermost(&error);
             let words = words.split(". Set verify").next().unwrap_or_default();
@@ -92,7 +94,8 @@ pub(crate) fn refused(operation: &Operation, error: azure_core::Error) -> Refuse
     operation.failure(cause, message).into()
 }
 
-/// Whether the SDK speaks of such a challenge, and does not quote a reply that holds the word.
+/// Returns whether the message is the SDK's own about such a challenge, and not one that quotes a reply with the
+/// word.
 fn is_revocation(words: &str) -> bool {
     words.starts_with("no scope or resource in authentication challenge") && words.contains("insufficient_claims")
 }
@@ -100,7 +103,8 @@ fn is_revocation(words: &str) -> bool {
 const REVOKED: &str = "the token is not good any more (insufficient_claims, continuous access evaluation): \
      the application's sessions were revoked, or it asks from a place that is not allowed";
 
-/// What Entra says of an assertion that is of another time; it was signed by this machine's clock.
+/// Entra's code for an assertion that is not valid at this time. The assertion was signed with the time of this
+/// machine's clock.
 const BY_CLOCK: &str = "AADSTS700024";
 
 fn with_clock(words: String) -> String {
@@ -141,7 +145,8 @@ fn refused_by_service(operation: &Operation, status: StatusCode, reply: Option<&
     Refused { remedy, wait: reply.and_then(|reply| wait(reply.headers())), ..refused }
 }
 
-/// How long the service asks to be left alone: `Retry-After` in seconds, or its own headers in milliseconds.
+/// Returns how long the service asks the caller to wait: `Retry-After` in seconds, or the service's own headers in
+/// milliseconds.
 fn wait(headers: &Headers) -> Option<std::time::Duration> {
     let number = |name: &HeaderName| headers.get_optional_string(name)?.trim().parse().ok();
     let milliseconds = [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS].iter().find_map(number);
@@ -163,13 +168,13 @@ struct ErrorBody {
 struct ErrorDetail {
     code: Option<String>,
     message: Option<String>,
-    // The second name is that of other services of Azure, as a gateway before the vault may write it.
+    // Other services of Azure use the second name, and a gateway in front of the vault may use it, too.
     #[serde(alias = "innerError")]
     innererror: Option<Box<ErrorDetail>>,
 }
 
 impl ErrorDetail {
-    /// Its code and those within, outermost first.
+    /// Returns the code of the error and the codes of its inner errors, outermost first.
     fn codes(&self) -> Vec<String> {
         let all = std::iter::successors(Some(self), |detail| detail.innererror.as_deref());
         all.filter_map(|detail| detail.code.clone()).filter(|code| !code.is_empty()).collect()

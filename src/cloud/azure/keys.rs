@@ -1,4 +1,5 @@
-//! What Key Vault says about a key, as facts: names, algorithms, JSON web keys, and whether it can sign now.
+//! What Key Vault reports about a key: its identifier, its algorithms, its JSON Web Key, and whether it can sign
+//! now.
 
 use super::client::{Clients, Vault};
 use super::errors::refused;
@@ -17,8 +18,8 @@ use azure_security_keyvault_keys::models::{
 use std::collections::HashMap;
 use std::sync::PoisonError;
 
-/// SignatureAlgorithm of the API (RFC 7518 section 3.1, RFC 8812): of a digest, and PSS with salt as long as it; or of
-/// a DigestInfo as it is.
+/// SignatureAlgorithm of the API (RFC 7518 section 3.1, RFC 8812), the scheme, and the curve. The algorithms sign
+/// a digest, and the salt of PSS is as long as the digest. RSNULL signs a DigestInfo as it is.
 #[rustfmt::skip]
 static SIGNING: [(SignatureAlgorithm, Scheme, Option<Curve>); 11] = [
     (SignatureAlgorithm::Rs256,  Family::RsaPkcs1.with(Hash::Sha256), None),
@@ -34,7 +35,7 @@ static SIGNING: [(SignatureAlgorithm, Scheme, Option<Curve>); 11] = [
     (SignatureAlgorithm::Es256K, Family::Ecdsa.with(Hash::Sha256),    Some(Curve::Secp256k1)),
 ];
 
-/// EncryptionAlgorithm of the API, of RSA keys (RFC 7518 section 4.1).
+/// EncryptionAlgorithm of the API, for RSA keys (RFC 7518 section 4.1).
 static ENCRYPTION: [(EncryptionAlgorithm, Scheme); 3] = [
     (EncryptionAlgorithm::Rsa1_5, Family::RsaesPkcs1.alone()),
     (EncryptionAlgorithm::RsaOaep, Family::RsaesOaep.with(Hash::Sha1)),
@@ -57,13 +58,14 @@ pub(crate) fn encryption_algorithm(scheme: Scheme) -> Option<EncryptionAlgorithm
     ENCRYPTION.iter().find(|row| row.1 == scheme).map(|row| row.0.clone())
 }
 
-/// All that Key Vault has for keys of that kind; DigestInfos as they are only where that is wanted.
+/// Returns all schemes that Key Vault has for keys of this kind. The scheme that signs a DigestInfo as it is
+/// belongs to them only if `rsnull` is set.
 pub(crate) fn schemes(kind: Kind, rsnull: bool) -> Vec<Scheme> {
     let all = SIGNING.iter().map(|row| row.1).chain(ENCRYPTION.iter().map(|row| row.1));
     all.filter(|scheme| scheme.suits(kind) && (rsnull || *scheme != Family::RsaPkcs1.alone())).fold(
         Vec::new(),
         |mut known, scheme| {
-            // Two curves go with SHA-256.
+            // Two curves use SHA-256.
             if !known.contains(&scheme) {
                 known.push(scheme);
             }
@@ -72,6 +74,11 @@ pub(crate) fn schemes(kind: Kind, rsnull: bool) -> Vec<Scheme> {
     )
 }
 
+/// Returns what Get Key reports about a key.
+///
+/// # Errors
+/// Fails with [`Cause::Unsupported`] if this module does not support the key, and with [`Cause::Malformed`] if the
+/// reply lacks a part or its public key cannot be read.
 pub(crate) fn facts(reply: Key, rsnull: bool) -> Result<KeyFacts, Failure> {
     let malformed = |message: &str| GET_KEY.failure(Cause::Malformed, message);
     let key = reply.key.ok_or_else(|| malformed("no key"))?;
@@ -89,12 +96,12 @@ pub(crate) fn facts(reply: Key, rsnull: bool) -> Result<KeyFacts, Failure> {
     Ok(KeyFacts { immutable_id, refusal, usage, withheld, ..KeyFacts::of(public_key, schemes) })
 }
 
-/// JsonWebKeyOperation of what is done by a key's private half.
+/// JsonWebKeyOperation for the operations of a private key.
 const OPERATIONS: [(Purpose, &str); 3] =
     [(Purpose::Sign, "sign"), (Purpose::Decrypt, "decrypt"), (Purpose::Unwrap, "unwrapKey")];
 
-/// That of these schemes which the key is for, and what is not permitted though one of them would serve; no schemes where
-/// nothing is permitted now.
+/// Returns those of the schemes that the key is intended for, and the purposes that are not permitted although one
+/// of the schemes would serve them. Returns no schemes if no purpose is permitted now.
 fn permitted(mut schemes: Vec<Scheme>, key_ops: Option<&[String]>, state: &State) -> (Vec<Scheme>, Vec<Purpose>) {
     let named = |name: &str| key_ops.is_none_or(|ops| ops.iter().any(|op| op == name));
     let serves = |scheme: &Scheme, purpose: Purpose| scheme.family.purpose() == purpose.of_schemes();
@@ -108,7 +115,8 @@ fn permitted(mut schemes: Vec<Scheme>, key_ops: Option<&[String]>, state: &State
     }
 }
 
-/// Numbers may have leading zeros (`n`) or lack them (`x`, `y`), unlike RFC 7518 says.
+/// Returns the public key of a JSON Web Key. Contrary to RFC 7518, numbers may have leading zeros (`n`) or lack
+/// them (`x`, `y`).
 fn public_key(key: &JsonWebKey) -> Result<PublicKey, Failure> {
     let part = |part: &Option<Vec<u8>>| part.clone().unwrap_or_default();
     let made = match &key.kty {
@@ -137,10 +145,11 @@ fn curve_from_name(name: &CurveName) -> Option<Curve> {
     }
 }
 
-/// What a key may be used for now.
+/// Whether a key may be used now.
 enum State {
     Valid,
-    /// "About keys, Date-time controlled operations": outside its time it still decrypts, for what is old to be read.
+    /// "About keys, Date-time controlled operations": outside its validity period a key still decrypts, so that
+    /// old data can be read.
     OutOfTime(String),
     Disabled,
 }
@@ -174,7 +183,8 @@ impl State {
     }
 }
 
-/// What `https://VAULT/keys/NAME/VERSION` says behind `/keys/`. The host may be another name of the vault.
+/// Returns the name and the version in `https://VAULT/keys/NAME/VERSION`. The host is ignored, because it may be
+/// another name of the vault.
 pub(crate) fn name_and_version(id: &str) -> Option<(&str, Option<&str>)> {
     let (_, path) = id.split_once("/keys/")?;
     let (name, version) = path.split_once('/').map_or((path, None), |(name, version)| (name, Some(version)));
@@ -186,6 +196,7 @@ pub(crate) fn version_of(id: &str) -> Option<&str> {
     name_and_version(id)?.1
 }
 
+/// Describes a key, and stores its public key under its immutable id.
 pub(crate) async fn describe(clients: &Clients, vault: &Vault, key: &KeyName) -> Result<KeyFacts, Refused> {
     let options = KeyClientGetKeyOptions { key_version: key.version.clone(), ..Default::default() };
     let reply = vault.keys.get_key(&key.id, Some(options)).await.map_err(|e| refused(&GET_KEY, e))?;
@@ -197,10 +208,10 @@ pub(crate) async fn describe(clients: &Clients, vault: &Vault, key: &KeyName) ->
     Ok(facts)
 }
 
-/// The tag that holds a key's label, where that is not its name.
+/// The tag that holds a key's label, if the label is not the key's name.
 pub(crate) const LABEL: &str = "pkcs11-label";
 
-/// The label among a key's tags.
+/// Returns the label in a key's tags.
 pub(crate) fn label_in(tags: Option<&HashMap<String, String>>) -> Option<String> {
     tags?.get(LABEL).filter(|label| !label.is_empty()).cloned()
 }

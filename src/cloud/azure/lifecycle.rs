@@ -1,6 +1,6 @@
-//! Keys that are made in Key Vault and deleted, and certificates that it waits for.
+//! Creation, labels and deletion of keys in Key Vault. Labels are tags.
 //!
-//! Key Vault REST API reference: Create Key, Delete Key, Get Certificate Operation, Merge Certificate.
+//! Key Vault REST API reference: Create Key, Update Key, Delete Key.
 
 use super::client::{Clients, Vault, call};
 use super::errors::refused;
@@ -20,7 +20,7 @@ use azure_security_keyvault_keys::models::{
 use cryptoki_sys::*;
 use std::sync::Arc;
 
-/// The kinds of keys, as Create Key names them.
+/// The kinds of keys, with the curve or the key size that Create Key takes.
 #[rustfmt::skip]
 static KINDS: [(Kind, Option<CurveName>, Option<i32>); 7] = [
     (Kind::Rsa(2048), None, Some(2048)),
@@ -32,10 +32,16 @@ static KINDS: [(Kind, Option<CurveName>, Option<i32>); 7] = [
     (Kind::Ec(Curve::Secp256k1), Some(CurveName::P256K), None),
 ];
 
+/// Returns whether this module can create keys of this kind.
 pub(crate) fn makes(kind: Kind) -> bool {
     KINDS.iter().any(|row| row.0 == kind)
 }
 
+/// Checks whether such a key can be created, without a request.
+///
+/// # Errors
+/// CKR_TEMPLATE_INCONSISTENT if such a key cannot have these purposes, CKR_TEMPLATE_INCOMPLETE if there is no
+/// label, CKR_ATTRIBUTE_VALUE_INVALID if the label cannot be the name of a key.
 pub(crate) fn check_new(new: &NewKey) -> Result<()> {
     let does = |purpose: Purpose| purpose == Purpose::Sign || (purpose == Purpose::Decrypt && is_rsa(new.kind));
     if !new.purposes.iter().all(|purpose| does(*purpose)) {
@@ -56,7 +62,7 @@ fn is_rsa(kind: Kind) -> bool {
     matches!(kind, Kind::Rsa(_))
 }
 
-/// "Object types, identifiers, and versioning".
+/// Returns whether a key can have this name. "Object types, identifiers, and versioning".
 fn is_name(name: &str) -> bool {
     (1..=127).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
@@ -85,7 +91,11 @@ fn parameters(new: &NewKey, hsm: bool) -> CreateKeyParameters {
     }
 }
 
-/// Makes a key, if there is none of its name: Key Vault would make a new version of it without a word.
+/// Creates a key. The label becomes the name of the key.
+///
+/// # Errors
+/// Fails with [`Cause::Rejected`] if there is a key with this name: Key Vault would silently create a new version
+/// of that key.
 pub(crate) async fn create(clients: &Arc<Clients>, new: &NewKey, hsm: bool) -> std::result::Result<MadeKey, Failure> {
     let name = new.label.clone().unwrap_or_default();
     let free = call(clients, &GET_KEY, &name, |vault| {
@@ -118,7 +128,7 @@ pub(crate) async fn create(clients: &Arc<Clients>, new: &NewKey, hsm: bool) -> s
     Ok(MadeKey { name: KeyName { id: name, version: None }, alias: None, label: None, facts, option })
 }
 
-/// 409: a deleted key keeps its name until it is purged.
+/// Adds advice to a failure with status 409: a deleted key keeps its name until it is purged.
 fn advised(failure: Failure, name: &str) -> Failure {
     match failure.message.contains("ObjectIsDeletedButRecoverable") {
         true => {
@@ -132,7 +142,11 @@ fn advised(failure: Failure, name: &str) -> Failure {
     }
 }
 
-/// "About keys, tags": "a tag value can have up to 256 characters".
+/// Checks whether a key can have this label. A label becomes a tag. "About keys, tags": "a tag value can have up
+/// to 256 characters".
+///
+/// # Errors
+/// CKR_ATTRIBUTE_VALUE_INVALID if the label is longer.
 pub(crate) fn check_label(label: &str) -> Result<()> {
     match label.chars().count() {
         0..=256 => Ok(()),
@@ -143,7 +157,7 @@ pub(crate) fn check_label(label: &str) -> Result<()> {
     }
 }
 
-/// Update Key sets all tags of a version, so those that are there are sent along.
+/// Changes the label of a key. Update Key replaces all tags of a version, so the existing tags are sent as well.
 pub(crate) async fn relabel(vault: &Vault, key: &KeyName, label: &str) -> std::result::Result<(), Refused> {
     let reply = vault.keys.get_key(&key.id, None).await.map_err(|e| refused(&GET_KEY, e))?;
     let known = reply.into_model().map_err(|e| refused(&GET_KEY, e))?;
@@ -161,7 +175,7 @@ pub(crate) async fn relabel(vault: &Vault, key: &KeyName, label: &str) -> std::r
     Ok(())
 }
 
-/// Deletes a key with all its versions.
+/// Deletes a key with all its versions, and returns how to undo it.
 pub(crate) async fn destroy(vault: &Vault, key: &KeyName) -> std::result::Result<String, Refused> {
     let reply = vault.keys.delete_key(&key.id, None).await.map_err(|e| maybe_gone(refused(&DELETE_KEY, e)))?;
     let reply = reply.into_model().map_err(|e| maybe_gone(refused(&DELETE_KEY, e)))?;

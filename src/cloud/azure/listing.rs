@@ -1,4 +1,4 @@
-//! The keys of a vault, with the labels among their tags.
+//! The keys of a vault, with their labels. Labels are tags.
 //!
 //! Key Vault REST API reference: Get Keys.
 
@@ -18,11 +18,11 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 
-/// All keys of the vault, page by page; each page has the time of a whole call.
+/// Returns all keys of the vault. Each page has the time limit of a whole call.
 pub(crate) async fn list(clients: &Arc<Clients>) -> Result<Vec<ListedKey>, Failure> {
     let (mut keys, mut pages) = (Vec::new(), Pages::default());
     loop {
-        // A page may be empty though more follow.
+        // A page may be empty even though more pages follow.
         let page = call(clients, &GET_KEYS, "all", |vault| page(vault, pages.next())).await?;
         keys.extend(page.value.into_iter().filter_map(listed));
         let next = page.next_link.filter(|link| !link.is_empty());
@@ -38,11 +38,11 @@ fn listed(key: KeyProperties) -> Option<ListedKey> {
     Some(ListedKey { name: KeyName { id, version: None }, label: label_in(key.tags.as_ref()), is_disabled })
 }
 
-/// The first page, or the one that the page before has named.
+/// Returns the first page, or the page that the previous page has named.
 async fn page(vault: Vault, link: Option<String>) -> Result<ListKeyPropertiesResult, Refused> {
     let foreign = || GET_KEYS.failure(Cause::Malformed, "the next page is said to be on another host");
     let endpoint = vault.keys.endpoint();
-    // The request carries our token.
+    // The request carries the module's token, so it must not go to another host.
     let link = link.map(|link| endpoint.join(&link).ok().filter(|link| is_of(endpoint, link)).ok_or_else(foreign));
     let method_options =
         PagerOptions { continuation: link.transpose()?.map(PagerContinuation::Link), ..Default::default() };

@@ -1,4 +1,4 @@
-//! Logins to Key Vault: the PIN is the application's client secret, which Entra gives a token for.
+//! Logins to Key Vault. The PIN is the application's client secret, for which Entra issues a token.
 //!
 //! "Microsoft Entra authentication and authorization error codes".
 
@@ -45,12 +45,12 @@ impl Clients {
         };
         let words = causes(&error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
         let known = VERDICTS.iter().find(|(code, _)| words.contains(code));
-        // The token has repetitions of its own.
+        // The request for a token has retries of its own.
         let refused = self.of_login(Refused { remedy: Remedy::Nothing, ..refused(&TOKEN, error) });
         known.map(|(_, verdict)| verdict(refused.failure.message.clone())).ok_or(refused)
     }
 
-    /// A refusal never quotes the PIN, and says what helps where the token came by one.
+    /// Removes the PIN from the message of a refusal. Adds advice if the token is that of a login.
     pub(crate) fn of_login(&self, mut refused: Refused) -> Refused {
         let failure = &mut refused.failure;
         if let (Credential::Login, Some(pin)) = (self.settings.credential, &self.settings.client_secret) {
@@ -63,7 +63,7 @@ impl Clients {
     }
 }
 
-/// Codes of Entra that are about the secret itself.
+/// Codes of Entra that concern the secret itself.
 #[rustfmt::skip]
 const VERDICTS: &[(&str, Saying)] = &[
     ("AADSTS7000222:", Verdict::Expired),

@@ -1,16 +1,18 @@
-//! The operations of Key Vault that the module calls, and what they need: in an access policy, and as a role.
+//! The operations of Key Vault that the module calls, and the permissions that they need: in an access policy, and
+//! as a role.
 //!
 //! "Azure built-in roles for Key Vault data plane operations"; "Key Vault access policies".
 
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::login::LOGIN;
 
-/// An operation, and what it needs: in an access policy, and as a role.
+/// An operation, and the permission that it needs: in an access policy, and as a role.
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
     pub(crate) permission: &'static str,
     pub(crate) role: &'static str,
-    /// It waits for its turn: loading does, using a key does not.
+    /// Whether the operation waits for its turn. Operations that load keys wait, and operations that use a key do
+    /// not.
     pub(crate) waits: bool,
 }
 

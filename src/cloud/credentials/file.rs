@@ -1,4 +1,5 @@
-//! Files that hold a credential, as people have them: saved by an editor of Windows, by PowerShell, by `echo`.
+//! Files that contain a credential, in the forms that users' programs write: an editor of Windows, PowerShell,
+//! `echo`.
 
 use crate::host::permissions::Contents;
 use crate::host::process;
@@ -11,22 +12,23 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
-/// The bytes of a file.
+/// Returns the bytes of a file.
 ///
 /// # Errors
-/// A sentence with the path that says what to do.
+/// A sentence with the path, which says what to do.
 pub(crate) fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     read(path).map(|contents| contents.bytes)
 }
 
-/// The bytes of a file that holds a secret for a long time: if everybody can read it, that is warned of, once.
+/// Returns the bytes of a file that contains a long-lived secret. Logs a warning if everybody can read the file,
+/// once for each file.
 pub(crate) fn private_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let contents = read(path)?;
     warn_of_readers(path, &contents);
     Ok(contents.bytes)
 }
 
-/// Warns of a file that is somebody else's to read, likewise, if it holds that word.
+/// Logs the same warning if everybody can read the file and the file contains `word`.
 pub(crate) fn look_at(path: &Path, word: &[u8]) {
     let file = Contents::read(path).ok();
     if let Some(contents) = file.filter(|contents| contents.bytes.windows(word.len()).any(|own| own == word)) {
@@ -42,17 +44,19 @@ fn warn_of_readers(path: &Path, contents: &Contents) {
     }
 }
 
-/// The text of such a file, without its byte order mark.
+/// Returns the text of a file that contains a long-lived secret, without the byte order mark.
 pub(crate) fn private_text(path: &Path) -> Result<Zeroizing<String>, String> {
     text(path, &private_bytes(path)?)
 }
 
-/// The secret that such a file holds, without white space round it.
+/// Returns the secret that a file contains, without surrounding white space. Logs a warning if everybody can read
+/// the file.
 pub(crate) fn secret(path: &Path) -> Result<Zeroizing<String>, String> {
     alone(path, &private_text(path)?)
 }
 
-/// The token that a file holds, which soon expires: it may be anybody's to read, as Kubernetes writes it.
+/// Returns the token that a file contains. The token soon expires, so everybody may read the file, as Kubernetes
+/// writes it.
 pub(crate) fn token(path: &Path) -> Result<Zeroizing<String>, String> {
     alone(path, &text(path, &bytes(path)?)?)
 }
@@ -61,8 +65,8 @@ fn read(path: &Path) -> Result<Contents, String> {
     Contents::read(path).map_err(|error| unreadable(path, &error))
 }
 
-/// Whether this file has not been warned of in this process. Locked on the runtime's worker only, which no fork stops
-/// while it holds the lock.
+/// Returns whether this process has not warned of the file yet, and records the warning. The lock is taken on the
+/// runtime's worker only, and a fork does not stop the worker while it holds the lock.
 fn is_first(path: &Path) -> bool {
     static WARNED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
     let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +102,7 @@ fn unreadable(at: &Path, error: &Error) -> String {
     }
 }
 
-/// Why that user may not read a file, and what helps.
+/// Returns why the user may not read a file, and what to do.
 fn denied(path: &Path, user: u32) -> String {
     let is_hidden = |own: &&Path| own.metadata().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
     let folder = path.ancestors().filter(is_hidden).last().and_then(Path::parent);
@@ -123,17 +127,18 @@ fn denied(path: &Path, user: u32) -> String {
     }
 }
 
-/// By the mode alone. Of groups only the own one is known.
+/// Returns whether the mode of the file lets the user read the file. The groups of the user are not known.
 fn is_permitted(about: &Metadata, user: u32) -> bool {
     let bit = if about.uid() == user { 0o400 } else { 0o004 };
     user == 0 || about.mode() & bit != 0
 }
 
-/// UTF-8 or UTF-16; what has no byte order mark is UTF-8.
+/// Decodes UTF-8 or UTF-16. Bytes without a byte order mark are UTF-8.
 pub(crate) fn decoded(bytes: &[u8]) -> Option<Zeroizing<String>> {
     let utf16 = |bytes: &[u8], order: fn([u8; 2]) -> u16| {
         let (pairs, rest) = bytes.as_chunks();
-        // With room for all of it: a string that grows leaves copies.
+        // The capacity suffices for the whole text, because a string that grows leaves copies of its contents in
+        // memory.
         let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 2));
         for letter in char::decode_utf16(pairs.iter().map(|pair| order(*pair))) {
             text.push(letter.ok()?);

@@ -1,4 +1,4 @@
-//! Credentials of this machine: files, and programs that print some.
+//! Credentials of this machine: files, and programs that print credentials.
 
 pub(crate) mod file;
 pub(crate) mod password_encryption;

@@ -1,6 +1,7 @@
-//! Decrypts what is encrypted with a password: a private key on its own, and the parts of a PKCS#12 file.
+//! Decryption of data that is encrypted with a password: a private key on its own, or the parts of a PKCS#12 file.
 //!
-//! RFC 8018 (PBES2 with PBKDF2); RFC 7292 appendices B and C (PKCS#12's own schemes, which older programs write).
+//! RFC 8018 (PBES2 with PBKDF2); RFC 7292 appendices B and C (the schemes of PKCS#12 itself, which older programs
+//! write).
 
 use aws_lc_rs::cipher::{AES_128, AES_192, AES_256, Algorithm};
 use aws_lc_rs::cipher::{DecryptionContext, PaddedBlockDecryptingKey, UnboundCipherKey};
@@ -14,12 +15,12 @@ use spki::AlgorithmIdentifierRef;
 use std::num::NonZeroU32;
 use zeroize::Zeroizing;
 
-/// Why something stays encrypted.
+/// The reason why data cannot be decrypted.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Closed {
-    /// The password is another one, or the data was changed.
+    /// The password is wrong, or the data was modified.
     Password,
-    /// That scheme is not known here.
+    /// The scheme, or one of its parameters, is not supported. The text says which.
     Scheme(String),
 }
 
@@ -29,15 +30,16 @@ impl From<der::Error> for Closed {
     }
 }
 
-/// A password, in the forms that the schemes want.
+/// A password, in the forms that the schemes require.
 pub(crate) struct Password<'a> {
     pub(crate) text: &'a str,
-    /// In PKCS#12, "none" and "an empty one" differ, and programs take the one for the other.
+    /// Whether there is no password. PKCS#12 distinguishes no password from an empty password, and programs
+    /// confuse the two.
     pub(crate) is_none: bool,
 }
 
 impl Password<'_> {
-    /// RFC 7292 appendix B.1: UTF-16, most significant byte first, with a zero at its end.
+    /// Returns the password in UTF-16, most significant byte first, with a zero at the end. RFC 7292 appendix B.1.
     fn bmp(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(2 * self.text.len() + 2));
         if !self.is_none {
@@ -47,7 +49,7 @@ impl Password<'_> {
     }
 }
 
-/// Decrypts `data`, which is encrypted as `scheme` says.
+/// Decrypts `data`, which is encrypted with `scheme`.
 pub(crate) fn decrypt(
     scheme: AlgorithmIdentifierRef<'_>,
     data: &[u8],
@@ -76,7 +78,7 @@ fn parameters<'a>(scheme: &AlgorithmIdentifierRef<'a>) -> Result<AnyRef<'a>, Clo
 const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
 const PBKDF2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.12");
 
-/// RFC 7292 appendix C: the cipher, and the length of its key.
+/// The schemes of RFC 7292 appendix C, with the cipher and the length of its key in bytes.
 const PKCS12: [(ObjectIdentifier, Cipher, usize); 4] = [
     (ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.3"), Cipher::TripleDes, 24),
     (ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.4"), Cipher::TripleDes, 16),
@@ -84,7 +86,8 @@ const PKCS12: [(ObjectIdentifier, Cipher, usize); 4] = [
     (ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.6"), Cipher::Rc2, 5),
 ];
 
-/// RFC 8018 appendices B.2.2 and B.2.5; NIST's register of AES.
+/// The ciphers of PBES2, with the length of the key in bytes. RFC 8018 appendices B.2.2 and B.2.5; NIST's register
+/// of AES.
 const PBES2_CIPHERS: [(ObjectIdentifier, Cipher, usize); 4] = [
     (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.2"), Cipher::Aes(&AES_128), 16),
     (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.22"), Cipher::Aes(&AES_192), 24),
@@ -92,7 +95,7 @@ const PBES2_CIPHERS: [(ObjectIdentifier, Cipher, usize); 4] = [
     (ObjectIdentifier::new_unwrap("1.2.840.113549.3.7"), Cipher::TripleDes, 24),
 ];
 
-/// RFC 8018 appendix B.1.2. Without one, it is the first.
+/// The pseudorandom functions of PBKDF2. RFC 8018 appendix B.1.2. The first function is the default.
 const PSEUDORANDOM: [(ObjectIdentifier, pbkdf2::Algorithm); 4] = [
     (ObjectIdentifier::new_unwrap("1.2.840.113549.2.7"), pbkdf2::PBKDF2_HMAC_SHA1),
     (ObjectIdentifier::new_unwrap("1.2.840.113549.2.9"), pbkdf2::PBKDF2_HMAC_SHA256),
@@ -100,7 +103,8 @@ const PSEUDORANDOM: [(ObjectIdentifier, pbkdf2::Algorithm); 4] = [
     (ObjectIdentifier::new_unwrap("1.2.840.113549.2.11"), pbkdf2::PBKDF2_HMAC_SHA512),
 ];
 
-/// More than any program asks for; it takes about a second. A fuzzer has no such time.
+/// The maximum number of iterations. No program asks for that many. They take about a second, which is too long
+/// for a fuzzer.
 const MOST_ITERATIONS: u32 = if cfg!(fuzzing) { 1000 } else { 2_000_000 };
 
 fn bounded(iterations: u32) -> Result<NonZeroU32, Closed> {
@@ -108,7 +112,7 @@ fn bounded(iterations: u32) -> Result<NonZeroU32, Closed> {
     bounded.ok_or_else(|| Closed::Scheme(format!("{iterations} iterations")))
 }
 
-/// RFC 8018 section 6.2 and appendix A.4.
+/// Decrypts with PBES2. RFC 8018 section 6.2 and appendix A.4.
 fn pbes2(
     scheme: AlgorithmIdentifierRef<'_>,
     data: &[u8],
@@ -126,7 +130,7 @@ fn pbes2(
     let (salt, iterations, function) = parameters(&derivation)?.sequence(|reader| {
         let salt = <&OctetStringRef>::decode(reader)?.as_bytes();
         let iterations = u32::decode(reader)?;
-        // The key's length, which the cipher tells as well.
+        // The length of the key, which the cipher also determines.
         let _ = Option::<u32>::decode(reader)?;
         Ok::<_, der::Error>((salt, iterations, Option::<AlgorithmIdentifierRef>::decode(reader)?))
     })?;
@@ -138,7 +142,7 @@ fn pbes2(
     cipher.decrypt(&key, iv, data)
 }
 
-/// A cipher, always in CBC mode with the padding of PKCS#7.
+/// A cipher, always in CBC mode with PKCS#7 padding.
 #[derive(Clone, Copy)]
 enum Cipher {
     Aes(&'static Algorithm),
@@ -181,14 +185,14 @@ fn cbc(cipher: impl BlockCipherDecrypt, iv: &[u8], mut data: Zeroizing<Vec<u8>>)
     Some(data)
 }
 
-/// What is derived: RFC 7292 appendix B.3.
+/// What is derived: a key or an initialization vector. RFC 7292 appendix B.3.
 const KEY: u8 = 1;
 const IV: u8 = 2;
 
-/// The block of SHA-1.
+/// The block length of SHA-1, in bytes.
 const BLOCK: usize = 64;
 
-/// RFC 7292 appendix B.2, with SHA-1.
+/// Derives `length` bytes with SHA-1. RFC 7292 appendix B.2.
 fn pkcs12_derived(id: u8, password: &[u8], salt: &[u8], iterations: NonZeroU32, length: usize) -> Zeroizing<Vec<u8>> {
     let filled =
         |bytes: &[u8]| bytes.iter().copied().cycle().take(bytes.len().next_multiple_of(BLOCK)).collect::<Vec<u8>>();
@@ -208,7 +212,8 @@ fn pkcs12_derived(id: u8, password: &[u8], salt: &[u8], iterations: NonZeroU32, 
     derived
 }
 
-/// block + hash, repeated to its length, + 1, as big numbers of that length.
+/// Sets `block` to `block` + `hash` + 1, as big-endian numbers of the length of `block`. `hash` is repeated to
+/// that length.
 fn add(block: &mut [u8], hash: &[u8]) {
     let mut carry = 1;
     for (place, byte) in block.iter_mut().enumerate().rev() {
@@ -232,7 +237,7 @@ mod tests {
             .collect()
     }
 
-    /// The vectors that OpenSSL, Botan and Bouncy Castle have in their tests.
+    /// The test vectors of OpenSSL, Botan and Bouncy Castle.
     #[test]
     fn keys_are_derived_as_by_everybody() {
         for (password, id, salt, iterations, derived) in [
@@ -253,7 +258,7 @@ mod tests {
         Any::new(der::Tag::Sequence, content).unwrap().to_der().unwrap()
     }
 
-    /// An AlgorithmIdentifier of one of PKCS#12's schemes.
+    /// Returns an AlgorithmIdentifier of one of the schemes of PKCS#12.
     fn pkcs12(oid: ObjectIdentifier, salt: &[u8], iterations: u32) -> Vec<u8> {
         let salt = || OctetStringRef::new(salt).unwrap().to_der().unwrap();
         let parameters = || sequence(&[&salt, &|| iterations.to_der().unwrap()]);
@@ -288,7 +293,7 @@ mod tests {
         }
         let empty = sequence(&[&|| PKCS12[3].0.to_der().unwrap()]);
         assert!(matches!(opened(&empty, &[], "x", false), Err(Closed::Scheme(_))));
-        // Not a whole number of blocks.
+        // The data is not a whole number of blocks.
         assert_eq!(opened(&pkcs12(PKCS12[3].0, &[], 1), &[1, 2, 3], "x", false), Err(Closed::Password));
     }
 }

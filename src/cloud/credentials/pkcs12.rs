@@ -1,6 +1,6 @@
-//! PKCS#12 (PFX): the private keys and certificates in such a file. RFC 7292.
+//! PKCS#12 (PFX): reads the private keys and certificates of a file. RFC 7292.
 //!
-//! Its MAC is not looked at: the file is the user's own, and a wrong password shows when something is decrypted.
+//! The MAC of the file is not verified. The file is the user's own, and decryption detects a wrong password.
 
 use super::password_encryption::{Closed, Password, decrypt};
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
@@ -8,18 +8,18 @@ use der::{Decode, Encode, Reader, SliceReader, Tag, TagNumber, Tagged};
 use spki::AlgorithmIdentifierRef;
 use zeroize::Zeroizing;
 
-/// What is in a file.
+/// The contents of a file.
 #[derive(Default)]
 pub(crate) struct Pfx {
-    /// Private keys, as PKCS#8 in DER.
+    /// The private keys, as PKCS#8 in DER.
     pub(crate) keys: Vec<Zeroizing<Vec<u8>>>,
-    /// Certificates in DER.
+    /// The certificates, in DER.
     pub(crate) certificates: Vec<Vec<u8>>,
 }
 
-/// Whether that is a PFX, which begins with its version, 3; in BER as well as in DER.
+/// Returns whether the bytes are a PFX, which begins with its version, 3, in BER as well as in DER.
 pub(crate) fn is_pfx(bytes: &[u8]) -> bool {
-    // The length of the whole stands in between, in one byte or in up to five.
+    // The length of the PFX precedes the version. It takes one to five bytes.
     bytes.first() == Some(&0x30)
         && bytes.iter().skip(2).take(7).collect::<Vec<_>>().windows(3).any(|own| own == [&2, &1, &3])
 }
@@ -27,7 +27,8 @@ pub(crate) fn is_pfx(bytes: &[u8]) -> bool {
 impl Pfx {
     /// Reads a file.
     pub(crate) fn open(bytes: &[u8], password: &Password<'_>) -> Result<Self, Closed> {
-        // PFX: version, authSafe ContentInfo, macData. Some programs put a zero or a line break behind it.
+        // A PFX consists of version, authSafe ContentInfo and macData. Some programs write a zero or a line break
+        // after the PFX.
         let whole = AnyRef::decode(&mut SliceReader::new(bytes)?)?;
         let parts = items(whole)?;
         let content = parts.get(1).ok_or_else(|| unknown("no contents"))?;
@@ -36,7 +37,8 @@ impl Pfx {
         Ok(found)
     }
 
-    /// A ContentInfo: at depth 0 with an AuthenticatedSafe, which has others with bags in them.
+    /// Adds the contents of a ContentInfo. At depth 0 the ContentInfo holds an AuthenticatedSafe, which holds
+    /// other ContentInfos with bags in them.
     fn add_contents(&mut self, content: AnyRef<'_>, password: &Password<'_>, depth: u8) -> Result<(), Closed> {
         let [kind, content] = items(content)?[..] else { return Err(unknown("no ContentInfo")) };
         let kind: ObjectIdentifier = kind.decode_as()?;
@@ -47,7 +49,7 @@ impl Pfx {
             other => return Err(unknown(&other.to_string())),
         };
         let inner = || AnyRef::from_der(&plain).and_then(|all| items_of(all.value()));
-        // Of what was decrypted with a wrong password, some bytes look like padding.
+        // After decryption with a wrong password, the last bytes may look like padding.
         let inner = inner().map_err(|error| if kind == ENCRYPTED_DATA { Closed::Password } else { error.into() })?;
         inner.into_iter().try_for_each(|item| match depth {
             0 => self.add_contents(item, password, 1),
@@ -55,7 +57,7 @@ impl Pfx {
         })
     }
 
-    /// A SafeBag.
+    /// Adds the contents of a SafeBag.
     fn add_bag(&mut self, bag: AnyRef<'_>, password: &Password<'_>) -> Result<(), Closed> {
         let parts = items(bag)?;
         let [kind, value, ..] = parts[..] else { return Err(unknown("no SafeBag")) };
@@ -68,14 +70,14 @@ impl Pfx {
                 let certificate = AnyRef::from_der(certificate.value())?;
                 self.certificates.push(certificate.decode_as::<&OctetStringRef>()?.as_bytes().to_vec());
             }
-            // Revocation lists, secrets, nested bags, which no program is known to write.
+            // Not read: revocation lists, secrets, and nested bags, which no program is known to write.
             _ => {}
         }
         Ok(())
     }
 }
 
-/// EncryptedPrivateKeyInfo, RFC 5958 section 3: the PKCS#8 in it.
+/// Returns the PKCS#8 key inside an EncryptedPrivateKeyInfo. RFC 5958 section 3.
 pub(crate) fn decrypted_key(encrypted: AnyRef<'_>, password: &Password<'_>) -> Result<Zeroizing<Vec<u8>>, Closed> {
     let (scheme, data) = encrypted.sequence(|reader| {
         Ok::<_, der::Error>((AlgorithmIdentifierRef::decode(reader)?, <&OctetStringRef>::decode(reader)?))
@@ -85,7 +87,8 @@ pub(crate) fn decrypted_key(encrypted: AnyRef<'_>, password: &Password<'_>) -> R
     if is_key { Ok(key) } else { Err(Closed::Password) }
 }
 
-/// EncryptedData: version, EncryptedContentInfo (contentType, algorithm, `[0] IMPLICIT OCTET STRING`). RFC 5652 section 8.
+/// Decrypts an EncryptedData: version, EncryptedContentInfo (contentType, algorithm, `[0] IMPLICIT OCTET STRING`).
+/// RFC 5652 section 8.
 fn decrypted(content: AnyRef<'_>, password: &Password<'_>) -> Result<Zeroizing<Vec<u8>>, Closed> {
     let parts = items(content)?;
     let info = items(*parts.get(1).ok_or_else(|| unknown("no EncryptedContentInfo"))?)?;
@@ -98,11 +101,11 @@ fn decrypted(content: AnyRef<'_>, password: &Password<'_>) -> Result<Zeroizing<V
 
 const ENCRYPTED_CONTENT: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber(0) };
 
-/// RFC 5652 sections 4 and 8.
+/// Content types. RFC 5652 sections 4 and 8.
 const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
 const ENCRYPTED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.6");
 
-/// RFC 7292 section 4.2.
+/// Bag types. RFC 7292 section 4.2.
 const KEY_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.1");
 const SHROUDED_KEY_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.2");
 const CERTIFICATE_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.3");
@@ -111,7 +114,7 @@ fn unknown(what: &str) -> Closed {
     Closed::Scheme(what.to_owned())
 }
 
-/// The parts of a SEQUENCE.
+/// Returns the parts of a SEQUENCE.
 fn items(sequence: AnyRef<'_>) -> Result<Vec<AnyRef<'_>>, Closed> {
     match sequence.tag() {
         Tag::Sequence => Ok(items_of(sequence.value())?),

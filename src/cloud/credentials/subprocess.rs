@@ -1,4 +1,6 @@
-//! Helper programs (`az`, credential_process): a clean signal mask, no terminal, a time limit, and no process left behind.
+//! Subprocesses that print credentials (`az`, credential_process).
+//!
+//! A subprocess gets a clean signal mask, no terminal and a time limit, and leaves no process behind.
 
 use crate::cloud::runtime::blocking::blocking;
 use crate::host::process;
@@ -9,9 +11,13 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-/// Runs `command`, made by [`process::command`], to its end. To be awaited on the runtime.
+/// Runs `command`, which [`process::command`] has made, to its end. Must be awaited on the runtime.
+///
+/// # Errors
+/// The error of the system if the subprocess cannot be run, or `TimedOut` if it does not end within `limit`.
 pub(crate) async fn run(mut command: Command, limit: Duration) -> io::Result<Output> {
-    // A group of its own: `az` is a shell script, and ending only the shell would leave its child behind.
+    // The subprocess gets its own process group, because `az` is a shell script. If only the shell were ended, its
+    // child would stay.
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut program = blocking(move || command.spawn().map(Program)).await??;
     let finished = tokio::time::timeout(limit, program.finish()).await;
@@ -19,7 +25,8 @@ pub(crate) async fn run(mut command: Command, limit: Duration) -> io::Result<Out
         .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, format!("it did not end within {limit:?}"))))
 }
 
-/// Ended, with all that it has started, when it is dropped before its end.
+/// A subprocess. If it has not ended when this value is dropped, the subprocess is killed with all processes of
+/// its group.
 struct Program(Child);
 
 impl Program {
@@ -35,7 +42,8 @@ impl Program {
             match self.0.try_wait() {
                 Ok(Some(status)) => return Ok(status),
                 Ok(None) => tokio::time::sleep(Duration::from_millis(5)).await,
-                // A host that ignores SIGCHLD, or waits for every child, has taken the status: the output has to tell.
+                // A host that ignores SIGCHLD, or waits for every child, has taken the status. In that case only
+                // the output shows the result.
                 Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(ExitStatus::from_raw(0)),
                 Err(error) => return Err(error),
             }
@@ -52,9 +60,9 @@ impl Drop for Program {
     }
 }
 
-/// Reads a pipe; up to a size that no token reaches.
+/// Reads a pipe, up to 1 MiB, which no token reaches.
 fn read_all(pipe: Option<impl Read>) -> io::Result<Vec<u8>> {
-    // Room for any token: a vector that grows leaves a copy of what it held.
+    // The capacity suffices for any token, because a vector that grows leaves a copy of its contents in memory.
     let mut bytes = Vec::with_capacity(64 << 10);
     if let Some(pipe) = pipe {
         pipe.take(1 << 20).read_to_end(&mut bytes)?;
@@ -90,14 +98,14 @@ mod tests {
         let limit = Duration::from_secs(60);
         assert_eq!(sh("echo out; echo err >&2; exit 3", limit).unwrap(), "out\n|err\n|Some(3)");
         assert_eq!(sh("cat", limit).unwrap(), "||Some(0)", "nothing to read from");
-        // More than a pipe holds.
+        // The output is larger than the buffer of a pipe.
         assert_eq!(sh("head -c 300000 /dev/zero | tr '\\0' x", limit).unwrap().len(), 300_000 + "||Some(0)".len());
     }
 
     #[test]
     fn a_program_starts_with_no_signal_blocked() {
         let _turn = runtime::testing::share();
-        // Not read by the shell itself, which may set its own mask.
+        // The mask is read by another program than the shell, because the shell may set its own mask.
         let mask = sh("exec grep SigBlk /proc/self/status", Duration::from_secs(60)).unwrap();
         assert!(mask.starts_with("SigBlk:\t0000000000000000\n"), "{mask}");
     }
@@ -106,7 +114,7 @@ mod tests {
     fn a_program_that_does_not_end_is_ended_with_its_children() {
         let _turn = runtime::testing::share();
         let start = Instant::now();
-        // A time of its own: another run of this test has other programs.
+        // The duration is unique, so that programs of another run of this test are not counted.
         let seconds = 10_000_000 + std::process::id();
         let failure = sh(&format!("sleep {seconds} & sleep {seconds}; wait"), Duration::from_millis(200)).unwrap_err();
         assert!(failure.message.contains("did not end"), "{failure}");
@@ -116,7 +124,7 @@ mod tests {
             let lines = processes.filter_map(|process| std::fs::read_to_string(process.path().join("cmdline")).ok());
             lines.filter(|line| *line == format!("sleep\0{seconds}\0")).count()
         };
-        // A signal takes its time on a busy machine.
+        // A signal takes some time on a busy machine.
         while alive() > 0 {
             assert!(start.elapsed() < Duration::from_secs(60), "it is alive");
             std::thread::sleep(Duration::from_millis(5));

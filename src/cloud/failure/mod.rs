@@ -1,4 +1,4 @@
-//! Why a service did not do what it was asked for: the one table of causes.
+//! Failures of requests to a service, and the table of their causes.
 
 pub(crate) mod error_chain;
 pub(crate) mod obstacle;
@@ -8,67 +8,69 @@ use crate::error::Error;
 use cryptoki_sys::*;
 use std::fmt;
 
-/// See the head of the file.
+/// The reason why a service did not perform an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The kind of trouble, which decides the CK_RV.
+    /// The cause, which determines the CK_RV.
     pub cause: Cause,
-    /// What was asked: "Sign", "GetPublicKey".
+    /// The operation, for example "Sign" or "GetPublicKey".
     pub operation: &'static str,
-    /// The service's own words, or the client's; never key material, tokens or whole replies.
+    /// The message of the service or the client. Never contains key material, tokens or whole replies.
     pub message: String,
-    /// The service's id of the request, to be quoted to its support.
+    /// The service's id of the request, which the user can quote to the service's support.
     pub request_id: Option<String>,
 }
 
-/// The kinds of trouble that a user can tell apart.
+/// The causes of failures that a user can tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// The credentials are good but do not permit this.
+    /// The credentials are valid but do not permit the operation.
     Denied,
-    /// No such key, version or certificate.
+    /// The key, version or certificate does not exist.
     Missing,
     /// The key is disabled, expired, not yet valid or about to be deleted.
     Disabled,
-    /// Too many requests, after all retries.
+    /// The service throttled the request, even after all retries.
     Throttled,
-    /// No answer within the deadline.
+    /// No reply arrived before the deadline.
     TimedOut,
-    /// No connection, or one that broke.
+    /// No connection could be made, or the connection broke.
     Unreachable,
-    /// No credentials, or the service does not accept them.
+    /// There are no credentials, or the service rejected them.
     Credentials,
-    /// The service refused the request as wrong.
+    /// The service rejected the request as invalid.
     Rejected,
-    /// The service had an internal error, after all retries.
+    /// The service reported an internal error, even after all retries.
     Internal,
-    /// The reply was not what the service's document says.
+    /// The reply does not match the service's documentation.
     Malformed,
-    /// The service, or this key, has no such operation.
+    /// The service, or this key, does not support the operation.
     Unsupported,
-    /// C_Finalize, or a fork, ended the call.
+    /// C_Finalize or a fork ended the call.
     Interrupted,
-    /// The service's name has no address.
+    /// The host name of the service has no address.
     Unresolved,
-    /// The proxy is not there, or does not let the request through.
+    /// The proxy cannot be reached, or does not forward the request.
     Proxy,
-    /// The service's certificate is not one of an authority that is trusted here, or is of another name or time.
+    /// The service's certificate was not issued by an authority that is trusted locally, or is for another name or
+    /// time.
     Untrusted,
-    /// The ciphertext was not made for this key, or was changed.
+    /// The ciphertext was not made for this key, or was modified.
     Undecryptable,
-    /// This machine: a setting, or a file that one names, is missing or wrong.
+    /// A setting of this machine, or a file that a setting names, is missing or wrong.
     Settings,
-    /// This machine: no thread can be started.
+    /// This machine cannot start another thread.
     Threads,
-    /// This machine: no file and no connection can be opened.
+    /// This machine cannot open another file or connection.
     Descriptors,
-    /// This machine: no memory.
+    /// This machine has no memory left.
     Memory,
-    /// This module: a panic while it made the request.
+    /// This module has a defect: a panic occurred while it made the request.
     Defect,
 }
 
-/// The one table of causes: the CK_RV, ulDeviceError, and what a person reads. docs/errors.md is checked against it.
+/// The table of causes: the cause, its CK_RV, its number in ulDeviceError, and its text for the user. A test
+/// checks that docs/errors.md contains every row.
 #[rustfmt::skip]
 pub const CAUSES: &[(Cause, CK_RV, CK_ULONG, &str)] = &[
     (Cause::Denied,      CKR_FUNCTION_REJECTED,          1, "permission denied"),
@@ -95,7 +97,7 @@ pub const CAUSES: &[(Cause, CK_RV, CK_ULONG, &str)] = &[
 ];
 
 impl Failure {
-    /// A failure without a request id.
+    /// Creates a failure without a request id.
     pub fn new(cause: Cause, operation: &'static str, message: impl Into<String>) -> Self {
         Self { cause, operation, message: message.into(), request_id: None }
     }

@@ -1,7 +1,8 @@
-//! What keeps a request from its service, or the reply from us, in words that a person can act on.
+//! Obstacles that keep a request from its service, or a reply from this module, in words that a user can act on.
 //!
-//! It is made where the HTTP client's error is seen first, with the host and the proxy at hand, and it is found again
-//! below whatever the SDKs wrap round it. So it holds for tokens and credentials as it does for keys.
+//! An obstacle is created where the error of the HTTP client is seen first, because the host and the proxy are
+//! known there. It is found again inside the errors in which the SDKs wrap it. So obstacles of requests for tokens
+//! and credentials are reported like obstacles of requests for keys.
 
 use super::error_chain::{causes, words_of};
 use super::refused::{Refused, Remedy};
@@ -10,27 +11,27 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// See the head of the file. It has no source: what it says is all that there is to say.
+/// An obstacle between this module and a service. It has no `source`, because its message is complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Obstacle {
     pub(crate) cause: Cause,
     pub(crate) message: String,
-    /// Whether the same request may find its way a moment later.
+    /// Whether the same request may succeed a moment later.
     pub(crate) is_passing: bool,
 }
 
 impl Obstacle {
-    /// One that stays until somebody does something about it.
+    /// Creates an obstacle that lasts until someone fixes it.
     pub(crate) fn lasting(cause: Cause, message: impl Into<String>) -> Self {
         Self { cause, message: message.into(), is_passing: false }
     }
 
-    /// One that may be gone a moment later.
+    /// Creates an obstacle that may be gone a moment later.
     pub(crate) fn passing(cause: Cause, message: impl Into<String>) -> Self {
         Self { is_passing: true, ..Self::lasting(cause, message) }
     }
 
-    /// What this machine, or this process, has too little of.
+    /// Returns the obstacle if this machine or this process lacks a resource.
     pub(crate) fn of_this_machine(error: &(dyn Error + 'static)) -> Option<Self> {
         let numbers = causes(error).filter_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error());
         let known = numbers.filter_map(|number| RESOURCES.iter().find(|(known, ..)| *known == number));
@@ -38,14 +39,14 @@ impl Obstacle {
         Some(Self::passing(*cause, format!("{}; {advice}", io::Error::from_raw_os_error(*number))))
     }
 
-    /// That a host has no address, if that is what the HTTP client says.
+    /// Returns the obstacle if the HTTP client reports that the host has no address.
     pub(crate) fn of_name(error: &(dyn Error + 'static), host: &str, advice: &str) -> Option<Self> {
         let words = words_of(error);
         let (_, why) = words.rsplit_once(UNRESOLVED)?;
         Some(Self::passing(Cause::Unresolved, format!("{host}: {}; {advice}", why.trim_start_matches(": "))))
     }
 
-    /// That there is no connection to a host and port, for no other reason that is known.
+    /// Returns the obstacle for a failed connection to `place`, a host and port. Used if no other reason is known.
     pub(crate) fn of_connect(error: &(dyn Error + 'static), place: &str) -> Self {
         let numbers = causes(error).filter_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error());
         let why = causes(error).last().map(ToString::to_string).unwrap_or_default();
@@ -57,7 +58,7 @@ impl Obstacle {
         }
     }
 
-    /// The one that lies within an error of an SDK.
+    /// Returns the obstacle inside an error of an SDK.
     pub(crate) fn within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
         causes(error).find_map(|error| error.downcast_ref())
     }
@@ -71,8 +72,8 @@ impl Obstacle {
         Refused { remedy, ..self.failure(operation).into() }
     }
 
-    /// The same on the way to whoever gives what the request needs: a token, credentials. These have had their own
-    /// repetitions.
+    /// Returns the refusal of an operation that lacks `need`, a token or credentials, because of this obstacle.
+    /// There is no remedy, because the request for the token or the credentials has had its own retries.
     pub(crate) fn refused_for(&self, operation: &'static str, need: &str) -> Refused {
         let failure = Failure { message: format!("no {need} for it: {}", self.message), ..self.failure(operation) };
         Refused { remedy: Remedy::Nothing, ..failure.into() }
@@ -87,7 +88,7 @@ impl fmt::Display for Obstacle {
 
 impl Error for Obstacle {}
 
-/// Words of what is set on this machine: a client can't be made.
+/// Creates an obstacle from a message about a setting of this machine with which no client can be made.
 impl From<String> for Obstacle {
     fn from(message: String) -> Self {
         Self::lasting(Cause::Settings, message)
@@ -103,17 +104,17 @@ const MEMORY: &str = "give this machine or container more memory";
 const FORBIDDEN: &str = "this machine does not let this program connect: ask its SELinux (for Apache: setsebool -P \
      httpd_can_network_connect on), its AppArmor, the service's systemd unit or the firewall";
 
-/// What the system is short of, by its error number, and what a person can do.
+/// The resources that the system can lack: the error number, the cause, and advice for the user.
 const RESOURCES: &[(i32, Cause, &str)] = &[
     (libc::EMFILE, Cause::Descriptors, FILES),
     (libc::ENFILE, Cause::Descriptors, "raise the limit of open files of this machine (sysctl fs.file-max)"),
-    // Sockets that would have to wait don't say so here: that is what the runtime is for.
+    // A socket that is not ready does not cause this error here, because the runtime handles it.
     (libc::EAGAIN, Cause::Threads, THREADS),
     (libc::ENOMEM, Cause::Memory, MEMORY),
     (libc::ENOBUFS, Cause::Memory, MEMORY),
 ];
 
-/// The HTTP client says so of any failure to find an address.
+/// The HTTP client's words for every failure to find an address.
 const UNRESOLVED: &str = "dns error";
 
 #[cfg(test)]

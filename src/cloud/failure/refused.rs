@@ -1,26 +1,26 @@
-//! Why an attempt came to nothing, and what may help.
+//! A failed attempt, and its possible remedies.
 
 use super::{Cause, Failure};
 use std::time::Duration;
 
-/// Why an attempt came to nothing, and what may help.
+/// A failed attempt, and what may help.
 pub(crate) struct Refused {
     pub(crate) failure: Failure,
     pub(crate) remedy: Remedy,
-    /// How long the service asks to be left alone.
+    /// How long the service asks the client to wait.
     pub(crate) wait: Option<Duration>,
 }
 
-/// What may help after a refusal.
+/// What may help after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Remedy {
-    /// Nothing: the answer would be the same.
+    /// Nothing: the result would be the same.
     Nothing,
-    /// The same request once more, some times: the connection or the service had an accident.
+    /// The same request again, a limited number of times: the connection or the service failed by accident.
     Again,
-    /// The same request, later, for as long as there is time: the service is asked too much.
+    /// The same request later, for as long as there is time: the service receives too many requests.
     Later,
-    /// The same request, once, at once.
+    /// The same request, once and immediately.
     Once,
     /// The same request, once, with other credentials or another token.
     Renewal,

@@ -1,15 +1,15 @@
-//! URLs of services, as far as all clouds look at them alike.
+//! URLs of services, as far as all clouds treat them alike.
 
 use azure_core::http::Url;
 use std::net::IpAddr;
 
-/// Whether what is sent there goes to another machine without TLS.
+/// Returns whether a request to the URL goes to another machine without TLS.
 pub fn is_open_endpoint(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
     url.scheme() == "http" && !url.host_str().is_some_and(is_this_machine)
 }
 
-/// The URL as log lines show it: without a name and a password before the host (RFC 3986 section 3.2.1).
+/// Returns the URL for log lines, without a user name and password before the host (RFC 3986 section 3.2.1).
 pub fn shown_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -18,7 +18,7 @@ pub fn shown_url(url: &str) -> String {
     format!("{scheme}://{host}{path}")
 }
 
-/// The loopback addresses, and the names that mean them (RFC 6761 section 6.3).
+/// Returns whether the host is a loopback address, or a name for one (RFC 6761 section 6.3).
 fn is_this_machine(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     let is_local_name = host == "localhost" || host.ends_with(".localhost");

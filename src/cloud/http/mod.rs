@@ -1,4 +1,6 @@
-//! The HTTPS client that all services of all clouds with the same network settings share, and what keeps it from them.
+//! The HTTPS client that the services of all clouds share, and the obstacles between the client and a service.
+//!
+//! Services with the same network settings share one client.
 
 pub(crate) mod endpoint;
 pub(crate) mod network;
@@ -29,7 +31,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use trust::System;
 
-/// A client for each set of network settings: its connections are shared. The system's trust anchors are those of all.
+/// One client for each set of network settings, so that connections are shared. All clients share the trust
+/// anchors of the system.
 #[derive(Default)]
 pub(crate) struct PerNetwork {
     clients: Mutex<HashMap<Network, Arc<Connections>>>,
@@ -37,13 +40,13 @@ pub(crate) struct PerNetwork {
 }
 
 impl PerNetwork {
-    /// The clients of this process. To be called from the host's threads only.
+    /// Returns the clients of this process. Must be called on the host's threads only.
     pub(crate) fn shared() -> Arc<Self> {
         static SHARED: PerProcess<PerNetwork> = PerProcess::new();
         SHARED.get(Self::default)
     }
 
-    /// The client for these settings, made at the first call. To be called on the runtime.
+    /// Returns the client for these settings. The first call makes the client. Must be called on the runtime.
     pub(crate) fn get(&self, network: &Network) -> Result<Arc<Connections>, Obstacle> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(network) {
@@ -56,8 +59,8 @@ impl PerNetwork {
         Ok(made)
     }
 
-    /// Gives up the connections that were there at `since`: one of them has answered nothing since then, and a router
-    /// that forgets one forgets all (each would take its own time to be found out).
+    /// Gives up the connections that existed at `since`, because no reply has come on one of them since then. A
+    /// router that forgets one connection forgets all of them, and each would take its own time to be noticed.
     pub(crate) fn renew(&self, network: &Network, since: Instant) {
         let client = self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(network).cloned();
         if let Some(client) = client {
@@ -66,7 +69,7 @@ impl PerNetwork {
     }
 }
 
-/// A client with its connections, which can be given up for new ones.
+/// A client with its connections, which can be given up for new connections.
 pub(crate) struct Connections {
     current: Mutex<(Instant, Client)>,
     network: Network,
@@ -81,7 +84,7 @@ impl Connections {
 
     fn renew(&self, since: Instant) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        // Of many callers whose time is over, one makes the new client.
+        // If the time of many callers is over, only one of them makes a new client.
         if current.0 <= since
             && let Ok(new) = client(&self.network, &self.system)
         {
@@ -90,11 +93,11 @@ impl Connections {
     }
 }
 
-/// What a name that has no address may be.
+/// Advice for a host name that has no address.
 const NAMES: &str = "is the region, the vault's name or the endpoint right, and does DNS work on this machine?";
 
 impl Connections {
-    /// What an error of the client means, where a person can do something about it.
+    /// Returns what an error of the client means, if a user can act on it.
     pub(crate) async fn obstacle(&self, url: &str, error: &(dyn Error + Send + Sync + 'static)) -> Option<Obstacle> {
         if is_timeout(error) {
             return None;
@@ -114,8 +117,8 @@ impl Connections {
         known.or_else(|| unconnected(error, &url))
     }
 
-    /// Whether a reply is the proxy's and not the service's: that of plain HTTP, or of a proxy that opens TLS.
-    /// `field` gives a field of the reply's head.
+    /// Returns the obstacle if a reply comes from the proxy and not from the service. Proxies reply to plain HTTP
+    /// themselves, as do proxies that intercept TLS. `field` returns a header field of the reply.
     pub(crate) fn answer_of_proxy<'a>(
         &self,
         url: &str,
@@ -144,10 +147,10 @@ fn unconnected(error: &(dyn Error + 'static), url: &Uri) -> Option<Obstacle> {
     is_connect.then(|| Obstacle::of_connect(error, &place))
 }
 
-/// Fields that each reply of the services has.
+/// Header fields that show that a reply is the service's own. Each reply of a service has one of them.
 const SERVICES: [&str; 3] = ["x-amzn-requestid", "x-amz-request-id", "x-ms-request-id"];
 
-/// What proxies answer with; the services' errors are JSON or XML.
+/// The content types of proxies' error pages. The services' errors are JSON or XML.
 const PAGES: [&str; 2] = ["text/html", "text/plain"];
 
 impl fmt::Debug for Connections {
@@ -156,7 +159,8 @@ impl fmt::Debug for Connections {
     }
 }
 
-/// More than any reply has: a page of a listing, a certificate with its chain.
+/// The maximum length of a reply, in bytes. No reply is longer, not even a page of a listing or a certificate with
+/// its chain.
 pub(crate) const LARGEST_REPLY: usize = 4 << 20;
 
 pub(crate) const TOO_LARGE: &str = "a reply of more than 4 MiB";
@@ -178,20 +182,20 @@ impl HttpClient for Connections {
     }
 }
 
-/// The obstacle, if there is one, in the place of the client's words.
+/// Returns the obstacle, if there is one, and otherwise the error of the client.
 fn told(obstacle: Option<Obstacle>, error: azure_core::Error) -> azure_core::Error {
     obstacle.map_or(error, azure_core::Error::from)
 }
 
 impl From<Obstacle> for azure_core::Error {
-    /// Of these two kinds, the SDK repeats the first.
+    /// The SDK retries errors of kind `Connection`, but not errors of kind `Other`.
     fn from(obstacle: Obstacle) -> Self {
         let kind = if obstacle.is_passing { ErrorKind::Connection } else { ErrorKind::Other };
         Self::new(kind, obstacle)
     }
 }
 
-/// A reply's body, up to [`LARGEST_REPLY`].
+/// The body of a reply, limited to [`LARGEST_REPLY`].
 struct Limited {
     body: AsyncResponseBody,
     left: usize,
@@ -215,19 +219,21 @@ impl Stream for Limited {
     }
 }
 
-/// A client for a service that may be anywhere.
+/// Makes a client for a service that may be anywhere.
 fn client(network: &Network, system: &System) -> Result<Client, Obstacle> {
     let builder = Client::builder()
         .redirect(Policy::none())
         .dns_resolver(Resolver)
         .tls_backend_preconfigured(trust::tls(&system.authorities()?, network)?)
         .connect_timeout(network.connect_timeout)
-        // A server that accepts and says nothing gets a second chance within the call.
+        // If a server accepts the connection and sends nothing, there is time for a second attempt within the
+        // call.
         .read_timeout(network.call_timeout / 2);
     Ok(with_proxy(builder, network)?.build().map_err(|e| words_of(&e))?)
 }
 
-/// For the metadata services of a machine: on its own link, where a proxy would be wrong, and near. They speak HTTP.
+/// Makes a client for the metadata services of a machine. They are near, on a link of the machine itself, where a
+/// proxy would be wrong. They speak plain HTTP.
 pub(crate) fn link_local() -> Result<Client, String> {
     let builder = Client::builder()
         .no_proxy()
@@ -240,7 +246,7 @@ pub(crate) fn link_local() -> Result<Client, String> {
 
 fn with_proxy(builder: ClientBuilder, network: &Network) -> Result<ClientBuilder, String> {
     match &network.proxy {
-        // Without a setting, the client itself reads HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+        // Without the option, the client itself reads HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
         None => Ok(builder),
         Some(url) => {
             let why = |e: reqwest::Error| causes(&e).last().map(ToString::to_string).unwrap_or_default();

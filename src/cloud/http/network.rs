@@ -1,23 +1,24 @@
-//! How to reach a service: the part of the settings that all clouds share.
+//! Network settings: the part of the settings that all clouds share.
 
 use crate::cloud::secret::Secret;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How to reach a service: the part of the settings that all services share.
+/// How to reach a service. Every service has these settings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
-    /// A PEM file of certificate authorities that are trusted besides the system's.
+    /// A file with certificate authorities that are trusted in addition to those of the system, as PEM or DER.
     pub ca_bundle: Option<PathBuf>,
-    /// The option or the variable that named that file, for messages.
+    /// The option or the environment variable that names this file, for messages.
     pub ca_bundle_named_by: &'static str,
-    /// URL of an HTTP proxy, maybe with a password; None means what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.
+    /// The URL of an HTTP proxy, possibly with a password. None means that HTTPS_PROXY, HTTP_PROXY and NO_PROXY
+    /// apply.
     pub proxy: Option<Secret>,
-    /// How long connecting may take.
+    /// The time limit for connecting.
     pub connect_timeout: Duration,
-    /// How long a whole call may take: credentials, connecting, retries and all.
+    /// The time limit for a whole call, including credentials, connecting and retries.
     pub call_timeout: Duration,
-    /// How often a request is repeated after an accident; 0 means that throttling is not waited out, either.
+    /// How often a request is repeated after an accident. With 0, throttled requests are not repeated either.
     pub retries: u32,
 }
 

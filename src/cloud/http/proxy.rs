@@ -1,4 +1,4 @@
-//! The proxy that stands between this machine and a service: which one it is, who named it, and what it answers.
+//! The proxy between this machine and a service: which proxy is used, what names the proxy, and what it replies.
 
 use super::network::Network;
 use super::resolver::addresses;
@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
-/// Which hosts are behind which proxy: what the HTTP client goes by, too.
+/// Which hosts are reached through which proxy. The HTTP client uses the same rules.
 pub(crate) struct Proxies {
     matcher: Matcher,
     is_option: bool,
@@ -38,7 +38,7 @@ impl Proxies {
         }
     }
 
-    /// The proxy for requests to that URL.
+    /// Returns the proxy for requests to the URL.
     pub(crate) fn to(&self, url: &Uri) -> Option<Proxy> {
         let intercept = self.matcher.intercept(url)?;
         let named_by = if self.is_option { "the option \"proxy\"" } else { variable(url) };
@@ -46,12 +46,13 @@ impl Proxies {
     }
 }
 
-/// The variables of each scheme. The first that is set counts; of one that holds no URL, the next pair.
+/// The environment variables for each scheme. The first of a pair that is set counts. If its value is not the URL
+/// of a proxy, the next pair counts.
 const HTTPS: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 const HTTP: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
 const ALL: [&str; 2] = ["ALL_PROXY", "all_proxy"];
 
-/// The variable of such a pair that counts, and its value.
+/// Returns the variable of the pair that counts, and its value.
 fn set(names: [&'static str; 2]) -> Option<(&'static str, String)> {
     names.into_iter().find_map(|name| Some((name, std::env::var(name).ok()?)))
 }
@@ -60,14 +61,14 @@ fn is_proxy(value: &str, url: &Uri) -> bool {
     Matcher::builder().all(value).build().intercept(url).is_some()
 }
 
-/// The variable that names the proxy for a URL.
+/// Returns the variable that names the proxy for a URL.
 fn variable(url: &Uri) -> &'static str {
     let own = if url.scheme_str() == Some("http") { HTTP } else { HTTPS };
     let found = [own, ALL].into_iter().filter_map(set).find(|(_, value)| is_proxy(value, url));
     found.map_or("the environment", |(name, _)| name)
 }
 
-/// The HTTP client passes over a variable that it can't read.
+/// Warns of variables that do not hold the URL of a proxy. The HTTP client ignores such variables.
 fn warn_of_no_urls() {
     let any = Uri::from_static("https://any.example");
     for (name, value) in [HTTPS, HTTP, ALL].into_iter().filter_map(set) {
@@ -77,11 +78,11 @@ fn warn_of_no_urls() {
     }
 }
 
-/// A proxy on the way to a URL. Displayed without its password.
+/// A proxy on the way to a URL. The Display form does not show the proxy's password.
 pub(crate) struct Proxy {
     intercept: Intercept,
     named_by: &'static str,
-    /// What is asked for through it.
+    /// The URL that is requested through the proxy.
     url: Uri,
 }
 
@@ -92,22 +93,24 @@ impl fmt::Display for Proxy {
     }
 }
 
-/// Says the HTTP client of a failure between it and a proxy; and of one that came before the proxy could answer.
+/// The beginning of the HTTP client's message for a failure between the client and a proxy.
 const TUNNEL: &str = "tunnel error: ";
+/// The HTTP client's message for a failure that occurred before the proxy could reply.
 const NOT_REACHED: &str = "tunnel error: failed to create underlying connection";
 
-/// How long a proxy may take to repeat its answer.
+/// How long a proxy may take to repeat its reply.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Proxy {
-    /// What an error of the HTTP client means, if it is about the proxy. `trust` makes the TLS for a proxy that wants it.
+    /// Returns what an error of the HTTP client means, if the error is about the proxy. `trust` makes the TLS
+    /// settings for a proxy that requires TLS.
     pub(crate) async fn obstacle(
         &self,
         error: &(dyn Error + Send + Sync + 'static),
         trust: impl FnOnce() -> Result<ClientConfig, Obstacle>,
     ) -> Option<Obstacle> {
         let is_tunnel = causes(error).any(|error| error.to_string().starts_with(TUNNEL));
-        // Plain HTTP goes to the proxy itself.
+        // Plain HTTP is sent to the proxy itself, without a tunnel.
         let is_direct = self.url.scheme_str() == Some("http")
             && causes(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(reqwest::Error::is_connect);
         if !is_tunnel && !is_direct {
@@ -132,7 +135,8 @@ impl Proxy {
         })
     }
 
-    /// The proxy's own answer to a request of plain HTTP, or that of one that opens TLS.
+    /// Returns the obstacle for the proxy's own reply to a request of plain HTTP, or for the reply of a proxy that
+    /// intercepts TLS.
     pub(crate) fn answered(&self, status: StatusCode, schemes: Vec<String>) -> Obstacle {
         let reason = status.canonical_reason().unwrap_or_default().to_owned();
         let answer = Answer { status: status.as_u16(), reason, schemes };
@@ -178,12 +182,13 @@ impl Proxy {
         }
     }
 
-    /// `kms.eu-central-1.amazonaws.com:443`.
+    /// Returns the host and the port, for example `kms.eu-central-1.amazonaws.com:443`.
     fn target(&self) -> String {
         format!("{}:{}", self.url.host().unwrap_or_default(), self.url.port_u16().unwrap_or(443))
     }
 
-    /// Asks for the connection once more: the HTTP client reads the status of the proxy's answer, and keeps it to itself.
+    /// Requests the tunnel once more, to read the proxy's reply. The HTTP client reads the status of that reply
+    /// but does not report it.
     async fn ask(&self, trust: impl FnOnce() -> Result<ClientConfig, Obstacle>) -> io::Result<Answer> {
         let uri = self.intercept.uri();
         let is_tls = uri.scheme_str() == Some("https");
@@ -227,12 +232,12 @@ const NO_HTTP: &str = "it does not answer in HTTP; is it an HTTP proxy, and is t
 
 const LONGEST_HEAD: usize = 16 << 10;
 
-/// What a proxy says.
+/// The reply of a proxy.
 #[derive(Debug, PartialEq, Eq)]
 struct Answer {
     status: u16,
     reason: String,
-    /// How it would like to be asked, in lower case: "basic", "negotiate".
+    /// The authentication schemes that the proxy accepts, in lower case, for example "basic" or "negotiate".
     schemes: Vec<String>,
 }
 
@@ -251,7 +256,7 @@ impl Answer {
     }
 }
 
-/// The scheme of a field Proxy-Authenticate.
+/// Returns the authentication scheme in the value of a Proxy-Authenticate field, in lower case.
 pub(crate) fn scheme(value: &str) -> Option<String> {
     value.split_whitespace().next().map(|scheme| scheme.trim_end_matches(',').to_ascii_lowercase())
 }

@@ -1,4 +1,4 @@
-//! From host names to addresses, by the system's resolver, for the HTTP client of both clouds.
+//! Resolves host names to addresses with the system's resolver, for the HTTP client of both clouds.
 
 use crate::cloud::runtime::blocking::blocking;
 use crate::host::fork;
@@ -7,11 +7,11 @@ use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-/// Uses getaddrinfo.
+/// A resolver that uses getaddrinfo.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resolver;
 
-/// The addresses of a host.
+/// Returns the addresses of a host, with port 0.
 pub(crate) async fn addresses(name: String) -> io::Result<Vec<SocketAddr>> {
     between_forks(move || {
         let found = (name.as_str(), 0).to_socket_addrs().map(Iterator::collect);
@@ -20,14 +20,15 @@ pub(crate) async fn addresses(name: String) -> io::Result<Vec<SocketAddr>> {
     .await?
 }
 
-/// The resolver that can open neither its files nor a socket says no more than that the name has no address.
+/// Returns the error if no more files can be opened. A resolver that can open neither its files nor a socket
+/// reports only that the name has no address.
 fn lack_of_files() -> Option<io::Error> {
     let error = File::open("/dev/null").err()?;
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)).then_some(error)
 }
 
-/// Runs inside the gate what takes locks of the C library, which a child must not inherit locked: a fork waits for it,
-/// as long as it has patience, and it waits for a fork.
+/// Runs `work` inside the gate, because `work` takes locks of the C library that a child must not inherit locked.
+/// A fork waits for `work`, but no longer than `fork::PATIENCE`, and `work` waits for a fork.
 async fn between_forks<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     blocking(move || fork::inside(work)).await
 }

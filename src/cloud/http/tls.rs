@@ -1,4 +1,5 @@
-//! What each failure of TLS means, in words for people who know their servers and not rustls: one sentence for each cause.
+//! The meaning of TLS failures, in words for users who know their servers but not rustls. There is one sentence
+//! for each cause.
 
 use super::trust;
 use super::verifier::Objection;
@@ -12,7 +13,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-/// What an error means that came of TLS with that host.
+/// Returns what an error means, if the error occurred in TLS with the host.
 pub(crate) fn obstacle(error: &(dyn Error + 'static), host: &str) -> Option<Obstacle> {
     if let Some(error) = causes(error).find_map(|error| error.downcast_ref::<rustls::Error>()) {
         return Some(of_rustls(error, host));
@@ -48,7 +49,7 @@ fn of_rustls(error: &rustls::Error, host: &str) -> Obstacle {
 const VERSIONS: &str =
     "speaks no version of TLS that is taken here, which are 1.2 and 1.3: they have to be enabled there";
 
-/// What the other side means by an alert. RFC 8446 section 6.2.
+/// What the other side means by each alert. RFC 8446 section 6.2.
 #[rustfmt::skip]
 const ALERTS: &[(AlertDescription, &str)] = &[
     (AlertDescription::ProtocolVersion, VERSIONS),
@@ -64,7 +65,7 @@ fn of_alert(alert: AlertDescription, host: &str) -> Obstacle {
     let known = ALERTS.iter().find(|(known, _)| *known == alert);
     let words = known.map_or("has refused the TLS connection", |(_, words)| words);
     let message = format!("{host} {words} (TLS alert {alert:?})");
-    // Of all alerts, this one is about an accident.
+    // InternalError is the only alert about an accident.
     match alert {
         AlertDescription::InternalError => Obstacle::passing(Cause::Unreachable, message),
         _ => Obstacle::lasting(Cause::Unreachable, message),
@@ -78,7 +79,8 @@ fn of_certificate(error: &CertificateError, host: &str) -> Obstacle {
     Obstacle::lasting(Cause::Untrusted, format!("the certificate of {host} {}", objection(error)))
 }
 
-/// `named` is what names authorities instead of the system's.
+/// Returns the message if there are no certificate authorities. `named` is the variable that names authorities
+/// instead of the system's.
 fn no_authority(host: &str, named: Option<String>) -> String {
     let what = format!("no certificate authorities to check the certificate of {host} with");
     match named {
@@ -91,7 +93,7 @@ fn no_authority(host: &str, named: Option<String>) -> String {
     }
 }
 
-/// What is wrong with a certificate, and what to do.
+/// Returns what is wrong with a certificate, and what to do.
 fn objection(error: &CertificateError) -> String {
     use CertificateError as E;
     if let Some(objection) = Objection::within(error) {
@@ -147,14 +149,14 @@ fn of_objection(objection: &Objection) -> String {
 
 const OTHER: &str = "is the URL right, and does nothing else answer there? \"ca_bundle\" does not help here";
 
-/// Of many names, the first tell enough.
+/// The maximum number of names in a message.
 const NAMES: usize = 5;
 
 fn other_names(presented: &[String]) -> String {
     if presented.is_empty() {
         return "names no host: it needs a subjectAltName, for a common name does not count; issue a new one".into();
     }
-    // They come as `DnsName("localhost")` and `IpAddress(127.0.0.1)`.
+    // rustls reports names as `DnsName("localhost")` and `IpAddress(127.0.0.1)`.
     let plain = |name: &String| {
         let (_, within) = name.split_once('(').unwrap_or(("", name));
         within.trim_end_matches(')').trim_matches('"').to_owned()
@@ -179,7 +181,7 @@ fn clock(time: UnixTime) -> String {
     format!("this machine's clock says {}", utc(time))
 }
 
-/// `2026-11-26T15:53:56Z`.
+/// Returns a time in the form `2026-11-26T15:53:56Z`.
 pub(crate) fn utc(time: UnixTime) -> String {
     let time = DateTime::from_unix_duration(Duration::from_secs(time.as_secs()));
     time.map_or_else(|_| "a time that is none".into(), |time| time.to_string())

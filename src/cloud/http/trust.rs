@@ -1,6 +1,8 @@
-//! Whom the clients of all clouds trust in TLS: the system's certificate authorities, and those of `ca_bundle`.
+//! The certificate authorities that the clients of all clouds trust in TLS: those of the system, and those of
+//! `ca_bundle`.
 //!
-//! The system's are read and parsed once in a process: that is the largest part of a short program's time.
+//! The authorities of the system are read and parsed once in a process. This takes the largest part of a short
+//! program's time.
 
 use super::network::Network;
 use super::verifier::Verifier;
@@ -15,15 +17,18 @@ use rustls_native_certs::CertificateResult;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-/// The system's certificate authorities, read when first needed. Those that can't be parsed are left out.
+/// The certificate authorities of the system, read when first needed. Authorities that cannot be parsed are left
+/// out.
 #[derive(Default)]
 pub(crate) struct System(OnceLock<RootCertStore>);
 
 impl System {
-    /// None are none: that is an obstacle only where a certificate is to be checked.
+    /// Returns the authorities of the system. The result may be empty, which is an obstacle only if a certificate
+    /// has to be verified.
     ///
     /// # Errors
-    /// What kept them from being read, if that may be otherwise the next time.
+    /// The resource that this machine lacked while it read the authorities, if none were read. The next call tries
+    /// again.
     pub(crate) fn authorities(&self) -> Result<RootCertStore, Obstacle> {
         if let Some(roots) = self.0.get() {
             return Ok(roots.clone());
@@ -39,14 +44,18 @@ impl System {
     }
 }
 
-/// TLS for these settings, on top of the system's authorities.
+/// Returns the TLS settings: the authorities of the system, and those of `ca_bundle`.
+///
+/// # Errors
+/// An obstacle if `ca_bundle` cannot be read, if others can write to the file, or if it contains no usable
+/// certificate.
 pub(crate) fn tls(system: &RootCertStore, network: &Network) -> Result<ClientConfig, Obstacle> {
     let mut roots = system.clone();
     if let Some(path) = &network.ca_bundle {
         let failed = |why: &str| Obstacle::from(format!("{} {}: {why}", network.ca_bundle_named_by, path.display()));
         let file = Contents::read(path)
             .map_err(|error| Obstacle::of_this_machine(&error).unwrap_or_else(|| failed(&error.to_string())))?;
-        // Whoever can write to it says whom to trust.
+        // A user who can write to the file decides which authorities are trusted.
         if let Some(what) = file.writable_by_others() {
             return Err(failed(&format!("refused, since it says whom to trust: {what}")));
         }
@@ -63,11 +72,12 @@ pub(crate) fn tls(system: &RootCertStore, network: &Network) -> Result<ClientCon
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?;
-    // Not as dangerous as its name: it is rustls's own check, with more words.
+    // This is safe despite the method's name: the verifier applies rustls's own checks, and adds words to the
+    // refusals.
     Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
-/// Where distributions keep all certificates in one file: Debian and Alpine, Red Hat (two), SUSE.
+/// The files in which distributions keep all certificates: Debian and Alpine, Red Hat (two), SUSE.
 const BUNDLES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
@@ -75,8 +85,9 @@ const BUNDLES: [&str; 4] = [
     "/etc/ssl/ca-bundle.pem",
 ];
 
-/// Those of SSL_CERT_FILE and SSL_CERT_DIR, if they are set; else of the one file that has all, as GnuTLS does it,
-/// without the folder beside it that has them once more, each in a file of its own.
+/// Returns the certificates of SSL_CERT_FILE and SSL_CERT_DIR, if one of these variables is set. Otherwise reads
+/// the one file that has all certificates, as GnuTLS does. The directory beside that file is not read, because it
+/// contains the same certificates again, each in a file of its own.
 fn certificates() -> CertificateResult {
     let read = |path| rustls_native_certs::load_certs_from_paths(Some(Path::new(path)), None);
     let bundle = || BUNDLES.into_iter().map(read).find(|found| !found.certs.is_empty());
@@ -84,7 +95,7 @@ fn certificates() -> CertificateResult {
     found.unwrap_or_else(rustls_native_certs::load_native_certs)
 }
 
-/// The variable that names authorities instead of the system's, with its value.
+/// Returns the variable that names authorities instead of the system's, with its value.
 pub(crate) fn named() -> Option<String> {
     let of = |name: &str| Some(format!("{name} ({})", std::env::var_os(name)?.display()));
     ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find_map(of)

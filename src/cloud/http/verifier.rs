@@ -1,5 +1,7 @@
-//! Checks servers' certificates just as rustls does, and says of a refusal what its own words leave out: who issued the
-//! certificate, and what is unusual about it. It accepts nothing that rustls refuses.
+//! Verification of servers' certificates, exactly as rustls does it.
+//!
+//! A refusal states what rustls's own words leave out: who issued the certificate, and what is unusual about the
+//! certificate. The verifier accepts nothing that rustls refuses.
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -11,10 +13,10 @@ use std::sync::Arc;
 use x509_cert::certificate::Version;
 use x509_cert::der::Decode;
 
-/// See the head of the file.
+/// A verifier that applies rustls's checks and explains the refusals.
 #[derive(Debug)]
 pub(crate) struct Verifier {
-    /// None where there is no authority.
+    /// rustls's own verifier. None if there is no certificate authority.
     rustls: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }
@@ -69,25 +71,26 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// What is wrong with a certificate, where rustls says less.
+/// What is wrong with a certificate, in cases where rustls says less.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Objection {
-    /// There is nothing to check certificates with.
+    /// There is no certificate authority to verify the certificate with.
     NoAuthority,
-    /// It is an authority's own.
+    /// The certificate is an authority's own certificate.
     OfAuthority,
-    /// Its version, which has no extensions, and so no names.
+    /// The certificate has an old version of X.509, which has no extensions, and so no names.
     OldVersion,
-    /// It is signed by its own key.
+    /// The certificate is signed by its own key.
     SelfSigned {
-        /// Whose it is.
+        /// The subject of the certificate.
         name: String,
     },
-    /// Who signed it, or the last of the authorities that came with it, is not trusted.
+    /// The issuer is not trusted. If the server has sent certificates of authorities, this is the issuer of the
+    /// last of them.
     UnknownIssuer {
-        /// Who that is.
+        /// The name of the issuer.
         name: String,
-        /// Whether the server has sent nothing but its own certificate.
+        /// Whether the server has sent no certificate except its own.
         is_alone: bool,
     },
 }
@@ -113,14 +116,15 @@ impl Objection {
         }
     }
 
-    /// The objection that a refusal of [`Verifier`] holds.
+    /// Returns the objection inside a refusal of [`Verifier`].
     pub(crate) fn within(error: &CertificateError) -> Option<&Self> {
         let CertificateError::Other(OtherError(own)) = error else { return None };
         own.downcast_ref()
     }
 }
 
-/// Follows the chain, as far as the server has sent it, to who would have to be trusted.
+/// Follows the certificate chain, as far as the server has sent it, and returns the name of the issuer that would
+/// have to be trusted.
 fn last_issuer(own: &x509_cert::TbsCertificate, others: &[CertificateDer<'_>]) -> String {
     let mut issuer = own.issuer().clone();
     let others: Vec<_> = others.iter().filter_map(|der| x509_cert::Certificate::from_der(der).ok()).collect();

@@ -1,8 +1,9 @@
-//! One call of a service: its turn, its time, what is repeated, and its line in the log. The same for every cloud.
+//! One call of a service: its turn, its deadline, its retries, and its line in the log. The same code serves every
+//! cloud.
 //!
-//! The SDKs' own retries are switched off. AWS's does not wait as long as the service asks, and shares a budget that a
-//! busy process uses up; Azure's loses the body of a request; and neither can tell, when the time is over, what the
-//! service has said until then.
+//! The retries of the SDKs are switched off. Those of AWS do not wait as long as the service asks, and share a
+//! budget that a busy process uses up. Those of Azure lose the body of a request. Neither SDK can report, when the
+//! deadline has passed, what the service has replied so far.
 
 use super::failure::refused::{Refused, Remedy};
 use super::failure::{Cause, Failure};
@@ -13,21 +14,23 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
-/// What is asked, and within which bounds.
+/// A call: the operation, and its limits.
 pub(crate) struct Call<'a> {
-    /// The operation, for failures: "Sign".
+    /// The name of the operation in failures, for example "Sign".
     pub(crate) operation: &'static str,
-    /// The operation, the key and the place, for the log.
+    /// The operation, the key and the location of the service, for the log.
     pub(crate) what: &'a (dyn fmt::Display + Sync),
-    /// How long all attempts may take together, and how many there may be.
+    /// The settings that limit the time of all attempts together and the number of retries.
     pub(crate) network: &'a Network,
-    /// Where it waits for its turn, if others go first; its time counts from then. A signature never waits.
+    /// The semaphore on which the call waits for its turn. The time of the call counts from its turn. None for a
+    /// call that never waits for a turn, such as a signature.
     pub(crate) turns: Option<&'a Semaphore>,
 }
 
 impl Call<'_> {
-    /// Makes attempts until one succeeds, nothing helps, or the time is over. `renew` is told of a refusal, and
-    /// when the attempt began, before the next one: it makes anew what has to be.
+    /// Makes attempts until one succeeds, nothing can help, or the deadline has passed. Before each further
+    /// attempt, calls `renew` with the refusal and the time at which the refused attempt began. `renew` replaces
+    /// what must not be used again.
     pub(crate) async fn made<T, F>(
         &self,
         attempt: impl Fn() -> F,
@@ -78,7 +81,8 @@ impl Call<'_> {
         }
     }
 
-    /// The time is over within an attempt.
+    /// Returns the failure of a call whose deadline has passed during an attempt. `before` is the failure of the
+    /// previous attempt.
     fn late(&self, before: Option<Failure>) -> Failure {
         let limit = self.network.call_timeout;
         let message = match before {
@@ -89,22 +93,22 @@ impl Call<'_> {
     }
 }
 
-/// A little less than the whole call may take, so that its failure reaches the host's thread, which waits as long as
-/// that, before that gives up with fewer words.
+/// Returns a limit that is slightly shorter than `call_timeout`. The host's thread waits for `call_timeout` and
+/// then gives up with a less detailed failure, so the failure of the call has to reach the thread earlier.
 fn limit(call_timeout: Duration) -> Duration {
     call_timeout - (call_timeout / 20).min(Duration::from_millis(250))
 }
 
-/// How many attempts there were.
+/// The attempts of a call.
 struct Tries {
     allowed: u32,
     made: u32,
-    /// Those after accidents, which `retries` bounds.
+    /// The number of retries after accidents, which `retries` limits.
     accidents: u32,
     renewed: bool,
 }
 
-/// The pause after the first accident; each one is twice as long as the one before, up to the longest.
+/// The pause after the first attempt. Each further attempt doubles the pause, up to `LONGEST`.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(1);
 
@@ -113,7 +117,7 @@ impl Tries {
         Self { allowed, made: 1, accidents: 0, renewed: false }
     }
 
-    /// How long to wait before the next attempt, if there is to be one.
+    /// Returns how long to wait before the next attempt, or `None` if there is to be no other attempt.
     fn pause(&mut self, refused: &Refused) -> Option<Duration> {
         let pause = match refused.remedy {
             Remedy::Nothing => return None,
@@ -134,7 +138,8 @@ impl Tries {
         Some(pause)
     }
 
-    /// Between half of it and all of it, at random: callers who were refused together don't come back together.
+    /// Returns a random time between half of the pause and the whole pause, so that callers that were refused
+    /// together do not return together.
     fn back_off(&self) -> Duration {
         let whole = SHORTEST.saturating_mul(1 << (self.made - 1).min(10)).min(LONGEST);
         let mut random = [0];

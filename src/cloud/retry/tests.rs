@@ -1,11 +1,12 @@
-//! What is repeated, how often, and what is told in the end.
+//! Tests: which requests are repeated, how often, and which failure is reported in the end.
 
 use crate::cloud::retry::*;
 use crate::cloud::runtime;
 use crate::cloud::runtime::testing::share;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What the attempts answer, in their order, the last one for ever; how many there were; and what was to be renewed.
+/// Makes a call whose attempts return `answers` in their order, and then the last one forever. Returns the result
+/// of the call, the number of attempts, and the number of renewals.
 fn made(network: &Network, answers: Vec<Result<u8, Refused>>) -> (Result<u8, Failure>, u32, u32) {
     let _turn = share();
     let (network, answers) = (network.clone(), std::sync::Mutex::new(answers));
@@ -113,7 +114,7 @@ fn when_the_time_is_over_it_says_what_came_before() {
     assert_eq!(answer.unwrap_err().message, "no answer within 200ms");
 }
 
-/// An attempt that never ends.
+/// Returns a refusal that stands for an attempt that never ends.
 fn silent() -> Refused {
     Failure::new(Cause::TimedOut, "Test", "never").into()
 }

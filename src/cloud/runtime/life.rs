@@ -1,4 +1,7 @@
-//! Whether something was made by this process, in this life of the module, with descriptors that are still ours.
+//! The life of the module in which a value was made.
+//!
+//! A life is the time between C_Initialize and C_Finalize in one process. A life also ends when the host closes
+//! the module's descriptors.
 
 use crate::host::fork;
 use crate::host::remembered::Remembered;
@@ -6,13 +9,13 @@ use crate::log_warn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Between which fork and which shutdown something was made, and for which descriptors.
+/// The life in which a value was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Life {
     generation: u64,
-    /// How often the host had closed our descriptors.
+    /// How often the host had closed the module's descriptors when the value was made.
     losses: u64,
-    /// For children whose fork ran no handlers (a raw clone).
+    /// The process id. Recognizes children whose fork ran no handlers (a raw clone).
     process: u32,
     epoch: u64,
 }
@@ -21,7 +24,8 @@ pub(super) static EPOCH: AtomicU64 = AtomicU64::new(0);
 
 pub(super) static LOSSES: AtomicU64 = AtomicU64::new(0);
 
-/// A descriptor of ours that nothing is done with. A host that closes all descriptors, as daemons do, closes this one, too.
+/// A descriptor of this module that is used for nothing. A host that closes all descriptors, as daemons do, closes
+/// this descriptor too.
 pub(super) static MARKER: Remembered = Remembered::new();
 
 impl Life {
@@ -30,13 +34,13 @@ impl Life {
         Self { generation: fork::generation(), losses, process: std::process::id(), epoch }
     }
 
-    /// Whether this process has made it, and its descriptors are still its own.
+    /// Returns whether this process made the value, and the module's descriptors are still its own.
     pub(super) fn is_of_this_process(self) -> bool {
         self.generation == fork::generation() && self.process == std::process::id() && self.losses == losses()
     }
 }
 
-/// How often the host has closed our descriptors, until now.
+/// Returns how often the host has closed the module's descriptors so far.
 fn losses() -> u64 {
     if MARKER.is_lost() {
         LOSSES.fetch_add(1, Ordering::SeqCst);
@@ -48,7 +52,8 @@ fn losses() -> u64 {
     LOSSES.load(Ordering::SeqCst)
 }
 
-/// Drops a value of this process; leaks one of the parent's, whose sockets and locks are not ours.
+/// Drops a value of this process. Leaks a value of the parent process, or one whose descriptors the host has
+/// closed: its sockets and locks do not belong to this module.
 pub(super) fn discard<T>(made: Option<(Life, Arc<T>)>) {
     if let Some((life, value)) = made
         && !life.is_of_this_process()

@@ -1,8 +1,10 @@
-//! The blocking bridge into async: a request runs on one thread of ours, and the host's thread waits for its answer.
+//! The blocking bridge into async: a request runs on a thread of this module, and the host's thread waits for the
+//! result.
 //!
-//! The host's threads never poll a future, so sockets, TLS, deep stacks and SIGPIPE stay on our thread, which blocks
-//! all signals. The runtime starts with the first request and ends with C_Finalize. A forked child has none of the
-//! parent's threads: it starts anew, and whatever belongs to the parent is forgotten: not dropped, joined or locked.
+//! The host's threads never poll a future. So sockets, TLS, deep stacks and SIGPIPE stay on the module's thread,
+//! which blocks all signals. The runtime starts with the first request and ends with C_Finalize. A forked child
+//! has none of the parent's threads, so the child starts a new runtime. Everything that belongs to the parent is
+//! leaked: it is not dropped, joined or locked.
 
 pub mod blocking;
 mod life;
@@ -32,10 +34,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
-/// Starts a request, which bounds its own time, and answers at once. To be called from the host's threads only.
+/// Starts a request and returns at once. The request limits its own time. Must be called on the host's threads
+/// only.
 ///
-/// The request is made on our thread, straight into the heap: a future of the SDKs takes some 10 KB, several of which may
-/// lie on a stack while it is made, and the host's thread may have one of 64 KB (stunnel).
+/// The request is made on the module's thread, directly on the heap. A future of the SDKs takes some 10 KB, and
+/// several futures may lie on a stack while the request is made. The host's thread may have a stack of 64 KB
+/// (stunnel).
 pub fn spawn<T, F>(operation: &'static str, request: impl FnOnce() -> F + Send + 'static) -> Pending<T>
 where
     T: Clone + Send + Sync + 'static,
@@ -44,7 +48,7 @@ where
     descriptors::fill_standard_descriptors();
     let slot = Arc::new(Slot::new(operation));
     let start = |runtime: &Runtime| {
-        // The task must not keep the slot alive: a slot that nobody waits for cancels its task.
+        // The task must not keep the slot alive, because a slot that nothing waits for cancels its task.
         let mut promise = Promise(Arc::downgrade(&slot));
         let task = async move { promise.keep(Box::pin(request()).await) };
         runtime.spawn(task).abort_handle()
@@ -56,15 +60,15 @@ where
     Pending(slot)
 }
 
-/// From now on requests can be made: C_Initialize.
+/// Allows requests from now on. Called by C_Initialize.
 pub fn open() {
     fork::arm(ForkHooks { prepare: park, parent: park::release, child: forget });
     fork::inside(|| running().open = true);
 }
 
-/// From now on none can be made: C_Finalize. What runs is ended by [`Ending::join`].
+/// Refuses requests from now on. Called by C_Finalize. [`Ending::join`] ends the requests that are running.
 pub fn close() -> Ending {
-    // Guards of the dying tasks and holders of clients see by this that their life is over.
+    // With a new epoch, the guards of dying tasks and the holders of clients find that their runtime has ended.
     EPOCH.fetch_add(1, Ordering::Relaxed);
     fork::inside(|| {
         let mut running = running();
@@ -73,17 +77,18 @@ pub fn close() -> Ending {
     })
 }
 
-/// A runtime that takes no more requests.
+/// A runtime that accepts no more requests.
 #[must_use]
 pub struct Ending(Option<Held>);
 
 impl Ending {
-    /// Ends what runs, with [`Cause::Interrupted`], and joins the threads, for at most `limit`.
+    /// Ends the running requests with [`Cause::Interrupted`] and joins the threads. Waits for at most `limit`, and
+    /// for at most `limit` again if the host has closed the module's descriptors.
     pub fn join(self, limit: Duration) {
         match self.0 {
-            // Inside the gate: threads that are ending can't be parked, so a fork waits for them.
+            // Runs inside the gate, so that a fork waits: threads that are ending cannot be parked.
             Some(own) if own.life.is_of_this_process() => fork::inside(|| {
-                // What follows closes the marker, and that is no loss.
+                // The shutdown closes the marker, which must not count as a loss.
                 MARKER.forget();
                 own.runtime.shutdown_timeout(limit);
             }),
@@ -95,7 +100,7 @@ impl Ending {
     }
 }
 
-/// Threads whose descriptors were closed end by themselves.
+/// Waits for the threads whose descriptors were closed. These threads end by themselves.
 fn wait_for_those_who_leave(limit: Duration) {
     let end = Instant::now() + limit;
     fork::outside(|| {
@@ -108,18 +113,18 @@ fn wait_for_those_who_leave(limit: Duration) {
 struct Held {
     life: Life,
     runtime: Runtime,
-    /// [`MARKER`]'s.
+    /// The descriptor that [`MARKER`] remembers.
     _marker: OwnedFd,
 }
 
 struct Running {
-    /// Whether this is between C_Initialize and C_Finalize. A call that C_Finalize meets before its first request
-    /// must not start a thread that nobody ends.
+    /// Whether the module is between C_Initialize and C_Finalize. If C_Finalize overtakes a call before its first
+    /// request, the call must not start a thread, because nothing would end that thread.
     open: bool,
     held: Option<Held>,
 }
 
-/// Locked inside the gate only, and so never at the moment of a fork.
+/// Locked inside the gate, and by `park` while it prepares a fork. So it is never locked at the moment of a fork.
 static RUNNING: Mutex<Running> = Mutex::new(Running { open: false, held: None });
 
 fn running() -> MutexGuard<'static, Running> {
@@ -147,9 +152,10 @@ fn with_runtime<T>(call: impl FnOnce(&Runtime) -> T) -> Result<T, (Cause, String
     })
 }
 
-/// One worker thread, and few others for what blocks (getaddrinfo, the az program).
+/// Starts the runtime: one worker thread, and a few threads for blocking work (getaddrinfo, the az program).
 fn start() -> io::Result<(Runtime, OwnedFd)> {
-    // First, so that its number is the lowest: whoever closes one after the other begins with it.
+    // Opened first, so that its number is the lowest. A host that closes descriptors one after the other begins
+    // with the marker.
     let marker = OwnedFd::from(UnixDatagram::unbound()?);
     let number = marker.as_raw_fd();
     let build = || {
@@ -158,7 +164,7 @@ fn start() -> io::Result<(Runtime, OwnedFd)> {
             .max_blocking_threads(8)
             .thread_name("cloud-kms")
             .thread_stack_size(if cfg!(debug_assertions) { 2 << 20 } else { 512 << 10 })
-            // Threads for what blocks go by themselves, also where nobody can join them.
+            // Idle threads for blocking work end by themselves, even if nothing can join them.
             .thread_keep_alive(LOOK)
             .on_thread_start(move || {
                 IS_OURS.set(true);
@@ -170,7 +176,7 @@ fn start() -> io::Result<(Runtime, OwnedFd)> {
             .enable_time()
             .build()
     };
-    // A thread starts with the mask of the one that starts it.
+    // A new thread inherits the signal mask of the thread that starts it.
     let _blocked = signals::block_signals();
     let runtime = contained(build)??;
     MARKER.set(number);
@@ -182,16 +188,16 @@ thread_local! {
     static IS_OURS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// After a fork, in the child: whatever it closes is no loss of its own.
+/// Called after a fork, in the child. Descriptors that the child closes do not count as a loss.
 fn forget() {
     MARKER.forget();
     watch::forget_watching();
     park::forget();
 }
 
-/// Before a fork.
+/// Called before a fork.
 fn park() {
-    // A thread of ours forks to run a program; and then the child's first act is exec.
+    // A thread of the runtime forks only to run a program, and the child first calls exec.
     if IS_OURS.get() {
         return;
     }
@@ -201,20 +207,20 @@ fn park() {
     }
 }
 
-/// The tests of the backends share one runtime, and those that end it need to be alone.
+/// Guards for tests. The tests of the backends share one runtime, and a test that ends the runtime must run alone.
 #[cfg(test)]
 pub(crate) mod testing {
     use std::sync::{PoisonError, RwLock};
 
     static TURNS: RwLock<()> = RwLock::new(());
 
-    /// For a test that uses the runtime.
+    /// Returns the guard of a test that uses the runtime.
     pub(crate) fn share() -> impl Drop {
         super::open();
         TURNS.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For a test that ends the runtime or counts its threads.
+    /// Returns the guard of a test that ends the runtime or counts its threads.
     pub(crate) fn alone() -> impl Drop {
         super::open();
         TURNS.write().unwrap_or_else(PoisonError::into_inner)

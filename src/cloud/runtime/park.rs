@@ -1,15 +1,15 @@
-//! The worker's stop while the process forks.
+//! Stops the worker thread while the process forks.
 //!
-//! It is stopped between two tasks, where it holds no lock of the process (std's of backtraces, the crypto library's)
-//! that the child would inherit locked. Threads for blocking work are not stopped: what takes such a lock there
-//! (getaddrinfo) runs inside the gate.
+//! The worker is stopped between two tasks. At that point it holds no lock of the process (that of std for
+//! backtraces, those of the crypto library) that the child would inherit locked. Threads for blocking work are not
+//! stopped. Blocking work that takes such a lock (getaddrinfo) runs inside the gate.
 
 use crate::host::fork;
 use crate::host::fork::PATIENCE;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use tokio::runtime::Runtime;
 
-/// Before a fork: waits until the one worker has come to its stop.
+/// Called before a fork. Waits until the worker has stopped, for at most `PATIENCE`.
 pub(crate) fn stop(runtime: &Runtime) {
     let park = Arc::new(Park::default());
     let stop = park.clone();
@@ -18,19 +18,20 @@ pub(crate) fn stop(runtime: &Runtime) {
     parked(|parked| *parked = Some(park));
 }
 
-/// After it, in the parent.
+/// Called after a fork, in the parent. Lets the worker continue.
 pub(crate) fn release() {
     if let Some(park) = parked(Option::take) {
         park.change(|state| state.released = true);
     }
 }
 
-/// After it, in the child: there is no worker, and its lock may be held for ever.
+/// Called after a fork, in the child. The child has no worker, and the lock of the `Park` may stay locked forever,
+/// so the `Park` is leaked.
 pub(crate) fn forget() {
     std::mem::forget(parked(Option::take));
 }
 
-/// Only the fork handlers touch it, and one fork runs at a time.
+/// Accessed by the fork handlers only. Only one fork runs at a time.
 static PARKED: Mutex<Option<Arc<Park>>> = Mutex::new(None);
 
 fn parked<T>(access: impl FnOnce(&mut Option<Arc<Park>>) -> T) -> T {
@@ -52,7 +53,7 @@ struct State {
 impl Park {
     fn stop(&self) {
         self.change(|state| state.reached = true);
-        // A fork takes milliseconds. The bound is for one whose handlers were not all run.
+        // A fork takes milliseconds. The limit is for a fork whose handlers are not all run.
         self.wait_until(10 * PATIENCE, |state| state.released);
     }
 

@@ -1,4 +1,4 @@
-//! An answer that is under way.
+//! The result of a request that is under way.
 
 use super::life::Life;
 use crate::cloud::failure::{Cause, Failure};
@@ -8,7 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 
-/// An answer that is under way. Clones wait for the same answer; dropping the last one cancels the request.
+/// The result of a request that is under way. All clones wait for the same result. Dropping the last clone cancels
+/// the request.
 #[derive(Clone)]
 pub struct Pending<T>(pub(super) Arc<Slot<T>>);
 
@@ -16,21 +17,26 @@ pub(super) struct Slot<T> {
     operation: &'static str,
     life: Life,
     answer: OnceLock<Result<T, Failure>>,
-    /// Held for the blink between looking at `answer` and going to sleep.
+    /// Held only for the short time between the check of `answer` and the beginning of the wait.
     lock: Mutex<()>,
     changed: Condvar,
     pub(super) task: OnceLock<AbortHandle>,
 }
 
 impl<T: Clone> Pending<T> {
-    /// An answer that is there already.
+    /// Creates a result that is already available.
     pub fn ready(answer: Result<T, Failure>) -> Self {
         let slot = Slot::new("");
         let _ = slot.answer.set(answer);
         Self(Arc::new(slot))
     }
 
-    /// Waits for the answer, outside the gate. After the deadline the request goes on, and can be waited for again.
+    /// Waits for the result, outside the gate. After the deadline the request goes on, and the caller can wait for
+    /// it again.
+    ///
+    /// # Errors
+    /// The failure of the request; [`Cause::TimedOut`] if there is no result by the deadline;
+    /// [`Cause::Interrupted`] if there will never be a result.
     pub fn wait(&self, deadline: Instant) -> Result<T, Failure> {
         if let Some(answer) = self.peek() {
             return answer;
@@ -45,17 +51,18 @@ impl<T: Clone> Pending<T> {
         self.peek().unwrap_or_else(|| Err(self.0.failure(Cause::TimedOut, "the service has not answered yet")))
     }
 
-    /// The answer, if it is there. Takes no lock.
+    /// Returns the result if it is available. Takes no lock.
     pub fn peek(&self) -> Option<Result<T, Failure>> {
         self.0.answer.get().cloned()
     }
 
-    /// Whether it is the same answer, not only an equal one.
+    /// Returns whether both values are for the same request, and not only have equal results.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Whether it will never be answered: another process has asked, of which this one is a fork, or the connection is lost.
+    /// Returns whether there will never be a result, because another process started the request before it forked
+    /// this process, or because the host has closed the module's descriptors.
     pub fn is_stale(&self) -> bool {
         !self.0.life.is_of_this_process() && self.0.answer.get().is_none()
     }
@@ -81,7 +88,7 @@ impl<T> Slot<T> {
 
     pub(super) fn fill(&self, answer: Result<T, Failure>) {
         let _ = self.answer.set(answer);
-        // Whoever looked before has the lock until it sleeps: it can't miss the call.
+        // A thread that found no answer holds the lock until it waits, so it cannot miss the notification.
         drop(self.lock.lock());
         self.changed.notify_all();
     }
@@ -93,7 +100,8 @@ impl<T> Slot<T> {
             if left.is_zero() {
                 return;
             }
-            // Nobody answers any more where another thread of the host has closed our descriptors.
+            // The wait is limited, because there will be no answer if another thread of the host has closed the
+            // module's descriptors.
             guard = self.changed.wait_timeout(guard, left.min(LOOK)).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -112,7 +120,7 @@ impl<T> Drop for Slot<T> {
     }
 }
 
-/// The task's side of a slot: however the task ends, the slot is filled.
+/// The task's side of a slot. The slot is filled no matter how the task ends.
 pub(super) struct Promise<T>(pub(super) Weak<Slot<T>>);
 
 impl<T> Promise<T> {
@@ -139,5 +147,5 @@ pub(super) const ENDED: &str = "C_Finalize ended it";
 
 const STALE: &str = "the process has forked since, or the program has closed the module's descriptors";
 
-/// How often a waiting call looks whether the process still has our descriptors.
+/// How often a waiting call checks whether the module's descriptors are still open.
 pub(super) const LOOK: Duration = Duration::from_secs(1);

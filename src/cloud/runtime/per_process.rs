@@ -4,18 +4,18 @@ use super::life::{Life, discard};
 use crate::host::fork;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A value (clients with their connections) that each process, and each time between C_Initialize and C_Finalize,
-/// has to make for itself. To be used from the host's threads only, which are inside the gate.
+/// A value that is made anew in each process and after each C_Initialize, for example clients with their
+/// connections. Must be used on the host's threads only, while they are inside the gate.
 pub struct PerProcess<T>(Mutex<Option<(Life, Arc<T>)>>);
 
 #[allow(clippy::new_without_default, reason = "Default is not const")]
 impl<T> PerProcess<T> {
-    /// A value that is made at its first use.
+    /// Creates a holder whose value is made at its first use.
     pub const fn new() -> Self {
         Self(Mutex::new(None))
     }
 
-    /// The value, made by `make` where this process has none yet.
+    /// Returns the value. Calls `make` if this process has no value yet.
     pub fn get(&self, make: impl FnOnce() -> T) -> Arc<T> {
         fork::inside(|| {
             let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -28,7 +28,7 @@ impl<T> PerProcess<T> {
         })
     }
 
-    /// Takes this value from now on; or none, so that the next use makes one.
+    /// Replaces the value. With `None`, the next use makes a new value.
     pub fn replace(&self, value: Option<Arc<T>>) {
         fork::inside(|| {
             let value = value.map(|value| (Life::current(), value));

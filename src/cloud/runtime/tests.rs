@@ -1,4 +1,5 @@
-//! What the bridge promises, without any network. The tests share one runtime, so those that end it run alone.
+//! Tests of the bridge, without a network. The tests share one runtime, so a test that ends the runtime runs
+//! alone.
 
 use super::testing::{alone, share};
 use crate::cloud::runtime::*;
@@ -8,7 +9,7 @@ use std::thread;
 
 const LONG: Duration = Duration::from_secs(30);
 
-/// C_Finalize and C_Initialize.
+/// Does what C_Finalize and C_Initialize do.
 fn restart() {
     close().join(LONG);
     open();
@@ -33,7 +34,8 @@ fn cause<T: std::fmt::Debug>(answer: Result<T, Failure>) -> Cause {
     answer.unwrap_err().cause
 }
 
-/// The kernel takes a thread off its list a moment after somebody has joined it.
+/// Returns whether the module has no threads left. The kernel removes a thread from its list a moment after the
+/// thread was joined, so this function waits.
 fn no_thread_is_left() -> bool {
     let end = Instant::now() + LONG;
     while !threads_of_ours().is_empty() {
@@ -136,14 +138,14 @@ fn a_child_works_before_and_after_the_parent() {
 #[test]
 fn forks_amid_busy_threads_never_hang() {
     let _turn = alone();
-    // The first one reads this program's symbols, which takes longer than a fork waits.
+    // The first backtrace reads the symbols of this program, which takes longer than a fork waits.
     let _ = std::backtrace::Backtrace::force_capture().to_string();
     let stop = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 while stop.load(Ordering::SeqCst) == 0 {
-                    // Backtraces take a lock of the whole process.
+                    // A backtrace takes a lock of the whole process.
                     let pending: Pending<usize> =
                         spawn("Test", || async { Ok(std::backtrace::Backtrace::force_capture().to_string().len()) });
                     let answer = fork::inside(|| pending.wait(soon()));
@@ -171,7 +173,8 @@ fn several_threads_may_fork_at_once() {
     let (stop, at_once) = (AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
         for _ in 0..4 {
-            // In the gate most of the time, so that a fork catches whom it does not wait for.
+            // The threads are inside the gate most of the time, so that a fork that does not wait for them is
+            // noticed.
             scope.spawn(|| {
                 while stop.load(Ordering::SeqCst) == 0 {
                     fork::inside(|| {
@@ -231,7 +234,8 @@ fn no_thread_of_ours_takes_a_signal() {
         let status = std::fs::read_to_string(task.join("status")).unwrap();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:\t")).unwrap();
         let mask = u64::from_str_radix(mask, 16).unwrap();
-        // All but KILL (9), STOP (19), which can't be blocked, and 32 to 34, which are the C library's own.
+        // Everything is blocked except KILL (9) and STOP (19), which cannot be blocked, and 32 to 34, which belong
+        // to the C library.
         assert_eq!(mask | 1 << 8 | 1 << 18 | 7 << 31, u64::MAX);
     }
 }

@@ -1,4 +1,5 @@
-//! What all 104 functions answer before C_Initialize, and for a session that is none. PKCS#11 3.2 section 5.1.
+//! The return codes of all 104 functions before C_Initialize, and with an invalid session handle. PKCS#11 3.2
+//! section 5.1.
 
 use crate::module_test;
 use crate::support::p11::P11;
@@ -8,7 +9,7 @@ use serde_json::json;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
-/// An argument to try a function with.
+/// An argument with which a function is tried.
 trait Sample {
     fn sample(room: *mut c_void) -> Self;
 }
@@ -20,7 +21,7 @@ macro_rules! zero {
 
 zero!(CK_ULONG CK_BBOOL);
 
-/// A pointer to enough zeros for anything, or null.
+/// A pointer to enough zeros for any structure, or null.
 impl<T> Sample for *mut T {
     fn sample(room: *mut c_void) -> Self {
         room.cast()
@@ -33,7 +34,7 @@ impl Sample for CK_NOTIFY {
     }
 }
 
-/// A C function, called with such arguments.
+/// A C function, called with sample arguments.
 trait Tried {
     fn tried(self, room: *mut c_void) -> CK_RV;
 }
@@ -63,7 +64,8 @@ macro_rules! all {
     };
 }
 
-/// Every function but C_Initialize with such arguments, its pointers null or not; and its answer.
+/// Calls every function except C_Initialize with sample arguments, whose pointers are null if `null` is set.
+/// Returns the return codes.
 #[rustfmt::skip]
 fn answers(p11: &P11, null: bool) -> Vec<(&'static str, CK_RV)> {
     let list = p11.list();
@@ -88,13 +90,14 @@ fn answers(p11: &P11, null: bool) -> Vec<(&'static str, CK_RV)> {
     }
 }
 
-/// What stubs answer at any time: "even unsupported functions should have a stub", section 5.1.6; section 5.20.
+/// The codes that stubs return at any time: "even unsupported functions should have a stub", section 5.1.6;
+/// section 5.20.
 const STUBS: [CK_RV; 2] = [CKR_FUNCTION_NOT_SUPPORTED, CKR_FUNCTION_NOT_PARALLEL];
 
-/// Those that are good without C_Initialize, section 5.1.6 on CKR_CRYPTOKI_NOT_INITIALIZED.
+/// The functions that work without C_Initialize, section 5.1.6 on CKR_CRYPTOKI_NOT_INITIALIZED.
 const LISTS: [&str; 3] = ["C_GetFunctionList", "C_GetInterfaceList", "C_GetInterface"];
 
-/// Those that take no session, section 5.1.2.
+/// The functions that take no session, section 5.1.2.
 const WITHOUT_SESSION: [&str; 11] = [
     "C_Finalize",
     "C_GetInfo",
@@ -117,7 +120,7 @@ module_test! {
             let answers = answers(&p11, null);
             assert_eq!(answers.len(), 104 - 1);
             for (name, rv) in answers {
-                // Its reserved pointer is not null.
+                // The reserved pointer of C_Finalize is not null.
                 let bad = name == "C_Finalize" && !null && rv == CKR_ARGUMENTS_BAD;
                 let refused = bad || rv == CKR_CRYPTOKI_NOT_INITIALIZED || STUBS.contains(&rv);
                 assert!(refused || LISTS.contains(&name), "{name}: 0x{rv:x}");
@@ -137,7 +140,7 @@ module_test! {
                 assert!(rv == CKR_SESSION_HANDLE_INVALID || STUBS.contains(&rv), "{name}: 0x{rv:x}");
             }
         }
-        // The two that were for functions that ran beside their callers, section 5.20.
+        // The two legacy functions for functions that ran in parallel with their callers, section 5.20.
         assert_eq!(crate::c!(p11, C_GetFunctionStatus(0)), Err(CKR_FUNCTION_NOT_PARALLEL));
         assert_eq!(crate::c!(p11, C_CancelFunction(0)), Err(CKR_FUNCTION_NOT_PARALLEL));
         let mut slot = 0;
@@ -177,7 +180,7 @@ module_test! {
         assert_eq!(unsafe { (*list).C_GetInterfaceList.unwrap()(interfaces.as_mut_ptr(), &mut count) }, CKR_OK);
         let minors = interfaces.map(|interface| unsafe { (*interface.pFunctionList.cast::<CK_VERSION>()).minor });
         assert_eq!(minors, [0, 2, 40], "the default stands first");
-        // pkcs11-spy of OpenSC 0.23 and 0.26 puts its own list into the interface that it gets.
+        // pkcs11-spy of OpenSC 0.23 and 0.26 writes its own list into the interface that it gets.
         let mut found: *mut CK_INTERFACE = null_mut();
         let mut get = || unsafe {
             assert_eq!(get(null_mut(), null_mut(), &mut found, 0), CKR_OK);

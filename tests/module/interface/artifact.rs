@@ -1,10 +1,11 @@
-//! The built file itself: what it exports, what it needs, what it drags in.
+//! The built file itself: the symbols that it exports, the libraries that it needs, and the crates that it contains.
 
 use crate::support::world::module_path;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The release build where the test script says so, else the one beside this program.
+/// Returns the path of the module: the release build that the test script names in MODULE, or the build beside
+/// this program.
 fn module() -> String {
     let built = std::env::var_os("MODULE").map_or_else(module_path, PathBuf::from);
     built.into_os_string().into_string().unwrap()
@@ -24,7 +25,7 @@ fn it_exports_three_symbols() {
     assert_eq!(names, ["C_GetFunctionList", "C_GetInterface", "C_GetInterfaceList"]);
 }
 
-/// Whatever libfaketime puts in front of these, as its own symbols are called: src/host/clock.rs.
+/// The functions that libfaketime replaces, by the names of its own symbols: src/host/clock.rs.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[test]
 fn it_takes_no_time_and_no_wait_from_the_c_library() {
@@ -54,17 +55,18 @@ fn it_takes_no_time_and_no_wait_from_the_c_library() {
     }
 }
 
-/// AWS-LC gives memory back by the host's `sdallocx`, if there is one. In BIND that is jemalloc's, and the memory is the C
-/// library's, because pkcs11-provider loads modules with RTLD_DEEPBIND: BIND crashed in its first command.
+/// AWS-LC frees memory with the host's `sdallocx` if the host has that function. In BIND the function is
+/// jemalloc's, but the memory is the C library's, because pkcs11-provider loads modules with RTLD_DEEPBIND. BIND
+/// crashed in its first command.
 #[test]
 fn it_takes_no_function_of_the_hosts_that_is_there_by_chance() {
     let symbols = output("nm", &["-D", "--undefined-only", &module()]);
     let by_chance: Vec<_> = symbols
         .lines()
         .filter_map(|line| line.trim().strip_prefix("w ").or_else(|| line.trim().strip_prefix("v ")))
-        // What has a version is the C library's.
+        // Symbols with a version belong to the C library.
         .filter(|name| !name.contains('@'))
-        // The compiler's own, and functions of newer C libraries than the one that this was built with.
+        // Symbols of the compiler, and functions of newer C libraries than the one at build time.
         .filter(|name| !["__gmon_start__", "_ITM_deregisterTMCloneTable", "_ITM_registerTMCloneTable"].contains(name))
         .filter(|name| !["pidfd_getpid", "pidfd_spawnp", "posix_spawn_file_actions_addchdir"].contains(name))
         .collect();

@@ -1,4 +1,5 @@
-//! Callers who break their contract, or leave out half of a call: what a module that takes nothing on trust answers.
+//! Callers that break their contract, or leave out half of a call. The module trusts nothing, and these are its
+//! return codes.
 
 use crate::support::p11::{P11, Rv, attributes, given, number, plain, with};
 use crate::support::world::World;
@@ -13,7 +14,7 @@ fn aes(more: &[(CK_ATTRIBUTE_TYPE, Vec<u8>)]) -> Vec<(CK_ATTRIBUTE_TYPE, Vec<u8>
     [&[number(CKA_CLASS, CKO_SECRET_KEY), number(CKA_KEY_TYPE, CKK_AES), (CKA_VALUE, vec![7; 16])], more].concat()
 }
 
-/// An RSA key of each cloud.
+/// Configures an RSA key of each cloud.
 fn rsa(world: &World) -> P11 {
     world.emulator.aws().create_key(AwsKey::new("RSA_2048").usage("ENCRYPT_DECRYPT").alias("alias/d")).unwrap();
     world.emulator.vault("default").create_key("r", VaultKey::rsa(2048)).unwrap();
@@ -72,7 +73,7 @@ module_test! {
     fn a_declared_length_is_looked_at_before_the_memory(world) {
         let p11 = rsa(world);
         let session = p11.open(0);
-        // Nothing lies there: whoever reads it dies.
+        // No memory is mapped at this address: a function that reads it crashes.
         let nowhere = std::ptr::without_provenance_mut(8);
         let huge = |kind, length| {
             let mut template = [CK_ATTRIBUTE { type_: kind, pValue: nowhere, ulValueLen: length }];
@@ -119,7 +120,8 @@ module_test! {
     }
 }
 
-/// A function that ends an operation: how the operation begins, and the function with arguments that are bad.
+/// Functions that end an operation: the name of the operation, the call that begins the operation, and the ending
+/// calls, with bad arguments.
 type Ending<'a> = (&'a str, &'a dyn Fn() -> Rv<()>, Vec<Box<dyn Fn() -> Rv<()> + 'a>>);
 
 module_test! {
@@ -185,14 +187,14 @@ module_test! {
                 c!(p11, C_SessionCancel(session, !0)).unwrap();
             }
         }
-        // A length that is asked for, or a buffer that is too small, ends nothing.
+        // A query for the length, or a buffer that is too small, does not end the operation.
         sign().unwrap();
         let mut short = 3;
         assert_eq!(c!(p11, C_Sign(session, data, length, null_mut(), &mut short)), Ok(()));
         short = 3;
         assert_eq!(c!(p11, C_Sign(session, data, length, out, &mut short)), Err(CKR_BUFFER_TOO_SMALL));
         assert_eq!(c!(p11, C_Sign(session, data, length, out, &mut short)), Ok(()), "{}", world.log());
-        // What is active beside it goes on.
+        // Another active operation of the session continues.
         digest().unwrap();
         sign().unwrap();
         assert_eq!(c!(p11, C_Digest(session, bad, 5, out, room())), Err(CKR_ARGUMENTS_BAD));
@@ -235,7 +237,7 @@ module_test! {
             let own = p11.create(session, &aes(&[])).unwrap();
             assert_eq!(c!(p11, C_DestroyObject(session, own)), Ok(()), "an object of the session");
         }
-        // A key of the session is no matter of the session's kind: the services have none.
+        // A session key pair is refused whatever the kind of the session, because the services have no session keys.
         for slot in [0, 1] {
             let session = p11.open(slot);
             for (kept, rv) in [(CK_TRUE, CKR_SESSION_READ_ONLY), (CK_FALSE, CKR_TEMPLATE_INCONSISTENT)] {
@@ -253,7 +255,7 @@ module_test! {
 }
 
 module_test! {
-    /// Sections 5.14.2 and 5.17.2: many messages end with their Final.
+    /// Sections 5.14.2 and 5.17.2: a series of messages ends only with its Final function.
     fn a_message_with_bad_arguments_ends_no_messages(world) {
         let p11 = rsa(world);
         let session = p11.open(1);

@@ -1,4 +1,5 @@
-//! C_Initialize to C_Finalize in a host process: its threads and files, keys that change, failures, a bad configuration.
+//! From C_Initialize to C_Finalize in a host process: threads and files of the process, keys that change,
+//! failures, and a bad configuration.
 
 use crate::module_test;
 use crate::support::p11::P11;
@@ -8,7 +9,7 @@ use cryptoki_sys::*;
 use serde_json::json;
 use std::ptr::null_mut;
 
-/// The names of all threads but the emulator's, sorted.
+/// Returns the names of all threads except the emulator's, sorted.
 fn threads() -> Vec<String> {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
@@ -17,7 +18,7 @@ fn threads() -> Vec<String> {
     names
 }
 
-/// One key of each cloud.
+/// Configures one key of each cloud.
 fn two_keys(world: &World) {
     world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
     world.emulator.vault("default").create_key("z", VaultKey::rsa(2048)).unwrap();
@@ -124,7 +125,7 @@ module_test! {
             { "label": "m", "kms_key_id": "alias/m" },
         ]));
         let p11 = world.module();
-        // stunnel's threads have 64 KB. Without optimization every frame is several times as large.
+        // stunnel's threads have 64 KB of stack. Without optimization every stack frame is several times as large.
         let size = if cfg!(debug_assertions) { 256 << 10 } else { 64 << 10 };
         for slot in [0, 1] {
             let host = std::thread::Builder::new().stack_size(size).spawn(move || sign(&p11, slot).unwrap());
@@ -141,7 +142,8 @@ module_test! {
 module_test! {
     fn a_bad_configuration_says_where(world) {
         std::fs::write(world.home.join("config.json"), "{\n  \"slots\": [\n    { \"label\": \"x\", \"kms_keyid\": \"y\" }\n  ]\n}").unwrap();
-        // The log's own file is not known where the configuration can't be read: it goes to standard error.
+        // If the configuration cannot be read, the path of the log file is unknown. The log then goes to standard
+        // error.
         let log = world.home.join("stderr");
         let p11 = P11::load(&module_path());
         let code = redirected(&log, || p11.initialize());

@@ -1,4 +1,4 @@
-//! The C interface as a caller sees it: answers, refusals, objects, profiles.
+//! The C interface as a caller sees it: return codes, refusals, objects, profiles.
 
 mod answers;
 mod artifact;

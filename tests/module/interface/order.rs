@@ -1,6 +1,8 @@
-//! What is refused first: every function that begins something with a key, by every mechanism, with every kind of object.
+//! The order of checks: every function that begins an operation with a key, with every mechanism and every kind of
+//! object.
 //!
-//! docs/conformance.md has the order. A mechanism that the token does not list is CKR_MECHANISM_INVALID, whatever the key.
+//! docs/conformance.md defines the order. A mechanism that the token does not list leads to CKR_MECHANISM_INVALID,
+//! whatever the key is.
 
 use crate::support::p11::{P11, attributes, given, number, plain};
 use crate::{c, module_test};
@@ -9,7 +11,7 @@ use cryptoki_sys::*;
 use serde_json::json;
 use std::ptr::null_mut;
 
-/// A function, by its flag in CK_MECHANISM_INFO, which half of a key it takes, and how it is called.
+/// A function: its flag in CK_MECHANISM_INFO, the class of the key that it takes, and how it is called.
 struct Function {
     name: &'static str,
     flag: CK_FLAGS,
@@ -93,11 +95,12 @@ const FUNCTIONS: [Function; 10] = [
     },
 ];
 
-/// Mechanisms that no token here has, beside those that one of the two lists.
+/// Mechanisms that no key operation of these tokens supports. They are tried in addition to the mechanisms that
+/// the two tokens list.
 const FOREIGN: [CK_MECHANISM_TYPE; 7] =
     [CKM_AES_ECB, CKM_AES_KEY_WRAP, CKM_DES3_CBC, CKM_SHA_1_HMAC, CKM_SHA256, CKM_RSA_X_509, CKM_VENDOR_DEFINED + 1];
 
-/// The CKA_KEY_TYPE that a mechanism is for, by its name in the standard (section 6).
+/// Returns the CKA_KEY_TYPE that a mechanism is for, by its name in the standard (section 6).
 fn key_type_of(ckm: CK_MECHANISM_TYPE) -> CK_KEY_TYPE {
     match ckm {
         CKM_ECDSA | CKM_ECDSA_SHA1..=CKM_ECDSA_SHA3_512 | CKM_ECDH1_DERIVE => CKK_EC,
@@ -108,7 +111,7 @@ fn key_type_of(ckm: CK_MECHANISM_TYPE) -> CK_KEY_TYPE {
     }
 }
 
-/// The code that the order asks for, or None where the key, the service and the parameters decide.
+/// Returns the code that the order requires, or None if the key, the service and the parameters decide.
 fn expected(
     p11: P11,
     session: CK_SESSION_HANDLE,
@@ -195,7 +198,7 @@ module_test! {
                     None => {
                         undecided += 1;
                         allowed += usize::from(answer.is_ok());
-                        // Of C_WrapKey the other key's handle is nobody's.
+                        // The second handle of C_WrapKey, the key to be wrapped, refers to no object.
                         let other = function.flag == CKF_WRAP && answer == Err(CKR_KEY_HANDLE_INVALID);
                         let late = [
                             CKR_KEY_HANDLE_INVALID,
@@ -218,7 +221,7 @@ module_test! {
 
 module_test! {
     fn an_aes_key_of_a_session_is_refused_by_its_mechanism(world) {
-        // pkcs11-tool --test of OpenSC 0.26 goes on after CKR_MECHANISM_INVALID only.
+        // pkcs11-tool --test of OpenSC 0.26 continues only after CKR_MECHANISM_INVALID.
         world.emulator.aws().create_key(AwsKey::new("RSA_2048").alias("alias/r")).unwrap();
         world.configure(json!([{ "label": "r", "kms_key_id": "alias/r" }]));
         let p11 = world.module();

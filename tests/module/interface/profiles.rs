@@ -1,10 +1,11 @@
-//! CKO_PROFILE objects, and the mandatory test cases of PKCS#11 Profiles 3.2: BL-M-1-32 (section 5.1), EXT-M-1-32 (5.3),
-//! AUTH-M-1-32 (5.4) and CERT-M-1-32 (5.5), each with a token of each cloud.
+//! CKO_PROFILE objects, and the mandatory test cases of PKCS#11 Profiles 3.2: BL-M-1-32 (section 5.1), EXT-M-1-32
+//! (5.3), AUTH-M-1-32 (5.4) and CERT-M-1-32 (5.5), each with a token of each cloud.
 //!
-//! The calls are those of the cases as the committee keeps them (oasis-tcs/pkcs11, working/doc/profiles), in their
-//! order. What an answer may differ in is said by the document's section on permitted variations (names, versions,
-//! handles, labels of the token, data, values of attributes, the order of lists) and by the cases' own symbols; what it
-//! may not is asserted here. Where an answer of ours differs although neither allows it, a comment says so and why.
+//! The calls are those of the cases in the committee's repository (oasis-tcs/pkcs11, working/doc/profiles), in the
+//! same order. The document's section on permitted variations (names, versions, handles, labels of the token,
+//! data, values of attributes, the order of lists) and the symbols of the cases say in what a result may differ.
+//! The tests assert the rest. Where a result of this module differs although neither source permits it, a comment
+//! says so and gives the reason.
 
 use crate::module_test;
 use crate::support::p11::P11;
@@ -64,7 +65,7 @@ module_test! {
 
 module_test! {
     fn ext_m_1_32_aws(world) {
-        // KMS decrypts with OAEP only, so the rest of CKM_RSA_PKCS's flags is not there: the profile names no mechanism.
+        // KMS decrypts with OAEP only, so CKM_RSA_PKCS lacks the other flags. The profile itself names no mechanism.
         extended(&Case::begin(world, aws_key(world)), CKF_SIGN | CKF_VERIFY);
     }
 }
@@ -111,10 +112,10 @@ module_test! {
     }
 }
 
-/// CKA_LABEL of the first object of CERT-M-1-32. (The case gives its length as 22, which no unpadded string of 21 has.)
+/// CKA_LABEL of the first object of CERT-M-1-32. The case gives its length as 22, but the unpadded string has 21 bytes.
 const LABEL: &str = "Mozilla Builtin Roots";
 
-/// One RSA key under both names that AUTH-M-1-32 looks for.
+/// Returns slots with one RSA key under both labels that AUTH-M-1-32 looks for.
 fn under_both_names(key: &Value) -> Value {
     let named = |label: &str| {
         let mut key = key.clone();
@@ -134,7 +135,8 @@ fn azure_key(world: &World) -> Value {
     under_both_names(&json!({ "key_name": "z" }))
 }
 
-/// A certificate for that public key, issued by an authority; and a file with both.
+/// Issues a certificate for that public key by a certificate authority. Returns the certificate, and the path of a
+/// file with both certificates.
 fn certified(home: &Path, spki: &[u8]) -> (Vec<u8>, String) {
     std::fs::write(home.join("key.der"), spki).unwrap();
     let openssl = |words: &str| {
@@ -150,7 +152,7 @@ fn certified(home: &Path, spki: &[u8]) -> (Vec<u8>, String) {
     (std::fs::read(home.join("z.der")).unwrap(), home.join("chain.pem").to_str().unwrap().to_owned())
 }
 
-/// What all four cases begin and end with.
+/// The calls with which all four cases begin and end.
 struct Case {
     p11: P11,
     slot: CK_SLOT_ID,
@@ -179,8 +181,9 @@ impl Case {
         assert_eq!(slot.flags, CKF_TOKEN_PRESENT);
         let mut token: CK_TOKEN_INFO = unsafe { std::mem::zeroed() };
         crate::c!(self.p11, C_GetTokenInfo(self.slot, &mut token)).unwrap();
-        // Not those of the case: CKF_LOGIN_REQUIRED and CKF_RESTORE_KEY_NOT_NEEDED (no login is needed here, and no state
-        // can be saved), the shortest PIN of 4 (none is needed), and sizes and counts of 0.
+        // These values of the case are not required: CKF_LOGIN_REQUIRED and CKF_RESTORE_KEY_NOT_NEEDED (this token
+        // needs no login, and no state can be saved), the minimum PIN length of 4 (no PIN is needed), and sizes
+        // and counts of 0.
         let demanded = CKF_RNG | CKF_USER_PIN_INITIALIZED | CKF_TOKEN_INITIALIZED;
         assert_eq!(token.flags & demanded, demanded);
         assert_eq!(&token.label, b"token1                          ");
@@ -198,7 +201,7 @@ impl Case {
         crate::c!(self.p11, C_Login(session, CKU_USER, pin.as_mut_ptr(), 6)).unwrap();
     }
 
-    /// C_FindObjectsInit, and one C_FindObjects for so many.
+    /// C_FindObjectsInit, and one C_FindObjects for `most` objects.
     fn search(
         &self,
         session: CK_SESSION_HANDLE,
@@ -222,7 +225,7 @@ impl Case {
         crate::c!(self.p11, C_FindObjectsFinal(session)).unwrap();
     }
 
-    /// An attribute as CERT-M-1-32 fetches it: its length, then its value.
+    /// Reads an attribute as CERT-M-1-32 does: its length, then its value.
     fn fetched(&self, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, kind: CK_ATTRIBUTE_TYPE) -> Vec<u8> {
         let mut attribute = CK_ATTRIBUTE { type_: kind, pValue: null_mut(), ulValueLen: 0 };
         crate::c!(self.p11, C_GetAttributeValue(session, object, &mut attribute, 1)).unwrap();
@@ -260,7 +263,8 @@ fn extended(case: &Case, rsa: CK_FLAGS) {
     crate::c!(p11, C_GetMechanismList(case.slot, null_mut(), &mut count)).unwrap();
     let mut listed = vec![0; count as usize];
     crate::c!(p11, C_GetMechanismList(case.slot, listed.as_mut_ptr(), &mut count)).unwrap();
-    // Number and order of the entries may vary: a token that makes no keys has no CKM_RSA_PKCS_KEY_PAIR_GEN.
+    // The number and the order of the entries may vary: a token that generates no keys has no
+    // CKM_RSA_PKCS_KEY_PAIR_GEN.
     assert!([CKM_SHA512, CKM_RSA_PKCS].iter().all(|ckm| listed.contains(ckm)));
     let mut info: CK_MECHANISM_INFO = unsafe { std::mem::zeroed() };
     crate::c!(p11, C_GetMechanismInfo(case.slot, CKM_SHA512, &mut info)).unwrap();
@@ -270,7 +274,7 @@ fn extended(case: &Case, rsa: CK_FLAGS) {
         Err(rv) => assert_eq!((rv, listed.contains(&CKM_RSA_PKCS_KEY_PAIR_GEN)), (CKR_MECHANISM_INVALID, false)),
     }
     crate::c!(p11, C_GetMechanismInfo(case.slot, CKM_RSA_PKCS, &mut info)).unwrap();
-    // The case's sizes, 512 to 16384 bits, are those of its own provider: these are the services'.
+    // The sizes in the case, 512 to 16384 bits, are those of its own provider. These are the services' sizes.
     assert_eq!((info.ulMinKeySize, info.ulMaxKeySize, info.flags & rsa), (2048, 4096, rsa));
     let session = case.open(CKF_RW_SESSION | CKF_SERIAL_SESSION);
     case.log_in(session);
@@ -280,7 +284,8 @@ fn extended(case: &Case, rsa: CK_FLAGS) {
     case.end(session);
 }
 
-/// AUTH-M-1-32. Modulus, data and signature are of a key of our own, which the case's document does not publish.
+/// AUTH-M-1-32. Modulus, data and signature are those of a key of this test, because the document of the case does
+/// not publish its own.
 fn authentication(world: &World, case: &Case, spki: &[u8]) {
     let p11 = &case.p11;
     let session = case.open(CKF_RW_SESSION | CKF_SERIAL_SESSION);
@@ -323,8 +328,8 @@ fn authentication(world: &World, case: &Case, spki: &[u8]) {
     case.end(session);
 }
 
-/// CERT-M-1-32. No login; attributes are fetched while the search is going on. The order of objects is ours: the case's
-/// second, a certificate, is the third here.
+/// CERT-M-1-32. There is no login, and attributes are read while the search is active. The order of the objects is
+/// the module's: the second object of the case, a certificate, is the third object here.
 fn certificates(case: &Case, der: &[u8]) {
     let session = case.open(CKF_SERIAL_SESSION);
     let found = case.search(session, &[TOKEN], 5);
@@ -332,7 +337,7 @@ fn certificates(case: &Case, der: &[u8]) {
     assert_eq!(case.p11.number(session, found[2], CKA_CLASS), Ok(CKO_CERTIFICATE));
     assert_eq!(case.fetched(session, found[2], CKA_VALUE), der);
     case.end_search(session);
-    // Beyond the case, section 5.5 condition 8: the certificate's keys are found by its CKA_ID, without a login.
+    // Beyond the case, section 5.5 condition 8: the keys of the certificate are found by its CKA_ID, without a login.
     let id = case.p11.attribute(session, found[2], CKA_ID).unwrap();
     assert_eq!(case.search(session, &[(CKA_ID, &id)], 3), found[..3]);
     case.end_search(session);

@@ -1,4 +1,4 @@
-//! C_GenerateRandom from a service, and raw RSA signatures by RSNULL: options of a slot.
+//! Two options of a slot: C_GenerateRandom from a service, and raw RSA signatures with RSNULL.
 
 use crate::c;
 use crate::module_test;

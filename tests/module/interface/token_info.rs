@@ -1,4 +1,4 @@
-//! CK_TOKEN_INFO: what programs know a token by.
+//! CK_TOKEN_INFO: the fields by which programs identify a token.
 
 use crate::support::door::token_info;
 use cloud_kms_emulator::{AwsKey, VaultKey};
@@ -11,7 +11,8 @@ fn text(field: &[u8]) -> String {
 
 crate::module_test! {
     fn a_long_label_is_cut_between_characters(world) {
-        // 31 bytes, and then a character of two, of three and of four bytes; a character that ends at 32.
+        // 31 bytes, followed by a character of two, three or four bytes. Then a label with a character that ends
+        // at byte 32.
         let labels = ["\u{e9}", "\u{20ac}", "\u{1f511}"].map(|last| format!("{}{last}", "x".repeat(31)));
         let whole = format!("{}\u{e9}tail", "y".repeat(30));
         world.configure(json!([

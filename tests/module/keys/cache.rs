@@ -1,4 +1,4 @@
-//! Public halves on disk: what is kept, what is believed, and whose files are read.
+//! The public-key cache on disk: what is cached, what is trusted, and whose files are read.
 
 use crate::module_test;
 use crate::support::p11::P11;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
-/// The names of one key of each cloud that can't come to mean another one.
+/// Returns slots with one key of each cloud, under names that can never mean another key.
 fn two_keys(world: &World) -> Value {
     let aws = world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
     let vault = world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
@@ -19,7 +19,7 @@ fn two_keys(world: &World) -> Value {
     ])
 }
 
-/// Where the cache is looked for: the folder above it is there.
+/// Returns the path where the cache is expected. Creates the folder above it.
 fn folder(world: &World) -> PathBuf {
     let _ = std::fs::create_dir(world.home.join(".cache"));
     world.home.join(".cache/cloud-kms-pkcs11")
@@ -35,7 +35,7 @@ fn sign(p11: &P11, slot: CK_SLOT_ID) -> Result<Vec<u8>, CK_RV> {
     p11.sign(session, p11.private_key(session), CKM_ECDSA_SHA256, &[], b"data")
 }
 
-/// How many requests a program makes that signs once with each key.
+/// Returns the number of requests of a program that signs once with each key.
 fn one_shot(world: &World) -> u64 {
     let before = world.requests();
     let p11 = world.module();

@@ -1,4 +1,5 @@
-//! The certificate that a configuration gives a key: in any order and form, of any usage, for the key or for another one.
+//! The certificate that the configuration names for a key: in any order and form, with any usage, for the key or
+//! for another key.
 
 use super::requests::base64;
 use crate::support::p11::{P11, Rv, oaep, with};
@@ -10,14 +11,15 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What openssl writes in that folder.
+/// Runs openssl in a folder and returns its output.
 fn openssl(folder: &Path, arguments: &str) -> Vec<u8> {
     let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();
     assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
 
-/// A certificate for that key (DER of SubjectPublicKeyInfo), signed by itself in name alone, with these extensions.
+/// Returns a certificate for that key (DER of SubjectPublicKeyInfo) with these extensions. The certificate is
+/// self-signed in name only.
 pub fn certificate_for(world: &World, spki: &[u8], extensions: &str) -> Vec<u8> {
     let folder = world.home.as_path();
     std::fs::write(folder.join("extensions"), extensions).unwrap();
@@ -31,7 +33,7 @@ pub fn certificate_for(world: &World, spki: &[u8], extensions: &str) -> Vec<u8> 
     )
 }
 
-/// A root, an intermediate and a certificate for that key, as PEM: those of an authority of RSA.
+/// Returns a root, an intermediate and a certificate for that key, in PEM. The authority has RSA keys.
 fn chain_for(world: &World, name: &str, spki: &[u8]) -> [String; 3] {
     let folder = world.home.join(name);
     std::fs::create_dir(&folder).unwrap();
@@ -64,7 +66,7 @@ fn sign(p11: P11, session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE) -> Rv<Vec<u
 }
 
 module_test! {
-    /// Many portals write the root first: an EC key was shown as the root's RSA key, and refused to sign.
+    /// Many portals write the root first. An EC key then appeared as the root's RSA key and refused to sign.
     fn a_file_may_have_its_certificates_in_any_order(world) {
         let aws = world.emulator.aws();
         let key = aws.create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
@@ -102,7 +104,7 @@ module_test! {
 }
 
 module_test! {
-    /// Whatever the certificate says, a key that works signs.
+    /// A key that works signs, whatever its certificate says.
     fn a_stale_certificate_makes_no_key_of_no_use(world) {
         let aws = world.emulator.aws();
         aws.create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
@@ -146,7 +148,8 @@ module_test! {
 }
 
 module_test! {
-    /// Decrypting asks the service just as signing does; a length that goes with the certificate's key alone is told here.
+    /// Decryption asks the service about the key, just as signing does. A ciphertext whose length does not fit the
+    /// certificate's key is detected locally.
     fn a_stale_certificate_of_another_type_is_told_of_a_decryption(world) {
         let aws = world.emulator.aws();
         aws.create_key(AwsKey::new("RSA_3072").usage("ENCRYPT_DECRYPT").alias("alias/a")).unwrap();
@@ -179,7 +182,7 @@ module_test! {
 }
 
 module_test! {
-    /// DER, PKCS#7, OpenSSL's trusted certificates, text in UTF-16: what people have.
+    /// The forms that users have: DER, PKCS#7, OpenSSL's trusted certificates, text in UTF-16.
     fn a_certificate_may_have_any_form(world) {
         let aws = world.emulator.aws();
         let key = aws.create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
@@ -223,7 +226,8 @@ module_test! {
 }
 
 module_test! {
-    /// Where a certificate does not settle what a key of KMS is for, the service is asked once, and the cache keeps it.
+    /// If a certificate does not determine the purpose of a KMS key, the service is asked once, and the cache
+    /// keeps the reply.
     fn what_a_key_is_for_is_no_guess(world) {
         let aws = world.emulator.aws();
         let make = |spec: &str, usage: &str, alias: &str| aws.create_key(AwsKey::new(spec).usage(usage).alias(alias)).unwrap();
@@ -282,7 +286,8 @@ module_test! {
             assert_eq!(p11.attribute(session, p11.private_key(session), own), Ok(vec![CK_TRUE]));
         }
         assert_eq!(world.requests(), 0);
-        // A certificate for signing, of a key that KMS has for decrypting: what KMS says later corrects what is shown.
+        // A certificate for signing, of a key that KMS uses for decryption: a later reply from KMS corrects the
+        // key's attributes.
         let wrong = certificate_for(world, &aws.public_key_spki(&decrypts.id).unwrap(), "keyUsage=digitalSignature");
         p11.finalize().unwrap();
         world.configure(json!([{ "label": "d", "kms_key_id": "alias/d", "certificate": base64(&wrong) }]));

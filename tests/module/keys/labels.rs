@@ -1,4 +1,5 @@
-//! Labels that the service keeps: KMS's aliases and a tag of Key Vault, read in a listing and changed by C_SetAttributeValue.
+//! Labels that the service stores: aliases in KMS and a tag in Key Vault. They are read in a listing and changed
+//! by C_SetAttributeValue.
 
 use crate::support::p11::P11;
 use crate::support::world::{World, module_path};
@@ -44,7 +45,7 @@ fn both(world: &World, allow: Value) -> [Writer; 2] {
     [Writer::new(p11, 0), Writer::new(p11, 1)]
 }
 
-/// What another process sees.
+/// Initializes the module again, without any rights: the state that another process sees.
 fn again(world: &World) -> [Writer; 2] {
     P11::load(&module_path()).finalize().unwrap();
     both(world, json!([]))
@@ -263,7 +264,7 @@ module_test! {
         let key = world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/one")).unwrap();
         let [aws, _] = both(world, json!(["labels"]));
         let private = aws.private("one");
-        // As after a request that was heeded and is repeated: the alias is there, though it was not a moment ago.
+        // As after a request that succeeded and is repeated: the alias exists, although it did not exist a moment ago.
         world.emulator.aws().set_alias("alias/two", &key.id).unwrap();
         let missing = Action::Error { status: 400, code: "NotFoundException".into(), message: "none".into(), innererror: None };
         world.emulator.control().fault(Fault::new("kms.GetPublicKey", missing).times(1));

@@ -1,4 +1,4 @@
-//! Tokens whose PIN is their credential: what is there before a login, during it, and after it.
+//! Tokens whose PIN is their credential: what is visible before, during and after a login.
 
 use crate::support::door::*;
 use crate::support::p11::Rv;
@@ -297,7 +297,8 @@ module_test! {
         p11.sign(z, z_key, CKM_ECDSA_SHA256, &[], DATA).unwrap();
         p11.sign(a, a_key, CKM_ECDSA_SHA256, &[], DATA).expect("STS is asked again with the same token");
         assert_eq!(world.count("sts.AssumeRoleWithWebIdentity"), 2);
-        // The secret is replaced, the token of the web identity is over, and so are the credentials that it has brought.
+        // The secret is replaced. The token of the web identity has expired, and so have the credentials that were
+        // obtained with it.
         world.emulator.entra().register(EntraClients::TENANT, EntraClients::CLIENT, Some("a-new-secret"));
         let expired = Action::Error { status: 400, code: "ExpiredTokenException".into(), message: "Token expired".into(), innererror: None };
         control.fault(Fault::new("sts.AssumeRoleWithWebIdentity", expired));

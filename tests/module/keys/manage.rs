@@ -1,4 +1,4 @@
-//! Keys that are made and destroyed: in both clouds, and what is refused.
+//! Keys that are generated and destroyed, in both clouds, and the requests that are refused.
 
 use crate::support::world::openssl_verifies;
 use crate::support::writer::*;
@@ -235,7 +235,7 @@ module_test! {
             innererror: None,
         };
         world.emulator.control().fault(Fault::new("kms.CreateAlias", missing.clone()).times(2));
-        // The first of these is the question whether the alias is free.
+        // The first of these requests checks whether the alias is free.
         world.emulator.control().fault(Fault::new("kms.GetPublicKey", missing).times(3));
         let [_, private] = aws.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("new")]).unwrap_or_else(|rv| panic!("{rv:x}: {}", world.log()));
         assert_eq!((world.count("kms.CreateKey"), world.count("kms.CreateAlias"), world.count("kms.GetPublicKey")), (1, 3, 4));

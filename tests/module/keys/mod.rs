@@ -1,4 +1,4 @@
-//! A token's keys and certificates: found, cached, made, destroyed, labelled; logins.
+//! A token's keys and certificates: search, cache, generation, destruction, labels, logins.
 
 mod cache;
 pub mod certificates;

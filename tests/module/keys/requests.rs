@@ -1,4 +1,4 @@
-//! How many requests a call costs, and how long many of them take together.
+//! The number of requests of a call, and how many of them run at the same time.
 
 use super::certificates::certificate_for;
 use crate::module_test;
@@ -88,7 +88,7 @@ module_test! {
             let begun = unsafe { (*p11.list()).C_DecryptInit.unwrap()(session, &mut mechanism, key) };
             (decrypts, begun, p11.sign(session, key, CKM_SHA256_RSA_PKCS, &[], b"data").map(drop))
         };
-        // A certificate without KeyUsage says nothing of what the key is for: the service is asked, once.
+        // A certificate without KeyUsage does not say what the key is for, so the service is asked once.
         assert_eq!(begin(0), (vec![CK_TRUE], CKR_OK, Err(CKR_KEY_FUNCTION_NOT_PERMITTED)));
         assert_eq!(begin(1), (vec![CK_TRUE], CKR_OK, Err(CKR_KEY_FUNCTION_NOT_PERMITTED)));
         assert_eq!(begin(2), (vec![CK_FALSE], CKR_KEY_FUNCTION_NOT_PERMITTED, Ok(())));
@@ -120,7 +120,7 @@ module_test! {
     }
 }
 
-/// Finds all objects of all tokens, as a listing program does.
+/// Finds all objects of all tokens, as a program that lists them does.
 fn list_all(p11: &crate::support::p11::P11) -> usize {
     p11.slots().iter().map(|slot| p11.find(p11.open(*slot), &[]).len()).sum()
 }
@@ -134,8 +134,8 @@ module_test! {
         }
         let slots: Vec<Value> = (0..50).map(|n| json!({ "label": format!("k{n}"), "kms_key_id": alias(n) })).collect();
         world.configure(Value::from(slots));
-        // The second search is not answered before the next slots are asked about, and so on: one after another would
-        // wait for ever.
+        // The reply for key 1 is held back until 6 requests have arrived, the reply for key 6 until 23, and so on.
+        // A module that asks for one slot after another gets no reply in time.
         for (number, requests) in [(1, 6), (6, 23), (23, 50)] {
             let together = Fault::new("kms.GetPublicKey", Action::Await { requests }).key(&alias(number));
             world.emulator.control().fault(together);
@@ -236,7 +236,7 @@ module_test! {
         world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
         world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
         let ca = std::fs::read(world.home.join("ca.pem")).unwrap();
-        // A pipe gives what it has to its first reader; a second one would wait for ever.
+        // A pipe delivers its content to the first reader. A second reader would wait forever.
         let once = |name: &str| {
             let (path, ca) = (world.home.join(name), ca.clone());
             let text = std::ffi::CString::new(path.to_str().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Certificates that are written beside keys and deleted: in both clouds, and what is refused.
+//! Certificates that are written beside keys and deleted, in both clouds, and the requests that are refused.
 
 use crate::module_test;
 use crate::support::world::World;
@@ -8,7 +8,8 @@ use cryptoki_sys::*;
 use serde_json::{Value, json};
 use std::process::Command;
 
-/// A certificate of that public key, issued by an authority of this test, and the authority's: by the openssl program.
+/// Issues a certificate for that public key with the `openssl` program. Returns the certificate and that of the
+/// issuing authority.
 fn issued(world: &World, spki: &[u8]) -> [Vec<u8>; 2] {
     std::fs::write(world.home.join("key.der"), spki).unwrap();
     let script = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.crt \
@@ -38,7 +39,7 @@ module_test! {
             assert_eq!(writer.p11.find_class(writer.session, CKO_CERTIFICATE).len(), 2);
             assert_eq!(writer.p11.find(writer.session, &[label("authority")]).len(), 1);
         }
-        // Another program finds them.
+        // Another program finds the certificates.
         aws.p11.finalize().unwrap();
         aws.p11.initialize().unwrap();
         for writer in [Writer::new(aws.p11, 0), Writer::new(aws.p11, 1)] {
@@ -55,7 +56,7 @@ module_test! {
     }
 }
 
-/// Has the vault make a key and a request for its certificate, by its own API; answers the request.
+/// Lets the vault create a key and a certificate request, through the vault's own API. Returns the request.
 fn pending(world: &World, name: &str) -> Vec<u8> {
     let policy = json!({ "policy": {
         "key_props": { "kty": "EC", "crv": "P-256" },

@@ -1,4 +1,4 @@
-//! Whoever reads the log: one that has gone, one that does not read, a disk that is full, a terminal.
+//! Readers of the log: one that has closed its end, one that does not read, a full disk, a terminal.
 
 use crate::module_test;
 use crate::support::p11::P11;
@@ -8,7 +8,7 @@ use cryptoki_sys::*;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// A key of each cloud; all that happens is logged where the options say.
+/// Configures a key of each cloud. The options say where the log goes.
 fn host(world: &World, options: Value) {
     world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
     world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
@@ -23,12 +23,12 @@ fn sign(p11: P11) {
     }
 }
 
-/// SIGPIPE ends this process, as it does every program that has not asked for anything else (a Rust program has).
+/// Lets SIGPIPE end this process. This is the default action. A Rust program ignores the signal instead.
 fn die_by_sigpipe() {
     unsafe { assert_ne!(libc::signal(libc::SIGPIPE, libc::SIG_DFL), libc::SIG_ERR) };
 }
 
-/// Standard error becomes a pipe: its other end.
+/// Replaces standard error with a pipe. Returns the pipe's other end.
 fn pipe_for_stderr() -> i32 {
     let mut ends = [0; 2];
     unsafe {
@@ -94,7 +94,7 @@ module_test! {
             let reader = pipe_for_stderr();
             let p11 = world.module();
             let begun = Instant::now();
-            // Each signature logs some hundreds of bytes, and a pipe has room for 64 KB.
+            // Each signature logs several hundred bytes, and a pipe has room for 64 KB.
             (0..200).for_each(|_| sign(p11));
             assert!(begun.elapsed() < Duration::from_secs(50), "the log holds the host");
             let mut text = vec![0; 1 << 20];
@@ -142,7 +142,7 @@ module_test! {
 }
 
 module_test! {
-    /// Who may tag a key, or answer for a service, writes to an operator's terminal.
+    /// Anyone who may tag a key, or who can reply in place of a service, can write to an operator's terminal.
     fn no_line_moves_a_cursor(world) {
         let evil = "\u{1b}]0;pwned\u{7}\u{9b}2J\r\nfaked line\u{202e}";
         world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();

@@ -1,4 +1,5 @@
-//! What users have reported of other modules, and of other clients of these services: each a test, with the report.
+//! Faults that users have reported of other modules and of other clients of these services. Each is a test that
+//! names its report.
 
 use crate::support::p11::P11;
 use crate::support::world::{World, in_child, isolated_with, module_path, rounds};
@@ -11,7 +12,7 @@ use serde_json::json;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A P-256 key of each cloud, of which a signature is verified by a library that is not ours.
+/// A P-256 key of each cloud, whose signatures are verified by a library of another project.
 struct Keys([VerifyingKey; 2]);
 
 impl Keys {
@@ -29,7 +30,7 @@ impl Keys {
         Self(spki.map(|spki| VerifyingKey::from_public_key_der(&spki).unwrap()))
     }
 
-    /// Signs with both, in new sessions.
+    /// Signs with both keys, in new sessions.
     fn sign(&self, p11: P11) -> Result<(), CK_RV> {
         (0..2).try_for_each(|slot| {
             let session = p11.open(slot);
@@ -41,7 +42,7 @@ impl Keys {
     }
 }
 
-/// What this process's descriptors are: "socket:[1]", "anon_inode:[eventpoll]", a path.
+/// Returns this process's descriptors and what they refer to: "socket:[1]", "anon_inode:[eventpoll]", a path.
 fn descriptors() -> Vec<(i32, String)> {
     let entries = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
     let named = entries.filter_map(|entry| {
@@ -52,8 +53,9 @@ fn descriptors() -> Vec<(i32, String)> {
 }
 
 crate::module_test! {
-    /// rsyslog#1526, livegrep#129, ConnectivityFoundry/AwaLWM2M#288: a daemon runs without standard descriptors, a library's
-    /// sockets get their numbers, and what anybody prints goes to the other side of a connection.
+    /// rsyslog#1526, livegrep#129, ConnectivityFoundry/AwaLWM2M#288: a daemon runs without standard descriptors,
+    /// the sockets of a library get their numbers, and output of any code in the process goes to the peer of a
+    /// connection.
     fn what_a_host_without_standard_descriptors_prints_reaches_no_service(world) {
         let keys = Keys::new(world);
         let kept = [0, 1, 2].map(|standard| unsafe { libc::dup(standard) });
@@ -62,7 +64,8 @@ crate::module_test! {
         let mut outcomes = vec![keys.sign(p11)];
         let standard = || descriptors().into_iter().filter(|(number, _)| *number < 3).collect::<Vec<_>>();
         let mut ours = standard();
-        // A daemon closes them once more; what it prints goes nowhere, and no connection is the worse for it.
+        // A daemon closes the descriptors once more. Its output then goes nowhere, and the connections are not
+        // affected.
         (0..3).for_each(|standard| unsafe { assert_eq!(libc::close(standard), 0) });
         outcomes.push(keys.sign(p11));
         ours.extend(standard());
@@ -82,7 +85,7 @@ crate::module_test! {
 }
 
 crate::module_test! {
-    /// nut#642: descriptors that a library left open to programs which its host starts.
+    /// nut#642: descriptors that a library left open in programs that its host starts.
     fn programs_that_the_host_starts_inherit_nothing(world) {
         let keys = Keys::new(world);
         let list = || {
@@ -99,7 +102,7 @@ crate::module_test! {
 }
 
 crate::module_test! {
-    /// OpenSC#1279's kind: a host with more descriptors than select(2) can name.
+    /// A case like OpenSC#1279: a host with more descriptors than select(2) can handle.
     fn a_host_with_thousands_of_descriptors_signs(world) {
         let keys = Keys::new(world);
         let limit = libc::rlimit { rlim_cur: 4096, rlim_max: 4096 };
@@ -112,7 +115,7 @@ crate::module_test! {
 }
 
 crate::module_test! {
-    /// golang/go#37486's kind: a profiler's timer interrupts every call that can be interrupted.
+    /// A case like golang/go#37486: a profiler's timer interrupts every system call that can be interrupted.
     fn a_timer_that_interrupts_calls_costs_none(world) {
         static TICKS: AtomicUsize = AtomicUsize::new(0);
         extern "C" fn tick(_: i32) {
@@ -138,7 +141,8 @@ crate::module_test! {
 }
 
 crate::module_test! {
-    /// The module by p11-kit and by its own path (openssl-projects/pkcs11-provider, libp11): two copies in one process.
+    /// The module is loaded by p11-kit and by its own path (openssl-projects/pkcs11-provider, libp11): two copies
+    /// in one process.
     fn two_copies_in_one_process_keep_apart(world) {
         let keys = Keys::new(world);
         let copy = world.home.join("copy.so");
@@ -157,7 +161,7 @@ crate::module_test! {
 }
 
 crate::module_test! {
-    /// AzureSignTool#330: "AKV10046: Unable to resolve the key used for signature validation", now and then.
+    /// AzureSignTool#330: "AKV10046: Unable to resolve the key used for signature validation", from time to time.
     fn a_vault_that_does_not_know_the_authority_s_key_for_a_moment_is_asked_again(world) {
         let keys = Keys::new(world);
         let p11 = world.module();
@@ -195,7 +199,8 @@ crate::module_test! {
 }
 
 crate::module_test! {
-    /// openssl-projects/pkcs11-provider#281: after a fork, all threads of the child end and begin the module's life at once.
+    /// openssl-projects/pkcs11-provider#281: after a fork, all threads of the child call C_Finalize and
+    /// C_Initialize at once.
     fn threads_of_a_child_that_all_begin_anew_stay_safe(world) {
         let keys = Keys::new(world);
         let p11 = world.module();
@@ -224,7 +229,8 @@ crate::module_test! {
 }
 
 crate::module_test! {
-    /// parallaxsecond/rust-cryptoki and others: the first of many threads initializes, and all go on.
+    /// parallaxsecond/rust-cryptoki and others: the first of many threads initializes the module, and all threads
+    /// continue.
     fn one_of_many_threads_initializes(world) {
         let keys = Keys::new(world);
         let p11 = P11::load(&module_path());
@@ -246,7 +252,7 @@ crate::module_test! {
 }
 
 crate::module_test! {
-    /// A name with an IPv6 address that nobody listens at (localhost, dual-stack hosts without a route).
+    /// A host name with an IPv6 address where no server listens (localhost, dual-stack hosts without a route).
     fn a_name_whose_first_address_is_dead_is_reached_by_the_next(world) {
         let keys = Keys::new(world);
         let name = |url: String| url.replace("127.0.0.1", "localhost");
@@ -258,7 +264,8 @@ crate::module_test! {
     }
 }
 
-/// bottlerocket#2227, aws-sdk-rust#169: `https-proxy = "my-proxy:9898"`, without a scheme; and the variable in small letters.
+/// bottlerocket#2227, aws-sdk-rust#169: `https-proxy = "my-proxy:9898"`, without a scheme, and the variable in
+/// lower case.
 #[test]
 fn a_proxy_is_named_as_people_name_it() {
     let path = concat!(module_path!(), "::a_proxy_is_named_as_people_name_it");
@@ -275,7 +282,7 @@ fn a_proxy_is_named_as_people_name_it() {
         });
         std::fs::write(world.home.join("config.json"), config.to_string()).unwrap();
         let address = emulator.http_url().replace("http://", "");
-        // Of a process's own; no other thread reads them now.
+        // The process has its own environment, and no other thread reads it now.
         unsafe {
             std::env::set_var("https_proxy", address);
             std::env::set_var("NO_PROXY", "localhost,10.0.0.0/8,.example.com");

@@ -1,4 +1,4 @@
-//! No secret is ever logged: with every kind of credentials, where all goes well and where it doesn't, at the fullest log.
+//! No secret is ever logged: with every kind of credentials, in success and in failure, at the most detailed log level.
 
 use crate::module_test;
 use crate::support::p11::P11;
@@ -16,19 +16,19 @@ const TOKEN: &str = "a-federated-token-of-the-cluster";
 const PROFILE: &str = "the-profile-of-the-login";
 const PASSWORD: &str = "the-password-of-the-proxy";
 
-/// A way to give credentials, right or wrong.
+/// One way to supply credentials, valid or invalid.
 #[derive(Default)]
 struct Setting {
     name: &'static str,
-    /// What the environment holds beside what every test has; None takes a variable away.
+    /// Changes to the environment that every test has. None removes a variable.
     environment: Vec<(&'static str, Option<String>)>,
-    /// Options of the whole file, of the slot in KMS, of the slot in Key Vault.
+    /// Options of the whole file, of the slot in KMS, and of the slot in Key Vault.
     options: [Value; 3],
-    /// The secrets that are only here.
+    /// Secrets of this setting only.
     secrets: Vec<String>,
-    /// What each cloud's token gets at C_Login.
+    /// The PINs that the tokens of the two clouds get at C_Login.
     pins: [&'static str; 2],
-    /// Whether each cloud's key can sign.
+    /// Whether the keys of the two clouds can sign.
     works: [bool; 2],
 }
 
@@ -62,7 +62,7 @@ impl Setting {
         self
     }
 
-    /// With tokens whose credential is the PIN.
+    /// Configures tokens whose credential is the PIN.
     fn logins(mut self, aws: Value, pins: [&'static str; 2]) -> Self {
         (self.options[1], self.options[2]) = (aws, json!({ "login": "azure_client_secret" }));
         self.pins = pins;
@@ -70,7 +70,7 @@ impl Setting {
         self.bare()
     }
 
-    /// Without the variables that every test has, so that another source comes to its turn.
+    /// Removes the variables that every test has, so that other sources of credentials are used.
     fn bare(self) -> Self {
         let own = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AZURE_CLIENT_SECRET"];
         own.into_iter().fold(self, |setting, variable| setting.with(variable, None))
@@ -83,7 +83,7 @@ fn file(world: &World, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
     path
 }
 
-/// A program that prints that, to standard output.
+/// Returns a command that prints `text` to standard output.
 fn program(world: &World, name: &str, text: &str) -> String {
     format!("cat {}", file(world, name, text).display())
 }
@@ -92,21 +92,21 @@ fn process_credentials(id: &str, secret: &str, token: &str) -> String {
     json!({ "Version": 1, "AccessKeyId": id, "SecretAccessKey": secret, "SessionToken": token }).to_string()
 }
 
-/// A profile in the home folder whose credentials come from that program.
+/// Writes a profile to the home directory whose credentials come from `command`. Returns the path of the file.
 fn profile(world: &World, command: &str) -> Option<String> {
     let path =
         file(world, &format!("profile-{}", command.len()), format!("[default]\ncredential_process = {command}\n"));
     Some(path.display().to_string())
 }
 
-/// The profile of a login.
+/// Writes the profile that a login names. Returns the path of the file.
 fn profile_of_login(world: &World) -> Option<String> {
     let (id, secret) = (Aws::ACCESS_KEY, Aws::SECRET_KEY);
     let text = format!("[profile {PROFILE}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
     Some(file(world, "profiles", text).display().to_string())
 }
 
-/// The key and certificate of an application, in one file; the key's base64 lines are the secret.
+/// Creates an application's key and certificate in one file. The base64 lines of the key are the secret.
 fn client_certificate(world: &World) -> (PathBuf, Vec<String>) {
     let (key, certificate) = (world.home.join("app.key"), world.home.join("app.pem"));
     let run = |arguments: &[&str]| assert!(Command::new("openssl").args(arguments).output().unwrap().status.success());
@@ -135,7 +135,7 @@ fn client_certificate(world: &World) -> (PathBuf, Vec<String>) {
     (file(world, "application.pem", both), lines)
 }
 
-/// All ways to be somebody.
+/// Returns all ways to supply credentials.
 fn settings(world: &World) -> Vec<Setting> {
     let aws = world.emulator.aws();
     aws.allow_session("ASIASESSION", "secret-key-of-the-session", "token-of-the-session");
@@ -243,7 +243,7 @@ fn settings(world: &World) -> Vec<Setting> {
 
 const SIGN: [&str; 2] = ["kms.Sign", "vault.keys.sign"];
 
-/// Whatever a service can do wrong, at each place where it can.
+/// Returns all faults of a service, at each place where they can occur.
 fn faults() -> Vec<Fault> {
     let error = Action::Error { status: 500, code: "Oops".into(), message: "oops".into(), innererror: None };
     let actions = [
@@ -265,7 +265,8 @@ fn faults() -> Vec<Fault> {
     all.chain(["connect", "token", "kms.Sign"].map(|place| Fault::new(place, page.clone()).times(4))).collect()
 }
 
-/// One life with a login and signatures, in good and in bad weather; answers whether each cloud signed at all.
+/// Initializes the module, logs in and signs, without and with faults, and finalizes the module. Returns whether
+/// each cloud signed at all.
 fn live(world: &World, p11: P11, pins: [&str; 2]) -> [bool; 2] {
     if p11.initialize().is_err() {
         return [false, false];
@@ -285,7 +286,7 @@ fn live(world: &World, p11: P11, pins: [&str; 2]) -> [bool; 2] {
     if signed != [false, false] {
         for fault in faults() {
             world.emulator.control().fault(fault.clone());
-            // In a new life the token is fetched anew.
+            // After C_Finalize and C_Initialize the token is fetched again.
             if !SIGN.contains(&fault.operation.as_str()) {
                 p11.finalize().unwrap();
                 p11.initialize().unwrap();
@@ -298,12 +299,13 @@ fn live(world: &World, p11: P11, pins: [&str; 2]) -> [bool; 2] {
     signed
 }
 
-/// A secret as it may be written: as it is, in hexadecimal, and in base64, wherever in a longer text it stands.
+/// Returns the forms in which a secret may be written: as it is, in hexadecimal, and in base64, at any position in
+/// a longer text.
 fn written(secret: &[u8]) -> Vec<String> {
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut all = vec![String::from_utf8_lossy(secret).into_owned(), hex.to_uppercase(), hex];
     for before in 0..3 {
-        // What the bytes before and after it decide is left out.
+        // Characters that also depend on the bytes before and after the secret are left out.
         let padded = [&vec![0; before], secret].concat();
         let (from, to) = ((before * 8).div_ceil(6), padded.len() * 8 / 6);
         all.extend(
@@ -345,7 +347,8 @@ module_test! {
             assert!(log.lines().count() > if signed[0] { 100 } else { 0 }, "{}: the log is at its fullest: {log}", setting.name);
             let own = setting.secrets.iter().map(String::as_bytes);
             let all = common.iter().map(|secret| secret.as_bytes()).chain(own).chain([MESSAGE, &digest[..]]);
-            // How a token begins: too short to be looked for in hexadecimal, where any request id may have it.
+            // The beginnings of tokens. They are too short to be searched for in hexadecimal, because any request
+            // id may contain them.
             let beginnings = ["Bearer ", "eyJ"].map(str::to_owned);
             for form in all.flat_map(written).chain(beginnings) {
                 let line = log.lines().find(|line| line.contains(&form));

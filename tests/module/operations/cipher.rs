@@ -1,4 +1,4 @@
-//! Encryption here, decryption by the service, wrapping and unwrapping; openssl is the other side.
+//! Local encryption, decryption by the service, wrapping and unwrapping. openssl is the other side.
 
 use crate::support::p11::{P11, answer, attributes, given, number, oaep, plain, with};
 use crate::support::world::World;
@@ -10,7 +10,7 @@ use serde_json::json;
 use std::process::Command;
 use std::ptr::null_mut;
 
-/// `text` encrypted by the openssl program.
+/// Returns `text` encrypted by the `openssl` program.
 fn encrypted(world: &World, spki: &[u8], options: &[&str], text: &[u8]) -> Vec<u8> {
     let (key, input) = (world.home.join("encrypt.spki"), world.home.join("encrypt.text"));
     std::fs::write(&key, spki).unwrap();
@@ -29,7 +29,7 @@ const OAEP_SHA256: [&str; 6] =
 /// No padding: 256 bytes are encrypted as they are.
 const RAW: [&str; 2] = ["-pkeyopt", "rsa_padding_mode:none"];
 
-/// Slot 0 decrypts with AWS, slot 1 signs with AWS, slot 2 does all with Azure.
+/// Configures three slots: slot 0 decrypts with AWS, slot 1 signs with AWS, and slot 2 does everything with Azure.
 fn world_with_keys(world: &World) -> (P11, Vec<u8>, Vec<u8>) {
     let aws = world.emulator.aws();
     let made = aws.create_key(AwsKey::new("RSA_2048").usage("ENCRYPT_DECRYPT").alias("alias/d")).unwrap();
@@ -61,7 +61,7 @@ module_test! {
         let key = p11.private_key(session);
         let one = encrypted(world, &azure, &[], b"by version 1.5");
         assert_eq!(p11.decrypt(session, key, &mut plain(CKM_RSA_PKCS), &one).as_deref(), Ok(&b"by version 1.5"[..]));
-        // SCEP: the same key signs.
+        // SCEP: the same key also signs.
         assert!(p11.sign(session, key, CKM_SHA256_RSA_PKCS, &[], b"data").is_ok());
     }
 }
@@ -77,7 +77,8 @@ module_test! {
             let good = encrypted(world, spki, if right { &OAEP_SHA1 } else { &[] }, b"a secret");
             let mut changed = good.clone();
             changed[100] ^= 1;
-            // One of OAEP's blocks in 400 is by chance one of version 1.5, too.
+            // One in 400 OAEP blocks is by chance also a valid block of version 1.5, so the wrong block is built
+            // explicitly.
             let of_another_kind = match right {
                 true => encrypted(world, spki, &OAEP_SHA256, b"a secret"),
                 false => encrypted(world, spki, &RAW, &[&[0, 3], &[7; 254][..]].concat()),
@@ -100,7 +101,7 @@ module_test! {
 }
 
 module_test! {
-    /// What OpenSSL's pkcs11-provider sends where a program names the hash alone, or nothing.
+    /// OpenSSL's pkcs11-provider sends this if a program names only the hash, or nothing.
     fn oaep_without_an_mgf_is_that_of_its_hash(world) {
         let (p11, aws, azure) = world_with_keys(world);
         for (slot, spki) in [(0, aws), (2, azure)] {
@@ -153,7 +154,7 @@ module_test! {
             assert_eq!(p11.encrypt(session, public, &mut with(CKM_RSA_PKCS_OAEP, &mut sha256), &[7; 191]), Err(CKR_DATA_LEN_RANGE));
             assert_eq!(world.requests(), asked);
             assert_eq!(p11.decrypt(session, private, &mut with(CKM_RSA_PKCS_OAEP, &mut sha256), &text).as_deref(), Ok(&b"hello"[..]));
-            // In parts, which are kept until the end.
+            // A multiple-part operation: the parts are buffered until the end.
             c!(p11, C_EncryptInit(session, &mut with(CKM_RSA_PKCS_OAEP, &mut sha256), public)).unwrap();
             for part in [&b"hel"[..], b"", b"lo"] {
                 let (part, length) = given(part);
@@ -224,7 +225,7 @@ module_test! {
         assert_eq!(world.requests(), asked, "refused here");
         assert_eq!(unwrap(session, &mut mechanism, &[7; 256], &[]), Err(CKR_WRAPPED_KEY_INVALID));
 
-        // Under a public key it is wrapped again, and unwrapped by another session.
+        // The secret is wrapped again under a public key, and unwrapped in another session.
         let public = p11.only(session, CKO_PUBLIC_KEY);
         let again = answer(|out, room| c!(p11, C_WrapKey(session, &mut mechanism, public, open, out, room))).unwrap();
         let other = p11.open(0);
@@ -233,7 +234,7 @@ module_test! {
         let wrapped = answer(|out, room| c!(p11, C_WrapKey(session, &mut mechanism, public, key, out, room)));
         assert_eq!(wrapped, Err(CKR_KEY_NOT_WRAPPABLE));
 
-        // It ends with its session.
+        // The object ends with its session.
         c!(p11, C_CloseSession(session)).unwrap();
         assert_eq!(p11.attribute(other, open, CKA_CLASS), Err(CKR_OBJECT_HANDLE_INVALID));
         assert_eq!(p11.attribute(other, same, CKA_VALUE), Ok(vec![9; 16]));

@@ -1,4 +1,4 @@
-//! Ed25519 and ML-DSA: verified by openssl and by aws-lc, neither of which has made the signature.
+//! Ed25519 and ML-DSA: signatures are verified by openssl and by aws-lc, neither of which made the signature.
 
 use crate::c;
 use crate::module_test;

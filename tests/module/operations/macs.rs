@@ -1,4 +1,4 @@
-//! HMAC keys: their MACs are those that openssl makes with the same bytes.
+//! HMAC keys: their MACs equal those that openssl computes with the same key bytes.
 
 use crate::module_test;
 use crate::support::p11::plain;

@@ -34,7 +34,7 @@ module_test! {
             assert_eq!(verify(p11, session, message, &signature), Ok(()));
             assert_eq!(verify(p11, session, b"other", &signature), Err(CKR_SIGNATURE_INVALID));
         }
-        // A size query and a short buffer leave everything as it is.
+        // A query for the length and a buffer that is too small change nothing.
         let (mut room, (message, length)) = (0, given(b"four"));
         c!(p11, C_SignMessage(session, null_mut(), 0, message, length, null_mut(), &mut room)).unwrap();
         assert_eq!(room, 64);

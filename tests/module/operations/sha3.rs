@@ -1,4 +1,5 @@
-//! Digests, signatures and key derivation by SHA-3, which the services know nothing of; openssl is the other side.
+//! Digests and signatures with SHA-3, which the services do not know. openssl is the other side. Key derivation
+//! with SHA-3 is tested in `shared_secrets.rs`.
 
 use crate::support::p11::{P11, answer, given, plain};
 use crate::support::world::{World, openssl_verifies};
@@ -10,7 +11,7 @@ use std::process::Command;
 
 const DATA: &[u8] = b"data to be hashed by a sponge";
 
-/// Each hash, as openssl calls it, and the mechanisms by which it digests, signs by ECDSA and signs by RSA.
+/// Each hash by its name in openssl, and the mechanisms that digest, sign with ECDSA and sign with RSA.
 const HASHES: [(&str, [CK_MECHANISM_TYPE; 3]); 4] = [
     ("sha3-224", [CKM_SHA3_224, CKM_ECDSA_SHA3_224, CKM_SHA3_224_RSA_PKCS]),
     ("sha3-256", [CKM_SHA3_256, CKM_ECDSA_SHA3_256, CKM_SHA3_256_RSA_PKCS]),
@@ -52,7 +53,8 @@ module_test! {
                 assert_eq!(p11.verify(session, public, &mut plain(signs), DATA, &signature), Ok(()));
                 assert_eq!(p11.verify(session, public, &mut plain(signs), b"other data", &signature), Err(CKR_SIGNATURE_INVALID));
                 let (signature, data, option) = match slot {
-                    // openssl takes an RSA digest by the hash's name, and an ECDSA digest as it is.
+                    // openssl needs the name of the hash to verify an RSA signature of a digest. It takes an ECDSA
+                    // digest as it is.
                     2 => (signature, &expected[..], format!("digest:{name}")),
                     _ => (crate::support::world::ecdsa_der(&signature), &expected[..], String::new()),
                 };

@@ -1,4 +1,4 @@
-//! ECDH through the service: the other side is openssl.
+//! ECDH through the service. openssl is the other side.
 
 use crate::c;
 use crate::keys::certificates::certificate_for;
@@ -83,7 +83,7 @@ module_test! {
             let short = derive(p11, session, key, &Asked { kdf: CKD_NULL, shared: &[], point, template: &[number(CKA_VALUE_LEN, 16)] }).unwrap();
             assert_eq!(p11.attribute(session, short, CKA_VALUE).as_deref(), Ok(&expected[expected.len() - 16..]), "leading bytes are taken off");
 
-            // X9.63, as openssl has it.
+            // The X9.63 key derivation function of openssl.
             let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
             for (name, kdf) in [("SHA256", CKD_SHA256_KDF), ("SHA3-384", CKD_SHA3_384_KDF)] {
                 let by_openssl = openssl(world, &format!("kdf -keylen 80 -binary -kdfopt digest:{name} -kdfopt hexkey:{} -kdfopt hexinfo:{} X963KDF", hex(&expected), hex(b"info")));
@@ -136,7 +136,7 @@ module_test! {
         let slot = json!({ "kms_key_id": "alias/a", "certificate_path": stale });
         world.configure(json!([slot, slot]));
         let p11 = world.module();
-        // Of the curve that is shown, and of the key's own.
+        // The first peer key is on the curve of the certificate, the second on the curve of the key itself.
         for (slot, (curve, length)) in [("prime256v1", 65), ("secp384r1", 97)].into_iter().enumerate() {
             let session = p11.open(slot as CK_SLOT_ID);
             openssl(world, &format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:{curve} -out own.pem"));

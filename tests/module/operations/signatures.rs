@@ -1,4 +1,4 @@
-//! Every kind of key of both clouds signs by every mechanism that it lists, and openssl verifies.
+//! Every kind of key of both clouds signs with every mechanism that it lists, and openssl verifies the signatures.
 
 use crate::module_test;
 use crate::support::p11::pss;
@@ -12,7 +12,7 @@ use std::ptr::null_mut;
 
 const HASHES: [(&str, usize); 5] = [("sha1", 20), ("sha224", 28), ("sha256", 32), ("sha384", 48), ("sha512", 64)];
 
-/// A mechanism: the hash that it makes of a message, if it does, and whether it is PSS.
+/// A mechanism, the hash that it applies to the message (None if the caller hashes), and whether it is PSS.
 const MECHANISMS: [(CK_MECHANISM_TYPE, Option<&str>, bool); 14] = [
     (CKM_RSA_PKCS, None, false),
     (CKM_SHA256_RSA_PKCS, Some("sha256"), false),
@@ -30,7 +30,7 @@ const MECHANISMS: [(CK_MECHANISM_TYPE, Option<&str>, bool); 14] = [
     (CKM_ECDSA_SHA512, Some("sha512"), false),
 ];
 
-/// A digest by the openssl program.
+/// Returns a digest that the `openssl` program computes.
 fn digest(world: &World, hash: &str, message: &[u8]) -> Vec<u8> {
     let path = world.home.join("message");
     std::fs::write(&path, message).unwrap();
@@ -39,7 +39,7 @@ fn digest(world: &World, hash: &str, message: &[u8]) -> Vec<u8> {
     output.unwrap().stdout
 }
 
-/// DigestInfo as RFC 8017 section 9.2 note 1 prints it.
+/// Returns the DigestInfo of a digest, as printed in RFC 8017 section 9.2 note 1.
 fn digest_info(hash: &str, digest: &[u8]) -> Vec<u8> {
     let prefix = match hash {
         "sha256" => "3031300d060960864801650304020105000420",
@@ -62,7 +62,8 @@ fn verified(world: &World, spki: &[u8], hash: &str, is_pss: bool, rsa: bool, dig
     }
 }
 
-/// Signs by every mechanism that the key lists, with every hash that the mechanism leaves open.
+/// Signs with every mechanism that the key lists, and with every hash that the mechanism leaves to the caller.
+/// Returns the number of signatures.
 fn sign_by_all(world: &World, p11: &crate::support::p11::P11, slot: CK_SLOT_ID, spki: &[u8]) -> usize {
     let session = p11.open(slot);
     let key = p11.private_key(session);

@@ -1,4 +1,4 @@
-//! Verification by public keys: without any request, and as openssl sees it.
+//! Verification with public keys: without any request, and with the same result as openssl.
 
 use crate::c;
 use crate::module_test;
@@ -122,7 +122,7 @@ module_test! {
             output.stdout
         };
         std::fs::write(world.home.join("data"), b"what openssl signs").unwrap();
-        // RSA with SHA-1: no service signs so, and old signatures want to be verified.
+        // RSA with SHA-1: no service signs with SHA-1, but old signatures still have to be verified.
         run("genrsa -out rsa.pem 2048");
         run("dgst -sha1 -sign rsa.pem -out rsa.sig data");
         let modulus = String::from_utf8(run("rsa -in rsa.pem -noout -modulus")).unwrap();
@@ -135,7 +135,7 @@ module_test! {
         let signature = std::fs::read(world.home.join("rsa.sig")).unwrap();
         assert_eq!(p11.verify(session, rsa, &mut plain(CKM_SHA1_RSA_PKCS), b"what openssl signs", &signature), Ok(()));
         assert_eq!(p11.verify(session, rsa, &mut plain(CKM_SHA256_RSA_PKCS), b"what openssl signs", &signature), Err(CKR_SIGNATURE_INVALID));
-        // Ed25519, the point in both forms.
+        // Ed25519, with the point in both encodings.
         run("genpkey -algorithm ed25519 -out ed.pem");
         run("pkeyutl -sign -rawin -in data -inkey ed.pem -out ed.sig");
         let spki = run("pkey -in ed.pem -pubout -outform DER");
@@ -150,7 +150,7 @@ module_test! {
             assert_eq!(p11.verify(session, edwards, &mut plain(CKM_EDDSA), b"something else", &signature), Err(CKR_SIGNATURE_INVALID));
         }
         assert_eq!(world.requests(), 0);
-        // What is not known is refused by name.
+        // Unknown or incomplete templates are refused with a specific code.
         for (template, rv) in [
             (vec![number(CKA_CLASS, CKO_PUBLIC_KEY)], CKR_TEMPLATE_INCOMPLETE),
             (vec![number(CKA_KEY_TYPE, CKK_RSA)], CKR_TEMPLATE_INCOMPLETE),

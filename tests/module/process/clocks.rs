@@ -1,5 +1,7 @@
-//! Clocks that stand still, run slow or fast, or jump: `faketime`, as reproducible builds use it. It is in front of the
-//! whole process, the monotonic clock included; the time that matters here is read from the kernel's own file.
+//! Clocks that stand still, run slow or fast, or jump: `faketime`, as reproducible builds use it.
+//!
+//! `faketime` changes the clocks of the whole process, including the monotonic clock. These tests therefore
+//! measure time with the kernel's own file.
 
 use super::faults::{Host, SIGN, host};
 use crate::support::world::{World, isolated_with};
@@ -10,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_millis(1500);
-/// A slow machine's; a call that has no deadline takes for ever, or minutes.
+/// Additional time for a slow machine. A call without a deadline takes minutes, or never returns.
 const SLACK: Duration = Duration::from_secs(15);
 
-/// Runs `body` in a process whose clock is what these variables say.
+/// Runs `body` in a process whose clock these variables control.
 fn under(clock: &[(&str, &str)], path: &str, body: impl FnOnce(&mut World)) {
     let library = libfaketime();
     let faked = [("LD_PRELOAD", library.to_str().unwrap()), ("FAKETIME_DONT_FAKE_MONOTONIC", "0")];
@@ -23,7 +25,7 @@ fn under(clock: &[(&str, &str)], path: &str, body: impl FnOnce(&mut World)) {
     });
 }
 
-/// Where the distribution's package puts it.
+/// Returns the path of libfaketime, where the distribution's package installs it.
 fn libfaketime() -> PathBuf {
     let folders = [
         "/usr/lib/x86_64-linux-gnu/faketime",
@@ -37,20 +39,20 @@ fn libfaketime() -> PathBuf {
         .expect("libfaketime is missing: please install it, as `bash scripts/install-tools.sh faketime` does on Debian")
 }
 
-/// A signal ends this process then: by the kernel's clock, which faketime does not hide from setitimer(2).
+/// Lets a signal end this process after `limit`, measured by the kernel's clock: faketime does not change setitimer(2).
 fn ends_within(limit: Duration) {
     let time = |seconds| libc::timeval { tv_sec: seconds, tv_usec: 0 };
     let timer = libc::itimerval { it_interval: time(0), it_value: time(limit.as_secs() as i64) };
     assert_eq!(unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) }, 0);
 }
 
-/// The kernel's time.
+/// Returns the kernel's time.
 fn now() -> Duration {
     let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
     Duration::from_secs_f64(uptime.split(' ').next().unwrap().parse().unwrap())
 }
 
-/// A host whose calls have [`LIMIT`].
+/// Returns a host whose calls have the deadline [`LIMIT`].
 fn limited(world: &World) -> Host {
     let limit = LIMIT.as_millis() as u64;
     let endpoint = world.emulator.https_url();
@@ -58,7 +60,7 @@ fn limited(world: &World) -> Host {
     host(world, options)
 }
 
-/// What a service may do that needs a deadline or a pause, on both clouds.
+/// Tries everything in a service that needs a deadline or a pause, on both clouds.
 fn each_deadline_comes(world: &World) {
     let host = limited(world);
     let control = world.emulator.control();
@@ -70,7 +72,7 @@ fn each_deadline_comes(world: &World) {
     ];
     for fault in silences {
         for slot in [0, 1] {
-            // The last two are felt by new connections only.
+            // The last two faults affect only new connections.
             control.silence_open_connections();
             control.fault(fault.clone());
             let start = now();
@@ -99,7 +101,7 @@ fn each_deadline_comes(world: &World) {
     }
 }
 
-/// A throttled request is made again, and is not waited for longer than a silent one.
+/// A throttled request is repeated. The module waits for it no longer than for a silent service.
 fn each_pause_ends(world: &World, host: &Host) {
     let control = world.emulator.control();
     for slot in [0, 1] {
@@ -169,7 +171,7 @@ fn a_clock_that_jumps() {
                 while control.count(SIGN[slot]) == asked && !waiting.is_finished() {
                     std::thread::yield_now();
                 }
-                // By a rename: faketime ends a process that finds half of a line.
+                // The file is replaced by a rename, because faketime ends a process that reads an incomplete line.
                 let next = file.with_extension("next");
                 std::fs::write(&next, jump).unwrap();
                 std::fs::rename(next, &file).unwrap();
@@ -177,7 +179,7 @@ fn a_clock_that_jumps() {
             });
             assert!(now() - start < LIMIT + SLACK, "{jump}: {}", world.log());
             control.clear_faults();
-            // The emulator's clock jumps as well, and it closes connections that seem hours old.
+            // The emulator's clock jumps as well, and the emulator closes connections that appear to be hours old.
             assert!((0..20).any(|_| host.sign(slot).is_ok()), "{jump}: {}", world.log());
         }
     });

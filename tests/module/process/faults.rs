@@ -1,4 +1,4 @@
-//! What goes wrong in a service, and what the caller and the log learn: docs/errors.md, line by line.
+//! Failures of a service, and what the caller and the log learn about them: docs/errors.md, line by line.
 
 use crate::module_test;
 use crate::support::p11::P11;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};
 
-/// The operation that signs, of each slot's cloud.
+/// The operation that signs, for the cloud of each slot.
 pub(super) const SIGN: [&str; 2] = ["kms.Sign", "vault.keys.sign"];
 
 /// A program with a session and a key of each cloud.
@@ -19,7 +19,7 @@ pub(super) struct Host {
     pub(super) keys: [CK_OBJECT_HANDLE; 2],
 }
 
-/// A host that has signed once with a key of each cloud.
+/// Returns a host that has signed once with a key of each cloud.
 pub(super) fn host(world: &World, options: Value) -> Host {
     world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
     world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
@@ -54,7 +54,8 @@ fn error(status: u16, code: &str, inner: Option<&str>) -> Action {
     }
 }
 
-/// What goes wrong with a signature in each slot, C_Sign's answer, ulDeviceError, and what the log says of each slot.
+/// The fault of a signature in each slot, the return code of C_Sign, ulDeviceError, and the words in the log for
+/// each slot.
 type Trouble = ([Action; 2], CK_RV, CK_ULONG, [&'static str; 2]);
 
 fn both(action: Action) -> [Action; 2] {
@@ -111,7 +112,7 @@ module_test! {
             (both(Action::WrongSignature), CKR_DEVICE_ERROR, 10, ["is not one by the key"; 2]),
         ];
         each_is_told(world, &host, &troubles);
-        // As emulators and older services say it: without an innererror.
+        // Emulators and older services report this without an innererror.
         let forbidden = |message: &str| Action::Error { status: 403, code: "Forbidden".into(), message: message.into(), innererror: None };
         for message in [
             "Operation sign is not allowed on a disabled key.",
@@ -171,7 +172,7 @@ module_test! {
             for slot in [0, 1] {
                 let throttle = Action::Throttle { retry_after: (slot == 1).then_some(1) };
                 world.emulator.control().fault(Fault::new(SIGN[slot], throttle).lasting(Duration::from_secs(5)));
-                // Several at once: an SDK's budget of retries would be used up by them.
+                // Several threads at once would use up the retry budget of an SDK.
                 for _ in 0..8 {
                     let (session, key) = (host.p11.open(slot as CK_SLOT_ID), host.keys[slot]);
                     scope.spawn(move || {
@@ -243,7 +244,7 @@ module_test! {
 module_test! {
     fn connections_that_a_router_has_forgotten_cost_one_timeout(world) {
         let host = host(world, json!({ "aws_endpoint_url": world.emulator.https_url(), "call_timeout_ms": 6000 }));
-        // Several pooled connections of each cloud.
+        // Opens several pooled connections to each cloud.
         let host = &host;
         for slot in [0, 1] {
             world.emulator.control().fault(Fault::new(SIGN[slot], Action::Delay { ms: 200 }).times(4));
@@ -258,7 +259,7 @@ module_test! {
         for slot in [0, 1] {
             assert!(host.sign(slot).is_ok(), "{}: {}", SIGN[slot], world.log());
         }
-        // Both clouds send by one client here, as both are at one address.
+        // Both clouds share one HTTP client, because both are at the same address.
         assert_eq!(world.log().matches("; again in ").count(), 1, "{}", world.log());
     }
 }
@@ -276,7 +277,7 @@ module_test! {
             Fault::black_hole(),
             Fault::tls_stall(),
         ] {
-            // The last two are felt by new connections only.
+            // The last two faults affect only new connections.
             control.silence_open_connections();
             control.fault(fault.clone());
             for slot in [0, 1] {
@@ -285,7 +286,7 @@ module_test! {
                 }
                 let start = Instant::now();
                 assert_eq!(host.sign(slot), Err(CKR_DEVICE_ERROR), "{fault:?}");
-                // Room for a slow machine; without a deadline it would be minutes.
+                // The limit allows for a slow machine. Without a deadline the call would take minutes.
                 assert!(start.elapsed() < Duration::from_secs(30), "{fault:?} {:?}", start.elapsed());
                 assert_eq!(host.device_error(slot), 5, "{fault:?}: {}", world.log());
             }
@@ -335,7 +336,7 @@ module_test! {
                     p11.finalize().unwrap();
                     caller.join().unwrap()
                 };
-                // A connection of the life before may be counted late: then this caller came when all was over.
+                // A connection from before C_Finalize may be counted late. The caller then runs only after C_Finalize.
                 let ended = (0..20).map(|_| ended()).find(|ended| *ended != Err(CKR_CRYPTOKI_NOT_INITIALIZED));
                 assert_eq!(ended, Some(Err(CKR_FUNCTION_CANCELED)), "{fault:?}");
                 control.clear_faults();

@@ -1,4 +1,4 @@
-//! Hosts that fork: what parent and child can do, and that they never share a connection or a lock.
+//! Hosts that fork: what parent and child can do. They never share a connection or a lock.
 
 use super::processes::{Connections, Signer, configure, sign_denied};
 use crate::module_test;
@@ -9,7 +9,7 @@ use cryptoki_sys::*;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Runs `forks` while so many other threads do `work`, which must not notice.
+/// Runs `forks` while `threads` other threads do `work`. The threads must not notice the forks.
 fn amid(threads: usize, work: impl Fn(usize) + Sync, forks: impl FnOnce()) {
     let (stop, work) = (AtomicBool::new(false), &work);
     let until_told = |number| {
@@ -30,7 +30,7 @@ fn amid(threads: usize, work: impl Fn(usize) + Sync, forks: impl FnOnce()) {
     });
 }
 
-/// Work for [`amid`]: a signature in a session of its own.
+/// Work for [`amid`]: a signature in its own session.
 fn signing(p11: P11) -> impl Fn(usize) {
     move |number| Signer::one(p11, number)
 }
@@ -90,7 +90,8 @@ module_test! {
             outcome.err().map(|panic| *panic.downcast::<String>().unwrap()).unwrap_or_default()
         };
         for cloud in [0, 1] {
-            // One process, in the name of two: by one connection, then by a TLS session that goes on on another.
+            // One process signs under the ids of two processes: first on one connection, then on another
+            // connection that resumes the TLS session.
             signer.sign_as(cloud, 1).unwrap();
             assert_eq!(seen(world), "");
             let found = (2..50).any(|process| {
@@ -101,12 +102,13 @@ module_test! {
             world.emulator.control().reset();
             let closing = Fault::new(["kms.Sign", "vault.keys.sign"][cloud], Action::CloseAfterReply).key("a");
             world.emulator.control().fault(closing);
-            // Which of its earlier sessions a client goes on with is its own affair.
+            // A client may resume any of its earlier sessions.
             let found = (50..100).any(|process| {
                 signer.sign_as(cloud, process).unwrap();
                 let words = seen(world);
                 if words.contains("both spoke on connection") {
-                    // The connection was used once more before its end was noticed: no matter of sessions.
+                    // The connection was used once more before the client noticed that it had ended. TLS sessions
+                    // play no part in this.
                     world.emulator.control().reset();
                 }
                 words.contains("session of Some(")
@@ -118,7 +120,8 @@ module_test! {
     }
 }
 
-/// Forks in a row, from time to time checked; each child signs with both keys, within its calls' deadlines.
+/// Forks `count` times in a row, with a check from time to time. Each child signs with both keys, within the
+/// deadlines of its calls.
 fn forks_in_a_row(world: &World, signer: Signer, count: usize) {
     let mut connections = Connections::default();
     for number in 0..count {
@@ -139,7 +142,7 @@ module_test! {
     }
 }
 
-/// With backtraces, each error that an SDK makes takes a lock of the whole process.
+/// With backtraces, each error that an SDK creates takes a lock of the whole process.
 #[test]
 fn forks_amid_failures_with_backtraces() {
     let path = concat!(module_path!(), "::forks_amid_failures_with_backtraces");
@@ -151,7 +154,8 @@ fn forks_amid_failures_with_backtraces() {
     });
 }
 
-/// A process that has left its parents: double fork, a session of its own, no standard files. It tells by a pipe how it went.
+/// Runs `body` in a daemon: a process after a double fork, with its own process session and without standard
+/// files. The daemon reports through a pipe whether `body` succeeded.
 fn daemonized(before: impl FnOnce(), body: impl FnOnce()) -> bool {
     let (mut reader, mut writer) = std::io::pipe().unwrap();
     let started = in_child(|| {
@@ -208,11 +212,11 @@ module_test! {
         let signer = Signer::new(world.module());
         amid(4, signing(signer.p11), || {
             for _ in 0..rounds(20, 100) {
-                // system(3) and posix_spawn(3), by which std starts programs, run no handlers of fork.
+                // system(3) and posix_spawn(3), with which std starts programs, run no fork handlers.
                 assert_eq!(libc::WEXITSTATUS(unsafe { libc::system(c"exit 3".as_ptr()) }), 3);
                 let status = std::process::Command::new("sh").args(["-c", "exit 4"]).status().unwrap();
                 assert_eq!(status.code(), Some(4));
-                // vfork(2): the child borrows the parent's memory until it ends.
+                // vfork(2): the child uses the parent's memory until the child ends.
                 #[allow(deprecated, reason = "hosts do it")]
                 let child = unsafe { libc::vfork() };
                 if child == 0 {
@@ -233,7 +237,8 @@ module_test! {
         let signer = Signer::new(world.module());
         signer.sign_both(0);
         for _ in 0..5 {
-            // As a library does that calls clone(2) itself. Nothing may run at that moment: no handler waits for it.
+            // As in a library that calls clone(2) itself. No other thread may run at that moment, because no fork
+            // handler waits for it.
             let child = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
             if child == 0 {
                 unsafe { libc::alarm(60) };
@@ -257,7 +262,8 @@ module_test! {
         let p11 = world.module();
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            // The life of the module ends and begins all the time: C_Finalize, C_Initialize, first searches, cold clients.
+            // Another thread calls C_Finalize and C_Initialize continuously, so that forks meet first searches and
+            // new clients.
             let lives = scope.spawn(|| {
                 let mut lives = 0;
                 while !stop.load(Ordering::Relaxed) {

@@ -1,4 +1,5 @@
-//! The call patterns of hosts that no package brings here: read from their sources, repeated in the same order.
+//! The call patterns of hosts that are not available as packages: taken from their sources, and repeated in the
+//! same order.
 
 use crate::module_test;
 use crate::support::p11::P11;
@@ -8,7 +9,7 @@ use cryptoki_sys::*;
 use serde_json::json;
 use std::ptr::null_mut;
 
-/// Both clouds, each with an RSA key.
+/// Configures both clouds, each with an RSA key.
 fn two_keys(world: &World) -> [Vec<u8>; 2] {
     let key = world.emulator.aws().create_key(AwsKey::new("RSA_2048").alias("alias/a")).unwrap();
     let vault = world.emulator.vault("default");
@@ -17,7 +18,7 @@ fn two_keys(world: &World) -> [Vec<u8>; 2] {
     [world.emulator.aws().public_key_spki(&key.id).unwrap(), vault.public_key_spki("z", "").unwrap()]
 }
 
-/// Attributes as pkcs11-provider fetches them: all lengths in one call, then all values in one call.
+/// Reads attributes as pkcs11-provider does: all lengths in one call, then all values in one call.
 fn fetch(
     p11: &P11,
     session: CK_SESSION_HANDLE,
@@ -41,7 +42,7 @@ fn fetch(
     values
 }
 
-/// What pkcs11-provider does with a private key: look at it, sign a digest, sign a message in parts.
+/// Repeats what pkcs11-provider does with a private key: read its attributes, sign a digest, sign a message in parts.
 fn provider_signs(world: &World, p11: &P11, slot: CK_SLOT_ID, spki: &[u8]) {
     let mut info: CK_TOKEN_INFO = unsafe { std::mem::zeroed() };
     crate::c!(p11, C_GetTokenInfo(slot, &mut info)).unwrap();
@@ -67,7 +68,7 @@ fn provider_signs(world: &World, p11: &P11, slot: CK_SLOT_ID, spki: &[u8]) {
     let allowed = values[6].as_ref().unwrap();
     assert!(allowed.chunks_exact(8).any(|chunk| chunk == CKM_SHA256_RSA_PKCS.to_ne_bytes()));
 
-    // OpenSSL duplicates digest contexts: the provider asks whether the module's state can be saved.
+    // OpenSSL duplicates digest contexts, so the provider asks whether the module's state can be saved.
     let mut length = 0;
     assert_eq!(crate::c!(p11, C_GetOperationState(session, null_mut(), &mut length)), Err(CKR_STATE_UNSAVEABLE));
 
@@ -96,14 +97,15 @@ fn sha256(world: &World, message: &[u8]) -> Vec<u8> {
 module_test! {
     fn pkcs11_provider(world) {
         let keys = two_keys(world);
-        // The provider asks C_GetInterface first, without a version.
+        // The provider calls C_GetInterface first, without a version.
         let p11 = P11::load_version(&module_path(), None);
         let mut args = CK_C_INITIALIZE_ARGS { flags: CKF_OS_LOCKING_OK, ..unsafe { std::mem::zeroed() } };
         crate::c!(p11, C_Initialize((&raw mut args).cast())).unwrap();
         for (slot, spki) in keys.iter().enumerate() {
             provider_signs(world, &p11, slot as CK_SLOT_ID, spki);
         }
-        // A cached session stays open over the fork; the child ends the parent's life of the module and begins its own.
+        // A cached session stays open over the fork. The child calls C_Finalize for the parent's state, and then
+        // C_Initialize.
         let cached = p11.open(0);
         let again = || {
             p11.finalize().unwrap();
@@ -124,7 +126,8 @@ module_test! {
         let session = p11.open(1);
         let token = (CKA_TOKEN, vec![CK_TRUE]);
         let class = |class: CK_OBJECT_CLASS| (CKA_CLASS, class.to_ne_bytes().to_vec());
-        // Certificates by issuer and serial number, trust objects, CRLs, modules: all the time, for every handshake.
+        // NSS searches for these in every handshake: certificates by issuer and serial number, trust objects,
+        // CRLs, modules.
         let search = || {
             for wanted in [CKO_CERTIFICATE, 0xCE53_4351, 0xCE53_4352, 0xCE53_4353, 0xCE53_4354] {
                 assert!(p11.find(session, &[token.clone(), class(wanted)]).is_empty());

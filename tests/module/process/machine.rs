@@ -1,5 +1,6 @@
-//! What is wrong on the caller's own machine, and what stands between it and a service: no service is blamed for it, and
-//! the line says what to do. docs/errors.md, numbers 6 and 13 to 20.
+//! Faults on the caller's own machine, and between the machine and a service.
+//!
+//! No service is blamed for them, and the log line says what to do. docs/errors.md, numbers 6 and 13 to 20.
 
 use crate::module_test;
 use crate::support::p11::P11;
@@ -12,7 +13,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
-/// A slot of each cloud whose key can be used before anything is asked: the first request is the signature's.
+/// Returns one slot per cloud whose key can be used without a request: the first request is for the signature.
 fn slots(world: &World) -> Value {
     let vault = world.emulator.vault("default");
     vault.create_certificate("z", VaultCertificate::new(VaultKey::ec("P-256"))).unwrap();
@@ -24,7 +25,8 @@ fn slots(world: &World) -> Value {
     ])
 }
 
-/// A certificate that says by itself what its key is for. That it is another key's is found out by the first signature.
+/// Returns a certificate that determines what its key is for. Only the first signature reveals that the
+/// certificate is that of another key.
 fn for_signatures(world: &World) -> String {
     let (key, certificate) = (world.home.join("k.pem"), world.home.join("c.pem"));
     let mut command = Command::new("openssl");
@@ -35,7 +37,7 @@ fn for_signatures(world: &World) -> String {
     std::fs::read_to_string(certificate).unwrap()
 }
 
-/// Writes the configuration, with TLS for both clouds; options that are null are left out.
+/// Writes the configuration, with TLS for both clouds. Options that are null are left out.
 fn configure(world: &World, slots: &Value, more: Value) {
     let all = json!({ "aws_endpoint_url": world.emulator.https_url(), "retries": 0 });
     world.configure_with(slots.clone(), merged(all, more));
@@ -50,7 +52,7 @@ fn merged(mut all: Value, more: Value) -> Value {
     all
 }
 
-/// The answer of one C_Sign in that slot, and its ulDeviceError.
+/// Signs once in that slot. Returns the return code of C_Sign, and ulDeviceError.
 fn answer(p11: &P11, slot: CK_SLOT_ID) -> (CK_RV, CK_ULONG) {
     let session = p11.open(slot);
     let key = p11.private_key(session);
@@ -60,7 +62,8 @@ fn answer(p11: &P11, slot: CK_SLOT_ID) -> (CK_RV, CK_ULONG) {
     (answer.err().unwrap_or(CKR_OK), info.ulDeviceError)
 }
 
-/// The one line of an error that the log has since then, if there is one.
+/// Returns the line of an error that was logged after position `before`, or an empty string. Panics if there is
+/// more than one.
 fn error_since(world: &World, before: usize) -> String {
     let log = world.log()[before..].to_owned();
     let lines: Vec<_> = log.lines().filter(|line| line.contains("] error: ")).collect();
@@ -71,14 +74,14 @@ fn error_since(world: &World, before: usize) -> String {
     }
 }
 
-/// Both of them.
+/// Signs once. Returns the return code of C_Sign, ulDeviceError, and the line of the error.
 fn sign(world: &World, p11: &P11, slot: CK_SLOT_ID) -> (CK_RV, CK_ULONG, String) {
     let before = world.log().len();
     let (rv, number) = answer(p11, slot);
     (rv, number, error_since(world, before))
 }
 
-/// The same in a life of its own.
+/// Signs once, between C_Initialize and C_Finalize of its own. Returns the same as [`sign`].
 fn signed(world: &World, slot: CK_SLOT_ID) -> (CK_RV, CK_ULONG, String) {
     let p11 = world.module();
     let told = sign(world, &p11, slot);
@@ -135,7 +138,7 @@ module_test! {
         unsafe { std::env::remove_var("SSL_CERT_DIR") };
         set("SSL_CERT_FILE", "/nowhere/ca.pem");
         told(&["SSL_CERT_FILE (/nowhere/ca.pem) has none that can be read"]);
-        // What the configuration names is enough.
+        // The certificate authorities that the configuration names are sufficient.
         configure(world, &slots, json!({}));
         assert_eq!(signed(world, 1).0, CKR_OK);
     }
@@ -152,7 +155,7 @@ module_test! {
         let own = "aws_access_key_id = emulator-access-key\naws_secret_access_key = emulator-secret-key\n";
         let profile = |more: &str| std::fs::write(&file, format!("[default]\n[profile p]\n{own}{more}")).unwrap();
         let ca_bundle = |path: &Path| format!("ca_bundle = {}\n", path.display());
-        // That of the slot, the variable, that of the profile: the first that is there counts.
+        // The first that exists counts: the bundle of the slot, of the variable, of the profile.
         for (own, variable, shared, trusted) in [
             (None, Some(&good), None, true),
             (None, None, Some(&good), true),
@@ -263,14 +266,14 @@ module_test! {
         set("HTTPS_PROXY", "http://user:the-password@no host:1");
         told("ALL_PROXY");
         assert!(world.log().contains("warn: HTTPS_PROXY is not the URL of a proxy"), "{}", world.log());
-        // Hosts that are left out are reached.
+        // Hosts in NO_PROXY are reached directly.
         set("NO_PROXY", "127.0.0.1");
         assert_eq!(signed(world, 1).0, CKR_OK);
         assert!(!world.log().contains("the-password"));
     }
 }
 
-/// Runs `body` in a child that is nobody's, so that limits hold for it.
+/// Runs `body` in a child that runs as the user nobody instead of the superuser, so that resource limits apply to it.
 fn limited(world: &World, body: impl FnOnce()) -> bool {
     for entry in std::fs::read_dir(&world.home).unwrap() {
         std::os::unix::fs::chown(entry.unwrap().path(), Some(NOBODY), None).unwrap_or_default();
@@ -278,7 +281,7 @@ fn limited(world: &World, body: impl FnOnce()) -> bool {
     std::os::unix::fs::chown(&world.home, Some(NOBODY), None).unwrap_or_default();
     in_child(|| {
         unsafe {
-            // No limit of processes holds for the superuser.
+            // The limit on processes does not apply to the superuser.
             if libc::geteuid() == 0 {
                 assert_eq!(libc::setresuid(NOBODY, NOBODY, NOBODY), 0);
             }
@@ -294,7 +297,7 @@ fn limit(resource: libc::__rlimit_resource_t, value: libc::rlim_t) {
     assert_eq!(unsafe { libc::setrlimit(resource, &limit) }, 0);
 }
 
-/// A second pair of slots whose hosts have names, so that they have to be looked up.
+/// Returns the slots and a second pair of slots whose hosts have names, so that the names have to be resolved.
 fn with_names(world: &World, slots: &Value) -> Value {
     let port = world.emulator.port();
     let mut all = slots.as_array().unwrap().clone();
@@ -318,7 +321,7 @@ module_test! {
             told(&p11, 0);
             told(&p11, 1);
         }), "{}", world.log());
-        // The runtime runs, and a name has to be looked up.
+        // The runtime is running, but a name has to be resolved.
         assert!(limited(world, || {
             p11.initialize().unwrap();
             assert_eq!(sign(world, &p11, 1).0, CKR_OK);
@@ -331,7 +334,7 @@ module_test! {
     }
 }
 
-/// Opens files until there are no more, but for some.
+/// Opens files until no more can be opened, and then closes `spare` of them.
 fn take_files(spare: usize) -> Vec<File> {
     let mut open: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     open.truncate(open.len() - spare);
@@ -346,7 +349,7 @@ module_test! {
         p11.finalize().unwrap();
         let told = [CKR_FUNCTION_FAILED, 19];
         let words = ["no more files can be opened on this machine", "Too many open files", "ulimit -n"];
-        // From none at all, which the runtime needs for itself, to enough.
+        // From no free descriptors, although the runtime itself needs some, to enough of them.
         for spare in 0..16 {
             for slot in 0..4 {
                 assert!(limited(world, || {
@@ -362,7 +365,7 @@ module_test! {
                     } else {
                         assert!(spare >= 4 && (rv == CKR_OK || number == 10), "{spare}: {rv} {number} {line}");
                     }
-                    // What could not be opened or read then is opened and read now.
+                    // Files that could not be opened or read then are opened and read now.
                     assert_ne!(answer(&p11, slot).1, 19, "{spare}: {}", error_since(world, before));
                 }), "{spare} {slot}: {}", world.log());
             }

@@ -1,6 +1,6 @@
-//! The module as a guest: forks, threads, clocks, faults of the network, hosts of all kinds.
+//! The module as a guest: forks, threads, clocks, network faults, hosts of all kinds.
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))] // Others have no clock of their own: build.rs.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))] // Other targets have no own clock: build.rs.
 mod clocks;
 mod faults;
 mod forks;

@@ -1,4 +1,5 @@
-//! Which process spoke on which connection, by the emulator's log: what the tests sign carries the process's id.
+//! Determines which process used which connection, from the emulator's log: the digests that the tests sign
+//! contain the process id.
 
 use crate::support::p11::P11;
 use crate::support::world::World;
@@ -16,8 +17,8 @@ pub struct Signer {
     keys: [CK_OBJECT_HANDLE; 2],
 }
 
-/// A P-256 key of each cloud, both services by TLS and under a name that has to be looked up; and, in slots 2 and 3,
-/// two more, with which nobody is allowed to sign.
+/// Configures a P-256 key of each cloud. Both services are reached by TLS, under a name that has to be resolved.
+/// Slots 2 and 3 have two more keys, with which signing is denied.
 pub fn configure(world: &World) {
     for name in ["a", "denied"] {
         world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias(&format!("alias/{name}"))).unwrap();
@@ -38,7 +39,7 @@ pub fn configure(world: &World) {
     );
 }
 
-/// What a process signs: its id, and something new each time.
+/// Returns the digest that a process signs: the process id, and a new number each time.
 fn digest(process: u32) -> [u8; 32] {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -55,7 +56,7 @@ impl Signer {
         Self { p11, sessions, keys: sessions.map(|session| p11.private_key(session)) }
     }
 
-    /// One signature, in a session for it.
+    /// Signs once, in a session for this signature.
     pub fn one(p11: P11, cloud: usize) {
         let session = p11.open(cloud as CK_SLOT_ID % 2);
         p11.sign(session, p11.private_key(session), CKM_ECDSA, &[], &digest(std::process::id())).unwrap();
@@ -67,7 +68,7 @@ impl Signer {
         self.sign_as(cloud, std::process::id())
     }
 
-    /// The same, in the name of a process.
+    /// Signs with the key of one cloud, under the id of a given process.
     pub fn sign_as(&self, cloud: usize, process: u32) -> Result<(), CK_RV> {
         let (session, key) = (self.sessions[cloud % 2], self.keys[cloud % 2]);
         let signature = self.p11.sign(session, key, CKM_ECDSA, &[], &digest(process))?;
@@ -75,19 +76,19 @@ impl Signer {
         Ok(())
     }
 
-    /// Signs with both, in this order or the other.
+    /// Signs with both keys, starting with cloud `first`.
     pub fn sign_both(&self, first: usize) {
         self.sign(first).unwrap();
         self.sign(first + 1).unwrap();
     }
 
-    /// The same with sessions of its own.
+    /// Signs with both keys, in new sessions.
     pub fn sign_anew(&self, first: usize) {
         Self::new(self.p11).sign_both(first);
     }
 }
 
-/// Fails to sign, with the key of one cloud with which nobody may.
+/// Asserts that signing with the denied key of one cloud fails.
 pub fn sign_denied(p11: P11, cloud: usize) {
     let session = p11.open(cloud as CK_SLOT_ID % 2 + 2);
     let signed = p11.sign(session, p11.private_key(session), CKM_ECDSA, &[], &digest(std::process::id()));
@@ -95,7 +96,7 @@ pub fn sign_denied(p11: P11, cloud: usize) {
     crate::c!(p11, C_CloseSession(session)).unwrap();
 }
 
-/// Whose each connection is, and on which earlier one its TLS session began.
+/// The process of each connection, and the earlier connection on which its TLS session began.
 #[derive(Default)]
 pub struct Connections(BTreeMap<u64, Connection>);
 
@@ -106,7 +107,7 @@ struct Connection {
 }
 
 impl Connections {
-    /// Takes in the emulator's log so far, and asserts that no connection and no TLS session is of two processes.
+    /// Reads the emulator's log so far. Asserts that no connection and no TLS session belongs to two processes.
     pub fn check(&mut self, world: &World) {
         for entry in world.emulator.control().log() {
             self.add(&entry);
@@ -128,7 +129,7 @@ impl Connections {
         }
     }
 
-    /// The processes that signed.
+    /// Returns the number of processes that signed.
     pub fn processes(&self) -> usize {
         let all: std::collections::BTreeSet<_> = self.0.values().filter_map(|connection| connection.process).collect();
         all.len()

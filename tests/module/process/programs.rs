@@ -1,5 +1,5 @@
-//! Host programs in C (tests/c/host.c): what they leave behind when they unload the module, how they end, and that they
-//! use memory as they may.
+//! Host programs in C (tests/c/host.c): what remains after they unload the module, how they end, and whether their
+//! use of memory is correct.
 
 use crate::module_test;
 use crate::support::world::{UNDER_VALGRIND, World, module_path, rounds};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_secs(30);
 
-/// A key of each cloud, one with which nobody may sign, and one that is not there.
+/// Configures a key of each cloud, a key with which signing is denied, and a key that does not exist.
 fn configure(world: &World) {
     for name in ["a", "denied"] {
         world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias(&format!("alias/{name}"))).unwrap();
@@ -30,7 +30,8 @@ fn configure(world: &World) {
     );
 }
 
-/// The program with the module; under valgrind with these options where UNDER_VALGRIND is set.
+/// Returns the command that runs the program with the module. If UNDER_VALGRIND is set, the program runs under
+/// valgrind with these options.
 fn host(world: &World, arguments: &[&str], valgrind: &[&str]) -> Command {
     let mut words = Vec::new();
     if std::env::var_os(UNDER_VALGRIND).is_some() {
@@ -43,7 +44,7 @@ fn host(world: &World, arguments: &[&str], valgrind: &[&str]) -> Command {
     command
 }
 
-/// The program, built here.
+/// Builds the program if necessary, and returns its path.
 fn program(world: &World) -> PathBuf {
     let (source, program) = (PathBuf::from(env!("CARGO_MANIFEST_DIR")), world.home.join("host"));
     if program.exists() {
@@ -74,8 +75,9 @@ module_test! {
         };
         let (begun, half, done) = (numbers("begun"), numbers("half"), numbers("done"));
         assert_eq!(begun[1..], done[1..], "open files and threads: {told}");
-        // A life keeps nothing. Half a megabyte is for the allocator's own ways; a life that kept a single connection or
-        // client, of tens of kilobytes each, would go far beyond: there are some 27 lives here, or 450.
+        // Memory does not grow with the number of cycles. Half a megabyte allows for the allocator. If each cycle
+        // leaked a single connection or client, of tens of kilobytes each, the growth would be far larger: there
+        // are some 27 cycles here, or 450.
         let lives = (count - count / 10) as i64 / 2;
         assert!(done[0] - half[0] < 512 + lives / 2, "resident kilobytes: {told}");
     }
@@ -85,13 +87,13 @@ module_test! {
     fn a_program_may_end_at_any_time(world) {
         configure(world);
         let all = ["return", "exit-elsewhere", "atexit", "forked", "exit", "quick", "dlclose"];
-        // Valgrind takes some ten seconds for each.
+        // Under valgrind each way takes some ten seconds.
         let few = if std::env::var_os(UNDER_VALGRIND).is_some() { 4 } else { all.len() };
         for way in &all[..few] {
             let mut host = host(world, &["end-by", way], &[]);
             host.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut host = host.spawn().unwrap();
-            // It signs all the time, in two threads for each service, which from now on don't answer.
+            // The program signs continuously, in two threads for each service. From now on the services do not reply.
             for operation in ["kms.Sign", "vault.keys.sign"] {
                 assert!(world.emulator.control().wait_for(operation, 2, LONG), "{way}: {operation}");
                 let asked = world.count(operation);
@@ -101,7 +103,7 @@ module_test! {
             let start = Instant::now();
             host.stdin.take().unwrap().write_all(b"\n").unwrap();
             let output = host.wait_with_output().unwrap();
-            // Far below the two minutes for which its calls wait.
+            // Far below the two minutes for which the program's calls wait.
             assert!(start.elapsed() < Duration::from_secs(20), "{way}: {:?}", start.elapsed());
             assert_eq!((output.status.code(), text(&output).as_str()), (Some(7), ""), "{way}: {}", output.status);
             world.emulator.control().clear_faults();
@@ -110,7 +112,7 @@ module_test! {
     }
 }
 
-/// What nothing points to any more is an error; what is kept in statics until the next life is none.
+/// Memory to which nothing points any more is an error. Memory that statics keep until the next C_Initialize is not.
 const LEAKS: [&str; 3] = ["--leak-check=full", "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite"];
 
 module_test! {

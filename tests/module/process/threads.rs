@@ -1,4 +1,4 @@
-//! Hosts with many threads: sessions of their own, sessions shared against the rules, and the end of all in the midst.
+//! Hosts with many threads: own sessions per thread, sessions shared against the rules, and C_Finalize during calls.
 
 use crate::module_test;
 use crate::support::p11::P11;
@@ -12,13 +12,13 @@ use serde_json::json;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// What is asked of a service for a signature in that slot.
+/// The operation that signs, for the cloud of each slot.
 const SIGN: [&str; 2] = ["kms.Sign", "vault.keys.sign"];
 
-/// A call that does not wait ends long before this, on any machine; one that does would take longer.
+/// A call that does not wait ends long before this, on any machine. A call that waits takes longer.
 const PROMPT: Duration = Duration::from_secs(20);
 
-/// A P-256 key of each cloud; their public halves as the services tell them.
+/// Configures a P-256 key of each cloud. Returns their public keys as the services report them.
 fn two_keys(world: &World) -> [VerifyingKey; 2] {
     let aws = world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
     let vault = world.emulator.vault("default");
@@ -55,7 +55,7 @@ module_test! {
                             let mut digest = [number; 32];
                             digest[0] = round;
                             let signature = p11.sign(sessions[cloud], keys[cloud], CKM_ECDSA, &[], &digest).unwrap();
-                            // Each thread gets the signature of what it handed in.
+                            // Each thread gets the signature of its own digest.
                             let signature = Signature::from_slice(&signature).unwrap();
                             public[cloud].verify_prehash(&digest, &signature).unwrap();
                         }
@@ -84,7 +84,7 @@ module_test! {
     }
 }
 
-/// Signs in a new session; every call may be the one that fails.
+/// Signs in a new session. Every call may be the one that fails.
 fn sign(p11: &P11, slot: CK_SLOT_ID) -> Result<Vec<u8>, CK_RV> {
     let mut session = 0;
     crate::c!(p11, C_OpenSession(slot, CKF_SERIAL_SESSION, std::ptr::null_mut(), None, &mut session))?;
@@ -136,7 +136,8 @@ module_test! {
     }
 }
 
-/// Runs `end` while eight threads wait for a signature of each service; answers how each of these ended.
+/// Runs `end` while eight threads wait for signatures, four from each service. Returns the results of the eight
+/// signatures.
 fn amid_signatures(world: &World, p11: P11, action: Action, end: impl FnOnce()) -> Vec<Result<Vec<u8>, CK_RV>> {
     let control = world.emulator.control();
     SIGN.iter().for_each(|operation| control.fault(Fault::new(operation, action.clone())));
@@ -192,7 +193,7 @@ module_test! {
     }
 }
 
-/// What a call may answer while other threads end and begin the module's life.
+/// The codes that a call may return while other threads call C_Finalize and C_Initialize.
 const ENDED: [CK_RV; 9] = [
     CKR_CRYPTOKI_NOT_INITIALIZED,
     CKR_CRYPTOKI_ALREADY_INITIALIZED,
@@ -200,7 +201,7 @@ const ENDED: [CK_RV; 9] = [
     CKR_SESSION_CLOSED,
     CKR_SESSION_HANDLE_INVALID,
     CKR_OPERATION_NOT_INITIALIZED,
-    // No object was found, since the search was interrupted.
+    // No object was found, because the search was interrupted.
     CKR_OBJECT_HANDLE_INVALID,
     CKR_KEY_HANDLE_INVALID,
     CKR_OPERATION_ACTIVE,

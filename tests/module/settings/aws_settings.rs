@@ -1,4 +1,4 @@
-//! What AWS's variables and shared files say of endpoints and credentials, as its own tools heed it.
+//! Endpoints and credentials from AWS's variables and shared files, with the meaning that AWS's own tools give them.
 
 use crate::module_test;
 use crate::support::world::World;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 const REGION: &str = "eu-central-1";
 
-/// Variables, the shared configuration file, the slot's options, and the host that is to be asked.
+/// Variables, the shared configuration file, the slot's options, and the host that has to receive the request.
 type Case<'a> = (Vec<(&'a str, &'a str)>, String, Value, &'a str);
 
 /// The variables that a case may set.
@@ -25,13 +25,13 @@ const VARIABLES: [&str; 10] = [
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 ];
 
-/// A machine that reaches AWS by a proxy, which is the emulator: the real names are there.
+/// Prepares a machine that reaches AWS through a proxy. The proxy is the emulator, which serves the real host names.
 fn prepare(world: &World) {
     world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
     unsafe { std::env::set_var("HTTPS_PROXY", world.emulator.http_url()) };
 }
 
-/// Sets these variables, and no other of those above.
+/// Sets these variables, and removes all others of `VARIABLES`.
 fn set(variables: &[(&str, &str)]) {
     VARIABLES.iter().for_each(|name| unsafe { std::env::remove_var(name) });
     variables.iter().for_each(|(name, value)| unsafe { std::env::set_var(name, value) });
@@ -52,7 +52,8 @@ fn shared(world: &World, text: &str) {
     std::fs::write(world.home.join(".aws/config"), text).unwrap();
 }
 
-/// Signs, in a life of its own: the hosts that were asked, by service; or the new lines of the log.
+/// Signs, between C_Initialize and C_Finalize of its own. Returns the services and hosts that were asked, or the
+/// new lines of the log if signing failed.
 fn signed(world: &World, slot: &Value) -> Result<Vec<(String, String)>, String> {
     configure(world, slot);
     world.emulator.control().reset();
@@ -149,7 +150,7 @@ module_test! {
     }
 }
 
-/// The line of a failure, which says that.
+/// Asserts that signing fails and that the line of the error contains `words`. Returns the line.
 fn told(world: &World, variables: &[(&str, &str)], slot: &Value, words: &[&str]) -> String {
     set(variables);
     let log = signed(world, slot).unwrap_err();

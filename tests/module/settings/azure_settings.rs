@@ -1,4 +1,5 @@
-//! Azure's clouds and credentials as a user meets them: the right authority without a setting, and whose fault it is.
+//! Azure's clouds and credentials from the user's point of view: the right authority without a setting, and
+//! failures that name the responsible party.
 
 use crate::module_test;
 use crate::support::world::World;
@@ -24,7 +25,8 @@ fn configure(world: &World, options: &Value) {
     std::fs::set_permissions(world.home.join("config.json"), mode).unwrap();
 }
 
-/// Signs, in a life of its own; else the line of the log that says why not.
+/// Signs, between C_Initialize and C_Finalize of its own. If signing fails, returns the line of the log that gives
+/// the reason.
 fn signs(world: &World, options: &Value) -> Result<(), String> {
     configure(world, options);
     let before = world.log().len();
@@ -74,7 +76,7 @@ module_test! {
         let variable = "no valid credentials: client secret (AZURE_CLIENT_SECRET): HTTP status 401: AADSTS7000215: ";
         unsafe { std::env::set_var("AZURE_CLIENT_SECRET", "s3cret-1") };
         told(world, &here(json!({})), &[variable, "Trace ID: ", "Correlation ID: "]);
-        // What stands in the file goes before the variables.
+        // The options in the file take precedence over the variables.
         let file = world.home.join("secret");
         std::fs::write(&file, "\u{feff}emulator-client-secret\r\n").unwrap();
         assert_eq!(signs(world, &here(json!({ "azure_client_secret_file": file }))), Ok(()));
@@ -85,7 +87,7 @@ module_test! {
         told(world, &here(nobody), &["client secret (option \"azure_client_secret\"): it also needs \"azure_tenant_id\" or AZURE_TENANT_ID"]);
         let secret = json!({ "azure_client_secret": EntraClients::SECRET, "azure_authority_host": "https://127.0.0.1:1" });
         told(world, &here(secret), &["can't reach the service: no token for it: client secret (option \"azure_client_secret\"): no connection to 127.0.0.1:1"]);
-        // Whatever stands before the authority answers in its own way.
+        // A server in front of the authority replies in its own way.
         let page = Action::Page { status: 503, authenticate: None };
         world.emulator.control().fault(Fault::new("token", page).times(1));
         let secret = json!({ "azure_client_secret": EntraClients::SECRET });
@@ -112,7 +114,7 @@ module_test! {
     }
 }
 
-/// Options that lead to the emulator.
+/// Returns options that lead to the emulator.
 fn here(world: &World, more: Value) -> Value {
     let url = world.emulator.https_url();
     let mut options = json!({ "vault_url": url, "azure_authority_host": url, "verify_challenge_resource": false });
@@ -182,7 +184,7 @@ module_test! {
 module_test! {
     fn what_is_configured_by_half_is_told_first(world) {
         world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
-        // Nobody listens there: this machine has no identity.
+        // No server listens at this address, so this machine has no identity.
         unsafe { std::env::set_var("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1") };
         unsafe { std::env::set_var("AZURE_CLIENT_SECRET", "s3cret-7") };
         unsafe { std::env::remove_var("AZURE_TENANT_ID") };
@@ -217,7 +219,7 @@ module_test! {
             let line = signs(world, &here(world, json!({ "azure_credential": credential }))).unwrap_err();
             assert!(line.contains(&format!("GetKey: no valid credentials: no token: not configured: {words}")), "{line}");
         }
-        // Only folders without the program.
+        // The only folder on PATH does not contain the program.
         unsafe { std::env::set_var("PATH", &world.home) };
         let line = signs(world, &here(world, json!({ "azure_credential": "cli" }))).unwrap_err();
         assert!(line.contains("no valid credentials: az: az not found on PATH: install the Azure CLI"), "{line}");

@@ -1,4 +1,4 @@
-//! The configuration file: who may write to it, and what the log says where there is none.
+//! The configuration file: who may write to it, and what the log says if there is none.
 
 use crate::support::p11::P11;
 use crate::support::world::{World, module_path, redirected};
@@ -11,7 +11,7 @@ fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// What C_Initialize answers, and what it writes to standard error.
+/// Initializes the module. Returns the result of C_Initialize, and what the module wrote to standard error.
 fn initialized(world: &World) -> (Result<(), CK_RV>, String) {
     let path = world.home.join("stderr");
     let answer = redirected(&path, || P11::load(&module_path()).initialize());

@@ -1,6 +1,7 @@
-//! The configuration files of the two modules that this one replaces, unchanged and where they lie.
+//! The configuration files of the two modules that this module replaces, unchanged and in their original places.
 //!
-//! The services are reached under their real names, through the emulator as a proxy: the old files know no other.
+//! The services are reached under their real names, through the emulator as a proxy, because the old files know no
+//! other names.
 
 use crate::support::p11::P11;
 use crate::support::world::{ecdsa_der, is_child, module_path, name_of, openssl_verifies, run_child};
@@ -8,7 +9,7 @@ use cloud_kms_emulator::{Aws, AwsKey, Emulator, EntraClients, VaultCertificate, 
 use cryptoki_sys::*;
 use std::path::{Path, PathBuf};
 
-/// The example of aws-kms-pkcs11's README: a slot by key id with a certificate, one by alias.
+/// The example in the README of aws-kms-pkcs11: one slot by key id with a certificate, and one slot by alias.
 fn aws_config(key: &str, certificate: &str) -> String {
     format!(
         r#"{{
@@ -28,7 +29,7 @@ fn aws_config(key: &str, certificate: &str) -> String {
     )
 }
 
-/// The example of azure-keyvault-pkcs11's README: a label, a key name, a vault.
+/// The example in the README of azure-keyvault-pkcs11: a label, a key name, a vault.
 const AZURE_CONFIG: &str = r#"{
   "slots": [
     { "label": "my-azure-key", "key_name": "mykey", "vault_url": "https://my-vault.vault.azure.net/" },
@@ -76,7 +77,7 @@ fn home() -> PathBuf {
     PathBuf::from(std::env::var_os("HOME").unwrap())
 }
 
-/// Label, maker, model and serial number of a token, as they stand in a `pkcs11:` URI.
+/// Returns the label, manufacturer, model and serial number of a token, as they appear in a `pkcs11:` URI.
 fn identity(p11: &P11, slot: CK_SLOT_ID) -> [String; 4] {
     let mut info: CK_TOKEN_INFO = unsafe { std::mem::zeroed() };
     crate::c!(p11, C_GetTokenInfo(slot, &mut info)).unwrap();
@@ -91,7 +92,7 @@ fn signs(p11: &P11, slot: CK_SLOT_ID, spki: &Path, id: &str, label: &str) {
     assert_eq!(p11.attribute(session, key, CKA_LABEL).unwrap(), label.as_bytes());
     let digest = [7; 32];
     let rsa = p11.number(session, key, CKA_KEY_TYPE).unwrap() == CKK_RSA;
-    // Without DigestInfo, as `openssl pkeyutl -sign` sends it where no digest is named.
+    // Without a DigestInfo, as `openssl pkeyutl -sign` sends the digest if no digest algorithm is named.
     let signature = p11.sign(session, key, if rsa { CKM_RSA_PKCS } else { CKM_ECDSA }, &[], &digest).unwrap();
     let signature = if rsa { signature } else { ecdsa_der(&signature) };
     let options: &[&str] = if rsa { &["-pkeyopt", "digest:sha256"] } else { &[] };

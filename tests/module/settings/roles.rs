@@ -1,4 +1,5 @@
-//! Roles of machines, of containers and of people who have signed on: a program needs no secret of its own, and shows none.
+//! Roles of machines, of containers and of signed-on users. A program needs no secret of its own, and the log
+//! shows none.
 
 use crate::module_test;
 use crate::support::world::World;
@@ -6,7 +7,7 @@ use cloud_kms_emulator::{Action, Aws, AwsKey, EntraClients, Fault, VaultKey};
 use cryptoki_sys::*;
 use serde_json::{Value, json};
 
-/// The environment of a program on such a machine, which has no other credentials.
+/// Sets the environment of a program on such a machine, which has no other credentials.
 fn on_machine(variables: &[(&str, &str)]) {
     for gone in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AZURE_CLIENT_SECRET", "AWS_EC2_METADATA_DISABLED"] {
         unsafe { std::env::remove_var(gone) };
@@ -26,7 +27,7 @@ fn configure(world: &World, options: Value) {
     world.configure_with(slots, options);
 }
 
-/// Takes the region away from the configuration.
+/// Removes the region from the configuration.
 fn forget_region(world: &World) {
     let path = world.home.join("config.json");
     let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -34,7 +35,8 @@ fn forget_region(world: &World) {
     std::fs::write(&path, config.to_string()).unwrap();
 }
 
-/// Whether the slot's key signs, in a life of its own; the log shows no secret that the emulator has given out.
+/// Returns whether the slot's key signs, between C_Initialize and C_Finalize of its own. Asserts that the log
+/// contains no secret that the emulator has issued.
 fn signs(world: &World, slot: CK_SLOT_ID) -> bool {
     let p11 = world.module();
     let session = p11.open(slot);
@@ -60,7 +62,8 @@ module_test! {
 module_test! {
     fn a_machine_s_own_services_are_asked_without_a_proxy(world) {
         make_keys(world);
-        // Nobody is there, and a proxy elsewhere would ask its own machine.
+        // No proxy listens at this address. A proxy on another machine would query the metadata service of that
+        // machine.
         on_machine(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &world.emulator.http_url()), ("http_proxy", "http://127.0.0.1:9")]);
         configure(world, json!({ "aws_endpoint_url": world.emulator.https_url() }));
         assert!(signs(world, 0), "{}", world.log());
@@ -83,13 +86,14 @@ module_test! {
         unsafe { std::env::set_var("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &token) };
         assert!(!signs(world, 0));
         assert!(world.log().contains("no valid credentials") && world.log().contains("StatusCode(403)"), "{}", world.log());
-        // EKS writes it anew, all the time.
+        // EKS rewrites this file regularly.
         std::fs::write(&token, Aws::CONTAINER_TOKEN).unwrap();
         assert!(signs(world, 0), "EKS: {}", world.log());
     }
 }
 
-/// Leaves what `aws configure sso` and `aws sso login` leave: a profile, and the portal's token until that time.
+/// Writes what `aws configure sso` and `aws sso login` write: a profile, and the portal's token, which is valid
+/// until `until`.
 fn sign_on(world: &World, token: &str, until: &str) {
     let (aws, session) = (world.home.join(".aws"), "work");
     let profile = format!(
@@ -98,7 +102,7 @@ fn sign_on(world: &World, token: &str, until: &str) {
         Aws::ACCOUNT
     );
     let kept = json!({ "startUrl": "https://example.awsapps.com/start", "region": "eu-west-1", "accessToken": token, "expiresAt": until });
-    // Its name is the SHA-1 of the session's.
+    // The name of the file is the SHA-1 of the session's name.
     let name = format!("{}.json", sha1_hex(session));
     std::fs::create_dir_all(aws.join("sso/cache")).unwrap();
     std::fs::write(aws.join("config"), profile).unwrap();

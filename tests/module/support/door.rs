@@ -1,4 +1,4 @@
-//! Slots whose PIN is their credential, of every kind, and what a program does to log in.
+//! Slots of every kind whose PIN is their credential, and the calls with which a program logs in.
 
 use super::p11::{P11, Rv};
 use super::world::World;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 pub const TOKEN: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzb21lYm9keSJ9.a-token-of-somebody";
 pub const DATA: &[u8] = b"data to be signed";
 
-/// A slot with one key, and the PIN that opens it.
+/// A slot with one key, and the PIN for its login.
 pub struct Door {
     pub slot: Value,
     pub pin: &'static str,
@@ -79,7 +79,7 @@ pub fn sign(p11: P11, session: CK_SESSION_HANDLE) -> Rv<Vec<u8>> {
     p11.sign(session, p11.private_key(session), CKM_ECDSA_SHA256, &[], DATA)
 }
 
-/// Requests of any kind, but for the emulator's own.
+/// Returns the number of requests of any kind, except the emulator's own.
 pub fn all_requests(world: &World) -> u64 {
     world
         .emulator

@@ -1,4 +1,4 @@
-//! What the tests share: the module behind dlopen, the emulator, writers of configurations.
+//! What the tests share: the module behind dlopen, the emulator, configurations.
 
 pub mod door;
 pub mod p11;

@@ -1,4 +1,4 @@
-//! A C caller of the module, with results instead of codes and buffers.
+//! A C caller of the module, with results instead of return codes and buffers.
 
 use cryptoki_sys::*;
 use std::ffi::{CString, c_void};
@@ -6,10 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::null_mut;
 
-/// A CK_RV that is not CKR_OK, or the value.
+/// The value, or a CK_RV other than CKR_OK.
 pub type Rv<T> = Result<T, CK_RV>;
 
-/// An initialized module.
+/// A loaded module, as its function list. Its functions can be called after `initialize`.
 #[derive(Clone, Copy)]
 pub struct P11 {
     list: *mut CK_FUNCTION_LIST_3_2,
@@ -30,13 +30,13 @@ macro_rules! c {
 }
 
 impl P11 {
-    /// Loads the module at `path`, by the interface 3.2.
+    /// Loads the module at `path`, with interface 3.2.
     pub fn load(path: &Path) -> Self {
         Self::load_version(path, Some(CK_VERSION { major: 3, minor: 2 }))
     }
 
-    /// Loads it by that version of the interface, or by the one that it gives to whoever names none: that one does not
-    /// have all functions.
+    /// Loads the module with that version of the interface. With None, loads the default interface of the module,
+    /// which does not have all functions.
     pub fn load_version(path: &Path, version: Option<CK_VERSION>) -> Self {
         let path = CString::new(path.as_os_str().as_bytes()).unwrap();
         unsafe {
@@ -109,15 +109,15 @@ impl P11 {
         self.find(session, &[(CKA_CLASS, class.to_ne_bytes().to_vec())])
     }
 
-    /// Loads the keys of all slots. Who goes through the slots in order has the next ones loaded ahead, and a test that
-    /// counts requests meanwhile would count those.
+    /// Loads the keys of all slots. The module reads ahead if a caller searches the slots in order, and a test
+    /// that counts requests would count the requests of the read-ahead.
     pub fn load_all(&self) {
         for slot in self.slots() {
             self.find(self.open(slot), &[]);
         }
     }
 
-    /// All objects but the profiles, which every token has.
+    /// Returns all objects except the profiles, which every token has.
     pub fn shown(&self, session: CK_SESSION_HANDLE) -> Vec<CK_OBJECT_HANDLE> {
         let profiles = self.find_class(session, CKO_PROFILE);
         self.find(session, &[]).into_iter().filter(|object| !profiles.contains(object)).collect()
@@ -191,7 +191,7 @@ impl P11 {
         Ok(signature)
     }
 
-    /// All at once.
+    /// Verifies in one call: C_VerifyInit, C_Verify.
     pub fn verify(
         &self,
         session: CK_SESSION_HANDLE,
@@ -206,7 +206,7 @@ impl P11 {
         c!(self, C_Verify(session, data, length, signature, signature_length))
     }
 
-    /// All at once, into a buffer of that size.
+    /// Decrypts in one call, into a buffer that is large enough: C_DecryptInit, C_Decrypt.
     pub fn decrypt(
         &self,
         session: CK_SESSION_HANDLE,
@@ -219,7 +219,7 @@ impl P11 {
         answer(|buffer, room| c!(self, C_Decrypt(session, encrypted, length, buffer, room)))
     }
 
-    /// All at once.
+    /// Encrypts in one call, into a buffer that is large enough: C_EncryptInit, C_Encrypt.
     pub fn encrypt(
         &self,
         session: CK_SESSION_HANDLE,
@@ -243,7 +243,7 @@ impl P11 {
         Ok(object)
     }
 
-    /// The only object of that class.
+    /// Returns the only object of that class.
     pub fn only(&self, session: CK_SESSION_HANDLE, class: CK_OBJECT_CLASS) -> CK_OBJECT_HANDLE {
         let found = self.find_class(session, class);
         assert_eq!(found.len(), 1, "one object of class {class}");
@@ -251,12 +251,12 @@ impl P11 {
     }
 }
 
-/// A pointer and a length, as C takes them.
+/// Returns a pointer and a length, as C functions take them.
 pub fn given(bytes: &[u8]) -> (*mut CK_BYTE, CK_ULONG) {
     (bytes.as_ptr().cast_mut(), bytes.len() as CK_ULONG)
 }
 
-/// What a C function writes into a buffer that is large enough.
+/// Returns what a C function writes into a buffer of 8192 bytes.
 pub fn answer(call: impl FnOnce(*mut CK_BYTE, *mut CK_ULONG) -> Rv<()>) -> Rv<Vec<u8>> {
     let (mut buffer, mut length) = (vec![0; 8192], 8192);
     call(buffer.as_mut_ptr(), &mut length)?;
@@ -264,7 +264,7 @@ pub fn answer(call: impl FnOnce(*mut CK_BYTE, *mut CK_ULONG) -> Rv<()>) -> Rv<Ve
     Ok(buffer)
 }
 
-/// A template as C takes it.
+/// Returns a template as C functions take it.
 pub fn attributes(template: &[(CK_ATTRIBUTE_TYPE, Vec<u8>)]) -> Vec<CK_ATTRIBUTE> {
     let attribute = |(kind, value): &(CK_ATTRIBUTE_TYPE, Vec<u8>)| CK_ATTRIBUTE {
         type_: *kind,
@@ -274,23 +274,23 @@ pub fn attributes(template: &[(CK_ATTRIBUTE_TYPE, Vec<u8>)]) -> Vec<CK_ATTRIBUTE
     template.iter().map(attribute).collect()
 }
 
-/// An attribute that is a number.
+/// Returns an attribute whose value is a number.
 pub fn number(kind: CK_ATTRIBUTE_TYPE, value: CK_ULONG) -> (CK_ATTRIBUTE_TYPE, Vec<u8>) {
     (kind, value.to_ne_bytes().to_vec())
 }
 
-/// A mechanism without parameters.
+/// Returns a mechanism without parameters.
 pub fn plain(ckm: CK_MECHANISM_TYPE) -> CK_MECHANISM {
     CK_MECHANISM { mechanism: ckm, pParameter: null_mut(), ulParameterLen: 0 }
 }
 
-/// A mechanism with the parameters that lie there.
+/// Returns a mechanism that points to its parameters.
 pub fn with<T>(ckm: CK_MECHANISM_TYPE, parameter: &mut T) -> CK_MECHANISM {
     let length = std::mem::size_of::<T>() as CK_ULONG;
     CK_MECHANISM { mechanism: ckm, pParameter: (parameter as *mut T).cast(), ulParameterLen: length }
 }
 
-/// CK_RSA_PKCS_OAEP_PARAMS with that hash and no label.
+/// Returns CK_RSA_PKCS_OAEP_PARAMS with that hash and without a label.
 pub fn oaep(hash: CK_MECHANISM_TYPE, mgf: CK_RSA_PKCS_MGF_TYPE) -> CK_RSA_PKCS_OAEP_PARAMS {
     CK_RSA_PKCS_OAEP_PARAMS {
         hashAlg: hash,
@@ -301,7 +301,7 @@ pub fn oaep(hash: CK_MECHANISM_TYPE, mgf: CK_RSA_PKCS_MGF_TYPE) -> CK_RSA_PKCS_O
     }
 }
 
-/// CK_RSA_PKCS_PSS_PARAMS for a hash of `length` bytes.
+/// Returns CK_RSA_PKCS_PSS_PARAMS for a hash of `length` bytes.
 pub fn pss(length: usize) -> Vec<u8> {
     let (hash, mgf) = match length {
         32 => (CKM_SHA256, CKG_MGF1_SHA256),

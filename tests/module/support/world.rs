@@ -1,4 +1,4 @@
-//! The process of one test: a home of its own, an emulator, a configuration, and the module.
+//! The process of one test: its own home directory, an emulator, a configuration, and the module.
 
 use super::p11::P11;
 use cloud_kms_emulator::Emulator;
@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A test in a process of its own: PKCS#11 has one life per process, and its configuration is in the environment.
+/// Defines a test that runs in its own process. The state of a PKCS#11 module, and the environment that configures
+/// it, belong to the whole process.
 #[macro_export]
 macro_rules! module_test {
     ($(#[$meta:meta])* fn $name:ident($world:ident) $body:block) => {
@@ -19,15 +20,15 @@ macro_rules! module_test {
     };
 }
 
-/// The variable by which the child knows which test it is.
+/// The variable that tells the child which test it runs.
 const NAME: &str = "MODULE_TEST";
 
-/// Runs `body` in a new process of this test program, whose environment is the test's own.
+/// Runs `body` in a new process of this test program, with an environment for this test only.
 pub fn isolated(path: &str, body: impl FnOnce(&mut World)) {
     isolated_with(path, &[], body);
 }
 
-/// The same, with more in the environment.
+/// Runs `body` in a new process as [`isolated`] does, with more variables in the environment.
 pub fn isolated_with(path: &str, more: &[(&str, &str)], body: impl FnOnce(&mut World)) {
     let test = name_of(path);
     if is_child(test) {
@@ -46,26 +47,26 @@ pub fn isolated_with(path: &str, more: &[(&str, &str)], body: impl FnOnce(&mut W
     run_child(test, home.path(), &[&own, more].concat());
 }
 
-/// How often something is repeated: a few times, or many where LONG_TESTS is set, as in CI.
+/// Returns the number of repetitions: `few`, or `many` if LONG_TESTS is set, as in CI.
 pub fn rounds(few: usize, many: usize) -> usize {
     if std::env::var_os(LONG).is_some() { many } else { few }
 }
 
 const LONG: &str = "LONG_TESTS";
-/// The variable by which host programs run under valgrind.
+/// If this variable is set, host programs run under valgrind.
 pub const UNDER_VALGRIND: &str = "UNDER_VALGRIND";
 
-/// A test's name as the test program knows it, from its path with the crate's name.
+/// Returns the name of a test as the test program knows it, from the path with the crate's name.
 pub fn name_of(path: &str) -> &str {
     path.split_once("::").map_or(path, |(_, rest)| rest)
 }
 
-/// Whether this process is the one that was made for that test.
+/// Returns whether this process was started to run that test.
 pub fn is_child(test: &str) -> bool {
     std::env::var(NAME).as_deref() == Ok(test)
 }
 
-/// Runs that test in a process of its own, with that home and environment and no other.
+/// Runs a test in its own process, with this home directory and environment and no other variables.
 pub fn run_child(test: &str, home: &Path, environment: &[(&str, &str)]) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
@@ -84,7 +85,7 @@ pub fn run_child(test: &str, home: &Path, environment: &[(&str, &str)]) {
     assert!(text.contains("1 passed"), "{test} did not run in its own process:\n{text}");
 }
 
-/// What a test has to work with.
+/// The environment of a test.
 pub struct World {
     pub emulator: Emulator,
     pub home: PathBuf,
@@ -98,12 +99,12 @@ impl World {
         Self { emulator, home }
     }
 
-    /// Writes the configuration: these slots, and all that leads to the emulator.
+    /// Writes the configuration: these slots, and the options that lead to the emulator.
     pub fn configure(&self, slots: Value) {
         self.configure_with(slots, json!({}));
     }
 
-    /// The same, with more options for the whole file.
+    /// Writes the configuration with additional options for the whole file.
     pub fn configure_with(&self, slots: Value, more: Value) {
         let mut config = json!({
             "aws_region": "eu-central-1",
@@ -127,17 +128,17 @@ impl World {
         p11
     }
 
-    /// What the module has logged.
+    /// Returns what the module has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// How often the emulator was asked for that.
+    /// Returns the number of requests for an operation that the emulator received.
     pub fn count(&self, operation: &str) -> u64 {
         self.emulator.control().count(operation)
     }
 
-    /// Requests of any kind, but for those that only serve to get a token.
+    /// Returns the number of requests of any kind, except those that only serve to get a token.
     pub fn requests(&self) -> u64 {
         let counts = self.emulator.control().counts();
         let asked = counts.iter().filter(|(name, _)| name.starts_with("kms.") || name.starts_with("vault."));
@@ -149,7 +150,8 @@ impl World {
     }
 }
 
-/// Whether `check` holds in the end. The kernel takes a thread off its list a moment after somebody has joined it.
+/// Returns whether `check` becomes true within a minute. The kernel removes a thread from its list shortly after
+/// another thread has joined it.
 pub fn holds_soon(check: impl Fn() -> bool) -> bool {
     let end = Instant::now() + Duration::from_secs(60);
     while !check() {
@@ -161,7 +163,7 @@ pub fn holds_soon(check: impl Fn() -> bool) -> bool {
     true
 }
 
-/// The module that cargo built for this test program: it lies beside it.
+/// Returns the path of the module that cargo built for this test program. It is in the same folder as the program.
 pub fn module_path() -> PathBuf {
     let program = std::env::current_exe().unwrap();
     let path = program.parent().unwrap().join("libcloud_kms_pkcs11.so");
@@ -169,7 +171,8 @@ pub fn module_path() -> PathBuf {
     path
 }
 
-/// Whether `signature` is one of `data`, by the openssl program: a library that is not ours.
+/// Returns whether `signature` is a valid signature of `data`, according to the `openssl` program, which shares no
+/// code with this project.
 pub fn openssl_verifies(dir: &Path, spki: &[u8], data: &[u8], signature: &[u8], options: &[&str]) -> bool {
     let file = |name: &str, bytes: &[u8]| {
         let path = dir.join(name);
@@ -185,7 +188,7 @@ pub fn openssl_verifies(dir: &Path, spki: &[u8], data: &[u8], signature: &[u8], 
     command.output().unwrap().status.success()
 }
 
-/// Runs `body` in a forked child, and answers whether it ran to its end with success in time.
+/// Runs `body` in a forked child. Returns whether `body` succeeded within a minute.
 pub fn in_child(body: impl FnOnce()) -> bool {
     unsafe {
         match libc::fork() {
@@ -202,7 +205,7 @@ pub fn in_child(body: impl FnOnce()) -> bool {
     }
 }
 
-/// Runs `body` while standard error goes to a file.
+/// Runs `body` with standard error redirected to a file.
 pub fn redirected<T>(path: &Path, body: impl FnOnce() -> T) -> T {
     unsafe {
         let path = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
@@ -215,7 +218,7 @@ pub fn redirected<T>(path: &Path, body: impl FnOnce() -> T) -> T {
     }
 }
 
-/// DigestInfo of a SHA-256 digest, as RFC 8017 section 9.2 note 1 prints it.
+/// Returns the DigestInfo of a SHA-256 digest, as printed in RFC 8017 section 9.2 note 1.
 pub fn digest_info_sha256(digest: &[u8]) -> Vec<u8> {
     let prefix = [
         0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04,
@@ -224,7 +227,7 @@ pub fn digest_info_sha256(digest: &[u8]) -> Vec<u8> {
     [&prefix[..], digest].concat()
 }
 
-/// DER of an ECDSA signature that is r || s: the form that openssl takes.
+/// Returns the DER encoding, which openssl takes, of an ECDSA signature in the form r || s.
 pub fn ecdsa_der(signature: &[u8]) -> Vec<u8> {
     let integer = |number: &[u8]| {
         let number: Vec<u8> = number.iter().copied().skip_while(|byte| *byte == 0).collect();

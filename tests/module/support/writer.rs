@@ -1,4 +1,4 @@
-//! A read-write session, which makes, changes and destroys what a token has.
+//! A read-write session that creates, changes and destroys objects of a token.
 
 use super::p11::{P11, Rv};
 use super::world::World;
@@ -26,7 +26,7 @@ pub fn p256() -> Attribute {
     (CKA_EC_PARAMS, b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07".to_vec())
 }
 
-/// DER of the curve named edwards25519.
+/// Returns CKA_EC_PARAMS with the DER encoding of the curve named edwards25519.
 pub fn edwards() -> Attribute {
     (CKA_EC_PARAMS, vec![0x06, 0x03, 0x2b, 0x65, 0x70])
 }
@@ -122,7 +122,7 @@ impl Writer {
     }
 }
 
-/// A slot of each cloud with a key that is there already, and all that is allowed.
+/// Returns one slot per cloud with an existing key, the rights in `allow`, and a confirmation for destroying keys.
 pub fn slots(allow: Value) -> Value {
     json!([
         { "label": "a", "keys": [{ "kms_key_id": "alias/old" }], "allow": allow, "confirm_destroy": "a" },

@@ -1,20 +1,21 @@
-//! Credentials that the check of a login has brought.
+//! Credentials that the check of a login obtained.
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The credentials that a check has brought: they are used once, for the SDK keeps them then.
+/// The credentials that the check of a login obtained. They are used once, because the SDK caches them after that.
 #[derive(Clone, Default)]
 pub(crate) struct First(Arc<Mutex<Option<Credentials>>>);
 
 impl First {
+    /// Stores the credentials for their first use.
     pub(crate) fn keep(&self, credentials: Credentials) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials);
     }
 
-    /// A provider that has these first, and then those of another.
+    /// Returns a provider that returns these credentials once, and then those of `then`.
     pub(crate) fn before(&self, then: SharedCredentialsProvider) -> SharedCredentialsProvider {
         SharedCredentialsProvider::new(After { first: self.clone(), then })
     }

@@ -1,4 +1,4 @@
-//! Where credentials for AWS come from: the SDK's chain, with what it lacks.
+//! The sources of credentials for AWS: the SDK's chain, and what the chain lacks.
 
 mod first;
 pub(crate) mod process;
@@ -18,7 +18,11 @@ use process::CredentialProcess;
 use role::Role;
 use web_identity::WebIdentity;
 
-/// Those of a login with a web identity token; else the SDK's chain, with credential_process by us; a profile that is named goes before the environment; then the role.
+/// Returns the provider of the credentials for these settings.
+///
+/// After a login with a web identity token, that token is the only source. Otherwise, the source is the SDK's
+/// chain, except that this module runs the `credential_process` of a profile itself. A configured profile takes
+/// precedence over the environment. If the settings name a role, these credentials are used to assume the role.
 pub(crate) async fn credentials(
     settings: &Settings,
     sdk: &SdkConfig,

@@ -1,4 +1,4 @@
-//! Credentials that a program prints: the `credential_process` of a profile.
+//! Credentials that a subprocess prints: the `credential_process` of a profile.
 //!
 //! "Sourcing credentials with an external process", AWS SDKs and Tools Reference Guide.
 
@@ -17,14 +17,16 @@ use serde::Deserialize;
 use std::time::{Duration, SystemTime};
 use zeroize::Zeroizing;
 
-/// The `credential_process` of the profile, or of the profile at the end of its chain of roles.
+/// Runs the `credential_process` of the profile, or of the profile at the end of its chain of roles.
 ///
-/// The SDK's own provider would start the program with all signals blocked, as they are in our threads.
+/// The SDK's own provider would start the program with all signals blocked, because all signals are blocked in the
+/// module's threads.
 #[derive(Debug)]
 pub(crate) struct CredentialProcess {
     pub(crate) profile: Option<String>,
     pub(crate) sdk: SdkConfig,
-    /// Less than that of the call, so that the failure can say what it was that took so long.
+    /// The time limit of the subprocess. It is shorter than the deadline of the call, so that the failure can name
+    /// the subprocess that took too long.
     pub(crate) limit: Duration,
 }
 
@@ -55,10 +57,11 @@ impl CredentialProcess {
     }
 }
 
-/// What a profile uses before a credential_process (in the SDK's order).
+/// Settings of a profile that take precedence over credential_process, in the SDK's order.
 const STRONGER: [&str; 4] = ["credential_source", "web_identity_token_file", "sso_account_id", "login_session"];
 
-/// The command at the end of the selected profile's chain, and the roles to assume with its credentials, in order.
+/// Returns the command at the end of the selected profile's chain, and the roles to assume with its credentials,
+/// in order.
 fn command_of(profiles: &ProfileSet) -> Option<(String, Vec<Role>)> {
     let mut profile = profiles.get_profile(profiles.selected_profile())?;
     let mut roles = Vec::new();
@@ -71,7 +74,8 @@ fn command_of(profiles: &ProfileSet) -> Option<(String, Vec<Role>)> {
         });
         let source = profile.get("source_profile")?;
         let next = profiles.get_profile(source)?;
-        // A profile that is its own source means its own keys; longer loops are an error that the SDK tells.
+        // A profile that names itself as its source uses its own access keys. The SDK reports longer loops as an
+        // error.
         if next.name() == profile.name() || roles.len() > 10 || next.get("aws_access_key_id").is_some() {
             return None;
         }
@@ -99,14 +103,18 @@ async fn run(command: &str, limit: Duration) -> provider::Result {
     credentials_in(&Zeroizing::new(output.stdout)).map_err(failed)
 }
 
-/// What the program has printed. Nothing of it stands in an error: any text in it may be part of a secret.
+/// Parses the output of the program.
+///
+/// # Errors
+/// Returns a message that quotes nothing of the output, because any text in it may be part of a secret.
 pub(crate) fn credentials_in(output: &[u8]) -> Result<Credentials, String> {
     let reply: ProcessReply =
         serde_json::from_slice(output).map_err(|e| format!("its output, line {}, makes no sense", e.line()))?;
     reply.credentials()
 }
 
-/// "Sourcing credentials with an external process", AWS SDKs and Tools Reference Guide.
+/// The output of a `credential_process`. "Sourcing credentials with an external process", AWS SDKs and Tools
+/// Reference Guide.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ProcessReply {

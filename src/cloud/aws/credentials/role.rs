@@ -4,7 +4,7 @@ use aws_config::SdkConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::provider::ProvideCredentials;
 
-/// A role, and how it is assumed.
+/// A role, and the parameters for assuming it.
 pub(crate) struct Role {
     pub(crate) arn: String,
     pub(crate) external_id: Option<String>,
@@ -12,6 +12,7 @@ pub(crate) struct Role {
 }
 
 impl Role {
+    /// Returns a provider that assumes the role with the credentials of `base`.
     pub(crate) async fn assumed_by(
         self,
         sdk: &SdkConfig,

@@ -1,4 +1,4 @@
-//! What keeps the shared files of AWS, and its token files, from being of use. The SDK passes over it in silence.
+//! Problems of the shared AWS files and of token files. The SDK ignores these problems silently.
 //!
 //! "Shared config and credentials files", AWS SDKs and Tools Reference Guide.
 
@@ -12,38 +12,39 @@ use aws_types::os_shim_internal::{Env, Fs};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The variables that name the shared files, and where these lie without them.
+/// The variables that name the shared files, and the paths of the files in the home directory without these
+/// variables.
 const SHARED: [(&str, &str); 2] =
     [("AWS_CONFIG_FILE", ".aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")];
 
 const TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
-/// What is wrong with the files, and with the profile in them.
+/// Problems of the files, and of the profile in them.
 #[derive(Debug, Default)]
 pub(crate) struct Trouble {
-    /// Sentences about files.
+    /// One sentence for each file with a problem.
     files: Vec<String>,
-    /// What is wrong with the profile.
+    /// The problem of the profile.
     profile: Option<String>,
 }
 
 impl Trouble {
-    /// Looks at the files.
+    /// Examines the files, and the profile in them.
     pub(crate) async fn find(settings: &Settings) -> Self {
         let mut files: Vec<String> = SHARED.iter().filter_map(|(name, usual)| shared(name, usual)).collect();
         files.extend(token());
-        // A login's profile is its PIN, which stands in no message.
+        // The profile of a login is the PIN, which must not appear in a message.
         let profile = if settings.login.is_some() { None } else { flaw(settings.profile.as_deref()).await };
         Self { profile, files }
     }
 
-    /// That the files lack the slot's own profile.
+    /// Returns a message if the files lack the slot's own profile.
     pub(crate) async fn of_profile(settings: &Settings) -> Option<String> {
         let name = settings.profile.as_deref().filter(|_| settings.login.is_none())?;
         Named::by(Some(name)).missing(&loaded(Some(name)).await.ok()?)
     }
 
-    /// All of it, in one line, if there is something.
+    /// Returns all problems in one line, or None if there are none.
     pub(crate) fn words(&self) -> Option<String> {
         let all: Vec<&str> = self.files.iter().chain(&self.profile).map(String::as_str).collect();
         (!all.is_empty()).then(|| all.join("; "))
@@ -58,7 +59,7 @@ fn home() -> Option<PathBuf> {
     variable("HOME").map(PathBuf::from)
 }
 
-/// A path as these files have it: from `~/` it starts in the home folder.
+/// Expands a path as in the shared files: `~/` at its beginning means the home directory.
 fn expanded(path: &str) -> PathBuf {
     match (path.strip_prefix("~/"), home()) {
         (Some(rest), Some(home)) => home.join(rest),
@@ -73,7 +74,8 @@ fn place(name: &str, usual: &str) -> Option<PathBuf> {
     }
 }
 
-/// Why one of the shared files is not read as people think. Without a variable it need not be there.
+/// Returns why one of the shared files is not read as users expect. The file may be missing if no variable names
+/// it.
 fn shared(name: &str, usual: &str) -> Option<String> {
     let path = place(name, usual)?;
     let named = variable(name).map(|_| format!("{name} names ")).unwrap_or_default();
@@ -86,7 +88,7 @@ fn shared(name: &str, usual: &str) -> Option<String> {
     (!is_plain).then(|| format!("{named}{}: {NOT_PLAIN}", path.display()))
 }
 
-/// Warns of access keys that everybody can read, where they are used.
+/// Warns about shared files whose access keys other users can read, if these keys are used.
 pub(crate) fn warn_of_readers(settings: &Settings) {
     let is_used = settings.profile.is_some() || variable("AWS_ACCESS_KEY_ID").is_none();
     SHARED.iter().filter(|_| is_used).filter_map(|(name, usual)| place(name, usual)).for_each(|path| {
@@ -103,7 +105,7 @@ fn token() -> Option<String> {
     useless_token(Path::new(&path)).map(|why| format!("{TOKEN} names {why}"))
 }
 
-/// Why the file of a web identity token is of no use, with its path.
+/// Returns why the file of a web identity token cannot be used, with its path.
 fn useless_token(path: &Path) -> Option<String> {
     let why = |bytes: &[u8]| match std::str::from_utf8(bytes) {
         Ok("") => Some("the file is empty"),
@@ -116,10 +118,10 @@ fn useless_token(path: &Path) -> Option<String> {
     }
 }
 
-/// The authorities that every tool of AWS trusts here, and who names them. "General configuration", AWS SDKs and Tools
-/// Reference Guide.
+/// Returns the file with the certificate authorities that every AWS tool on this machine trusts, and the setting
+/// that names the file. "General configuration", AWS SDKs and Tools Reference Guide.
 pub(crate) async fn ca_bundle(profile: Option<&str>) -> Option<(PathBuf, &'static str)> {
-    // A setuid program's variables are somebody else's.
+    // The variables of a setuid program come from another user.
     let variable = std::env::var_os(CA_BUNDLE).filter(|path| !path.is_empty() && !process::is_privileged());
     if let Some(path) = variable {
         return Some((path.into(), CA_BUNDLE));
@@ -131,24 +133,24 @@ pub(crate) async fn ca_bundle(profile: Option<&str>) -> Option<(PathBuf, &'stati
 
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
-/// The shared files with that profile, else with the one that AWS_PROFILE names.
+/// Loads the shared files with this profile, or else with the profile that AWS_PROFILE names.
 ///
 /// # Errors
-/// Why they can't be read, in the SDK's words.
+/// Returns the SDK's message if the files cannot be read.
 pub(crate) async fn loaded(profile: Option<&str>) -> Result<ProfileSet, String> {
     let own = profile.map(|name| name.to_owned().into());
     let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), own).await;
     profiles.map_err(|error| words_of(&error))
 }
 
-/// A profile, and who names it.
+/// A profile, and the setting that names it.
 struct Named {
     name: String,
     by: Option<&'static str>,
 }
 
 impl Named {
-    /// The slot's, that of AWS_PROFILE, or the one that is used without either.
+    /// Returns the slot's profile, or the profile of AWS_PROFILE, or the profile that is used without either.
     fn by(option: Option<&str>) -> Self {
         match (option, variable("AWS_PROFILE")) {
             (Some(name), _) => Self { name: name.to_owned(), by: Some("option \"aws_profile\"") },
@@ -157,7 +159,7 @@ impl Named {
         }
     }
 
-    /// That it is in none of the files.
+    /// Returns a message if none of the files contains the profile.
     fn missing(&self, profiles: &ProfileSet) -> Option<String> {
         if self.name == "default" || profiles.get_profile(&self.name).is_some() {
             return None;
@@ -166,7 +168,8 @@ impl Named {
         Some(format!("{self} is in none of the shared AWS files: {}", places.collect::<Vec<_>>().join(", ")))
     }
 
-    /// What is wrong with the token file of it, or of those that it takes its credentials from.
+    /// Returns what is wrong with the token file of the profile, or of the profiles from which it takes its
+    /// credentials.
     fn useless_token(&self, profiles: &ProfileSet) -> Option<String> {
         let source = |profile: &&Profile| profiles.get_profile(profile.get("source_profile")?);
         let all = std::iter::successors(profiles.get_profile(&self.name), source).take(LONGEST_CHAIN);
@@ -174,7 +177,8 @@ impl Named {
         useless_token(Path::new(file)).map(|why| format!("{self} leads to the web_identity_token_file {why}"))
     }
 
-    /// That it has none, where no other source is asked.
+    /// Returns a message if the profile names no source of credentials. Used for profiles that exclude all other
+    /// sources.
     fn without_credentials(&self, profiles: &ProfileSet) -> Option<String> {
         let own = profiles.get_profile(&self.name)?;
         SOURCES
@@ -193,10 +197,10 @@ impl fmt::Display for Named {
     }
 }
 
-/// Longer ones are loops.
+/// The maximum length of a chain of profiles. Longer chains are loops.
 const LONGEST_CHAIN: usize = 10;
 
-/// What a profile may have its credentials from.
+/// Settings of a profile that name a source of credentials.
 const SOURCES: [&str; 7] = [
     "aws_access_key_id",
     "credential_process",
@@ -207,7 +211,7 @@ const SOURCES: [&str; 7] = [
     "login_session",
 ];
 
-/// What is wrong with the profile, whoever names it.
+/// Returns what is wrong with the profile, regardless of the setting that names it.
 async fn flaw(option: Option<&str>) -> Option<String> {
     let named = Named::by(option);
     let profiles = match loaded(Some(&named.name)).await {
@@ -215,7 +219,7 @@ async fn flaw(option: Option<&str>) -> Option<String> {
         Err(words) => return Some(words),
     };
     let known = named.missing(&profiles).or_else(|| named.useless_token(&profiles));
-    // Without the option, a machine's role may be meant.
+    // Without the option, the user may intend the role of the machine.
     known.or_else(|| option.and_then(|_| named.without_credentials(&profiles)))
 }
 

@@ -1,4 +1,4 @@
-//! Credentials for a web identity token that came by C_Login.
+//! Credentials for a web identity token that was passed to C_Login.
 //!
 //! API reference: AssumeRoleWithWebIdentity of the AWS Security Token Service API Reference.
 
@@ -9,8 +9,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{self, ProvideCredentials, error::CredentialsError, future};
 use std::time::SystemTime;
 
-/// The role of the settings, for who has the token. STS is asked anew when the credentials expire, as long as the token
-/// is good.
+/// Assumes the role of the settings with the token of the login. When the credentials expire, STS is asked for new
+/// ones, as long as the token is valid.
 #[derive(Debug)]
 pub(crate) struct WebIdentity {
     sts: aws_sdk_sts::Client,
@@ -19,6 +19,7 @@ pub(crate) struct WebIdentity {
 }
 
 impl WebIdentity {
+    /// Returns the provider after a login with a web identity token, and None in all other cases.
     pub(crate) fn of(settings: &Settings, sdk: &SdkConfig) -> Option<Self> {
         let Some(Login::WebIdentityToken(Some(token))) = &settings.login else { return None };
         let role = settings.role_arn.clone().unwrap_or_default();

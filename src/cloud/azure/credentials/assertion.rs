@@ -1,4 +1,5 @@
-//! How an application shows its certificate instead of a secret: by a token that its private key signs.
+//! Client assertions: an application proves its identity with a certificate instead of a secret, by a token that
+//! the certificate's private key signs.
 
 use super::certificate::ClientCertificate;
 use super::token_error::credential_error;

@@ -1,4 +1,4 @@
-//! `azureauth.json`: what the az program prints of a new application, in its old and its new forms.
+//! The file `azureauth.json`: what the `az` program prints about a new application, in its old and new forms.
 //!
 //! `az ad sp create-for-rbac`, with `--create-cert`, and with `--sdk-auth` (`--json-auth`).
 
@@ -7,7 +7,7 @@ use crate::cloud::secret::Secret;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
-/// The application of a file.
+/// The application that a file describes.
 pub(crate) struct AuthFile {
     pub(crate) tenant: String,
     pub(crate) client: String,
@@ -16,7 +16,7 @@ pub(crate) struct AuthFile {
     pub(crate) authority: Option<String>,
 }
 
-/// What an application shows.
+/// The credential of an application.
 pub(crate) enum Proof {
     Secret(Secret),
     /// A PEM file with certificate and key.
@@ -38,12 +38,20 @@ struct Members {
 }
 
 impl AuthFile {
+    /// Reads a file. If other users can read the file, a warning is logged.
+    ///
+    /// # Errors
+    /// Returns a message with the path.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         Self::parse(path, &file::private_text(path)?)
     }
 
+    /// Parses the text of a file. `path` is the path of the file, for messages and for relative paths in the file.
+    ///
+    /// # Errors
+    /// Returns a message with the path that quotes nothing of the text.
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, String> {
-        // Not the parser's own words: they may quote the password.
+        // The parser's own message is not used, because it may quote the password.
         let members: Members = serde_json::from_str(text)
             .map_err(|e| format!("{}:{}: this is not what az prints of an application", path.display(), e.line()))?;
         let lacks = |names: &str| format!("{}: it has no {names}", path.display());

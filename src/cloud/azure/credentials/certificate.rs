@@ -1,5 +1,5 @@
-//! An application's certificate with its private key, in the forms that people have: PEM, its key encrypted or not, and
-//! PKCS#12, as it is or in base64.
+//! An application's certificate with its private key, in the usual formats: PEM, with or without encryption of the
+//! key, and PKCS#12, as bytes or in base64.
 
 use crate::certificate::Certificate;
 use crate::certificate::{file, pem};
@@ -14,21 +14,21 @@ use der::{Decode, Reader};
 use spki::AlgorithmIdentifierRef;
 use zeroize::Zeroizing;
 
-/// What signs assertions, and what tells Entra which certificate it belongs to.
+/// The key that signs assertions, and the thumbprint that tells Entra which certificate the key belongs to.
 pub(crate) struct ClientCertificate {
     pub(crate) key: RsaKeyPair,
-    /// SHA-256 of the certificate, as JWT has it (RFC 7515 section 4.1.8).
+    /// SHA-256 of the certificate, in the form of JWT (RFC 7515 section 4.1.8).
     pub(crate) thumbprint: String,
 }
 
-/// A password that somebody has set, and where.
+/// A password that the user has configured, and the setting that contains it.
 pub(crate) struct GivenPassword {
     pub(crate) text: Zeroizing<String>,
-    /// The option with its file, or the variable.
+    /// The option's file, or the variable.
     pub(crate) by: String,
 }
 
-/// Keys and certificates, in DER: a key is PKCS#8 or PKCS#1.
+/// Keys and certificates in DER. A key is in PKCS#8 or PKCS#1 form.
 #[derive(Default)]
 struct Found {
     keys: Vec<Zeroizing<Vec<u8>>>,
@@ -36,10 +36,11 @@ struct Found {
 }
 
 impl ClientCertificate {
-    /// From the contents of a file, in any order, with others of its chain.
+    /// Reads the contents of a file. The key, its certificate and other certificates of the chain may be in any
+    /// order.
     ///
     /// # Errors
-    /// A sentence that says what to do, without the path.
+    /// Returns a sentence that says what to do, without the path.
     pub(crate) fn read(file: &[u8], password: Option<&GivenPassword>) -> Result<Self, String> {
         if file.iter().all(|byte| byte.is_ascii_whitespace() || BOM.contains(byte)) {
             return Err("the file is empty".into());
@@ -70,13 +71,14 @@ impl ClientCertificate {
     }
 }
 
-/// A byte order mark's.
+/// The bytes of a byte order mark.
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 
-/// DER begins so, and no text does.
+/// The first byte of DER. Text does not begin with it.
 const SEQUENCE: u8 = 0x30;
 
-/// A PKCS#12 file as it is, or in base64, as Key Vault gives out the secret of a certificate.
+/// Returns the bytes of a PKCS#12 file. The file contains the bytes themselves, or base64, which is what Key Vault
+/// returns as the secret of a certificate.
 fn pfx(file: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let bytes = match file.first() {
         Some(&SEQUENCE) if is_pfx(file) => Zeroizing::new(file.to_vec()),
@@ -157,7 +159,7 @@ const NO_RSA: &str = "its private key is on an elliptic curve; Entra takes certi
 const EC: &str = "1.2.840.10045.2.1";
 
 fn rsa_key(der: &[u8]) -> Result<RsaKeyPair, String> {
-    // PrivateKeyInfo, RFC 5958 section 2; PKCS#1 has a number in the place of the algorithm.
+    // PrivateKeyInfo, RFC 5958 section 2. PKCS#1 has an integer in the place of the algorithm.
     let algorithm = AnyRef::from_der(der).and_then(|key| {
         key.sequence(|reader| {
             u8::decode(reader)?;

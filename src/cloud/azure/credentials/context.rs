@@ -1,4 +1,4 @@
-//! What sources of tokens are made from.
+//! The values from which the sources of tokens are created.
 
 use crate::cloud::azure::environment::Challenge;
 use crate::cloud::azure::settings::Settings;
@@ -6,10 +6,10 @@ use azure_core::credentials::TokenCredential;
 use azure_core::http::ClientOptions;
 use std::sync::Arc;
 
-/// A source, or why there is none.
+/// A source of tokens, or the reason why there is none.
 pub(crate) type Made = Result<Arc<dyn TokenCredential>, String>;
 
-/// What the sources are made from.
+/// The values from which the sources of tokens are created.
 pub(crate) struct Context {
     pub(crate) settings: Settings,
     pub(crate) options: ClientOptions,
@@ -17,12 +17,15 @@ pub(crate) struct Context {
     pub(crate) challenge: Challenge,
 }
 
-/// A variable that has a value.
+/// Returns the value of a variable, if it is set and not empty.
 pub(crate) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A value of the settings, else of the environment, else the sentence that says what is missing.
+/// Returns a value of the settings, or else of the environment.
+///
+/// # Errors
+/// Returns a sentence that says what is missing.
 fn needed(setting: &Option<String>, option: &str, name: &str) -> Result<String, String> {
     let value = setting.clone().filter(|value| !value.is_empty()).or_else(|| env(name));
     value.ok_or_else(|| format!("it also needs \"{option}\" or {name}"))
@@ -37,7 +40,7 @@ impl Context {
         needed(&self.settings.client_id, "azure_client_id", "AZURE_CLIENT_ID")
     }
 
-    /// Without a setting that of the vault's cloud.
+    /// Returns the URL of the authority. Without a setting, it is the authority of the vault's cloud.
     pub(crate) fn authority(&self) -> String {
         let host = self.settings.authority_host.clone().or_else(|| env("AZURE_AUTHORITY_HOST"));
         let host = host.unwrap_or_else(|| self.challenge.authority(&self.settings.vault_url));

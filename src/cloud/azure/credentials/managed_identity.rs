@@ -1,4 +1,4 @@
-//! The token of a machine's own identity: the endpoint that Azure's machines have.
+//! Tokens of a machine's own identity, from the endpoint that Azure's machines have.
 //!
 //! "Managed identities for Azure resources", its REST interface.
 
@@ -25,12 +25,14 @@ pub(crate) fn managed_identity(context: &Context) -> Made {
     Ok(ManagedIdentityCredential::new(Some(options)).map_err(|e| own_words(&e))?)
 }
 
-/// The way to the endpoint for managed identities. azure_identity knows the address of IMDS only as a constant.
+/// The HTTP client for the endpoint for managed identities. azure_identity has the address of IMDS as a constant
+/// only.
 #[derive(Debug)]
 struct LinkLocal {
     client: reqwest::Client,
+    /// Replaces the host of IMDS, if AZURE_POD_IDENTITY_AUTHORITY_HOST is set.
     host: Option<Url>,
-    /// How often a machine that seems to have no such endpoint is asked again. The SDK would do so for a minute.
+    /// The number of retries if the machine seems to have no such endpoint. The SDK would retry for a minute.
     retries: u32,
 }
 
@@ -60,10 +62,11 @@ impl HttpClient for LinkLocal {
     }
 }
 
-/// Between attempts to reach the endpoint for managed identities, which may come a moment later than a machine.
+/// The pause between attempts to reach the endpoint for managed identities, which may become available a moment
+/// later than the machine.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// That nobody listens there.
+/// Returns a message if there is no connection to the endpoint.
 fn unconnected(url: &Url, error: &Error) -> Option<String> {
     let is_connect = causes(error).filter_map(|e| e.downcast_ref::<reqwest::Error>()).any(|e| e.is_connect());
     let why = causes(error).last().map(ToString::to_string).unwrap_or_default();

@@ -1,6 +1,6 @@
-//! Where the tokens for Key Vault come from: the source that is chosen, and the one that has worked.
+//! The sources of tokens for Key Vault: which source is selected, and which has returned a token.
 //!
-//! azure_identity has the single credentials, but no chain of them.
+//! azure_identity has the individual credentials, but no chain of them.
 
 pub(crate) mod assertion;
 pub(crate) mod auth_file;
@@ -28,7 +28,8 @@ use std::time::Duration;
 use token_error::{credential_error, in_the_way, wrongly_set};
 use tokio::sync::Mutex;
 
-/// The tokens for these settings. `link_local` is the client for managed identities; `challenge` is what the vault says.
+/// Returns the source of tokens for these settings. `link_local` is the client for managed identities, and
+/// `challenge` is the authority that the vault names.
 pub(crate) fn chain(
     settings: &Settings,
     options: ClientOptions,
@@ -39,10 +40,10 @@ pub(crate) fn chain(
     Arc::new(Chain { context, state: Mutex::default() })
 }
 
-/// A source of tokens that finds out by itself which of the sources there is.
+/// A source of tokens that determines by itself which of the sources is available.
 pub(crate) struct Chain {
     context: Context,
-    /// Locked while a token is fetched: one fetches, all others wait for it.
+    /// Locked while a token is requested: one caller requests it, and all others wait for it.
     state: Mutex<State>,
 }
 
@@ -52,11 +53,11 @@ struct State {
     token: Option<(String, AccessToken)>,
 }
 
-/// A source that has been made.
+/// A source that has been created.
 #[derive(Clone)]
 struct Source {
     tokens: Arc<dyn TokenCredential>,
-    /// What it is and who configures it, for messages.
+    /// The source and the setting that configures it, for messages.
     name: String,
 }
 
@@ -75,7 +76,7 @@ impl TokenCredential for Chain {
         let fetched = match state.chosen.clone() {
             Some(source) => {
                 let token = self.ask(&source, scopes, self.limit(WHOLE)).await;
-                // A file that it was made from may have been written anew.
+                // A file from which the source was created may have changed.
                 state.chosen = state.chosen.take().filter(|_| token.is_ok());
                 token
             }
@@ -120,7 +121,8 @@ impl Chain {
         self.in_turn(state, &unconfigured, &missing, scopes).await
     }
 
-    /// Asks those that need no configuration, each if the one before has no token.
+    /// Requests a token from each of the sources that need no configuration, in turn, until one of them returns a
+    /// token.
     async fn in_turn(
         &self,
         state: &mut State,
@@ -128,9 +130,9 @@ impl Chain {
         missing: &[(&str, String)],
         scopes: &[&str],
     ) -> azure_core::Result<AccessToken> {
-        // None of several sources may use up the time of all.
+        // None of several sources may use up the time of all of them.
         let limit = self.limit(if rows.len() > 1 { WHOLE / 2.0 } else { WHOLE });
-        // What is configured by half is what somebody means.
+        // The user probably intends a source that is configured in part.
         let mut tried = half_configured(missing);
         for row in rows {
             let source = match self.make(row, row.name) {
@@ -158,7 +160,7 @@ impl Chain {
         Ok(Source { tokens, name: name.to_owned() })
     }
 
-    /// Asks a source, and stays with it if it has a token.
+    /// Requests a token from a source, and selects the source if it returns one.
     async fn chosen(
         &self,
         state: &mut State,
@@ -180,7 +182,7 @@ impl Chain {
         let name = &source.name;
         match tokio::time::timeout(limit, source.tokens.get_token(scopes, None)).await {
             Ok(Ok(token)) if token.token.secret().is_empty() => {
-                // Of a reply without a token, azure_identity makes an empty one.
+                // If a reply has no token, azure_identity returns an empty one.
                 Err(credential_error(format!("{name}: the reply to the request for a token holds none")))
             }
             Ok(Ok(token)) => Ok(token),
@@ -189,7 +191,7 @@ impl Chain {
         }
     }
 
-    /// Words for the log, without the secret if that is a PIN.
+    /// Returns the message for the log. The secret is removed if it is a PIN.
     fn masked(&self, words: String) -> String {
         match (&self.context.settings.client_secret, self.context.settings.credential) {
             (Some(pin), Credential::Login) => masked(&words, pin.expose()),
@@ -202,26 +204,29 @@ impl Chain {
     }
 }
 
-/// Of the time of a call, so that the failure can say whose it is before the call ends.
+/// The part of the time of a call that one source may take, so that the failure can name the source before the
+/// call ends.
 const WHOLE: f64 = 0.9;
 
-/// The first of those by options, else the first of all.
+/// Returns the first source that an option configures, or else the first of all.
 fn first<T>(configured: Vec<(By, T)>) -> Option<(By, T)> {
     configured.into_iter().min_by_key(|(by, _)| matches!(by, By::Found(_)))
 }
 
-/// Whether that is not configured at all: nothing says that somebody means it.
+/// Returns whether the message says that a source is not configured at all, so that nothing suggests that the user
+/// intends it.
 fn is_absent(what: &str) -> bool {
     what.starts_with("no ")
 }
 
-/// Those of which a part is there, each with what is missing.
+/// Returns the sources that are configured in part, each with what is missing.
 fn half_configured(missing: &[(&str, String)]) -> Vec<String> {
     let parts = missing.iter().filter(|(_, what)| !is_absent(what));
     parts.map(|(name, what)| format!("{name}: {what}")).collect()
 }
 
-/// The short clause of those that are not configured; with what would do so where one was asked for by name.
+/// Returns a short clause about the sources that are not configured. If the user has selected a source by name,
+/// the clause says what would configure it.
 fn not_configured(missing: &[(&str, String)], wanted: Credential) -> Option<String> {
     let each = |(name, what): &(&str, String)| match wanted {
         Credential::Default => (*name).to_owned(),
@@ -232,7 +237,8 @@ fn not_configured(missing: &[(&str, String)], wanted: Credential) -> Option<Stri
 }
 
 impl Credential {
-    /// A login is nothing that could be found.
+    /// Returns whether this setting includes the source. A login must be selected explicitly, because it cannot be
+    /// found.
     fn includes(self, kind: Credential) -> bool {
         self == kind || self == Credential::Default && kind != Credential::Login
     }

@@ -1,6 +1,6 @@
-//! What a token for Key Vault can be had with: each source, what configures it, and how it is made.
+//! The sources of tokens for Key Vault: what configures each source, and how it is created.
 //!
-//! azure_identity has the single credentials, but its client certificate wants OpenSSL.
+//! azure_identity has the individual credentials, but its client certificate credential requires OpenSSL.
 
 use super::assertion::SignedAssertion;
 use super::auth_file::{AuthFile, Proof};
@@ -31,13 +31,14 @@ use zeroize::Zeroizing;
 pub(crate) struct Row {
     pub(crate) kind: Credential,
     pub(crate) name: &'static str,
-    /// What configures it; None where nothing needs to.
+    /// Returns what configures the source. None means that the source needs no configuration.
     pub(crate) configured: Option<fn(&Context) -> Configured>,
     pub(crate) make: fn(&Context) -> Made,
 }
 
-/// The sources, in their order. One that is configured is the only one asked: an option goes before all variables and
-/// files that lie around. Where none is, those that need no configuration are asked in turn.
+/// The sources, in their order. A source that is configured is the only one that is used, and an option takes
+/// precedence over all variables and files that happen to exist. If none is configured, the sources that need no
+/// configuration are tried in turn.
 #[rustfmt::skip]
 pub(crate) const SOURCES: &[Row] = &[
     Row { kind: Credential::Environment, name: "client secret", configured: Some(has_secret), make: client_secret },
@@ -49,9 +50,10 @@ pub(crate) const SOURCES: &[Row] = &[
     Row { kind: Credential::Login, name: "the login", configured: None, make: client_secret },
 ];
 
-/// Who says that a source is to be used; else what is missing.
+/// The setting that selects a source, or else what is missing.
 pub(crate) type Configured = Result<By, String>;
 
+/// The setting that selects a source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum By {
     Option(&'static str),
@@ -68,14 +70,15 @@ impl fmt::Display for By {
     }
 }
 
-/// A path of the settings, else of the environment.
+/// Returns a path of the settings, or else of the environment.
 fn path(setting: &Option<PathBuf>, name: &str) -> Result<PathBuf, String> {
     setting.clone().or_else(|| env(name).map(PathBuf::from)).ok_or_else(|| format!("no {name}"))
 }
 
 impl Context {
-    /// A variable counts only if what it needs is there, too: one alone may be meant for another program. `option` would
-    /// do in its place.
+    /// Returns the variable `name` as the setting that selects a source. A variable counts only if the tenant and
+    /// the client are configured as well: a single variable may be intended for another program. The message for a
+    /// missing variable says that `option` can be used in its place.
     fn by_variable(&self, name: &str, option: &str) -> Configured {
         env(name).ok_or_else(|| format!("no \"{option}\" or {name}"))?;
         self.tenant().and_then(|_| self.client()).map_err(|why| format!("{name} is set, and {why}"))?;
@@ -100,7 +103,7 @@ impl Context {
         self.with_assertion(tenant, client, assertion, authority)
     }
 
-    /// The password of the client certificate's file, if somebody has set one.
+    /// Returns the password of the client certificate's file, if the user has configured one.
     fn password(&self) -> Result<Option<GivenPassword>, String> {
         if let Some(path) = &self.settings.client_certificate_password_file {
             let text = file::secret(path).map_err(|why| format!("option \"{PASSWORD_FILE}\": {why}"))?;
@@ -168,7 +171,7 @@ fn workload_identity(context: &Context) -> Made {
     context.with_assertion(context.tenant()?, context.client()?, TokenFile(file), &context.authority())
 }
 
-/// The file that the option names, else the first of those that may lie around which tells of an application.
+/// Returns the file that the option names, or else the first of the usual files that describes an application.
 fn has_auth_file(context: &Context) -> Configured {
     if context.settings.auth_file.is_some() {
         return Ok(By::Option("azure_auth_file"));
@@ -181,7 +184,8 @@ fn found_auth_file(context: &Context) -> Result<(&Path, AuthFile), String> {
     for path in &context.settings.auth_files {
         match AuthFile::read(path) {
             Ok(file) => return Ok((path, file)),
-            // What is not there is not configured; of what is, and is of no use, somebody should know.
+            // A file that does not exist is not configured. The user needs to know about a file that exists but
+            // cannot be used.
             Err(reason) if path.metadata().is_ok() => why.push(reason),
             Err(_) => {}
         }
@@ -205,15 +209,15 @@ fn auth_file(context: &Context) -> Made {
 }
 
 fn az(context: &Context) -> Made {
-    // Less than the limit of the call, so that the failure can say what it was that took so long.
+    // Shorter than the deadline of the call, so that the failure can name the subprocess that took too long.
     let executor: Arc<dyn Executor> = Arc::new(Helper { limit: context.settings.network.call_timeout.mul_f64(0.75) });
-    // Not AZURE_TENANT_ID: the login of `az` has a tenant of its own.
+    // AZURE_TENANT_ID is not used, because the login of `az` has a tenant of its own.
     let tenant_id = context.settings.tenant_id.clone();
     let options = AzureCliCredentialOptions { tenant_id, executor: Some(executor), ..Default::default() };
     Ok(AzureCliCredential::new(Some(options)).map_err(|e| own_words(&e))?)
 }
 
-/// Starts `az` with a clean signal mask, without the host's terminal, and for a limited time.
+/// Runs `az` with a clean signal mask, without the host program's terminal, and for a limited time.
 #[derive(Debug)]
 struct Helper {
     limit: Duration,
@@ -228,7 +232,8 @@ impl Executor for Helper {
     }
 }
 
-/// A federated token: another process writes it anew before it expires, so it is read each time.
+/// A file with a federated token. Another process replaces the token before it expires, so the file is read each
+/// time.
 #[derive(Debug)]
 struct TokenFile(PathBuf);
 

@@ -1,4 +1,4 @@
-//! Why there is no token for Key Vault: the error of a source, with its innermost cause in its own words.
+//! The reasons why there is no token for Key Vault: the error of a source, with the message of its cause.
 
 use super::context::Context;
 use crate::cloud::azure::settings::Credential;
@@ -8,7 +8,7 @@ use crate::cloud::failure::obstacle::Obstacle;
 use azure_core::error::{Error, ErrorKind};
 
 impl Context {
-    /// The error of a source of that name.
+    /// Returns the error of the source with this name, with advice where the cause is known.
     pub(crate) fn failed(&self, name: &str, error: &Error) -> Error {
         if let Some(obstacle) = Obstacle::within(error) {
             return in_the_way(obstacle, name);
@@ -20,45 +20,45 @@ impl Context {
         if words.contains(NO_AZ) && self.settings.credential == Credential::Cli {
             words.push_str(INSTALL);
         }
-        // The authority has not refused: it was not able to answer.
+        // The authority has not refused the request. It was unable to reply.
         match status(error) {
             Some(500..) => return in_the_way(&Obstacle::lasting(Cause::Internal, words), name),
             Some(429) => return in_the_way(&Obstacle::lasting(Cause::Throttled, words), name),
             _ => {}
         }
-        // Only the authority's own codes can be about the wrong cloud.
+        // Only the authority's own codes can result from the wrong cloud.
         let contradiction = words.contains("AADSTS").then(|| self.challenge.contradiction(&self.authority())).flatten();
         let more = contradiction.map(|words| format!("; {words}")).unwrap_or_default();
         credential_error(format!("{name}: {words}{more}"))
     }
 }
 
-/// An error with these words.
+/// Returns a credential error with this message.
 pub(crate) fn credential_error(message: String) -> Error {
     Error::with_message(ErrorKind::Credential, message)
 }
 
-/// The error of a source that is kept from its authority.
+/// Returns the error of a source that cannot reach its authority.
 pub(crate) fn in_the_way(obstacle: &Obstacle, name: &str) -> Error {
     let message = format!("{name}: {}", obstacle.message);
     Error::new(ErrorKind::Credential, Obstacle { message, ..obstacle.clone() })
 }
 
-/// What a source is made from is missing or wrong: nobody was asked for a token.
+/// Returns the error for a source whose settings or files are missing or wrong. No request for a token was sent.
 pub(crate) fn wrongly_set(why: String) -> Error {
     Error::new(ErrorKind::Credential, Obstacle::lasting(Cause::Settings, why))
 }
 
-/// What azure_identity says where the program is not there, and what helps.
+/// The message of azure_identity if the program is not installed, and the advice for it.
 const NO_AZ: &str = "az not found on PATH";
 const INSTALL: &str =
     ": install the Azure CLI, put its folder into this program's PATH, or choose another \"azure_credential\"";
 
-/// What azure_identity says round the words of others.
+/// Texts of azure_identity around the messages of others.
 const FRAMES: [&str; 4] =
     [" authentication failed.", "\nTo troubleshoot", "retry policy expired", "non-transport error occurred"];
 
-/// That of the authority's reply.
+/// Returns the HTTP status of the authority's reply.
 fn status(error: &Error) -> Option<u16> {
     causes(error).filter_map(|error| error.downcast_ref::<Error>()).find_map(|error| match error.kind() {
         ErrorKind::HttpResponse { status, .. } => Some(u16::from(*status)),
@@ -66,13 +66,14 @@ fn status(error: &Error) -> Option<u16> {
     })
 }
 
-/// An error's own words, in one line: the authority's, with the status of its reply, else those of the innermost cause.
+/// Returns the message of an error in one line, without the texts of azure_identity: the message of the authority,
+/// with the HTTP status of its reply, or else the messages of the causes.
 pub(crate) fn own_words(error: &Error) -> String {
     let status = status(error).map(|status| format!("HTTP status {status}: "));
     let framed = |words: &String| FRAMES.iter().any(|frame| words.contains(frame));
     let mut words: Vec<String> = causes(error).map(ToString::to_string).filter(|words| !framed(words)).collect();
     words.dedup();
-    // What comes behind the authority's own words is of no use.
+    // What follows the authority's own message is of no use.
     words.truncate(if status.is_some() { 1 } else { usize::MAX });
     let own = if words.is_empty() { error.to_string() } else { words.join(": ") };
     format!("{}{}", status.unwrap_or_default(), own.split_whitespace().collect::<Vec<_>>().join(" "))
