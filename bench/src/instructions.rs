@@ -2,7 +2,7 @@
 //!
 //! Each count is compared with a recorded count, so a regression is detected without measuring time. valgrind does
 //! the counting. The processor that valgrind emulates lacks newer instruction set extensions. Code that would
-//! still choose an implementation by processor (aws-lc, libc's memcpy) is told not to, through environment
+//! still choose an implementation by processor (aws-lc, libc's memcpy) is prevented from doing so, through environment
 //! variables.
 
 use crate::outcome::Outcome;

@@ -39,7 +39,7 @@ pub(crate) struct Clients {
     network: OnceCell<Network>,
     /// The clients by region, each with its creation time. None stands for the region that the SDK finds.
     made: Mutex<HashMap<Option<String>, Made>>,
-    /// Limits how many requests that load keys run at the same time.
+    /// Limits how many requests that load keys (GetPublicKey) run at the same time.
     pub(crate) turns: Semaphore,
     /// The credentials that the check of a login obtained, for the first client.
     pub(crate) first: First,
@@ -158,8 +158,8 @@ impl Clients {
         self.network.get_or_init(own).await
     }
 
-    /// Calls the service, with retries. Requests that load keys wait for their turn; all others, such as
-    /// signatures, start at once.
+    /// Calls the service, with retries. Requests that load keys (GetPublicKey) wait for their turn; all others,
+    /// such as signatures, start at once.
     pub(crate) async fn call<T, F>(
         &self,
         operation: &'static Operation,

@@ -34,7 +34,7 @@ pub(crate) struct Clients {
     vault: Mutex<(Instant, Arc<OnceCell<Vault>>)>,
     /// The public keys that the service has reported, by key identifier with version.
     pub(crate) told: Mutex<HashMap<String, PublicKey>>,
-    /// Limits how many requests that load keys run at the same time.
+    /// Limits how many requests that load keys and certificates run at the same time.
     pub(crate) turns: Semaphore,
 }
 
@@ -157,8 +157,8 @@ fn duration(std: std::time::Duration) -> Duration {
     Duration::try_from(std).unwrap_or(Duration::MAX)
 }
 
-/// Calls the service, with retries. Requests that load keys wait for their turn; all others, such as signatures,
-/// start at once.
+/// Calls the service, with retries. Requests that load keys and certificates wait for their turn; all others, such
+/// as signatures, start at once.
 pub(crate) async fn call<T, F>(
     clients: &Arc<Clients>,
     operation: &'static Operation,

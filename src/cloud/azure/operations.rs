@@ -11,8 +11,8 @@ pub(crate) struct Operation {
     pub(crate) name: &'static str,
     pub(crate) permission: &'static str,
     pub(crate) role: &'static str,
-    /// Whether the operation waits for its turn. Operations that load keys wait, and operations that use a key do
-    /// not.
+    /// Whether the operation waits for its turn. Operations that load keys and certificates wait, and operations
+    /// that use a key do not.
     pub(crate) waits: bool,
 }
 

@@ -127,7 +127,7 @@ fn denied(path: &Path, user: u32) -> String {
     }
 }
 
-/// Returns whether the mode of the file lets the user read the file. The groups of the user are not known.
+/// Returns whether the mode of the file lets the user read the file. Groups are not considered.
 fn is_permitted(about: &Metadata, user: u32) -> bool {
     let bit = if about.uid() == user { 0o400 } else { 0o004 };
     user == 0 || about.mode() & bit != 0

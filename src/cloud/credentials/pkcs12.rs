@@ -25,7 +25,11 @@ pub(crate) fn is_pfx(bytes: &[u8]) -> bool {
 }
 
 impl Pfx {
-    /// Reads a file.
+    /// Reads a PFX.
+    ///
+    /// # Errors
+    /// `Closed::Password` if the password is wrong, and `Closed::Scheme` for anything that is not known or not
+    /// well-formed.
     pub(crate) fn open(bytes: &[u8], password: &Password<'_>) -> Result<Self, Closed> {
         // A PFX consists of version, authSafe ContentInfo and macData. Some programs write a zero or a line break
         // after the PFX.
@@ -49,7 +53,8 @@ impl Pfx {
             other => return Err(unknown(&other.to_string())),
         };
         let inner = || AnyRef::from_der(&plain).and_then(|all| items_of(all.value()));
-        // After decryption with a wrong password, the last bytes may look like padding.
+        // A wrong password can decrypt to bytes that look like padding. So contents that cannot be parsed mean a
+        // wrong password.
         let inner = inner().map_err(|error| if kind == ENCRYPTED_DATA { Closed::Password } else { error.into() })?;
         inner.into_iter().try_for_each(|item| match depth {
             0 => self.add_contents(item, password, 1),

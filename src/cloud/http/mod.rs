@@ -246,7 +246,7 @@ pub(crate) fn link_local() -> Result<Client, String> {
 
 fn with_proxy(builder: ClientBuilder, network: &Network) -> Result<ClientBuilder, String> {
     match &network.proxy {
-        // Without the option, the client itself reads HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+        // Without the option, the client itself reads HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
         None => Ok(builder),
         Some(url) => {
             let why = |e: reqwest::Error| causes(&e).last().map(ToString::to_string).unwrap_or_default();

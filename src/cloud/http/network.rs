@@ -11,8 +11,8 @@ pub struct Network {
     pub ca_bundle: Option<PathBuf>,
     /// The option or the environment variable that names this file, for messages.
     pub ca_bundle_named_by: &'static str,
-    /// The URL of an HTTP proxy, possibly with a password. None means that HTTPS_PROXY, HTTP_PROXY and NO_PROXY
-    /// apply.
+    /// The URL of an HTTP proxy, possibly with a password. None means that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and
+    /// NO_PROXY apply.
     pub proxy: Option<Secret>,
     /// The time limit for connecting.
     pub connect_timeout: Duration,

@@ -1,4 +1,4 @@
-//! Values that each process has to make for itself.
+//! Values that each process makes for itself.
 
 use super::life::{Life, discard};
 use crate::host::fork;

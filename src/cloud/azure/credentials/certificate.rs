@@ -74,7 +74,7 @@ impl ClientCertificate {
 /// The bytes of a byte order mark.
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 
-/// The first byte of DER. Text does not begin with it.
+/// The first byte of DER. A PEM file and PKCS#12 in base64 are not expected to begin with it.
 const SEQUENCE: u8 = 0x30;
 
 /// Returns the bytes of a PKCS#12 file. The file contains the bytes themselves, or base64, which is what Key Vault

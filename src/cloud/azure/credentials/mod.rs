@@ -40,7 +40,8 @@ pub(crate) fn chain(
     Arc::new(Chain { context, state: Mutex::default() })
 }
 
-/// A source of tokens that determines by itself which of the sources is available.
+/// A source of tokens that determines by itself which of the sources is available. A token is used until 300
+/// seconds before it expires, or, if no new token can be obtained, until 30 seconds before it expires.
 pub(crate) struct Chain {
     context: Context,
     /// Locked while a token is requested: one caller requests it, and all others wait for it.
