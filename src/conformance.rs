@@ -7,7 +7,7 @@
 use crate::cloud::{SharedBackend, aws, azure};
 use crate::ffi::ROWS;
 use crate::key::hash::Hash;
-use crate::key::{Family, Kind, Scheme};
+use crate::key::{Algorithm, Kind, Scheme};
 use crate::mechanism::MECHANISMS;
 use crate::object::profile::PROFILES;
 use cryptoki_sys::*;
@@ -17,9 +17,9 @@ use std::path::Path;
 type Table = (&'static str, fn() -> Vec<String>);
 
 #[test]
-fn the_document_says_what_the_tables_say() {
+fn the_document_matches_the_tables() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/conformance.md");
-    let kept = std::fs::read_to_string(&path).unwrap();
+    let current = std::fs::read_to_string(&path).unwrap();
     let tables: [Table; 5] = [
         ("profiles", profiles),
         ("functions", functions),
@@ -27,16 +27,17 @@ fn the_document_says_what_the_tables_say() {
         ("hashes", hashes),
         ("digests", digests),
     ];
-    let made = tables.iter().fold(kept.clone(), |document, (name, lines)| with_table(&document, name, &lines()));
+    let generated =
+        tables.iter().fold(current.clone(), |document, (name, lines)| replace_table(&document, name, &lines()));
     if std::env::var_os("WRITE_DOCS").is_some() {
-        std::fs::write(&path, &made).unwrap();
+        std::fs::write(&path, &generated).unwrap();
     } else {
-        assert!(kept == made, "docs/conformance.md is out of date: WRITE_DOCS=1 cargo test --lib conformance");
+        assert!(current == generated, "docs/conformance.md is out of date: WRITE_DOCS=1 cargo test --lib conformance");
     }
 }
 
 #[test]
-fn the_document_tells_the_limits() {
+fn the_document_states_the_message_limits() {
     let document = include_str!("../docs/conformance.md");
     for backend in clouds() {
         let (_, longest) = backend.message_lengths();
@@ -45,7 +46,7 @@ fn the_document_tells_the_limits() {
 }
 
 /// Returns the document with these lines between the markers of the table `name`.
-fn with_table(document: &str, name: &str, lines: &[String]) -> String {
+fn replace_table(document: &str, name: &str, lines: &[String]) -> String {
     let begin = format!("<!-- {name}: made by src/conformance.rs -->\n");
     let (before, rest) = document.split_once(&begin).unwrap_or_else(|| panic!("no mark for {name}"));
     let (_, after) = rest.split_once("<!-- end -->").unwrap_or_else(|| panic!("no end of {name}"));
@@ -62,7 +63,7 @@ fn clouds() -> [SharedBackend; 2] {
 fn profiles() -> Vec<String> {
     let head = ["| CKA_PROFILE_ID | profile | section | because |", "|---|---|---|---|"].map(str::to_owned);
     let line = |row: &crate::object::profile::Profile| {
-        format!("| {} | {} | {} | {} |", row.constant, row.name, row.section, row.because)
+        format!("| {} | {} | {} | {} |", row.constant, row.name, row.section, row.rationale)
     };
     head.into_iter().chain(PROFILES.iter().map(line)).collect()
 }
@@ -97,19 +98,19 @@ fn functions() -> Vec<String> {
 fn mechanisms() -> Vec<String> {
     let clouds = clouds();
     let mut lines = vec![format!("| mechanism | key | {} |", CLOUDS.join(" | ")), "|---|---|---|---|".to_owned()];
-    let mut shown: Vec<CK_MECHANISM_TYPE> = Vec::new();
+    let mut listed_types: Vec<CK_MECHANISM_TYPE> = Vec::new();
     for row in MECHANISMS {
-        if shown.contains(&row.ckm) {
+        if listed_types.contains(&row.ckm) {
             continue;
         }
-        shown.push(row.ckm);
+        listed_types.push(row.ckm);
         // Kinds of keys with the same cells share a line.
         let mut groups: Vec<(Vec<String>, String)> = Vec::new();
         for kind in Kind::all() {
             let cells = clouds.each_ref().map(|cloud| uses(row.ckm, kind, cloud)).join(" | ");
             match groups.iter_mut().find(|(_, own)| *own == cells) {
-                Some((kinds, _)) => kinds.push(prose(kind)),
-                None => groups.push((vec![prose(kind)], cells)),
+                Some((kinds, _)) => kinds.push(kind_name(kind)),
+                None => groups.push((vec![kind_name(kind)], cells)),
             }
         }
         let useful = groups.into_iter().filter(|(_, cells)| cells.chars().any(char::is_alphabetic));
@@ -143,7 +144,7 @@ fn uses(ckm: CK_MECHANISM_TYPE, kind: Kind, cloud: &SharedBackend) -> String {
     if words.is_empty() { "-".to_owned() } else { words.join(", ") }
 }
 
-fn prose(kind: Kind) -> String {
+fn kind_name(kind: Kind) -> String {
     match kind {
         Kind::Rsa(_) => "RSA".to_owned(),
         _ => kind.name(),
@@ -153,20 +154,20 @@ fn prose(kind: Kind) -> String {
 /// Returns the supported hashes of the mechanisms whose hash is named by the data or the parameters.
 fn hashes() -> Vec<String> {
     let rsa = Kind::Rsa(2048);
-    let of = |schemes: &[Scheme], family: Family| {
-        let hashes = Hash::all().filter(|hash| schemes.contains(&family.with(*hash)));
+    let of = |schemes: &[Scheme], family: Algorithm| {
+        let hashes = Hash::all().filter(|hash| schemes.contains(&family.with_hash(*hash)));
         hashes.map(Hash::name).collect::<Vec<_>>().join(", ")
     };
     let head = [format!("| mechanism | {} | *here* |", CLOUDS.join(" | ")), "|---|---|---|---|".to_owned()];
     let rows = [
-        ("CKM_RSA_PKCS, to sign or verify", Family::RsaPkcs1),
-        ("CKM_RSA_PKCS_PSS", Family::RsaPss),
-        ("CKM_RSA_PKCS_OAEP", Family::RsaesOaep),
+        ("CKM_RSA_PKCS, to sign or verify", Algorithm::RsaPkcs1),
+        ("CKM_RSA_PKCS_PSS", Algorithm::RsaPss),
+        ("CKM_RSA_PKCS_OAEP", Algorithm::RsaesOaep),
     ];
     let line = |(name, family)| {
         let cells = clouds().map(|cloud| of(&cloud.schemes(rsa), family)).join(" | ");
         // A scheme without a hash of its own accepts a DigestInfo of any hash.
-        let any = rsa.local_schemes().contains(&family.alone());
+        let any = rsa.local_schemes().contains(&family.without_hash());
         let here = if any { "any".to_owned() } else { of(&rsa.local_schemes(), family) };
         format!("| {name} | {cells} | *{here}* |")
     };
@@ -174,6 +175,6 @@ fn hashes() -> Vec<String> {
 }
 
 fn digests() -> Vec<String> {
-    let names: Vec<_> = Hash::digesting().map(Hash::name).collect();
+    let names: Vec<_> = Hash::with_digest_mechanism().map(Hash::name).collect();
     vec![format!("Digests, all here: {}.", names.join(", "))]
 }

@@ -22,29 +22,29 @@ pub struct Error {
     pub device_error: CK_ULONG,
     /// Whether the error is a negative answer to a question of the caller, for example whether an object has an
     /// attribute or whether a signature is valid. Such an error is not a fault.
-    pub probe: bool,
+    pub is_expected: bool,
 }
 
 impl Error {
     /// Creates an error with a message. The service did not fail.
     pub fn new(rv: CK_RV, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { rv, message: message.into(), device_error: 0, probe: false }
+        Self { rv, message: message.into(), device_error: 0, is_expected: false }
     }
 
     /// Creates an error that is a negative answer to a question of the caller.
-    pub fn probe(rv: CK_RV, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { probe: true, ..Self::new(rv, message) }
+    pub fn expected(rv: CK_RV, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { is_expected: true, ..Self::new(rv, message) }
     }
 
     /// Returns the same error with `thing`, which the error is about, in front of the message.
-    pub fn about(self, thing: impl fmt::Display) -> Self {
+    pub fn with_context(self, thing: impl fmt::Display) -> Self {
         Self { message: format!("{thing}: {}", self.message).into(), ..self }
     }
 
     /// Returns whether a correct caller can meet this error in normal use, for example with a buffer that is too small
     /// or in a session without an operation. Such an error is not logged at level `error`.
-    pub fn is_ordinary(&self) -> bool {
-        self.probe
+    pub fn is_expected_in_normal_use(&self) -> bool {
+        self.is_expected
             || self.device_error == 0
                 && matches!(
                     self.rv,
@@ -65,15 +65,15 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", name(self.rv), self.message)
+        write!(f, "{}: {}", rv_name(self.rv), self.message)
     }
 }
 
 impl std::error::Error for Error {}
 
 /// Returns the standard's name of a CK_RV for the log, or its value in hexadecimal if this module never returns it.
-pub fn name(rv: CK_RV) -> Cow<'static, str> {
-    match NAMES.iter().find(|(value, _)| *value == rv) {
+pub fn rv_name(rv: CK_RV) -> Cow<'static, str> {
+    match RV_NAMES.iter().find(|(value, _)| *value == rv) {
         Some((_, name)) => Cow::Borrowed(name),
         None => Cow::Owned(format!("CK_RV 0x{rv:x}")),
     }
@@ -84,7 +84,7 @@ macro_rules! names {
 }
 
 /// Every CK_RV that this module can return, with its name.
-const NAMES: &[(CK_RV, &str)] = names![
+const RV_NAMES: &[(CK_RV, &str)] = names![
     CKR_OK,
     CKR_CANCEL,
     CKR_HOST_MEMORY,
@@ -173,6 +173,6 @@ mod tests {
     #[test]
     fn a_value_has_its_name_in_the_log() {
         assert_eq!(Error::new(CKR_DATA_INVALID, "no DigestInfo").to_string(), "CKR_DATA_INVALID: no DigestInfo");
-        assert_eq!(name(0x8000_1234), "CK_RV 0x80001234");
+        assert_eq!(rv_name(0x8000_1234), "CK_RV 0x80001234");
     }
 }

@@ -43,7 +43,7 @@ fn source() -> Graph {
 }
 
 #[test]
-fn folders_use_only_what_comes_after_them() {
+fn folders_use_only_lower_layers() {
     let rank = |module: &str| {
         let folder = module.split("::").next().unwrap();
         let rank = LAYERS.iter().position(|names| names.contains(&folder));
@@ -58,7 +58,7 @@ fn folders_use_only_what_comes_after_them() {
 }
 
 #[test]
-fn files_have_no_circles() {
+fn file_dependencies_have_no_cycles() {
     let graph = source();
     let circles = graph.circles();
     assert!(circles.is_empty(), "{circles:#?}");
@@ -66,7 +66,7 @@ fn files_have_no_circles() {
 
 /// No folder uses a folder or a file beside it that uses the folder, directly or indirectly.
 #[test]
-fn folders_have_no_circles() {
+fn folder_dependencies_have_no_cycles() {
     for (folder, inside) in source().folders() {
         let circles = inside.circles();
         assert!(circles.is_empty(), "in folder {folder:?}: {circles:#?}");
@@ -74,7 +74,7 @@ fn folders_have_no_circles() {
 }
 
 #[test]
-fn folders_and_files_can_be_taken_in() {
+fn folders_and_files_are_small() {
     for folder in folders(&root().join("src")) {
         let files: Vec<_> = entries(&folder).into_iter().filter(|path| path.is_file()).collect();
         assert!(files.len() <= MOST_FILES_IN_A_FOLDER, "{} has {} files", folder.display(), files.len());

@@ -56,12 +56,12 @@ const HEAD: &str = "\
 ";
 
 fn initialize(world: &World) -> Outcome<u64> {
-    let of = |slots: usize| {
+    let count_with_slots = |slots: usize| {
         let slots = (0..slots).map(|n| World::slot(Cloud::AwsPlain, &format!("key {n}"), &format!("alias/key-{n}")));
         world.configure(Cloud::AwsPlain, "127.0.0.1", json!(slots.collect::<Vec<_>>()))?;
         count(world, "initialize", 0)
     };
-    Ok((of(1001)?.saturating_sub(of(1)?)) / 1000)
+    Ok((count_with_slots(1001)?.saturating_sub(count_with_slots(1)?)) / 1000)
 }
 
 /// Returns the number of instructions of a process that runs a path `times` times.
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_count_that_strays_is_told() {
+    fn a_count_that_deviates_is_reported() {
         let expected = "# head\n      100 a path\n      200 another\n";
         let compared = |counts: &[(&str, u64)]| compare(counts, expected).is_ok();
         assert!(compared(&[("a path", 109), ("another", 181)]));

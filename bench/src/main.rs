@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 
 fn dispatch(arguments: &[&str]) -> Outcome<()> {
     let time = |text: &str| Outcome::Ok(Duration::from_millis(text.parse()?));
-    let told = match arguments {
+    let report = match arguments {
         ["run", module, "--write", file] => return sections::write(module, file),
         ["run", module, sections @ ..] => return sections::run(module, sections),
         ["with", cloud, module, program, arguments @ ..] => return with(cloud, module, program, arguments),
@@ -66,7 +66,7 @@ fn dispatch(arguments: &[&str]) -> Outcome<()> {
         ["keys", module, label] => module::keys(module, label)?,
         _ => return Err(USAGE.into()),
     };
-    say(&told.to_string());
+    say(&report.to_string());
     Ok(())
 }
 

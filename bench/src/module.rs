@@ -71,7 +71,7 @@ pub fn path(path: &str, name: &str, times: usize) -> Outcome<Value> {
             "sign" => sign(&session, key, false)?,
             "open and C_SignInit" => module.open_ro_session(slot)?.sign_init(&Mechanism::Ecdsa, key)?,
             "find" => drop(session.find_objects(&label)?),
-            "attributes" => drop(session.get_attributes(key, &ASKED)?),
+            "attributes" => drop(session.get_attributes(key, &COMMON_ATTRIBUTES)?),
             "digest" => drop(session.digest(&Mechanism::Sha256, &[7; 64])?),
             _ => return Err(format!("{name} is no path").into()),
         }
@@ -80,7 +80,7 @@ pub fn path(path: &str, name: &str, times: usize) -> Outcome<Value> {
 }
 
 /// The attributes of a key that OpenSSL and other programs read.
-const ASKED: [AttributeType; 5] =
+const COMMON_ATTRIBUTES: [AttributeType; 5] =
     [AttributeType::KeyType, AttributeType::Label, AttributeType::Id, AttributeType::EcParams, AttributeType::Sign];
 
 /// Runs a program that signs once. Returns the milliseconds of each step and the resources that the process used.

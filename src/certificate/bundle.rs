@@ -29,7 +29,7 @@ impl Bundle {
     /// Returns the key's own certificate, or None if the bundle does not make clear which one it is. If the
     /// certificate was renewed for the same key, returns the newest.
     pub fn leaf(&self) -> Option<&Certificate> {
-        let is_leaf = |own: &&Certificate| !self.0.iter().any(|other| other != *own && own.has_issued(other));
+        let is_leaf = |own: &&Certificate| !self.0.iter().any(|other| other != *own && own.is_issuer_of(other));
         let leaves: Vec<&Certificate> = self.0.iter().filter(is_leaf).collect();
         let newest = leaves.iter().copied().max_by_key(|own| own.not_before)?;
         leaves.iter().all(|own| own.spki == newest.spki).then_some(newest)
@@ -43,7 +43,7 @@ impl Bundle {
         let mut at = 0;
         // Several issuers may have the same name, for example if a root is cross-signed.
         while at < chain.len() {
-            let issuers = self.0.iter().filter(|other| other.has_issued(&chain[at]) && !chain.contains(other));
+            let issuers = self.0.iter().filter(|other| other.is_issuer_of(&chain[at]) && !chain.contains(other));
             let issuers: Vec<_> = issuers.cloned().collect();
             chain.extend(issuers);
             at += 1;
@@ -76,7 +76,7 @@ mod tests {
         run("x509 -req -in leaf.csr -CA middle.pem -CAkey middle.key -CAcreateserial -out renewed.pem -days 99");
         ["root", "middle", "leaf", "renewed", "stranger"].map(|name| {
             let bytes = std::fs::read(folder.path().join(format!("{name}.pem"))).unwrap();
-            Certificate::all_in(&bytes).unwrap().0.remove(0)
+            Certificate::parse_all(&bytes).unwrap().0.remove(0)
         })
     }
 

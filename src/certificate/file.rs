@@ -12,32 +12,32 @@ use std::borrow::Cow;
 
 /// The contents of a file.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct FileContents {
     /// DER of each certificate, with the line at which it begins, counted from 1. The line is 0 in a binary
     /// file and for bare base64.
     pub certificates: Vec<(usize, Vec<u8>)>,
     /// The other contents. Each PEM block has its line: "line 7: PRIVATE KEY".
-    pub others: Vec<String>,
+    pub other_contents: Vec<String>,
 }
 
 /// The message for a file in which nothing was found.
-pub const NOTHING: &str = "it holds no certificate, neither as PEM nor as DER";
+pub const NO_CERTIFICATE: &str = "it holds no certificate, neither as PEM nor as DER";
 
 /// Returns the certificates, and what else there is, in the contents of a file.
-pub fn find(bytes: &[u8]) -> Found {
-    if let Some(found) = binary(bytes) {
+pub fn find(bytes: &[u8]) -> FileContents {
+    if let Some(found) = parse_binary(bytes) {
         return found;
     }
-    let text = as_text(bytes);
-    let mut found = Found::default();
+    let text = decode_text(bytes);
+    let mut found = FileContents::default();
     for block in pem::blocks(&text) {
         match block {
             Ok(block) => found.add(&block),
-            Err(other) => found.others.push(other),
+            Err(other) => found.other_contents.push(other),
         }
     }
-    let is_empty = found == Found::default();
-    let bare = || pem::base64(&text).and_then(|der| binary(&der));
+    let is_empty = found == FileContents::default();
+    let bare = || pem::base64(&text).and_then(|der| parse_binary(&der));
     if is_empty { bare().unwrap_or(found) } else { found }
 }
 
@@ -46,7 +46,7 @@ const CERTIFICATE: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERT
 /// The names of blocks with a PKCS#7: RFC 7468 sections 8 and 9, and the names that older programs write.
 const PKCS7: [&str; 5] = ["PKCS7", "CMS", "PKCS #7 SIGNED DATA", "CERTIFICATE CHAIN", "PKCS7 SIGNED DATA"];
 
-impl Found {
+impl FileContents {
     fn add(&mut self, block: &Block) {
         let certificates = match block.name {
             // In a trusted certificate, OpenSSL's trust settings follow the certificate.
@@ -56,33 +56,35 @@ impl Found {
             name if PKCS7.contains(&name) => {
                 block.content().and_then(|der| certificates_of_pkcs7(AnyRef::try_from(&der[..]).ok()?))
             }
-            name => return self.others.push(format!("line {}: {name}", block.line)),
+            name => return self.other_contents.push(format!("line {}: {name}", block.line)),
         };
         match certificates.filter(|certificates| !certificates.is_empty()) {
             Some(certificates) => self.certificates.extend(certificates.into_iter().map(|der| (block.line, der))),
-            None => self.others.push(format!("line {}: {} that can't be read", block.line, block.name)),
+            None => self.other_contents.push(format!("line {}: {} that can't be read", block.line, block.name)),
         }
     }
 }
 
 /// Reads a binary file: certificates one after the other, or a PKCS#7. Returns None for a text.
-fn binary(bytes: &[u8]) -> Option<Found> {
+fn parse_binary(bytes: &[u8]) -> Option<FileContents> {
     if bytes.starts_with(&JAVA_KEYSTORE) {
         let other = "a Java keystore: keytool -exportcert -rfc takes the certificate out of it";
-        return Some(Found { others: vec![other.into()], ..Found::default() });
+        return Some(FileContents { other_contents: vec![other.into()], ..FileContents::default() });
     }
     // A text may by chance have the form of DER items, but not of the SEQUENCEs of which such a file consists.
     let is_file = |items: &Vec<AnyRef<'_>>| !items.is_empty() && items.iter().all(|item| item.tag() == Tag::Sequence);
-    let items = items(bytes).filter(is_file)?;
-    let mut found = Found::default();
+    let items = der_items(bytes).filter(is_file)?;
+    let mut found = FileContents::default();
     for item in items {
         match (certificates_of_pkcs7(item), children(item).first()) {
             (Some(certificates), _) => found.certificates.extend(certificates.into_iter().map(|der| (0, der))),
             (None, Some(first)) if first.tag() == Tag::Sequence => {
                 found.certificates.extend(item.to_der().map(|der| (0, der)))
             }
-            (None, Some(first)) if first.tag() == Tag::Integer && first.value() == [3] => found.others.push(PFX.into()),
-            _ => found.others.push("DER of something else, such as a private key".into()),
+            (None, Some(first)) if first.tag() == Tag::Integer && first.value() == [3] => {
+                found.other_contents.push(PFX.into())
+            }
+            _ => found.other_contents.push("DER of something else, such as a private key".into()),
         }
     }
     Some(found)
@@ -96,7 +98,7 @@ const PFX: &str =
 
 /// Returns the DER items in `bytes`, or None if there is anything else. Some programs add line breaks or zeros
 /// after the items, and the last byte of an item may look like one of them.
-fn items(bytes: &[u8]) -> Option<Vec<AnyRef<'_>>> {
+fn der_items(bytes: &[u8]) -> Option<Vec<AnyRef<'_>>> {
     let is_blank = |rest: &[u8]| rest.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0);
     let mut reader = SliceReader::new(bytes).ok()?;
     let mut items = Vec::new();
@@ -108,7 +110,7 @@ fn items(bytes: &[u8]) -> Option<Vec<AnyRef<'_>>> {
 
 /// Returns the items inside a constructed item.
 fn children(item: AnyRef<'_>) -> Vec<AnyRef<'_>> {
-    items(item.value()).unwrap_or_default()
+    der_items(item.value()).unwrap_or_default()
 }
 
 /// Returns the first item, which has to be a SEQUENCE, without the bytes that follow it.
@@ -141,7 +143,7 @@ fn certificates_of_pkcs7(item: AnyRef<'_>) -> Option<Vec<Vec<u8>>> {
 const CERTIFICATES: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
 
 /// Decodes a text, of which only ASCII matters: UTF-16, as Windows writes it, or any encoding that contains ASCII.
-fn as_text(bytes: &[u8]) -> Cow<'_, str> {
+fn decode_text(bytes: &[u8]) -> Cow<'_, str> {
     let units = |of: fn([u8; 2]) -> u16| {
         let (pairs, _) = bytes.as_chunks::<2>();
         let units: Vec<u16> = pairs.iter().map(|pair| of(*pair)).collect();
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_named_with_its_line() {
+    fn other_contents_are_reported_with_their_line() {
         let (folder, a, _) = forms();
         let read = |name: &str| String::from_utf8_lossy(&std::fs::read(folder.path().join(name)).unwrap()).into_owned();
         let (key, pem) = (read("a.key"), read("a.pem"));
@@ -259,19 +261,25 @@ mod tests {
                 )
                 .as_bytes(),
             );
-            assert_eq!(found.others, ["line 2: PRIVATE KEY"]);
+            assert_eq!(found.other_contents, ["line 2: PRIVATE KEY"]);
             assert_eq!(found.certificates, [(7, a.clone())]);
         }
-        assert_eq!(find(key.as_bytes()), Found { others: vec!["line 1: PRIVATE KEY".into()], ..Found::default() });
+        assert_eq!(
+            find(key.as_bytes()),
+            FileContents { other_contents: vec!["line 1: PRIVATE KEY".into()], ..FileContents::default() }
+        );
         let cut = pem.replace("-----END CERTIFICATE-----", "");
-        assert_eq!(find(cut.as_bytes()).others, ["line 1: CERTIFICATE without its end"]);
+        assert_eq!(find(cut.as_bytes()).other_contents, ["line 1: CERTIFICATE without its end"]);
         let spoilt = "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n";
-        assert_eq!(find(format!("{spoilt}{pem}").as_bytes()).others, ["line 1: CERTIFICATE that can't be read"]);
-        let of = |bytes: &[u8]| find(bytes).others.join("; ");
+        assert_eq!(
+            find(format!("{spoilt}{pem}").as_bytes()).other_contents,
+            ["line 1: CERTIFICATE that can't be read"]
+        );
+        let of = |bytes: &[u8]| find(bytes).other_contents.join("; ");
         assert!(of(&std::fs::read(folder.path().join("a.pfx")).unwrap()).contains("openssl pkcs12"));
         assert!(of(&[0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2]).contains("Java keystore"));
         for nothing in [&b""[..], b"no certificate", b"-----BEGIN ", b"\xff\xfe", b"0", &[0x30, 0x80]] {
-            assert_eq!(find(nothing), Found::default(), "{nothing:?}");
+            assert_eq!(find(nothing), FileContents::default(), "{nothing:?}");
         }
     }
 }

@@ -67,21 +67,21 @@ impl Certificate {
     ///
     /// # Errors
     /// Fails if there is no certificate, with the reason.
-    pub fn all_in(bytes: &[u8]) -> Result<(Vec<Self>, Vec<String>), Unusable> {
+    pub fn parse_all(bytes: &[u8]) -> Result<(Vec<Self>, Vec<String>), Unusable> {
         let mut found = file::find(bytes);
         let mut certificates: Vec<Self> = Vec::new();
         for (line, der) in std::mem::take(&mut found.certificates) {
             match Self::from_der(&der) {
                 Ok(own) if certificates.contains(&own) => {}
                 Ok(own) => certificates.push(own),
-                Err(why) if line == 0 => found.others.push(why.0),
-                Err(why) => found.others.push(format!("line {line}: {}", why.0)),
+                Err(why) if line == 0 => found.other_contents.push(why.0),
+                Err(why) => found.other_contents.push(format!("line {line}: {}", why.0)),
             }
         }
-        match (certificates.is_empty(), found.others.is_empty()) {
-            (true, true) => Err(Unusable(file::NOTHING.into())),
-            (true, false) => Err(Unusable(format!("it holds no certificate: {}", found.others.join("; ")))),
-            (false, _) => Ok((certificates, found.others)),
+        match (certificates.is_empty(), found.other_contents.is_empty()) {
+            (true, true) => Err(Unusable(file::NO_CERTIFICATE.into())),
+            (true, false) => Err(Unusable(format!("it holds no certificate: {}", found.other_contents.join("; ")))),
+            (false, _) => Ok((certificates, found.other_contents)),
         }
     }
 
@@ -94,7 +94,7 @@ impl Certificate {
     }
 
     /// Returns whether this certificate is the issuer of `other`, judged by their names.
-    pub fn has_issued(&self, other: &Self) -> bool {
+    pub fn is_issuer_of(&self, other: &Self) -> bool {
         self.subject == other.issuer
     }
 
@@ -139,8 +139,8 @@ mod tests {
     const EXAMPLE: &str = "MIIBnTCCAUOgAwIBAgIUckAdFDE5iHsdV/Q2g/QFwFJb/bYwCgYIKoZIzj0EAwIwIzEhMB8GA1UEAwwYY2xvdWQta21zLXBrY3MxMSBleGFtcGxlMCAXDTI2MTEyMDIxNDkxM1oYDzIxMjYxMDI3MjE0OTEzWjAjMSEwHwYDVQQDDBhjbG91ZC1rbXMtcGtjczExIGV4YW1wbGUwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQ1LNmIAbTEij5LDyS7n/1jh/oRiHfWj3Zqhp9oCT7/rCI880zkM0XwTs313FJ7vqpLn5aTb8+yaCqaZenHR1FOo1MwUTAdBgNVHQ4EFgQULIHNrLq1993I2CjPpqBn5SrCmqgwHwYDVR0jBBgwFoAULIHNrLq1993I2CjPpqBn5SrCmqgwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiBE0KHbnuBPYi+jaC4ZJMJOh7w2vYzeM+s94fRfTt4V/wIhAOivksEEV8XWsuAwqBtAM5U9encNG283uGNpq7GMh+Sr";
 
     #[test]
-    fn base64_is_taken_in_every_shape_that_people_paste() {
-        let certificate = Certificate::all_in(EXAMPLE.as_bytes()).unwrap().0.remove(0);
+    fn base64_is_accepted_in_every_form() {
+        let certificate = Certificate::parse_all(EXAMPLE.as_bytes()).unwrap().0.remove(0);
         assert_eq!(certificate.public_key().map(|key| key.kind()), Ok(Kind::Ec(Curve::P256)));
         assert_eq!(certificate.common_name.as_deref(), Some("cloud-kms-pkcs11 example"));
         assert_eq!(certificate.subject, certificate.issuer);
@@ -149,7 +149,7 @@ mod tests {
         let lines = EXAMPLE.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect::<Vec<_>>();
         let pem = format!("-----BEGIN CERTIFICATE-----\r\n{}\r\n-----END CERTIFICATE-----\r\n", lines.join("\r\n"));
         for text in [lines.join("\n"), format!(" {EXAMPLE}== \n"), EXAMPLE.trim_end_matches('=').to_owned(), pem] {
-            assert_eq!(Certificate::all_in(text.as_bytes()), Ok((vec![certificate.clone()], Vec::new())), "{text}");
+            assert_eq!(Certificate::parse_all(text.as_bytes()), Ok((vec![certificate.clone()], Vec::new())), "{text}");
         }
     }
 
@@ -164,11 +164,11 @@ mod tests {
             block("CERTIFICATE", EXAMPLE),
             block("CERTIFICATE", EXAMPLE),
         ];
-        let (certificates, others) = Certificate::all_in(text.concat().as_bytes()).unwrap();
+        let (certificates, others) = Certificate::parse_all(text.concat().as_bytes()).unwrap();
         assert_eq!(certificates.len(), 1);
         assert_eq!(others[..2], ["line 2: EC PRIVATE KEY", "line 5: CERTIFICATE that can't be read"]);
         assert!(others[2].starts_with("line 8: no X.509 certificate"), "{others:?}");
-        let why = |text: &str| Certificate::all_in(text.as_bytes()).unwrap_err().0;
+        let why = |text: &str| Certificate::parse_all(text.as_bytes()).unwrap_err().0;
         assert_eq!(why(""), "it holds no certificate, neither as PEM nor as DER");
         assert_eq!(why("no base64!"), "it holds no certificate, neither as PEM nor as DER");
         assert_eq!(why(&block("PUBLIC KEY", EXAMPLE)), "it holds no certificate: line 1: PUBLIC KEY");

@@ -10,13 +10,13 @@ pub(crate) struct Block<'a> {
     /// The line at which the block begins, counted from 1.
     pub(crate) line: usize,
     pub(crate) name: &'a str,
-    text: &'a str,
+    base64: &'a str,
 }
 
 impl Block<'_> {
     /// Returns the bytes of the block, or None if its contents are not base64.
     pub(crate) fn content(&self) -> Option<Zeroizing<Vec<u8>>> {
-        base64(self.text)
+        base64(self.base64)
     }
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn blocks(text: &str) -> Vec<Result<Block<'_>, String>> {
             continue;
         };
         at = stop + end.len();
-        blocks.push(Ok(Block { line, name, text: &text[start..stop] }));
+        blocks.push(Ok(Block { line, name, base64: &text[start..stop] }));
     }
     blocks
 }

@@ -2,9 +2,9 @@
 //!
 
 use super::failure::{Cause, Failure};
-use super::key::{KeyFacts, KeyName, ListedKey, Plain, Signature, Target};
-use super::login::{Entry, Refusal};
-use super::management::{MadeKey, NewKey};
+use super::key::{KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
+use super::login::{CommitLogin, LoginError};
+use super::management::{CreatedKey, NewKey};
 use super::runtime::Pending;
 use super::secret::Secret;
 use crate::certificate::Certificate;
@@ -20,7 +20,7 @@ use std::time::Instant;
 /// the service returns where it has the capability. Creating a backend makes no request; the first call connects.
 pub trait Backend: Send + Sync + fmt::Debug {
     /// Fetches the public half and the abilities of a key: one request.
-    fn describe(&self, key: &KeyName) -> Pending<KeyFacts>;
+    fn describe(&self, key: &KeyName) -> Pending<KeyDescription>;
 
     /// Signs, or computes a MAC: one request.
     ///
@@ -104,10 +104,10 @@ pub trait MacVerification {
 /// The capability to decrypt.
 pub trait Decryption {
     /// Decrypts: one request. Every fault of a ciphertext is [`Cause::Undecryptable`], with the same message.
-    fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain>;
+    fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<SecretBytes>;
 
     /// Unwraps a secret key, where the service has an operation of its own for that: one request.
-    fn unwrap(&self, target: Target, scheme: Scheme, wrapped: &[u8]) -> Pending<Plain> {
+    fn unwrap(&self, target: Target, scheme: Scheme, wrapped: &[u8]) -> Pending<SecretBytes> {
         self.decrypt(target, scheme, wrapped)
     }
 }
@@ -115,13 +115,13 @@ pub trait Decryption {
 /// The capability to derive shared secrets.
 pub trait KeyAgreement {
     /// Derives the secret shared with the owner of `peer`, which is on the same curve: one request.
-    fn derive(&self, target: Target, peer: &PublicKey) -> Pending<Plain>;
+    fn derive(&self, target: Target, peer: &PublicKey) -> Pending<SecretBytes>;
 }
 
 /// The capability to generate random bytes.
 pub trait RandomSource {
     /// Returns `length` random bytes.
-    fn random(&self, length: usize) -> Pending<Plain>;
+    fn random(&self, length: usize) -> Pending<SecretBytes>;
 }
 
 /// The capability to keep certificates with keys.
@@ -141,11 +141,11 @@ pub trait PinLogin {
     /// Whether a credential is there, so that requests can be made.
     fn is_logged_in(&self) -> bool;
 
-    /// Checks the PIN with the service's authority. The returned [`Entry`] puts the credential in place.
+    /// Checks the PIN with the service's authority. The returned [`CommitLogin`] puts the credential in place.
     ///
     /// # Errors
     /// Why the PIN is refused, or what kept the authority from answering.
-    fn log_in(&self, pin: Secret, deadline: Instant) -> Result<Entry<'_>, Refusal>;
+    fn log_in(&self, pin: Secret, deadline: Instant) -> Result<CommitLogin<'_>, LoginError>;
 
     /// Discards the PIN and the credentials that it has brought.
     fn log_out(&self);
@@ -163,7 +163,7 @@ pub trait KeyManagement {
     fn check_new(&self, new: &NewKey) -> Result<(), Error>;
 
     /// Creates a key. Takes several requests; the request that creates the key is never repeated.
-    fn create(&self, new: &NewKey) -> Pending<MadeKey>;
+    fn create(&self, new: &NewKey) -> Pending<CreatedKey>;
 
     /// Checks whether a key can have that label.
     ///
@@ -187,22 +187,22 @@ impl dyn Backend {
     }
 
     /// See [`Decryption::decrypt`].
-    pub fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
+    pub fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<SecretBytes> {
         self.decryption().map_or_else(|| unsupported("Decrypt"), |own| own.decrypt(target, scheme, ciphertext))
     }
 
     /// See [`Decryption::unwrap`].
-    pub fn unwrap(&self, target: Target, scheme: Scheme, wrapped: &[u8]) -> Pending<Plain> {
+    pub fn unwrap(&self, target: Target, scheme: Scheme, wrapped: &[u8]) -> Pending<SecretBytes> {
         self.decryption().map_or_else(|| unsupported("Unwrap"), |own| own.unwrap(target, scheme, wrapped))
     }
 
     /// See [`KeyAgreement::derive`].
-    pub fn derive(&self, target: Target, peer: &PublicKey) -> Pending<Plain> {
+    pub fn derive(&self, target: Target, peer: &PublicKey) -> Pending<SecretBytes> {
         self.key_agreement().map_or_else(|| unsupported("DeriveSharedSecret"), |own| own.derive(target, peer))
     }
 
     /// See [`RandomSource::random`].
-    pub fn random(&self, length: usize) -> Pending<Plain> {
+    pub fn random(&self, length: usize) -> Pending<SecretBytes> {
         self.random_source().map_or_else(|| unsupported("GenerateRandom"), |own| own.random(length))
     }
 
@@ -231,9 +231,9 @@ impl dyn Backend {
     ///
     /// # Errors
     /// As [`PinLogin::log_in`].
-    pub fn log_in(&self, pin: Secret, deadline: Instant) -> Result<Entry<'_>, Refusal> {
+    pub fn log_in(&self, pin: Secret, deadline: Instant) -> Result<CommitLogin<'_>, LoginError> {
         let none = || Failure::new(Cause::Unsupported, "Login", "this token's credential is no PIN");
-        self.login().ok_or_else(|| Refusal::Trouble(none()))?.log_in(pin, deadline)
+        self.login().ok_or_else(|| LoginError::Failed(none()))?.log_in(pin, deadline)
     }
 
     /// See [`PinLogin::log_out`].
@@ -257,7 +257,7 @@ impl dyn Backend {
     }
 
     /// See [`KeyManagement::create`].
-    pub fn create(&self, new: &NewKey) -> Pending<MadeKey> {
+    pub fn create(&self, new: &NewKey) -> Pending<CreatedKey> {
         self.key_management().map_or_else(|| unsupported("CreateKey"), |own| own.create(new))
     }
 

@@ -25,7 +25,7 @@ pub struct ListedKey {
 
 /// The properties of a key, as a service reports them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyFacts {
+pub struct KeyDescription {
     /// The name that can never refer to another key: a key ARN, or a Key Vault key identifier with its version.
     /// None while the key is known from a local certificate only. In that case the configured name is used.
     pub immutable_id: Option<String>,
@@ -33,37 +33,45 @@ pub struct KeyFacts {
     pub kind: Kind,
     /// The public key. None for a secret key.
     pub public_key: Option<PublicKey>,
-    /// The schemes that the service performs with the key, except for the purposes in `withheld`. Empty if the key
+    /// The schemes that the service performs with the key, except for the purposes in `forbidden_purposes`. Empty if the key
     /// cannot be used.
     pub schemes: Vec<Scheme>,
     /// The reason why the key cannot be used, if `schemes` is empty, for example "it is disabled".
-    pub refusal: Option<String>,
+    pub unusable_reason: Option<String>,
     /// What the service reports about the use of the key, for messages, for example "its KeyUsage is SIGN_VERIFY".
     pub usage: Option<String>,
     /// The purposes that the service does not permit, although `schemes` contains schemes for them.
-    pub withheld: Vec<Purpose>,
+    pub forbidden_purposes: Vec<Purpose>,
 }
 
-impl KeyFacts {
+impl KeyDescription {
     /// Returns whether the service performs operations of this purpose with the key.
-    pub fn does(&self, purpose: Purpose) -> bool {
-        let serves = |scheme: &Scheme| scheme.family.purpose() == purpose.of_schemes();
-        !self.withheld.contains(&purpose) && self.schemes.iter().any(serves)
+    pub fn permits(&self, purpose: Purpose) -> bool {
+        let serves = |scheme: &Scheme| scheme.family.purpose() == purpose.scheme_purpose();
+        !self.forbidden_purposes.contains(&purpose) && self.schemes.iter().any(serves)
     }
 
     /// Returns the schemes that serve at least one permitted purpose.
     pub fn permitted_schemes(&self) -> Vec<Scheme> {
-        let purposes = Purpose::ALL.into_iter().filter(|purpose| self.does(*purpose));
-        let purposes: Vec<_> = purposes.map(Purpose::of_schemes).collect();
+        let purposes = Purpose::ALL.into_iter().filter(|purpose| self.permits(*purpose));
+        let purposes: Vec<_> = purposes.map(Purpose::scheme_purpose).collect();
         self.schemes.iter().copied().filter(|scheme| purposes.contains(&scheme.family.purpose())).collect()
     }
 
     /// Creates the properties of a key from its public key and the schemes that the service is known to perform
     /// with such a key.
-    pub fn of(public_key: PublicKey, schemes: Vec<Scheme>) -> Self {
+    pub fn from_public_key(public_key: PublicKey, schemes: Vec<Scheme>) -> Self {
         let kind = public_key.kind();
         let public_key = Some(public_key);
-        Self { immutable_id: None, kind, public_key, schemes, refusal: None, usage: None, withheld: Vec::new() }
+        Self {
+            immutable_id: None,
+            kind,
+            public_key,
+            schemes,
+            unusable_reason: None,
+            usage: None,
+            forbidden_purposes: Vec::new(),
+        }
     }
 }
 
@@ -80,7 +88,7 @@ pub struct Target<'a> {
 }
 
 /// A plaintext, a shared secret or random bytes. The bytes are overwritten when dropped.
-pub type Plain = Zeroizing<Vec<u8>>;
+pub type SecretBytes = Zeroizing<Vec<u8>>;
 
 /// A signature, and the key with which it was made, as the service reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,28 +96,28 @@ pub struct Signature {
     /// The signature in the form of PKCS#11. An RSA signature is as long as the modulus. An ECDSA signature
     /// consists of r and s, each padded to the width of the curve.
     pub bytes: Vec<u8>,
-    /// The id of that key, as in [`KeyFacts::immutable_id`].
+    /// The id of that key, as in [`KeyDescription::immutable_id`].
     pub immutable_id: String,
 }
 
 /// The operation to request: the key, the scheme and the data.
 #[derive(Clone)]
-pub(crate) struct Order {
+pub(crate) struct KeyRequest {
     /// The configured name of the key.
     pub(crate) key: KeyName,
     /// The immutable id that the service has reported for the key.
-    pub(crate) told: Option<String>,
+    pub(crate) immutable_id: Option<String>,
     pub(crate) kind: Kind,
     pub(crate) scheme: Scheme,
     /// The data to sign, verify or decrypt. For a key agreement, the public key of the other party.
     pub(crate) data: Zeroizing<Vec<u8>>,
 }
 
-impl Order {
+impl KeyRequest {
     pub(crate) fn new(target: Target, scheme: Scheme, data: &[u8]) -> Self {
         Self {
             key: target.name.clone(),
-            told: target.immutable_id.map(str::to_owned),
+            immutable_id: target.immutable_id.map(str::to_owned),
             kind: target.kind,
             scheme,
             data: data.to_vec().into(),

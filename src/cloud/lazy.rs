@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// How long a failure is returned from memory before the request may be repeated.
-pub const RETRY_AFTER: Duration = Duration::from_secs(5);
+pub const FAILURE_KEPT_FOR: Duration = Duration::from_secs(5);
 
 /// A value that is requested from a service once and shared by all callers.
 #[derive(Debug)]
@@ -21,14 +21,14 @@ pub struct Lazy<T> {
 #[derive(Debug)]
 enum State<T> {
     Unknown,
-    UnderWay(Pending<T>),
+    Loading(Pending<T>),
     Known(Arc<T>),
     Failed(Box<(Failure, Instant)>),
 }
 
 impl<T> Default for Lazy<T> {
     fn default() -> Self {
-        Self::with_retry_after(RETRY_AFTER)
+        Self::with_retry_after(FAILURE_KEPT_FOR)
     }
 }
 
@@ -49,7 +49,7 @@ impl<T> Lazy<T> {
 }
 
 impl<T: Clone> Lazy<T> {
-    /// Returns whether [`Lazy::begin`] would start a request now: the value is not known, no request of this
+    /// Returns whether [`Lazy::start_loading`] would start a request now: the value is not known, no request of this
     /// process is under way, and no request has failed within `retry_after`.
     #[cfg(test)]
     fn is_cold(&self) -> bool {
@@ -58,19 +58,19 @@ impl<T: Clone> Lazy<T> {
 
     /// Starts a request, unless the value is known, a request is under way, or a request has just failed. Does not
     /// wait.
-    pub fn begin(&self, ask: impl FnOnce() -> Pending<T>) {
-        self.begin_if(|| Some(ask()));
+    pub fn start_loading(&self, ask: impl FnOnce() -> Pending<T>) {
+        self.try_start_loading(|| Some(ask()));
     }
 
-    /// Like [`Lazy::begin`], but `ask` may return `None` if no request is possible. In that case nothing changes.
-    pub fn begin_if(&self, ask: impl FnOnce() -> Option<Pending<T>>) {
+    /// Like [`Lazy::start_loading`], but `ask` may return `None` if no request is possible. In that case nothing changes.
+    pub fn try_start_loading(&self, ask: impl FnOnce() -> Option<Pending<T>>) {
         // `ask` only starts a task on the runtime. So the lock is held for microseconds, and only one caller
         // starts a request.
         let mut state = self.lock();
         if state.is_cold(self.retry_after)
             && let Some(pending) = ask()
         {
-            *state = State::UnderWay(pending);
+            *state = State::Loading(pending);
         }
     }
 
@@ -80,7 +80,7 @@ impl<T: Clone> Lazy<T> {
     }
 
     /// Returns the value if it is known. Never waits.
-    pub fn known(&self) -> Option<Arc<T>> {
+    pub fn value(&self) -> Option<Arc<T>> {
         match &*self.lock() {
             State::Known(value) => Some(value.clone()),
             _ => None,
@@ -98,7 +98,7 @@ impl<T: Clone> Lazy<T> {
             State::Known(value) => return Ok(value.clone()),
             State::Failed(failed) => return Err(failed.0.clone()),
             State::Unknown => return Err(Failure::new(Cause::Interrupted, "load", "was not begun")),
-            State::UnderWay(pending) => pending.clone(),
+            State::Loading(pending) => pending.clone(),
         };
         let answer = pending.wait(deadline);
         self.settle(&pending, answer, failed)
@@ -112,7 +112,7 @@ impl<T: Clone> Lazy<T> {
     ) -> Result<Arc<T>, Failure> {
         let mut state = self.lock();
         // If the value was forgotten meanwhile, the result is returned to the waiting caller and not kept.
-        let is_current = matches!(&*state, State::UnderWay(own) if own.is(pending));
+        let is_current = matches!(&*state, State::Loading(own) if own.is_same_request(pending));
         match (&*state, answer) {
             // Another thread that waited for the same result has already stored it.
             (State::Known(value), _) => Ok(value.clone()),
@@ -146,7 +146,7 @@ impl<T: Clone> State<T> {
     fn is_cold(&self, retry_after: Duration) -> bool {
         match self {
             State::Unknown => true,
-            State::UnderWay(pending) => pending.is_stale(),
+            State::Loading(pending) => pending.is_stale(),
             State::Known(_) => false,
             State::Failed(failed) => failed.1.elapsed() >= retry_after,
         }
@@ -167,49 +167,49 @@ mod tests {
     }
 
     #[test]
-    fn it_asks_once_and_keeps_the_answer() {
+    fn a_value_is_requested_once_and_kept() {
         let (lazy, asked) = (Lazy::default(), Cell::new(0));
         let ask = || {
             asked.set(asked.get() + 1);
             Pending::ready(Ok(7))
         };
         assert!(lazy.is_cold());
-        lazy.begin(ask);
-        lazy.begin(ask);
+        lazy.start_loading(ask);
+        lazy.start_loading(ask);
         assert_eq!(lazy.get(soon(), |_| panic!("no failure")).as_deref(), Ok(&7));
-        lazy.begin(ask);
+        lazy.start_loading(ask);
         assert_eq!(asked.get(), 1);
         lazy.forget();
-        lazy.begin(ask);
+        lazy.start_loading(ask);
         assert_eq!(asked.get(), 2);
     }
 
     #[test]
-    fn what_was_forgotten_while_somebody_waits_does_not_come_back() {
+    fn a_value_forgotten_during_a_wait_is_not_kept() {
         let lazy = Lazy::default();
-        lazy.begin(|| Pending::ready(Ok(1)));
+        lazy.start_loading(|| Pending::ready(Ok(1)));
         let pending = Pending::ready(Ok(1));
         assert_eq!(lazy.settle(&pending, Ok(1), |_| {}).as_deref(), Ok(&1));
-        assert!(lazy.known().is_none(), "it is of another question");
+        assert!(lazy.value().is_none(), "it is of another question");
         assert_eq!(lazy.settle(&pending, Err(denied()), |_| {}), Err(denied()));
         assert_eq!(lazy.get(soon(), |_| panic!("no failure")).as_deref(), Ok(&1));
-        assert!(lazy.known().is_some());
+        assert!(lazy.value().is_some());
     }
 
     #[test]
-    fn a_failure_is_told_once_and_asked_again_later() {
+    fn a_failure_is_reported_once_and_retried_later() {
         let told = Cell::new(0);
         let tell = |_: &Failure| told.set(told.get() + 1);
         let patient = Lazy::<u8>::with_retry_after(Duration::from_secs(3600));
-        patient.begin(|| Pending::ready(Err(denied())));
+        patient.start_loading(|| Pending::ready(Err(denied())));
         assert_eq!(patient.get(soon(), tell), Err(denied()));
         assert_eq!(patient.get(soon(), tell), Err(denied()));
         assert_eq!(told.get(), 1);
         assert!(!patient.is_cold());
         let hasty = Lazy::with_retry_after(Duration::ZERO);
-        hasty.begin(|| Pending::ready(Err(denied())));
+        hasty.start_loading(|| Pending::ready(Err(denied())));
         assert_eq!(hasty.get(soon(), tell), Err(denied()));
-        hasty.begin(|| Pending::ready(Ok(1)));
+        hasty.start_loading(|| Pending::ready(Ok(1)));
         assert_eq!(hasty.get(soon(), tell).as_deref(), Ok(&1));
     }
 }

@@ -16,17 +16,17 @@ use std::time::Instant;
 
 /// The reason why a login with a PIN fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum LoginError {
     /// The authority rejected the PIN, in its own words.
-    Wrong(String),
+    Incorrect(String),
     /// The authority once accepted the PIN, which has expired. The words are the authority's own.
     Expired(String),
     /// The authority could not be asked, or reported another problem.
-    Trouble(Failure),
+    Failed(Failure),
 }
 
 /// A function that puts a verified credential in place.
-pub type Entry<'a> = Box<dyn FnOnce() + 'a>;
+pub type CommitLogin<'a> = Box<dyn FnOnce() + 'a>;
 
 /// The decision of an authority about a PIN.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,14 +37,14 @@ pub(crate) enum Verdict {
 }
 
 /// A function that turns the words of an authority into a verdict.
-pub(crate) type Saying = fn(String) -> Verdict;
+pub(crate) type ParseVerdict = fn(String) -> Verdict;
 
 /// The clients of a backend, whose settings may contain a PIN.
-pub(crate) trait Doors: Send + Sync + Sized + 'static {
+pub(crate) trait PinClients: Send + Sync + Sized + 'static {
     type Settings: Clone;
 
     /// Creates the clients. Makes no request.
-    fn made(settings: Self::Settings) -> Self;
+    fn new(settings: Self::Settings) -> Self;
 
     /// Returns the same settings with the PIN that they require.
     fn with_pin(settings: &Self::Settings, pin: Secret) -> Self::Settings;
@@ -54,13 +54,13 @@ pub(crate) trait Doors: Send + Sync + Sized + 'static {
 }
 
 /// The settings of a backend, the PIN of the user who is logged in, and the clients that are made from both.
-pub(crate) struct Access<C: Doors> {
+pub(crate) struct LoginState<C: PinClients> {
     pub(crate) settings: C::Settings,
     pin: Mutex<Option<Secret>>,
     clients: PerProcess<C>,
 }
 
-impl<C: Doors> Access<C> {
+impl<C: PinClients> LoginState<C> {
     pub(crate) fn new(settings: C::Settings) -> Self {
         Self { settings, pin: Mutex::default(), clients: PerProcess::new() }
     }
@@ -68,29 +68,29 @@ impl<C: Doors> Access<C> {
     /// Returns the clients of this process. Must be called on the host's threads only.
     pub(crate) fn clients(&self) -> Arc<C> {
         self.clients.get(|| match &*self.pin() {
-            Some(pin) => C::made(C::with_pin(&self.settings, pin.clone())),
-            None => C::made(self.settings.clone()),
+            Some(pin) => C::new(C::with_pin(&self.settings, pin.clone())),
+            None => C::new(self.settings.clone()),
         })
     }
 
     /// Returns whether a PIN is in place.
-    pub(crate) fn is_entered(&self) -> bool {
+    pub(crate) fn is_logged_in(&self) -> bool {
         self.pin().is_some()
     }
 
     /// Asks the authority whether the PIN is valid. Nothing changes until the caller runs the returned entry. The
     /// entry puts the clients in place that made the request, with everything that the authority gave them.
-    pub(crate) fn log_in(&self, pin: Secret, deadline: Instant) -> Result<Entry<'_>, Refusal> {
-        let clients = Arc::new(C::made(C::with_pin(&self.settings, pin.clone())));
-        let asking = clients.clone();
-        match runtime::spawn(LOGIN, move || asking.check()).wait(deadline) {
+    pub(crate) fn log_in(&self, pin: Secret, deadline: Instant) -> Result<CommitLogin<'_>, LoginError> {
+        let clients = Arc::new(C::new(C::with_pin(&self.settings, pin.clone())));
+        let checking = clients.clone();
+        match runtime::spawn(LOGIN, move || checking.check()).wait(deadline) {
             Ok(Verdict::Good) => Ok(Box::new(move || {
                 *self.pin() = Some(pin);
                 self.clients.replace(Some(clients));
             })),
-            Ok(Verdict::Wrong(words)) => Err(Refusal::Wrong(words)),
-            Ok(Verdict::Expired(words)) => Err(Refusal::Expired(words)),
-            Err(failure) => Err(Refusal::Trouble(failure)),
+            Ok(Verdict::Wrong(words)) => Err(LoginError::Incorrect(words)),
+            Ok(Verdict::Expired(words)) => Err(LoginError::Expired(words)),
+            Err(failure) => Err(LoginError::Failed(failure)),
         }
     }
 
@@ -109,23 +109,23 @@ impl<C: Doors> Access<C> {
 pub(crate) const LOGIN: &str = "Login";
 
 /// Returns the failure of a call without a login. The layers above refuse such a call earlier.
-pub(crate) fn nobody(operation: &'static str) -> Failure {
+pub(crate) fn not_logged_in(operation: &'static str) -> Failure {
     Failure::new(Cause::Credentials, operation, "nobody is logged in")
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
+impl From<LoginError> for Error {
+    fn from(refusal: LoginError) -> Self {
         match refusal {
-            Refusal::Wrong(words) => Error::new(CKR_PIN_INCORRECT, words),
-            Refusal::Expired(words) => Error::new(CKR_PIN_EXPIRED, words),
-            Refusal::Trouble(failure) => failure.into(),
+            LoginError::Incorrect(words) => Error::new(CKR_PIN_INCORRECT, words),
+            LoginError::Expired(words) => Error::new(CKR_PIN_EXPIRED, words),
+            LoginError::Failed(failure) => failure.into(),
         }
     }
 }
 
 /// Returns the words with each quotation of the PIN masked. Only whole words are masked, because a short PIN may
 /// be part of other words.
-pub(crate) fn masked(words: &str, pin: &str) -> String {
+pub(crate) fn mask_pin(words: &str, pin: &str) -> String {
     let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let (mut masked, mut rest) = (String::new(), words);
     while let Some(at) = rest.find(pin).filter(|_| !pin.is_empty()) {
@@ -146,10 +146,10 @@ mod tests {
 
     struct Vault(String);
 
-    impl Doors for Vault {
+    impl PinClients for Vault {
         type Settings = String;
 
-        fn made(settings: String) -> Self {
+        fn new(settings: String) -> Self {
             Self(settings)
         }
 
@@ -177,29 +177,29 @@ mod tests {
     #[test]
     fn nothing_changes_until_the_entry_is_made() {
         let _turn = runtime::testing::share();
-        let access = Access::<Vault>::new("vault".into());
+        let access = LoginState::<Vault>::new("vault".into());
         assert_eq!(access.clients().0, "vault");
-        assert_eq!(access.log_in(pin("bad"), soon()).err(), Some(Refusal::Wrong("no".into())));
-        assert_eq!(access.log_in(pin("old"), soon()).err(), Some(Refusal::Expired("it was good".into())));
+        assert_eq!(access.log_in(pin("bad"), soon()).err(), Some(LoginError::Incorrect("no".into())));
+        assert_eq!(access.log_in(pin("old"), soon()).err(), Some(LoginError::Expired("it was good".into())));
         let entry = access.log_in(pin("good"), soon()).unwrap_or_else(|refusal| panic!("{refusal:?}"));
-        assert!(!access.is_entered());
+        assert!(!access.is_logged_in());
         assert_eq!(access.clients().0, "vault");
         entry();
-        assert!(access.is_entered());
+        assert!(access.is_logged_in());
         assert_eq!(access.clients().0, "vault good");
     }
 
     #[test]
-    fn a_logout_and_the_end_leave_nothing() {
+    fn logout_and_drop_release_the_clients() {
         let _turn = runtime::testing::share();
-        let access = Access::<Vault>::new("vault".into());
+        let access = LoginState::<Vault>::new("vault".into());
         let enter = || -> Weak<Vault> {
             access.log_in(pin("good"), soon()).unwrap_or_else(|refusal| panic!("{refusal:?}"))();
             Arc::downgrade(&access.clients())
         };
         let clients = enter();
         access.log_out();
-        assert!(!access.is_entered() && clients.upgrade().is_none(), "the clients hold the PIN, too");
+        assert!(!access.is_logged_in() && clients.upgrade().is_none(), "the clients hold the PIN, too");
         assert_eq!(access.clients().0, "vault");
         let clients = enter();
         drop(access);
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn a_child_has_what_its_parent_had() {
         let _turn = runtime::testing::share();
-        let access = Access::<Vault>::new("vault".into());
+        let access = LoginState::<Vault>::new("vault".into());
         access.log_in(pin("good"), soon()).unwrap_or_else(|refusal| panic!("{refusal:?}"))();
         let parents = Arc::as_ptr(&access.clients());
         assert!(crate::host::fork::testing::holds_in_child(|| {
@@ -219,9 +219,9 @@ mod tests {
 
     #[test]
     fn words_don_t_quote_the_pin() {
-        assert_eq!(masked("profile `a` has no a", "a"), "profile `(the PIN)` has no (the PIN)");
-        assert_eq!(masked("a profile", "profil"), "a profile");
-        assert_eq!(masked("Value 'x.y-z' at", "x.y-z"), "Value '(the PIN)' at");
-        assert_eq!(masked("nothing", ""), "nothing");
+        assert_eq!(mask_pin("profile `a` has no a", "a"), "profile `(the PIN)` has no (the PIN)");
+        assert_eq!(mask_pin("a profile", "profil"), "a profile");
+        assert_eq!(mask_pin("Value 'x.y-z' at", "x.y-z"), "Value '(the PIN)' at");
+        assert_eq!(mask_pin("nothing", ""), "nothing");
     }
 }

@@ -1,8 +1,8 @@
 //! Creation and deletion of keys: what applies to all services, and which requests must not be repeated.
 
-use super::failure::refused::{Refused, Remedy};
+use super::failure::refused::{FailedAttempt, RetryPolicy};
 use super::failure::{Cause, Failure};
-use super::key::{KeyFacts, KeyName};
+use super::key::{KeyDescription, KeyName};
 use crate::key::{Kind, Purpose};
 
 /// The key to create.
@@ -20,7 +20,7 @@ pub struct NewKey {
 
 /// A key that was just created.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MadeKey {
+pub struct CreatedKey {
     /// The name of the key, as a listing reports it.
     pub name: KeyName,
     /// Another name that a configuration can use for the key: an alias.
@@ -28,9 +28,9 @@ pub struct MadeKey {
     /// The label of the key, as a listing reports it.
     pub label: Option<String>,
     /// The properties of the key.
-    pub facts: KeyFacts,
+    pub facts: KeyDescription,
     /// The options by which a configuration names the key, for the log, for example `"kms_key_id": "alias/x"`.
-    pub option: String,
+    pub config_option: String,
 }
 
 impl NewKey {
@@ -42,23 +42,23 @@ impl NewKey {
 }
 
 /// Returns whether a request may have taken effect although it failed with this cause.
-fn is_uncertain(cause: Cause) -> bool {
+fn may_have_taken_effect(cause: Cause) -> bool {
     // A proxy may have forwarded the request before it sent a reply of its own.
     let on_the_way = matches!(cause, Cause::Unreachable | Cause::Proxy | Cause::TimedOut | Cause::Interrupted);
-    on_the_way || matches!(cause, Cause::Internal | Cause::Malformed | Cause::Memory | Cause::Defect)
+    on_the_way || matches!(cause, Cause::Internal | Cause::Malformed | Cause::Memory | Cause::Panic)
 }
 
 /// Prevents retries if the request may have taken effect. Used for requests that must not be made twice.
-pub(crate) fn once(refused: Refused) -> Refused {
-    match is_uncertain(refused.failure.cause) {
-        true => Refused { remedy: Remedy::Nothing, ..refused },
+pub(crate) fn without_retry(refused: FailedAttempt) -> FailedAttempt {
+    match may_have_taken_effect(refused.failure.cause) {
+        true => FailedAttempt { remedy: RetryPolicy::Never, ..refused },
         false => refused,
     }
 }
 
 /// Appends `advice` to the failure of a request that must not be made twice, if the request may have taken effect.
-pub(crate) fn told(failure: Failure, advice: &str) -> Failure {
-    match is_uncertain(failure.cause) {
+pub(crate) fn with_advice(failure: Failure, advice: &str) -> Failure {
+    match may_have_taken_effect(failure.cause) {
         true => Failure { message: format!("{}; {advice}", failure.message), ..failure },
         false => failure,
     }
@@ -66,9 +66,9 @@ pub(crate) fn told(failure: Failure, advice: &str) -> Failure {
 
 /// Allows retries while the service does not find the object of a request. Used for objects that were just
 /// created, which parts of the service may not know yet.
-pub(crate) fn patient(refused: Refused) -> Refused {
+pub(crate) fn retry_if_missing(refused: FailedAttempt) -> FailedAttempt {
     match refused.failure.cause {
-        Cause::Missing => Refused { remedy: Remedy::Later, ..refused },
+        Cause::NotFound => FailedAttempt { remedy: RetryPolicy::UntilDeadline, ..refused },
         _ => refused,
     }
 }
@@ -78,17 +78,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_have_been_heeded_is_not_asked_again() {
-        let refused = |cause| once(Failure::new(cause, "CreateKey", "oh").into());
+    fn requests_that_may_have_taken_effect_are_not_retried() {
+        let refused = |cause| without_retry(Failure::new(cause, "CreateKey", "oh").into());
         for cause in
-            [Cause::Unreachable, Cause::Proxy, Cause::TimedOut, Cause::Internal, Cause::Malformed, Cause::Defect]
+            [Cause::Unreachable, Cause::Proxy, Cause::TimedOut, Cause::Internal, Cause::Malformed, Cause::Panic]
         {
-            assert_eq!(refused(cause).remedy, Remedy::Nothing, "{cause:?}");
-            assert_eq!(told(refused(cause).failure, "look for it").message, "oh; look for it");
+            assert_eq!(refused(cause).remedy, RetryPolicy::Never, "{cause:?}");
+            assert_eq!(with_advice(refused(cause).failure, "look for it").message, "oh; look for it");
         }
-        assert_eq!(refused(Cause::Throttled).remedy, Remedy::Later);
-        assert_eq!(refused(Cause::Unresolved).remedy, Remedy::Again);
-        assert_eq!(told(refused(Cause::Denied).failure, "look for it").message, "oh");
+        assert_eq!(refused(Cause::Throttled).remedy, RetryPolicy::UntilDeadline);
+        assert_eq!(refused(Cause::Unresolved).remedy, RetryPolicy::Limited);
+        assert_eq!(with_advice(refused(Cause::Denied).failure, "look for it").message, "oh");
     }
 
     #[test]

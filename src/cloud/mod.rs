@@ -23,10 +23,10 @@ pub use backend::{
     SharedBackend, purposes_of, schemes_for,
 };
 pub use failure::{CAUSES, Cause, Failure};
-pub use http::endpoint::{is_open_endpoint, shown_url};
+pub use http::endpoint::{is_plaintext_remote, url_without_credentials};
 pub use http::network::Network;
-pub use key::{KeyFacts, KeyName, ListedKey, Plain, Signature, Target};
-pub use login::{Entry, Refusal};
-pub use management::{MadeKey, NewKey};
+pub use key::{KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
+pub use login::{CommitLogin, LoginError};
+pub use management::{CreatedKey, NewKey};
 pub use runtime::Pending;
 pub use secret::Secret;

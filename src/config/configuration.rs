@@ -12,7 +12,7 @@ pub struct Config {
     pub slots: Slots,
     /// Services whose keys are listed at the first C_GetSlotList. Each key becomes a slot after `slots` (legacy
     /// mode only).
-    pub listed: Vec<Service>,
+    pub legacy_services: Vec<Service>,
     /// The level of the log; `None` for the default, `error`.
     pub log_level: Option<Level>,
     /// A file that the log is appended to, instead of standard error.
@@ -20,5 +20,5 @@ pub struct Config {
     /// Whether the log goes to the system's log (syslog) instead of standard error.
     pub log_to_syslog: bool,
     /// The directory of the public-key cache; `None` for no cache.
-    pub cache: Option<PathBuf>,
+    pub cache_directory: Option<PathBuf>,
 }

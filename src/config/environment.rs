@@ -20,11 +20,14 @@ impl Environment<'_> {
     /// # Errors
     /// CKR_GENERAL_ERROR if the file that `CLOUD_KMS_PKCS11_CONFIG` names does not exist or can't be accessed.
     pub fn own_file(&self) -> Result<Option<PathBuf>, Error> {
-        match self.named_file("CLOUD_KMS_PKCS11_CONFIG")? {
+        match self.file_from_variable("CLOUD_KMS_PKCS11_CONFIG")? {
             Some(file) => Ok(Some(file)),
             // A file below a directory that this user can't enter counts as absent: services run with another
             // user's HOME.
-            None => Ok(self.places("cloud-kms-pkcs11", "config.json").into_iter().find(|file| file.metadata().is_ok())),
+            None => Ok(self
+                .candidate_paths("cloud-kms-pkcs11", "config.json")
+                .into_iter()
+                .find(|file| file.metadata().is_ok())),
         }
     }
 
@@ -32,7 +35,7 @@ impl Environment<'_> {
     ///
     /// # Errors
     /// CKR_GENERAL_ERROR if the file does not exist or can't be accessed.
-    pub fn named_file(&self, variable: &str) -> Result<Option<PathBuf>, Error> {
+    pub fn file_from_variable(&self, variable: &str) -> Result<Option<PathBuf>, Error> {
         let Some(file) = self.path(variable) else { return Ok(None) };
         match file.metadata() {
             Ok(_) => Ok(Some(file)),
@@ -45,14 +48,14 @@ impl Environment<'_> {
 
     /// Returns the possible paths of `file`, a file of the program `name`: in the user's directory, then in the
     /// system's.
-    pub fn places(&self, name: &str, file: &str) -> Vec<PathBuf> {
-        let folders = [self.user_folder(), Some(self.root.join("etc"))];
+    pub fn candidate_paths(&self, name: &str, file: &str) -> Vec<PathBuf> {
+        let folders = [self.user_config_directory(), Some(self.root.join("etc"))];
         folders.into_iter().flatten().map(|folder| folder.join(name).join(file)).collect()
     }
 
     /// Returns the default directory of the public-key cache, in `$XDG_CACHE_HOME` (an absolute path) or
     /// `$HOME/.cache`. Returns `None` if that directory does not exist.
-    pub fn cache_folder(&self) -> Option<PathBuf> {
+    pub fn cache_directory(&self) -> Option<PathBuf> {
         let named = self.path("XDG_CACHE_HOME").filter(|folder| folder.is_absolute());
         let folder = named.or_else(|| self.path("HOME").map(|home| home.join(".cache")))?;
         folder.is_dir().then(|| folder.join("cloud-kms-pkcs11"))
@@ -60,9 +63,9 @@ impl Environment<'_> {
 
     /// Returns the possible paths of `azureauth.json`: `$AZURE_AUTH_LOCATION`, then those of
     /// azure-keyvault-pkcs11.
-    pub fn auth_files(&self) -> Vec<PathBuf> {
+    pub fn auth_file_candidates(&self) -> Vec<PathBuf> {
         let named = self.path("AZURE_AUTH_LOCATION");
-        named.into_iter().chain(self.places("azure-keyvault-pkcs11", "azureauth.json")).collect()
+        named.into_iter().chain(self.candidate_paths("azure-keyvault-pkcs11", "azureauth.json")).collect()
     }
 
     /// Returns the value of an environment variable as text, or `None` if the variable is not set or empty.
@@ -76,7 +79,7 @@ impl Environment<'_> {
     }
 
     /// Returns `$XDG_CONFIG_HOME`, or `$HOME/.config` if it is not set. Returns `None` if it is set but empty.
-    fn user_folder(&self) -> Option<PathBuf> {
+    fn user_config_directory(&self) -> Option<PathBuf> {
         match (self.variable)("XDG_CONFIG_HOME") {
             Some(_) => self.path("XDG_CONFIG_HOME"),
             None => self.path("HOME").map(|home| home.join(".config")),

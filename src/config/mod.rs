@@ -28,9 +28,9 @@ use environment::Environment;
 use file::{legacy, locations, strict};
 pub use management::{Management, Right};
 pub use model::{CertificateSource, Key, Keys, Service, Slot};
-use notes::Notes;
-pub use quirks::Manner;
-pub use serial::of as serial_of;
+use notes::PendingMessages;
+pub use quirks::Quirks;
+pub use serial::serial_number as serial_of;
 pub use slots::Slots;
 use std::path::Path;
 
@@ -49,14 +49,14 @@ impl Config {
         // The variables of a setuid program are set by its caller, who has fewer rights than the program.
         let variable = |name: &str| std::env::var_os(name).filter(|_| !process::is_privileged());
         let environment = Environment { variable: &variable, root: Path::new("/") };
-        let mut notes = Notes::new();
+        let mut notes = PendingMessages::new();
         if process::is_privileged() {
             let text = "this program runs with more rights than its caller (setuid): no variable is heeded";
             notes.push((Level::Info, text.to_owned()));
         }
         let config = read(&environment, &mut notes);
         let mut log = Config::default();
-        log_from_environment(&mut log, &environment, &mut Notes::new());
+        log_from_environment(&mut log, &environment, &mut PendingMessages::new());
         start_log(config.as_ref().unwrap_or(&log));
         for (level, text) in notes {
             logging::line(level, format_args!("{text}"));
@@ -65,20 +65,20 @@ impl Config {
     }
 }
 
-fn read(environment: &Environment, notes: &mut Notes) -> Result<Config, Error> {
+fn read(environment: &Environment, notes: &mut PendingMessages) -> Result<Config, Error> {
     let mut config = match environment.own_file()? {
         Some(file) => {
-            locations::note_others(&file, locations::all_places(environment), notes);
+            locations::log_ignored_files(&file, locations::all_places(environment), notes);
             strict::read(&file, environment, notes)?
         }
-        None => Config { cache: environment.cache_folder(), ..legacy::read(environment, notes)? },
+        None => Config { cache_directory: environment.cache_directory(), ..legacy::read(environment, notes)? },
     };
     log_from_environment(&mut config, environment, notes);
     Ok(config)
 }
 
 /// Applies the environment variables for the log, which take precedence over the options of the file.
-fn log_from_environment(config: &mut Config, environment: &Environment, notes: &mut Notes) {
+fn log_from_environment(config: &mut Config, environment: &Environment, notes: &mut PendingMessages) {
     if let Some(name) = environment.text("CLOUD_KMS_PKCS11_LOG") {
         match Level::from_name(&name) {
             Some(level) => config.log_level = Some(level),

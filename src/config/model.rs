@@ -1,7 +1,7 @@
 //! Configured slots, their keys and their services.
 
 use super::management::Management;
-use super::quirks::Manner;
+use super::quirks::Quirks;
 use crate::certificate::Certificate;
 use crate::cloud::{KeyName, ListedKey, Secret, aws, azure};
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub struct Slot {
     /// "secp256k1", "rsa2048".
     pub hide_keys: Vec<String>,
     /// Deviations from the default behavior.
-    pub manner: Manner,
+    pub quirks: Quirks,
     /// What programs may change in the service, and the certificate store; `None` if the slot has neither.
     pub management: Option<Arc<Management>>,
 }
@@ -31,7 +31,7 @@ pub enum Keys {
     /// The keys that the configuration names.
     Named(Vec<Key>),
     /// Every usable key that the service lists.
-    Discover,
+    Discovered,
     /// Keys that the service has already listed (legacy mode only).
     Listed(Vec<ListedKey>),
 }
@@ -84,7 +84,7 @@ impl Service {
     }
 
     /// Returns whether the settings contain a secret: an application's secret or the password of a proxy.
-    pub(crate) fn holds_secret(&self) -> bool {
+    pub(crate) fn contains_secret(&self) -> bool {
         let has_password = |proxy: &Secret| proxy.expose().contains('@');
         let secret = match self {
             Service::Aws(_) => None,
@@ -94,7 +94,7 @@ impl Service {
     }
 
     /// Returns whether the credential is the PIN of C_Login. Each token of such a service has its own login.
-    pub fn wants_login(&self) -> bool {
+    pub fn needs_login(&self) -> bool {
         match self {
             Service::Aws(settings) => settings.login.is_some(),
             Service::Azure(settings) => settings.credential == azure::Credential::Login,
@@ -102,7 +102,7 @@ impl Service {
     }
 
     /// Returns a backend with these settings. Sends no request and reads no file.
-    pub fn open(&self) -> crate::cloud::SharedBackend {
+    pub fn backend(&self) -> crate::cloud::SharedBackend {
         match self {
             Service::Aws(settings) => aws::open(settings.clone()),
             Service::Azure(settings) => azure::open(settings.clone()),

@@ -3,4 +3,4 @@
 use crate::host::logging::Level;
 
 /// Messages about the configuration, collected until the level and the file of the log are known.
-pub(crate) type Notes = Vec<(Level, String)>;
+pub(crate) type PendingMessages = Vec<(Level, String)>;

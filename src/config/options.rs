@@ -13,15 +13,15 @@ use crate::host::logging::Level;
     not(test),
     allow(dead_code, reason = "the document's part of the table is read by the test that checks the document")
 )]
-pub struct Row {
+pub struct OptionRow {
     /// The name of the member.
     pub name: &'static str,
     /// The objects in which the option is allowed.
-    pub places: &'static [Place],
+    pub scopes: &'static [Scope],
     /// The cloud that the option belongs to; `None` if it is valid for every cloud.
     pub cloud: Option<Cloud>,
     /// The kind of its value.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// The default in words, for `docs/configuration.md`.
     pub default: &'static str,
     /// The meaning, for `docs/configuration.md`.
@@ -30,7 +30,7 @@ pub struct Row {
 
 /// The kinds of objects in the file, in which an option may be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Scope {
     /// The whole file. Options for slots are defaults for all slots.
     Top,
     /// An item of `slots`.
@@ -50,7 +50,7 @@ pub enum Cloud {
 
 /// The kind of an option's value. A string must not be empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// Any string.
     Text,
     /// A string that no message shows.
@@ -84,15 +84,15 @@ pub enum Kind {
 }
 
 /// The reason why a value is invalid: the line, the item of an array (`[1]`, or empty), and the message.
-pub type Problem = (usize, String, String);
+pub type InvalidValue = (usize, String, String);
 
-impl Place {
+impl Scope {
     /// Returns the name of the place, for messages and `docs/configuration.md`.
     pub fn name(self) -> &'static str {
         match self {
-            Place::Top => "top level",
-            Place::Slot => "slot",
-            Place::Key => "key",
+            Scope::Top => "top level",
+            Scope::Slot => "slot",
+            Scope::Key => "key",
         }
     }
 }
@@ -108,23 +108,23 @@ impl Cloud {
 }
 
 /// Returns the option of that name, if it is allowed in that place.
-pub fn row(name: &str, place: Place) -> Option<&'static Row> {
+pub fn find(name: &str, place: Scope) -> Option<&'static OptionRow> {
     allowed(place).find(|row| row.name == name)
 }
 
 /// Iterates over the options that are allowed in a place.
-pub fn allowed(place: Place) -> impl Iterator<Item = &'static Row> {
-    OPTIONS.iter().filter(move |row| row.places.contains(&place))
+pub fn allowed(place: Scope) -> impl Iterator<Item = &'static OptionRow> {
+    OPTIONS.iter().filter(move |row| row.scopes.contains(&place))
 }
 
 /// Returns the message for a name that is not allowed in that place: where the option is allowed, the option that
 /// is probably meant, or all options that are allowed.
-pub fn unknown(name: &str, place: Place) -> String {
+pub fn unknown_option_message(name: &str, place: Scope) -> String {
     if let Some(row) = OPTIONS.iter().find(|row| row.name == name) {
-        let places: Vec<_> = row.places.iter().map(|place| place.name()).collect();
+        let places: Vec<_> = row.scopes.iter().map(|place| place.name()).collect();
         return format!("option \"{name}\" can't stand here; its place: {}", places.join(", "));
     }
-    match closest(name, place) {
+    match suggestion(name, place) {
         Some(close) => format!("unknown option \"{name}\"; did you mean \"{close}\"?"),
         None => {
             let names: Vec<_> = allowed(place).map(|row| row.name).collect();
@@ -133,25 +133,27 @@ pub fn unknown(name: &str, place: Place) -> String {
     }
 }
 
-impl Row {
+impl OptionRow {
     /// Checks that `value` is valid for this option.
     ///
     /// # Errors
     /// The line, the item and a message. The message does not show a secret.
-    pub fn check(&self, value: &Value) -> Result<(), Problem> {
+    pub fn check(&self, value: &Value) -> Result<(), InvalidValue> {
         let fault = |message: String| (value.line, String::new(), message);
         match (self.kind, &value.data) {
-            (Kind::Flag, Data::Bool(_)) | (Kind::Objects, Data::Array(_) | Data::Later(_)) => Ok(()),
-            (Kind::Milliseconds, Data::Number(number)) if whole(number, 1) => Ok(()),
-            (Kind::Count, Data::Number(number)) if whole(number, 0) => Ok(()),
-            (Kind::KeyKinds, Data::Array(items)) => {
-                items.iter().enumerate().try_for_each(|item| listed(item, KEY_KINDS))
+            (ValueKind::Flag, Data::Bool(_)) | (ValueKind::Objects, Data::Array(_) | Data::Unparsed(_)) => Ok(()),
+            (ValueKind::Milliseconds, Data::Number(number)) if is_integer_from(number, 1) => Ok(()),
+            (ValueKind::Count, Data::Number(number)) if is_integer_from(number, 0) => Ok(()),
+            (ValueKind::KeyKinds, Data::Array(items)) => {
+                items.iter().enumerate().try_for_each(|item| check_item(item, KEY_KINDS))
             }
-            (Kind::Rights, Data::Array(items)) => {
-                items.iter().enumerate().try_for_each(|item| listed(item, &Right::NAMES))
+            (ValueKind::Rights, Data::Array(items)) => {
+                items.iter().enumerate().try_for_each(|item| check_item(item, &Right::NAMES))
             }
             (kind, Data::String(text)) if kind.is_text() => self.check_text(text).map_err(fault),
-            (kind, _) => Err(fault(format!("expected {}, found {}", kind.noun(), value.description(kind.is_public())))),
+            (kind, _) => {
+                Err(fault(format!("expected {}, found {}", kind.expected(), value.description(kind.is_public()))))
+            }
         }
     }
 
@@ -160,16 +162,16 @@ impl Row {
             return Err("must not be empty".into());
         }
         match self.kind {
-            Kind::Https => https(text),
-            Kind::Url if !["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) => {
+            ValueKind::Https => check_https_url(text),
+            ValueKind::Url if !["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) => {
                 Err("must start with http:// or https://".into())
             }
-            Kind::Choice(names) => choice(text, names),
-            Kind::LogLevel if Level::from_name(text).is_none() => choice(text, &Level::names()),
-            Kind::KeyName if !is_key_name(text) => Err(format!(
+            ValueKind::Choice(names) => check_choice(text, names),
+            ValueKind::LogLevel if Level::from_name(text).is_none() => check_choice(text, &Level::names()),
+            ValueKind::KeyName if !is_key_name(text) => Err(format!(
                 "{text:?} can't be the name of a key: 1 to 127 ASCII letters, digits and hyphens, without a version"
             )),
-            Kind::KeyVersion if !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            ValueKind::KeyVersion if !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
                 Err(format!("{text:?} can't be a key's version: only ASCII letters and digits"))
             }
             _ => Ok(()),
@@ -177,22 +179,30 @@ impl Row {
     }
 }
 
-impl Kind {
+impl ValueKind {
     fn is_text(self) -> bool {
-        !matches!(self, Kind::Milliseconds | Kind::Count | Kind::Flag | Kind::KeyKinds | Kind::Rights | Kind::Objects)
+        !matches!(
+            self,
+            ValueKind::Milliseconds
+                | ValueKind::Count
+                | ValueKind::Flag
+                | ValueKind::KeyKinds
+                | ValueKind::Rights
+                | ValueKind::Objects
+        )
     }
 
     fn is_public(self) -> bool {
-        !matches!(self, Kind::Secret | Kind::Url)
+        !matches!(self, ValueKind::Secret | ValueKind::Url)
     }
 
-    fn noun(self) -> &'static str {
+    fn expected(self) -> &'static str {
         match self {
-            Kind::Flag => "true or false",
-            Kind::Milliseconds => "a whole number of milliseconds from 1 to 4294967295",
-            Kind::Count => "a whole number from 0 to 4294967295",
-            Kind::KeyKinds | Kind::Rights => "an array of names",
-            Kind::Objects => "an array of objects",
+            ValueKind::Flag => "true or false",
+            ValueKind::Milliseconds => "a whole number of milliseconds from 1 to 4294967295",
+            ValueKind::Count => "a whole number from 0 to 4294967295",
+            ValueKind::KeyKinds | ValueKind::Rights => "an array of names",
+            ValueKind::Objects => "an array of objects",
             _ => "a string",
         }
     }
@@ -203,27 +213,27 @@ pub fn is_key_name(text: &str) -> bool {
     (1..=127).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-fn whole(number: &str, least: u32) -> bool {
+fn is_integer_from(number: &str, least: u32) -> bool {
     number.parse::<u32>().is_ok_and(|number| number >= least)
 }
 
-fn listed((index, item): (usize, &Value), names: &[&str]) -> Result<(), Problem> {
+fn check_item((index, item): (usize, &Value), names: &[&str]) -> Result<(), InvalidValue> {
     let fault = |message: String| Err((item.line, format!("[{index}]"), message));
-    match item.text().map(|name| choice(name, names)) {
+    match item.text().map(|name| check_choice(name, names)) {
         Some(Ok(())) => Ok(()),
         Some(Err(message)) => fault(message),
         None => fault(format!("expected a string, found {}", item.description(true))),
     }
 }
 
-fn choice(text: &str, names: &[&str]) -> Result<(), String> {
+fn check_choice(text: &str, names: &[&str]) -> Result<(), String> {
     match names.contains(&text) {
         true => Ok(()),
         false => Err(format!("expected one of {}, found {text:?}", names.join(", "))),
     }
 }
 
-fn https(text: &str) -> Result<(), String> {
+fn check_https_url(text: &str) -> Result<(), String> {
     let Some(rest) = text.strip_prefix("https://") else {
         return Err("must start with https://: tokens are sent there".into());
     };
@@ -236,21 +246,21 @@ fn https(text: &str) -> Result<(), String> {
 }
 
 /// Returns the option that is probably meant by `name`, which is misspelled or lacks its prefix ("region").
-fn closest(name: &str, place: Place) -> Option<&'static str> {
+fn suggestion(name: &str, place: Scope) -> Option<&'static str> {
     let name = name.to_ascii_lowercase().replace('-', "_");
-    let near = |row: &&Row| (distance(&name, row.name), row.name);
+    let near = |row: &&OptionRow| (edit_distance(&name, row.name), row.name);
     let best = allowed(place).min_by_key(near)?.name;
     let limit = if name.len() < 6 { 1 } else { 3 };
     let suffix =
         || allowed(place).find(|row| name.len() > 3 && row.name.ends_with(&format!("_{name}"))).map(|row| row.name);
-    match distance(&name, best) {
+    match edit_distance(&name, best) {
         0..=1 => Some(best),
         far => suffix().or((far <= limit).then_some(best)),
     }
 }
 
 /// Returns the Levenshtein distance: the number of letters to insert, remove or replace.
-fn distance(a: &str, b: &str) -> usize {
+fn edit_distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);
@@ -285,77 +295,77 @@ const CREDENTIALS: &[&str] = &["default", "environment", "workload_identity", "a
 
 const LOGINS: &[&str] = &["none", "azure_client_secret", "aws_web_identity_token", "aws_profile"];
 
-const TOP: &[Place] = &[Place::Top];
-const SLOT: &[Place] = &[Place::Slot];
-const KEY: &[Place] = &[Place::Slot, Place::Key];
-const DEFAULT: &[Place] = &[Place::Top, Place::Slot];
+const TOP: &[Scope] = &[Scope::Top];
+const SLOT: &[Scope] = &[Scope::Slot];
+const KEY: &[Scope] = &[Scope::Slot, Scope::Key];
+const DEFAULT: &[Scope] = &[Scope::Top, Scope::Slot];
 
 const AWS: Option<Cloud> = Some(Cloud::Aws);
 const AZURE: Option<Cloud> = Some(Cloud::Azure);
 
 macro_rules! options {
-    ($($name:ident $places:ident $cloud:ident $kind:expr; $default:literal; $meaning:literal;)*) => {
-        &[$(Row { name: stringify!($name), places: $places, cloud: $cloud, kind: $kind, default: $default, meaning: $meaning }),*]
+    ($($name:ident $scopes:ident $cloud:ident $kind:expr; $default:literal; $meaning:literal;)*) => {
+        &[$(OptionRow { name: stringify!($name), scopes: $scopes, cloud: $cloud, kind: $kind, default: $default, meaning: $meaning }),*]
     };
 }
 
 /// All options.
 #[rustfmt::skip]
-pub const OPTIONS: &[Row] = options![
-    slots TOP None Kind::Objects; "required"; "The slots; a slot's id is its position, from 0.";
-    log_level TOP None Kind::LogLevel; "`error`"; "`off`, `error`, `warn`, `info` or `debug`; `CLOUD_KMS_PKCS11_LOG` wins.";
-    log_file TOP None Kind::Path; "standard error"; "A file that the log is appended to (rotate it by copytruncate); `CLOUD_KMS_PKCS11_LOG_FILE` wins.";
-    log_destination TOP None Kind::Choice(&["stderr", "file", "syslog"]); "`file` if there is a `log_file`, else `stderr`"; "`stderr`, `file` or `syslog`; `CLOUD_KMS_PKCS11_LOG_DESTINATION` and `CLOUD_KMS_PKCS11_LOG_FILE` win.";
-    cache TOP None Kind::Flag; "`true`"; "Keep public halves on disk, of keys whose names can't come to mean another one (a KMS key's id or ARN, a Key Vault key with its version): a signature then costs one request from the start.";
-    cache_folder TOP None Kind::Path; "`cloud-kms-pkcs11` in `$XDG_CACHE_HOME` or `~/.cache`, where that is there"; "Where they are kept. The folder is made, if only its last part is missing; it must be this user's alone.";
+pub const OPTIONS: &[OptionRow] = options![
+    slots TOP None ValueKind::Objects; "required"; "The slots; a slot's id is its position, from 0.";
+    log_level TOP None ValueKind::LogLevel; "`error`"; "`off`, `error`, `warn`, `info` or `debug`; `CLOUD_KMS_PKCS11_LOG` wins.";
+    log_file TOP None ValueKind::Path; "standard error"; "A file that the log is appended to (rotate it by copytruncate); `CLOUD_KMS_PKCS11_LOG_FILE` wins.";
+    log_destination TOP None ValueKind::Choice(&["stderr", "file", "syslog"]); "`file` if there is a `log_file`, else `stderr`"; "`stderr`, `file` or `syslog`; `CLOUD_KMS_PKCS11_LOG_DESTINATION` and `CLOUD_KMS_PKCS11_LOG_FILE` win.";
+    cache TOP None ValueKind::Flag; "`true`"; "Keep public halves on disk, of keys whose names can't come to mean another one (a KMS key's id or ARN, a Key Vault key with its version): a signature then costs one request from the start.";
+    cache_folder TOP None ValueKind::Path; "`cloud-kms-pkcs11` in `$XDG_CACHE_HOME` or `~/.cache`, where that is there"; "Where they are kept. The folder is made, if only its last part is missing; it must be this user's alone.";
 
-    label KEY None Kind::Text; "the key's id or name"; "The token's label (cut to 32 bytes) and, for its single key, CKA_LABEL (in full). Required with `keys` and `discover`. In a key: CKA_LABEL.";
-    cloud SLOT None Kind::Choice(&["aws", "azure"]); "what the other options tell"; "`aws` or `azure`.";
-    kms_key_id KEY AWS Kind::Text; "-"; "A KMS key as KMS takes it: id, `mrk-...`, `alias/...` or an ARN. Also CKA_ID.";
-    kms_key_arn SLOT AWS Kind::Text; "-"; "ARN of a KMS key; what follows its last `/` is the key's id and CKA_ID.";
-    key_name KEY AZURE Kind::KeyName; "-"; "A Key Vault key. Also CKA_ID.";
-    key_version KEY AZURE Kind::KeyVersion; "the newest"; "The version to stay with.";
-    keys SLOT None Kind::Objects; "-"; "Several keys in one token: objects with `kms_key_id` or `key_name`, and what else may stand in a key.";
-    discover SLOT None Kind::Flag; "`false`"; "The token has every usable key that the service lists. Labels are the service's: a key's newest alias in KMS, its tag `pkcs11-label` in Key Vault, else its id or name.";
-    certificate KEY None Kind::Text; "Key Vault's own, else none"; "The key's certificate, maybe with those of its issuers, in any order: PEM, PKCS#7, or base64 of either.";
-    certificate_path KEY None Kind::Path; "Key Vault's own, else none"; "A file with the key's certificate and maybe those of its issuers, in any order: PEM, DER or PKCS#7; read when first needed. [More](#certificates).";
+    label KEY None ValueKind::Text; "the key's id or name"; "The token's label (cut to 32 bytes) and, for its single key, CKA_LABEL (in full). Required with `keys` and `discover`. In a key: CKA_LABEL.";
+    cloud SLOT None ValueKind::Choice(&["aws", "azure"]); "what the other options tell"; "`aws` or `azure`.";
+    kms_key_id KEY AWS ValueKind::Text; "-"; "A KMS key as KMS takes it: id, `mrk-...`, `alias/...` or an ARN. Also CKA_ID.";
+    kms_key_arn SLOT AWS ValueKind::Text; "-"; "ARN of a KMS key; what follows its last `/` is the key's id and CKA_ID.";
+    key_name KEY AZURE ValueKind::KeyName; "-"; "A Key Vault key. Also CKA_ID.";
+    key_version KEY AZURE ValueKind::KeyVersion; "the newest"; "The version to stay with.";
+    keys SLOT None ValueKind::Objects; "-"; "Several keys in one token: objects with `kms_key_id` or `key_name`, and what else may stand in a key.";
+    discover SLOT None ValueKind::Flag; "`false`"; "The token has every usable key that the service lists. Labels are the service's: a key's newest alias in KMS, its tag `pkcs11-label` in Key Vault, else its id or name.";
+    certificate KEY None ValueKind::Text; "Key Vault's own, else none"; "The key's certificate, maybe with those of its issuers, in any order: PEM, PKCS#7, or base64 of either.";
+    certificate_path KEY None ValueKind::Path; "Key Vault's own, else none"; "A file with the key's certificate and maybe those of its issuers, in any order: PEM, DER or PKCS#7; read when first needed. [More](#certificates).";
 
-    aws_region DEFAULT AWS Kind::Text; "the ARN's, else the SDK's"; "The region.";
-    aws_profile DEFAULT AWS Kind::Text; "the SDK's"; "A profile of the shared AWS configuration and credentials files.";
-    aws_role_arn DEFAULT AWS Kind::Text; "none"; "A role to assume.";
-    aws_external_id DEFAULT AWS Kind::Text; "none"; "The external id for that role.";
-    aws_endpoint_url DEFAULT AWS Kind::Url; "`AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL`, the profile's; else the region's"; "Another endpoint of KMS.";
-    aws_use_fips_endpoint DEFAULT AWS Kind::Flag; "`AWS_USE_FIPS_ENDPOINT`, the profile's `use_fips_endpoint`; else `false`"; "The region's FIPS endpoint, of KMS and STS. Not beside an endpoint URL.";
-    aws_use_dualstack_endpoint DEFAULT AWS Kind::Flag; "`AWS_USE_DUALSTACK_ENDPOINT`, the profile's `use_dualstack_endpoint`; else `false`"; "The region's endpoint for IPv4 and IPv6, of KMS and STS. Not beside an endpoint URL.";
+    aws_region DEFAULT AWS ValueKind::Text; "the ARN's, else the SDK's"; "The region.";
+    aws_profile DEFAULT AWS ValueKind::Text; "the SDK's"; "A profile of the shared AWS configuration and credentials files.";
+    aws_role_arn DEFAULT AWS ValueKind::Text; "none"; "A role to assume.";
+    aws_external_id DEFAULT AWS ValueKind::Text; "none"; "The external id for that role.";
+    aws_endpoint_url DEFAULT AWS ValueKind::Url; "`AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL`, the profile's; else the region's"; "Another endpoint of KMS.";
+    aws_use_fips_endpoint DEFAULT AWS ValueKind::Flag; "`AWS_USE_FIPS_ENDPOINT`, the profile's `use_fips_endpoint`; else `false`"; "The region's FIPS endpoint, of KMS and STS. Not beside an endpoint URL.";
+    aws_use_dualstack_endpoint DEFAULT AWS ValueKind::Flag; "`AWS_USE_DUALSTACK_ENDPOINT`, the profile's `use_dualstack_endpoint`; else `false`"; "The region's endpoint for IPv4 and IPv6, of KMS and STS. Not beside an endpoint URL.";
 
-    login DEFAULT None Kind::Choice(LOGINS); "`none`"; "The credential is the PIN of C_Login: `azure_client_secret`, `aws_web_identity_token` (for the role in `aws_role_arn`) or `aws_profile`. [More](#a-pin-that-is-a-credential).";
+    login DEFAULT None ValueKind::Choice(LOGINS); "`none`"; "The credential is the PIN of C_Login: `azure_client_secret`, `aws_web_identity_token` (for the role in `aws_role_arn`) or `aws_profile`. [More](#a-pin-that-is-a-credential).";
 
-    vault_url DEFAULT AZURE Kind::Https; "required for Azure"; "The vault or Managed HSM: `https://NAME.vault.azure.net`.";
-    azure_credential DEFAULT AZURE Kind::Choice(CREDENTIALS); "`default`"; "Where tokens come from: `environment` (client secret or certificate), `workload_identity`, `auth_file`, `cli`, `managed_identity`. `default`: the first that is configured, options before variables and files, is the only one asked; where none is, `cli`, then `managed_identity`.";
-    azure_tenant_id DEFAULT AZURE Kind::Text; "`AZURE_TENANT_ID`"; "The tenant.";
-    azure_client_id DEFAULT AZURE Kind::Text; "`AZURE_CLIENT_ID`"; "The application, or the user-assigned managed identity.";
-    azure_client_secret DEFAULT AZURE Kind::Secret; "`AZURE_CLIENT_SECRET`"; "The application's secret; `azure_client_secret_file` keeps it out of this file.";
-    azure_client_secret_file DEFAULT AZURE Kind::Path; "none"; "A file that holds the application's secret.";
-    azure_client_certificate_path DEFAULT AZURE Kind::Path; "`AZURE_CLIENT_CERTIFICATE_PATH`"; "A file with the application's certificate and its RSA key: PEM, in any order, or PKCS#12 (PFX).";
-    azure_client_certificate_password_file DEFAULT AZURE Kind::Path; "`AZURE_CLIENT_CERTIFICATE_PASSWORD`, the password itself; else none"; "A file that holds the password that the certificate's key or its PKCS#12 file is encrypted with.";
-    azure_federated_token_file DEFAULT AZURE Kind::Path; "`AZURE_FEDERATED_TOKEN_FILE`"; "A file that holds a federated token, for workload identity.";
-    azure_auth_file DEFAULT AZURE Kind::Path; "`AZURE_AUTH_LOCATION`, then `azure-keyvault-pkcs11/azureauth.json` of user and system"; "An `azureauth.json`: what `az ad sp create-for-rbac` prints, also with `--create-cert` or `--sdk-auth`.";
-    azure_authority_host DEFAULT AZURE Kind::Https; "`AZURE_AUTHORITY_HOST`, else that of the vault's cloud"; "The authority that issues tokens. The vault's name tells its cloud: public, Government or China.";
-    verify_challenge_resource DEFAULT AZURE Kind::Flag; "`true`"; "Check that a vault asks for tokens of its own domain. `false` only for emulators.";
+    vault_url DEFAULT AZURE ValueKind::Https; "required for Azure"; "The vault or Managed HSM: `https://NAME.vault.azure.net`.";
+    azure_credential DEFAULT AZURE ValueKind::Choice(CREDENTIALS); "`default`"; "Where tokens come from: `environment` (client secret or certificate), `workload_identity`, `auth_file`, `cli`, `managed_identity`. `default`: the first that is configured, options before variables and files, is the only one asked; where none is, `cli`, then `managed_identity`.";
+    azure_tenant_id DEFAULT AZURE ValueKind::Text; "`AZURE_TENANT_ID`"; "The tenant.";
+    azure_client_id DEFAULT AZURE ValueKind::Text; "`AZURE_CLIENT_ID`"; "The application, or the user-assigned managed identity.";
+    azure_client_secret DEFAULT AZURE ValueKind::Secret; "`AZURE_CLIENT_SECRET`"; "The application's secret; `azure_client_secret_file` keeps it out of this file.";
+    azure_client_secret_file DEFAULT AZURE ValueKind::Path; "none"; "A file that holds the application's secret.";
+    azure_client_certificate_path DEFAULT AZURE ValueKind::Path; "`AZURE_CLIENT_CERTIFICATE_PATH`"; "A file with the application's certificate and its RSA key: PEM, in any order, or PKCS#12 (PFX).";
+    azure_client_certificate_password_file DEFAULT AZURE ValueKind::Path; "`AZURE_CLIENT_CERTIFICATE_PASSWORD`, the password itself; else none"; "A file that holds the password that the certificate's key or its PKCS#12 file is encrypted with.";
+    azure_federated_token_file DEFAULT AZURE ValueKind::Path; "`AZURE_FEDERATED_TOKEN_FILE`"; "A file that holds a federated token, for workload identity.";
+    azure_auth_file DEFAULT AZURE ValueKind::Path; "`AZURE_AUTH_LOCATION`, then `azure-keyvault-pkcs11/azureauth.json` of user and system"; "An `azureauth.json`: what `az ad sp create-for-rbac` prints, also with `--create-cert` or `--sdk-auth`.";
+    azure_authority_host DEFAULT AZURE ValueKind::Https; "`AZURE_AUTHORITY_HOST`, else that of the vault's cloud"; "The authority that issues tokens. The vault's name tells its cloud: public, Government or China.";
+    verify_challenge_resource DEFAULT AZURE ValueKind::Flag; "`true`"; "Check that a vault asks for tokens of its own domain. `false` only for emulators.";
 
-    ca_bundle DEFAULT None Kind::Path; "for AWS `AWS_CA_BUNDLE`, then the profile's `ca_bundle`; else none"; "A PEM file of certificate authorities to trust besides the system's.";
-    proxy DEFAULT None Kind::Url; "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`"; "URL of an HTTP proxy. The metadata services of a machine are asked without one.";
-    connect_timeout_ms DEFAULT None Kind::Milliseconds; "`3000`, at most `call_timeout_ms`"; "How long connecting may take.";
-    call_timeout_ms DEFAULT None Kind::Milliseconds; "`10000`"; "How long a whole call may take: credentials, connecting, retries and all.";
-    retries DEFAULT None Kind::Count; "`3`"; "How often a request is repeated after a broken connection or an error within the service. Throttling is waited out for as long as the call may take, unless this is 0.";
-    accept_bare_digest DEFAULT None Kind::Flag; "`false`"; "CKM_RSA_PKCS given a bare digest of 32, 48 or 64 bytes signs it as SHA-256, SHA-384 or SHA-512, as the old modules did.";
-    rsnull DEFAULT AZURE Kind::Flag; "`false`"; "CKM_RSA_PKCS signs whatever it is given (DigestInfos of SHA-1 and of other hashes), by the algorithm RSNULL.";
-    edwards_point DEFAULT None Kind::Choice(&["octet_string", "raw"]); "`octet_string`"; "How CKA_EC_POINT of an Ed25519 key looks: as DER of an OCTET STRING, which most programs expect, or `raw`, as PKCS#11 3.1 has it.";
-    random DEFAULT None Kind::Choice(&["system", "service"]); "`system`"; "Where C_GenerateRandom gets its bytes: from the operating system, or from the service (AWS KMS, Managed HSM).";
-    hide_keys DEFAULT None Kind::KeyKinds; "`[]`; with `discover` Ed25519 and ML-DSA keys, of which OpenSSL's engine makes a whole token unusable"; "Kinds of keys that the token does not show: `rsa2048`, `rsa3072`, `rsa4096`, `P-256`, `P-384`, `P-521`, `secp256k1`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65`, `ML-DSA-87`, `HMAC-SHA-224`, `HMAC-SHA-256`, `HMAC-SHA-384`, `HMAC-SHA-512`.";
+    ca_bundle DEFAULT None ValueKind::Path; "for AWS `AWS_CA_BUNDLE`, then the profile's `ca_bundle`; else none"; "A PEM file of certificate authorities to trust besides the system's.";
+    proxy DEFAULT None ValueKind::Url; "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`"; "URL of an HTTP proxy. The metadata services of a machine are asked without one.";
+    connect_timeout_ms DEFAULT None ValueKind::Milliseconds; "`3000`, at most `call_timeout_ms`"; "How long connecting may take.";
+    call_timeout_ms DEFAULT None ValueKind::Milliseconds; "`10000`"; "How long a whole call may take: credentials, connecting, retries and all.";
+    retries DEFAULT None ValueKind::Count; "`3`"; "How often a request is repeated after a broken connection or an error within the service. Throttling is waited out for as long as the call may take, unless this is 0.";
+    accept_bare_digest DEFAULT None ValueKind::Flag; "`false`"; "CKM_RSA_PKCS given a bare digest of 32, 48 or 64 bytes signs it as SHA-256, SHA-384 or SHA-512, as the old modules did.";
+    rsnull DEFAULT AZURE ValueKind::Flag; "`false`"; "CKM_RSA_PKCS signs whatever it is given (DigestInfos of SHA-1 and of other hashes), by the algorithm RSNULL.";
+    edwards_point DEFAULT None ValueKind::Choice(&["octet_string", "raw"]); "`octet_string`"; "How CKA_EC_POINT of an Ed25519 key looks: as DER of an OCTET STRING, which most programs expect, or `raw`, as PKCS#11 3.1 has it.";
+    random DEFAULT None ValueKind::Choice(&["system", "service"]); "`system`"; "Where C_GenerateRandom gets its bytes: from the operating system, or from the service (AWS KMS, Managed HSM).";
+    hide_keys DEFAULT None ValueKind::KeyKinds; "`[]`; with `discover` Ed25519 and ML-DSA keys, of which OpenSSL's engine makes a whole token unusable"; "Kinds of keys that the token does not show: `rsa2048`, `rsa3072`, `rsa4096`, `P-256`, `P-384`, `P-521`, `secp256k1`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65`, `ML-DSA-87`, `HMAC-SHA-224`, `HMAC-SHA-256`, `HMAC-SHA-384`, `HMAC-SHA-512`.";
 
-    allow DEFAULT None Kind::Rights; "`[]`"; "What programs may change in the service: `generate` keys, `destroy` them, `certificates` (write and delete them), `labels` of keys, with `discover`. See [managing keys](managing-keys.md).";
-    confirm_destroy SLOT None Kind::Text; "-"; "The token's label once more: `destroy` is allowed only where both stand.";
-    destroy_days DEFAULT AWS Kind::Count; "`30`"; "For how many days, 7 to 30, KMS keeps a destroyed key, which can be brought back until then.";
-    certificate_store DEFAULT None Kind::Path; "none"; "A folder of certificates that programs have written beside keys whose service keeps none. It must be this user's alone.";
+    allow DEFAULT None ValueKind::Rights; "`[]`"; "What programs may change in the service: `generate` keys, `destroy` them, `certificates` (write and delete them), `labels` of keys, with `discover`. See [managing keys](managing-keys.md).";
+    confirm_destroy SLOT None ValueKind::Text; "-"; "The token's label once more: `destroy` is allowed only where both stand.";
+    destroy_days DEFAULT AWS ValueKind::Count; "`30`"; "For how many days, 7 to 30, KMS keeps a destroyed key, which can be brought back until then.";
+    certificate_store DEFAULT None ValueKind::Path; "none"; "A folder of certificates that programs have written beside keys whose service keeps none. It must be this user's alone.";
 ];

@@ -11,8 +11,8 @@ use crate::store::private_directory::hex_digest;
 /// The digits are derived from the cloud, the place in the cloud (the region, endpoint or vault) and the key, or
 /// the label if the token may have several keys. The same configuration results in the same serial number on every
 /// machine. A slot with `zero_serial` has the serial number "0".
-pub fn of(slot: &Slot) -> String {
-    if slot.manner.zero_serial {
+pub fn serial_number(slot: &Slot) -> String {
+    if slot.quirks.serial_number_zero {
         return "0".into();
     }
     let (cloud, place) = place(&slot.service);
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
     use crate::cloud::{KeyName, aws, azure};
     use crate::config::model::{CertificateSource, Key};
-    use crate::config::quirks::Manner;
+    use crate::config::quirks::Quirks;
     use std::collections::HashSet;
     use std::sync::Arc;
 
@@ -66,9 +66,9 @@ mod tests {
             label: label.into(),
             certificate: CertificateSource::Service,
         };
-        let keys = if keys.is_empty() { Keys::Discover } else { Keys::Named(keys.iter().map(key).collect()) };
-        let (manner, hide_keys, management) = (Manner::default(), Vec::new(), None);
-        Slot { label: label.into(), service: Arc::new(service), keys, hide_keys, manner, management }
+        let keys = if keys.is_empty() { Keys::Discovered } else { Keys::Named(keys.iter().map(key).collect()) };
+        let (manner, hide_keys, management) = (Quirks::default(), Vec::new(), None);
+        Slot { label: label.into(), service: Arc::new(service), keys, hide_keys, quirks: manner, management }
     }
 
     #[test]
@@ -90,7 +90,7 @@ mod tests {
             slot("a", azure("https://w"), &["k"]),
             versioned,
         ];
-        let numbers: Vec<String> = slots.iter().map(of).collect();
+        let numbers: Vec<String> = slots.iter().map(serial_number).collect();
         assert_eq!(numbers.iter().collect::<HashSet<_>>().len(), slots.len(), "{numbers:?}");
         assert!(numbers.iter().all(|number| number.len() == 16), "CK_TOKEN_INFO.serialNumber has 16 characters");
     }
@@ -98,16 +98,16 @@ mod tests {
     #[test]
     fn the_same_token_has_the_same_number_everywhere() {
         // The serial numbers of a release: users' PKCS#11 URIs and caches contain them.
-        assert_eq!(of(&slot("a", aws("eu-west-1"), &["1234"])), "c6a52ea1c7db919c");
-        assert_eq!(of(&slot("another", aws("eu-west-1"), &["1234"])), "c6a52ea1c7db919c");
-        assert_eq!(of(&slot("a", azure("https://V.vault.azure.net"), &["k"])), "738314898e48043e");
-        assert_eq!(of(&slot("b", azure("https://v.vault.azure.net"), &["k"])), "738314898e48043e");
+        assert_eq!(serial_number(&slot("a", aws("eu-west-1"), &["1234"])), "c6a52ea1c7db919c");
+        assert_eq!(serial_number(&slot("another", aws("eu-west-1"), &["1234"])), "c6a52ea1c7db919c");
+        assert_eq!(serial_number(&slot("a", azure("https://V.vault.azure.net"), &["k"])), "738314898e48043e");
+        assert_eq!(serial_number(&slot("b", azure("https://v.vault.azure.net"), &["k"])), "738314898e48043e");
     }
 
     #[test]
     fn slots_of_the_old_files_keep_theirs() {
         let mut old = slot("a", aws("eu-west-1"), &["1234"]);
-        old.manner.zero_serial = true;
-        assert_eq!(of(&old), "0");
+        old.quirks.serial_number_zero = true;
+        assert_eq!(serial_number(&old), "0");
     }
 }

@@ -4,7 +4,7 @@
 //! are stored in one string, one after the other. The [`Slot`] is built when the caller needs it.
 
 use super::model::{CertificateSource, Key, Keys, Service, Slot};
-use super::quirks::Manner;
+use super::quirks::Quirks;
 use crate::cloud::KeyName;
 use std::sync::Arc;
 
@@ -18,19 +18,19 @@ pub struct Slots {
 
 #[derive(Clone, Debug)]
 enum Row {
-    Plain(Plain),
-    Other(Box<Slot>),
+    Plain(CompactSlot),
+    Full(Box<Slot>),
 }
 
 /// A slot with a single key. The label of the slot is also the label of the key.
 #[derive(Clone, Debug)]
-struct Plain {
+struct CompactSlot {
     service: Arc<Service>,
     /// The offset of the id in `Slots::names`, in bytes. The label follows the id.
     start: u32,
     id_length: u16,
     label_length: u16,
-    manner: Manner,
+    manner: Quirks,
 }
 
 impl Slots {
@@ -46,20 +46,20 @@ impl Slots {
 
     /// Appends a slot.
     pub fn push(&mut self, slot: Slot) {
-        self.rows.push(Row::Other(Box::new(slot)));
+        self.rows.push(Row::Full(Box::new(slot)));
     }
 
     /// Appends a slot with a single key that has only an id and a label. The label is also that of the slot.
-    pub fn push_plain(&mut self, id: &str, label: &str, service: Arc<Service>, manner: Manner) {
-        let plain = self.plain(id, label, &service, manner).map(Row::Plain);
-        let slot = || Row::Other(Box::new(plain_slot(id, label, service, manner)));
+    pub fn push_compact(&mut self, id: &str, label: &str, service: Arc<Service>, manner: Quirks) {
+        let plain = self.compact_row(id, label, &service, manner).map(Row::Plain);
+        let slot = || Row::Full(Box::new(single_key_slot(id, label, service, manner)));
         self.rows.push(plain.unwrap_or_else(slot));
     }
 
     /// Returns the slot at a position, or `None` if there is none. To be called once for each position: the keys,
     /// of which there may be thousands, are moved out of a slot that is not plain.
     pub fn take(&mut self, index: usize) -> Option<Slot> {
-        if let Row::Other(slot) = self.rows.get_mut(index)? {
+        if let Row::Full(slot) = self.rows.get_mut(index)? {
             let keys = std::mem::replace(&mut slot.keys, Keys::Named(Vec::new()));
             return Some(Slot { keys, ..(**slot).clone() });
         }
@@ -75,7 +75,7 @@ impl Slots {
     pub fn labels(&self) -> impl Iterator<Item = &str> {
         self.rows.iter().map(|row| match row {
             Row::Plain(plain) => self.names_of(plain).1,
-            Row::Other(slot) => &slot.label,
+            Row::Full(slot) => &slot.label,
         })
     }
 
@@ -83,14 +83,14 @@ impl Slots {
     pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
         self.rows.iter().map(|row| match row {
             Row::Plain(plain) => &plain.service,
-            Row::Other(slot) => &slot.service,
+            Row::Full(slot) => &slot.service,
         })
     }
 
     /// Stores the id and the label and returns the row. Returns `None` if they are too long for the fields of the
     /// row.
-    fn plain(&mut self, id: &str, label: &str, service: &Arc<Service>, manner: Manner) -> Option<Plain> {
-        let plain = Plain {
+    fn compact_row(&mut self, id: &str, label: &str, service: &Arc<Service>, manner: Quirks) -> Option<CompactSlot> {
+        let plain = CompactSlot {
             service: service.clone(),
             start: self.names.len().try_into().ok()?,
             id_length: id.len().try_into().ok()?,
@@ -106,21 +106,21 @@ impl Slots {
         match row {
             Row::Plain(plain) => {
                 let (id, label) = self.names_of(plain);
-                plain_slot(id, label, plain.service.clone(), plain.manner)
+                single_key_slot(id, label, plain.service.clone(), plain.manner)
             }
-            Row::Other(slot) => (**slot).clone(),
+            Row::Full(slot) => (**slot).clone(),
         }
     }
 
     /// Returns the id of a plain slot's key and the label of the slot.
-    fn names_of(&self, plain: &Plain) -> (&str, &str) {
+    fn names_of(&self, plain: &CompactSlot) -> (&str, &str) {
         let names = &self.names[plain.start as usize..];
         let (id, rest) = names.split_at(plain.id_length.into());
         (id, &rest[..plain.label_length.into()])
     }
 }
 
-fn plain_slot(id: &str, label: &str, service: Arc<Service>, manner: Manner) -> Slot {
+fn single_key_slot(id: &str, label: &str, service: Arc<Service>, manner: Quirks) -> Slot {
     let key = Key {
         name: KeyName { id: id.to_owned(), version: None },
         label: label.to_owned(),
@@ -131,7 +131,7 @@ fn plain_slot(id: &str, label: &str, service: Arc<Service>, manner: Manner) -> S
         service,
         keys: Keys::Named(vec![key]),
         hide_keys: Vec::new(),
-        manner,
+        quirks: manner,
         management: None,
     }
 }
@@ -163,26 +163,26 @@ mod tests {
     use super::*;
     use crate::cloud::aws;
 
-    fn other() -> Manner {
-        Manner { accept_bare_digest: true, ..Manner::default() }
+    fn other() -> Quirks {
+        Quirks { accept_bare_digest: true, ..Quirks::default() }
     }
 
     #[test]
     fn plain_slots_and_others_come_back_as_they_were() {
         let service = Arc::new(Service::Aws(aws::Settings::default()));
         let long = "\u{e9}".repeat(40_000);
-        let discovered = Slot { keys: Keys::Discover, ..plain_slot("", "all", service.clone(), other()) };
+        let discovered = Slot { keys: Keys::Discovered, ..single_key_slot("", "all", service.clone(), other()) };
         let given = vec![
-            plain_slot("id-1", "one", service.clone(), Manner::default()),
+            single_key_slot("id-1", "one", service.clone(), Quirks::default()),
             discovered,
-            plain_slot("id-2", "", service.clone(), other()),
-            plain_slot(&long, "long", service.clone(), Manner::default()),
+            single_key_slot("id-2", "", service.clone(), other()),
+            single_key_slot(&long, "long", service.clone(), Quirks::default()),
         ];
         let mut slots = Slots::default();
-        slots.push_plain("id-1", "one", service.clone(), Manner::default());
+        slots.push_compact("id-1", "one", service.clone(), Quirks::default());
         slots.push(given[1].clone());
-        slots.push_plain("id-2", "", service.clone(), other());
-        slots.push_plain(&long, "long", service, Manner::default());
+        slots.push_compact("id-2", "", service.clone(), other());
+        slots.push_compact(&long, "long", service, Quirks::default());
         assert_eq!(slots, given.iter().cloned().collect());
         assert_eq!(slots.labels().collect::<Vec<_>>(), ["one", "all", "", "long"]);
         assert_eq!((slots.len(), slots.services().count()), (4, 4));

@@ -1,8 +1,8 @@
 //! The guard around every call: finds the provider, contains panics, and logs the error once.
 
 use crate::cloud::runtime;
-use crate::cloud::runtime::Ending;
-use crate::error::{Error, Result, name};
+use crate::cloud::runtime::Shutdown;
+use crate::error::{Error, Result, rv_name};
 use crate::host::fork;
 use crate::host::logging;
 use crate::host::logging::Level;
@@ -23,20 +23,20 @@ pub fn call(function: &'static str, body: impl FnOnce(&Provider) -> Result<()>) 
     without_provider(function, || body(&*provider().ok_or_else(not_initialized)?))
 }
 
-/// Runs the body of a C function that needs no provider, and returns its CK_RV. The body runs in [`fork::inside`].
+/// Runs the body of a C function that needs no provider, and returns its CK_RV. The body runs in [`fork::inside_gate`].
 ///
 /// Returns CKR_GENERAL_ERROR if the body panics.
 pub fn without_provider(function: &'static str, body: impl FnOnce() -> Result<()>) -> CK_RV {
     let start = Instant::now();
-    let outcome = fork::inside(|| catch_unwind(AssertUnwindSafe(body)));
+    let outcome = fork::inside_gate(|| catch_unwind(AssertUnwindSafe(body)));
     let outcome = outcome.unwrap_or_else(|_| Err(Error::new(CKR_GENERAL_ERROR, "a defect of the module (a panic)")));
     let (rv, level) = match &outcome {
         Ok(()) => (CKR_OK, Level::Debug),
-        Err(error) if error.is_ordinary() => (error.rv, Level::Debug),
+        Err(error) if error.is_expected_in_normal_use() => (error.rv, Level::Debug),
         Err(error) => (error.rv, Level::Error),
     };
     if logging::enabled(level) {
-        let message = outcome.err().map_or_else(|| name(rv).into_owned(), |error| error.to_string());
+        let message = outcome.err().map_or_else(|| rv_name(rv).into_owned(), |error| error.to_string());
         logging::line(level, format_args!("{function}: {message} ({} ms)", start.elapsed().as_millis()));
     }
     rv
@@ -65,10 +65,10 @@ pub fn install(provider: Provider) -> Result<()> {
 ///
 /// # Errors
 /// CKR_CRYPTOKI_NOT_INITIALIZED if there is no provider.
-pub fn remove() -> Result<Ending> {
+pub fn remove() -> Result<Shutdown> {
     let mut own = PROVIDER.write().unwrap_or_else(PoisonError::into_inner);
     let provider = own.take().ok_or_else(not_initialized)?;
-    provider.end();
+    provider.finalize();
     let ending = runtime::close();
     drop(own);
     drop(provider);

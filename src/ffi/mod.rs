@@ -14,19 +14,19 @@ pub(crate) mod table;
 pub use table::ROWS;
 
 #[cfg(not(any(test, fuzzing)))]
-use crate::cloud::runtime::blocking::is_lack_of_threads;
+use crate::cloud::runtime::blocking::is_thread_start_panic;
 use crate::error::{Error, Result};
 use crate::host::descriptors;
 use crate::provider::Provider;
 use cryptoki_sys::*;
-use pointers::{Output, Target};
+use pointers::{Output, OutputValue};
 use std::ffi::CStr;
 use std::os::raw::{c_char, c_void};
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 /// The maximum time that C_Finalize waits for the runtime's threads.
-const FINALIZE_LIMIT: Duration = Duration::from_secs(2);
+const FINALIZE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// C_GetFunctionList, section 5.4.4: returns the function list of PKCS#11 2.40.
 ///
@@ -39,7 +39,7 @@ const FINALIZE_LIMIT: Duration = Duration::from_secs(2);
 pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> CK_RV {
     guard::without_provider("C_GetFunctionList", || {
         // SAFETY: null or valid by this function's contract.
-        unsafe { Target::new(list) }?.write((&raw const table::LIST_2_40).cast_mut());
+        unsafe { OutputValue::new(list) }?.write((&raw const table::LIST_2_40).cast_mut());
         Ok(())
     })
 }
@@ -76,17 +76,17 @@ pub unsafe extern "C" fn C_GetInterface(
 ) -> CK_RV {
     guard::without_provider("C_GetInterface", || {
         // SAFETY: a C string by this function's contract.
-        let name = if name.is_null() { NAME } else { unsafe { CStr::from_ptr(name.cast()) } };
+        let name = if name.is_null() { INTERFACE_NAME } else { unsafe { CStr::from_ptr(name.cast()) } };
         // SAFETY: null or valid by this function's contract.
         let version = unsafe { version.as_ref() };
         // SAFETY: null or valid by this function's contract.
-        let place = unsafe { Target::new(interface) }?;
+        let place = unsafe { OutputValue::new(interface) }?;
         let found = INTERFACES.iter().find(|own| {
             let same = |version: &CK_VERSION| (version.major, version.minor) == own.version;
-            name == NAME && version.is_none_or(same) && CKF_INTERFACE_FORK_SAFE & flags == flags
+            name == INTERFACE_NAME && version.is_none_or(same) && CKF_INTERFACE_FORK_SAFE & flags == flags
         });
-        let none = || Error::probe(CKR_ARGUMENTS_BAD, "no such interface: \"PKCS 11\" 3.0, 3.2 and 2.40 are there");
-        place.write(found.ok_or_else(none)?.lend());
+        let none = || Error::expected(CKR_ARGUMENTS_BAD, "no such interface: \"PKCS 11\" 3.0, 3.2 and 2.40 are there");
+        place.write(found.ok_or_else(none)?.pointer());
         Ok(())
     })
 }
@@ -97,7 +97,7 @@ unsafe extern "C" fn C_Initialize(args: *mut c_void) -> CK_RV {
         // SAFETY: null or valid by the contract of `pointers`, which the caller of C_Initialize promises to keep.
         unsafe { pointers::initialize_args(args) }?;
         match guard::provider() {
-            Some(provider) => provider.initialize_again(),
+            Some(provider) => provider.initialize_after_fork(),
             None => initialize(),
         }
     })
@@ -109,7 +109,7 @@ unsafe extern "C" fn C_Finalize(reserved: *mut c_void) -> CK_RV {
         if !reserved.is_null() {
             return Err(Error::new(CKR_ARGUMENTS_BAD, "pReserved is not null"));
         }
-        guard::remove()?.join(FINALIZE_LIMIT);
+        guard::remove()?.join(FINALIZE_TIMEOUT);
         Ok(())
     })
 }
@@ -121,11 +121,11 @@ fn initialize() -> Result<()> {
 
 /// The function that creates the provider in tests and fuzzers.
 #[cfg(any(test, fuzzing))]
-pub(crate) static PROVIDER: std::sync::OnceLock<fn() -> Result<Provider>> = std::sync::OnceLock::new();
+pub(crate) static PROVIDER_FACTORY: std::sync::OnceLock<fn() -> Result<Provider>> = std::sync::OnceLock::new();
 
 #[cfg(any(test, fuzzing))]
 fn provider() -> Result<Provider> {
-    PROVIDER.get().ok_or_else(|| Error::new(CKR_GENERAL_ERROR, "no provider was set"))?()
+    PROVIDER_FACTORY.get().ok_or_else(|| Error::new(CKR_GENERAL_ERROR, "no provider was set"))?()
 }
 
 #[cfg(not(any(test, fuzzing)))]
@@ -141,8 +141,8 @@ fn provider() -> Result<Provider> {
 #[cfg(not(any(test, fuzzing)))]
 fn contain_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        if !panic.payload_as_str().is_some_and(is_lack_of_threads) {
-            let place = panic.location().map(|at| place(at.file(), at.line())).unwrap_or_default();
+        if !panic.payload_as_str().is_some_and(is_thread_start_panic) {
+            let place = panic.location().map(|at| panic_location(at.file(), at.line())).unwrap_or_default();
             crate::log_error!("a defect of the module: panic at {place}");
         }
     }));
@@ -151,7 +151,7 @@ fn contain_panics() {
 /// Formats the location of a panic as `tokio-1.54.1/src/runtime/builder.rs:7`, without the folders of the machine that
 /// built the module.
 #[cfg(any(test, not(fuzzing)))]
-fn place(file: &str, line: u32) -> String {
+fn panic_location(file: &str, line: u32) -> String {
     let crate_of = |(folders, rest): (&str, &str)| {
         let name = folders.rsplit('/').next().unwrap_or_default();
         format!("{name}/src/{rest}")
@@ -163,7 +163,7 @@ fn place(file: &str, line: u32) -> String {
     format!("{file}:{line}")
 }
 
-const NAME: &CStr = c"PKCS 11";
+const INTERFACE_NAME: &CStr = c"PKCS 11";
 
 /// The interfaces of C_GetInterfaceList, the default first. The standard lets a module choose the default. The default
 /// is not 3.2 because OpenSC's pkcs11-spy does not know that version: pkcs11-spy 0.23 records nothing of it, and
@@ -177,7 +177,7 @@ static INTERFACES: [Interface; 3] = [
 /// An interface: the structure that a caller receives a pointer to, and the version and function list that it stands
 /// for.
 struct Interface {
-    lent: Lent,
+    lent: InterfaceStruct,
     version: (CK_BYTE, CK_BYTE),
     list: *const c_void,
 }
@@ -185,7 +185,7 @@ struct Interface {
 /// CK_INTERFACE in writable memory: OpenSC's pkcs11-spy before 0.27 stores its own function list in the structure
 /// (OpenSC/OpenSC#3275).
 #[repr(C)]
-struct Lent {
+struct InterfaceStruct {
     name: *const c_char,
     list: AtomicPtr<c_void>,
     flags: CK_FLAGS,
@@ -197,20 +197,24 @@ unsafe impl Sync for Interface {}
 impl Interface {
     const fn new(version: (CK_BYTE, CK_BYTE), list: *const c_void) -> Self {
         // Section 5.4.5: after a fork, the child can continue where its parent was.
-        let lent = Lent { name: NAME.as_ptr(), list: AtomicPtr::new(list.cast_mut()), flags: CKF_INTERFACE_FORK_SAFE };
+        let lent = InterfaceStruct {
+            name: INTERFACE_NAME.as_ptr(),
+            list: AtomicPtr::new(list.cast_mut()),
+            flags: CKF_INTERFACE_FORK_SAFE,
+        };
         Self { lent, version, list }
     }
 
     /// Returns a pointer to the structure. First restores the module's own function list, which a caller may have
     /// overwritten.
-    fn lend(&self) -> *mut CK_INTERFACE {
+    fn pointer(&self) -> *mut CK_INTERFACE {
         self.lent.list.store(self.list.cast_mut(), Ordering::Relaxed);
         (&raw const self.lent).cast::<CK_INTERFACE>().cast_mut()
     }
 
     fn value(&self) -> CK_INTERFACE {
         CK_INTERFACE {
-            pInterfaceName: NAME.as_ptr().cast::<CK_UTF8CHAR>().cast_mut(),
+            pInterfaceName: INTERFACE_NAME.as_ptr().cast::<CK_UTF8CHAR>().cast_mut(),
             pFunctionList: self.list.cast_mut(),
             flags: CKF_INTERFACE_FORK_SAFE,
         }
@@ -219,10 +223,10 @@ impl Interface {
 
 #[cfg(test)]
 mod tests {
-    use super::place;
+    use super::panic_location;
 
     #[test]
-    fn the_place_of_a_panic_names_no_folder_of_the_machine_that_built_it() {
+    fn panic_location_has_no_build_machine_folders() {
         for (file, told) in [
             ("src/token.rs", "src/token.rs:7"),
             (
@@ -233,7 +237,7 @@ mod tests {
             ("/home/me/checkout/src/ffi/guard.rs", "checkout/src/ffi/guard.rs:7"),
             ("/odd.rs", "an unknown file:7"),
         ] {
-            assert_eq!(place(file, 7), told);
+            assert_eq!(panic_location(file, 7), told);
         }
     }
 }

@@ -6,7 +6,7 @@
 use super::functions;
 use super::functions::{cipher, digest, endings, keys, messages, sign, verify};
 use super::guard;
-use super::pointers::{Batch, Input, Output, Region, Target, Template, mechanism};
+use super::pointers::{FixedOutput, HandleBuffer, Input, Output, OutputValue, Template, mechanism};
 use cryptoki_sys::*;
 use std::os::raw::c_void;
 
@@ -42,7 +42,7 @@ macro_rules! function {
             guard::call(stringify!($name), |provider| {
                 // SAFETY: by the contract of `pointers`, which the caller of this C function promises to keep.
                 let body = || unsafe { $module::$body(provider, $($value),*) };
-                body().inspect_err(|error| endings::end(provider, stringify!($name), $first as usize, error))
+                body().inspect_err(|error| endings::terminate_operation(provider, stringify!($name), $first as usize, error))
             })
         }
     };
@@ -124,32 +124,32 @@ rows! {
     v2_40 {
         C_Initialize => own;
         C_Finalize => own;
-        C_GetInfo(info: *mut CK_INFO) => functions::info(V3_2, Target::new(info)?);
+        C_GetInfo(info: *mut CK_INFO) => functions::info(V3_2, OutputValue::new(info)?);
         C_GetFunctionList => own;
         C_GetSlotList(present: CK_BBOOL, slots: *mut CK_SLOT_ID, count: *mut CK_ULONG) => functions::slot_list(present, Output::new(slots, count)?);
-        C_GetSlotInfo(slot: CK_SLOT_ID, info: *mut CK_SLOT_INFO) => functions::slot_info(slot, Target::new(info)?);
-        C_GetTokenInfo(slot: CK_SLOT_ID, info: *mut CK_TOKEN_INFO) => functions::token_info(slot, Target::new(info)?);
+        C_GetSlotInfo(slot: CK_SLOT_ID, info: *mut CK_SLOT_INFO) => functions::slot_info(slot, OutputValue::new(info)?);
+        C_GetTokenInfo(slot: CK_SLOT_ID, info: *mut CK_TOKEN_INFO) => functions::token_info(slot, OutputValue::new(info)?);
         C_GetMechanismList(slot: CK_SLOT_ID, list: *mut CK_MECHANISM_TYPE, count: *mut CK_ULONG) => functions::mechanism_list(slot, Output::new(list, count)?);
-        C_GetMechanismInfo(slot: CK_SLOT_ID, ckm: CK_MECHANISM_TYPE, info: *mut CK_MECHANISM_INFO) => functions::mechanism_info(slot, ckm, Target::new(info)?);
+        C_GetMechanismInfo(slot: CK_SLOT_ID, ckm: CK_MECHANISM_TYPE, info: *mut CK_MECHANISM_INFO) => functions::mechanism_info(slot, ckm, OutputValue::new(info)?);
         C_InitToken => NOT_SUPPORTED;
         C_InitPIN => NOT_SUPPORTED;
         C_SetPIN => NOT_SUPPORTED;
-        C_OpenSession(slot: CK_SLOT_ID, flags: CK_FLAGS, _application: *mut c_void, _notify: CK_NOTIFY, session: *mut CK_SESSION_HANDLE) => functions::open_session(slot, flags, Target::new(session)?);
+        C_OpenSession(slot: CK_SLOT_ID, flags: CK_FLAGS, _application: *mut c_void, _notify: CK_NOTIFY, session: *mut CK_SESSION_HANDLE) => functions::open_session(slot, flags, OutputValue::new(session)?);
         C_CloseSession(session: CK_SESSION_HANDLE) => functions::close_session(session);
         C_CloseAllSessions(slot: CK_SLOT_ID) => functions::close_all_sessions(slot);
-        C_GetSessionInfo(session: CK_SESSION_HANDLE, info: *mut CK_SESSION_INFO) => functions::session_info(session, Target::new(info)?);
+        C_GetSessionInfo(session: CK_SESSION_HANDLE, info: *mut CK_SESSION_INFO) => functions::session_info(session, OutputValue::new(info)?);
         C_GetOperationState(session: CK_SESSION_HANDLE, _state: *mut CK_BYTE, _length: *mut CK_ULONG) => functions::operation_state(session);
         C_SetOperationState(session: CK_SESSION_HANDLE, _state: *mut CK_BYTE, _length: CK_ULONG, _encryption: CK_OBJECT_HANDLE, _authentication: CK_OBJECT_HANDLE) => functions::set_operation_state(session);
         C_Login(session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: *mut CK_UTF8CHAR, pin_len: CK_ULONG) => functions::login(session, user, Input::new(pin, pin_len)?);
         C_Logout(session: CK_SESSION_HANDLE) => functions::logout(session);
-        C_CreateObject(session: CK_SESSION_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG, object: *mut CK_OBJECT_HANDLE) => keys::create_object(session, Template::new(template, count)?, Target::new(object)?);
+        C_CreateObject(session: CK_SESSION_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG, object: *mut CK_OBJECT_HANDLE) => keys::create_object(session, Template::new(template, count)?, OutputValue::new(object)?);
         C_CopyObject(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, _template: *mut CK_ATTRIBUTE, _count: CK_ULONG, _copy: *mut CK_OBJECT_HANDLE) => keys::copy_object(session, object);
         C_DestroyObject(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) => keys::destroy_object(session, object);
-        C_GetObjectSize(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, size: *mut CK_ULONG) => functions::object_size(session, object, Target::new(size)?);
+        C_GetObjectSize(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, size: *mut CK_ULONG) => functions::object_size(session, object, OutputValue::new(size)?);
         C_GetAttributeValue(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) => functions::attribute_value(session, object, Template::new(template, count)?);
         C_SetAttributeValue(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) => keys::set_attribute_value(session, object, Template::new(template, count)?);
         C_FindObjectsInit(session: CK_SESSION_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) => functions::find_objects_init(session, Template::new(template, count)?);
-        C_FindObjects(session: CK_SESSION_HANDLE, objects: *mut CK_OBJECT_HANDLE, most: CK_ULONG, count: *mut CK_ULONG) => functions::find_objects(session, Batch::new(objects, most, count)?);
+        C_FindObjects(session: CK_SESSION_HANDLE, objects: *mut CK_OBJECT_HANDLE, most: CK_ULONG, count: *mut CK_ULONG) => functions::find_objects(session, HandleBuffer::new(objects, most, count)?);
         C_FindObjectsFinal(session: CK_SESSION_HANDLE) => functions::find_objects_final(session);
         C_EncryptInit(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) => cipher::encrypt_init(session, mechanism(request)?, key);
         C_Encrypt(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG, encrypted: *mut CK_BYTE, encrypted_len: *mut CK_ULONG) => cipher::encrypt(session, Input::new(data, data_len)?, Output::new(encrypted, encrypted_len)?);
@@ -165,9 +165,9 @@ rows! {
         C_DigestKey => NOT_SUPPORTED;
         C_DigestFinal(session: CK_SESSION_HANDLE, digest: *mut CK_BYTE, digest_len: *mut CK_ULONG) => digest::last(session, Output::new(digest, digest_len)?);
         C_SignInit(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) => sign::init(session, mechanism(request)?, key);
-        C_Sign(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG, signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) => sign::whole(session, Input::new(data, data_len)?, Output::new(signature, signature_len)?);
+        C_Sign(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG, signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) => sign::single_part(session, Input::new(data, data_len)?, Output::new(signature, signature_len)?);
         C_SignUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG) => sign::update(session, Input::new(part, part_len)?);
-        C_SignFinal(session: CK_SESSION_HANDLE, signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) => sign::last(session, Output::new(signature, signature_len)?);
+        C_SignFinal(session: CK_SESSION_HANDLE, signature: *mut CK_BYTE, signature_len: *mut CK_ULONG) => sign::finalize(session, Output::new(signature, signature_len)?);
         C_SignRecoverInit => NOT_SUPPORTED;
         C_SignRecover => NOT_SUPPORTED;
         C_VerifyInit(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) => verify::init(session, mechanism(request)?, key);
@@ -180,13 +180,13 @@ rows! {
         C_DecryptDigestUpdate => NOT_SUPPORTED;
         C_SignEncryptUpdate => NOT_SUPPORTED;
         C_DecryptVerifyUpdate => NOT_SUPPORTED;
-        C_GenerateKey(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, template: *mut CK_ATTRIBUTE, count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) => keys::generate(session, mechanism(request)?, Template::new(template, count)?, Target::new(key)?);
-        C_GenerateKeyPair(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, public: *mut CK_ATTRIBUTE, public_count: CK_ULONG, private: *mut CK_ATTRIBUTE, private_count: CK_ULONG, public_key: *mut CK_OBJECT_HANDLE, private_key: *mut CK_OBJECT_HANDLE) => keys::generate_pair(session, mechanism(request)?, Template::new(public, public_count)?, Template::new(private, private_count)?, Target::new(public_key)?, Target::new(private_key)?);
+        C_GenerateKey(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, template: *mut CK_ATTRIBUTE, count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) => keys::generate(session, mechanism(request)?, Template::new(template, count)?, OutputValue::new(key)?);
+        C_GenerateKeyPair(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, public: *mut CK_ATTRIBUTE, public_count: CK_ULONG, private: *mut CK_ATTRIBUTE, private_count: CK_ULONG, public_key: *mut CK_OBJECT_HANDLE, private_key: *mut CK_OBJECT_HANDLE) => keys::generate_pair(session, mechanism(request)?, Template::new(public, public_count)?, Template::new(private, private_count)?, OutputValue::new(public_key)?, OutputValue::new(private_key)?);
         C_WrapKey(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, wrapping: CK_OBJECT_HANDLE, key: CK_OBJECT_HANDLE, wrapped: *mut CK_BYTE, wrapped_len: *mut CK_ULONG) => keys::wrap(session, mechanism(request)?, wrapping, key, Output::new(wrapped, wrapped_len)?);
-        C_UnwrapKey(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, unwrapping: CK_OBJECT_HANDLE, wrapped: *mut CK_BYTE, wrapped_len: CK_ULONG, template: *mut CK_ATTRIBUTE, count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) => keys::unwrap(session, mechanism(request)?, unwrapping, Input::new(wrapped, wrapped_len)?, Template::new(template, count)?, Target::new(key)?);
-        C_DeriveKey(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, base: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) => keys::derive(session, mechanism(request)?, base, Template::new(template, count)?, Target::new(key)?);
+        C_UnwrapKey(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, unwrapping: CK_OBJECT_HANDLE, wrapped: *mut CK_BYTE, wrapped_len: CK_ULONG, template: *mut CK_ATTRIBUTE, count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) => keys::unwrap(session, mechanism(request)?, unwrapping, Input::new(wrapped, wrapped_len)?, Template::new(template, count)?, OutputValue::new(key)?);
+        C_DeriveKey(session: CK_SESSION_HANDLE, request: *mut CK_MECHANISM, base: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG, key: *mut CK_OBJECT_HANDLE) => keys::derive(session, mechanism(request)?, base, Template::new(template, count)?, OutputValue::new(key)?);
         C_SeedRandom(session: CK_SESSION_HANDLE, _seed: *mut CK_BYTE, _length: CK_ULONG) => functions::seed_random(session);
-        C_GenerateRandom(session: CK_SESSION_HANDLE, random: *mut CK_BYTE, length: CK_ULONG) => functions::generate_random(session, Region::new(random, length)?);
+        C_GenerateRandom(session: CK_SESSION_HANDLE, random: *mut CK_BYTE, length: CK_ULONG) => functions::generate_random(session, FixedOutput::new(random, length)?);
         C_GetFunctionStatus => NOT_PARALLEL;
         C_CancelFunction => NOT_PARALLEL;
         C_WaitForSlotEvent(flags: CK_FLAGS, _slot: *mut CK_SLOT_ID, _reserved: *mut c_void) => functions::wait_for_slot_event(flags);
@@ -224,10 +224,10 @@ rows! {
         C_VerifySignature(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_len: CK_ULONG) => verify::signature_whole(session, Input::new(data, data_len)?);
         C_VerifySignatureUpdate(session: CK_SESSION_HANDLE, part: *mut CK_BYTE, part_len: CK_ULONG) => verify::signature_update(session, Input::new(part, part_len)?);
         C_VerifySignatureFinal(session: CK_SESSION_HANDLE) => verify::signature_last(session);
-        C_GetSessionValidationFlags(session: CK_SESSION_HANDLE, kind: CK_ULONG, flags: *mut CK_FLAGS) => functions::session_validation_flags(session, kind, Target::new(flags)?);
-        C_AsyncComplete(session: CK_SESSION_HANDLE, _function: *mut CK_UTF8CHAR, _result: *mut CK_ASYNC_DATA) => functions::not_asynchronous(session);
-        C_AsyncGetID(session: CK_SESSION_HANDLE, _function: *mut CK_UTF8CHAR, _id: *mut CK_ULONG) => functions::not_asynchronous(session);
-        C_AsyncJoin(session: CK_SESSION_HANDLE, _function: *mut CK_UTF8CHAR, _id: CK_ULONG, _data: *mut CK_BYTE, _length: CK_ULONG) => functions::not_asynchronous(session);
+        C_GetSessionValidationFlags(session: CK_SESSION_HANDLE, kind: CK_ULONG, flags: *mut CK_FLAGS) => functions::session_validation_flags(session, kind, OutputValue::new(flags)?);
+        C_AsyncComplete(session: CK_SESSION_HANDLE, _function: *mut CK_UTF8CHAR, _result: *mut CK_ASYNC_DATA) => functions::async_not_supported(session);
+        C_AsyncGetID(session: CK_SESSION_HANDLE, _function: *mut CK_UTF8CHAR, _id: *mut CK_ULONG) => functions::async_not_supported(session);
+        C_AsyncJoin(session: CK_SESSION_HANDLE, _function: *mut CK_UTF8CHAR, _id: CK_ULONG, _data: *mut CK_BYTE, _length: CK_ULONG) => functions::async_not_supported(session);
         C_WrapKeyAuthenticated => NOT_SUPPORTED;
         C_UnwrapKeyAuthenticated => NOT_SUPPORTED;
     }
@@ -239,7 +239,7 @@ macro_rules! get_info {
         unsafe extern "C" fn $name(info: *mut CK_INFO) -> CK_RV {
             guard::call("C_GetInfo", |provider| {
                 // SAFETY: by the contract of `pointers`, which the caller of this C function promises to keep.
-                functions::info(provider, $version, unsafe { Target::new(info) }?)
+                functions::info(provider, $version, unsafe { OutputValue::new(info) }?)
             })
         }
     };

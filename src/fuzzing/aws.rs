@@ -6,16 +6,16 @@
 
 #![allow(clippy::panic, clippy::expect_used, reason = "for tests and fuzzers only")]
 
-use super::input::Source;
-use super::requests::{Replies, Reply, SECRET, check_facts, check_failure, run_to_end};
+use super::input::ByteSource;
+use super::requests::{Replies, Reply, SECRET, block_on, check_facts, check_failure};
 use crate::cloud::aws;
 use crate::cloud::aws::Settings;
 use crate::cloud::aws::client::Clients;
-use crate::cloud::aws::credentials::process::credentials_in;
-use crate::cloud::key::Order;
+use crate::cloud::aws::credentials::process::parse_credentials;
+use crate::cloud::key::KeyRequest;
 use crate::cloud::{Cause, Failure, KeyName, Network, Target};
 use crate::key::hash::Hash;
-use crate::key::{Curve, Family, Kind, Scheme};
+use crate::key::{Algorithm, Curve, Kind, Scheme};
 use aws_sdk_kms::Client;
 use aws_sdk_kms::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_kms::config::retry::RetryConfig;
@@ -25,10 +25,10 @@ use std::sync::{Arc, OnceLock};
 
 /// Runs the target. The first byte selects the request, and the rest is the reply.
 pub fn run(data: &[u8]) {
-    let mut source = Source(data);
+    let mut source = ByteSource(data);
     match source.byte() {
-        choice @ 0xc0.. => use_otherwise(choice, Replies::from(source)),
-        choice if choice % 6 == 0 => program(source.rest()),
+        choice @ 0xc0.. => other_operation(choice, Replies::from(source)),
+        choice if choice % 6 == 0 => credential_process(source.rest()),
         choice if choice % 6 < 3 => describe(Replies::from(source)),
         choice if choice % 6 == 3 => list(choice % 12 == 3, Replies::from(source)),
         _ => {
@@ -45,8 +45,8 @@ pub fn run(data: &[u8]) {
     }
 }
 
-fn program(output: &[u8]) {
-    match credentials_in(output) {
+fn credential_process(output: &[u8]) {
+    match parse_credentials(output) {
         Ok(credentials) => drop(format!("{credentials:?}")),
         Err(words) => assert!(!words.is_empty() && !words.contains(SECRET), "{words}"),
     }
@@ -54,15 +54,15 @@ fn program(output: &[u8]) {
 
 fn describe(replies: Replies) {
     let ok = replies.first_status() == 200;
-    match run_to_end(clients(replies).describe("alias/a")) {
+    match block_on(clients(replies).describe("alias/a")) {
         Ok(facts) => check_facts(&facts, &aws::open(Settings::default())),
         Err(failure) => check(&failure, ok),
     }
 }
 
 fn list(labels: bool, replies: Replies) {
-    let ok = replies.are_all(200);
-    match run_to_end(clients(replies).list(labels)) {
+    let ok = replies.all_have_status(200);
+    match block_on(clients(replies).list(labels)) {
         Ok(keys) => assert!(keys.iter().all(|key| key.name.version.is_none())),
         Err(failure) => check(&failure, ok),
     }
@@ -71,7 +71,7 @@ fn list(labels: bool, replies: Replies) {
 fn sign(kind: Kind, replies: Replies) {
     let ok = replies.first_status() == 200;
     let order = order(kind, SCHEMES.iter().copied().find(|scheme| scheme.suits(kind)).expect("a scheme"));
-    match run_to_end(clients(replies).sign(&order)) {
+    match block_on(clients(replies).sign(&order)) {
         Ok(signature) => assert_eq!(signature.bytes.len(), kind.signature_len()),
         Err(failure) => check(&failure, ok),
     }
@@ -79,16 +79,16 @@ fn sign(kind: Kind, replies: Replies) {
 
 /// Runs a request whose result is passed on as the service returns it. Nothing is known of such a result except
 /// that it exists.
-fn use_otherwise(choice: u8, replies: Replies) {
+fn other_operation(choice: u8, replies: Replies) {
     let ok = replies.first_status() == 200;
     let clients = clients(replies);
     let outcome = match choice % 4 {
-        0 => run_to_end(clients.decrypt(&order(Kind::Rsa(2048), Family::RsaesOaep.with(Hash::Sha1)))).map(drop),
-        1 => run_to_end(clients.derive(&order(Kind::Ec(Curve::P256), Family::Ecdh.alone()))).map(drop),
-        2 => run_to_end(clients.random(70)).map(|random| assert_eq!(random.len(), 70)),
+        0 => block_on(clients.decrypt(&order(Kind::Rsa(2048), Algorithm::RsaesOaep.with_hash(Hash::Sha1)))).map(drop),
+        1 => block_on(clients.derive(&order(Kind::Ec(Curve::P256), Algorithm::Ecdh.without_hash()))).map(drop),
+        2 => block_on(clients.random(70)).map(|random| assert_eq!(random.len(), 70)),
         _ => {
-            let order = order(Kind::Hmac(Hash::Sha256), Family::Hmac.with(Hash::Sha256));
-            run_to_end(clients.verify_mac(&order, &[7; 32])).map(drop)
+            let order = order(Kind::Hmac(Hash::Sha256), Algorithm::Hmac.with_hash(Hash::Sha256));
+            block_on(clients.verify_mac(&order, &[7; 32])).map(drop)
         }
     };
     if let Err(failure) = outcome {
@@ -97,17 +97,17 @@ fn use_otherwise(choice: u8, replies: Replies) {
 }
 
 const SCHEMES: [Scheme; 5] = [
-    Family::RsaPkcs1.with(Hash::Sha256),
-    Family::Ecdsa.with(Hash::Sha256),
-    Family::Ecdsa.with(Hash::Sha512),
-    Family::Eddsa.alone(),
-    Family::Hmac.with(Hash::Sha256),
+    Algorithm::RsaPkcs1.with_hash(Hash::Sha256),
+    Algorithm::Ecdsa.with_hash(Hash::Sha256),
+    Algorithm::Ecdsa.with_hash(Hash::Sha512),
+    Algorithm::Eddsa.without_hash(),
+    Algorithm::Hmac.with_hash(Hash::Sha256),
 ];
 
-fn order(kind: Kind, scheme: Scheme) -> Order {
+fn order(kind: Kind, scheme: Scheme) -> KeyRequest {
     let name = KeyName { id: "alias/a".into(), version: None };
     let id = Some("arn:aws:kms:r:1:key/1");
-    Order::new(Target { name: &name, kind, immutable_id: id }, scheme, &[7; 32])
+    KeyRequest::new(Target { name: &name, kind, immutable_id: id }, scheme, &[7; 32])
 }
 
 fn check(failure: &Failure, ok: bool) {
@@ -120,7 +120,7 @@ fn check(failure: &Failure, ok: bool) {
 /// Returns clients whose requests receive these replies, one after the other.
 fn clients(replies: Replies) -> Clients {
     let network = Network { retries: 0, ..Network::default() };
-    Clients::of(Settings { network, ..Settings::default() }, client(replies))
+    Clients::with_client(Settings { network, ..Settings::default() }, client(replies))
 }
 
 fn client(replies: Replies) -> Client {

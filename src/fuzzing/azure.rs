@@ -6,21 +6,21 @@
 
 #![allow(clippy::expect_used, reason = "for tests and fuzzers only")]
 
-use super::input::Source;
-use super::requests::{Replies, Reply, SECRET, check_facts, check_failure, run_to_end};
+use super::input::ByteSource;
+use super::requests::{Replies, Reply, SECRET, block_on, check_facts, check_failure};
 use crate::cloud::Secret;
 use crate::cloud::azure;
 use crate::cloud::azure::client;
 use crate::cloud::azure::client::Clients;
 use crate::cloud::azure::credentials;
 use crate::cloud::azure::credentials::auth_file::AuthFile;
-use crate::cloud::azure::credentials::certificate::{ClientCertificate, GivenPassword};
+use crate::cloud::azure::credentials::certificate::{ClientCertificate, ConfiguredPassword};
 use crate::cloud::azure::operations::GET_KEY;
 use crate::cloud::azure::{Credential, Settings, certificates, crypto, keys, listing};
-use crate::cloud::key::Order;
+use crate::cloud::key::KeyRequest;
 use crate::cloud::{Cause, Failure, KeyName, Network, Target};
 use crate::key::hash::Hash;
-use crate::key::{Curve, Family, Kind, Scheme};
+use crate::key::{Algorithm, Curve, Kind, Scheme};
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::http::headers::{HeaderName, HeaderValue, Headers};
 use azure_core::http::{
@@ -33,10 +33,10 @@ use zeroize::Zeroizing;
 
 /// Runs the target. The first byte selects the request, and the rest is the reply.
 pub fn run(data: &[u8]) {
-    let mut source = Source(data);
+    let mut source = ByteSource(data);
     match source.byte() % 8 {
         0 => auth_file(source.rest()),
-        1 => pem(source.rest()),
+        1 => client_certificate(source.rest()),
         2 => token(Replies::from(source)),
         3 => list(Replies::from(source)),
         4 => certificate(Replies::from(source)),
@@ -53,9 +53,11 @@ fn auth_file(text: &[u8]) {
     }
 }
 
-fn pem(file: &[u8]) {
-    let password =
-        GivenPassword { text: Zeroizing::new("password".into()), by: "AZURE_CLIENT_CERTIFICATE_PASSWORD".into() };
+fn client_certificate(file: &[u8]) {
+    let password = ConfiguredPassword {
+        text: Zeroizing::new("password".into()),
+        setting: "AZURE_CLIENT_CERTIFICATE_PASSWORD".into(),
+    };
     let read = ClientCertificate::read(file, None).or_else(|_| ClientCertificate::read(file, Some(&password)));
     if let Err(words) = read {
         assert!(!words.is_empty() && !words.contains(SECRET), "{words}");
@@ -72,7 +74,7 @@ fn token(replies: Replies) {
     };
     let client = reqwest_client();
     let chain = credentials::chain(&settings, options(replies), client, Default::default());
-    match run_to_end(chain.get_token(&["https://vault.azure.net/.default"], None)) {
+    match block_on(chain.get_token(&["https://vault.azure.net/.default"], None)) {
         Ok(token) => assert!(!token.token.secret().is_empty()),
         Err(error) => {
             let words = error.to_string();
@@ -88,7 +90,7 @@ fn describe(replies: Replies) {
         let clients = clients.clone();
         async move { keys::describe(&clients, &vault, &name()).await }
     };
-    let answer = run_to_end(client::call(&clients, &GET_KEY, "k", request));
+    let answer = block_on(client::call(&clients, &GET_KEY, "k", request));
     match answer {
         Ok(facts) => {
             assert!(facts.immutable_id.is_some());
@@ -101,12 +103,12 @@ fn describe(replies: Replies) {
 fn sign(replies: Replies) {
     let ok = replies.first_status() == 200;
     let clients = clients(replies);
-    let order = order(Kind::Ec(Curve::P256), Family::Ecdsa.with(Hash::Sha256), 32);
+    let order = order(Kind::Ec(Curve::P256), Algorithm::Ecdsa.with_hash(Hash::Sha256), 32);
     let request = |vault| {
         let (clients, order) = (clients.clone(), order.clone());
-        async move { crypto::sign_anew(&clients, &vault, &order).await }
+        async move { crypto::sign_resolving_rotation(&clients, &vault, &order).await }
     };
-    let answer = run_to_end(client::call(&clients, &GET_KEY, "k", request));
+    let answer = block_on(client::call(&clients, &GET_KEY, "k", request));
     match answer {
         Ok(signature) => assert!(signature.bytes.len() == 64 && signature.immutable_id.contains("/keys/")),
         Err(failure) => check(&failure, ok),
@@ -116,25 +118,25 @@ fn sign(replies: Replies) {
 fn decrypt(replies: Replies) {
     let ok = replies.first_status() == 200;
     let clients = clients(replies);
-    let order = order(Kind::Rsa(2048), Family::RsaesOaep.with(Hash::Sha256), 256);
+    let order = order(Kind::Rsa(2048), Algorithm::RsaesOaep.with_hash(Hash::Sha256), 256);
     let request = |vault| {
         let order = order.clone();
         async move { crypto::decrypt(&vault, &order).await }
     };
-    if let Err(failure) = run_to_end(client::call(&clients, &GET_KEY, "k", request)) {
+    if let Err(failure) = block_on(client::call(&clients, &GET_KEY, "k", request)) {
         check(&failure, ok);
     }
 }
 
-fn order(kind: Kind, scheme: Scheme, length: usize) -> Order {
+fn order(kind: Kind, scheme: Scheme, length: usize) -> KeyRequest {
     let id = "https://v.vault.azure.net/keys/k/1";
-    Order::new(Target { name: &name(), kind, immutable_id: Some(id) }, scheme, &vec![7; length])
+    KeyRequest::new(Target { name: &name(), kind, immutable_id: Some(id) }, scheme, &vec![7; length])
 }
 
 fn list(replies: Replies) {
     let ok = replies.first_status() == 200;
     let clients = clients(replies);
-    match run_to_end(listing::list(&clients)) {
+    match block_on(listing::list(&clients)) {
         Ok(keys) => assert!(keys.iter().all(|key| !key.name.id.is_empty() && !key.name.id.contains('/'))),
         Err(failure) => check(&failure, ok),
     }
@@ -144,7 +146,7 @@ fn certificate(replies: Replies) {
     let ok = replies.first_status() == 200;
     let clients = clients(replies);
     let request = |vault| async move { certificates::certificate(&vault, &name()).await };
-    let answer = run_to_end(client::call(&clients, &GET_KEY, "k", request));
+    let answer = block_on(client::call(&clients, &GET_KEY, "k", request));
     match answer {
         Ok(chain) => assert!(chain.is_none_or(|chain| chain.len() == 1)),
         Err(failure) => check(&failure, ok),
@@ -168,7 +170,7 @@ fn settings() -> Settings {
 }
 
 fn clients(replies: Replies) -> Arc<Clients> {
-    Arc::new(Clients::of(settings(), Arc::new(Token), options(replies)).expect("clients"))
+    Arc::new(Clients::with_credential(settings(), Arc::new(FixedCredential), options(replies)).expect("clients"))
 }
 
 /// Returns a client that is never used, because the source of tokens has a transport of its own.
@@ -178,15 +180,15 @@ fn reqwest_client() -> reqwest::Client {
 }
 
 fn options(replies: Replies) -> ClientOptions {
-    let transport = Transport::new(Arc::new(Wire(replies)));
+    let transport = Transport::new(Arc::new(RepliesTransport(replies)));
     ClientOptions { retry: RetryOptions::none(), transport: Some(transport), ..Default::default() }
 }
 
 #[derive(Debug)]
-struct Token;
+struct FixedCredential;
 
 #[async_trait::async_trait]
-impl TokenCredential for Token {
+impl TokenCredential for FixedCredential {
     async fn get_token(&self, _: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
         let in_an_hour = OffsetDateTime::now_utc() + std::time::Duration::from_secs(3600);
         Ok(AccessToken::new(SECRET, in_an_hour))
@@ -194,10 +196,10 @@ impl TokenCredential for Token {
 }
 
 #[derive(Debug)]
-struct Wire(Replies);
+struct RepliesTransport(Replies);
 
 #[async_trait::async_trait]
-impl HttpClient for Wire {
+impl HttpClient for RepliesTransport {
     async fn execute_request(&self, _: &HttpRequest) -> azure_core::Result<AsyncRawResponse> {
         let Reply { status, headers, body } = self.0.next();
         let mut own = Headers::new();
@@ -213,19 +215,19 @@ mod tests {
     use super::*;
 
     fn replies(bodies: &str) -> Replies {
-        Replies::from(Source(&[&[0, 0], bodies.as_bytes()].concat()))
+        Replies::from(ByteSource(&[&[0, 0], bodies.as_bytes()].concat()))
     }
 
     #[test]
-    fn a_listing_that_goes_round_ends() {
+    fn a_circular_listing_ends() {
         let page = r#"{"value": [], "nextLink": "https://v.vault.azure.net/keys?x=1"}"#;
         let clients = clients(replies(page));
-        let failure = run_to_end(listing::list(&clients)).unwrap_err();
+        let failure = block_on(listing::list(&clients)).unwrap_err();
         assert_eq!((failure.cause, failure.message.as_str()), (Cause::Malformed, "the next page was there before"));
     }
 
     #[test]
-    fn a_reply_without_a_token_is_none() {
+    fn a_reply_without_a_token_is_an_error() {
         let settings = Settings {
             credential: Credential::Environment,
             tenant_id: Some("t".into()),
@@ -239,7 +241,7 @@ mod tests {
             reqwest_client(),
             Default::default(),
         );
-        let error = run_to_end(chain.get_token(&["scope"], None)).unwrap_err();
+        let error = block_on(chain.get_token(&["scope"], None)).unwrap_err();
         assert!(error.to_string().contains("holds none"), "{error}");
     }
 }

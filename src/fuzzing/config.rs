@@ -4,13 +4,13 @@
 
 #![allow(clippy::panic, reason = "for tests and fuzzers only")]
 
-use super::input::Source;
+use super::input::ByteSource;
 use crate::config::Config;
 use crate::config::environment::Environment;
 use crate::config::file::{legacy, strict};
 use crate::config::json;
 use crate::config::json::{Data, Dialect, Fault, Member, Value};
-use crate::config::notes::Notes;
+use crate::config::notes::PendingMessages;
 use serde_json::Value as Json;
 use std::ffi::OsString;
 use std::path::Path;
@@ -21,8 +21,8 @@ pub fn strict(data: &[u8]) -> Option<Config> {
     let variable = |name: &str| (name == "HOME").then(|| OsString::from("/home/me"));
     let environment = Environment { variable: &variable, root: Path::new("/") };
     let path = Path::new("/etc/config.json");
-    json(data);
-    match strict::parse(data, path, &environment, &mut Notes::new()) {
+    check_json(data);
+    match strict::parse(data, path, &environment, &mut PendingMessages::new()) {
         Ok(config) => Some(config),
         Err(error) => {
             let line = error.message.strip_prefix("/etc/config.json:").and_then(|rest| rest.split_once(": "));
@@ -36,7 +36,7 @@ pub fn strict(data: &[u8]) -> Option<Config> {
 /// Reads the bytes as a file of one of the modules that this one replaces. Parts that cannot be used are left out.
 /// The first byte selects the module and the environment variables that are set.
 pub fn legacy(data: &[u8]) -> Config {
-    let mut source = Source(data);
+    let mut source = ByteSource(data);
     let choice = source.byte();
     let variable = |name: &str| {
         let (bit, value) = match name {
@@ -49,21 +49,21 @@ pub fn legacy(data: &[u8]) -> Config {
         (choice & bit == bit).then(|| value.into())
     };
     let environment = Environment { variable: &variable, root: Path::new("/nowhere") };
-    legacy::read_text(source.rest(), choice & 1 == 1, &environment, &mut Notes::new())
+    legacy::read_text(source.rest(), choice & 1 == 1, &environment, &mut PendingMessages::new())
 }
 
 /// Compares both dialects with serde_json, an independent reader.
-fn json(data: &[u8]) {
+fn check_json(data: &[u8]) {
     let text = |dialect| json::decode(data, dialect).ok();
     let (strict, lenient) = (text(Dialect::Strict), text(Dialect::Lenient).unwrap_or_default());
     let Some(strict) = strict else { return assert!(std::str::from_utf8(data).is_err()) };
-    in_parts(&strict);
+    check_reading_in_parts(&strict);
     let (strict, lenient) = (json::parse(&strict, Dialect::Strict), json::parse(&lenient, Dialect::Lenient));
     let bytes = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
     match (strict, serde_json::from_slice::<Json>(bytes)) {
         (Ok(document), Ok(json)) => {
-            assert!(same(&document.value.data, &json), "{json}");
-            assert!(lenient.is_ok_and(|lenient| lenient.trailing.is_none() && same(&lenient.value.data, &json)));
+            assert!(equals(&document.value.data, &json), "{json}");
+            assert!(lenient.is_ok_and(|lenient| lenient.trailing.is_none() && equals(&lenient.value.data, &json)));
         }
         (Ok(_), Err(error)) => panic!("serde_json: {error}"),
         // serde_json also accepts duplicate names, and any depth below its own limit.
@@ -76,15 +76,15 @@ fn json(data: &[u8]) {
 
 /// Checks that a text has the same value, or the same first fault, if it is read as a whole and if it is read
 /// without some arrays whose items are then read one by one.
-fn in_parts(text: &str) {
+fn check_reading_in_parts(text: &str) {
     let whole = json::parse(text, Dialect::Strict).map(|document| document.value);
-    let parts = json::parse_without(text, &["slots", "keys"]).and_then(|document| read_later(document.value));
+    let parts = json::parse_deferring(text, &["slots", "keys"]).and_then(|document| read_later(document.value));
     assert!(whole == parts);
 }
 
 fn read_later<'a>(value: Value<'a>) -> Result<Value<'a>, Fault> {
     let data = match value.data {
-        Data::Later(items) => {
+        Data::Unparsed(items) => {
             Data::Array(json::Items::from(&items).map(|item| read_later(item?)).collect::<Result<_, _>>()?)
         }
         Data::Array(items) => Data::Array(items.into_iter().map(read_later).collect::<Result<_, _>>()?),
@@ -97,22 +97,22 @@ fn read_later<'a>(value: Value<'a>) -> Result<Value<'a>, Fault> {
     Ok(Value { line: value.line, data })
 }
 
-fn same(own: &Data<'_>, other: &Json) -> bool {
+fn equals(own: &Data<'_>, other: &Json) -> bool {
     match (own, other) {
         (Data::Null, Json::Null) => true,
         (Data::Bool(own), Json::Bool(other)) => own == other,
         (Data::Number(own), Json::Number(other)) => {
-            own.parse().ok().zip(other.as_f64()).is_some_and(|(a, b)| near(a, b))
+            own.parse().ok().zip(other.as_f64()).is_some_and(|(a, b)| almost_equal(a, b))
         }
         (Data::String(own), Json::String(other)) => **own == *other,
         (Data::Array(own), Json::Array(other)) => {
-            own.len() == other.len() && own.iter().zip(other).all(|(own, other)| same(&own.data, other))
+            own.len() == other.len() && own.iter().zip(other).all(|(own, other)| equals(&own.data, other))
         }
         (Data::Object(own), Json::Object(other)) => {
             own.len() == other.len()
                 && own
                     .iter()
-                    .all(|member| other.get(&*member.name).is_some_and(|other| same(&member.value.data, other)))
+                    .all(|member| other.get(&*member.name).is_some_and(|other| equals(&member.value.data, other)))
         }
         _ => false,
     }
@@ -120,6 +120,6 @@ fn same(own: &Data<'_>, other: &Json) -> bool {
 
 /// Returns whether two numbers are almost equal. The fast way in which serde_json reads a number is wrong in the
 /// last bits.
-fn near(a: f64, b: f64) -> bool {
+fn almost_equal(a: f64, b: f64) -> bool {
     (a - b).abs() <= a.abs() * 1e-12
 }

@@ -9,19 +9,19 @@ use crate::provider::Provider;
 
 /// Runs the target for files of this module.
 pub fn strict(data: &[u8]) {
-    config::strict(data).into_iter().for_each(provided);
+    config::strict(data).into_iter().for_each(check_provider);
 }
 
 /// Runs the target for files of the modules that this one replaces.
 pub fn legacy(data: &[u8]) {
-    provided(config::legacy(data));
+    check_provider(config::legacy(data));
 }
 
-fn provided(config: Config) {
-    let (slots, listed) = (config.slots.len(), config.listed.len());
+fn check_provider(config: Config) {
+    let (slots, listed) = (config.slots.len(), config.legacy_services.len());
     let provider = Provider::new(config);
     if listed == 0 {
-        assert_eq!(provider.slots().len(), slots);
+        assert_eq!(provider.list_slots().len(), slots);
     }
     for slot in 0..slots {
         let token = provider.token(slot as u64).unwrap_or_else(|error| panic!("{error}"));

@@ -2,11 +2,11 @@
 //!
 //! Accepted input is unchanged when it is encoded again. Refused input leads to an error with a message.
 
-use super::input::Source;
+use super::input::ByteSource;
 use crate::certificate::Certificate;
 use crate::key;
 use crate::key::hash::Hash;
-use crate::key::{Curve, Kind, Material, PublicKey};
+use crate::key::{Curve, Kind, PublicKey, PublicNumbers};
 use crate::object::{Names, Object};
 use cryptoki_sys::{CKA_END_DATE, CKA_START_DATE, CKA_VALUE};
 use der::asn1::UintRef;
@@ -14,13 +14,13 @@ use der::{Encode, Sequence};
 
 /// Runs the target. The first byte selects how the rest is read.
 pub fn run(data: &[u8]) {
-    let mut source = Source(data);
+    let mut source = ByteSource(data);
     match source.byte() % 5 {
         0 => certificate(source.rest()),
         1 => public_key(source.rest()),
         2 => signature(source.pick(&[1, 28, 32, 48, 66]), source.rest()),
-        3 => text(&String::from_utf8_lossy(source.rest())),
-        _ => numbers(&mut source),
+        3 => pem(&String::from_utf8_lossy(source.rest())),
+        _ => json_web_key(&mut source),
     }
 }
 
@@ -58,27 +58,27 @@ fn public_key(der: &[u8]) {
 fn check_key(key: &PublicKey) {
     assert_eq!(PublicKey::from_spki(key.spki()).as_ref(), Ok(key));
     match (key.kind(), key.material()) {
-        (Kind::Rsa(bits), Material::Rsa { modulus, exponent }) => {
+        (Kind::Rsa(bits), PublicNumbers::Rsa { modulus, exponent }) => {
             assert!((2048..=8192).contains(&bits) && modulus[0] != 0 && exponent[0] != 0);
             assert_eq!(key.kind().signature_len(), modulus.len());
         }
-        (Kind::Ec(curve), Material::Ec { curve: own, point }) => {
-            assert_eq!((curve, point.len(), point[0]), (*own, 1 + 2 * curve.width(), 4));
+        (Kind::Ec(curve), PublicNumbers::Ec { curve: own, point }) => {
+            assert_eq!((curve, point.len(), point[0]), (*own, 1 + 2 * curve.field_len(), 4));
         }
-        (Kind::Ed25519, Material::Ed25519 { .. }) => {}
-        (Kind::MlDsa(set), Material::MlDsa { set: own, key }) => {
+        (Kind::Ed25519, PublicNumbers::Ed25519 { .. }) => {}
+        (Kind::MlDsa(set), PublicNumbers::MlDsa { set: own, key }) => {
             assert_eq!((set, key.len()), (*own, set.public_key_len()));
         }
         other => panic!("{other:?}"),
     }
     // No signature was made with this key, and its point may not be on the curve. Verification must return false
     // and must not panic.
-    let hashed = [key::Family::RsaPkcs1, key::Family::RsaPss, key::Family::Ecdsa];
-    let schemes = hashed.map(|family| family.with(Hash::Sha256)).into_iter();
-    for scheme in schemes.chain([key::Family::RsaPkcs1.alone(), key::Family::Eddsa.alone()]) {
+    let hashed = [key::Algorithm::RsaPkcs1, key::Algorithm::RsaPss, key::Algorithm::Ecdsa];
+    let schemes = hashed.map(|family| family.with_hash(Hash::Sha256)).into_iter();
+    for scheme in schemes.chain([key::Algorithm::RsaPkcs1.without_hash(), key::Algorithm::Eddsa.without_hash()]) {
         assert!(!key.verifies(scheme, &[7; 32], &vec![1; key.kind().signature_len()]));
     }
-    assert!(!key.verifies(key::Family::MlDsa.alone(), &[7; 64], &vec![1; key.kind().signature_len()]));
+    assert!(!key.verifies(key::Algorithm::MlDsa.without_hash(), &[7; 64], &vec![1; key.kind().signature_len()]));
 }
 
 #[derive(Sequence)]
@@ -96,8 +96,8 @@ fn signature(width: usize, der: &[u8]) {
     assert_eq!(again.as_deref(), Ok(der), "DER has one form only");
 }
 
-fn text(text: &str) {
-    match Certificate::all_in(text.as_bytes()) {
+fn pem(text: &str) {
+    match Certificate::parse_all(text.as_bytes()) {
         Ok((chain, _)) => {
             assert!(!chain.is_empty());
             chain.iter().for_each(check_certificate);
@@ -107,11 +107,11 @@ fn text(text: &str) {
 }
 
 /// Makes a key from the numbers of a JSON web key, with or without leading zeros.
-fn numbers(source: &mut Source) {
+fn json_web_key(source: &mut ByteSource) {
     let curves = [None, Some(Curve::P256), Some(Curve::P384), Some(Curve::P521), Some(Curve::Secp256k1)];
     let made = match source.pick(&curves) {
-        None => PublicKey::rsa(&source.bytes(256).repeat(1 + source.below(5)), source.short()),
-        Some(curve) => PublicKey::ec_coordinates(curve, source.short(), source.short()),
+        None => PublicKey::rsa(&source.bytes(256).repeat(1 + source.below(5)), source.length_prefixed()),
+        Some(curve) => PublicKey::ec_coordinates(curve, source.length_prefixed(), source.length_prefixed()),
     };
     if let Ok(key) = made {
         check_key(&key);

@@ -6,12 +6,12 @@
 
 use crate::certificate::Certificate;
 use crate::cloud::{
-    Backend, CAUSES, Cause, Certificates, Decryption, Failure, Identity, KeyFacts, KeyManagement, KeyName, ListedKey,
-    MadeKey, NewKey, Pending, Plain, Signature, Target,
+    Backend, CAUSES, Cause, Certificates, CreatedKey, Decryption, Failure, Identity, KeyDescription, KeyManagement,
+    KeyName, ListedKey, NewKey, Pending, SecretBytes, Signature, Target,
 };
 use crate::error::Error;
 use crate::key::hash::Hash;
-use crate::key::{Curve, Family, Kind, PublicKey, Scheme};
+use crate::key::{Algorithm, Curve, Kind, PublicKey, Scheme};
 use aws_lc_rs::digest::Digest;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::KeySize;
@@ -23,10 +23,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The service. It has the keys [`NAMES`]; every other name belongs to no key.
 #[derive(Debug, Default)]
-pub struct Fake {
+pub struct FakeBackend {
     mood: AtomicU8,
     /// The last signature that the service made.
-    pub signed: Mutex<Vec<u8>>,
+    pub last_signature: Mutex<Vec<u8>>,
 }
 
 /// The names of the keys. The last two keys cannot sign.
@@ -34,11 +34,11 @@ pub const NAMES: [&str; 8] = ["rsa", "p256", "p384", "p521", "secp256k1", "ed255
 
 /// How the requests end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
+pub enum Behavior {
     /// Every request succeeds.
-    Well,
+    Success,
     /// Every request fails with this cause.
-    Failing(Cause),
+    Failure(Cause),
     /// Signatures are wrong: the key has not made them.
     WrongSignature,
     /// Signatures lack their last byte.
@@ -47,76 +47,83 @@ pub enum Mood {
     LongSignature,
 }
 
-impl Mood {
+impl Behavior {
     /// Returns the mood for a number. Every number has a mood.
     pub fn from_number(number: u8) -> Self {
         match usize::from(number) % (CAUSES.len() + 4) {
-            0 => Mood::Well,
-            1 => Mood::WrongSignature,
-            2 => Mood::ShortSignature,
-            3 => Mood::LongSignature,
-            other => Mood::Failing(CAUSES[other - 4].0),
+            0 => Behavior::Success,
+            1 => Behavior::WrongSignature,
+            2 => Behavior::ShortSignature,
+            3 => Behavior::LongSignature,
+            other => Behavior::Failure(CAUSES[other - 4].0),
         }
     }
 }
 
-impl Fake {
+impl FakeBackend {
     /// Sets the mood for the requests from now on.
-    pub fn set_mood(&self, number: u8) {
+    pub fn set_behavior(&self, number: u8) {
         self.mood.store(number, Ordering::Relaxed);
     }
 
     /// Returns the current mood.
-    pub fn mood(&self) -> Mood {
-        Mood::from_number(self.mood.load(Ordering::Relaxed))
+    pub fn mood(&self) -> Behavior {
+        Behavior::from_number(self.mood.load(Ordering::Relaxed))
     }
 
-    fn answer<T: Clone>(&self, operation: &'static str, answer: Result<T, Failure>) -> Pending<T> {
+    fn reply<T: Clone>(&self, operation: &'static str, answer: Result<T, Failure>) -> Pending<T> {
         Pending::ready(match self.mood() {
-            Mood::Failing(cause) => Err(Failure::new(cause, operation, "it was told to")),
+            Behavior::Failure(cause) => Err(Failure::new(cause, operation, "it was told to")),
             _ => answer,
         })
     }
 }
 
-impl Backend for Fake {
+impl Backend for FakeBackend {
     fn is_immutable(&self, _key: &KeyName) -> bool {
         false
     }
 
-    fn describe(&self, key: &KeyName) -> Pending<KeyFacts> {
-        let missing = || Failure::new(Cause::Missing, "Describe", "no such key");
-        let facts = pair(&key.id).ok_or_else(missing).map(|pair| {
+    fn describe(&self, key: &KeyName) -> Pending<KeyDescription> {
+        let missing = || Failure::new(Cause::NotFound, "Describe", "no such key");
+        let facts = key_pair(&key.id).ok_or_else(missing).map(|pair| {
             let refusal = ["decrypts", "disabled"].contains(&key.id.as_str()).then(|| "it is not for that".to_owned());
             let schemes = if refusal.is_some() { Vec::new() } else { self.schemes(pair.public_key.kind()) };
             let immutable_id = Some(format!("{}/1", key.id));
-            KeyFacts { immutable_id, refusal, ..KeyFacts::of(pair.public_key.clone(), schemes) }
+            KeyDescription {
+                immutable_id,
+                unusable_reason: refusal,
+                ..KeyDescription::from_public_key(pair.public_key.clone(), schemes)
+            }
         });
-        self.answer("Describe", facts)
+        self.reply("Describe", facts)
     }
 
     fn sign(&self, target: Target, scheme: Scheme, data: &[u8]) -> Pending<Signature> {
         let key = target.name;
-        let signed = pair(&key.id).and_then(|pair| pair.sign(scheme, data));
+        let signed = key_pair(&key.id).and_then(|pair| pair.sign(scheme, data));
         let mut bytes = signed.unwrap_or_default();
         match self.mood() {
-            Mood::WrongSignature => bytes.iter_mut().for_each(|byte| *byte ^= 0x55),
-            Mood::ShortSignature => drop(bytes.pop()),
-            Mood::LongSignature => bytes.push(0),
-            Mood::Well | Mood::Failing(_) => {}
+            Behavior::WrongSignature => bytes.iter_mut().for_each(|byte| *byte ^= 0x55),
+            Behavior::ShortSignature => drop(bytes.pop()),
+            Behavior::LongSignature => bytes.push(0),
+            Behavior::Success | Behavior::Failure(_) => {}
         }
-        self.signed.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&bytes);
-        self.answer("Sign", Ok(Signature { bytes, immutable_id: format!("{}/1", key.id) }))
+        self.last_signature.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&bytes);
+        self.reply("Sign", Ok(Signature { bytes, immutable_id: format!("{}/1", key.id) }))
     }
 
     fn schemes(&self, kind: Kind) -> Vec<Scheme> {
         let sha2 = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
-        let signing =
-            [Family::RsaPkcs1, Family::RsaPss].into_iter().flat_map(|family| sha2.map(|hash| family.with(hash)));
+        let signing = [Algorithm::RsaPkcs1, Algorithm::RsaPss]
+            .into_iter()
+            .flat_map(|family| sha2.map(|hash| family.with_hash(hash)));
         match kind {
-            Kind::Rsa(_) => signing.chain([Family::RsaesPkcs1.alone(), Family::RsaesOaep.with(Hash::Sha256)]).collect(),
-            Kind::Ec(curve) => vec![Family::Ecdsa.with(curve.hash())],
-            Kind::Ed25519 => vec![Family::Eddsa.alone()],
+            Kind::Rsa(_) => signing
+                .chain([Algorithm::RsaesPkcs1.without_hash(), Algorithm::RsaesOaep.with_hash(Hash::Sha256)])
+                .collect(),
+            Kind::Ec(curve) => vec![Algorithm::Ecdsa.with_hash(curve.hash())],
+            Kind::Ed25519 => vec![Algorithm::Eddsa.without_hash()],
             Kind::MlDsa(_) | Kind::Hmac(_) => Vec::new(),
         }
     }
@@ -124,7 +131,7 @@ impl Backend for Fake {
     fn list(&self, _labels: bool) -> Pending<Vec<ListedKey>> {
         let listed =
             |id: &str| ListedKey { name: KeyName { id: id.into(), version: None }, label: None, is_disabled: false };
-        self.answer("List", Ok(NAMES.into_iter().chain(["gone"]).map(listed).collect()))
+        self.reply("List", Ok(NAMES.into_iter().chain(["gone"]).map(listed).collect()))
     }
 
     fn identity(&self) -> Identity {
@@ -148,18 +155,18 @@ impl Backend for Fake {
     }
 }
 
-impl Decryption for Fake {
+impl Decryption for FakeBackend {
     /// Returns the last 32 bytes of the ciphertext in reverse order, without decrypting anything.
-    fn decrypt(&self, _target: Target, _scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
+    fn decrypt(&self, _target: Target, _scheme: Scheme, ciphertext: &[u8]) -> Pending<SecretBytes> {
         let text: Vec<u8> = ciphertext.iter().rev().copied().take(32).collect();
-        self.answer("Decrypt", Ok(text.into()))
+        self.reply("Decrypt", Ok(text.into()))
     }
 }
 
-impl Certificates for Fake {
+impl Certificates for FakeBackend {
     fn certificate(&self, key: &KeyName) -> Pending<Option<Vec<Certificate>>> {
-        let own = pair(&key.id).filter(|pair| pair.public_key.kind() == Kind::Ec(Curve::P256));
-        self.answer("Certificate", Ok(own.map(|pair| vec![certificate_of(&pair.public_key)])))
+        let own = key_pair(&key.id).filter(|pair| pair.public_key.kind() == Kind::Ec(Curve::P256));
+        self.reply("Certificate", Ok(own.map(|pair| vec![certificate_of(&pair.public_key)])))
     }
 
     fn complete_certificate(&self, _key: &KeyName, _certificate: &Certificate) -> Pending<bool> {
@@ -168,7 +175,7 @@ impl Certificates for Fake {
 }
 
 /// Keys have labels, and are neither created nor destroyed.
-impl KeyManagement for Fake {
+impl KeyManagement for FakeBackend {
     fn makes(&self, _kind: Kind) -> bool {
         false
     }
@@ -177,7 +184,7 @@ impl KeyManagement for Fake {
         Ok(())
     }
 
-    fn create(&self, _new: &NewKey) -> Pending<MadeKey> {
+    fn create(&self, _new: &NewKey) -> Pending<CreatedKey> {
         Pending::ready(Err(Failure::new(Cause::Unsupported, "CreateKey", "this service creates no keys")))
     }
 
@@ -186,7 +193,7 @@ impl KeyManagement for Fake {
     }
 
     fn relabel(&self, _key: &KeyName, _label: &str) -> Pending<()> {
-        self.answer("SetLabel", Ok(()))
+        self.reply("SetLabel", Ok(()))
     }
 
     fn destroy(&self, _key: &KeyName, _immutable_id: &str, _days: u32) -> Pending<String> {
@@ -207,7 +214,7 @@ pub fn certificate_of(key: &PublicKey) -> Certificate {
 /// Returns the example certificate. Nobody has the private key of this certificate.
 pub fn example() -> &'static Certificate {
     static PARSED: OnceLock<Certificate> = OnceLock::new();
-    PARSED.get_or_init(|| Certificate::all_in(EXAMPLE.as_bytes()).expect("a certificate").0.remove(0))
+    PARSED.get_or_init(|| Certificate::parse_all(EXAMPLE.as_bytes()).expect("a certificate").0.remove(0))
 }
 
 /// The certificate in config.example.json.
@@ -215,10 +222,10 @@ const EXAMPLE: &str = "MIIBnTCCAUOgAwIBAgIUckAdFDE5iHsdV/Q2g/QFwFJb/bYwCgYIKoZIz
 
 /// Returns the public key with this name. The keys that cannot sign have the public key of the first one.
 pub fn public_key(name: &str) -> Option<PublicKey> {
-    pair(name).map(|pair| pair.public_key.clone())
+    key_pair(name).map(|pair| pair.public_key.clone())
 }
 
-struct Pair {
+struct FakeKeyPair {
     public_key: PublicKey,
     private: Private,
 }
@@ -229,7 +236,7 @@ enum Private {
     Ed25519(Ed25519KeyPair),
 }
 
-impl Pair {
+impl FakeKeyPair {
     fn rsa() -> Self {
         let private = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
         let der: PublicKeyX509Der = private.public_key().as_der().expect("its public half");
@@ -268,28 +275,28 @@ impl Pair {
 
 fn encoding(scheme: Scheme) -> Option<&'static dyn RsaEncoding> {
     Some(match (scheme.family, scheme.hash?) {
-        (Family::RsaPkcs1, Hash::Sha256) => &signature::RSA_PKCS1_SHA256,
-        (Family::RsaPkcs1, Hash::Sha384) => &signature::RSA_PKCS1_SHA384,
-        (Family::RsaPkcs1, Hash::Sha512) => &signature::RSA_PKCS1_SHA512,
-        (Family::RsaPss, Hash::Sha256) => &signature::RSA_PSS_SHA256,
-        (Family::RsaPss, Hash::Sha384) => &signature::RSA_PSS_SHA384,
-        (Family::RsaPss, Hash::Sha512) => &signature::RSA_PSS_SHA512,
+        (Algorithm::RsaPkcs1, Hash::Sha256) => &signature::RSA_PKCS1_SHA256,
+        (Algorithm::RsaPkcs1, Hash::Sha384) => &signature::RSA_PKCS1_SHA384,
+        (Algorithm::RsaPkcs1, Hash::Sha512) => &signature::RSA_PKCS1_SHA512,
+        (Algorithm::RsaPss, Hash::Sha256) => &signature::RSA_PSS_SHA256,
+        (Algorithm::RsaPss, Hash::Sha384) => &signature::RSA_PSS_SHA384,
+        (Algorithm::RsaPss, Hash::Sha512) => &signature::RSA_PSS_SHA512,
         _ => return None,
     })
 }
 
 /// Returns the key pair with this name. The pairs are made once per process, because the generation of an RSA key
 /// takes time.
-fn pair(name: &str) -> Option<Arc<Pair>> {
-    static PAIRS: OnceLock<Vec<Arc<Pair>>> = OnceLock::new();
+fn key_pair(name: &str) -> Option<Arc<FakeKeyPair>> {
+    static PAIRS: OnceLock<Vec<Arc<FakeKeyPair>>> = OnceLock::new();
     let pairs = PAIRS.get_or_init(|| {
         let pairs = [
-            Pair::rsa(),
-            Pair::ec(Curve::P256, &signature::ECDSA_P256_SHA256_FIXED_SIGNING),
-            Pair::ec(Curve::P384, &signature::ECDSA_P384_SHA384_FIXED_SIGNING),
-            Pair::ec(Curve::P521, &signature::ECDSA_P521_SHA512_FIXED_SIGNING),
-            Pair::ec(Curve::Secp256k1, &signature::ECDSA_P256K1_SHA256_FIXED_SIGNING),
-            Pair::ed25519(),
+            FakeKeyPair::rsa(),
+            FakeKeyPair::ec(Curve::P256, &signature::ECDSA_P256_SHA256_FIXED_SIGNING),
+            FakeKeyPair::ec(Curve::P384, &signature::ECDSA_P384_SHA384_FIXED_SIGNING),
+            FakeKeyPair::ec(Curve::P521, &signature::ECDSA_P521_SHA512_FIXED_SIGNING),
+            FakeKeyPair::ec(Curve::Secp256k1, &signature::ECDSA_P256K1_SHA256_FIXED_SIGNING),
+            FakeKeyPair::ed25519(),
         ];
         pairs.map(Arc::new).into()
     });

@@ -3,9 +3,9 @@
 //! Compiled into tests and fuzzers only.
 
 /// The bytes that are left. Every choice consumes some of them. An empty source returns zeros.
-pub struct Source<'a>(pub &'a [u8]);
+pub struct ByteSource<'a>(pub &'a [u8]);
 
-impl<'a> Source<'a> {
+impl<'a> ByteSource<'a> {
     /// Returns whether no bytes are left.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -43,7 +43,7 @@ impl<'a> Source<'a> {
     }
 
     /// Returns as many bytes as the next byte says, or fewer if fewer are left.
-    pub fn short(&mut self) -> &'a [u8] {
+    pub fn length_prefixed(&mut self) -> &'a [u8] {
         let length = self.byte().into();
         self.bytes(length)
     }

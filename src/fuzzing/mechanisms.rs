@@ -4,12 +4,12 @@
 //! as long as the hash of the scheme. A refused operation fails with one of the codes that the standard has for
 //! the cause.
 
-use super::input::Source;
+use super::input::ByteSource;
 use crate::error::Error;
 use crate::key::hash::Hash;
-use crate::key::{Family, Kind, PublicKey, Purpose, Scheme, ml_dsa};
-use crate::mechanism::{Input, MECHANISMS, Mechanism, Request, shape};
-use crate::operation::{Operation, Subject};
+use crate::key::{Algorithm, Kind, PublicKey, Purpose, Scheme, ml_dsa};
+use crate::mechanism::{Input, MECHANISMS, Mechanism, MechanismInput, shape};
+use crate::operation::{Operation, OperationKey};
 use cryptoki_sys::*;
 
 struct Key {
@@ -20,11 +20,11 @@ struct Key {
 
 /// Runs the target. The bytes give a key, a mechanism, its parameters, and the data in parts.
 pub fn run(data: &[u8]) {
-    let mut source = Source(data);
+    let mut source = ByteSource(data);
     let key = key(&mut source);
     let request = request(&mut source);
     let purpose = source.pick(&[Purpose::Sign, Purpose::Sign, Purpose::Decrypt, Purpose::Derive]);
-    let subject = Subject {
+    let subject = OperationKey {
         kind: key.kind,
         public_key: key.public_key.as_ref(),
         schemes: &key.schemes,
@@ -34,7 +34,7 @@ pub fn run(data: &[u8]) {
     };
     let mut operation = match Operation::begin(&request, purpose, subject) {
         Ok(operation) => operation,
-        Err(error) => return refused_at_first(&error, &request, purpose, &key),
+        Err(error) => return check_refusal(&error, &request, purpose, &key),
     };
     let row = Mechanism::from_ckm(request.ckm, purpose).unwrap_or_else(|| panic!("{request:?} was taken"));
     let mut whole = digest_info(&mut source);
@@ -42,7 +42,7 @@ pub fn run(data: &[u8]) {
         return assert_eq!(error.rv, CKR_DATA_LEN_RANGE);
     }
     while !source.is_empty() {
-        let part = source.short();
+        let part = source.length_prefixed();
         whole.extend_from_slice(part);
         if let Err(error) = operation.update(part) {
             assert!(whole.len() > 512 && !matches!(row.input, Input::Message(_) | Input::Mu), "{error}");
@@ -56,12 +56,12 @@ pub fn run(data: &[u8]) {
 }
 
 /// Returns a key with all schemes of its kind, or with some of them.
-fn key(source: &mut Source) -> Key {
+fn key(source: &mut ByteSource) -> Key {
     let kinds: Vec<_> = Kind::all().chain([Kind::Rsa(4096)]).collect();
     let kind = kinds[source.below(kinds.len())];
     let made = match kind {
         Kind::Rsa(bits) => Some(PublicKey::rsa(&vec![0xff; bits / 8], &[1, 0, 1])),
-        Kind::Ec(curve) => Some(PublicKey::ec(curve, &[&[4], &vec![1; 2 * curve.width()][..]].concat())),
+        Kind::Ec(curve) => Some(PublicKey::ec(curve, &[&[4], &vec![1; 2 * curve.field_len()][..]].concat())),
         Kind::Ed25519 => Some(PublicKey::ed25519(&[7; 32])),
         Kind::MlDsa(set) => Some(PublicKey::ml_dsa(set, &vec![7; set.public_key_len()])),
         Kind::Hmac(_) => None,
@@ -69,10 +69,10 @@ fn key(source: &mut Source) -> Key {
     let public_key = made.map(|made| made.unwrap_or_else(|unusable| panic!("{}", unusable.0)));
     let mut schemes = kind.local_schemes();
     if let Kind::Hmac(hash) = kind {
-        schemes.push(Family::Hmac.with(hash));
+        schemes.push(Algorithm::Hmac.with_hash(hash));
     }
     if let Kind::Ec(_) = kind {
-        schemes.push(Family::Ecdh.alone());
+        schemes.push(Algorithm::Ecdh.without_hash());
     }
     let mask = source.byte();
     if mask >= 0x80 {
@@ -82,7 +82,7 @@ fn key(source: &mut Source) -> Key {
     Key { kind, public_key, schemes }
 }
 
-fn request(source: &mut Source) -> Request {
+fn request(source: &mut ByteSource) -> MechanismInput {
     let choice = source.byte();
     let ckm = match MECHANISMS.get(usize::from(choice)) {
         Some(row) => row.ckm,
@@ -113,15 +113,15 @@ fn request(source: &mut Source) -> Request {
             }
             bytes(&words)
         }
-        _ => source.short().to_vec(),
+        _ => source.length_prefixed().to_vec(),
     };
-    let data = shape.pointers.iter().map(|_| source.short().to_vec()).collect();
-    Request { ckm, parameter, data }
+    let data = shape.pointers.iter().map(|_| source.length_prefixed().to_vec()).collect();
+    MechanismInput { ckm, parameter, data }
 }
 
 /// Returns the first part of the data. As callers of CKM_RSA_PKCS do, this part may begin with the DigestInfo
 /// prefix of a hash. Otherwise the part is empty.
-fn digest_info(source: &mut Source) -> Vec<u8> {
+fn digest_info(source: &mut ByteSource) -> Vec<u8> {
     let hashes: Vec<_> = Hash::all().collect();
     match source.byte() {
         choice @ 1..=0x40 => {
@@ -132,10 +132,10 @@ fn digest_info(source: &mut Source) -> Vec<u8> {
     }
 }
 
-fn refused_at_first(error: &Error, request: &Request, purpose: Purpose, key: &Key) {
+fn check_refusal(error: &Error, request: &MechanismInput, purpose: Purpose, key: &Key) {
     let expected = match Mechanism::from_ckm(request.ckm, purpose) {
         None => vec![CKR_MECHANISM_INVALID],
-        Some(row) if !row.family.suits(key.kind) => vec![CKR_KEY_TYPE_INCONSISTENT],
+        Some(row) if !row.family.supports(key.kind) => vec![CKR_KEY_TYPE_INCONSISTENT],
         Some(_) if !key.schemes.iter().any(|scheme| scheme.family.purpose() == purpose) => {
             vec![CKR_KEY_FUNCTION_NOT_PERMITTED]
         }
@@ -148,22 +148,22 @@ fn check(row: &Mechanism, key: &Key, data: &[u8], scheme: Scheme, made: &[u8]) {
     assert!(key.schemes.contains(&scheme) && scheme.family == row.family && scheme.suits(key.kind));
     let own = match row.input {
         Input::Message(hash) => hash.digest(data),
-        Input::Digest | Input::DigestInfo | Input::Whole(_) | Input::Mu => data.to_vec(),
+        Input::Digest | Input::DigestInfo | Input::AsIs(_) | Input::Mu => data.to_vec(),
     };
     match (row.family, scheme.hash) {
-        (Family::MlDsa, _) => assert_eq!(made.len(), ml_dsa::MU_LEN),
-        (Family::Ecdsa, Some(hash)) => {
+        (Algorithm::MlDsa, _) => assert_eq!(made.len(), ml_dsa::MU_LEN),
+        (Algorithm::Ecdsa, Some(hash)) => {
             assert_eq!(made.len(), hash.len());
             // As numbers, the digest and the value to sign have the same leftmost bits.
             assert!(if own.len() <= made.len() { made.ends_with(&own) } else { own.starts_with(made) });
         }
-        (Family::RsaPkcs1, Some(hash)) => {
+        (Algorithm::RsaPkcs1, Some(hash)) => {
             assert_eq!(made.len(), hash.len());
             // The data are a complete DigestInfo, or a bare digest where that is allowed.
             assert!(own == made || own == hash.digest_info(made));
         }
-        (Family::RsaPkcs1, None) => assert!(own == made || made.ends_with(&own)),
-        (Family::RsaPss, Some(hash)) => assert_eq!((made.len(), made), (hash.len(), &own[..])),
+        (Algorithm::RsaPkcs1, None) => assert!(own == made || made.ends_with(&own)),
+        (Algorithm::RsaPss, Some(hash)) => assert_eq!((made.len(), made), (hash.len(), &own[..])),
         _ => assert_eq!(made, data),
     }
 }

@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn each_target_has_its_program() {
+    fn each_target_has_a_fuzz_program() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
         let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
         for (name, _) in TARGETS {

@@ -4,8 +4,8 @@
 
 #![allow(clippy::panic, clippy::expect_used, reason = "for tests and fuzzers only")]
 
-use super::input::Source;
-use crate::cloud::{Failure, KeyFacts, SharedBackend};
+use super::input::ByteSource;
+use crate::cloud::{Failure, KeyDescription, SharedBackend};
 use crate::key::Kind;
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
@@ -27,17 +27,17 @@ pub(crate) struct Reply {
 pub(crate) struct Replies(Mutex<Vec<Reply>>);
 
 /// The separator between the bodies of two replies.
-const NEXT: &[u8] = b"\n--next--\n";
+const SEPARATOR: &[u8] = b"\n--next--\n";
 
-impl From<Source<'_>> for Replies {
-    fn from(mut source: Source) -> Self {
+impl From<ByteSource<'_>> for Replies {
+    fn from(mut source: ByteSource) -> Self {
         let head = (source.byte(), source.byte());
-        let rest = unknowing(source.rest());
+        let rest = without_secret(source.rest());
         let mut parts = Vec::new();
         let mut part = &rest[..];
-        while let Some(end) = part.windows(NEXT.len()).position(|window| window == NEXT) {
+        while let Some(end) = part.windows(SEPARATOR.len()).position(|window| window == SEPARATOR) {
             parts.push(&part[..end]);
-            part = &part[end + NEXT.len()..];
+            part = &part[end + SEPARATOR.len()..];
         }
         parts.push(part);
         let reply = |body: &&[u8]| Reply { status: status(head.0), headers: headers(head.1), body: body.to_vec() };
@@ -51,7 +51,7 @@ impl From<Source<'_>> for Replies {
 
 /// Replaces the secret in the bytes of a reply. A service does not know the client's secret, and errors may quote
 /// the words of the service. A fuzzer sees which values are compared, and would put the secret into a reply.
-fn unknowing(bytes: &[u8]) -> Vec<u8> {
+fn without_secret(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     while let Some(at) = bytes.windows(SECRET.len()).position(|window| window == SECRET.as_bytes()) {
         bytes[at..at + SECRET.len()].fill(b'x');
@@ -72,7 +72,7 @@ impl Replies {
     }
 
     /// Returns whether every reply has this HTTP status, which must be 200.
-    pub(crate) fn are_all(&self, status: u16) -> bool {
+    pub(crate) fn all_have_status(&self, status: u16) -> bool {
         self.first_status() == status && status == 200
     }
 }
@@ -123,18 +123,18 @@ pub(crate) fn check_failure(failure: &Failure) {
 
 /// Checks that the reported key is of a kind that this module supports, and that its schemes are schemes of the
 /// service for that kind.
-pub(crate) fn check_facts(facts: &KeyFacts, backend: &SharedBackend) {
+pub(crate) fn check_facts(facts: &KeyDescription, backend: &SharedBackend) {
     let kind = facts.kind;
     let own = backend.schemes(kind);
     assert!(facts.schemes.iter().all(|scheme| own.contains(scheme)), "{facts:?}");
-    assert_eq!(facts.schemes.is_empty(), facts.refusal.is_some(), "{facts:?}");
+    assert_eq!(facts.schemes.is_empty(), facts.unusable_reason.is_some(), "{facts:?}");
     let public = facts.public_key.as_ref().map(|key| key.kind());
     assert!(public == Some(kind) || matches!((public, kind), (None, Kind::Hmac(_))), "{facts:?}");
     assert!(!matches!(kind, Kind::Rsa(..2048 | 8193..)));
 }
 
 /// Runs a request whose replies are already available. Such a request ends within 20 seconds, or it hangs.
-pub(crate) fn run_to_end<T>(request: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(request: impl Future<Output = T>) -> T {
     thread_local! {
         static RUNTIME: tokio::runtime::Runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");

@@ -27,12 +27,12 @@ type ClockGettime = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -
 unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> c_int {
     if clock == libc::CLOCK_REALTIME {
         // SAFETY: the caller upholds the contract of clock_gettime(2), so `time` is valid for a write.
-        return unsafe { date(time) };
+        return unsafe { host_date(time) };
     }
-    let mut genuine = GENUINE.load(Ordering::Relaxed);
+    let mut genuine = LIBC_CLOCK_GETTIME.load(Ordering::Relaxed);
     if genuine.is_null() {
-        genuine = genuine_clock_gettime();
-        GENUINE.store(genuine, Ordering::Relaxed);
+        genuine = libc_clock_gettime();
+        LIBC_CLOCK_GETTIME.store(genuine, Ordering::Relaxed);
     }
     // SAFETY: `genuine` is the address of a function of this type. The arguments are those of clock_gettime(2).
     unsafe { std::mem::transmute::<*mut c_void, ClockGettime>(genuine)(clock, time) }
@@ -40,12 +40,12 @@ unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::time
 
 /// The address of the C library's clock_gettime, or null before it is looked up. No lock is needed: threads that
 /// look it up at the same time find the same address.
-static GENUINE: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+static LIBC_CLOCK_GETTIME: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 
 /// Returns the address of the C library's own clock_gettime, even if another function precedes it. A system call
 /// would also work, but one signature reads the clock some 40 times, and the C library can do so without entering
 /// the kernel.
-fn genuine_clock_gettime() -> *mut c_void {
+fn libc_clock_gettime() -> *mut c_void {
     // SAFETY: the names are C strings. The C library is already loaded, and stays loaded.
     let found = unsafe {
         let library = libc::dlopen(c"libc.so.6".as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
@@ -61,7 +61,7 @@ unsafe extern "C" fn by_system_call(clock: libc::clockid_t, time: *mut libc::tim
 }
 
 /// Reads the date as the host sees it: gettimeofday(2) is not among the replaced functions.
-unsafe fn date(time: *mut libc::timespec) -> c_int {
+unsafe fn host_date(time: *mut libc::timespec) -> c_int {
     let mut now = libc::timeval { tv_sec: 0, tv_usec: 0 };
     // SAFETY: `now` lives as long as the call. The caller guarantees that `time` is valid for a write.
     unsafe {
@@ -81,18 +81,18 @@ unsafe extern "C" fn epoll_wait(epoll: c_int, events: *mut libc::epoll_event, mo
     let start = Instant::now();
     let end = u64::try_from(limit).ok().map(|limit| start + Duration::from_millis(limit));
     loop {
-        watch::leave_if_lost();
+        watch::exit_thread_if_lost();
         let (waited, left) = (start.elapsed(), end.map(|end| end.saturating_duration_since(Instant::now())));
-        let look = waited.clamp(LOOK_FIRST, LOOK_LAST);
+        let interval = waited.clamp(FIRST_CHECK_INTERVAL, MAX_CHECK_INTERVAL);
         // Rounded up, as in mio. Otherwise the last millisecond would be a busy loop.
-        let part = (left.unwrap_or(look).min(look) + Duration::from_nanos(999_999)).as_millis() as c_int;
+        let part = (left.unwrap_or(interval).min(interval) + Duration::from_nanos(999_999)).as_millis() as c_int;
         // SAFETY: the caller upholds the contract of epoll_wait(2).
         let found = unsafe { epoll_pwait(epoll, events, most, part) };
         // The descriptor was closed, and its number has not been reused.
         if found == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EBADF) {
-            watch::leave();
+            watch::exit_thread();
         }
-        watch::leave_if_lost();
+        watch::exit_thread_if_lost();
         if found != 0 || end.is_some_and(|end| Instant::now() >= end) {
             return found;
         }
@@ -107,15 +107,15 @@ unsafe fn epoll_pwait(epoll: c_int, events: *mut libc::epoll_event, most: c_int,
 
 /// The first interval after which a wait is interrupted to check that the descriptors still belong to this module.
 /// Each later interval is as long as the time waited so far, so that an idle process is hardly ever woken.
-const LOOK_FIRST: Duration = Duration::from_secs(1);
+const FIRST_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest interval between two checks of the descriptors.
-const LOOK_LAST: Duration = Duration::from_secs(60);
+const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Replaces poll(2), for the same reason as epoll_wait(2).
 unsafe extern "C" fn poll(polled: *mut libc::pollfd, count: libc::nfds_t, limit: c_int) -> c_int {
-    let limit = i64::from(limit);
-    let time = libc::timespec { tv_sec: limit / 1000, tv_nsec: limit % 1000 * 1_000_000 };
-    let time = if limit < 0 { null() } else { &raw const time };
+    let timeout = i64::from(limit);
+    let time = libc::timespec { tv_sec: timeout / 1000, tv_nsec: timeout % 1000 * 1_000_000 };
+    let time = if timeout < 0 { null() } else { &raw const time };
     let no_mask = null::<libc::sigset_t>();
     // SAFETY: the arguments are those of poll(2); `time` lives as long as the call.
     unsafe { libc::syscall(libc::SYS_ppoll, polled, count, time, no_mask, SIGNAL_SET) as c_int }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn it_tells_the_kernel_s_time_and_the_host_s_date() {
+    fn clocks_return_kernel_time_and_host_date() {
         let since_start = || {
             let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
             Duration::from_secs_f64(uptime.split(' ').next().unwrap().parse().unwrap())
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_not_there_is_an_error() {
+    fn an_unknown_clock_is_an_error() {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: `time` is a live timespec.
         assert_eq!(unsafe { clock_gettime(-1000, &mut time) }, -1);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_last_as_long_as_they_say() {
+    fn waits_last_until_their_timeout() {
         let start = Instant::now();
         // SAFETY: `poll` receives no descriptors. The times and events live as long as the calls.
         unsafe {
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_of_a_thread_that_looks_at_its_descriptors_takes_its_time_and_no_more() {
+    fn a_watched_wait_lasts_until_its_timeout() {
         let marker = tempfile::tempfile().unwrap();
         watch::watch(marker.as_raw_fd());
         for limit in [0, 20, 1100] {
@@ -235,11 +235,11 @@ mod tests {
             }
             assert!(start.elapsed() >= Duration::from_millis(limit as u64), "{limit} {:?}", start.elapsed());
         }
-        watch::watch_no_more();
+        watch::unwatch();
     }
 
     #[test]
-    fn poll_waits_for_ever_where_it_is_told_to() {
+    fn poll_without_timeout_waits_for_an_event() {
         let mut ends = [0; 2];
         // SAFETY: `ends` has room for two descriptors, which belong to this test.
         unsafe {

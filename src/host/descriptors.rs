@@ -31,7 +31,7 @@ pub fn fill_standard_descriptors() {
 ///
 /// # Errors
 /// Returns the operating system's error if dup3(2) fails.
-pub fn replace(descriptor: i32, file: File) -> io::Result<()> {
+pub fn redirect(descriptor: i32, file: File) -> io::Result<()> {
     // SAFETY: both descriptors are open and belong to this module. The descriptor of `file` is closed when `file`
     // is dropped.
     match unsafe { libc::dup3(file.as_raw_fd(), descriptor, libc::O_CLOEXEC) } {
@@ -52,11 +52,11 @@ pub fn write(descriptor: i32, bytes: &[u8], patience: Duration) -> bool {
     if unsafe { libc::poll(&mut ready, 1, milliseconds) } == 0 {
         return false;
     }
-    let signals = WriteSignals::hold();
+    let signals = WriteSignals::block();
     // SAFETY: the pointer and the length are those of a live slice.
     let written = unsafe { libc::write(descriptor, bytes.as_ptr().cast(), bytes.len()) };
     if written == -1 {
-        signals.take_ours();
+        signals.discard_raised();
     }
     written == bytes.len() as isize
 }

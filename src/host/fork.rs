@@ -2,7 +2,7 @@
 //!
 //! **The gate.** Every C_ call is inside the gate while it computes, and outside the gate while it waits for a
 //! service. `fork` closes the gate and waits until the gate is empty, so a child never inherits a locked lock of
-//! this module. [`PATIENCE`] limits the wait.
+//! this module. [`MAX_TURNS`] limits the wait.
 
 use super::on_drop::OnDrop;
 use std::cell::{Cell, RefCell};
@@ -28,7 +28,7 @@ pub fn generation() -> u64 {
 
 /// Registers the fork handlers, once per line of processes. The handlers stay registered: the module is linked
 /// with `-z nodelete`.
-pub fn arm(hooks: ForkHooks) {
+pub fn register_handlers(hooks: ForkHooks) {
     HOOKS.get_or_init(|| {
         // SAFETY: the three handlers are `extern "C"` functions that live as long as the process.
         unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
@@ -37,15 +37,15 @@ pub fn arm(hooks: ForkHooks) {
 }
 
 /// Runs `call` inside the gate. Another thread that forks meanwhile waits for `call` to return, but no longer than
-/// [`PATIENCE`].
-pub fn inside<T>(call: impl FnOnce() -> T) -> T {
+/// [`MAX_TURNS`].
+pub fn inside_gate<T>(call: impl FnOnce() -> T) -> T {
     enter();
     let _leave = OnDrop(leave);
     call()
 }
 
 /// Runs `wait` outside the gate if this thread is inside it. Other threads may fork meanwhile.
-pub fn outside<T>(wait: impl FnOnce() -> T) -> T {
+pub fn outside_gate<T>(wait: impl FnOnce() -> T) -> T {
     let held = DEPTH.get() > 0;
     if held {
         leave();
@@ -65,7 +65,7 @@ static GATE: Gate = Gate { state: Mutex::new(State { inside: 0, closed: false })
 /// The number of turns of 50 ms that a fork waits for other threads: half a second in total. A C_ call computes
 /// for milliseconds at most. The fork does not wait for a thread that takes longer, such as a thread that forks
 /// inside a call or waits for a name server that does not reply.
-pub const PATIENCE: u32 = 10;
+pub const MAX_TURNS: u32 = 10;
 /// The length of a turn.
 const TURN: Duration = Duration::from_millis(50);
 
@@ -103,7 +103,7 @@ thread_local! {
     /// How many times this thread has entered the gate and not left it.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     /// The lock of the gate, held from `prepare` to `parent` or `child`, which run in the same thread.
-    static HELD: RefCell<Option<MutexGuard<'static, State>>> = const { RefCell::new(None) };
+    static GATE_LOCK: RefCell<Option<MutexGuard<'static, State>>> = const { RefCell::new(None) };
 }
 
 fn gate() -> MutexGuard<'static, State> {
@@ -129,16 +129,16 @@ fn leave() {
 }
 
 extern "C" fn prepare() {
-    let own = DEPTH.get();
-    let state = wait_while(&GATE.changed, gate(), PATIENCE, |state| {
+    let own_depth = DEPTH.get();
+    let state = wait_while(&GATE.changed, gate(), MAX_TURNS, |state| {
         // Set each time, because the fork of another thread may have ended meanwhile and opened the gate.
         state.closed = true;
-        state.inside > own
+        state.inside > own_depth
     });
     if let Some(hooks) = HOOKS.get() {
         (hooks.prepare)();
     }
-    HELD.with_borrow_mut(|held| *held = Some(state));
+    GATE_LOCK.with_borrow_mut(|held| *held = Some(state));
 }
 
 extern "C" fn parent() {
@@ -158,7 +158,7 @@ extern "C" fn child() {
 }
 
 fn reopen(correct: impl FnOnce(&mut State)) {
-    if let Some(mut state) = HELD.with_borrow_mut(Option::take) {
+    if let Some(mut state) = GATE_LOCK.with_borrow_mut(Option::take) {
         state.closed = false;
         correct(&mut state);
         GATE.changed.notify_all();
@@ -197,9 +197,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_that_stands_still_uses_up_one_turn() {
+    fn a_suspended_machine_uses_one_turn() {
         let (done, changed) = (Mutex::new(false), Condvar::new());
-        let (mut asked, all) = (0, TURN * PATIENCE);
+        let (mut asked, all) = (0, TURN * MAX_TURNS);
         std::thread::scope(|scope| {
             let held = done.lock().unwrap();
             // This thread gets the lock only when the other thread waits.
@@ -207,7 +207,7 @@ mod tests {
                 *done.lock().unwrap() = true;
                 changed.notify_all();
             });
-            let outcome = wait_while(&changed, held, PATIENCE, |done| {
+            let outcome = wait_while(&changed, held, MAX_TURNS, |done| {
                 asked += 1;
                 if asked == 1 {
                     std::thread::sleep(all);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_end_is_waited_for_that_long_and_no_longer() {
+    fn wait_while_ends_after_all_turns() {
         let (state, changed) = (Mutex::new(()), Condvar::new());
         let began = std::time::Instant::now();
         drop(wait_while(&changed, state.lock().unwrap(), 3, |()| true));

@@ -21,7 +21,7 @@ pub fn command(program: &str) -> Command {
 
 /// Kills all processes of the process group that `leader`, a subprocess of this process, leads. The caller must
 /// not have waited for `leader` yet: afterwards its id may belong to another process.
-pub fn kill_group(leader: u32) {
+pub fn kill_process_group(leader: u32) {
     if let Ok(leader @ 2..) = i32::try_from(leader) {
         // SAFETY: the call takes integers only. The leader has not been waited for, so its id has not been reused.
         unsafe { libc::kill(-leader, libc::SIGKILL) };
@@ -29,7 +29,7 @@ pub fn kill_group(leader: u32) {
 }
 
 /// Returns the effective user id of this process.
-pub fn user() -> u32 {
+pub fn effective_user_id() -> u32 {
     // SAFETY: geteuid(2) takes no arguments and always succeeds.
     unsafe { libc::geteuid() }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The number of a descriptor of this module, and a hash of the identity of the file that the descriptor referred
 /// to when it was stored.
-pub struct Remembered(AtomicU64);
+pub struct TrackedDescriptor(AtomicU64);
 
 /// The word without a descriptor.
 const NONE: u64 = 0;
@@ -15,7 +15,7 @@ const NONE: u64 = 0;
 const CLOSED: u64 = u64::MAX;
 
 #[allow(clippy::new_without_default, reason = "Default is not const")]
-impl Remembered {
+impl TrackedDescriptor {
     /// Creates a value without a descriptor.
     pub const fn new() -> Self {
         Self(AtomicU64::new(NONE))
@@ -39,7 +39,7 @@ impl Remembered {
 
     /// Returns whether the stored descriptor no longer refers to the same file. In that case the descriptor is
     /// forgotten, so a loss is reported once.
-    pub fn is_lost(&self) -> bool {
+    pub fn take_loss(&self) -> bool {
         let own = self.0.load(Ordering::SeqCst);
         let lost = own != NONE && means_the_same(own).is_none();
         lost && self.0.compare_exchange(own, NONE, Ordering::SeqCst, Ordering::SeqCst).is_ok()
@@ -68,17 +68,17 @@ mod tests {
     use std::os::fd::AsRawFd;
 
     #[test]
-    fn a_number_that_means_another_file_is_lost() {
-        let remembered = Remembered::new();
-        assert!(remembered.is_none() && !remembered.is_lost());
+    fn a_reused_descriptor_number_is_a_loss() {
+        let remembered = TrackedDescriptor::new();
+        assert!(remembered.is_none() && !remembered.take_loss());
         let (reader, writer) = std::io::pipe().unwrap();
         let number = reader.as_raw_fd();
         remembered.set(number);
-        assert!(remembered.get() == Some(number) && !remembered.is_lost());
+        assert!(remembered.get() == Some(number) && !remembered.take_loss());
         // A host does the same when it closes all descriptors and opens its own.
-        crate::host::descriptors::replace(number, tempfile::tempfile().unwrap()).unwrap();
+        crate::host::descriptors::redirect(number, tempfile::tempfile().unwrap()).unwrap();
         assert!(remembered.get().is_none());
-        assert!(remembered.is_lost() && !remembered.is_lost(), "told once");
+        assert!(remembered.take_loss() && !remembered.take_loss(), "told once");
         assert!(remembered.is_none());
         drop(writer);
     }

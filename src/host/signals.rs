@@ -24,38 +24,38 @@ pub fn block_signals() -> impl Drop {
 /// thread's mask.
 pub(crate) struct WriteSignals {
     /// The thread's previous mask.
-    mask: libc::sigset_t,
+    previous_mask: libc::sigset_t,
     /// The signals that were already pending. They belong to the host.
-    earlier: libc::sigset_t,
+    previously_pending: libc::sigset_t,
 }
 
-const OF_WRITE: [i32; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
+const WRITE_SIGNALS: [i32; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
 
 impl WriteSignals {
     /// Blocks SIGPIPE and SIGXFSZ in this thread.
-    pub(crate) fn hold() -> Self {
+    pub(crate) fn block() -> Self {
         // SAFETY: the sets are plain data, which the calls fill.
         unsafe {
-            let mut held = Self { mask: std::mem::zeroed(), earlier: std::mem::zeroed() };
+            let mut held = Self { previous_mask: std::mem::zeroed(), previously_pending: std::mem::zeroed() };
             let mut ours: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&mut ours);
-            for signal in OF_WRITE {
+            for signal in WRITE_SIGNALS {
                 libc::sigaddset(&mut ours, signal);
             }
-            libc::sigpending(&mut held.earlier);
-            libc::pthread_sigmask(libc::SIG_BLOCK, &ours, &mut held.mask);
+            libc::sigpending(&mut held.previously_pending);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &ours, &mut held.previous_mask);
             held
         }
     }
 
     /// Removes the pending signal that a failed write has sent. Signals that were pending before stay pending.
-    pub(crate) fn take_ours(&self) {
+    pub(crate) fn discard_raised(&self) {
         // SAFETY: the sets are plain data, and the timeout is zero.
         unsafe {
             let mut ours: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&mut ours);
-            for signal in OF_WRITE {
-                if libc::sigismember(&self.earlier, signal) == 0 {
+            for signal in WRITE_SIGNALS {
+                if libc::sigismember(&self.previously_pending, signal) == 0 {
                     libc::sigaddset(&mut ours, signal);
                 }
             }
@@ -69,7 +69,7 @@ impl WriteSignals {
 
 impl Drop for WriteSignals {
     fn drop(&mut self) {
-        // SAFETY: `mask` was filled by pthread_sigmask.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.mask, std::ptr::null_mut()) };
+        // SAFETY: `previous_mask` was filled by pthread_sigmask.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.previous_mask, std::ptr::null_mut()) };
     }
 }

@@ -29,19 +29,19 @@ pub fn watch(marker: RawFd) {
 }
 
 /// Makes this thread stop watching its marker. Called at an orderly exit of the thread.
-pub fn watch_no_more() {
+pub fn unwatch() {
     if MARKER.take().is_some() {
         WATCHING.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 /// Returns the number of threads that watch a marker.
-pub fn watching() -> usize {
+pub fn watching_threads() -> usize {
     WATCHING.load(Ordering::SeqCst)
 }
 
 /// Resets the number of watching threads. Called in a forked child, where the threads of the parent do not exist.
-pub fn forget_watching() {
+pub fn reset_after_fork() {
     WATCHING.store(0, Ordering::SeqCst);
 }
 
@@ -52,16 +52,16 @@ pub(crate) fn is_watched() -> bool {
 
 /// Ends this thread if its marker is closed. Must be called before the thread does anything that would touch a
 /// descriptor.
-pub fn leave_if_lost() {
+pub fn exit_thread_if_lost() {
     if MARKER.get().is_some_and(|(marker, file)| FileId::of(marker) != Some(file)) {
-        leave();
+        exit_thread();
     }
 }
 
 /// Ends this thread without running destructors, if the thread watches a marker.
-pub(crate) fn leave() {
+pub(crate) fn exit_thread() {
     if is_watched() {
-        watch_no_more();
+        unwatch();
         // SAFETY: the system call ends this thread only. The thread holds no lock while it waits, and nothing
         // joins it: the runtime that owns it is leaked.
         unsafe { libc::syscall(libc::SYS_exit, 0) };

@@ -53,7 +53,7 @@ impl Curve {
     }
 
     /// Returns the length in bytes of a coordinate, of r and of s.
-    pub fn width(self) -> usize {
+    pub fn field_len(self) -> usize {
         self.bits().div_ceil(8)
     }
 
@@ -63,7 +63,7 @@ impl Curve {
     }
 
     /// Returns DER of the curve's object identifier, the value of CKA_EC_PARAMS.
-    pub fn params(self) -> Vec<u8> {
+    pub fn ec_params(self) -> Vec<u8> {
         self.oid().to_der().unwrap_or_default()
     }
 
@@ -73,7 +73,7 @@ impl Curve {
     /// CKR_CURVE_NOT_SUPPORTED if the value names another curve, CKR_DOMAIN_PARAMS_INVALID if it is not DER
     /// (section 6.3.3).
     pub fn from_params(der: &[u8]) -> Result<Curve> {
-        Self::all().find(|curve| curve.params() == der).ok_or_else(|| unknown_params(der))
+        Self::all().find(|curve| curve.ec_params() == der).ok_or_else(|| ec_params_error(der))
     }
 
     pub(super) fn oid(self) -> ObjectIdentifier {
@@ -95,7 +95,7 @@ impl Curve {
 
 /// Returns the error for a value of CKA_EC_PARAMS that names no curve of this module: CKR_CURVE_NOT_SUPPORTED, or
 /// CKR_DOMAIN_PARAMS_INVALID if the value is not DER.
-pub fn unknown_params(der: &[u8]) -> Error {
+pub fn ec_params_error(der: &[u8]) -> Error {
     match AnyRef::from_der(der) {
         Ok(_) => Error::new(CKR_CURVE_NOT_SUPPORTED, "CKA_EC_PARAMS names a curve that the services don't have"),
         Err(_) => Error::new(CKR_DOMAIN_PARAMS_INVALID, "CKA_EC_PARAMS is not DER"),
@@ -112,7 +112,7 @@ mod tests {
             assert_eq!(row.curve as usize, index);
         }
         // PKCS#11 and RFC 5480: 1.2.840.10045.3.1.7.
-        assert_eq!(Curve::P256.params(), [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]);
-        assert_eq!((Curve::P521.width(), Curve::P521.bits()), (66, 521));
+        assert_eq!(Curve::P256.ec_params(), [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]);
+        assert_eq!((Curve::P521.field_len(), Curve::P521.bits()), (66, 521));
     }
 }

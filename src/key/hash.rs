@@ -32,44 +32,44 @@ struct Row {
     ckm: CK_MECHANISM_TYPE,
     mgf: CK_RSA_PKCS_MGF_TYPE,
     length: usize,
-    function: Function,
+    function: Implementation,
     /// DER of the DigestInfo up to the digest, with NULL parameters (RFC 8017 section 9.2, note 1). The SHAKE
     /// functions have no parameters.
     digest_info: &'static [u8],
 }
 
 /// The library that computes the hash. aws-lc-rs lacks a part of SHA-3, and SHAKE.
-enum Function {
+enum Implementation {
     Library(&'static digest::Algorithm),
     Sponge(fn() -> Box<dyn Sponge>),
 }
 
 /// Stands for a missing mechanism number: the standard has no mechanism that only computes this digest.
-const NONE: CK_MECHANISM_TYPE = CK_UNAVAILABLE_INFORMATION;
+const NO_MECHANISM: CK_MECHANISM_TYPE = CK_UNAVAILABLE_INFORMATION;
 
 #[rustfmt::skip]
 static ROWS: [Row; 11] = [
-    Row { hash: Hash::Sha1, name: "SHA-1", ckm: CKM_SHA_1, mgf: CKG_MGF1_SHA1, length: 20, function: Function::Library(&digest::SHA1_FOR_LEGACY_USE_ONLY),
+    Row { hash: Hash::Sha1, name: "SHA-1", ckm: CKM_SHA_1, mgf: CKG_MGF1_SHA1, length: 20, function: Implementation::Library(&digest::SHA1_FOR_LEGACY_USE_ONLY),
         digest_info: &[0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14] },
-    Row { hash: Hash::Sha224, name: "SHA-224", ckm: CKM_SHA224, mgf: CKG_MGF1_SHA224, length: 28, function: Function::Library(&digest::SHA224),
+    Row { hash: Hash::Sha224, name: "SHA-224", ckm: CKM_SHA224, mgf: CKG_MGF1_SHA224, length: 28, function: Implementation::Library(&digest::SHA224),
         digest_info: &[0x30, 0x2d, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x04, 0x05, 0x00, 0x04, 0x1c] },
-    Row { hash: Hash::Sha256, name: "SHA-256", ckm: CKM_SHA256, mgf: CKG_MGF1_SHA256, length: 32, function: Function::Library(&digest::SHA256),
+    Row { hash: Hash::Sha256, name: "SHA-256", ckm: CKM_SHA256, mgf: CKG_MGF1_SHA256, length: 32, function: Implementation::Library(&digest::SHA256),
         digest_info: &[0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20] },
-    Row { hash: Hash::Sha384, name: "SHA-384", ckm: CKM_SHA384, mgf: CKG_MGF1_SHA384, length: 48, function: Function::Library(&digest::SHA384),
+    Row { hash: Hash::Sha384, name: "SHA-384", ckm: CKM_SHA384, mgf: CKG_MGF1_SHA384, length: 48, function: Implementation::Library(&digest::SHA384),
         digest_info: &[0x30, 0x41, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02, 0x05, 0x00, 0x04, 0x30] },
-    Row { hash: Hash::Sha512, name: "SHA-512", ckm: CKM_SHA512, mgf: CKG_MGF1_SHA512, length: 64, function: Function::Library(&digest::SHA512),
+    Row { hash: Hash::Sha512, name: "SHA-512", ckm: CKM_SHA512, mgf: CKG_MGF1_SHA512, length: 64, function: Implementation::Library(&digest::SHA512),
         digest_info: &[0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03, 0x05, 0x00, 0x04, 0x40] },
-    Row { hash: Hash::Sha3_224, name: "SHA3-224", ckm: CKM_SHA3_224, mgf: CKG_MGF1_SHA3_224, length: 28, function: Function::Sponge(fixed::<sha3::Sha3_224>),
+    Row { hash: Hash::Sha3_224, name: "SHA3-224", ckm: CKM_SHA3_224, mgf: CKG_MGF1_SHA3_224, length: 28, function: Implementation::Sponge(fixed::<sha3::Sha3_224>),
         digest_info: &[0x30, 0x2d, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x07, 0x05, 0x00, 0x04, 0x1c] },
-    Row { hash: Hash::Sha3_256, name: "SHA3-256", ckm: CKM_SHA3_256, mgf: CKG_MGF1_SHA3_256, length: 32, function: Function::Sponge(fixed::<sha3::Sha3_256>),
+    Row { hash: Hash::Sha3_256, name: "SHA3-256", ckm: CKM_SHA3_256, mgf: CKG_MGF1_SHA3_256, length: 32, function: Implementation::Sponge(fixed::<sha3::Sha3_256>),
         digest_info: &[0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x08, 0x05, 0x00, 0x04, 0x20] },
-    Row { hash: Hash::Sha3_384, name: "SHA3-384", ckm: CKM_SHA3_384, mgf: CKG_MGF1_SHA3_384, length: 48, function: Function::Sponge(fixed::<sha3::Sha3_384>),
+    Row { hash: Hash::Sha3_384, name: "SHA3-384", ckm: CKM_SHA3_384, mgf: CKG_MGF1_SHA3_384, length: 48, function: Implementation::Sponge(fixed::<sha3::Sha3_384>),
         digest_info: &[0x30, 0x41, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x09, 0x05, 0x00, 0x04, 0x30] },
-    Row { hash: Hash::Sha3_512, name: "SHA3-512", ckm: CKM_SHA3_512, mgf: CKG_MGF1_SHA3_512, length: 64, function: Function::Sponge(fixed::<sha3::Sha3_512>),
+    Row { hash: Hash::Sha3_512, name: "SHA3-512", ckm: CKM_SHA3_512, mgf: CKG_MGF1_SHA3_512, length: 64, function: Implementation::Sponge(fixed::<sha3::Sha3_512>),
         digest_info: &[0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x0a, 0x05, 0x00, 0x04, 0x40] },
-    Row { hash: Hash::Shake128, name: "SHAKE128", ckm: NONE, mgf: NONE, length: 32, function: Function::Sponge(extendable::<shake::Shake128, 32>),
+    Row { hash: Hash::Shake128, name: "SHAKE128", ckm: NO_MECHANISM, mgf: NO_MECHANISM, length: 32, function: Implementation::Sponge(extendable::<shake::Shake128, 32>),
         digest_info: &[0x30, 0x2f, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x0b, 0x04, 0x20] },
-    Row { hash: Hash::Shake256, name: "SHAKE256", ckm: NONE, mgf: NONE, length: 64, function: Function::Sponge(extendable::<shake::Shake256, 64>),
+    Row { hash: Hash::Shake256, name: "SHAKE256", ckm: NO_MECHANISM, mgf: NO_MECHANISM, length: 64, function: Implementation::Sponge(extendable::<shake::Shake256, 64>),
         digest_info: &[0x30, 0x4f, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x0c, 0x04, 0x40] },
 ];
 
@@ -80,13 +80,13 @@ impl Hash {
     }
 
     /// Returns the hash functions that have a digest mechanism.
-    pub fn digesting() -> impl Iterator<Item = Hash> {
-        Self::all().filter(|hash| hash.ckm() != NONE)
+    pub fn with_digest_mechanism() -> impl Iterator<Item = Hash> {
+        Self::all().filter(|hash| hash.ckm() != NO_MECHANISM)
     }
 
     /// Returns the hash function of a digest mechanism (CKM_SHA256, ...), or None for another mechanism.
     pub fn from_ckm(ckm: CK_MECHANISM_TYPE) -> Option<Hash> {
-        ROWS.iter().find(|row| row.ckm == ckm && ckm != NONE).map(|row| row.hash)
+        ROWS.iter().find(|row| row.ckm == ckm && ckm != NO_MECHANISM).map(|row| row.hash)
     }
 
     /// Returns the name of the hash function in messages and documents.
@@ -115,8 +115,8 @@ impl Hash {
     /// Returns the algorithm of aws-lc-rs, or None if another library computes the hash.
     pub fn algorithm(self) -> Option<&'static digest::Algorithm> {
         match self.row().function {
-            Function::Library(algorithm) => Some(algorithm),
-            Function::Sponge(_) => None,
+            Implementation::Library(algorithm) => Some(algorithm),
+            Implementation::Sponge(_) => None,
         }
     }
 
@@ -167,8 +167,8 @@ impl Hasher {
     /// Begins a digest.
     pub fn new(hash: Hash) -> Self {
         Self(match hash.row().function {
-            Function::Library(algorithm) => State::Library(digest::Context::new(algorithm)),
-            Function::Sponge(begin) => State::Sponge(begin()),
+            Implementation::Library(algorithm) => State::Library(digest::Context::new(algorithm)),
+            Implementation::Sponge(begin) => State::Sponge(begin()),
         })
     }
 
@@ -203,12 +203,12 @@ trait Sponge: Send + Sync {
     fn absorb(&mut self, part: &[u8]);
     fn squeeze(self: Box<Self>) -> Vec<u8>;
     fn len(&self) -> usize;
-    fn copied(&self) -> Box<dyn Sponge>;
+    fn boxed_clone(&self) -> Box<dyn Sponge>;
 }
 
 impl Clone for Box<dyn Sponge> {
     fn clone(&self) -> Self {
-        self.as_ref().copied()
+        self.as_ref().boxed_clone()
     }
 }
 
@@ -242,7 +242,7 @@ impl<D: Digest + Clone + Send + Sync + 'static> Sponge for Fixed<D> {
         <D as Digest>::output_size()
     }
 
-    fn copied(&self) -> Box<dyn Sponge> {
+    fn boxed_clone(&self) -> Box<dyn Sponge> {
         Box::new(self.clone())
     }
 }
@@ -265,7 +265,7 @@ where
         LENGTH
     }
 
-    fn copied(&self) -> Box<dyn Sponge> {
+    fn boxed_clone(&self) -> Box<dyn Sponge> {
         Box::new(self.clone())
     }
 }
@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_stand_in_the_order_of_the_enum() {
+    fn rows_have_the_order_of_the_enum() {
         for (index, row) in ROWS.iter().enumerate() {
             assert_eq!(row.hash as usize, index);
             assert_eq!(row.length, Hasher::new(row.hash).len());
@@ -289,7 +289,7 @@ mod tests {
 
     /// The digests are from Python's hashlib, which uses OpenSSL. The SHA-3 digests are also NIST's examples.
     #[test]
-    fn sponges_give_the_published_digests() {
+    fn sha3_and_shake_match_published_digests() {
         let known = [
             (Hash::Sha3_224, "e642824c3f8cf24ad09234ee7d3c766fc9a3a5168d0c94ad73b46fdf"),
             (Hash::Sha3_256, "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532"),

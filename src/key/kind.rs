@@ -42,7 +42,7 @@ impl Kind {
     pub fn signature_len(self) -> usize {
         match self {
             Kind::Rsa(bits) => bits.div_ceil(8),
-            Kind::Ec(curve) => 2 * curve.width(),
+            Kind::Ec(curve) => 2 * curve.field_len(),
             Kind::Ed25519 => 64,
             Kind::MlDsa(set) => set.signature_len(),
             Kind::Hmac(hash) => hash.len(),

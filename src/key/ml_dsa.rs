@@ -86,7 +86,7 @@ fn verify<P: MlDsaParams>(public_key: &[u8], mu: &[u8], signature: &[u8]) -> Opt
 pub const MU_LEN: usize = 64;
 
 /// The length of the longest context in bytes (FIPS 204 section 5.2).
-pub const LONGEST_CONTEXT: usize = 255;
+pub const MAX_CONTEXT_LEN: usize = 255;
 
 /// An incremental computation of mu, in constant memory.
 #[derive(Clone)]
@@ -137,7 +137,7 @@ mod tests {
     use aws_lc_rs::signature::{KeyPair, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, PqdsaKeyPair};
 
     #[test]
-    fn rows_stand_in_the_order_of_the_enum() {
+    fn rows_have_the_order_of_the_enum() {
         for (index, row) in ROWS.iter().enumerate() {
             assert_eq!(row.set as usize, index);
         }
@@ -146,7 +146,7 @@ mod tests {
     /// C2SP Wycheproof, testvectors_v1/mldsa_44_sign_seed_test.json, first group: the key with the seed 0x2a..2a,
     /// the tests "baseline" and "non-empty context".
     #[test]
-    fn mu_is_the_published_one() {
+    fn mu_matches_wycheproof_vectors() {
         let pair = PqdsaKeyPair::from_seed(&ML_DSA_44_SIGNING, &[0x2a; 32]).unwrap();
         let public_key = pair.public_key().as_ref();
         let of = |context: &[u8], message: &[u8]| {

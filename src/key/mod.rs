@@ -12,9 +12,9 @@ mod public_key;
 mod scheme;
 mod verify;
 
-pub use curve::{Curve, unknown_params};
-pub use encrypt::x963;
+pub use curve::{Curve, ec_params_error};
+pub use encrypt::x963_kdf;
 pub use kind::Kind;
 pub use ml_dsa::ParameterSet;
-pub use public_key::{Material, PointForm, PublicKey, Unusable, ecdsa_from_der, pad_left, unwrapped_point};
-pub use scheme::{Family, Purpose, Scheme};
+pub use public_key::{PointEncoding, PublicKey, PublicNumbers, Unusable, ecdsa_from_der, pad_left, unwrapped_point};
+pub use scheme::{Algorithm, Purpose, Scheme};

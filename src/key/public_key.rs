@@ -15,14 +15,14 @@ use spki::{AlgorithmIdentifier, SubjectPublicKeyInfoOwned, SubjectPublicKeyInfoR
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKey {
     spki: Vec<u8>,
-    material: Material,
+    material: PublicNumbers,
 }
 
 /// The numbers of a public key, big-endian without leading zeros. A point of an elliptic curve is uncompressed
 /// (0x04, x, y).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
-pub enum Material {
+pub enum PublicNumbers {
     Rsa {
         modulus: Vec<u8>,
         exponent: Vec<u8>,
@@ -47,7 +47,7 @@ pub const ED25519_LEN: usize = 32;
 
 /// The form of CKA_EC_POINT for an Edwards curve key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum PointForm {
+pub enum PointEncoding {
     /// DER of an OCTET STRING, as in PKCS#11 3.0. Most callers expect this form.
     #[default]
     OctetString,
@@ -93,7 +93,7 @@ impl PublicKey {
     /// # Errors
     /// Fails if the modulus does not have 2048 to 8192 bits, or the exponent 1 to 8 bytes.
     pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, Unusable> {
-        let (modulus, exponent) = (trim(modulus), trim(exponent));
+        let (modulus, exponent) = (trim_leading_zeros(modulus), trim_leading_zeros(exponent));
         if !(2048..=8192).contains(&bit_length(modulus)) || exponent.is_empty() || exponent.len() > 8 {
             return Err(Unusable(format!(
                 "RSA of {} bits with an exponent of {} bytes",
@@ -104,7 +104,7 @@ impl PublicKey {
         let encode = || RsaPublicKey { modulus: UintRef::new(modulus)?, exponent: UintRef::new(exponent)? }.to_der();
         let key = encode().map_err(|e| Unusable(e.to_string()))?;
         let spki = spki(const_oid::db::rfc5912::RSA_ENCRYPTION, Some(AnyRef::NULL.into()), &key)?;
-        Ok(Self { spki, material: Material::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec() } })
+        Ok(Self { spki, material: PublicNumbers::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec() } })
     }
 
     /// Creates a key from an uncompressed point (SEC 1 section 2.3.3). Verification of a signature checks that the
@@ -113,11 +113,11 @@ impl PublicKey {
     /// # Errors
     /// Fails if the point does not have the form or the length of an uncompressed point.
     pub fn ec(curve: Curve, point: &[u8]) -> Result<Self, Unusable> {
-        if point.len() != 1 + 2 * curve.width() || point[0] != 4 {
+        if point.len() != 1 + 2 * curve.field_len() || point[0] != 4 {
             return Err(Unusable(format!("no uncompressed point of {}", curve.name())));
         }
         let spki = spki(const_oid::db::rfc5912::ID_EC_PUBLIC_KEY, Some(Any::from(curve.oid())), point)?;
-        Ok(Self { spki, material: Material::Ec { curve, point: point.to_vec() } })
+        Ok(Self { spki, material: PublicNumbers::Ec { curve, point: point.to_vec() } })
     }
 
     /// Creates an Ed25519 key from the 32 bytes of RFC 8032. Verification of a signature checks that they are a
@@ -128,7 +128,7 @@ impl PublicKey {
     pub fn ed25519(point: &[u8]) -> Result<Self, Unusable> {
         let own = point.try_into().map_err(|_| Unusable(format!("an Ed25519 key of {} bytes", point.len())))?;
         let spki = spki(const_oid::db::rfc8410::ID_ED_25519, None, point)?;
-        Ok(Self { spki, material: Material::Ed25519 { point: own } })
+        Ok(Self { spki, material: PublicNumbers::Ed25519 { point: own } })
     }
 
     /// Creates an ML-DSA key from the bytes of FIPS 204.
@@ -139,7 +139,7 @@ impl PublicKey {
         if key.len() != set.public_key_len() {
             return Err(Unusable(format!("an {} key of {} bytes", set.name(), key.len())));
         }
-        Ok(Self { spki: spki(set.oid(), None, key)?, material: Material::MlDsa { set, key: key.to_vec() } })
+        Ok(Self { spki: spki(set.oid(), None, key)?, material: PublicNumbers::MlDsa { set, key: key.to_vec() } })
     }
 
     /// Creates a key from affine coordinates. A coordinate may lack leading zeros, or have too many.
@@ -147,7 +147,7 @@ impl PublicKey {
     /// # Errors
     /// Fails if a coordinate without its leading zeros is longer than the field.
     pub fn ec_coordinates(curve: Curve, x: &[u8], y: &[u8]) -> Result<Self, Unusable> {
-        let wide = |coordinate: &[u8]| pad_left(coordinate, curve.width());
+        let wide = |coordinate: &[u8]| pad_left(coordinate, curve.field_len());
         match (wide(x), wide(y)) {
             (Some(x), Some(y)) => Self::ec(curve, &[&[4], &x[..], &y[..]].concat()),
             _ => Err(Unusable(format!("coordinates longer than the field of {}", curve.name()))),
@@ -160,17 +160,17 @@ impl PublicKey {
     }
 
     /// Returns the numbers of the key.
-    pub fn material(&self) -> &Material {
+    pub fn material(&self) -> &PublicNumbers {
         &self.material
     }
 
     /// Returns the kind of the key.
     pub fn kind(&self) -> Kind {
         match &self.material {
-            Material::Rsa { modulus, .. } => Kind::Rsa(bit_length(modulus)),
-            Material::Ec { curve, .. } => Kind::Ec(*curve),
-            Material::Ed25519 { .. } => Kind::Ed25519,
-            Material::MlDsa { set, .. } => Kind::MlDsa(*set),
+            PublicNumbers::Rsa { modulus, .. } => Kind::Rsa(bit_length(modulus)),
+            PublicNumbers::Ec { curve, .. } => Kind::Ec(*curve),
+            PublicNumbers::Ed25519 { .. } => Kind::Ed25519,
+            PublicNumbers::MlDsa { set, .. } => Kind::MlDsa(*set),
         }
     }
 }
@@ -199,7 +199,7 @@ pub fn ecdsa_from_der(der: &[u8], width: usize) -> Option<Vec<u8>> {
 /// Returns `number` with as many leading zeros as make it `width` bytes long, or None if it is longer without
 /// leading zeros.
 pub fn pad_left(number: &[u8], width: usize) -> Option<Vec<u8>> {
-    let number = trim(number);
+    let number = trim_leading_zeros(number);
     let zeros = width.checked_sub(number.len())?;
     Some([&vec![0; zeros][..], number].concat())
 }
@@ -216,7 +216,7 @@ struct EcdsaSignature<'a> {
     s: UintRef<'a>,
 }
 
-fn trim(number: &[u8]) -> &[u8] {
+fn trim_leading_zeros(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     &number[zeros..]
 }
@@ -236,11 +236,15 @@ mod tests {
         assert_eq!(rsa.kind().signature_len(), 256);
         assert_eq!(PublicKey::from_spki(rsa.spki()), Ok(rsa));
         for curve in [Curve::P256, Curve::P384, Curve::P521, Curve::Secp256k1] {
-            let short = vec![7; curve.width() - 2];
+            let short = vec![7; curve.field_len() - 2];
             let key = PublicKey::ec_coordinates(curve, &short, &[&[0, 0][..], &short].concat()).unwrap();
             assert_eq!(key.kind(), Kind::Ec(curve));
-            let Material::Ec { point, .. } = key.material() else { panic!("no curve") };
-            assert_eq!((point.len(), &point[..4]), (1 + 2 * curve.width(), &[4, 0, 0, 7][..]), "padded on the left");
+            let PublicNumbers::Ec { point, .. } = key.material() else { panic!("no curve") };
+            assert_eq!(
+                (point.len(), &point[..4]),
+                (1 + 2 * curve.field_len(), &[4, 0, 0, 7][..]),
+                "padded on the left"
+            );
             assert_eq!(PublicKey::from_spki(key.spki()), Ok(key));
         }
         let edwards = PublicKey::ed25519(&[7; 32]).unwrap();
@@ -255,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_of_ours_is_refused() {
+    fn unsupported_keys_are_refused() {
         assert!(PublicKey::rsa(&[0xff; 128], &[1, 0, 1]).is_err(), "1024 bits");
         assert!(PublicKey::rsa(&[0xff; 256], &[]).is_err(), "no exponent");
         assert!(PublicKey::ec(Curve::P256, &[2; 33]).is_err(), "a compressed point");

@@ -22,7 +22,7 @@ impl Purpose {
     pub const ALL: [Purpose; 4] = [Purpose::Sign, Purpose::Decrypt, Purpose::Unwrap, Purpose::Derive];
 
     /// Returns the purpose whose schemes and mechanisms also serve this one.
-    pub fn of_schemes(self) -> Self {
+    pub fn scheme_purpose(self) -> Self {
         match self {
             Self::Unwrap => Self::Decrypt,
             own => own,
@@ -32,7 +32,7 @@ impl Purpose {
 
 /// An algorithm that uses a key, without the choice of a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
+pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 of a digest, RFC 8017 section 8.2. Without a hash: of a DigestInfo as is.
     RsaPkcs1,
     /// RSASSA-PSS, RFC 8017 section 8.1. The salt is as long as the digest, and MGF1 uses the same hash.
@@ -54,18 +54,18 @@ pub enum Family {
     Ecdh,
 }
 
-impl Family {
+impl Algorithm {
     /// Returns the purpose that the family serves.
     pub fn purpose(self) -> Purpose {
         match self {
-            Family::RsaesPkcs1 | Family::RsaesOaep => Purpose::Decrypt,
-            Family::Ecdh => Purpose::Derive,
+            Algorithm::RsaesPkcs1 | Algorithm::RsaesOaep => Purpose::Decrypt,
+            Algorithm::Ecdh => Purpose::Derive,
             _ => Purpose::Sign,
         }
     }
 
     /// Returns whether a key of this kind can be used with the family.
-    pub fn suits(self, kind: Kind) -> bool {
+    pub fn supports(self, kind: Kind) -> bool {
         match kind {
             Kind::Rsa(_) => matches!(self, Self::RsaPkcs1 | Self::RsaPss | Self::RsaesPkcs1 | Self::RsaesOaep),
             Kind::Ec(_) => matches!(self, Self::Ecdsa | Self::Ecdh),
@@ -76,12 +76,12 @@ impl Family {
     }
 
     /// Returns the scheme of this family with `hash`.
-    pub const fn with(self, hash: Hash) -> Scheme {
+    pub const fn with_hash(self, hash: Hash) -> Scheme {
         Scheme { family: self, hash: Some(hash) }
     }
 
     /// Returns the scheme of this family without a hash.
-    pub const fn alone(self) -> Scheme {
+    pub const fn without_hash(self) -> Scheme {
         Scheme { family: self, hash: None }
     }
 }
@@ -91,7 +91,7 @@ impl Family {
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Scheme {
     /// The family.
-    pub family: Family,
+    pub family: Algorithm,
     /// The hash, or None if the family has none or signs a DigestInfo.
     pub hash: Option<Hash>,
 }
@@ -99,9 +99,9 @@ pub struct Scheme {
 impl Scheme {
     /// Returns whether a key of this kind can be used with the scheme. The services tie a hash to each curve.
     pub fn suits(self, kind: Kind) -> bool {
-        self.family.suits(kind)
+        self.family.supports(kind)
             && match kind {
-                Kind::Ec(curve) if self.family == Family::Ecdsa => self.hash == Some(curve.hash()),
+                Kind::Ec(curve) if self.family == Algorithm::Ecdsa => self.hash == Some(curve.hash()),
                 Kind::Hmac(hash) => self.hash == Some(hash),
                 _ => true,
             }

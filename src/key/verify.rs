@@ -5,8 +5,8 @@
 use super::curve::Curve;
 use super::hash::Hash;
 use super::kind::Kind;
-use super::public_key::{Material, PublicKey};
-use super::scheme::{Family, Scheme};
+use super::public_key::{PublicKey, PublicNumbers};
+use super::scheme::{Algorithm, Scheme};
 use aws_lc_rs::digest::Digest;
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use num_bigint::BigUint;
@@ -17,13 +17,17 @@ impl Kind {
         let sha2 = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
         match self {
             Kind::Rsa(_) => {
-                let alone = [Family::RsaPkcs1.alone(), Family::RsaesPkcs1.alone(), Family::RsaesOaep.with(Hash::Sha1)];
-                let hashed = [Family::RsaPkcs1, Family::RsaPss, Family::RsaesOaep];
-                hashed.into_iter().flat_map(|family| sha2.map(|hash| family.with(hash))).chain(alone).collect()
+                let alone = [
+                    Algorithm::RsaPkcs1.without_hash(),
+                    Algorithm::RsaesPkcs1.without_hash(),
+                    Algorithm::RsaesOaep.with_hash(Hash::Sha1),
+                ];
+                let hashed = [Algorithm::RsaPkcs1, Algorithm::RsaPss, Algorithm::RsaesOaep];
+                hashed.into_iter().flat_map(|family| sha2.map(|hash| family.with_hash(hash))).chain(alone).collect()
             }
-            Kind::Ec(curve) => vec![Family::Ecdsa.with(curve.hash())],
-            Kind::Ed25519 => vec![Family::Eddsa.alone()],
-            Kind::MlDsa(_) => vec![Family::MlDsa.alone()],
+            Kind::Ec(curve) => vec![Algorithm::Ecdsa.with_hash(curve.hash())],
+            Kind::Ed25519 => vec![Algorithm::Eddsa.without_hash()],
+            Kind::MlDsa(_) => vec![Algorithm::MlDsa.without_hash()],
             Kind::Hmac(_) => Vec::new(),
         }
     }
@@ -36,13 +40,13 @@ impl PublicKey {
     /// A scheme for another kind of key verifies nothing.
     pub fn verifies(&self, scheme: Scheme, data: &[u8], signature: &[u8]) -> bool {
         match (self.material(), scheme.family, scheme.hash) {
-            (Material::Rsa { modulus, exponent }, Family::RsaPkcs1, None) => {
-                raw_verifies(modulus, exponent, data, signature)
+            (PublicNumbers::Rsa { modulus, exponent }, Algorithm::RsaPkcs1, None) => {
+                verify_digest_info(modulus, exponent, data, signature)
             }
-            (Material::Ed25519 { point }, Family::Eddsa, None) => {
+            (PublicNumbers::Ed25519 { point }, Algorithm::Eddsa, None) => {
                 UnparsedPublicKey::new(&signature::ED25519, point).verify(data, signature).is_ok()
             }
-            (Material::MlDsa { set, key }, Family::MlDsa, None) => set.verifies(key, data, signature),
+            (PublicNumbers::MlDsa { set, key }, Algorithm::MlDsa, None) => set.verifies(key, data, signature),
             (_, _, Some(hash)) => self.verifies_digest(scheme, hash, data, signature),
             _ => false,
         }
@@ -64,13 +68,13 @@ impl PublicKey {
 
     fn verifier(&self, scheme: Scheme, hash: Hash) -> Option<&'static dyn VerificationAlgorithm> {
         match (self.kind(), scheme.family, hash) {
-            (Kind::Rsa(_), Family::RsaPkcs1, Hash::Sha256) => Some(&signature::RSA_PKCS1_2048_8192_SHA256),
-            (Kind::Rsa(_), Family::RsaPkcs1, Hash::Sha384) => Some(&signature::RSA_PKCS1_2048_8192_SHA384),
-            (Kind::Rsa(_), Family::RsaPkcs1, Hash::Sha512) => Some(&signature::RSA_PKCS1_2048_8192_SHA512),
-            (Kind::Rsa(_), Family::RsaPss, Hash::Sha256) => Some(&signature::RSA_PSS_2048_8192_SHA256),
-            (Kind::Rsa(_), Family::RsaPss, Hash::Sha384) => Some(&signature::RSA_PSS_2048_8192_SHA384),
-            (Kind::Rsa(_), Family::RsaPss, Hash::Sha512) => Some(&signature::RSA_PSS_2048_8192_SHA512),
-            (Kind::Ec(curve), Family::Ecdsa, hash) if hash == curve.hash() => Some(Curve::verifier(curve)),
+            (Kind::Rsa(_), Algorithm::RsaPkcs1, Hash::Sha256) => Some(&signature::RSA_PKCS1_2048_8192_SHA256),
+            (Kind::Rsa(_), Algorithm::RsaPkcs1, Hash::Sha384) => Some(&signature::RSA_PKCS1_2048_8192_SHA384),
+            (Kind::Rsa(_), Algorithm::RsaPkcs1, Hash::Sha512) => Some(&signature::RSA_PKCS1_2048_8192_SHA512),
+            (Kind::Rsa(_), Algorithm::RsaPss, Hash::Sha256) => Some(&signature::RSA_PSS_2048_8192_SHA256),
+            (Kind::Rsa(_), Algorithm::RsaPss, Hash::Sha384) => Some(&signature::RSA_PSS_2048_8192_SHA384),
+            (Kind::Rsa(_), Algorithm::RsaPss, Hash::Sha512) => Some(&signature::RSA_PSS_2048_8192_SHA512),
+            (Kind::Ec(curve), Algorithm::Ecdsa, hash) if hash == curve.hash() => Some(Curve::verifier(curve)),
             _ => None,
         }
     }
@@ -78,7 +82,7 @@ impl PublicKey {
 
 /// Verifies RSASSA-PKCS1-v1_5 of any DigestInfo (RFC 8017 section 8.2.2). The crypto library supports the
 /// DigestInfo of some hashes only.
-fn raw_verifies(modulus: &[u8], exponent: &[u8], data: &[u8], signature: &[u8]) -> bool {
+fn verify_digest_info(modulus: &[u8], exponent: &[u8], data: &[u8], signature: &[u8]) -> bool {
     let length = modulus.len();
     // EMSA-PKCS1-v1_5 requires at least eight padding bytes (section 9.2).
     let Some(padding) = length.checked_sub(data.len() + 3).filter(|padding| *padding >= 8) else { return false };
@@ -104,11 +108,11 @@ mod tests {
         let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
         let der: PublicKeyX509Der = pair.public_key().as_der().unwrap();
         let key = PublicKey::from_spki(der.as_ref()).unwrap();
-        let Material::Rsa { modulus, .. } = key.material() else { panic!("no RSA key") };
+        let PublicNumbers::Rsa { modulus, .. } = key.material() else { panic!("no RSA key") };
         let mut signature = vec![0; 256];
         pair.sign(&signature::RSA_PKCS1_SHA256, &SystemRandom::new(), b"abc", &mut signature).unwrap();
         let info = Hash::Sha256.digest_info(&Hash::Sha256.digest(b"abc"));
-        let raw = Family::RsaPkcs1.alone();
+        let raw = Algorithm::RsaPkcs1.without_hash();
         assert!(key.verifies(raw, &info, &signature));
         assert!(!key.verifies(raw, &info[1..], &signature));
         assert!(!key.verifies(raw, &Hash::Sha256.digest_info(&Hash::Sha256.digest(b"abd")), &signature));
@@ -134,9 +138,9 @@ mod tests {
         let pair = Ed25519KeyPair::generate().unwrap();
         let key = PublicKey::ed25519(pair.public_key().as_ref()).unwrap();
         let signature = pair.sign(b"abc");
-        assert!(key.verifies(Family::Eddsa.alone(), b"abc", signature.as_ref()));
-        assert!(!key.verifies(Family::Eddsa.alone(), b"abd", signature.as_ref()));
-        assert!(!key.verifies(Family::MlDsa.alone(), b"abc", signature.as_ref()));
+        assert!(key.verifies(Algorithm::Eddsa.without_hash(), b"abc", signature.as_ref()));
+        assert!(!key.verifies(Algorithm::Eddsa.without_hash(), b"abd", signature.as_ref()));
+        assert!(!key.verifies(Algorithm::MlDsa.without_hash(), b"abc", signature.as_ref()));
     }
 
     #[test]
@@ -146,11 +150,11 @@ mod tests {
         let key = PublicKey::ec(Curve::P256, point.as_bytes()).unwrap();
         let digest = Hash::Sha256.digest(b"abc");
         let signature: p256::ecdsa::Signature = private.sign_prehash(&digest).unwrap();
-        let scheme = Family::Ecdsa.with(Hash::Sha256);
+        let scheme = Algorithm::Ecdsa.with_hash(Hash::Sha256);
         assert!(key.verifies(scheme, &digest, &signature.to_bytes()));
         assert!(!key.verifies(scheme, &Hash::Sha256.digest(b"abd"), &signature.to_bytes()));
         assert!(!key.verifies(scheme, &digest[..31], &signature.to_bytes()));
         assert!(!key.verifies(scheme, &digest, &signature.to_bytes()[..63]));
-        assert!(!key.verifies(Family::Ecdsa.with(Hash::Sha384), &digest, &signature.to_bytes()));
+        assert!(!key.verifies(Algorithm::Ecdsa.with_hash(Hash::Sha384), &digest, &signature.to_bytes()));
     }
 }

@@ -5,7 +5,7 @@ use cryptoki_sys::*;
 
 /// A mechanism that generates keys.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Generation {
+pub struct KeyGenMechanism {
     /// The number of the mechanism in the standard.
     pub ckm: CK_MECHANISM_TYPE,
     /// The name of the mechanism in the standard.
@@ -20,7 +20,7 @@ pub struct Generation {
 
 macro_rules! row {
     ($ckm:ident, $key_type:ident, $flag:ident, $sizes:expr) => {
-        Generation { ckm: $ckm, name: stringify!($ckm), key_type: $key_type, flag: $flag, sizes: $sizes }
+        KeyGenMechanism { ckm: $ckm, name: stringify!($ckm), key_type: $key_type, flag: $flag, sizes: $sizes }
     };
 }
 
@@ -28,7 +28,7 @@ const CURVES: CK_FLAGS = CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_OID;
 
 /// All mechanisms that generate keys. A token has those for whose kinds of keys its service can generate keys.
 #[rustfmt::skip]
-pub static GENERATIONS: [Generation; 5] = [
+pub static KEY_GEN_MECHANISMS: [KeyGenMechanism; 5] = [
     row!(CKM_RSA_PKCS_KEY_PAIR_GEN,   CKK_RSA,            CKF_GENERATE_KEY_PAIR, (2048, 4096, 0)),
     row!(CKM_EC_KEY_PAIR_GEN,         CKK_EC,             CKF_GENERATE_KEY_PAIR, (256, 521, CURVES | CKF_EC_UNCOMPRESS)),
     row!(CKM_EC_EDWARDS_KEY_PAIR_GEN, CKK_EC_EDWARDS,     CKF_GENERATE_KEY_PAIR, (255, 255, CURVES | CKF_EC_COMPRESS)),
@@ -36,9 +36,9 @@ pub static GENERATIONS: [Generation; 5] = [
     row!(CKM_GENERIC_SECRET_KEY_GEN,  CKK_GENERIC_SECRET, CKF_GENERATE,          (28, 64, 0)),
 ];
 
-impl Generation {
+impl KeyGenMechanism {
     /// Returns whether the mechanism generates keys of this kind.
-    pub fn makes(&self, kind: Kind) -> bool {
+    pub fn generates(&self, kind: Kind) -> bool {
         self.key_type
             == match kind {
                 Kind::Rsa(_) => CKK_RSA,

@@ -4,6 +4,6 @@ mod key_generation;
 mod parameters;
 mod table;
 
-pub use key_generation::{GENERATIONS, Generation};
-pub use parameters::{Agreement, Parameters, Request, Shape, WORD, shape, words};
+pub use key_generation::{KEY_GEN_MECHANISMS, KeyGenMechanism};
+pub use parameters::{Ecdh1Parameters, MechanismInput, ParameterLayout, Parameters, WORD, shape, words};
 pub use table::{Input, MECHANISMS, Mechanism};

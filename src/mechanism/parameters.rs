@@ -6,26 +6,26 @@
 use super::table::{Input, MECHANISMS, Mechanism};
 use crate::error::{Error, Result};
 use crate::key::hash::Hash;
-use crate::key::{Family, ml_dsa};
+use crate::key::{Algorithm, ml_dsa};
 use crate::log_info;
 use cryptoki_sys::*;
 
 /// A mechanism as the caller passes it: its number, its parameters, and the data to which pointers in the
 /// parameters point.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Request {
+pub struct MechanismInput {
     /// The number of the mechanism.
     pub ckm: CK_MECHANISM_TYPE,
     /// The bytes of the parameters as the caller passed them. Pointers in these bytes are no longer valid.
     pub parameter: Vec<u8>,
-    /// The data to which the pointers of the shape point, in the order of [`Shape::pointers`].
+    /// The data to which the pointers of the shape point, in the order of [`ParameterLayout::pointers`].
     pub data: Vec<Vec<u8>>,
 }
 
 /// The layout of a mechanism's parameters in memory: words of the length of a CK_ULONG, some of which are
 /// pointers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub struct ParameterLayout {
     /// The number of words.
     pub words: usize,
     /// For each pointer, the index of its word and the index of the word with the length in bytes of its data.
@@ -34,16 +34,16 @@ pub struct Shape {
     optional: bool,
 }
 
-const NONE: Shape = Shape { words: 0, pointers: &[], optional: true };
-const PSS: Shape = Shape { words: 3, pointers: &[], optional: false };
-const OAEP: Shape = Shape { words: 5, pointers: &[(3, 4)], optional: false };
-const ECDH1: Shape = Shape { words: 5, pointers: &[(2, 1), (4, 3)], optional: false };
-const EDDSA: Shape = Shape { words: 3, pointers: &[(2, 1)], optional: true };
-const CONTEXT: Shape = Shape { words: 3, pointers: &[(1, 2)], optional: true };
-const HASH_CONTEXT: Shape = Shape { words: 4, pointers: &[(1, 2)], optional: false };
+const NONE: ParameterLayout = ParameterLayout { words: 0, pointers: &[], optional: true };
+const PSS: ParameterLayout = ParameterLayout { words: 3, pointers: &[], optional: false };
+const OAEP: ParameterLayout = ParameterLayout { words: 5, pointers: &[(3, 4)], optional: false };
+const ECDH1: ParameterLayout = ParameterLayout { words: 5, pointers: &[(2, 1), (4, 3)], optional: false };
+const EDDSA: ParameterLayout = ParameterLayout { words: 3, pointers: &[(2, 1)], optional: true };
+const CONTEXT: ParameterLayout = ParameterLayout { words: 3, pointers: &[(1, 2)], optional: true };
+const HASH_CONTEXT: ParameterLayout = ParameterLayout { words: 4, pointers: &[(1, 2)], optional: false };
 
 /// Returns the shape of a mechanism's parameters. An unknown mechanism has no parameters.
-pub fn shape(ckm: CK_MECHANISM_TYPE) -> Shape {
+pub fn shape(ckm: CK_MECHANISM_TYPE) -> ParameterLayout {
     MECHANISMS.iter().find(|row| row.ckm == ckm).map_or(NONE, Mechanism::shape)
 }
 
@@ -55,18 +55,18 @@ pub struct Parameters {
     /// The context of an ML-DSA signature.
     pub context: Vec<u8>,
     /// The other party of a key agreement.
-    pub agreement: Option<Agreement>,
+    pub agreement: Option<Ecdh1Parameters>,
 }
 
 /// The values in CK_ECDH1_DERIVE_PARAMS.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Agreement {
+pub struct Ecdh1Parameters {
     /// The hash of the X9.63 key derivation function. None is CKD_NULL.
     pub kdf: Option<Hash>,
     /// The data that both parties share besides the secret.
-    pub shared: Vec<u8>,
+    pub shared_data: Vec<u8>,
     /// The uncompressed point of the other party, possibly in DER of an OCTET STRING.
-    pub point: Vec<u8>,
+    pub public_data: Vec<u8>,
 }
 
 /// The key derivation functions, with the hash of each.
@@ -84,14 +84,14 @@ const KDFS: [(CK_EC_KDF_TYPE, Option<Hash>); 10] = [
 ];
 
 impl Mechanism {
-    fn shape(&self) -> Shape {
+    fn shape(&self) -> ParameterLayout {
         match (self.family, self.input) {
-            (Family::RsaPss, _) => PSS,
-            (Family::RsaesOaep, _) => OAEP,
-            (Family::Ecdh, _) => ECDH1,
-            (Family::Eddsa, _) => EDDSA,
-            (Family::MlDsa, Input::Digest) => HASH_CONTEXT,
-            (Family::MlDsa, _) => CONTEXT,
+            (Algorithm::RsaPss, _) => PSS,
+            (Algorithm::RsaesOaep, _) => OAEP,
+            (Algorithm::Ecdh, _) => ECDH1,
+            (Algorithm::Eddsa, _) => EDDSA,
+            (Algorithm::MlDsa, Input::Digest) => HASH_CONTEXT,
+            (Algorithm::MlDsa, _) => CONTEXT,
             _ => NONE,
         }
     }
@@ -100,7 +100,7 @@ impl Mechanism {
     ///
     /// # Errors
     /// CKR_MECHANISM_PARAM_INVALID.
-    pub fn parameters(&self, request: &Request) -> Result<Parameters> {
+    pub fn parse_parameters(&self, request: &MechanismInput) -> Result<Parameters> {
         let shape = self.shape();
         let words = words(&request.parameter);
         if request.parameter.is_empty() && shape.optional {
@@ -126,7 +126,7 @@ impl Mechanism {
         if self.input.hash().is_some_and(|own| own != hash) {
             return Err(self.invalid(format!("hashAlg names {}, another hash than the mechanism's", hash.name())));
         }
-        self.same_mgf(hash, mgf)?;
+        self.check_mgf(hash, mgf)?;
         if salt != hash.len() as CK_ULONG {
             return Err(self.invalid(format!(
                 "a salt of {salt} bytes: the services only have one as long as the digest, {} bytes (openssl: rsa_pss_saltlen:digest)",
@@ -146,7 +146,7 @@ impl Mechanism {
         };
         match words[1] {
             0 => log_info!("{}: mgf 0 is taken for MGF1 with the same hash, {}", self.name, hash.name()),
-            mgf => self.same_mgf(hash, mgf)?,
+            mgf => self.check_mgf(hash, mgf)?,
         }
         // Without data, a source other than CKZ_DATA_SPECIFIED has no meaning. Many callers pass 0.
         if !label.is_empty() || ![0, CKZ_DATA_SPECIFIED].contains(&words[2]) {
@@ -161,7 +161,7 @@ impl Mechanism {
         if kdf.is_none() && !data[0].is_empty() {
             return Err(self.invalid("CKD_NULL takes no shared data".into()));
         }
-        let agreement = Agreement { kdf: *kdf, shared: data[0].clone(), point: data[1].clone() };
+        let agreement = Ecdh1Parameters { kdf: *kdf, shared_data: data[0].clone(), public_data: data[1].clone() };
         Ok(Parameters { agreement: Some(agreement), ..Default::default() })
     }
 
@@ -178,7 +178,7 @@ impl Mechanism {
         if words[0] == CKH_DETERMINISTIC_REQUIRED {
             return Err(self.invalid("the services don't promise deterministic signatures".into()));
         }
-        if context.len() > ml_dsa::LONGEST_CONTEXT {
+        if context.len() > ml_dsa::MAX_CONTEXT_LEN {
             return Err(self.invalid(format!("a context of {} bytes, over 255", context.len())));
         }
         let hash = words.get(3).map(|ckm| self.hash(*ckm)).transpose()?;
@@ -189,7 +189,7 @@ impl Mechanism {
         Hash::from_ckm(ckm).ok_or_else(|| self.invalid(format!("hashAlg 0x{ckm:x} is unknown")))
     }
 
-    fn same_mgf(&self, hash: Hash, mgf: CK_RSA_PKCS_MGF_TYPE) -> Result<()> {
+    fn check_mgf(&self, hash: Hash, mgf: CK_RSA_PKCS_MGF_TYPE) -> Result<()> {
         if mgf == hash.mgf() {
             return Ok(());
         }

@@ -4,7 +4,7 @@
 //! from these. A key offers a mechanism if the key's service has a scheme that the row can lead to.
 
 use crate::key::hash::Hash;
-use crate::key::{Family, Kind, Purpose, Scheme};
+use crate::key::{Algorithm, Kind, Purpose, Scheme};
 use cryptoki_sys::*;
 
 /// A row of the table. A mechanism that both signs and decrypts (CKM_RSA_PKCS) has two rows.
@@ -15,7 +15,7 @@ pub struct Mechanism {
     /// The name of the mechanism in the standard.
     pub name: &'static str,
     /// The algorithm that uses the key.
-    pub family: Family,
+    pub family: Algorithm,
     /// The input that the caller passes.
     pub input: Input,
 }
@@ -30,14 +30,14 @@ pub enum Input {
     /// A message that is hashed locally with this hash.
     Message(Hash),
     /// Data that the service receives as is. The hash of the scheme is this one, or the parameters name it.
-    Whole(Option<Hash>),
+    AsIs(Option<Hash>),
     /// A message from which mu is computed locally (ML-DSA).
     Mu,
 }
 
 macro_rules! row {
     ($ckm:ident, $family:ident, $input:expr) => {
-        Mechanism { ckm: $ckm, name: stringify!($ckm), family: Family::$family, input: $input }
+        Mechanism { ckm: $ckm, name: stringify!($ckm), family: Algorithm::$family, input: $input }
     };
 }
 
@@ -60,20 +60,20 @@ pub static MECHANISMS: &[Mechanism] = &[
     row!(CKM_ECDSA_SHA256,        Ecdsa,      Input::Message(Hash::Sha256)),
     row!(CKM_ECDSA_SHA384,        Ecdsa,      Input::Message(Hash::Sha384)),
     row!(CKM_ECDSA_SHA512,        Ecdsa,      Input::Message(Hash::Sha512)),
-    row!(CKM_EDDSA,               Eddsa,      Input::Whole(None)),
+    row!(CKM_EDDSA,               Eddsa,      Input::AsIs(None)),
     row!(CKM_ML_DSA,              MlDsa,      Input::Mu),
     row!(CKM_HASH_ML_DSA,         MlDsa,      Input::Digest),
     row!(CKM_HASH_ML_DSA_SHA224,  MlDsa,      Input::Message(Hash::Sha224)),
     row!(CKM_HASH_ML_DSA_SHA256,  MlDsa,      Input::Message(Hash::Sha256)),
     row!(CKM_HASH_ML_DSA_SHA384,  MlDsa,      Input::Message(Hash::Sha384)),
     row!(CKM_HASH_ML_DSA_SHA512,  MlDsa,      Input::Message(Hash::Sha512)),
-    row!(CKM_SHA224_HMAC,         Hmac,       Input::Whole(Some(Hash::Sha224))),
-    row!(CKM_SHA256_HMAC,         Hmac,       Input::Whole(Some(Hash::Sha256))),
-    row!(CKM_SHA384_HMAC,         Hmac,       Input::Whole(Some(Hash::Sha384))),
-    row!(CKM_SHA512_HMAC,         Hmac,       Input::Whole(Some(Hash::Sha512))),
-    row!(CKM_RSA_PKCS,            RsaesPkcs1, Input::Whole(None)),
-    row!(CKM_RSA_PKCS_OAEP,       RsaesOaep,  Input::Whole(None)),
-    row!(CKM_ECDH1_DERIVE,        Ecdh,       Input::Whole(None)),
+    row!(CKM_SHA224_HMAC,         Hmac,       Input::AsIs(Some(Hash::Sha224))),
+    row!(CKM_SHA256_HMAC,         Hmac,       Input::AsIs(Some(Hash::Sha256))),
+    row!(CKM_SHA384_HMAC,         Hmac,       Input::AsIs(Some(Hash::Sha384))),
+    row!(CKM_SHA512_HMAC,         Hmac,       Input::AsIs(Some(Hash::Sha512))),
+    row!(CKM_RSA_PKCS,            RsaesPkcs1, Input::AsIs(None)),
+    row!(CKM_RSA_PKCS_OAEP,       RsaesOaep,  Input::AsIs(None)),
+    row!(CKM_ECDH1_DERIVE,        Ecdh,       Input::AsIs(None)),
     row!(CKM_SHA3_224_RSA_PKCS,   RsaPkcs1,   Input::Message(Hash::Sha3_224)),
     row!(CKM_SHA3_256_RSA_PKCS,   RsaPkcs1,   Input::Message(Hash::Sha3_256)),
     row!(CKM_SHA3_384_RSA_PKCS,   RsaPkcs1,   Input::Message(Hash::Sha3_384)),
@@ -93,7 +93,7 @@ pub static MECHANISMS: &[Mechanism] = &[
 impl Mechanism {
     /// Returns the row of a mechanism number for a purpose, or None if there is none.
     pub fn from_ckm(ckm: CK_MECHANISM_TYPE, purpose: Purpose) -> Option<&'static Mechanism> {
-        MECHANISMS.iter().find(|row| row.ckm == ckm && row.family.purpose() == purpose.of_schemes())
+        MECHANISMS.iter().find(|row| row.ckm == ckm && row.family.purpose() == purpose.scheme_purpose())
     }
 
     /// Returns the standard's name for a mechanism number, or None if the table does not have the number.
@@ -102,24 +102,24 @@ impl Mechanism {
     }
 
     /// Returns the rows that lead to one of `schemes` for a kind of key.
-    pub fn offered(kind: Kind, schemes: &[Scheme]) -> impl Iterator<Item = &'static Mechanism> {
+    pub fn supporting(kind: Kind, schemes: &[Scheme]) -> impl Iterator<Item = &'static Mechanism> {
         MECHANISMS.iter().filter(move |row| row.is_offered(kind, schemes))
     }
 
     /// Returns whether this row leads to one of `schemes` for a kind of key.
     pub fn is_offered(&self, kind: Kind, schemes: &[Scheme]) -> bool {
-        schemes.iter().any(|scheme| self.leads_to(kind, *scheme))
+        schemes.iter().any(|scheme| self.supports(kind, *scheme))
     }
 
     /// Returns whether the input of this row can be turned into the input of `scheme`.
-    fn leads_to(&self, kind: Kind, scheme: Scheme) -> bool {
+    fn supports(&self, kind: Kind, scheme: Scheme) -> bool {
         self.family == scheme.family
             && scheme.suits(kind)
             && match (self.input, self.family) {
-                (Input::Message(hash), Family::RsaPkcs1 | Family::RsaPss) => {
-                    scheme.hash == Some(hash) || scheme == Family::RsaPkcs1.alone()
+                (Input::Message(hash), Algorithm::RsaPkcs1 | Algorithm::RsaPss) => {
+                    scheme.hash == Some(hash) || scheme == Algorithm::RsaPkcs1.without_hash()
                 }
-                (Input::Whole(Some(hash)), _) => scheme.hash == Some(hash),
+                (Input::AsIs(Some(hash)), _) => scheme.hash == Some(hash),
                 // In ECDSA and ML-DSA the hash does not depend on the key: the digest is fitted to what is signed.
                 _ => true,
             }
@@ -128,13 +128,13 @@ impl Mechanism {
     /// Returns the flags of CK_MECHANISM_INFO for a kind of key. The service runs the schemes in `service`; the
     /// schemes in `local` run locally, without a request.
     pub fn flags(&self, kind: Kind, service: &[Scheme], local: &[Scheme]) -> CK_FLAGS {
-        let flag = |schemes: &[Scheme], flags| match schemes.iter().any(|scheme| self.leads_to(kind, *scheme)) {
+        let flag = |schemes: &[Scheme], flags| match schemes.iter().any(|scheme| self.supports(kind, *scheme)) {
             true => flags,
             false => 0,
         };
         match self.family.purpose() {
             // A service that computes a MAC also verifies it.
-            Purpose::Sign if self.family == Family::Hmac => flag(service, CKF_SIGN | CKF_VERIFY),
+            Purpose::Sign if self.family == Algorithm::Hmac => flag(service, CKF_SIGN | CKF_VERIFY),
             Purpose::Sign => flag(service, CKF_SIGN) | flag(local, CKF_VERIFY),
             Purpose::Decrypt | Purpose::Unwrap => {
                 flag(service, CKF_DECRYPT | CKF_UNWRAP) | flag(local, CKF_ENCRYPT | CKF_WRAP)
@@ -145,15 +145,15 @@ impl Mechanism {
 
     /// Returns ulMinKeySize and ulMaxKeySize of CK_MECHANISM_INFO, and the flags that describe the kind of key. The
     /// sizes of RSA keys and curves are in bits.
-    pub fn sizes(&self) -> (CK_ULONG, CK_ULONG, CK_FLAGS) {
+    pub fn key_sizes(&self) -> (CK_ULONG, CK_ULONG, CK_FLAGS) {
         const CURVES: CK_FLAGS = CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS;
         match self.family {
-            Family::RsaPkcs1 | Family::RsaPss | Family::RsaesPkcs1 | Family::RsaesOaep => (2048, 4096, 0),
-            Family::Ecdsa | Family::Ecdh => (256, 521, CURVES),
-            Family::Eddsa => (255, 255, CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_COMPRESS),
+            Algorithm::RsaPkcs1 | Algorithm::RsaPss | Algorithm::RsaesPkcs1 | Algorithm::RsaesOaep => (2048, 4096, 0),
+            Algorithm::Ecdsa | Algorithm::Ecdh => (256, 521, CURVES),
+            Algorithm::Eddsa => (255, 255, CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_COMPRESS),
             // PKCS#11 3.2 section 6.67: in bytes of the public key. HMAC, section 6.21: in bytes.
-            Family::MlDsa => (1312, 2592, 0),
-            Family::Hmac => (28, 64, 0),
+            Algorithm::MlDsa => (1312, 2592, 0),
+            Algorithm::Hmac => (28, 64, 0),
         }
     }
 }

@@ -13,7 +13,7 @@ pub type Attribute = (CK_ATTRIBUTE_TYPE, Vec<u8>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// Each type, with the offset in `values` at which its value ends. A value begins where the previous one ends.
-    kinds: Vec<(CK_ATTRIBUTE_TYPE, usize)>,
+    types: Vec<(CK_ATTRIBUTE_TYPE, usize)>,
     /// Overwritten when dropped, because a secret may be among the values.
     values: Zeroizing<Vec<u8>>,
 }
@@ -22,8 +22,8 @@ impl Attributes {
     /// Returns an empty list with capacity for `bytes` bytes of values.
     ///
     /// Used for objects that contain a secret: a vector that grows leaves copies of its contents behind.
-    pub fn with_room(bytes: usize) -> Self {
-        Self { kinds: Vec::new(), values: Vec::with_capacity(bytes).into() }
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { types: Vec::new(), values: Vec::with_capacity(bytes).into() }
     }
 
     /// Replaces the value of an attribute. Does nothing if the object does not have the attribute.
@@ -31,11 +31,11 @@ impl Attributes {
     /// If a secret is among the values, the new value must have the length of the old one: a vector that grows
     /// leaves copies of its contents behind.
     pub fn set(&mut self, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) {
-        let Some(index) = self.kinds.iter().position(|(own, _)| *own == kind) else { return };
-        let start = if index == 0 { 0 } else { self.kinds[index - 1].1 };
-        let end = self.kinds[index].1;
+        let Some(index) = self.types.iter().position(|(own, _)| *own == kind) else { return };
+        let start = if index == 0 { 0 } else { self.types[index - 1].1 };
+        let end = self.types[index].1;
         self.values.splice(start..end, value.iter().copied());
-        self.kinds[index..].iter_mut().for_each(|(_, own_end)| *own_end = *own_end - end + start + value.len());
+        self.types[index..].iter_mut().for_each(|(_, own_end)| *own_end = *own_end - end + start + value.len());
     }
 
     /// Adds a CK_BBOOL.
@@ -62,26 +62,26 @@ impl Attributes {
     /// Adds a value as is: text without a terminator, DER, or a big-endian number.
     pub fn bytes(&mut self, kind: CK_ATTRIBUTE_TYPE, value: impl AsRef<[u8]>) -> &mut Self {
         self.values.extend_from_slice(value.as_ref());
-        self.kinds.push((kind, self.values.len()));
+        self.types.push((kind, self.values.len()));
         self
     }
 
     /// Returns the value of an attribute, or None if the object does not have it.
     pub fn value(&self, kind: CK_ATTRIBUTE_TYPE) -> Option<&[u8]> {
-        let index = self.kinds.iter().position(|(own, _)| *own == kind)?;
-        let start = if index == 0 { 0 } else { self.kinds[index - 1].1 };
-        self.values.get(start..self.kinds[index].1)
+        let index = self.types.iter().position(|(own, _)| *own == kind)?;
+        let start = if index == 0 { 0 } else { self.types[index - 1].1 };
+        self.values.get(start..self.types[index].1)
     }
 
     /// Releases unused capacity. Called when all attributes have been added.
-    pub fn complete(&mut self) {
-        self.kinds.shrink_to_fit();
+    pub fn shrink_to_fit(&mut self) {
+        self.types.shrink_to_fit();
         self.values.shrink_to_fit();
     }
 
     /// Returns the size of all types and values in bytes, as C_GetObjectSize reports it.
     pub fn size(&self) -> usize {
-        self.kinds.len() * size_of::<CK_ATTRIBUTE_TYPE>() + self.values.len()
+        self.types.len() * size_of::<CK_ATTRIBUTE_TYPE>() + self.values.len()
     }
 
     /// Returns whether the object has every attribute of the template with exactly the template's value. An empty
@@ -93,7 +93,7 @@ impl Attributes {
 
 /// The form of an attribute whose values have a fixed length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum FixedForm {
     /// CK_BBOOL.
     Flag,
     /// CK_ULONG or a type based on it.
@@ -102,29 +102,29 @@ pub enum Form {
     Date,
 }
 
-impl Form {
+impl FixedForm {
     /// Returns whether a value of this form can be `length` bytes long.
     pub fn fits(self, length: usize) -> bool {
         match self {
-            Form::Flag => length == size_of::<CK_BBOOL>(),
-            Form::Number => length == size_of::<CK_ULONG>(),
-            Form::Date => [0, size_of::<CK_DATE>()].contains(&length),
+            FixedForm::Flag => length == size_of::<CK_BBOOL>(),
+            FixedForm::Number => length == size_of::<CK_ULONG>(),
+            FixedForm::Date => [0, size_of::<CK_DATE>()].contains(&length),
         }
     }
 }
 
 /// Returns the name and form of an attribute whose values have a fixed length, or None if values of any length are
 /// allowed.
-pub fn form(kind: CK_ATTRIBUTE_TYPE) -> Option<(&'static str, Form)> {
+pub fn form(kind: CK_ATTRIBUTE_TYPE) -> Option<(&'static str, FixedForm)> {
     FORMS.iter().find(|row| row.0 == kind).map(|row| (row.1, row.2))
 }
 
 macro_rules! forms {
-    ($($kind:ident $form:ident;)*) => { &[$(($kind, stringify!($kind), Form::$form)),*] };
+    ($($kind:ident $form:ident;)*) => { &[$(($kind, stringify!($kind), FixedForm::$form)),*] };
 }
 
 /// The attributes whose values have a fixed length. PKCS#11 3.2 sections 4.4 to 4.13 and 6.
-const FORMS: &[(CK_ATTRIBUTE_TYPE, &str, Form)] = forms! {
+const FORMS: &[(CK_ATTRIBUTE_TYPE, &str, FixedForm)] = forms! {
     CKA_CLASS Number;
     CKA_TOKEN Flag;
     CKA_PRIVATE Flag;

@@ -9,13 +9,13 @@ use super::parameter_set;
 use crate::cloud::NewKey;
 use crate::error::{Error, Result};
 use crate::key::hash::Hash;
-use crate::key::{Curve, Kind, ParameterSet, Purpose, unknown_params};
-use crate::mechanism::Generation;
+use crate::key::{Curve, Kind, ParameterSet, Purpose, ec_params_error};
+use crate::mechanism::KeyGenMechanism;
 use cryptoki_sys::*;
 
 /// The values that an attribute of a template may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
+enum AllowedValue {
     /// Any value. It is read where it is needed, or has no effect.
     Any,
     /// Only this value. The attribute may also be missing.
@@ -29,61 +29,61 @@ macro_rules! said {
 }
 
 /// The attributes that the template of a private or secret key may contain.
-const PRIVATE: &[(CK_ATTRIBUTE_TYPE, &str, Said)] = said! {
-    CKA_CLASS Said::Any;
-    CKA_KEY_TYPE Said::Any;
-    CKA_TOKEN Said::Flag(true);
-    CKA_PRIVATE Said::Any;
-    CKA_MODIFIABLE Said::Any;
-    CKA_COPYABLE Said::Any;
-    CKA_DESTROYABLE Said::Any;
-    CKA_LABEL Said::Any;
-    CKA_ID Said::Any;
-    CKA_SUBJECT Said::Empty;
-    CKA_START_DATE Said::Empty;
-    CKA_END_DATE Said::Empty;
-    CKA_SENSITIVE Said::Flag(true);
-    CKA_EXTRACTABLE Said::Flag(false);
-    CKA_ALWAYS_AUTHENTICATE Said::Flag(false);
-    CKA_WRAP_WITH_TRUSTED Said::Flag(false);
-    CKA_TRUSTED Said::Flag(false);
-    CKA_SIGN Said::Any;
-    CKA_VERIFY Said::Any;
-    CKA_DECRYPT Said::Any;
-    CKA_UNWRAP Said::Any;
-    CKA_DERIVE Said::Any;
-    CKA_ENCRYPT Said::Any;
-    CKA_WRAP Said::Any;
-    CKA_SIGN_RECOVER Said::Flag(false);
-    CKA_VALUE_LEN Said::Any;
-    CKA_EC_PARAMS Said::Any;
-    CKA_PARAMETER_SET Said::Any;
+const PRIVATE_ATTRIBUTES: &[(CK_ATTRIBUTE_TYPE, &str, AllowedValue)] = said! {
+    CKA_CLASS AllowedValue::Any;
+    CKA_KEY_TYPE AllowedValue::Any;
+    CKA_TOKEN AllowedValue::Flag(true);
+    CKA_PRIVATE AllowedValue::Any;
+    CKA_MODIFIABLE AllowedValue::Any;
+    CKA_COPYABLE AllowedValue::Any;
+    CKA_DESTROYABLE AllowedValue::Any;
+    CKA_LABEL AllowedValue::Any;
+    CKA_ID AllowedValue::Any;
+    CKA_SUBJECT AllowedValue::Empty;
+    CKA_START_DATE AllowedValue::Empty;
+    CKA_END_DATE AllowedValue::Empty;
+    CKA_SENSITIVE AllowedValue::Flag(true);
+    CKA_EXTRACTABLE AllowedValue::Flag(false);
+    CKA_ALWAYS_AUTHENTICATE AllowedValue::Flag(false);
+    CKA_WRAP_WITH_TRUSTED AllowedValue::Flag(false);
+    CKA_TRUSTED AllowedValue::Flag(false);
+    CKA_SIGN AllowedValue::Any;
+    CKA_VERIFY AllowedValue::Any;
+    CKA_DECRYPT AllowedValue::Any;
+    CKA_UNWRAP AllowedValue::Any;
+    CKA_DERIVE AllowedValue::Any;
+    CKA_ENCRYPT AllowedValue::Any;
+    CKA_WRAP AllowedValue::Any;
+    CKA_SIGN_RECOVER AllowedValue::Flag(false);
+    CKA_VALUE_LEN AllowedValue::Any;
+    CKA_EC_PARAMS AllowedValue::Any;
+    CKA_PARAMETER_SET AllowedValue::Any;
 };
 
 /// The attributes that the template of a public key may contain.
-const PUBLIC: &[(CK_ATTRIBUTE_TYPE, &str, Said)] = said! {
-    CKA_CLASS Said::Any;
-    CKA_KEY_TYPE Said::Any;
-    CKA_TOKEN Said::Flag(true);
-    CKA_PRIVATE Said::Any;
-    CKA_MODIFIABLE Said::Any;
-    CKA_COPYABLE Said::Any;
-    CKA_DESTROYABLE Said::Any;
-    CKA_LABEL Said::Any;
-    CKA_ID Said::Any;
-    CKA_SUBJECT Said::Empty;
-    CKA_START_DATE Said::Empty;
-    CKA_END_DATE Said::Empty;
-    CKA_TRUSTED Said::Flag(false);
-    CKA_VERIFY Said::Any;
-    CKA_ENCRYPT Said::Any;
-    CKA_WRAP Said::Any;
-    CKA_DERIVE Said::Any;
-    CKA_VERIFY_RECOVER Said::Flag(false);
-    CKA_MODULUS_BITS Said::Any;
-    CKA_PUBLIC_EXPONENT Said::Any;
-    CKA_EC_PARAMS Said::Any;
-    CKA_PARAMETER_SET Said::Any;
+const PUBLIC_ATTRIBUTES: &[(CK_ATTRIBUTE_TYPE, &str, AllowedValue)] = said! {
+    CKA_CLASS AllowedValue::Any;
+    CKA_KEY_TYPE AllowedValue::Any;
+    CKA_TOKEN AllowedValue::Flag(true);
+    CKA_PRIVATE AllowedValue::Any;
+    CKA_MODIFIABLE AllowedValue::Any;
+    CKA_COPYABLE AllowedValue::Any;
+    CKA_DESTROYABLE AllowedValue::Any;
+    CKA_LABEL AllowedValue::Any;
+    CKA_ID AllowedValue::Any;
+    CKA_SUBJECT AllowedValue::Empty;
+    CKA_START_DATE AllowedValue::Empty;
+    CKA_END_DATE AllowedValue::Empty;
+    CKA_TRUSTED AllowedValue::Flag(false);
+    CKA_VERIFY AllowedValue::Any;
+    CKA_ENCRYPT AllowedValue::Any;
+    CKA_WRAP AllowedValue::Any;
+    CKA_DERIVE AllowedValue::Any;
+    CKA_VERIFY_RECOVER AllowedValue::Flag(false);
+    CKA_MODULUS_BITS AllowedValue::Any;
+    CKA_PUBLIC_EXPONENT AllowedValue::Any;
+    CKA_EC_PARAMS AllowedValue::Any;
+    CKA_PARAMETER_SET AllowedValue::Any;
 };
 
 /// The purpose that each usage flag of the private or public key requests for the key.
@@ -102,25 +102,25 @@ const USES: [(CK_ATTRIBUTE_TYPE, Purpose); 7] = [
 /// # Errors
 /// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID,
 /// CKR_CURVE_NOT_SUPPORTED, CKR_DOMAIN_PARAMS_INVALID.
-pub fn pair(generation: &Generation, public: &[Attribute], private: &[Attribute]) -> Result<NewKey> {
-    check(generation, public, PUBLIC, CKO_PUBLIC_KEY)?;
-    check(generation, private, PRIVATE, CKO_PRIVATE_KEY)?;
-    new(kind(generation, public, private)?, &[private, public])
+pub fn key_pair(generation: &KeyGenMechanism, public: &[Attribute], private: &[Attribute]) -> Result<NewKey> {
+    check(generation, public, PUBLIC_ATTRIBUTES, CKO_PUBLIC_KEY)?;
+    check(generation, private, PRIVATE_ATTRIBUTES, CKO_PRIVATE_KEY)?;
+    new_key(kind(generation, public, private)?, &[private, public])
 }
 
 /// Returns the secret key that a template describes.
 ///
 /// # Errors
 /// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID.
-pub fn secret(generation: &Generation, template: &[Attribute]) -> Result<NewKey> {
-    check(generation, template, PRIVATE, CKO_SECRET_KEY)?;
-    new(hmac(template)?, &[template])
+pub fn secret(generation: &KeyGenMechanism, template: &[Attribute]) -> Result<NewKey> {
+    check(generation, template, PRIVATE_ATTRIBUTES, CKO_SECRET_KEY)?;
+    new_key(hmac(template)?, &[template])
 }
 
 fn check(
-    generation: &Generation,
+    generation: &KeyGenMechanism,
     template: &[Attribute],
-    known: &[(CK_ATTRIBUTE_TYPE, &str, Said)],
+    known: &[(CK_ATTRIBUTE_TYPE, &str, AllowedValue)],
     class: CK_OBJECT_CLASS,
 ) -> Result<()> {
     for (kind, value) in template {
@@ -129,13 +129,13 @@ fn check(
             return Err(Error::new(CKR_ATTRIBUTE_TYPE_INVALID, text));
         };
         let fits = match said {
-            Said::Any => true,
-            Said::Flag(wanted) => value[..] == [u8::from(*wanted)],
-            Said::Empty => value.is_empty(),
+            AllowedValue::Any => true,
+            AllowedValue::Flag(wanted) => value[..] == [u8::from(*wanted)],
+            AllowedValue::Empty => value.is_empty(),
         };
         if !fits {
             let text = match said {
-                Said::Flag(wanted) => {
+                AllowedValue::Flag(wanted) => {
                     format!("{name} is always {wanted}: keys are made in the service, and stay there")
                 }
                 _ => format!("{name} can't be chosen"),
@@ -155,7 +155,7 @@ fn check(
     Ok(())
 }
 
-fn kind(generation: &Generation, public: &[Attribute], private: &[Attribute]) -> Result<Kind> {
+fn kind(generation: &KeyGenMechanism, public: &[Attribute], private: &[Attribute]) -> Result<Kind> {
     let either = |kind| value_in(public, kind).or_else(|| value_in(private, kind));
     match generation.key_type {
         CKK_RSA => rsa(public),
@@ -165,7 +165,7 @@ fn kind(generation: &Generation, public: &[Attribute], private: &[Attribute]) ->
         }
         CKK_EC_EDWARDS => match either(CKA_EC_PARAMS) {
             Some(params) if EDWARDS25519.contains(&params) => Ok(Kind::Ed25519),
-            Some(params) => Err(unknown_params(params)),
+            Some(params) => Err(ec_params_error(params)),
             None => Err(incomplete("CKA_EC_PARAMS")),
         },
         _ => {
@@ -209,7 +209,7 @@ fn hmac(template: &[Attribute]) -> Result<Kind> {
 
 /// Returns the key for which the templates ask. Without a requested purpose, the key is for signing. The first
 /// template is that of the private or secret key, which the service uses.
-fn new(kind: Kind, templates: &[&[Attribute]]) -> Result<NewKey> {
+fn new_key(kind: Kind, templates: &[&[Attribute]]) -> Result<NewKey> {
     let mut purposes = Vec::new();
     for (flag, purpose) in USES {
         if templates.iter().any(|template| flag_in(template, flag) == Some(true)) && !purposes.contains(&purpose) {
@@ -220,10 +220,11 @@ fn new(kind: Kind, templates: &[&[Attribute]]) -> Result<NewKey> {
         purposes.push(Purpose::Sign);
     }
     check_uses(kind, templates[0], &purposes)?;
-    let label = same(templates, CKA_LABEL, "CKA_LABEL")?.map(|label| String::from_utf8_lossy(label).into_owned());
-    let id = same(templates, CKA_ID, "CKA_ID")?.map(<[u8]>::to_vec);
-    if id.as_ref().is_some_and(|id| id.len() > LONGEST_ID) {
-        return Err(invalid(format!("CKA_ID has more than {LONGEST_ID} bytes, which a tag can't keep")));
+    let label =
+        common_value(templates, CKA_LABEL, "CKA_LABEL")?.map(|label| String::from_utf8_lossy(label).into_owned());
+    let id = common_value(templates, CKA_ID, "CKA_ID")?.map(<[u8]>::to_vec);
+    if id.as_ref().is_some_and(|id| id.len() > MAX_ID_LEN) {
+        return Err(invalid(format!("CKA_ID has more than {MAX_ID_LEN} bytes, which a tag can't keep")));
     }
     Ok(NewKey { kind, purposes, label, id })
 }
@@ -246,10 +247,10 @@ fn check_uses(kind: Kind, template: &[Attribute], purposes: &[Purpose]) -> Resul
 }
 
 /// A tag of AWS KMS has at most 256 characters, and each byte of the ID takes two.
-const LONGEST_ID: usize = 128;
+const MAX_ID_LEN: usize = 128;
 
 /// Returns the value that the templates have in common. An empty value counts as a missing attribute.
-fn same<'a>(templates: &[&'a [Attribute]], kind: CK_ATTRIBUTE_TYPE, name: &str) -> Result<Option<&'a [u8]>> {
+fn common_value<'a>(templates: &[&'a [Attribute]], kind: CK_ATTRIBUTE_TYPE, name: &str) -> Result<Option<&'a [u8]>> {
     let mut given: Vec<_> = templates.iter().filter_map(|template| value_in(template, kind)).collect();
     given.retain(|value| !value.is_empty());
     given.dedup();
@@ -275,10 +276,10 @@ fn invalid(text: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mechanism::GENERATIONS;
+    use crate::mechanism::KEY_GEN_MECHANISMS;
 
-    fn generation(ckm: CK_MECHANISM_TYPE) -> &'static Generation {
-        GENERATIONS.iter().find(|row| row.ckm == ckm).unwrap()
+    fn generation(ckm: CK_MECHANISM_TYPE) -> &'static KeyGenMechanism {
+        KEY_GEN_MECHANISMS.iter().find(|row| row.ckm == ckm).unwrap()
     }
 
     fn flag(kind: CK_ATTRIBUTE_TYPE, value: bool) -> Attribute {
@@ -292,11 +293,11 @@ mod tests {
     fn rsa(public: &[Attribute], private: &[Attribute]) -> std::result::Result<NewKey, CK_RV> {
         let public = [&[number(CKA_MODULUS_BITS, 2048)], public].concat();
         let private = [&[flag(CKA_TOKEN, true)], private].concat();
-        pair(generation(CKM_RSA_PKCS_KEY_PAIR_GEN), &public, &private).map_err(|error| error.rv)
+        key_pair(generation(CKM_RSA_PKCS_KEY_PAIR_GEN), &public, &private).map_err(|error| error.rv)
     }
 
     #[test]
-    fn a_pair_is_for_what_its_halves_say() {
+    fn purposes_follow_from_both_templates() {
         let purposes = |public: &[Attribute], private: &[Attribute]| rsa(public, private).unwrap().purposes;
         assert_eq!(purposes(&[], &[]), [Purpose::Sign]);
         assert_eq!(purposes(&[flag(CKA_VERIFY, true)], &[flag(CKA_SIGN, true)]), [Purpose::Sign]);
@@ -319,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_service_does_is_refused() {
+    fn unsupported_attributes_are_refused() {
         for (attribute, rv) in [
             (flag(CKA_EXTRACTABLE, true), CKR_TEMPLATE_INCONSISTENT),
             (flag(CKA_SENSITIVE, false), CKR_TEMPLATE_INCONSISTENT),
@@ -339,7 +340,7 @@ mod tests {
             assert_eq!(rsa(std::slice::from_ref(&attribute), &[]), Err(rv), "{attribute:x?}");
         }
         assert!(rsa(&[(CKA_PUBLIC_EXPONENT, vec![0, 1, 0, 1])], &[]).is_ok());
-        let session = pair(generation(CKM_RSA_PKCS_KEY_PAIR_GEN), &[number(CKA_MODULUS_BITS, 2048)], &[]);
+        let session = key_pair(generation(CKM_RSA_PKCS_KEY_PAIR_GEN), &[number(CKA_MODULUS_BITS, 2048)], &[]);
         assert_eq!(session.map_err(|error| error.rv), Err(CKR_TEMPLATE_INCONSISTENT));
     }
 
@@ -347,10 +348,10 @@ mod tests {
     fn each_mechanism_names_its_kinds() {
         let token = [flag(CKA_TOKEN, true)];
         let made = |ckm, attribute: Attribute| {
-            pair(generation(ckm), &[attribute], &token).map(|new| new.kind).map_err(|error| error.rv)
+            key_pair(generation(ckm), &[attribute], &token).map(|new| new.kind).map_err(|error| error.rv)
         };
         for curve in Curve::all() {
-            assert_eq!(made(CKM_EC_KEY_PAIR_GEN, (CKA_EC_PARAMS, curve.params())), Ok(Kind::Ec(curve)));
+            assert_eq!(made(CKM_EC_KEY_PAIR_GEN, (CKA_EC_PARAMS, curve.ec_params())), Ok(Kind::Ec(curve)));
         }
         assert_eq!(made(CKM_EC_KEY_PAIR_GEN, (CKA_EC_PARAMS, vec![6, 1, 1])), Err(CKR_CURVE_NOT_SUPPORTED));
         for ckm in [CKM_EC_KEY_PAIR_GEN, CKM_EC_EDWARDS_KEY_PAIR_GEN] {

@@ -9,9 +9,9 @@ pub mod profile;
 pub mod session_object;
 
 use crate::certificate::Certificate;
-use crate::cloud::KeyFacts;
+use crate::cloud::KeyDescription;
 use crate::key::hash::Hash;
-use crate::key::{Kind, Material, ParameterSet, PointForm, PublicKey, Purpose, Scheme};
+use crate::key::{Kind, ParameterSet, PointEncoding, PublicKey, PublicNumbers, Purpose, Scheme};
 use crate::mechanism::Mechanism;
 use attribute::Attributes;
 use cryptoki_sys::*;
@@ -46,7 +46,7 @@ impl Object {
     ///
     /// The usage attributes follow from the schemes that the service permits. The value of the key is never
     /// available.
-    pub fn private_key(names: Names, facts: &KeyFacts, form: PointForm) -> Self {
+    pub fn private_key(names: Names, facts: &KeyDescription, form: PointEncoding) -> Self {
         let (class, role) = match facts.public_key {
             Some(_) => (CKO_PRIVATE_KEY, "private"),
             None => (CKO_SECRET_KEY, "secret"),
@@ -57,17 +57,23 @@ impl Object {
             .map_or(facts.immutable_id.as_deref().unwrap_or_default().as_bytes(), PublicKey::spki);
         let mut object = Self::new(class, role, names, content);
         let attributes = &mut object.attributes;
-        let does = |purpose| facts.does(purpose);
-        key(attributes, names, facts.kind, &offered(facts.kind, &facts.permitted_schemes()), does(Purpose::Derive));
+        let has_purpose = |purpose| facts.permits(purpose);
+        add_key_attributes(
+            attributes,
+            names,
+            facts.kind,
+            &allowed_mechanisms(facts.kind, &facts.permitted_schemes()),
+            has_purpose(Purpose::Derive),
+        );
         attributes
             .flag(CKA_SENSITIVE, true)
             .flag(CKA_ALWAYS_SENSITIVE, true)
             .flag(CKA_EXTRACTABLE, false)
             .flag(CKA_NEVER_EXTRACTABLE, true)
             .flag(CKA_WRAP_WITH_TRUSTED, false)
-            .flag(CKA_SIGN, does(Purpose::Sign))
-            .flag(CKA_DECRYPT, does(Purpose::Decrypt))
-            .flag(CKA_UNWRAP, does(Purpose::Unwrap))
+            .flag(CKA_SIGN, has_purpose(Purpose::Sign))
+            .flag(CKA_DECRYPT, has_purpose(Purpose::Decrypt))
+            .flag(CKA_UNWRAP, has_purpose(Purpose::Unwrap))
             .bytes(CKA_UNWRAP_TEMPLATE, []);
         match &facts.public_key {
             Some(public_key) => {
@@ -76,11 +82,11 @@ impl Object {
                     .flag(CKA_SIGN_RECOVER, false)
                     .bytes(CKA_SUBJECT, names.subject)
                     .bytes(CKA_PUBLIC_KEY_INFO, public_key.spki());
-                public_numbers(attributes, public_key, form, false);
+                add_public_numbers(attributes, public_key, form, false);
             }
-            None => secret(attributes, facts.kind, does(Purpose::Sign)),
+            None => add_secret_key_attributes(attributes, facts.kind, has_purpose(Purpose::Sign)),
         }
-        object.attributes.complete();
+        object.attributes.shrink_to_fit();
         object
     }
 
@@ -88,11 +94,17 @@ impl Object {
     ///
     /// Operations on public keys run locally, without a request. Even so, the public key of a token has only the
     /// schemes whose counterpart the private key supports: see [`public_schemes`].
-    pub fn public_key(names: Names, public_key: &PublicKey, schemes: &[Scheme], form: PointForm) -> Self {
+    pub fn public_key(names: Names, public_key: &PublicKey, schemes: &[Scheme], form: PointEncoding) -> Self {
         let mut object = Self::new(CKO_PUBLIC_KEY, "public", names, public_key.spki());
         let attributes = &mut object.attributes;
         let does = |purpose| schemes.iter().any(|scheme| scheme.family.purpose() == purpose);
-        key(attributes, names, public_key.kind(), &offered(public_key.kind(), schemes), false);
+        add_key_attributes(
+            attributes,
+            names,
+            public_key.kind(),
+            &allowed_mechanisms(public_key.kind(), schemes),
+            false,
+        );
         attributes
             .bytes(CKA_SUBJECT, names.subject)
             .bytes(CKA_PUBLIC_KEY_INFO, public_key.spki())
@@ -102,8 +114,8 @@ impl Object {
             .flag(CKA_ENCRYPT, does(Purpose::Decrypt))
             .flag(CKA_WRAP, does(Purpose::Decrypt))
             .bytes(CKA_WRAP_TEMPLATE, []);
-        public_numbers(attributes, public_key, form, true);
-        object.attributes.complete();
+        add_public_numbers(attributes, public_key, form, true);
+        object.attributes.shrink_to_fit();
         object
     }
 
@@ -132,7 +144,7 @@ impl Object {
             .bytes(CKA_HASH_OF_ISSUER_PUBLIC_KEY, [])
             .number(CKA_NAME_HASH_ALGORITHM, CKM_SHA_1)
             .number(CKA_JAVA_MIDP_SECURITY_DOMAIN, CK_SECURITY_DOMAIN_UNSPECIFIED);
-        object.attributes.complete();
+        object.attributes.shrink_to_fit();
         object
     }
 
@@ -142,24 +154,24 @@ impl Object {
         let mut object = Self::new(CKO_PROFILE, "profile", names, &[]);
         // Programs that list all objects read the CKA_ID of each, and give up at an object without one.
         object.attributes.bytes(CKA_ID, names.id).number(CKA_PROFILE_ID, id);
-        object.attributes.complete();
+        object.attributes.shrink_to_fit();
         object
     }
 
     /// Returns whether the object is a token object and not a session object (CKA_TOKEN).
-    pub fn is_of_token(&self) -> bool {
+    pub fn is_token_object(&self) -> bool {
         self.attributes.value(CKA_TOKEN) == Some(&[CK_TRUE])
     }
 
     /// Returns the object with CKA_DESTROYABLE set to `is_destroyable`.
-    pub fn destroyable(mut self, is_destroyable: bool) -> Self {
+    pub fn with_destroyable(mut self, is_destroyable: bool) -> Self {
         self.attributes.set(CKA_DESTROYABLE, &[if is_destroyable { CK_TRUE } else { CK_FALSE }]);
         self
     }
 
     /// Returns the object without the uses whose counterpart the service withholds: nothing could decrypt the
     /// result.
-    pub fn withholding(mut self, withheld: &[Purpose]) -> Self {
+    pub fn without_purposes(mut self, withheld: &[Purpose]) -> Self {
         for (purpose, attribute) in [(Purpose::Decrypt, CKA_ENCRYPT), (Purpose::Unwrap, CKA_WRAP)] {
             if withheld.contains(&purpose) {
                 self.attributes.set(attribute, &[CK_FALSE]);
@@ -169,13 +181,13 @@ impl Object {
     }
 
     /// Returns the object with `label` as CKA_LABEL. CKA_UNIQUE_ID does not change.
-    pub fn labelled(mut self, label: &str) -> Self {
+    pub fn with_label(mut self, label: &str) -> Self {
         self.attributes.set(CKA_LABEL, label.as_bytes());
         self
     }
 
     /// Returns the object with CKA_MODIFIABLE set to `is_modifiable`.
-    pub fn modifiable(mut self, is_modifiable: bool) -> Self {
+    pub fn with_modifiable(mut self, is_modifiable: bool) -> Self {
         self.attributes.set(CKA_MODIFIABLE, &[if is_modifiable { CK_TRUE } else { CK_FALSE }]);
         self
     }
@@ -206,8 +218,8 @@ pub fn next_handle() -> CK_ULONG {
 
 /// Returns the mechanisms that a key offers, which is the value of CKA_ALLOWED_MECHANISMS. A mechanism that serves
 /// two purposes appears once.
-pub fn offered(kind: Kind, schemes: &[Scheme]) -> Vec<CK_MECHANISM_TYPE> {
-    let mut mechanisms: Vec<_> = Mechanism::offered(kind, schemes).map(|row| row.ckm).collect();
+pub fn allowed_mechanisms(kind: Kind, schemes: &[Scheme]) -> Vec<CK_MECHANISM_TYPE> {
+    let mut mechanisms: Vec<_> = Mechanism::supporting(kind, schemes).map(|row| row.ckm).collect();
     mechanisms.sort_unstable();
     mechanisms.dedup();
     mechanisms
@@ -217,7 +229,7 @@ pub fn offered(kind: Kind, schemes: &[Scheme]) -> Vec<CK_MECHANISM_TYPE> {
 ///
 /// These are the schemes for the purposes that the private key has in the service, or all local schemes if `facts`
 /// has no schemes.
-pub fn public_schemes(facts: &KeyFacts) -> Vec<Scheme> {
+pub fn public_schemes(facts: &KeyDescription) -> Vec<Scheme> {
     let opposite = |scheme: &Scheme| {
         facts.schemes.is_empty() || facts.schemes.iter().any(|own| own.family.purpose() == scheme.family.purpose())
     };
@@ -237,7 +249,13 @@ fn key_type(kind: Kind) -> CK_KEY_TYPE {
 }
 
 /// Adds the attributes that every key has (sections 4.7 to 4.10).
-fn key(attributes: &mut Attributes, names: Names, kind: Kind, mechanisms: &[CK_MECHANISM_TYPE], derives: bool) {
+fn add_key_attributes(
+    attributes: &mut Attributes,
+    names: Names,
+    kind: Kind,
+    mechanisms: &[CK_MECHANISM_TYPE],
+    derives: bool,
+) {
     attributes
         .bytes(CKA_ID, names.id)
         .number(CKA_KEY_TYPE, key_type(kind))
@@ -250,7 +268,7 @@ fn key(attributes: &mut Attributes, names: Names, kind: Kind, mechanisms: &[CK_M
         .number(CKA_KEY_GEN_MECHANISM, CK_UNAVAILABLE_INFORMATION)
         .numbers(CKA_ALLOWED_MECHANISMS, mechanisms);
     match kind {
-        Kind::Ec(curve) => drop(attributes.bytes(CKA_EC_PARAMS, curve.params())),
+        Kind::Ec(curve) => drop(attributes.bytes(CKA_EC_PARAMS, curve.ec_params())),
         Kind::Ed25519 => drop(attributes.bytes(CKA_EC_PARAMS, EDWARDS25519)),
         Kind::MlDsa(set) => drop(attributes.number(CKA_PARAMETER_SET, parameter_set(set))),
         Kind::Rsa(_) | Kind::Hmac(_) => {}
@@ -271,7 +289,7 @@ pub fn parameter_set(set: ParameterSet) -> CK_ULONG {
 
 /// Adds the attributes that only a secret key has (section 4.10). If `macs` is true, the service computes and
 /// verifies MACs with the key.
-fn secret(attributes: &mut Attributes, kind: Kind, macs: bool) {
+fn add_secret_key_attributes(attributes: &mut Attributes, kind: Kind, macs: bool) {
     attributes
         .flag(CKA_VERIFY, macs)
         .flag(CKA_ENCRYPT, false)
@@ -282,9 +300,9 @@ fn secret(attributes: &mut Attributes, kind: Kind, macs: bool) {
 }
 
 /// Adds the numbers of a public key: all of them, or without `all` those that the private key also has.
-fn public_numbers(attributes: &mut Attributes, public_key: &PublicKey, form: PointForm, all: bool) {
+fn add_public_numbers(attributes: &mut Attributes, public_key: &PublicKey, form: PointEncoding, all: bool) {
     match public_key.material() {
-        Material::Rsa { modulus, exponent } => {
+        PublicNumbers::Rsa { modulus, exponent } => {
             let bits = modulus.len() * 8 - modulus.first().map_or(0, |first| first.leading_zeros() as usize);
             attributes.bytes(CKA_MODULUS, modulus).bytes(CKA_PUBLIC_EXPONENT, exponent);
             if all {
@@ -293,12 +311,12 @@ fn public_numbers(attributes: &mut Attributes, public_key: &PublicKey, form: Poi
         }
         // PKCS#11 3.1 section 6.3.3: DER of an OCTET STRING that contains the point. The standard defines this
         // attribute for public keys. The private key also has it, because asyncssh builds the public key from it.
-        Material::Ec { point, .. } => drop(attributes.bytes(CKA_EC_POINT, wrapped(point))),
-        Material::Ed25519 { point } => match form {
-            PointForm::OctetString => drop(attributes.bytes(CKA_EC_POINT, wrapped(point))),
-            PointForm::Raw => drop(attributes.bytes(CKA_EC_POINT, point)),
+        PublicNumbers::Ec { point, .. } => drop(attributes.bytes(CKA_EC_POINT, wrapped(point))),
+        PublicNumbers::Ed25519 { point } => match form {
+            PointEncoding::OctetString => drop(attributes.bytes(CKA_EC_POINT, wrapped(point))),
+            PointEncoding::Raw => drop(attributes.bytes(CKA_EC_POINT, point)),
         },
-        Material::MlDsa { key, .. } if all => drop(attributes.bytes(CKA_VALUE, key)),
+        PublicNumbers::MlDsa { key, .. } if all => drop(attributes.bytes(CKA_VALUE, key)),
         _ => {}
     }
 }

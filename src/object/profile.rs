@@ -19,12 +19,12 @@ pub struct Profile {
     /// The section that states the requirements of the profile.
     pub section: &'static str,
     /// How the tokens meet the requirements.
-    pub because: &'static str,
+    pub rationale: &'static str,
 }
 
 macro_rules! row {
     ($id:ident, $name:literal, $section:literal, $because:literal) => {
-        Profile { id: $id, constant: stringify!($id), name: $name, section: $section, because: $because }
+        Profile { id: $id, constant: stringify!($id), name: $name, section: $section, rationale: $because }
     };
 }
 

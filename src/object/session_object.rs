@@ -5,9 +5,9 @@
 
 use super::attribute::{Attribute, Attributes, flag_in, number_in, value_in};
 use super::{Names, Object, next_handle, parameter_set};
-use crate::cloud::Plain;
+use crate::cloud::SecretBytes;
 use crate::error::{Error, Result};
-use crate::key::{Curve, ParameterSet, PointForm, PublicKey, Purpose, Unusable, unwrapped_point};
+use crate::key::{Curve, ParameterSet, PointEncoding, PublicKey, Purpose, Unusable, unwrapped_point};
 use cryptoki_sys::*;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub struct SessionObject {
     /// The object with its attributes.
     pub object: Arc<Object>,
     /// The session that owns the object. The object ends with the session.
-    pub owner: CK_SESSION_HANDLE,
+    pub session: CK_SESSION_HANDLE,
     /// The key material of the object.
     pub content: Content,
 }
@@ -35,7 +35,7 @@ impl SessionObject {
     }
 
     /// Returns whether CKA_KEY_TYPE is CKK_GENERIC_SECRET.
-    pub fn is_generic(&self) -> bool {
+    pub fn is_generic_secret(&self) -> bool {
         self.object.attributes.value(CKA_KEY_TYPE) == Some(&CKK_GENERIC_SECRET.to_ne_bytes())
     }
 }
@@ -46,12 +46,12 @@ pub enum Content {
     /// A public key.
     Public(Arc<PublicKey>),
     /// A secret, and whether it is extractable (CKA_EXTRACTABLE).
-    Secret(Plain, bool),
+    Secret(SecretBytes, bool),
 }
 
 /// The attributes that a template may contain. A template with any other attribute is refused; the attribute is
 /// never ignored.
-const TAKEN: [CK_ATTRIBUTE_TYPE; 34] = [
+const SUPPORTED_ATTRIBUTES: [CK_ATTRIBUTE_TYPE; 34] = [
     CKA_CLASS,
     CKA_TOKEN,
     CKA_PRIVATE,
@@ -93,15 +93,15 @@ const TAKEN: [CK_ATTRIBUTE_TYPE; 34] = [
 /// # Errors
 /// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID,
 /// CKR_CURVE_NOT_SUPPORTED, CKR_DOMAIN_PARAMS_INVALID.
-pub fn created(template: &[Attribute], owner: CK_SESSION_HANDLE, form: PointForm) -> Result<SessionObject> {
-    known(template)?;
+pub fn create_object(template: &[Attribute], owner: CK_SESSION_HANDLE, form: PointEncoding) -> Result<SessionObject> {
+    check_attribute_types(template)?;
     match number_in(template, CKA_CLASS) {
-        Some(CKO_PUBLIC_KEY) => public(template, owner, form),
+        Some(CKO_PUBLIC_KEY) => create_public_key(template, owner, form),
         Some(CKO_SECRET_KEY) => {
             let value = value_in(template, CKA_VALUE).ok_or_else(|| incomplete("CKA_VALUE"))?;
             number_in(template, CKA_KEY_TYPE).ok_or_else(|| incomplete("CKA_KEY_TYPE"))?;
-            without_use(template)?;
-            secret(template, owner, value.to_vec().into())
+            refuse_usage(template)?;
+            create_secret(template, owner, value.to_vec().into())
         }
         Some(class) => Err(invalid(format!("an object of class {class} can't be made here"))),
         None => Err(incomplete("CKA_CLASS")),
@@ -113,7 +113,7 @@ pub fn created(template: &[Attribute], owner: CK_SESSION_HANDLE, form: PointForm
 /// A secret that a caller provides can only be passed on, so any other requested use is an error. Templates of
 /// C_UnwrapKey and C_DeriveKey usually ask for such uses; they are accepted, and the secret does not support the
 /// uses.
-fn without_use(template: &[Attribute]) -> Result<()> {
+fn refuse_usage(template: &[Attribute]) -> Result<()> {
     match SECRET_USES.iter().find(|(kind, _)| flag_in(template, *kind) == Some(true)) {
         Some((_, name)) => Err(invalid(format!("{name}: a secret of a session can only be wrapped, or read"))),
         None => Ok(()),
@@ -135,12 +135,12 @@ const SECRET_USES: [(CK_ATTRIBUTE_TYPE, &str); 7] = [
 const PUBLIC_USES: [CK_ATTRIBUTE_TYPE; 3] = [CKA_VERIFY, CKA_ENCRYPT, CKA_WRAP];
 
 /// The operations that a public key does not support, with the attributes that request them.
-const NO_PUBLIC_USES: [(CK_ATTRIBUTE_TYPE, &str); 2] =
+const UNSUPPORTED_PUBLIC_USES: [(CK_ATTRIBUTE_TYPE, &str); 2] =
     [(CKA_VERIFY_RECOVER, "CKA_VERIFY_RECOVER"), (CKA_DERIVE, "CKA_DERIVE")];
 
-fn public(template: &[Attribute], owner: CK_SESSION_HANDLE, form: PointForm) -> Result<SessionObject> {
-    of_session(template)?;
-    if let Some((_, name)) = NO_PUBLIC_USES.iter().find(|(kind, _)| flag_in(template, *kind) == Some(true)) {
+fn create_public_key(template: &[Attribute], owner: CK_SESSION_HANDLE, form: PointEncoding) -> Result<SessionObject> {
+    check_is_session_object(template)?;
+    if let Some((_, name)) = UNSUPPORTED_PUBLIC_USES.iter().find(|(kind, _)| flag_in(template, *kind) == Some(true)) {
         return Err(invalid(format!("{name}: a public key does not do that here")));
     }
     let key = public_key(template)?;
@@ -151,7 +151,7 @@ fn public(template: &[Attribute], owner: CK_SESSION_HANDLE, form: PointForm) -> 
     for kind in PUBLIC_USES.into_iter().filter(|kind| flag_in(template, *kind) == Some(false)) {
         object.attributes.set(kind, &[CK_FALSE]);
     }
-    Ok(SessionObject { object: Arc::new(object), owner, content: Content::Public(Arc::new(key)) })
+    Ok(SessionObject { object: Arc::new(object), session: owner, content: Content::Public(Arc::new(key)) })
 }
 
 /// Returns the public key that a template describes.
@@ -183,14 +183,14 @@ pub fn public_key(template: &[Attribute]) -> Result<PublicKey> {
 /// # Errors
 /// CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID.
 pub fn check_secret(template: &[Attribute]) -> Result<()> {
-    known(template)?;
+    check_attribute_types(template)?;
     if number_in(template, CKA_CLASS).is_some_and(|class| class != CKO_SECRET_KEY) {
         return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, "a secret has CKA_CLASS CKO_SECRET_KEY"));
     }
-    of_session(template)
+    check_is_session_object(template)
 }
 
-fn of_session(template: &[Attribute]) -> Result<()> {
+fn check_is_session_object(template: &[Attribute]) -> Result<()> {
     if flag_in(template, CKA_TOKEN) == Some(true) {
         let text = "CKA_TOKEN: such an object lives in a session only, and ends with it";
         return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, text));
@@ -208,7 +208,7 @@ fn of_session(template: &[Attribute]) -> Result<()> {
 ///
 /// # Errors
 /// As [`check_secret`]; also CKR_TEMPLATE_INCONSISTENT if CKA_VALUE_LEN is not the length of `value`.
-pub fn secret(template: &[Attribute], owner: CK_SESSION_HANDLE, value: Plain) -> Result<SessionObject> {
+pub fn create_secret(template: &[Attribute], owner: CK_SESSION_HANDLE, value: SecretBytes) -> Result<SessionObject> {
     check_secret(template)?;
     if number_in(template, CKA_VALUE_LEN).is_some_and(|length| length != value.len() as CK_ULONG) {
         return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, format!("CKA_VALUE_LEN is not {}", value.len())));
@@ -216,7 +216,7 @@ pub fn secret(template: &[Attribute], owner: CK_SESSION_HANDLE, value: Plain) ->
     let extractable = flag_in(template, CKA_EXTRACTABLE).unwrap_or(true);
     let sensitive = flag_in(template, CKA_SENSITIVE).unwrap_or(false);
     let key_type = number_in(template, CKA_KEY_TYPE).unwrap_or(CKK_GENERIC_SECRET);
-    let mut attributes = Attributes::with_room(512);
+    let mut attributes = Attributes::with_capacity(512);
     attributes
         .number(CKA_CLASS, CKO_SECRET_KEY)
         .flag(CKA_TOKEN, false)
@@ -247,11 +247,11 @@ pub fn secret(template: &[Attribute], owner: CK_SESSION_HANDLE, value: Plain) ->
         attributes.bytes(CKA_VALUE, &value);
     }
     let object = Object { handle: next_handle(), class: CKO_SECRET_KEY, attributes };
-    Ok(SessionObject { object: Arc::new(object), owner, content: Content::Secret(value, extractable) })
+    Ok(SessionObject { object: Arc::new(object), session: owner, content: Content::Secret(value, extractable) })
 }
 
-fn known(template: &[Attribute]) -> Result<()> {
-    match template.iter().find(|(kind, _)| !TAKEN.contains(kind)) {
+fn check_attribute_types(template: &[Attribute]) -> Result<()> {
+    match template.iter().find(|(kind, _)| !SUPPORTED_ATTRIBUTES.contains(kind)) {
         Some((kind, _)) => Err(Error::new(
             CKR_ATTRIBUTE_TYPE_INVALID,
             format!("attribute 0x{kind:x} means nothing for such an object"),

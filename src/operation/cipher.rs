@@ -1,8 +1,8 @@
 //! Encryption, which needs no service, and decryption, which takes one request. PKCS#11 3.2 sections 5.8 and 5.10.
 
 use super::Operation;
-use super::multi_part::Making;
-use crate::cloud::{KeyFacts, Plain};
+use super::multi_part::MultiPartOperation;
+use crate::cloud::{KeyDescription, SecretBytes};
 use crate::error::{Error, Result};
 use crate::key::{PublicKey, Purpose};
 use crate::token::key::SlotKey;
@@ -11,26 +11,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// An active encryption.
-pub struct Encrypting {
+pub struct EncryptionOperation {
     /// The key that encrypts.
     pub key: Arc<PublicKey>,
     /// The mechanism, its parameters, and the plaintext so far.
     pub operation: Operation,
 }
 
-impl Making for Encrypting {
+impl MultiPartOperation for EncryptionOperation {
     fn update(&mut self, part: &[u8]) -> Result<()> {
         self.operation.update(part)
     }
 
-    fn longest(&self) -> usize {
+    fn max_output_len(&self) -> usize {
         self.key.kind().signature_len()
     }
 
-    fn finish(self) -> Result<Plain> {
+    fn finish(self) -> Result<SecretBytes> {
         let (name, key) = (self.operation.name(), self.key);
         let (scheme, text) = self.operation.finish()?;
-        let longest = key.longest_plaintext(scheme).unwrap_or_default();
+        let longest = key.max_plaintext_len(scheme).unwrap_or_default();
         if text.len() > longest {
             let text = format!("{name}: {} bytes, and {longest} can be encrypted", text.len());
             return Err(Error::new(CKR_DATA_LEN_RANGE, text));
@@ -43,11 +43,11 @@ impl Making for Encrypting {
 
 /// An active decryption.
 #[derive(Clone)]
-pub struct Decrypting {
+pub struct DecryptionOperation {
     /// The key that decrypts.
     pub key: Arc<SlotKey>,
     /// What is known about the key.
-    pub facts: Arc<KeyFacts>,
+    pub facts: Arc<KeyDescription>,
     /// Whether a plaintext or a secret key is decrypted.
     pub purpose: Purpose,
     /// The mechanism, its parameters, and the ciphertext so far.
@@ -56,24 +56,24 @@ pub struct Decrypting {
     pub call_timeout: Duration,
 }
 
-impl Making for Decrypting {
+impl MultiPartOperation for DecryptionOperation {
     fn update(&mut self, part: &[u8]) -> Result<()> {
         self.operation.update(part)
     }
 
     /// Returns the upper bound of the plaintext's length, which is known only after decryption.
-    fn longest(&self) -> usize {
-        let longest = self.facts.public_key.as_ref().and_then(|key| key.longest_plaintext(self.operation.scheme()));
+    fn max_output_len(&self) -> usize {
+        let longest = self.facts.public_key.as_ref().and_then(|key| key.max_plaintext_len(self.operation.scheme()));
         longest.unwrap_or_else(|| self.facts.kind.signature_len())
     }
 
-    fn is_exact(&self) -> bool {
+    fn is_output_len_exact(&self) -> bool {
         false
     }
 
-    fn finish(self) -> Result<Plain> {
+    fn finish(self) -> Result<SecretBytes> {
         let deadline = Instant::now() + self.call_timeout;
-        let (scheme, ciphertext) = self.operation.finish().map_err(|error| error.about(&self.key))?;
+        let (scheme, ciphertext) = self.operation.finish().map_err(|error| error.with_context(&self.key))?;
         self.key.decrypt(&self.facts, self.purpose, scheme, &ciphertext, deadline)
     }
 }

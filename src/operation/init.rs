@@ -5,14 +5,14 @@
 //!
 //! PKCS#11 3.2 sections 5.8 (C_EncryptInit), 5.10 (C_DecryptInit), 5.13 (C_SignInit), 5.15 (C_VerifyInit), 5.18.
 
-use super::cipher::{Decrypting, Encrypting};
-use super::multi_part::Making;
-use super::sign::{Signing, Verifier, Verifying};
-use super::{Operation, Subject};
-use crate::cloud::{KeyFacts, Plain};
+use super::cipher::{DecryptionOperation, EncryptionOperation};
+use super::multi_part::MultiPartOperation;
+use super::sign::{SigningOperation, VerificationOperation, Verifier};
+use super::{Operation, OperationKey};
+use crate::cloud::{KeyDescription, SecretBytes};
 use crate::error::{Error, Result};
-use crate::key::{Family, PublicKey, Purpose, Scheme, x963};
-use crate::mechanism::{Agreement, Mechanism, Request};
+use crate::key::{Algorithm, PublicKey, Purpose, Scheme, x963_kdf};
+use crate::mechanism::{Ecdh1Parameters, Mechanism, MechanismInput};
 use crate::object::attribute::{Attribute, number_in};
 use crate::object::public_schemes;
 use crate::object::session_object;
@@ -29,7 +29,7 @@ struct Function {
     flag: CK_FLAGS,
     purpose: Purpose,
     half: Half,
-    does: &'static str,
+    verb: &'static str,
 }
 
 /// The half of a key pair that a function takes. A secret key serves as both.
@@ -42,7 +42,7 @@ enum Half {
 macro_rules! functions {
     ($($name:ident $flag:ident $purpose:ident $half:ident $does:literal;)*) => {
         $(const $name: Function =
-            Function { flag: $flag, purpose: Purpose::$purpose, half: Half::$half, does: $does };)*
+            Function { flag: $flag, purpose: Purpose::$purpose, half: Half::$half, verb: $does };)*
     };
 }
 
@@ -68,31 +68,39 @@ impl Token {
     /// # Errors
     /// CKR_MECHANISM_INVALID, CKR_KEY_HANDLE_INVALID, CKR_USER_NOT_LOGGED_IN, CKR_KEY_TYPE_INCONSISTENT,
     /// CKR_KEY_FUNCTION_NOT_PERMITTED, those of [`Operation::begin`], and those of the service.
-    pub fn sign_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Signing> {
-        let (key, facts) = self.private(handle, request, &SIGN)?;
-        let operation = self.operation(request, Purpose::Sign, &key, &facts)?;
-        Ok(Signing { key, facts, operation, call_timeout: self.call_timeout() })
+    pub fn sign_init(&self, handle: CK_OBJECT_HANDLE, request: &MechanismInput) -> Result<SigningOperation> {
+        let (key, facts) = self.private_key_for(handle, request, &SIGN)?;
+        let operation = self.begin_operation(request, Purpose::Sign, &key, &facts)?;
+        Ok(SigningOperation { key, facts, operation, call_timeout: self.call_timeout() })
     }
 
     /// Begins a verification. A public key verifies locally. A secret key verifies in its service.
     ///
     /// # Errors
     /// As [`Token::sign_init`].
-    pub fn verify_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Verifying> {
-        let used = self.usable(handle, request, &VERIFY)?;
+    pub fn verify_init(&self, handle: CK_OBJECT_HANDLE, request: &MechanismInput) -> Result<VerificationOperation> {
+        let used = self.key_for_function(handle, request, &VERIFY)?;
         if let UsedKey::Token { key, facts, class: CKO_SECRET_KEY } = used {
-            let operation = self.operation(request, Purpose::Sign, &key, &facts)?;
-            return Ok(Verifying { by: Verifier::Secret(key, facts), operation, call_timeout: self.call_timeout() });
+            let operation = self.begin_operation(request, Purpose::Sign, &key, &facts)?;
+            return Ok(VerificationOperation {
+                verifier: Verifier::Secret(key, facts),
+                operation,
+                call_timeout: self.call_timeout(),
+            });
         }
-        let (public_key, operation) = self.public(used, request, &VERIFY)?;
-        Ok(Verifying { by: Verifier::Public(public_key), operation, call_timeout: self.call_timeout() })
+        let (public_key, operation) = self.public_key_operation(used, request, &VERIFY)?;
+        Ok(VerificationOperation {
+            verifier: Verifier::Public(public_key),
+            operation,
+            call_timeout: self.call_timeout(),
+        })
     }
 
     /// Begins an encryption, which needs no service.
     ///
     /// # Errors
     /// As [`Token::sign_init`].
-    pub fn encrypt_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Encrypting> {
+    pub fn encrypt_init(&self, handle: CK_OBJECT_HANDLE, request: &MechanismInput) -> Result<EncryptionOperation> {
         self.encrypting(handle, request, &ENCRYPT)
     }
 
@@ -100,7 +108,7 @@ impl Token {
     ///
     /// # Errors
     /// As [`Token::sign_init`].
-    pub fn decrypt_init(&self, handle: CK_OBJECT_HANDLE, request: &Request) -> Result<Decrypting> {
+    pub fn decrypt_init(&self, handle: CK_OBJECT_HANDLE, request: &MechanismInput) -> Result<DecryptionOperation> {
         self.decrypting(handle, request, &DECRYPT)
     }
 
@@ -112,12 +120,12 @@ impl Token {
     pub fn unwrap(
         &self,
         handle: CK_OBJECT_HANDLE,
-        request: &Request,
+        request: &MechanismInput,
         wrapped: &[u8],
         template: &[Attribute],
         owner: CK_SESSION_HANDLE,
     ) -> Result<CK_OBJECT_HANDLE> {
-        let as_wrapped = |error: Error| match error.rv {
+        let to_unwrap_error = |error: Error| match error.rv {
             CKR_ENCRYPTED_DATA_INVALID => Error { rv: CKR_WRAPPED_KEY_INVALID, ..error },
             CKR_ENCRYPTED_DATA_LEN_RANGE => Error { rv: CKR_WRAPPED_KEY_LEN_RANGE, ..error },
             CKR_KEY_HANDLE_INVALID if error.device_error == 0 => {
@@ -128,9 +136,9 @@ impl Token {
         };
         // The template is checked before any request to the service.
         session_object::check_secret(template)?;
-        let mut decrypting = self.decrypting(handle, request, &UNWRAP).map_err(as_wrapped)?;
-        let made = decrypting.update(wrapped).and_then(|()| decrypting.finish()).map_err(as_wrapped)?;
-        Ok(self.keep(session_object::secret(template, owner, made)?))
+        let mut decrypting = self.decrypting(handle, request, &UNWRAP).map_err(to_unwrap_error)?;
+        let made = decrypting.update(wrapped).and_then(|()| decrypting.finish()).map_err(to_unwrap_error)?;
+        Ok(self.add_session_object(session_object::create_secret(template, owner, made)?))
     }
 
     /// C_WrapKey: encrypts a secret key of a session under a public key. The result of the returned operation is the
@@ -139,7 +147,12 @@ impl Token {
     /// # Errors
     /// As [`Token::encrypt_init`], with CKR_WRAPPING_KEY_HANDLE_INVALID and CKR_WRAPPING_KEY_TYPE_INCONSISTENT for
     /// the wrapping key; CKR_KEY_HANDLE_INVALID, CKR_KEY_NOT_WRAPPABLE, CKR_KEY_UNEXTRACTABLE for the secret key.
-    pub fn wrap(&self, handle: CK_OBJECT_HANDLE, request: &Request, secret: CK_OBJECT_HANDLE) -> Result<Encrypting> {
+    pub fn wrap(
+        &self,
+        handle: CK_OBJECT_HANDLE,
+        request: &MechanismInput,
+        secret: CK_OBJECT_HANDLE,
+    ) -> Result<EncryptionOperation> {
         let mut encrypting = self.encrypting(handle, request, &WRAP).map_err(|error| match error.rv {
             CKR_KEY_HANDLE_INVALID => Error { rv: CKR_WRAPPING_KEY_HANDLE_INVALID, ..error },
             CKR_KEY_TYPE_INCONSISTENT => Error { rv: CKR_WRAPPING_KEY_TYPE_INCONSISTENT, ..error },
@@ -165,37 +178,56 @@ impl Token {
     pub fn derive(
         &self,
         handle: CK_OBJECT_HANDLE,
-        request: &Request,
+        request: &MechanismInput,
         template: &[Attribute],
         owner: CK_SESSION_HANDLE,
     ) -> Result<CK_OBJECT_HANDLE> {
-        let (key, facts) = self.private(handle, request, &DERIVE)?;
-        let operation = self.operation(request, Purpose::Derive, &key, &facts)?;
+        let (key, facts) = self.private_key_for(handle, request, &DERIVE)?;
+        let operation = self.begin_operation(request, Purpose::Derive, &key, &facts)?;
         session_object::check_secret(template)?;
         let Some(agreement) = &operation.parameters().agreement else {
             return Err(Error::new(CKR_GENERAL_ERROR, "a derivation without an agreement"));
         };
-        let shared = key.derive(&facts, &agreement.point, Instant::now() + self.call_timeout())?;
-        Ok(self.keep(session_object::secret(template, owner, derived(agreement, shared, template)?)?))
+        let shared = key.derive(&facts, &agreement.public_data, Instant::now() + self.call_timeout())?;
+        Ok(self.add_session_object(session_object::create_secret(
+            template,
+            owner,
+            derive_key(agreement, shared, template)?,
+        )?))
     }
 
-    fn encrypting(&self, handle: CK_OBJECT_HANDLE, request: &Request, function: &Function) -> Result<Encrypting> {
-        let used = self.usable(handle, request, function)?;
-        let (key, operation) = self.public(used, request, function)?;
-        Ok(Encrypting { key, operation })
+    fn encrypting(
+        &self,
+        handle: CK_OBJECT_HANDLE,
+        request: &MechanismInput,
+        function: &Function,
+    ) -> Result<EncryptionOperation> {
+        let used = self.key_for_function(handle, request, function)?;
+        let (key, operation) = self.public_key_operation(used, request, function)?;
+        Ok(EncryptionOperation { key, operation })
     }
 
-    fn decrypting(&self, handle: CK_OBJECT_HANDLE, request: &Request, function: &Function) -> Result<Decrypting> {
-        let (key, facts) = self.private(handle, request, function)?;
+    fn decrypting(
+        &self,
+        handle: CK_OBJECT_HANDLE,
+        request: &MechanismInput,
+        function: &Function,
+    ) -> Result<DecryptionOperation> {
+        let (key, facts) = self.private_key_for(handle, request, function)?;
         let purpose = function.purpose;
-        let operation = self.operation(request, purpose, &key, &facts)?;
-        Ok(Decrypting { key, facts, purpose, operation, call_timeout: self.call_timeout() })
+        let operation = self.begin_operation(request, purpose, &key, &facts)?;
+        Ok(DecryptionOperation { key, facts, purpose, operation, call_timeout: self.call_timeout() })
     }
 
     /// Returns the key of the handle, if the token lists the mechanism for the function, and the type and the half
     /// of the key fit both.
-    fn usable(&self, handle: CK_OBJECT_HANDLE, request: &Request, function: &Function) -> Result<UsedKey> {
-        let (ckm, does) = (request.ckm, function.does);
+    fn key_for_function(
+        &self,
+        handle: CK_OBJECT_HANDLE,
+        request: &MechanismInput,
+        function: &Function,
+    ) -> Result<UsedKey> {
+        let (ckm, does) = (request.ckm, function.verb);
         let row = Mechanism::from_ckm(ckm, function.purpose);
         let row = row.filter(|_| self.mechanism_flags(ckm) & function.flag != 0).ok_or_else(|| {
             let name = Mechanism::name_of(ckm).map_or_else(|| format!("mechanism 0x{ckm:x}"), str::to_owned);
@@ -223,58 +255,69 @@ impl Token {
         }
     }
 
-    fn private(
+    fn private_key_for(
         &self,
         handle: CK_OBJECT_HANDLE,
-        request: &Request,
+        request: &MechanismInput,
         function: &Function,
-    ) -> Result<(Arc<SlotKey>, Arc<KeyFacts>)> {
-        match self.usable(handle, request, function)? {
+    ) -> Result<(Arc<SlotKey>, Arc<KeyDescription>)> {
+        match self.key_for_function(handle, request, function)? {
             UsedKey::Token { key, facts, .. } => {
                 let facts = key.facts_for(function.purpose, facts, Instant::now() + self.call_timeout())?;
                 Ok((key, facts))
             }
-            UsedKey::Session(_) => Err(only_handed_on()),
+            UsedKey::Session(_) => Err(key_cannot_operate()),
         }
     }
 
-    fn operation(&self, request: &Request, purpose: Purpose, key: &SlotKey, facts: &KeyFacts) -> Result<Operation> {
-        let subject = Subject {
+    fn begin_operation(
+        &self,
+        request: &MechanismInput,
+        purpose: Purpose,
+        key: &SlotKey,
+        facts: &KeyDescription,
+    ) -> Result<Operation> {
+        let subject = OperationKey {
             kind: facts.kind,
             public_key: facts.public_key.as_ref(),
-            schemes: if facts.does(purpose) { &facts.schemes } else { &[] },
-            refusal: facts.refusal.as_deref().or(facts.usage.as_deref()),
+            schemes: if facts.permits(purpose) { &facts.schemes } else { &[] },
+            refusal: facts.unusable_reason.as_deref().or(facts.usage.as_deref()),
             message_lengths: self.backend().message_lengths(),
-            accept_bare_digest: self.manner().accept_bare_digest,
+            accept_bare_digest: self.quirks().accept_bare_digest,
         };
-        Operation::begin(request, purpose, subject).map_err(|error| error.about(key))
+        Operation::begin(request, purpose, subject).map_err(|error| error.with_context(key))
     }
 
     /// Returns the public key, of the token or of a session, and the operation that begins with it. Needs no
     /// service.
-    fn public(&self, used: UsedKey, request: &Request, function: &Function) -> Result<(Arc<PublicKey>, Operation)> {
+    fn public_key_operation(
+        &self,
+        used: UsedKey,
+        request: &MechanismInput,
+        function: &Function,
+    ) -> Result<(Arc<PublicKey>, Operation)> {
         let purpose = function.purpose;
         let (key, schemes, usage): (_, Vec<Scheme>, _) = match used {
             UsedKey::Token { facts, .. } => {
-                let key = facts.public_key.clone().ok_or_else(only_handed_on)?;
+                let key = facts.public_key.clone().ok_or_else(key_cannot_operate)?;
                 // If nothing can decrypt the result, encryption is refused. Signatures can still be verified.
-                let in_vain = purpose != Purpose::Sign && facts.withheld.contains(&purpose);
-                let schemes = if in_vain { Vec::new() } else { public_schemes(&facts) };
+                let cannot_be_decrypted = purpose != Purpose::Sign && facts.forbidden_purposes.contains(&purpose);
+                let schemes = if cannot_be_decrypted { Vec::new() } else { public_schemes(&facts) };
                 (Arc::new(key), schemes, facts.usage.clone())
             }
             UsedKey::Session(own) => match &own.content {
                 Content::Public(key) if own.permits(purpose) => (key.clone(), key.kind().local_schemes(), None),
                 Content::Public(key) => (key.clone(), Vec::new(), Some("its template said so".to_owned())),
-                Content::Secret(..) => return Err(only_handed_on()),
+                Content::Secret(..) => return Err(key_cannot_operate()),
             },
         };
-        let subject = Subject {
+        let subject = OperationKey {
             kind: key.kind(),
             public_key: Some(&key),
             schemes: &schemes,
             refusal: usage.as_deref(),
-            message_lengths: (0, LONGEST_LOCAL),
-            accept_bare_digest: self.manner().accept_bare_digest,
+            message_lengths: (0, MAX_LOCAL_MESSAGE_LEN),
+            accept_bare_digest: self.quirks().accept_bare_digest,
         };
         let operation = Operation::begin(request, purpose, subject)?;
         Ok((key, operation))
@@ -286,10 +329,10 @@ impl UsedKey {
     /// template names.
     fn has_type_of(&self, row: &Mechanism) -> bool {
         match self {
-            UsedKey::Token { facts, .. } => row.family.suits(facts.kind),
+            UsedKey::Token { facts, .. } => row.family.supports(facts.kind),
             UsedKey::Session(own) => match &own.content {
-                Content::Public(key) => row.family.suits(key.kind()),
-                Content::Secret(..) => row.family == Family::Hmac && own.is_generic(),
+                Content::Public(key) => row.family.supports(key.kind()),
+                Content::Secret(..) => row.family == Algorithm::Hmac && own.is_generic_secret(),
             },
         }
     }
@@ -308,28 +351,28 @@ impl UsedKey {
     }
 }
 
-fn only_handed_on() -> Error {
+fn key_cannot_operate() -> Error {
     let text = "a secret of a session can only be wrapped, or read: its flags say so";
     Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, text)
 }
 
 /// The longest message, in bytes, that is kept for a local operation. Ed25519 needs the whole message.
-const LONGEST_LOCAL: usize = 64 << 20;
+const MAX_LOCAL_MESSAGE_LEN: usize = 64 << 20;
 
 fn not_wrappable() -> Error {
     Error::new(CKR_KEY_NOT_WRAPPABLE, "only a secret of a session can be wrapped")
 }
 
 /// Applies the key derivation function to the shared secret. The result has the length that the template wants.
-fn derived(agreement: &Agreement, shared: Plain, template: &[Attribute]) -> Result<Plain> {
+fn derive_key(agreement: &Ecdh1Parameters, shared: SecretBytes, template: &[Attribute]) -> Result<SecretBytes> {
     let wanted = number_in(template, CKA_VALUE_LEN).map(|length| length as usize);
     match agreement.kdf {
         Some(hash) => {
             let length = wanted.unwrap_or(shared.len());
-            if length > MOST_DERIVED {
+            if length > MAX_DERIVED_LEN {
                 return Err(Error::new(CKR_KEY_SIZE_RANGE, format!("CKA_VALUE_LEN {length} is too much")));
             }
-            Ok(x963(hash, &shared, &agreement.shared, length))
+            Ok(x963_kdf(hash, &shared, &agreement.shared_data, length))
         }
         // Section 6.3.18: the leading bytes are removed.
         None => match wanted.unwrap_or(shared.len()) {
@@ -343,13 +386,13 @@ fn derived(agreement: &Agreement, shared: Plain, template: &[Attribute]) -> Resu
 }
 
 /// The longest derived secret, in bytes. No key is longer.
-const MOST_DERIVED: usize = 64 << 10;
+const MAX_DERIVED_LEN: usize = 64 << 10;
 
 /// Creates a session object from a template (C_CreateObject).
 ///
 /// # Errors
-/// Those of [`session_object::created`].
-pub fn created(token: &Token, template: &[Attribute], owner: CK_SESSION_HANDLE) -> Result<CK_OBJECT_HANDLE> {
-    let object: SessionObject = session_object::created(template, owner, token.manner().edwards_point)?;
-    Ok(token.keep(object))
+/// Those of [`session_object::create_object`].
+pub fn create_object(token: &Token, template: &[Attribute], owner: CK_SESSION_HANDLE) -> Result<CK_OBJECT_HANDLE> {
+    let object: SessionObject = session_object::create_object(template, owner, token.quirks().edwards_point)?;
+    Ok(token.add_session_object(object))
 }

@@ -12,14 +12,14 @@ pub mod sign;
 use crate::error::{Error, Result};
 use crate::key::hash::{Hash, Hasher};
 use crate::key::ml_dsa::Mu;
-use crate::key::{Curve, Family, Kind, Material, PublicKey, Purpose, Scheme};
-use crate::mechanism::{Input, Mechanism, Parameters, Request};
+use crate::key::{Algorithm, Curve, Kind, PublicKey, PublicNumbers, Purpose, Scheme};
+use crate::mechanism::{Input, Mechanism, MechanismInput, Parameters};
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
 /// What an operation has to know about its key.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub struct OperationKey<'a> {
     /// The kind of the key.
     pub kind: Kind,
     /// The public key, if the key has one.
@@ -44,9 +44,9 @@ pub struct Operation {
     accept_bare_digest: bool,
     data: Data,
     /// The least number of bytes with which the operation can end.
-    least: usize,
+    min_len: usize,
     /// The largest number of bytes that are kept.
-    most: usize,
+    max_len: usize,
 }
 
 #[derive(Clone)]
@@ -68,7 +68,7 @@ pub type Bytes = Zeroizing<Vec<u8>>;
 
 /// The largest number of bytes that are kept, except of a message that the service signs unchanged. No digest,
 /// DigestInfo or RSA modulus is longer.
-const MOST_HELD: usize = 1024;
+const MAX_HELD_LEN: usize = 1024;
 
 impl Operation {
     /// Begins an operation. Refuses whatever can be refused without the data.
@@ -76,38 +76,38 @@ impl Operation {
     /// # Errors
     /// CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID, CKR_KEY_TYPE_INCONSISTENT,
     /// CKR_KEY_FUNCTION_NOT_PERMITTED.
-    pub fn begin(request: &Request, purpose: Purpose, subject: Subject) -> Result<Self> {
+    pub fn begin(request: &MechanismInput, purpose: Purpose, subject: OperationKey) -> Result<Self> {
         let mechanism = Mechanism::from_ckm(request.ckm, purpose).ok_or_else(|| {
-            let text = format!("mechanism 0x{:x} is none of this module's for {}", request.ckm, doing(purpose));
+            let text = format!("mechanism 0x{:x} is none of this module's for {}", request.ckm, gerund(purpose));
             Error::new(CKR_MECHANISM_INVALID, text)
         })?;
-        if !mechanism.family.suits(subject.kind) {
+        if !mechanism.family.supports(subject.kind) {
             let text = format!("{} is no mechanism for a key of kind {}", mechanism.name, subject.kind.name());
             return Err(Error::new(CKR_KEY_TYPE_INCONSISTENT, text));
         }
-        permitted(purpose, subject)?;
+        check_permitted(purpose, subject)?;
         if !mechanism.is_offered(subject.kind, subject.schemes) {
             let text = format!("{} is not among what the service allows for this key", mechanism.name);
             return Err(Error::new(CKR_MECHANISM_INVALID, text));
         }
-        let parameters = mechanism.parameters(request)?;
-        let hash = parameters.hash.filter(|_| mechanism.family != Family::MlDsa);
+        let parameters = mechanism.parse_parameters(request)?;
+        let hash = parameters.hash.filter(|_| mechanism.family != Algorithm::MlDsa);
         if let Some(hash) = hash {
-            allowed(subject.schemes, mechanism.family.with(hash), CKR_MECHANISM_PARAM_INVALID)?;
+            check_allowed(subject.schemes, mechanism.family.with_hash(hash), CKR_MECHANISM_PARAM_INVALID)?;
         }
         let (least, most) = match (mechanism.input, purpose) {
-            (Input::Whole(_), Purpose::Sign) => subject.message_lengths,
-            _ => (0, MOST_HELD),
+            (Input::AsIs(_), Purpose::Sign) => subject.message_lengths,
+            _ => (0, MAX_HELD_LEN),
         };
         Ok(Self {
             mechanism,
             kind: subject.kind,
             schemes: subject.schemes.to_vec(),
             accept_bare_digest: subject.accept_bare_digest,
-            data: data(mechanism, &parameters, subject),
+            data: data_state(mechanism, &parameters, subject),
             parameters,
-            least,
-            most,
+            min_len: least,
+            max_len: most,
         })
     }
 
@@ -124,7 +124,7 @@ impl Operation {
     /// The scheme, for a mechanism whose scheme does not depend on the data.
     pub fn scheme(&self) -> Scheme {
         let hash = match self.mechanism.input {
-            Input::Whole(own) => own.or(self.parameters.hash),
+            Input::AsIs(own) => own.or(self.parameters.hash),
             _ => None,
         };
         Scheme { family: self.mechanism.family, hash }
@@ -138,14 +138,14 @@ impl Operation {
         match &mut self.data {
             Data::Hashed(hasher) | Data::HashedMu(hasher, _) => hasher.update(part),
             Data::Mu(mu) => mu.update(part),
-            Data::Held(held) | Data::HeldMu(held, _) if held.len() + part.len() <= self.most => {
+            Data::Held(held) | Data::HeldMu(held, _) if held.len() + part.len() <= self.max_len => {
                 held.extend_from_slice(part)
             }
             Data::Held(_) | Data::HeldMu(..) => {
                 let name = self.mechanism.name;
                 let text = match self.mechanism.input {
-                    Input::Whole(_) => format!("{name}: the service takes {} bytes at most", self.most),
-                    _ => format!("{name} takes a digest, not a message of over {} bytes", self.most),
+                    Input::AsIs(_) => format!("{name}: the service takes {} bytes at most", self.max_len),
+                    _ => format!("{name} takes a digest, not a message of over {} bytes", self.max_len),
                 };
                 return Err(Error::new(CKR_DATA_LEN_RANGE, text));
             }
@@ -161,7 +161,7 @@ impl Operation {
         let (scheme, input) = (self.scheme(), self.mechanism.input);
         let hash = input.hash().or(self.parameters.hash);
         let held = match self.data {
-            Data::Held(held) if held.len() < self.least => {
+            Data::Held(held) if held.len() < self.min_len => {
                 let text = format!("{}: the service takes no message of {} bytes", self.mechanism.name, held.len());
                 return Err(Error::new(CKR_DATA_LEN_RANGE, text));
             }
@@ -170,18 +170,22 @@ impl Operation {
             Data::Mu(mu) => mu.finish().into(),
             Data::HashedMu(hasher, mu) => mu_of(mu, &hasher.finish()),
             Data::HeldMu(held, mu) => match hash {
-                Some(hash) => mu_of(mu, &whole(hash, held)?),
+                Some(hash) => mu_of(mu, &check_digest_len(hash, held)?),
                 None => return Err(Error::new(CKR_GENERAL_ERROR, "a digest without a hash")),
             },
         };
         let (scheme, data) = match (self.mechanism.family, self.kind, input, hash) {
-            (Family::Ecdsa, Kind::Ec(curve), ..) => (Family::Ecdsa.with(curve.hash()), fit(curve, &held)?),
-            (Family::RsaPkcs1, _, Input::DigestInfo, _) => digest_info(&self.schemes, held, self.accept_bare_digest)?,
-            (Family::RsaPkcs1, _, _, Some(hash)) => of_hash(&self.schemes, hash, held),
-            (Family::RsaPss, _, _, Some(hash)) => (Family::RsaPss.with(hash), whole(hash, held)?),
+            (Algorithm::Ecdsa, Kind::Ec(curve), ..) => {
+                (Algorithm::Ecdsa.with_hash(curve.hash()), fit_digest(curve, &held)?)
+            }
+            (Algorithm::RsaPkcs1, _, Input::DigestInfo, _) => {
+                parse_pkcs1_input(&self.schemes, held, self.accept_bare_digest)?
+            }
+            (Algorithm::RsaPkcs1, _, _, Some(hash)) => pkcs1_of_digest(&self.schemes, hash, held),
+            (Algorithm::RsaPss, _, _, Some(hash)) => (Algorithm::RsaPss.with_hash(hash), check_digest_len(hash, held)?),
             _ => (scheme, held),
         };
-        allowed(&self.schemes, scheme, CKR_DATA_INVALID)?;
+        check_allowed(&self.schemes, scheme, CKR_DATA_INVALID)?;
         match self.kind {
             // EMSA-PKCS1-v1_5 uses eleven bytes itself (RFC 8017 section 9.2).
             Kind::Rsa(bits) if scheme == RAW && data.len() + 11 > bits / 8 => {
@@ -194,29 +198,29 @@ impl Operation {
 }
 
 /// Returns the state that collects the data of the mechanism.
-fn data(mechanism: &Mechanism, parameters: &Parameters, subject: Subject) -> Data {
+fn data_state(mechanism: &Mechanism, parameters: &Parameters, subject: OperationKey) -> Data {
     let context = &parameters.context;
     let public_key = match subject.public_key.map(PublicKey::material) {
-        Some(Material::MlDsa { key, .. }) => &key[..],
+        Some(PublicNumbers::MlDsa { key, .. }) => &key[..],
         _ => &[],
     };
     match (mechanism.input, parameters.hash, mechanism.family) {
         (Input::Mu, ..) => Data::Mu(Mu::of_message(public_key, context)),
-        (Input::Message(hash), _, Family::MlDsa) => {
+        (Input::Message(hash), _, Algorithm::MlDsa) => {
             Data::HashedMu(Hasher::new(hash), Mu::of_digest(public_key, context, hash))
         }
-        (Input::Digest, Some(hash), Family::MlDsa) => {
-            Data::HeldMu(room(mechanism.input), Mu::of_digest(public_key, context, hash))
+        (Input::Digest, Some(hash), Algorithm::MlDsa) => {
+            Data::HeldMu(buffer(mechanism.input), Mu::of_digest(public_key, context, hash))
         }
         (Input::Message(hash), ..) => Data::Hashed(Hasher::new(hash)),
-        _ => Data::Held(room(mechanism.input)),
+        _ => Data::Held(buffer(mechanism.input)),
     }
 }
 
 /// Allocates a vector that is large enough for most inputs. A vector that grows leaves a copy of its contents
 /// behind, and the unused part of a vector that is too large is overwritten for nothing.
-fn room(input: Input) -> Bytes {
-    Vec::with_capacity(if matches!(input, Input::Whole(_)) { 512 } else { 128 }).into()
+fn buffer(input: Input) -> Bytes {
+    Vec::with_capacity(if matches!(input, Input::AsIs(_)) { 512 } else { 128 }).into()
 }
 
 fn mu_of(mut mu: Mu, digest: &[u8]) -> Bytes {
@@ -224,7 +228,7 @@ fn mu_of(mut mu: Mu, digest: &[u8]) -> Bytes {
     mu.finish().into()
 }
 
-fn doing(purpose: Purpose) -> &'static str {
+fn gerund(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Sign => "signing",
         Purpose::Decrypt => "decrypting",
@@ -233,22 +237,22 @@ fn doing(purpose: Purpose) -> &'static str {
     }
 }
 
-fn permitted(purpose: Purpose, subject: Subject) -> Result<()> {
-    if subject.schemes.iter().any(|scheme| scheme.family.purpose() == purpose.of_schemes()) {
+fn check_permitted(purpose: Purpose, subject: OperationKey) -> Result<()> {
+    if subject.schemes.iter().any(|scheme| scheme.family.purpose() == purpose.scheme_purpose()) {
         return Ok(());
     }
     let why = subject.refusal.unwrap_or("its service does not allow it");
-    Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("the key is not for {}: {why}", doing(purpose))))
+    Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("the key is not for {}: {why}", gerund(purpose))))
 }
 
-fn allowed(schemes: &[Scheme], scheme: Scheme, otherwise: CK_RV) -> Result<()> {
+fn check_allowed(schemes: &[Scheme], scheme: Scheme, otherwise: CK_RV) -> Result<()> {
     if schemes.contains(&scheme) {
         return Ok(());
     }
     Err(Error::new(otherwise, format!("the service does not offer {} with this key", scheme.name())))
 }
 
-fn whole(hash: Hash, digest: Bytes) -> Result<Bytes> {
+fn check_digest_len(hash: Hash, digest: Bytes) -> Result<Bytes> {
     if digest.len() == hash.len() {
         return Ok(digest);
     }
@@ -256,26 +260,26 @@ fn whole(hash: Hash, digest: Bytes) -> Result<Bytes> {
     Err(Error::new(CKR_DATA_LEN_RANGE, text))
 }
 
-const RAW: Scheme = Family::RsaPkcs1.alone();
+const RAW: Scheme = Algorithm::RsaPkcs1.without_hash();
 
 /// Returns the scheme for a digest that was computed locally. The service signs with this hash itself where it
 /// offers the hash, and otherwise signs the DigestInfo.
-fn of_hash(schemes: &[Scheme], hash: Hash, digest: Bytes) -> (Scheme, Bytes) {
-    match Family::RsaPkcs1.with(hash) {
+fn pkcs1_of_digest(schemes: &[Scheme], hash: Hash, digest: Bytes) -> (Scheme, Bytes) {
+    match Algorithm::RsaPkcs1.with_hash(hash) {
         own if schemes.contains(&own) => (own, digest),
         _ => (RAW, hash.digest_info(&digest).into()),
     }
 }
 
-fn digest_info(schemes: &[Scheme], data: Bytes, accept_bare_digest: bool) -> Result<(Scheme, Bytes)> {
+fn parse_pkcs1_input(schemes: &[Scheme], data: Bytes, accept_bare_digest: bool) -> Result<(Scheme, Bytes)> {
     let raw = schemes.contains(&RAW);
-    let info = Hash::parse_digest_info(&data).map(|(hash, digest)| (Family::RsaPkcs1.with(hash), digest));
+    let info = Hash::parse_digest_info(&data).map(|(hash, digest)| (Algorithm::RsaPkcs1.with_hash(hash), digest));
     if let Some((scheme, digest)) = info.filter(|(scheme, _)| !raw || schemes.contains(scheme)) {
         return Ok((scheme, digest.to_vec().into()));
     }
     let bare = [Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter().find(|hash| hash.len() == data.len());
     match bare {
-        Some(hash) if accept_bare_digest => Ok((Family::RsaPkcs1.with(hash), data)),
+        Some(hash) if accept_bare_digest => Ok((Algorithm::RsaPkcs1.with_hash(hash), data)),
         _ if raw => Ok((RAW, data)),
         Some(hash) => Err(Error::new(
             CKR_DATA_INVALID,
@@ -297,8 +301,8 @@ fn digest_info(schemes: &[Scheme], data: Bytes, accept_bare_digest: bool) -> Res
 ///
 /// FIPS 186-5 section 6.4.1: of a longer digest the leftmost bits are used. A shorter digest is used as a number,
 /// which zeros in front do not change.
-fn fit(curve: Curve, digest: &[u8]) -> Result<Bytes> {
-    let (wanted, width) = (curve.hash().len(), curve.width());
+fn fit_digest(curve: Curve, digest: &[u8]) -> Result<Bytes> {
+    let (wanted, width) = (curve.hash().len(), curve.field_len());
     let refuse = |text: &str| Err(Error::new(CKR_DATA_LEN_RANGE, format!("{text} ({} bytes)", digest.len())));
     match digest.len() {
         0 => refuse("an empty digest"),

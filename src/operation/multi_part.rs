@@ -1,11 +1,11 @@
 //! The interface that digests, signatures, encryptions and decryptions share while they are active.
 
-use crate::cloud::Plain;
+use crate::cloud::SecretBytes;
 use crate::error::Result;
 use crate::key::hash::Hasher;
 
 /// A multiple-part operation: it takes data in parts and ends with a result.
-pub trait Making: Sized {
+pub trait MultiPartOperation: Sized {
     /// Adds a part of the data.
     ///
     /// # Errors
@@ -13,11 +13,11 @@ pub trait Making: Sized {
     fn update(&mut self, part: &[u8]) -> Result<()>;
 
     /// The largest possible length of the result, in bytes.
-    fn longest(&self) -> usize;
+    fn max_output_len(&self) -> usize;
 
-    /// Whether the result has exactly the length that `longest` returns. If so, a buffer that is too small is
+    /// Whether the result has exactly the length that `max_output_len` returns. If so, a buffer that is too small is
     /// refused before the result is computed.
-    fn is_exact(&self) -> bool {
+    fn is_output_len_exact(&self) -> bool {
         true
     }
 
@@ -25,20 +25,20 @@ pub trait Making: Sized {
     ///
     /// # Errors
     /// Those of the service, and those of the data.
-    fn finish(self) -> Result<Plain>;
+    fn finish(self) -> Result<SecretBytes>;
 }
 
-impl Making for Hasher {
+impl MultiPartOperation for Hasher {
     fn update(&mut self, part: &[u8]) -> Result<()> {
         Hasher::update(self, part);
         Ok(())
     }
 
-    fn longest(&self) -> usize {
+    fn max_output_len(&self) -> usize {
         self.len()
     }
 
-    fn finish(self) -> Result<Plain> {
+    fn finish(self) -> Result<SecretBytes> {
         Ok(Hasher::finish(self).into())
     }
 }

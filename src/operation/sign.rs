@@ -3,8 +3,8 @@
 //! Signing takes a request. Verifying takes none where a public key is sufficient.
 
 use super::Operation;
-use super::multi_part::Making;
-use crate::cloud::{KeyFacts, Plain};
+use super::multi_part::MultiPartOperation;
+use crate::cloud::{KeyDescription, SecretBytes};
 use crate::error::{Error, Result};
 use crate::key::PublicKey;
 use crate::token::key::SlotKey;
@@ -14,38 +14,38 @@ use std::time::{Duration, Instant};
 
 /// An active signing operation. Holds all that is needed to finish without the token.
 #[derive(Clone)]
-pub struct Signing {
+pub struct SigningOperation {
     /// The key that signs.
     pub key: Arc<SlotKey>,
     /// What is known about the key.
-    pub facts: Arc<KeyFacts>,
+    pub facts: Arc<KeyDescription>,
     /// The part of the operation that needs no service.
     pub operation: Operation,
     /// How long the call may take.
     pub call_timeout: Duration,
 }
 
-impl Making for Signing {
+impl MultiPartOperation for SigningOperation {
     fn update(&mut self, part: &[u8]) -> Result<()> {
-        self.operation.update(part).map_err(|error| error.about(&self.key))
+        self.operation.update(part).map_err(|error| error.with_context(&self.key))
     }
 
-    fn longest(&self) -> usize {
+    fn max_output_len(&self) -> usize {
         self.facts.kind.signature_len()
     }
 
-    fn finish(self) -> Result<Plain> {
+    fn finish(self) -> Result<SecretBytes> {
         let deadline = Instant::now() + self.call_timeout;
-        let (scheme, data) = self.operation.finish().map_err(|error| error.about(&self.key))?;
+        let (scheme, data) = self.operation.finish().map_err(|error| error.with_context(&self.key))?;
         self.key.sign(&self.facts, scheme, &data, deadline).map(Into::into)
     }
 }
 
 /// An active verification.
 #[derive(Clone)]
-pub struct Verifying {
+pub struct VerificationOperation {
     /// The key that verifies.
-    pub by: Verifier,
+    pub verifier: Verifier,
     /// The part of the operation that is the same as for signing.
     pub operation: Operation,
     /// How long the call may take.
@@ -58,10 +58,10 @@ pub enum Verifier {
     /// A public key, of the token or of a session. Verifies locally.
     Public(Arc<PublicKey>),
     /// A secret key. Its service verifies.
-    Secret(Arc<SlotKey>, Arc<KeyFacts>),
+    Secret(Arc<SlotKey>, Arc<KeyDescription>),
 }
 
-impl Verifying {
+impl VerificationOperation {
     /// Adds a part of the data.
     ///
     /// # Errors
@@ -75,49 +75,53 @@ impl Verifying {
     /// # Errors
     /// CKR_SIGNATURE_LEN_RANGE, CKR_SIGNATURE_INVALID, and those of the data and of the service.
     pub fn finish(self, signature: &[u8]) -> Result<()> {
-        let length = match &self.by {
+        let length = match &self.verifier {
             Verifier::Public(key) => key.kind().signature_len(),
             Verifier::Secret(_, facts) => facts.kind.signature_len(),
         };
         if signature.len() != length {
             let text = format!("{} bytes, where a signature by this key has {length}", signature.len());
-            return Err(Error::probe(CKR_SIGNATURE_LEN_RANGE, text));
+            return Err(Error::expected(CKR_SIGNATURE_LEN_RANGE, text));
         }
-        let good = match &self.by {
+        let good = match &self.verifier {
             Verifier::Public(key) => {
                 let (scheme, data) = self.operation.finish()?;
                 key.verifies(scheme, &data, signature)
             }
             Verifier::Secret(key, facts) => {
                 let deadline = Instant::now() + self.call_timeout;
-                let (scheme, data) = self.operation.finish().map_err(|error| error.about(key))?;
+                let (scheme, data) = self.operation.finish().map_err(|error| error.with_context(key))?;
                 key.verify(facts, scheme, &data, signature, deadline)?
             }
         };
-        if good { Ok(()) } else { Err(Error::probe(CKR_SIGNATURE_INVALID, "it is not one of this data by this key")) }
+        if good {
+            Ok(())
+        } else {
+            Err(Error::expected(CKR_SIGNATURE_INVALID, "it is not one of this data by this key"))
+        }
     }
 }
 
 /// A verification that knows the signature before the data (C_VerifySignatureInit, PKCS#11 3.2 section 5.16).
-pub struct SignatureVerifying {
+pub struct SignatureVerificationOperation {
     /// The verification.
-    pub verifying: Verifying,
+    pub verifying: VerificationOperation,
     /// The signature to verify.
     pub signature: Vec<u8>,
 }
 
 /// Signing of any number of messages, one after the other (C_MessageSignInit, section 5.14).
-pub struct MessageSigning {
+pub struct MessageSigningOperation {
     /// A signing operation without data, cloned for each message.
-    pub each: Signing,
+    pub template: SigningOperation,
     /// The operation for a message that arrives in parts.
-    pub current: Option<Signing>,
+    pub current: Option<SigningOperation>,
 }
 
 /// Verification of any number of messages, one after the other (C_MessageVerifyInit, section 5.17).
-pub struct MessageVerifying {
+pub struct MessageVerificationOperation {
     /// A verification without data, cloned for each message.
-    pub each: Verifying,
+    pub template: VerificationOperation,
     /// The verification of a message that arrives in parts.
-    pub current: Option<Verifying>,
+    pub current: Option<VerificationOperation>,
 }

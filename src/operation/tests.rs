@@ -12,8 +12,8 @@ struct Key {
 }
 
 impl Key {
-    fn subject(&self, accept_bare_digest: bool) -> Subject<'_> {
-        Subject {
+    fn subject(&self, accept_bare_digest: bool) -> OperationKey<'_> {
+        OperationKey {
             kind: self.kind,
             public_key: self.public_key.as_ref(),
             schemes: &self.schemes,
@@ -28,22 +28,22 @@ impl Key {
 fn key(kind: Kind) -> Key {
     let public_key = match kind {
         Kind::Rsa(bits) => PublicKey::rsa(&vec![0xff; bits / 8], &[1, 0, 1]).ok(),
-        Kind::Ec(curve) => PublicKey::ec(curve, &[&[4], &vec![1; 2 * curve.width()][..]].concat()).ok(),
+        Kind::Ec(curve) => PublicKey::ec(curve, &[&[4], &vec![1; 2 * curve.field_len()][..]].concat()).ok(),
         Kind::Ed25519 => PublicKey::ed25519(&[7; 32]).ok(),
         Kind::MlDsa(set) => PublicKey::ml_dsa(set, &vec![7; set.public_key_len()]).ok(),
         Kind::Hmac(_) => None,
     };
     let sha2 = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
     let schemes = match kind {
-        Kind::Rsa(_) => [Family::RsaPkcs1, Family::RsaPss]
+        Kind::Rsa(_) => [Algorithm::RsaPkcs1, Algorithm::RsaPss]
             .into_iter()
-            .flat_map(|family| sha2.map(|hash| family.with(hash)))
-            .chain([Family::RsaesPkcs1.alone(), Family::RsaesOaep.with(Hash::Sha1)])
+            .flat_map(|family| sha2.map(|hash| family.with_hash(hash)))
+            .chain([Algorithm::RsaesPkcs1.without_hash(), Algorithm::RsaesOaep.with_hash(Hash::Sha1)])
             .collect(),
-        Kind::Ec(curve) => vec![Family::Ecdsa.with(curve.hash()), Family::Ecdh.alone()],
-        Kind::Ed25519 => vec![Family::Eddsa.alone()],
-        Kind::MlDsa(_) => vec![Family::MlDsa.alone()],
-        Kind::Hmac(hash) => vec![Family::Hmac.with(hash)],
+        Kind::Ec(curve) => vec![Algorithm::Ecdsa.with_hash(curve.hash()), Algorithm::Ecdh.without_hash()],
+        Kind::Ed25519 => vec![Algorithm::Eddsa.without_hash()],
+        Kind::MlDsa(_) => vec![Algorithm::MlDsa.without_hash()],
+        Kind::Hmac(hash) => vec![Algorithm::Hmac.with_hash(hash)],
     };
     Key { kind, public_key, schemes, refusal: None }
 }
@@ -52,60 +52,65 @@ fn rsa() -> Key {
     key(Kind::Rsa(2048))
 }
 
-fn request(ckm: CK_MECHANISM_TYPE) -> Request {
-    Request { ckm, ..Request::default() }
+fn request(ckm: CK_MECHANISM_TYPE) -> MechanismInput {
+    MechanismInput { ckm, ..MechanismInput::default() }
 }
 
-fn words(ckm: CK_MECHANISM_TYPE, words: &[CK_ULONG], data: &[&[u8]]) -> Request {
+fn words(ckm: CK_MECHANISM_TYPE, words: &[CK_ULONG], data: &[&[u8]]) -> MechanismInput {
     let parameter = words.iter().flat_map(|number| number.to_ne_bytes()).collect();
-    Request { ckm, parameter, data: data.iter().map(|data| data.to_vec()).collect() }
+    MechanismInput { ckm, parameter, data: data.iter().map(|data| data.to_vec()).collect() }
 }
 
-fn pss(ckm: CK_MECHANISM_TYPE, hash: CK_ULONG, mgf: CK_ULONG, salt: CK_ULONG) -> Request {
+fn pss(ckm: CK_MECHANISM_TYPE, hash: CK_ULONG, mgf: CK_ULONG, salt: CK_ULONG) -> MechanismInput {
     words(ckm, &[hash, mgf, salt], &[])
 }
 
 /// A request with valid parameters for a row.
-fn fitting(row: &Mechanism, hash: Hash) -> Request {
+fn valid_request(row: &Mechanism, hash: Hash) -> MechanismInput {
     match (row.family, row.input) {
-        (Family::RsaPss, _) => pss(row.ckm, hash.ckm(), hash.mgf(), hash.len() as CK_ULONG),
-        (Family::RsaesOaep, _) => words(row.ckm, &[CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, 0, 0], &[&[]]),
-        (Family::Ecdh, _) => words(row.ckm, &[CKD_NULL, 0, 0, 3, 0], &[&[], &[4, 1, 2]]),
-        (Family::MlDsa, Input::Digest) => words(row.ckm, &[0, 0, 0, hash.ckm()], &[&[]]),
+        (Algorithm::RsaPss, _) => pss(row.ckm, hash.ckm(), hash.mgf(), hash.len() as CK_ULONG),
+        (Algorithm::RsaesOaep, _) => words(row.ckm, &[CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, 0, 0], &[&[]]),
+        (Algorithm::Ecdh, _) => words(row.ckm, &[CKD_NULL, 0, 0, 3, 0], &[&[], &[4, 1, 2]]),
+        (Algorithm::MlDsa, Input::Digest) => words(row.ckm, &[0, 0, 0, hash.ckm()], &[&[]]),
         _ => request(row.ckm),
     }
 }
 
-fn made(request: &Request, purpose: Purpose, key: &Key, data: &[u8]) -> std::result::Result<(Scheme, Vec<u8>), CK_RV> {
+fn run(
+    request: &MechanismInput,
+    purpose: Purpose,
+    key: &Key,
+    data: &[u8],
+) -> std::result::Result<(Scheme, Vec<u8>), CK_RV> {
     let mut operation = Operation::begin(request, purpose, key.subject(false)).map_err(|error| error.rv)?;
     operation.update(data).map_err(|error| error.rv)?;
     operation.finish().map(|(scheme, data)| (scheme, data.to_vec())).map_err(|error| error.rv)
 }
 
-fn sign(request: &Request, key: &Key, data: &[u8]) -> std::result::Result<(Scheme, Vec<u8>), CK_RV> {
-    made(request, Purpose::Sign, key, data)
+fn sign(request: &MechanismInput, key: &Key, data: &[u8]) -> std::result::Result<(Scheme, Vec<u8>), CK_RV> {
+    run(request, Purpose::Sign, key, data)
 }
 
 #[test]
-fn every_row_gives_what_its_service_wants_or_refuses() {
+fn each_mechanism_produces_its_scheme_and_data_or_is_refused() {
     for kind in Kind::all().chain([3072, 4096].map(Kind::Rsa)) {
         let key = key(kind);
         for row in MECHANISMS {
-            let offered = Mechanism::offered(kind, &key.schemes).any(|other| other == row);
+            let offered = Mechanism::supporting(kind, &key.schemes).any(|other| other == row);
             let hash = row.input.hash().unwrap_or(Hash::Sha256);
-            let request = fitting(row, hash);
+            let request = valid_request(row, hash);
             let data = match row.input {
                 Input::DigestInfo => hash.digest_info(&hash.digest(b"abc")),
                 Input::Digest => hash.digest(b"abc"),
-                Input::Message(_) | Input::Whole(_) | Input::Mu => b"abc".to_vec(),
+                Input::Message(_) | Input::AsIs(_) | Input::Mu => b"abc".to_vec(),
             };
-            match made(&request, row.family.purpose(), &key, &data) {
+            match run(&request, row.family.purpose(), &key, &data) {
                 Ok((scheme, made)) => {
                     assert!(offered, "{} for {kind:?}", row.name);
                     assert!(key.schemes.contains(&scheme));
                     match (row.family, scheme.hash) {
-                        (Family::MlDsa, _) => assert_eq!(made.len(), ml_dsa::MU_LEN),
-                        (Family::RsaPkcs1 | Family::RsaPss | Family::Ecdsa, Some(hash)) => {
+                        (Algorithm::MlDsa, _) => assert_eq!(made.len(), ml_dsa::MU_LEN),
+                        (Algorithm::RsaPkcs1 | Algorithm::RsaPss | Algorithm::Ecdsa, Some(hash)) => {
                             assert_eq!(made.len(), hash.len());
                         }
                         _ => assert_eq!(made, b"abc"),
@@ -113,7 +118,7 @@ fn every_row_gives_what_its_service_wants_or_refuses() {
                 }
                 Err(rv) => {
                     assert!(!offered, "{} for {kind:?}", row.name);
-                    let of_family = row.family.suits(kind);
+                    let of_family = row.family.supports(kind);
                     assert_eq!(rv, if of_family { CKR_MECHANISM_INVALID } else { CKR_KEY_TYPE_INCONSISTENT });
                 }
             }
@@ -122,16 +127,16 @@ fn every_row_gives_what_its_service_wants_or_refuses() {
 }
 
 #[test]
-fn what_a_key_cannot_do_is_refused_at_the_beginning() {
-    let decrypts = Key { schemes: vec![Family::RsaesPkcs1.alone()], ..rsa() };
+fn unpermitted_operations_are_refused_at_begin() {
+    let decrypts = Key { schemes: vec![Algorithm::RsaesPkcs1.without_hash()], ..rsa() };
     assert_eq!(sign(&request(CKM_SHA256_RSA_PKCS), &decrypts, b""), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
-    let bound = Key { schemes: vec![Family::RsaPss.with(Hash::Sha256)], ..rsa() };
-    assert_eq!(made(&request(CKM_RSA_PKCS), Purpose::Decrypt, &bound, b""), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
+    let bound = Key { schemes: vec![Algorithm::RsaPss.with_hash(Hash::Sha256)], ..rsa() };
+    assert_eq!(run(&request(CKM_RSA_PKCS), Purpose::Decrypt, &bound, b""), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
     assert_eq!(sign(&request(CKM_RSA_PKCS), &bound, b""), Err(CKR_MECHANISM_INVALID));
     assert_eq!(sign(&request(CKM_AES_GCM), &bound, b""), Err(CKR_MECHANISM_INVALID));
     let other_hash = pss(CKM_RSA_PKCS_PSS, CKM_SHA512, CKG_MGF1_SHA512, 64);
     assert_eq!(sign(&other_hash, &bound, &[0; 64]), Err(CKR_MECHANISM_PARAM_INVALID));
-    assert_eq!(Mechanism::offered(Kind::Rsa(2048), &bound.schemes).count(), 2);
+    assert_eq!(Mechanism::supporting(Kind::Rsa(2048), &bound.schemes).count(), 2);
 }
 
 #[test]
@@ -156,14 +161,14 @@ fn only_pss_parameters_that_the_services_honour_are_taken() {
         }
     }
     for parameter in [Vec::new(), vec![0; 23], vec![0; 25], vec![0xff; 24]] {
-        let asked = Request { ckm: CKM_RSA_PKCS_PSS, parameter, data: Vec::new() };
+        let asked = MechanismInput { ckm: CKM_RSA_PKCS_PSS, parameter, data: Vec::new() };
         assert_eq!(sign(&asked, &rsa, &[0; 32]), Err(CKR_MECHANISM_PARAM_INVALID));
     }
     let mismatch = pss(CKM_SHA256_RSA_PKCS_PSS, CKM_SHA384, CKG_MGF1_SHA384, 48);
     assert_eq!(sign(&mismatch, &rsa, b""), Err(CKR_MECHANISM_PARAM_INVALID));
     let sha1 = pss(CKM_RSA_PKCS_PSS, CKM_SHA_1, CKG_MGF1_SHA1, 20);
     assert_eq!(sign(&sha1, &rsa, &[0; 20]), Err(CKR_MECHANISM_PARAM_INVALID));
-    let surplus = Request { ckm: CKM_ECDSA, parameter: vec![0], data: Vec::new() };
+    let surplus = MechanismInput { ckm: CKM_ECDSA, parameter: vec![0], data: Vec::new() };
     assert_eq!(sign(&surplus, &key(Kind::Ec(Curve::P256)), &[0; 32]), Err(CKR_MECHANISM_PARAM_INVALID));
 }
 
@@ -207,7 +212,7 @@ fn a_pss_digest_has_its_hash_s_length() {
 }
 
 #[test]
-fn whatever_is_handed_in_is_signed_where_the_slot_wants_it() {
+fn rsa_pkcs_signs_any_data_with_a_raw_scheme() {
     let mut raw = rsa();
     raw.schemes.push(RAW);
     let ask = request(CKM_RSA_PKCS);
@@ -215,14 +220,14 @@ fn whatever_is_handed_in_is_signed_where_the_slot_wants_it() {
     assert_eq!(sign(&ask, &raw, &sha1), Ok((RAW, sha1.clone())));
     assert_eq!(sign(&ask, &raw, b"anything"), Ok((RAW, b"anything".to_vec())));
     let (scheme, _) = sign(&ask, &raw, &Hash::Sha256.digest_info(&[7; 32])).unwrap();
-    assert_eq!(scheme, Family::RsaPkcs1.with(Hash::Sha256), "what the service knows goes its own way");
+    assert_eq!(scheme, Algorithm::RsaPkcs1.with_hash(Hash::Sha256), "what the service knows goes its own way");
     let made = sign(&request(CKM_SHA1_RSA_PKCS), &raw, b"abc");
     assert_eq!(made, Ok((RAW, Hash::Sha1.digest_info(&Hash::Sha1.digest(b"abc")))));
     assert_eq!(sign(&request(CKM_SHA1_RSA_PKCS), &rsa(), b"abc"), Err(CKR_MECHANISM_INVALID));
 }
 
 #[test]
-fn a_message_that_the_service_takes_whole_has_its_length() {
+fn eddsa_messages_respect_the_service_limits() {
     let edwards = key(Kind::Ed25519);
     assert!(sign(&request(CKM_EDDSA), &edwards, &[7; 4096]).is_ok());
     assert_eq!(sign(&request(CKM_EDDSA), &edwards, &[7; 4097]), Err(CKR_DATA_LEN_RANGE));
@@ -233,7 +238,7 @@ fn a_message_that_the_service_takes_whole_has_its_length() {
 }
 
 #[test]
-fn parameters_that_change_nothing_or_cannot_be_honoured() {
+fn eddsa_and_ml_dsa_parameters_are_accepted_or_refused() {
     let edwards = key(Kind::Ed25519);
     assert!(sign(&words(CKM_EDDSA, &[0, 0, 0], &[&[]]), &edwards, b"abc").is_ok());
     for refused in [words(CKM_EDDSA, &[1, 0, 0], &[&[]]), words(CKM_EDDSA, &[0, 1, 0], &[b"c"])] {
@@ -255,12 +260,20 @@ fn parameters_that_change_nothing_or_cannot_be_honoured() {
 fn only_oaep_parameters_that_the_services_honour_are_taken() {
     let decrypt = |words: &[CK_ULONG], label: &[u8]| {
         let ask = self::words(CKM_RSA_PKCS_OAEP, words, &[label]);
-        made(&ask, Purpose::Decrypt, &rsa(), &[7; 256]).map(|(scheme, _)| scheme)
+        run(&ask, Purpose::Decrypt, &rsa(), &[7; 256]).map(|(scheme, _)| scheme)
     };
-    assert_eq!(decrypt(&[CKM_SHA_1, CKG_MGF1_SHA1, 1, 0, 0], &[]), Ok(Family::RsaesOaep.with(Hash::Sha1)));
-    assert_eq!(decrypt(&[CKM_SHA_1, CKG_MGF1_SHA1, 0, 0, 0], &[]), Ok(Family::RsaesOaep.with(Hash::Sha1)));
-    assert_eq!(decrypt(&[CKM_SHA_1, 0, 0, 0, 0], &[]), Ok(Family::RsaesOaep.with(Hash::Sha1)), "the MGF is left out");
-    assert_eq!(decrypt(&[0, 0, 0, 0, 0], &[]), Ok(Family::RsaesOaep.with(Hash::Sha1)), "RFC 8017 appendix A.2.1");
+    assert_eq!(decrypt(&[CKM_SHA_1, CKG_MGF1_SHA1, 1, 0, 0], &[]), Ok(Algorithm::RsaesOaep.with_hash(Hash::Sha1)));
+    assert_eq!(decrypt(&[CKM_SHA_1, CKG_MGF1_SHA1, 0, 0, 0], &[]), Ok(Algorithm::RsaesOaep.with_hash(Hash::Sha1)));
+    assert_eq!(
+        decrypt(&[CKM_SHA_1, 0, 0, 0, 0], &[]),
+        Ok(Algorithm::RsaesOaep.with_hash(Hash::Sha1)),
+        "the MGF is left out"
+    );
+    assert_eq!(
+        decrypt(&[0, 0, 0, 0, 0], &[]),
+        Ok(Algorithm::RsaesOaep.with_hash(Hash::Sha1)),
+        "RFC 8017 appendix A.2.1"
+    );
     for (words, label) in [
         ([CKM_SHA256, CKG_MGF1_SHA256, 1, 0, 0], &b""[..]),
         ([CKM_SHA_1, CKG_MGF1_SHA256, 1, 0, 0], b""),

@@ -6,15 +6,15 @@ pub mod session;
 
 use crate::cloud::lazy::Lazy;
 use crate::cloud::{Failure, ListedKey, SharedBackend};
-use crate::config::{Config, Keys, Manner, Service, Slot};
+use crate::config::{Config, Keys, Quirks, Service, Slot};
 use crate::error::{Error, Result};
 use crate::host::fork;
 use crate::log_error;
 use crate::object::attribute::Attribute;
 use crate::object::{Object, next_handle};
-use crate::store::public_keys::Cache;
+use crate::store::public_keys::PublicKeyCache;
 use crate::token::slots::{Backends, Tokens};
-use crate::token::{Token, no_object};
+use crate::token::{Token, invalid_handle};
 use cryptoki_sys::*;
 use session::Session;
 use std::collections::HashMap;
@@ -27,11 +27,11 @@ pub struct Provider {
     tokens: Tokens,
     listings: Vec<Listing>,
     sessions: RwLock<HashMap<CK_SESSION_HANDLE, Arc<Session>>>,
-    ahead: Mutex<Ahead>,
+    read_ahead: Mutex<ReadAhead>,
     /// The fork generation in which C_Initialize last returned CKR_OK.
-    initialized_in: AtomicU64,
+    initialized_generation: AtomicU64,
     /// Whether C_Finalize was called.
-    ended: AtomicBool,
+    is_finalized: AtomicBool,
 }
 
 /// A service whose keys become one slot each when a caller first asks for the slots.
@@ -40,54 +40,54 @@ struct Listing {
     backend: SharedBackend,
     keys: Lazy<Vec<ListedKey>>,
     /// Whether the slots of the keys were added.
-    done: Mutex<bool>,
+    is_added: Mutex<bool>,
 }
 
 /// The state of reading ahead. A caller that searches one slot after the other is expected to search the next slots
 /// too.
 #[derive(Default)]
-struct Ahead {
+struct ReadAhead {
     /// The slot that follows the last searched slot. A caller that searches the slots in order searches it next.
-    next: usize,
+    next_slot: usize,
     /// Loading has started for all slots before this one.
-    begun: usize,
+    loading_until: usize,
     /// The number of slots that were read ahead when the read-ahead last grew.
     window: usize,
     /// The recent templates, and for each the slot before which loading has started. For each template, the loading
     /// of a slot is started once.
-    searches: Vec<(Vec<Attribute>, usize)>,
+    recent_searches: Vec<(Vec<Attribute>, usize)>,
 }
 
 /// The operations that may use a private key, as flags of C_SessionCancel. They end when a logout hides the private
 /// keys.
-const OF_PRIVATE_KEYS: CK_FLAGS =
+const PRIVATE_KEY_OPERATIONS: CK_FLAGS =
     CKF_FIND_OBJECTS | CKF_SIGN | CKF_VERIFY | CKF_DECRYPT | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY;
 
 /// The number of recent templates that are remembered. A caller that goes through the slots makes several searches in
 /// each: for private keys, public keys, certificates, a label.
-const SEARCHES: usize = 8;
+const MAX_RECENT_SEARCHES: usize = 8;
 
-impl Ahead {
+impl ReadAhead {
     /// Returns the slots whose loading is to start when `slot` is searched with `template`: the first slot, and the
     /// slot after the last.
-    fn after(&mut self, slot: usize, template: &[Attribute]) -> (usize, usize) {
-        if slot + 1 != self.next {
-            if slot == 0 || slot != self.next {
-                (self.begun, self.window) = (slot + 1, 0);
-                self.searches.clear();
-            } else if slot >= self.begun {
+    fn slots_to_load(&mut self, slot: usize, template: &[Attribute]) -> (usize, usize) {
+        if slot + 1 != self.next_slot {
+            if slot == 0 || slot != self.next_slot {
+                (self.loading_until, self.window) = (slot + 1, 0);
+                self.recent_searches.clear();
+            } else if slot >= self.loading_until {
                 self.window = (self.window * 4).max(4);
-                self.begun = slot + 1 + self.window;
+                self.loading_until = slot + 1 + self.window;
             }
-            self.next = slot + 1;
+            self.next_slot = slot + 1;
         }
-        let known = self.searches.iter_mut().find(|(searched, _)| searched == template);
-        match known {
-            Some((_, done)) => (std::mem::replace(done, self.begun).max(self.next), self.begun),
+        let recent = self.recent_searches.iter_mut().find(|(searched, _)| searched == template);
+        match recent {
+            Some((_, done)) => (std::mem::replace(done, self.loading_until).max(self.next_slot), self.loading_until),
             None => {
-                self.searches.truncate(SEARCHES - 1);
-                self.searches.insert(0, (template.to_vec(), self.begun));
-                (self.next, self.begun)
+                self.recent_searches.truncate(MAX_RECENT_SEARCHES - 1);
+                self.recent_searches.insert(0, (template.to_vec(), self.loading_until));
+                (self.next_slot, self.loading_until)
             }
         }
     }
@@ -96,26 +96,26 @@ impl Ahead {
 impl Provider {
     /// Creates the provider of a configuration. Makes no request and reads no file.
     pub fn new(config: Config) -> Self {
-        Self::with_backends(config, Service::open)
+        Self::with_backends(config, Service::backend)
     }
 
     /// Creates the provider of a configuration with the backends that `open` returns. `open` is called once for all
     /// services that are equal, but once for each slot of a service whose tokens need a login.
     pub fn with_backends(config: Config, open: impl Fn(&Service) -> SharedBackend) -> Self {
-        let cache = config.cache.map(|folder| Arc::new(Cache::new(folder)));
-        let listed: Vec<Arc<Service>> = config.listed.into_iter().map(Arc::new).collect();
+        let cache = config.cache_directory.map(|folder| Arc::new(PublicKeyCache::new(folder)));
+        let listed: Vec<Arc<Service>> = config.legacy_services.into_iter().map(Arc::new).collect();
         let backends = Backends::new(listed.iter().chain(config.slots.services()), open);
         let listings = listed.into_iter().filter_map(|service| {
             let backend = backends.of(&service)?;
-            Some(Listing { backend, service, keys: Lazy::default(), done: Mutex::new(false) })
+            Some(Listing { backend, service, keys: Lazy::default(), is_added: Mutex::new(false) })
         });
         Self {
             listings: listings.collect(),
             tokens: Tokens::new(config.slots, backends, cache),
             sessions: RwLock::default(),
-            ahead: Mutex::default(),
-            initialized_in: AtomicU64::new(fork::generation()),
-            ended: AtomicBool::new(false),
+            read_ahead: Mutex::default(),
+            initialized_generation: AtomicU64::new(fork::generation()),
+            is_finalized: AtomicBool::new(false),
         }
     }
 
@@ -124,9 +124,9 @@ impl Provider {
     ///
     /// # Errors
     /// CKR_CRYPTOKI_ALREADY_INITIALIZED if C_Initialize has already succeeded in this process.
-    pub fn initialize_again(&self) -> Result<()> {
+    pub fn initialize_after_fork(&self) -> Result<()> {
         let now = fork::generation();
-        if self.initialized_in.swap(now, Ordering::Relaxed) == now {
+        if self.initialized_generation.swap(now, Ordering::Relaxed) == now {
             return Err(Error::new(CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before"));
         }
         Ok(())
@@ -134,18 +134,18 @@ impl Provider {
 
     /// Called by C_Finalize. A search that is still running then fails with CKR_FUNCTION_CANCELED, instead of finding
     /// no objects.
-    pub fn end(&self) {
-        self.ended.store(true, Ordering::Relaxed);
+    pub fn finalize(&self) {
+        self.is_finalized.store(true, Ordering::Relaxed);
     }
 
     /// Returns the ids of all slots. An id is the position of the slot in the configuration. If the configuration
     /// requests it, this function lists the keys of services. The slots of these keys follow the configured slots.
-    pub fn slots(&self) -> Vec<CK_SLOT_ID> {
-        let open: Vec<_> = self.listings.iter().filter(|listing| !*lock(&listing.done)).collect();
-        open.iter().for_each(|listing| listing.keys.begin(|| listing.backend.list(false)));
+    pub fn list_slots(&self) -> Vec<CK_SLOT_ID> {
+        let unlisted: Vec<_> = self.listings.iter().filter(|listing| !*lock(&listing.is_added)).collect();
+        unlisted.iter().for_each(|listing| listing.keys.start_loading(|| listing.backend.list(false)));
         let start = Instant::now();
-        for listing in open {
-            self.finish(listing, start);
+        for listing in unlisted {
+            self.add_listed_slots(listing, start);
         }
         (0..self.tokens.len() as CK_SLOT_ID).collect()
     }
@@ -186,7 +186,7 @@ impl Provider {
     /// CKR_SESSION_HANDLE_INVALID if there is no such session.
     pub fn session(&self, handle: CK_SESSION_HANDLE) -> Result<Arc<Session>> {
         let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        sessions.get(&handle).cloned().ok_or_else(|| no_session(handle))
+        sessions.get(&handle).cloned().ok_or_else(|| session_handle_invalid(handle))
     }
 
     /// Closes a session. When the last session with a token is closed, its user is logged out (section 5.6.2).
@@ -195,7 +195,7 @@ impl Provider {
     /// CKR_SESSION_HANDLE_INVALID if there is no such session.
     pub fn close_session(&self, handle: CK_SESSION_HANDLE) -> Result<()> {
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
-        let closed = sessions.remove(&handle).ok_or_else(|| no_session(handle))?;
+        let closed = sessions.remove(&handle).ok_or_else(|| session_handle_invalid(handle))?;
         closed.close();
         // The lock is still held: a session that another thread opens is counted after the logout.
         closed.token.session_closed(handle, closed.read_write);
@@ -227,7 +227,7 @@ impl Provider {
     pub fn log_in(&self, session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: &[u8]) -> Result<()> {
         let session = self.session(session)?;
         match user {
-            CKU_USER => session.concluded(session.token.log_in(user, pin)),
+            CKU_USER => session.record_outcome(session.token.log_in(user, pin)),
             CKU_SO if session.token.backend().pin().is_some() => {
                 Err(Error::new(CKR_USER_TYPE_INVALID, "this token has no security officer: the PIN is a credential"))
             }
@@ -256,7 +256,7 @@ impl Provider {
         }
         if session.token.backend().pin().is_some() {
             let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-            sessions.values().filter(|own| own.slot == session.slot).for_each(|own| own.cancel(OF_PRIVATE_KEYS));
+            sessions.values().filter(|own| own.slot == session.slot).for_each(|own| own.cancel(PRIVATE_KEY_OPERATIONS));
         }
         Ok(())
     }
@@ -269,10 +269,10 @@ impl Provider {
     /// * CKR_FUNCTION_CANCELED if C_Finalize was called during the search.
     pub fn find_init(&self, session: CK_SESSION_HANDLE, template: &[Attribute]) -> Result<()> {
         let session = self.session(session)?;
-        session.find.is_free()?;
+        session.find.check_inactive()?;
         self.read_ahead(session.slot as usize, template);
         let found = session.token.find(template);
-        if self.ended.load(Ordering::Relaxed) {
+        if self.is_finalized.load(Ordering::Relaxed) {
             return Err(Error::new(CKR_FUNCTION_CANCELED, "C_Finalize ended the search"));
         }
         session.find_init(&found)
@@ -283,7 +283,7 @@ impl Provider {
     /// # Errors
     /// CKR_SESSION_HANDLE_INVALID if there is no such session; CKR_OBJECT_HANDLE_INVALID if there is no such object.
     pub fn object(&self, session: CK_SESSION_HANDLE, handle: CK_OBJECT_HANDLE) -> Result<Arc<Object>> {
-        self.session(session)?.token.object(handle).ok_or_else(|| no_object(handle))
+        self.session(session)?.token.object(handle).ok_or_else(|| invalid_handle(handle))
     }
 
     /// Starts loading the slots after `slot` if the caller searches the slots in order. Whenever the caller reaches a
@@ -291,17 +291,17 @@ impl Provider {
     /// together then take the time of a few requests. A caller that needs only one slot causes no request for another
     /// slot.
     fn read_ahead(&self, slot: usize, template: &[Attribute]) {
-        let (from, to) = lock(&self.ahead).after(slot, template);
+        let (from, to) = lock(&self.read_ahead).slots_to_load(slot, template);
         let slots = from..to.min(self.tokens.len());
-        slots.filter_map(|slot| self.tokens.token(slot as CK_SLOT_ID)).for_each(|token| token.begin(template));
+        slots.filter_map(|slot| self.tokens.token(slot as CK_SLOT_ID)).for_each(|token| token.start_loading(template));
     }
 
-    fn finish(&self, listing: &Listing, start: Instant) {
+    fn add_listed_slots(&self, listing: &Listing, start: Instant) {
         let deadline = start + listing.service.network().call_timeout;
-        let told =
+        let log_failure =
             |failure: &Failure| log_error!("the keys in {} can't be listed: {failure}", listing.backend.endpoint());
-        let Ok(keys) = listing.keys.get(deadline, told) else { return };
-        let mut done = lock(&listing.done);
+        let Ok(keys) = listing.keys.get(deadline, log_failure) else { return };
+        let mut done = lock(&listing.is_added);
         if !*done {
             self.tokens.extend(keys.iter().map(|key| listed_slot(&listing.service, key)));
             *done = true;
@@ -316,12 +316,12 @@ fn listed_slot(service: &Arc<Service>, key: &ListedKey) -> Slot {
         service: service.clone(),
         keys: Keys::Listed(vec![key.clone()]),
         hide_keys: Vec::new(),
-        manner: Manner { accept_bare_digest: true, zero_serial: true, ..Manner::default() },
+        quirks: Quirks { accept_bare_digest: true, serial_number_zero: true, ..Quirks::default() },
         management: None,
     }
 }
 
-fn no_session(handle: CK_SESSION_HANDLE) -> Error {
+fn session_handle_invalid(handle: CK_SESSION_HANDLE) -> Error {
     Error::new(CKR_SESSION_HANDLE_INVALID, format!("there is no session {handle}"))
 }
 
@@ -334,26 +334,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_ahead_grows_for_a_caller_in_order_only() {
-        let mut ahead = Ahead::default();
-        assert_eq!(ahead.after(0, &[]), (1, 1));
-        assert_eq!(ahead.after(0, &[]), (1, 1), "another search in the same slot");
-        assert_eq!(ahead.after(1, &[]), (2, 6));
-        assert_eq!(ahead.after(2, &[]), (6, 6), "it was begun");
-        assert!((3..6).all(|slot| ahead.after(slot, &[]) == (6, 6).max((slot + 1, 6))));
-        assert_eq!(ahead.after(6, &[]), (7, 23));
-        assert_eq!(ahead.after(40, &[]), (41, 41), "a jump");
-        assert_eq!(ahead.after(3, &[]), (4, 4), "a jump back");
+    fn read_ahead_grows_only_for_sequential_searches() {
+        let mut ahead = ReadAhead::default();
+        assert_eq!(ahead.slots_to_load(0, &[]), (1, 1));
+        assert_eq!(ahead.slots_to_load(0, &[]), (1, 1), "another search in the same slot");
+        assert_eq!(ahead.slots_to_load(1, &[]), (2, 6));
+        assert_eq!(ahead.slots_to_load(2, &[]), (6, 6), "it was begun");
+        assert!((3..6).all(|slot| ahead.slots_to_load(slot, &[]) == (6, 6).max((slot + 1, 6))));
+        assert_eq!(ahead.slots_to_load(6, &[]), (7, 23));
+        assert_eq!(ahead.slots_to_load(40, &[]), (41, 41), "a jump");
+        assert_eq!(ahead.slots_to_load(3, &[]), (4, 4), "a jump back");
     }
 
     #[test]
-    fn each_slot_is_begun_once_for_each_search() {
+    fn each_slot_is_loaded_once_for_each_search() {
         let searches: Vec<Vec<Attribute>> = (0..3u8).map(|id| vec![(CKA_ID, vec![id])]).collect();
-        let mut ahead = Ahead::default();
+        let mut ahead = ReadAhead::default();
         let mut begun = [[0; 3]; 1000];
         for slot in 0..1000 {
             for (number, template) in searches.iter().enumerate() {
-                let (from, to) = ahead.after(slot, template);
+                let (from, to) = ahead.slots_to_load(slot, template);
                 begun[from.min(1000)..to.min(1000)].iter_mut().for_each(|slot| slot[number] += 1);
             }
         }

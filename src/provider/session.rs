@@ -2,13 +2,16 @@
 //!
 //! No lock is held during a request to the service: an operation is first taken out of its session, then finished.
 
-use crate::cloud::Plain;
+use crate::cloud::SecretBytes;
 use crate::error::{Error, Result};
 use crate::key::hash::Hasher;
 use crate::object::Object;
-use crate::operation::cipher::{Decrypting, Encrypting};
-use crate::operation::multi_part::Making;
-use crate::operation::sign::{MessageSigning, MessageVerifying, SignatureVerifying, Signing, Verifying};
+use crate::operation::cipher::{DecryptionOperation, EncryptionOperation};
+use crate::operation::multi_part::MultiPartOperation;
+use crate::operation::sign::{
+    MessageSigningOperation, MessageVerificationOperation, SignatureVerificationOperation, SigningOperation,
+    VerificationOperation,
+};
 use crate::token::Token;
 use cryptoki_sys::*;
 use std::collections::VecDeque;
@@ -24,23 +27,23 @@ pub struct Session {
     /// Whether the session was opened with CKF_RW_SESSION.
     pub read_write: bool,
     /// The search of C_FindObjects: the handles that were not returned yet.
-    pub find: Place<VecDeque<CK_OBJECT_HANDLE>>,
+    pub find: ActiveOperation<VecDeque<CK_OBJECT_HANDLE>>,
     /// The operation of C_Digest.
-    pub digest: Place<Hasher>,
+    pub digest: ActiveOperation<Hasher>,
     /// The operation of C_Sign.
-    pub sign: Place<Signing>,
+    pub sign: ActiveOperation<SigningOperation>,
     /// The operation of C_Verify.
-    pub verify: Place<Verifying>,
+    pub verify: ActiveOperation<VerificationOperation>,
     /// The operation of C_Encrypt.
-    pub encrypt: Place<Encrypting>,
+    pub encrypt: ActiveOperation<EncryptionOperation>,
     /// The operation of C_Decrypt.
-    pub decrypt: Place<Decrypting>,
+    pub decrypt: ActiveOperation<DecryptionOperation>,
     /// The operation of C_SignMessage.
-    pub message_sign: Place<MessageSigning>,
+    pub message_sign: ActiveOperation<MessageSigningOperation>,
     /// The operation of C_VerifyMessage.
-    pub message_verify: Place<MessageVerifying>,
+    pub message_verify: ActiveOperation<MessageVerificationOperation>,
     /// The operation of C_VerifySignature.
-    pub verify_signature: Place<SignatureVerifying>,
+    pub verify_signature: ActiveOperation<SignatureVerificationOperation>,
     /// CK_SESSION_INFO.ulDeviceError.
     device_error: AtomicUsize,
     /// Whether the session was closed. A call that is running in the session cannot be stopped, but must not succeed.
@@ -48,40 +51,40 @@ pub struct Session {
 }
 
 /// Holds the active operation of one kind, if there is one.
-pub struct Place<T> {
-    what: &'static str,
+pub struct ActiveOperation<T> {
+    name: &'static str,
     active: Mutex<Option<Active<T>>>,
 }
 
 struct Active<T> {
     operation: T,
     /// Whether an update function was called. The single-part function then fails.
-    in_parts: bool,
+    is_multi_part: bool,
     /// The result, if it did not fit into the caller's buffer.
-    made: Option<Plain>,
+    result: Option<SecretBytes>,
 }
 
 /// How a call ends an operation: with all of its data, or after the last part.
 #[derive(Clone, Copy)]
-pub enum Last<'a> {
+pub enum FinalInput<'a> {
     /// A single-part call, such as C_Sign or C_Digest, with all of the data.
-    Whole(&'a [u8]),
+    SinglePart(&'a [u8]),
     /// The end of a multiple-part operation, such as C_SignFinal or C_DigestFinal.
-    Parts,
+    MultiPart,
 }
 
-impl<T> Place<T> {
+impl<T> ActiveOperation<T> {
     const fn new(what: &'static str) -> Self {
-        Self { what, active: Mutex::new(None) }
+        Self { name: what, active: Mutex::new(None) }
     }
 
     /// Checks that no operation is active.
     ///
     /// # Errors
     /// CKR_OPERATION_ACTIVE if an operation is active.
-    pub fn is_free(&self) -> Result<()> {
+    pub fn check_inactive(&self) -> Result<()> {
         match *self.active() {
-            Some(_) => Err(Error::new(CKR_OPERATION_ACTIVE, format!("a {} is active in this session", self.what))),
+            Some(_) => Err(Error::new(CKR_OPERATION_ACTIVE, format!("a {} is active in this session", self.name))),
             None => Ok(()),
         }
     }
@@ -91,8 +94,8 @@ impl<T> Place<T> {
     /// # Errors
     /// CKR_OPERATION_ACTIVE if an operation is active.
     pub fn begin(&self, operation: T) -> Result<()> {
-        self.is_free()?;
-        *self.active() = Some(Active { operation, in_parts: false, made: None });
+        self.check_inactive()?;
+        *self.active() = Some(Active { operation, is_multi_part: false, result: None });
         Ok(())
     }
 
@@ -107,7 +110,7 @@ impl<T> Place<T> {
     /// CKR_OPERATION_NOT_INITIALIZED if no operation is active.
     pub fn with<R>(&self, look: impl FnOnce(&mut T) -> R) -> Result<R> {
         let mut active = self.active();
-        Ok(look(&mut active.as_mut().ok_or_else(|| self.missing())?.operation))
+        Ok(look(&mut active.as_mut().ok_or_else(|| self.not_initialized())?.operation))
     }
 
     /// Calls `update` to pass a part of the data to the active operation. An error ends the operation.
@@ -116,8 +119,8 @@ impl<T> Place<T> {
     /// CKR_OPERATION_NOT_INITIALIZED if no operation is active, and the errors of `update`.
     pub fn update(&self, update: impl FnOnce(&mut T) -> Result<()>) -> Result<()> {
         let mut active = self.active();
-        let own = active.as_mut().ok_or_else(|| self.missing())?;
-        own.in_parts = true;
+        let own = active.as_mut().ok_or_else(|| self.not_initialized())?;
+        own.is_multi_part = true;
         let outcome = update(&mut own.operation);
         if outcome.is_err() {
             *active = None;
@@ -130,15 +133,15 @@ impl<T> Place<T> {
     /// # Errors
     /// * CKR_OPERATION_NOT_INITIALIZED if no operation is active.
     /// * CKR_OPERATION_ACTIVE for a single-part call after an update function. The operation ends.
-    pub fn take(&self, last: &Last) -> Result<T> {
-        Ok(self.taken(last)?.operation)
+    pub fn take(&self, last: &FinalInput) -> Result<T> {
+        Ok(self.take_active(last)?.operation)
     }
 
-    fn taken(&self, last: &Last) -> Result<Active<T>> {
-        let own = self.active().take().ok_or_else(|| self.missing())?;
-        match (last, own.in_parts) {
-            (Last::Whole(_), true) => {
-                let text = format!("the {} was begun in parts: end it with the function for the last part", self.what);
+    fn take_active(&self, last: &FinalInput) -> Result<Active<T>> {
+        let own = self.active().take().ok_or_else(|| self.not_initialized())?;
+        match (last, own.is_multi_part) {
+            (FinalInput::SinglePart(_), true) => {
+                let text = format!("the {} was begun in parts: end it with the function for the last part", self.name);
                 Err(Error::new(CKR_OPERATION_ACTIVE, text))
             }
             _ => Ok(own),
@@ -149,22 +152,22 @@ impl<T> Place<T> {
         self.active.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn missing(&self) -> Error {
-        Error::new(CKR_OPERATION_NOT_INITIALIZED, format!("no {} is active in this session", self.what))
+    fn not_initialized(&self) -> Error {
+        Error::new(CKR_OPERATION_NOT_INITIALIZED, format!("no {} is active in this session", self.name))
     }
 }
 
-impl<T: Making> Place<T> {
+impl<T: MultiPartOperation> ActiveOperation<T> {
     /// Returns the maximum length of the result in bytes, and whether the result has exactly this length. Used to
     /// answer a size query without computing the result.
     ///
     /// # Errors
-    /// Those of [`Place::take`].
-    pub fn output_len(&self, last: &Last) -> Result<(usize, bool)> {
-        let own = self.taken(last)?;
-        let answer = match &own.made {
+    /// Those of [`ActiveOperation::take`].
+    pub fn output_len(&self, last: &FinalInput) -> Result<(usize, bool)> {
+        let own = self.take_active(last)?;
+        let answer = match &own.result {
             Some(made) => (made.len(), true),
-            None => (own.operation.longest(), own.operation.is_exact()),
+            None => (own.operation.max_output_len(), own.operation.is_output_len_exact()),
         };
         *self.active() = Some(own);
         Ok(answer)
@@ -173,25 +176,25 @@ impl<T: Making> Place<T> {
     /// Computes the result. The operation ends, even if that fails.
     ///
     /// # Errors
-    /// Those of [`Place::take`], [`Making::update`] and [`Making::finish`].
-    pub fn finish(&self, last: Last) -> Result<Plain> {
-        let own = self.taken(&last)?;
-        if let Some(made) = own.made {
+    /// Those of [`ActiveOperation::take`], [`MultiPartOperation::update`] and [`MultiPartOperation::finish`].
+    pub fn finish(&self, last: FinalInput) -> Result<SecretBytes> {
+        let own = self.take_active(&last)?;
+        if let Some(made) = own.result {
             return Ok(made);
         }
         let mut operation = own.operation;
-        if let Last::Whole(data) = last {
+        if let FinalInput::SinglePart(data) = last {
             operation.update(data)?;
         }
         operation.finish()
     }
 }
 
-impl Place<Decrypting> {
+impl ActiveOperation<DecryptionOperation> {
     /// Stores a result that did not fit into the caller's buffer, for the next call with a larger buffer.
-    pub fn keep(&self, operation: Decrypting, made: Plain, last: &Last) {
-        let in_parts = matches!(last, Last::Parts);
-        *self.active() = Some(Active { operation, in_parts, made: Some(made) });
+    pub fn store_result(&self, operation: DecryptionOperation, made: SecretBytes, last: &FinalInput) {
+        let in_parts = matches!(last, FinalInput::MultiPart);
+        *self.active() = Some(Active { operation, is_multi_part: in_parts, result: Some(made) });
     }
 }
 
@@ -202,15 +205,15 @@ impl Session {
             slot,
             token,
             read_write,
-            find: Place::new("search"),
-            digest: Place::new("digest"),
-            sign: Place::new("signature"),
-            verify: Place::new("verification"),
-            encrypt: Place::new("encryption"),
-            decrypt: Place::new("decryption"),
-            message_sign: Place::new("signing of messages"),
-            message_verify: Place::new("verification of messages"),
-            verify_signature: Place::new("verification of a signature"),
+            find: ActiveOperation::new("search"),
+            digest: ActiveOperation::new("digest"),
+            sign: ActiveOperation::new("signature"),
+            verify: ActiveOperation::new("verification"),
+            encrypt: ActiveOperation::new("encryption"),
+            decrypt: ActiveOperation::new("decryption"),
+            message_sign: ActiveOperation::new("signing of messages"),
+            message_verify: ActiveOperation::new("verification of messages"),
+            verify_signature: ActiveOperation::new("verification of a signature"),
             device_error: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
         }
@@ -222,7 +225,7 @@ impl Session {
         self.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Returns the number of the last failure that [`Session::concluded`] recorded (section 5.6.4). The number is 0 if
+    /// Returns the number of the last failure that [`Session::record_outcome`] recorded (section 5.6.4). The number is 0 if
     /// there was no failure, or if the service was not its cause.
     pub fn device_error(&self) -> CK_ULONG {
         self.device_error.load(Ordering::Relaxed) as CK_ULONG
@@ -233,7 +236,7 @@ impl Session {
     ///
     /// # Errors
     /// CKR_SESSION_CLOSED if the session was closed during the call; otherwise the error of `outcome`.
-    pub fn concluded<T>(&self, outcome: Result<T>) -> Result<T> {
+    pub fn record_outcome<T>(&self, outcome: Result<T>) -> Result<T> {
         if let Err(error) = &outcome {
             self.device_error.store(error.device_error as usize, Ordering::Relaxed);
         }
@@ -266,13 +269,13 @@ impl Session {
     ///
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED if no search is active.
-    pub fn find(&self, most: usize) -> Result<Vec<CK_OBJECT_HANDLE>> {
+    pub fn find_next(&self, most: usize) -> Result<Vec<CK_OBJECT_HANDLE>> {
         self.find.with(|found| found.drain(..most.min(found.len())).collect())
     }
 
     /// Implements C_SessionCancel: cancels the operations that the flags name (PKCS#11 3.2 section 5.6.9).
     pub fn cancel(&self, flags: CK_FLAGS) {
-        let ends: [(CK_FLAGS, &dyn Fn()); 9] = [
+        let cancellations: [(CK_FLAGS, &dyn Fn()); 9] = [
             (CKF_FIND_OBJECTS, &|| self.find.cancel()),
             (CKF_DIGEST, &|| self.digest.cancel()),
             (CKF_SIGN, &|| self.sign.cancel()),
@@ -283,6 +286,6 @@ impl Session {
             (CKF_MESSAGE_SIGN, &|| self.message_sign.cancel()),
             (CKF_MESSAGE_VERIFY, &|| self.message_verify.cancel()),
         ];
-        ends.iter().filter(|(flag, _)| flags & flag != 0).for_each(|(_, end)| end());
+        cancellations.iter().filter(|(flag, _)| flags & flag != 0).for_each(|(_, end)| end());
     }
 }

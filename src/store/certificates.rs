@@ -3,7 +3,7 @@
 //! They are PEM files in a directory of the slot. The name of a file is derived from the public key, so the file
 //! can't be taken for that of another key, whatever the name of that key is.
 
-use super::private_directory::{PrivateFolder, hex_digest};
+use super::private_directory::{PrivateDirectory, hex_digest};
 use crate::certificate::Certificate;
 use crate::error::{Error, Result};
 use crate::key::PublicKey;
@@ -14,12 +14,12 @@ use std::path::Path;
 
 /// A directory of certificate chains, one file for each public key.
 #[derive(Debug)]
-pub struct CertificateStore(PrivateFolder);
+pub struct CertificateStore(PrivateDirectory);
 
 impl CertificateStore {
     /// Returns the store in that directory. Does not access the file system.
     pub fn new(folder: &Path) -> Self {
-        Self(PrivateFolder::new(folder.to_owned()))
+        Self(PrivateDirectory::new(folder.to_owned()))
     }
 
     /// Returns the key's certificate, followed by its certificate chain. Returns an empty vector if there is no
@@ -31,12 +31,12 @@ impl CertificateStore {
     pub fn chain(&self, key: &PublicKey) -> Result<Vec<Certificate>> {
         match self.0.check() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            checked => checked.map_err(|error| self.unusable(&error))?,
+            checked => checked.map_err(|error| self.store_error(&error))?,
         }
-        let Some(bytes) = self.0.read(&file_name(key)).map_err(|error| self.unusable(&error))? else {
+        let Some(bytes) = self.0.read(&file_name(key)).map_err(|error| self.store_error(&error))? else {
             return Ok(Vec::new());
         };
-        Certificate::all_in(&bytes).map(|(chain, _)| chain).map_err(|error| self.unusable(&error.0))
+        Certificate::parse_all(&bytes).map(|(chain, _)| chain).map_err(|error| self.store_error(&error.0))
     }
 
     /// Replaces the key's certificate chain. An empty `chain` removes the file.
@@ -44,16 +44,16 @@ impl CertificateStore {
     /// # Errors
     /// CKR_DEVICE_ERROR if the directory can't be created or is not exclusively this user's, or if the file can't
     /// be written, or removed because there is none.
-    pub fn keep(&self, key: &PublicKey, chain: &[Certificate]) -> Result<()> {
+    pub fn replace(&self, key: &PublicKey, chain: &[Certificate]) -> Result<()> {
         let text: String = chain.iter().map(pem).collect();
-        let written = self.0.open().and_then(|()| match chain.is_empty() {
+        let written = self.0.create().and_then(|()| match chain.is_empty() {
             true => self.0.remove(&file_name(key)),
             false => self.0.write(&file_name(key), text.as_bytes()),
         });
-        written.map_err(|error| self.unusable(&error))
+        written.map_err(|error| self.store_error(&error))
     }
 
-    fn unusable(&self, error: &dyn std::fmt::Display) -> Error {
+    fn store_error(&self, error: &dyn std::fmt::Display) -> Error {
         Error::new(CKR_DEVICE_ERROR, format!("the certificate store in {}: {error}", self.0))
     }
 }
@@ -76,20 +76,20 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn what_is_kept_is_found_by_the_key() {
+    fn a_stored_chain_is_found_by_its_public_key() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("store");
         let store = CertificateStore::new(&folder);
         let (own, other) = (fake::public_key("p256").unwrap(), fake::public_key("p384").unwrap());
         assert_eq!(store.chain(&own), Ok(Vec::new()), "no folder yet");
         let chain = [fake::certificate_of(&own), fake::example().clone()];
-        store.keep(&own, &chain).unwrap();
+        store.replace(&own, &chain).unwrap();
         assert_eq!(store.chain(&own).as_deref(), Ok(&chain[..]));
         assert_eq!(store.chain(&other), Ok(Vec::new()));
-        store.keep(&own, &[]).unwrap();
+        store.replace(&own, &[]).unwrap();
         assert_eq!(store.chain(&own), Ok(Vec::new()));
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
         assert!(store.chain(&own).is_err_and(|error| error.message.contains("chmod 700")));
-        assert!(store.keep(&own, &chain).is_err());
+        assert!(store.replace(&own, &chain).is_err());
     }
 }

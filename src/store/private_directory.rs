@@ -15,12 +15,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A directory that only this user can write to.
 #[derive(Debug)]
-pub struct PrivateFolder(PathBuf);
+pub struct PrivateDirectory(PathBuf);
 
 /// The number of bytes that are read from a file at most, far more than any of the files contains.
-const LARGEST: u64 = 64 << 10;
+const MAX_FILE_LEN: u64 = 64 << 10;
 
-impl PrivateFolder {
+impl PrivateDirectory {
     /// Returns the directory with that path. Does not access the file system.
     pub fn new(path: PathBuf) -> Self {
         Self(path)
@@ -30,7 +30,7 @@ impl PrivateFolder {
     ///
     /// # Errors
     /// Those of the operating system, and those of [`Self::check`].
-    pub fn open(&self) -> io::Result<()> {
+    pub fn create(&self) -> io::Result<()> {
         match DirBuilder::new().mode(0o700).create(&self.0) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
@@ -45,7 +45,7 @@ impl PrivateFolder {
     /// another user or is writable by its group or others. A symbolic link is not a directory.
     pub fn check(&self) -> io::Result<()> {
         let about = fs::symlink_metadata(&self.0)?;
-        match about.is_dir() && is_ours(&about) {
+        match about.is_dir() && is_private(&about) {
             true => Ok(()),
             false => Err(io::Error::other("it is not a folder that this user alone can write to (chmod 700)")),
         }
@@ -64,12 +64,12 @@ impl PrivateFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
-        if !file.metadata().is_ok_and(|about| about.is_file() && is_ours(&about)) {
+        if !file.metadata().is_ok_and(|about| about.is_file() && is_private(&about)) {
             log_warn!("{} is left alone: it is not this user's alone", path.display());
             return Ok(None);
         }
         let mut bytes = Vec::new();
-        file.take(LARGEST).read_to_end(&mut bytes)?;
+        file.take(MAX_FILE_LEN).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     }
 
@@ -81,11 +81,11 @@ impl PrivateFolder {
     pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let part = self.0.join(format!("part-{}-{number}", std::process::id()));
-        let written = create(&part).and_then(|mut file| file.write_all(bytes));
-        let moved = written.and_then(|()| fs::rename(&part, self.0.join(name)));
+        let temporary = self.0.join(format!("part-{}-{number}", std::process::id()));
+        let written = create(&temporary).and_then(|mut file| file.write_all(bytes));
+        let moved = written.and_then(|()| fs::rename(&temporary, self.0.join(name)));
         if moved.is_err() {
-            let _ = fs::remove_file(&part);
+            let _ = fs::remove_file(&temporary);
         }
         moved
     }
@@ -99,7 +99,7 @@ impl PrivateFolder {
     }
 }
 
-impl fmt::Display for PrivateFolder {
+impl fmt::Display for PrivateDirectory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.display().fmt(f)
     }
@@ -115,6 +115,6 @@ fn create(path: &Path) -> io::Result<File> {
 }
 
 /// Returns whether the file or directory belongs to this user and no other user can write to it.
-fn is_ours(about: &Metadata) -> bool {
-    about.uid() == process::user() && about.mode() & 0o022 == 0
+fn is_private(about: &Metadata) -> bool {
+    about.uid() == process::effective_user_id() && about.mode() & 0o022 == 0
 }

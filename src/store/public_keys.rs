@@ -4,8 +4,8 @@
 //! public key is trusted no more than a local certificate: every signature is verified with it. Only this user can
 //! write to the directory and its files. If anything is wrong with them, the module asks the service instead.
 
-use super::private_directory::{PrivateFolder, hex_digest};
-use crate::cloud::{KeyFacts, KeyName, SharedBackend, purposes_of, schemes_for};
+use super::private_directory::{PrivateDirectory, hex_digest};
+use crate::cloud::{KeyDescription, KeyName, SharedBackend, purposes_of, schemes_for};
 use crate::key::{PublicKey, Purpose};
 use crate::{log_debug, log_warn};
 use base64ct::{Base64, Encoding};
@@ -16,15 +16,15 @@ use std::sync::OnceLock;
 
 /// A public-key cache in a directory, which is created and checked at the first use.
 #[derive(Debug)]
-pub struct Cache {
-    folder: PrivateFolder,
+pub struct PublicKeyCache {
+    folder: PrivateDirectory,
     usable: OnceLock<bool>,
 }
 
 /// The contents of a file. Its name is a hash of the place and the key. Both are also in the file, for comparison
 /// and for human readers.
 #[derive(Deserialize, PartialEq, Serialize)]
-struct Entry {
+struct CachedKey {
     version: u32,
     place: String,
     key: String,
@@ -41,40 +41,40 @@ const VERSION: u32 = 3;
 const PURPOSES: [(Purpose, &str); 3] =
     [(Purpose::Sign, "sign"), (Purpose::Decrypt, "decrypt"), (Purpose::Derive, "derive")];
 
-impl Cache {
+impl PublicKeyCache {
     /// Returns the cache in `folder`. Does not access the file system.
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder: PrivateFolder::new(folder), usable: OnceLock::new() }
+        Self { folder: PrivateDirectory::new(folder), usable: OnceLock::new() }
     }
 
     /// Returns the cached facts of a key. Returns `None` if there are none, if the key's name may refer to another
     /// key later, or if the cache can't be used.
-    pub fn facts(&self, backend: &SharedBackend, key: &KeyName) -> Option<KeyFacts> {
+    pub fn get(&self, backend: &SharedBackend, key: &KeyName) -> Option<KeyDescription> {
         if !backend.is_immutable(key) || !self.is_usable() {
             return None;
         }
-        facts_in(&self.folder.read(&file_name(backend, key)).ok()??, backend, key)
+        parse_entry(&self.folder.read(&file_name(backend, key)).ok()??, backend, key)
     }
 
     /// Caches what the service reports about a key, if it is immutable: the name can't refer to another key later,
     /// and the key permits everything that the service does with keys of its kind. In a service whose keys have a
     /// single purpose, the key permits everything for its purpose. Failures are logged at debug level.
-    pub fn keep(&self, backend: &SharedBackend, key: &KeyName, facts: &KeyFacts) {
+    pub fn insert(&self, backend: &SharedBackend, key: &KeyName, facts: &KeyDescription) {
         let all = purposes_of(&**backend, facts.kind);
         let purposes: Vec<Purpose> = match backend.has_single_purpose() {
-            true => all.into_iter().filter(|purpose| facts.does(*purpose)).collect(),
+            true => all.into_iter().filter(|purpose| facts.permits(*purpose)).collect(),
             false => all,
         };
-        let usual = facts.refusal.is_none()
-            && facts.withheld.is_empty()
+        let permits_everything = facts.unusable_reason.is_none()
+            && facts.forbidden_purposes.is_empty()
             && !purposes.is_empty()
             && facts.schemes == schemes_for(&**backend, facts.kind, &purposes);
-        let immutable_id = facts.immutable_id.clone().filter(|_| usual && backend.is_immutable(key));
+        let immutable_id = facts.immutable_id.clone().filter(|_| permits_everything && backend.is_immutable(key));
         let (Some(immutable_id), Some(public_key)) = (immutable_id, &facts.public_key) else { return };
-        let entry = Entry {
+        let entry = CachedKey {
             version: VERSION,
             place: backend.place(),
-            key: name(key),
+            key: qualified_name(key),
             immutable_id,
             purposes: names_of(&purposes),
             public_key: Base64::encode_string(public_key.spki()),
@@ -87,14 +87,14 @@ impl Cache {
     }
 
     /// Removes a key whose cached facts turned out to be wrong.
-    pub fn forget(&self, backend: &SharedBackend, key: &KeyName) {
+    pub fn remove(&self, backend: &SharedBackend, key: &KeyName) {
         if self.is_usable() {
             let _ = self.folder.remove(&file_name(backend, key));
         }
     }
 
     fn is_usable(&self) -> bool {
-        *self.usable.get_or_init(|| match self.folder.open() {
+        *self.usable.get_or_init(|| match self.folder.create() {
             Ok(()) => true,
             Err(error) => {
                 log_warn!("no public half is cached in {}: {error}", self.folder);
@@ -103,15 +103,15 @@ impl Cache {
         })
     }
 
-    fn write(&self, name: &str, entry: &Entry) -> io::Result<()> {
+    fn write(&self, name: &str, entry: &CachedKey) -> io::Result<()> {
         self.folder.write(name, &serde_json::to_vec(entry)?)
     }
 }
 
 /// Returns the facts in a file of the cache, or `None` if the file is invalid or describes another key.
-pub(crate) fn facts_in(bytes: &[u8], backend: &SharedBackend, key: &KeyName) -> Option<KeyFacts> {
-    let entry: Entry = serde_json::from_slice(bytes).ok()?;
-    if (entry.version, &entry.place, &entry.key) != (VERSION, &backend.place(), &name(key)) {
+pub(crate) fn parse_entry(bytes: &[u8], backend: &SharedBackend, key: &KeyName) -> Option<KeyDescription> {
+    let entry: CachedKey = serde_json::from_slice(bytes).ok()?;
+    if (entry.version, &entry.place, &entry.key) != (VERSION, &backend.place(), &qualified_name(key)) {
         return None;
     }
     let public_key = PublicKey::from_spki(&Base64::decode_vec(&entry.public_key).ok()?).ok()?;
@@ -126,7 +126,7 @@ pub(crate) fn facts_in(bytes: &[u8], backend: &SharedBackend, key: &KeyName) -> 
     }
     log_debug!("{} at {}: its public half is cached", key.id, entry.place);
     let immutable_id = Some(entry.immutable_id);
-    Some(KeyFacts { immutable_id, ..KeyFacts::of(public_key, schemes) })
+    Some(KeyDescription { immutable_id, ..KeyDescription::from_public_key(public_key, schemes) })
 }
 
 fn names_of(purposes: &[Purpose]) -> Vec<String> {
@@ -134,11 +134,11 @@ fn names_of(purposes: &[Purpose]) -> Vec<String> {
 }
 
 fn file_name(backend: &SharedBackend, key: &KeyName) -> String {
-    hex_digest(format!("{}\0{}", backend.place(), name(key)).as_bytes())
+    hex_digest(format!("{}\0{}", backend.place(), qualified_name(key)).as_bytes())
 }
 
 /// Returns the name in requests to the service: the version is a part of it.
-fn name(key: &KeyName) -> String {
+fn qualified_name(key: &KeyName) -> String {
     match &key.version {
         Some(version) => format!("{}/{version}", key.id),
         None => key.id.clone(),

@@ -6,33 +6,33 @@ use std::sync::Arc;
 /// The keys added and removed since the token's keys were configured or listed.
 #[derive(Debug, Default)]
 pub struct Changes {
-    come: Vec<Arc<SlotKey>>,
+    added: Vec<Arc<SlotKey>>,
     /// The names of removed keys. Names are kept because a later listing may still contain these keys.
-    gone: Vec<String>,
+    removed: Vec<String>,
 }
 
 impl Changes {
     /// Returns `keys` with the changes applied.
-    pub fn applied(&self, keys: Arc<Vec<Arc<SlotKey>>>) -> Arc<Vec<Arc<SlotKey>>> {
-        if self.come.is_empty() && self.gone.is_empty() {
+    pub fn apply_to(&self, keys: Arc<Vec<Arc<SlotKey>>>) -> Arc<Vec<Arc<SlotKey>>> {
+        if self.added.is_empty() && self.removed.is_empty() {
             return keys;
         }
         let stays = |key: &&Arc<SlotKey>| {
             let name = &key.name().id;
-            !self.gone.contains(name) && !self.come.iter().any(|own| own.name().id == *name)
+            !self.removed.contains(name) && !self.added.iter().any(|own| own.name().id == *name)
         };
-        Arc::new(keys.iter().filter(stays).chain(&self.come).cloned().collect())
+        Arc::new(keys.iter().filter(stays).chain(&self.added).cloned().collect())
     }
 
     /// Records a key that was added.
     pub fn add(&mut self, key: Arc<SlotKey>) {
-        self.gone.retain(|name| *name != key.name().id);
-        self.come.push(key);
+        self.removed.retain(|name| *name != key.name().id);
+        self.added.push(key);
     }
 
     /// Records that a key was removed.
     pub fn remove(&mut self, key: &Arc<SlotKey>) {
-        self.come.retain(|own| !Arc::ptr_eq(own, key));
-        self.gone.push(key.name().id.clone());
+        self.added.retain(|own| !Arc::ptr_eq(own, key));
+        self.removed.push(key.name().id.clone());
     }
 }

@@ -4,17 +4,17 @@ use crate::error::Error;
 use cryptoki_sys::*;
 
 /// Returns CKR_USER_NOT_LOGGED_IN, for a call that needs the credential before a login.
-pub fn logged_out() -> Error {
+pub fn not_logged_in() -> Error {
     Error::new(CKR_USER_NOT_LOGGED_IN, "the keys of this token are there after C_Login only")
 }
 
 /// Returns CKR_OBJECT_HANDLE_INVALID, for a handle of no object or of an object that no longer exists.
-pub fn no_object(handle: CK_OBJECT_HANDLE) -> Error {
+pub fn invalid_handle(handle: CK_OBJECT_HANDLE) -> Error {
     Error::new(CKR_OBJECT_HANDLE_INVALID, format!("no object of this token has the handle {handle}"))
 }
 
 /// Returns CKR_SESSION_READ_ONLY. Token objects are created, changed and destroyed in read-write sessions only
 /// (section 5.7).
-pub fn read_only() -> Error {
+pub fn session_read_only() -> Error {
     Error::new(CKR_SESSION_READ_ONLY, "it takes a session with CKF_RW_SESSION")
 }

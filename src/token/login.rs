@@ -5,8 +5,8 @@
 use super::Token;
 use super::key::SlotKey;
 use super::token_keys::TokenKeys;
-use super::usage::{LONGEST_PIN, Usage};
-use crate::cloud::Entry;
+use super::usage::{MAX_PIN_LEN, SessionState};
+use crate::cloud::CommitLogin;
 use crate::config::Keys;
 use crate::error::{Error, Result};
 use cryptoki_sys::*;
@@ -25,15 +25,15 @@ impl Token {
     /// CKR_USER_ALREADY_LOGGED_IN, CKR_USER_ANOTHER_ALREADY_LOGGED_IN, CKR_SESSION_CLOSED; CKR_PIN_LEN_RANGE,
     /// CKR_PIN_INCORRECT, CKR_PIN_EXPIRED, and those of the service.
     pub fn log_in(&self, user: CK_USER_TYPE, pin: &[u8]) -> Result<()> {
-        self.usage().may_log_in(user)?;
-        let entry = match self.common.backend.pin() {
-            Some(what) => Some(self.checked(pin, what).map_err(|error| self.about(error))?),
+        self.usage().check_login(user)?;
+        let credential = match self.slot_context.backend.pin() {
+            Some(what) => Some(self.check_pin(pin, what).map_err(|error| self.with_token(error))?),
             None => None,
         };
         // Meanwhile another thread may have logged in or closed the sessions.
         let mut used = self.usage();
-        used.may_log_in(user)?;
-        if let Some(entry) = entry {
+        used.check_login(user)?;
+        if let Some(entry) = credential {
             entry();
             self.forget_loaded();
         }
@@ -41,12 +41,12 @@ impl Token {
         Ok(())
     }
 
-    fn checked(&self, pin: &[u8], what: &str) -> Result<Entry<'_>> {
+    fn check_pin(&self, pin: &[u8], what: &str) -> Result<CommitLogin<'_>> {
         let range = |given| Error::new(CKR_PIN_LEN_RANGE, format!("the PIN is {what}, and {given}"));
         let text = std::str::from_utf8(pin).map_err(|_| Error::new(CKR_PIN_INCORRECT, "the PIN is not UTF-8"))?.trim();
         match text.len() {
             0 => Err(range("none was given".to_owned())),
-            1..=LONGEST_PIN => Ok(self.common.backend.log_in(text.to_owned().into(), self.deadline())?),
+            1..=MAX_PIN_LEN => Ok(self.slot_context.backend.log_in(text.to_owned().into(), self.deadline())?),
             length => Err(range(format!("{length} bytes are more than any has"))),
         }
     }
@@ -58,37 +58,42 @@ impl Token {
 
     /// Ends the login and returns whether a user was logged in. Section 5.6.10: the credential is forgotten, and
     /// the handles of private objects become invalid permanently.
-    pub(super) fn end_login(&self, used: &mut Usage) -> bool {
-        let was_in = used.login.take().is_some();
-        if was_in && self.common.backend.pin().is_some() {
-            self.common.backend.log_out();
-            self.made_keys().iter().for_each(|key| key.hide());
+    pub(super) fn end_login(&self, used: &mut SessionState) -> bool {
+        let was_logged_in = used.login.take().is_some();
+        if was_logged_in && self.slot_context.backend.pin().is_some() {
+            self.slot_context.backend.log_out();
+            self.made_keys().iter().for_each(|key| key.remove_private_object());
             self.owners().retain(|handle, key| key.object(*handle).is_some());
         }
-        was_in
+        was_logged_in
     }
 
     /// Forgets what an earlier login has loaded, because the profile of the next login may belong to another
     /// account.
     fn forget_loaded(&self) {
         let keys = self.made_keys();
-        keys.iter().for_each(|key| key.forget_loaded());
-        let was_listed = self.listed.known().is_some();
-        self.listed.forget();
+        keys.iter().for_each(|key| key.invalidate_for_login());
+        let was_listed = self.listing.value().is_some();
+        self.listing.forget();
         if was_listed {
-            *self.token_keys() = TokenKeys::Configured(Keys::Discover);
+            *self.token_keys() = TokenKeys::Configured(Keys::Discovered);
         }
     }
 
     fn made_keys(&self) -> Arc<Vec<Arc<SlotKey>>> {
         match &*self.token_keys() {
-            TokenKeys::Made(made) => made.clone(),
+            TokenKeys::Created(made) => made.clone(),
             TokenKeys::Configured(_) => Arc::default(),
         }
     }
 
-    fn about(&self, error: Error) -> Error {
-        let common = &self.common;
-        error.about(format_args!("slot {}, token \"{}\" in {}", common.slot, common.label, common.backend.place()))
+    fn with_token(&self, error: Error) -> Error {
+        let common = &self.slot_context;
+        error.with_context(format_args!(
+            "slot {}, token \"{}\" in {}",
+            common.slot,
+            common.label,
+            common.backend.place()
+        ))
     }
 }

@@ -5,13 +5,13 @@
 //! 5.18.2.
 
 use super::Token;
-use super::errors::{logged_out, no_object, read_only};
-use super::key::{SlotKey, Wanted};
+use super::errors::{invalid_handle, not_logged_in, session_read_only};
+use super::key::{ObjectClasses, SlotKey};
 use crate::certificate::Certificate;
 use crate::cloud::{Cause, Failure, NewKey};
 use crate::config::Right;
 use crate::error::{Error, Result};
-use crate::mechanism::{Generation, Request};
+use crate::mechanism::{KeyGenMechanism, MechanismInput};
 use crate::object::Object;
 use crate::object::attribute::{Attribute, flag_in, number_in, value_in};
 use crate::object::key_template;
@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Only the key objects, and only the certificates.
-const KEYS: Wanted = Wanted { keys: true, certificates: false };
-const CERTIFICATES: Wanted = Wanted { keys: false, certificates: true };
+const KEYS: ObjectClasses = ObjectClasses { keys: true, certificates: false };
+const CERTIFICATES: ObjectClasses = ObjectClasses { keys: false, certificates: true };
 
 impl Token {
     /// C_GenerateKeyPair: returns the handles of the public and the private key.
@@ -33,14 +33,14 @@ impl Token {
     /// those of the service.
     pub fn generate_pair(
         &self,
-        request: &Request,
+        request: &MechanismInput,
         public: &[Attribute],
         private: &[Attribute],
         read_write: bool,
     ) -> Result<(CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)> {
-        let generation = self.generation(request, CKF_GENERATE_KEY_PAIR)?;
+        let generation = self.find_generation(request, CKF_GENERATE_KEY_PAIR)?;
         self.check_right(Right::Generate, read_write || !is_of_token(private))?;
-        let objects = self.create(generation, key_template::pair(generation, public, private)?)?;
+        let objects = self.create_key(generation, key_template::key_pair(generation, public, private)?)?;
         Ok((handle_of(&objects, CKO_PUBLIC_KEY)?, handle_of(&objects, CKO_PRIVATE_KEY)?))
     }
 
@@ -48,10 +48,15 @@ impl Token {
     ///
     /// # Errors
     /// As [`Token::generate_pair`].
-    pub fn generate(&self, request: &Request, template: &[Attribute], read_write: bool) -> Result<CK_OBJECT_HANDLE> {
-        let generation = self.generation(request, CKF_GENERATE)?;
+    pub fn generate(
+        &self,
+        request: &MechanismInput,
+        template: &[Attribute],
+        read_write: bool,
+    ) -> Result<CK_OBJECT_HANDLE> {
+        let generation = self.find_generation(request, CKF_GENERATE)?;
         self.check_right(Right::Generate, read_write || !is_of_token(template))?;
-        handle_of(&self.create(generation, key_template::secret(generation, template)?)?, CKO_SECRET_KEY)
+        handle_of(&self.create_key(generation, key_template::secret(generation, template)?)?, CKO_SECRET_KEY)
     }
 
     /// C_DestroyObject of a token object. Destroying one half of a key pair also destroys the other half.
@@ -60,20 +65,20 @@ impl Token {
     /// CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED, CKR_SESSION_READ_ONLY, CKR_USER_NOT_LOGGED_IN, and those
     /// of the service and the certificate store.
     pub fn destroy(&self, handle: CK_OBJECT_HANDLE, read_write: bool) -> Result<()> {
-        let unknown = || no_object(handle);
+        let unknown = || invalid_handle(handle);
         let object = self.object(handle).ok_or_else(unknown)?;
         let right = if object.class == CKO_CERTIFICATE { Right::Certificates } else { Right::Destroy };
         self.check_right(right, read_write).map_err(|error| match error.rv {
             CKR_TOKEN_WRITE_PROTECTED => Error { rv: CKR_ACTION_PROHIBITED, ..error },
             _ => error,
         })?;
-        let key = self.owner(handle).ok_or_else(unknown)?;
+        let key = self.slot_key(handle).ok_or_else(unknown)?;
         if object.class == CKO_CERTIFICATE {
-            return key.remove_certificate(&object, self.later(1));
+            return key.remove_certificate(&object, self.deadline_for_calls(1));
         }
         let facts = key.facts().ok_or_else(unknown)?;
-        let how = key.destroy(&facts, self.later(2))?;
-        self.expel(&key);
+        let how = key.destroy(&facts, self.deadline_for_calls(2))?;
+        self.remove_key(&key);
         log_warn!("{key}: destroyed: {how}");
         Ok(())
     }
@@ -87,23 +92,23 @@ impl Token {
     pub fn add_certificate(&self, template: &[Attribute], read_write: bool) -> Result<CK_OBJECT_HANDLE> {
         self.check_right(Right::Certificates, read_write)?;
         let certificate = certificate_in(template)?;
-        let deadline = self.later(3);
+        let deadline = self.deadline_for_calls(3);
         let keys = self.keys(deadline);
-        keys.iter().for_each(|key| key.begin(KEYS));
+        keys.iter().for_each(|key| key.start_loading(KEYS));
         let own = keys.iter().find(|key| key.public_key(deadline).is_some_and(|key| certificate.certifies(&key)));
         let key = match own.or_else(|| keys.iter().find(|key| key.is_issued_by(&certificate, deadline))) {
             Some(key) => {
                 key.add_certificate(&certificate, deadline)?;
                 key
             }
-            None => awaiting(&keys, &certificate, deadline)?,
+            None => complete_pending_certificate(&keys, &certificate, deadline)?,
         };
-        let objects = self.shown(key, CERTIFICATES, deadline);
+        let objects = self.load_objects(key, CERTIFICATES, deadline);
         let mut fresh = objects.iter().filter(|object| object.attributes.value(CKA_VALUE) == Some(&certificate.der));
         let object = fresh.next().ok_or_else(|| {
-            Error::new(CKR_FUNCTION_FAILED, "the certificate was kept, but can't be read back").about(key)
+            Error::new(CKR_FUNCTION_FAILED, "the certificate was kept, but can't be read back").with_context(key)
         })?;
-        note_names(key, object, template);
+        warn_about_names(key, object, template);
         log_info!("{key}: its certificate was kept");
         Ok(object.handle)
     }
@@ -115,9 +120,9 @@ impl Token {
     /// CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED, CKR_SESSION_READ_ONLY, CKR_TOKEN_WRITE_PROTECTED,
     /// CKR_USER_NOT_LOGGED_IN, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_VALUE_INVALID, and those of the service.
     pub fn set_attributes(&self, handle: CK_OBJECT_HANDLE, template: &[Attribute], read_write: bool) -> Result<()> {
-        let object = self.object(handle).ok_or_else(|| no_object(handle))?;
-        if object.is_of_token() && !read_write {
-            return Err(read_only());
+        let object = self.object(handle).ok_or_else(|| invalid_handle(handle))?;
+        if object.is_token_object() && !read_write {
+            return Err(session_read_only());
         }
         if object.attributes.matches(template) {
             return Ok(());
@@ -126,7 +131,7 @@ impl Token {
         if labels.next().is_some_and(|first| labels.any(|other| other != first)) {
             return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, "CKA_LABEL stands there twice, with two values"));
         }
-        let (Some(label), Some(key)) = (label_in(template, &object), self.owner(handle)) else {
+        let (Some(label), Some(key)) = (changed_label(template, &object), self.slot_key(handle)) else {
             let text = "no attribute of this object can be changed so; CKA_LABEL of keys can where their slot has \
                         \"discover\" and \"allow\": [\"labels\"], and else comes from \"label\" in the configuration; \
                         CKA_ID is the key's name";
@@ -134,10 +139,10 @@ impl Token {
         };
         self.check_right(Right::Labels, read_write)?;
         let label = std::str::from_utf8(label).ok().filter(|label| !label.is_empty()).ok_or_else(|| {
-            Error::new(CKR_ATTRIBUTE_VALUE_INVALID, "CKA_LABEL: a label is UTF-8, and not empty").about(&key)
+            Error::new(CKR_ATTRIBUTE_VALUE_INVALID, "CKA_LABEL: a label is UTF-8, and not empty").with_context(&key)
         })?;
         self.backend().check_label(label)?;
-        key.relabel(label, self.later(3))?;
+        key.relabel(label, self.deadline_for_calls(3))?;
         log_info!("{key}: its label is \"{label}\" now");
         Ok(())
     }
@@ -146,12 +151,12 @@ impl Token {
     /// because it is read-only whatever the configuration allows.
     fn check_right(&self, right: Right, read_write: bool) -> Result<()> {
         if !read_write {
-            return Err(read_only());
+            return Err(session_read_only());
         }
         if !self.management().is_some_and(|own| own.allows(right)) {
             return Err(Error::new(CKR_TOKEN_WRITE_PROTECTED, self.not_allowed(right)));
         }
-        if self.backend().is_ready() { Ok(()) } else { Err(logged_out()) }
+        if self.backend().is_ready() { Ok(()) } else { Err(not_logged_in()) }
     }
 
     fn not_allowed(&self, right: Right) -> String {
@@ -159,8 +164,8 @@ impl Token {
         format!("token \"{label}\": not allowed: its slot has no \"allow\": [\"{name}\"]")
     }
 
-    fn generation(&self, request: &Request, flag: CK_FLAGS) -> Result<&'static Generation> {
-        let row = self.generations().find(|row| row.ckm == request.ckm && row.flag == flag);
+    fn find_generation(&self, request: &MechanismInput, flag: CK_FLAGS) -> Result<&'static KeyGenMechanism> {
+        let row = self.generation_mechanisms().find(|row| row.ckm == request.ckm && row.flag == flag);
         let row = row.ok_or_else(|| {
             let is_allowed = self.management().is_some_and(|own| own.allows(Right::Generate));
             let why = if is_allowed { String::new() } else { format!("; {}", self.not_allowed(Right::Generate)) };
@@ -174,8 +179,8 @@ impl Token {
     }
 
     /// Creates a key in the service and returns its objects.
-    fn create(&self, generation: &Generation, new: NewKey) -> Result<Vec<Arc<Object>>> {
-        let (backend, deadline) = (self.backend(), self.later(5));
+    fn create_key(&self, generation: &KeyGenMechanism, new: NewKey) -> Result<Vec<Arc<Object>>> {
+        let (backend, deadline) = (self.backend(), self.deadline_for_calls(5));
         if !backend.makes(new.kind) || self.hides(new.kind) {
             let who = if backend.makes(new.kind) { "\"hide_keys\" hides" } else { "the service does not make" };
             let text = format!("{}: {who} keys of kind {}", generation.name, new.kind.name());
@@ -184,21 +189,22 @@ impl Token {
         backend.check_new(&new)?;
         let mut made = backend.create(&new).wait(deadline).map_err(|failure| {
             let what = new.label.as_deref().unwrap_or("a key without a name");
-            Error::from(uncertain(failure)).about(format_args!("token \"{}\", new key \"{what}\"", self.label()))
+            Error::from(with_advice(failure))
+                .with_context(format_args!("token \"{}\", new key \"{what}\"", self.label()))
         })?;
-        let option = made.option.clone();
+        let option = made.config_option.clone();
         // The configuration named this alias before a key had it. The new key is that configured key.
-        if let Some(alias) = made.alias.take_if(|alias| self.names(alias)) {
+        if let Some(alias) = made.alias.take_if(|alias| self.has_key_named(alias)) {
             made.name.id = alias;
         }
-        let key = self.adopt(|common| SlotKey::made(made, new.id, common));
+        let key = self.add_key(|common| SlotKey::created(made, new.id, common));
         log_info!("{key}: made; a slot that has \"discover\" shows it everywhere, another one by {option}");
-        Ok(self.shown(&key, KEYS, deadline))
+        Ok(self.load_objects(&key, KEYS, deadline))
     }
 
     /// Returns the deadline of work that takes up to `calls` calls of the service, one after the other.
-    fn later(&self, calls: u32) -> Instant {
-        Instant::now() + self.call_timeout().saturating_mul(calls).min(LONGEST)
+    fn deadline_for_calls(&self, calls: u32) -> Instant {
+        Instant::now() + self.call_timeout().saturating_mul(calls).min(MAX_TIMEOUT)
     }
 }
 
@@ -209,7 +215,7 @@ fn is_of_token(template: &[Attribute]) -> bool {
 
 /// Adds advice to a failure where C_Finalize or a fork has ended the call. The request may have created a key all
 /// the same.
-fn uncertain(failure: Failure) -> Failure {
+fn with_advice(failure: Failure) -> Failure {
     match failure.cause {
         Cause::Interrupted => {
             let message =
@@ -221,7 +227,7 @@ fn uncertain(failure: Failure) -> Failure {
 }
 
 /// The longest time until a deadline. Not every platform's clock can represent a later instant.
-const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 86_400);
 
 fn handle_of(objects: &[Arc<Object>], class: CK_OBJECT_CLASS) -> Result<CK_OBJECT_HANDLE> {
     let object = objects.iter().find(|object| object.class == class);
@@ -231,9 +237,13 @@ fn handle_of(objects: &[Arc<Object>], class: CK_OBJECT_CLASS) -> Result<CK_OBJEC
 
 /// Gives the certificate to the service of a key that waits for it, and returns that key. The key is not visible
 /// before the service has its certificate.
-fn awaiting<'a>(keys: &'a [Arc<SlotKey>], certificate: &Certificate, deadline: Instant) -> Result<&'a Arc<SlotKey>> {
+fn complete_pending_certificate<'a>(
+    keys: &'a [Arc<SlotKey>],
+    certificate: &Certificate,
+    deadline: Instant,
+) -> Result<&'a Arc<SlotKey>> {
     for key in keys {
-        if key.complete_certificate(certificate, deadline)? {
+        if key.merge_certificate(certificate, deadline)? {
             return Ok(key);
         }
     }
@@ -243,7 +253,7 @@ fn awaiting<'a>(keys: &'a [Arc<SlotKey>], certificate: &Certificate, deadline: I
 
 /// The attributes that a certificate's template may contain. Only some of these attributes are read: the
 /// certificate itself states the rest.
-const TAKEN: [CK_ATTRIBUTE_TYPE; 24] = [
+const CERTIFICATE_ATTRIBUTES: [CK_ATTRIBUTE_TYPE; 24] = [
     CKA_CLASS,
     CKA_TOKEN,
     CKA_PRIVATE,
@@ -271,7 +281,7 @@ const TAKEN: [CK_ATTRIBUTE_TYPE; 24] = [
 ];
 
 fn certificate_in(template: &[Attribute]) -> Result<Certificate> {
-    if let Some((kind, _)) = template.iter().find(|(kind, _)| !TAKEN.contains(kind)) {
+    if let Some((kind, _)) = template.iter().find(|(kind, _)| !CERTIFICATE_ATTRIBUTES.contains(kind)) {
         let text = format!("attribute 0x{kind:x} means nothing for a certificate");
         return Err(Error::new(CKR_ATTRIBUTE_TYPE_INVALID, text));
     }
@@ -289,7 +299,7 @@ fn certificate_in(template: &[Attribute]) -> Result<Certificate> {
 
 /// Warns if the template asks for another CKA_ID or CKA_LABEL. A certificate is found by the CKA_ID and CKA_LABEL
 /// of its key, whatever the program that wrote the certificate intended.
-fn note_names(key: &SlotKey, object: &Object, template: &[Attribute]) {
+fn warn_about_names(key: &SlotKey, object: &Object, template: &[Attribute]) {
     for (kind, name) in [(CKA_ID, "CKA_ID"), (CKA_LABEL, "CKA_LABEL")] {
         let wanted = value_in(template, kind).filter(|value| !value.is_empty());
         if wanted.is_some_and(|wanted| object.attributes.value(kind) != Some(wanted)) {
@@ -299,7 +309,7 @@ fn note_names(key: &SlotKey, object: &Object, template: &[Attribute]) {
 }
 
 /// Returns the new CKA_LABEL, if the object is modifiable and its label is all that the template changes.
-fn label_in<'a>(template: &'a [Attribute], object: &Object) -> Option<&'a [u8]> {
+fn changed_label<'a>(template: &'a [Attribute], object: &Object) -> Option<&'a [u8]> {
     let label = value_in(template, CKA_LABEL).filter(|_| object.attributes.matches(&[(CKA_MODIFIABLE, vec![CK_TRUE])]));
     let others: Vec<_> = template.iter().filter(|(kind, _)| *kind != CKA_LABEL).cloned().collect();
     label.filter(|_| object.attributes.matches(&others))

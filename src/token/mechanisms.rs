@@ -3,7 +3,7 @@
 use super::Token;
 use crate::config::Right;
 use crate::key::Kind;
-use crate::mechanism::{GENERATIONS, Generation, MECHANISMS};
+use crate::mechanism::{KEY_GEN_MECHANISMS, KeyGenMechanism, MECHANISMS};
 use cryptoki_sys::*;
 
 impl Token {
@@ -11,17 +11,17 @@ impl Token {
     /// keys. The result is the same before and after keys are loaded.
     pub fn mechanisms(&self) -> Vec<CK_MECHANISM_TYPE> {
         let mut mechanisms: Vec<_> = self.listed_mechanisms().iter().map(|(ckm, _)| *ckm).collect();
-        mechanisms.extend(self.generations().map(|row| row.ckm));
+        mechanisms.extend(self.generation_mechanisms().map(|row| row.ckm));
         mechanisms.sort_unstable();
         mechanisms
     }
 
     /// Returns the CK_MECHANISM_INFO of a mechanism, if the token has the mechanism.
     pub fn mechanism_info(&self, ckm: CK_MECHANISM_TYPE) -> Option<CK_MECHANISM_INFO> {
-        if let Some(row) = self.generations().find(|row| row.ckm == ckm) {
+        if let Some(row) = self.generation_mechanisms().find(|row| row.ckm == ckm) {
             return Some(row.info());
         }
-        let (smallest, largest, more) = MECHANISMS.iter().find(|row| row.ckm == ckm)?.sizes();
+        let (smallest, largest, more) = MECHANISMS.iter().find(|row| row.ckm == ckm)?.key_sizes();
         let flags = self.mechanism_flags(ckm);
         let info = CK_MECHANISM_INFO { ulMinKeySize: smallest, ulMaxKeySize: largest, flags: flags | more };
         (flags != 0).then_some(info)
@@ -37,7 +37,7 @@ impl Token {
     /// Returns the mechanisms that use keys, with their flags, sorted by number.
     fn listed_mechanisms(&self) -> &[(CK_MECHANISM_TYPE, CK_FLAGS)] {
         self.listed_mechanisms.get_or_init(|| {
-            let schemes = |kind: Kind| (kind, self.common.backend.schemes(kind), kind.local_schemes());
+            let schemes = |kind: Kind| (kind, self.slot_context.backend.schemes(kind), kind.local_schemes());
             let kinds: Vec<_> = Kind::all().map(schemes).collect();
             let mut listed: Vec<(CK_MECHANISM_TYPE, CK_FLAGS)> = Vec::with_capacity(MECHANISMS.len());
             for row in MECHANISMS {
@@ -58,11 +58,11 @@ impl Token {
     }
 
     /// Returns the mechanisms that generate keys, if the configuration allows programs to generate keys.
-    pub fn generations(&self) -> impl Iterator<Item = &'static Generation> {
+    pub fn generation_mechanisms(&self) -> impl Iterator<Item = &'static KeyGenMechanism> {
         let made: Vec<Kind> = match self.management().is_some_and(|own| own.allows(Right::Generate)) {
-            true => Kind::all().filter(|kind| self.common.backend.makes(*kind)).collect(),
+            true => Kind::all().filter(|kind| self.slot_context.backend.makes(*kind)).collect(),
             false => Vec::new(),
         };
-        GENERATIONS.iter().filter(move |row| made.iter().any(|kind| row.makes(*kind)))
+        KEY_GEN_MECHANISMS.iter().filter(move |row| made.iter().any(|kind| row.generates(*kind)))
     }
 }

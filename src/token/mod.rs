@@ -16,60 +16,60 @@ mod usage;
 mod used_key;
 
 use crate::cloud::lazy::Lazy;
-use crate::cloud::{ListedKey, Plain, SharedBackend};
-use crate::config::{Manner, Slot, serial_of};
+use crate::cloud::{ListedKey, SecretBytes, SharedBackend};
+use crate::config::{Quirks, Slot, serial_of};
 use crate::error::{Error, Result};
 use crate::object::Object;
 use crate::object::attribute::{Attribute, number_in};
 use crate::object::profile;
 use crate::object::session_object::SessionObject;
-use crate::store::public_keys::Cache;
+use crate::store::public_keys::PublicKeyCache;
 use changes::Changes;
 use cryptoki_sys::*;
-pub use errors::{logged_out, no_object, read_only};
-use key::{Common, SlotKey, Wanted};
+pub use errors::{invalid_handle, not_logged_in, session_read_only};
+use key::{ObjectClasses, SlotContext, SlotKey};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 use token_keys::TokenKeys;
-pub use usage::LONGEST_PIN;
-use usage::Usage;
+pub use usage::MAX_PIN_LEN;
+use usage::SessionState;
 pub use used_key::UsedKey;
 
 /// The token of one slot. Shared by all sessions with the token.
 #[derive(Debug)]
 pub struct Token {
-    common: Arc<Common>,
+    slot_context: Arc<SlotContext>,
     serial: String,
     call_timeout: Duration,
     /// Built when a mechanism is first looked up.
     listed_mechanisms: OnceLock<Box<[(CK_MECHANISM_TYPE, CK_FLAGS)]>>,
-    listed: Lazy<Vec<ListedKey>>,
+    listing: Lazy<Vec<ListedKey>>,
     keys: Mutex<TokenKeys>,
     changes: Mutex<Changes>,
     /// The key to which each handle belongs that a search has returned.
-    owners: Mutex<HashMap<CK_OBJECT_HANDLE, Arc<SlotKey>>>,
+    keys_by_handle: Mutex<HashMap<CK_OBJECT_HANDLE, Arc<SlotKey>>>,
     session_objects: Mutex<HashMap<CK_OBJECT_HANDLE, Arc<SessionObject>>>,
     /// Built when a search first includes profiles.
     profiles: OnceLock<Vec<Arc<Object>>>,
-    usage: Mutex<Usage>,
+    usage: Mutex<SessionState>,
 }
 
 impl Token {
     /// Creates the token of a slot. Loads nothing.
-    pub fn new(id: CK_SLOT_ID, slot: Slot, backend: SharedBackend, cache: Option<Arc<Cache>>) -> Self {
+    pub fn new(id: CK_SLOT_ID, slot: Slot, backend: SharedBackend, cache: Option<Arc<PublicKeyCache>>) -> Self {
         let serial = serial_of(&slot);
-        let (label, hidden_kinds, manner, management) = (slot.label, slot.hide_keys, slot.manner, slot.management);
-        let common = Common { slot: id, label, hidden_kinds, backend, cache, manner, management };
+        let (label, hidden_kinds, manner, management) = (slot.label, slot.hide_keys, slot.quirks, slot.management);
+        let common = SlotContext { slot: id, label, hidden_kinds, backend, cache, manner, management };
         Self {
-            common: Arc::new(common),
+            slot_context: Arc::new(common),
             serial,
             call_timeout: slot.service.network().call_timeout,
             listed_mechanisms: OnceLock::new(),
-            listed: Lazy::default(),
+            listing: Lazy::default(),
             keys: Mutex::new(TokenKeys::Configured(slot.keys)),
             changes: Mutex::default(),
-            owners: Mutex::default(),
+            keys_by_handle: Mutex::default(),
             session_objects: Mutex::default(),
             profiles: OnceLock::new(),
             usage: Mutex::default(),
@@ -78,7 +78,7 @@ impl Token {
 
     /// The token's label, not truncated.
     pub fn label(&self) -> &str {
-        &self.common.label
+        &self.slot_context.label
     }
 
     /// The token's serial number (CK_TOKEN_INFO.serialNumber).
@@ -88,7 +88,7 @@ impl Token {
 
     /// The service that holds the token's keys.
     pub fn backend(&self) -> &SharedBackend {
-        &self.common.backend
+        &self.slot_context.backend
     }
 
     /// Returns the objects that have every attribute of the template. Objects that cannot be loaded are logged and
@@ -106,19 +106,19 @@ impl Token {
 
     /// Whether certificates are found without a login.
     fn certificates_are_public(&self) -> bool {
-        self.common.backend.pin().is_none()
+        self.slot_context.backend.pin().is_none()
     }
 
     fn keys_and_certificates(&self, template: &[Attribute]) -> Vec<Arc<Object>> {
-        let wanted = Wanted::by(template);
+        let wanted = ObjectClasses::of_template(template);
         let own = self.session_objects().values().map(|own| own.object.clone()).collect::<Vec<_>>();
         let mut found: Vec<_> = own.into_iter().filter(|object| object.attributes.matches(template)).collect();
-        if !wanted.anything() {
+        if !wanted.is_any() {
             return found;
         }
         let deadline = self.deadline();
-        let keys = candidates(&self.keys(deadline), template, wanted);
-        keys.iter().for_each(|key| key.begin(wanted));
+        let keys = keys_that_may_match(&self.keys(deadline), template, wanted);
+        keys.iter().for_each(|key| key.start_loading(wanted));
         for key in keys {
             for object in key.objects(wanted, deadline) {
                 if object.attributes.matches(template) {
@@ -131,11 +131,11 @@ impl Token {
     }
 
     /// Starts the requests that a search with this template needs. Does not wait, and does not list keys.
-    pub fn begin(&self, template: &[Attribute]) {
-        let wanted = Wanted::by(template);
-        let keys = self.known_keys().filter(|_| wanted.anything()).unwrap_or_default();
-        let keys = self.changes().applied(keys);
-        candidates(&keys, template, wanted).iter().for_each(|key| key.begin(wanted));
+    pub fn start_loading(&self, template: &[Attribute]) {
+        let wanted = ObjectClasses::of_template(template);
+        let keys = self.keys_if_known().filter(|_| wanted.is_any()).unwrap_or_default();
+        let keys = self.changes().apply_to(keys);
+        keys_that_may_match(&keys, template, wanted).iter().for_each(|key| key.start_loading(wanted));
     }
 
     /// Returns the token object that a search has returned under the handle, or the session object of the handle.
@@ -146,7 +146,7 @@ impl Token {
         if let Some(profile) = self.profiles.get().into_iter().flatten().find(|object| object.handle == handle) {
             return Some(profile.clone());
         }
-        self.owner(handle)?.object(handle)
+        self.slot_key(handle)?.object(handle)
     }
 
     /// Returns the key of the handle.
@@ -154,15 +154,15 @@ impl Token {
     /// # Errors
     /// CKR_KEY_HANDLE_INVALID; CKR_USER_NOT_LOGGED_IN for an unknown handle while the token waits for a login.
     pub fn key(&self, handle: CK_OBJECT_HANDLE) -> Result<UsedKey> {
-        let unknown = || match self.common.backend.is_ready() {
-            true => Error { rv: CKR_KEY_HANDLE_INVALID, ..no_object(handle) },
-            false => logged_out(),
+        let unknown = || match self.slot_context.backend.is_ready() {
+            true => Error { rv: CKR_KEY_HANDLE_INVALID, ..invalid_handle(handle) },
+            false => not_logged_in(),
         };
         if let Some(own) = self.session_object(handle) {
             return Ok(UsedKey::Session(own));
         }
         let (key, object) =
-            self.owner(handle).and_then(|key| Some((key.clone(), key.object(handle)?))).ok_or_else(unknown)?;
+            self.slot_key(handle).and_then(|key| Some((key.clone(), key.object(handle)?))).ok_or_else(unknown)?;
         if ![CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_SECRET_KEY].contains(&object.class) {
             return Err(Error::new(CKR_KEY_HANDLE_INVALID, format!("the object of handle {handle} is no key")));
         }
@@ -171,7 +171,7 @@ impl Token {
     }
 
     /// Returns the key to which the token object of the handle belongs.
-    pub fn owner(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<SlotKey>> {
+    pub fn slot_key(&self, handle: CK_OBJECT_HANDLE) -> Option<Arc<SlotKey>> {
         self.owners().get(&handle).cloned()
     }
 
@@ -179,16 +179,16 @@ impl Token {
     ///
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN, and those of the service.
-    pub fn random(&self, length: usize) -> Result<Plain> {
-        if !self.common.backend.is_ready() {
-            return Err(logged_out());
+    pub fn random(&self, length: usize) -> Result<SecretBytes> {
+        if !self.slot_context.backend.is_ready() {
+            return Err(not_logged_in());
         }
-        self.common.backend.random(length).wait(self.deadline()).map_err(Into::into)
+        self.slot_context.backend.random(length).wait(self.deadline()).map_err(Into::into)
     }
 
     /// The slot's deviations from the default behavior.
-    pub fn manner(&self) -> Manner {
-        self.common.manner
+    pub fn quirks(&self) -> Quirks {
+        self.slot_context.manner
     }
 
     /// How long a call may take.
@@ -197,14 +197,14 @@ impl Token {
     }
 
     /// Adds a session object and returns its handle.
-    pub fn keep(&self, object: SessionObject) -> CK_OBJECT_HANDLE {
+    pub fn add_session_object(&self, object: SessionObject) -> CK_OBJECT_HANDLE {
         let handle = object.object.handle;
         self.session_objects().insert(handle, Arc::new(object));
         handle
     }
 
     /// Removes a session object. Returns whether the handle was that of a session object.
-    pub fn discard(&self, handle: CK_OBJECT_HANDLE) -> bool {
+    pub fn remove_session_object(&self, handle: CK_OBJECT_HANDLE) -> bool {
         self.session_objects().remove(&handle).is_some()
     }
 
@@ -215,22 +215,22 @@ impl Token {
     /// Returns the number of sessions with the token, and the number of read-write sessions among them.
     pub fn session_counts(&self) -> (usize, usize) {
         let used = self.usage();
-        (used.sessions, used.writing)
+        (used.sessions, used.read_write_sessions)
     }
 
     /// Counts a new session.
     pub fn session_opened(&self, read_write: bool) {
         let mut used = self.usage();
         used.sessions += 1;
-        used.writing += usize::from(read_write);
+        used.read_write_sessions += usize::from(read_write);
     }
 
     /// Stops counting a session and removes its objects. The login ends with the last session (section 5.6.2).
     pub fn session_closed(&self, session: CK_SESSION_HANDLE, read_write: bool) {
-        self.session_objects().retain(|_, object| object.owner != session);
+        self.session_objects().retain(|_, object| object.session != session);
         let mut used = self.usage();
         used.sessions = used.sessions.saturating_sub(1);
-        used.writing = used.writing.saturating_sub(usize::from(read_write));
+        used.read_write_sessions = used.read_write_sessions.saturating_sub(usize::from(read_write));
         if used.sessions == 0 {
             self.end_login(&mut used);
         }
@@ -241,7 +241,7 @@ impl Token {
         self.session_objects().clear();
         let mut used = self.usage();
         self.end_login(&mut used);
-        *used = Usage::default();
+        *used = SessionState::default();
     }
 
     /// Returns the deadline of a call that begins now.
@@ -250,18 +250,18 @@ impl Token {
     }
 
     fn owners(&self) -> MutexGuard<'_, HashMap<CK_OBJECT_HANDLE, Arc<SlotKey>>> {
-        self.owners.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.keys_by_handle.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn session_objects(&self) -> MutexGuard<'_, HashMap<CK_OBJECT_HANDLE, Arc<SessionObject>>> {
         self.session_objects.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn usage(&self) -> MutexGuard<'_, Usage> {
+    fn usage(&self) -> MutexGuard<'_, SessionState> {
         self.usage.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-fn candidates(keys: &[Arc<SlotKey>], template: &[Attribute], wanted: Wanted) -> Vec<Arc<SlotKey>> {
+fn keys_that_may_match(keys: &[Arc<SlotKey>], template: &[Attribute], wanted: ObjectClasses) -> Vec<Arc<SlotKey>> {
     keys.iter().filter(|key| key.may_match(template, wanted)).cloned().collect()
 }

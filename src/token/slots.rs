@@ -6,7 +6,7 @@
 use super::Token;
 use crate::cloud::SharedBackend;
 use crate::config::{Service, Slot, Slots};
-use crate::store::public_keys::Cache;
+use crate::store::public_keys::PublicKeyCache;
 use cryptoki_sys::CK_SLOT_ID;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -14,20 +14,20 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 /// The tokens of all slots, each created when it is first requested.
 pub struct Tokens {
     backends: Backends,
-    cache: Option<Arc<Cache>>,
-    all: RwLock<All>,
+    cache: Option<Arc<PublicKeyCache>>,
+    all: RwLock<State>,
 }
 
 /// The slots, and the tokens created so far. Slots are added, never removed.
-struct All {
+struct State {
     slots: Slots,
-    made: HashMap<CK_SLOT_ID, Arc<Token>>,
+    tokens: HashMap<CK_SLOT_ID, Arc<Token>>,
 }
 
 impl Tokens {
     /// Creates the collection for these slots. `backends` has a backend for the service of each slot.
-    pub fn new(slots: Slots, backends: Backends, cache: Option<Arc<Cache>>) -> Self {
-        Self { backends, cache, all: RwLock::new(All { slots, made: HashMap::new() }) }
+    pub fn new(slots: Slots, backends: Backends, cache: Option<Arc<PublicKeyCache>>) -> Self {
+        Self { backends, cache, all: RwLock::new(State { slots, tokens: HashMap::new() }) }
     }
 
     /// The number of slots. The slot ids are the numbers from zero to this number, exclusive.
@@ -42,8 +42,8 @@ impl Tokens {
 
     /// Returns the token of a slot, if the slot exists.
     pub fn token(&self, id: CK_SLOT_ID) -> Option<Arc<Token>> {
-        let made = self.read().made.get(&id).cloned();
-        made.or_else(|| self.make(id))
+        let made = self.read().tokens.get(&id).cloned();
+        made.or_else(|| self.create(id))
     }
 
     /// Adds slots after the existing ones.
@@ -51,8 +51,8 @@ impl Tokens {
         self.write().slots.extend(slots);
     }
 
-    fn make(&self, id: CK_SLOT_ID) -> Option<Arc<Token>> {
-        let All { slots, made } = &mut *self.write();
+    fn create(&self, id: CK_SLOT_ID) -> Option<Arc<Token>> {
+        let State { slots, tokens: made } = &mut *self.write();
         if let Some(token) = made.get(&id) {
             // Another thread has created the token meanwhile.
             return Some(token.clone());
@@ -64,11 +64,11 @@ impl Tokens {
         Some(token)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, All> {
+    fn read(&self) -> RwLockReadGuard<'_, State> {
         self.all.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, All> {
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.all.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -77,7 +77,7 @@ impl Tokens {
 pub struct Backends {
     shared: HashMap<Arc<Service>, SharedBackend>,
     /// Services with a login, with a backend for each slot. Each token takes one backend out.
-    own: Mutex<HashMap<Arc<Service>, Vec<SharedBackend>>>,
+    per_token: Mutex<HashMap<Arc<Service>, Vec<SharedBackend>>>,
 }
 
 impl Backends {
@@ -88,7 +88,7 @@ impl Backends {
         let mut last: Option<&Arc<Service>> = None;
         for service in services {
             // The login of one token must not be used by another.
-            if service.wants_login() {
+            if service.needs_login() {
                 own.entry(service.clone()).or_default().push(open(service));
                 continue;
             }
@@ -99,12 +99,12 @@ impl Backends {
                 last = Some(service);
             }
         }
-        Self { shared, own: Mutex::new(own) }
+        Self { shared, per_token: Mutex::new(own) }
     }
 
     /// Returns the backend of a slot with this service.
     pub fn of(&self, service: &Arc<Service>) -> Option<SharedBackend> {
-        let own = || self.own.lock().unwrap_or_else(PoisonError::into_inner).get_mut(service)?.pop();
+        let own = || self.per_token.lock().unwrap_or_else(PoisonError::into_inner).get_mut(service)?.pop();
         self.shared.get(service).cloned().or_else(own)
     }
 }
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::cloud::aws;
     use crate::config::Keys;
-    use crate::fuzzing::fake::Fake;
+    use crate::fuzzing::fake::FakeBackend;
     use std::cell::Cell;
 
     #[test]
@@ -122,15 +122,15 @@ mod tests {
         let slot = |region: &str| Slot {
             label: region.into(),
             service: Arc::new(Service::Aws(aws::Settings { region: Some(region.into()), ..Default::default() })),
-            keys: Keys::Discover,
+            keys: Keys::Discovered,
             hide_keys: Vec::new(),
-            manner: Default::default(),
+            quirks: Default::default(),
             management: None,
         };
         let (slots, opened) = (Slots::from_iter(["a", "b", "a"].map(slot)), Cell::new(0));
         let backends = Backends::new(slots.services(), |_| {
             opened.set(opened.get() + 1);
-            Arc::<Fake>::default()
+            Arc::<FakeBackend>::default()
         });
         let tokens = Tokens::new(slots, backends, None);
         assert_eq!((tokens.len(), opened.get()), (3, 2));

@@ -9,5 +9,5 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) enum TokenKeys {
     Configured(Keys),
-    Made(Arc<Vec<Arc<SlotKey>>>),
+    Created(Arc<Vec<Arc<SlotKey>>>),
 }

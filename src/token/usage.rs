@@ -5,15 +5,15 @@ use cryptoki_sys::*;
 
 /// The number of a token's sessions, and the user who is logged in.
 #[derive(Debug, Default)]
-pub(super) struct Usage {
+pub(super) struct SessionState {
     pub(super) sessions: usize,
     /// The number of sessions that are read-write.
-    pub(super) writing: usize,
+    pub(super) read_write_sessions: usize,
     pub(super) login: Option<CK_USER_TYPE>,
 }
 
-impl Usage {
-    pub(super) fn may_log_in(&self, user: CK_USER_TYPE) -> Result<()> {
+impl SessionState {
+    pub(super) fn check_login(&self, user: CK_USER_TYPE) -> Result<()> {
         match self.login {
             Some(own) if own == user => Err(Error::new(CKR_USER_ALREADY_LOGGED_IN, "already logged in")),
             Some(_) => Err(Error::new(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "another user is logged in")),
@@ -24,4 +24,4 @@ impl Usage {
 }
 
 /// The longest PIN, in bytes. STS accepts no longer token.
-pub const LONGEST_PIN: usize = 20_000;
+pub const MAX_PIN_LEN: usize = 20_000;

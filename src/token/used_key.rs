@@ -1,7 +1,7 @@
 //! The key of an operation.
 
 use super::key::SlotKey;
-use crate::cloud::KeyFacts;
+use crate::cloud::KeyDescription;
 use crate::object::session_object::SessionObject;
 use cryptoki_sys::CK_OBJECT_CLASS;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ pub enum UsedKey {
         /// The key.
         key: Arc<SlotKey>,
         /// What is known about the key.
-        facts: Arc<KeyFacts>,
+        facts: Arc<KeyDescription>,
         /// The class of the object.
         class: CK_OBJECT_CLASS,
     },

@@ -1,16 +1,16 @@
 //! The AWS backend against the emulator.
 
 use crate::cases;
-use crate::server::{FILES, Known, NOBODY, Server, named, wait};
+use crate::server::{CLOSED_PORT, ExpectedKey, FILES, Server, named, wait};
 use cloud_kms_emulator::{Action, AwsKey, Emulator, Fault};
 use cloud_kms_pkcs11::cloud::aws::{Settings, open};
 use cloud_kms_pkcs11::cloud::{Cause, Failure, ListedKey, Network, SharedBackend, Target};
 use cloud_kms_pkcs11::key::hash::Hash;
-use cloud_kms_pkcs11::key::{Curve, Family, Kind, Scheme};
+use cloud_kms_pkcs11::key::{Algorithm, Curve, Kind, Scheme};
 use std::time::{Duration, Instant};
 
 const P256: Kind = Kind::Ec(Curve::P256);
-const ES256: Scheme = Family::Ecdsa.with(Hash::Sha256);
+const ES256: Scheme = Algorithm::Ecdsa.with_hash(Hash::Sha256);
 
 #[rustfmt::skip]
 const KINDS: [(&str, Kind); 7] = [
@@ -45,24 +45,24 @@ fn sign(backend: &SharedBackend, id: &str) -> Result<Vec<u8>, Failure> {
 }
 
 #[test]
-fn contract() {
+fn the_emulator_fulfills_the_contract() {
     let emulator = Emulator::start().unwrap();
     let aws = emulator.aws();
     let make = |(spec, kind): &(&str, Kind)| {
         let made = aws.create_key(AwsKey::new(spec)).unwrap();
-        Known { key: named(&made.id), kind: *kind, spki: aws.public_key_spki(&made.id).unwrap() }
+        ExpectedKey { key: named(&made.id), kind: *kind, spki: aws.public_key_spki(&made.id).unwrap() }
     };
     let mut keys: Vec<_> = KINDS.iter().map(make).collect();
     let aliased = aws.create_key(AwsKey::new("ECC_NIST_P256").alias("alias/release")).unwrap();
     let spki = aws.public_key_spki(&aliased.id).unwrap();
-    keys.push(Known { key: named("alias/release"), kind: P256, spki: spki.clone() });
-    keys.push(Known { key: named(&aliased.arn), kind: P256, spki });
+    keys.push(ExpectedKey { key: named("alias/release"), kind: P256, spki: spki.clone() });
+    keys.push(ExpectedKey { key: named(&aliased.arn), kind: P256, spki });
     let disabled = key(&emulator);
     aws.disable_key(&disabled).unwrap();
     let decrypts = aws.create_key(AwsKey::new("RSA_2048").usage("ENCRYPT_DECRYPT")).unwrap();
     let agrees = |(spec, curve)| {
         let made = aws.create_key(AwsKey::new(spec).usage("KEY_AGREEMENT")).unwrap();
-        Known { key: named(&made.id), kind: Kind::Ec(curve), spki: aws.public_key_spki(&made.id).unwrap() }
+        ExpectedKey { key: named(&made.id), kind: Kind::Ec(curve), spki: aws.public_key_spki(&made.id).unwrap() }
     };
     let agreeing = [("ECC_NIST_P256", Curve::P256), ("ECC_NIST_P384", Curve::P384), ("ECC_NIST_P521", Curve::P521)];
     let mac = |hash: Hash| {
@@ -76,12 +76,12 @@ fn contract() {
         missing: named("alias/none"),
         disabled: Some(named(&disabled)),
         other_use: Some((named(&decrypts.id), "ENCRYPT_DECRYPT")),
-        agreeing: agreeing.map(agrees).into(),
-        authenticating: [Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512].map(mac).into(),
-        lacks: Vec::new(),
+        key_agreement_keys: agreeing.map(agrees).into(),
+        mac_keys: [Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512].map(mac).into(),
+        faulty_schemes: Vec::new(),
         undecryptable: Cause::Undecryptable,
         dates_aliases: true,
-        no_public_half: Some(named(&aws.create_key(AwsKey::new("SYMMETRIC_DEFAULT")).unwrap().id)),
+        symmetric_key: Some(named(&aws.create_key(AwsKey::new("SYMMETRIC_DEFAULT")).unwrap().id)),
     });
 }
 
@@ -191,7 +191,7 @@ fn a_denial_names_the_permission() {
 }
 
 #[test]
-fn what_passes_is_ridden_out() {
+fn temporary_failures_are_retried() {
     let emulator = Emulator::start().unwrap();
     let (backend, key) = (backend(&emulator), key(&emulator));
     let internal =
@@ -207,7 +207,7 @@ fn what_passes_is_ridden_out() {
 }
 
 #[test]
-fn what_does_not_pass_has_its_cause() {
+fn each_failure_has_its_cause() {
     let emulator = Emulator::start().unwrap();
     // With retries, throttling would be waited out, and on a busy machine the deadline may pass within an attempt.
     let network = Network { retries: 0, ..settings(&emulator).network };
@@ -219,7 +219,7 @@ fn what_does_not_pass_has_its_cause() {
         (Action::Throttle { retry_after: None }, Cause::Throttled),
         (error("KMSInternalException"), Cause::Internal),
         (error("KMSInvalidStateException"), Cause::Disabled),
-        (error("NotFoundException"), Cause::Missing),
+        (error("NotFoundException"), Cause::NotFound),
         (error("InvalidKeyUsageException"), Cause::Unsupported),
         (error("UnrecognizedClientException"), Cause::Credentials),
         (error("ValidationException"), Cause::Rejected),
@@ -269,16 +269,16 @@ fn a_silent_service_ends_a_call_in_time() {
 }
 
 #[test]
-fn nobody_there_is_unreachable() {
+fn a_closed_port_is_unreachable() {
     let _ = FILES.path();
     let settings = Settings { region: Some("eu-central-1".into()), ..Settings::default() };
-    let backend = open(Settings { endpoint_url: Some(format!("http://{NOBODY}")), ..settings });
+    let backend = open(Settings { endpoint_url: Some(format!("http://{CLOSED_PORT}")), ..settings });
     let failure = sign(&backend, "alias/a").unwrap_err();
     assert_eq!(failure.cause, Cause::Unreachable, "{failure}");
 }
 
 #[test]
-fn tls_needs_the_bundle_and_takes_it() {
+fn tls_trusts_only_the_configured_ca_bundle() {
     let emulator = Emulator::start().unwrap();
     let key = key(&emulator);
     let folder = tempfile::tempdir().unwrap();

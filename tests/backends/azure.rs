@@ -1,17 +1,17 @@
 //! The Azure backend against the emulator: Key Vault and Managed HSM.
 
-use crate::server::{FILES, Known, Server, named, wait};
+use crate::server::{ExpectedKey, FILES, Server, named, wait};
 use crate::{cases, openssl};
 use cloud_kms_emulator::{Action, Emulator, Fault, VaultCertificate, VaultKey};
 use cloud_kms_pkcs11::cloud::azure::{Settings, open};
 use cloud_kms_pkcs11::cloud::{Cause, Failure, KeyName, Network, Secret, SharedBackend, Target};
 use cloud_kms_pkcs11::key::hash::Hash;
-use cloud_kms_pkcs11::key::{Curve, Family, Kind, Purpose, Scheme};
+use cloud_kms_pkcs11::key::{Algorithm, Curve, Kind, Purpose, Scheme};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 const P256: Kind = Kind::Ec(Curve::P256);
-const ES256: Scheme = Family::Ecdsa.with(Hash::Sha256);
+const ES256: Scheme = Algorithm::Ecdsa.with_hash(Hash::Sha256);
 pub const TENANT: &str = "00000000-0000-0000-0000-000000000001";
 pub const VAULT: &str = "https://vault.azure.net";
 
@@ -63,19 +63,19 @@ pub fn sign(backend: &SharedBackend, name: &str, told: Option<&str>) -> Result<S
 }
 
 #[test]
-fn contract() {
+fn the_emulator_fulfills_the_contract() {
     let emulator = Emulator::start().unwrap();
     let vault = emulator.vault("default");
     let make = |(index, (name, kind)): (usize, &(&str, Kind))| {
         let key = VaultKey::named(name).unwrap();
         let made = vault.create_key(&format!("key-{index}"), if index % 2 == 0 { key.hsm() } else { key }).unwrap();
-        Known { key: named(&made.name), kind: *kind, spki: vault.public_key_spki(&made.name, "").unwrap() }
+        ExpectedKey { key: named(&made.name), kind: *kind, spki: vault.public_key_spki(&made.name, "").unwrap() }
     };
     let mut keys: Vec<_> = KINDS.iter().enumerate().map(make).collect();
     let old = vault.create_key("versions", VaultKey::ec("P-256")).unwrap();
     let spki = vault.public_key_spki("versions", &old.version).unwrap();
     vault.rotate_key("versions").unwrap();
-    keys.push(Known { key: KeyName { id: "versions".into(), version: Some(old.version) }, kind: P256, spki });
+    keys.push(ExpectedKey { key: KeyName { id: "versions".into(), version: Some(old.version) }, kind: P256, spki });
     vault.create_key("disabled", VaultKey::ec("P-256").disabled()).unwrap();
     vault.create_key("verifies", VaultKey::ec("P-256").key_ops(&["verify"])).unwrap();
     let server = Server {
@@ -85,18 +85,18 @@ fn contract() {
         missing: named("none"),
         disabled: Some(named("disabled")),
         other_use: Some((named("verifies"), "verify")),
-        agreeing: Vec::new(),
-        authenticating: Vec::new(),
-        lacks: Vec::new(),
+        key_agreement_keys: Vec::new(),
+        mac_keys: Vec::new(),
+        faulty_schemes: Vec::new(),
         undecryptable: Cause::Undecryptable,
-        no_public_half: None,
+        symmetric_key: None,
         dates_aliases: true,
     };
     cases::run(&server);
 }
 
 #[test]
-fn numbers_may_have_zeros_too_many_or_too_few() {
+fn key_numbers_may_have_extra_or_missing_leading_zeros() {
     let emulator = Emulator::start().unwrap();
     let vault = emulator.vault("default");
     vault.create_key("rsa", VaultKey::rsa(2048)).unwrap();
@@ -116,13 +116,13 @@ fn a_key_that_can_not_sign_now_says_why() {
     vault.create_key("late", VaultKey::ec("P-256").expires(now - 1000)).unwrap();
     for (name, word) in [("early", "not valid before"), ("late", "expired")] {
         let facts = wait(backend(&emulator).describe(&named(name))).unwrap();
-        assert!(facts.schemes.is_empty() && facts.refusal.as_ref().unwrap().contains(word), "{facts:?}");
+        assert!(facts.schemes.is_empty() && facts.unusable_reason.as_ref().unwrap().contains(word), "{facts:?}");
         assert_eq!(sign(&backend(&emulator), name, None).unwrap_err().cause, Cause::Disabled);
     }
 }
 
 #[test]
-fn a_key_out_of_its_time_still_decrypts() {
+fn a_key_outside_its_validity_period_still_decrypts() {
     let emulator = Emulator::start().unwrap();
     let (vault, now) = (emulator.vault("default"), emulator.control().now());
     vault.create_key("early", VaultKey::rsa(2048).not_before(now + 1000)).unwrap();
@@ -130,9 +130,12 @@ fn a_key_out_of_its_time_still_decrypts() {
     for (name, word) in [("early", "not valid before"), ("late", "expired")] {
         let backend = backend(&emulator);
         let facts = wait(backend.describe(&named(name))).unwrap();
-        assert!(!facts.does(Purpose::Sign) && facts.does(Purpose::Decrypt) && facts.does(Purpose::Unwrap), "{facts:?}");
-        assert!(facts.refusal.is_none() && facts.usage.as_ref().unwrap().contains(word), "{facts:?}");
-        let scheme = Family::RsaesOaep.with(Hash::Sha256);
+        assert!(
+            !facts.permits(Purpose::Sign) && facts.permits(Purpose::Decrypt) && facts.permits(Purpose::Unwrap),
+            "{facts:?}"
+        );
+        assert!(facts.unusable_reason.is_none() && facts.usage.as_ref().unwrap().contains(word), "{facts:?}");
+        let scheme = Algorithm::RsaesOaep.with_hash(Hash::Sha256);
         let ciphertext = openssl::encrypted(facts.public_key.as_ref().unwrap().spki(), scheme, b"old");
         let key = named(name);
         let target = Target { name: &key, kind: facts.kind, immutable_id: None };
@@ -142,7 +145,7 @@ fn a_key_out_of_its_time_still_decrypts() {
 }
 
 #[test]
-fn a_key_does_what_its_operations_say() {
+fn key_ops_determine_the_purposes() {
     let emulator = Emulator::start().unwrap();
     let vault = emulator.vault("default");
     let all = [Purpose::Sign, Purpose::Decrypt, Purpose::Unwrap];
@@ -155,9 +158,9 @@ fn a_key_does_what_its_operations_say() {
     ] {
         vault.create_key(name, VaultKey::rsa(2048).reuse().key_ops(operations)).unwrap();
         let facts = wait(backend(&emulator).describe(&named(name))).unwrap();
-        let does: Vec<_> = all.into_iter().filter(|purpose| facts.does(*purpose)).collect();
+        let does: Vec<_> = all.into_iter().filter(|purpose| facts.permits(*purpose)).collect();
         assert_eq!(does, expected, "{facts:?}");
-        assert_eq!(facts.refusal.is_some(), expected.is_empty(), "{facts:?}");
+        assert_eq!(facts.unusable_reason.is_some(), expected.is_empty(), "{facts:?}");
         assert!(facts.usage.unwrap().contains(operations[0]));
     }
 }
@@ -227,7 +230,7 @@ fn a_key_is_pinned_and_a_rotation_is_noticed() {
     let version = first.rsplit('/').next().unwrap();
     vault.set_enabled("web", version, false).unwrap();
     let failure = sign(&backend, "web", Some(&first)).unwrap_err();
-    assert_eq!(failure.cause, Cause::Missing, "{failure}");
+    assert_eq!(failure.cause, Cause::NotFound, "{failure}");
     assert!(failure.message.contains("rotated") && failure.message.contains(&second.version), "{failure}");
     // A version that the configuration names is never replaced by another version.
     let pinned = KeyName { id: "web".into(), version: Some(version.into()) };
@@ -266,7 +269,7 @@ fn a_denial_names_the_permission() {
 }
 
 #[test]
-fn what_passes_is_ridden_out() {
+fn temporary_failures_are_retried() {
     let emulator = Emulator::start().unwrap();
     let backend = backend(&emulator);
     key(&emulator, "web");
@@ -287,7 +290,7 @@ fn what_passes_is_ridden_out() {
 }
 
 #[test]
-fn what_does_not_pass_has_its_cause() {
+fn each_failure_has_its_cause() {
     let emulator = Emulator::start().unwrap();
     // With retries, throttling would be waited out, and on a busy machine the deadline may pass within an attempt.
     let network = Network { retries: 0, ..settings(&emulator).network };
@@ -306,7 +309,7 @@ fn what_does_not_pass_has_its_cause() {
         (error(403, "Forbidden", Some("AccessDenied")), Cause::Denied),
         (error(403, "Forbidden", Some("ForbiddenByFirewall")), Cause::Denied),
         (error(403, "Forbidden", None), Cause::Denied),
-        (error(404, "KeyNotFound", None), Cause::Missing),
+        (error(404, "KeyNotFound", None), Cause::NotFound),
         (error(400, "BadParameter", None), Cause::Rejected),
         (error(401, "Unauthorized", None), Cause::Credentials),
         (Action::ResetBeforeReply, Cause::Unreachable),

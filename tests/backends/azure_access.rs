@@ -2,7 +2,7 @@
 
 use crate::azure::*;
 use crate::openssl;
-use crate::server::{FILES, MACHINE, NOBODY, named, wait};
+use crate::server::{CLOSED_PORT, FILES, MACHINE, named, wait};
 use base64ct::Encoding;
 use cloud_kms_emulator::{Action, Emulator, Fault, VaultKey};
 use cloud_kms_pkcs11::cloud::azure::{Credential, Settings, open};
@@ -100,7 +100,7 @@ fn tokens_come_from_a_secret_a_file_or_a_certificate() {
 }
 
 #[test]
-fn a_wrong_secret_is_told_in_entras_words_and_not_shown() {
+fn a_wrong_secret_is_reported_with_entras_message() {
     let emulator = Emulator::start().unwrap();
     let client_secret = Some(Secret("wrong-and-secret".to_owned().into()));
     let wrong = Settings { client_secret, credential: Credential::Environment, ..settings(&emulator) };
@@ -145,7 +145,7 @@ fn each_cloud_has_its_own_authority() {
 }
 
 #[test]
-fn no_secret_is_sent_where_an_unknown_server_says() {
+fn a_challenge_cannot_choose_where_secrets_are_sent() {
     let emulator = Emulator::start().unwrap();
     key(&emulator, "web");
     // The vault's challenge names 127.0.0.1 as the authority.
@@ -172,7 +172,7 @@ fn the_source_that_is_configured_is_the_only_one_asked() {
     let plain = Settings { client_secret: None, ..own.clone() };
     #[rustfmt::skip]
     let cases = [
-        (Settings { authority_host: Some(format!("https://{NOBODY}")), ..own.clone() },
+        (Settings { authority_host: Some(format!("https://{CLOSED_PORT}")), ..own.clone() },
             Cause::Unreachable, "client secret (option \"azure_client_secret\"): no connection to 127.0.0.1:1"),
         (Settings { authority_host: Some("https://authority.invalid".into()), ..own.clone() },
             Cause::Unresolved, "client secret (option \"azure_client_secret\"): authority.invalid"),
@@ -200,7 +200,7 @@ fn the_source_that_is_configured_is_the_only_one_asked() {
 }
 
 #[test]
-fn credential_files_are_read_as_people_have_them() {
+fn credential_files_may_have_any_common_encoding() {
     let emulator = Emulator::start().unwrap();
     key(&emulator, "web");
     let folder = tempfile::tempdir().unwrap();
@@ -238,7 +238,7 @@ fn credential_files_are_read_as_people_have_them() {
 }
 
 #[test]
-fn a_client_certificate_is_found_in_its_file_or_told_why_not() {
+fn a_client_certificate_is_found_or_the_reason_reported() {
     let emulator = Emulator::start().unwrap();
     key(&emulator, "web");
     let folder = tempfile::tempdir().unwrap();

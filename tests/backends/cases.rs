@@ -1,9 +1,9 @@
 //! The contract that every server has to fulfill.
 
 use crate::openssl;
-use crate::server::{Known, Server, wait};
-use cloud_kms_pkcs11::cloud::{Cause, KeyFacts, KeyName, Target, purposes_of, schemes_for};
-use cloud_kms_pkcs11::key::{Family, Kind, PublicKey, Purpose, Scheme};
+use crate::server::{ExpectedKey, Server, wait};
+use cloud_kms_pkcs11::cloud::{Cause, KeyDescription, KeyName, Target, purposes_of, schemes_for};
+use cloud_kms_pkcs11::key::{Algorithm, Kind, PublicKey, Purpose, Scheme};
 use std::collections::HashSet;
 
 /// Runs all cases.
@@ -13,10 +13,10 @@ pub fn run(server: &Server) {
     for (known, facts) in server.keys.iter().zip(&facts) {
         signs_with_every_scheme(server, known, facts);
     }
-    for known in &server.agreeing {
+    for known in &server.key_agreement_keys {
         agrees(server, known);
     }
-    for (key, kind) in &server.authenticating {
+    for (key, kind) in &server.mac_keys {
         authenticates(server, key, *kind);
     }
     many_requests_at_once(server);
@@ -25,11 +25,11 @@ pub fn run(server: &Server) {
     labels_are_listed(server);
 }
 
-fn described(server: &Server, known: &Known) -> KeyFacts {
+fn described(server: &Server, known: &ExpectedKey) -> KeyDescription {
     let facts = wait(server.backend.describe(&known.key)).unwrap();
     assert_eq!(facts.public_key.as_ref().unwrap().spki(), known.spki, "{:?}", known.key);
     assert_eq!(facts.kind, known.kind);
-    assert!(facts.immutable_id.is_some() && facts.refusal.is_none());
+    assert!(facts.immutable_id.is_some() && facts.unusable_reason.is_none());
     let sorted = |schemes: &[_]| schemes.iter().map(|scheme| format!("{scheme:?}")).collect::<HashSet<_>>();
     // These keys sign. Where the service has keys for a single purpose, these keys do nothing else.
     let purposes = match server.backend.has_single_purpose() {
@@ -41,11 +41,11 @@ fn described(server: &Server, known: &Known) -> KeyFacts {
     facts
 }
 
-fn of_purpose(facts: &KeyFacts, purpose: Purpose) -> Vec<Scheme> {
+fn of_purpose(facts: &KeyDescription, purpose: Purpose) -> Vec<Scheme> {
     facts.schemes.iter().copied().filter(|scheme| scheme.family.purpose() == purpose).collect()
 }
 
-fn signs_with_every_scheme(server: &Server, known: &Known, facts: &KeyFacts) {
+fn signs_with_every_scheme(server: &Server, known: &ExpectedKey, facts: &KeyDescription) {
     let schemes = of_purpose(facts, Purpose::Sign);
     assert!(!schemes.is_empty());
     for scheme in schemes {
@@ -75,15 +75,15 @@ fn many_requests_at_once(server: &Server) {
 
 fn failures_are_told_apart(server: &Server) {
     let failure = wait(server.backend.describe(&server.missing)).unwrap_err();
-    assert_eq!(failure.cause, Cause::Missing, "{failure}");
+    assert_eq!(failure.cause, Cause::NotFound, "{failure}");
     if let Some(key) = &server.disabled {
         // For a disabled key, a service reports that the key is disabled (Key Vault), or returns only the public
         // key (KMS), or fails.
         match wait(server.backend.describe(key)) {
-            Ok(facts) => assert!(facts.refusal.is_none_or(|refusal| refusal.contains("disabled"))),
+            Ok(facts) => assert!(facts.unusable_reason.is_none_or(|refusal| refusal.contains("disabled"))),
             Err(failure) => assert_eq!(failure.cause, Cause::Disabled, "{failure}"),
         }
-        let Known { kind, .. } = server.keys[0];
+        let ExpectedKey { kind, .. } = server.keys[0];
         let scheme = server.backend.schemes(kind)[0];
         let digest = scheme.hash.unwrap().digest(b"");
         let target = Target { name: key, kind, immutable_id: None };
@@ -96,20 +96,20 @@ fn failures_are_told_apart(server: &Server) {
         assert!(facts.usage.as_ref().unwrap().contains(word), "{facts:?}");
         decrypts(server, key, &facts);
     }
-    if let Some(key) = &server.no_public_half {
+    if let Some(key) = &server.symmetric_key {
         let failure = wait(server.backend.describe(key)).unwrap_err();
         assert_eq!(failure.cause, Cause::Unsupported, "{failure}");
     }
 }
 
 /// The service decrypts what the `openssl` program encrypts. It does not decrypt a modified ciphertext.
-fn decrypts(server: &Server, key: &KeyName, facts: &KeyFacts) {
+fn decrypts(server: &Server, key: &KeyName, facts: &KeyDescription) {
     let spki = facts.public_key.as_ref().unwrap().spki();
     for scheme in of_purpose(facts, Purpose::Decrypt) {
         let mut ciphertext = openssl::encrypted(spki, scheme, b"a secret");
         let target = Target { name: key, kind: facts.kind, immutable_id: facts.immutable_id.as_deref() };
         let plain = wait(server.backend.decrypt(target, scheme, &ciphertext)).map(|plain| plain.to_vec());
-        if server.lacks.contains(&scheme) {
+        if server.faulty_schemes.contains(&scheme) {
             eprintln!("{}: {} is skipped, it is wrong there: {plain:?}", server.name, scheme.name());
             continue;
         }
@@ -124,10 +124,10 @@ fn decrypts(server: &Server, key: &KeyName, facts: &KeyFacts) {
 }
 
 /// Both sides derive the same secret. Another peer key leads to another secret.
-fn agrees(server: &Server, known: &Known) {
+fn agrees(server: &Server, known: &ExpectedKey) {
     let facts = wait(server.backend.describe(&known.key)).unwrap();
     assert_eq!(facts.public_key.as_ref().unwrap().spki(), known.spki);
-    assert_eq!(facts.schemes, [Family::Ecdh.alone()]);
+    assert_eq!(facts.schemes, [Algorithm::Ecdh.without_hash()]);
     let Kind::Ec(curve) = known.kind else { panic!("{:?}", known.kind) };
     let target = Target { name: &known.key, kind: known.kind, immutable_id: facts.immutable_id.as_deref() };
     let mut secrets = HashSet::new();

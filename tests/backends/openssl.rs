@@ -1,7 +1,7 @@
 //! Verification, encryption and key agreement by the `openssl` program.
 
 use cloud_kms_pkcs11::key::hash::Hash;
-use cloud_kms_pkcs11::key::{Family, Scheme};
+use cloud_kms_pkcs11::key::{Algorithm, Scheme};
 use std::path::Path;
 use std::process::Command;
 
@@ -13,18 +13,18 @@ pub fn verifies(spki: &[u8], scheme: Scheme, digest: &[u8], signature: &[u8]) ->
         std::fs::write(&path, content).unwrap();
         path
     };
-    let ecdsa = scheme.family == Family::Ecdsa;
+    let ecdsa = scheme.family == Algorithm::Ecdsa;
     let signature = if ecdsa { der(signature) } else { signature.to_vec() };
     let mut command = Command::new("openssl");
     command.args(["pkeyutl", "-verify", "-pubin", "-keyform", "DER"]);
     command.arg("-inkey").arg(file("key", spki)).arg("-in").arg(file("digest", digest));
     command.arg("-sigfile").arg(file("signature", &signature));
-    if scheme.family == Family::Eddsa {
+    if scheme.family == Algorithm::Eddsa {
         command.arg("-rawin");
     } else if !ecdsa {
         command.args(["-pkeyopt", &format!("digest:{}", name(scheme.hash.unwrap()))]);
     }
-    if scheme.family == Family::RsaPss {
+    if scheme.family == Algorithm::RsaPss {
         command.args(["-pkeyopt", "rsa_padding_mode:pss", "-pkeyopt", "rsa_pss_saltlen:digest"]);
     }
     command.output().unwrap().status.success()

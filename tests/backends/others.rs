@@ -1,16 +1,16 @@
 //! The same cases against servers of other projects: the servers in the file that CONTRACT_SERVERS names.
 
-use crate::server::{FILES, Known, Server, named};
+use crate::server::{ExpectedKey, FILES, Server, named};
 use crate::{cases, openssl};
 use cloud_kms_pkcs11::cloud::{Cause, Network, SharedBackend, aws, azure};
 use cloud_kms_pkcs11::key::hash::Hash;
-use cloud_kms_pkcs11::key::{Curve, Family, Kind};
+use cloud_kms_pkcs11::key::{Algorithm, Curve, Kind};
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
 
 #[test]
-fn contract() {
+fn other_servers_fulfill_the_contract() {
     let Some(path) = std::env::var_os("CONTRACT_SERVERS") else {
         eprintln!("CONTRACT_SERVERS names no file: nothing to do");
         return;
@@ -30,7 +30,7 @@ fn text(value: &Value, name: &str) -> Option<String> {
 }
 
 fn on_aws(server: &Value) -> SharedBackend {
-    let name = format!("contract-{}", text(server, "access_key_id").unwrap());
+    let name = format!("other_servers_fulfill_the_contract-{}", text(server, "access_key_id").unwrap());
     let file = FILES.path().join("credentials");
     let mut profiles = std::fs::read_to_string(&file).unwrap();
     let (id, secret) = (text(server, "access_key_id").unwrap(), text(server, "secret_access_key").unwrap());
@@ -69,27 +69,27 @@ fn described(name: &str, server: &Value, backend: SharedBackend) -> Server {
     let with_usage = |usage: &str| keys.iter().find(|key| key["usage"] == usage).map(|key| named(&id(key)));
     let known = |key: &Value| {
         let spki = openssl::spki_of_pem(Path::new(key["public"].as_str()?));
-        Some(Known { key: named(&id(key)), kind: kind(key)?, spki })
+        Some(ExpectedKey { key: named(&id(key)), kind: kind(key)?, spki })
     };
     let signing = keys.iter().filter(|key| key["usage"] == "sign" && enabled(key));
     Server {
         name: name.to_owned(),
         backend,
         keys: signing.filter_map(known).collect(),
-        agreeing: keys.iter().filter(|key| key["usage"] == "agree").filter_map(known).collect(),
-        authenticating: keys
-            .iter()
-            .filter(|key| key["usage"] == "mac")
-            .map(|key| (named(&id(key)), secret(key)))
-            .collect(),
+        key_agreement_keys: keys.iter().filter(|key| key["usage"] == "agree").filter_map(known).collect(),
+        mac_keys: keys.iter().filter(|key| key["usage"] == "mac").map(|key| (named(&id(key)), secret(key))).collect(),
         missing: named(if aws { "alias/none" } else { "none" }),
         disabled: keys.iter().find(|key| !enabled(key)).map(|key| named(&id(key))),
         other_use: with_usage("decrypt").map(|key| (key, if aws { "ENCRYPT_DECRYPT" } else { "key_ops" })),
         // tests/servers/README.md: LocalStack cannot decrypt OAEP with SHA-1, and reports an InternalError for an
         // invalid ciphertext.
-        lacks: if name == "localstack" { vec![Family::RsaesOaep.with(Hash::Sha1)] } else { Vec::new() },
+        faulty_schemes: if name == "localstack" {
+            vec![Algorithm::RsaesOaep.with_hash(Hash::Sha1)]
+        } else {
+            Vec::new()
+        },
         undecryptable: if name == "localstack" { Cause::Internal } else { Cause::Undecryptable },
-        no_public_half: None,
+        symmetric_key: None,
         // tests/servers/README.md: ministack's dates are whole seconds, and LocalStack's aliases have no
         // LastUpdatedDate.
         dates_aliases: !["ministack", "localstack"].contains(&name),

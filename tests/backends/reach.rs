@@ -1,7 +1,7 @@
 //! Each obstacle between a client and its service is reported as what it is, on both clouds: name, port, proxy,
 //! certificate, silence.
 
-use crate::server::{NOBODY, named, wait};
+use crate::server::{CLOSED_PORT, named, wait};
 use cloud_kms_emulator::{Action, AwsKey, Emulator, EntraClients, Fault, Flaw, VaultKey};
 use cloud_kms_pkcs11::cloud::{Cause, Failure, Network, Secret, aws, azure};
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn described(emulator: &Emulator, url: &str, network: &Network) -> [Result<(), F
 }
 
 #[test]
-fn what_is_in_the_way_is_told_apart() {
+fn each_obstacle_has_its_own_cause() {
     let emulator = Emulator::start().unwrap();
     emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/web")).unwrap();
     emulator.vault("default").create_key("web", VaultKey::ec("P-256")).unwrap();
@@ -54,13 +54,13 @@ fn what_is_in_the_way_is_told_apart() {
         ("name", "https://kms.invalid", good.clone(), Cause::Unresolved, "region"),
         (
             "port",
-            &format!("https://{NOBODY}"),
+            &format!("https://{CLOSED_PORT}"),
             good.clone(),
             Cause::Unreachable,
             "no connection to 127.0.0.1:1: Connection refused",
         ),
         ("trust", &local, Network { ca_bundle: None, ..good.clone() }, Cause::Untrusted, "ca_bundle"),
-        ("proxy", &local, proxy(format!("http://{NOBODY}")), Cause::Proxy, "\"proxy\""),
+        ("proxy", &local, proxy(format!("http://{CLOSED_PORT}")), Cause::Proxy, "\"proxy\""),
         (
             "proxy's name",
             &local,
@@ -68,7 +68,7 @@ fn what_is_in_the_way_is_told_apart() {
             Cause::Proxy,
             "proxy.invalid has no address",
         ),
-        ("proxy's kind", &local, proxy(format!("socks5://{NOBODY}")), Cause::Proxy, "name an HTTP proxy"),
+        ("proxy's kind", &local, proxy(format!("socks5://{CLOSED_PORT}")), Cause::Proxy, "name an HTTP proxy"),
         ("no proxy", &local, proxy("http://".into()), Cause::Settings, "proxy"),
         (
             "no bundle",
@@ -124,7 +124,7 @@ fn tls_failures() -> Vec<(Action, Cause, &'static [&'static str])> {
 }
 
 #[test]
-fn each_failure_of_tls_has_its_sentence() {
+fn each_tls_failure_is_reported_specifically() {
     let (emulator, _folder, network) = world();
     for (action, cause, words) in tls_failures() {
         emulator.control().fault(Fault::new("connection", action.clone()));
@@ -145,7 +145,7 @@ fn each_failure_of_tls_has_its_sentence() {
 }
 
 #[test]
-fn a_token_that_tls_keeps_away_has_the_same_sentence() {
+fn a_tls_failure_of_the_authority_is_reported_specifically() {
     let (emulator, folder, network) = world();
     let authority = Emulator::start().unwrap();
     let bundle = folder.path().join("both.pem");
@@ -197,7 +197,7 @@ const REFUSALS: &[Refusal] = &[
 ];
 
 #[test]
-fn the_answer_of_a_proxy_is_told() {
+fn the_reply_of_a_proxy_is_reported() {
     let (emulator, _folder, network) = world();
     let proxy = Emulator::start().unwrap();
     for Refusal { status, authenticate, user, words, asked } in REFUSALS {
@@ -219,7 +219,7 @@ fn the_answer_of_a_proxy_is_told() {
 }
 
 #[test]
-fn a_page_in_the_place_of_a_reply_is_the_proxys() {
+fn an_html_page_instead_of_a_reply_is_blamed_on_the_proxy() {
     let (emulator, _folder, network) = world();
     let network = Network { proxy: Some(emulator.http_url().into()), ..network };
     for status in [302, 403, 407, 502] {
@@ -241,7 +241,7 @@ fn a_page_in_the_place_of_a_reply_is_the_proxys() {
 }
 
 #[test]
-fn a_clock_that_a_service_objects_to_is_read_out() {
+fn clock_skew_errors_show_the_local_time() {
     let (emulator, _folder, network) = world();
     emulator.control().fault(Fault::new("kms.", Action::ClockSkew));
     emulator.control().fault(Fault::new("token", Action::ExpiredToken));

@@ -11,28 +11,28 @@ pub struct Server {
     pub name: String,
     pub backend: SharedBackend,
     /// Keys that sign.
-    pub keys: Vec<Known>,
+    pub keys: Vec<ExpectedKey>,
     /// A key that does not exist.
     pub missing: KeyName,
     pub disabled: Option<KeyName>,
     /// A key that does not sign, and a word of the reason.
     pub other_use: Option<(KeyName, &'static str)>,
     /// Keys for key agreement.
-    pub agreeing: Vec<Known>,
+    pub key_agreement_keys: Vec<ExpectedKey>,
     /// Secret keys for MACs.
-    pub authenticating: Vec<(KeyName, Kind)>,
+    pub mac_keys: Vec<(KeyName, Kind)>,
     /// Schemes that this server is known to implement wrongly: see the documentation of each emulator.
-    pub lacks: Vec<Scheme>,
+    pub faulty_schemes: Vec<Scheme>,
     /// The cause that this server reports for an invalid ciphertext. The correct one is `Cause::Undecryptable`.
     pub undecryptable: Cause,
     /// A symmetric key, which cannot sign.
-    pub no_public_half: Option<KeyName>,
+    pub symmetric_key: Option<KeyName>,
     /// Whether the newer of two aliases of a key can be determined.
     pub dates_aliases: bool,
 }
 
 /// A key, and the kind and public key that it must have.
-pub struct Known {
+pub struct ExpectedKey {
     pub key: KeyName,
     pub kind: Kind,
     /// The SubjectPublicKeyInfo of the key, obtained by other means than the backend.
@@ -48,7 +48,7 @@ pub fn wait<T: Clone>(pending: Pending<T>) -> Result<T, Failure> {
 }
 
 /// An address where no server listens: a port that is never assigned.
-pub const NOBODY: &str = "127.0.0.1:1";
+pub const CLOSED_PORT: &str = "127.0.0.1:1";
 
 /// The metadata service of the machine on which this test program appears to run.
 pub static MACHINE: LazyLock<Emulator> = LazyLock::new(|| Emulator::start().unwrap());

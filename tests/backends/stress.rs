@@ -5,15 +5,15 @@ use cloud_kms_emulator::{AwsKey, Emulator, VaultKey};
 use cloud_kms_pkcs11::cloud::{Failure, Network, Secret, SharedBackend, Target, aws, azure, runtime};
 use cloud_kms_pkcs11::host::fork;
 use cloud_kms_pkcs11::key::hash::Hash;
-use cloud_kms_pkcs11::key::{Curve, Family, Kind};
+use cloud_kms_pkcs11::key::{Algorithm, Curve, Kind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 fn sign(backend: &SharedBackend, id: &str) -> Result<(), Failure> {
-    let scheme = Family::Ecdsa.with(Hash::Sha256);
+    let scheme = Algorithm::Ecdsa.with_hash(Hash::Sha256);
     let digest = Hash::Sha256.digest(b"");
     // As in a C_ function: the call is inside the fork gate, except while it waits.
-    fork::inside(|| {
+    fork::inside_gate(|| {
         wait(backend.sign(
             Target { name: &named(id), kind: Kind::Ec(Curve::P256), immutable_id: None },
             scheme,
@@ -29,7 +29,7 @@ fn forks() -> usize {
 }
 
 #[test]
-fn children_of_a_busy_process_sign_and_its_threads_go_on() {
+fn children_and_parent_of_a_busy_process_sign() {
     let folder = FILES.path();
     let emulator = Emulator::start().unwrap();
     let bundle = folder.join("stress.pem");

@@ -82,7 +82,7 @@ fn collect(folder: &Path, module: &[String], files: &mut BTreeMap<String, String
         if name == "tests" || name == "bin" {
             continue;
         }
-        let inner = || [module, &[name.clone()]].concat();
+        let inner = || [module, std::slice::from_ref(&name)].concat();
         if path.is_dir() {
             collect(&path, &inner(), files);
         } else {

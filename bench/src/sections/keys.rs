@@ -24,13 +24,13 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
                 world.counts()?;
                 world.delay_ms(DELAY_MS)?;
                 let wanted = if layout == "discovered" { name(count - 1) } else { label(count - 1) };
-                let told = world.client(&["keys", &world.module, &wanted])?;
+                let report = world.client(&["keys", &world.module, &wanted])?;
                 let tokens = if layout == "a slot each" { count } else { 1 };
-                if told["found"] != 1 || told["objects"] != 2 * count + PROFILES * tokens {
-                    return Err(format!("{count} keys, {layout}: {told}").into());
+                if report["found"] != 1 || report["objects"] != 2 * count + PROFILES * tokens {
+                    return Err(format!("{count} keys, {layout}: {report}").into());
                 }
                 let what = format!("{count} keys, {layout}, {}", cloud.name());
-                rows.push(row(count, what, &told, &world.counts()?));
+                rows.push(row(count, what, &report, &world.counts()?));
             }
         }
     }

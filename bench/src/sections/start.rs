@@ -15,7 +15,7 @@ struct Run {
     wall_ms: f64,
     /// The least CPU time of all runs.
     cpu_ms: f64,
-    told: Value,
+    report: Value,
     counts: Value,
 }
 
@@ -28,7 +28,7 @@ impl Run {
             let told = world.client_with(&["once", &world.module, "EC"], environment)?;
             let wall_ms = start.elapsed().as_secs_f64() * 1e3;
             let cpu_ms = told["cpu_ms"].as_f64().unwrap_or(f64::NAN);
-            let run = Self { wall_ms, cpu_ms, told, counts: world.counts()? };
+            let run = Self { wall_ms, cpu_ms, report: told, counts: world.counts()? };
             let least = best.as_ref().map_or(cpu_ms, |best| best.cpu_ms.min(cpu_ms));
             best = best.filter(|best| best.wall_ms < run.wall_ms).or(Some(run));
             best.iter_mut().for_each(|best| best.cpu_ms = least);
@@ -37,7 +37,7 @@ impl Run {
     }
 
     fn step(&self, name: &str) -> f64 {
-        self.told["ms"][name].as_f64().unwrap_or(f64::NAN)
+        self.report["ms"][name].as_f64().unwrap_or(f64::NAN)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The replies of the fake service: as much of KMS, Key Vault and Entra as the module uses.
 
-use super::state::{Form, Service, lock};
+use super::state::{Service, SignatureEncoding, lock};
 use crate::outcome::Outcome;
 use crate::wire::Message;
 use aws_lc_rs::signature::KeyPair;
@@ -20,7 +20,7 @@ pub fn kms(service: &Service, request: &Message, target: &str) -> Outcome<Vec<u8
     let reply = match target {
         "TrentService.Sign" => {
             lock(&service.last).insert("aws", request.bytes());
-            let form = if rsa { Form::Rsa } else { Form::EcDer };
+            let form = if rsa { SignatureEncoding::Rsa } else { SignatureEncoding::EcDer };
             let signature = service.sign(form, &Base64::decode_vec(text("Message"))?)?;
             json!({ "KeyId": arn, "Signature": Base64::encode_string(&signature), "SigningAlgorithm": text("SigningAlgorithm") })
         }
@@ -84,7 +84,7 @@ pub fn vault(service: &Service, request: &Message) -> Outcome<Vec<u8>> {
             lock(&service.last).insert("azure", request.bytes());
             let asked: Value = serde_json::from_slice(&request.body)?;
             let digest = Base64UrlUnpadded::decode_vec(asked["value"].as_str().unwrap_or_default())?;
-            let form = if name.contains("rsa") { Form::Rsa } else { Form::EcFixed };
+            let form = if name.contains("rsa") { SignatureEncoding::Rsa } else { SignatureEncoding::EcFixed };
             let value = Base64UrlUnpadded::encode_string(&service.sign(form, &digest)?);
             ("SignKey", json!({ "kid": key_id(&host, name), "value": value }))
         }

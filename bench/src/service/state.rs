@@ -19,7 +19,7 @@ pub struct Service {
     /// The same key as `ec`. Key Vault returns signatures as r || s, and KMS returns DER.
     ec_fixed: EcdsaKeyPair,
     pub rsa: RsaKeyPair,
-    signed: Mutex<Signed>,
+    signed: Mutex<SignatureCache>,
     delay_us: AtomicU64,
     /// The number of keys in a listing.
     pub keys: AtomicUsize,
@@ -31,11 +31,11 @@ pub struct Service {
 }
 
 /// Signatures, by form and digest.
-type Signed = HashMap<(Form, Vec<u8>), Vec<u8>>;
+type SignatureCache = HashMap<(SignatureEncoding, Vec<u8>), Vec<u8>>;
 
 /// The encoding of a signature.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Form {
+pub enum SignatureEncoding {
     Rsa,
     EcDer,
     EcFixed,
@@ -69,16 +69,16 @@ impl Service {
     }
 
     /// Returns a signature of a SHA-256 digest.
-    pub fn sign(&self, form: Form, digest: &[u8]) -> Outcome<Vec<u8>> {
+    pub fn sign(&self, form: SignatureEncoding, digest: &[u8]) -> Outcome<Vec<u8>> {
         let mut signed = lock(&self.signed);
         if let Some(known) = signed.get(&(form, digest.to_vec())) {
             return Ok(known.clone());
         }
         let imported = Digest::import_less_safe(digest, &SHA256)?;
         let signature = match form {
-            Form::EcDer => self.ec.sign_digest(&imported)?.as_ref().to_vec(),
-            Form::EcFixed => self.ec_fixed.sign_digest(&imported)?.as_ref().to_vec(),
-            Form::Rsa => {
+            SignatureEncoding::EcDer => self.ec.sign_digest(&imported)?.as_ref().to_vec(),
+            SignatureEncoding::EcFixed => self.ec_fixed.sign_digest(&imported)?.as_ref().to_vec(),
+            SignatureEncoding::Rsa => {
                 let mut bytes = vec![0; self.rsa.public_modulus_len()];
                 self.rsa.sign_digest(&RSA_PKCS1_SHA256, &imported, &mut bytes)?;
                 bytes

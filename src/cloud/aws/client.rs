@@ -1,19 +1,19 @@
 //! Clients of AWS KMS: one for each region, with the SDK's whole chain of credentials.
 
-use super::connector::{FewHeaders, Http};
+use super::connector::{OmitSdkHeaders, SdkHttpClient};
 use super::credentials;
-use super::credentials::First;
-use super::credentials::shared_files::{Trouble, ca_bundle, warn_of_readers};
+use super::credentials::LoginCredentials;
+use super::credentials::shared_files::{FileProblems, ca_bundle, warn_if_readable_by_others};
 use super::endpoint::Endpoint;
-use super::errors::ADVICE;
+use super::errors::CREDENTIALS_ADVICE;
 use super::operations::{GET_PUBLIC_KEY, Operation};
-use super::settings::{Login, Settings, place};
+use super::settings::{Login, Settings, service_description};
 use crate::cloud::failure::obstacle::Obstacle;
-use crate::cloud::failure::refused::{Refused, Remedy};
+use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
 use crate::cloud::failure::{Cause, Failure};
-use crate::cloud::http::PerNetwork;
+use crate::cloud::http::ClientPool;
 use crate::cloud::http::network::Network;
-use crate::cloud::login::nobody;
+use crate::cloud::login::not_logged_in;
 use crate::cloud::retry::Call;
 use crate::log_warn;
 use std::fmt;
@@ -34,45 +34,52 @@ use tokio::sync::{OnceCell, Semaphore};
 /// The clients of one process for one set of settings. They are used on the runtime only.
 pub(crate) struct Clients {
     pub(crate) settings: Settings,
-    http: Arc<PerNetwork>,
+    http: Arc<ClientPool>,
     /// The settings' network, with the certificate authorities that AWS's own settings name.
     network: OnceCell<Network>,
     /// The clients by region, each with its creation time. None stands for the region that the SDK finds.
-    made: Mutex<HashMap<Option<String>, Made>>,
+    clients: Mutex<HashMap<Option<String>, ClientCell>>,
     /// Limits how many requests that load keys (GetPublicKey) run at the same time.
-    pub(crate) turns: Semaphore,
+    pub(crate) load_permits: Semaphore,
     /// The credentials that the check of a login obtained, for the first client.
-    pub(crate) first: First,
+    pub(crate) login_credentials: LoginCredentials,
 }
 
-type Made = (Instant, Arc<OnceCell<Kms>>);
+type ClientCell = (Instant, Arc<OnceCell<RegionClient>>);
 
 /// A client, and the endpoint of its requests.
-struct Kms {
+struct RegionClient {
     client: Client,
     place: String,
 }
 
 #[cfg(any(test, fuzzing))]
-const NEVER_RENEWED: std::time::Duration = std::time::Duration::from_secs(1_000_000_000);
+const NEVER_REPLACED: std::time::Duration = std::time::Duration::from_secs(1_000_000_000);
 
 #[cfg(any(test, fuzzing))]
 impl Clients {
     /// Creates clients with a client from elsewhere. That client is never replaced by one of the module's own.
-    pub(crate) fn of(settings: Settings, client: Client) -> Self {
-        let kms = Kms { client, place: place(&settings) };
-        let made = (Instant::now() + NEVER_RENEWED, Arc::new(OnceCell::new_with(Some(kms))));
+    pub(crate) fn with_client(settings: Settings, client: Client) -> Self {
+        let kms = RegionClient { client, place: service_description(&settings) };
+        let made = (Instant::now() + NEVER_REPLACED, Arc::new(OnceCell::new_with(Some(kms))));
         let made = Mutex::new(HashMap::from([(settings.region.clone(), made)]));
-        Self { made, ..Self::new(settings) }
+        Self { clients: made, ..Self::new(settings) }
     }
 }
 
 impl Clients {
     /// Creates the clients without a request. The SDK's clients are created at their first use.
     pub(crate) fn new(settings: Settings) -> Self {
-        let (http, turns) = (PerNetwork::shared(), Semaphore::new(64));
+        let (http, turns) = (ClientPool::shared(), Semaphore::new(64));
         let network = OnceCell::new();
-        Self { settings, http, network, made: Mutex::default(), turns, first: First::default() }
+        Self {
+            settings,
+            http,
+            network,
+            clients: Mutex::default(),
+            load_permits: turns,
+            login_credentials: LoginCredentials::default(),
+        }
     }
 
     /// Returns the client for a region. The client is created at the first call.
@@ -81,46 +88,48 @@ impl Clients {
     /// Fails with [`Cause::Credentials`] before the login that the settings require, and with the obstacle that
     /// prevents the creation of the client.
     pub(crate) async fn client(&self, operation: &'static str, region: Option<&str>) -> Result<Client, Failure> {
-        if self.settings.login.as_ref().is_some_and(Login::is_awaited) {
-            return Err(nobody(operation));
+        if self.settings.login.as_ref().is_some_and(Login::is_pin_missing) {
+            return Err(not_logged_in(operation));
         }
         let cell = {
-            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut made = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
             made.entry(region.map(str::to_owned)).or_insert_with(|| (Instant::now(), Arc::default())).1.clone()
         };
         // Boxed: otherwise the future of every call would contain the 14 KB of this future.
-        let client = cell.get_or_try_init(|| Box::pin(self.make(region))).await;
+        let client = cell.get_or_try_init(|| Box::pin(self.create_client(region))).await;
         client.map(|kms| kms.client.clone()).map_err(|obstacle| obstacle.failure(operation))
     }
 
     /// Returns the endpoint of the requests to that region, for log lines, as far as the endpoint is known.
     pub(crate) fn place(&self, region: Option<&str>) -> String {
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let known = made.get(&region.map(str::to_owned)).and_then(|(_, cell)| cell.get());
-        known.map_or_else(|| place(&self.settings), |kms| kms.place.clone())
+        known.map_or_else(|| service_description(&self.settings), |kms| kms.place.clone())
     }
 
     /// Adds to a failure caused by missing credentials what is wrong with the files that may contain the
     /// credentials.
-    pub(crate) async fn with_trouble(&self, mut refused: Refused) -> Refused {
+    pub(crate) async fn explain_missing_credentials(&self, mut refused: FailedAttempt) -> FailedAttempt {
         let failure = &mut refused.failure;
         // A request id shows that the service received credentials, so the SDK had found some.
         if failure.cause != Cause::Credentials || failure.request_id.is_some() {
             return refused;
         }
-        let own = self.settings.profile.as_ref().filter(|_| self.settings.login.is_none());
+        let configured_profile = self.settings.profile.as_ref().filter(|_| self.settings.login.is_none());
         // The general advice is removed in two cases: a configured profile excludes all other sources, and a known
         // problem needs no advice.
-        let plain = |message: &str| message.strip_suffix(ADVICE).map(|words| words.trim_end_matches("; ").to_owned());
-        if let Some(words) = Trouble::find(&self.settings).await.words() {
-            let message = plain(&failure.message).unwrap_or_else(|| failure.message.clone());
-            if !message.contains(OF_STS) {
+        let without_advice = |message: &str| {
+            message.strip_suffix(CREDENTIALS_ADVICE).map(|words| words.trim_end_matches("; ").to_owned())
+        };
+        if let Some(words) = FileProblems::examine(&self.settings).await.message() {
+            let message = without_advice(&failure.message).unwrap_or_else(|| failure.message.clone());
+            if !message.contains(STS_REFUSAL) {
                 failure.cause = Cause::Settings;
             }
             // The SDK's message may repeat a known problem, or report a missing file without its name.
-            let is_told = message.starts_with(NO_FILE) || words.contains(&message);
-            failure.message = if is_told { words } else { format!("{words}; {message}") };
-        } else if let (Some(profile), Some(message)) = (own, plain(&failure.message)) {
+            let is_redundant = message.starts_with(FILE_NOT_FOUND) || words.contains(&message);
+            failure.message = if is_redundant { words } else { format!("{words}; {message}") };
+        } else if let (Some(profile), Some(message)) = (configured_profile, without_advice(&failure.message)) {
             failure.message = format!("{message}; correct the profile {profile:?} (option \"aws_profile\")");
         }
         refused
@@ -128,12 +137,12 @@ impl Clients {
 
     /// Discards what an attempt that began at `since` has shown to be unusable, so that the next attempt creates
     /// it again.
-    pub(crate) fn renew(&self, refused: &Refused, since: Instant) {
+    pub(crate) fn discard_stale(&self, refused: &FailedAttempt, since: Instant) {
         match (refused.remedy, refused.failure.cause) {
             // The SDK reads a file with temporary credentials only once. The file may contain newer credentials by
             // now.
-            (Remedy::Renewal, _) => {
-                let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            (RetryPolicy::OnceWithNewCredentials, _) => {
+                let mut made = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
                 made.retain(|_, (begun, _)| *begun > since);
             }
             (_, Cause::TimedOut) => {
@@ -167,34 +176,39 @@ impl Clients {
         request: impl Fn(Client) -> F,
     ) -> Result<T, Failure>
     where
-        F: Future<Output = Result<T, Refused>>,
+        F: Future<Output = Result<T, FailedAttempt>>,
     {
         let region = self.settings.region.clone().or_else(|| region_of_arn(key));
-        let asked = Asked { operation: operation.name, key, clients: self, region: region.as_deref() };
-        let turns = (operation.name == GET_PUBLIC_KEY.name).then_some(&self.turns);
-        let call = Call { operation: operation.name, what: &asked, network: &self.settings.network, turns };
+        let asked = CallDescription { operation: operation.name, key, clients: self, region: region.as_deref() };
+        let turns = (operation.name == GET_PUBLIC_KEY.name).then_some(&self.load_permits);
+        let call = Call {
+            operation: operation.name,
+            description: &asked,
+            network: &self.settings.network,
+            concurrency_limit: turns,
+        };
         let attempt = async || {
             let answer = request(self.client(operation.name, region.as_deref()).await?).await;
             match answer {
                 Ok(answer) => Ok(answer),
                 // Boxed: otherwise the future of every call would contain this future, which is rarely used.
-                Err(refused) => Err(self.of_login(Box::pin(self.with_trouble(refused)).await)),
+                Err(refused) => Err(self.mask_pin(Box::pin(self.explain_missing_credentials(refused)).await)),
             }
         };
-        call.made(attempt, |refused, since| self.renew(refused, since)).await
+        call.run(attempt, |refused, since| self.discard_stale(refused, since)).await
     }
 
-    async fn make(&self, region: Option<&str>) -> Result<Kms, Obstacle> {
+    async fn create_client(&self, region: Option<&str>) -> Result<RegionClient, Obstacle> {
         let (sdk, credentials) = self.credentials(region).await?;
-        let Endpoint { url, place } = Endpoint::of(&self.settings, &sdk).await?;
+        let Endpoint { url, place } = Endpoint::resolve(&self.settings, &sdk).await?;
         // The retries in `sdk` are for requests for credentials. `Call` retries the requests to KMS.
         let mut config = aws_sdk_kms::config::Builder::from(&sdk)
             .credentials_provider(credentials)
             .retry_config(RetryConfig::disabled())
-            .interceptor(FewHeaders::new());
+            .interceptor(OmitSdkHeaders::new());
         // Not set in `sdk`: the URL would apply to requests to STS as well.
         config.set_endpoint_url(url);
-        Ok(Kms { client: Client::from_conf(config.build()), place })
+        Ok(RegionClient { client: Client::from_conf(config.build()), place })
     }
 
     /// Returns the configuration that the SDK finds by itself, and the provider of the credentials.
@@ -206,19 +220,19 @@ impl Clients {
         region: Option<&str>,
     ) -> Result<(SdkConfig, SharedCredentialsProvider), Obstacle> {
         let network = self.network().await;
-        let http = SharedHttpClient::new(Http::new(self.http.get(network)?)?);
+        let http = SharedHttpClient::new(SdkHttpClient::new(self.http.get(network)?)?);
         // The SDK's own time limits never end a call: the module ends it at its deadline, and the HTTP client has
         // limits of its own.
         let identities = IdentityCache::lazy().load_timeout(network.call_timeout.saturating_mul(2)).build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.clone())
             .identity_cache(identities)
-            .retry_config(retries(network))
+            .retry_config(credential_retry_policy(network))
             .timeout_config(TimeoutConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         match region {
             Some(region) => loader = loader.region(Region::new(region.to_owned())),
-            None => warn_of_two_regions(),
+            None => warn_of_conflicting_regions(),
         }
         if let Some(profile) = self.settings.profile() {
             loader = loader.profile_name(profile);
@@ -230,30 +244,30 @@ impl Clients {
             loader = loader.use_dual_stack(is_wanted);
         }
         // A configured profile is the only source of credentials, so nothing can replace a missing profile.
-        if let Some(words) = Trouble::of_profile(&self.settings).await {
-            return Err(Obstacle::lasting(Cause::Settings, words));
+        if let Some(words) = FileProblems::missing_profile(&self.settings).await {
+            return Err(Obstacle::permanent(Cause::Settings, words));
         }
         let sdk = loader.load().await;
         if sdk.region().is_none() {
-            let trouble = Trouble::find(&self.settings).await.words();
+            let trouble = FileProblems::examine(&self.settings).await.message();
             return Err(trouble.map_or_else(|| NO_REGION.to_owned(), |words| format!("{words}; {NO_REGION}")).into());
         }
-        warn_of_readers(&self.settings);
+        warn_if_readable_by_others(&self.settings);
         let credentials = credentials::credentials(&self.settings, &sdk, &http).await;
-        Ok((sdk, self.first.before(credentials)))
+        Ok((sdk, self.login_credentials.followed_by(credentials)))
     }
 }
 
 /// Part of the SDK's message if STS refused to issue credentials.
-const OF_STS: &str = "service error";
+const STS_REFUSAL: &str = "service error";
 
-const NO_FILE: &str = "No such file or directory";
+const FILE_NOT_FOUND: &str = "No such file or directory";
 
 const NO_REGION: &str = "no region: set it in the slot, by AWS_REGION or in the profile, or name the key by its ARN";
 
 /// Warns if AWS_REGION and AWS_DEFAULT_REGION differ. The SDK prefers AWS_REGION; aws-kms-pkcs11 preferred
 /// AWS_DEFAULT_REGION.
-fn warn_of_two_regions() {
+fn warn_of_conflicting_regions() {
     let region = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let (Some(used), Some(ignored)) = (region("AWS_REGION"), region("AWS_DEFAULT_REGION"))
         && used != ignored
@@ -264,21 +278,21 @@ fn warn_of_two_regions() {
 
 /// Returns the retry policy of requests for credentials. The SDK's default for the first delay, one second, is as
 /// long as many host programs want to wait for the whole call.
-fn retries(network: &Network) -> RetryConfig {
+fn credential_retry_policy(network: &Network) -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(network.retries.saturating_add(1))
         .with_initial_backoff(Duration::from_millis(200))
 }
 
 /// The operation, the key and the endpoint of a call, for the log.
-struct Asked<'a> {
+struct CallDescription<'a> {
     operation: &'static str,
     key: &'a str,
     clients: &'a Clients,
     region: Option<&'a str>,
 }
 
-impl fmt::Display for Asked<'_> {
+impl fmt::Display for CallDescription<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} at {}", self.operation, self.key, self.clients.place(self.region))
     }

@@ -3,7 +3,7 @@
 //! The connections are those that all clouds share.
 
 use crate::cloud::failure::obstacle::Obstacle;
-use crate::cloud::http::{Connections, LARGEST_REPLY, TOO_LARGE, link_local};
+use crate::cloud::http::{LARGEST_REPLY, REPLY_TOO_LARGE, ServiceClient, link_local};
 use aws_runtime::invocation_id::InvocationIdInterceptor;
 use aws_runtime::request_info::RequestInfoInterceptor;
 use aws_runtime::user_agent::UserAgentInterceptor;
@@ -28,31 +28,31 @@ use std::time::Duration;
 /// The HTTP client of the AWS SDK. It consists of the shared client, whose connections can be replaced, and a
 /// client for the metadata services of the machine. The SDK asks for a connector before each attempt.
 #[derive(Debug)]
-pub(crate) struct Http {
-    far: Arc<Connections>,
-    near: reqwest::Client,
+pub(crate) struct SdkHttpClient {
+    shared: Arc<ServiceClient>,
+    link_local: reqwest::Client,
 }
 
-impl Http {
-    pub(crate) fn new(far: Arc<Connections>) -> Result<Self, String> {
-        Ok(Self { far, near: link_local()? })
+impl SdkHttpClient {
+    pub(crate) fn new(far: Arc<ServiceClient>) -> Result<Self, String> {
+        Ok(Self { shared: far, link_local: link_local()? })
     }
 }
 
-impl HttpClient for Http {
+impl HttpClient for SdkHttpClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         // The SDK sets both timeouts only for requests to the metadata service of a machine or a container. These
         // requests end earlier than the limits of the HTTP client.
         let limit = settings.connect_timeout().zip(settings.read_timeout());
-        let near = limit.map(|(connect, read)| (self.near.clone(), connect + read));
-        SharedHttpConnector::new(Connector { far: self.far.clone(), near })
+        let near = limit.map(|(connect, read)| (self.link_local.clone(), connect + read));
+        SharedHttpConnector::new(Connector { far: self.shared.clone(), near })
     }
 }
 
 /// A connector whose replies have at most [`LARGEST_REPLY`] bytes.
 #[derive(Debug)]
 struct Connector {
-    far: Arc<Connections>,
+    far: Arc<ServiceClient>,
     /// The client for requests without TLS, and their time limit. This client uses no proxy: a proxy would reach
     /// the metadata service of another machine, if any.
     near: Option<(reqwest::Client, Duration)>,
@@ -69,16 +69,16 @@ impl HttpConnector for Connector {
             Some((near, _)) => (near.clone(), None),
             None => (self.far.current(), Some(self.far.clone())),
         };
-        let request = with_whole_body(request, limit);
+        let request = to_reqwest(request, limit);
         HttpConnectorFuture::new(async move {
             let reply = match (client.execute(request?).await, far) {
-                (Ok(reply), Some(far)) => not_of_proxy(&far, &url, reply)?,
+                (Ok(reply), Some(far)) => reject_proxy_reply(&far, &url, reply)?,
                 (Ok(reply), None) => reply,
-                (Err(error), Some(far)) => return Err(failure(far.obstacle(&url, &error).await, error)),
-                (Err(error), None) => return Err(failure(Obstacle::of_this_machine(&error), error)),
+                (Err(error), Some(far)) => return Err(connector_error(far.obstacle(&url, &error).await, error)),
+                (Err(error), None) => return Err(connector_error(Obstacle::missing_resource(&error), error)),
             };
             let reply = http::Response::<reqwest::Body>::from(reply);
-            let limited = |body| http_body_util::Limited::new(body, LARGEST_REPLY).map_err(BadBody::from);
+            let limited = |body| http_body_util::Limited::new(body, LARGEST_REPLY).map_err(BodyError::from);
             let reply = reply.map(|body| SdkBody::from_body_1_x(limited(body)));
             HttpResponse::try_from(reply).map_err(|e| ConnectorError::other(e.into(), None))
         })
@@ -86,20 +86,24 @@ impl HttpConnector for Connector {
 }
 
 /// Returns the reply, or the obstacle if the reply comes from a proxy on the way.
-fn not_of_proxy(far: &Connections, url: &str, reply: reqwest::Response) -> Result<reqwest::Response, ConnectorError> {
+fn reject_proxy_reply(
+    far: &ServiceClient,
+    url: &str,
+    reply: reqwest::Response,
+) -> Result<reqwest::Response, ConnectorError> {
     let field = |name| reply.headers().get(name)?.to_str().ok();
-    match far.answer_of_proxy(url, reply.status().as_u16(), field) {
-        Some(obstacle) => Err(in_the_way(obstacle)),
+    match far.proxy_reply(url, reply.status().as_u16(), field) {
+        Some(obstacle) => Err(obstacle_error(obstacle)),
         None => Ok(reply),
     }
 }
 
-fn with_whole_body(request: HttpRequest, limit: Option<Duration>) -> Result<reqwest::Request, ConnectorError> {
+fn to_reqwest(request: HttpRequest, limit: Option<Duration>) -> Result<reqwest::Request, ConnectorError> {
     let unusable = |error: BoxError| ConnectorError::user(error);
     let request = request.try_into_http1x().map_err(|e| unusable(e.into()))?;
     let (mut parts, body) = request.into_parts();
     // The SDK's requests for credentials have a User-Agent of their own.
-    parts.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(OURSELVES));
+    parts.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT_VALUE));
     let body = body.bytes().ok_or_else(|| unusable("a body that is not in memory".into()))?.to_vec();
     let request = http::Request::from_parts(parts, body);
     let mut request = reqwest::Request::try_from(request).map_err(|e| unusable(e.into()))?;
@@ -108,15 +112,15 @@ fn with_whole_body(request: HttpRequest, limit: Option<Duration>) -> Result<reqw
 }
 
 /// The User-Agent of requests to KMS. The service's own log (CloudTrail) shows it.
-const OURSELVES: &str = concat!("cloud-kms-pkcs11/", env!("CARGO_PKG_VERSION"), " aws-sdk-rust");
+const USER_AGENT_VALUE: &str = concat!("cloud-kms-pkcs11/", env!("CARGO_PKG_VERSION"), " aws-sdk-rust");
 
 /// Disables the headers in which the SDK describes itself and its retries to KMS. The SDK makes no retries of
 /// these requests. For each request it would create four headers, one of them signed, which took an eighth of the
 /// SDK's instructions.
 #[derive(Debug)]
-pub(crate) struct FewHeaders(FrozenLayer);
+pub(crate) struct OmitSdkHeaders(FrozenLayer);
 
-impl FewHeaders {
+impl OmitSdkHeaders {
     pub(crate) fn new() -> Self {
         const CAUSE: &str = "each request is an operation of its own";
         let mut off = Layer::new("FewHeaders");
@@ -128,7 +132,7 @@ impl FewHeaders {
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for FewHeaders {
+impl Intercept for OmitSdkHeaders {
     fn name(&self) -> &'static str {
         "FewHeaders"
     }
@@ -143,17 +147,17 @@ impl Intercept for FewHeaders {
     }
 }
 
-fn failure(obstacle: Option<Obstacle>, error: reqwest::Error) -> ConnectorError {
+fn connector_error(obstacle: Option<Obstacle>, error: reqwest::Error) -> ConnectorError {
     match obstacle {
-        Some(obstacle) => in_the_way(obstacle),
+        Some(obstacle) => obstacle_error(obstacle),
         None if error.is_timeout() => ConnectorError::timeout(error.into()),
         None => ConnectorError::io(error.into()),
     }
 }
 
 /// Returns the obstacle as an error of the SDK. The SDK retries an I/O error, and does not retry the other kind.
-fn in_the_way(obstacle: Obstacle) -> ConnectorError {
-    match obstacle.is_passing {
+fn obstacle_error(obstacle: Obstacle) -> ConnectorError {
+    match obstacle.is_transient {
         true => ConnectorError::io(obstacle.into()),
         false => ConnectorError::other(obstacle.into(), None),
     }
@@ -161,29 +165,29 @@ fn in_the_way(obstacle: Obstacle) -> ConnectorError {
 
 /// The reason why the body of a reply is incomplete.
 #[derive(Debug)]
-pub(crate) enum BadBody {
+pub(crate) enum BodyError {
     /// The connection failed before the end of the body.
-    Cut(BoxError),
+    Interrupted(BoxError),
     /// The body has more than [`LARGEST_REPLY`] bytes.
     TooLarge,
 }
 
-impl From<BoxError> for BadBody {
+impl From<BoxError> for BodyError {
     fn from(error: BoxError) -> Self {
-        if error.is::<http_body_util::LengthLimitError>() { Self::TooLarge } else { Self::Cut(error) }
+        if error.is::<http_body_util::LengthLimitError>() { Self::TooLarge } else { Self::Interrupted(error) }
     }
 }
 
-impl fmt::Display for BadBody {
+impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if matches!(self, Self::TooLarge) { TOO_LARGE } else { "the reply broke off" })
+        f.write_str(if matches!(self, Self::TooLarge) { REPLY_TOO_LARGE } else { "the reply broke off" })
     }
 }
 
-impl Error for BadBody {
+impl Error for BodyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Cut(error) => Some(&**error),
+            Self::Interrupted(error) => Some(&**error),
             Self::TooLarge => None,
         }
     }
@@ -192,7 +196,7 @@ impl Error for BadBody {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fuzzing::requests::run_to_end;
+    use crate::fuzzing::requests::block_on;
     use aws_sdk_kms::config::retry::RetryConfig;
     use aws_sdk_kms::config::{BehaviorVersion, Config, Credentials, Region};
     use aws_smithy_runtime_api::client::http::http_client_fn;
@@ -204,14 +208,14 @@ mod tests {
 
     impl HttpConnector for Seen {
         fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-            let request = with_whole_body(request, None).expect("a request");
+            let request = to_reqwest(request, None).expect("a request");
             self.0.lock().expect("no panic").push(request.headers().clone());
             HttpConnectorFuture::ready(Err(ConnectorError::user("seen".into())))
         }
     }
 
     #[test]
-    fn kms_gets_what_it_needs_and_who_asks() {
+    fn requests_carry_only_required_headers_and_user_agent() {
         let seen = Seen::default();
         let connector = SharedHttpConnector::new(seen.clone());
         let config = Config::builder()
@@ -219,10 +223,10 @@ mod tests {
             .region(Region::from_static("eu-central-1"))
             .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
             .retry_config(RetryConfig::disabled())
-            .interceptor(FewHeaders::new())
+            .interceptor(OmitSdkHeaders::new())
             .http_client(http_client_fn(move |_, _| connector.clone()));
         let client = aws_sdk_kms::Client::from_conf(config.build());
-        run_to_end(client.list_keys().send()).expect_err("no answer");
+        block_on(client.list_keys().send()).expect_err("no answer");
         let seen = seen.0.lock().expect("no panic");
         let [headers] = &seen[..] else { panic!("{seen:?}") };
         let mut names: Vec<&str> = headers.keys().map(|name| name.as_str()).collect();

@@ -7,7 +7,7 @@
 use super::settings::Settings;
 use crate::cloud::failure::Cause;
 use crate::cloud::failure::obstacle::Obstacle;
-use crate::cloud::http::endpoint::{is_open_endpoint, shown_url};
+use crate::cloud::http::endpoint::{is_plaintext_remote, url_without_credentials};
 use crate::log_warn;
 use aws_config::SdkConfig;
 use aws_sdk_kms::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
@@ -28,62 +28,66 @@ impl Endpoint {
     ///
     /// # Errors
     /// Fails with [`Cause::Settings`] if the endpoint contradicts a setting for FIPS or dual-stack endpoints.
-    pub(crate) async fn of(settings: &Settings, sdk: &SdkConfig) -> Result<Self, Obstacle> {
+    pub(crate) async fn resolve(settings: &Settings, sdk: &SdkConfig) -> Result<Self, Obstacle> {
         let named = match &settings.endpoint_url {
-            Some(url) => Some((url.clone(), OPTION)),
-            None => configured(sdk, "KMS").map(|url| (url, by_whom("AWS_ENDPOINT_URL_KMS"))),
+            Some(url) => Some((url.clone(), ENDPOINT_OPTION)),
+            None => configured_url(sdk, "KMS").map(|url| (url, setting_name("AWS_ENDPOINT_URL_KMS"))),
         };
         let place = match &named {
             Some((url, by)) => {
-                let shown = shown_url(url);
-                contradiction(&shown, by, sdk).map_or(Ok(()), Err)?;
-                if *by != OPTION && is_open_endpoint(url) {
+                let shown = url_without_credentials(url);
+                conflict(&shown, by, sdk).map_or(Ok(()), Err)?;
+                if *by != ENDPOINT_OPTION && is_plaintext_remote(url) {
                     log_warn!("{by}: {shown}: requests go to another machine unencrypted: use https://");
                 }
                 // Log lines name the slot, so the slot's own option need not be named.
-                if *by == OPTION { format!("AWS KMS at {shown}") } else { format!("AWS KMS at {shown} ({by})") }
+                if *by == ENDPOINT_OPTION {
+                    format!("AWS KMS at {shown}")
+                } else {
+                    format!("AWS KMS at {shown} ({by})")
+                }
             }
-            None => own_place(sdk).await,
+            None => default_place(sdk).await,
         };
-        warn_of_open_sts(named.as_ref().map(|(url, _)| url.as_str()), sdk);
+        warn_of_unencrypted_sts(named.as_ref().map(|(url, _)| url.as_str()), sdk);
         Ok(Self { url: named.map(|(url, _)| url), place })
     }
 }
 
-const OPTION: &str = "option \"aws_endpoint_url\"";
+const ENDPOINT_OPTION: &str = "option \"aws_endpoint_url\"";
 
 /// Warns if requests for credentials go to another machine unencrypted, where everyone on the way can read them.
-fn warn_of_open_sts(kms: Option<&str>, sdk: &SdkConfig) {
+fn warn_of_unencrypted_sts(kms: Option<&str>, sdk: &SdkConfig) {
     // If the same URL applies to all services, the warning about KMS covers it.
-    if let Some(url) = configured(sdk, "STS").filter(|url| is_open_endpoint(url) && Some(&**url) != kms) {
-        let (by, shown) = (by_whom("AWS_ENDPOINT_URL_STS"), shown_url(&url));
+    if let Some(url) = configured_url(sdk, "STS").filter(|url| is_plaintext_remote(url) && Some(&**url) != kms) {
+        let (by, shown) = (setting_name("AWS_ENDPOINT_URL_STS"), url_without_credentials(&url));
         log_warn!("{by}: {shown}: requests for credentials go to another machine unencrypted: use https://");
     }
 }
 
 /// Returns the URL that the SDK finds for the service in variables and in the shared files.
-fn configured(sdk: &SdkConfig, service: &'static str) -> Option<String> {
+fn configured_url(sdk: &SdkConfig, service: &'static str) -> Option<String> {
     let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
     let own = sdk.service_config().zip(key.ok()).and_then(|(config, key)| config.load_config(key));
     own.or_else(|| sdk.endpoint_url().map(str::to_owned))
 }
 
 /// Returns the setting that names the endpoint, in the order of the guide.
-fn by_whom(service: &'static str) -> &'static str {
+fn setting_name(service: &'static str) -> &'static str {
     let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     [service, "AWS_ENDPOINT_URL"].into_iter().find(is_set).unwrap_or("shared AWS configuration")
 }
 
 /// Returns an obstacle if both an endpoint and FIPS or dual-stack endpoints are configured. The SDK creates the
 /// names of FIPS and dual-stack endpoints itself, and a configured endpoint may be anything.
-fn contradiction(url: &str, by: &str, sdk: &SdkConfig) -> Option<Obstacle> {
+fn conflict(url: &str, by: &str, sdk: &SdkConfig) -> Option<Obstacle> {
     let (flag, option) = match (sdk.use_fips(), sdk.use_dual_stack()) {
         (Some(true), _) => ("use_fips_endpoint", "aws_use_fips_endpoint"),
         (_, Some(true)) => ("use_dualstack_endpoint", "aws_use_dualstack_endpoint"),
         _ => return None,
     };
     let variable = option.to_uppercase();
-    Some(Obstacle::lasting(
+    Some(Obstacle::permanent(
         Cause::Settings,
         format!(
             "the endpoint {url} ({by}) contradicts {flag} (option \"{option}\", {variable} or the shared AWS configuration): leave one of them out, or set \"{option}\": false in the slot"
@@ -93,7 +97,7 @@ fn contradiction(url: &str, by: &str, sdk: &SdkConfig) -> Option<Obstacle> {
 
 /// Returns the endpoint that the SDK's own rules select, for log lines: the name of the region, or the URL if it
 /// is not the usual one.
-async fn own_place(sdk: &SdkConfig) -> String {
+async fn default_place(sdk: &SdkConfig) -> String {
     let region = sdk.region().map(|region| region.as_ref().to_owned()).unwrap_or_default();
     let (fips, dual) = (sdk.use_fips().unwrap_or(false), sdk.use_dual_stack().unwrap_or(false));
     let usual = format!("AWS KMS in {region}");

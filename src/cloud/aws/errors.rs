@@ -2,11 +2,11 @@
 //!
 //! "Common Errors" of the AWS KMS API Reference and of the AWS Security Token Service API Reference.
 
-use super::connector::BadBody;
+use super::connector::BodyError;
 use super::operations::Operation;
-use crate::cloud::failure::error_chain::{causes, is_timeout, words_of};
+use crate::cloud::failure::error_chain::{causes, is_timeout, message_of};
 use crate::cloud::failure::obstacle::Obstacle;
-use crate::cloud::failure::refused::{Refused, Remedy};
+use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::http::tls::utc;
 use aws_sdk_kms::config::http::HttpResponse;
@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Error codes of KMS, of STS and of the layer in front of them ("Common Errors"), without their namespace.
 #[rustfmt::skip]
 const CODES: &[(&str, Cause)] = &[
-    ("NotFoundException", Cause::Missing),
+    ("NotFoundException", Cause::NotFound),
     ("DisabledException", Cause::Disabled),
     ("KMSInvalidStateException", Cause::Disabled),
     ("InvalidKeyUsageException", Cause::Unsupported),
@@ -57,16 +57,16 @@ const CODES: &[(&str, Cause)] = &[
 ];
 
 /// Codes after which newer credentials may help.
-const EXPIRED: [&str; 2] = ["ExpiredTokenException", "ExpiredToken"];
+const EXPIRY_CODES: [&str; 2] = ["ExpiredTokenException", "ExpiredToken"];
 
 /// Codes that may mean that this machine's clock is wrong. The SDK learns the service's time from each reply.
-const BY_CLOCK: [&str; 4] =
+const CLOCK_CODES: [&str; 4] =
     ["InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed"];
 
-fn remedy_of_code(code: &str) -> Option<Remedy> {
+fn remedy_of_code(code: &str) -> Option<RetryPolicy> {
     match code {
-        code if EXPIRED.contains(&code) => Some(Remedy::Renewal),
-        code if BY_CLOCK.contains(&code) => Some(Remedy::Once),
+        code if EXPIRY_CODES.contains(&code) => Some(RetryPolicy::OnceWithNewCredentials),
+        code if CLOCK_CODES.contains(&code) => Some(RetryPolicy::Once),
         _ => None,
     }
 }
@@ -90,13 +90,13 @@ fn cause_of_status(status: u16) -> Cause {
 
 /// Returns what an error of the SDK means. The Debug form of the error is never used, because it shows the raw
 /// body of the reply.
-pub(crate) fn refused<E>(operation: &Operation, error: SdkError<E, HttpResponse>) -> Refused
+pub(crate) fn refusal<E>(operation: &Operation, error: SdkError<E, HttpResponse>) -> FailedAttempt
 where
     E: ProvideErrorMetadata + RequestId + Error + 'static,
 {
-    if let Some(obstacle) = Obstacle::within(&error) {
+    if let Some(obstacle) = Obstacle::find_in(&error) {
         return match is_about_credentials(&error) {
-            true => obstacle.refused_for(operation.name, "credentials"),
+            true => obstacle.failed_attempt_lacking(operation.name, "credentials"),
             false => obstacle.refused(operation.name),
         };
     }
@@ -109,23 +109,23 @@ where
             let words = context.err().message().or((200..300).contains(&status).then_some("no reply of KMS"));
             (cause, words.map_or(code.clone(), |words| format!("{code}: {words}")))
         }
-        _ if causes(&error).any(|error| matches!(error.downcast_ref(), Some(BadBody::Cut(_)))) => {
+        _ if causes(&error).any(|error| matches!(error.downcast_ref(), Some(BodyError::Interrupted(_)))) => {
             let cause = if is_timeout(&error) { Cause::TimedOut } else { Cause::Unreachable };
-            (cause, words_of(&error))
+            (cause, message_of(&error))
         }
         SdkError::ResponseError(context) => {
-            (Cause::Malformed, format!("HTTP status {}: {}", context.raw().status(), words_of(&error)))
+            (Cause::Malformed, format!("HTTP status {}: {}", context.raw().status(), message_of(&error)))
         }
-        SdkError::TimeoutError(_) => (Cause::TimedOut, words_of(&error)),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => (Cause::TimedOut, words_of(&error)),
-        _ if is_about_credentials(&error) => (Cause::Credentials, without_credentials(words_of(&error))),
-        SdkError::DispatchFailure(_) => (Cause::Unreachable, words_of(&error)),
+        SdkError::TimeoutError(_) => (Cause::TimedOut, message_of(&error)),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => (Cause::TimedOut, message_of(&error)),
+        _ if is_about_credentials(&error) => (Cause::Credentials, missing_credentials_message(message_of(&error))),
+        SdkError::DispatchFailure(_) => (Cause::Unreachable, message_of(&error)),
         // Nothing was sent, because the region or the endpoint is invalid.
         SdkError::ConstructionFailure(_) => {
             let why = causes(&error).last().map(ToString::to_string).unwrap_or_default();
             (Cause::Settings, format!("no request can be made: {why}; are the region and the endpoint right?"))
         }
-        _ => (Cause::Rejected, words_of(&error)),
+        _ => (Cause::Rejected, message_of(&error)),
     };
     let message = match cause {
         Cause::Denied => format!("{message} (needed: {})", operation.permission),
@@ -134,10 +134,10 @@ where
         }
         _ => message,
     };
-    let refused = Refused::from(Failure { cause, operation: operation.name, message, request_id });
+    let refused = FailedAttempt::from(Failure { cause, operation: operation.name, message, request_id });
     let remedy = code_of(&error).and_then(remedy_of_code).unwrap_or(refused.remedy);
     let seconds = error.raw_response().and_then(|reply| reply.headers().get("retry-after")?.parse().ok());
-    Refused { remedy, wait: seconds.map(Duration::from_secs), ..refused }
+    FailedAttempt { remedy, retry_after: seconds.map(Duration::from_secs), ..refused }
 }
 
 /// Returns the error code without its namespace: `NotFoundException` for `com.amazonaws.kms#NotFoundException`.
@@ -146,19 +146,23 @@ pub(crate) fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>
     error.code().map(|code| code.rsplit('#').next().unwrap_or(code)).filter(|code| !code.is_empty())
 }
 
-pub(crate) const ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in the slot or by AWS_PROFILE, \
+pub(crate) const CREDENTIALS_ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in the slot or by AWS_PROFILE, \
      or give this machine or container a role";
 
 /// Returns the message for missing credentials, with advice.
-fn without_credentials(words: String) -> String {
+fn missing_credentials_message(words: String) -> String {
     let known = REMEDIES.iter().find(|(said, _)| words.contains(said));
-    format!("{}; {}", condensed(&words), known.map_or(&[ADVICE][..], |(_, remedies)| remedies).join("; "))
+    format!(
+        "{}; {}",
+        condense_chain(&words),
+        known.map_or(&[CREDENTIALS_ADVICE][..], |(_, remedies)| remedies).join("; ")
+    )
 }
 
 /// Condenses the message of the SDK's chain of providers: the providers that are not configured become one clause,
 /// and each of the others keeps its reason.
-fn condensed(words: &str) -> String {
-    let own = FRAMES.iter().fold(words, |words, frame| words.strip_prefix(frame).unwrap_or(words));
+fn condense_chain(words: &str) -> String {
+    let own = MESSAGE_PREFIXES.iter().fold(words, |words, frame| words.strip_prefix(frame).unwrap_or(words));
     if !own.starts_with(CHAIN) {
         return own.to_owned();
     }
@@ -180,7 +184,7 @@ fn condensed(words: &str) -> String {
 }
 
 /// Texts of the SDK in front of the message of a provider, outermost first.
-const FRAMES: [&str; 4] = [
+const MESSAGE_PREFIXES: [&str; 4] = [
     "dispatch failure: other: ",
     "an error occurred while loading credentials: ",
     "the credentials provider was not properly configured: ",
@@ -204,18 +208,18 @@ const PROVIDERS: &[(&str, &str, &str)] = &[
 /// The advice for messages of the SDK that say more than that there are no credentials. The first text that the
 /// message contains applies.
 const REMEDIES: &[(&str, &[&str])] = &[
-    ("SSO token", &[SIGN_ON]),
-    ("Session token not found or invalid", &[SIGN_ON]),
+    ("SSO token", &[SSO_ADVICE]),
+    ("Session token not found or invalid", &[SSO_ADVICE]),
     // On a machine without a metadata service, the request may time out as well, so the general advice comes
     // first.
-    ("IMDS: dispatch failure: timeout", &[ADVICE, HOPS]),
+    ("IMDS: dispatch failure: timeout", &[CREDENTIALS_ADVICE, HOP_LIMIT_ADVICE]),
 ];
 
-const SIGN_ON: &str = "sign on again: aws sso login";
+const SSO_ADVICE: &str = "sign on again: aws sso login";
 
 /// The replies of a machine's metadata service travel one hop by default, so they do not reach the machine's
 /// containers.
-const HOPS: &str =
+const HOP_LIMIT_ADVICE: &str =
     "a container on EC2 reaches the role of its machine if the metadata service's hop limit is 2 or more";
 
 fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
@@ -237,9 +241,9 @@ mod tests {
              EcsContainer: the credential provider was not enabled: ECS provider not configured   \
              Ec2InstanceMetadata: the credential provider was not enabled: IMDS disabled";
         let words = "EC2 instance: IMDS disabled; not configured: credential_process, variables, profile, web identity token, container";
-        assert_eq!(condensed(chain), words);
+        assert_eq!(condense_chain(chain), words);
         let own = "an error occurred while loading credentials: service error: AccessDenied: no";
-        assert_eq!(condensed(&format!("dispatch failure: other: {own}")), "service error: AccessDenied: no");
-        assert_eq!(condensed("something else"), "something else");
+        assert_eq!(condense_chain(&format!("dispatch failure: other: {own}")), "service error: AccessDenied: no");
+        assert_eq!(condense_chain("something else"), "something else");
     }
 }

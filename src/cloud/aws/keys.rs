@@ -1,13 +1,13 @@
 //! What KMS reports about a key: its KeySpec, its algorithms and its public key; and the form of signatures.
 
 use super::client::Clients;
-use super::errors::refused;
+use super::errors::refusal;
 use super::operations::{DESCRIBE_KEY, GET_PUBLIC_KEY, SIGN};
 use crate::cloud::failure::{Cause, Failure};
-use crate::cloud::key::KeyFacts;
+use crate::cloud::key::KeyDescription;
 use crate::key;
 use crate::key::hash::Hash;
-use crate::key::{Curve, Family, Kind, ParameterSet, PublicKey, Scheme};
+use crate::key::{Algorithm, Curve, Kind, ParameterSet, PublicKey, Scheme};
 use aws_sdk_kms::Client;
 use aws_sdk_kms::operation::get_public_key::GetPublicKeyOutput;
 use aws_sdk_kms::types::{
@@ -18,31 +18,31 @@ use aws_sdk_kms::types::{
 /// SigningAlgorithm of the API, the scheme, and the MessageType. The salt of PSS is as long as the digest.
 #[rustfmt::skip]
 static SIGNING: [(SigningAlgorithmSpec, Scheme, MessageType); 11] = [
-    (SigningAlgorithmSpec::RsassaPkcs1V15Sha256, Family::RsaPkcs1.with(Hash::Sha256), MessageType::Digest),
-    (SigningAlgorithmSpec::RsassaPkcs1V15Sha384, Family::RsaPkcs1.with(Hash::Sha384), MessageType::Digest),
-    (SigningAlgorithmSpec::RsassaPkcs1V15Sha512, Family::RsaPkcs1.with(Hash::Sha512), MessageType::Digest),
-    (SigningAlgorithmSpec::RsassaPssSha256,      Family::RsaPss.with(Hash::Sha256),   MessageType::Digest),
-    (SigningAlgorithmSpec::RsassaPssSha384,      Family::RsaPss.with(Hash::Sha384),   MessageType::Digest),
-    (SigningAlgorithmSpec::RsassaPssSha512,      Family::RsaPss.with(Hash::Sha512),   MessageType::Digest),
-    (SigningAlgorithmSpec::EcdsaSha256,          Family::Ecdsa.with(Hash::Sha256),    MessageType::Digest),
-    (SigningAlgorithmSpec::EcdsaSha384,          Family::Ecdsa.with(Hash::Sha384),    MessageType::Digest),
-    (SigningAlgorithmSpec::EcdsaSha512,          Family::Ecdsa.with(Hash::Sha512),    MessageType::Digest),
-    (SigningAlgorithmSpec::Ed25519Sha512,        Family::Eddsa.alone(),               MessageType::Raw),
-    (SigningAlgorithmSpec::MlDsaShake256,        Family::MlDsa.alone(),               MessageType::ExternalMu),
+    (SigningAlgorithmSpec::RsassaPkcs1V15Sha256, Algorithm::RsaPkcs1.with_hash(Hash::Sha256), MessageType::Digest),
+    (SigningAlgorithmSpec::RsassaPkcs1V15Sha384, Algorithm::RsaPkcs1.with_hash(Hash::Sha384), MessageType::Digest),
+    (SigningAlgorithmSpec::RsassaPkcs1V15Sha512, Algorithm::RsaPkcs1.with_hash(Hash::Sha512), MessageType::Digest),
+    (SigningAlgorithmSpec::RsassaPssSha256,      Algorithm::RsaPss.with_hash(Hash::Sha256),   MessageType::Digest),
+    (SigningAlgorithmSpec::RsassaPssSha384,      Algorithm::RsaPss.with_hash(Hash::Sha384),   MessageType::Digest),
+    (SigningAlgorithmSpec::RsassaPssSha512,      Algorithm::RsaPss.with_hash(Hash::Sha512),   MessageType::Digest),
+    (SigningAlgorithmSpec::EcdsaSha256,          Algorithm::Ecdsa.with_hash(Hash::Sha256),    MessageType::Digest),
+    (SigningAlgorithmSpec::EcdsaSha384,          Algorithm::Ecdsa.with_hash(Hash::Sha384),    MessageType::Digest),
+    (SigningAlgorithmSpec::EcdsaSha512,          Algorithm::Ecdsa.with_hash(Hash::Sha512),    MessageType::Digest),
+    (SigningAlgorithmSpec::Ed25519Sha512,        Algorithm::Eddsa.without_hash(),               MessageType::Raw),
+    (SigningAlgorithmSpec::MlDsaShake256,        Algorithm::MlDsa.without_hash(),               MessageType::ExternalMu),
 ];
 
 /// EncryptionAlgorithm of the API, for RSA keys.
 static ENCRYPTION: [(EncryptionAlgorithmSpec, Scheme); 2] = [
-    (EncryptionAlgorithmSpec::RsaesOaepSha1, Family::RsaesOaep.with(Hash::Sha1)),
-    (EncryptionAlgorithmSpec::RsaesOaepSha256, Family::RsaesOaep.with(Hash::Sha256)),
+    (EncryptionAlgorithmSpec::RsaesOaepSha1, Algorithm::RsaesOaep.with_hash(Hash::Sha1)),
+    (EncryptionAlgorithmSpec::RsaesOaepSha256, Algorithm::RsaesOaep.with_hash(Hash::Sha256)),
 ];
 
 /// MacAlgorithm of the API.
 static MACS: [(MacAlgorithmSpec, Scheme); 4] = [
-    (MacAlgorithmSpec::HmacSha224, Family::Hmac.with(Hash::Sha224)),
-    (MacAlgorithmSpec::HmacSha256, Family::Hmac.with(Hash::Sha256)),
-    (MacAlgorithmSpec::HmacSha384, Family::Hmac.with(Hash::Sha384)),
-    (MacAlgorithmSpec::HmacSha512, Family::Hmac.with(Hash::Sha512)),
+    (MacAlgorithmSpec::HmacSha224, Algorithm::Hmac.with_hash(Hash::Sha224)),
+    (MacAlgorithmSpec::HmacSha256, Algorithm::Hmac.with_hash(Hash::Sha256)),
+    (MacAlgorithmSpec::HmacSha384, Algorithm::Hmac.with_hash(Hash::Sha384)),
+    (MacAlgorithmSpec::HmacSha512, Algorithm::Hmac.with_hash(Hash::Sha512)),
 ];
 
 /// KeySpec of the API, as far as this module supports it.
@@ -83,7 +83,7 @@ pub(crate) fn schemes(kind: Kind) -> Vec<Scheme> {
     let nist = matches!(kind, Kind::Ec(curve) if curve != Curve::Secp256k1);
     let all =
         SIGNING.iter().map(|row| row.1).chain(ENCRYPTION.iter().map(|row| row.1)).chain(MACS.iter().map(|row| row.1));
-    all.chain(nist.then(|| Family::Ecdh.alone())).filter(|scheme| scheme.suits(kind)).collect()
+    all.chain(nist.then(|| Algorithm::Ecdh.without_hash())).filter(|scheme| scheme.suits(kind)).collect()
 }
 
 /// Returns what GetPublicKey reports about a key.
@@ -91,14 +91,15 @@ pub(crate) fn schemes(kind: Kind) -> Vec<Scheme> {
 /// # Errors
 /// Fails with [`Cause::Unsupported`] if this module does not support the key, and with [`Cause::Malformed`] if the
 /// reply contradicts itself or its public key cannot be read.
-pub(crate) fn facts(reply: GetPublicKeyOutput) -> Result<KeyFacts, Failure> {
+pub(crate) fn facts(reply: GetPublicKeyOutput) -> Result<KeyDescription, Failure> {
     let spec = reply.key_spec.as_ref();
     let der = reply.public_key.as_ref().map_or(&[][..], |blob| blob.as_ref());
     let public_key = PublicKey::from_spki(der).map_err(|unusable| {
         // SM2, ML-KEM and future values of KeySpec are correct replies about keys that this module does not
         // support. LocalStack replies for secret keys as well, without a public key.
-        let usual = |known: &&(KeySpec, Kind)| Some(&known.0) == spec && !matches!(known.1, Kind::Hmac(_));
-        let cause = if SPECS.iter().any(|known| usual(&known)) { Cause::Malformed } else { Cause::Unsupported };
+        let is_public_key_spec = |known: &&(KeySpec, Kind)| Some(&known.0) == spec && !matches!(known.1, Kind::Hmac(_));
+        let cause =
+            if SPECS.iter().any(|known| is_public_key_spec(&known)) { Cause::Malformed } else { Cause::Unsupported };
         let spec = spec.map_or("unknown", KeySpec::as_str);
         GET_PUBLIC_KEY.failure(cause, format!("a key of KeySpec {spec}: {}", unusable.0))
     })?;
@@ -109,13 +110,18 @@ pub(crate) fn facts(reply: GetPublicKeyOutput) -> Result<KeyFacts, Failure> {
         let message = format!("KeySpec is {}, but the public key is of kind {}", spec.as_str(), kind.name());
         return Err(GET_PUBLIC_KEY.failure(Cause::Malformed, message));
     }
-    let (schemes, refusal) = abilities(&reply, kind);
-    let usage = reply.key_usage.as_ref().map(usage);
-    Ok(KeyFacts { immutable_id: reply.key_id, refusal, usage, ..KeyFacts::of(public_key, schemes) })
+    let (schemes, refusal) = offered_schemes(&reply, kind);
+    let usage = reply.key_usage.as_ref().map(usage_message);
+    Ok(KeyDescription {
+        immutable_id: reply.key_id,
+        unusable_reason: refusal,
+        usage,
+        ..KeyDescription::from_public_key(public_key, schemes)
+    })
 }
 
 /// Returns what DescribeKey reports about an HMAC key, or None for any other key.
-pub(crate) fn secret_facts(about: KeyMetadata) -> Option<KeyFacts> {
+pub(crate) fn hmac_facts(about: KeyMetadata) -> Option<KeyDescription> {
     let (_, kind) = SPECS.iter().find(|(spec, _)| Some(spec) == about.key_spec.as_ref())?;
     let offered = about.mac_algorithms();
     let known = MACS.iter().filter(|(algorithm, scheme)| offered.contains(algorithm) && scheme.suits(*kind));
@@ -123,19 +129,19 @@ pub(crate) fn secret_facts(about: KeyMetadata) -> Option<KeyFacts> {
     let state = about.key_state.as_ref().filter(|state| **state != KeyState::Enabled);
     let refusal = state.map(|state| format!("its KeyState is {}", state.as_str()));
     let schemes = if refusal.is_some() { Vec::new() } else { schemes };
-    let usage = about.key_usage.as_ref().map(usage);
-    matches!(kind, Kind::Hmac(_)).then(|| KeyFacts {
+    let usage = about.key_usage.as_ref().map(usage_message);
+    matches!(kind, Kind::Hmac(_)).then(|| KeyDescription {
         immutable_id: about.arn,
         kind: *kind,
         public_key: None,
         schemes,
-        refusal,
+        unusable_reason: refusal,
         usage,
-        withheld: Vec::new(),
+        forbidden_purposes: Vec::new(),
     })
 }
 
-fn usage(usage: &KeyUsageType) -> String {
+fn usage_message(usage: &KeyUsageType) -> String {
     let more = match usage {
         KeyUsageType::SignVerify | KeyUsageType::EncryptDecrypt => ": a key of AWS KMS signs or decrypts, never both",
         _ => "",
@@ -145,7 +151,7 @@ fn usage(usage: &KeyUsageType) -> String {
 
 /// Returns the schemes of a key, according to the algorithms in the reply and the key's KeyUsage; and the reason
 /// if there are none.
-fn abilities(reply: &GetPublicKeyOutput, kind: Kind) -> (Vec<Scheme>, Option<String>) {
+fn offered_schemes(reply: &GetPublicKeyOutput, kind: Kind) -> (Vec<Scheme>, Option<String>) {
     let signing = SIGNING.iter().filter(|row| reply.signing_algorithms().contains(&row.0)).map(|row| row.1);
     let decrypting = ENCRYPTION.iter().filter(|row| reply.encryption_algorithms().contains(&row.0)).map(|row| row.1);
     // LocalStack omits the list.
@@ -154,7 +160,7 @@ fn abilities(reply: &GetPublicKeyOutput, kind: Kind) -> (Vec<Scheme>, Option<Str
     let offered: Vec<_> = match reply.key_usage.as_ref() {
         Some(KeyUsageType::SignVerify) | None => signing.collect(),
         Some(KeyUsageType::EncryptDecrypt) => decrypting.collect(),
-        Some(KeyUsageType::KeyAgreement) if agrees => vec![Family::Ecdh.alone()],
+        Some(KeyUsageType::KeyAgreement) if agrees => vec![Algorithm::Ecdh.without_hash()],
         Some(_) => Vec::new(),
     };
     let known: Vec<_> = offered.into_iter().filter(|scheme| scheme.suits(kind)).collect();
@@ -173,10 +179,10 @@ fn abilities(reply: &GetPublicKeyOutput, kind: Kind) -> (Vec<Scheme>, Option<Str
 ///
 /// # Errors
 /// Fails with [`Cause::Malformed`] if the bytes are not a signature of this kind of key.
-pub(crate) fn in_pkcs11_form(kind: Kind, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
+pub(crate) fn to_pkcs11_signature(kind: Kind, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
     let length = bytes.len();
     let converted = match kind {
-        Kind::Ec(curve) => key::ecdsa_from_der(&bytes, curve.width()),
+        Kind::Ec(curve) => key::ecdsa_from_der(&bytes, curve.field_len()),
         _ => Some(bytes).filter(|bytes| bytes.len() == kind.signature_len()),
     };
     let message = || format!("{length} bytes that are no signature of kind {}", kind.name());
@@ -185,10 +191,10 @@ pub(crate) fn in_pkcs11_form(kind: Kind, bytes: Vec<u8>) -> Result<Vec<u8>, Fail
 
 impl Clients {
     /// Describes a key with GetPublicKey, or with DescribeKey if the key may be a secret key.
-    pub(crate) async fn describe(&self, id: &str) -> Result<KeyFacts, Failure> {
+    pub(crate) async fn describe(&self, id: &str) -> Result<KeyDescription, Failure> {
         let attempt = |client: Client| {
             let request = client.get_public_key().key_id(id);
-            async move { Ok(facts(request.send().await.map_err(|e| refused(&GET_PUBLIC_KEY, e))?)?) }
+            async move { Ok(facts(request.send().await.map_err(|e| refusal(&GET_PUBLIC_KEY, e))?)?) }
         };
         match self.call(&GET_PUBLIC_KEY, id, attempt).await {
             // A secret key has no public key, so DescribeKey is used instead.
@@ -197,13 +203,13 @@ impl Clients {
         }
     }
 
-    async fn describe_secret(&self, id: &str, before: Failure) -> Result<KeyFacts, Failure> {
+    async fn describe_secret(&self, id: &str, before: Failure) -> Result<KeyDescription, Failure> {
         let attempt = |client: Client| {
             let request = client.describe_key().key_id(id);
-            async move { Ok(request.send().await.map_err(|e| refused(&DESCRIBE_KEY, e))?.key_metadata) }
+            async move { Ok(request.send().await.map_err(|e| refusal(&DESCRIBE_KEY, e))?.key_metadata) }
         };
         match self.call(&DESCRIBE_KEY, id, attempt).await? {
-            Some(about) => secret_facts(about).ok_or(before),
+            Some(about) => hmac_facts(about).ok_or(before),
             None => Err(before),
         }
     }

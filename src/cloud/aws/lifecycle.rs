@@ -4,13 +4,13 @@
 //! created may be unknown for a while.
 
 use super::client::Clients;
-use super::errors::refused;
-use super::keys::{SPECS, facts, is_alias, schemes, secret_facts};
+use super::errors::refusal;
+use super::keys::{SPECS, facts, hmac_facts, is_alias, schemes};
 use super::operations::{CREATE_ALIAS, CREATE_KEY, GET_PUBLIC_KEY, SCHEDULE_DELETION, UPDATE_ALIAS};
 use crate::cloud::failure::{Cause, Failure};
-use crate::cloud::key::{KeyFacts, KeyName};
-use crate::cloud::management::{MadeKey, NewKey};
-use crate::cloud::management::{once, patient, told};
+use crate::cloud::key::{KeyDescription, KeyName};
+use crate::cloud::management::{CreatedKey, NewKey};
+use crate::cloud::management::{retry_if_missing, with_advice, without_retry};
 use crate::error::{Error, Result};
 use crate::key::{Kind, Purpose};
 use aws_sdk_kms::Client;
@@ -29,7 +29,7 @@ fn spec(kind: Kind) -> Option<&'static KeySpec> {
 }
 
 /// Returns whether this module can create keys of this kind.
-pub(crate) fn makes(kind: Kind) -> bool {
+pub(crate) fn can_create(kind: Kind) -> bool {
     spec(kind).is_some()
 }
 
@@ -106,15 +106,15 @@ impl Clients {
     /// # Errors
     /// Fails with [`Cause::Rejected`] if the alias is in use. If a request fails after the key was created, the
     /// message names the key.
-    pub(crate) async fn create(&self, new: &NewKey) -> std::result::Result<MadeKey, Failure> {
+    pub(crate) async fn create(&self, new: &NewKey) -> std::result::Result<CreatedKey, Failure> {
         let alias = new.label.as_deref().map(alias);
         if let Some(alias) = &alias {
-            check_free(alias, self.describe(alias).await)?;
+            check_alias_unused(alias, self.describe(alias).await)?;
         }
         let made = self.create_key(new, alias.as_deref()).await?;
         let (id, arn) = (made.key_id.clone(), made.arn.clone().unwrap_or_else(|| made.key_id.clone()));
         if let Some(alias) = &alias {
-            self.name(alias, &id).await.map_err(|failure| {
+            self.create_unused_alias(alias, &id).await.map_err(|failure| {
                 let advice = format!(
                     "the key {arn} was made, but has no alias: `aws kms create-alias --alias-name {alias} --target-key-id {id}`, \
                      or `aws kms schedule-key-deletion --key-id {id}`"
@@ -123,12 +123,12 @@ impl Clients {
             })?;
         }
         let option = format!("\"kms_key_id\": \"{}\"", alias.as_ref().unwrap_or(&arn));
-        let facts = match secret_facts(made) {
+        let facts = match hmac_facts(made) {
             Some(facts) => facts,
             None => self.describe_new(&arn, &option).await?,
         };
         let label = alias.as_deref().and_then(|alias| alias.strip_prefix("alias/")).map(str::to_owned);
-        Ok(MadeKey { name: KeyName { id, version: None }, alias, label, facts, option })
+        Ok(CreatedKey { name: KeyName { id, version: None }, alias, label, facts, config_option: option })
     }
 
     /// Changes the label of a key: creates another alias, which becomes the key's newest one, or makes an existing
@@ -136,20 +136,20 @@ impl Clients {
     pub(crate) async fn relabel(&self, id: &str, label: &str) -> std::result::Result<(), Failure> {
         let alias = alias(label);
         match self.describe(&alias).await {
-            Ok(facts) if is_of(&facts, id) => self.update_alias(&alias, id).await,
+            Ok(facts) if describes_key(&facts, id) => self.update_alias(&alias, id).await,
             answer => {
-                check_free(&alias, answer)?;
-                self.name(&alias, id).await
+                check_alias_unused(&alias, answer)?;
+                self.create_unused_alias(&alias, id).await
             }
         }
     }
 
     /// Creates an alias that is not in use. If the service rejects the request, the key may have the alias
     /// nevertheless, by an earlier request whose reply was lost.
-    async fn name(&self, alias: &str, id: &str) -> std::result::Result<(), Failure> {
+    async fn create_unused_alias(&self, alias: &str, id: &str) -> std::result::Result<(), Failure> {
         match self.create_alias(alias, id).await {
             Err(failure) if failure.cause == Cause::Rejected => match self.describe(alias).await {
-                Ok(facts) if is_of(&facts, id) => Ok(()),
+                Ok(facts) if describes_key(&facts, id) => Ok(()),
                 _ => Err(failure),
             },
             answer => answer,
@@ -164,18 +164,20 @@ impl Clients {
             let request = client.create_key().set_key_spec(spec(new.kind).cloned()).set_key_usage(usage(new));
             let request = request.set_tags(Some(tags.clone()));
             async move {
-                let reply = request.send().await.map_err(|e| once(refused(&CREATE_KEY, e)))?;
+                let reply = request.send().await.map_err(|e| without_retry(refusal(&CREATE_KEY, e)))?;
                 Ok(reply.key_metadata.ok_or_else(|| CREATE_KEY.failure(Cause::Malformed, "it holds no key"))?)
             }
         };
-        self.call(&CREATE_KEY, alias.unwrap_or_default(), attempt).await.map_err(|failure| told(failure, MAY_BE_MADE))
+        self.call(&CREATE_KEY, alias.unwrap_or_default(), attempt)
+            .await
+            .map_err(|failure| with_advice(failure, MAY_BE_MADE))
     }
 
     async fn create_alias(&self, alias: &str, id: &str) -> std::result::Result<(), Failure> {
         let attempt = |client: Client| {
             let request = client.create_alias().alias_name(alias).target_key_id(id);
             async move {
-                request.send().await.map_err(|e| patient(refused(&CREATE_ALIAS, e)))?;
+                request.send().await.map_err(|e| retry_if_missing(refusal(&CREATE_ALIAS, e)))?;
                 Ok(())
             }
         };
@@ -186,7 +188,7 @@ impl Clients {
         let attempt = |client: Client| {
             let request = client.update_alias().alias_name(alias).target_key_id(id);
             async move {
-                request.send().await.map_err(|e| refused(&UPDATE_ALIAS, e))?;
+                request.send().await.map_err(|e| refusal(&UPDATE_ALIAS, e))?;
                 Ok(())
             }
         };
@@ -194,10 +196,10 @@ impl Clients {
     }
 
     /// Describes a key that was just created. Waits while the service does not know the key.
-    async fn describe_new(&self, arn: &str, option: &str) -> std::result::Result<KeyFacts, Failure> {
+    async fn describe_new(&self, arn: &str, option: &str) -> std::result::Result<KeyDescription, Failure> {
         let attempt = |client: Client| {
             let request = client.get_public_key().key_id(arn);
-            async move { Ok(facts(request.send().await.map_err(|e| patient(refused(&GET_PUBLIC_KEY, e)))?)?) }
+            async move { Ok(facts(request.send().await.map_err(|e| retry_if_missing(refusal(&GET_PUBLIC_KEY, e)))?)?) }
         };
         self.call(&GET_PUBLIC_KEY, arn, attempt).await.map_err(|failure| {
             let message = format!("{}; the key {arn} was made, and {option} in a slot names it", failure.message);
@@ -217,9 +219,12 @@ impl Clients {
         }
         let attempt = |client: Client| {
             let request = client.schedule_key_deletion().key_id(arn).pending_window_in_days(days as i32);
-            async move { request.send().await.map_err(|e| once(refused(&SCHEDULE_DELETION, e))) }
+            async move { request.send().await.map_err(|e| without_retry(refusal(&SCHEDULE_DELETION, e))) }
         };
-        let reply = self.call(&SCHEDULE_DELETION, arn, attempt).await.map_err(|failure| told(failure, MAY_BE_GONE))?;
+        let reply = self
+            .call(&SCHEDULE_DELETION, arn, attempt)
+            .await
+            .map_err(|failure| with_advice(failure, MAY_BE_SCHEDULED))?;
         let days = reply.pending_window_in_days.unwrap_or(days as i32);
         Ok(format!(
             "it will be deleted in {days} days; until then `aws kms cancel-key-deletion --key-id {arn}` and \
@@ -229,15 +234,18 @@ impl Clients {
 }
 
 /// Returns whether the facts describe the key with this id.
-fn is_of(facts: &KeyFacts, id: &str) -> bool {
+fn describes_key(facts: &KeyDescription, id: &str) -> bool {
     facts.immutable_id.as_deref().is_some_and(|arn| arn.ends_with(&format!("/{id}")))
 }
 
 /// Checks that an alias is not in use, according to the result of describing its key. If the user must not
 /// describe the key, CreateAlias reports an alias that is in use.
-fn check_free(alias: &str, answer: std::result::Result<KeyFacts, Failure>) -> std::result::Result<(), Failure> {
+fn check_alias_unused(
+    alias: &str,
+    answer: std::result::Result<KeyDescription, Failure>,
+) -> std::result::Result<(), Failure> {
     match answer {
-        Err(failure) if matches!(failure.cause, Cause::Missing | Cause::Denied) => Ok(()),
+        Err(failure) if matches!(failure.cause, Cause::NotFound | Cause::Denied) => Ok(()),
         Err(failure) if !matches!(failure.cause, Cause::Unsupported | Cause::Disabled) => Err(failure),
         _ => {
             let message = format!("{alias} is there already and means a key: choose another CKA_LABEL");
@@ -248,12 +256,12 @@ fn check_free(alias: &str, answer: std::result::Result<KeyFacts, Failure>) -> st
 
 const MAY_BE_MADE: &str = "a key may have been made all the same, and the request is not repeated: look for keys with the \
      tag created-by=cloud-kms-pkcs11 before you try again";
-const MAY_BE_GONE: &str = "its deletion may have been scheduled all the same: see `aws kms describe-key`";
+const MAY_BE_SCHEDULED: &str = "its deletion may have been scheduled all the same: see `aws kms describe-key`";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Family;
+    use crate::key::Algorithm;
 
     #[test]
     fn a_key_has_one_purpose_and_a_name_that_an_alias_can_have() {
@@ -279,7 +287,7 @@ mod tests {
             for scheme in schemes(*kind) {
                 let purposes = vec![scheme.family.purpose()];
                 let usage = usage(&NewKey { kind: *kind, purposes, label: None, id: None });
-                let macs = scheme.family == Family::Hmac;
+                let macs = scheme.family == Algorithm::Hmac;
                 assert_eq!(usage == Some(KeyUsageType::GenerateVerifyMac), macs, "{}", kind.name());
                 assert!(usage.is_some());
             }

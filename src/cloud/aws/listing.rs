@@ -4,9 +4,9 @@
 //! API reference: ListKeys, ListAliases.
 
 use super::client::Clients;
-use super::errors::refused;
+use super::errors::refusal;
 use super::operations::{LIST_ALIASES, LIST_KEYS, Operation};
-use crate::cloud::failure::refused::Refused;
+use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::key::{KeyName, ListedKey};
 use crate::cloud::pagination::Pages;
@@ -18,7 +18,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 /// KMS Developer Guide, "Aliases": "the prefix alias/aws/ is reserved for AWS managed keys".
-const OF_AWS: &str = "aws/";
+const RESERVED_PREFIX: &str = "aws/";
 
 impl Clients {
     /// Returns all keys of the region. The keys have no labels if the aliases cannot be listed. Keys that AWS
@@ -34,13 +34,13 @@ impl Clients {
             is_disabled: false,
         };
         let keys = ids.into_iter().map(listed);
-        Ok(keys.filter(|key| !key.label.as_deref().is_some_and(|label| label.starts_with(OF_AWS))).collect())
+        Ok(keys.filter(|key| !key.label.as_deref().is_some_and(|label| label.starts_with(RESERVED_PREFIX))).collect())
     }
 
     async fn ids(&self) -> Result<Vec<String>, Failure> {
         let keys = self.pages(&LIST_KEYS, async |client: Client, marker| {
             let reply = client.list_keys().limit(1000).set_marker(marker).send().await;
-            let reply = reply.map_err(|e| refused(&LIST_KEYS, e))?;
+            let reply = reply.map_err(|e| refusal(&LIST_KEYS, e))?;
             Ok((reply.keys.unwrap_or_default(), reply.next_marker.filter(|_| reply.truncated)))
         });
         Ok(keys.await?.into_iter().filter_map(|key| key.key_id).collect())
@@ -49,12 +49,12 @@ impl Clients {
     async fn labels(&self) -> Result<HashMap<String, String>, Failure> {
         let aliases = self.pages(&LIST_ALIASES, async |client: Client, marker| {
             let reply = client.list_aliases().limit(100).set_marker(marker).send().await;
-            let reply = reply.map_err(|e| refused(&LIST_ALIASES, e))?;
+            let reply = reply.map_err(|e| refusal(&LIST_ALIASES, e))?;
             Ok((reply.aliases.unwrap_or_default(), reply.next_marker.filter(|_| reply.truncated)))
         });
         match aliases.await {
-            Ok(aliases) => Ok(newest(aliases)),
-            Err(failure) if is_final(failure.cause) => {
+            Ok(aliases) => Ok(newest_labels(aliases)),
+            Err(failure) if is_permanent(failure.cause) => {
                 log_info!("listed keys have their ids as labels, since their aliases can't be seen: {failure}");
                 Ok(HashMap::new())
             }
@@ -66,14 +66,14 @@ impl Clients {
     async fn pages<T>(
         &self,
         operation: &'static Operation,
-        page: impl AsyncFn(Client, Option<String>) -> Result<(Vec<T>, Option<String>), Refused>,
+        page: impl AsyncFn(Client, Option<String>) -> Result<(Vec<T>, Option<String>), FailedAttempt>,
     ) -> Result<Vec<T>, Failure> {
         let (mut all, mut pages) = (Vec::new(), Pages::default());
         loop {
             // A page may be empty even though more pages follow.
             let (items, next) = self.call(operation, "", |client| page(client, pages.next())).await?;
             all.extend(items);
-            if !pages.go_on(next).map_err(|words| operation.failure(Cause::Malformed, words))? {
+            if !pages.advance(next).map_err(|words| operation.failure(Cause::Malformed, words))? {
                 return Ok(all);
             }
         }
@@ -82,13 +82,13 @@ impl Clients {
 
 /// Returns whether another attempt would fail in the same way, because this service has no aliases or this user
 /// must not list them.
-fn is_final(cause: Cause) -> bool {
+fn is_permanent(cause: Cause) -> bool {
     matches!(cause, Cause::Denied | Cause::Unsupported | Cause::Rejected)
 }
 
 /// Returns the labels of keys by key id. If a key has several aliases, the label is the alias that was created or
 /// moved last.
-fn newest(aliases: Vec<AliasListEntry>) -> HashMap<String, String> {
+fn newest_labels(aliases: Vec<AliasListEntry>) -> HashMap<String, String> {
     let mut newest = HashMap::new();
     for alias in aliases {
         let changed = alias.last_updated_date.or(alias.creation_date);
@@ -118,7 +118,7 @@ mod tests {
                 .set_last_updated_date(updated.map(DateTime::from_secs))
                 .build()
         };
-        let labels = newest(vec![
+        let labels = newest_labels(vec![
             alias("alias/a", "1", 1, Some(9)),
             alias("alias/b", "1", 8, None),
             alias("alias/team/z", "2", 5, None),

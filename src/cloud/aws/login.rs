@@ -3,13 +3,13 @@
 //! API reference: AssumeRoleWithWebIdentity of the AWS Security Token Service API Reference.
 
 use super::client::Clients;
-use super::errors::ADVICE;
+use super::errors::CREDENTIALS_ADVICE;
 use super::settings::{Login, Settings};
-use crate::cloud::failure::error_chain::{causes, words_of};
+use crate::cloud::failure::error_chain::{causes, message_of};
 use crate::cloud::failure::obstacle::Obstacle;
-use crate::cloud::failure::refused::Refused;
+use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
-use crate::cloud::login::{Doors, LOGIN, Saying, Verdict, masked};
+use crate::cloud::login::{LOGIN, ParseVerdict, PinClients, Verdict, mask_pin};
 use crate::cloud::retry::Call;
 use crate::cloud::secret::Secret;
 use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError};
@@ -18,10 +18,10 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIden
 use aws_types::os_shim_internal::{Env, Fs};
 use std::sync::Arc;
 
-impl Doors for Clients {
+impl PinClients for Clients {
     type Settings = Settings;
 
-    fn made(settings: Settings) -> Self {
+    fn new(settings: Settings) -> Self {
         Clients::new(settings)
     }
 
@@ -37,16 +37,17 @@ impl Doors for Clients {
     /// key.
     async fn check(self: Arc<Self>) -> Result<Verdict, Failure> {
         let what = format!("{LOGIN} to {}", self.place(self.settings.region.as_deref()));
-        let call = Call { operation: LOGIN, what: &what, network: &self.settings.network, turns: None };
+        let call =
+            Call { operation: LOGIN, description: &what, network: &self.settings.network, concurrency_limit: None };
         // The requests for credentials have retries of their own.
-        call.made(async || self.verdict().await.map_err(|refused| self.of_login(refused)), |_, _| {}).await
+        call.run(async || self.verdict().await.map_err(|refused| self.mask_pin(refused)), |_, _| {}).await
     }
 }
 
 impl Clients {
-    async fn verdict(&self) -> Result<Verdict, Refused> {
+    async fn verdict(&self) -> Result<Verdict, FailedAttempt> {
         if let Some(Login::Profile(Some(name))) = &self.settings.login
-            && !is_profile(name.expose()).await?
+            && !profile_exists(name.expose()).await?
         {
             return Ok(Verdict::Wrong(
                 "the shared AWS configuration and credentials files have no such profile".into(),
@@ -57,34 +58,35 @@ impl Clients {
         let (_, provider) = provider.map_err(|obstacle| obstacle.failure(LOGIN))?;
         match provider.provide_credentials().await {
             Ok(credentials) => {
-                self.first.keep(credentials);
+                self.login_credentials.store(credentials);
                 Ok(Verdict::Good)
             }
-            Err(error) => self.refusal(&error).ok_or_else(|| match Obstacle::within(&error) {
+            Err(error) => self.token_verdict(&error).ok_or_else(|| match Obstacle::find_in(&error) {
                 Some(obstacle) => obstacle.failure(LOGIN).into(),
-                None => Failure::new(Cause::Credentials, LOGIN, words_of(&error)).into(),
+                None => Failure::new(Cause::Credentials, LOGIN, message_of(&error)).into(),
             }),
         }
     }
 
     /// Returns the verdict of STS on the token itself, if there is one.
-    fn refusal(&self, error: &CredentialsError) -> Option<Verdict> {
+    fn token_verdict(&self, error: &CredentialsError) -> Option<Verdict> {
         let Some(Login::WebIdentityToken(Some(token))) = &self.settings.login else { return None };
         let refused = causes(error).find_map(|error| error.downcast_ref::<AssumeRoleWithWebIdentityError>())?;
         let code = refused.code()?;
         let (_, verdict) = VERDICTS.iter().find(|(known, _)| *known == code)?;
         let words = format!("STS: {code}: {}", refused.message().unwrap_or_default());
-        Some(verdict(masked(&words, token.expose())))
+        Some(verdict(mask_pin(&words, token.expose())))
     }
 
     /// Removes the PIN from the message of a refusal. Adds advice if the credentials are those of a login.
-    pub(crate) fn of_login(&self, mut refused: Refused) -> Refused {
+    pub(crate) fn mask_pin(&self, mut refused: FailedAttempt) -> FailedAttempt {
         let Some(pin) = self.settings.login.as_ref().and_then(Login::pin) else { return refused };
         let failure = &mut refused.failure;
-        failure.message = masked(&failure.message, pin);
+        failure.message = mask_pin(&failure.message, pin);
         if failure.cause == Cause::Credentials && failure.operation != LOGIN {
-            let words = failure.message.strip_suffix(ADVICE).unwrap_or(&failure.message).trim_end_matches("; ");
-            failure.message = format!("{words}; {AGAIN}");
+            let words =
+                failure.message.strip_suffix(CREDENTIALS_ADVICE).unwrap_or(&failure.message).trim_end_matches("; ");
+            failure.message = format!("{words}; {LOGIN_ADVICE}");
         }
         refused
     }
@@ -93,7 +95,7 @@ impl Clients {
 /// Codes of AssumeRoleWithWebIdentity that concern the token. AccessDenied: the role is not intended for the
 /// identity that the token names.
 #[rustfmt::skip]
-const VERDICTS: &[(&str, Saying)] = &[
+const VERDICTS: &[(&str, ParseVerdict)] = &[
     ("InvalidIdentityToken", Verdict::Wrong),
     ("IDPRejectedClaim", Verdict::Wrong),
     ("AccessDenied", Verdict::Wrong),
@@ -101,12 +103,12 @@ const VERDICTS: &[(&str, Saying)] = &[
     ("ExpiredToken", Verdict::Expired),
 ];
 
-const AGAIN: &str =
+const LOGIN_ADVICE: &str =
     "the credentials are those of the login (C_Login): log out and in again with a PIN that is good now";
 
-async fn is_profile(name: &str) -> Result<bool, Failure> {
+async fn profile_exists(name: &str) -> Result<bool, Failure> {
     let own = Some(name.to_owned().into());
     let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), own).await;
-    let profiles = profiles.map_err(|error| Failure::new(Cause::Settings, LOGIN, words_of(&error)))?;
+    let profiles = profiles.map_err(|error| Failure::new(Cause::Settings, LOGIN, message_of(&error)))?;
     Ok(profiles.get_profile(name).is_some())
 }

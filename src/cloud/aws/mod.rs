@@ -18,23 +18,23 @@ pub(crate) mod settings;
 use super::backend::{
     Backend, Decryption, Identity, KeyAgreement, KeyManagement, MacVerification, PinLogin, RandomSource, SharedBackend,
 };
-use super::key::Order;
-use super::key::{KeyFacts, KeyName, ListedKey, Plain, Signature, Target};
-use super::login::Access;
-use super::login::{Entry, Refusal};
-use super::management::{MadeKey, NewKey};
+use super::key::KeyRequest;
+use super::key::{KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
+use super::login::LoginState;
+use super::login::{CommitLogin, LoginError};
+use super::management::{CreatedKey, NewKey};
 use super::runtime;
 use super::runtime::Pending;
 use super::secret::Secret;
 use crate::error::Error;
-use crate::key::{Family, Kind, PublicKey, Scheme};
+use crate::key::{Algorithm, Kind, PublicKey, Scheme};
 use client::Clients;
 use keys::{is_alias, schemes};
 use operations::{
     CREATE_ALIAS, CREATE_KEY, DECRYPT, DERIVE, GENERATE_MAC, GET_PUBLIC_KEY, LIST_KEYS, RANDOM, SCHEDULE_DELETION,
     SIGN, VERIFY_MAC,
 };
-use settings::place;
+use settings::service_description;
 pub use settings::{Login, Settings};
 use std::fmt;
 use std::sync::Arc;
@@ -42,20 +42,20 @@ use std::time::Instant;
 
 /// The backend for these settings: no request, no file read.
 pub fn open(settings: Settings) -> SharedBackend {
-    Arc::new(Aws(Access::new(settings)))
+    Arc::new(Aws(LoginState::new(settings)))
 }
 
-struct Aws(Access<Clients>);
+struct Aws(LoginState<Clients>);
 
 impl Backend for Aws {
-    fn describe(&self, key: &KeyName) -> Pending<KeyFacts> {
+    fn describe(&self, key: &KeyName) -> Pending<KeyDescription> {
         let (clients, id) = (self.clients(), key.id.clone());
         runtime::spawn(GET_PUBLIC_KEY.name, move || async move { clients.describe(&id).await })
     }
 
     fn sign(&self, target: Target, scheme: Scheme, data: &[u8]) -> Pending<Signature> {
-        let (clients, order) = (self.clients(), Order::new(target, scheme, data));
-        let operation = if scheme.family == Family::Hmac { &GENERATE_MAC } else { &SIGN };
+        let (clients, order) = (self.clients(), KeyRequest::new(target, scheme, data));
+        let operation = if scheme.family == Algorithm::Hmac { &GENERATE_MAC } else { &SIGN };
         runtime::spawn(operation.name, move || async move { clients.sign(&order).await })
     }
 
@@ -82,7 +82,7 @@ impl Backend for Aws {
     }
 
     fn place(&self) -> String {
-        place(&self.0.settings)
+        service_description(&self.0.settings)
     }
 
     fn endpoint(&self) -> String {
@@ -116,27 +116,27 @@ impl Backend for Aws {
 
 impl MacVerification for Aws {
     fn verify(&self, target: Target, scheme: Scheme, data: &[u8], mac: &[u8]) -> Pending<bool> {
-        let (clients, order, mac) = (self.clients(), Order::new(target, scheme, data), mac.to_vec());
+        let (clients, order, mac) = (self.clients(), KeyRequest::new(target, scheme, data), mac.to_vec());
         runtime::spawn(VERIFY_MAC.name, move || async move { clients.verify_mac(&order, &mac).await })
     }
 }
 
 impl Decryption for Aws {
-    fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
-        let (clients, order) = (self.clients(), Order::new(target, scheme, ciphertext));
+    fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<SecretBytes> {
+        let (clients, order) = (self.clients(), KeyRequest::new(target, scheme, ciphertext));
         runtime::spawn(DECRYPT.name, move || async move { clients.decrypt(&order).await })
     }
 }
 
 impl KeyAgreement for Aws {
-    fn derive(&self, target: Target, peer: &PublicKey) -> Pending<Plain> {
-        let (clients, order) = (self.clients(), Order::new(target, Family::Ecdh.alone(), peer.spki()));
+    fn derive(&self, target: Target, peer: &PublicKey) -> Pending<SecretBytes> {
+        let (clients, order) = (self.clients(), KeyRequest::new(target, Algorithm::Ecdh.without_hash(), peer.spki()));
         runtime::spawn(DERIVE.name, move || async move { clients.derive(&order).await })
     }
 }
 
 impl RandomSource for Aws {
-    fn random(&self, length: usize) -> Pending<Plain> {
+    fn random(&self, length: usize) -> Pending<SecretBytes> {
         let clients = self.clients();
         runtime::spawn(RANDOM.name, move || async move { clients.random(length).await })
     }
@@ -144,14 +144,14 @@ impl RandomSource for Aws {
 
 impl PinLogin for Aws {
     fn pin(&self) -> &'static str {
-        self.0.settings.login.as_ref().map_or("", Login::words)
+        self.0.settings.login.as_ref().map_or("", Login::pin_description)
     }
 
     fn is_logged_in(&self) -> bool {
-        self.0.is_entered()
+        self.0.is_logged_in()
     }
 
-    fn log_in(&self, pin: Secret, deadline: Instant) -> Result<Entry<'_>, Refusal> {
+    fn log_in(&self, pin: Secret, deadline: Instant) -> Result<CommitLogin<'_>, LoginError> {
         self.0.log_in(pin, deadline)
     }
 
@@ -162,14 +162,14 @@ impl PinLogin for Aws {
 
 impl KeyManagement for Aws {
     fn makes(&self, kind: Kind) -> bool {
-        lifecycle::makes(kind)
+        lifecycle::can_create(kind)
     }
 
     fn check_new(&self, new: &NewKey) -> Result<(), Error> {
         lifecycle::check_new(new)
     }
 
-    fn create(&self, new: &NewKey) -> Pending<MadeKey> {
+    fn create(&self, new: &NewKey) -> Pending<CreatedKey> {
         let (clients, new) = (self.clients(), new.clone());
         runtime::spawn(CREATE_KEY.name, move || async move { clients.create(&new).await })
     }
@@ -215,10 +215,10 @@ mod tests {
         let signing = schemes_for(&*open(Settings::default()), Kind::Rsa(2048), &[Purpose::Sign]);
         assert_eq!(signing.len(), 6, "those that sign");
         for curve in [Curve::P256, Curve::P384, Curve::P521] {
-            assert_eq!(of(Kind::Ec(curve)), [Family::Ecdsa.with(curve.hash()), Family::Ecdh.alone()]);
+            assert_eq!(of(Kind::Ec(curve)), [Algorithm::Ecdsa.with_hash(curve.hash()), Algorithm::Ecdh.without_hash()]);
         }
-        assert_eq!(of(Kind::Ec(Curve::Secp256k1)), [Family::Ecdsa.with(Hash::Sha256)]);
-        assert_eq!(of(Kind::Ed25519), [Family::Eddsa.alone()]);
-        assert_eq!(of(Kind::Hmac(Hash::Sha384)), [Family::Hmac.with(Hash::Sha384)]);
+        assert_eq!(of(Kind::Ec(Curve::Secp256k1)), [Algorithm::Ecdsa.with_hash(Hash::Sha256)]);
+        assert_eq!(of(Kind::Ed25519), [Algorithm::Eddsa.without_hash()]);
+        assert_eq!(of(Kind::Hmac(Hash::Sha384)), [Algorithm::Hmac.with_hash(Hash::Sha384)]);
     }
 }

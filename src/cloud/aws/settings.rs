@@ -38,7 +38,7 @@ pub enum Login {
 
 impl Login {
     /// Returns what the PIN is, for messages.
-    pub(crate) fn words(&self) -> &'static str {
+    pub(crate) fn pin_description(&self) -> &'static str {
         match self {
             Login::WebIdentityToken(_) => "a web identity token (OpenID Connect) for the role in \"aws_role_arn\"",
             Login::Profile(_) => "the name of a profile of the shared AWS configuration and credentials files",
@@ -46,7 +46,7 @@ impl Login {
     }
 
     /// Returns whether the PIN is not known yet.
-    pub(crate) fn is_awaited(&self) -> bool {
+    pub(crate) fn is_pin_missing(&self) -> bool {
         self.pin().is_none()
     }
 
@@ -67,9 +67,9 @@ impl Settings {
 }
 
 /// Returns the service with its endpoint or region, for log lines.
-pub(crate) fn place(settings: &Settings) -> String {
+pub(crate) fn service_description(settings: &Settings) -> String {
     match (&settings.endpoint_url, &settings.region) {
-        (Some(url), _) => format!("AWS KMS at {}", crate::cloud::http::endpoint::shown_url(url)),
+        (Some(url), _) => format!("AWS KMS at {}", crate::cloud::http::endpoint::url_without_credentials(url)),
         (None, Some(region)) => format!("AWS KMS in {region}"),
         (None, None) => "AWS KMS".to_owned(),
     }

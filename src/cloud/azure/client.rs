@@ -1,17 +1,17 @@
 //! Clients of one vault or Managed HSM.
 
 use super::credentials;
-use super::environment::{Challenge, Listening, ToAuthority};
+use super::environment::{AuthorityClient, Challenge, ChallengeRecorder};
 use super::operations::Operation;
 use super::settings::{Credential, Settings};
-use crate::cloud::failure::error_chain::words_of;
+use crate::cloud::failure::error_chain::message_of;
 use crate::cloud::failure::obstacle::Obstacle;
-use crate::cloud::failure::refused::{Refused, Remedy};
+use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::http;
-use crate::cloud::http::PerNetwork;
+use crate::cloud::http::ClientPool;
 use crate::cloud::http::network::Network;
-use crate::cloud::login::nobody;
+use crate::cloud::login::not_logged_in;
 use crate::cloud::retry::Call;
 use crate::key::PublicKey;
 use azure_core::credentials::TokenCredential;
@@ -29,13 +29,13 @@ use tokio::sync::{OnceCell, Semaphore};
 /// The clients of one process for one set of settings. They are used on the runtime only.
 pub(crate) struct Clients {
     pub(crate) settings: Settings,
-    http: Arc<PerNetwork>,
+    http: Arc<ClientPool>,
     /// The creation time of the clients, and the clients.
     vault: Mutex<(Instant, Arc<OnceCell<Vault>>)>,
     /// The public keys that the service has reported, by key identifier with version.
-    pub(crate) told: Mutex<HashMap<String, PublicKey>>,
+    pub(crate) public_keys: Mutex<HashMap<String, PublicKey>>,
     /// Limits how many requests that load keys and certificates run at the same time.
-    pub(crate) turns: Semaphore,
+    pub(crate) load_permits: Semaphore,
 }
 
 /// The two clients, with the source of their tokens. The clients share a connection pool.
@@ -50,7 +50,13 @@ impl Clients {
     /// Creates the clients without a request. The SDK's clients are created at their first use.
     pub(crate) fn new(settings: Settings) -> Self {
         let vault = Mutex::new((Instant::now(), Arc::default()));
-        Self { settings, http: PerNetwork::shared(), vault, told: Mutex::default(), turns: Semaphore::new(64) }
+        Self {
+            settings,
+            http: ClientPool::shared(),
+            vault,
+            public_keys: Mutex::default(),
+            load_permits: Semaphore::new(64),
+        }
     }
 
     /// Returns the clients. They are created at the first call.
@@ -60,19 +66,19 @@ impl Clients {
     /// prevents the creation of the clients.
     pub(crate) async fn vault(&self, operation: &'static str) -> Result<Vault, Failure> {
         if self.settings.credential == Credential::Login && self.settings.client_secret.is_none() {
-            return Err(nobody(operation));
+            return Err(not_logged_in(operation));
         }
         let cell = self.vault.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
-        let vault = cell.get_or_try_init(async || self.make()).await;
+        let vault = cell.get_or_try_init(async || self.create_vault()).await;
         vault.cloned().map_err(|obstacle| obstacle.failure(operation))
     }
 
     /// Discards what an attempt that began at `since` has shown to be unusable, so that the next attempt creates
     /// it again.
-    pub(crate) fn renew(&self, refused: &Refused, since: Instant) {
+    pub(crate) fn discard_stale(&self, refused: &FailedAttempt, since: Instant) {
         match (refused.remedy, refused.failure.cause) {
             // The service rejected the token.
-            (Remedy::Renewal, _) => {
+            (RetryPolicy::OnceWithNewCredentials, _) => {
                 let mut vault = self.vault.lock().unwrap_or_else(PoisonError::into_inner);
                 if vault.0 <= since {
                     *vault = (Instant::now(), Arc::default());
@@ -83,18 +89,18 @@ impl Clients {
         }
     }
 
-    fn make(&self) -> Result<Vault, Obstacle> {
+    fn create_vault(&self) -> Result<Vault, Obstacle> {
         let Settings { vault_url, network, .. } = &self.settings;
         // The SDK reports this as well, but only at the first request, and without the name of the setting.
         if !vault_url.starts_with("https://") {
             return Err(format!("the vault's URL has to begin with https://: {vault_url:?}").into());
         }
         let connections = self.http.get(network)?;
-        let options = options(network, Transport::new(Arc::new(ToAuthority(connections.clone()))));
+        let options = token_request_options(network, Transport::new(Arc::new(AuthorityClient(connections.clone()))));
         let challenge = Challenge::default();
         let credential = credentials::chain(&self.settings, options.clone(), http::link_local()?, challenge.clone());
-        let vault = Transport::new(Arc::new(Listening { connections, challenge }));
-        // The retries in `options` are for requests for tokens. `Call` retries the requests to the vault.
+        let vault = Transport::new(Arc::new(ChallengeRecorder { connections, challenge }));
+        // The retries in `token_request_options` are for requests for tokens. `Call` retries the requests to the vault.
         Ok(Vault::new(
             &self.settings,
             credential,
@@ -116,33 +122,33 @@ impl Vault {
             verify_challenge_resource: Some(!skip_challenge_check),
             ..Default::default()
         };
-        let keys = KeyClient::new(vault_url, credential.clone(), Some(keys)).map_err(|e| words_of(&e))?;
+        let keys = KeyClient::new(vault_url, credential.clone(), Some(keys)).map_err(|e| message_of(&e))?;
         let certificates =
-            CertificateClient::new(vault_url, credential.clone(), Some(certificates)).map_err(|e| words_of(&e))?;
+            CertificateClient::new(vault_url, credential.clone(), Some(certificates)).map_err(|e| message_of(&e))?;
         Ok(Self { keys: Arc::new(keys), certificates: Arc::new(certificates), tokens: credential })
     }
 }
 
 #[cfg(any(test, fuzzing))]
-const NEVER_RENEWED: std::time::Duration = std::time::Duration::from_secs(1_000_000_000);
+const NEVER_REPLACED: std::time::Duration = std::time::Duration::from_secs(1_000_000_000);
 
 #[cfg(any(test, fuzzing))]
 impl Clients {
     /// Creates clients with tokens and a transport from elsewhere. These are never replaced by the module's own.
-    pub(crate) fn of(
+    pub(crate) fn with_credential(
         settings: Settings,
         credential: Arc<dyn TokenCredential>,
         options: ClientOptions,
     ) -> Result<Self, String> {
         let vault = Vault::new(&settings, credential, options)?;
-        let made = (Instant::now() + NEVER_RENEWED, Arc::new(OnceCell::new_with(Some(vault))));
+        let made = (Instant::now() + NEVER_REPLACED, Arc::new(OnceCell::new_with(Some(vault))));
         Ok(Self { vault: Mutex::new(made), ..Self::new(settings) })
     }
 }
 
 /// Returns the options of requests for tokens. The SDK's default of eight retries within a minute takes longer
 /// than a caller of C_Sign wants to wait.
-fn options(network: &Network, transport: Transport) -> ClientOptions {
+fn token_request_options(network: &Network, transport: Transport) -> ClientOptions {
     let retry = ExponentialRetryOptions {
         // The SDK doubles this delay before the first retry, and adds up to a quarter of a second.
         initial_delay: Duration::milliseconds(75),
@@ -166,26 +172,31 @@ pub(crate) async fn call<T, F>(
     request: impl Fn(Vault) -> F,
 ) -> Result<T, Failure>
 where
-    F: Future<Output = Result<T, Refused>>,
+    F: Future<Output = Result<T, FailedAttempt>>,
 {
-    let asked = Asked { operation: operation.name, key, vault_url: &clients.settings.vault_url };
-    let turns = operation.waits.then_some(&clients.turns);
-    let call = Call { operation: operation.name, what: &asked, network: &clients.settings.network, turns };
+    let asked = CallDescription { operation: operation.name, key, vault_url: &clients.settings.vault_url };
+    let turns = operation.loads.then_some(&clients.load_permits);
+    let call = Call {
+        operation: operation.name,
+        description: &asked,
+        network: &clients.settings.network,
+        concurrency_limit: turns,
+    };
     let attempt = async || {
         let answer = request(clients.vault(operation.name).await?).await;
-        answer.map_err(|refused| clients.of_login(refused))
+        answer.map_err(|refused| clients.mask_pin(refused))
     };
-    call.made(attempt, |refused, since| clients.renew(refused, since)).await
+    call.run(attempt, |refused, since| clients.discard_stale(refused, since)).await
 }
 
 /// The operation, the key and the endpoint of a call, for the log.
-struct Asked<'a> {
+struct CallDescription<'a> {
     operation: &'static str,
     key: &'a str,
     vault_url: &'a str,
 }
 
-impl fmt::Display for Asked<'_> {
+impl fmt::Display for CallDescription<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} at {}", self.operation, self.key, self.vault_url)
     }

@@ -3,14 +3,14 @@
 //! Key Vault REST API reference, version 2025-07-01: Sign, Decrypt, Unwrap Key, Get Random Bytes.
 
 use super::client::{Clients, Vault, call};
-use super::errors::refused;
+use super::errors::refusal;
 use super::keys::describe;
-use super::keys::{encryption_algorithm, signature_algorithm, version_of};
+use super::keys::{encryption_algorithm, signature_algorithm, version_in_id};
 use super::operations::{DECRYPT, Operation, RANDOM, SIGN, UNWRAP_KEY};
-use crate::cloud::failure::refused::Refused;
+use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
-use crate::cloud::key::Order;
-use crate::cloud::key::{Plain, Signature};
+use crate::cloud::key::KeyRequest;
+use crate::cloud::key::{SecretBytes, Signature};
 use azure_core::http::{RequestContent, Response};
 use azure_security_keyvault_keys::models::{
     GetRandomBytesParameters, KeyClientSignOptions, KeyOperationParameters, KeyOperationResult, SignParameters,
@@ -21,37 +21,41 @@ use std::sync::{Arc, PoisonError};
 /// name again and signs once more.
 ///
 /// # Errors
-/// Fails with [`Cause::Missing`] if the key was rotated: the version that is resolved now has another public key,
+/// Fails with [`Cause::NotFound`] if the key was rotated: the version that is resolved now has another public key,
 /// or the earlier public key is not known.
-pub(crate) async fn sign_anew(clients: &Clients, vault: &Vault, order: &Order) -> Result<Signature, Refused> {
-    let told = order.told.as_deref().and_then(version_of);
+pub(crate) async fn sign_resolving_rotation(
+    clients: &Clients,
+    vault: &Vault,
+    order: &KeyRequest,
+) -> Result<Signature, FailedAttempt> {
+    let told = order.immutable_id.as_deref().and_then(version_in_id);
     let first = sign(vault, order, order.key.version.as_deref().or(told)).await;
-    let (Err(refused), None, Some(old)) = (&first, &order.key.version, &order.told) else { return first };
-    if !matches!(refused.failure.cause, Cause::Missing | Cause::Disabled) {
+    let (Err(refused), None, Some(old)) = (&first, &order.key.version, &order.immutable_id) else { return first };
+    if !matches!(refused.failure.cause, Cause::NotFound | Cause::Disabled) {
         return first;
     }
     let Ok(now) = describe(clients, vault, &order.key).await else { return first };
-    let Some(new) = now.immutable_id.filter(|new| version_of(new) != told) else { return first };
-    let known = clients.told.lock().unwrap_or_else(PoisonError::into_inner).get(old).cloned();
+    let Some(new) = now.immutable_id.filter(|new| version_in_id(new) != told) else { return first };
+    let known = clients.public_keys.lock().unwrap_or_else(PoisonError::into_inner).get(old).cloned();
     if known.is_some() && known == now.public_key {
-        return sign(vault, order, version_of(&new)).await;
+        return sign(vault, order, version_in_id(&new)).await;
     }
     let message = format!(
         "the key was rotated: of version {} the service says {:?}, version {} has another public key. It will be loaded anew",
         told.unwrap_or_default(),
         refused.failure.message,
-        version_of(&new).unwrap_or_default()
+        version_in_id(&new).unwrap_or_default()
     );
-    Err(SIGN.failure(Cause::Missing, message).into())
+    Err(SIGN.failure(Cause::NotFound, message).into())
 }
 
-async fn sign(vault: &Vault, order: &Order, version: Option<&str>) -> Result<Signature, Refused> {
-    let algorithm = signature_algorithm(order.scheme, order.kind).ok_or_else(|| unknown(&SIGN, order))?;
+async fn sign(vault: &Vault, order: &KeyRequest, version: Option<&str>) -> Result<Signature, FailedAttempt> {
+    let algorithm = signature_algorithm(order.scheme, order.kind).ok_or_else(|| unsupported_scheme(&SIGN, order))?;
     let parameters = SignParameters { algorithm: Some(algorithm), value: Some(order.data.to_vec()) };
-    let parameters = parameters.try_into().map_err(|e| refused(&SIGN, e))?;
+    let parameters = parameters.try_into().map_err(|e| refusal(&SIGN, e))?;
     let options = KeyClientSignOptions { key_version: version.map(str::to_owned), ..Default::default() };
-    let reply = vault.keys.sign(&order.key.id, parameters, Some(options)).await.map_err(|e| refused(&SIGN, e))?;
-    let reply = reply.into_model().map_err(|e| refused(&SIGN, e))?;
+    let reply = vault.keys.sign(&order.key.id, parameters, Some(options)).await.map_err(|e| refusal(&SIGN, e))?;
+    let reply = reply.into_model().map_err(|e| refusal(&SIGN, e))?;
     Ok(signature(reply, order.kind.signature_len(), version)?)
 }
 
@@ -62,7 +66,7 @@ fn signature(reply: KeyOperationResult, length: usize, version: Option<&str>) ->
         return Err(malformed(format!("a signature of {} bytes instead of {length}", bytes.len())));
     }
     let immutable_id = reply.kid.unwrap_or_default();
-    match (version_of(&immutable_id), version) {
+    match (version_in_id(&immutable_id), version) {
         (Some(by), Some(asked)) if by != asked => {
             Err(malformed(format!("version {asked} was asked, and {by} has signed")))
         }
@@ -72,37 +76,40 @@ fn signature(reply: KeyOperationResult, length: usize, version: Option<&str>) ->
 }
 
 /// Decrypts data, if the key's operation *decrypt* is permitted.
-pub(crate) async fn decrypt(vault: &Vault, order: &Order) -> Result<Plain, Refused> {
-    let (version, parameters) = ciphertext(&DECRYPT, order)?;
+pub(crate) async fn decrypt(vault: &Vault, order: &KeyRequest) -> Result<SecretBytes, FailedAttempt> {
+    let (version, parameters) = decryption_request(&DECRYPT, order)?;
     plaintext(&DECRYPT, vault.keys.decrypt(&order.key.id, version, parameters, None).await)
 }
 
 /// Decrypts a secret key, if the key's operation *unwrapKey* is permitted.
-pub(crate) async fn unwrap(vault: &Vault, order: &Order) -> Result<Plain, Refused> {
-    let (version, parameters) = ciphertext(&UNWRAP_KEY, order)?;
+pub(crate) async fn unwrap(vault: &Vault, order: &KeyRequest) -> Result<SecretBytes, FailedAttempt> {
+    let (version, parameters) = decryption_request(&UNWRAP_KEY, order)?;
     plaintext(&UNWRAP_KEY, vault.keys.unwrap_key(&order.key.id, version, parameters, None).await)
 }
 
-fn ciphertext<'a>(
+fn decryption_request<'a>(
     operation: &Operation,
-    order: &'a Order,
-) -> Result<(&'a str, RequestContent<KeyOperationParameters>), Refused> {
-    let algorithm = encryption_algorithm(order.scheme).ok_or_else(|| unknown(operation, order))?;
-    let told = order.told.as_deref().and_then(version_of);
+    order: &'a KeyRequest,
+) -> Result<(&'a str, RequestContent<KeyOperationParameters>), FailedAttempt> {
+    let algorithm = encryption_algorithm(order.scheme).ok_or_else(|| unsupported_scheme(operation, order))?;
+    let told = order.immutable_id.as_deref().and_then(version_in_id);
     let version = order.key.version.as_deref().or(told).unwrap_or_default();
     let parameters =
         KeyOperationParameters { algorithm: Some(algorithm), value: Some(order.data.to_vec()), ..Default::default() };
-    Ok((version, parameters.try_into().map_err(|e| refused(operation, e))?))
+    Ok((version, parameters.try_into().map_err(|e| refusal(operation, e))?))
 }
 
 /// Returns the plaintext of a reply. All ciphertexts that the service rejects fail with the same message: a
 /// message that reveals what is wrong with the padding would help an attacker who sends a million ciphertexts (RFC
 /// 8017 section 7.2.2).
-fn plaintext(operation: &Operation, reply: azure_core::Result<Response<KeyOperationResult>>) -> Result<Plain, Refused> {
+fn plaintext(
+    operation: &Operation,
+    reply: azure_core::Result<Response<KeyOperationResult>>,
+) -> Result<SecretBytes, FailedAttempt> {
     let reply = reply.map_err(|error| {
-        let refused = refused(operation, error);
+        let refused = refusal(operation, error);
         match refused.failure.cause {
-            Cause::Rejected => Refused { failure: undecryptable(refused.failure), ..refused },
+            Cause::Rejected => FailedAttempt { failure: undecryptable(refused.failure), ..refused },
             _ => refused,
         }
     })?;
@@ -118,31 +125,31 @@ fn undecryptable(failure: Failure) -> Failure {
 }
 
 /// Returns random bytes. Makes as many requests as necessary, one after the other.
-pub(crate) async fn random(clients: &Arc<Clients>, length: usize) -> Result<Plain, Failure> {
-    let mut random = Plain::new(Vec::with_capacity(length));
+pub(crate) async fn random(clients: &Arc<Clients>, length: usize) -> Result<SecretBytes, Failure> {
+    let mut random = SecretBytes::new(Vec::with_capacity(length));
     while random.len() < length {
-        let wanted = MOST_RANDOM.min(length - random.len());
-        let some = call(clients, &RANDOM, "", |vault| async move { some_random(&vault, wanted).await }).await?;
+        let wanted = MAX_RANDOM_LEN.min(length - random.len());
+        let some = call(clients, &RANDOM, "", |vault| async move { random_chunk(&vault, wanted).await }).await?;
         random.extend_from_slice(&some);
     }
     Ok(random)
 }
 
 /// The maximum number of bytes of one request. Get Random Bytes: "The requested number of random bytes", 1 to 128.
-const MOST_RANDOM: usize = 128;
+const MAX_RANDOM_LEN: usize = 128;
 
-async fn some_random(vault: &Vault, wanted: usize) -> Result<Plain, Refused> {
+async fn random_chunk(vault: &Vault, wanted: usize) -> Result<SecretBytes, FailedAttempt> {
     let parameters = GetRandomBytesParameters { count: Some(wanted as i32) };
-    let parameters = parameters.try_into().map_err(|e| refused(&RANDOM, e))?;
-    let reply = vault.keys.get_random_bytes(parameters, None).await.map_err(|e| refused(&RANDOM, e))?;
+    let parameters = parameters.try_into().map_err(|e| refusal(&RANDOM, e))?;
+    let reply = vault.keys.get_random_bytes(parameters, None).await.map_err(|e| refusal(&RANDOM, e))?;
     let unreadable = |_| RANDOM.failure(Cause::Malformed, "no reply of a Managed HSM");
-    let some = Plain::new(reply.into_model().map_err(unreadable)?.value.unwrap_or_default());
+    let some = SecretBytes::new(reply.into_model().map_err(unreadable)?.value.unwrap_or_default());
     match some.len() {
         length if length == wanted => Ok(some),
         length => Err(RANDOM.failure(Cause::Malformed, format!("{length} bytes instead of {wanted}")).into()),
     }
 }
 
-fn unknown(operation: &Operation, order: &Order) -> Failure {
+fn unsupported_scheme(operation: &Operation, order: &KeyRequest) -> Failure {
     operation.failure(Cause::Unsupported, format!("no algorithm for {}", order.scheme.name()))
 }

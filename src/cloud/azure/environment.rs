@@ -3,7 +3,7 @@
 //!
 //! "Azure Key Vault security domain, DNS suffixes"; "National clouds: Microsoft Entra authentication endpoints".
 
-use crate::cloud::http::Connections;
+use crate::cloud::http::ServiceClient;
 use azure_core::cloud::CustomConfiguration;
 use azure_core::http::headers::WWW_AUTHENTICATE;
 use azure_core::http::{AsyncRawResponse, ClientOptions, HttpClient, Request, StatusCode};
@@ -33,14 +33,14 @@ impl Cloud {
         format!("https://{}", self.authorities.first().copied().unwrap_or_default())
     }
 
-    fn with_authority(host: &str) -> Option<&'static Self> {
+    fn by_authority(host: &str) -> Option<&'static Self> {
         CLOUDS.iter().find(|cloud| cloud.authorities.contains(&host))
     }
 }
 
 /// Returns the cloud of a vault, and the resource that its tokens are for: `vault.azure.net` for
 /// `https://NAME.vault.azure.net`.
-fn of_vault(vault_url: &str) -> Option<(&'static Cloud, String)> {
+fn cloud_and_resource(vault_url: &str) -> Option<(&'static Cloud, String)> {
     let host = host_of(vault_url)?.to_ascii_lowercase();
     CLOUDS.iter().find_map(|cloud| {
         let resources = SERVICES.iter().map(|service| format!("{service}.{}", cloud.domain));
@@ -51,7 +51,7 @@ fn of_vault(vault_url: &str) -> Option<(&'static Cloud, String)> {
 
 /// Returns the scope that the vault's own challenge will require, before the first challenge.
 pub(crate) fn scope(vault_url: &str) -> String {
-    let resource = of_vault(vault_url).map_or_else(|| "vault.azure.net".to_owned(), |(_, resource)| resource);
+    let resource = cloud_and_resource(vault_url).map_or_else(|| "vault.azure.net".to_owned(), |(_, resource)| resource);
     format!("https://{resource}/.default")
 }
 
@@ -64,8 +64,8 @@ impl Challenge {
     /// to, or else the authority that the vault names, if it is one of Microsoft's. A server cannot make the
     /// module send a secret to any other host.
     pub(crate) fn authority(&self, vault_url: &str) -> String {
-        let by_name = of_vault(vault_url).map(|(cloud, _)| cloud.authority());
-        let by_challenge = || self.host().filter(|host| Cloud::with_authority(host).is_some());
+        let by_name = cloud_and_resource(vault_url).map(|(cloud, _)| cloud.authority());
+        let by_challenge = || self.host().filter(|host| Cloud::by_authority(host).is_some());
         by_name.or_else(|| by_challenge().map(|host| format!("https://{host}"))).unwrap_or_else(|| {
             // The vault has a custom host name, and no challenge has named an authority of Microsoft's yet.
             CLOUDS.first().map(Cloud::authority).unwrap_or_default()
@@ -75,8 +75,7 @@ impl Challenge {
     /// Returns advice for a refusal by the authority `asked`, if the vault names an authority of another cloud.
     pub(crate) fn contradiction(&self, asked: &str) -> Option<String> {
         let (host, asked) = (self.host()?, host_of(asked)?);
-        let same =
-            host == asked || Cloud::with_authority(&host).is_some_and(|cloud| cloud.authorities.contains(&asked));
+        let same = host == asked || Cloud::by_authority(&host).is_some_and(|cloud| cloud.authorities.contains(&asked));
         (!same).then(|| {
             format!("the vault itself names the authority {host}: is \"azure_authority_host\" or AZURE_AUTHORITY_HOST to be set to it?")
         })
@@ -86,7 +85,7 @@ impl Challenge {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn heed(&self, header: &str) {
+    fn record(&self, header: &str) {
         if let Some(host) = ["authorization", "authorization_uri"].iter().find_map(|name| host_in(header, name)) {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(host);
         }
@@ -108,19 +107,19 @@ fn host_of(url: &str) -> Option<&str> {
 
 /// The HTTP client for a vault. It records the authority that the vault's challenges name.
 #[derive(Debug)]
-pub(crate) struct Listening {
-    pub(crate) connections: Arc<Connections>,
+pub(crate) struct ChallengeRecorder {
+    pub(crate) connections: Arc<ServiceClient>,
     pub(crate) challenge: Challenge,
 }
 
 #[async_trait::async_trait]
-impl HttpClient for Listening {
+impl HttpClient for ChallengeRecorder {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let reply = self.connections.execute_request(request).await?;
         if reply.status() == StatusCode::Unauthorized
             && let Some(header) = reply.headers().get_optional_str(&WWW_AUTHENTICATE)
         {
-            self.challenge.heed(header);
+            self.challenge.record(header);
         }
         Ok(reply)
     }
@@ -129,10 +128,10 @@ impl HttpClient for Listening {
 /// The HTTP client for an authority. azure_identity expects each error reply to have the form of Entra's own
 /// errors.
 #[derive(Debug)]
-pub(crate) struct ToAuthority(pub(crate) Arc<Connections>);
+pub(crate) struct AuthorityClient(pub(crate) Arc<ServiceClient>);
 
 #[async_trait::async_trait]
-impl HttpClient for ToAuthority {
+impl HttpClient for AuthorityClient {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let reply = self.0.execute_request(request).await?;
         if reply.status().is_success() {
@@ -140,15 +139,15 @@ impl HttpClient for ToAuthority {
         }
         let (status, headers, body) = reply.deconstruct();
         let body = body.collect().await?;
-        Ok(AsyncRawResponse::from_bytes(status, headers, plain(&body)))
+        Ok(AsyncRawResponse::from_bytes(status, headers, sanitize_error(&body)))
     }
 }
 
 /// Converts an error of Entra to a form that azure_identity can parse. azure_identity cannot parse a description
 /// that contains escapes, such as those of the line breaks or quotes in Entra's descriptions.
-fn plain(body: &[u8]) -> String {
+fn sanitize_error(body: &[u8]) -> String {
     let parsed = serde_json::from_slice::<serde_json::Value>(body).ok();
-    let Some(mut error) = parsed.filter(|value| value.get("error").is_some()) else { return NOT_OF_ENTRA.into() };
+    let Some(mut error) = parsed.filter(|value| value.get("error").is_some()) else { return FOREIGN_REPLY.into() };
     if let Some(serde_json::Value::String(words)) = error.get_mut("error_description") {
         let harmless = words.replace('"', "'").replace('\\', "/");
         let all: Vec<&str> =
@@ -158,7 +157,7 @@ fn plain(body: &[u8]) -> String {
     error.to_string()
 }
 
-const NOT_OF_ENTRA: &str = r#"{"error": "", "error_description": "no reply of Entra: who answers there?"}"#;
+const FOREIGN_REPLY: &str = r#"{"error": "", "error_description": "no reply of Entra: who answers there?"}"#;
 
 /// Returns the same options for requests to the authority at this URL.
 pub(crate) fn with_authority(options: ClientOptions, url: &str) -> ClientOptions {
@@ -194,11 +193,11 @@ mod tests {
         }
         let body = br#"{"error": "invalid_client", "error_codes": [7], "error_description": "AADSTS7: \"a\\b\".\r\nTrace ID: 1\r\n\u00e9"}"#;
         assert!(serde_json::from_slice::<AsAzureIdentityHasIt>(body).is_err(), "if not, this is needed no more");
-        let plain = plain(body);
+        let plain = sanitize_error(body);
         let read: AsAzureIdentityHasIt = serde_json::from_str(&plain).unwrap();
         assert_eq!(read.error_description, "AADSTS7: 'a/b'. Trace ID: 1 \u{e9}");
         for other in [&b"<html>"[..], b"", b"[]", b"{}"] {
-            let text = super::plain(other);
+            let text = super::sanitize_error(other);
             let read: AsAzureIdentityHasIt = serde_json::from_str(&text).unwrap();
             assert!(read.error_description.starts_with("no reply of Entra"));
         }
@@ -226,7 +225,7 @@ mod tests {
     fn a_challenge_is_followed_to_known_authorities_only() {
         let after = |header: &str| {
             let challenge = Challenge::default();
-            challenge.heed(header);
+            challenge.record(header);
             challenge.authority("https://keys.example")
         };
         let gov = "Bearer authorization=\"https://login.microsoftonline.us/tenant\", resource=\"https://vault.usgovcloudapi.net\"";
@@ -249,7 +248,7 @@ mod tests {
         );
         assert_eq!(after("Bearer"), "https://login.microsoftonline.com");
         let challenge = Challenge::default();
-        challenge.heed(gov);
+        challenge.record(gov);
         // The host name takes precedence.
         assert_eq!(challenge.authority("https://my.vault.azure.cn"), "https://login.chinacloudapi.cn");
         assert!(challenge.contradiction("https://login.microsoftonline.com").is_some());

@@ -4,9 +4,9 @@
 //! documentation.
 
 use super::operations::Operation;
-use crate::cloud::failure::error_chain::{causes, is_timeout, words_of};
+use crate::cloud::failure::error_chain::{causes, is_timeout, message_of};
 use crate::cloud::failure::obstacle::Obstacle;
-use crate::cloud::failure::refused::{Refused, Remedy};
+use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::http::tls::utc;
 use azure_core::error::ErrorKind;
@@ -19,8 +19,8 @@ use serde::Deserialize;
 /// and "Azure Key Vault REST API error codes" of the Key Vault documentation.
 #[rustfmt::skip]
 const CODES: &[(&str, Cause)] = &[
-    ("KeyNotFound", Cause::Missing),
-    ("CertificateNotFound", Cause::Missing),
+    ("KeyNotFound", Cause::NotFound),
+    ("CertificateNotFound", Cause::NotFound),
     ("KeyDisabled", Cause::Disabled),
     ("KeyExpired", Cause::Disabled),
     ("KeyNotYetValid", Cause::Disabled),
@@ -39,16 +39,16 @@ const CODES: &[(&str, Cause)] = &[
 
 /// Texts in the message of a 403 without a known code. They mean that the key's state is the cause, and not a
 /// missing permission.
-const WORDS: [&str; 4] = ["disabled key", "key is disabled", "expired key", "not yet valid"];
+const KEY_STATE_TEXTS: [&str; 4] = ["disabled key", "key is disabled", "expired key", "not yet valid"];
 
 /// Codes of denials against which no permission helps.
-const BY_NETWORK: [&str; 2] = ["ForbiddenByFirewall", "ForbiddenByConnection"];
+const NETWORK_CODES: [&str; 2] = ["ForbiddenByFirewall", "ForbiddenByConnection"];
 
 fn cause_of_status(status: StatusCode) -> Cause {
     match u16::from(status) {
         401 => Cause::Credentials,
         403 => Cause::Denied,
-        404 => Cause::Missing,
+        404 => Cause::NotFound,
         408 => Cause::TimedOut,
         429 => Cause::Throttled,
         500.. => Cause::Internal,
@@ -57,15 +57,15 @@ fn cause_of_status(status: StatusCode) -> Cause {
 }
 
 /// Returns what an error of the SDK means.
-pub(crate) fn refused(operation: &Operation, error: azure_core::Error) -> Refused {
+pub(crate) fn refusal(operation: &Operation, error: azure_core::Error) -> FailedAttempt {
     // Continuous access evaluation: the SDK mistakes such a challenge for a challenge without a scope.
     if causes(&error).map(ToString::to_string).any(|words| is_revocation(&words)) {
         let failure = operation.failure(Cause::Credentials, REVOKED);
-        return Refused { remedy: Remedy::Renewal, ..failure.into() };
+        return FailedAttempt { remedy: RetryPolicy::OnceWithNewCredentials, ..failure.into() };
     }
-    if let Some(obstacle) = Obstacle::within(&error) {
+    if let Some(obstacle) = Obstacle::find_in(&error) {
         return match error.kind() {
-            ErrorKind::Credential => obstacle.refused_for(operation.name, "token"),
+            ErrorKind::Credential => obstacle.failed_attempt_lacking(operation.name, "token"),
             _ => obstacle.refused(operation.name),
         };
     }
@@ -89,7 +89,7 @@ pub(crate) fn refused(operation: &Operation, error: azure_core::Error) -> Refuse
             let words = words.split(". Set verify").next().unwrap_or_default();
             format!("{words}; for an emulator, \"verify_challenge_resource\": false switches this check off")
         }
-        _ => words_of(causes(&error).find(|error| error.is::<reqwest::Error>()).unwrap_or(&error)),
+        _ => message_of(causes(&error).find(|error| error.is::<reqwest::Error>()).unwrap_or(&error)),
     };
     operation.failure(cause, message).into()
 }
@@ -105,10 +105,10 @@ const REVOKED: &str = "the token is not good any more (insufficient_claims, cont
 
 /// Entra's code for an assertion that is not valid at this time. The assertion was signed with the time of this
 /// machine's clock.
-const BY_CLOCK: &str = "AADSTS700024";
+const CLOCK_CODE: &str = "AADSTS700024";
 
 fn with_clock(words: String) -> String {
-    match words.contains(BY_CLOCK) {
+    match words.contains(CLOCK_CODE) {
         true => format!("{words}; is this machine's clock right? It says {}", utc(UnixTime::now())),
         false => words,
     }
@@ -118,14 +118,16 @@ fn innermost(error: &azure_core::Error) -> String {
     causes(error).last().map_or_else(String::new, ToString::to_string)
 }
 
-fn refused_by_service(operation: &Operation, status: StatusCode, reply: Option<&RawResponse>) -> Refused {
+fn refused_by_service(operation: &Operation, status: StatusCode, reply: Option<&RawResponse>) -> FailedAttempt {
     let body = reply.and_then(|reply| serde_json::from_slice::<ErrorBody>(reply.body()).ok()).unwrap_or_default();
     let codes = body.error.codes();
     let known = codes.iter().rev().find_map(|code| CODES.iter().find(|(known, _)| known == code));
     let words = body.error.message.as_deref().unwrap_or_default();
     let cause = match known {
         Some((_, cause)) => *cause,
-        None if status == StatusCode::Forbidden && WORDS.iter().any(|said| words.contains(said)) => Cause::Disabled,
+        None if status == StatusCode::Forbidden && KEY_STATE_TEXTS.iter().any(|said| words.contains(said)) => {
+            Cause::Disabled
+        }
         None => cause_of_status(status),
     };
     let code = codes.last().cloned().unwrap_or_default();
@@ -136,18 +138,18 @@ fn refused_by_service(operation: &Operation, status: StatusCode, reply: Option<&
     if let Some(words) = body.error.message {
         message = format!("{message}: {}", words.split_whitespace().collect::<Vec<_>>().join(" "));
     }
-    if cause == Cause::Denied && !BY_NETWORK.contains(&code.as_str()) {
+    if cause == Cause::Denied && !NETWORK_CODES.contains(&code.as_str()) {
         message = format!("{message} (needed: {}, as by the role {})", operation.permission, operation.role);
     }
     let request_id = reply.and_then(|reply| reply.headers().get_optional_string(&REQUEST_ID));
-    let refused = Refused::from(Failure { cause, operation: operation.name, message, request_id });
-    let remedy = if status == StatusCode::Unauthorized { Remedy::Renewal } else { refused.remedy };
-    Refused { remedy, wait: reply.and_then(|reply| wait(reply.headers())), ..refused }
+    let refused = FailedAttempt::from(Failure { cause, operation: operation.name, message, request_id });
+    let remedy = if status == StatusCode::Unauthorized { RetryPolicy::OnceWithNewCredentials } else { refused.remedy };
+    FailedAttempt { remedy, retry_after: reply.and_then(|reply| retry_after(reply.headers())), ..refused }
 }
 
 /// Returns how long the service asks the caller to wait: `Retry-After` in seconds, or the service's own headers in
 /// milliseconds.
-fn wait(headers: &Headers) -> Option<std::time::Duration> {
+fn retry_after(headers: &Headers) -> Option<std::time::Duration> {
     let number = |name: &HeaderName| headers.get_optional_string(name)?.trim().parse().ok();
     let milliseconds = [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS].iter().find_map(number);
     milliseconds.map(std::time::Duration::from_millis).or(number(&RETRY_AFTER).map(std::time::Duration::from_secs))

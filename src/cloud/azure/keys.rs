@@ -2,14 +2,14 @@
 //! now.
 
 use super::client::{Clients, Vault};
-use super::errors::refused;
+use super::errors::refusal;
 use super::operations::GET_KEY;
-use crate::cloud::failure::refused::Refused;
+use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
-use crate::cloud::key::KeyFacts;
+use crate::cloud::key::KeyDescription;
 use crate::cloud::key::KeyName;
 use crate::key::hash::Hash;
-use crate::key::{Curve, Family, Kind, PublicKey, Purpose, Scheme};
+use crate::key::{Algorithm, Curve, Kind, PublicKey, Purpose, Scheme};
 use azure_core::time::OffsetDateTime;
 use azure_security_keyvault_keys::models::KeyClientGetKeyOptions;
 use azure_security_keyvault_keys::models::{
@@ -22,24 +22,24 @@ use std::sync::PoisonError;
 /// a digest, and the salt of PSS is as long as the digest. RSNULL signs a DigestInfo as it is.
 #[rustfmt::skip]
 static SIGNING: [(SignatureAlgorithm, Scheme, Option<Curve>); 11] = [
-    (SignatureAlgorithm::Rs256,  Family::RsaPkcs1.with(Hash::Sha256), None),
-    (SignatureAlgorithm::Rs384,  Family::RsaPkcs1.with(Hash::Sha384), None),
-    (SignatureAlgorithm::Rs512,  Family::RsaPkcs1.with(Hash::Sha512), None),
-    (SignatureAlgorithm::Ps256,  Family::RsaPss.with(Hash::Sha256),   None),
-    (SignatureAlgorithm::Ps384,  Family::RsaPss.with(Hash::Sha384),   None),
-    (SignatureAlgorithm::Ps512,  Family::RsaPss.with(Hash::Sha512),   None),
-    (SignatureAlgorithm::Rsnull, Family::RsaPkcs1.alone(),            None),
-    (SignatureAlgorithm::Es256,  Family::Ecdsa.with(Hash::Sha256),    Some(Curve::P256)),
-    (SignatureAlgorithm::Es384,  Family::Ecdsa.with(Hash::Sha384),    Some(Curve::P384)),
-    (SignatureAlgorithm::Es512,  Family::Ecdsa.with(Hash::Sha512),    Some(Curve::P521)),
-    (SignatureAlgorithm::Es256K, Family::Ecdsa.with(Hash::Sha256),    Some(Curve::Secp256k1)),
+    (SignatureAlgorithm::Rs256,  Algorithm::RsaPkcs1.with_hash(Hash::Sha256), None),
+    (SignatureAlgorithm::Rs384,  Algorithm::RsaPkcs1.with_hash(Hash::Sha384), None),
+    (SignatureAlgorithm::Rs512,  Algorithm::RsaPkcs1.with_hash(Hash::Sha512), None),
+    (SignatureAlgorithm::Ps256,  Algorithm::RsaPss.with_hash(Hash::Sha256),   None),
+    (SignatureAlgorithm::Ps384,  Algorithm::RsaPss.with_hash(Hash::Sha384),   None),
+    (SignatureAlgorithm::Ps512,  Algorithm::RsaPss.with_hash(Hash::Sha512),   None),
+    (SignatureAlgorithm::Rsnull, Algorithm::RsaPkcs1.without_hash(),            None),
+    (SignatureAlgorithm::Es256,  Algorithm::Ecdsa.with_hash(Hash::Sha256),    Some(Curve::P256)),
+    (SignatureAlgorithm::Es384,  Algorithm::Ecdsa.with_hash(Hash::Sha384),    Some(Curve::P384)),
+    (SignatureAlgorithm::Es512,  Algorithm::Ecdsa.with_hash(Hash::Sha512),    Some(Curve::P521)),
+    (SignatureAlgorithm::Es256K, Algorithm::Ecdsa.with_hash(Hash::Sha256),    Some(Curve::Secp256k1)),
 ];
 
 /// EncryptionAlgorithm of the API, for RSA keys (RFC 7518 section 4.1).
 static ENCRYPTION: [(EncryptionAlgorithm, Scheme); 3] = [
-    (EncryptionAlgorithm::Rsa1_5, Family::RsaesPkcs1.alone()),
-    (EncryptionAlgorithm::RsaOaep, Family::RsaesOaep.with(Hash::Sha1)),
-    (EncryptionAlgorithm::RsaOaep256, Family::RsaesOaep.with(Hash::Sha256)),
+    (EncryptionAlgorithm::Rsa1_5, Algorithm::RsaesPkcs1.without_hash()),
+    (EncryptionAlgorithm::RsaOaep, Algorithm::RsaesOaep.with_hash(Hash::Sha1)),
+    (EncryptionAlgorithm::RsaOaep256, Algorithm::RsaesOaep.with_hash(Hash::Sha256)),
 ];
 
 fn curve_of(kind: Kind) -> Option<Curve> {
@@ -62,7 +62,7 @@ pub(crate) fn encryption_algorithm(scheme: Scheme) -> Option<EncryptionAlgorithm
 /// belongs to them only if `rsnull` is set.
 pub(crate) fn schemes(kind: Kind, rsnull: bool) -> Vec<Scheme> {
     let all = SIGNING.iter().map(|row| row.1).chain(ENCRYPTION.iter().map(|row| row.1));
-    all.filter(|scheme| scheme.suits(kind) && (rsnull || *scheme != Family::RsaPkcs1.alone())).fold(
+    all.filter(|scheme| scheme.suits(kind) && (rsnull || *scheme != Algorithm::RsaPkcs1.without_hash())).fold(
         Vec::new(),
         |mut known, scheme| {
             // Two curves use SHA-256.
@@ -79,21 +79,27 @@ pub(crate) fn schemes(kind: Kind, rsnull: bool) -> Vec<Scheme> {
 /// # Errors
 /// Fails with [`Cause::Unsupported`] if this module does not support the key, and with [`Cause::Malformed`] if the
 /// reply lacks a part or its public key cannot be read.
-pub(crate) fn facts(reply: Key, rsnull: bool) -> Result<KeyFacts, Failure> {
+pub(crate) fn facts(reply: Key, rsnull: bool) -> Result<KeyDescription, Failure> {
     let malformed = |message: &str| GET_KEY.failure(Cause::Malformed, message);
     let key = reply.key.ok_or_else(|| malformed("no key"))?;
-    let id = key.kid.clone().filter(|id| version_of(id).is_some());
+    let id = key.kid.clone().filter(|id| version_in_id(id).is_some());
     let immutable_id = Some(id.ok_or_else(|| malformed("no identifier with a version"))?);
     let public_key = public_key(&key)?;
     let state = State::of(reply.attributes.as_ref());
     let ops = key.key_ops.as_ref().map(|ops| format!("its key_ops are [{}]", ops.join(", ")));
-    let usage = match (state.words(), ops) {
+    let usage = match (state.message(), ops) {
         (Some(words), Some(ops)) => Some(format!("{words}; {ops}")),
         (words, ops) => words.or(ops),
     };
-    let (schemes, withheld) = permitted(schemes(public_key.kind(), rsnull), key.key_ops.as_deref(), &state);
+    let (schemes, withheld) = permitted_schemes(schemes(public_key.kind(), rsnull), key.key_ops.as_deref(), &state);
     let refusal = usage.clone().filter(|_| schemes.is_empty());
-    Ok(KeyFacts { immutable_id, refusal, usage, withheld, ..KeyFacts::of(public_key, schemes) })
+    Ok(KeyDescription {
+        immutable_id,
+        unusable_reason: refusal,
+        usage,
+        forbidden_purposes: withheld,
+        ..KeyDescription::from_public_key(public_key, schemes)
+    })
 }
 
 /// JsonWebKeyOperation for the operations of a private key.
@@ -102,9 +108,13 @@ const OPERATIONS: [(Purpose, &str); 3] =
 
 /// Returns those of the schemes that the key is intended for, and the purposes that are not permitted although one
 /// of the schemes would serve them. Returns no schemes if no purpose is permitted now.
-fn permitted(mut schemes: Vec<Scheme>, key_ops: Option<&[String]>, state: &State) -> (Vec<Scheme>, Vec<Purpose>) {
+fn permitted_schemes(
+    mut schemes: Vec<Scheme>,
+    key_ops: Option<&[String]>,
+    state: &State,
+) -> (Vec<Scheme>, Vec<Purpose>) {
     let named = |name: &str| key_ops.is_none_or(|ops| ops.iter().any(|op| op == name));
-    let serves = |scheme: &Scheme, purpose: Purpose| scheme.family.purpose() == purpose.of_schemes();
+    let serves = |scheme: &Scheme, purpose: Purpose| scheme.family.purpose() == purpose.scheme_purpose();
     schemes.retain(|scheme| OPERATIONS.iter().any(|(purpose, name)| named(name) && serves(scheme, *purpose)));
     let served = OPERATIONS.into_iter().filter(|row| schemes.iter().any(|scheme| serves(scheme, row.0)));
     let (permitted, withheld): (Vec<_>, Vec<_>) =
@@ -150,7 +160,7 @@ enum State {
     Valid,
     /// "About keys, Date-time controlled operations": outside its validity period a key still decrypts, so that
     /// old data can be read.
-    OutOfTime(String),
+    OutsideValidityPeriod(String),
     Disabled,
 }
 
@@ -160,8 +170,8 @@ impl State {
         let (enabled, begin, end) = attributes.map_or((None, None, None), |a| (a.enabled, a.not_before, a.expires));
         match (begin, end) {
             _ if enabled == Some(false) => Self::Disabled,
-            (Some(time), _) if time > now => Self::OutOfTime(format!("it is not valid before {time}")),
-            (_, Some(time)) if time <= now => Self::OutOfTime(format!("it has expired at {time}")),
+            (Some(time), _) if time > now => Self::OutsideValidityPeriod(format!("it is not valid before {time}")),
+            (_, Some(time)) if time <= now => Self::OutsideValidityPeriod(format!("it has expired at {time}")),
             _ => Self::Valid,
         }
     }
@@ -169,15 +179,15 @@ impl State {
     fn permits(&self, purpose: Purpose) -> bool {
         match self {
             Self::Valid => true,
-            Self::OutOfTime(_) => purpose != Purpose::Sign,
+            Self::OutsideValidityPeriod(_) => purpose != Purpose::Sign,
             Self::Disabled => false,
         }
     }
 
-    fn words(&self) -> Option<String> {
+    fn message(&self) -> Option<String> {
         match self {
             Self::Valid => None,
-            Self::OutOfTime(words) => Some(words.clone()),
+            Self::OutsideValidityPeriod(words) => Some(words.clone()),
             Self::Disabled => Some("it is disabled".into()),
         }
     }
@@ -192,28 +202,28 @@ pub(crate) fn name_and_version(id: &str) -> Option<(&str, Option<&str>)> {
     (!name.is_empty() && version.is_none_or(|version| !version.contains('/'))).then_some((name, version))
 }
 
-pub(crate) fn version_of(id: &str) -> Option<&str> {
+pub(crate) fn version_in_id(id: &str) -> Option<&str> {
     name_and_version(id)?.1
 }
 
 /// Describes a key, and stores its public key under its immutable id.
-pub(crate) async fn describe(clients: &Clients, vault: &Vault, key: &KeyName) -> Result<KeyFacts, Refused> {
+pub(crate) async fn describe(clients: &Clients, vault: &Vault, key: &KeyName) -> Result<KeyDescription, FailedAttempt> {
     let options = KeyClientGetKeyOptions { key_version: key.version.clone(), ..Default::default() };
-    let reply = vault.keys.get_key(&key.id, Some(options)).await.map_err(|e| refused(&GET_KEY, e))?;
-    let facts = facts(reply.into_model().map_err(|e| refused(&GET_KEY, e))?, clients.settings.rsnull)?;
+    let reply = vault.keys.get_key(&key.id, Some(options)).await.map_err(|e| refusal(&GET_KEY, e))?;
+    let facts = facts(reply.into_model().map_err(|e| refusal(&GET_KEY, e))?, clients.settings.rsnull)?;
     if let (Some(id), Some(public_key)) = (&facts.immutable_id, &facts.public_key) {
-        let mut told = clients.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = clients.public_keys.lock().unwrap_or_else(PoisonError::into_inner);
         told.insert(id.clone(), public_key.clone());
     }
     Ok(facts)
 }
 
 /// The tag that holds a key's label, if the label is not the key's name.
-pub(crate) const LABEL: &str = "pkcs11-label";
+pub(crate) const LABEL_TAG: &str = "pkcs11-label";
 
 /// Returns the label in a key's tags.
-pub(crate) fn label_in(tags: Option<&HashMap<String, String>>) -> Option<String> {
-    tags?.get(LABEL).filter(|label| !label.is_empty()).cloned()
+pub(crate) fn label_from_tags(tags: Option<&HashMap<String, String>>) -> Option<String> {
+    tags?.get(LABEL_TAG).filter(|label| !label.is_empty()).cloned()
 }
 
 #[cfg(test)]

@@ -3,14 +3,14 @@
 //! Key Vault REST API reference: Create Key, Update Key, Delete Key.
 
 use super::client::{Clients, Vault, call};
-use super::errors::refused;
-use super::keys::{LABEL, facts, version_of};
+use super::errors::refusal;
+use super::keys::{LABEL_TAG, facts, version_in_id};
 use super::operations::{CREATE_KEY, DELETE_KEY, GET_KEY, UPDATE_KEY};
-use crate::cloud::failure::refused::Refused;
+use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::key::KeyName;
-use crate::cloud::management::{MadeKey, NewKey};
-use crate::cloud::management::{once, told};
+use crate::cloud::management::{CreatedKey, NewKey};
+use crate::cloud::management::{with_advice, without_retry};
 use crate::error::{Error, Result};
 use crate::key::{Curve, Kind, Purpose};
 use azure_security_keyvault_keys::models::{
@@ -33,7 +33,7 @@ static KINDS: [(Kind, Option<CurveName>, Option<i32>); 7] = [
 ];
 
 /// Returns whether this module can create keys of this kind.
-pub(crate) fn makes(kind: Kind) -> bool {
+pub(crate) fn can_create(kind: Kind) -> bool {
     KINDS.iter().any(|row| row.0 == kind)
 }
 
@@ -96,14 +96,18 @@ fn parameters(new: &NewKey, hsm: bool) -> CreateKeyParameters {
 /// # Errors
 /// Fails with [`Cause::Rejected`] if there is a key with this name: Key Vault would silently create a new version
 /// of that key.
-pub(crate) async fn create(clients: &Arc<Clients>, new: &NewKey, hsm: bool) -> std::result::Result<MadeKey, Failure> {
+pub(crate) async fn create(
+    clients: &Arc<Clients>,
+    new: &NewKey,
+    hsm: bool,
+) -> std::result::Result<CreatedKey, Failure> {
     let name = new.label.clone().unwrap_or_default();
     let free = call(clients, &GET_KEY, &name, |vault| {
         let name = name.clone();
-        async move { vault.keys.get_key(&name, None).await.map(drop).map_err(|e| refused(&GET_KEY, e)) }
+        async move { vault.keys.get_key(&name, None).await.map(drop).map_err(|e| refusal(&GET_KEY, e)) }
     });
     match free.await {
-        Err(failure) if failure.cause == Cause::Missing => {}
+        Err(failure) if failure.cause == Cause::NotFound => {}
         Err(failure) if failure.cause != Cause::Disabled => return Err(failure),
         _ => {
             let message = format!(
@@ -116,20 +120,20 @@ pub(crate) async fn create(clients: &Arc<Clients>, new: &NewKey, hsm: bool) -> s
     let facts = call(clients, &CREATE_KEY, &name, |vault| {
         let (name, parameters, rsnull) = (name.clone(), parameters(new, hsm), clients.settings.rsnull);
         async move {
-            let parameters = parameters.try_into().map_err(|e| refused(&CREATE_KEY, e))?;
+            let parameters = parameters.try_into().map_err(|e| refusal(&CREATE_KEY, e))?;
             let reply = vault.keys.create_key(&name, parameters, None).await;
-            let reply = reply.map_err(|e| once(refused(&CREATE_KEY, e)))?;
-            let unread = |e| once(refused(&CREATE_KEY, e));
+            let reply = reply.map_err(|e| without_retry(refusal(&CREATE_KEY, e)))?;
+            let unread = |e| without_retry(refusal(&CREATE_KEY, e));
             Ok(facts(reply.into_model().map_err(unread)?, rsnull)?)
         }
     });
-    let facts = facts.await.map_err(|failure| told(advised(failure, &name), MAY_BE_MADE))?;
+    let facts = facts.await.map_err(|failure| with_advice(with_recovery_advice(failure, &name), MAY_BE_MADE))?;
     let option = format!("\"key_name\": \"{name}\"");
-    Ok(MadeKey { name: KeyName { id: name, version: None }, alias: None, label: None, facts, option })
+    Ok(CreatedKey { name: KeyName { id: name, version: None }, alias: None, label: None, facts, config_option: option })
 }
 
 /// Adds advice to a failure with status 409: a deleted key keeps its name until it is purged.
-fn advised(failure: Failure, name: &str) -> Failure {
+fn with_recovery_advice(failure: Failure, name: &str) -> Failure {
     match failure.message.contains("ObjectIsDeletedButRecoverable") {
         true => {
             let advice = format!(
@@ -158,27 +162,27 @@ pub(crate) fn check_label(label: &str) -> Result<()> {
 }
 
 /// Changes the label of a key. Update Key replaces all tags of a version, so the existing tags are sent as well.
-pub(crate) async fn relabel(vault: &Vault, key: &KeyName, label: &str) -> std::result::Result<(), Refused> {
-    let reply = vault.keys.get_key(&key.id, None).await.map_err(|e| refused(&GET_KEY, e))?;
-    let known = reply.into_model().map_err(|e| refused(&GET_KEY, e))?;
+pub(crate) async fn relabel(vault: &Vault, key: &KeyName, label: &str) -> std::result::Result<(), FailedAttempt> {
+    let reply = vault.keys.get_key(&key.id, None).await.map_err(|e| refusal(&GET_KEY, e))?;
+    let known = reply.into_model().map_err(|e| refusal(&GET_KEY, e))?;
     let id = known.key.and_then(|key| key.kid).unwrap_or_default();
-    let version = version_of(&id).ok_or_else(|| GET_KEY.failure(Cause::Malformed, "it names no version"))?;
+    let version = version_in_id(&id).ok_or_else(|| GET_KEY.failure(Cause::Malformed, "it names no version"))?;
     let mut tags = known.tags.unwrap_or_default();
     match label == key.id {
-        true => tags.remove(LABEL),
-        false => tags.insert(LABEL.to_owned(), label.to_owned()),
+        true => tags.remove(LABEL_TAG),
+        false => tags.insert(LABEL_TAG.to_owned(), label.to_owned()),
     };
     let parameters = UpdateKeyPropertiesParameters { tags: Some(tags), ..Default::default() };
-    let parameters = parameters.try_into().map_err(|e| refused(&UPDATE_KEY, e))?;
+    let parameters = parameters.try_into().map_err(|e| refusal(&UPDATE_KEY, e))?;
     let options = KeyClientUpdateKeyPropertiesOptions { key_version: Some(version.into()), ..Default::default() };
-    vault.keys.update_key_properties(&key.id, parameters, Some(options)).await.map_err(|e| refused(&UPDATE_KEY, e))?;
+    vault.keys.update_key_properties(&key.id, parameters, Some(options)).await.map_err(|e| refusal(&UPDATE_KEY, e))?;
     Ok(())
 }
 
 /// Deletes a key with all its versions, and returns how to undo it.
-pub(crate) async fn destroy(vault: &Vault, key: &KeyName) -> std::result::Result<String, Refused> {
-    let reply = vault.keys.delete_key(&key.id, None).await.map_err(|e| maybe_gone(refused(&DELETE_KEY, e)))?;
-    let reply = reply.into_model().map_err(|e| maybe_gone(refused(&DELETE_KEY, e)))?;
+pub(crate) async fn destroy(vault: &Vault, key: &KeyName) -> std::result::Result<String, FailedAttempt> {
+    let reply = vault.keys.delete_key(&key.id, None).await.map_err(|e| uncertain_deletion(refusal(&DELETE_KEY, e)))?;
+    let reply = reply.into_model().map_err(|e| uncertain_deletion(refusal(&DELETE_KEY, e)))?;
     let name = &key.id;
     let how = match (&reply.recovery_id, reply.scheduled_purge_date) {
         (None, _) => return Ok("the vault has no soft-delete: it can't be brought back".to_owned()),
@@ -188,14 +192,14 @@ pub(crate) async fn destroy(vault: &Vault, key: &KeyName) -> std::result::Result
     Ok(format!("it is deleted with all its versions; {how}`az keyvault key recover --name {name}` brings it back"))
 }
 
-fn maybe_gone(refused: Refused) -> Refused {
-    let refused = once(refused);
-    Refused { failure: told(refused.failure, MAY_BE_GONE), ..refused }
+fn uncertain_deletion(refused: FailedAttempt) -> FailedAttempt {
+    let refused = without_retry(refused);
+    FailedAttempt { failure: with_advice(refused.failure, MAY_BE_DELETED), ..refused }
 }
 
 const MAY_BE_MADE: &str = "it may have been made all the same, and the request is not repeated: look for it before you try \
      again";
-const MAY_BE_GONE: &str = "it may have been deleted all the same: see `az keyvault key list-deleted`";
+const MAY_BE_DELETED: &str = "it may have been deleted all the same: see `az keyvault key list-deleted`";
 
 #[cfg(test)]
 mod tests {
@@ -214,6 +218,6 @@ mod tests {
         assert_eq!(new(ec, &[Purpose::Derive], Some("k")), Err(CKR_TEMPLATE_INCONSISTENT));
         assert_eq!(new(ec, &[Purpose::Sign], None), Err(CKR_TEMPLATE_INCOMPLETE));
         assert_eq!(new(ec, &[Purpose::Sign], Some("a/b")), Err(CKR_ATTRIBUTE_VALUE_INVALID));
-        assert!(makes(rsa) && !makes(Kind::Ed25519));
+        assert!(can_create(rsa) && !can_create(Kind::Ed25519));
     }
 }

@@ -4,22 +4,22 @@
 
 use super::client::Clients;
 use super::environment::scope;
-use super::errors::refused;
+use super::errors::refusal;
 use super::operations::TOKEN;
 use super::settings::{Credential, Settings};
 use crate::cloud::failure::error_chain::causes;
-use crate::cloud::failure::refused::{Refused, Remedy};
+use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
 use crate::cloud::failure::{Cause, Failure};
-use crate::cloud::login::{Doors, LOGIN, Saying, Verdict, masked};
+use crate::cloud::login::{LOGIN, ParseVerdict, PinClients, Verdict, mask_pin};
 use crate::cloud::retry::Call;
 use crate::cloud::secret::Secret;
 use azure_core::credentials::TokenCredential;
 use std::sync::Arc;
 
-impl Doors for Clients {
+impl PinClients for Clients {
     type Settings = Settings;
 
-    fn made(settings: Settings) -> Self {
+    fn new(settings: Settings) -> Self {
         Clients::new(settings)
     }
 
@@ -29,34 +29,35 @@ impl Doors for Clients {
 
     async fn check(self: Arc<Self>) -> Result<Verdict, Failure> {
         let what = format!("{LOGIN} at {}", self.settings.vault_url);
-        let call = Call { operation: LOGIN, what: &what, network: &self.settings.network, turns: None };
+        let call =
+            Call { operation: LOGIN, description: &what, network: &self.settings.network, concurrency_limit: None };
         let attempt = async || {
             let vault = self.vault(LOGIN).await?;
             self.verdict(&*vault.tokens).await
         };
-        call.made(attempt, |_, _| {}).await
+        call.run(attempt, |_, _| {}).await
     }
 }
 
 impl Clients {
-    async fn verdict(&self, tokens: &dyn TokenCredential) -> Result<Verdict, Refused> {
+    async fn verdict(&self, tokens: &dyn TokenCredential) -> Result<Verdict, FailedAttempt> {
         let Err(error) = tokens.get_token(&[&scope(&self.settings.vault_url)], None).await else {
             return Ok(Verdict::Good);
         };
         let words = causes(&error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
         let known = VERDICTS.iter().find(|(code, _)| words.contains(code));
         // The request for a token has retries of its own.
-        let refused = self.of_login(Refused { remedy: Remedy::Nothing, ..refused(&TOKEN, error) });
+        let refused = self.mask_pin(FailedAttempt { remedy: RetryPolicy::Never, ..refusal(&TOKEN, error) });
         known.map(|(_, verdict)| verdict(refused.failure.message.clone())).ok_or(refused)
     }
 
     /// Removes the PIN from the message of a refusal. Adds advice if the token is that of a login.
-    pub(crate) fn of_login(&self, mut refused: Refused) -> Refused {
+    pub(crate) fn mask_pin(&self, mut refused: FailedAttempt) -> FailedAttempt {
         let failure = &mut refused.failure;
         if let (Credential::Login, Some(pin)) = (self.settings.credential, &self.settings.client_secret) {
-            failure.message = masked(&failure.message, pin.expose());
+            failure.message = mask_pin(&failure.message, pin.expose());
             if failure.cause == Cause::Credentials && failure.operation != LOGIN {
-                failure.message = format!("{}; {AGAIN}", failure.message);
+                failure.message = format!("{}; {LOGIN_ADVICE}", failure.message);
             }
         }
         refused
@@ -65,10 +66,11 @@ impl Clients {
 
 /// Codes of Entra that concern the secret itself.
 #[rustfmt::skip]
-const VERDICTS: &[(&str, Saying)] = &[
+const VERDICTS: &[(&str, ParseVerdict)] = &[
     ("AADSTS7000222:", Verdict::Expired),
     ("AADSTS7000215:", Verdict::Wrong),
     ("AADSTS70002:", Verdict::Wrong),
 ];
 
-const AGAIN: &str = "the token is that of the login (C_Login): log out and in again with a secret that is good now";
+const LOGIN_ADVICE: &str =
+    "the token is that of the login (C_Login): log out and in again with a secret that is good now";

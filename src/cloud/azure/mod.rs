@@ -19,12 +19,12 @@ use super::backend::{
     Backend, Certificates, Decryption, Identity, KeyManagement, PinLogin, RandomSource, SharedBackend,
 };
 use super::failure::Cause;
-use super::failure::refused::Refused;
-use super::key::Order;
-use super::key::{KeyFacts, KeyName, ListedKey, Plain, Signature, Target};
-use super::login::Access;
-use super::login::{Entry, Refusal};
-use super::management::{MadeKey, NewKey};
+use super::failure::refused::FailedAttempt;
+use super::key::KeyRequest;
+use super::key::{KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
+use super::login::LoginState;
+use super::login::{CommitLogin, LoginError};
+use super::management::{CreatedKey, NewKey};
 use super::runtime;
 use super::runtime::Pending;
 use super::secret::Secret;
@@ -33,7 +33,7 @@ use crate::error::Error;
 use crate::key::{Kind, Scheme};
 use certificates::certificate;
 use client::{Clients, Vault, call};
-use crypto::{decrypt, random, sign_anew, unwrap};
+use crypto::{decrypt, random, sign_resolving_rotation, unwrap};
 use keys::{describe, schemes};
 use listing::list;
 use operations::{
@@ -48,13 +48,13 @@ use std::time::Instant;
 
 /// The backend for these settings: no request, no file read.
 pub fn open(settings: Settings) -> SharedBackend {
-    Arc::new(Azure(Access::new(settings)))
+    Arc::new(Azure(LoginState::new(settings)))
 }
 
-struct Azure(Access<Clients>);
+struct Azure(LoginState<Clients>);
 
 impl Backend for Azure {
-    fn describe(&self, key: &KeyName) -> Pending<KeyFacts> {
+    fn describe(&self, key: &KeyName) -> Pending<KeyDescription> {
         let name = key.clone();
         self.call(&GET_KEY, key, move |clients, vault| {
             let name = name.clone();
@@ -63,10 +63,10 @@ impl Backend for Azure {
     }
 
     fn sign(&self, target: Target, scheme: Scheme, data: &[u8]) -> Pending<Signature> {
-        let order = Order::new(target, scheme, data);
+        let order = KeyRequest::new(target, scheme, data);
         self.call(&SIGN, target.name, move |clients, vault| {
             let order = order.clone();
-            async move { sign_anew(&clients, &vault, &order).await }
+            async move { sign_resolving_rotation(&clients, &vault, &order).await }
         })
     }
 
@@ -114,16 +114,16 @@ impl Backend for Azure {
 }
 
 impl Decryption for Azure {
-    fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<Plain> {
-        let order = Order::new(target, scheme, ciphertext);
+    fn decrypt(&self, target: Target, scheme: Scheme, ciphertext: &[u8]) -> Pending<SecretBytes> {
+        let order = KeyRequest::new(target, scheme, ciphertext);
         self.call(&DECRYPT, target.name, move |_, vault| {
             let order = order.clone();
             async move { decrypt(&vault, &order).await }
         })
     }
 
-    fn unwrap(&self, target: Target, scheme: Scheme, wrapped: &[u8]) -> Pending<Plain> {
-        let order = Order::new(target, scheme, wrapped);
+    fn unwrap(&self, target: Target, scheme: Scheme, wrapped: &[u8]) -> Pending<SecretBytes> {
+        let order = KeyRequest::new(target, scheme, wrapped);
         self.call(&UNWRAP_KEY, target.name, move |_, vault| {
             let order = order.clone();
             async move { unwrap(&vault, &order).await }
@@ -132,7 +132,7 @@ impl Decryption for Azure {
 }
 
 impl RandomSource for Azure {
-    fn random(&self, length: usize) -> Pending<Plain> {
+    fn random(&self, length: usize) -> Pending<SecretBytes> {
         if !self.is_managed_hsm() {
             let message = "only a Managed HSM gives random bytes; leave out \"random\" for a vault";
             return Pending::ready(Err(RANDOM.failure(Cause::Unsupported, message)));
@@ -155,7 +155,7 @@ impl Certificates for Azure {
         let (name, certificate) = (key.clone(), certificate.clone());
         self.call(&PENDING_CERTIFICATE, key, move |_, vault| {
             let (name, certificate) = (name.clone(), certificate.clone());
-            async move { certificates::complete(&vault, &name, &certificate).await }
+            async move { certificates::merge(&vault, &name, &certificate).await }
         })
     }
 }
@@ -166,10 +166,10 @@ impl PinLogin for Azure {
     }
 
     fn is_logged_in(&self) -> bool {
-        self.0.is_entered()
+        self.0.is_logged_in()
     }
 
-    fn log_in(&self, pin: Secret, deadline: Instant) -> Result<Entry<'_>, Refusal> {
+    fn log_in(&self, pin: Secret, deadline: Instant) -> Result<CommitLogin<'_>, LoginError> {
         self.0.log_in(pin, deadline)
     }
 
@@ -180,14 +180,14 @@ impl PinLogin for Azure {
 
 impl KeyManagement for Azure {
     fn makes(&self, kind: Kind) -> bool {
-        lifecycle::makes(kind)
+        lifecycle::can_create(kind)
     }
 
     fn check_new(&self, new: &NewKey) -> Result<(), Error> {
         lifecycle::check_new(new)
     }
 
-    fn create(&self, new: &NewKey) -> Pending<MadeKey> {
+    fn create(&self, new: &NewKey) -> Pending<CreatedKey> {
         let (clients, new, hsm) = (self.clients(), new.clone(), self.is_managed_hsm());
         runtime::spawn(CREATE_KEY.name, move || async move { lifecycle::create(&clients, &new, hsm).await })
     }
@@ -237,7 +237,7 @@ impl Azure {
     ) -> Pending<T>
     where
         T: Clone + Send + Sync + 'static,
-        F: Future<Output = Result<T, Refused>> + Send + 'static,
+        F: Future<Output = Result<T, FailedAttempt>> + Send + 'static,
     {
         if let Err(message) = checked(key) {
             return Pending::ready(Err(operation.failure(Cause::Rejected, message)));

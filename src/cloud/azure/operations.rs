@@ -13,7 +13,7 @@ pub(crate) struct Operation {
     pub(crate) role: &'static str,
     /// Whether the operation waits for its turn. Operations that load keys and certificates wait, and operations
     /// that use a key do not.
-    pub(crate) waits: bool,
+    pub(crate) loads: bool,
 }
 
 impl Operation {
@@ -25,7 +25,7 @@ impl Operation {
 macro_rules! operations {
     ($($constant:ident $name:tt $permission:literal $role:literal $waits:literal;)*) => {
         $(pub(crate) const $constant: Operation =
-            Operation { name: $name, permission: $permission, role: $role, waits: $waits };)*
+            Operation { name: $name, permission: $permission, role: $role, loads: $waits };)*
     };
 }
 

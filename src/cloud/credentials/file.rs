@@ -1,7 +1,7 @@
 //! Files that contain a credential, in the forms that users' programs write: an editor of Windows, PowerShell,
 //! `echo`.
 
-use crate::host::permissions::Contents;
+use crate::host::permissions::FileWithMetadata;
 use crate::host::process;
 use crate::log_warn;
 
@@ -29,16 +29,16 @@ pub(crate) fn private_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
 }
 
 /// Logs the same warning if everybody can read the file and the file contains `word`.
-pub(crate) fn look_at(path: &Path, word: &[u8]) {
-    let file = Contents::read(path).ok();
+pub(crate) fn warn_if_readable_with(path: &Path, word: &[u8]) {
+    let file = FileWithMetadata::read(path).ok();
     if let Some(contents) = file.filter(|contents| contents.bytes.windows(word.len()).any(|own| own == word)) {
         warn_of_readers(path, &contents);
     }
 }
 
-fn warn_of_readers(path: &Path, contents: &Contents) {
+fn warn_of_readers(path: &Path, contents: &FileWithMetadata) {
     if let Some(what) = contents.readable_by_others()
-        && is_first(path)
+        && record_warning(path)
     {
         log_warn!("{}: it holds a secret, and {what}", path.display());
     }
@@ -52,22 +52,22 @@ pub(crate) fn private_text(path: &Path) -> Result<Zeroizing<String>, String> {
 /// Returns the secret that a file contains, without surrounding white space. Logs a warning if everybody can read
 /// the file.
 pub(crate) fn secret(path: &Path) -> Result<Zeroizing<String>, String> {
-    alone(path, &private_text(path)?)
+    single_line(path, &private_text(path)?)
 }
 
 /// Returns the token that a file contains. The token soon expires, so everybody may read the file, as Kubernetes
 /// writes it.
 pub(crate) fn token(path: &Path) -> Result<Zeroizing<String>, String> {
-    alone(path, &text(path, &bytes(path)?)?)
+    single_line(path, &text(path, &bytes(path)?)?)
 }
 
-fn read(path: &Path) -> Result<Contents, String> {
-    Contents::read(path).map_err(|error| unreadable(path, &error))
+fn read(path: &Path) -> Result<FileWithMetadata, String> {
+    FileWithMetadata::read(path).map_err(|error| read_error(path, &error))
 }
 
 /// Returns whether this process has not warned of the file yet, and records the warning. The lock is taken on the
 /// runtime's worker only, and a fork does not stop the worker while it holds the lock.
-fn is_first(path: &Path) -> bool {
+fn record_warning(path: &Path) -> bool {
     static WARNED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
     let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
     let is_first = !warned.iter().any(|known| known == path);
@@ -78,10 +78,10 @@ fn is_first(path: &Path) -> bool {
 }
 
 fn text(path: &Path, bytes: &[u8]) -> Result<Zeroizing<String>, String> {
-    decoded(bytes).ok_or_else(|| format!("{}: this is no text: neither UTF-8 nor UTF-16", path.display()))
+    decode_text(bytes).ok_or_else(|| format!("{}: this is no text: neither UTF-8 nor UTF-16", path.display()))
 }
 
-fn alone(path: &Path, text: &str) -> Result<Zeroizing<String>, String> {
+fn single_line(path: &Path, text: &str) -> Result<Zeroizing<String>, String> {
     let secret = Zeroizing::new(text.trim().to_owned());
     match &**secret {
         "" => Err(format!("{}: the file is empty", path.display())),
@@ -92,18 +92,18 @@ fn alone(path: &Path, text: &str) -> Result<Zeroizing<String>, String> {
     }
 }
 
-fn unreadable(at: &Path, error: &Error) -> String {
+fn read_error(at: &Path, error: &Error) -> String {
     let path = at.display();
     match error.kind() {
         ErrorKind::NotFound => format!("{path}: there is no such file"),
-        ErrorKind::PermissionDenied => denied(at, process::user()),
+        ErrorKind::PermissionDenied => permission_error(at, process::effective_user_id()),
         ErrorKind::IsADirectory => format!("{path}: this is a folder, not a file"),
         _ => format!("{path}: {error}"),
     }
 }
 
 /// Returns why the user may not read a file, and what to do.
-fn denied(path: &Path, user: u32) -> String {
+fn permission_error(path: &Path, user: u32) -> String {
     let is_hidden = |own: &&Path| own.metadata().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
     let folder = path.ancestors().filter(is_hidden).last().and_then(Path::parent);
     let tried = format!("{}: this program runs as uid {user}, which may not", path.display());
@@ -134,7 +134,7 @@ fn is_permitted(about: &Metadata, user: u32) -> bool {
 }
 
 /// Decodes UTF-8 or UTF-16. Bytes without a byte order mark are UTF-8.
-pub(crate) fn decoded(bytes: &[u8]) -> Option<Zeroizing<String>> {
+pub(crate) fn decode_text(bytes: &[u8]) -> Option<Zeroizing<String>> {
     let utf16 = |bytes: &[u8], order: fn([u8; 2]) -> u16| {
         let (pairs, rest) = bytes.as_chunks();
         // The capacity suffices for the whole text, because a string that grows leaves copies of its contents in
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_is_told_and_not_shown() {
+    fn errors_do_not_quote_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret").display().to_string();
         for (bytes, words) in [
@@ -206,8 +206,11 @@ mod tests {
             secret(folder.path()).unwrap_err(),
             format!("{}: this is a folder, not a file", folder.path().display())
         );
-        let denied = unreadable(Path::new("/s"), &ErrorKind::PermissionDenied.into());
-        assert!(denied.starts_with("/s: ") && denied.contains(&format!("uid {}", process::user())), "{denied}");
+        let denied = read_error(Path::new("/s"), &ErrorKind::PermissionDenied.into());
+        assert!(
+            denied.starts_with("/s: ") && denied.contains(&format!("uid {}", process::effective_user_id())),
+            "{denied}"
+        );
     }
 
     #[test]
@@ -218,13 +221,13 @@ mod tests {
         let (shown, stranger) = (path.display(), 4242);
         mode(0o600);
         assert_eq!(
-            denied(&path, stranger),
+            permission_error(&path, stranger),
             format!(
                 "{shown}: this program runs as uid 4242, which may not read it: give it to that user (chown 4242 {shown}), or to a group of that user (chgrp, chmod g+r)"
             )
         );
         mode(0o604);
-        let forbidden = denied(&path, stranger);
+        let forbidden = permission_error(&path, stranger);
         assert!(forbidden.contains("though its mode (0604) lets it: SELinux"), "{forbidden}");
     }
 
@@ -232,7 +235,7 @@ mod tests {
     fn a_secret_that_everybody_can_read_is_warned_of_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = file(&folder, b"s");
-        assert!(is_first(&path) && !is_first(&path));
-        assert!(is_first(&folder.path().join("another")));
+        assert!(record_warning(&path) && !record_warning(&path));
+        assert!(record_warning(&folder.path().join("another")));
     }
 }

@@ -17,16 +17,16 @@ use zeroize::Zeroizing;
 
 /// The reason why data cannot be decrypted.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Closed {
+pub(crate) enum DecryptError {
     /// The password is wrong, or the data was modified.
-    Password,
+    WrongPassword,
     /// The scheme, or one of its parameters, is not supported. The text says which.
-    Scheme(String),
+    Unsupported(String),
 }
 
-impl From<der::Error> for Closed {
+impl From<der::Error> for DecryptError {
     fn from(error: der::Error) -> Self {
-        Closed::Scheme(format!("parameters that can't be read: {error}"))
+        DecryptError::Unsupported(format!("parameters that can't be read: {error}"))
     }
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Password<'a> {
 
 impl Password<'_> {
     /// Returns the password in UTF-16, most significant byte first, with a zero at the end. RFC 7292 appendix B.1.
-    fn bmp(&self) -> Zeroizing<Vec<u8>> {
+    fn bmp_string(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(2 * self.text.len() + 2));
         if !self.is_none {
             bytes.extend(self.text.encode_utf16().chain([0]).flat_map(u16::to_be_bytes));
@@ -54,32 +54,32 @@ pub(crate) fn decrypt(
     scheme: AlgorithmIdentifierRef<'_>,
     data: &[u8],
     password: &Password<'_>,
-) -> Result<Zeroizing<Vec<u8>>, Closed> {
+) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
     if scheme.oid == PBES2 {
         return pbes2(scheme, data, password);
     }
-    let known = PKCS12.iter().find(|(oid, ..)| *oid == scheme.oid);
-    let (_, cipher, key_length) = known.ok_or_else(|| Closed::Scheme(scheme.oid.to_string()))?;
+    let row = PKCS12_SCHEMES.iter().find(|(oid, ..)| *oid == scheme.oid);
+    let (_, cipher, key_length) = row.ok_or_else(|| DecryptError::Unsupported(scheme.oid.to_string()))?;
     let (salt, iterations) = parameters(&scheme)?.sequence(|reader| {
         let salt = <&OctetStringRef>::decode(reader)?.as_bytes();
         Ok::<_, der::Error>((salt, u32::decode(reader)?))
     })?;
-    let iterations = bounded(iterations)?;
-    let password = password.bmp();
-    let key = pkcs12_derived(KEY, &password, salt, iterations, *key_length);
-    let iv = pkcs12_derived(IV, &password, salt, iterations, 8);
+    let iterations = check_iterations(iterations)?;
+    let password = password.bmp_string();
+    let key = pkcs12_derived(KEY_ID, &password, salt, iterations, *key_length);
+    let iv = pkcs12_derived(IV_ID, &password, salt, iterations, 8);
     cipher.decrypt(&key, &iv, data)
 }
 
-fn parameters<'a>(scheme: &AlgorithmIdentifierRef<'a>) -> Result<AnyRef<'a>, Closed> {
-    scheme.parameters.ok_or_else(|| Closed::Scheme(format!("{} without parameters", scheme.oid)))
+fn parameters<'a>(scheme: &AlgorithmIdentifierRef<'a>) -> Result<AnyRef<'a>, DecryptError> {
+    scheme.parameters.ok_or_else(|| DecryptError::Unsupported(format!("{} without parameters", scheme.oid)))
 }
 
 const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
 const PBKDF2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.12");
 
 /// The schemes of RFC 7292 appendix C, with the cipher and the length of its key in bytes.
-const PKCS12: [(ObjectIdentifier, Cipher, usize); 4] = [
+const PKCS12_SCHEMES: [(ObjectIdentifier, Cipher, usize); 4] = [
     (ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.3"), Cipher::TripleDes, 24),
     (ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.4"), Cipher::TripleDes, 16),
     (ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.5"), Cipher::Rc2, 16),
@@ -96,7 +96,7 @@ const PBES2_CIPHERS: [(ObjectIdentifier, Cipher, usize); 4] = [
 ];
 
 /// The pseudorandom functions of PBKDF2. RFC 8018 appendix B.1.2. The first function is the default.
-const PSEUDORANDOM: [(ObjectIdentifier, pbkdf2::Algorithm); 4] = [
+const PBKDF2_FUNCTIONS: [(ObjectIdentifier, pbkdf2::Algorithm); 4] = [
     (ObjectIdentifier::new_unwrap("1.2.840.113549.2.7"), pbkdf2::PBKDF2_HMAC_SHA1),
     (ObjectIdentifier::new_unwrap("1.2.840.113549.2.9"), pbkdf2::PBKDF2_HMAC_SHA256),
     (ObjectIdentifier::new_unwrap("1.2.840.113549.2.10"), pbkdf2::PBKDF2_HMAC_SHA384),
@@ -105,11 +105,11 @@ const PSEUDORANDOM: [(ObjectIdentifier, pbkdf2::Algorithm); 4] = [
 
 /// The maximum number of iterations. No program asks for that many. They take about a second, which is too long
 /// for a fuzzer.
-const MOST_ITERATIONS: u32 = if cfg!(fuzzing) { 1000 } else { 2_000_000 };
+const MAX_ITERATIONS: u32 = if cfg!(fuzzing) { 1000 } else { 2_000_000 };
 
-fn bounded(iterations: u32) -> Result<NonZeroU32, Closed> {
-    let bounded = NonZeroU32::new(iterations).filter(|number| number.get() <= MOST_ITERATIONS);
-    bounded.ok_or_else(|| Closed::Scheme(format!("{iterations} iterations")))
+fn check_iterations(iterations: u32) -> Result<NonZeroU32, DecryptError> {
+    let bounded = NonZeroU32::new(iterations).filter(|number| number.get() <= MAX_ITERATIONS);
+    bounded.ok_or_else(|| DecryptError::Unsupported(format!("{iterations} iterations")))
 }
 
 /// Decrypts with PBES2. RFC 8018 section 6.2 and appendix A.4.
@@ -117,15 +117,15 @@ fn pbes2(
     scheme: AlgorithmIdentifierRef<'_>,
     data: &[u8],
     password: &Password<'_>,
-) -> Result<Zeroizing<Vec<u8>>, Closed> {
+) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
     let (derivation, encryption) = parameters(&scheme)?.sequence(|reader| {
         Ok::<_, der::Error>((AlgorithmIdentifierRef::decode(reader)?, AlgorithmIdentifierRef::decode(reader)?))
     })?;
     if derivation.oid != PBKDF2 {
-        return Err(Closed::Scheme(derivation.oid.to_string()));
+        return Err(DecryptError::Unsupported(derivation.oid.to_string()));
     }
-    let known = PBES2_CIPHERS.iter().find(|(oid, ..)| *oid == encryption.oid);
-    let (_, cipher, key_length) = known.ok_or_else(|| Closed::Scheme(encryption.oid.to_string()))?;
+    let row = PBES2_CIPHERS.iter().find(|(oid, ..)| *oid == encryption.oid);
+    let (_, cipher, key_length) = row.ok_or_else(|| DecryptError::Unsupported(encryption.oid.to_string()))?;
     let iv = parameters(&encryption)?.decode_as::<&OctetStringRef>()?.as_bytes();
     let (salt, iterations, function) = parameters(&derivation)?.sequence(|reader| {
         let salt = <&OctetStringRef>::decode(reader)?.as_bytes();
@@ -134,11 +134,11 @@ fn pbes2(
         let _ = Option::<u32>::decode(reader)?;
         Ok::<_, der::Error>((salt, iterations, Option::<AlgorithmIdentifierRef>::decode(reader)?))
     })?;
-    let function = function.map_or(PSEUDORANDOM[0].0, |function| function.oid);
-    let known = PSEUDORANDOM.iter().find(|(oid, _)| *oid == function);
-    let (_, function) = known.ok_or_else(|| Closed::Scheme(function.to_string()))?;
+    let function = function.map_or(PBKDF2_FUNCTIONS[0].0, |function| function.oid);
+    let known = PBKDF2_FUNCTIONS.iter().find(|(oid, _)| *oid == function);
+    let (_, function) = known.ok_or_else(|| DecryptError::Unsupported(function.to_string()))?;
     let mut key = Zeroizing::new(vec![0; *key_length]);
-    pbkdf2::derive(*function, bounded(iterations)?, salt, password.text.as_bytes(), &mut key);
+    pbkdf2::derive(*function, check_iterations(iterations)?, salt, password.text.as_bytes(), &mut key);
     cipher.decrypt(&key, iv, data)
 }
 
@@ -151,7 +151,7 @@ enum Cipher {
 }
 
 impl Cipher {
-    fn decrypt(self, key: &[u8], iv: &[u8], data: &[u8]) -> Result<Zeroizing<Vec<u8>>, Closed> {
+    fn decrypt(self, key: &[u8], iv: &[u8], data: &[u8]) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
         let data = Zeroizing::new(data.to_vec());
         match self {
             Cipher::Aes(algorithm) => aes(algorithm, key, iv, data),
@@ -161,7 +161,7 @@ impl Cipher {
             Cipher::TripleDes => des::TdesEde3::new_from_slice(key).ok().and_then(|c| cbc(c, iv, data)),
             Cipher::Rc2 => cbc(rc2::Rc2::new_with_eff_key_len(key, 8 * key.len()), iv, data),
         }
-        .ok_or(Closed::Password)
+        .ok_or(DecryptError::WrongPassword)
     }
 }
 
@@ -186,26 +186,27 @@ fn cbc(cipher: impl BlockCipherDecrypt, iv: &[u8], mut data: Zeroizing<Vec<u8>>)
 }
 
 /// What is derived: a key or an initialization vector. RFC 7292 appendix B.3.
-const KEY: u8 = 1;
-const IV: u8 = 2;
+const KEY_ID: u8 = 1;
+const IV_ID: u8 = 2;
 
 /// The block length of SHA-1, in bytes.
-const BLOCK: usize = 64;
+const SHA1_BLOCK_LENGTH: usize = 64;
 
 /// Derives `length` bytes with SHA-1. RFC 7292 appendix B.2.
 fn pkcs12_derived(id: u8, password: &[u8], salt: &[u8], iterations: NonZeroU32, length: usize) -> Zeroizing<Vec<u8>> {
-    let filled =
-        |bytes: &[u8]| bytes.iter().copied().cycle().take(bytes.len().next_multiple_of(BLOCK)).collect::<Vec<u8>>();
+    let filled = |bytes: &[u8]| {
+        bytes.iter().copied().cycle().take(bytes.len().next_multiple_of(SHA1_BLOCK_LENGTH)).collect::<Vec<u8>>()
+    };
     let mut input = Zeroizing::new([filled(salt), filled(password)].concat());
     let mut derived = Zeroizing::new(Vec::with_capacity(length + digest::SHA1_OUTPUT_LEN));
     while derived.len() < length {
-        let mut hash = digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, &[&[id; BLOCK][..], &input].concat());
+        let mut hash = digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, &[&[id; SHA1_BLOCK_LENGTH][..], &input].concat());
         for _ in 1..iterations.get() {
             hash = digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, hash.as_ref());
         }
         derived.extend(hash.as_ref());
-        for block in input.chunks_mut(BLOCK) {
-            add(block, hash.as_ref());
+        for block in input.chunks_mut(SHA1_BLOCK_LENGTH) {
+            add_with_carry(block, hash.as_ref());
         }
     }
     derived.truncate(length);
@@ -214,7 +215,7 @@ fn pkcs12_derived(id: u8, password: &[u8], salt: &[u8], iterations: NonZeroU32, 
 
 /// Sets `block` to `block` + `hash` + 1, as big-endian numbers of the length of `block`. `hash` is repeated to
 /// that length.
-fn add(block: &mut [u8], hash: &[u8]) {
+fn add_with_carry(block: &mut [u8], hash: &[u8]) {
     let mut carry = 1;
     for (place, byte) in block.iter_mut().enumerate().rev() {
         let sum = u16::from(*byte) + u16::from(hash[place % hash.len()]) + carry;
@@ -239,15 +240,15 @@ mod tests {
 
     /// The test vectors of OpenSSL, Botan and Bouncy Castle.
     #[test]
-    fn keys_are_derived_as_by_everybody() {
+    fn derived_keys_match_known_vectors() {
         for (password, id, salt, iterations, derived) in [
-            ("smeg", KEY, "0a58cf64530d823f", 1, "8aaae6297b6cb04642ab5b077851284eb7128f1a2a7fbca3"),
-            ("smeg", IV, "0a58cf64530d823f", 1, "79993dfe048d3b76"),
-            ("smeg", KEY, "642b99ab44fb4b1f", 1, "f3a95fec48d7711e985cfe67908c5ab79fa3d7c5caa5d966"),
-            ("queeg", KEY, "05dec959acff72f7", 1000, "ed2034e36328830ff09df1e1a07dd357185dac0d4f9eb3d4"),
-            ("queeg", IV, "05dec959acff72f7", 1000, "11dedad7758d4860"),
+            ("smeg", KEY_ID, "0a58cf64530d823f", 1, "8aaae6297b6cb04642ab5b077851284eb7128f1a2a7fbca3"),
+            ("smeg", IV_ID, "0a58cf64530d823f", 1, "79993dfe048d3b76"),
+            ("smeg", KEY_ID, "642b99ab44fb4b1f", 1, "f3a95fec48d7711e985cfe67908c5ab79fa3d7c5caa5d966"),
+            ("queeg", KEY_ID, "05dec959acff72f7", 1000, "ed2034e36328830ff09df1e1a07dd357185dac0d4f9eb3d4"),
+            ("queeg", IV_ID, "05dec959acff72f7", 1000, "11dedad7758d4860"),
         ] {
-            let password = Password { text: password, is_none: false }.bmp();
+            let password = Password { text: password, is_none: false }.bmp_string();
             let (derived, iterations) = (hex(derived), NonZeroU32::new(iterations).unwrap());
             assert_eq!(*pkcs12_derived(id, &password, &hex(salt), iterations, derived.len()), derived);
         }
@@ -265,16 +266,16 @@ mod tests {
         sequence(&[&|| oid.to_der().unwrap(), &parameters])
     }
 
-    fn opened(scheme: &[u8], data: &[u8], text: &str, is_none: bool) -> Result<Vec<u8>, Closed> {
+    fn opened(scheme: &[u8], data: &[u8], text: &str, is_none: bool) -> Result<Vec<u8>, DecryptError> {
         let scheme = AlgorithmIdentifierRef::from_der(scheme).unwrap();
         decrypt(scheme, data, &Password { text, is_none }).map(|plain| plain.to_vec())
     }
 
     #[test]
     fn no_password_is_not_an_empty_one() {
-        let (salt, oid) = ([7; 8], PKCS12[0].0);
+        let (salt, oid) = ([7; 8], PKCS12_SCHEMES[0].0);
         let one = NonZeroU32::MIN;
-        let (key, iv) = (pkcs12_derived(KEY, &[], &salt, one, 24), pkcs12_derived(IV, &[], &salt, one, 8));
+        let (key, iv) = (pkcs12_derived(KEY_ID, &[], &salt, one, 24), pkcs12_derived(IV_ID, &[], &salt, one, 8));
         let mode = cbc::Encryptor::<des::TdesEde3>::new_from_slices(&key, &iv).unwrap();
         let mut data = b"plaintext.......".to_vec();
         mode.encrypt_padded::<Pkcs7>(&mut data, 9).unwrap();
@@ -284,16 +285,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_told() {
+    fn unsupported_schemes_are_reported() {
         let unknown = ObjectIdentifier::new_unwrap("1.2.3.4");
-        assert_eq!(opened(&pkcs12(unknown, &[], 1), &[], "x", false), Err(Closed::Scheme("1.2.3.4".into())));
+        assert_eq!(opened(&pkcs12(unknown, &[], 1), &[], "x", false), Err(DecryptError::Unsupported("1.2.3.4".into())));
         for (iterations, words) in [(0, "0 iterations"), (u32::MAX, "4294967295 iterations")] {
-            let scheme = pkcs12(PKCS12[0].0, &[1], iterations);
-            assert_eq!(opened(&scheme, &[0; 8], "x", false), Err(Closed::Scheme(words.into())));
+            let scheme = pkcs12(PKCS12_SCHEMES[0].0, &[1], iterations);
+            assert_eq!(opened(&scheme, &[0; 8], "x", false), Err(DecryptError::Unsupported(words.into())));
         }
-        let empty = sequence(&[&|| PKCS12[3].0.to_der().unwrap()]);
-        assert!(matches!(opened(&empty, &[], "x", false), Err(Closed::Scheme(_))));
+        let empty = sequence(&[&|| PKCS12_SCHEMES[3].0.to_der().unwrap()]);
+        assert!(matches!(opened(&empty, &[], "x", false), Err(DecryptError::Unsupported(_))));
         // The data is not a whole number of blocks.
-        assert_eq!(opened(&pkcs12(PKCS12[3].0, &[], 1), &[1, 2, 3], "x", false), Err(Closed::Password));
+        assert_eq!(
+            opened(&pkcs12(PKCS12_SCHEMES[3].0, &[], 1), &[1, 2, 3], "x", false),
+            Err(DecryptError::WrongPassword)
+        );
     }
 }

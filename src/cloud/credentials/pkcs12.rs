@@ -2,7 +2,7 @@
 //!
 //! The MAC of the file is not verified. The file is the user's own, and decryption detects a wrong password.
 
-use super::password_encryption::{Closed, Password, decrypt};
+use super::password_encryption::{DecryptError, Password, decrypt};
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Encode, Reader, SliceReader, Tag, TagNumber, Tagged};
 use spki::AlgorithmIdentifierRef;
@@ -18,7 +18,7 @@ pub(crate) struct Pfx {
 }
 
 /// Returns whether the bytes are a PFX, which begins with its version, 3, in BER as well as in DER.
-pub(crate) fn is_pfx(bytes: &[u8]) -> bool {
+pub(crate) fn is_pkcs12(bytes: &[u8]) -> bool {
     // The length of the PFX precedes the version. It takes one to five bytes.
     bytes.first() == Some(&0x30)
         && bytes.iter().skip(2).take(7).collect::<Vec<_>>().windows(3).any(|own| own == [&2, &1, &3])
@@ -28,14 +28,14 @@ impl Pfx {
     /// Reads a PFX.
     ///
     /// # Errors
-    /// `Closed::Password` if the password is wrong, and `Closed::Scheme` for anything that is not known or not
+    /// `DecryptError::WrongPassword` if the password is wrong, and `DecryptError::Unsupported` for anything that is not known or not
     /// well-formed.
-    pub(crate) fn open(bytes: &[u8], password: &Password<'_>) -> Result<Self, Closed> {
+    pub(crate) fn open(bytes: &[u8], password: &Password<'_>) -> Result<Self, DecryptError> {
         // A PFX consists of version, authSafe ContentInfo and macData. Some programs write a zero or a line break
         // after the PFX.
         let whole = AnyRef::decode(&mut SliceReader::new(bytes)?)?;
         let parts = items(whole)?;
-        let content = parts.get(1).ok_or_else(|| unknown("no contents"))?;
+        let content = parts.get(1).ok_or_else(|| unsupported("no contents"))?;
         let mut found = Self::default();
         found.add_contents(*content, password, 0)?;
         Ok(found)
@@ -43,19 +43,20 @@ impl Pfx {
 
     /// Adds the contents of a ContentInfo. At depth 0 the ContentInfo holds an AuthenticatedSafe, which holds
     /// other ContentInfos with bags in them.
-    fn add_contents(&mut self, content: AnyRef<'_>, password: &Password<'_>, depth: u8) -> Result<(), Closed> {
-        let [kind, content] = items(content)?[..] else { return Err(unknown("no ContentInfo")) };
+    fn add_contents(&mut self, content: AnyRef<'_>, password: &Password<'_>, depth: u8) -> Result<(), DecryptError> {
+        let [kind, content] = items(content)?[..] else { return Err(unsupported("no ContentInfo")) };
         let kind: ObjectIdentifier = kind.decode_as()?;
         let content = AnyRef::from_der(content.value())?;
         let plain = match kind {
             DATA => Zeroizing::new(content.decode_as::<&OctetStringRef>()?.as_bytes().to_vec()),
-            ENCRYPTED_DATA if depth == 1 => decrypted(content, password)?,
-            other => return Err(unknown(&other.to_string())),
+            ENCRYPTED_DATA if depth == 1 => decrypt_encrypted_data(content, password)?,
+            other => return Err(unsupported(&other.to_string())),
         };
         let inner = || AnyRef::from_der(&plain).and_then(|all| items_of(all.value()));
         // A wrong password can decrypt to bytes that look like padding. So contents that cannot be parsed mean a
         // wrong password.
-        let inner = inner().map_err(|error| if kind == ENCRYPTED_DATA { Closed::Password } else { error.into() })?;
+        let inner =
+            inner().map_err(|error| if kind == ENCRYPTED_DATA { DecryptError::WrongPassword } else { error.into() })?;
         inner.into_iter().try_for_each(|item| match depth {
             0 => self.add_contents(item, password, 1),
             _ => self.add_bag(item, password),
@@ -63,15 +64,15 @@ impl Pfx {
     }
 
     /// Adds the contents of a SafeBag.
-    fn add_bag(&mut self, bag: AnyRef<'_>, password: &Password<'_>) -> Result<(), Closed> {
+    fn add_bag(&mut self, bag: AnyRef<'_>, password: &Password<'_>) -> Result<(), DecryptError> {
         let parts = items(bag)?;
-        let [kind, value, ..] = parts[..] else { return Err(unknown("no SafeBag")) };
+        let [kind, value, ..] = parts[..] else { return Err(unsupported("no SafeBag")) };
         let value = AnyRef::from_der(value.value())?;
         match kind.decode_as()? {
             KEY_BAG => self.keys.push(Zeroizing::new(value.to_der()?)),
-            SHROUDED_KEY_BAG => self.keys.push(decrypted_key(value, password)?),
+            SHROUDED_KEY_BAG => self.keys.push(decrypt_private_key_info(value, password)?),
             CERTIFICATE_BAG => {
-                let [_, ref certificate] = items(value)?[..] else { return Err(unknown("no CertBag")) };
+                let [_, ref certificate] = items(value)?[..] else { return Err(unsupported("no CertBag")) };
                 let certificate = AnyRef::from_der(certificate.value())?;
                 self.certificates.push(certificate.decode_as::<&OctetStringRef>()?.as_bytes().to_vec());
             }
@@ -83,23 +84,26 @@ impl Pfx {
 }
 
 /// Returns the PKCS#8 key inside an EncryptedPrivateKeyInfo. RFC 5958 section 3.
-pub(crate) fn decrypted_key(encrypted: AnyRef<'_>, password: &Password<'_>) -> Result<Zeroizing<Vec<u8>>, Closed> {
+pub(crate) fn decrypt_private_key_info(
+    encrypted: AnyRef<'_>,
+    password: &Password<'_>,
+) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
     let (scheme, data) = encrypted.sequence(|reader| {
         Ok::<_, der::Error>((AlgorithmIdentifierRef::decode(reader)?, <&OctetStringRef>::decode(reader)?))
     })?;
     let key = decrypt(scheme, data.as_bytes(), password)?;
     let is_key = AnyRef::from_der(&key).is_ok_and(|key| key.tag() == Tag::Sequence);
-    if is_key { Ok(key) } else { Err(Closed::Password) }
+    if is_key { Ok(key) } else { Err(DecryptError::WrongPassword) }
 }
 
 /// Decrypts an EncryptedData: version, EncryptedContentInfo (contentType, algorithm, `[0] IMPLICIT OCTET STRING`).
 /// RFC 5652 section 8.
-fn decrypted(content: AnyRef<'_>, password: &Password<'_>) -> Result<Zeroizing<Vec<u8>>, Closed> {
+fn decrypt_encrypted_data(content: AnyRef<'_>, password: &Password<'_>) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
     let parts = items(content)?;
-    let info = items(*parts.get(1).ok_or_else(|| unknown("no EncryptedContentInfo"))?)?;
-    let [_, scheme, data, ..] = info[..] else { return Err(unknown("no encrypted content")) };
+    let info = items(*parts.get(1).ok_or_else(|| unsupported("no EncryptedContentInfo"))?)?;
+    let [_, scheme, data, ..] = info[..] else { return Err(unsupported("no encrypted content")) };
     if data.tag() != ENCRYPTED_CONTENT {
-        return Err(unknown("encrypted content in pieces"));
+        return Err(unsupported("encrypted content in pieces"));
     }
     decrypt(scheme.decode_as::<AlgorithmIdentifierRef>()?, data.value(), password)
 }
@@ -115,15 +119,15 @@ const KEY_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1
 const SHROUDED_KEY_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.2");
 const CERTIFICATE_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.3");
 
-fn unknown(what: &str) -> Closed {
-    Closed::Scheme(what.to_owned())
+fn unsupported(what: &str) -> DecryptError {
+    DecryptError::Unsupported(what.to_owned())
 }
 
 /// Returns the parts of a SEQUENCE.
-fn items(sequence: AnyRef<'_>) -> Result<Vec<AnyRef<'_>>, Closed> {
+fn items(sequence: AnyRef<'_>) -> Result<Vec<AnyRef<'_>>, DecryptError> {
     match sequence.tag() {
         Tag::Sequence => Ok(items_of(sequence.value())?),
-        other => Err(Closed::Scheme(format!("{other} in the place of a SEQUENCE"))),
+        other => Err(DecryptError::Unsupported(format!("{other} in the place of a SEQUENCE"))),
     }
 }
 
@@ -152,17 +156,17 @@ mod tests {
             (b"\x30", false),
             (b"", false),
         ] {
-            assert_eq!(is_pfx(bytes), is, "{bytes:?}");
+            assert_eq!(is_pkcs12(bytes), is, "{bytes:?}");
         }
     }
 
     #[test]
-    fn what_is_none_is_told() {
+    fn malformed_files_are_reported() {
         let password = Password { text: "x", is_none: false };
         for bytes in
             [&b"\x30\x03\x02\x01\x03"[..], b"\x30\x80\x02\x01\x03\x30\x80", b"\x30\x05\x02\x01\x03\x30\x00", b"\x30"]
         {
-            assert!(matches!(Pfx::open(bytes, &password), Err(Closed::Scheme(_))), "{bytes:?}");
+            assert!(matches!(Pfx::open(bytes, &password), Err(DecryptError::Unsupported(_))), "{bytes:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A subprocess gets a clean signal mask, no terminal and a time limit, and leaves no process behind.
 
-use crate::cloud::runtime::blocking::blocking;
+use crate::cloud::runtime::blocking::run_blocking;
 use crate::host::process;
 
 use futures_util::future::join;
@@ -19,20 +19,20 @@ pub(crate) async fn run(mut command: Command, limit: Duration) -> io::Result<Out
     // The subprocess gets its own process group, because `az` is a shell script. If only the shell were ended, its
     // child would stay.
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let mut program = blocking(move || command.spawn().map(Program)).await??;
-    let finished = tokio::time::timeout(limit, program.finish()).await;
+    let mut program = run_blocking(move || command.spawn().map(Subprocess)).await??;
+    let finished = tokio::time::timeout(limit, program.output()).await;
     finished
         .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, format!("it did not end within {limit:?}"))))
 }
 
 /// A subprocess. If it has not ended when this value is dropped, the subprocess is killed with all processes of
 /// its group.
-struct Program(Child);
+struct Subprocess(Child);
 
-impl Program {
-    async fn finish(&mut self) -> io::Result<Output> {
+impl Subprocess {
+    async fn output(&mut self) -> io::Result<Output> {
         let (stdout, stderr) = (self.0.stdout.take(), self.0.stderr.take());
-        let (stdout, stderr) = join(blocking(|| read_all(stdout)), blocking(|| read_all(stderr))).await;
+        let (stdout, stderr) = join(run_blocking(|| read_all(stdout)), run_blocking(|| read_all(stderr))).await;
         let (stdout, stderr) = (stdout??, stderr??);
         Ok(Output { status: self.status().await?, stdout, stderr })
     }
@@ -51,10 +51,10 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for Subprocess {
     fn drop(&mut self) {
         if matches!(self.0.try_wait(), Ok(None)) {
-            process::kill_group(self.0.id());
+            process::kill_process_group(self.0.id());
             let _ = self.0.wait();
         }
     }

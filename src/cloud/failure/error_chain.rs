@@ -17,7 +17,7 @@ pub(crate) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item
 
 /// Returns the messages of an error and its causes in one line. Never uses the Debug form, which may show a whole
 /// reply.
-pub(crate) fn words_of(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn message_of(error: &(dyn Error + 'static)) -> String {
     let mut words: Vec<String> = causes(error).map(|error| error.to_string().trim().replace('\n', " ")).collect();
     words.dedup();
     words.join(": ")

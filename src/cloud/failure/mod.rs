@@ -27,7 +27,7 @@ pub enum Cause {
     /// The credentials are valid but do not permit the operation.
     Denied,
     /// The key, version or certificate does not exist.
-    Missing,
+    NotFound,
     /// The key is disabled, expired, not yet valid or about to be deleted.
     Disabled,
     /// The service throttled the request, even after all retries.
@@ -66,7 +66,7 @@ pub enum Cause {
     /// This machine has no memory left.
     Memory,
     /// This module has a defect: a panic occurred while it made the request.
-    Defect,
+    Panic,
 }
 
 /// The table of causes: the cause, its CK_RV, its number in ulDeviceError, and its text for the user. A test
@@ -74,7 +74,7 @@ pub enum Cause {
 #[rustfmt::skip]
 pub const CAUSES: &[(Cause, CK_RV, CK_ULONG, &str)] = &[
     (Cause::Denied,      CKR_FUNCTION_REJECTED,          1, "permission denied"),
-    (Cause::Missing,     CKR_KEY_HANDLE_INVALID,         2, "no such key"),
+    (Cause::NotFound,     CKR_KEY_HANDLE_INVALID,         2, "no such key"),
     (Cause::Disabled,    CKR_KEY_FUNCTION_NOT_PERMITTED, 3, "the key is disabled"),
     (Cause::Throttled,   CKR_DEVICE_ERROR,               4, "throttled"),
     (Cause::TimedOut,    CKR_DEVICE_ERROR,               5, "no answer in time"),
@@ -93,7 +93,7 @@ pub const CAUSES: &[(Cause, CK_RV, CK_ULONG, &str)] = &[
     (Cause::Threads,     CKR_FUNCTION_FAILED,           18, "this machine starts no more threads"),
     (Cause::Descriptors, CKR_FUNCTION_FAILED,           19, "no more files can be opened on this machine"),
     (Cause::Memory,      CKR_HOST_MEMORY,               20, "this machine has no memory left"),
-    (Cause::Defect,      CKR_GENERAL_ERROR,             21, "a defect of the module"),
+    (Cause::Panic,      CKR_GENERAL_ERROR,             21, "a defect of the module"),
 ];
 
 impl Failure {
@@ -131,7 +131,7 @@ mod tests {
         let document = include_str!("../../../docs/errors.md");
         for (number, row) in CAUSES.iter().enumerate() {
             assert_eq!(row.2, number as CK_ULONG + 1, "numbers are never used again");
-            let line = format!("| {} | {} | {} |", crate::error::name(row.1), row.2, row.3);
+            let line = format!("| {} | {} | {} |", crate::error::rv_name(row.1), row.2, row.3);
             assert!(document.contains(&line), "docs/errors.md lacks {line}");
         }
     }

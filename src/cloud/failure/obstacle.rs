@@ -4,8 +4,8 @@
 //! known there. It is found again inside the errors in which the SDKs wrap it. So obstacles of requests for tokens
 //! and credentials are reported like obstacles of requests for keys.
 
-use super::error_chain::{causes, words_of};
-use super::refused::{Refused, Remedy};
+use super::error_chain::{causes, message_of};
+use super::refused::{FailedAttempt, RetryPolicy};
 use super::{Cause, Failure};
 use std::error::Error;
 use std::fmt;
@@ -17,49 +17,49 @@ pub(crate) struct Obstacle {
     pub(crate) cause: Cause,
     pub(crate) message: String,
     /// Whether the same request may succeed a moment later.
-    pub(crate) is_passing: bool,
+    pub(crate) is_transient: bool,
 }
 
 impl Obstacle {
     /// Creates an obstacle that lasts until someone fixes it.
-    pub(crate) fn lasting(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into(), is_passing: false }
+    pub(crate) fn permanent(cause: Cause, message: impl Into<String>) -> Self {
+        Self { cause, message: message.into(), is_transient: false }
     }
 
     /// Creates an obstacle that may be gone a moment later.
-    pub(crate) fn passing(cause: Cause, message: impl Into<String>) -> Self {
-        Self { is_passing: true, ..Self::lasting(cause, message) }
+    pub(crate) fn transient(cause: Cause, message: impl Into<String>) -> Self {
+        Self { is_transient: true, ..Self::permanent(cause, message) }
     }
 
     /// Returns the obstacle if this machine or this process lacks a resource.
-    pub(crate) fn of_this_machine(error: &(dyn Error + 'static)) -> Option<Self> {
+    pub(crate) fn missing_resource(error: &(dyn Error + 'static)) -> Option<Self> {
         let numbers = causes(error).filter_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error());
         let known = numbers.filter_map(|number| RESOURCES.iter().find(|(known, ..)| *known == number));
         let (number, cause, advice) = known.last()?;
-        Some(Self::passing(*cause, format!("{}; {advice}", io::Error::from_raw_os_error(*number))))
+        Some(Self::transient(*cause, format!("{}; {advice}", io::Error::from_raw_os_error(*number))))
     }
 
     /// Returns the obstacle if the HTTP client reports that the host has no address.
-    pub(crate) fn of_name(error: &(dyn Error + 'static), host: &str, advice: &str) -> Option<Self> {
-        let words = words_of(error);
+    pub(crate) fn unresolved_host(error: &(dyn Error + 'static), host: &str, advice: &str) -> Option<Self> {
+        let words = message_of(error);
         let (_, why) = words.rsplit_once(UNRESOLVED)?;
-        Some(Self::passing(Cause::Unresolved, format!("{host}: {}; {advice}", why.trim_start_matches(": "))))
+        Some(Self::transient(Cause::Unresolved, format!("{host}: {}; {advice}", why.trim_start_matches(": "))))
     }
 
     /// Returns the obstacle for a failed connection to `place`, a host and port. Used if no other reason is known.
-    pub(crate) fn of_connect(error: &(dyn Error + 'static), place: &str) -> Self {
+    pub(crate) fn failed_connection(error: &(dyn Error + 'static), place: &str) -> Self {
         let numbers = causes(error).filter_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error());
         let why = causes(error).last().map(ToString::to_string).unwrap_or_default();
         match numbers.last() {
             Some(libc::EACCES | libc::EPERM) => {
-                Self::lasting(Cause::Settings, format!("no connection to {place}: {why}; {FORBIDDEN}"))
+                Self::permanent(Cause::Settings, format!("no connection to {place}: {why}; {CONNECT_FORBIDDEN}"))
             }
-            _ => Self::passing(Cause::Unreachable, format!("no connection to {place}: {why}")),
+            _ => Self::transient(Cause::Unreachable, format!("no connection to {place}: {why}")),
         }
     }
 
     /// Returns the obstacle inside an error of an SDK.
-    pub(crate) fn within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+    pub(crate) fn find_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
         causes(error).find_map(|error| error.downcast_ref())
     }
 
@@ -67,16 +67,16 @@ impl Obstacle {
         Failure::new(self.cause, operation, self.message.clone())
     }
 
-    pub(crate) fn refused(&self, operation: &'static str) -> Refused {
-        let remedy = if self.is_passing { Remedy::Again } else { Remedy::Nothing };
-        Refused { remedy, ..self.failure(operation).into() }
+    pub(crate) fn refused(&self, operation: &'static str) -> FailedAttempt {
+        let remedy = if self.is_transient { RetryPolicy::Limited } else { RetryPolicy::Never };
+        FailedAttempt { remedy, ..self.failure(operation).into() }
     }
 
     /// Returns the refusal of an operation that lacks `need`, a token or credentials, because of this obstacle.
     /// There is no remedy, because the request for the token or the credentials has had its own retries.
-    pub(crate) fn refused_for(&self, operation: &'static str, need: &str) -> Refused {
+    pub(crate) fn failed_attempt_lacking(&self, operation: &'static str, need: &str) -> FailedAttempt {
         let failure = Failure { message: format!("no {need} for it: {}", self.message), ..self.failure(operation) };
-        Refused { remedy: Remedy::Nothing, ..failure.into() }
+        FailedAttempt { remedy: RetryPolicy::Never, ..failure.into() }
     }
 }
 
@@ -91,7 +91,7 @@ impl Error for Obstacle {}
 /// Creates an obstacle from a message about a setting of this machine with which no client can be made.
 impl From<String> for Obstacle {
     fn from(message: String) -> Self {
-        Self::lasting(Cause::Settings, message)
+        Self::permanent(Cause::Settings, message)
     }
 }
 
@@ -101,7 +101,7 @@ const THREADS: &str = "raise the limit of processes and threads (ulimit -u, Task
      limit of a container) or of memory (ulimit -v)";
 const MEMORY: &str = "give this machine or container more memory";
 
-const FORBIDDEN: &str = "this machine does not let this program connect: ask its SELinux (for Apache: setsebool -P \
+const CONNECT_FORBIDDEN: &str = "this machine does not let this program connect: ask its SELinux (for Apache: setsebool -P \
      httpd_can_network_connect on), its AppArmor, the service's systemd unit or the firewall";
 
 /// The resources that the system can lack: the error number, the cause, and advice for the user.
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_machine_lacks_is_told_as_such() {
+    fn missing_resources_are_reported() {
         for (number, cause, words) in [
             (libc::EMFILE, Cause::Descriptors, "ulimit -n"),
             (libc::ENFILE, Cause::Descriptors, "fs.file-max"),
@@ -130,29 +130,30 @@ mod tests {
             (libc::ENOMEM, Cause::Memory, "memory"),
         ] {
             let wrapped = io::Error::other(io::Error::from_raw_os_error(number));
-            let obstacle = Obstacle::of_this_machine(&wrapped).unwrap();
-            assert_eq!((obstacle.cause, obstacle.is_passing), (cause, true));
+            let obstacle = Obstacle::missing_resource(&wrapped).unwrap();
+            assert_eq!((obstacle.cause, obstacle.is_transient), (cause, true));
             assert!(obstacle.message.contains(words), "{obstacle}");
         }
-        assert_eq!(Obstacle::of_this_machine(&io::Error::from_raw_os_error(libc::ECONNREFUSED)), None);
+        assert_eq!(Obstacle::missing_resource(&io::Error::from_raw_os_error(libc::ECONNREFUSED)), None);
     }
 
     #[test]
-    fn what_forbids_a_connection_is_this_machine() {
-        let of = |number| Obstacle::of_connect(&io::Error::other(io::Error::from_raw_os_error(number)), "host:443");
+    fn a_forbidden_connection_is_a_settings_failure() {
+        let of =
+            |number| Obstacle::failed_connection(&io::Error::other(io::Error::from_raw_os_error(number)), "host:443");
         let forbidden = of(libc::EACCES);
-        assert_eq!((forbidden.cause, forbidden.is_passing), (Cause::Settings, false));
+        assert_eq!((forbidden.cause, forbidden.is_transient), (Cause::Settings, false));
         assert!(forbidden.message.starts_with("no connection to host:443: Permission denied"), "{forbidden}");
         assert!(forbidden.message.contains("SELinux"), "{forbidden}");
-        assert_eq!((of(libc::EHOSTUNREACH).cause, of(libc::ECONNREFUSED).is_passing), (Cause::Unreachable, true));
+        assert_eq!((of(libc::EHOSTUNREACH).cause, of(libc::ECONNREFUSED).is_transient), (Cause::Unreachable, true));
     }
 
     #[test]
     fn an_obstacle_is_found_below_what_is_wrapped_round_it() {
-        let obstacle = Obstacle::lasting(Cause::Untrusted, "why");
+        let obstacle = Obstacle::permanent(Cause::Untrusted, "why");
         let wrapped = io::Error::other(io::Error::other(obstacle.clone()));
-        assert_eq!(Obstacle::within(&wrapped), Some(&obstacle));
-        assert_eq!(obstacle.refused("Sign").remedy, Remedy::Nothing);
-        assert_eq!(Obstacle::passing(Cause::Proxy, "why").refused("Sign").remedy, Remedy::Again);
+        assert_eq!(Obstacle::find_in(&wrapped), Some(&obstacle));
+        assert_eq!(obstacle.refused("Sign").remedy, RetryPolicy::Never);
+        assert_eq!(Obstacle::transient(Cause::Proxy, "why").refused("Sign").remedy, RetryPolicy::Limited);
     }
 }

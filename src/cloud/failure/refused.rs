@@ -4,35 +4,37 @@ use super::{Cause, Failure};
 use std::time::Duration;
 
 /// A failed attempt, and what may help.
-pub(crate) struct Refused {
+pub(crate) struct FailedAttempt {
     pub(crate) failure: Failure,
-    pub(crate) remedy: Remedy,
+    pub(crate) remedy: RetryPolicy,
     /// How long the service asks the client to wait.
-    pub(crate) wait: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// What may help after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Remedy {
+pub(crate) enum RetryPolicy {
     /// Nothing: the result would be the same.
-    Nothing,
+    Never,
     /// The same request again, a limited number of times: the connection or the service failed by accident.
-    Again,
+    Limited,
     /// The same request later, for as long as there is time: the service receives too many requests.
-    Later,
+    UntilDeadline,
     /// The same request, once and immediately.
     Once,
     /// The same request, once, with other credentials or another token.
-    Renewal,
+    OnceWithNewCredentials,
 }
 
-impl From<Failure> for Refused {
+impl From<Failure> for FailedAttempt {
     fn from(failure: Failure) -> Self {
         let remedy = match failure.cause {
-            Cause::Throttled => Remedy::Later,
-            Cause::Internal | Cause::Unreachable | Cause::Unresolved | Cause::Proxy | Cause::TimedOut => Remedy::Again,
-            _ => Remedy::Nothing,
+            Cause::Throttled => RetryPolicy::UntilDeadline,
+            Cause::Internal | Cause::Unreachable | Cause::Unresolved | Cause::Proxy | Cause::TimedOut => {
+                RetryPolicy::Limited
+            }
+            _ => RetryPolicy::Never,
         };
-        Self { failure, remedy, wait: None }
+        Self { failure, remedy, retry_after: None }
     }
 }

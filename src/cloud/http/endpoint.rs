@@ -4,13 +4,13 @@ use azure_core::http::Url;
 use std::net::IpAddr;
 
 /// Returns whether a request to the URL goes to another machine without TLS.
-pub fn is_open_endpoint(url: &str) -> bool {
+pub fn is_plaintext_remote(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
-    url.scheme() == "http" && !url.host_str().is_some_and(is_this_machine)
+    url.scheme() == "http" && !url.host_str().is_some_and(is_loopback_host)
 }
 
 /// Returns the URL for log lines, without a user name and password before the host (RFC 3986 section 3.2.1).
-pub fn shown_url(url: &str) -> String {
+pub fn url_without_credentials(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
@@ -19,7 +19,7 @@ pub fn shown_url(url: &str) -> String {
 }
 
 /// Returns whether the host is a loopback address, or a name for one (RFC 6761 section 6.3).
-fn is_this_machine(host: &str) -> bool {
+fn is_loopback_host(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     let is_local_name = host == "localhost" || host.ends_with(".localhost");
     address.map_or(is_local_name, |address| address.to_canonical().is_loopback())
@@ -38,7 +38,7 @@ mod tests {
             "http://[fe80::1]/",
             "http://localhost.example.com",
         ] {
-            assert!(is_open_endpoint(open), "{open}");
+            assert!(is_plaintext_remote(open), "{open}");
         }
         for closed in [
             "https://kms.example.com",
@@ -50,7 +50,7 @@ mod tests {
             "http://kms.localhost",
             "nonsense",
         ] {
-            assert!(!is_open_endpoint(closed), "{closed}");
+            assert!(!is_plaintext_remote(closed), "{closed}");
         }
     }
 
@@ -62,7 +62,7 @@ mod tests {
             ("https://kms.example/?a=b@c", "https://kms.example/?a=b@c"),
             ("nonsense", "nonsense"),
         ] {
-            assert_eq!(shown_url(url), shown);
+            assert_eq!(url_without_credentials(url), shown);
         }
     }
 }

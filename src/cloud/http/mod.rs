@@ -10,7 +10,7 @@ pub(crate) mod tls;
 pub(crate) mod trust;
 pub(crate) mod verifier;
 
-use super::failure::error_chain::{causes, is_timeout, words_of};
+use super::failure::error_chain::{causes, is_timeout, message_of};
 use super::failure::obstacle::Obstacle;
 use super::runtime::PerProcess;
 use azure_core::error::ErrorKind;
@@ -29,32 +29,32 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use trust::System;
+use trust::SystemRoots;
 
 /// One client for each set of network settings, so that connections are shared. All clients share the trust
 /// anchors of the system.
 #[derive(Default)]
-pub(crate) struct PerNetwork {
-    clients: Mutex<HashMap<Network, Arc<Connections>>>,
-    system: Arc<System>,
+pub(crate) struct ClientPool {
+    clients: Mutex<HashMap<Network, Arc<ServiceClient>>>,
+    system: Arc<SystemRoots>,
 }
 
-impl PerNetwork {
+impl ClientPool {
     /// Returns the clients of this process. Must be called on the host's threads only.
     pub(crate) fn shared() -> Arc<Self> {
-        static SHARED: PerProcess<PerNetwork> = PerProcess::new();
+        static SHARED: PerProcess<ClientPool> = PerProcess::new();
         SHARED.get(Self::default)
     }
 
     /// Returns the client for these settings. The first call makes the client. Must be called on the runtime.
-    pub(crate) fn get(&self, network: &Network) -> Result<Arc<Connections>, Obstacle> {
+    pub(crate) fn get(&self, network: &Network) -> Result<Arc<ServiceClient>, Obstacle> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(network) {
             return Ok(client.clone());
         }
         let current = Mutex::new((Instant::now(), client(network, &self.system)?));
         let (system, proxies) = (self.system.clone(), Proxies::of(network));
-        let made = Arc::new(Connections { current, network: network.clone(), system, proxies });
+        let made = Arc::new(ServiceClient { current, network: network.clone(), system, proxies });
         clients.insert(network.clone(), made.clone());
         Ok(made)
     }
@@ -70,14 +70,14 @@ impl PerNetwork {
 }
 
 /// A client with its connections, which can be given up for new connections.
-pub(crate) struct Connections {
+pub(crate) struct ServiceClient {
     current: Mutex<(Instant, Client)>,
     network: Network,
-    system: Arc<System>,
+    system: Arc<SystemRoots>,
     proxies: Proxies,
 }
 
-impl Connections {
+impl ServiceClient {
     pub(crate) fn current(&self) -> Client {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
@@ -94,32 +94,33 @@ impl Connections {
 }
 
 /// Advice for a host name that has no address.
-const NAMES: &str = "is the region, the vault's name or the endpoint right, and does DNS work on this machine?";
+const UNRESOLVED_ADVICE: &str =
+    "is the region, the vault's name or the endpoint right, and does DNS work on this machine?";
 
-impl Connections {
+impl ServiceClient {
     /// Returns what an error of the client means, if a user can act on it.
     pub(crate) async fn obstacle(&self, url: &str, error: &(dyn Error + Send + Sync + 'static)) -> Option<Obstacle> {
         if is_timeout(error) {
             return None;
         }
-        if let Some(own) = Obstacle::of_this_machine(error) {
+        if let Some(own) = Obstacle::missing_resource(error) {
             return Some(own);
         }
         let url: Uri = url.parse().ok()?;
-        if let Some(proxy) = self.proxies.to(&url) {
-            let trust = || trust::tls(&self.system.authorities()?, &self.network);
+        if let Some(proxy) = self.proxies.for_url(&url) {
+            let trust = || trust::client_config(&self.system.authorities()?, &self.network);
             if let Some(own) = proxy.obstacle(error, trust).await {
                 return Some(own);
             }
         }
         let host = url.host().unwrap_or_default();
-        let known = tls::obstacle(error, host).or_else(|| Obstacle::of_name(error, host, NAMES));
-        known.or_else(|| unconnected(error, &url))
+        let known = tls::obstacle(error, host).or_else(|| Obstacle::unresolved_host(error, host, UNRESOLVED_ADVICE));
+        known.or_else(|| connect_obstacle(error, &url))
     }
 
     /// Returns the obstacle if a reply comes from the proxy and not from the service. Proxies reply to plain HTTP
     /// themselves, as do proxies that intercept TLS. `field` returns a header field of the reply.
-    pub(crate) fn answer_of_proxy<'a>(
+    pub(crate) fn proxy_reply<'a>(
         &self,
         url: &str,
         status: u16,
@@ -130,30 +131,31 @@ impl Connections {
             return None;
         }
         let wants_login = status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
-        let is_of_service = SERVICES.iter().any(|name| field(name).is_some());
-        let is_page = field("content-type").is_none_or(|kind| PAGES.iter().any(|page| kind.starts_with(page)));
+        let is_of_service = REQUEST_ID_FIELDS.iter().any(|name| field(name).is_some());
+        let is_page =
+            field("content-type").is_none_or(|kind| PROXY_CONTENT_TYPES.iter().any(|page| kind.starts_with(page)));
         if !wants_login && (is_of_service || !is_page) {
             return None;
         }
-        let schemes = field("proxy-authenticate").and_then(proxy::scheme).into_iter().collect();
-        Some(self.proxies.to(&url.parse().ok()?)?.answered(status, schemes))
+        let schemes = field("proxy-authenticate").and_then(proxy::auth_scheme).into_iter().collect();
+        Some(self.proxies.for_url(&url.parse().ok()?)?.obstacle_of_reply(status, schemes))
     }
 }
 
-fn unconnected(error: &(dyn Error + 'static), url: &Uri) -> Option<Obstacle> {
+fn connect_obstacle(error: &(dyn Error + 'static), url: &Uri) -> Option<Obstacle> {
     let is_connect = causes(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(|e| e.is_connect());
     let port = if url.scheme_str() == Some("http") { 80 } else { 443 };
     let place = format!("{}:{}", url.host().unwrap_or_default(), url.port_u16().unwrap_or(port));
-    is_connect.then(|| Obstacle::of_connect(error, &place))
+    is_connect.then(|| Obstacle::failed_connection(error, &place))
 }
 
 /// Header fields that show that a reply is the service's own. Each reply of a service has one of them.
-const SERVICES: [&str; 3] = ["x-amzn-requestid", "x-amz-request-id", "x-ms-request-id"];
+const REQUEST_ID_FIELDS: [&str; 3] = ["x-amzn-requestid", "x-amz-request-id", "x-ms-request-id"];
 
 /// The content types of proxies' error pages. The services' errors are JSON or XML.
-const PAGES: [&str; 2] = ["text/html", "text/plain"];
+const PROXY_CONTENT_TYPES: [&str; 2] = ["text/html", "text/plain"];
 
-impl fmt::Debug for Connections {
+impl fmt::Debug for ServiceClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Connections")
     }
@@ -163,45 +165,45 @@ impl fmt::Debug for Connections {
 /// its chain.
 pub(crate) const LARGEST_REPLY: usize = 4 << 20;
 
-pub(crate) const TOO_LARGE: &str = "a reply of more than 4 MiB";
+pub(crate) const REPLY_TOO_LARGE: &str = "a reply of more than 4 MiB";
 
 #[async_trait::async_trait]
-impl HttpClient for Connections {
+impl HttpClient for ServiceClient {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let url = request.url().as_str();
         let reply = match self.current().execute_request(request).await {
             Ok(reply) => reply,
-            Err(error) => return Err(told(self.obstacle(url, &error).await, error)),
+            Err(error) => return Err(obstacle_or_error(self.obstacle(url, &error).await, error)),
         };
         let (status, headers, body) = reply.deconstruct();
         let field = |name| headers.get_optional_str(&HeaderName::from_static(name));
-        if let Some(own) = self.answer_of_proxy(url, status.into(), field) {
+        if let Some(own) = self.proxy_reply(url, status.into(), field) {
             return Err(own.into());
         }
-        Ok(AsyncRawResponse::new(status, headers, Box::pin(Limited { body, left: LARGEST_REPLY })))
+        Ok(AsyncRawResponse::new(status, headers, Box::pin(LimitedBody { body, left: LARGEST_REPLY })))
     }
 }
 
 /// Returns the obstacle, if there is one, and otherwise the error of the client.
-fn told(obstacle: Option<Obstacle>, error: azure_core::Error) -> azure_core::Error {
+fn obstacle_or_error(obstacle: Option<Obstacle>, error: azure_core::Error) -> azure_core::Error {
     obstacle.map_or(error, azure_core::Error::from)
 }
 
 impl From<Obstacle> for azure_core::Error {
     /// The SDK retries errors of kind `Connection`, but not errors of kind `Other`.
     fn from(obstacle: Obstacle) -> Self {
-        let kind = if obstacle.is_passing { ErrorKind::Connection } else { ErrorKind::Other };
+        let kind = if obstacle.is_transient { ErrorKind::Connection } else { ErrorKind::Other };
         Self::new(kind, obstacle)
     }
 }
 
 /// The body of a reply, limited to [`LARGEST_REPLY`].
-struct Limited {
+struct LimitedBody {
     body: AsyncResponseBody,
     left: usize,
 }
 
-impl Stream for Limited {
+impl Stream for LimitedBody {
     type Item = <AsyncResponseBody as Stream>::Item;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -210,7 +212,7 @@ impl Stream for Limited {
             match self.left.checked_sub(bytes.len()) {
                 Some(left) => self.left = left,
                 None => {
-                    let error = azure_core::Error::with_message(ErrorKind::DataConversion, TOO_LARGE);
+                    let error = azure_core::Error::with_message(ErrorKind::DataConversion, REPLY_TOO_LARGE);
                     return Poll::Ready(Some(Err(error)));
                 }
             }
@@ -220,16 +222,16 @@ impl Stream for Limited {
 }
 
 /// Makes a client for a service that may be anywhere.
-fn client(network: &Network, system: &System) -> Result<Client, Obstacle> {
+fn client(network: &Network, system: &SystemRoots) -> Result<Client, Obstacle> {
     let builder = Client::builder()
         .redirect(Policy::none())
         .dns_resolver(Resolver)
-        .tls_backend_preconfigured(trust::tls(&system.authorities()?, network)?)
+        .tls_backend_preconfigured(trust::client_config(&system.authorities()?, network)?)
         .connect_timeout(network.connect_timeout)
         // If a server accepts the connection and sends nothing, there is time for a second attempt within the
         // call.
         .read_timeout(network.call_timeout / 2);
-    Ok(with_proxy(builder, network)?.build().map_err(|e| words_of(&e))?)
+    Ok(with_proxy(builder, network)?.build().map_err(|e| message_of(&e))?)
 }
 
 /// Makes a client for the metadata services of a machine. They are near, on a link of the machine itself, where a
@@ -241,7 +243,7 @@ pub(crate) fn link_local() -> Result<Client, String> {
         .dns_resolver(Resolver)
         .tls_certs_only([])
         .connect_timeout(Duration::from_secs(1));
-    builder.build().map_err(|e| words_of(&e))
+    builder.build().map_err(|e| message_of(&e))
 }
 
 fn with_proxy(builder: ClientBuilder, network: &Network) -> Result<ClientBuilder, String> {

@@ -32,16 +32,16 @@ impl Proxies {
         match &network.proxy {
             Some(url) => Self { matcher: Matcher::builder().all(url.expose()).build(), is_option: true },
             None => {
-                warn_of_no_urls();
+                warn_of_invalid_variables();
                 Self { matcher: Matcher::from_env(), is_option: false }
             }
         }
     }
 
     /// Returns the proxy for requests to the URL.
-    pub(crate) fn to(&self, url: &Uri) -> Option<Proxy> {
+    pub(crate) fn for_url(&self, url: &Uri) -> Option<Proxy> {
         let intercept = self.matcher.intercept(url)?;
-        let named_by = if self.is_option { "the option \"proxy\"" } else { variable(url) };
+        let named_by = if self.is_option { "the option \"proxy\"" } else { variable_for(url) };
         Some(Proxy { intercept, named_by, url: url.clone() })
     }
 }
@@ -53,7 +53,7 @@ const HTTP: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
 const ALL: [&str; 2] = ["ALL_PROXY", "all_proxy"];
 
 /// Returns the variable of the pair that counts, and its value.
-fn set(names: [&'static str; 2]) -> Option<(&'static str, String)> {
+fn set_variable(names: [&'static str; 2]) -> Option<(&'static str, String)> {
     names.into_iter().find_map(|name| Some((name, std::env::var(name).ok()?)))
 }
 
@@ -62,16 +62,16 @@ fn is_proxy(value: &str, url: &Uri) -> bool {
 }
 
 /// Returns the variable that names the proxy for a URL.
-fn variable(url: &Uri) -> &'static str {
+fn variable_for(url: &Uri) -> &'static str {
     let own = if url.scheme_str() == Some("http") { HTTP } else { HTTPS };
-    let found = [own, ALL].into_iter().filter_map(set).find(|(_, value)| is_proxy(value, url));
+    let found = [own, ALL].into_iter().filter_map(set_variable).find(|(_, value)| is_proxy(value, url));
     found.map_or("the environment", |(name, _)| name)
 }
 
 /// Warns of variables that do not hold the URL of a proxy. The HTTP client ignores such variables.
-fn warn_of_no_urls() {
+fn warn_of_invalid_variables() {
     let any = Uri::from_static("https://any.example");
-    for (name, value) in [HTTPS, HTTP, ALL].into_iter().filter_map(set) {
+    for (name, value) in [HTTPS, HTTP, ALL].into_iter().filter_map(set_variable) {
         if !value.is_empty() && !is_proxy(&value, &any) {
             log_warn!("{name} is not the URL of a proxy, http://HOST:PORT, and is not heeded");
         }
@@ -94,9 +94,9 @@ impl fmt::Display for Proxy {
 }
 
 /// The beginning of the HTTP client's message for a failure between the client and a proxy.
-const TUNNEL: &str = "tunnel error: ";
+const TUNNEL_ERROR: &str = "tunnel error: ";
 /// The HTTP client's message for a failure that occurred before the proxy could reply.
-const NOT_REACHED: &str = "tunnel error: failed to create underlying connection";
+const TUNNEL_NOT_CONNECTED: &str = "tunnel error: failed to create underlying connection";
 
 /// How long a proxy may take to repeat its reply.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -109,7 +109,7 @@ impl Proxy {
         error: &(dyn Error + Send + Sync + 'static),
         trust: impl FnOnce() -> Result<ClientConfig, Obstacle>,
     ) -> Option<Obstacle> {
-        let is_tunnel = causes(error).any(|error| error.to_string().starts_with(TUNNEL));
+        let is_tunnel = causes(error).any(|error| error.to_string().starts_with(TUNNEL_ERROR));
         // Plain HTTP is sent to the proxy itself, without a tunnel.
         let is_direct = self.url.scheme_str() == Some("http")
             && causes(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(reqwest::Error::is_connect);
@@ -118,33 +118,33 @@ impl Proxy {
         }
         if !matches!(self.intercept.uri().scheme_str(), Some("http" | "https")) {
             let message = format!("{self} is of a kind that is not supported: name an HTTP proxy, http://HOST:PORT");
-            return Some(Obstacle::lasting(Cause::Proxy, message));
+            return Some(Obstacle::permanent(Cause::Proxy, message));
         }
-        if is_direct || causes(error).any(|error| error.to_string() == NOT_REACHED) {
-            return Some(self.not_reached(error));
+        if is_direct || causes(error).any(|error| error.to_string() == TUNNEL_NOT_CONNECTED) {
+            return Some(self.unreachable_obstacle(error));
         }
         let target = self.target();
-        Some(match tokio::time::timeout(PATIENCE, self.ask(trust)).await {
+        Some(match tokio::time::timeout(PATIENCE, self.request_tunnel(trust)).await {
             Ok(Ok(answer)) if (200..300).contains(&answer.status) => {
                 let message = format!("{self} refused to connect to {target}, and a moment later it did not");
-                Obstacle::passing(Cause::Proxy, message)
+                Obstacle::transient(Cause::Proxy, message)
             }
-            Ok(Ok(answer)) => self.refused(&answer, &format!("CONNECT {target}")),
-            Ok(Err(why)) => Obstacle::passing(Cause::Proxy, format!("{self} lets nothing through: {why}")),
-            Err(_) => Obstacle::passing(Cause::Proxy, format!("{self} lets nothing through")),
+            Ok(Ok(answer)) => self.refusal_obstacle(&answer, &format!("CONNECT {target}")),
+            Ok(Err(why)) => Obstacle::transient(Cause::Proxy, format!("{self} lets nothing through: {why}")),
+            Err(_) => Obstacle::transient(Cause::Proxy, format!("{self} lets nothing through")),
         })
     }
 
     /// Returns the obstacle for the proxy's own reply to a request of plain HTTP, or for the reply of a proxy that
     /// intercepts TLS.
-    pub(crate) fn answered(&self, status: StatusCode, schemes: Vec<String>) -> Obstacle {
+    pub(crate) fn obstacle_of_reply(&self, status: StatusCode, schemes: Vec<String>) -> Obstacle {
         let reason = status.canonical_reason().unwrap_or_default().to_owned();
-        let answer = Answer { status: status.as_u16(), reason, schemes };
+        let answer = ProxyReply { status: status.as_u16(), reason, schemes };
         let host = self.url.authority().map_or("", |authority| authority.as_str());
-        self.refused(&answer, &format!("a request for {host}"))
+        self.refusal_obstacle(&answer, &format!("a request for {host}"))
     }
 
-    fn not_reached(&self, error: &(dyn Error + Send + Sync + 'static)) -> Obstacle {
+    fn unreachable_obstacle(&self, error: &(dyn Error + Send + Sync + 'static)) -> Obstacle {
         let host = self.intercept.uri().host().unwrap_or_default();
         if let Some(own) = tls::obstacle(error, host) {
             return Obstacle { cause: Cause::Proxy, message: format!("{self}: {}", own.message), ..own };
@@ -152,19 +152,19 @@ impl Proxy {
         let words = causes(error).last().map(ToString::to_string).unwrap_or_default();
         let is_nameless = causes(error).any(|error| error.to_string() == "dns error");
         let why = if is_nameless { format!("{host} has no address: {words}") } else { words };
-        Obstacle::passing(Cause::Proxy, format!("{self} can't be reached: {why}"))
+        Obstacle::transient(Cause::Proxy, format!("{self} can't be reached: {why}"))
     }
 
-    fn refused(&self, answer: &Answer, what: &str) -> Obstacle {
-        let Answer { status, reason, .. } = answer;
+    fn refusal_obstacle(&self, answer: &ProxyReply, what: &str) -> Obstacle {
+        let ProxyReply { status, reason, .. } = answer;
         let message = format!("{self} answered {status} {reason} to {what}; {}", self.advice(answer));
         match status {
-            500.. => Obstacle::passing(Cause::Proxy, message),
-            _ => Obstacle::lasting(Cause::Proxy, message),
+            500.. => Obstacle::transient(Cause::Proxy, message),
+            _ => Obstacle::permanent(Cause::Proxy, message),
         }
     }
 
-    fn advice(&self, answer: &Answer) -> String {
+    fn advice(&self, answer: &ProxyReply) -> String {
         match answer.status {
             407 if !answer.schemes.is_empty() && !answer.schemes.iter().any(|scheme| scheme == "basic") => {
                 format!("it wants {}, and this module knows Basic only", answer.schemes.join(" or "))
@@ -189,7 +189,7 @@ impl Proxy {
 
     /// Requests the tunnel once more, to read the proxy's reply. The HTTP client reads the status of that reply
     /// but does not report it.
-    async fn ask(&self, trust: impl FnOnce() -> Result<ClientConfig, Obstacle>) -> io::Result<Answer> {
+    async fn request_tunnel(&self, trust: impl FnOnce() -> Result<ClientConfig, Obstacle>) -> io::Result<ProxyReply> {
         let uri = self.intercept.uri();
         let is_tls = uri.scheme_str() == Some("https");
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
@@ -198,14 +198,14 @@ impl Proxy {
         addresses.iter_mut().for_each(|address| address.set_port(port));
         let stream = TcpStream::connect(&addresses[..]).await?;
         if !is_tls {
-            return self.ask_on(stream).await;
+            return self.request_tunnel_on(stream).await;
         }
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let tls = TlsConnector::from(Arc::new(trust().map_err(io::Error::other)?));
-        self.ask_on(tls.connect(name, stream).await?).await
+        self.request_tunnel_on(tls.connect(name, stream).await?).await
     }
 
-    async fn ask_on(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<Answer> {
+    async fn request_tunnel_on(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<ProxyReply> {
         let target = self.target();
         let mut request = Zeroizing::new(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes());
         if let Some(credentials) = self.intercept.basic_auth() {
@@ -217,14 +217,14 @@ impl Proxy {
         request.extend_from_slice(b"\r\n");
         stream.write_all(&request).await?;
         let mut head = Vec::new();
-        let mut some = [0; 1024];
+        let mut buffer = [0; 1024];
         while head.len() < LONGEST_HEAD && !head.windows(4).any(|end| end == b"\r\n\r\n") {
-            match stream.read(&mut some).await? {
+            match stream.read(&mut buffer).await? {
                 0 => break,
-                length => head.extend_from_slice(&some[..length]),
+                length => head.extend_from_slice(&buffer[..length]),
             }
         }
-        Answer::of(&String::from_utf8_lossy(&head)).ok_or_else(|| io::Error::other(NO_HTTP))
+        ProxyReply::parse(&String::from_utf8_lossy(&head)).ok_or_else(|| io::Error::other(NO_HTTP))
     }
 }
 
@@ -234,15 +234,15 @@ const LONGEST_HEAD: usize = 16 << 10;
 
 /// The reply of a proxy.
 #[derive(Debug, PartialEq, Eq)]
-struct Answer {
+struct ProxyReply {
     status: u16,
     reason: String,
     /// The authentication schemes that the proxy accepts, in lower case, for example "basic" or "negotiate".
     schemes: Vec<String>,
 }
 
-impl Answer {
-    fn of(head: &str) -> Option<Self> {
+impl ProxyReply {
+    fn parse(head: &str) -> Option<Self> {
         let mut lines = head.lines();
         let (version, rest) = lines.next()?.split_once(' ')?;
         let (status, reason) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -251,13 +251,13 @@ impl Answer {
         let reason = Some(reason.trim()).filter(|reason| !reason.is_empty()).unwrap_or(usual);
         let fields = lines.filter_map(|line| line.split_once(':'));
         let wanted = fields.filter(|(name, _)| name.eq_ignore_ascii_case("proxy-authenticate"));
-        let schemes = wanted.filter_map(|(_, value)| scheme(value)).collect();
+        let schemes = wanted.filter_map(|(_, value)| auth_scheme(value)).collect();
         Some(Self { status, reason: reason.chars().take(100).collect(), schemes })
     }
 }
 
 /// Returns the authentication scheme in the value of a Proxy-Authenticate field, in lower case.
-pub(crate) fn scheme(value: &str) -> Option<String> {
+pub(crate) fn auth_scheme(value: &str) -> Option<String> {
     value.split_whitespace().next().map(|scheme| scheme.trim_end_matches(',').to_ascii_lowercase())
 }
 
@@ -269,7 +269,7 @@ mod tests {
     fn an_answer_is_read_as_proxies_write_it() {
         let answer = |status, reason: &str, schemes: &[&str]| {
             let schemes = schemes.iter().map(|scheme| (*scheme).to_owned()).collect();
-            Some(Answer { status, reason: reason.to_owned(), schemes })
+            Some(ProxyReply { status, reason: reason.to_owned(), schemes })
         };
         for (head, expected) in [
             ("HTTP/1.1 403 Forbidden\r\nServer: squid\r\n\r\n", answer(403, "Forbidden", &[])),
@@ -284,19 +284,19 @@ mod tests {
             ("HTTP/1.1 none\r\n", None),
             ("", None),
         ] {
-            assert_eq!(Answer::of(head), expected, "{head}");
+            assert_eq!(ProxyReply::parse(head), expected, "{head}");
         }
     }
 
     #[test]
     fn a_proxy_is_named_without_its_password() {
         let network = Network { proxy: Some("http://me:secret@proxy:3128".to_owned().into()), ..Network::default() };
-        let proxy = Proxies::of(&network).to(&Uri::from_static("https://kms.example")).unwrap();
+        let proxy = Proxies::of(&network).for_url(&Uri::from_static("https://kms.example")).unwrap();
         assert_eq!(proxy.to_string(), "the proxy http://proxy:3128 (from the option \"proxy\")");
         assert_eq!(proxy.target(), "kms.example:443");
-        let told = proxy.answered(StatusCode::PROXY_AUTHENTICATION_REQUIRED, vec!["basic".into()]);
-        assert!(told.message.contains("407 Proxy Authentication Required") && !told.is_passing, "{told}");
+        let told = proxy.obstacle_of_reply(StatusCode::PROXY_AUTHENTICATION_REQUIRED, vec!["basic".into()]);
+        assert!(told.message.contains("407 Proxy Authentication Required") && !told.is_transient, "{told}");
         assert!(!format!("{told:?} {proxy}").contains("secret"));
-        assert!(proxy.answered(StatusCode::BAD_GATEWAY, vec![]).is_passing);
+        assert!(proxy.obstacle_of_reply(StatusCode::BAD_GATEWAY, vec![]).is_transient);
     }
 }

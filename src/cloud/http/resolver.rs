@@ -1,6 +1,6 @@
 //! Resolves host names to addresses with the system's resolver, for the HTTP client of both clouds.
 
-use crate::cloud::runtime::blocking::blocking;
+use crate::cloud::runtime::blocking::run_blocking;
 use crate::host::fork;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::fs::File;
@@ -13,24 +13,24 @@ pub(crate) struct Resolver;
 
 /// Returns the addresses of a host, with port 0.
 pub(crate) async fn addresses(name: String) -> io::Result<Vec<SocketAddr>> {
-    between_forks(move || {
+    inside_gate(move || {
         let found = (name.as_str(), 0).to_socket_addrs().map(Iterator::collect);
-        found.map_err(|error| lack_of_files().unwrap_or(error))
+        found.map_err(|error| descriptor_shortage().unwrap_or(error))
     })
     .await?
 }
 
 /// Returns the error if no more files can be opened. A resolver that can open neither its files nor a socket
 /// reports only that the name has no address.
-fn lack_of_files() -> Option<io::Error> {
+fn descriptor_shortage() -> Option<io::Error> {
     let error = File::open("/dev/null").err()?;
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)).then_some(error)
 }
 
 /// Runs `work` inside the gate, because `work` takes locks of the C library that a child must not inherit locked.
 /// A fork waits for `work`, but no longer than `fork::PATIENCE`, and `work` waits for a fork.
-async fn between_forks<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    blocking(move || fork::inside(work)).await
+async fn inside_gate<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    run_blocking(move || fork::inside_gate(work)).await
 }
 
 impl Resolve for Resolver {
@@ -76,14 +76,14 @@ mod tests {
                 let _locked = LOCKED.lock();
                 std::thread::sleep(Duration::from_millis(2));
             };
-            between_forks(work).await.map_err(|e| Failure::new(Cause::Internal, "Test", e.to_string()))
+            inside_gate(work).await.map_err(|e| Failure::new(Cause::Internal, "Test", e.to_string()))
         };
         std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {
                     while !stop.load(Ordering::SeqCst) {
                         let pending = spawn("Test", lookup);
-                        assert_eq!(fork::inside(|| pending.wait(Instant::now() + LONG)), Ok(()));
+                        assert_eq!(fork::inside_gate(|| pending.wait(Instant::now() + LONG)), Ok(()));
                     }
                 });
             }
@@ -106,12 +106,12 @@ mod tests {
                 }
                 STATE.load(Ordering::SeqCst)
             };
-            between_forks(work).await.map_err(|e| Failure::new(Cause::Internal, "Test", e.to_string()))
+            inside_gate(work).await.map_err(|e| Failure::new(Cause::Internal, "Test", e.to_string()))
         });
         while STATE.load(Ordering::SeqCst) == 0 {
             std::thread::yield_now();
         }
-        assert!(holds_in_child(|| fork::inside(|| look_up("localhost")).is_ok()));
+        assert!(holds_in_child(|| fork::inside_gate(|| look_up("localhost")).is_ok()));
         STATE.store(2, Ordering::SeqCst);
         assert_eq!(pending.wait(Instant::now() + LONG), Ok(2), "the fork has waited until it ended");
     }

@@ -22,19 +22,20 @@ pub(crate) fn obstacle(error: &(dyn Error + 'static), host: &str) -> Option<Obst
     let ended = ended
         .into_iter()
         .any(|error| error.kind() == io::ErrorKind::UnexpectedEof && error.to_string().contains("handshake"));
-    ended
-        .then(|| Obstacle::passing(Cause::Unreachable, format!("{host} has ended the connection instead of {SHAKING}")))
+    ended.then(|| {
+        Obstacle::transient(Cause::Unreachable, format!("{host} has ended the connection instead of {NO_HANDSHAKE}"))
+    })
 }
 
-const SHAKING: &str = "answering in TLS: is it the right port, and does a firewall or a proxy permit that host?";
+const NO_HANDSHAKE: &str = "answering in TLS: is it the right port, and does a firewall or a proxy permit that host?";
 
 fn of_rustls(error: &rustls::Error, host: &str) -> Obstacle {
-    let lasting = |words: &str| Obstacle::lasting(Cause::Unreachable, format!("{host} {words}"));
+    let lasting = |words: &str| Obstacle::permanent(Cause::Unreachable, format!("{host} {words}"));
     match error {
         rustls::Error::InvalidCertificate(error) => of_certificate(error, host),
         rustls::Error::PeerIncompatible(why) => match why {
             PeerIncompatible::ServerDoesNotSupportTls12Or13
-            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => lasting(VERSIONS),
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => lasting(UNSUPPORTED_VERSION),
             why => lasting(&format!("and this module have nothing in common that TLS needs ({why:?})")),
         },
         rustls::Error::AlertReceived(alert) => of_alert(*alert, host),
@@ -42,17 +43,17 @@ fn of_rustls(error: &rustls::Error, host: &str) -> Obstacle {
             lasting("does not speak TLS at that port: is it the right one, and should the URL begin with http://?")
         }
         rustls::Error::NoCertificatesPresented => lasting("has sent no certificate"),
-        error => Obstacle::passing(Cause::Unreachable, format!("TLS with {host} broke off: {error}")),
+        error => Obstacle::transient(Cause::Unreachable, format!("TLS with {host} broke off: {error}")),
     }
 }
 
-const VERSIONS: &str =
+const UNSUPPORTED_VERSION: &str =
     "speaks no version of TLS that is taken here, which are 1.2 and 1.3: they have to be enabled there";
 
 /// What the other side means by each alert. RFC 8446 section 6.2.
 #[rustfmt::skip]
 const ALERTS: &[(AlertDescription, &str)] = &[
-    (AlertDescription::ProtocolVersion, VERSIONS),
+    (AlertDescription::ProtocolVersion, UNSUPPORTED_VERSION),
     (AlertDescription::InsufficientSecurity, "finds the cipher suites of this module too weak"),
     (AlertDescription::HandshakeFailure, "finds nothing in common with this module that TLS needs, such as a cipher suite: those of TLS 1.2 with ECDHE and AEAD, and those of TLS 1.3, are known here"),
     (AlertDescription::CertificateRequired, "wants a certificate of the client, and this module has none: does the URL lead to the service itself?"),
@@ -67,16 +68,16 @@ fn of_alert(alert: AlertDescription, host: &str) -> Obstacle {
     let message = format!("{host} {words} (TLS alert {alert:?})");
     // InternalError is the only alert about an accident.
     match alert {
-        AlertDescription::InternalError => Obstacle::passing(Cause::Unreachable, message),
-        _ => Obstacle::lasting(Cause::Unreachable, message),
+        AlertDescription::InternalError => Obstacle::transient(Cause::Unreachable, message),
+        _ => Obstacle::permanent(Cause::Unreachable, message),
     }
 }
 
 fn of_certificate(error: &CertificateError, host: &str) -> Obstacle {
-    if Objection::within(error) == Some(&Objection::NoAuthority) {
-        return Obstacle::lasting(Cause::Settings, no_authority(host, trust::named()));
+    if Objection::find_in(error) == Some(&Objection::NoAuthority) {
+        return Obstacle::permanent(Cause::Settings, no_authority(host, trust::variable_with_roots()));
     }
-    Obstacle::lasting(Cause::Untrusted, format!("the certificate of {host} {}", objection(error)))
+    Obstacle::permanent(Cause::Untrusted, format!("the certificate of {host} {}", objection(error)))
 }
 
 /// Returns the message if there are no certificate authorities. `named` is the variable that names authorities
@@ -96,19 +97,19 @@ fn no_authority(host: &str, named: Option<String>) -> String {
 /// Returns what is wrong with a certificate, and what to do.
 fn objection(error: &CertificateError) -> String {
     use CertificateError as E;
-    if let Some(objection) = Objection::within(error) {
+    if let Some(objection) = Objection::find_in(error) {
         return of_objection(objection);
     }
     match error {
-        E::UnknownIssuer => format!("is of an authority that is not trusted here; {TRUST}"),
+        E::UnknownIssuer => format!("is of an authority that is not trusted here; {TRUST_ADVICE}"),
         E::NotValidForNameContext { presented, .. } => other_names(presented),
-        E::NotValidForName => format!("is for other names; {OTHER}"),
+        E::NotValidForName => format!("is for other names; {WRONG_NAME_ADVICE}"),
         E::ExpiredContext { time, not_after } => expired(Some((time, not_after))),
         E::Expired => expired(None),
         E::NotValidYetContext { time, not_before } => {
-            format!("is valid only from {} on, and {}; {SET}", utc(*not_before), clock(*time))
+            format!("is valid only from {} on, and {}; {CLOCK_ADVICE}", utc(*not_before), clock(*time))
         }
-        E::NotValidYet => format!("is not valid yet, and {}; {SET}", clock(UnixTime::now())),
+        E::NotValidYet => format!("is not valid yet, and {}; {CLOCK_ADVICE}", clock(UnixTime::now())),
         E::Revoked => "was revoked: the server needs a new one".into(),
         E::BadSignature => {
             "has a signature that is not of its issuer: it was changed, two authorities have one name, or a key is too small (RSA has 2048 bits at least)".into()
@@ -123,13 +124,13 @@ fn objection(error: &CertificateError) -> String {
     }
 }
 
-const TRUST: &str = "if that is an authority of your own, or of a proxy that opens TLS, \
+const TRUST_ADVICE: &str = "if that is an authority of your own, or of a proxy that opens TLS, \
      put its certificate into a PEM file and name that in \"ca_bundle\"";
 
 fn of_objection(objection: &Objection) -> String {
     match objection {
         Objection::NoAuthority => "can't be checked".into(),
-        Objection::OfAuthority => {
+        Objection::CaCertificate => {
             "is an authority's own (basicConstraints has CA:TRUE), which TLS does not accept of a \
              server: issue one for the server, with basicConstraints=CA:FALSE. openssl req -x509 makes an authority's \
              unless given -addext basicConstraints=critical,CA:FALSE"
@@ -139,18 +140,19 @@ fn of_objection(objection: &Objection) -> String {
         Objection::SelfSigned { name } => {
             format!("is signed by itself ({name}) and not trusted here; if that is right, name it in \"ca_bundle\"")
         }
-        Objection::UnknownIssuer { name, is_alone } => {
+        Objection::UnknownIssuer { name, has_no_chain: is_alone } => {
             let alone =
                 if *is_alone { "; or the server should send the certificate of its issuer with its own" } else { "" };
-            format!("was issued by {name}, which is no authority that is trusted here; {TRUST}{alone}")
+            format!("was issued by {name}, which is no authority that is trusted here; {TRUST_ADVICE}{alone}")
         }
     }
 }
 
-const OTHER: &str = "is the URL right, and does nothing else answer there? \"ca_bundle\" does not help here";
+const WRONG_NAME_ADVICE: &str =
+    "is the URL right, and does nothing else answer there? \"ca_bundle\" does not help here";
 
 /// The maximum number of names in a message.
-const NAMES: usize = 5;
+const MAX_NAMES: usize = 5;
 
 fn other_names(presented: &[String]) -> String {
     if presented.is_empty() {
@@ -161,9 +163,9 @@ fn other_names(presented: &[String]) -> String {
         let (_, within) = name.split_once('(').unwrap_or(("", name));
         within.trim_end_matches(')').trim_matches('"').to_owned()
     };
-    let names: Vec<String> = presented.iter().take(NAMES).map(plain).collect();
-    let more = if presented.len() > NAMES { ", ..." } else { "" };
-    format!("is for other names: {}{more}; {OTHER}", names.join(", "))
+    let names: Vec<String> = presented.iter().take(MAX_NAMES).map(plain).collect();
+    let more = if presented.len() > MAX_NAMES { ", ..." } else { "" };
+    format!("is for other names: {}{more}; {WRONG_NAME_ADVICE}", names.join(", "))
 }
 
 fn expired(context: Option<(&UnixTime, &UnixTime)>) -> String {
@@ -171,10 +173,10 @@ fn expired(context: Option<(&UnixTime, &UnixTime)>) -> String {
         Some((time, not_after)) => (format!(" on {}", utc(*not_after)), *time),
         None => (String::new(), UnixTime::now()),
     };
-    format!("has expired{since}, and {}; {SET}", clock(time))
+    format!("has expired{since}, and {}; {CLOCK_ADVICE}", clock(time))
 }
 
-const SET: &str =
+const CLOCK_ADVICE: &str =
     "set the clock, if that is wrong (timedatectl set-ntp true); if it is right, the server needs another certificate";
 
 fn clock(time: UnixTime) -> String {
@@ -208,11 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn every_alert_says_who_and_which() {
+    fn every_alert_message_names_host_and_alert() {
         for code in 0..=255 {
             let told = of_alert(AlertDescription::from(code), "kms.example");
             assert!(told.message.starts_with("kms.example ") && told.message.contains("(TLS alert "), "{told}");
-            assert_eq!(told.is_passing, code == 80, "{told}");
+            assert_eq!(told.is_transient, code == 80, "{told}");
         }
     }
 }

@@ -8,7 +8,7 @@ use super::network::Network;
 use super::verifier::Verifier;
 use crate::certificate::Certificate;
 use crate::cloud::failure::obstacle::Obstacle;
-use crate::host::permissions::Contents;
+use crate::host::permissions::FileWithMetadata;
 use crate::log_warn;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::CertificateDer;
@@ -20,9 +20,9 @@ use std::sync::{Arc, OnceLock};
 /// The certificate authorities of the system, read when first needed. Authorities that cannot be parsed are left
 /// out.
 #[derive(Default)]
-pub(crate) struct System(OnceLock<RootCertStore>);
+pub(crate) struct SystemRoots(OnceLock<RootCertStore>);
 
-impl System {
+impl SystemRoots {
     /// Returns the authorities of the system. The result may be empty, which is an obstacle only if a certificate
     /// has to be verified.
     ///
@@ -33,11 +33,11 @@ impl System {
         if let Some(roots) = self.0.get() {
             return Ok(roots.clone());
         }
-        let found = certificates();
+        let found = load_system_certificates();
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(found.certs);
-        let lack = found.errors.iter().find_map(|error| Obstacle::of_this_machine(error));
-        match lack {
+        let shortage = found.errors.iter().find_map(|error| Obstacle::missing_resource(error));
+        match shortage {
             Some(lack) if roots.is_empty() => Err(lack),
             _ => Ok(self.0.get_or_init(|| roots).clone()),
         }
@@ -49,17 +49,17 @@ impl System {
 /// # Errors
 /// An obstacle if `ca_bundle` cannot be read, if others can write to the file, or if it contains no usable
 /// certificate.
-pub(crate) fn tls(system: &RootCertStore, network: &Network) -> Result<ClientConfig, Obstacle> {
+pub(crate) fn client_config(system: &RootCertStore, network: &Network) -> Result<ClientConfig, Obstacle> {
     let mut roots = system.clone();
     if let Some(path) = &network.ca_bundle {
         let failed = |why: &str| Obstacle::from(format!("{} {}: {why}", network.ca_bundle_named_by, path.display()));
-        let file = Contents::read(path)
-            .map_err(|error| Obstacle::of_this_machine(&error).unwrap_or_else(|| failed(&error.to_string())))?;
+        let file = FileWithMetadata::read(path)
+            .map_err(|error| Obstacle::missing_resource(&error).unwrap_or_else(|| failed(&error.to_string())))?;
         // A user who can write to the file decides which authorities are trusted.
         if let Some(what) = file.writable_by_others() {
             return Err(failed(&format!("refused, since it says whom to trust: {what}")));
         }
-        let (bundle, others) = Certificate::all_in(&file.bytes).map_err(|unusable| failed(&unusable.0))?;
+        let (bundle, others) = Certificate::parse_all(&file.bytes).map_err(|unusable| failed(&unusable.0))?;
         for other in others {
             log_warn!("{} {}: {other}: it is left out", network.ca_bundle_named_by, path.display());
         }
@@ -88,15 +88,15 @@ const BUNDLES: [&str; 4] = [
 /// Returns the certificates of SSL_CERT_FILE and SSL_CERT_DIR, if one of these variables is set. Otherwise reads
 /// the one file that has all certificates, as GnuTLS does. The directory beside that file is not read, because it
 /// contains the same certificates again, each in a file of its own.
-fn certificates() -> CertificateResult {
+fn load_system_certificates() -> CertificateResult {
     let read = |path| rustls_native_certs::load_certs_from_paths(Some(Path::new(path)), None);
     let bundle = || BUNDLES.into_iter().map(read).find(|found| !found.certs.is_empty());
-    let found = if named().is_some() { None } else { bundle() };
+    let found = if variable_with_roots().is_some() { None } else { bundle() };
     found.unwrap_or_else(rustls_native_certs::load_native_certs)
 }
 
 /// Returns the variable that names authorities instead of the system's, with its value.
-pub(crate) fn named() -> Option<String> {
+pub(crate) fn variable_with_roots() -> Option<String> {
     let of = |name: &str| Some(format!("{name} ({})", std::env::var_os(name)?.display()));
     ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find_map(of)
 }
@@ -112,7 +112,7 @@ mod tests {
         let failure = |text: &str| {
             std::fs::write(&file, text).unwrap();
             let network = Network { ca_bundle: Some(file.clone()), ..Network::default() };
-            tls(&RootCertStore::empty(), &network).unwrap_err()
+            client_config(&RootCertStore::empty(), &network).unwrap_err()
         };
         assert!(failure("").message.ends_with("it holds no certificate, neither as PEM nor as DER"));
         let block = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";

@@ -77,7 +77,7 @@ pub(crate) enum Objection {
     /// There is no certificate authority to verify the certificate with.
     NoAuthority,
     /// The certificate is an authority's own certificate.
-    OfAuthority,
+    CaCertificate,
     /// The certificate has an old version of X.509, which has no extensions, and so no names.
     OldVersion,
     /// The certificate is signed by its own key.
@@ -91,33 +91,33 @@ pub(crate) enum Objection {
         /// The name of the issuer.
         name: String,
         /// Whether the server has sent no certificate except its own.
-        is_alone: bool,
+        has_no_chain: bool,
     },
 }
 
 impl Objection {
     fn of(error: &Error, certificate: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Option<Self> {
         let Error::InvalidCertificate(error) = error else { return None };
-        let own = x509_cert::Certificate::from_der(certificate).ok()?;
-        let own = own.tbs_certificate();
+        let leaf = x509_cert::Certificate::from_der(certificate).ok()?;
+        let own = leaf.tbs_certificate();
         match error {
             CertificateError::UnknownIssuer if own.issuer() == own.subject() => {
                 Some(Self::SelfSigned { name: own.subject().to_string() })
             }
             CertificateError::UnknownIssuer => {
-                Some(Self::UnknownIssuer { name: last_issuer(own, others), is_alone: others.is_empty() })
+                Some(Self::UnknownIssuer { name: last_issuer(own, others), has_no_chain: others.is_empty() })
             }
             CertificateError::Other(_) if own.version() != Version::V3 => Some(Self::OldVersion),
             CertificateError::Other(_) => {
                 let constraints = own.get_extension::<x509_cert::ext::pkix::BasicConstraints>().ok()?;
-                constraints.is_some_and(|(_, constraints)| constraints.ca).then_some(Self::OfAuthority)
+                constraints.is_some_and(|(_, constraints)| constraints.ca).then_some(Self::CaCertificate)
             }
             _ => None,
         }
     }
 
     /// Returns the objection inside a refusal of [`Verifier`].
-    pub(crate) fn within(error: &CertificateError) -> Option<&Self> {
+    pub(crate) fn find_in(error: &CertificateError) -> Option<&Self> {
         let CertificateError::Other(OtherError(own)) = error else { return None };
         own.downcast_ref()
     }
@@ -127,9 +127,9 @@ impl Objection {
 /// have to be trusted.
 fn last_issuer(own: &x509_cert::TbsCertificate, others: &[CertificateDer<'_>]) -> String {
     let mut issuer = own.issuer().clone();
-    let others: Vec<_> = others.iter().filter_map(|der| x509_cert::Certificate::from_der(der).ok()).collect();
-    for _ in &others {
-        let next = others.iter().map(|other| other.tbs_certificate()).find(|other| *other.subject() == issuer);
+    let intermediates: Vec<_> = others.iter().filter_map(|der| x509_cert::Certificate::from_der(der).ok()).collect();
+    for _ in &intermediates {
+        let next = intermediates.iter().map(|other| other.tbs_certificate()).find(|other| *other.subject() == issuer);
         let Some(next) = next.filter(|next| *next.issuer() != issuer) else { break };
         issuer = next.issuer().clone();
     }

@@ -5,7 +5,7 @@
 //! budget that a busy process uses up. Those of Azure lose the body of a request. Neither SDK can report, when the
 //! deadline has passed, what the service has replied so far.
 
-use super::failure::refused::{Refused, Remedy};
+use super::failure::refused::{FailedAttempt, RetryPolicy};
 use super::failure::{Cause, Failure};
 use super::http::network::Network;
 use crate::log_debug;
@@ -19,35 +19,35 @@ pub(crate) struct Call<'a> {
     /// The name of the operation in failures, for example "Sign".
     pub(crate) operation: &'static str,
     /// The operation, the key and the location of the service, for the log.
-    pub(crate) what: &'a (dyn fmt::Display + Sync),
+    pub(crate) description: &'a (dyn fmt::Display + Sync),
     /// The settings that limit the time of all attempts together and the number of retries.
     pub(crate) network: &'a Network,
     /// The semaphore on which the call waits for its turn. The time of the call counts from its turn. None for a
     /// call that never waits for a turn, such as a signature.
-    pub(crate) turns: Option<&'a Semaphore>,
+    pub(crate) concurrency_limit: Option<&'a Semaphore>,
 }
 
 impl Call<'_> {
     /// Makes attempts until one succeeds, nothing can help, or the deadline has passed. Before each further
     /// attempt, calls `renew` with the refusal and the time at which the refused attempt began. `renew` replaces
     /// what must not be used again.
-    pub(crate) async fn made<T, F>(
+    pub(crate) async fn run<T, F>(
         &self,
         attempt: impl Fn() -> F,
-        renew: impl Fn(&Refused, Instant),
+        renew: impl Fn(&FailedAttempt, Instant),
     ) -> Result<T, Failure>
     where
-        F: Future<Output = Result<T, Refused>>,
+        F: Future<Output = Result<T, FailedAttempt>>,
     {
-        let _turn = match self.turns {
+        let _turn = match self.concurrency_limit {
             Some(turns) => turns.acquire().await.ok(),
             None => None,
         };
         let start = Instant::now();
         let answer = self.attempts(start, attempt, renew).await;
         match &answer {
-            Ok(_) => log_debug!("{}: ok ({} ms)", self.what, start.elapsed().as_millis()),
-            Err(failure) => log_debug!("{}: {failure} ({} ms)", self.what, start.elapsed().as_millis()),
+            Ok(_) => log_debug!("{}: ok ({} ms)", self.description, start.elapsed().as_millis()),
+            Err(failure) => log_debug!("{}: {failure} ({} ms)", self.description, start.elapsed().as_millis()),
         }
         answer
     }
@@ -56,34 +56,35 @@ impl Call<'_> {
         &self,
         start: Instant,
         attempt: impl Fn() -> F,
-        renew: impl Fn(&Refused, Instant),
+        renew: impl Fn(&FailedAttempt, Instant),
     ) -> Result<T, Failure>
     where
-        F: Future<Output = Result<T, Refused>>,
+        F: Future<Output = Result<T, FailedAttempt>>,
     {
-        let end = start + limit(self.network.call_timeout);
-        let mut tries = Tries::new(self.network.retries);
-        let mut before: Option<Failure> = None;
+        let end = start + attempts_limit(self.network.call_timeout);
+        let mut tries = RetryState::new(self.network.retries);
+        let mut previous_failure: Option<Failure> = None;
         loop {
             let since = Instant::now();
             let outcome = tokio::time::timeout_at(end.into(), attempt()).await;
             let refused = match outcome {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(refused)) => refused,
-                Err(_) => return Err(self.late(before)),
+                Err(_) => return Err(self.deadline_failure(previous_failure)),
             };
-            let pause = tries.pause(&refused).filter(|pause| *pause < end.saturating_duration_since(Instant::now()));
-            let Some(pause) = pause else { return Err(tries.last(refused.failure)) };
-            log_debug!("{}: {}; again in {} ms", self.what, refused.failure, pause.as_millis());
+            let pause =
+                tries.next_pause(&refused).filter(|pause| *pause < end.saturating_duration_since(Instant::now()));
+            let Some(pause) = pause else { return Err(tries.with_attempt_count(refused.failure)) };
+            log_debug!("{}: {}; again in {} ms", self.description, refused.failure, pause.as_millis());
             renew(&refused, since);
-            before = Some(refused.failure);
+            previous_failure = Some(refused.failure);
             tokio::time::sleep(pause).await;
         }
     }
 
     /// Returns the failure of a call whose deadline has passed during an attempt. `before` is the failure of the
     /// previous attempt.
-    fn late(&self, before: Option<Failure>) -> Failure {
+    fn deadline_failure(&self, before: Option<Failure>) -> Failure {
         let limit = self.network.call_timeout;
         let message = match before {
             None => format!("no answer within {limit:?}"),
@@ -95,61 +96,61 @@ impl Call<'_> {
 
 /// Returns a limit that is slightly shorter than `call_timeout`. The host's thread waits for `call_timeout` and
 /// then gives up with a less detailed failure, so the failure of the call has to reach the thread earlier.
-fn limit(call_timeout: Duration) -> Duration {
+fn attempts_limit(call_timeout: Duration) -> Duration {
     call_timeout - (call_timeout / 20).min(Duration::from_millis(250))
 }
 
 /// The attempts of a call.
-struct Tries {
-    allowed: u32,
-    made: u32,
+struct RetryState {
+    max_retries: u32,
+    attempts: u32,
     /// The number of retries after accidents, which `retries` limits.
     accidents: u32,
-    renewed: bool,
+    retried_at_once: bool,
 }
 
-/// The pause after the first attempt. Each further attempt doubles the pause, up to `LONGEST`.
-const SHORTEST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(1);
+/// The pause after the first attempt. Each further attempt doubles the pause, up to `LONGEST_PAUSE`.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-impl Tries {
+impl RetryState {
     fn new(allowed: u32) -> Self {
-        Self { allowed, made: 1, accidents: 0, renewed: false }
+        Self { max_retries: allowed, attempts: 1, accidents: 0, retried_at_once: false }
     }
 
     /// Returns how long to wait before the next attempt, or `None` if there is to be no other attempt.
-    fn pause(&mut self, refused: &Refused) -> Option<Duration> {
+    fn next_pause(&mut self, refused: &FailedAttempt) -> Option<Duration> {
         let pause = match refused.remedy {
-            Remedy::Nothing => return None,
-            Remedy::Once | Remedy::Renewal if self.renewed => return None,
-            Remedy::Once | Remedy::Renewal => {
-                self.renewed = true;
+            RetryPolicy::Never => return None,
+            RetryPolicy::Once | RetryPolicy::OnceWithNewCredentials if self.retried_at_once => return None,
+            RetryPolicy::Once | RetryPolicy::OnceWithNewCredentials => {
+                self.retried_at_once = true;
                 Duration::ZERO
             }
-            Remedy::Later if self.allowed == 0 => return None,
-            Remedy::Later => self.back_off().max(refused.wait.unwrap_or_default()),
-            Remedy::Again if self.accidents >= self.allowed => return None,
-            Remedy::Again => {
+            RetryPolicy::UntilDeadline if self.max_retries == 0 => return None,
+            RetryPolicy::UntilDeadline => self.back_off().max(refused.retry_after.unwrap_or_default()),
+            RetryPolicy::Limited if self.accidents >= self.max_retries => return None,
+            RetryPolicy::Limited => {
                 self.accidents += 1;
-                self.back_off().max(refused.wait.unwrap_or_default())
+                self.back_off().max(refused.retry_after.unwrap_or_default())
             }
         };
-        self.made += 1;
+        self.attempts += 1;
         Some(pause)
     }
 
     /// Returns a random time between half of the pause and the whole pause, so that callers that were refused
     /// together do not return together.
     fn back_off(&self) -> Duration {
-        let whole = SHORTEST.saturating_mul(1 << (self.made - 1).min(10)).min(LONGEST);
+        let whole = FIRST_PAUSE.saturating_mul(1 << (self.attempts - 1).min(10)).min(LONGEST_PAUSE);
         let mut random = [0];
         let _ = aws_lc_rs::rand::fill(&mut random);
         whole.mul_f64(0.5 + f64::from(random[0]) / 510.0)
     }
 
-    fn last(&self, mut failure: Failure) -> Failure {
-        if self.made > 1 {
-            failure.message = format!("{} (attempt {})", failure.message, self.made);
+    fn with_attempt_count(&self, mut failure: Failure) -> Failure {
+        if self.attempts > 1 {
+            failure.message = format!("{} (attempt {})", failure.message, self.attempts);
         }
         failure
     }

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Makes a call whose attempts return `answers` in their order, and then the last one forever. Returns the result
 /// of the call, the number of attempts, and the number of renewals.
-fn made(network: &Network, answers: Vec<Result<u8, Refused>>) -> (Result<u8, Failure>, u32, u32) {
+fn made(network: &Network, answers: Vec<Result<u8, FailedAttempt>>) -> (Result<u8, Failure>, u32, u32) {
     let _turn = share();
     let (network, answers) = (network.clone(), std::sync::Mutex::new(answers));
     let pending = runtime::spawn("Test", move || async move {
         let (count, renewed) = (AtomicU32::new(0), AtomicU32::new(0));
-        let call = Call { operation: "Test", what: &"Test", network: &network, turns: None };
+        let call = Call { operation: "Test", description: &"Test", network: &network, concurrency_limit: None };
         let attempt = async || {
             count.fetch_add(1, Ordering::SeqCst);
             let next = {
@@ -24,25 +24,25 @@ fn made(network: &Network, answers: Vec<Result<u8, Refused>>) -> (Result<u8, Fai
                 next => next,
             }
         };
-        let renew = |refused: &Refused, _| {
-            renewed.fetch_add(u32::from(refused.remedy == Remedy::Renewal), Ordering::SeqCst);
+        let renew = |refused: &FailedAttempt, _| {
+            renewed.fetch_add(u32::from(refused.remedy == RetryPolicy::OnceWithNewCredentials), Ordering::SeqCst);
         };
-        let answer = call.made(attempt, renew).await;
+        let answer = call.run(attempt, renew).await;
         Ok((answer, count.into_inner(), renewed.into_inner()))
     });
     pending.wait(Instant::now() + Duration::from_secs(60)).unwrap()
 }
 
-fn copy(answer: &Result<u8, Refused>) -> Result<u8, Refused> {
+fn copy(answer: &Result<u8, FailedAttempt>) -> Result<u8, FailedAttempt> {
     match answer {
         Ok(answer) => Ok(*answer),
-        Err(Refused { failure, remedy, wait }) => {
-            Err(Refused { failure: failure.clone(), remedy: *remedy, wait: *wait })
+        Err(FailedAttempt { failure, remedy, retry_after: wait }) => {
+            Err(FailedAttempt { failure: failure.clone(), remedy: *remedy, retry_after: *wait })
         }
     }
 }
 
-fn refused(cause: Cause) -> Result<u8, Refused> {
+fn refused(cause: Cause) -> Result<u8, FailedAttempt> {
     Err(Failure::new(cause, "Test", format!("words of {cause:?}")).into())
 }
 
@@ -51,7 +51,7 @@ fn network(call_timeout: u64, retries: u32) -> Network {
 }
 
 #[test]
-fn accidents_are_repeated_so_often_and_then_told() {
+fn accidents_are_retried_up_to_the_limit() {
     for cause in [Cause::Internal, Cause::Unreachable, Cause::TimedOut] {
         let patient = network(60_000, 2);
         let (answer, attempts, _) = made(&patient, vec![refused(cause), refused(cause), Ok(7)]);
@@ -65,8 +65,9 @@ fn accidents_are_repeated_so_often_and_then_told() {
 }
 
 #[test]
-fn what_would_be_the_same_again_is_not_repeated() {
-    for cause in [Cause::Denied, Cause::Missing, Cause::Disabled, Cause::Rejected, Cause::Malformed, Cause::Credentials]
+fn permanent_failures_are_not_retried() {
+    for cause in
+        [Cause::Denied, Cause::NotFound, Cause::Disabled, Cause::Rejected, Cause::Malformed, Cause::Credentials]
     {
         let (answer, attempts, _) = made(&network(60_000, 3), vec![refused(cause), Ok(7)]);
         assert_eq!((answer.unwrap_err().message, attempts), (format!("words of {cause:?}"), 1));
@@ -87,7 +88,8 @@ fn throttling_is_waited_out_for_as_long_as_there_is_time() {
 #[test]
 fn a_service_that_asks_for_time_is_given_it_or_told_at_once() {
     let asks = |wait| {
-        refused(Cause::Throttled).map_err(|refused| Refused { wait: Some(Duration::from_millis(wait)), ..refused })
+        refused(Cause::Throttled)
+            .map_err(|refused| FailedAttempt { retry_after: Some(Duration::from_millis(wait)), ..refused })
     };
     let start = Instant::now();
     assert_eq!(made(&network(60_000, 1), vec![asks(400), Ok(7)]).0, Ok(7));
@@ -98,14 +100,17 @@ fn a_service_that_asks_for_time_is_given_it_or_told_at_once() {
 
 #[test]
 fn credentials_are_renewed_once() {
-    let expired = || refused(Cause::Credentials).map_err(|refused| Refused { remedy: Remedy::Renewal, ..refused });
+    let expired = || {
+        refused(Cause::Credentials)
+            .map_err(|refused| FailedAttempt { remedy: RetryPolicy::OnceWithNewCredentials, ..refused })
+    };
     assert_eq!(made(&network(60_000, 0), vec![expired(), Ok(7)]), (Ok(7), 2, 1));
     let (answer, attempts, renewed) = made(&network(60_000, 3), vec![expired()]);
     assert_eq!((answer.unwrap_err().cause, attempts, renewed), (Cause::Credentials, 2, 1));
 }
 
 #[test]
-fn when_the_time_is_over_it_says_what_came_before() {
+fn a_timeout_reports_the_previous_failure() {
     let (answer, ..) = made(&network(300, 3), vec![refused(Cause::Internal), Err(silent())]);
     let failure = answer.unwrap_err();
     assert_eq!(failure.cause, Cause::TimedOut);
@@ -115,24 +120,24 @@ fn when_the_time_is_over_it_says_what_came_before() {
 }
 
 /// Returns a refusal that stands for an attempt that never ends.
-fn silent() -> Refused {
+fn silent() -> FailedAttempt {
     Failure::new(Cause::TimedOut, "Test", "never").into()
 }
 
 #[test]
 fn pauses_grow_and_differ() {
-    let mut tries = Tries::new(100);
-    let again = Refused::from(Failure::new(Cause::Internal, "Test", ""));
-    let pauses: Vec<_> = (0..20).filter_map(|_| tries.pause(&again)).collect();
-    assert!(pauses[0] >= SHORTEST / 2 && pauses[0] <= SHORTEST);
-    assert!(pauses[6..].iter().all(|pause| (LONGEST / 2..=LONGEST).contains(pause)), "{pauses:?}");
+    let mut tries = RetryState::new(100);
+    let again = FailedAttempt::from(Failure::new(Cause::Internal, "Test", ""));
+    let pauses: Vec<_> = (0..20).filter_map(|_| tries.next_pause(&again)).collect();
+    assert!(pauses[0] >= FIRST_PAUSE / 2 && pauses[0] <= FIRST_PAUSE);
+    assert!(pauses[6..].iter().all(|pause| (LONGEST_PAUSE / 2..=LONGEST_PAUSE).contains(pause)), "{pauses:?}");
     assert!(pauses[6..].windows(2).any(|pair| pair[0] != pair[1]), "{pauses:?}");
 }
 
 #[test]
-fn a_service_that_wants_us_back_in_ages_ends_the_call() {
+fn a_huge_retry_after_ends_the_call() {
     let wait = Some(Duration::from_secs(u64::MAX));
-    let later = Refused { wait, ..Failure::new(Cause::Throttled, "Test", "slow down").into() };
+    let later = FailedAttempt { retry_after: wait, ..Failure::new(Cause::Throttled, "Test", "slow down").into() };
     let (answer, attempts, _) = made(&network(60_000, 2), vec![Err(later)]);
     assert_eq!((answer.unwrap_err().cause, attempts), (Cause::Throttled, 1));
 }

@@ -6,23 +6,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::task::spawn_blocking;
 
 /// Runs `work` on another thread. Must be awaited on the runtime.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+pub(crate) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     let work = || {
         let answer = work();
         // The result wakes the runtime through a descriptor, so the thread ends here if the descriptors are lost.
-        watch::leave_if_lost();
+        watch::exit_thread_if_lost();
         answer
     };
-    contained(|| spawn_blocking(work))?.await.map_err(io::Error::other)
+    catch_panic(|| spawn_blocking(work))?.await.map_err(io::Error::other)
 }
 
 /// The beginning of tokio's panic message if the system cannot start a thread.
-const NO_THREAD: &str = "OS can't spawn worker thread";
+const TOKIO_NO_THREAD: &str = "OS can't spawn worker thread";
 
-/// Returns whether a panic with this message means that the system cannot start a thread. `contained` turns such a
+/// Returns whether a panic with this message means that the system cannot start a thread. `catch_panic` turns such a
 /// panic into an error.
-pub fn is_lack_of_threads(message: &str) -> bool {
-    message.starts_with(NO_THREAD)
+pub fn is_thread_start_panic(message: &str) -> bool {
+    message.starts_with(TOKIO_NO_THREAD)
 }
 
 /// Runs `start`, which may start threads of tokio.
@@ -30,11 +30,11 @@ pub fn is_lack_of_threads(message: &str) -> bool {
 /// # Errors
 /// EAGAIN if no thread can be started. For any other panic, an error without details, which the log line of the
 /// panic contains.
-pub(crate) fn contained<T>(start: impl FnOnce() -> T) -> io::Result<T> {
+pub(crate) fn catch_panic<T>(start: impl FnOnce() -> T) -> io::Result<T> {
     catch_unwind(AssertUnwindSafe(start)).map_err(|panic| {
         let message = panic.downcast_ref::<String>().map(String::as_str);
         match message.or_else(|| panic.downcast_ref::<&str>().copied()) {
-            Some(message) if is_lack_of_threads(message) => io::Error::from_raw_os_error(libc::EAGAIN),
+            Some(message) if is_thread_start_panic(message) => io::Error::from_raw_os_error(libc::EAGAIN),
             _ => io::Error::other("a panic while threads were started"),
         }
     })

@@ -4,17 +4,17 @@
 //! the module's descriptors.
 
 use crate::host::fork;
-use crate::host::remembered::Remembered;
+use crate::host::remembered::TrackedDescriptor;
 use crate::log_warn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The life in which a value was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Life {
+pub(super) struct Incarnation {
     generation: u64,
     /// How often the host had closed the module's descriptors when the value was made.
-    losses: u64,
+    descriptor_losses: u64,
     /// The process id. Recognizes children whose fork ran no handlers (a raw clone).
     process: u32,
     epoch: u64,
@@ -22,41 +22,43 @@ pub(super) struct Life {
 
 pub(super) static EPOCH: AtomicU64 = AtomicU64::new(0);
 
-pub(super) static LOSSES: AtomicU64 = AtomicU64::new(0);
+pub(super) static DESCRIPTOR_LOSSES: AtomicU64 = AtomicU64::new(0);
 
 /// A descriptor of this module that is used for nothing. A host that closes all descriptors, as daemons do, closes
 /// this descriptor too.
-pub(super) static MARKER: Remembered = Remembered::new();
+pub(super) static MARKER: TrackedDescriptor = TrackedDescriptor::new();
 
-impl Life {
+impl Incarnation {
     pub(super) fn current() -> Self {
         let (epoch, losses) = (EPOCH.load(Ordering::Relaxed), losses());
-        Self { generation: fork::generation(), losses, process: std::process::id(), epoch }
+        Self { generation: fork::generation(), descriptor_losses: losses, process: std::process::id(), epoch }
     }
 
     /// Returns whether this process made the value, and the module's descriptors are still its own.
-    pub(super) fn is_of_this_process(self) -> bool {
-        self.generation == fork::generation() && self.process == std::process::id() && self.losses == losses()
+    pub(super) fn is_usable(self) -> bool {
+        self.generation == fork::generation()
+            && self.process == std::process::id()
+            && self.descriptor_losses == losses()
     }
 }
 
 /// Returns how often the host has closed the module's descriptors so far.
 fn losses() -> u64 {
-    if MARKER.is_lost() {
-        LOSSES.fetch_add(1, Ordering::SeqCst);
+    if MARKER.take_loss() {
+        DESCRIPTOR_LOSSES.fetch_add(1, Ordering::SeqCst);
         log_warn!(
             "the program has closed descriptors that are not its own: connections are made anew; it should close what it has \
              opened, or call C_Finalize before it closes all"
         );
     }
-    LOSSES.load(Ordering::SeqCst)
+    DESCRIPTOR_LOSSES.load(Ordering::SeqCst)
 }
 
 /// Drops a value of this process. Leaks a value of the parent process, or one whose descriptors the host has
 /// closed: its sockets and locks do not belong to this module.
-pub(super) fn discard<T>(made: Option<(Life, Arc<T>)>) {
+pub(super) fn drop_or_leak<T>(made: Option<(Incarnation, Arc<T>)>) {
     if let Some((life, value)) = made
-        && !life.is_of_this_process()
+        && !life.is_usable()
     {
         std::mem::forget(value);
     }

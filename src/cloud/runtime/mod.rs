@@ -19,10 +19,10 @@ use crate::host::fork;
 use crate::host::fork::ForkHooks;
 use crate::host::signals;
 use crate::host::watch;
-use blocking::contained;
-use life::{EPOCH, LOSSES, Life, MARKER};
+use blocking::catch_panic;
+use life::{DESCRIPTOR_LOSSES, EPOCH, Incarnation, MARKER};
 pub use pending::Pending;
-use pending::{ENDED, LOOK, Promise, Slot};
+use pending::{CHECK_INTERVAL, FINALIZED, Promise, Slot};
 pub use per_process::PerProcess;
 use std::cell::Cell;
 use std::future::Future;
@@ -50,7 +50,7 @@ where
     let start = |runtime: &Runtime| {
         // The task must not keep the slot alive, because a slot that nothing waits for cancels its task.
         let mut promise = Promise(Arc::downgrade(&slot));
-        let task = async move { promise.keep(Box::pin(request()).await) };
+        let task = async move { promise.fulfill(Box::pin(request()).await) };
         runtime.spawn(task).abort_handle()
     };
     match with_runtime(start) {
@@ -62,90 +62,90 @@ where
 
 /// Allows requests from now on. Called by C_Initialize.
 pub fn open() {
-    fork::arm(ForkHooks { prepare: park, parent: park::release, child: forget });
-    fork::inside(|| running().open = true);
+    fork::register_handlers(ForkHooks { prepare: before_fork, parent: park::release, child: after_fork_in_child });
+    fork::inside_gate(|| running().is_open = true);
 }
 
-/// Refuses requests from now on. Called by C_Finalize. [`Ending::join`] ends the requests that are running.
-pub fn close() -> Ending {
+/// Refuses requests from now on. Called by C_Finalize. [`Shutdown::join`] ends the requests that are running.
+pub fn close() -> Shutdown {
     // With a new epoch, the guards of dying tasks and the holders of clients find that their runtime has ended.
     EPOCH.fetch_add(1, Ordering::Relaxed);
-    fork::inside(|| {
+    fork::inside_gate(|| {
         let mut running = running();
-        running.open = false;
-        Ending(running.held.take())
+        running.is_open = false;
+        Shutdown(running.held.take())
     })
 }
 
 /// A runtime that accepts no more requests.
 #[must_use]
-pub struct Ending(Option<Held>);
+pub struct Shutdown(Option<ActiveRuntime>);
 
-impl Ending {
+impl Shutdown {
     /// Ends the running requests with [`Cause::Interrupted`] and joins the threads. Waits for at most `limit`, and
     /// for at most `limit` again if the host has closed the module's descriptors.
     pub fn join(self, limit: Duration) {
         match self.0 {
             // Runs inside the gate, so that a fork waits: threads that are ending cannot be parked.
-            Some(own) if own.life.is_of_this_process() => fork::inside(|| {
+            Some(own) if own.life.is_usable() => fork::inside_gate(|| {
                 // The shutdown closes the marker, which must not count as a loss.
                 MARKER.forget();
                 own.runtime.shutdown_timeout(limit);
             }),
             parents => std::mem::forget(parents),
         }
-        if LOSSES.load(Ordering::SeqCst) > 0 {
-            wait_for_those_who_leave(limit);
+        if DESCRIPTOR_LOSSES.load(Ordering::SeqCst) > 0 {
+            wait_for_leaving_threads(limit);
         }
     }
 }
 
 /// Waits for the threads whose descriptors were closed. These threads end by themselves.
-fn wait_for_those_who_leave(limit: Duration) {
+fn wait_for_leaving_threads(limit: Duration) {
     let end = Instant::now() + limit;
-    fork::outside(|| {
-        while watch::watching() > 0 && Instant::now() < end {
+    fork::outside_gate(|| {
+        while watch::watching_threads() > 0 && Instant::now() < end {
             std::thread::park_timeout(Duration::from_millis(5));
         }
     });
 }
 
-struct Held {
-    life: Life,
+struct ActiveRuntime {
+    life: Incarnation,
     runtime: Runtime,
     /// The descriptor that [`MARKER`] remembers.
     _marker: OwnedFd,
 }
 
-struct Running {
+struct RuntimeState {
     /// Whether the module is between C_Initialize and C_Finalize. If C_Finalize overtakes a call before its first
     /// request, the call must not start a thread, because nothing would end that thread.
-    open: bool,
-    held: Option<Held>,
+    is_open: bool,
+    held: Option<ActiveRuntime>,
 }
 
-/// Locked inside the gate, and by `park` while it prepares a fork. So it is never locked at the moment of a fork.
-static RUNNING: Mutex<Running> = Mutex::new(Running { open: false, held: None });
+/// Locked inside the gate, and by `before_fork` while it prepares a fork. So it is never locked at the moment of a fork.
+static RUNNING: Mutex<RuntimeState> = Mutex::new(RuntimeState { is_open: false, held: None });
 
-fn running() -> MutexGuard<'static, Running> {
+fn running() -> MutexGuard<'static, RuntimeState> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn with_runtime<T>(call: impl FnOnce(&Runtime) -> T) -> Result<T, (Cause, String)> {
-    fork::inside(|| {
+    fork::inside_gate(|| {
         let mut running = running();
-        if !running.open {
-            return Err((Cause::Interrupted, ENDED.to_owned()));
+        if !running.is_open {
+            return Err((Cause::Interrupted, FINALIZED.to_owned()));
         }
         let held = match running.held.take() {
-            Some(own) if own.life.is_of_this_process() => own,
+            Some(own) if own.life.is_usable() => own,
             parents => {
                 std::mem::forget(parents);
-                let (runtime, marker) = start().map_err(|error| match Obstacle::of_this_machine(&error) {
+                let (runtime, marker) = start().map_err(|error| match Obstacle::missing_resource(&error) {
                     Some(obstacle) => (obstacle.cause, obstacle.message),
                     None => (Cause::Settings, format!("no runtime for requests: {error}")),
                 })?;
-                Held { life: Life::current(), runtime, _marker: marker }
+                ActiveRuntime { life: Incarnation::current(), runtime, _marker: marker }
             }
         };
         Ok(call(&running.held.insert(held).runtime))
@@ -165,44 +165,44 @@ fn start() -> io::Result<(Runtime, OwnedFd)> {
             .thread_name("cloud-kms")
             .thread_stack_size(if cfg!(debug_assertions) { 2 << 20 } else { 512 << 10 })
             // Idle threads for blocking work end by themselves, even if nothing can join them.
-            .thread_keep_alive(LOOK)
+            .thread_keep_alive(CHECK_INTERVAL)
             .on_thread_start(move || {
-                IS_OURS.set(true);
+                IS_RUNTIME_THREAD.set(true);
                 std::mem::forget(signals::block_signals());
                 watch::watch(number);
             })
-            .on_thread_stop(watch::watch_no_more)
+            .on_thread_stop(watch::unwatch)
             .enable_io()
             .enable_time()
             .build()
     };
     // A new thread inherits the signal mask of the thread that starts it.
     let _blocked = signals::block_signals();
-    let runtime = contained(build)??;
+    let runtime = catch_panic(build)??;
     MARKER.set(number);
     Ok((runtime, marker))
 }
 
 thread_local! {
     /// Whether this is a thread of the runtime.
-    static IS_OURS: Cell<bool> = const { Cell::new(false) };
+    static IS_RUNTIME_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Called after a fork, in the child. Descriptors that the child closes do not count as a loss.
-fn forget() {
+fn after_fork_in_child() {
     MARKER.forget();
-    watch::forget_watching();
+    watch::reset_after_fork();
     park::forget();
 }
 
 /// Called before a fork.
-fn park() {
+fn before_fork() {
     // A thread of the runtime forks only to run a program, and the child first calls exec.
-    if IS_OURS.get() {
+    if IS_RUNTIME_THREAD.get() {
         return;
     }
     let Ok(running) = RUNNING.try_lock() else { return };
-    if let Some(held) = running.held.as_ref().filter(|held| held.life.is_of_this_process()) {
+    if let Some(held) = running.held.as_ref().filter(|held| held.life.is_usable()) {
         park::stop(&held.runtime);
     }
 }

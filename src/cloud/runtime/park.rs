@@ -5,7 +5,7 @@
 //! stopped. Blocking work that takes such a lock (getaddrinfo) runs inside the gate.
 
 use crate::host::fork;
-use crate::host::fork::PATIENCE;
+use crate::host::fork::MAX_TURNS;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use tokio::runtime::Runtime;
 
@@ -14,28 +14,28 @@ pub(crate) fn stop(runtime: &Runtime) {
     let park = Arc::new(Park::default());
     let stop = park.clone();
     runtime.spawn(async move { stop.stop() });
-    park.wait_until(PATIENCE, |state| state.reached);
-    parked(|parked| *parked = Some(park));
+    park.wait_until(MAX_TURNS, |state| state.is_stopped);
+    with_parked_worker(|parked| *parked = Some(park));
 }
 
 /// Called after a fork, in the parent. Lets the worker continue.
 pub(crate) fn release() {
-    if let Some(park) = parked(Option::take) {
-        park.change(|state| state.released = true);
+    if let Some(park) = with_parked_worker(Option::take) {
+        park.change(|state| state.is_released = true);
     }
 }
 
 /// Called after a fork, in the child. The child has no worker, and the lock of the `Park` may stay locked forever,
 /// so the `Park` is leaked.
 pub(crate) fn forget() {
-    std::mem::forget(parked(Option::take));
+    std::mem::forget(with_parked_worker(Option::take));
 }
 
 /// Accessed by the fork handlers only. Only one fork runs at a time.
-static PARKED: Mutex<Option<Arc<Park>>> = Mutex::new(None);
+static PARKED_WORKER: Mutex<Option<Arc<Park>>> = Mutex::new(None);
 
-fn parked<T>(access: impl FnOnce(&mut Option<Arc<Park>>) -> T) -> T {
-    access(&mut PARKED.lock().unwrap_or_else(PoisonError::into_inner))
+fn with_parked_worker<T>(access: impl FnOnce(&mut Option<Arc<Park>>) -> T) -> T {
+    access(&mut PARKED_WORKER.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 #[derive(Default)]
@@ -46,15 +46,15 @@ struct Park {
 
 #[derive(Default)]
 struct State {
-    reached: bool,
-    released: bool,
+    is_stopped: bool,
+    is_released: bool,
 }
 
 impl Park {
     fn stop(&self) {
-        self.change(|state| state.reached = true);
+        self.change(|state| state.is_stopped = true);
         // A fork takes milliseconds. The limit is for a fork whose handlers are not all run.
-        self.wait_until(10 * PATIENCE, |state| state.released);
+        self.wait_until(10 * MAX_TURNS, |state| state.is_released);
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {

@@ -1,6 +1,6 @@
 //! The result of a request that is under way.
 
-use super::life::Life;
+use super::life::Incarnation;
 use crate::cloud::failure::{Cause, Failure};
 use crate::host::fork;
 use std::fmt;
@@ -15,7 +15,7 @@ pub struct Pending<T>(pub(super) Arc<Slot<T>>);
 
 pub(super) struct Slot<T> {
     operation: &'static str,
-    life: Life,
+    life: Incarnation,
     answer: OnceLock<Result<T, Failure>>,
     /// Held only for the short time between the check of `answer` and the beginning of the wait.
     lock: Mutex<()>,
@@ -44,7 +44,7 @@ impl<T: Clone> Pending<T> {
         if self.is_stale() {
             return Err(self.0.failure(Cause::Interrupted, STALE));
         }
-        fork::outside(|| self.0.sleep(deadline));
+        fork::outside_gate(|| self.0.wait_for_answer(deadline));
         if self.is_stale() {
             return Err(self.0.failure(Cause::Interrupted, STALE));
         }
@@ -57,14 +57,14 @@ impl<T: Clone> Pending<T> {
     }
 
     /// Returns whether both values are for the same request, and not only have equal results.
-    pub fn is(&self, other: &Self) -> bool {
+    pub fn is_same_request(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Returns whether there will never be a result, because another process started the request before it forked
     /// this process, or because the host has closed the module's descriptors.
     pub fn is_stale(&self) -> bool {
-        !self.0.life.is_of_this_process() && self.0.answer.get().is_none()
+        !self.0.life.is_usable() && self.0.answer.get().is_none()
     }
 }
 
@@ -78,7 +78,7 @@ impl<T> Slot<T> {
     pub(super) fn new(operation: &'static str) -> Self {
         Self {
             operation,
-            life: Life::current(),
+            life: Incarnation::current(),
             answer: OnceLock::new(),
             lock: Mutex::new(()),
             changed: Condvar::new(),
@@ -93,16 +93,20 @@ impl<T> Slot<T> {
         self.changed.notify_all();
     }
 
-    fn sleep(&self, deadline: Instant) {
+    fn wait_for_answer(&self, deadline: Instant) {
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        while self.answer.get().is_none() && self.life.is_of_this_process() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+        while self.answer.get().is_none() && self.life.is_usable() {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
                 return;
             }
             // The wait is limited, because there will be no answer if another thread of the host has closed the
             // module's descriptors.
-            guard = self.changed.wait_timeout(guard, left.min(LOOK)).unwrap_or_else(PoisonError::into_inner).0;
+            guard = self
+                .changed
+                .wait_timeout(guard, remaining.min(CHECK_INTERVAL))
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
@@ -114,7 +118,7 @@ impl<T> Slot<T> {
 impl<T> Drop for Slot<T> {
     fn drop(&mut self) {
         match self.task.take() {
-            Some(task) if self.life.is_of_this_process() => task.abort(),
+            Some(task) if self.life.is_usable() => task.abort(),
             task => std::mem::forget(task),
         }
     }
@@ -124,7 +128,7 @@ impl<T> Drop for Slot<T> {
 pub(super) struct Promise<T>(pub(super) Weak<Slot<T>>);
 
 impl<T> Promise<T> {
-    pub(super) fn keep(&mut self, answer: Result<T, Failure>) {
+    pub(super) fn fulfill(&mut self, answer: Result<T, Failure>) {
         if let Some(slot) = std::mem::take(&mut self.0).upgrade() {
             slot.fill(answer);
         }
@@ -134,18 +138,18 @@ impl<T> Promise<T> {
 impl<T> Drop for Promise<T> {
     fn drop(&mut self) {
         let Some(slot) = self.0.upgrade() else { return };
-        let failure = if slot.life == Life::current() {
-            slot.failure(Cause::Defect, "a panic while the request was made")
+        let failure = if slot.life == Incarnation::current() {
+            slot.failure(Cause::Panic, "a panic while the request was made")
         } else {
-            slot.failure(Cause::Interrupted, ENDED)
+            slot.failure(Cause::Interrupted, FINALIZED)
         };
         slot.fill(Err(failure));
     }
 }
 
-pub(super) const ENDED: &str = "C_Finalize ended it";
+pub(super) const FINALIZED: &str = "C_Finalize ended it";
 
 const STALE: &str = "the process has forked since, or the program has closed the module's descriptors";
 
 /// How often a waiting call checks whether the module's descriptors are still open.
-pub(super) const LOOK: Duration = Duration::from_secs(1);
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(1);

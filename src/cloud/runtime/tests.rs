@@ -79,7 +79,7 @@ fn an_answer_that_came_too_late_can_still_be_picked_up() {
 fn a_panic_in_a_task_is_a_failure_and_the_next_works() {
     let _turn = share();
     let pending: Pending<u32> = spawn("Test", || async { panic!("on purpose") });
-    assert_eq!(cause(pending.wait(soon())), Cause::Defect);
+    assert_eq!(cause(pending.wait(soon())), Cause::Panic);
     assert_eq!(after(0, 7).wait(soon()), Ok(7));
 }
 
@@ -136,7 +136,7 @@ fn a_child_works_before_and_after_the_parent() {
 }
 
 #[test]
-fn forks_amid_busy_threads_never_hang() {
+fn forks_with_busy_threads_never_hang() {
     let _turn = alone();
     // The first backtrace reads the symbols of this program, which takes longer than a fork waits.
     let _ = std::backtrace::Backtrace::force_capture().to_string();
@@ -148,7 +148,7 @@ fn forks_amid_busy_threads_never_hang() {
                     // A backtrace takes a lock of the whole process.
                     let pending: Pending<usize> =
                         spawn("Test", || async { Ok(std::backtrace::Backtrace::force_capture().to_string().len()) });
-                    let answer = fork::inside(|| pending.wait(soon()));
+                    let answer = fork::inside_gate(|| pending.wait(soon()));
                     assert!(answer.is_ok(), "{answer:?}");
                 }
             });
@@ -156,7 +156,7 @@ fn forks_amid_busy_threads_never_hang() {
         for _ in 0..50 {
             let held = holds_in_child(|| {
                 let traced = std::backtrace::Backtrace::force_capture();
-                fork::inside(|| after(1, 7).wait(soon()) == Ok(7)) && !traced.to_string().is_empty()
+                fork::inside_gate(|| after(1, 7).wait(soon()) == Ok(7)) && !traced.to_string().is_empty()
             });
             if !held {
                 stop.store(1, Ordering::SeqCst);
@@ -177,7 +177,7 @@ fn several_threads_may_fork_at_once() {
             // noticed.
             scope.spawn(|| {
                 while stop.load(Ordering::SeqCst) == 0 {
-                    fork::inside(|| {
+                    fork::inside_gate(|| {
                         at_once.fetch_add(1, Ordering::SeqCst);
                         thread::sleep(Duration::from_micros(300));
                         at_once.fetch_sub(1, Ordering::SeqCst);

@@ -14,12 +14,12 @@ use crate::config::environment::Environment;
 use crate::config::json;
 use crate::config::json::{Data, Dialect, Fault, Value};
 use crate::config::model::{CertificateSource, Key, Keys, Service, Slot};
-use crate::config::notes::Notes;
+use crate::config::notes::PendingMessages;
 use crate::config::options::is_key_name;
-use crate::config::quirks::Manner;
+use crate::config::quirks::Quirks;
 use crate::error::Result;
 use crate::host::logging::Level;
-use crate::host::permissions::Contents;
+use crate::host::permissions::FileWithMetadata;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,15 +28,15 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// CKR_GENERAL_ERROR if `AWS_KMS_PKCS11_CONFIG` names a file that does not exist or can't be accessed.
-pub fn read(environment: &Environment, notes: &mut Notes) -> Result<Config> {
-    let aws_file = find(environment.named_file("AWS_KMS_PKCS11_CONFIG")?, "aws-kms-pkcs11", environment, notes);
+pub fn read(environment: &Environment, notes: &mut PendingMessages) -> Result<Config> {
+    let aws_file = find(environment.file_from_variable("AWS_KMS_PKCS11_CONFIG")?, "aws-kms-pkcs11", environment, notes);
     let azure_file = find(None, "azure-keyvault-pkcs11", environment, notes);
     let has_file = aws_file.is_some() || azure_file.is_some();
     let mut config = Config { log_level: debug_level(environment), ..Config::default() };
     // Many machines set AWS_REGION for other reasons. It adds no slots beside a file of azure-keyvault-pkcs11.
-    let aws_meant = azure_file.is_none() && AWS_MEANT.iter().any(|name| environment.text(name).is_some());
+    let uses_aws = azure_file.is_none() && AWS_VARIABLES.iter().any(|name| environment.text(name).is_some());
     for (file, meant, load) in [
-        (aws_file, aws_meant, aws_slots as fn(&Reader, &mut Notes) -> Loaded),
+        (aws_file, uses_aws, aws_slots as fn(&LegacyFile, &mut PendingMessages) -> LegacySlots),
         (azure_file, environment.text("AZURE_KEYVAULT_URL").is_some(), azure_slots),
     ] {
         if file.is_none() && !meant {
@@ -45,56 +45,61 @@ pub fn read(environment: &Environment, notes: &mut Notes) -> Result<Config> {
         // Parsed a second time, after the check in `load`, because the values borrow the text.
         let value = |text| json::parse(text, Dialect::Lenient).ok().map(|document| document.value);
         let file = file.as_ref().and_then(|(path, text)| Some((path.as_path(), value(text)?)));
-        let loaded = load(&Reader { file, environment }, notes);
+        let loaded = load(&LegacyFile { file, environment }, notes);
         match loaded.slots.is_empty() {
-            true => config.listed.extend(loaded.listed),
+            true => config.legacy_services.extend(loaded.listed),
             false => config.slots.extend(loaded.slots),
         }
     }
     if !has_file {
-        locations::note_nothing(&config, environment, notes);
+        locations::log_no_file_found(&config, environment, notes);
     }
     Ok(config)
 }
 
 /// Reads `bytes` as the file of azure-keyvault-pkcs11 or aws-kms-pkcs11, without looking for other files.
 #[cfg(any(test, fuzzing))]
-pub fn read_text(bytes: &[u8], is_azure: bool, environment: &Environment, notes: &mut Notes) -> Config {
+pub fn read_text(bytes: &[u8], is_azure: bool, environment: &Environment, notes: &mut PendingMessages) -> Config {
     let path = Path::new("/etc/config.json");
     let text = json::decode(bytes, Dialect::Lenient).unwrap_or_default();
-    let file = understood(path, &text, notes).map(|value| (path, value));
+    let file = parse_logged(path, &text, notes).map(|value| (path, value));
     let load = if is_azure { azure_slots } else { aws_slots };
-    let loaded = load(&Reader { file, environment }, notes);
+    let loaded = load(&LegacyFile { file, environment }, notes);
     Config {
         slots: loaded.slots.into_iter().collect(),
-        listed: loaded.listed.into_iter().collect(),
+        legacy_services: loaded.listed.into_iter().collect(),
         ..Config::default()
     }
 }
 
 /// The contents of the file of one of the two modules: its slots, and the service whose keys are listed if there
 /// are none.
-struct Loaded {
+struct LegacySlots {
     slots: Vec<Slot>,
     listed: Option<Service>,
 }
 
 /// The file of one of the two modules, if there is one, and the environment.
-struct Reader<'a> {
+struct LegacyFile<'a> {
     file: Option<(&'a Path, Value<'a>)>,
     environment: &'a Environment<'a>,
 }
 
 /// Returns the first file of the module `name` that can be opened and parsed, starting with `named`.
-fn find(named: Option<PathBuf>, name: &str, environment: &Environment, notes: &mut Notes) -> Option<(PathBuf, String)> {
-    let mut places = named.into_iter().chain(environment.places(name, "config.json"));
+fn find(
+    named: Option<PathBuf>,
+    name: &str,
+    environment: &Environment,
+    notes: &mut PendingMessages,
+) -> Option<(PathBuf, String)> {
+    let mut places = named.into_iter().chain(environment.candidate_paths(name, "config.json"));
     let (path, text) = places.find_map(|path| load(&path, notes).map(|text| (path, text)))?;
-    locations::note_others(&path, places, notes);
+    locations::log_ignored_files(&path, places, notes);
     Some((path, text))
 }
 
-fn load(path: &Path, notes: &mut Notes) -> Option<String> {
-    let file = match Contents::read(path) {
+fn load(path: &Path, notes: &mut PendingMessages) -> Option<String> {
+    let file = match FileWithMetadata::read(path) {
         Ok(file) if file.bytes.is_empty() => return None,
         Ok(file) => file,
         Err(error) => {
@@ -105,15 +110,15 @@ fn load(path: &Path, notes: &mut Notes) -> Option<String> {
         }
     };
     let text = json::decode(&file.bytes, Dialect::Lenient).ok()?.into_owned();
-    understood(path, &text, notes)?;
+    parse_logged(path, &text, notes)?;
     // Only a warning: the module that this file belongs to would read it.
-    for what in [file.writable_by_others(), file.changeable_by_others()].into_iter().flatten() {
+    for what in [file.writable_by_others(), file.replaceable_by_others()].into_iter().flatten() {
         notes.push((Level::Warn, format!("{}: {what}", path.display())));
     }
     Some(text)
 }
 
-fn understood<'a>(path: &Path, text: &'a str, notes: &mut Notes) -> Option<Value<'a>> {
+fn parse_logged<'a>(path: &Path, text: &'a str, notes: &mut PendingMessages) -> Option<Value<'a>> {
     let parsed = json::parse(text, Dialect::Lenient).and_then(|document| match document.value.data {
         // json-c can't distinguish null from a failure, so the replaced modules continued with the next file.
         Data::Null => Err(Fault { line: document.value.line, message: "expected an object, found null".into() }),
@@ -135,18 +140,19 @@ fn understood<'a>(path: &Path, text: &'a str, notes: &mut Notes) -> Option<Value
     }
 }
 
-fn aws_slots(reader: &Reader, notes: &mut Notes) -> Loaded {
+fn aws_slots(reader: &LegacyFile, notes: &mut PendingMessages) -> LegacySlots {
     let default = reader.top().and_then(|top| text(top, "aws_region"));
-    let slot = |item: &Item, notes: &mut Notes| aws_slot(item, default.as_deref(), reader.environment, notes);
+    let slot =
+        |item: &SlotObject, notes: &mut PendingMessages| aws_slot(item, default.as_deref(), reader.environment, notes);
     let slots = reader.slots(notes, slot);
     let listed = slots.is_empty().then(|| {
         let region = default.clone().or_else(|| region_from_environment(reader.environment, notes));
         Service::Aws(aws::Settings { region, ..aws::Settings::default() })
     });
-    Loaded { slots, listed }
+    LegacySlots { slots, listed }
 }
 
-fn aws_slot(item: &Item, region: Option<&str>, environment: &Environment, notes: &mut Notes) -> Slot {
+fn aws_slot(item: &SlotObject, region: Option<&str>, environment: &Environment, notes: &mut PendingMessages) -> Slot {
     let mut id = item.text("kms_key_id").unwrap_or_default();
     let mut label = item.text("label").unwrap_or_else(|| id.clone());
     let mut region = item.text("aws_region").or(region.map(str::to_owned));
@@ -170,10 +176,10 @@ fn aws_slot(item: &Item, region: Option<&str>, environment: &Environment, notes:
     item.slot("kms_key_id", id, label, service, notes)
 }
 
-fn azure_slots(reader: &Reader, notes: &mut Notes) -> Loaded {
+fn azure_slots(reader: &LegacyFile, notes: &mut PendingMessages) -> LegacySlots {
     let vault = reader.environment.text("AZURE_KEYVAULT_URL");
-    let auth_files = reader.environment.auth_files();
-    let slot = |item: &Item, notes: &mut Notes| azure_slot(item, vault.as_deref(), &auth_files, notes);
+    let auth_files = reader.environment.auth_file_candidates();
+    let slot = |item: &SlotObject, notes: &mut PendingMessages| azure_slot(item, vault.as_deref(), &auth_files, notes);
     let slots = reader.slots(notes, slot);
     let listed = vault.as_deref().map(|vault| azure_service(vault, &auth_files));
     if let (true, Some(vault)) = (slots.is_empty(), vault.as_deref().filter(|vault| !vault.starts_with(HTTPS))) {
@@ -183,10 +189,10 @@ fn azure_slots(reader: &Reader, notes: &mut Notes) -> Loaded {
         let text = format!("{}: no slots, and AZURE_KEYVAULT_URL is not set: no keys", path.display());
         notes.push((Level::Warn, text));
     }
-    Loaded { slots, listed }
+    LegacySlots { slots, listed }
 }
 
-fn azure_slot(item: &Item, vault: Option<&str>, auth_files: &[PathBuf], notes: &mut Notes) -> Slot {
+fn azure_slot(item: &SlotObject, vault: Option<&str>, auth_files: &[PathBuf], notes: &mut PendingMessages) -> Slot {
     let name = item.text("key_name").unwrap_or_default();
     let label = item.text("label").unwrap_or_else(|| name.clone());
     let vault = item.text("vault_url").or(vault.map(str::to_owned)).unwrap_or_default();
@@ -208,7 +214,7 @@ fn azure_service(vault: &str, auth_files: &[PathBuf]) -> Service {
 }
 
 /// Returns AWS_DEFAULT_REGION. The C++ SDK read it before AWS_REGION; the Rust SDK does not.
-fn region_from_environment(environment: &Environment, notes: &mut Notes) -> Option<String> {
+fn region_from_environment(environment: &Environment, notes: &mut PendingMessages) -> Option<String> {
     let first = environment.text("AWS_DEFAULT_REGION")?;
     let second = environment.text("AWS_REGION").filter(|second| *second != first);
     let note = second.map(|second| {
@@ -234,39 +240,43 @@ fn text(value: &Value, name: &str) -> Option<String> {
     value.member(name)?.value.text().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-impl Reader<'_> {
+impl LegacyFile<'_> {
     fn top(&self) -> Option<&Value<'_>> {
         self.file.as_ref().map(|(_, top)| top)
     }
 
     /// Returns a slot for each object in the array `slots`. Other items of the array get no slot id.
-    fn slots(&self, notes: &mut Notes, slot: impl Fn(&Item, &mut Notes) -> Slot) -> Vec<Slot> {
+    fn slots(
+        &self,
+        notes: &mut PendingMessages,
+        slot: impl Fn(&SlotObject, &mut PendingMessages) -> Slot,
+    ) -> Vec<Slot> {
         let Some((path, top)) = &self.file else { return Vec::new() };
         let items: &[Value] = match top.member("slots").map(|member| &member.value.data) {
             Some(Data::Array(items)) => items,
             _ => &[],
         };
         let objects = items.iter().enumerate().filter(|(_, item)| matches!(item.data, Data::Object(_)));
-        objects.map(|(index, value)| slot(&Item { path, index, value }, notes)).collect()
+        objects.map(|(index, value)| slot(&SlotObject { path, index, value }, notes)).collect()
     }
 }
 
 /// An object in the array `slots`.
-struct Item<'a> {
+struct SlotObject<'a> {
     path: &'a Path,
     /// The position of the object in the array.
     index: usize,
     value: &'a Value<'a>,
 }
 
-impl Item<'_> {
+impl SlotObject<'_> {
     fn text(&self, name: &str) -> Option<String> {
         text(self.value, name)
     }
 
     /// Returns a slot with a single key. If the name of the key is missing, returns a slot without keys rather
     /// than none, because slot ids are positions.
-    fn slot(&self, option: &str, id: String, label: String, service: Service, notes: &mut Notes) -> Slot {
+    fn slot(&self, option: &str, id: String, label: String, service: Service, notes: &mut PendingMessages) -> Slot {
         let keys = match id.is_empty() {
             true => {
                 notes.push(self.error(format!("no {option}: the token is empty")));
@@ -283,16 +293,16 @@ impl Item<'_> {
             service: Arc::new(service),
             keys: Keys::Named(keys),
             hide_keys: Vec::new(),
-            manner: Manner { accept_bare_digest: true, zero_serial: true, ..Manner::default() },
+            quirks: Quirks { accept_bare_digest: true, serial_number_zero: true, ..Quirks::default() },
             management: None,
         }
     }
 
-    fn certificate(&self, notes: &mut Notes) -> CertificateSource {
+    fn certificate(&self, notes: &mut PendingMessages) -> CertificateSource {
         if let Some(path) = self.text("certificate_path") {
             return CertificateSource::File(PathBuf::from(path));
         }
-        match self.text("certificate").map(|text| Certificate::all_in(text.as_bytes())) {
+        match self.text("certificate").map(|text| Certificate::parse_all(text.as_bytes())) {
             None => CertificateSource::Service,
             Some(Ok((chain, _))) => CertificateSource::Inline(chain),
             Some(Err(error)) => {
@@ -303,14 +313,14 @@ impl Item<'_> {
     }
 
     fn warning(&self, text: impl std::fmt::Display) -> (Level, String) {
-        (Level::Warn, self.sentence(text))
+        (Level::Warn, self.located_message(text))
     }
 
     fn error(&self, text: impl std::fmt::Display) -> (Level, String) {
-        (Level::Error, self.sentence(text))
+        (Level::Error, self.located_message(text))
     }
 
-    fn sentence(&self, text: impl std::fmt::Display) -> String {
+    fn located_message(&self, text: impl std::fmt::Display) -> String {
         let label = self.text("label").map(|label| format!(" ({label:?})")).unwrap_or_default();
         format!("{}:{}: slots[{}]{label}: {text}", self.path.display(), self.value.line, self.index)
     }
@@ -319,4 +329,4 @@ impl Item<'_> {
 /// The required start of a vault's URL: access tokens are sent to the vault.
 const HTTPS: &str = "https://";
 /// Variables that each select AWS KMS if there is no file.
-const AWS_MEANT: &[&str] = &["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"];
+const AWS_VARIABLES: &[&str] = &["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"];

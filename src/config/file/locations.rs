@@ -3,7 +3,7 @@
 use crate::config::configuration::Config;
 use crate::config::environment::Environment;
 use crate::config::model::Service;
-use crate::config::notes::Notes;
+use crate::config::notes::PendingMessages;
 use crate::host::logging::Level;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const PROGRAMS: [&str; 3] = ["cloud-kms-pkcs11", "aws-kms-pkcs11", "azure-keyvault-pkcs11"];
 
 /// Logs each of the files `others` that exists and is not read because `winner` takes precedence.
-pub fn note_others(winner: &Path, others: impl IntoIterator<Item = PathBuf>, notes: &mut Notes) {
+pub fn log_ignored_files(winner: &Path, others: impl IntoIterator<Item = PathBuf>, notes: &mut PendingMessages) {
     for other in others.into_iter().filter(|other| other != winner && other.metadata().is_ok()) {
         let text = format!("{}: not read, since {} goes before it", other.display(), winner.display());
         notes.push((Level::Info, text));
@@ -21,14 +21,14 @@ pub fn note_others(winner: &Path, others: impl IntoIterator<Item = PathBuf>, not
 
 /// Returns the possible paths of all configuration files, in the order of the search.
 pub fn all_places(environment: &Environment) -> Vec<PathBuf> {
-    PROGRAMS.iter().flat_map(|program| environment.places(program, "config.json")).collect()
+    PROGRAMS.iter().flat_map(|program| environment.candidate_paths(program, "config.json")).collect()
 }
 
 /// Logs that no file was found, the paths that were searched, and the services that environment variables select
 /// instead.
-pub fn note_nothing(config: &Config, environment: &Environment, notes: &mut Notes) {
-    let places: Vec<String> = all_places(environment).iter().map(|path| looked_for(path)).collect();
-    let services: Vec<&str> = config.listed.iter().map(meant_by).collect();
+pub fn log_no_file_found(config: &Config, environment: &Environment, notes: &mut PendingMessages) {
+    let places: Vec<String> = all_places(environment).iter().map(|path| describe_path(path)).collect();
+    let services: Vec<&str> = config.legacy_services.iter().map(selected_by).collect();
     let outcome = match services.is_empty() {
         true => "so there are no slots: write one of these files, or name one in CLOUD_KMS_PKCS11_CONFIG".to_owned(),
         false => format!("{}, so every usable key there becomes a slot", services.join(" and ")),
@@ -38,7 +38,7 @@ pub fn note_nothing(config: &Config, environment: &Environment, notes: &mut Note
 }
 
 /// Returns a path, with the reason why the file was not read unless the file does not exist.
-fn looked_for(path: &Path) -> String {
+fn describe_path(path: &Path) -> String {
     match path.metadata() {
         Ok(about) if about.len() == 0 => format!("{} (it is empty)", path.display()),
         Ok(_) => format!("{} (it can't be used)", path.display()),
@@ -61,7 +61,7 @@ fn user_folder_missing(environment: &Environment) -> Option<&'static str> {
     }
 }
 
-fn meant_by(service: &Service) -> &'static str {
+fn selected_by(service: &Service) -> &'static str {
     match service {
         Service::Aws(_) => "AWS_REGION, AWS_DEFAULT_REGION or AWS_PROFILE means AWS KMS",
         Service::Azure(_) => "AZURE_KEYVAULT_URL names a vault",

@@ -27,30 +27,30 @@ const LOGINS: &[(&str, Login, Cloud, &[&str])] = &[
     ("aws_profile", Login::AwsProfile, Cloud::Aws, &["aws_profile"]),
 ];
 
-const OFF: &str = "\"login\": \"none\" switches that off";
+const DISABLE_HINT: &str = "\"login\": \"none\" switches that off";
 
 /// Returns the login of a slot in that cloud. A default of the file for the other cloud is ignored.
 ///
 /// # Errors
 /// CKR_GENERAL_ERROR if the slot's own login is for the other cloud, if another option of the same object or of
 /// the slot selects a credential, or if `aws_role_arn` is missing for `aws_web_identity_token`.
-pub fn of(section: &Section, cloud: Cloud) -> Result<Option<Login>> {
+pub fn login_of(section: &Section, cloud: Cloud) -> Result<Option<Login>> {
     let name = section.text("login").unwrap_or_default();
     let Some((_, login, of_cloud, others)) = LOGINS.iter().find(|row| row.0 == name) else { return Ok(None) };
     if *of_cloud != cloud {
         let message = format!("is {name:?}, and the slot's key lives in {}", cloud.name());
-        return if section.own("login").is_some() { Err(section.fault("login", message)) } else { Ok(None) };
+        return if section.own_member("login").is_some() { Err(section.error("login", message)) } else { Ok(None) };
     }
     for other in *others {
-        section.not_both("login", other)?;
+        section.check_exclusive("login", other)?;
         // The slot's own login overrides the credentials at top level. The slot's own credential contradicts a
         // login at top level.
-        if section.own(other).is_some() {
-            return Err(section.fault(other, format!("can't stand beside \"login\": {name:?}; {OFF}")));
+        if section.own_member(other).is_some() {
+            return Err(section.error(other, format!("can't stand beside \"login\": {name:?}; {DISABLE_HINT}")));
         }
     }
     if *login == Login::AwsWebIdentityToken && section.text("aws_role_arn").is_none() {
-        return Err(section.fault("login", format!("is {name:?}, which needs \"aws_role_arn\"")));
+        return Err(section.error("login", format!("is {name:?}, which needs \"aws_role_arn\"")));
     }
     Ok(Some(*login))
 }
@@ -68,7 +68,7 @@ impl Login {
 
 /// Returns the settings with the login as the only credential. Credentials at top level are for slots without a
 /// login.
-pub fn alone(settings: azure::Settings) -> azure::Settings {
+pub fn with_login_only(settings: azure::Settings) -> azure::Settings {
     azure::Settings {
         credential: azure::Credential::Login,
         client_secret: None,

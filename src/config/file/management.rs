@@ -6,7 +6,7 @@ use crate::error::Result;
 use std::sync::Arc;
 
 /// KMS: "PendingWindowInDays: If you include a value, it must be between 7 and 30, inclusive."
-const DAYS: std::ops::RangeInclusive<u32> = 7..=30;
+const PENDING_WINDOW_DAYS: std::ops::RangeInclusive<u32> = 7..=30;
 
 /// Reads the options of a slot with that label. Returns `None` if the slot allows nothing and has no certificate
 /// store.
@@ -18,23 +18,22 @@ const DAYS: std::ops::RangeInclusive<u32> = 7..=30;
 pub(crate) fn read(section: &Section, label: &str, discovers: bool) -> Result<Option<Arc<Management>>> {
     let mut rights: Vec<_> = section.names("allow").iter().filter_map(|name| Right::from_name(name)).collect();
     if !discovers && rights.contains(&Right::Labels) {
-        if section.own("allow").is_some() {
+        if section.own_member("allow").is_some() {
             let text = "\"labels\" needs \"discover\": else the configuration's \"label\" is the label of a key";
-            return Err(section.fault("allow", text));
+            return Err(section.error("allow", text));
         }
         rights.retain(|right| *right != Right::Labels);
     }
     let certificate_store = section.path("certificate_store")?;
-    let destroy_days = section.number("destroy_days").unwrap_or(*DAYS.end());
-    if !DAYS.contains(&destroy_days) {
-        return Err(section.fault("destroy_days", format!("is {destroy_days}; KMS takes 7 to 30")));
+    let destroy_days = section.number("destroy_days").unwrap_or(*PENDING_WINDOW_DAYS.end());
+    if !PENDING_WINDOW_DAYS.contains(&destroy_days) {
+        return Err(section.error("destroy_days", format!("is {destroy_days}; KMS takes 7 to 30")));
     }
     if rights.contains(&Right::Destroy) && section.text("confirm_destroy").as_deref() != Some(label) {
         let text = format!("\"destroy\" is allowed only with \"confirm_destroy\": {label:?}, the token's label");
-        return Err(
-            section.fault(if section.own("confirm_destroy").is_some() { "confirm_destroy" } else { "allow" }, text)
-        );
+        return Err(section
+            .error(if section.own_member("confirm_destroy").is_some() { "confirm_destroy" } else { "allow" }, text));
     }
-    let says = !rights.is_empty() || certificate_store.is_some();
-    Ok(says.then(|| Arc::new(Management { rights, destroy_days, certificate_store })))
+    let is_configured = !rights.is_empty() || certificate_store.is_some();
+    Ok(is_configured.then(|| Arc::new(Management { rights, destroy_days, certificate_store })))
 }

@@ -6,7 +6,7 @@ use crate::config::environment::Environment;
 use crate::config::json;
 use crate::config::json::{Data, Fault, Member, Value};
 use crate::config::options;
-use crate::config::options::{Cloud, Place, Row};
+use crate::config::options::{Cloud, OptionRow, Scope};
 use crate::error::{Error, Result};
 use cryptoki_sys::CKR_GENERAL_ERROR;
 use std::path::{Path, PathBuf};
@@ -28,17 +28,17 @@ pub struct Section<'a> {
     /// The file that contains the section.
     pub file: &'a File<'a>,
     /// The enclosing section, the name of the array in it, and the position in the array; `None` at top level.
-    within: Option<(&'a Section<'a>, &'a str, usize)>,
+    parent: Option<(&'a Section<'a>, &'a str, usize)>,
     value: &'a Value<'a>,
-    place: Place,
+    place: Scope,
     shape: Rc<Shape>,
     /// The top level of the file, if its options are the defaults of this section.
     pub defaults: Option<&'a Section<'a>>,
-    before: Option<&'a Before<'a>>,
+    previous: Option<&'a PreviousSection<'a>>,
 }
 
 /// The previous section in an array.
-struct Before<'a> {
+struct PreviousSection<'a> {
     value: Value<'a>,
     shape: Rc<Shape>,
 }
@@ -47,20 +47,24 @@ struct Before<'a> {
 /// names as the previous one and shares its shape.
 #[derive(Default)]
 struct Shape {
-    rows: Vec<&'static Row>,
+    rows: Vec<&'static OptionRow>,
     /// A bit for each name. Most options are absent from most sections; a bit that is not set shows this without a
     /// search.
-    bits: u64,
+    name_bits: u64,
     /// The positions of the members that determine the service, and whether their values do so (`true`) or their
     /// names alone (`false`).
-    service: Vec<(usize, bool)>,
+    service_members: Vec<(usize, bool)>,
 }
 
 impl Shape {
-    fn of(rows: Vec<&'static Row>) -> Self {
+    fn of(rows: Vec<&'static OptionRow>) -> Self {
         Self {
-            bits: rows.iter().fold(0, |bits, row| bits | bit(row.name)),
-            service: rows.iter().enumerate().filter_map(|(index, row)| Some((index, tells_service(row)?))).collect(),
+            name_bits: rows.iter().fold(0, |bits, row| bits | bit(row.name)),
+            service_members: rows
+                .iter()
+                .enumerate()
+                .filter_map(|(index, row)| Some((index, service_relevance(row)?)))
+                .collect(),
             rows,
         }
     }
@@ -85,20 +89,20 @@ impl<'a> Section<'a> {
     /// # Errors
     /// CKR_GENERAL_ERROR if `value` is not an object, or if a member is unknown or has an invalid value.
     pub fn top(file: &'a File<'a>, value: &'a Value<'a>) -> Result<Self> {
-        Self::new(file, None, value, Place::Top, None, None)
+        Self::new(file, None, value, Scope::Top, None, None)
     }
 
     fn new(
         file: &'a File<'a>,
         within: Option<(&'a Section<'a>, &'a str, usize)>,
         value: &'a Value<'a>,
-        place: Place,
+        place: Scope,
         defaults: Option<&'a Section<'a>>,
         before: Option<&Rc<Shape>>,
     ) -> Result<Self> {
-        let mut section = Self { file, within, value, place, shape: Rc::default(), defaults, before: None };
+        let mut section = Self { file, parent: within, value, place, shape: Rc::default(), defaults, previous: None };
         let Data::Object(members) = &value.data else {
-            return Err(section.fault("", format!("expected an object, found {}", value.description(true))));
+            return Err(section.error("", format!("expected an object, found {}", value.description(true))));
         };
         let known = before.filter(|shape| shape.fits(members));
         let mut rows = Vec::new();
@@ -115,13 +119,13 @@ impl<'a> Section<'a> {
     }
 
     /// Returns the option of a member.
-    fn row(&self, member: &Member) -> Result<&'static Row> {
-        let unknown = || self.fault_at(member.line, "", options::unknown(&member.name, self.place));
-        options::row(&member.name, self.place).ok_or_else(unknown)
+    fn row(&self, member: &Member) -> Result<&'static OptionRow> {
+        let unknown = || self.error_at(member.line, "", options::unknown_option_message(&member.name, self.place));
+        options::find(&member.name, self.place).ok_or_else(unknown)
     }
 
-    fn check(&self, member: &Member, row: &Row) -> Result<()> {
-        let located = |(line, item, message)| self.fault_at(line, &format!("{}{item}", row.name), message);
+    fn check(&self, member: &Member, row: &OptionRow) -> Result<()> {
+        let located = |(line, item, message)| self.error_at(line, &format!("{}{item}", row.name), message);
         row.check(&member.value).map_err(located)
     }
 
@@ -131,59 +135,59 @@ impl<'a> Section<'a> {
     /// # Errors
     /// CKR_GENERAL_ERROR if the array is missing, if a list of keys is empty, or if an item is not valid JSON or
     /// not a valid section; and the errors of `visit`.
-    pub fn each(&self, name: &str, place: Place, mut visit: impl FnMut(&Section) -> Result<()>) -> Result<()> {
-        let Some(Data::Later(items)) = self.own(name).map(|member| &member.value.data) else {
-            return Err(self.fault("", format!("missing \"{name}\"")));
+    pub fn for_each(&self, name: &str, place: Scope, mut visit: impl FnMut(&Section) -> Result<()>) -> Result<()> {
+        let Some(Data::Unparsed(items)) = self.own_member(name).map(|member| &member.value.data) else {
+            return Err(self.error("", format!("missing \"{name}\"")));
         };
-        let defaults = (place == Place::Slot).then_some(self);
-        let mut before: Option<Before> = None;
+        let defaults = (place == Scope::Slot).then_some(self);
+        let mut before: Option<PreviousSection> = None;
         for (index, value) in json::Items::from(items).enumerate() {
-            let value = value.map_err(|fault| unread(self.file.path, &fault))?;
+            let value = value.map_err(|fault| json_error(self.file.path, &fault))?;
             let known = before.as_ref().map(|before| &before.shape);
             let mut section = Section::new(self.file, Some((self, name, index)), &value, place, defaults, known)?;
-            section.before = before.as_ref();
+            section.previous = before.as_ref();
             visit(&section)?;
             let shape = section.shape.clone();
-            before = Some(Before { value, shape });
+            before = Some(PreviousSection { value, shape });
         }
         match before {
-            None if place == Place::Key => Err(self.fault(name, "must not be empty")),
+            None if place == Scope::Key => Err(self.error(name, "must not be empty")),
             _ => Ok(()),
         }
     }
 
     /// Returns the section's own member of that name, without regard to defaults.
     #[inline]
-    pub fn own(&self, name: &str) -> Option<&Member<'a>> {
-        if self.shape.bits & bit(name) == 0 {
+    pub fn own_member(&self, name: &str) -> Option<&Member<'a>> {
+        if self.shape.name_bits & bit(name) == 0 {
             return None;
         }
         self.value.member(name)
     }
 
     /// Returns the section's own member of that name, or else the default.
-    fn option(&self, name: &str) -> Option<&Member<'a>> {
-        self.own(name).or_else(|| self.defaults.and_then(|top| top.own(name)))
+    fn member_or_default(&self, name: &str) -> Option<&Member<'a>> {
+        self.own_member(name).or_else(|| self.defaults.and_then(|top| top.own_member(name)))
     }
 
     /// Returns a copy of a string option, or else of its default.
     pub fn text(&self, name: &str) -> Option<String> {
-        self.str(name).map(str::to_owned)
+        self.str_option(name).map(str::to_owned)
     }
 
     /// Returns a string option, or else its default, as a part of the file.
-    pub fn str(&self, name: &str) -> Option<&str> {
-        self.option(name)?.value.text()
+    pub fn str_option(&self, name: &str) -> Option<&str> {
+        self.member_or_default(name)?.value.text()
     }
 
     /// Returns whether one of these options is present, in the section or as a default.
     pub fn has_any(&self, names: &[&str]) -> bool {
-        names.iter().any(|name| self.option(name).is_some())
+        names.iter().any(|name| self.member_or_default(name).is_some())
     }
 
     /// Returns a boolean option, or else its default.
     pub fn flag(&self, name: &str) -> Option<bool> {
-        match self.option(name)?.value.data {
+        match self.member_or_default(name)?.value.data {
             Data::Bool(value) => Some(value),
             _ => None,
         }
@@ -191,7 +195,7 @@ impl<'a> Section<'a> {
 
     /// Returns a numeric option, or else its default.
     pub fn number(&self, name: &str) -> Option<u32> {
-        match &self.option(name)?.value.data {
+        match &self.member_or_default(name)?.value.data {
             Data::Number(number) => number.parse().ok(),
             _ => None,
         }
@@ -199,7 +203,7 @@ impl<'a> Section<'a> {
 
     /// Returns the strings of an array option, or else of its default. Returns an empty vector if both are absent.
     pub fn names(&self, name: &str) -> Vec<String> {
-        match self.option(name).map(|member| &member.value.data) {
+        match self.member_or_default(name).map(|member| &member.value.data) {
             Some(Data::Array(items)) => items.iter().filter_map(Value::text).map(str::to_owned).collect(),
             _ => Vec::new(),
         }
@@ -216,11 +220,11 @@ impl<'a> Section<'a> {
             Some(rest) => self.file.environment.path("HOME").map(|home| home.join(rest)),
             None => Some(self.file.path.parent().unwrap_or(Path::new("")).join(&text)),
         };
-        path.map(Some).ok_or_else(|| self.fault(name, "starts with ~/, but HOME is not set"))
+        path.map(Some).ok_or_else(|| self.error(name, "starts with ~/, but HOME is not set"))
     }
 
     /// Iterates over the section's own options that belong to one cloud.
-    pub fn clouds(&self) -> impl Iterator<Item = (&str, Cloud)> {
+    pub fn cloud_options(&self) -> impl Iterator<Item = (&str, Cloud)> {
         let rows = members(self.value).iter().zip(&self.shape.rows);
         rows.filter_map(|(member, row)| Some((&*member.name, row.cloud?)))
     }
@@ -228,8 +232,8 @@ impl<'a> Section<'a> {
     /// Returns whether the previous section has the same options for the service, and the same names of options
     /// that are for a key and imply the cloud. Only the sections' own options are compared. If the result is true,
     /// both sections have the same service, unless the name of a key determines it.
-    pub fn has_service_of_before(&self) -> bool {
-        self.before.is_some_and(|before| {
+    pub fn has_same_service_options(&self) -> bool {
+        self.previous.is_some_and(|before| {
             let own = service_options(self.value, &self.shape);
             own.eq(service_options(&before.value, &before.shape))
         })
@@ -239,43 +243,43 @@ impl<'a> Section<'a> {
     ///
     /// # Errors
     /// CKR_GENERAL_ERROR at the option `other`.
-    pub fn not_both(&self, one: &str, other: &str) -> Result<()> {
+    pub fn check_exclusive(&self, one: &str, other: &str) -> Result<()> {
         for section in [Some(self), self.defaults].into_iter().flatten() {
-            if section.own(one).is_some() && section.own(other).is_some() {
-                return Err(section.fault(other, format!("can't stand beside \"{one}\"")));
+            if section.own_member(one).is_some() && section.own_member(other).is_some() {
+                return Err(section.error(other, format!("can't stand beside \"{one}\"")));
             }
         }
         Ok(())
     }
 
     /// Returns an error, CKR_GENERAL_ERROR, for the option `name`, or for the whole section if `name` is empty.
-    pub fn fault(&self, name: &str, message: impl std::fmt::Display) -> Error {
-        Error::new(CKR_GENERAL_ERROR, self.sentence(name, message))
+    pub fn error(&self, name: &str, message: impl std::fmt::Display) -> Error {
+        Error::new(CKR_GENERAL_ERROR, self.located_message(name, message))
     }
 
-    fn fault_at(&self, line: usize, name: &str, message: impl std::fmt::Display) -> Error {
-        Error::new(CKR_GENERAL_ERROR, self.sentence_at(line, name, message))
+    fn error_at(&self, line: usize, name: &str, message: impl std::fmt::Display) -> Error {
+        Error::new(CKR_GENERAL_ERROR, self.located_message_at(line, name, message))
     }
 
     /// Returns `FILE:LINE: slots[2].name: message`, with the line of the option, or else of its default.
-    pub fn sentence(&self, name: &str, message: impl std::fmt::Display) -> String {
-        match (self.own(name), self.defaults.map(|top| (top, top.own(name)))) {
-            (Some(member), _) => self.sentence_at(member.line, name, message),
-            (None, Some((top, Some(member)))) => top.sentence_at(member.line, name, message),
-            _ => self.sentence_at(self.value.line, name, message),
+    pub fn located_message(&self, name: &str, message: impl std::fmt::Display) -> String {
+        match (self.own_member(name), self.defaults.map(|top| (top, top.own_member(name)))) {
+            (Some(member), _) => self.located_message_at(member.line, name, message),
+            (None, Some((top, Some(member)))) => top.located_message_at(member.line, name, message),
+            _ => self.located_message_at(self.value.line, name, message),
         }
     }
 
-    fn sentence_at(&self, line: usize, name: &str, message: impl std::fmt::Display) -> String {
-        let (file, place) = (self.file.path.display(), self.inner(name));
+    fn located_message_at(&self, line: usize, name: &str, message: impl std::fmt::Display) -> String {
+        let (file, place) = (self.file.path.display(), self.member_path(name));
         let colon = if place.is_empty() { "" } else { ": " };
         format!("{file}:{line}: {place}{colon}{message}")
     }
 
     /// Returns the path of the member `name`, such as `slots[2].name`.
-    fn inner(&self, name: &str) -> String {
-        let own = match self.within {
-            Some((section, list, index)) => section.inner(&format!("{list}[{index}]")),
+    fn member_path(&self, name: &str) -> String {
+        let own = match self.parent {
+            Some((section, list, index)) => section.member_path(&format!("{list}[{index}]")),
             None => String::new(),
         };
         let dot = if own.is_empty() || name.is_empty() { "" } else { "." };
@@ -285,9 +289,9 @@ impl<'a> Section<'a> {
 
 /// Returns `true` if the value of an option determines the service, `false` if the option is for a key and its
 /// name implies the cloud, and `None` otherwise.
-fn tells_service(row: &Row) -> Option<bool> {
-    let is_slots_own = row.cloud.is_none() && !row.places.contains(&Place::Key);
-    match (is_slots_own || row.places.contains(&Place::Top), row.cloud) {
+fn service_relevance(row: &OptionRow) -> Option<bool> {
+    let is_slots_own = row.cloud.is_none() && !row.scopes.contains(&Scope::Key);
+    match (is_slots_own || row.scopes.contains(&Scope::Top), row.cloud) {
         (true, _) => Some(true),
         (false, Some(_)) => Some(false),
         (false, None) => None,
@@ -299,8 +303,8 @@ fn service_options<'b>(
     shape: &'b Shape,
 ) -> impl Iterator<Item = (&'b str, Option<&'b Data<'b>>)> {
     let members = members(value);
-    let told = shape.service.iter().filter_map(|(index, by_value)| Some((members.get(*index)?, *by_value)));
-    told.map(|(member, by_value)| (&*member.name, by_value.then_some(&member.value.data)))
+    let relevant = shape.service_members.iter().filter_map(|(index, by_value)| Some((members.get(*index)?, *by_value)));
+    relevant.map(|(member, by_value)| (&*member.name, by_value.then_some(&member.value.data)))
 }
 
 fn members<'b>(value: &'b Value<'b>) -> &'b [Member<'b>] {
@@ -311,11 +315,11 @@ fn members<'b>(value: &'b Value<'b>) -> &'b [Member<'b>] {
 }
 
 /// Returns the error for a text that is not valid JSON.
-pub fn unread(path: &Path, Fault { line, message }: &Fault) -> Error {
-    error_in(path, format_args!("{line}: {message}"))
+pub fn json_error(path: &Path, Fault { line, message }: &Fault) -> Error {
+    file_error(path, format_args!("{line}: {message}"))
 }
 
 /// Returns an error for the whole file. `message` starts with the line, if there is one.
-pub fn error_in(path: &Path, message: impl std::fmt::Display) -> Error {
+pub fn file_error(path: &Path, message: impl std::fmt::Display) -> Error {
     Error::new(CKR_GENERAL_ERROR, format!("{}:{message}", path.display()))
 }

@@ -5,9 +5,9 @@ use super::login;
 use super::login::Login;
 use super::section::Section;
 use crate::cloud::azure::Credential;
-use crate::cloud::{Network, aws, azure, is_open_endpoint, shown_url};
+use crate::cloud::{Network, aws, azure, is_plaintext_remote, url_without_credentials};
 use crate::config::model::Service;
-use crate::config::notes::Notes;
+use crate::config::notes::PendingMessages;
 use crate::config::options::Cloud;
 use crate::error::Result;
 use crate::host::logging::Level;
@@ -17,7 +17,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// CKR_GENERAL_ERROR if the cloud or a required option is missing, or if options contradict each other.
-pub(crate) fn service(section: &Section, told: Told) -> Result<Service> {
+pub(crate) fn service(section: &Section, told: ServiceHints) -> Result<Service> {
     Ok(match told.cloud_or_default(section)? {
         Cloud::Aws => Service::Aws(aws_settings(section, told.common_region())?),
         Cloud::Azure => Service::Azure(azure_settings(section)?),
@@ -25,26 +25,27 @@ pub(crate) fn service(section: &Section, told: Told) -> Result<Service> {
 }
 
 /// What a slot's own options, and the names and ARNs of its keys, determine about the service.
-pub(crate) struct Told {
+pub(crate) struct ServiceHints {
     /// The cloud, and the reason in words.
     cloud: Option<(Cloud, String)>,
     /// The option `aws_region`, which no ARN may contradict.
-    given: Option<String>,
+    configured_region: Option<String>,
     /// The regions of the keys' ARNs, without consecutive repetitions; `None` for a key without an ARN.
-    regions: Vec<Option<String>>,
+    arn_regions: Vec<Option<String>>,
 }
 
-impl Told {
+impl ServiceHints {
     /// Evaluates the slot's own options.
     ///
     /// # Errors
     /// CKR_GENERAL_ERROR if the options belong to different clouds.
-    pub(crate) fn by(section: &Section) -> Result<Self> {
-        let said =
-            section.str("cloud").and_then(|name| [Cloud::Aws, Cloud::Azure].into_iter().find(|c| c.name() == name));
-        let cloud = said.map(|cloud| (cloud, format!("\"cloud\" is \"{}\"", cloud.name())));
-        let mut told = Self { cloud, given: section.text("aws_region"), regions: Vec::new() };
-        told.cloud(section)?;
+    pub(crate) fn of_slot(section: &Section) -> Result<Self> {
+        let named_cloud = section
+            .str_option("cloud")
+            .and_then(|name| [Cloud::Aws, Cloud::Azure].into_iter().find(|c| c.name() == name));
+        let cloud = named_cloud.map(|cloud| (cloud, format!("\"cloud\" is \"{}\"", cloud.name())));
+        let mut told = Self { cloud, configured_region: section.text("aws_region"), arn_regions: Vec::new() };
+        told.add_cloud_options(section)?;
         Ok(told)
     }
 
@@ -52,9 +53,9 @@ impl Told {
     ///
     /// # Errors
     /// CKR_GENERAL_ERROR if the options contradict each other.
-    pub(crate) fn by_one(section: &Section) -> Result<Self> {
-        let mut told = Self::by(section)?;
-        told.region(section)?;
+    pub(crate) fn of_single_key_slot(section: &Section) -> Result<Self> {
+        let mut told = Self::of_slot(section)?;
+        told.add_arn(section)?;
         Ok(told)
     }
 
@@ -62,11 +63,11 @@ impl Told {
     ///
     /// # Errors
     /// CKR_GENERAL_ERROR if they belong to another cloud than the options before.
-    pub(crate) fn cloud(&mut self, section: &Section) -> Result<()> {
-        for (name, cloud) in section.clouds() {
+    pub(crate) fn add_cloud_options(&mut self, section: &Section) -> Result<()> {
+        for (name, cloud) in section.cloud_options() {
             match &self.cloud {
                 Some((other, why)) if *other != cloud => {
-                    return Err(section.fault(name, format!("is an option for {}, but {why}", cloud.name())));
+                    return Err(section.error(name, format!("is an option for {}, but {why}", cloud.name())));
                 }
                 Some(_) => {}
                 None => self.cloud = Some((cloud, format!("\"{name}\" is one for {}", cloud.name()))),
@@ -79,16 +80,16 @@ impl Told {
     ///
     /// # Errors
     /// CKR_GENERAL_ERROR if the ARN contradicts `aws_region`.
-    pub(crate) fn region(&mut self, holder: &Section) -> Result<()> {
-        let name = if holder.own("kms_key_arn").is_some() { "kms_key_arn" } else { "kms_key_id" };
-        let region = Arn::parse(holder.str(name).unwrap_or_default()).map(|arn| arn.region);
-        if let (Some(given), Some(region)) = (self.given.as_deref(), region)
+    pub(crate) fn add_arn(&mut self, holder: &Section) -> Result<()> {
+        let name = if holder.own_member("kms_key_arn").is_some() { "kms_key_arn" } else { "kms_key_id" };
+        let region = Arn::parse(holder.str_option(name).unwrap_or_default()).map(|arn| arn.region);
+        if let (Some(given), Some(region)) = (self.configured_region.as_deref(), region)
             && given != region
         {
-            return Err(holder.fault(name, format!("the ARN is of region {region:?}, but \"aws_region\" is {given:?}")));
+            return Err(holder.error(name, format!("the ARN is of region {region:?}, but \"aws_region\" is {given:?}")));
         }
-        if self.regions.last().is_none_or(|last| last.as_deref() != region) {
-            self.regions.push(region.map(str::to_owned));
+        if self.arn_regions.last().is_none_or(|last| last.as_deref() != region) {
+            self.arn_regions.push(region.map(str::to_owned));
         }
         Ok(())
     }
@@ -96,23 +97,23 @@ impl Told {
     /// Returns the cloud that the slot determines, or else the cloud of all defaults at top level.
     fn cloud_or_default(&self, section: &Section) -> Result<Cloud> {
         let top: Vec<Cloud> =
-            section.defaults.map(|top| top.clouds().map(|(_, cloud)| cloud).collect()).unwrap_or_default();
+            section.defaults.map(|top| top.cloud_options().map(|(_, cloud)| cloud).collect()).unwrap_or_default();
         match (&self.cloud, top.first()) {
             (Some((cloud, _)), _) => Ok(*cloud),
             (None, Some(cloud)) if top.iter().all(|other| other == cloud) => Ok(*cloud),
-            _ => Err(section.fault("", "missing \"cloud\": nothing else tells whether this is \"aws\" or \"azure\"")),
+            _ => Err(section.error("", "missing \"cloud\": nothing else tells whether this is \"aws\" or \"azure\"")),
         }
     }
 
     /// Returns `aws_region`, or else the region of the ARNs if every key has an ARN with the same region.
     fn common_region(mut self) -> Option<String> {
-        let common = if self.regions.len() == 1 { self.regions.pop().flatten() } else { None };
-        self.given.or(common)
+        let common = if self.arn_regions.len() == 1 { self.arn_regions.pop().flatten() } else { None };
+        self.configured_region.or(common)
     }
 }
 
 fn aws_settings(section: &Section, region: Option<String>) -> Result<aws::Settings> {
-    let login = login::of(section, Cloud::Aws)?;
+    let login = login::login_of(section, Cloud::Aws)?;
     Ok(aws::Settings {
         region,
         profile: section.text("aws_profile").filter(|_| login.is_none()),
@@ -120,31 +121,31 @@ fn aws_settings(section: &Section, region: Option<String>) -> Result<aws::Settin
         external_id: section.text("aws_external_id"),
         login: login.and_then(Login::aws),
         endpoint_url: section.text("aws_endpoint_url"),
-        use_fips_endpoint: variant(section, "aws_use_fips_endpoint")?,
-        use_dualstack_endpoint: variant(section, "aws_use_dualstack_endpoint")?,
+        use_fips_endpoint: endpoint_flag(section, "aws_use_fips_endpoint")?,
+        use_dualstack_endpoint: endpoint_flag(section, "aws_use_dualstack_endpoint")?,
         network: network(section)?,
     })
 }
 
 /// Reads the option for another endpoint of the region, which can't be combined with an endpoint URL. The slot's
 /// own value overrides the default.
-fn variant(section: &Section, name: &str) -> Result<Option<bool>> {
-    let wanted = section.flag(name);
-    if wanted == Some(true) && section.text("aws_endpoint_url").is_some() {
-        return Err(section.fault(name, "can't be true beside \"aws_endpoint_url\": name that endpoint there"));
+fn endpoint_flag(section: &Section, name: &str) -> Result<Option<bool>> {
+    let enabled = section.flag(name);
+    if enabled == Some(true) && section.text("aws_endpoint_url").is_some() {
+        return Err(section.error(name, "can't be true beside \"aws_endpoint_url\": name that endpoint there"));
     }
-    Ok(wanted)
+    Ok(enabled)
 }
 
 fn azure_settings(section: &Section) -> Result<azure::Settings> {
-    let login = login::of(section, Cloud::Azure)?;
-    section.not_both("azure_client_secret", "azure_client_secret_file")?;
-    let vault = section.text("vault_url").ok_or_else(|| section.fault("", "missing \"vault_url\""))?;
+    let login = login::login_of(section, Cloud::Azure)?;
+    section.check_exclusive("azure_client_secret", "azure_client_secret_file")?;
+    let vault = section.text("vault_url").ok_or_else(|| section.error("", "missing \"vault_url\""))?;
     // The slot's own credential overrides all credentials at top level, even if the options are different ones.
-    let own = APPLICATIONS.iter().any(|name| section.own(name).is_some());
-    let is_hidden = |name: &str| own && section.own(name).is_none();
-    let path = |name: &str| section.path(name).map(|path| path.filter(|_| !is_hidden(name)));
-    let secret = section.text("azure_client_secret").filter(|_| !is_hidden("azure_client_secret"));
+    let own = CREDENTIAL_OPTIONS.iter().any(|name| section.own_member(name).is_some());
+    let is_overridden = |name: &str| own && section.own_member(name).is_none();
+    let path = |name: &str| section.path(name).map(|path| path.filter(|_| !is_overridden(name)));
+    let secret = section.text("azure_client_secret").filter(|_| !is_overridden("azure_client_secret"));
     let auth_file = path("azure_auth_file")?;
     let settings = azure::Settings {
         vault_url: vault.trim_end_matches('/').to_owned(),
@@ -165,13 +166,13 @@ fn azure_settings(section: &Section) -> Result<azure::Settings> {
         network: network(section)?,
     };
     Ok(match login {
-        Some(_) => login::alone(settings),
+        Some(_) => login::with_login_only(settings),
         None => settings,
     })
 }
 
 /// The options with which an application authenticates.
-const APPLICATIONS: [&str; 5] = [
+const CREDENTIAL_OPTIONS: [&str; 5] = [
     "azure_client_secret",
     "azure_client_secret_file",
     "azure_client_certificate_path",
@@ -192,7 +193,7 @@ fn network(section: &Section) -> Result<Network> {
     if connect_timeout > call_timeout {
         let message =
             format!("is {}, more than \"call_timeout_ms\", {}", connect_timeout.as_millis(), call_timeout.as_millis());
-        return Err(section.fault("connect_timeout_ms", message));
+        return Err(section.error("connect_timeout_ms", message));
     }
     Ok(Network {
         ca_bundle: section.path("ca_bundle")?,
@@ -205,11 +206,11 @@ fn network(section: &Section) -> Result<Network> {
 }
 
 /// Warns about an endpoint on another machine without TLS: requests to it can be read and changed in transit.
-pub(crate) fn note_open_endpoint(section: &Section, notes: &mut Notes) {
-    let Some(url) = section.str("aws_endpoint_url").filter(|url| is_open_endpoint(url)) else { return };
-    let url = shown_url(url);
+pub(crate) fn warn_unencrypted_endpoint(section: &Section, notes: &mut PendingMessages) {
+    let Some(url) = section.str_option("aws_endpoint_url").filter(|url| is_plaintext_remote(url)) else { return };
+    let url = url_without_credentials(url);
     let text = format!("{url}: requests go to another machine unencrypted, where others can read them: use https://");
-    let note = (Level::Warn, section.sentence("aws_endpoint_url", text));
+    let note = (Level::Warn, section.located_message("aws_endpoint_url", text));
     if !notes.contains(&note) {
         notes.push(note);
     }

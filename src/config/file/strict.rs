@@ -7,8 +7,8 @@
 
 use super::arn;
 use super::arn::Arn;
-use super::section::{File, Section, error_in, unread};
-use super::service::{Told, note_open_endpoint, service};
+use super::section::{File, Section, file_error, json_error};
+use super::service::{ServiceHints, service, warn_unencrypted_endpoint};
 use super::{management, quirks};
 use crate::certificate::Certificate;
 use crate::cloud::KeyName;
@@ -17,12 +17,12 @@ use crate::config::environment::Environment;
 use crate::config::json;
 use crate::config::json::{Data, Dialect, Member};
 use crate::config::model::{CertificateSource, Key, Keys, Service, Slot};
-use crate::config::notes::Notes;
-use crate::config::options::Place;
+use crate::config::notes::PendingMessages;
+use crate::config::options::Scope;
 use crate::config::slots::Slots;
 use crate::error::Result;
 use crate::host::logging::Level;
-use crate::host::permissions::Contents;
+use crate::host::permissions::FileWithMetadata;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,17 +31,18 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// CKR_GENERAL_ERROR if the file can't be read, is writable by other users, or contains a mistake.
-pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Result<Config> {
-    let file = Contents::read(path).map_err(|error| error_in(path, format_args!(" {error}")))?;
+pub fn read(path: &Path, environment: &Environment, notes: &mut PendingMessages) -> Result<Config> {
+    let file = FileWithMetadata::read(path).map_err(|error| file_error(path, format_args!(" {error}")))?;
     if let Some(what) = file.writable_by_others() {
-        return Err(error_in(
+        return Err(file_error(
             path,
             format_args!(" refused, since it says where requests go and what is trusted: {what}"),
         ));
     }
     let config = parse(&file.bytes, path, environment, notes)?;
-    let secret = || file.readable_by_others().filter(|_| config.slots.services().any(|service| service.holds_secret()));
-    for what in [file.changeable_by_others(), secret().map(|what| format!("it holds a secret, and {what}"))] {
+    let secret =
+        || file.readable_by_others().filter(|_| config.slots.services().any(|service| service.contains_secret()));
+    for what in [file.replaceable_by_others(), secret().map(|what| format!("it holds a secret, and {what}"))] {
         notes.extend(what.map(|what| (Level::Warn, format!("{}: {what}", path.display()))));
     }
     notes.push((Level::Info, format!("{}: {} slots", path.display(), config.slots.len())));
@@ -52,24 +53,24 @@ pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Result
 ///
 /// # Errors
 /// CKR_GENERAL_ERROR for the first mistake.
-pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut Notes) -> Result<Config> {
-    let text = json::decode(bytes, Dialect::Strict).map_err(|fault| unread(path, &fault))?;
-    let document = json::parse_without(&text, &[SLOTS, KEYS]).map_err(|fault| unread(path, &fault))?;
-    let file = File { path, environment, auth_files: environment.auth_files() };
+pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut PendingMessages) -> Result<Config> {
+    let text = json::decode(bytes, Dialect::Strict).map_err(|fault| json_error(path, &fault))?;
+    let document = json::parse_deferring(&text, &[SLOTS, KEYS]).map_err(|fault| json_error(path, &fault))?;
+    let file = File { path, environment, auth_files: environment.auth_file_candidates() };
     let top = Section::top(&file, &document.value)?;
     let destination = top.text("log_destination");
-    if destination.as_deref() == Some("file") && top.own("log_file").is_none() {
-        return Err(top.fault("log_destination", "is \"file\", and there is no \"log_file\""));
+    if destination.as_deref() == Some("file") && top.own_member("log_file").is_none() {
+        return Err(top.error("log_destination", "is \"file\", and there is no \"log_file\""));
     }
-    let (mut slots, mut services) = (Slots::default(), Services(None));
-    top.each(SLOTS, Place::Slot, |section| add_slot(&mut slots, section, &mut services, notes))?;
+    let (mut slots, mut services) = (Slots::default(), ServiceCache(None));
+    top.for_each(SLOTS, Scope::Slot, |section| add_slot(&mut slots, section, &mut services, notes))?;
     let config = Config {
         slots,
-        listed: Vec::new(),
+        legacy_services: Vec::new(),
         log_level: top.text("log_level").and_then(|name| Level::from_name(&name)),
         log_file: top.path("log_file")?.filter(|_| destination.as_deref() != Some("stderr")),
         log_to_syslog: destination.as_deref() == Some("syslog"),
-        cache: cache(&top)?,
+        cache_directory: cache(&top)?,
     };
     note_labels(&config.slots, path, notes);
     Ok(config)
@@ -79,31 +80,41 @@ pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut N
 /// it.
 fn cache(top: &Section) -> Result<Option<PathBuf>> {
     match (top.flag("cache"), top.path("cache_folder")?) {
-        (Some(false), Some(_)) => Err(top.fault("cache_folder", "can't stand beside \"cache\": false")),
+        (Some(false), Some(_)) => Err(top.error("cache_folder", "can't stand beside \"cache\": false")),
         (Some(false), None) => Ok(None),
         (_, Some(folder)) => Ok(Some(folder)),
-        (_, None) => Ok(top.file.environment.cache_folder()),
+        (_, None) => Ok(top.file.environment.cache_directory()),
     }
 }
 
-fn add_slot(slots: &mut Slots, section: &Section, services: &mut Services, notes: &mut Notes) -> Result<()> {
-    let choice = selector(section, &["kms_key_id", "kms_key_arn", "key_name", "keys", "discover"])?;
-    if [KEYS, "discover"].contains(&choice) || section.has_any(NOT_PLAIN) {
+fn add_slot(
+    slots: &mut Slots,
+    section: &Section,
+    services: &mut ServiceCache,
+    notes: &mut PendingMessages,
+) -> Result<()> {
+    let choice = key_option(section, &["kms_key_id", "kms_key_arn", "key_name", "keys", "discover"])?;
+    if [KEYS, "discover"].contains(&choice) || section.has_any(FULL_SLOT_OPTIONS) {
         let slot = slot(section, choice, services, notes)?;
         slots.push(slot);
         return Ok(());
     }
     let id = id(section, choice)?;
-    let label = section.str("label").unwrap_or(id);
+    let label = section.str_option("label").unwrap_or(id);
     note_length(section, label, notes);
     let service = services.of(section, choice, None, notes)?;
-    slots.push_plain(id, label, service, quirks::of(section));
+    slots.push_compact(id, label, service, quirks::of(section));
     Ok(())
 }
 
-fn slot(section: &Section, choice: &'static str, services: &mut Services, notes: &mut Notes) -> Result<Slot> {
+fn slot(
+    section: &Section,
+    choice: &'static str,
+    services: &mut ServiceCache,
+    notes: &mut PendingMessages,
+) -> Result<Slot> {
     let (told, keys) = match choice {
-        "discover" => (None, Keys::Discover),
+        "discover" => (None, Keys::Discovered),
         KEYS => {
             let (told, keys) = listed_keys(section)?;
             (Some(told), Keys::Named(keys))
@@ -112,7 +123,7 @@ fn slot(section: &Section, choice: &'static str, services: &mut Services, notes:
     };
     let label = match &keys {
         Keys::Named(keys) if choice != KEYS => keys.iter().map(|key| key.label.clone()).collect(),
-        _ => label_of_many(section, choice)?,
+        _ => multi_key_label(section, choice)?,
     };
     note_length(section, &label, notes);
     Ok(Slot {
@@ -120,47 +131,47 @@ fn slot(section: &Section, choice: &'static str, services: &mut Services, notes:
         label,
         service: services.of(section, choice, told, notes)?,
         keys,
-        hide_keys: quirks::hidden(section, choice == "discover"),
-        manner: quirks::of(section),
+        hide_keys: quirks::hidden_key_kinds(section, choice == "discover"),
+        quirks: quirks::of(section),
     })
 }
 
-fn note_length(section: &Section, label: &str, notes: &mut Notes) {
+fn note_length(section: &Section, label: &str, notes: &mut PendingMessages) {
     if label.len() > LABEL_LENGTH {
-        let text = section.sentence("label", format!("{label:?} is longer than 32 bytes: tokens show it cut"));
+        let text = section.located_message("label", format!("{label:?} is longer than 32 bytes: tokens show it cut"));
         notes.push((Level::Warn, text));
     }
 }
 
 /// Returns the only one of `names` that the section has. An option with the value `false` counts as absent.
-fn selector(section: &Section, names: &[&'static str]) -> Result<&'static str> {
+fn key_option(section: &Section, names: &[&'static str]) -> Result<&'static str> {
     let off = |member: &Member| matches!(member.value.data, Data::Bool(false));
-    let has = |name: &&'static str| section.own(name).is_some_and(|member| !off(member));
+    let has = |name: &&'static str| section.own_member(name).is_some_and(|member| !off(member));
     let mut given = names.iter().copied().filter(has);
     match (given.next(), given.next()) {
         (Some(one), None) => Ok(one),
-        (None, _) => Err(section.fault("", format!("missing the key: one of {}", quoted(names)))),
-        (Some(first), Some(second)) => Err(section.fault(second, format!("can't stand beside \"{first}\""))),
+        (None, _) => Err(section.error("", format!("missing the key: one of {}", quoted(names)))),
+        (Some(first), Some(second)) => Err(section.error(second, format!("can't stand beside \"{first}\""))),
     }
 }
 
-fn label_of_many(section: &Section, choice: &str) -> Result<String> {
+fn multi_key_label(section: &Section, choice: &str) -> Result<String> {
     for stray in ["certificate", "certificate_path", "key_version"] {
-        if section.own(stray).is_some() {
-            return Err(section.fault(stray, format!("belongs to one key, and this slot has \"{choice}\"")));
+        if section.own_member(stray).is_some() {
+            return Err(section.error(stray, format!("belongs to one key, and this slot has \"{choice}\"")));
         }
     }
-    section.text("label").ok_or_else(|| section.fault("", format!("missing \"label\", which \"{choice}\" needs")))
+    section.text("label").ok_or_else(|| section.error("", format!("missing \"label\", which \"{choice}\" needs")))
 }
 
 /// Returns the keys of a list, and what they determine about the service.
-fn listed_keys(section: &Section) -> Result<(Told, Vec<Key>)> {
-    let (mut told, mut keys) = (Told::by(section)?, Vec::new());
-    section.each(KEYS, Place::Key, |section| {
-        let choice = selector(section, &["kms_key_id", "key_name"])?;
+fn listed_keys(section: &Section) -> Result<(ServiceHints, Vec<Key>)> {
+    let (mut told, mut keys) = (ServiceHints::of_slot(section)?, Vec::new());
+    section.for_each(KEYS, Scope::Key, |section| {
+        let choice = key_option(section, &["kms_key_id", "key_name"])?;
         keys.push(key(section, choice)?);
-        told.cloud(section)?;
-        told.region(section)
+        told.add_cloud_options(section)?;
+        told.add_arn(section)
     })?;
     Ok((told, keys))
 }
@@ -169,7 +180,7 @@ fn listed_keys(section: &Section) -> Result<(Told, Vec<Key>)> {
 fn key(section: &Section, choice: &str) -> Result<Key> {
     let id = id(section, choice)?;
     Ok(Key {
-        label: section.str("label").unwrap_or(id).to_owned(),
+        label: section.str_option("label").unwrap_or(id).to_owned(),
         name: KeyName { id: id.to_owned(), version: section.text("key_version") },
         certificate: certificate(section)?,
     })
@@ -177,24 +188,24 @@ fn key(section: &Section, choice: &str) -> Result<Key> {
 
 /// Returns the id of the key, as the service expects it.
 fn id<'a>(section: &'a Section, choice: &str) -> Result<&'a str> {
-    let id = section.str(choice).unwrap_or_default();
+    let id = section.str_option(choice).unwrap_or_default();
     if choice == "kms_key_arn" {
         return match Arn::parse(id) {
             Some(arn) if arn.resource.starts_with("key/") => Ok(arn::after_slash(arn.resource)),
-            _ => Err(section.fault(choice, "is no ARN of a KMS key; other names of keys go into \"kms_key_id\"")),
+            _ => Err(section.error(choice, "is no ARN of a KMS key; other names of keys go into \"kms_key_id\"")),
         };
     }
     if choice == "kms_key_id" && id.starts_with("arn:") && Arn::parse(id).is_none() {
-        return Err(section.fault(choice, "is no ARN of a KMS key or alias"));
+        return Err(section.error(choice, "is no ARN of a KMS key or alias"));
     }
     Ok(id)
 }
 
 fn certificate(section: &Section) -> Result<CertificateSource> {
-    section.not_both("certificate", "certificate_path")?;
+    section.check_exclusive("certificate", "certificate_path")?;
     if let Some(text) = section.text("certificate") {
-        let found = Certificate::all_in(text.as_bytes());
-        let (chain, _) = found.map_err(|error| section.fault("certificate", error.0))?;
+        let found = Certificate::parse_all(text.as_bytes());
+        let (chain, _) = found.map_err(|error| section.error("certificate", error.0))?;
         return Ok(CertificateSource::Inline(chain));
     }
     Ok(section.path("certificate_path")?.map_or(CertificateSource::Service, CertificateSource::File))
@@ -202,41 +213,41 @@ fn certificate(section: &Section) -> Result<CertificateSource> {
 
 /// The service of the previous slot, and the option that names that slot's key. There may be thousands of slots,
 /// and most have the same service as the previous one.
-struct Services(Option<(&'static str, Arc<Service>)>);
+struct ServiceCache(Option<(&'static str, Arc<Service>)>);
 
-impl Services {
+impl ServiceCache {
     fn of(
         &mut self,
         section: &Section,
         choice: &'static str,
-        told: Option<Told>,
-        notes: &mut Notes,
+        told: Option<ServiceHints>,
+        notes: &mut PendingMessages,
     ) -> Result<Arc<Service>> {
         // The comparison with the previous slot ignores the names of keys, but an ARN determines the region. Slots
         // with an ARN or a list of keys are therefore excluded.
         let is_arn = |member: &Member| member.value.text().is_some_and(|text| text.starts_with("arn:"));
-        let is_told = choice != KEYS && !section.own(choice).is_some_and(is_arn);
+        let is_reusable = choice != KEYS && !section.own_member(choice).is_some_and(is_arn);
         if let Some((of_before, service)) = &self.0
-            && is_told
+            && is_reusable
             && *of_before == choice
-            && section.has_service_of_before()
+            && section.has_same_service_options()
         {
             return Ok(service.clone());
         }
         let told = match told {
             Some(told) => told,
-            None => Told::by_one(section)?,
+            None => ServiceHints::of_single_key_slot(section)?,
         };
         let service = Arc::new(service(section, told)?);
-        note_open_endpoint(section, notes);
-        self.0 = is_told.then(|| (choice, service.clone()));
+        warn_unencrypted_endpoint(section, notes);
+        self.0 = is_reusable.then(|| (choice, service.clone()));
         Ok(service)
     }
 }
 
 /// Warns about each slot that has the label of an earlier one: PKCS#11 URIs can't distinguish tokens with the same
 /// label.
-fn note_labels(slots: &Slots, path: &Path, notes: &mut Notes) {
+fn note_labels(slots: &Slots, path: &Path, notes: &mut PendingMessages) {
     let mut first = HashMap::with_capacity(slots.len());
     for (id, label) in slots.labels().enumerate() {
         let earlier = *first.entry(label).or_insert(id);
@@ -252,7 +263,7 @@ fn quoted(names: &[&str]) -> String {
 }
 
 /// Options that a plain slot does not have: its key has no settings except an id and a label.
-const NOT_PLAIN: &[&str] = &[
+const FULL_SLOT_OPTIONS: &[&str] = &[
     "key_version",
     "certificate",
     "certificate_path",

@@ -1,14 +1,14 @@
 //! Arrays that are skipped at first, and whose items are parsed one by one: there may be thousands of items.
 
-use super::scanner::{Scanned, Scanner};
-use super::value::{Data, Dialect, Unread, Value};
+use super::scanner::{ParseResult, Parser};
+use super::value::{Data, Dialect, UnparsedArray, Value};
 
 /// An iterator over the items of a skipped array. Each item is parsed when it is requested. A fault ends the
 /// iteration.
 #[cfg_attr(test, derive(Debug))]
 #[derive(Clone, PartialEq)]
 pub struct Items<'a> {
-    scanner: Scanner<'a>,
+    scanner: Parser<'a>,
     depth: usize,
     state: State,
 }
@@ -20,15 +20,15 @@ enum State {
     Behind,
 }
 
-impl<'a> From<&Unread<'a>> for Items<'a> {
-    fn from(array: &Unread<'a>) -> Self {
-        let Unread { text, rest, line, depth, later } = *array;
-        Self { scanner: Scanner { text, rest, line, dialect: Dialect::Strict, later }, depth, state: State::Before }
+impl<'a> From<&UnparsedArray<'a>> for Items<'a> {
+    fn from(array: &UnparsedArray<'a>) -> Self {
+        let UnparsedArray { text, rest, line, depth, deferred: later } = *array;
+        Self { scanner: Parser { text, rest, line, dialect: Dialect::Strict, later }, depth, state: State::Before }
     }
 }
 
 impl<'a> Iterator for Items<'a> {
-    type Item = Scanned<Value<'a>>;
+    type Item = ParseResult<Value<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let more = match std::mem::replace(&mut self.state, State::Behind) {
@@ -44,15 +44,15 @@ impl<'a> Iterator for Items<'a> {
         if item.is_ok() {
             self.state = State::Among;
         }
-        Some(item.map_err(|fault| self.scanner.first(fault)))
+        Some(item.map_err(|fault| self.scanner.first_fault(fault)))
     }
 }
 
-impl<'a> Scanner<'a> {
+impl<'a> Parser<'a> {
     /// Skips an array without parsing its items. Only brackets outside strings are counted.
-    pub(super) fn pass_array(&mut self, depth: usize) -> Scanned<Value<'a>> {
+    pub(super) fn pass_array(&mut self, depth: usize) -> ParseResult<Value<'a>> {
         let line = self.line;
-        let unread = Unread { text: self.text, rest: self.rest, line, depth: depth + 1, later: self.later };
+        let unread = UnparsedArray { text: self.text, rest: self.rest, line, depth: depth + 1, deferred: self.later };
         let mut bytes = self.rest.as_bytes().iter();
         let mut open = 0usize;
         while let Some(byte) = bytes.find(|byte| STRUCTURE[usize::from(**byte)]) {
@@ -64,7 +64,7 @@ impl<'a> Scanner<'a> {
             }
             if open == 0 {
                 self.advance(self.rest.len() - bytes.len());
-                return Ok(Value { line, data: Data::Later(unread) });
+                return Ok(Value { line, data: Data::Unparsed(unread) });
             }
         }
         Err(self.fault("an array without its closing bracket".into()))

@@ -43,6 +43,6 @@ pub fn parse(text: &str, dialect: Dialect) -> Result<Document<'_>, Fault> {
 /// # Errors
 /// The first fault in the whole text, if there is one outside the skipped arrays. Otherwise, [`Items`] reports the
 /// faults.
-pub fn parse_without<'a>(text: &'a str, later: &'static [&'static str]) -> Result<Document<'a>, Fault> {
+pub fn parse_deferring<'a>(text: &'a str, later: &'static [&'static str]) -> Result<Document<'a>, Fault> {
     scanner::document(text, Dialect::Strict, later)
 }

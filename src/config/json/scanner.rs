@@ -15,9 +15,9 @@ pub(super) fn document<'a>(
     dialect: Dialect,
     later: &'static [&'static str],
 ) -> Result<Document<'a>, Fault> {
-    let mut scanner = Scanner { text, rest: text, line: 1, dialect, later };
+    let mut scanner = Parser { text, rest: text, line: 1, dialect, later };
     let document = scanner.document();
-    document.map_err(|fault| scanner.first(fault))
+    document.map_err(|fault| scanner.first_fault(fault))
 }
 
 /// The largest depth of nested values. Without a limit, a file could overflow the stack of the host's thread.
@@ -25,7 +25,7 @@ const DEPTH: usize = 128;
 
 #[cfg_attr(test, derive(Debug))]
 #[derive(Clone, PartialEq)]
-pub(super) struct Scanner<'a> {
+pub(super) struct Parser<'a> {
     pub(super) text: &'a str,
     pub(super) rest: &'a str,
     pub(super) line: usize,
@@ -33,56 +33,56 @@ pub(super) struct Scanner<'a> {
     pub(super) later: &'static [&'static str],
 }
 
-pub(super) type Scanned<T> = Result<T, Fault>;
+pub(super) type ParseResult<T> = Result<T, Fault>;
 
-impl<'a> Scanner<'a> {
-    fn document(&mut self) -> Scanned<Document<'a>> {
+impl<'a> Parser<'a> {
+    fn document(&mut self) -> ParseResult<Document<'a>> {
         self.blanks()?;
         let value = self.value(0)?;
         Ok(Document { value, trailing: self.end()? })
     }
 
     /// Returns the first fault in the text after `fault` was found: a skipped array may contain an earlier one.
-    pub(super) fn first(&self, fault: Fault) -> Fault {
+    pub(super) fn first_fault(&self, fault: Fault) -> Fault {
         let whole = (!self.later.is_empty()).then(|| document(self.text, self.dialect, &[]));
         whole.and_then(Result::err).unwrap_or(fault)
     }
 
-    pub(super) fn value(&mut self, depth: usize) -> Scanned<Value<'a>> {
+    pub(super) fn value(&mut self, depth: usize) -> ParseResult<Value<'a>> {
         if depth > DEPTH {
             return Err(self.fault(format!("more than {DEPTH} levels of brackets")));
         }
         let line = self.line;
-        let data = match self.byte() {
+        let data = match self.peek() {
             Some(b'{') => Data::Object(self.object(depth)?),
             Some(b'[') => Data::Array(self.list(b']', |scanner| scanner.value(depth + 1))?),
             Some(b'"' | b'\'') => Data::String(Text(self.string()?)),
-            Some(c) if c == b'-' || c.is_ascii_alphanumeric() => self.word()?,
+            Some(c) if c == b'-' || c.is_ascii_alphanumeric() => self.literal_or_number()?,
             _ => return Err(self.unexpected("a value")),
         };
         Ok(Value { line, data })
     }
 
-    fn object(&mut self, depth: usize) -> Scanned<Vec<Member<'a>>> {
+    fn object(&mut self, depth: usize) -> ParseResult<Vec<Member<'a>>> {
         let members = self.list(b'}', |scanner| scanner.member(depth))?;
-        match twice(&members).filter(|_| self.dialect == Dialect::Strict) {
+        match duplicate(&members).filter(|_| self.dialect == Dialect::Strict) {
             Some(member) => Err(Fault { line: member.line, message: format!("\"{}\" stands here twice", member.name) }),
             None => Ok(members),
         }
     }
 
-    fn member(&mut self, depth: usize) -> Scanned<Member<'a>> {
+    fn member(&mut self, depth: usize) -> ParseResult<Member<'a>> {
         let line = self.line;
-        if !matches!(self.byte(), Some(b'"' | b'\'')) {
+        if !matches!(self.peek(), Some(b'"' | b'\'')) {
             return Err(self.unexpected("a name in double quotes"));
         }
         let name = self.string()?;
         self.blanks()?;
-        if !self.take(b':') {
+        if !self.consume(b':') {
             return Err(self.unexpected("':' after the name"));
         }
         self.blanks()?;
-        let value = match self.byte() == Some(b'[') && self.is_later(&name, depth) {
+        let value = match self.peek() == Some(b'[') && self.is_later(&name, depth) {
             true => self.pass_array(depth + 1)?,
             false => self.value(depth + 1)?,
         };
@@ -96,7 +96,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Parses from the opening bracket to the closing one.
-    fn list<T>(&mut self, bracket: u8, mut item: impl FnMut(&mut Self) -> Scanned<T>) -> Scanned<Vec<T>> {
+    fn list<T>(&mut self, bracket: u8, mut item: impl FnMut(&mut Self) -> ParseResult<T>) -> ParseResult<Vec<T>> {
         let mut items = Vec::new();
         let mut more = self.open(bracket)?;
         while more {
@@ -107,42 +107,42 @@ impl<'a> Scanner<'a> {
     }
 
     /// Consumes the opening bracket and returns whether there is an item.
-    pub(super) fn open(&mut self, bracket: u8) -> Scanned<bool> {
+    pub(super) fn open(&mut self, bracket: u8) -> ParseResult<bool> {
         self.advance(1);
         self.blanks()?;
-        Ok(!self.take(bracket))
+        Ok(!self.consume(bracket))
     }
 
     /// Called after an item; returns whether there is another.
-    pub(super) fn more(&mut self, bracket: u8) -> Scanned<bool> {
+    pub(super) fn more(&mut self, bracket: u8) -> ParseResult<bool> {
         self.blanks()?;
-        if self.take(bracket) {
+        if self.consume(bracket) {
             return Ok(false);
         }
-        if !self.take(b',') {
+        if !self.consume(b',') {
             return Err(self.unexpected(&format!("',' or '{}'", char::from(bracket))));
         }
         self.blanks()?;
-        if self.dialect == Dialect::Strict && self.byte() == Some(bracket) {
+        if self.dialect == Dialect::Strict && self.peek() == Some(bracket) {
             return Err(self.fault(format!("a comma before '{}'", char::from(bracket))));
         }
-        Ok(!self.take(bracket))
+        Ok(!self.consume(bracket))
     }
 
-    fn string(&mut self) -> Scanned<Cow<'a, str>> {
-        let quote = self.byte().unwrap_or(b'"');
+    fn string(&mut self) -> ParseResult<Cow<'a, str>> {
+        let quote = self.peek().unwrap_or(b'"');
         if quote != b'"' && self.dialect == Dialect::Strict {
             return Err(self.unexpected("double quotes"));
         }
         let start = self.line;
         self.advance(1);
         let plain = self.plain(quote);
-        if self.take(quote) {
+        if self.consume(quote) {
             return Ok(Cow::Borrowed(plain));
         }
         let mut text = Cow::Borrowed(plain);
         loop {
-            match self.byte() {
+            match self.peek() {
                 None => return Err(Fault { line: start, message: "a string without its closing quote".into() }),
                 Some(c) if c == quote => break,
                 Some(b'\\') => text.to_mut().push(self.escape()?),
@@ -152,7 +152,7 @@ impl<'a> Scanner<'a> {
                 }
                 Some(control) => {
                     text.to_mut().push(char::from(control));
-                    self.pass(1);
+                    self.advance_lines(1);
                 }
             }
             match self.plain(quote) {
@@ -174,9 +174,9 @@ impl<'a> Scanner<'a> {
         plain
     }
 
-    fn escape(&mut self) -> Scanned<char> {
+    fn escape(&mut self) -> ParseResult<char> {
         self.advance(1);
-        let letter = char::from(self.byte().unwrap_or(0));
+        let letter = char::from(self.peek().unwrap_or(0));
         if letter == 'u' {
             self.advance(1);
             return self.unicode();
@@ -190,7 +190,7 @@ impl<'a> Scanner<'a> {
 
     /// Parses what follows `\u`: four digits, or two such escapes for a character outside the Basic Multilingual
     /// Plane (RFC 8259 section 7).
-    fn unicode(&mut self) -> Scanned<char> {
+    fn unicode(&mut self) -> ParseResult<char> {
         let high = self.hex()?;
         let before = self.rest;
         let low = match (0xd800..0xdc00).contains(&high) && self.rest.starts_with("\\u") {
@@ -211,7 +211,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn hex(&mut self) -> Scanned<u32> {
+    fn hex(&mut self) -> ParseResult<u32> {
         let digits = self.rest.get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
         let code = code.ok_or_else(|| self.fault("no four hexadecimal digits after '\\u' in a string".into()))?;
@@ -220,7 +220,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Parses true, false, null or a number.
-    fn word(&mut self) -> Scanned<Data<'a>> {
+    fn literal_or_number(&mut self) -> ParseResult<Data<'a>> {
         let of_word = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
         let end = self.rest.bytes().position(|byte| !of_word(byte));
         let word = &self.rest[..end.unwrap_or(self.rest.len())];
@@ -257,15 +257,15 @@ impl<'a> Scanner<'a> {
 
     /// Skips white space, and comments in the lenient dialect.
     #[inline]
-    fn blanks(&mut self) -> Scanned<()> {
+    fn blanks(&mut self) -> ParseResult<()> {
         // Files with thousands of slots usually contain no white space between the values.
-        match self.byte() {
+        match self.peek() {
             Some(byte) if byte > b' ' && byte != b'/' => Ok(()),
             _ => self.some_blanks(),
         }
     }
 
-    fn some_blanks(&mut self) -> Scanned<()> {
+    fn some_blanks(&mut self) -> ParseResult<()> {
         loop {
             let mut blank = 0;
             for byte in self.rest.bytes() {
@@ -286,15 +286,15 @@ impl<'a> Scanner<'a> {
                 return Err(self.fault("comments are not allowed in this file".into()));
             }
             match (self.rest[start..].find(end), end) {
-                (Some(length), _) => self.pass(start + length + end.len()),
-                (None, "\n") => self.pass(self.rest.len()),
+                (Some(length), _) => self.advance_lines(start + length + end.len()),
+                (None, "\n") => self.advance_lines(self.rest.len()),
                 (None, _) => return Err(self.fault("a comment without its end".into())),
             }
         }
     }
 
     /// Called after the value; returns the line of further text, which is a fault in the strict dialect.
-    fn end(&mut self) -> Scanned<Option<usize>> {
+    fn end(&mut self) -> ParseResult<Option<usize>> {
         let blanks = self.blanks();
         match self.dialect {
             Dialect::Lenient => Ok((blanks.is_err() || !self.rest.is_empty()).then_some(self.line)),
@@ -303,12 +303,12 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn byte(&self) -> Option<u8> {
+    fn peek(&self) -> Option<u8> {
         self.rest.as_bytes().first().copied()
     }
 
-    fn take(&mut self, wanted: u8) -> bool {
-        let found = self.byte() == Some(wanted);
+    fn consume(&mut self, wanted: u8) -> bool {
+        let found = self.peek() == Some(wanted);
         if found {
             self.advance(1);
         }
@@ -321,7 +321,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Skips text that may contain line breaks.
-    fn pass(&mut self, length: usize) {
+    fn advance_lines(&mut self, length: usize) {
         self.line += self.rest.bytes().take(length).filter(|byte| *byte == b'\n').count();
         self.advance(length);
     }
@@ -339,7 +339,7 @@ impl<'a> Scanner<'a> {
 }
 
 /// Returns the second of two members with the same name, if there are any.
-fn twice<'a, 'b>(members: &'b [Member<'a>]) -> Option<&'b Member<'a>> {
+fn duplicate<'a, 'b>(members: &'b [Member<'a>]) -> Option<&'b Member<'a>> {
     let is_first = |(index, member): (usize, &Member)| members[..index].iter().all(|other| other.name != member.name);
     if members.len() < 16 && members.iter().enumerate().all(is_first) {
         return None;

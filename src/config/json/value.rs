@@ -40,7 +40,7 @@ pub enum Data<'a> {
     /// An object, with its members in the order of the text.
     Object(Vec<Member<'a>>),
     /// An array whose items have not been parsed yet.
-    Later(Unread<'a>),
+    Unparsed(UnparsedArray<'a>),
 }
 
 /// The contents of a string. If they are a copy, they are overwritten when they are dropped.
@@ -132,7 +132,7 @@ impl<'a> Value<'a> {
             Data::Number(number) if quote => format!("the number {number}"),
             Data::Number(_) => "a number".into(),
             Data::String(_) => "a string".into(),
-            Data::Array(_) | Data::Later(_) => "an array".into(),
+            Data::Array(_) | Data::Unparsed(_) => "an array".into(),
             Data::Object(_) => "an object".into(),
         }
     }
@@ -141,7 +141,7 @@ impl<'a> Value<'a> {
 /// An array that was skipped. [`super::Items`] parses its items.
 #[cfg_attr(test, derive(Debug))]
 #[derive(Clone, PartialEq)]
-pub struct Unread<'a> {
+pub struct UnparsedArray<'a> {
     /// The whole text.
     pub(super) text: &'a str,
     /// The text from the opening bracket of the array on.
@@ -151,5 +151,5 @@ pub struct Unread<'a> {
     /// The depth of the items.
     pub(super) depth: usize,
     /// The names of the members that are skipped.
-    pub(super) later: &'static [&'static str],
+    pub(super) deferred: &'static [&'static str],
 }

@@ -1,7 +1,7 @@
 //! The example file and the document contain exactly the options that the reader accepts.
 
 use crate::config::json::{Data, Dialect, Value, parse};
-use crate::config::options::{OPTIONS, Row};
+use crate::config::options::{OPTIONS, OptionRow};
 use crate::config::tests::*;
 use std::collections::BTreeSet;
 
@@ -41,8 +41,8 @@ fn the_document_has_the_table() {
     assert_eq!(found, table, "docs/configuration.md should have:\n{}\n", table.join("\n"));
 }
 
-fn line(row: &Row) -> String {
-    let places: Vec<_> = row.places.iter().map(|place| place.name()).collect();
+fn line(row: &OptionRow) -> String {
+    let places: Vec<_> = row.scopes.iter().map(|place| place.name()).collect();
     format!("| `{}` | {} | {} | {} |", row.name, places.join(", "), row.meaning, row.default)
 }
 

@@ -2,20 +2,20 @@
 
 use crate::config::tests::*;
 
-fn old_aws(text: &str) -> World {
-    World::new().file(AWS, text)
+fn old_aws(text: &str) -> TestEnvironment {
+    TestEnvironment::new().file(AWS, text)
 }
 
-fn old_azure(text: &str) -> World {
-    World::new().file(AZURE, text)
+fn old_azure(text: &str) -> TestEnvironment {
+    TestEnvironment::new().file(AZURE, text)
 }
 
 /// Creates the file of aws-kms-pkcs11 with a single slot that has these members.
-fn aws_slot(members: &str) -> World {
+fn aws_slot(members: &str) -> TestEnvironment {
     old_aws(&format!("{{\"slots\": [{{{members}}}]}}"))
 }
 
-fn azure_slot(members: &str) -> World {
+fn azure_slot(members: &str) -> TestEnvironment {
     old_azure(&format!("{{\"slots\": [{{{members}}}]}}"))
 }
 
@@ -46,7 +46,7 @@ fn the_example_of_aws_kms_pkcs11() {
         service: Arc::new(Service::Aws(settings)),
         keys: Keys::Named(vec![key]),
         hide_keys: vec![],
-        manner: Manner { accept_bare_digest: true, zero_serial: true, ..Manner::default() },
+        quirks: Quirks { accept_bare_digest: true, serial_number_zero: true, ..Quirks::default() },
         management: None,
     };
     assert_eq!(config, Config { slots: vec![slot], ..Config::default() });
@@ -71,7 +71,7 @@ fn the_example_of_azure_keyvault_pkcs11() {
     .set("HOME", "/home/me");
     let config = world.config();
     assert_eq!(config.slots[0].label, "my-signing-key");
-    assert!(config.slots[0].manner.accept_bare_digest);
+    assert!(config.slots[0].quirks.accept_bare_digest);
     assert_eq!(only_key(&config).name.id, "my-remote-key-name");
     assert_eq!(only_key(&config).label, "my-signing-key");
     let expected = azure::Settings {
@@ -205,19 +205,19 @@ fn certificate_arn_is_noted_and_the_slot_stays() {
 
 #[test]
 fn a_vaults_url_may_come_from_the_variable() {
-    let vault = |mut world: World| azure_of(&world.config().slots[0]).vault_url.clone();
-    let set = |world: World| world.set("AZURE_KEYVAULT_URL", "https://variable/");
+    let vault = |mut world: TestEnvironment| azure_of(&world.config().slots[0]).vault_url.clone();
+    let set = |world: TestEnvironment| world.set("AZURE_KEYVAULT_URL", "https://variable/");
     assert_eq!(vault(set(azure_slot(r#""key_name": "k""#))), "https://variable");
     assert_eq!(vault(set(azure_slot(r#""key_name": "k", "vault_url": "https://own//""#))), "https://own");
     let mut world = azure_slot(r#""key_name": "k""#);
-    assert_eq!(vault(World { root: world.root, variables: HashMap::new(), notes: vec![] }), "");
+    assert_eq!(vault(TestEnvironment { root: world.root, variables: HashMap::new(), notes: vec![] }), "");
     world = azure_slot(r#""key_name": "k", "vault_url": "http://v""#);
     world.config();
     assert!(world.notes(Level::Error).ends_with("slots[0]: vault_url must start with https://, but is \"http://v\""));
 }
 
 /// Returns the services whose keys are listed, as "aws REGION" or the URL of a vault.
-fn listed(world: &mut World) -> Vec<String> {
+fn listed(world: &mut TestEnvironment) -> Vec<String> {
     let config = world.config();
     let name = |service: &Service| match service {
         Service::Aws(settings) => format!("aws {}", settings.region.as_deref().unwrap_or("-")),
@@ -243,11 +243,11 @@ fn keys_are_listed_where_there_are_no_slots() {
 #[test]
 fn keys_are_listed_where_a_variable_means_a_cloud_and_there_is_no_file() {
     let none: [&str; 0] = [];
-    assert_eq!(listed(&mut World::new().set("AWS_REGION", "r")), ["aws -"]);
-    assert_eq!(listed(&mut World::new().set("AWS_DEFAULT_REGION", "r")), ["aws r"]);
-    assert_eq!(listed(&mut World::new().set("AWS_PROFILE", "p")), ["aws -"]);
-    assert_eq!(listed(&mut World::new().set("AWS_REGION", "")), none);
-    let both = World::new().set("AWS_REGION", "r").set("AZURE_KEYVAULT_URL", "https://v/");
+    assert_eq!(listed(&mut TestEnvironment::new().set("AWS_REGION", "r")), ["aws -"]);
+    assert_eq!(listed(&mut TestEnvironment::new().set("AWS_DEFAULT_REGION", "r")), ["aws r"]);
+    assert_eq!(listed(&mut TestEnvironment::new().set("AWS_PROFILE", "p")), ["aws -"]);
+    assert_eq!(listed(&mut TestEnvironment::new().set("AWS_REGION", "")), none);
+    let both = TestEnvironment::new().set("AWS_REGION", "r").set("AZURE_KEYVAULT_URL", "https://v/");
     assert_eq!(listed(&mut { both }), ["aws -", "https://v"]);
     let azure = azure_slot(r#""key_name": "k", "vault_url": "https://v""#);
     assert_eq!(listed(&mut azure.set("AWS_REGION", "r")), none);
@@ -258,9 +258,12 @@ fn keys_are_listed_where_a_variable_means_a_cloud_and_there_is_no_file() {
 #[test]
 fn the_debug_variables_set_the_level() {
     for name in ["AWS_KMS_PKCS11_DEBUG", "AZURE_KEYVAULT_PKCS11_DEBUG"] {
-        assert_eq!(World::new().set(name, "1").config().log_level, Some(Level::Debug));
-        assert_eq!(World::new().set(name, "").config().log_level, None);
-        assert_eq!(World::new().set(name, "1").set("CLOUD_KMS_PKCS11_LOG", "off").config().log_level, Some(Level::Off));
+        assert_eq!(TestEnvironment::new().set(name, "1").config().log_level, Some(Level::Debug));
+        assert_eq!(TestEnvironment::new().set(name, "").config().log_level, None);
+        assert_eq!(
+            TestEnvironment::new().set(name, "1").set("CLOUD_KMS_PKCS11_LOG", "off").config().log_level,
+            Some(Level::Off)
+        );
         assert_eq!(own(r#"{"slots": []}"#).set(name, "1").config().log_level, None);
     }
 }

@@ -13,7 +13,7 @@ fn error(members: &str) -> String {
 }
 
 #[test]
-fn nothing_is_allowed_by_itself() {
+fn nothing_is_allowed_by_default() {
     assert_eq!(management(r#""allow": []"#), None);
     let own = management(r#""allow": ["generate"]"#).unwrap();
     assert!(own.allows(Right::Generate) && !own.allows(Right::Destroy) && own.allows_anything());
@@ -24,7 +24,7 @@ fn nothing_is_allowed_by_itself() {
 }
 
 #[test]
-fn destroying_is_asked_for_twice() {
+fn destroying_keys_needs_a_confirmation() {
     let own = management(r#""allow": ["destroy"], "confirm_destroy": "me", "destroy_days": 7"#).unwrap();
     assert!(own.allows(Right::Destroy));
     assert_eq!(own.destroy_days, 7);
@@ -36,7 +36,7 @@ fn destroying_is_asked_for_twice() {
 }
 
 #[test]
-fn what_is_allowed_for_all_slots_is_confirmed_in_each() {
+fn a_default_right_to_destroy_is_confirmed_in_each_slot() {
     let both = |confirmed: &str| {
         own(&format!(
             r#"{{"aws_region": "r", "allow": ["destroy"], "slots": [

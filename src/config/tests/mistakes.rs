@@ -3,7 +3,7 @@
 use crate::config::tests::*;
 
 #[test]
-fn what_is_wrong_is_said_with_its_place() {
+fn mistakes_are_reported_with_their_place() {
     let key = r#""kms_key_id": "k""#;
     let azure = format!(r#""key_name": "k", {VAULT}"#);
     for (members, message) in [
@@ -132,7 +132,7 @@ fn what_is_wrong_is_said_with_its_place() {
 }
 
 #[test]
-fn what_is_wrong_at_top_level_is_said_with_its_place() {
+fn top_level_mistakes_are_reported_with_their_place() {
     for (text, message) in [
         ("[]", "1: expected an object, found an array"),
         ("{}", "1: missing \"slots\""),

@@ -1,6 +1,6 @@
 //! Tests of the configuration, with an example for each rule.
 //!
-//! A [`World`] is a directory with files and a set of environment variables.
+//! A [`TestEnvironment`] is a directory with files and a set of environment variables.
 
 use crate::cloud::{KeyName, aws, azure};
 use crate::config::*;
@@ -39,20 +39,27 @@ struct Config {
 
 impl From<super::configuration::Config> for Config {
     fn from(config: super::configuration::Config) -> Self {
-        let super::configuration::Config { slots, listed, log_level, log_file, log_to_syslog, cache } = config;
+        let super::configuration::Config {
+            slots,
+            legacy_services: listed,
+            log_level,
+            log_file,
+            log_to_syslog,
+            cache_directory: cache,
+        } = config;
         Self { slots: slots.iter().collect(), listed, log_level, log_file, log_to_syslog, cache }
     }
 }
 
-struct World {
+struct TestEnvironment {
     root: tempfile::TempDir,
     variables: HashMap<String, OsString>,
-    notes: Notes,
+    notes: PendingMessages,
 }
 
-impl World {
+impl TestEnvironment {
     fn new() -> Self {
-        Self { root: tempfile::tempdir().unwrap(), variables: HashMap::new(), notes: Notes::new() }
+        Self { root: tempfile::tempdir().unwrap(), variables: HashMap::new(), notes: PendingMessages::new() }
     }
 
     fn file(self, name: &str, text: impl AsRef<[u8]>) -> Self {
@@ -102,16 +109,16 @@ impl World {
     }
 }
 
-fn own(text: &str) -> World {
-    World::new().file(OWN, text)
+fn own(text: &str) -> TestEnvironment {
+    TestEnvironment::new().file(OWN, text)
 }
 
 /// Creates the module's own file with a single slot that has these members.
-fn slot(members: &str) -> World {
+fn slot(members: &str) -> TestEnvironment {
     own(&format!("{{\"slots\": [{{{members}}}]}}"))
 }
 
-fn error_of(mut world: World) -> String {
+fn error_of(mut world: TestEnvironment) -> String {
     let error = world.read().unwrap_err();
     error.strip_prefix("/etc/cloud-kms-pkcs11/config.json:").unwrap_or(&error).to_owned()
 }

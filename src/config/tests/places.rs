@@ -9,7 +9,7 @@ fn labelled(label: &str) -> String {
 }
 
 /// Returns the log messages at level info. Fails if there is a message at another level.
-fn said(mut world: World) -> String {
+fn info_messages(mut world: TestEnvironment) -> String {
     world.config();
     assert!(world.notes.iter().all(|note| note.0 == Level::Info), "{:?}", world.notes);
     world.notes(Level::Info)
@@ -17,55 +17,60 @@ fn said(mut world: World) -> String {
 
 #[test]
 fn nothing_is_no_error_and_the_log_says_where_it_was_looked_for() {
-    let mut world = World::new().set("HOME", "ROOT/home");
+    let mut world = TestEnvironment::new().set("HOME", "ROOT/home");
     assert_eq!(world.config(), Config::default());
     let system = "/etc/cloud-kms-pkcs11/config.json, /etc/aws-kms-pkcs11/config.json, \
                   /etc/azure-keyvault-pkcs11/config.json";
     let end = "so there are no slots: write one of these files, or name one in CLOUD_KMS_PKCS11_CONFIG";
     let user = |name: &str| format!("/home/.config/{name}/config.json, /etc/{name}/config.json");
     let all = ["cloud-kms-pkcs11", "aws-kms-pkcs11", "azure-keyvault-pkcs11"].map(user).join(", ");
-    assert_eq!(said(world), format!("no configuration file; looked for {all}; {end}"));
+    assert_eq!(info_messages(world), format!("no configuration file; looked for {all}; {end}"));
     let home = "HOME is not set, so in no user's folder";
-    assert_eq!(said(World::new()), format!("no configuration file; looked for {system} ({home}); {end}"));
+    assert_eq!(
+        info_messages(TestEnvironment::new()),
+        format!("no configuration file; looked for {system} ({home}); {end}")
+    );
     let empty = "XDG_CONFIG_HOME is empty, so in no user's folder";
-    let world = World::new().set("HOME", "ROOT/home").set("XDG_CONFIG_HOME", "");
-    assert_eq!(said(world), format!("no configuration file; looked for {system} ({empty}); {end}"));
-    assert!(said(World::new().file(AWS, "")).contains("/etc/aws-kms-pkcs11/config.json (it is empty)"));
+    let world = TestEnvironment::new().set("HOME", "ROOT/home").set("XDG_CONFIG_HOME", "");
+    assert_eq!(info_messages(world), format!("no configuration file; looked for {system} ({empty}); {end}"));
+    assert!(
+        info_messages(TestEnvironment::new().file(AWS, "")).contains("/etc/aws-kms-pkcs11/config.json (it is empty)")
+    );
 }
 
 #[test]
-fn what_the_environment_means_without_a_file_is_told() {
+fn services_selected_by_variables_are_logged() {
     let aws = "AWS_REGION, AWS_DEFAULT_REGION or AWS_PROFILE means AWS KMS";
     let end = ", so every usable key there becomes a slot";
-    assert!(said(World::new().set("AWS_REGION", "r")).ends_with(&format!("; {aws}{end}")));
-    let both = World::new().set("AWS_PROFILE", "p").set("AZURE_KEYVAULT_URL", "https://v");
-    assert!(said(both).ends_with(&format!("; {aws} and AZURE_KEYVAULT_URL names a vault{end}")));
+    assert!(info_messages(TestEnvironment::new().set("AWS_REGION", "r")).ends_with(&format!("; {aws}{end}")));
+    let both = TestEnvironment::new().set("AWS_PROFILE", "p").set("AZURE_KEYVAULT_URL", "https://v");
+    assert!(info_messages(both).ends_with(&format!("; {aws} and AZURE_KEYVAULT_URL names a vault{end}")));
 }
 
 #[test]
-fn files_that_others_go_before_are_named() {
+fn files_that_are_not_read_are_logged() {
     let world = || {
-        World::new()
+        TestEnvironment::new()
             .file("home/.config/aws-kms-pkcs11/config.json", labelled("home"))
             .file(AWS, labelled("etc"))
             .set("HOME", "ROOT/home")
     };
     let user = "/home/.config/aws-kms-pkcs11/config.json";
     let skipped = format!("/etc/aws-kms-pkcs11/config.json: not read, since {user} goes before it");
-    assert_eq!(said(world()), format!("reading {user}\n{skipped}"));
+    assert_eq!(info_messages(world()), format!("reading {user}\n{skipped}"));
     let own = "/etc/cloud-kms-pkcs11/config.json";
     let skipped = |file: &str| format!("{file}: not read, since {own} goes before it\n");
     let expected = [skipped(user), skipped("/etc/aws-kms-pkcs11/config.json"), format!("{own}: 1 slots")];
-    assert_eq!(said(world().file(OWN, labelled("own"))), expected.concat());
+    assert_eq!(info_messages(world().file(OWN, labelled("own"))), expected.concat());
     let named = world().file(OWN, labelled("own")).file("n.json", labelled("n"));
-    let said = said(named.set("CLOUD_KMS_PKCS11_CONFIG", "ROOT/n.json"));
+    let said = info_messages(named.set("CLOUD_KMS_PKCS11_CONFIG", "ROOT/n.json"));
     assert_eq!(said.matches("not read, since /n.json goes before it").count(), 3, "{said}");
 }
 
 #[test]
-fn own_file_is_the_variables_then_the_users_then_the_systems() {
+fn own_file_is_searched_in_variable_then_user_then_system() {
     let world = || {
-        World::new()
+        TestEnvironment::new()
             .file("named.json", labelled("named"))
             .file("xdg/cloud-kms-pkcs11/config.json", labelled("xdg"))
             .file("home/.config/cloud-kms-pkcs11/config.json", labelled("home"))
@@ -84,7 +89,7 @@ fn own_file_is_the_variables_then_the_users_then_the_systems() {
 #[test]
 fn a_file_named_by_a_variable_must_exist() {
     for name in ["CLOUD_KMS_PKCS11_CONFIG", "AWS_KMS_PKCS11_CONFIG"] {
-        let error = World::new().file(AWS, labelled("x")).set(name, "ROOT/none.json").read().unwrap_err();
+        let error = TestEnvironment::new().file(AWS, labelled("x")).set(name, "ROOT/none.json").read().unwrap_err();
         assert!(error.starts_with(&format!("{name} names /none.json, which can't be read")), "{error}");
     }
 }
@@ -102,7 +107,7 @@ fn a_broken_own_file_is_an_error_and_no_other_is_read() {
 fn old_files_are_searched_likewise_and_both_names_are_loaded() {
     let azure = r#"{"slots": [{"key_name": "azure", "vault_url": "https://v.vault.azure.net/"}]}"#;
     let world = || {
-        World::new()
+        TestEnvironment::new()
             .file("named.json", labelled("named"))
             .file("xdg/aws-kms-pkcs11/config.json", labelled("xdg"))
             .file("home/.config/aws-kms-pkcs11/config.json", labelled("home"))
@@ -118,7 +123,7 @@ fn old_files_are_searched_likewise_and_both_names_are_loaded() {
 
 #[test]
 fn an_old_file_that_cant_be_parsed_is_logged_and_the_next_one_read() {
-    let mut world = World::new()
+    let mut world = TestEnvironment::new()
         .file("home/.config/aws-kms-pkcs11/config.json", "{\n\"slots\": [}")
         .file(AWS, labelled("etc"))
         .set("HOME", "ROOT/home");
@@ -159,7 +164,7 @@ fn variables_win_over_the_files_log() {
 
 #[test]
 fn an_old_file_that_cant_be_read_is_noted() {
-    let mut world = World::new().file("etc/aws-kms-pkcs11/config.json/a_folder", "");
+    let mut world = TestEnvironment::new().file("etc/aws-kms-pkcs11/config.json/a_folder", "");
     assert_eq!(world.config(), Config::default());
     assert!(world.notes(Level::Warn).starts_with("/etc/aws-kms-pkcs11/config.json: "), "{}", world.notes(Level::Warn));
 }
@@ -186,7 +191,7 @@ fn an_own_file_that_everybody_can_write_to_is_refused() {
 
 #[test]
 fn an_old_file_that_everybody_can_write_to_is_warned_of() {
-    let mut world = World::new().file(AWS, labelled("old"));
+    let mut world = TestEnvironment::new().file(AWS, labelled("old"));
     world.set_mode(AWS, 0o646);
     assert_eq!(labels(&world.config()), ["old"]);
     let file = "/etc/aws-kms-pkcs11/config.json";

@@ -20,7 +20,7 @@ fn a_slot_of_one_kms_key() {
         service: Arc::new(Service::Aws(settings)),
         keys: Keys::Named(vec![key]),
         hide_keys: vec![],
-        manner: Manner::default(),
+        quirks: Quirks::default(),
         management: None,
     };
     assert_eq!(config, Config { slots: vec![slot], ..Config::default() });
@@ -65,7 +65,7 @@ fn all_settings_arrive() {
     };
     assert_eq!(aws_of(&config.slots[0]), &expected);
     assert_eq!(config.slots[0].hide_keys, ["rsa2048"]);
-    assert!(config.slots[0].manner.accept_bare_digest);
+    assert!(config.slots[0].quirks.accept_bare_digest);
 
     let azure = r#""key_name": "k", "vault_url": "https://v:1", "azure_credential": "cli", "azure_tenant_id": "t",
         "azure_client_id": "c", "azure_client_secret": "s", "azure_client_certificate_path": "/c.pem",
@@ -138,7 +138,7 @@ fn a_slots_options_win_over_the_top_levels() {
     assert_eq!((aws_of(a).region.as_deref(), aws_of(b).region.as_deref()), (Some("top"), Some("own")));
     assert_eq!((aws_of(a).network.retries, aws_of(b).network.retries), (7, 1));
     assert_eq!((a.hide_keys.len(), b.hide_keys.len()), (1, 0));
-    assert_eq!((a.manner.accept_bare_digest, b.manner.accept_bare_digest), (true, false));
+    assert_eq!((a.quirks.accept_bare_digest, b.quirks.accept_bare_digest), (true, false));
     assert_eq!((&*azure_of(c).vault_url, &*azure_of(d).vault_url), ("https://top", "https://own"));
     assert_eq!((azure_of(c).client_id.as_deref(), azure_of(d).client_id.as_deref()), (Some("top"), Some("own")));
     assert!(azure_of(c).client_secret.is_some() && azure_of(d).client_secret.is_none());
@@ -175,7 +175,7 @@ fn several_keys_and_discovery() {
     assert!(matches!(&keys[1].certificate, CertificateSource::File(path) if path.ends_with("cloud-kms-pkcs11/b.pem")));
 
     let config = slot(&format!(r#""label": "all", {VAULT}, "discover": true"#)).config();
-    assert_eq!(config.slots[0].keys, Keys::Discover);
+    assert_eq!(config.slots[0].keys, Keys::Discovered);
     let config = slot(&format!(r#""key_name": "k", {VAULT}, "discover": false"#)).config();
     assert_eq!(only_key(&config).name.id, "k");
 }
@@ -296,7 +296,7 @@ proptest! {
             more.clone(),
         ] {
             let _ = own(&text).read();
-            let _ = World::new().file(AWS, &text).file(AZURE, &text).read();
+            let _ = TestEnvironment::new().file(AWS, &text).file(AZURE, &text).read();
         }
     }
 }

@@ -3,13 +3,13 @@
 //! C_Encrypt runs locally, without a request. C_Decrypt makes one request. RSA cannot process data in parts: the update
 //! functions store the data and return no output, and the final function returns the whole result.
 
-use super::finish;
+use super::finish_operation;
 use crate::error::Result;
 use crate::ffi::pointers::{Input, Output};
-use crate::mechanism::Request;
-use crate::operation::multi_part::Making;
+use crate::mechanism::MechanismInput;
+use crate::operation::multi_part::MultiPartOperation;
 use crate::provider::Provider;
-use crate::provider::session::Last;
+use crate::provider::session::FinalInput;
 use cryptoki_sys::*;
 
 /// C_EncryptInit, section 5.8.1. Without a mechanism, cancels the active encryption.
@@ -19,11 +19,11 @@ use cryptoki_sys::*;
 pub fn encrypt_init(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
-    request: Option<Request>,
+    request: Option<MechanismInput>,
     key: CK_OBJECT_HANDLE,
 ) -> Result<()> {
     let session = provider.session(session)?;
-    super::begin(&session.encrypt, request, |request| session.token.encrypt_init(key, request))
+    super::init_operation(&session.encrypt, request, |request| session.token.encrypt_init(key, request))
 }
 
 /// C_Encrypt, section 5.8.2.
@@ -31,7 +31,7 @@ pub fn encrypt_init(
 /// # Errors
 /// CKR_FUNCTION_FAILED if the public key cannot encrypt the data.
 pub fn encrypt(provider: &Provider, session: CK_SESSION_HANDLE, data: Input, encrypted: Output<u8>) -> Result<()> {
-    encrypted_to(provider, session, Last::Whole(data.0), encrypted)
+    finish_encryption(provider, session, FinalInput::SinglePart(data.0), encrypted)
 }
 
 /// C_EncryptUpdate, section 5.8.3. The output is always empty.
@@ -49,12 +49,17 @@ pub fn encrypt_update(provider: &Provider, session: CK_SESSION_HANDLE, part: Inp
 /// # Errors
 /// As [`encrypt`].
 pub fn encrypt_last(provider: &Provider, session: CK_SESSION_HANDLE, encrypted: Output<u8>) -> Result<()> {
-    encrypted_to(provider, session, Last::Parts, encrypted)
+    finish_encryption(provider, session, FinalInput::MultiPart, encrypted)
 }
 
-fn encrypted_to(provider: &Provider, session: CK_SESSION_HANDLE, last: Last, encrypted: Output<u8>) -> Result<()> {
+fn finish_encryption(
+    provider: &Provider,
+    session: CK_SESSION_HANDLE,
+    last: FinalInput,
+    encrypted: Output<u8>,
+) -> Result<()> {
     let session = provider.session(session)?;
-    finish(&session, &session.encrypt, last, encrypted, drop)
+    finish_operation(&session, &session.encrypt, last, encrypted, drop)
 }
 
 /// C_DecryptInit, section 5.10.1. Without a mechanism, cancels the active decryption.
@@ -64,11 +69,11 @@ fn encrypted_to(provider: &Provider, session: CK_SESSION_HANDLE, last: Last, enc
 pub fn decrypt_init(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
-    request: Option<Request>,
+    request: Option<MechanismInput>,
     key: CK_OBJECT_HANDLE,
 ) -> Result<()> {
     let session = provider.session(session)?;
-    super::begin(&session.decrypt, request, |request| session.token.decrypt_init(key, request))
+    super::init_operation(&session.decrypt, request, |request| session.token.decrypt_init(key, request))
 }
 
 /// C_Decrypt, section 5.10.2.
@@ -76,7 +81,7 @@ pub fn decrypt_init(
 /// # Errors
 /// CKR_ENCRYPTED_DATA_LEN_RANGE, and those of the service.
 pub fn decrypt(provider: &Provider, session: CK_SESSION_HANDLE, encrypted: Input, data: Output<u8>) -> Result<()> {
-    decrypted_to(provider, session, Last::Whole(encrypted.0), data)
+    finish_decryption(provider, session, FinalInput::SinglePart(encrypted.0), data)
 }
 
 /// C_DecryptUpdate, section 5.10.3. The output is always empty.
@@ -94,12 +99,17 @@ pub fn decrypt_update(provider: &Provider, session: CK_SESSION_HANDLE, part: Inp
 /// # Errors
 /// As [`decrypt`].
 pub fn decrypt_last(provider: &Provider, session: CK_SESSION_HANDLE, data: Output<u8>) -> Result<()> {
-    decrypted_to(provider, session, Last::Parts, data)
+    finish_decryption(provider, session, FinalInput::MultiPart, data)
 }
 
 /// Stores a plaintext that does not fit into the caller's buffer, because a second request would cost a second time.
-fn decrypted_to(provider: &Provider, session: CK_SESSION_HANDLE, last: Last, data: Output<u8>) -> Result<()> {
+fn finish_decryption(
+    provider: &Provider,
+    session: CK_SESSION_HANDLE,
+    last: FinalInput,
+    data: Output<u8>,
+) -> Result<()> {
     let session = provider.session(session)?;
     let begun = session.decrypt.with(|decrypting| decrypting.clone())?;
-    finish(&session, &session.decrypt, last, data, |made| session.decrypt.keep(begun, made, &last))
+    finish_operation(&session, &session.decrypt, last, data, |made| session.decrypt.store_result(begun, made, &last))
 }

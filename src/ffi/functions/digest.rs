@@ -1,12 +1,12 @@
 //! Digests, which are computed locally. PKCS#11 3.2 section 5.12.
 
-use super::finish;
+use super::finish_operation;
 use crate::error::{Error, Result};
 use crate::ffi::pointers::{Input, Output};
 use crate::key::hash::{Hash, Hasher};
-use crate::mechanism::Request;
+use crate::mechanism::MechanismInput;
 use crate::provider::Provider;
-use crate::provider::session::Last;
+use crate::provider::session::FinalInput;
 use cryptoki_sys::*;
 
 /// C_DigestInit, section 5.12.1. Java's PSS signatures need digests from the token that signs. Without a mechanism,
@@ -15,8 +15,8 @@ use cryptoki_sys::*;
 /// # Errors
 /// CKR_MECHANISM_INVALID if the mechanism is not a digest of this module; CKR_MECHANISM_PARAM_INVALID if parameters are
 /// given.
-pub fn init(provider: &Provider, session: CK_SESSION_HANDLE, request: Option<Request>) -> Result<()> {
-    super::begin(&provider.session(session)?.digest, request, |request| {
+pub fn init(provider: &Provider, session: CK_SESSION_HANDLE, request: Option<MechanismInput>) -> Result<()> {
+    super::init_operation(&provider.session(session)?.digest, request, |request| {
         let unknown = || {
             let text = format!("mechanism 0x{:x} is no digest of this module's", request.ckm);
             Error::new(CKR_MECHANISM_INVALID, text)
@@ -34,7 +34,7 @@ pub fn init(provider: &Provider, session: CK_SESSION_HANDLE, request: Option<Req
 
 /// C_Digest, section 5.12.2.
 pub fn whole(provider: &Provider, session: CK_SESSION_HANDLE, data: Input, digest: Output<u8>) -> Result<()> {
-    ended(provider, session, Last::Whole(data.0), digest)
+    ended(provider, session, FinalInput::SinglePart(data.0), digest)
 }
 
 /// C_DigestUpdate, section 5.12.3.
@@ -47,10 +47,10 @@ pub fn update(provider: &Provider, session: CK_SESSION_HANDLE, part: Input) -> R
 
 /// C_DigestFinal, section 5.12.5.
 pub fn last(provider: &Provider, session: CK_SESSION_HANDLE, digest: Output<u8>) -> Result<()> {
-    ended(provider, session, Last::Parts, digest)
+    ended(provider, session, FinalInput::MultiPart, digest)
 }
 
-fn ended(provider: &Provider, session: CK_SESSION_HANDLE, last: Last, digest: Output<u8>) -> Result<()> {
+fn ended(provider: &Provider, session: CK_SESSION_HANDLE, last: FinalInput, digest: Output<u8>) -> Result<()> {
     let session = provider.session(session)?;
-    finish(&session, &session.digest, last, digest, drop)
+    finish_operation(&session, &session.digest, last, digest, drop)
 }

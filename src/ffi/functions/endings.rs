@@ -18,7 +18,7 @@ const ENCRYPT: End = |session| session.encrypt.cancel();
 const DECRYPT: End = |session| session.decrypt.cancel();
 const VERIFY_SIGNATURE: End = |session| session.verify_signature.cancel();
 
-const ENDINGS: [(&str, End); 18] = [
+const TERMINATING_FUNCTIONS: [(&str, End); 18] = [
     ("C_Digest", DIGEST),
     ("C_DigestUpdate", DIGEST),
     ("C_DigestFinal", DIGEST),
@@ -41,8 +41,8 @@ const ENDINGS: [(&str, End); 18] = [
 
 /// Called when the C function `function` has failed with `error`. Ends the operation that the standard requires to end.
 /// `first_argument` is the first argument of the C function. For all functions in the table, it is the session handle.
-pub fn end(provider: &Provider, function: &str, first_argument: usize, error: &Error) {
-    let ending = ENDINGS.iter().find(|(name, _)| *name == function && error.rv != CKR_BUFFER_TOO_SMALL);
+pub fn terminate_operation(provider: &Provider, function: &str, first_argument: usize, error: &Error) {
+    let ending = TERMINATING_FUNCTIONS.iter().find(|(name, _)| *name == function && error.rv != CKR_BUFFER_TOO_SMALL);
     if let Some((_, end)) = ending
         && let Ok(session) = provider.session(first_argument as CK_SESSION_HANDLE)
     {

@@ -3,11 +3,11 @@
 //! PKCS#11 3.2 sections 5.7 and 5.18.
 
 use crate::error::{Error, Result};
-use crate::ffi::pointers::{Input, Output, Target, Template};
-use crate::mechanism::Request;
+use crate::ffi::pointers::{Input, Output, OutputValue, Template};
+use crate::mechanism::MechanismInput;
 use crate::object::attribute::{Attribute, flag_in, number_in};
 use crate::operation::init;
-use crate::operation::multi_part::Making;
+use crate::operation::multi_part::MultiPartOperation;
 use crate::provider::Provider;
 use crate::provider::session::Session;
 use crate::token;
@@ -22,15 +22,17 @@ pub fn create_object(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
     template: Template,
-    object: Target<CK_OBJECT_HANDLE>,
+    object: OutputValue<CK_OBJECT_HANDLE>,
 ) -> Result<()> {
     let own = provider.session(session)?;
     let template = template.attributes()?;
-    let stays = flag_in(&template, CKA_TOKEN) == Some(true);
+    let is_token_object = flag_in(&template, CKA_TOKEN) == Some(true);
     check_token_object(&own, &template)?;
     object.write(match number_in(&template, CKA_CLASS) {
-        Some(CKO_CERTIFICATE) if stays => own.concluded(own.token.add_certificate(&template, own.read_write))?,
-        _ => init::created(&own.token, &template, session)?,
+        Some(CKO_CERTIFICATE) if is_token_object => {
+            own.record_outcome(own.token.add_certificate(&template, own.read_write))?
+        }
+        _ => init::create_object(&own.token, &template, session)?,
     });
     Ok(())
 }
@@ -38,7 +40,7 @@ pub fn create_object(
 /// Checks that the session is read-write if the template is of a token object, whatever its class (section 5.7).
 fn check_token_object(session: &Session, template: &[Attribute]) -> Result<()> {
     match flag_in(template, CKA_TOKEN) {
-        Some(true) if !session.read_write => Err(token::read_only()),
+        Some(true) if !session.read_write => Err(token::session_read_only()),
         _ => Ok(()),
     }
 }
@@ -59,10 +61,10 @@ pub fn copy_object(provider: &Provider, session: CK_SESSION_HANDLE, object: CK_O
 /// Those of `Token::destroy`.
 pub fn destroy_object(provider: &Provider, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) -> Result<()> {
     let own = provider.session(session)?;
-    if own.token.discard(object) {
+    if own.token.remove_session_object(object) {
         return Ok(());
     }
-    own.concluded(own.token.destroy(object, own.read_write))
+    own.record_outcome(own.token.destroy(object, own.read_write))
 }
 
 /// C_SetAttributeValue, section 5.7.6: changes the labels of keys if the configuration allows it.
@@ -76,7 +78,7 @@ pub fn set_attribute_value(
     template: Template,
 ) -> Result<()> {
     let own = provider.session(session)?;
-    own.concluded(own.token.set_attributes(object, &template.attributes()?, own.read_write))
+    own.record_outcome(own.token.set_attributes(object, &template.attributes()?, own.read_write))
 }
 
 /// C_GenerateKey, section 5.18.1. The service generates the key.
@@ -86,13 +88,13 @@ pub fn set_attribute_value(
 pub fn generate(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
-    request: Option<Request>,
+    request: Option<MechanismInput>,
     template: Template,
-    key: Target<CK_OBJECT_HANDLE>,
+    key: OutputValue<CK_OBJECT_HANDLE>,
 ) -> Result<()> {
     let own = provider.session(session)?;
-    let made = own.token.generate(&given(request)?, &template.attributes()?, own.read_write);
-    key.write(own.concluded(made)?);
+    let result = own.token.generate(&required_mechanism(request)?, &template.attributes()?, own.read_write);
+    key.write(own.record_outcome(result)?);
     Ok(())
 }
 
@@ -103,16 +105,16 @@ pub fn generate(
 pub fn generate_pair(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
-    request: Option<Request>,
+    request: Option<MechanismInput>,
     public: Template,
     private: Template,
-    public_key: Target<CK_OBJECT_HANDLE>,
-    private_key: Target<CK_OBJECT_HANDLE>,
+    public_key: OutputValue<CK_OBJECT_HANDLE>,
+    private_key: OutputValue<CK_OBJECT_HANDLE>,
 ) -> Result<()> {
     let own = provider.session(session)?;
     let (public, private) = (public.attributes()?, private.attributes()?);
-    let made = own.token.generate_pair(&given(request)?, &public, &private, own.read_write);
-    let (public, private) = own.concluded(made)?;
+    let made = own.token.generate_pair(&required_mechanism(request)?, &public, &private, own.read_write);
+    let (public, private) = own.record_outcome(made)?;
     public_key.write(public);
     private_key.write(private);
     Ok(())
@@ -125,14 +127,14 @@ pub fn generate_pair(
 pub fn wrap(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
-    request: Option<Request>,
+    request: Option<MechanismInput>,
     wrapping: CK_OBJECT_HANDLE,
     key: CK_OBJECT_HANDLE,
     mut wrapped: Output<u8>,
 ) -> Result<()> {
     let token = &provider.session(session)?.token;
-    let encrypting = token.wrap(wrapping, &given(request)?, key)?;
-    if wrapped.has_room(encrypting.longest())? {
+    let encrypting = token.wrap(wrapping, &required_mechanism(request)?, key)?;
+    if wrapped.check_capacity(encrypting.max_output_len())? {
         wrapped.write(&encrypting.finish()?)?;
     }
     Ok(())
@@ -146,17 +148,17 @@ pub fn wrap(
 pub fn unwrap(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
-    request: Option<Request>,
+    request: Option<MechanismInput>,
     unwrapping: CK_OBJECT_HANDLE,
     wrapped: Input,
     template: Template,
-    key: Target<CK_OBJECT_HANDLE>,
+    key: OutputValue<CK_OBJECT_HANDLE>,
 ) -> Result<()> {
     let own = provider.session(session)?;
     let template = template.attributes()?;
     check_token_object(&own, &template)?;
-    let made = own.token.unwrap(unwrapping, &given(request)?, wrapped.0, &template, session);
-    key.write(own.concluded(made)?);
+    let made = own.token.unwrap(unwrapping, &required_mechanism(request)?, wrapped.0, &template, session);
+    key.write(own.record_outcome(made)?);
     Ok(())
 }
 
@@ -168,19 +170,19 @@ pub fn unwrap(
 pub fn derive(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
-    request: Option<Request>,
+    request: Option<MechanismInput>,
     base: CK_OBJECT_HANDLE,
     template: Template,
-    key: Target<CK_OBJECT_HANDLE>,
+    key: OutputValue<CK_OBJECT_HANDLE>,
 ) -> Result<()> {
     let own = provider.session(session)?;
     let template = template.attributes()?;
     check_token_object(&own, &template)?;
-    let made = own.token.derive(base, &given(request)?, &template, session);
-    key.write(own.concluded(made)?);
+    let made = own.token.derive(base, &required_mechanism(request)?, &template, session);
+    key.write(own.record_outcome(made)?);
     Ok(())
 }
 
-fn given(request: Option<Request>) -> Result<Request> {
+fn required_mechanism(request: Option<MechanismInput>) -> Result<MechanismInput> {
     request.ok_or_else(|| Error::new(CKR_ARGUMENTS_BAD, "a null pointer for the mechanism"))
 }

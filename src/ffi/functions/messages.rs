@@ -5,11 +5,11 @@
 
 use crate::error::{Error, Result};
 use crate::ffi::pointers::{Input, Output};
-use crate::mechanism::Request;
-use crate::operation::multi_part::Making;
-use crate::operation::sign::{MessageSigning, MessageVerifying};
+use crate::mechanism::MechanismInput;
+use crate::operation::multi_part::MultiPartOperation;
+use crate::operation::sign::{MessageSigningOperation, MessageVerificationOperation};
 use crate::provider::Provider;
-use crate::provider::session::{Last, Session};
+use crate::provider::session::{FinalInput, Session};
 use cryptoki_sys::*;
 
 /// C_MessageSignInit, section 5.14.1. Without a mechanism, cancels the active operation.
@@ -19,12 +19,12 @@ use cryptoki_sys::*;
 pub fn sign_init(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
-    request: Option<Request>,
+    request: Option<MechanismInput>,
     key: CK_OBJECT_HANDLE,
 ) -> Result<()> {
     let session = provider.session(session)?;
-    super::begin(&session.message_sign, request, |request| {
-        Ok(MessageSigning { each: session.token.sign_init(key, request)?, current: None })
+    super::init_operation(&session.message_sign, request, |request| {
+        Ok(MessageSigningOperation { template: session.token.sign_init(key, request)?, current: None })
     })
 }
 
@@ -39,17 +39,17 @@ pub fn sign(
     data: Input,
     mut signature: Output<u8>,
 ) -> Result<()> {
-    no_parameter(parameter)?;
+    check_no_parameter(parameter)?;
     let session = provider.session(session)?;
     let mut signing = session.message_sign.with(|own| match own.current {
-        Some(_) => Err(in_parts()),
-        None => Ok(own.each.clone()),
+        Some(_) => Err(message_active()),
+        None => Ok(own.template.clone()),
     })??;
-    if !signature.has_room(signing.longest())? {
+    if !signature.check_capacity(signing.max_output_len())? {
         return Ok(());
     }
     let made = signing.update(data.0).and_then(|()| signing.finish());
-    signature.write(&ended_if_bad(&session, session.concluded(made))?)
+    signature.write(&cancel_on_error(&session, session.record_outcome(made))?)
 }
 
 /// C_SignMessageBegin, section 5.14.3.
@@ -57,11 +57,11 @@ pub fn sign(
 /// # Errors
 /// CKR_OPERATION_ACTIVE if a message was started and not finished.
 pub fn sign_begin(provider: &Provider, session: CK_SESSION_HANDLE, parameter: Input) -> Result<()> {
-    no_parameter(parameter)?;
+    check_no_parameter(parameter)?;
     provider.session(session)?.message_sign.with(|own| match own.current {
-        Some(_) => Err(in_parts()),
+        Some(_) => Err(message_active()),
         None => {
-            own.current = Some(own.each.clone());
+            own.current = Some(own.template.clone());
             Ok(())
         }
     })?
@@ -78,19 +78,20 @@ pub fn sign_next(
     part: Input,
     signature: Option<Output<u8>>,
 ) -> Result<()> {
-    no_parameter(parameter)?;
+    check_no_parameter(parameter)?;
     let session = provider.session(session)?;
     let Some(mut signature) = signature else {
-        return session.message_sign.with(|own| own.current.as_mut().ok_or_else(not_begun)?.update(part.0))?;
+        return session.message_sign.with(|own| own.current.as_mut().ok_or_else(no_message_active)?.update(part.0))?;
     };
-    let longest =
-        session.message_sign.with(|own| own.current.as_ref().map(Making::longest).ok_or_else(not_begun))??;
-    if !signature.has_room(longest)? {
+    let longest = session
+        .message_sign
+        .with(|own| own.current.as_ref().map(MultiPartOperation::max_output_len).ok_or_else(no_message_active))??;
+    if !signature.check_capacity(longest)? {
         return Ok(());
     }
-    let mut signing = session.message_sign.with(|own| own.current.take().ok_or_else(not_begun))??;
+    let mut signing = session.message_sign.with(|own| own.current.take().ok_or_else(no_message_active))??;
     let made = signing.update(part.0).and_then(|()| signing.finish());
-    signature.write(&ended_if_bad(&session, session.concluded(made))?)
+    signature.write(&cancel_on_error(&session, session.record_outcome(made))?)
 }
 
 /// C_MessageSignFinal, section 5.14.5.
@@ -98,8 +99,8 @@ pub fn sign_next(
 /// # Errors
 /// CKR_OPERATION_ACTIVE if a message was started and not finished. The operation ends in that case too.
 pub fn sign_final(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
-    let own = provider.session(session)?.message_sign.take(&Last::Parts)?;
-    if own.current.is_some() { Err(in_parts()) } else { Ok(()) }
+    let own = provider.session(session)?.message_sign.take(&FinalInput::MultiPart)?;
+    if own.current.is_some() { Err(message_active()) } else { Ok(()) }
 }
 
 /// C_MessageVerifyInit, section 5.17.1. Without a mechanism, cancels the active operation.
@@ -109,12 +110,12 @@ pub fn sign_final(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()>
 pub fn verify_init(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
-    request: Option<Request>,
+    request: Option<MechanismInput>,
     key: CK_OBJECT_HANDLE,
 ) -> Result<()> {
     let session = provider.session(session)?;
-    super::begin(&session.message_verify, request, |request| {
-        Ok(MessageVerifying { each: session.token.verify_init(key, request)?, current: None })
+    super::init_operation(&session.message_verify, request, |request| {
+        Ok(MessageVerificationOperation { template: session.token.verify_init(key, request)?, current: None })
     })
 }
 
@@ -122,7 +123,7 @@ pub fn verify_init(
 ///
 /// # Errors
 /// CKR_OPERATION_ACTIVE if a message was started with C_VerifyMessageBegin and not finished, and those of
-/// `Verifying::finish`.
+/// `VerificationOperation::finish`.
 pub fn verify(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -130,13 +131,13 @@ pub fn verify(
     data: Input,
     signature: Input,
 ) -> Result<()> {
-    no_parameter(parameter)?;
+    check_no_parameter(parameter)?;
     let session = provider.session(session)?;
     let mut verifying = session.message_verify.with(|own| match own.current {
-        Some(_) => Err(in_parts()),
-        None => Ok(own.each.clone()),
+        Some(_) => Err(message_active()),
+        None => Ok(own.template.clone()),
     })??;
-    session.concluded(verifying.update(data.0).and_then(|()| verifying.finish(signature.0)))
+    session.record_outcome(verifying.update(data.0).and_then(|()| verifying.finish(signature.0)))
 }
 
 /// C_VerifyMessageBegin, section 5.17.3.
@@ -144,11 +145,11 @@ pub fn verify(
 /// # Errors
 /// CKR_OPERATION_ACTIVE if a message was started and not finished.
 pub fn verify_begin(provider: &Provider, session: CK_SESSION_HANDLE, parameter: Input) -> Result<()> {
-    no_parameter(parameter)?;
+    check_no_parameter(parameter)?;
     provider.session(session)?.message_verify.with(|own| match own.current {
-        Some(_) => Err(in_parts()),
+        Some(_) => Err(message_active()),
         None => {
-            own.current = Some(own.each.clone());
+            own.current = Some(own.template.clone());
             Ok(())
         }
     })?
@@ -157,7 +158,7 @@ pub fn verify_begin(provider: &Provider, session: CK_SESSION_HANDLE, parameter: 
 /// C_VerifyMessageNext, section 5.17.4. If the signature is empty, more parts follow.
 ///
 /// # Errors
-/// CKR_OPERATION_NOT_INITIALIZED if no message was started, and those of `Verifying::finish`.
+/// CKR_OPERATION_NOT_INITIALIZED if no message was started, and those of `VerificationOperation::finish`.
 pub fn verify_next(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
@@ -165,13 +166,15 @@ pub fn verify_next(
     part: Input,
     signature: Input,
 ) -> Result<()> {
-    no_parameter(parameter)?;
+    check_no_parameter(parameter)?;
     let session = provider.session(session)?;
     if signature.0.is_empty() {
-        return session.message_verify.with(|own| own.current.as_mut().ok_or_else(not_begun)?.update(part.0))?;
+        return session
+            .message_verify
+            .with(|own| own.current.as_mut().ok_or_else(no_message_active)?.update(part.0))?;
     }
-    let mut verifying = session.message_verify.with(|own| own.current.take().ok_or_else(not_begun))??;
-    session.concluded(verifying.update(part.0).and_then(|()| verifying.finish(signature.0)))
+    let mut verifying = session.message_verify.with(|own| own.current.take().ok_or_else(no_message_active))??;
+    session.record_outcome(verifying.update(part.0).and_then(|()| verifying.finish(signature.0)))
 }
 
 /// C_MessageVerifyFinal, section 5.17.5.
@@ -179,17 +182,17 @@ pub fn verify_next(
 /// # Errors
 /// CKR_OPERATION_ACTIVE if a message was started and not finished. The operation ends in that case too.
 pub fn verify_final(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
-    let own = provider.session(session)?.message_verify.take(&Last::Parts)?;
-    if own.current.is_some() { Err(in_parts()) } else { Ok(()) }
+    let own = provider.session(session)?.message_verify.take(&FinalInput::MultiPart)?;
+    if own.current.is_some() { Err(message_active()) } else { Ok(()) }
 }
 
 /// Ends the whole signing operation on an error, as C_Sign does: on a failure of the service, and also on a wrong
 /// length of the data.
-fn ended_if_bad<T>(session: &Session, outcome: Result<T>) -> Result<T> {
+fn cancel_on_error<T>(session: &Session, outcome: Result<T>) -> Result<T> {
     outcome.inspect_err(|_| session.message_sign.cancel())
 }
 
-fn no_parameter(parameter: Input) -> Result<()> {
+fn check_no_parameter(parameter: Input) -> Result<()> {
     match parameter.0.len() {
         0 => Ok(()),
         length => {
@@ -199,10 +202,10 @@ fn no_parameter(parameter: Input) -> Result<()> {
     }
 }
 
-fn in_parts() -> Error {
+fn message_active() -> Error {
     Error::new(CKR_OPERATION_ACTIVE, "a message was begun in parts, and not ended")
 }
 
-fn not_begun() -> Error {
+fn no_message_active() -> Error {
     Error::new(CKR_OPERATION_NOT_INITIALIZED, "no message was begun in parts")
 }

@@ -18,23 +18,23 @@ pub mod messages;
 pub mod sign;
 pub mod verify;
 
-use super::pointers::{Batch, Input, Output, Region, Target, Template};
-use crate::cloud::Plain;
+use super::pointers::{FixedOutput, HandleBuffer, Input, Output, OutputValue, Template};
+use crate::cloud::SecretBytes;
 use crate::config::Management;
 use crate::error::{Error, Result};
 use crate::key::hash::Hash;
-use crate::mechanism::Request;
-use crate::operation::multi_part::Making;
+use crate::mechanism::MechanismInput;
+use crate::operation::multi_part::MultiPartOperation;
 use crate::provider::Provider;
-use crate::provider::session::{Last, Place, Session};
-use crate::token::LONGEST_PIN;
+use crate::provider::session::{ActiveOperation, FinalInput, Session};
+use crate::token::MAX_PIN_LEN;
 use cryptoki_sys::*;
 
 /// The version of this module.
 const VERSION: CK_VERSION = CK_VERSION { major: 0, minor: 1 };
 
 /// C_GetInfo, section 5.4.3. `cryptoki` is the version of the function list through which the function was called.
-pub fn info(_: &Provider, cryptoki: CK_VERSION, info: Target<CK_INFO>) -> Result<()> {
+pub fn info(_: &Provider, cryptoki: CK_VERSION, info: OutputValue<CK_INFO>) -> Result<()> {
     info.write(CK_INFO {
         cryptokiVersion: cryptoki,
         manufacturerID: padded("cloud-kms-pkcs11"),
@@ -47,11 +47,11 @@ pub fn info(_: &Provider, cryptoki: CK_VERSION, info: Target<CK_INFO>) -> Result
 
 /// C_GetSlotList, section 5.5.1. Every slot has a token, so `_present` makes no difference.
 pub fn slot_list(provider: &Provider, _present: CK_BBOOL, slots: Output<CK_SLOT_ID>) -> Result<()> {
-    slots.write(&provider.slots())
+    slots.write(&provider.list_slots())
 }
 
 /// C_GetSlotInfo, section 5.5.2.
-pub fn slot_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_SLOT_INFO>) -> Result<()> {
+pub fn slot_info(provider: &Provider, slot: CK_SLOT_ID, info: OutputValue<CK_SLOT_INFO>) -> Result<()> {
     let token = provider.token(slot)?;
     info.write(CK_SLOT_INFO {
         slotDescription: padded(&token.backend().place()),
@@ -64,11 +64,11 @@ pub fn slot_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_SLOT_INF
 }
 
 /// C_GetTokenInfo, section 5.5.3. Never makes a request.
-pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_TOKEN_INFO>) -> Result<()> {
+pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: OutputValue<CK_TOKEN_INFO>) -> Result<()> {
     let token = provider.token(slot)?;
     let identity = token.backend().identity();
-    let by_login = token.backend().pin().is_some();
-    let login_flag = if by_login { CKF_LOGIN_REQUIRED } else { 0 };
+    let requires_login = token.backend().pin().is_some();
+    let login_flag = if requires_login { CKF_LOGIN_REQUIRED } else { 0 };
     let (all, writing) = token.session_counts();
     let changes = token.management().is_some_and(Management::allows_anything);
     let write_protected = if changes { 0 } else { CKF_WRITE_PROTECTED };
@@ -83,8 +83,8 @@ pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: Target<CK_TOKEN_I
         ulSessionCount: all as CK_ULONG,
         ulMaxRwSessionCount: CK_EFFECTIVELY_INFINITE,
         ulRwSessionCount: writing as CK_ULONG,
-        ulMaxPinLen: if by_login { LONGEST_PIN as CK_ULONG } else { 255 },
-        ulMinPinLen: CK_ULONG::from(by_login),
+        ulMaxPinLen: if requires_login { MAX_PIN_LEN as CK_ULONG } else { 255 },
+        ulMinPinLen: CK_ULONG::from(requires_login),
         ulTotalPublicMemory: CK_UNAVAILABLE_INFORMATION,
         ulFreePublicMemory: CK_UNAVAILABLE_INFORMATION,
         ulTotalPrivateMemory: CK_UNAVAILABLE_INFORMATION,
@@ -108,8 +108,8 @@ pub fn wait_for_slot_event(_: &Provider, flags: CK_FLAGS) -> Result<()> {
 /// C_GetMechanismList, section 5.5.5: lists the mechanisms of the token's keys, and the digests.
 pub fn mechanism_list(provider: &Provider, slot: CK_SLOT_ID, list: Output<CK_MECHANISM_TYPE>) -> Result<()> {
     let token = provider.token(slot)?;
-    let keyed = token.mechanisms().into_iter();
-    list.write(&keyed.chain(Hash::digesting().map(Hash::ckm)).collect::<Vec<_>>())
+    let key_mechanisms = token.mechanisms().into_iter();
+    list.write(&key_mechanisms.chain(Hash::with_digest_mechanism().map(Hash::ckm)).collect::<Vec<_>>())
 }
 
 /// C_GetMechanismInfo, section 5.5.6.
@@ -120,10 +120,10 @@ pub fn mechanism_info(
     provider: &Provider,
     slot: CK_SLOT_ID,
     ckm: CK_MECHANISM_TYPE,
-    info: Target<CK_MECHANISM_INFO>,
+    info: OutputValue<CK_MECHANISM_INFO>,
 ) -> Result<()> {
     let token = provider.token(slot)?;
-    let unknown = || Error::probe(CKR_MECHANISM_INVALID, format!("mechanism 0x{ckm:x} is not one of this token's"));
+    let unknown = || Error::expected(CKR_MECHANISM_INVALID, format!("mechanism 0x{ckm:x} is not one of this token's"));
     let digests = CK_MECHANISM_INFO { ulMinKeySize: 0, ulMaxKeySize: 0, flags: CKF_DIGEST };
     info.write(match Hash::from_ckm(ckm) {
         Some(_) => digests,
@@ -140,7 +140,7 @@ pub fn open_session(
     provider: &Provider,
     slot: CK_SLOT_ID,
     flags: CK_FLAGS,
-    handle: Target<CK_SESSION_HANDLE>,
+    handle: OutputValue<CK_SESSION_HANDLE>,
 ) -> Result<()> {
     handle.write(provider.open_session(slot, flags)?);
     Ok(())
@@ -157,7 +157,7 @@ pub fn close_all_sessions(provider: &Provider, slot: CK_SLOT_ID) -> Result<()> {
 }
 
 /// C_GetSessionInfo, section 5.6.4.
-pub fn session_info(provider: &Provider, session: CK_SESSION_HANDLE, info: Target<CK_SESSION_INFO>) -> Result<()> {
+pub fn session_info(provider: &Provider, session: CK_SESSION_HANDLE, info: OutputValue<CK_SESSION_INFO>) -> Result<()> {
     let session = provider.session(session)?;
     let writing = if session.read_write { CKF_RW_SESSION } else { 0 };
     info.write(CK_SESSION_INFO {
@@ -210,7 +210,7 @@ pub fn session_validation_flags(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
     _kind: CK_ULONG,
-    flags: Target<CK_FLAGS>,
+    flags: OutputValue<CK_FLAGS>,
 ) -> Result<()> {
     provider.session(session)?;
     flags.write(0);
@@ -225,7 +225,7 @@ pub fn object_size(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
     object: CK_OBJECT_HANDLE,
-    size: Target<CK_ULONG>,
+    size: OutputValue<CK_ULONG>,
 ) -> Result<()> {
     size.write(provider.object(session, object)?.attributes.size() as CK_ULONG);
     Ok(())
@@ -234,34 +234,34 @@ pub fn object_size(
 /// C_GetAttributeValue, section 5.7.5. Reads the attributes from memory and never makes a request.
 ///
 /// # Errors
-/// CKR_OBJECT_HANDLE_INVALID if there is no such object, and those of [`Template::answer`].
+/// CKR_OBJECT_HANDLE_INVALID if there is no such object, and those of [`Template::write_values`].
 pub fn attribute_value(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
     object: CK_OBJECT_HANDLE,
     template: Template,
 ) -> Result<()> {
-    template.answer(&*provider.object(session, object)?)
+    template.write_values(&*provider.object(session, object)?)
 }
 
 /// C_FindObjectsInit, section 5.7.7. Loads the objects that are not loaded yet.
 ///
 /// # Errors
-/// Those of [`Template::criteria`] and [`Provider::find_init`].
+/// Those of [`Template::search_criteria`] and [`Provider::find_init`].
 pub fn find_objects_init(provider: &Provider, session: CK_SESSION_HANDLE, template: Template) -> Result<()> {
-    provider.find_init(session, &template.criteria()?)
+    provider.find_init(session, &template.search_criteria()?)
 }
 
 /// C_FindObjects, section 5.7.8.
-pub fn find_objects(provider: &Provider, session: CK_SESSION_HANDLE, batch: Batch) -> Result<()> {
-    let found = provider.session(session)?.find(batch.room())?;
+pub fn find_objects(provider: &Provider, session: CK_SESSION_HANDLE, batch: HandleBuffer) -> Result<()> {
+    let found = provider.session(session)?.find_next(batch.capacity())?;
     batch.write(&found);
     Ok(())
 }
 
 /// C_FindObjectsFinal, section 5.7.9.
 pub fn find_objects_final(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
-    provider.session(session)?.find.take(&Last::Parts).map(drop)
+    provider.session(session)?.find.take(&FinalInput::MultiPart).map(drop)
 }
 
 /// C_GenerateRandom, section 5.17.2. The random data comes from the operating system, without a request, or from the
@@ -269,10 +269,10 @@ pub fn find_objects_final(provider: &Provider, session: CK_SESSION_HANDLE) -> Re
 ///
 /// # Errors
 /// CKR_RANDOM_NO_RNG if the operating system returns no random data, and those of the service.
-pub fn generate_random(provider: &Provider, session: CK_SESSION_HANDLE, random: Region) -> Result<()> {
+pub fn generate_random(provider: &Provider, session: CK_SESSION_HANDLE, random: FixedOutput) -> Result<()> {
     let session = provider.session(session)?;
-    if session.token.manner().random_of_service {
-        let bytes = session.concluded(session.token.random(random.len()))?;
+    if session.token.quirks().random_from_service {
+        let bytes = session.record_outcome(session.token.random(random.len()))?;
         return random.write(&bytes);
     }
     random.fill_with(|bytes| {
@@ -283,18 +283,18 @@ pub fn generate_random(provider: &Provider, session: CK_SESSION_HANDLE, random: 
 /// Ends an operation and writes its result, or only the length of the result for a size query. A result that does not
 /// fit into the buffer is not lost: if the exact length is known in advance, the buffer is checked before the operation
 /// ends; otherwise `keep` stores the result for the next call.
-fn finish<T: Making>(
+fn finish_operation<T: MultiPartOperation>(
     session: &Session,
-    place: &Place<T>,
-    last: Last,
+    place: &ActiveOperation<T>,
+    last: FinalInput,
     mut output: Output<u8>,
-    keep: impl FnOnce(Plain),
+    keep: impl FnOnce(SecretBytes),
 ) -> Result<()> {
     let (longest, exact) = place.output_len(&last)?;
-    if (exact || output.is_size_query()) && !output.has_room(longest)? {
+    if (exact || output.is_size_query()) && !output.check_capacity(longest)? {
         return Ok(());
     }
-    let made = session.concluded(place.finish(last))?;
+    let made = session.record_outcome(place.finish(last))?;
     let written = output.write(&made);
     if written.is_err() {
         keep(made);
@@ -304,12 +304,16 @@ fn finish<T: Making>(
 
 /// Implements an Init function: starts the operation that `made` returns, or cancels the active operation if there is
 /// no mechanism (PKCS#11 3.0).
-fn begin<T>(place: &Place<T>, request: Option<Request>, made: impl FnOnce(&Request) -> Result<T>) -> Result<()> {
+fn init_operation<T>(
+    place: &ActiveOperation<T>,
+    request: Option<MechanismInput>,
+    made: impl FnOnce(&MechanismInput) -> Result<T>,
+) -> Result<()> {
     let Some(request) = request else {
         place.cancel();
         return Ok(());
     };
-    place.is_free()?;
+    place.check_inactive()?;
     place.begin(made(&request)?)
 }
 
@@ -354,7 +358,7 @@ pub fn seed_random(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()
 ///
 /// # Errors
 /// CKR_SESSION_ASYNC_NOT_SUPPORTED.
-pub fn not_asynchronous(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
+pub fn async_not_supported(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
     provider.session(session)?;
     Err(Error::new(CKR_SESSION_ASYNC_NOT_SUPPORTED, "the sessions of this module are synchronous"))
 }

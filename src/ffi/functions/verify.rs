@@ -4,10 +4,10 @@
 
 use crate::error::Result;
 use crate::ffi::pointers::Input;
-use crate::mechanism::Request;
-use crate::operation::sign::SignatureVerifying;
+use crate::mechanism::MechanismInput;
+use crate::operation::sign::SignatureVerificationOperation;
 use crate::provider::Provider;
-use crate::provider::session::Last;
+use crate::provider::session::FinalInput;
 use cryptoki_sys::*;
 
 /// C_VerifyInit, section 5.15.1. Without a mechanism, cancels the active operation.
@@ -17,11 +17,11 @@ use cryptoki_sys::*;
 pub fn init(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
-    request: Option<Request>,
+    request: Option<MechanismInput>,
     key: CK_OBJECT_HANDLE,
 ) -> Result<()> {
     let session = provider.session(session)?;
-    super::begin(&session.verify, request, |request| session.token.verify_init(key, request))
+    super::init_operation(&session.verify, request, |request| session.token.verify_init(key, request))
 }
 
 /// C_Verify, section 5.15.2.
@@ -29,7 +29,7 @@ pub fn init(
 /// # Errors
 /// CKR_SIGNATURE_INVALID, CKR_SIGNATURE_LEN_RANGE, CKR_DATA_INVALID, and those of the service for a MAC.
 pub fn whole(provider: &Provider, session: CK_SESSION_HANDLE, data: Input, signature: Input) -> Result<()> {
-    ended(provider, session, Last::Whole(data.0), signature)
+    ended(provider, session, FinalInput::SinglePart(data.0), signature)
 }
 
 /// C_VerifyUpdate, section 5.15.3.
@@ -42,16 +42,16 @@ pub fn update(provider: &Provider, session: CK_SESSION_HANDLE, part: Input) -> R
 /// # Errors
 /// As [`whole`].
 pub fn last(provider: &Provider, session: CK_SESSION_HANDLE, signature: Input) -> Result<()> {
-    ended(provider, session, Last::Parts, signature)
+    ended(provider, session, FinalInput::MultiPart, signature)
 }
 
-fn ended(provider: &Provider, session: CK_SESSION_HANDLE, last: Last, signature: Input) -> Result<()> {
+fn ended(provider: &Provider, session: CK_SESSION_HANDLE, last: FinalInput, signature: Input) -> Result<()> {
     let session = provider.session(session)?;
     let mut verifying = session.verify.take(&last)?;
-    if let Last::Whole(data) = last {
+    if let FinalInput::SinglePart(data) = last {
         verifying.update(data)?;
     }
-    session.concluded(verifying.finish(signature.0))
+    session.record_outcome(verifying.finish(signature.0))
 }
 
 /// C_VerifySignatureInit, section 5.16.1. The caller passes the signature before the data. Without a mechanism, cancels
@@ -62,14 +62,14 @@ fn ended(provider: &Provider, session: CK_SESSION_HANDLE, last: Last, signature:
 pub fn signature_init(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
-    request: Option<Request>,
+    request: Option<MechanismInput>,
     key: CK_OBJECT_HANDLE,
     signature: Input,
 ) -> Result<()> {
     let session = provider.session(session)?;
-    super::begin(&session.verify_signature, request, |request| {
+    super::init_operation(&session.verify_signature, request, |request| {
         let verifying = session.token.verify_init(key, request)?;
-        Ok(SignatureVerifying { verifying, signature: signature.0.to_vec() })
+        Ok(SignatureVerificationOperation { verifying, signature: signature.0.to_vec() })
     })
 }
 
@@ -78,7 +78,7 @@ pub fn signature_init(
 /// # Errors
 /// As [`whole`].
 pub fn signature_whole(provider: &Provider, session: CK_SESSION_HANDLE, data: Input) -> Result<()> {
-    signature_ended(provider, session, Last::Whole(data.0))
+    signature_ended(provider, session, FinalInput::SinglePart(data.0))
 }
 
 /// C_VerifySignatureUpdate, section 5.16.3.
@@ -91,14 +91,14 @@ pub fn signature_update(provider: &Provider, session: CK_SESSION_HANDLE, part: I
 /// # Errors
 /// As [`whole`].
 pub fn signature_last(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
-    signature_ended(provider, session, Last::Parts)
+    signature_ended(provider, session, FinalInput::MultiPart)
 }
 
-fn signature_ended(provider: &Provider, session: CK_SESSION_HANDLE, last: Last) -> Result<()> {
+fn signature_ended(provider: &Provider, session: CK_SESSION_HANDLE, last: FinalInput) -> Result<()> {
     let session = provider.session(session)?;
-    let SignatureVerifying { mut verifying, signature } = session.verify_signature.take(&last)?;
-    if let Last::Whole(data) = last {
+    let SignatureVerificationOperation { mut verifying, signature } = session.verify_signature.take(&last)?;
+    if let FinalInput::SinglePart(data) = last {
         verifying.update(data)?;
     }
-    session.concluded(verifying.finish(&signature))
+    session.record_outcome(verifying.finish(&signature))
 }

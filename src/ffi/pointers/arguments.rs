@@ -22,9 +22,9 @@ impl Input<'_> {
     pub unsafe fn new(data: *const CK_BYTE, length: CK_ULONG) -> Result<Self> {
         match (data.is_null(), length) {
             (_, 0) => Ok(Self(&[])),
-            (true, _) => Err(bad("a null pointer with a length")),
+            (true, _) => Err(arguments_bad("a null pointer with a length")),
             (false, length) => {
-                let length = in_memory::<CK_BYTE>(length)?;
+                let length = checked_len::<CK_BYTE>(length)?;
                 // SAFETY: not null, and valid for `length` bytes by the contract.
                 Ok(Self(unsafe { std::slice::from_raw_parts(data, length) }))
             }
@@ -48,7 +48,7 @@ impl<T: Copy> Output<'_, T> {
     /// The contract of [`super`].
     pub unsafe fn new(buffer: *mut T, length: *mut CK_ULONG) -> Result<Self> {
         // SAFETY: null or valid by the contract.
-        let length = unsafe { length.as_mut() }.ok_or_else(|| bad("a null pointer for the length"))?;
+        let length = unsafe { length.as_mut() }.ok_or_else(|| arguments_bad("a null pointer for the length"))?;
         Ok(Self { buffer, length })
     }
 
@@ -75,15 +75,15 @@ impl<T: Copy> Output<'_, T> {
     ///
     /// # Errors
     /// CKR_BUFFER_TOO_SMALL if the buffer is too small. `needed` is then written as the length.
-    pub fn has_room(&mut self, needed: usize) -> Result<bool> {
-        let offered = *self.length;
+    pub fn check_capacity(&mut self, needed: usize) -> Result<bool> {
+        let capacity = *self.length;
         if self.buffer.is_null() {
             *self.length = needed as CK_ULONG;
             return Ok(false);
         }
-        if offered < needed as CK_ULONG {
+        if capacity < needed as CK_ULONG {
             *self.length = needed as CK_ULONG;
-            return Err(Error::new(CKR_BUFFER_TOO_SMALL, format!("{needed} are needed, there is room for {offered}")));
+            return Err(Error::new(CKR_BUFFER_TOO_SMALL, format!("{needed} are needed, there is room for {capacity}")));
         }
         Ok(true)
     }
@@ -93,7 +93,7 @@ impl<T: Copy> Output<'_, T> {
     /// # Errors
     /// CKR_BUFFER_TOO_SMALL if the buffer is too small. The required length is then written.
     pub fn write(mut self, values: &[T]) -> Result<()> {
-        if self.has_room(values.len())? {
+        if self.check_capacity(values.len())? {
             *self.length = values.len() as CK_ULONG;
             // SAFETY: not null, and valid for `values.len()` elements by the contract and the check above.
             unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.buffer, values.len()) };
@@ -104,49 +104,49 @@ impl<T: Copy> Output<'_, T> {
 
 /// A buffer for handles, and a pointer to the number of handles that were written. Used by C_FindObjects, which returns
 /// as many handles as the buffer has room for.
-pub struct Batch<'a> {
+pub struct HandleBuffer<'a> {
     buffer: *mut CK_OBJECT_HANDLE,
-    most: usize,
+    capacity: usize,
     count: &'a mut CK_ULONG,
 }
 
-impl Batch<'_> {
-    /// Creates a batch with room for `most` handles.
+impl HandleBuffer<'_> {
+    /// Creates a batch with room for `capacity` handles.
     ///
     /// # Errors
-    /// CKR_ARGUMENTS_BAD if `count` is null, or if `buffer` is null and `most` is not 0.
+    /// CKR_ARGUMENTS_BAD if `count` is null, or if `buffer` is null and `capacity` is not 0.
     ///
     /// # Safety
     /// The contract of [`super`].
     pub unsafe fn new(buffer: *mut CK_OBJECT_HANDLE, most: CK_ULONG, count: *mut CK_ULONG) -> Result<Self> {
         // SAFETY: null or valid by the contract.
-        let count = unsafe { count.as_mut() }.ok_or_else(|| bad("a null pointer for the count"))?;
+        let count = unsafe { count.as_mut() }.ok_or_else(|| arguments_bad("a null pointer for the count"))?;
         if buffer.is_null() && most > 0 {
-            return Err(bad("a null pointer for the handles"));
+            return Err(arguments_bad("a null pointer for the handles"));
         }
-        Ok(Self { buffer, most: usize::try_from(most).unwrap_or(usize::MAX), count })
+        Ok(Self { buffer, capacity: usize::try_from(most).unwrap_or(usize::MAX), count })
     }
 
     /// Returns how many handles the buffer has room for.
-    pub fn room(&self) -> usize {
-        self.most
+    pub fn capacity(&self) -> usize {
+        self.capacity
     }
 
-    /// Writes at most [`Batch::room`] of the handles, and their number.
+    /// Writes at most [`HandleBuffer::capacity`] of the handles, and their number.
     pub fn write(self, handles: &[CK_OBJECT_HANDLE]) {
-        let handles = &handles[..handles.len().min(self.most)];
+        let handles = &handles[..handles.len().min(self.capacity)];
         *self.count = handles.len() as CK_ULONG;
         if !handles.is_empty() {
-            // SAFETY: not null, because there is room for a handle; valid for `most` handles by the contract.
+            // SAFETY: not null, because there is room for a handle; valid for `capacity` handles by the contract.
             unsafe { std::ptr::copy_nonoverlapping(handles.as_ptr(), self.buffer, handles.len()) };
         }
     }
 }
 
 /// A buffer that must be filled completely. Used by C_GenerateRandom.
-pub struct Region(*mut CK_BYTE, usize);
+pub struct FixedOutput(*mut CK_BYTE, usize);
 
-impl Region {
+impl FixedOutput {
     /// Creates a region of `length` bytes.
     ///
     /// # Errors
@@ -156,9 +156,9 @@ impl Region {
     /// The contract of [`super`].
     pub unsafe fn new(region: *mut CK_BYTE, length: CK_ULONG) -> Result<Self> {
         if region.is_null() && length > 0 {
-            return Err(bad("a null pointer with a length"));
+            return Err(arguments_bad("a null pointer with a length"));
         }
-        Ok(Self(region, in_memory::<CK_BYTE>(length)?))
+        Ok(Self(region, checked_len::<CK_BYTE>(length)?))
     }
 
     /// Returns the length of the region in bytes.
@@ -201,9 +201,9 @@ impl Region {
 }
 
 /// A pointer to the structure or number that the C function returns through an argument.
-pub struct Target<T>(*mut T);
+pub struct OutputValue<T>(*mut T);
 
-impl<T> Target<T> {
+impl<T> OutputValue<T> {
     /// Creates a target.
     ///
     /// # Errors
@@ -212,7 +212,7 @@ impl<T> Target<T> {
     /// # Safety
     /// The contract of [`super`].
     pub unsafe fn new(place: *mut T) -> Result<Self> {
-        if place.is_null() { Err(bad("a null pointer for the answer")) } else { Ok(Self(place)) }
+        if place.is_null() { Err(arguments_bad("a null pointer for the answer")) } else { Ok(Self(place)) }
     }
 
     /// Writes the value.
@@ -235,14 +235,14 @@ pub unsafe fn initialize_args(args: *const c_void) -> Result<()> {
     // SAFETY: null or valid by the contract.
     let Some(args) = (unsafe { args.cast::<CK_C_INITIALIZE_ARGS>().as_ref() }) else { return Ok(()) };
     if !args.pReserved.is_null() {
-        return Err(bad("pReserved is not null"));
+        return Err(arguments_bad("pReserved is not null"));
     }
     let callbacks =
         [args.CreateMutex.is_some(), args.DestroyMutex.is_some(), args.LockMutex.is_some(), args.UnlockMutex.is_some()];
     let given = callbacks.iter().filter(|given| **given).count();
     let os_locking = args.flags & CKF_OS_LOCKING_OK != 0;
     match (given, os_locking) {
-        (1..=3, _) => Err(bad("some mutex callbacks are given, but not all")),
+        (1..=3, _) => Err(arguments_bad("some mutex callbacks are given, but not all")),
         (4, false) => Err(Error::new(CKR_CANT_LOCK, "only the operating system's locks can be used")),
         // NSS sets this flag together with CKF_OS_LOCKING_OK in every program, and no program that uses NSS is harmed
         // by the module's threads. Only a host that leaves out CKF_OS_LOCKING_OK is refused, because such a host does
@@ -258,11 +258,14 @@ pub unsafe fn initialize_args(args: *const c_void) -> Result<()> {
 ///
 /// # Errors
 /// CKR_ARGUMENTS_BAD if the elements are larger than that.
-pub(super) fn in_memory<T>(count: CK_ULONG) -> Result<usize> {
+pub(super) fn checked_len<T>(count: CK_ULONG) -> Result<usize> {
     let most = isize::MAX as usize / size_of::<T>().max(1);
-    usize::try_from(count).ok().filter(|count| *count <= most).ok_or_else(|| bad("a length that no memory has"))
+    usize::try_from(count)
+        .ok()
+        .filter(|count| *count <= most)
+        .ok_or_else(|| arguments_bad("a length that no memory has"))
 }
 
-pub(super) fn bad(text: &'static str) -> Error {
+pub(super) fn arguments_bad(text: &'static str) -> Error {
     Error::new(CKR_ARGUMENTS_BAD, text)
 }

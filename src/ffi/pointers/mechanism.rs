@@ -2,7 +2,7 @@
 
 use super::arguments::Input;
 use crate::error::{Error, Result};
-use crate::mechanism::{self, Request};
+use crate::mechanism::{self, MechanismInput};
 use cryptoki_sys::*;
 
 /// Copies a mechanism with its parameters. Returns None for a null pointer, which cancels an operation (PKCS#11 3.0,
@@ -14,7 +14,7 @@ use cryptoki_sys::*;
 ///
 /// # Safety
 /// The contract of [`super`], also for the pointers among the parameters.
-pub unsafe fn mechanism(mechanism: *const CK_MECHANISM) -> Result<Option<Request>> {
+pub unsafe fn mechanism(mechanism: *const CK_MECHANISM) -> Result<Option<MechanismInput>> {
     // SAFETY: null or valid by the contract.
     let Some(mechanism) = (unsafe { mechanism.as_ref() }) else { return Ok(None) };
     let length = mechanism.ulParameterLen;
@@ -28,24 +28,24 @@ pub unsafe fn mechanism(mechanism: *const CK_MECHANISM) -> Result<Option<Request
     let words = mechanism::words(&parameter);
     let data = match parameter.len() == shape.words * mechanism::WORD {
         // SAFETY: the contract covers the pointers among the parameters, and `shape.pointers` names these words.
-        true => unsafe { pointees(&words, shape.pointers) }?,
+        true => unsafe { copy_pointed_data(&words, shape.pointers) }?,
         false => Vec::new(),
     };
-    Ok(Some(Request { ckm: mechanism.mechanism, parameter, data }))
+    Ok(Some(MechanismInput { ckm: mechanism.mechanism, parameter, data }))
 }
 
 /// Copies the data that pointers among the parameters point to. `pointers` has the index of the word that is a pointer,
 /// and the index of the word that is the length in bytes.
 ///
 /// # Errors
-/// CKR_MECHANISM_PARAM_INVALID for a null pointer with a length, and for more than `LONGEST_PARAMETER` bytes.
+/// CKR_MECHANISM_PARAM_INVALID for a null pointer with a length, and for more than `MAX_POINTED_LEN` bytes.
 ///
 /// # Safety
 /// The contract of [`super`], for these pointers.
-unsafe fn pointees(words: &[CK_ULONG], pointers: &[(usize, usize)]) -> Result<Vec<Vec<u8>>> {
+unsafe fn copy_pointed_data(words: &[CK_ULONG], pointers: &[(usize, usize)]) -> Result<Vec<Vec<u8>>> {
     let one = |(pointer, length): &(usize, usize)| {
         let (address, length) = (words[*pointer] as usize, words[*length]);
-        if length > LONGEST_PARAMETER || (length > 0 && address == 0) {
+        if length > MAX_POINTED_LEN || (length > 0 && address == 0) {
             let text = format!("{length} bytes among the parameters, at 0x{address:x}");
             return Err(Error::new(CKR_MECHANISM_PARAM_INVALID, text));
         }
@@ -58,4 +58,4 @@ unsafe fn pointees(words: &[CK_ULONG], pointers: &[(usize, usize)]) -> Result<Ve
 
 /// The maximum length in bytes of data that a parameter points to. No context, label, point or shared information is
 /// longer.
-const LONGEST_PARAMETER: CK_ULONG = 64 << 10;
+const MAX_POINTED_LEN: CK_ULONG = 64 << 10;

@@ -13,5 +13,5 @@ mod tests;
 pub use arguments::*;
 pub use mechanism::mechanism;
 #[cfg(any(test, fuzzing))]
-pub use template::LONGEST_VALUE;
+pub use template::MAX_VALUE_LEN;
 pub use template::Template;

@@ -1,6 +1,6 @@
 //! Templates: the attributes that a caller searches for, reads, or gives to an object.
 
-use super::arguments::{Input, Output, bad, in_memory};
+use super::arguments::{Input, Output, arguments_bad, checked_len};
 use crate::error::{Error, Result};
 use crate::object::Object;
 use crate::object::attribute::{self, Attribute};
@@ -13,18 +13,18 @@ impl Template<'_> {
     /// Creates a template of `count` attributes.
     ///
     /// # Errors
-    /// CKR_ARGUMENTS_BAD for a null pointer with a count, and for more than `MOST_ATTRIBUTES` attributes.
+    /// CKR_ARGUMENTS_BAD for a null pointer with a count, and for more than `MAX_ATTRIBUTES` attributes.
     ///
     /// # Safety
     /// The contract of [`super`], for the template and for each value in it.
     pub unsafe fn new(attributes: *mut CK_ATTRIBUTE, count: CK_ULONG) -> Result<Self> {
         match (attributes.is_null(), count) {
             (_, 0) => Ok(Self(&mut [])),
-            (true, _) => Err(bad("a null pointer for a template")),
+            (true, _) => Err(arguments_bad("a null pointer for a template")),
             (false, count) => {
-                let count = in_memory::<CK_ATTRIBUTE>(count)?;
-                if count > MOST_ATTRIBUTES {
-                    return Err(bad("a template of more attributes than there are"));
+                let count = checked_len::<CK_ATTRIBUTE>(count)?;
+                if count > MAX_ATTRIBUTES {
+                    return Err(arguments_bad("a template of more attributes than there are"));
                 }
                 // SAFETY: not null, and valid for `count` elements by the contract.
                 Ok(Self(unsafe { std::slice::from_raw_parts_mut(attributes, count) }))
@@ -39,9 +39,9 @@ impl Template<'_> {
     /// * CKR_ARGUMENTS_BAD for a value that is a null pointer with a length.
     /// * CKR_ATTRIBUTE_VALUE_INVALID for a length that no value of the attribute has.
     pub fn attributes(&self) -> Result<Vec<Attribute>> {
-        let owned = |attribute: &CK_ATTRIBUTE| match misfit(attribute) {
+        let owned = |attribute: &CK_ATTRIBUTE| match invalid_length(attribute) {
             Some(text) => Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text)),
-            None => owned(attribute),
+            None => copy_attribute(attribute),
         };
         self.0.iter().map(owned).collect()
     }
@@ -51,10 +51,10 @@ impl Template<'_> {
     ///
     /// # Errors
     /// CKR_ARGUMENTS_BAD for a value that is a null pointer with a length.
-    pub fn criteria(&self) -> Result<Vec<Attribute>> {
-        let owned = |attribute: &CK_ATTRIBUTE| match misfit(attribute) {
-            Some(_) => Ok((attribute.type_, vec![0; LENGTH_OF_NO_VALUE])),
-            None => owned(attribute),
+    pub fn search_criteria(&self) -> Result<Vec<Attribute>> {
+        let owned = |attribute: &CK_ATTRIBUTE| match invalid_length(attribute) {
+            Some(_) => Ok((attribute.type_, vec![0; UNMATCHABLE_LEN])),
+            None => copy_attribute(attribute),
         };
         self.0.iter().map(owned).collect()
     }
@@ -65,10 +65,10 @@ impl Template<'_> {
     /// # Errors
     /// CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID or CKR_BUFFER_TOO_SMALL: the first failure, after all
     /// attributes were processed.
-    pub fn answer(self, object: &Object) -> Result<()> {
+    pub fn write_values(self, object: &Object) -> Result<()> {
         let mut outcome = Ok(());
         for attribute in self.0 {
-            let answered = answer_one(attribute, object);
+            let answered = write_value(attribute, object);
             if answered.is_err() {
                 attribute.ulValueLen = CK_UNAVAILABLE_INFORMATION;
                 outcome = outcome.and(answered);
@@ -79,20 +79,20 @@ impl Template<'_> {
 }
 
 /// Copies an attribute with its value.
-fn owned(attribute: &CK_ATTRIBUTE) -> Result<Attribute> {
-    // SAFETY: the contract of `Template::new` covers the values.
+fn copy_attribute(attribute: &CK_ATTRIBUTE) -> Result<Attribute> {
+    // SAFETY: the contract of `Template::new_key` covers the values.
     let value = unsafe { Input::new(attribute.pValue.cast(), attribute.ulValueLen) }?;
     Ok((attribute.type_, value.0.to_vec()))
 }
 
 /// Returns the reason why no value of the attribute has the declared length, or None if a value can have this length.
-fn misfit(attribute: &CK_ATTRIBUTE) -> Option<String> {
+fn invalid_length(attribute: &CK_ATTRIBUTE) -> Option<String> {
     let length = attribute.ulValueLen;
     match attribute::form(attribute.type_) {
         Some((name, form)) if !form.fits(usize::try_from(length).unwrap_or(usize::MAX)) => {
             Some(format!("{name} of {length} bytes"))
         }
-        None if length > LONGEST_VALUE => {
+        None if length > MAX_VALUE_LEN => {
             Some(format!("attribute 0x{:x} of {length} bytes, more than any value has", attribute.type_))
         }
         _ => None,
@@ -100,24 +100,24 @@ fn misfit(attribute: &CK_ATTRIBUTE) -> Option<String> {
 }
 
 /// The maximum number of attributes in a template. No object has that many.
-const MOST_ATTRIBUTES: usize = 4096;
+const MAX_ATTRIBUTES: usize = 4096;
 
 /// The maximum length of a value in bytes, far more than a certificate, a name or an address has.
-pub const LONGEST_VALUE: CK_ULONG = 1 << 20;
+pub const MAX_VALUE_LEN: CK_ULONG = 1 << 20;
 
 /// No attribute of any object has a value of this length.
-const LENGTH_OF_NO_VALUE: usize = LONGEST_VALUE as usize + 1;
+const UNMATCHABLE_LEN: usize = MAX_VALUE_LEN as usize + 1;
 
-fn answer_one(attribute: &mut CK_ATTRIBUTE, object: &Object) -> Result<()> {
+fn write_value(attribute: &mut CK_ATTRIBUTE, object: &Object) -> Result<()> {
     let Some(value) = object.attributes.value(attribute.type_) else {
         let (rv, why) = match is_secret(object.class, attribute.type_) {
             true => (CKR_ATTRIBUTE_SENSITIVE, "is never shown"),
             false => (CKR_ATTRIBUTE_TYPE_INVALID, "is none of this object"),
         };
         // Callers test which attributes an object has.
-        return Err(Error::probe(rv, format!("attribute 0x{:x} {why}", attribute.type_)));
+        return Err(Error::expected(rv, format!("attribute 0x{:x} {why}", attribute.type_)));
     };
-    // SAFETY: the contract of `Template::new` covers the values: pValue is null or has room for ulValueLen bytes.
+    // SAFETY: the contract of `Template::new_key` covers the values: pValue is null or has room for ulValueLen bytes.
     unsafe { Output::<u8>::new(attribute.pValue.cast(), &mut attribute.ulValueLen) }?.write(value)
 }
 

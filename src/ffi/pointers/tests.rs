@@ -59,12 +59,12 @@ fn a_batch_takes_what_there_is_room_for() {
     let (mut handles, mut count) = ([MaybeUninit::<CK_OBJECT_HANDLE>::uninit(); 3], 99);
     let place: *mut CK_OBJECT_HANDLE = handles.as_mut_ptr().cast();
     unsafe {
-        assert_eq!(rv(Batch::new(place, 3, null_mut())), CKR_ARGUMENTS_BAD);
-        assert_eq!(rv(Batch::new(null_mut(), 3, &mut count)), CKR_ARGUMENTS_BAD);
-        Batch::new(null_mut(), 0, &mut count).unwrap().write(&[5]);
+        assert_eq!(rv(HandleBuffer::new(place, 3, null_mut())), CKR_ARGUMENTS_BAD);
+        assert_eq!(rv(HandleBuffer::new(null_mut(), 3, &mut count)), CKR_ARGUMENTS_BAD);
+        HandleBuffer::new(null_mut(), 0, &mut count).unwrap().write(&[5]);
         assert_eq!(count, 0);
-        let batch = Batch::new(place, 2, &mut count).unwrap();
-        assert_eq!(batch.room(), 2);
+        let batch = HandleBuffer::new(place, 2, &mut count).unwrap();
+        assert_eq!(batch.capacity(), 2);
         batch.write(&[5, 6, 7]);
         assert_eq!((count, handles[0].assume_init(), handles[1].assume_init()), (2, 5, 6));
     }
@@ -72,8 +72,8 @@ fn a_batch_takes_what_there_is_room_for() {
 
 #[test]
 fn a_region_is_filled_whole() {
-    assert_eq!(rv(unsafe { Region::new(null_mut(), 1) }), CKR_ARGUMENTS_BAD);
-    assert_eq!(rv(unsafe { Region::new(dangling_mut(), HUGE) }), CKR_ARGUMENTS_BAD);
+    assert_eq!(rv(unsafe { FixedOutput::new(null_mut(), 1) }), CKR_ARGUMENTS_BAD);
+    assert_eq!(rv(unsafe { FixedOutput::new(dangling_mut(), HUGE) }), CKR_ARGUMENTS_BAD);
     for length in [0, 1, 1024, 2500] {
         let mut region = vec![MaybeUninit::<u8>::uninit(); length + 1];
         let place: *mut u8 = region.as_mut_ptr().cast();
@@ -82,19 +82,19 @@ fn a_region_is_filled_whole() {
             piece.fill(0xaa);
             Ok(())
         };
-        unsafe { Region::new(place, length as CK_ULONG) }.unwrap().fill_with(fill).unwrap();
+        unsafe { FixedOutput::new(place, length as CK_ULONG) }.unwrap().fill_with(fill).unwrap();
         let bytes: Vec<u8> = region.iter().map(|byte| unsafe { byte.assume_init() }).collect();
         assert!(bytes[..length].iter().all(|byte| *byte == 0xaa) && bytes[length] == 0xee);
     }
-    let failing = unsafe { Region::new(null_mut(), 0) }.unwrap().fill_with(|_| Err(bad("never asked")));
+    let failing = unsafe { FixedOutput::new(null_mut(), 0) }.unwrap().fill_with(|_| Err(arguments_bad("never asked")));
     assert!(failing.is_ok(), "nothing to fill");
 }
 
 #[test]
-fn a_place_is_written_without_being_read() {
+fn a_target_is_written_without_being_read() {
     let mut place = MaybeUninit::<CK_SESSION_HANDLE>::uninit();
-    assert_eq!(rv(unsafe { Target::<CK_SESSION_HANDLE>::new(null_mut()) }), CKR_ARGUMENTS_BAD);
-    unsafe { Target::new(place.as_mut_ptr()) }.unwrap().write(7);
+    assert_eq!(rv(unsafe { OutputValue::<CK_SESSION_HANDLE>::new(null_mut()) }), CKR_ARGUMENTS_BAD);
+    unsafe { OutputValue::new(place.as_mut_ptr()) }.unwrap().write(7);
     assert_eq!(unsafe { place.assume_init() }, 7);
 }
 
@@ -120,16 +120,16 @@ fn a_template_is_copied() {
 fn a_criterion_of_a_length_that_no_value_has_matches_no_object() {
     let mut attributes = Attributes::default();
     attributes.bytes(CKA_ID, [0; 9]).number(CKA_CLASS, CKO_PRIVATE_KEY);
-    for (kind, length) in [(CKA_ID, LONGEST_VALUE + 1), (CKA_CLASS, 7), (CKA_CLASS, 9)] {
+    for (kind, length) in [(CKA_ID, MAX_VALUE_LEN + 1), (CKA_CLASS, 7), (CKA_CLASS, 9)] {
         let mut asked = [attribute(kind, dangling_mut(), length)];
-        let criteria = unsafe { Template::new(asked.as_mut_ptr(), 1) }.unwrap().criteria().unwrap();
+        let criteria = unsafe { Template::new(asked.as_mut_ptr(), 1) }.unwrap().search_criteria().unwrap();
         assert_eq!(criteria[0].0, kind);
         assert!(!attributes.matches(&criteria), "0x{kind:x} of {length} bytes");
     }
 }
 
 #[test]
-fn every_attribute_is_answered() {
+fn every_attribute_is_written() {
     let mut attributes = Attributes::default();
     attributes.bytes(CKA_LABEL, b"a label").bytes(CKA_ID, b"");
     let object = Object { handle: 1, class: CKO_PRIVATE_KEY, attributes };
@@ -143,7 +143,7 @@ fn every_attribute_is_answered() {
         attribute(CKA_LABEL, place, 7),
         attribute(CKA_ID, nothing.as_mut_ptr(), 1),
     ];
-    let outcome = unsafe { Template::new(asked.as_mut_ptr(), 6) }.unwrap().answer(&object);
+    let outcome = unsafe { Template::new(asked.as_mut_ptr(), 6) }.unwrap().write_values(&object);
     assert_eq!(rv(outcome), CKR_ATTRIBUTE_SENSITIVE, "the first that can't be answered");
     const NONE: CK_ULONG = CK_UNAVAILABLE_INFORMATION;
     assert_eq!(asked.map(|attribute| attribute.ulValueLen), [NONE, NONE, NONE, 7, 7, 0]);

@@ -1,23 +1,23 @@
 //! Valid and invalid arguments, as callers pass them.
 
-use super::memory::{Answer, Given, Guarded};
-use super::world::World;
+use super::memory::{GuardedMemory, InputBuffer, OutputBuffer};
+use super::world::Caller;
 use crate::key::hash::Hash;
-use crate::mechanism::{MECHANISMS, Shape, WORD, shape};
+use crate::mechanism::{MECHANISMS, ParameterLayout, WORD, shape};
 use cryptoki_sys::*;
 
 /// Lengths that no memory has. The module refuses them before it reads the memory.
-const HUGE: [CK_ULONG; 3] = [CK_ULONG::MAX, CK_ULONG::MAX - 1, CK_ULONG::MAX / 2 + 2];
+const IMPOSSIBLE_LENGTHS: [CK_ULONG; 3] = [CK_ULONG::MAX, CK_ULONG::MAX - 1, CK_ULONG::MAX / 2 + 2];
 /// More elements than any result in this target has.
-const PLENTY: usize = 600;
+const AMPLE_COUNT: usize = 600;
 
 /// A CK_MECHANISM with its parameter.
-pub struct Asked {
+pub struct MechanismArgument {
     mechanism: Option<Box<CK_MECHANISM>>,
-    _parameter: Given,
+    _parameter: InputBuffer,
 }
 
-impl Asked {
+impl MechanismArgument {
     /// Returns the pointer to pass to the module, or null.
     pub fn pointer(&mut self) -> *mut CK_MECHANISM {
         self.mechanism.as_mut().map_or(std::ptr::null_mut(), |mechanism| &mut **mechanism)
@@ -34,7 +34,7 @@ impl Asked {
     }
 }
 
-impl World<'_> {
+impl Caller<'_> {
     /// Returns a session handle, and its index in `sessions` if the session is one of them.
     pub fn session(&mut self) -> (Option<usize>, CK_SESSION_HANDLE) {
         match self.source.byte() {
@@ -69,7 +69,7 @@ impl World<'_> {
     }
 
     /// Returns a buffer for the result of a call, with elements of `element` bytes.
-    pub fn answer(&mut self, element: usize) -> Answer {
+    pub fn output_buffer(&mut self, element: usize) -> OutputBuffer {
         let (room, claimed) = match self.source.byte() % 9 {
             0 => (None, Some(0)),
             1 => (None, Some(CK_ULONG::MAX)),
@@ -84,19 +84,19 @@ impl World<'_> {
                 let room = self.source.pick(&[20, 28, 32, 48, 63, 64, 96, 132, 255, 256]);
                 (Some(room), Some(room as CK_ULONG))
             }
-            7 => (Some(PLENTY), Some(self.source.pick(&HUGE))),
-            _ => (Some(PLENTY), Some(PLENTY as CK_ULONG)),
+            7 => (Some(AMPLE_COUNT), Some(self.source.pick(&IMPOSSIBLE_LENGTHS))),
+            _ => (Some(AMPLE_COUNT), Some(AMPLE_COUNT as CK_ULONG)),
         };
-        Answer::new(element, room, claimed)
+        OutputBuffer::new(element, room, claimed)
     }
 
     /// Returns a buffer for the module to read.
-    pub fn given(&mut self) -> Given {
+    pub fn input_buffer(&mut self) -> InputBuffer {
         let (bytes, length) = match self.source.byte() {
             0 => (None, 0),
             1 => (None, 1),
-            2 => (None, self.source.pick(&HUGE)),
-            3 => (Some(vec![0]), self.source.pick(&HUGE)),
+            2 => (None, self.source.pick(&IMPOSSIBLE_LENGTHS)),
+            3 => (Some(vec![0]), self.source.pick(&IMPOSSIBLE_LENGTHS)),
             4 => (Some(vec![7; 3000]), 3000),
             5..=12 => {
                 let hash = self.source.pick(&[Hash::Sha256, Hash::Sha384, Hash::Sha512, Hash::Sha1]);
@@ -106,27 +106,27 @@ impl World<'_> {
             }
             13..=24 => (Some(vec![9; 32]), 32),
             _ => {
-                let bytes = self.source.short().to_vec();
+                let bytes = self.source.length_prefixed().to_vec();
                 let length = bytes.len() as CK_ULONG;
                 (Some(bytes), length)
             }
         };
-        Given { bytes: bytes.map(Vec::into_boxed_slice), length }
+        InputBuffer { bytes: bytes.map(Vec::into_boxed_slice), length }
     }
 
     /// Returns memory for a structure, or `None` for a null pointer.
-    pub fn place<T>(&mut self) -> Option<Guarded> {
-        (self.source.byte() < 0xf0).then(Guarded::of::<T>)
+    pub fn output_structure<T>(&mut self) -> Option<GuardedMemory> {
+        (self.source.byte() < 0xf0).then(GuardedMemory::of::<T>)
     }
 
     /// Returns a mechanism with its parameter, or a null pointer.
-    pub fn mechanism(&mut self) -> Asked {
+    pub fn mechanism(&mut self) -> MechanismArgument {
         let choice = self.source.byte();
         if choice == 0xff {
-            let nothing = Given { bytes: None, length: 0 };
-            return Asked { mechanism: None, _parameter: nothing };
+            let nothing = InputBuffer { bytes: None, length: 0 };
+            return MechanismArgument { mechanism: None, _parameter: nothing };
         }
-        let hashes: Vec<_> = Hash::digesting().map(Hash::ckm).collect();
+        let hashes: Vec<_> = Hash::with_digest_mechanism().map(Hash::ckm).collect();
         let ckm = match (MECHANISMS.get(usize::from(choice)), choice) {
             (Some(row), _) => row.ckm,
             (None, ..0x60) => hashes[usize::from(choice) % hashes.len()],
@@ -140,32 +140,32 @@ impl World<'_> {
                 let numbers = [hash.ckm(), hash.mgf(), hash.len() as CK_ULONG];
                 given(numbers.iter().flat_map(|number| number.to_ne_bytes()).collect())
             }
-            0..0xc0 => Given { bytes: None, length: 0 },
-            0xc0..0xd0 => Given { bytes: Some(Box::from([0])), length: self.source.pick(&[4097, CK_ULONG::MAX]) },
-            0xd0..0xe0 => Given { bytes: None, length: 24 },
+            0..0xc0 => InputBuffer { bytes: None, length: 0 },
+            0xc0..0xd0 => InputBuffer { bytes: Some(Box::from([0])), length: self.source.pick(&[4097, CK_ULONG::MAX]) },
+            0xd0..0xe0 => InputBuffer { bytes: None, length: 24 },
             0xe0..0xf0 => given(vec![0; shape(ckm).words * WORD]),
-            _ => given(self.source.short().to_vec()),
+            _ => given(self.source.length_prefixed().to_vec()),
         };
-        self.point(&mut parameter, shape(ckm));
+        self.set_pointers(&mut parameter, shape(ckm));
         let (pointer, length) = (parameter.pointer(), parameter.length);
         let mechanism = CK_MECHANISM { mechanism: ckm, pParameter: pointer, ulParameterLen: length };
-        Asked { mechanism: Some(Box::new(mechanism)), _parameter: parameter }
+        MechanismArgument { mechanism: Some(Box::new(mechanism)), _parameter: parameter }
     }
 }
 
 /// The memory that pointers inside of parameters point to.
-static POINTEE: [u8; 300] = [4; 300];
+static POINTED_MEMORY: [u8; 300] = [4; 300];
 
-impl World<'_> {
+impl Caller<'_> {
     /// Sets the pointers inside of a parameter. The parameter of a caller may contain anything, but its pointers
     /// must be valid or null.
-    fn point(&mut self, parameter: &mut Given, shape: Shape) {
+    fn set_pointers(&mut self, parameter: &mut InputBuffer, shape: ParameterLayout) {
         let Some(bytes) = parameter.bytes.as_mut().filter(|bytes| bytes.len() == shape.words * WORD) else { return };
         for (pointer, length) in shape.pointers {
             let (address, room) = match self.source.byte() % 4 {
                 0 => (0, 0),
                 1 => (0, CK_ULONG::MAX),
-                _ => (POINTEE.as_ptr().expose_provenance() as CK_ULONG, CK_ULONG::from(self.source.byte())),
+                _ => (POINTED_MEMORY.as_ptr().expose_provenance() as CK_ULONG, CK_ULONG::from(self.source.byte())),
             };
             bytes[pointer * WORD..][..WORD].copy_from_slice(&address.to_ne_bytes());
             bytes[length * WORD..][..WORD].copy_from_slice(&room.to_ne_bytes());
@@ -173,11 +173,11 @@ impl World<'_> {
     }
 }
 
-fn given(bytes: Vec<u8>) -> Given {
-    Given { length: bytes.len() as CK_ULONG, bytes: Some(bytes.into_boxed_slice()) }
+fn given(bytes: Vec<u8>) -> InputBuffer {
+    InputBuffer { length: bytes.len() as CK_ULONG, bytes: Some(bytes.into_boxed_slice()) }
 }
 
 /// Returns the pointer to a structure, or null.
-pub fn pointer<T>(place: &mut Option<Guarded>) -> *mut T {
-    place.as_mut().map_or(std::ptr::null_mut(), Guarded::pointer)
+pub fn pointer<T>(place: &mut Option<GuardedMemory>) -> *mut T {
+    place.as_mut().map_or(std::ptr::null_mut(), GuardedMemory::pointer)
 }

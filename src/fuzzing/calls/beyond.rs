@@ -4,9 +4,9 @@
 //! Less is known of these calls than of signatures. The checks are that each result has the correct form, and that
 //! no wrong input is accepted.
 
-use super::memory::{Given, Guarded};
-use super::world::{World, call, service};
-use crate::fuzzing::fake::Mood;
+use super::memory::{GuardedMemory, InputBuffer};
+use super::world::{Caller, call, service};
+use crate::fuzzing::fake::Behavior;
 use cryptoki_sys::*;
 use std::os::raw::c_void;
 
@@ -28,9 +28,9 @@ const KINDS: [(CK_OBJECT_CLASS, CK_KEY_TYPE); 7] = [
     (CKO_CERTIFICATE, CKK_RSA),
 ];
 
-impl World<'_> {
+impl Caller<'_> {
     /// Makes one of the calls.
-    pub fn beyond(&mut self) {
+    pub fn other_call(&mut self) {
         let choice = self.source.byte();
         match choice % 16 {
             0 | 1 => self.verify(),
@@ -53,11 +53,11 @@ impl World<'_> {
         let rv = call!(self, C_VerifyInit(handle, asked.pointer(), key));
         self.check_session(index, rv);
         if self.source.byte() < 0x40 {
-            let mut part = self.given();
+            let mut part = self.input_buffer();
             let rv = call!(self, C_VerifyUpdate(handle, part.pointer(), part.length));
             self.check_session(index, rv);
         }
-        let (mut data, mut signature) = (self.given(), self.signature());
+        let (mut data, mut signature) = (self.input_buffer(), self.signature());
         let rv = match self.source.byte() % 3 {
             0 => call!(self, C_VerifyFinal(handle, signature.pointer(), signature.length)),
             _ => call!(self, C_Verify(handle, data.pointer(), data.length, signature.pointer(), signature.length)),
@@ -66,14 +66,14 @@ impl World<'_> {
         // Applies to keys of the service only. A key that belongs to a session may be one under which anybody can
         // make a signature.
         assert!(
-            rv != CKR_OK || self.is_of_a_session(key) || self.was_signed(&signature),
+            rv != CKR_OK || self.is_session_object(key) || self.was_signed(&signature),
             "a made-up signature verifies"
         );
     }
 
     fn verify_signature(&mut self) {
         let ((index, handle), mut asked, key) = (self.session(), self.mechanism(), self.object());
-        let (mut data, mut signature) = (self.given(), self.signature());
+        let (mut data, mut signature) = (self.input_buffer(), self.signature());
         let rv =
             call!(self, C_VerifySignatureInit(handle, asked.pointer(), key, signature.pointer(), signature.length));
         self.check_session(index, rv);
@@ -86,23 +86,23 @@ impl World<'_> {
     }
 
     /// Returns the last signature that the service has made, or arbitrary bytes.
-    fn signature(&mut self) -> Given {
+    fn signature(&mut self) -> InputBuffer {
         match self.source.byte() {
             0..0x80 => {
-                let last = service().signed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-                Given { length: last.len() as CK_ULONG, bytes: Some(last.into_boxed_slice()) }
+                let last = service().last_signature.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+                InputBuffer { length: last.len() as CK_ULONG, bytes: Some(last.into_boxed_slice()) }
             }
-            _ => self.given(),
+            _ => self.input_buffer(),
         }
     }
 
-    fn was_signed(&self, signature: &Given) -> bool {
-        let last = service().signed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    fn was_signed(&self, signature: &InputBuffer) -> bool {
+        let last = service().last_signature.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         !last.is_empty() && signature.read() == &last[..]
     }
 
-    fn is_of_a_session(&self, object: CK_OBJECT_HANDLE) -> bool {
-        self.made.contains(&object)
+    fn is_session_object(&self, object: CK_OBJECT_HANDLE) -> bool {
+        self.session_objects.contains(&object)
     }
 
     fn encrypt_or_decrypt(&mut self, encrypt: bool) {
@@ -113,7 +113,7 @@ impl World<'_> {
         };
         self.check_session(index, rv);
         for _ in 0..=self.source.byte() % 3 {
-            let (mut data, mut answer) = (self.ciphertext(), self.answer(1));
+            let (mut data, mut answer) = (self.ciphertext(), self.output_buffer(1));
             let (data, length, out, room) = (data.pointer(), data.length, answer.buffer(), answer.length());
             let rv = match (encrypt, self.source.byte() % 4) {
                 (true, 0) => call!(self, C_EncryptUpdate(handle, data, length, out, room)),
@@ -129,16 +129,16 @@ impl World<'_> {
     }
 
     /// Returns a ciphertext as long as that of an RSA key, or arbitrary bytes.
-    fn ciphertext(&mut self) -> Given {
+    fn ciphertext(&mut self) -> InputBuffer {
         match self.source.byte() {
-            byte @ 0..0x80 => Given { bytes: Some(vec![byte; 256].into()), length: 256 },
-            _ => self.given(),
+            byte @ 0..0x80 => InputBuffer { bytes: Some(vec![byte; 256].into()), length: 256 },
+            _ => self.input_buffer(),
         }
     }
 
     fn messages(&mut self) {
         let ((index, handle), mut asked, key) = (self.session(), self.mechanism(), self.object());
-        let (mut data, mut signature, mut answer) = (self.given(), self.signature(), self.answer(1));
+        let (mut data, mut signature, mut answer) = (self.input_buffer(), self.signature(), self.output_buffer(1));
         let nothing = std::ptr::null_mut::<c_void>();
         let rv = call!(self, C_MessageSignInit(handle, asked.pointer(), key));
         self.check_session(index, rv);
@@ -146,7 +146,7 @@ impl World<'_> {
         let rv = call!(self, C_SignMessage(handle, nothing, 0, message, length, answer.buffer(), answer.length()));
         self.check_session(index, rv);
         if answer.check("C_SignMessage", rv).is_some() {
-            assert_eq!(service().mood(), Mood::Well, "a signature that is not the key's reached the caller");
+            assert_eq!(service().mood(), Behavior::Success, "a signature that is not the key's reached the caller");
         }
         let rv = call!(self, C_MessageVerifyInit(handle, asked.pointer(), key));
         self.check_session(index, rv);
@@ -156,8 +156,8 @@ impl World<'_> {
     }
 
     fn message_parts(&mut self) {
-        let ((index, handle), mut part, mut answer) = (self.session(), self.given(), self.answer(1));
-        let mut parameter = self.given();
+        let ((index, handle), mut part, mut answer) = (self.session(), self.input_buffer(), self.output_buffer(1));
+        let mut parameter = self.input_buffer();
         let (own, own_length) = (parameter.pointer::<c_void>(), parameter.length);
         let rv = match self.source.byte() % 6 {
             0 => call!(self, C_SignMessageBegin(handle, own, own_length)),
@@ -197,7 +197,7 @@ impl World<'_> {
                 0..0x40 => vec![CK_TRUE],
                 0x40..0x80 => CK_ULONG::from(self.source.byte()).to_ne_bytes().to_vec(),
                 0x80..0xa0 => vec![0xff; 256],
-                _ => self.source.short().to_vec(),
+                _ => self.source.length_prefixed().to_vec(),
             });
         }
         let attribute = |(kind, value): (CK_ATTRIBUTE_TYPE, &mut Vec<u8>)| CK_ATTRIBUTE {
@@ -211,19 +211,19 @@ impl World<'_> {
 
     fn create(&mut self) {
         let ((index, handle), (_values, mut template)) = (self.session(), self.template());
-        let mut made = Guarded::of::<CK_OBJECT_HANDLE>();
+        let mut made = GuardedMemory::of::<CK_OBJECT_HANDLE>();
         let count = template.len() as CK_ULONG;
         let rv = call!(self, C_CreateObject(handle, template.as_mut_ptr(), count, made.pointer()));
         self.check_session(index, rv);
-        self.made(&made, rv);
+        self.check_created(&made, rv);
     }
 
-    fn made(&mut self, made: &Guarded, rv: CK_RV) {
+    fn check_created(&mut self, made: &GuardedMemory, rv: CK_RV) {
         match rv {
             CKR_OK => {
-                made.written(size_of::<CK_OBJECT_HANDLE>());
+                made.check_written(size_of::<CK_OBJECT_HANDLE>());
                 self.objects.push(made.number());
-                self.made.push(made.number());
+                self.session_objects.push(made.number());
             }
             _ => assert!(made.is_untouched()),
         }
@@ -233,13 +233,13 @@ impl World<'_> {
         let ((index, handle), object) = (self.session(), self.object());
         let rv = call!(self, C_DestroyObject(handle, object));
         self.check_session(index, rv);
-        assert!(rv != CKR_OK || self.is_of_a_session(object), "an object of the token was destroyed");
+        assert!(rv != CKR_OK || self.is_session_object(object), "an object of the token was destroyed");
     }
 
     /// Sets a label, and sometimes another attribute, which cannot be changed.
     fn relabel(&mut self) {
-        let ((index, handle), object, mut label) = (self.session(), self.object(), self.given());
-        let mut more = vec![CK_TRUE; self.source.short().len()];
+        let ((index, handle), object, mut label) = (self.session(), self.object(), self.input_buffer());
+        let mut more = vec![CK_TRUE; self.source.length_prefixed().len()];
         let attribute =
             |kind, value: *mut c_void, length| CK_ATTRIBUTE { type_: kind, pValue: value, ulValueLen: length };
         let mut template = vec![attribute(CKA_LABEL, label.pointer(), label.length)];
@@ -261,7 +261,7 @@ impl World<'_> {
     fn unwrap_or_derive(&mut self, unwrap: bool) {
         let ((index, handle), mut asked, key) = (self.session(), self.mechanism(), self.object());
         let ((_values, mut template), mut wrapped) = (self.template(), self.ciphertext());
-        let mut made = Guarded::of::<CK_OBJECT_HANDLE>();
+        let mut made = GuardedMemory::of::<CK_OBJECT_HANDLE>();
         let (first, count) = (template.as_mut_ptr(), template.len() as CK_ULONG);
         let rv = match unwrap {
             true => {
@@ -271,12 +271,12 @@ impl World<'_> {
             false => call!(self, C_DeriveKey(handle, asked.pointer(), key, first, count, made.pointer())),
         };
         self.check_session(index, rv);
-        self.made(&made, rv);
+        self.check_created(&made, rv);
     }
 
     fn wrap(&mut self) {
         let ((index, handle), mut asked) = (self.session(), self.mechanism());
-        let (wrapping, key, mut answer) = (self.object(), self.object(), self.answer(1));
+        let (wrapping, key, mut answer) = (self.object(), self.object(), self.output_buffer(1));
         let (out, room) = (answer.buffer(), answer.length());
         let rv = call!(self, C_WrapKey(handle, asked.pointer(), wrapping, key, out, room));
         self.check_session(index, rv);

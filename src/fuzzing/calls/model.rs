@@ -5,27 +5,35 @@ use cryptoki_sys::*;
 
 /// A session that was opened, and may be closed now.
 #[derive(Clone)]
-pub struct Known {
+pub struct SessionModel {
     /// The session's handle.
     pub handle: CK_SESSION_HANDLE,
     /// The session's slot.
     pub slot: CK_SLOT_ID,
     /// Whether the session is still open.
-    pub open: bool,
+    pub is_open: bool,
     /// The length that the module reports for the signature, if a signature operation is active.
-    pub sign: Option<usize>,
+    pub signature_length: Option<usize>,
     /// Whether C_SignUpdate has succeeded in the active operation.
-    pub in_parts: bool,
+    pub is_multi_part: bool,
     /// The hash and the message so far, if a digest operation is active.
     pub digest: Option<(Hash, Vec<u8>)>,
     /// Whether a search is active.
-    pub find: bool,
+    pub is_searching: bool,
 }
 
-impl Known {
+impl SessionModel {
     /// Creates the model of a new session, in which no operation is active.
     pub fn new(handle: CK_SESSION_HANDLE, slot: CK_SLOT_ID) -> Self {
-        Self { handle, slot, open: true, sign: None, in_parts: false, digest: None, find: false }
+        Self {
+            handle,
+            slot,
+            is_open: true,
+            signature_length: None,
+            is_multi_part: false,
+            digest: None,
+            is_searching: false,
+        }
     }
 
     /// Checks the result of a function that continues an operation, and returns whether the operation is still
@@ -34,7 +42,7 @@ impl Known {
     /// `was` is whether the operation was active before. `ends` is true for the functions that end the operation
     /// if they succeed. According to section 5.8 and the similar sections, every error except CKR_BUFFER_TOO_SMALL
     /// ends the operation.
-    pub fn goes_on(was: bool, rv: CK_RV, ends: bool) -> bool {
+    pub fn check_continuation(was: bool, rv: CK_RV, ends: bool) -> bool {
         match rv {
             CKR_OPERATION_NOT_INITIALIZED => assert!(!was, "it was lost"),
             CKR_ARGUMENTS_BAD => {}

@@ -2,24 +2,24 @@
 //! sessions.
 
 use super::arguments::pointer;
-use super::memory::Guarded;
-use super::model::Known;
-use super::world::{World, call, service};
+use super::memory::GuardedMemory;
+use super::model::SessionModel;
+use super::world::{Caller, call, service};
 use crate::ffi::{C_GetFunctionList, C_GetInterface, C_GetInterfaceList};
 use cryptoki_sys::*;
 
 /// The maximum number of calls.
-const MOST: usize = 96;
+const MAX_CALLS: usize = 96;
 
 /// Runs the target. Unless the first byte is 0xff, the caller begins correctly, by C_Initialize and C_OpenSession.
 pub fn run(data: &[u8]) {
-    let mut world = World::new(data);
+    let mut world = Caller::new(data);
     if world.source.byte() != 0xff {
         world.initialize();
         let slot = CK_SLOT_ID::from(world.source.byte() % 5);
         world.open_and_find(slot);
     }
-    for _ in 0..MOST {
+    for _ in 0..MAX_CALLS {
         if world.source.is_empty() {
             break;
         }
@@ -27,11 +27,11 @@ pub fn run(data: &[u8]) {
     }
 }
 
-impl World<'_> {
+impl Caller<'_> {
     fn step(&mut self) {
         let choice = self.source.byte();
         match choice % 64 {
-            _ if choice >= 192 => self.beyond(),
+            _ if choice >= 192 => self.other_call(),
             0 => self.c_initialize(),
             1 => self.c_finalize(),
             2 => self.lists(),
@@ -63,9 +63,9 @@ impl World<'_> {
             45..=47 => self.sign_update(),
             48..=50 => self.sign(false),
             51 => self.generate_random(),
-            52 => self.stubs(),
-            53..=54 => service().set_mood(self.source.byte()),
-            55 => service().set_mood(0),
+            52 => self.call_stubs(),
+            53..=54 => service().set_behavior(self.source.byte()),
+            55 => service().set_behavior(0),
             56..=58 => {
                 let slot = self.slot();
                 if self.initialized {
@@ -116,7 +116,7 @@ impl World<'_> {
             CKR_OK => {
                 assert!(self.initialized && reserved.is_null());
                 self.initialized = false;
-                self.sessions.iter_mut().for_each(|known| known.open = false);
+                self.sessions.iter_mut().for_each(|known| known.is_open = false);
             }
             CKR_ARGUMENTS_BAD => assert!(!reserved.is_null()),
             other => assert!(other == CKR_CRYPTOKI_NOT_INITIALIZED && !self.initialized),
@@ -124,12 +124,12 @@ impl World<'_> {
     }
 
     fn lists(&mut self) {
-        let mut answer = self.answer(size_of::<CK_INTERFACE>());
+        let mut answer = self.output_buffer(size_of::<CK_INTERFACE>());
         // SAFETY: the buffer has room for as many interfaces as the length says, or for all interfaces that exist.
         let rv = unsafe { C_GetInterfaceList(answer.buffer(), answer.length()) };
         self.check("C_GetInterfaceList", rv);
         answer.check("C_GetInterfaceList", rv);
-        let mut list = self.place::<*mut CK_FUNCTION_LIST>();
+        let mut list = self.output_structure::<*mut CK_FUNCTION_LIST>();
         // SAFETY: the pointer is valid for a write, or null.
         let rv = unsafe { C_GetFunctionList(pointer(&mut list)) };
         assert_eq!(rv, if list.is_some() { CKR_OK } else { CKR_ARGUMENTS_BAD });
@@ -137,7 +137,7 @@ impl World<'_> {
         let mut name = *b"PKCS 11\0";
         name[0] ^= self.source.byte() & 1;
         let flags = CK_FLAGS::from(self.source.byte());
-        let mut place = self.place::<*mut CK_INTERFACE>();
+        let mut place = self.output_structure::<*mut CK_INTERFACE>();
         // SAFETY: the name is a C string, the version is live, and the last pointer is valid for a write, or null.
         let rv = unsafe { C_GetInterface(name.as_mut_ptr(), &mut version, pointer(&mut place), flags) };
         self.check("C_GetInterface", rv);
@@ -146,7 +146,7 @@ impl World<'_> {
     }
 
     fn slot_list(&mut self) {
-        let mut answer = self.answer(size_of::<CK_SLOT_ID>());
+        let mut answer = self.output_buffer(size_of::<CK_SLOT_ID>());
         let present = self.source.byte();
         let rv = call!(self, C_GetSlotList(present, answer.buffer(), answer.length()));
         answer.check("C_GetSlotList", rv);
@@ -155,19 +155,19 @@ impl World<'_> {
     /// Calls C_GetInfo, C_GetSlotInfo and C_GetTokenInfo.
     fn infos(&mut self) {
         let slot = self.slot();
-        let mut place = self.place::<CK_INFO>();
+        let mut place = self.output_structure::<CK_INFO>();
         let rv = call!(self, C_GetInfo(pointer(&mut place)));
-        check_place::<CK_INFO>(place, rv);
-        let mut place = self.place::<CK_SLOT_INFO>();
+        check_output::<CK_INFO>(place, rv);
+        let mut place = self.output_structure::<CK_SLOT_INFO>();
         let rv = call!(self, C_GetSlotInfo(slot, pointer(&mut place)));
-        check_place::<CK_SLOT_INFO>(place, rv);
-        let mut place = self.place::<CK_TOKEN_INFO>();
+        check_output::<CK_SLOT_INFO>(place, rv);
+        let mut place = self.output_structure::<CK_TOKEN_INFO>();
         let rv = call!(self, C_GetTokenInfo(slot, pointer(&mut place)));
-        check_place::<CK_TOKEN_INFO>(place, rv);
+        check_output::<CK_TOKEN_INFO>(place, rv);
     }
 
     fn mechanism_list(&mut self) {
-        let mut answer = self.answer(size_of::<CK_MECHANISM_TYPE>());
+        let mut answer = self.output_buffer(size_of::<CK_MECHANISM_TYPE>());
         let slot = self.slot();
         let rv = call!(self, C_GetMechanismList(slot, answer.buffer(), answer.length()));
         answer.check("C_GetMechanismList", rv);
@@ -177,20 +177,20 @@ impl World<'_> {
         let (slot, mut asked) = (self.slot(), self.mechanism());
         // SAFETY: the pointer is null, or points to a mechanism that lives as long as `asked`.
         let ckm = unsafe { asked.pointer().as_ref() }.map_or(0, |mechanism| mechanism.mechanism);
-        let mut place = self.place::<CK_MECHANISM_INFO>();
+        let mut place = self.output_structure::<CK_MECHANISM_INFO>();
         let rv = call!(self, C_GetMechanismInfo(slot, ckm, pointer(&mut place)));
-        check_place::<CK_MECHANISM_INFO>(place, rv);
+        check_output::<CK_MECHANISM_INFO>(place, rv);
     }
 
     fn open_session(&mut self) {
         let (slot, flags) = (self.slot(), CK_FLAGS::from(self.source.byte()));
-        let mut place = self.place::<CK_SESSION_HANDLE>();
+        let mut place = self.output_structure::<CK_SESSION_HANDLE>();
         let rv = call!(self, C_OpenSession(slot, flags, std::ptr::null_mut(), None, pointer(&mut place)));
-        let handle = place.as_ref().map_or(0, Guarded::number);
-        check_place::<CK_SESSION_HANDLE>(place, rv);
+        let handle = place.as_ref().map_or(0, GuardedMemory::number);
+        check_output::<CK_SESSION_HANDLE>(place, rv);
         if rv == CKR_OK {
             assert!(handle != 0 && self.sessions.iter().all(|known| known.handle != handle));
-            self.sessions.push(Known::new(handle, slot));
+            self.sessions.push(SessionModel::new(handle, slot));
         }
     }
 
@@ -199,35 +199,35 @@ impl World<'_> {
         let rv = call!(self, C_CloseSession(handle));
         self.check_session(index, rv);
         if let (Some(index), CKR_OK) = (index, rv) {
-            self.sessions[index].open = false;
+            self.sessions[index].is_open = false;
         }
     }
 
     fn close_all_sessions(&mut self) {
         let slot = self.slot();
         if call!(self, C_CloseAllSessions(slot)) == CKR_OK {
-            self.sessions.iter_mut().filter(|known| known.slot == slot).for_each(|known| known.open = false);
+            self.sessions.iter_mut().filter(|known| known.slot == slot).for_each(|known| known.is_open = false);
         }
     }
 
     fn session_info(&mut self) {
         let (index, handle) = self.session();
-        let mut place = self.place::<CK_SESSION_INFO>();
+        let mut place = self.output_structure::<CK_SESSION_INFO>();
         let rv = call!(self, C_GetSessionInfo(handle, pointer(&mut place)));
         self.check_session(index, rv);
-        check_place::<CK_SESSION_INFO>(place, rv);
-        let mut place = self.place::<CK_FLAGS>();
+        check_output::<CK_SESSION_INFO>(place, rv);
+        let mut place = self.output_structure::<CK_FLAGS>();
         let rv = call!(self, C_GetSessionValidationFlags(handle, 1, pointer(&mut place)));
-        check_place::<CK_FLAGS>(place, rv);
+        check_output::<CK_FLAGS>(place, rv);
     }
 
     fn login(&mut self) {
         let (index, handle) = self.session();
-        let (mut pin, user) = (self.given(), CK_USER_TYPE::from(self.source.byte() % 5));
+        let (mut pin, user) = (self.input_buffer(), CK_USER_TYPE::from(self.source.byte() % 5));
         let rv = match self.source.byte() % 2 {
             0 => call!(self, C_Login(handle, user, pin.pointer(), pin.length)),
             _ => {
-                let mut name = self.given();
+                let mut name = self.input_buffer();
                 call!(self, C_LoginUser(handle, user, pin.pointer(), pin.length, name.pointer(), name.length))
             }
         };
@@ -246,18 +246,18 @@ impl World<'_> {
         let rv = call!(self, C_SessionCancel(handle, flags));
         self.check_session(index, rv);
         if let (Some(known), CKR_OK) = (index.map(|index| &mut self.sessions[index]), rv) {
-            known.sign = known.sign.filter(|_| flags & CKF_SIGN == 0);
+            known.signature_length = known.signature_length.filter(|_| flags & CKF_SIGN == 0);
             known.digest = known.digest.take().filter(|_| flags & CKF_DIGEST == 0);
-            known.find &= flags & CKF_FIND_OBJECTS == 0;
+            known.is_searching &= flags & CKF_FIND_OBJECTS == 0;
         }
     }
 
     fn object_size(&mut self) {
         let ((index, handle), object) = (self.session(), self.object());
-        let mut place = self.place::<CK_ULONG>();
+        let mut place = self.output_structure::<CK_ULONG>();
         let rv = call!(self, C_GetObjectSize(handle, object, pointer(&mut place)));
         self.check_session(index, rv);
-        check_place::<CK_ULONG>(place, rv);
+        check_output::<CK_ULONG>(place, rv);
     }
 
     fn find_init(&mut self) {
@@ -265,18 +265,18 @@ impl World<'_> {
         let count = self.source.pick(&[0, 0, 0, 1, CK_ULONG::MAX]);
         let rv = call!(self, C_FindObjectsInit(handle, std::ptr::null_mut(), count));
         self.check_session(index, rv);
-        let Some(known) = index.map(|index| &mut self.sessions[index]).filter(|known| known.open) else { return };
+        let Some(known) = index.map(|index| &mut self.sessions[index]).filter(|known| known.is_open) else { return };
         match rv {
-            CKR_OK => assert!(!std::mem::replace(&mut known.find, true)),
-            CKR_OPERATION_ACTIVE => assert!(known.find),
+            CKR_OK => assert!(!std::mem::replace(&mut known.is_searching, true)),
+            CKR_OPERATION_ACTIVE => assert!(known.is_searching),
             other => assert!(other == CKR_ARGUMENTS_BAD && count > 0),
         }
     }
 
     fn find(&mut self) {
         let (index, handle) = self.session();
-        let mut answer = self.answer(size_of::<CK_OBJECT_HANDLE>());
-        let (most, buffer) = (answer.needed(), answer.buffer::<CK_OBJECT_HANDLE>());
+        let mut answer = self.output_buffer(size_of::<CK_OBJECT_HANDLE>());
+        let (most, buffer) = (answer.reported_length(), answer.buffer::<CK_OBJECT_HANDLE>());
         let bad = answer.length().is_null() || (buffer.is_null() && most > 0);
         let rv = call!(self, C_FindObjects(handle, buffer, most, answer.length()));
         self.check_session(index, rv);
@@ -286,9 +286,9 @@ impl World<'_> {
                 found.chunks_exact(8).map(|bytes| CK_ULONG::from_ne_bytes(bytes.try_into().unwrap_or_default()));
             self.objects.extend(handles);
         }
-        if let Some(known) = index.map(|index| &self.sessions[index]).filter(|known| known.open) {
+        if let Some(known) = index.map(|index| &self.sessions[index]).filter(|known| known.is_open) {
             assert_eq!(bad, rv == CKR_ARGUMENTS_BAD);
-            Known::goes_on(known.find, rv, false);
+            SessionModel::check_continuation(known.is_searching, rv, false);
         }
     }
 
@@ -296,24 +296,24 @@ impl World<'_> {
         let (index, handle) = self.session();
         let rv = call!(self, C_FindObjectsFinal(handle));
         self.check_session(index, rv);
-        if let Some(known) = index.map(|index| &mut self.sessions[index]).filter(|known| known.open) {
-            known.find = Known::goes_on(known.find, rv, true);
+        if let Some(known) = index.map(|index| &mut self.sessions[index]).filter(|known| known.is_open) {
+            known.is_searching = SessionModel::check_continuation(known.is_searching, rv, true);
         }
     }
 
     fn generate_random(&mut self) {
         let (index, handle) = self.session();
-        let mut room = Guarded::new(self.source.below(2100));
-        let rv = call!(self, C_GenerateRandom(handle, room.pointer(), room.room as CK_ULONG));
+        let mut room = GuardedMemory::new(self.source.below(2100));
+        let rv = call!(self, C_GenerateRandom(handle, room.pointer(), room.size as CK_ULONG));
         self.check_session(index, rv);
-        room.written(room.room);
+        room.check_written(room.size);
         let length = self.source.pick(&[0, 1, CK_ULONG::MAX]);
         let rv = call!(self, C_GenerateRandom(handle, std::ptr::null_mut(), length));
         assert!(length == 0 || rv != CKR_OK);
     }
 
     /// Calls some of the functions that return one code for all arguments.
-    fn stubs(&mut self) {
+    fn call_stubs(&mut self) {
         let (handle, nothing) = (self.session().1, std::ptr::null_mut::<u8>());
         let codes = [
             call!(self, C_InitToken(handle, nothing, 9, nothing)),
@@ -329,7 +329,7 @@ impl World<'_> {
 
     /// Checks that a session that is not open is refused, and that an open session is accepted.
     pub fn check_session(&self, index: Option<usize>, rv: CK_RV) {
-        let open = index.is_some_and(|index| self.sessions[index].open);
+        let open = index.is_some_and(|index| self.sessions[index].is_open);
         let pointers = [CKR_ARGUMENTS_BAD, CKR_MECHANISM_PARAM_INVALID, CKR_CRYPTOKI_NOT_INITIALIZED];
         match open {
             true => assert_ne!(rv, CKR_SESSION_HANDLE_INVALID),
@@ -338,9 +338,9 @@ impl World<'_> {
     }
 }
 
-fn check_place<T>(place: Option<Guarded>, rv: CK_RV) {
+fn check_output<T>(place: Option<GuardedMemory>, rv: CK_RV) {
     match place {
-        Some(place) if rv == CKR_OK => drop(place.written(size_of::<T>())),
+        Some(place) if rv == CKR_OK => drop(place.check_written(size_of::<T>())),
         Some(place) => assert!(place.is_untouched()),
         None => assert_ne!(rv, CKR_OK),
     }

@@ -2,10 +2,10 @@
 //! C_FindObjectsInit against the objects.
 
 use super::arguments::pointer;
-use super::memory::{Given, Guarded};
-use super::world::{World, call};
+use super::memory::{GuardedMemory, InputBuffer};
+use super::world::{Caller, call};
 use crate::ffi::guard;
-use crate::ffi::pointers::LONGEST_VALUE;
+use crate::ffi::pointers::MAX_VALUE_LEN;
 use crate::object::Object;
 use crate::object::attribute;
 use cryptoki_sys::*;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// Runs the target: opens one session with a slot, and makes one query after the other.
 pub fn run(data: &[u8]) {
-    let mut world = World::new(data);
+    let mut world = Caller::new(data);
     world.initialize();
     let slot = CK_SLOT_ID::from(world.source.byte() % 5);
     world.open_and_find(slot);
@@ -42,8 +42,8 @@ const TYPES: [CK_ATTRIBUTE_TYPE; 32] = [
     CKA_CHECK_VALUE, CKA_VENDOR_DEFINED, CKA_ALWAYS_AUTHENTICATE, CKA_URL,
 ];
 
-impl World<'_> {
-    fn kind(&mut self) -> CK_ATTRIBUTE_TYPE {
+impl Caller<'_> {
+    fn attribute_type(&mut self) -> CK_ATTRIBUTE_TYPE {
         match self.source.byte() {
             byte @ 0..0xe0 => TYPES[usize::from(byte) % TYPES.len()],
             _ => self.source.number() as CK_ATTRIBUTE_TYPE,
@@ -57,10 +57,10 @@ impl World<'_> {
             let rv = call!(self, C_GetAttributeValue(session, object, std::ptr::null_mut(), count));
             return assert!(count == 0 || [CKR_ARGUMENTS_BAD, CKR_CRYPTOKI_NOT_INITIALIZED].contains(&rv));
         }
-        let shown = guard::provider().and_then(|provider| provider.object(session, object).ok());
+        let object_before = guard::provider().and_then(|provider| provider.object(session, object).ok());
         let mut values = Vec::new();
         for _ in 0..self.source.below(9) {
-            let kind = self.kind();
+            let kind = self.attribute_type();
             // A buffer whose claimed size exceeds its real size still has more room than any attribute takes.
             let (room, claimed) = match self.source.byte() {
                 0..0x40 => (None, 0),
@@ -69,9 +69,9 @@ impl World<'_> {
                 0x90..0xa0 => (Some(2000), CK_ULONG::MAX),
                 byte => (Some(usize::from(byte % 37)), CK_ULONG::from(byte % 37)),
             };
-            values.push((kind, room.map(Guarded::new), claimed));
+            values.push((kind, room.map(GuardedMemory::new), claimed));
         }
-        let mut template = Guarded::new(values.len() * size_of::<CK_ATTRIBUTE>());
+        let mut template = GuardedMemory::new(values.len() * size_of::<CK_ATTRIBUTE>());
         let first: *mut CK_ATTRIBUTE = template.pointer();
         for (index, (kind, room, claimed)) in values.iter_mut().enumerate() {
             let attribute = CK_ATTRIBUTE { type_: *kind, pValue: pointer(room), ulValueLen: *claimed };
@@ -79,31 +79,33 @@ impl World<'_> {
             unsafe { first.add(index).write(attribute) };
         }
         let rv = call!(self, C_GetAttributeValue(session, object, first, values.len() as CK_ULONG));
-        let Some(object) = shown else {
-            return assert!(values.iter().all(|(_, room, _)| room.as_ref().is_none_or(Guarded::is_untouched)));
+        let Some(object) = object_before else {
+            return assert!(values.iter().all(|(_, room, _)| room.as_ref().is_none_or(GuardedMemory::is_untouched)));
         };
         let mut expected = CKR_OK;
         for (index, (kind, room, claimed)) in values.iter().enumerate() {
             // SAFETY: the template holds one attribute per value, of which the module has changed only the length.
             let answered = unsafe { first.add(index).read() };
-            let error = check_one(&object, *kind, room.as_ref(), *claimed, answered.ulValueLen);
+            let error = check_attribute(&object, *kind, room.as_ref(), *claimed, answered.ulValueLen);
             expected = if expected == CKR_OK { error } else { expected };
         }
         assert_eq!(rv, expected);
-        template.written(values.len() * size_of::<CK_ATTRIBUTE>());
+        template.check_written(values.len() * size_of::<CK_ATTRIBUTE>());
     }
 
     /// Checks that a search finds exactly the objects that have every attribute of the template.
     fn search(&mut self, session: CK_SESSION_HANDLE) {
-        let mut values: Vec<(CK_ATTRIBUTE_TYPE, Given)> = Vec::new();
+        let mut values: Vec<(CK_ATTRIBUTE_TYPE, InputBuffer)> = Vec::new();
         for _ in 0..self.source.below(5) {
-            let kind = self.kind();
+            let kind = self.attribute_type();
             let object = self.object();
             let own = guard::provider().and_then(|provider| provider.object(session, object).ok());
             let own = own.and_then(|object| object.attributes.value(kind).map(<[u8]>::to_vec));
             let value = match (self.source.byte(), own) {
-                (0..0xd0, Some(own)) => Given { length: own.len() as CK_ULONG, bytes: Some(own.into_boxed_slice()) },
-                _ => self.given(),
+                (0..0xd0, Some(own)) => {
+                    InputBuffer { length: own.len() as CK_ULONG, bytes: Some(own.into_boxed_slice()) }
+                }
+                _ => self.input_buffer(),
             };
             values.push((kind, value));
         }
@@ -113,11 +115,11 @@ impl World<'_> {
             .collect();
         let rv = call!(self, C_FindObjectsInit(session, template.as_mut_ptr(), template.len() as CK_ULONG));
         // A value whose length is invalid for its attribute matches no object, and the module does not read it.
-        let looked_at = |(kind, value): &(CK_ATTRIBUTE_TYPE, Given)| match attribute::form(*kind) {
+        let is_read = |(kind, value): &(CK_ATTRIBUTE_TYPE, InputBuffer)| match attribute::form(*kind) {
             Some((_, form)) => form.fits(value.length as usize),
-            None => value.length <= LONGEST_VALUE,
+            None => value.length <= MAX_VALUE_LEN,
         };
-        if values.iter().any(|value| value.1.is_bad() && looked_at(value)) {
+        if values.iter().any(|value| value.1.must_be_refused() && is_read(value)) {
             return assert_eq!(rv, CKR_ARGUMENTS_BAD);
         }
         assert_eq!(rv, CKR_OK);
@@ -126,7 +128,7 @@ impl World<'_> {
         assert_eq!(call!(self, C_FindObjectsFinal(session)), CKR_OK);
         let mut found: Vec<_> = found[..count as usize].to_vec();
         let matches = |object: &Arc<Object>| {
-            values.iter().all(|own| looked_at(own) && object.attributes.value(own.0) == Some(own.1.read()))
+            values.iter().all(|own| is_read(own) && object.attributes.value(own.0) == Some(own.1.read()))
         };
         let object = |handle| guard::provider().and_then(|provider| provider.object(session, handle).ok());
         let all = self.objects.iter().filter_map(|handle| object(*handle));
@@ -139,14 +141,14 @@ impl World<'_> {
 
 /// Checks the result of C_GetAttributeValue for one attribute, and returns the code that is due for this
 /// attribute.
-fn check_one(
+fn check_attribute(
     object: &Object,
     kind: CK_ATTRIBUTE_TYPE,
-    room: Option<&Guarded>,
+    room: Option<&GuardedMemory>,
     claimed: CK_ULONG,
     told: CK_ULONG,
 ) -> CK_RV {
-    let untouched = || room.is_none_or(Guarded::is_untouched);
+    let untouched = || room.is_none_or(GuardedMemory::is_untouched);
     match (object.attributes.value(kind), room) {
         (None, _) => {
             assert!(told == CK_UNAVAILABLE_INFORMATION && untouched());
@@ -160,7 +162,7 @@ fn check_one(
             CKR_OK
         }
         (Some(value), Some(room)) if claimed >= value.len() as CK_ULONG => {
-            assert_eq!((told, &room.written(value.len())[..]), (value.len() as CK_ULONG, value));
+            assert_eq!((told, &room.check_written(value.len())[..]), (value.len() as CK_ULONG, value));
             CKR_OK
         }
         (Some(_), Some(_)) => {

@@ -1,15 +1,15 @@
 //! The module as its caller sees it: a service in memory, and the handles that the caller has received.
 
-use super::model::Known;
+use super::model::SessionModel;
 use crate::cloud::{KeyName, aws};
-use crate::config::{CertificateSource, Config, Key, Keys, Management, Manner, Right, Service, Slot, Slots};
+use crate::config::{CertificateSource, Config, Key, Keys, Management, Quirks, Right, Service, Slot, Slots};
 use crate::error;
 use crate::error::Result;
 use crate::ffi;
 use crate::ffi::guard;
 use crate::fuzzing::fake;
-use crate::fuzzing::fake::Fake;
-use crate::fuzzing::input::Source;
+use crate::fuzzing::fake::FakeBackend;
+use crate::fuzzing::input::ByteSource;
 use crate::host::logging;
 use crate::host::logging::Level;
 use crate::provider::Provider;
@@ -24,8 +24,8 @@ fn provider() -> Result<Provider> {
 }
 
 /// Returns the service in memory, which all runs share.
-pub(super) fn service() -> &'static Arc<Fake> {
-    static SERVICE: OnceLock<Arc<Fake>> = OnceLock::new();
+pub(super) fn service() -> &'static Arc<FakeBackend> {
+    static SERVICE: OnceLock<Arc<FakeBackend>> = OnceLock::new();
     SERVICE.get_or_init(Arc::default)
 }
 
@@ -38,7 +38,7 @@ fn config() -> Config {
         service: Arc::new(service()),
         keys: Keys::Named(keys),
         hide_keys: Vec::new(),
-        manner: Manner { accept_bare_digest: label == "many", ..Manner::default() },
+        quirks: Quirks { accept_bare_digest: label == "many", ..Quirks::default() },
         management: None,
     };
     let with = |id: &str, certificate| Key { name: name(id), label: id.into(), certificate };
@@ -47,7 +47,7 @@ fn config() -> Config {
     let chain = own.chain([fake::example().clone()]).collect();
     let wrong = vec![fake::example().clone()];
     let discover =
-        Slot { keys: Keys::Discover, hide_keys: vec!["P-521".into()], ..named("discovered \u{e9}", Vec::new()) };
+        Slot { keys: Keys::Discovered, hide_keys: vec!["P-521".into()], ..named("discovered \u{e9}", Vec::new()) };
     let discover = Slot { management: Some(Arc::new(Management::allowing(&[Right::Labels]))), ..discover };
     Config {
         slots: Slots::from_iter([
@@ -57,7 +57,7 @@ fn config() -> Config {
             named("a label of far more than thirty-two bytes", vec![with("p256", CertificateSource::Inline(chain))]),
             named("wrong", vec![with("p256", CertificateSource::Inline(wrong))]),
         ]),
-        listed: vec![service()],
+        legacy_services: vec![service()],
         ..Config::default()
     }
 }
@@ -67,26 +67,26 @@ fn name(id: &str) -> KeyName {
 }
 
 /// Prepares a run. Log lines are composed, because that is also code to test, and are written to /dev/null.
-fn start() {
+fn prepare_module() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        ffi::PROVIDER.set(provider).unwrap_or_else(|_| panic!("another provider"));
+        ffi::PROVIDER_FACTORY.set(provider).unwrap_or_else(|_| panic!("another provider"));
         let _ = logging::set_file(Path::new("/dev/null"));
         logging::set_level(Level::Debug);
     });
     let _ = guard::remove();
-    service().set_mood(0);
+    service().set_behavior(0);
 }
 
 /// The module as its caller sees it.
-pub(super) struct World<'a> {
-    pub(super) source: Source<'a>,
+pub(super) struct Caller<'a> {
+    pub(super) source: ByteSource<'a>,
     pub(super) list: &'static CK_FUNCTION_LIST_3_2,
     pub(super) initialized: bool,
-    pub(super) sessions: Vec<Known>,
+    pub(super) sessions: Vec<SessionModel>,
     pub(super) objects: Vec<CK_OBJECT_HANDLE>,
     /// The objects among `objects` that were created in a session.
-    pub(super) made: Vec<CK_OBJECT_HANDLE>,
+    pub(super) session_objects: Vec<CK_OBJECT_HANDLE>,
 }
 
 /// Calls a function of the list, and checks what is required of all functions.
@@ -102,10 +102,10 @@ macro_rules! call {
 }
 pub(super) use call;
 
-impl<'a> World<'a> {
+impl<'a> Caller<'a> {
     /// Starts a run with the module not yet initialized.
     pub(super) fn new(data: &'a [u8]) -> Self {
-        start();
+        prepare_module();
         let mut interface = std::ptr::null_mut();
         let mut version = CK_VERSION { major: 3, minor: 2 };
         // SAFETY: the name may be null, the version is live, and the pointer to the result is valid for a write.
@@ -114,18 +114,18 @@ impl<'a> World<'a> {
         // SAFETY: the interface is that of version 3.2, whose list is a static CK_FUNCTION_LIST_3_2.
         let list = unsafe { &*(*interface).pFunctionList.cast::<CK_FUNCTION_LIST_3_2>() };
         Self {
-            source: Source(data),
+            source: ByteSource(data),
             list,
             initialized: false,
             sessions: Vec::new(),
             objects: Vec::new(),
-            made: Vec::new(),
+            session_objects: Vec::new(),
         }
     }
 
     /// Checks what is required of the CK_RV of every function.
     pub(super) fn check(&self, function: &str, rv: CK_RV) {
-        assert!(matches!(error::name(rv), Cow::Borrowed(_)), "{function}: 0x{rv:x} has no name");
+        assert!(matches!(error::rv_name(rv), Cow::Borrowed(_)), "{function}: 0x{rv:x} has no name");
         assert_ne!(rv, CKR_GENERAL_ERROR, "{function}");
         let needs_none =
             matches!(function, "C_Initialize" | "C_GetFunctionList" | "C_GetInterface" | "C_GetInterfaceList");
@@ -148,7 +148,7 @@ impl<'a> World<'a> {
         if call!(self, C_OpenSession(slot, flags, std::ptr::null_mut(), None, &mut handle)) != CKR_OK {
             return;
         }
-        self.sessions.push(Known::new(handle, slot));
+        self.sessions.push(SessionModel::new(handle, slot));
         assert_eq!(call!(self, C_FindObjectsInit(handle, std::ptr::null_mut(), 0)), CKR_OK);
         let (mut found, mut count) = ([0; 64], 0);
         assert_eq!(call!(self, C_FindObjects(handle, found.as_mut_ptr(), 64, &mut count)), CKR_OK);
@@ -157,7 +157,7 @@ impl<'a> World<'a> {
     }
 }
 
-impl Drop for World<'_> {
+impl Drop for Caller<'_> {
     fn drop(&mut self) {
         let _ = guard::remove();
     }

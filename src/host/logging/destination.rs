@@ -6,7 +6,7 @@
 use crate::host::descriptors;
 use crate::host::file_id;
 use crate::host::file_id::FileId;
-use crate::host::remembered::Remembered;
+use crate::host::remembered::TrackedDescriptor;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
@@ -14,8 +14,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-static LOG_FILE: Remembered = Remembered::new();
-static STANDARD_ERROR: Remembered = Remembered::new();
+static LOG_FILE: TrackedDescriptor = TrackedDescriptor::new();
+static STANDARD_ERROR: TrackedDescriptor = TrackedDescriptor::new();
 /// The path of the log file, to open the file again. Writers of log lines only try the lock and never wait for it,
 /// because a fork may leave it locked.
 static PATH: Mutex<Option<PathBuf>> = Mutex::new(None);
@@ -37,7 +37,7 @@ pub fn set_file(path: &Path) -> io::Result<()> {
         // The number of the descriptor is kept. A thread that is writing meets either the old or the new file, and
         // no descriptor stays open.
         Some(earlier) => {
-            descriptors::replace(earlier, file)?;
+            descriptors::redirect(earlier, file)?;
             LOG_FILE.set(earlier);
         }
         None => LOG_FILE.set(file.into_raw_fd()),
@@ -48,10 +48,10 @@ pub fn set_file(path: &Path) -> io::Result<()> {
 }
 
 /// Returns the descriptor to write to now, if there is one.
-pub fn current() -> Option<RawFd> {
+pub fn descriptor() -> Option<RawFd> {
     match LOG_FILE.is_none() {
         true => standard_error(),
-        false => LOG_FILE.get().or_else(reopened).or_else(standard_error),
+        false => LOG_FILE.get().or_else(reopen).or_else(standard_error),
     }
 }
 
@@ -66,7 +66,7 @@ fn open(path: &Path) -> io::Result<File> {
     if file.as_raw_fd() > libc::STDERR_FILENO { Ok(file) } else { file.try_clone() }
 }
 
-fn reopened() -> Option<RawFd> {
+fn reopen() -> Option<RawFd> {
     let path = PATH.try_lock().ok()?;
     // Another thread may have opened the file meanwhile.
     if LOG_FILE.get().is_none() {

@@ -54,7 +54,7 @@ pub fn line(level: Level, text: Arguments<'_>) {
     let name = LEVELS.iter().find(|(known, _)| *known == level).map_or("", |(_, name)| *name);
     let to_syslog = TO_SYSLOG.load(Ordering::Relaxed);
     let colon = if to_syslog { ":" } else { "" };
-    let mut line = visible(format!("cloud-kms-pkcs11[{}]{colon} {name}: {text}", std::process::id()));
+    let mut line = escape_invisible(format!("cloud-kms-pkcs11[{}]{colon} {name}: {text}", std::process::id()));
     if to_syslog {
         return syslog::write(level, &line);
     }
@@ -63,35 +63,35 @@ pub fn line(level: Level, text: Arguments<'_>) {
 }
 
 /// The number of lines that could not be written since the last line that was written.
-static LOST: AtomicU64 = AtomicU64::new(0);
+static LOST_LINES: AtomicU64 = AtomicU64::new(0);
 
 /// How long a write waits for a slow reader before the line is lost. After a lost line, the next write does not
 /// wait.
-const PATIENCE: Duration = Duration::from_millis(100);
+const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
 
 fn write(mut line: String) {
-    let lost = LOST.swap(0, Ordering::Relaxed);
+    let lost = LOST_LINES.swap(0, Ordering::Relaxed);
     if lost > 0 {
         let note =
             format!("cloud-kms-pkcs11[{}] warn: {lost} lines of the log could not be written\n", std::process::id());
         line.insert_str(0, &note);
     }
-    let patience = if lost > 0 { Duration::ZERO } else { PATIENCE };
-    let taken = destination::current().is_some_and(|own| descriptors::write(own, line.as_bytes(), patience));
-    if !taken {
-        LOST.fetch_add(lost + 1, Ordering::Relaxed);
+    let patience = if lost > 0 { Duration::ZERO } else { WRITE_TIMEOUT };
+    let is_written = destination::descriptor().is_some_and(|own| descriptors::write(own, line.as_bytes(), patience));
+    if !is_written {
+        LOST_LINES.fetch_add(lost + 1, Ordering::Relaxed);
     }
 }
 
 /// Returns the text with every character escaped that a terminal or a reader does not treat as a visible
 /// character.
-fn visible(text: String) -> String {
-    if !text.contains(is_hidden) {
+fn escape_invisible(text: String) -> String {
+    if !text.contains(is_invisible) {
         return text;
     }
     text.chars().fold(String::with_capacity(text.len() + 16), |mut line, sign| {
         match sign {
-            sign if is_hidden(sign) => line.extend(sign.escape_default()),
+            sign if is_invisible(sign) => line.extend(sign.escape_default()),
             sign => line.push(sign),
         }
         line
@@ -100,7 +100,7 @@ fn visible(text: String) -> String {
 
 /// Returns whether the character is a control character (C0, DEL, C1), a line or paragraph separator, a character
 /// that changes the direction of writing (Unicode Standard Annex 9), or an invisible character.
-fn is_hidden(sign: char) -> bool {
+fn is_invisible(sign: char) -> bool {
     sign.is_control()
         || matches!(sign, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
         || matches!(sign, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' | '\u{61c}')
@@ -124,9 +124,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_to_be_seen_is_made_visible() {
+    fn invisible_characters_are_escaped() {
         let plain = "token \"Schl\u{fc}ssel \u{1f511} \u{65e5}\u{672c}\", key \"a\\b\"";
-        assert_eq!(visible(plain.into()), plain);
+        assert_eq!(escape_invisible(plain.into()), plain);
         for (text, shown) in [
             ("a\r\nb\tc", "a\\r\\nb\\tc"),
             ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
@@ -136,7 +136,7 @@ mod tests {
             ("a\u{202e}b\u{2066}c\u{200f}", "a\\u{202e}b\\u{2066}c\\u{200f}"),
             ("\u{feff}\u{200b}", "\\u{feff}\\u{200b}"),
         ] {
-            assert_eq!(visible(text.into()), shown);
+            assert_eq!(escape_invisible(text.into()), shown);
         }
     }
 }

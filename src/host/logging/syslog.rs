@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 /// The path of the daemon's socket.
-pub const PLACE: &str = "/dev/log";
+pub const SOCKET_PATH: &str = "/dev/log";
 
 /// Sockets of this module. Each datagram is addressed by path, so a daemon that was restarted receives the next
 /// line. If the host has closed a socket (daemons close all descriptors that they find open), the next socket of
@@ -36,23 +36,23 @@ fn socket() -> Option<&'static UnixDatagram> {
     // A daemon that reads no lines must not block the host.
     socket.set_nonblocking(true).ok()?;
     let file = FileId::of(socket.as_raw_fd())?;
-    let place = SOCKETS.iter().find(|place| place.get().is_none())?;
-    Some(&place.get_or_init(|| (socket, file)).0)
+    let path = SOCKETS.iter().find(|place| place.get().is_none())?;
+    Some(&path.get_or_init(|| (socket, file)).0)
 }
 
 /// Sends one line. A failure is ignored, because there is nowhere to report it. A datagram raises no SIGPIPE.
 pub fn write(level: Level, line: &str) {
-    send(level, line, Path::new(PLACE));
+    send(level, line, Path::new(SOCKET_PATH));
 }
 
 fn send(level: Level, line: &str, place: &Path) {
     if let Some(socket) = socket() {
-        let _ = socket.send_to(format!("<{}>{line}", USER | severity(level)).as_bytes(), place);
+        let _ = socket.send_to(format!("<{}>{line}", FACILITY_USER | severity(level)).as_bytes(), place);
     }
 }
 
 /// The facility for programs that have none of their own.
-const USER: u8 = 1 << 3;
+const FACILITY_USER: u8 = 1 << 3;
 
 fn severity(level: Level) -> u8 {
     match level {
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_the_host_has_closed_is_left_to_it() {
+    fn a_socket_closed_by_the_host_is_not_used() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("log");
         let daemon = UnixDatagram::bind(&place).unwrap();
@@ -100,7 +100,7 @@ mod tests {
         // Runs in a child, which does not share its sockets with the tests that run at the same time.
         assert!(holds_in_child(|| {
             let number = socket().unwrap().as_raw_fd();
-            crate::host::descriptors::replace(number, std::fs::File::create(&own).unwrap()).unwrap();
+            crate::host::descriptors::redirect(number, std::fs::File::create(&own).unwrap()).unwrap();
             send(Level::Error, "another socket", &place);
             let mut line = [0; 100];
             let length = daemon.recv(&mut line).unwrap();
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_that_takes_nothing_holds_nobody() {
+    fn a_full_socket_does_not_block() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("log");
         let _daemon = UnixDatagram::bind(&place).unwrap();

@@ -3,7 +3,7 @@
 use super::SlotKey;
 use crate::certificate::Certificate;
 use crate::certificate::bundle::Bundle;
-use crate::cloud::KeyFacts;
+use crate::cloud::KeyDescription;
 use crate::config::{CertificateSource, Right};
 use crate::key::PublicKey;
 use crate::object::{Names, Object};
@@ -19,15 +19,15 @@ impl SlotKey {
             return objects.clone();
         }
         let local = self.local();
-        let kept = if local.is_empty() { self.chain(deadline).filter(|chain| !chain.is_empty()) } else { None };
+        let kept = if local.is_empty() { self.service_chain(deadline).filter(|chain| !chain.is_empty()) } else { None };
         if local.is_empty() && kept.is_none() && self.store().is_none() {
             return Vec::new();
         }
         let Some(facts) = self.loaded_facts(deadline) else { return Vec::new() };
         let Some(public_key) = &facts.public_key else { return Vec::new() };
         let objects = match kept {
-            Some(chain) => self.checked(&chain, public_key, false),
-            None if !local.is_empty() => self.checked(&local.chain_of(public_key), public_key, false),
+            Some(chain) => self.certificate_objects_of(&chain, public_key, false),
+            None if !local.is_empty() => self.certificate_objects_of(&local.chain_of(public_key), public_key, false),
             None => self.stored_objects(public_key),
         };
         if objects.is_empty() && self.store().is_some() {
@@ -45,41 +45,49 @@ impl SlotKey {
 
     /// Returns the chain as objects, if its first certificate is that of the key. Otherwise logs an error and
     /// returns no objects.
-    pub(super) fn checked(&self, chain: &[Certificate], public_key: &PublicKey, destroyable: bool) -> Vec<Arc<Object>> {
+    pub(super) fn certificate_objects_of(
+        &self,
+        chain: &[Certificate],
+        public_key: &PublicKey,
+        destroyable: bool,
+    ) -> Vec<Arc<Object>> {
         let Some((own, issuers)) = chain.split_first().filter(|(own, _)| own.certifies(public_key)) else {
             log_error!("{self}: {} is another key's; the key is shown without it", self.certificate_source());
             return Vec::new();
         };
-        let own = self.own(Object::certificate(self.names(&own.subject), own), destroyable);
+        let own = self.with_slot_attributes(Object::certificate(self.names(&own.subject), own), destroyable);
         let mut objects = vec![Arc::new(own)];
         for issuer in issuers {
             let id = crate::key::hash::Hash::Sha1.digest(&issuer.spki);
             let named = |label: &str| issuer.common_name.clone().unwrap_or_else(|| format!("{label} issuer"));
             let names = Names { label: &named(&self.key.label), id: &id, subject: &issuer.subject };
-            let object = Object::certificate(names, issuer).labelled(&self.with_label(named));
-            objects.push(Arc::new(object.destroyable(destroyable)));
+            let object = Object::certificate(names, issuer).with_label(&self.with_label(named));
+            objects.push(Arc::new(object.with_destroyable(destroyable)));
         }
         objects
     }
 
     /// Returns the certificate chain that the service stores with the key. Failures are logged.
-    pub(super) fn chain(&self, deadline: Instant) -> Option<Vec<Certificate>> {
-        let kept = self.kept.get(deadline, |failure| log_error!("{self}: its certificate: {failure}")).ok()?;
+    pub(super) fn service_chain(&self, deadline: Instant) -> Option<Vec<Certificate>> {
+        let kept =
+            self.service_certificates.get(deadline, |failure| log_error!("{self}: its certificate: {failure}")).ok()?;
         (*kept).clone()
     }
 
     pub(super) fn has_no_certificate(&self) -> bool {
-        self.local().is_empty() && self.store().is_none() && self.kept.known().is_some_and(|kept| kept.is_none())
+        self.local().is_empty()
+            && self.store().is_none()
+            && self.service_certificates.value().is_some_and(|kept| kept.is_none())
     }
 
     /// The certificates of the configuration, read once.
     pub(super) fn local(&self) -> &Bundle {
-        self.local.get_or_init(|| match &self.key.certificate {
+        self.configured_certificates.get_or_init(|| match &self.key.certificate {
             CertificateSource::Service => Bundle::default(),
             CertificateSource::Inline(certificates) => Bundle::new(certificates.clone()),
             CertificateSource::File(path) => {
                 let bytes = std::fs::read(path).map_err(|error| error.to_string());
-                let found = bytes.and_then(|bytes| Certificate::all_in(&bytes).map_err(|unusable| unusable.0));
+                let found = bytes.and_then(|bytes| Certificate::parse_all(&bytes).map_err(|unusable| unusable.0));
                 let (certificates, others) = found.unwrap_or_else(|error| {
                     log_error!("{self}: {}: {error}; the key is shown without it", self.certificate_source());
                     Default::default()
@@ -102,7 +110,7 @@ impl SlotKey {
     }
 
     /// CKA_SUBJECT: the subject of the key's certificate if that is available locally, else empty.
-    pub(super) fn subject(&self, facts: &KeyFacts) -> Vec<u8> {
+    pub(super) fn subject(&self, facts: &KeyDescription) -> Vec<u8> {
         let chain = facts.public_key.as_ref().map(|key| self.local().chain_of(key)).unwrap_or_default();
         chain.into_iter().next().map(|own| own.subject).unwrap_or_default()
     }
@@ -116,7 +124,7 @@ impl SlotKey {
     pub(super) fn stored_objects(&self, public_key: &PublicKey) -> Vec<Arc<Object>> {
         match self.store().map_or(Ok(Vec::new()), |store| store.chain(public_key)) {
             Ok(chain) if chain.is_empty() => Vec::new(),
-            Ok(chain) => self.checked(&chain, public_key, self.may(Right::Certificates)),
+            Ok(chain) => self.certificate_objects_of(&chain, public_key, self.allows(Right::Certificates)),
             Err(error) => {
                 log_error!("{self}: {}; the key is shown without a certificate", error.message);
                 Vec::new()

@@ -1,8 +1,8 @@
 //! Changes to a key of a slot: it is created, relabeled and destroyed, and certificates are added and removed.
 
-use super::{Common, Shown, SlotKey};
+use super::{KeyObjects, SlotContext, SlotKey};
 use crate::certificate::Certificate;
-use crate::cloud::{Cause, Failure, KeyFacts, KeyName, MadeKey, Pending};
+use crate::cloud::{Cause, CreatedKey, Failure, KeyDescription, KeyName, Pending};
 use crate::config::{Key, Right};
 use crate::error::{Error, Result};
 use crate::key::PublicKey;
@@ -14,9 +14,9 @@ use std::time::Instant;
 impl SlotKey {
     /// Creates a `SlotKey` for a key that the service has just created. `id` is the CKA_ID that the program asked
     /// for.
-    pub fn made(made: MadeKey, id: Option<Vec<u8>>, common: Arc<Common>) -> Self {
-        let own = Self { label: Mutex::new(made.label), given_id: id, ..Self::new(Key::listed(made.name), common) };
-        own.facts.begin(|| Pending::ready(Ok(made.facts)));
+    pub fn created(made: CreatedKey, id: Option<Vec<u8>>, common: Arc<SlotContext>) -> Self {
+        let own = Self { label: Mutex::new(made.label), requested_id: id, ..Self::new(Key::listed(made.name), common) };
+        own.facts.start_loading(|| Pending::ready(Ok(made.facts)));
         own
     }
 
@@ -27,20 +27,20 @@ impl SlotKey {
 
     /// The key's CKA_ID.
     pub(crate) fn id(&self) -> &[u8] {
-        self.given_id.as_deref().unwrap_or(self.key.name.id.as_bytes())
+        self.requested_id.as_deref().unwrap_or(self.key.name.id.as_bytes())
     }
 
     pub(crate) fn is_destroyable(&self) -> bool {
         // A key that is configured with its version is not a whole key of Key Vault, and only a whole key can be
         // deleted.
-        self.may(Right::Destroy) && self.key.name.version.is_none()
+        self.allows(Right::Destroy) && self.key.name.version.is_none()
     }
 
     pub(crate) fn is_modifiable(&self) -> bool {
-        self.may(Right::Labels)
+        self.allows(Right::Labels)
     }
 
-    pub(super) fn may(&self, right: Right) -> bool {
+    pub(super) fn allows(&self, right: Right) -> bool {
         self.common.management.as_ref().is_some_and(|own| own.allows(right))
     }
 
@@ -50,10 +50,10 @@ impl SlotKey {
     /// Those of the service.
     pub fn relabel(&self, label: &str, deadline: Instant) -> Result<()> {
         let relabelled = self.common.backend.relabel(&self.key.name, label).wait(deadline);
-        relabelled.map_err(|failure| Error::from(failure).about(self))?;
+        relabelled.map_err(|failure| Error::from(failure).with_context(self))?;
         *self.label.lock().unwrap_or_else(PoisonError::into_inner) = Some(label.to_owned());
         let mut shown = self.shown();
-        let Shown { private, public, certificates, .. } = &mut *shown;
+        let KeyObjects { private, public, certificates, .. } = &mut *shown;
         let certificate = certificates.as_mut().and_then(|chain| chain.first_mut());
         for object in private.iter_mut().chain(public).chain(certificate) {
             Arc::make_mut(object).attributes.set(CKA_LABEL, label.as_bytes());
@@ -65,31 +65,31 @@ impl SlotKey {
     ///
     /// # Errors
     /// CKR_ACTION_PROHIBITED, and those of the service.
-    pub fn destroy(&self, facts: &KeyFacts, deadline: Instant) -> Result<String> {
+    pub fn destroy(&self, facts: &KeyDescription, deadline: Instant) -> Result<String> {
         if !self.is_destroyable() {
             let text = "the configuration names one version of this key, and only a key with all its versions can be \
                         deleted: leave out \"key_version\"";
-            return Err(Error::new(CKR_ACTION_PROHIBITED, text).about(self));
+            return Err(Error::new(CKR_ACTION_PROHIBITED, text).with_context(self));
         }
         let id = self.shown().immutable_id.clone().or_else(|| facts.immutable_id.clone());
         let id = id.map_or_else(|| self.confirmed_id(facts, deadline), Ok)?;
         let days = self.common.management.as_ref().map_or(30, |own| own.destroy_days);
         let destroyed = self.common.backend.destroy(&self.key.name, &id, days).wait(deadline);
-        let how = destroyed.map_err(|failure| Error::from(failure).about(self))?;
-        self.forget();
+        let how = destroyed.map_err(|failure| Error::from(failure).with_context(self))?;
+        self.invalidate();
         Ok(how)
     }
 
     /// Returns the immutable id of a key that is known only from a local certificate. Asks the service and checks
     /// that the certificate is that of the key, because the key is about to be destroyed.
-    fn confirmed_id(&self, facts: &KeyFacts, deadline: Instant) -> Result<String> {
+    fn confirmed_id(&self, facts: &KeyDescription, deadline: Instant) -> Result<String> {
         let described = self.common.backend.describe(&self.key.name).wait(deadline);
-        let described = described.map_err(|failure| Error::from(failure).about(self))?;
+        let described = described.map_err(|failure| Error::from(failure).with_context(self))?;
         match described.immutable_id.filter(|_| described.public_key == facts.public_key) {
             Some(id) => Ok(id),
             None => {
                 let why = "the configured certificate is not this key's, so it is not destroyed";
-                Err(Error::from(Failure::new(Cause::Rejected, "DeleteKey", why)).about(self))
+                Err(Error::from(Failure::new(Cause::Rejected, "DeleteKey", why)).with_context(self))
             }
         }
     }
@@ -113,17 +113,20 @@ impl SlotKey {
     /// CKR_ACTION_PROHIBITED if the key already has a certificate or there is no place for one; those of the
     /// service and the certificate store.
     pub fn add_certificate(&self, certificate: &Certificate, deadline: Instant) -> Result<()> {
-        let prohibited = |text: &str| Err(Error::new(CKR_ACTION_PROHIBITED, text.to_owned()).about(self));
+        let prohibited = |text: &str| Err(Error::new(CKR_ACTION_PROHIBITED, text.to_owned()).with_context(self));
         let key = self.public_key(deadline).ok_or_else(|| Error::new(CKR_GENERAL_ERROR, "a key that is gone"))?;
         if !self.local().is_empty() {
             return prohibited("the configuration gives its certificate (\"certificate\", \"certificate_path\")");
         }
         let own = certificate.certifies(&key);
-        if own && self.complete_certificate(certificate, deadline)? {
+        if own && self.merge_certificate(certificate, deadline)? {
             return Ok(());
         }
-        self.kept.begin(|| self.common.backend.certificate(&self.key.name));
-        let kept = self.kept.get(deadline, |_| {}).map_err(|failure| Error::from(failure).about(self))?;
+        self.service_certificates.start_loading(|| self.common.backend.certificate(&self.key.name));
+        let kept = self
+            .service_certificates
+            .get(deadline, |_| {})
+            .map_err(|failure| Error::from(failure).with_context(self))?;
         if kept.is_some() {
             return prohibited("its service keeps a certificate with it, and takes no other");
         }
@@ -137,7 +140,7 @@ impl SlotKey {
             return prohibited("the store has its certificate already: delete that first");
         }
         chain.push(certificate.clone());
-        store.keep(&key, &chain)?;
+        store.replace(&key, &chain)?;
         self.shown().certificates = None;
         Ok(())
     }
@@ -146,18 +149,18 @@ impl SlotKey {
     ///
     /// # Errors
     /// Those of the service.
-    pub fn complete_certificate(&self, certificate: &Certificate, deadline: Instant) -> Result<bool> {
+    pub fn merge_certificate(&self, certificate: &Certificate, deadline: Instant) -> Result<bool> {
         let completed = self.common.backend.complete_certificate(&self.key.name, certificate).wait(deadline);
-        let completed = completed.map_err(|failure| Error::from(failure).about(self))?;
+        let completed = completed.map_err(|failure| Error::from(failure).with_context(self))?;
         if completed {
             // Before this, the key may have been unknown, unusable, or an older key.
-            let known = self.shown().facts.clone().filter(|facts| facts.refusal.is_none());
+            let known = self.shown().facts.clone().filter(|facts| facts.unusable_reason.is_none());
             let same =
                 known.is_some_and(|facts| facts.public_key.as_ref().is_some_and(|key| certificate.certifies(key)));
             if !same {
-                self.forget();
+                self.invalidate();
             }
-            self.kept.forget();
+            self.service_certificates.forget();
             self.shown().certificates = None;
         }
         Ok(completed)
@@ -174,15 +177,15 @@ impl SlotKey {
         let found = key.and_then(|key| Some((self.store()?, key)));
         let chain = found.as_ref().map_or(Ok(Vec::new()), |(store, key)| store.chain(key))?;
         match (found, chain.iter().position(|own| own.der == der)) {
-            (Some((store, key)), Some(0)) => store.keep(&key, &[])?,
+            (Some((store, key)), Some(0)) => store.replace(&key, &[])?,
             (Some((store, key)), Some(index)) => {
                 let rest: Vec<_> = [&chain[..index], &chain[index + 1..]].concat();
-                store.keep(&key, &rest)?;
+                store.replace(&key, &rest)?;
             }
             _ => {
                 let text = "this certificate is the service's own, or stands in the configuration: only one that a \
                             program has written can be deleted";
-                return Err(Error::new(CKR_ACTION_PROHIBITED, text).about(self));
+                return Err(Error::new(CKR_ACTION_PROHIBITED, text).with_context(self));
             }
         }
         self.shown().certificates = None;

@@ -9,12 +9,12 @@ mod requests;
 use crate::certificate::Certificate;
 use crate::certificate::bundle::Bundle;
 use crate::cloud::lazy::Lazy;
-use crate::cloud::{Cause, Failure, KeyFacts, ListedKey, Pending, SharedBackend, purposes_of, schemes_for};
-use crate::config::{Key, Management, Manner};
+use crate::cloud::{Cause, Failure, KeyDescription, ListedKey, Pending, SharedBackend, purposes_of, schemes_for};
+use crate::config::{Key, Management, Quirks};
 use crate::key::Purpose;
 use crate::object::attribute::{Attribute, number_in};
 use crate::object::{Names, Object, public_schemes};
-use crate::store::public_keys::Cache;
+use crate::store::public_keys::PublicKeyCache;
 use crate::{log_error, log_info, log_warn};
 use cryptoki_sys::*;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,30 +28,30 @@ pub struct SlotKey {
     /// The label that the service stores for the key. `None` means the label in `key`.
     label: Mutex<Option<String>>,
     /// The CKA_ID that the key was created with in this process. `None` means the key's name.
-    given_id: Option<Vec<u8>>,
+    requested_id: Option<Vec<u8>>,
     /// The key was found by listing, not named by the user. If such a key cannot be used, it is left out without
     /// an error.
-    discovered: bool,
-    common: Arc<Common>,
+    is_discovered: bool,
+    common: Arc<SlotContext>,
     /// The facts come from the cache, not from the service.
-    cached: AtomicBool,
+    facts_are_cached: AtomicBool,
     /// The loaded facts have been logged and offered to the cache.
-    noted: AtomicBool,
-    facts: Lazy<KeyFacts>,
+    facts_logged: AtomicBool,
+    facts: Lazy<KeyDescription>,
     /// The service's own description. Requested when the key is needed for a purpose that `facts` do not contain,
     /// or when `facts` are in doubt.
-    told: Lazy<KeyFacts>,
-    kept: Lazy<Option<Vec<Certificate>>>,
-    local: OnceLock<Bundle>,
+    described: Lazy<KeyDescription>,
+    service_certificates: Lazy<Option<Vec<Certificate>>>,
+    configured_certificates: OnceLock<Bundle>,
     /// The local certificate turned out to be that of another key. What the certificate says about the key is no
     /// longer used.
-    local_refused: AtomicBool,
-    shown: Mutex<Shown>,
+    is_configured_certificate_wrong: AtomicBool,
+    objects: Mutex<KeyObjects>,
 }
 
 /// What the keys of one slot share.
 #[derive(Debug)]
-pub struct Common {
+pub struct SlotContext {
     /// The slot's id, for log lines.
     pub slot: CK_SLOT_ID,
     /// The token's label.
@@ -61,17 +61,17 @@ pub struct Common {
     /// The service that holds the keys.
     pub backend: SharedBackend,
     /// The cache of public keys.
-    pub cache: Option<Arc<Cache>>,
+    pub cache: Option<Arc<PublicKeyCache>>,
     /// Per-slot deviations from the default behavior.
-    pub manner: Manner,
+    pub manner: Quirks,
     /// What programs may change in the service.
     pub management: Option<Arc<Management>>,
 }
 
 /// The objects created so far, and the facts from which they were created.
 #[derive(Debug, Default)]
-struct Shown {
-    facts: Option<Arc<KeyFacts>>,
+struct KeyObjects {
+    facts: Option<Arc<KeyDescription>>,
     private: Option<Arc<Object>>,
     public: Option<Arc<Object>>,
     certificates: Option<Vec<Arc<Object>>>,
@@ -80,13 +80,13 @@ struct Shown {
 
 /// How long a key counts as disabled after its listing has reported it as disabled. After that time the service is
 /// asked again, in case someone has enabled the key.
-const DISABLED_FOR: Duration = Duration::from_secs(300);
+const DISABLED_RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// The objects of a key that a search can find: its keys, its certificates, or both. Other objects need not be
 /// loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the sentence above says it")]
-pub struct Wanted {
+pub struct ObjectClasses {
     pub keys: bool,
     pub certificates: bool,
 }
@@ -94,9 +94,9 @@ pub struct Wanted {
 /// The classes of a key's objects.
 const KEYS: [CK_OBJECT_CLASS; 3] = [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_SECRET_KEY];
 
-impl Wanted {
+impl ObjectClasses {
     /// Returns what a search with this template can find.
-    pub fn by(template: &[Attribute]) -> Self {
+    pub fn of_template(template: &[Attribute]) -> Self {
         let class = number_in(template, CKA_CLASS);
         let asked = template.iter().any(|(kind, _)| *kind == CKA_CLASS);
         Self {
@@ -106,53 +106,53 @@ impl Wanted {
     }
 
     /// Whether the search can find any object of a key. NSS often searches for object classes of its own.
-    pub fn anything(self) -> bool {
+    pub fn is_any(self) -> bool {
         self.keys || self.certificates
     }
 }
 
 impl SlotKey {
     /// Creates a key of a slot. Loads nothing.
-    pub fn new(key: Key, common: Arc<Common>) -> Self {
+    pub fn new(key: Key, common: Arc<SlotContext>) -> Self {
         Self {
             key,
             label: Mutex::default(),
-            given_id: None,
-            discovered: false,
+            requested_id: None,
+            is_discovered: false,
             common,
-            cached: AtomicBool::new(false),
-            noted: AtomicBool::new(false),
+            facts_are_cached: AtomicBool::new(false),
+            facts_logged: AtomicBool::new(false),
             facts: Lazy::default(),
-            told: Lazy::default(),
-            kept: Lazy::default(),
-            local: OnceLock::new(),
-            local_refused: AtomicBool::new(false),
-            shown: Mutex::default(),
+            described: Lazy::default(),
+            service_certificates: Lazy::default(),
+            configured_certificates: OnceLock::new(),
+            is_configured_certificate_wrong: AtomicBool::new(false),
+            objects: Mutex::default(),
         }
     }
 
     /// Creates a key that the service has listed. Loads nothing else.
-    pub fn listed(listed: ListedKey, common: Arc<Common>) -> Self {
+    pub fn listed(listed: ListedKey, common: Arc<SlotContext>) -> Self {
         let label = Mutex::new(listed.label);
-        let own = Self { label, discovered: true, ..Self::new(Key::listed(listed.name), common) };
+        let own = Self { label, is_discovered: true, ..Self::new(Key::listed(listed.name), common) };
         match listed.is_disabled {
             true => own.disabled(),
             false => own,
         }
     }
 
-    /// Marks the key as disabled, as its listing reports. No request is made about the key for `DISABLED_FOR`.
+    /// Marks the key as disabled, as its listing reports. No request is made about the key for `DISABLED_RETRY_AFTER`.
     fn disabled(self) -> Self {
-        let own = Self { facts: Lazy::with_retry_after(DISABLED_FOR), ..self };
+        let own = Self { facts: Lazy::with_retry_after(DISABLED_RETRY_AFTER), ..self };
         let failure = Failure::new(Cause::Disabled, "list", "the listing of the service says so");
-        own.facts.begin(|| Pending::ready(Err(failure)));
-        own.kept.begin(|| Pending::ready(Ok(None)));
+        own.facts.start_loading(|| Pending::ready(Err(failure)));
+        own.service_certificates.start_loading(|| Pending::ready(Ok(None)));
         own
     }
 
     /// Whether an object of this key can match the template. Decided from the names of the key, before anything is
     /// loaded.
-    pub fn may_match(&self, template: &[Attribute], wanted: Wanted) -> bool {
+    pub fn may_match(&self, template: &[Attribute], wanted: ObjectClasses) -> bool {
         let fits = |kind, own: &[u8]| template.iter().all(|(asked, value)| *asked != kind || value == own);
         let own = fits(CKA_ID, self.id()) && self.with_label(|label| fits(CKA_LABEL, label.as_bytes()));
         // The certificates of a chain have names of their own, and are available locally.
@@ -160,24 +160,24 @@ impl SlotKey {
     }
 
     /// Starts the requests for objects that are wanted and not loaded yet. Does not wait.
-    pub fn begin(&self, wanted: Wanted) {
+    pub fn start_loading(&self, wanted: ObjectClasses) {
         let ready = self.common.backend.is_ready();
         if wanted.certificates && self.local().is_empty() && ready {
-            self.kept.begin(|| self.common.backend.certificate(&self.key.name));
+            self.service_certificates.start_loading(|| self.common.backend.certificate(&self.key.name));
         }
         // A certificate is shown only if it matches the key. If the key has no certificate, the key need not be
         // loaded.
         if wanted.keys || (wanted.certificates && !self.has_no_certificate()) {
-            self.facts.begin_if(|| match self.local_facts().or_else(|| self.cached_facts()) {
+            self.facts.try_start_loading(|| match self.local_facts().or_else(|| self.cached_facts()) {
                 Some(facts) => Some(Pending::ready(Ok(facts))),
                 None => ready.then(|| self.common.backend.describe(&self.key.name)),
             });
         }
     }
 
-    /// Waits for the requests that `begin` started and returns the wanted objects. Failures are logged, and their
+    /// Waits for the requests that `start_loading` started and returns the wanted objects. Failures are logged, and their
     /// objects are left out.
-    pub fn objects(&self, wanted: Wanted, deadline: Instant) -> Vec<Arc<Object>> {
+    pub fn objects(&self, wanted: ObjectClasses, deadline: Instant) -> Vec<Arc<Object>> {
         let mut objects = Vec::new();
         if wanted.keys {
             objects.extend(self.key_objects(deadline));
@@ -197,34 +197,34 @@ impl SlotKey {
     }
 
     /// Returns what is known about the key, for an operation with one of its objects.
-    pub fn facts(&self) -> Option<Arc<KeyFacts>> {
+    pub fn facts(&self) -> Option<Arc<KeyDescription>> {
         self.shown().facts.clone()
     }
 
     /// Removes the private object. Called at a logout.
-    pub fn hide(&self) {
+    pub fn remove_private_object(&self) {
         self.shown().private = None;
     }
 
     /// Forgets what another login has loaded, so that the next use loads the key again. Objects that turn out to
     /// be the same keep their handles. Called at a login.
-    pub fn forget_loaded(&self) {
+    pub fn invalidate_for_login(&self) {
         self.facts.forget();
-        self.kept.forget();
+        self.service_certificates.forget();
         self.shown().immutable_id = None;
     }
 
     /// Forgets what was loaded, because the key may have changed. The next use loads the key again, with new
     /// handles.
-    fn forget(&self) {
+    fn invalidate(&self) {
         if let Some(cache) = &self.common.cache {
-            cache.forget(&self.common.backend, &self.key.name);
+            cache.remove(&self.common.backend, &self.key.name);
         }
-        self.noted.store(false, Ordering::Relaxed);
+        self.facts_logged.store(false, Ordering::Relaxed);
         self.facts.forget();
-        self.told.forget();
-        self.kept.forget();
-        *self.shown() = Shown::default();
+        self.described.forget();
+        self.service_certificates.forget();
+        *self.shown() = KeyObjects::default();
     }
 
     fn key_objects(&self, deadline: Instant) -> Vec<Arc<Object>> {
@@ -244,17 +244,18 @@ impl SlotKey {
         shown.private.iter().chain(&shown.public).cloned().collect()
     }
 
-    fn public_object(&self, facts: &KeyFacts) -> Option<Object> {
+    fn public_object(&self, facts: &KeyDescription) -> Option<Object> {
         let key = facts.public_key.as_ref()?;
         let subject = self.subject(facts);
         let form = self.common.manner.edwards_point;
         let object = Object::public_key(self.names(&subject), key, &public_schemes(facts), form);
-        Some(self.own(object.withholding(&facts.withheld), self.is_destroyable()))
+        Some(self.with_slot_attributes(object.without_purposes(&facts.forbidden_purposes), self.is_destroyable()))
     }
 
-    fn private_object(&self, facts: &KeyFacts) -> Object {
+    fn private_object(&self, facts: &KeyDescription) -> Object {
         let (subject, form) = (self.subject(facts), self.common.manner.edwards_point);
-        let mut object = self.own(Object::private_key(self.names(&subject), facts, form), self.is_destroyable());
+        let mut object =
+            self.with_slot_attributes(Object::private_key(self.names(&subject), facts, form), self.is_destroyable());
         // Section 4.4: a private object is visible only to a user who is logged in.
         if self.common.backend.pin().is_some() {
             object.attributes.set(CKA_PRIVATE, &[CK_TRUE]);
@@ -264,14 +265,14 @@ impl SlotKey {
 
     /// Adopts the service's own description, which overrides a certificate and the cache. If the type of the key
     /// is the same, the objects are replaced under the handles that callers know.
-    fn correct(&self, told: &Arc<KeyFacts>) {
-        self.cached.store(false, Ordering::Relaxed);
-        self.noted.store(false, Ordering::Relaxed);
+    fn replace_facts(&self, told: &Arc<KeyDescription>) {
+        self.facts_are_cached.store(false, Ordering::Relaxed);
+        self.facts_logged.store(false, Ordering::Relaxed);
         self.facts.set(told.clone());
         let mut shown = self.shown();
         let Some(before) = shown.facts.clone() else { return };
         if before.kind != told.kind || before.public_key.is_some() != told.public_key.is_some() {
-            *shown = Shown::default();
+            *shown = KeyObjects::default();
             return;
         }
         let renewed = |old: &Option<Arc<Object>>, new: Option<Object>| {
@@ -287,45 +288,45 @@ impl SlotKey {
     }
 
     /// Waits for the facts and returns them, if the key is visible at all.
-    fn loaded_facts(&self, deadline: Instant) -> Option<Arc<KeyFacts>> {
+    fn loaded_facts(&self, deadline: Instant) -> Option<Arc<KeyDescription>> {
         let facts = self.facts.get(deadline, |failure| self.log_failure(failure)).ok()?;
         let hidden = self.common.hidden_kinds.contains(&facts.kind.name());
-        if hidden && !self.noted.swap(true, Ordering::Relaxed) {
+        if hidden && !self.facts_logged.swap(true, Ordering::Relaxed) {
             log_info!("{self}: left out: {} is among the slot's \"hide_keys\"", facts.kind.name());
         }
-        if hidden || (facts.schemes.is_empty() && self.discovered) {
+        if hidden || (facts.schemes.is_empty() && self.is_discovered) {
             return None;
         }
-        if !self.noted.swap(true, Ordering::Relaxed) {
-            self.note(&facts);
+        if !self.facts_logged.swap(true, Ordering::Relaxed) {
+            self.log_and_cache(&facts);
         }
         Some(facts)
     }
 
     /// Logs and caches facts that have just been loaded.
-    fn note(&self, facts: &KeyFacts) {
-        if let Some(refusal) = &facts.refusal {
+    fn log_and_cache(&self, facts: &KeyDescription) {
+        if let Some(refusal) = &facts.unusable_reason {
             log_warn!("{self}: can't be used: {refusal}");
-        } else if let Some(usage) = facts.usage.as_ref().filter(|_| !facts.does(Purpose::Sign)) {
+        } else if let Some(usage) = facts.usage.as_ref().filter(|_| !facts.permits(Purpose::Sign)) {
             log_info!("{self}: does not sign: {usage}");
         }
-        if let Some(cache) = self.common.cache.as_ref().filter(|_| !self.cached.load(Ordering::Relaxed)) {
-            cache.keep(&self.common.backend, &self.key.name, facts);
+        if let Some(cache) = self.common.cache.as_ref().filter(|_| !self.facts_are_cached.load(Ordering::Relaxed)) {
+            cache.insert(&self.common.backend, &self.key.name, facts);
         }
     }
 
     /// Returns what the cache contains about the key.
-    fn cached_facts(&self) -> Option<KeyFacts> {
-        let facts = self.common.cache.as_ref()?.facts(&self.common.backend, &self.key.name);
-        self.cached.store(facts.is_some(), Ordering::Relaxed);
+    fn cached_facts(&self) -> Option<KeyDescription> {
+        let facts = self.common.cache.as_ref()?.get(&self.common.backend, &self.key.name);
+        self.facts_are_cached.store(facts.is_some(), Ordering::Relaxed);
         facts
     }
 
     /// Returns what the local certificate says about the key, without a request. Returns `None` if it is not clear
     /// which certificate is the key's, or if the service has keys with a single purpose and the certificate does
     /// not tell which purpose that is.
-    fn local_facts(&self) -> Option<KeyFacts> {
-        let own = self.local().leaf().filter(|_| !self.local_refused.load(Ordering::Relaxed))?;
+    fn local_facts(&self) -> Option<KeyDescription> {
+        let own = self.local().leaf().filter(|_| !self.is_configured_certificate_wrong.load(Ordering::Relaxed))?;
         let public_key = own.public_key().ok()?;
         let backend = &*self.common.backend;
         let mut purposes = purposes_of(backend, public_key.kind());
@@ -336,11 +337,11 @@ impl SlotKey {
             }
         }
         let schemes = schemes_for(backend, public_key.kind(), &purposes);
-        Some(KeyFacts::of(public_key, schemes))
+        Some(KeyDescription::from_public_key(public_key, schemes))
     }
 
     fn log_failure(&self, failure: &Failure) {
-        match (self.discovered, failure.cause) {
+        match (self.is_discovered, failure.cause) {
             // For example a symmetric key, of which the service may list many.
             (true, Cause::Unsupported | Cause::Disabled) => log_info!("{self}: left out: {failure}"),
             _ => log_error!("{self}: {failure}"),
@@ -349,8 +350,10 @@ impl SlotKey {
 
     /// Sets the attributes that do not follow from the object's content: CKA_LABEL, CKA_MODIFIABLE and
     /// CKA_DESTROYABLE.
-    fn own(&self, object: Object, is_destroyable: bool) -> Object {
-        self.with_label(|label| object.labelled(label)).modifiable(self.is_modifiable()).destroyable(is_destroyable)
+    fn with_slot_attributes(&self, object: Object, is_destroyable: bool) -> Object {
+        self.with_label(|label| object.with_label(label))
+            .with_modifiable(self.is_modifiable())
+            .with_destroyable(is_destroyable)
     }
 
     /// Calls `done` with the CKA_LABEL of the key.
@@ -364,14 +367,14 @@ impl SlotKey {
         Names { label: &self.key.label, id: self.id(), subject }
     }
 
-    fn shown(&self) -> MutexGuard<'_, Shown> {
-        self.shown.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn shown(&self) -> MutexGuard<'_, KeyObjects> {
+        self.objects.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
 impl std::fmt::Display for SlotKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Common { slot, label, backend, .. } = &*self.common;
+        let SlotContext { slot, label, backend, .. } = &*self.common;
         write!(f, "slot {slot}, token \"{label}\", key \"{}\" in {}", self.key.name.id, backend.endpoint())
     }
 }

@@ -1,7 +1,7 @@
 //! Operations with a key of a slot, one request each, and what replies and failures reveal about the key.
 
 use super::SlotKey;
-use crate::cloud::{Cause, Failure, KeyFacts, Pending, Plain, Target};
+use crate::cloud::{Cause, Failure, KeyDescription, Pending, SecretBytes, Target};
 use crate::error::{Error, Result};
 use crate::key::{Kind, PublicKey, Purpose, Scheme, unwrapped_point};
 use crate::log_warn;
@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// The errors of a request that assumes a kind of key other than the one in the service.
-const REFUSALS: [CK_RV; 4] =
+const WRONG_KIND_ERRORS: [CK_RV; 4] =
     [CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED, CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_MECHANISM_PARAM_INVALID];
 
 impl SlotKey {
@@ -20,31 +20,36 @@ impl SlotKey {
     ///
     /// # Errors
     /// Those of the service.
-    pub fn facts_for(&self, purpose: Purpose, facts: Arc<KeyFacts>, deadline: Instant) -> Result<Arc<KeyFacts>> {
-        let told = facts.usage.is_some() || facts.refusal.is_some();
-        if told || facts.does(purpose) && self.told.known().is_none() {
+    pub fn facts_for(
+        &self,
+        purpose: Purpose,
+        facts: Arc<KeyDescription>,
+        deadline: Instant,
+    ) -> Result<Arc<KeyDescription>> {
+        let told = facts.usage.is_some() || facts.unusable_reason.is_some();
+        if told || facts.permits(purpose) && self.described.value().is_none() {
             return Ok(facts);
         }
-        let told = self.ask_service(deadline).map_err(|failure| Error::from(failure).about(self))?;
-        self.believe(&told, &facts);
+        let told = self.describe(deadline).map_err(|failure| Error::from(failure).with_context(self))?;
+        self.adopt_description(&told, &facts);
         Ok(told)
     }
 
     /// Asks the service about a key that a certificate or the cache already describes: one request, once.
-    fn ask_service(&self, deadline: Instant) -> std::result::Result<Arc<KeyFacts>, Failure> {
-        self.told.begin(|| self.common.backend.describe(&self.key.name));
-        self.told.get(deadline, |_| ())
+    fn describe(&self, deadline: Instant) -> std::result::Result<Arc<KeyDescription>, Failure> {
+        self.described.start_loading(|| self.common.backend.describe(&self.key.name));
+        self.described.get(deadline, |_| ())
     }
 
     /// Corrects the objects by the service's description. If the certificate was that of another key, logs that
     /// once and returns `true`.
-    fn believe(&self, told: &Arc<KeyFacts>, facts: &KeyFacts) -> bool {
+    fn adopt_description(&self, told: &Arc<KeyDescription>, facts: &KeyDescription) -> bool {
         let is_stale = told.public_key != facts.public_key && facts.immutable_id.is_none();
-        if is_stale && !self.local_refused.swap(true, Ordering::Relaxed) {
+        if is_stale && !self.is_configured_certificate_wrong.swap(true, Ordering::Relaxed) {
             let (source, kind) = (self.certificate_source(), told.kind.name());
             log_warn!("{self}: {source} is another key's: the public half comes from the service, {kind}");
         }
-        self.correct(told);
+        self.replace_facts(told);
         is_stale
     }
 
@@ -53,16 +58,18 @@ impl SlotKey {
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN, CKR_KEY_HANDLE_INVALID if the certificate that described the key is that of another
     /// key, and those of the service.
-    pub fn sign(&self, facts: &KeyFacts, scheme: Scheme, data: &[u8], deadline: Instant) -> Result<Vec<u8>> {
-        let signature = self.ask(facts, deadline, |target| self.common.backend.sign(target, scheme, data))?;
+    pub fn sign(&self, facts: &KeyDescription, scheme: Scheme, data: &[u8], deadline: Instant) -> Result<Vec<u8>> {
+        let signature = self.send(facts, deadline, |target| self.common.backend.sign(target, scheme, data))?;
         let verifies = |key: &PublicKey| key.verifies(scheme, data, &signature.bytes);
         // A wrong certificate must not make a working key unusable, so the service's own public key decides.
-        let is_by_another = || {
-            let told = if facts.immutable_id.is_none() { self.ask_service(deadline).ok() } else { None };
-            told.is_some_and(|told| self.believe(&told, facts) && told.public_key.as_ref().is_some_and(verifies))
+        let verifies_with_service_key = || {
+            let told = if facts.immutable_id.is_none() { self.describe(deadline).ok() } else { None };
+            told.is_some_and(|told| {
+                self.adopt_description(&told, facts) && told.public_key.as_ref().is_some_and(verifies)
+            })
         };
-        if !facts.public_key.as_ref().is_none_or(verifies) && !is_by_another() {
-            return Err(self.refuse_signature(facts));
+        if !facts.public_key.as_ref().is_none_or(verifies) && !verifies_with_service_key() {
+            return Err(self.invalid_signature_error(facts));
         }
         self.shown().immutable_id = Some(signature.immutable_id);
         Ok(signature.bytes)
@@ -70,15 +77,16 @@ impl SlotKey {
 
     /// Explains an error that the service or a local check reported. If the request assumed the wrong kind of key
     /// because the certificate is that of another key, the error says so.
-    fn explained(&self, error: Error, facts: &KeyFacts, deadline: Instant) -> Error {
-        if facts.immutable_id.is_some() || !REFUSALS.contains(&error.rv) {
+    fn explain(&self, error: Error, facts: &KeyDescription, deadline: Instant) -> Error {
+        if facts.immutable_id.is_some() || !WRONG_KIND_ERRORS.contains(&error.rv) {
             return error;
         }
-        match self.ask_service(deadline) {
-            Ok(told) if self.believe(&told, facts) => {
+        match self.describe(deadline) {
+            Ok(told) if self.adopt_description(&told, facts) => {
                 let (source, kind) = (self.certificate_source(), told.kind.name());
                 let text = format!("{source} is another key's: the key is of kind {kind}; search for it again");
-                Error { device_error: error.device_error, ..Error::new(CKR_KEY_HANDLE_INVALID, text) }.about(self)
+                Error { device_error: error.device_error, ..Error::new(CKR_KEY_HANDLE_INVALID, text) }
+                    .with_context(self)
             }
             _ => error,
         }
@@ -88,8 +96,15 @@ impl SlotKey {
     ///
     /// # Errors
     /// As [`SlotKey::sign`].
-    pub fn verify(&self, facts: &KeyFacts, scheme: Scheme, data: &[u8], mac: &[u8], deadline: Instant) -> Result<bool> {
-        self.ask(facts, deadline, |target| self.common.backend.verify(target, scheme, data, mac))
+    pub fn verify(
+        &self,
+        facts: &KeyDescription,
+        scheme: Scheme,
+        data: &[u8],
+        mac: &[u8],
+        deadline: Instant,
+    ) -> Result<bool> {
+        self.send(facts, deadline, |target| self.common.backend.verify(target, scheme, data, mac))
     }
 
     /// Decrypts a plaintext, or unwraps a secret key: one request.
@@ -98,20 +113,20 @@ impl SlotKey {
     /// CKR_ENCRYPTED_DATA_LEN_RANGE, and as [`SlotKey::sign`].
     pub fn decrypt(
         &self,
-        facts: &KeyFacts,
+        facts: &KeyDescription,
         purpose: Purpose,
         scheme: Scheme,
         ciphertext: &[u8],
         deadline: Instant,
-    ) -> Result<Plain> {
+    ) -> Result<SecretBytes> {
         let length = facts.kind.signature_len();
         if ciphertext.len() != length {
             let text = format!("{} bytes, where a ciphertext for this key has {length}", ciphertext.len());
-            let error = Error::new(CKR_ENCRYPTED_DATA_LEN_RANGE, text).about(self);
-            return Err(self.explained(error, facts, deadline));
+            let error = Error::new(CKR_ENCRYPTED_DATA_LEN_RANGE, text).with_context(self);
+            return Err(self.explain(error, facts, deadline));
         }
         let backend = &self.common.backend;
-        self.ask(facts, deadline, |target| match purpose {
+        self.send(facts, deadline, |target| match purpose {
             Purpose::Unwrap => backend.unwrap(target, scheme, ciphertext),
             _ => backend.decrypt(target, scheme, ciphertext),
         })
@@ -122,48 +137,48 @@ impl SlotKey {
     ///
     /// # Errors
     /// CKR_MECHANISM_PARAM_INVALID if the point is not on the key's curve, and as [`SlotKey::sign`].
-    pub fn derive(&self, facts: &KeyFacts, point: &[u8], deadline: Instant) -> Result<Plain> {
+    pub fn derive(&self, facts: &KeyDescription, point: &[u8], deadline: Instant) -> Result<SecretBytes> {
         let peer = peer(facts.kind, point).map_err(|text| {
             let text = format!("the other side's point: {text}");
-            self.explained(Error::new(CKR_MECHANISM_PARAM_INVALID, text).about(self), facts, deadline)
+            self.explain(Error::new(CKR_MECHANISM_PARAM_INVALID, text).with_context(self), facts, deadline)
         })?;
-        self.ask(facts, deadline, |target| self.common.backend.derive(target, &peer))
+        self.send(facts, deadline, |target| self.common.backend.derive(target, &peer))
     }
 
-    fn ask<T: Clone>(
+    fn send<T: Clone>(
         &self,
-        facts: &KeyFacts,
+        facts: &KeyDescription,
         deadline: Instant,
         request: impl FnOnce(Target) -> Pending<T>,
     ) -> Result<T> {
         if !self.common.backend.is_ready() {
-            return Err(Error::new(CKR_USER_NOT_LOGGED_IN, "the login has ended").about(self));
+            return Err(Error::new(CKR_USER_NOT_LOGGED_IN, "the login has ended").with_context(self));
         }
         let id = self.shown().immutable_id.clone().or_else(|| facts.immutable_id.clone());
         let target = Target { name: &self.key.name, kind: facts.kind, immutable_id: id.as_deref() };
         request(target).wait(deadline).map_err(|failure| {
             // The key no longer exists, or its name means another key. (A disabled key is kept: it may be enabled
             // again, and the handles that a server holds stay valid.)
-            if failure.cause == Cause::Missing {
-                self.forget();
+            if failure.cause == Cause::NotFound {
+                self.invalidate();
             }
-            self.explained(Error::from(failure).about(self), facts, deadline)
+            self.explain(Error::from(failure).with_context(self), facts, deadline)
         })
     }
 
-    fn refuse_signature(&self, facts: &KeyFacts) -> Error {
+    fn invalid_signature_error(&self, facts: &KeyDescription) -> Error {
         let why = if facts.immutable_id.is_none() {
-            self.local_refused.store(true, Ordering::Relaxed);
-            self.forget();
+            self.is_configured_certificate_wrong.store(true, Ordering::Relaxed);
+            self.invalidate();
             "the configured certificate is not this key's, nor is the signature one by the service's own public half"
-        } else if self.cached.swap(false, Ordering::Relaxed) {
-            self.forget();
+        } else if self.facts_are_cached.swap(false, Ordering::Relaxed) {
+            self.invalidate();
             "the cached public half is not this key's; it is loaded anew when next needed"
         } else {
             // The name cannot mean another key, so the reply is wrong. The handles that a server holds stay valid.
             "the signature in the service's reply is not one by the key of this object"
         };
-        Error::from(Failure::new(Cause::Malformed, "Sign", why)).about(self)
+        Error::from(Failure::new(Cause::Malformed, "Sign", why)).with_context(self)
     }
 }
 

@@ -35,13 +35,13 @@ impl Sample for CK_NOTIFY {
 }
 
 /// A C function, called with sample arguments.
-trait Tried {
+trait CallWithSamples {
     fn tried(self, room: *mut c_void) -> CK_RV;
 }
 
 macro_rules! tried {
     ($($arg:ident)*) => {
-        impl<$($arg: Sample),*> Tried for Option<unsafe extern "C" fn($($arg),*) -> CK_RV> {
+        impl<$($arg: Sample),*> CallWithSamples for Option<unsafe extern "C" fn($($arg),*) -> CK_RV> {
             fn tried(self, room: *mut c_void) -> CK_RV { unsafe { self.unwrap()($($arg::sample(room)),*) } }
         }
     };
@@ -113,7 +113,7 @@ const WITHOUT_SESSION: [&str; 11] = [
 ];
 
 module_test! {
-    fn before_c_initialize_nothing_is_done(world) {
+    fn every_function_fails_before_c_initialize(world) {
         world.configure(json!([{ "label": "a", "kms_key_id": "alias/a" }]));
         let p11 = P11::load(&module_path());
         for null in [true, false] {
@@ -132,7 +132,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_session_that_is_none_is_refused_by_all(world) {
+    fn an_invalid_session_handle_is_refused_by_all_functions(world) {
         world.configure(json!([{ "label": "a", "kms_key_id": "alias/a" }]));
         let p11 = world.module();
         for (name, rv) in answers(&p11, false) {
@@ -151,7 +151,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_caller_who_names_no_version_gets_3_0_and_each_version_by_its_name(world) {
+    fn get_interface_returns_3_0_by_default_and_any_named_version(world) {
         world.configure(json!([]));
         type Get = unsafe extern "C" fn(*mut CK_UTF8CHAR, *mut CK_VERSION, *mut *mut CK_INTERFACE, CK_FLAGS) -> CK_RV;
         let list = P11::load(&module_path()).list();

@@ -18,7 +18,7 @@ fn output(program: &str, args: &[&str]) -> String {
 }
 
 #[test]
-fn it_exports_three_symbols() {
+fn the_module_exports_three_symbols() {
     let symbols = output("nm", &["-D", "--defined-only", &module()]);
     let mut names: Vec<_> = symbols.lines().filter_map(|line| line.split_whitespace().last()).collect();
     names.sort_unstable();
@@ -28,7 +28,7 @@ fn it_exports_three_symbols() {
 /// The functions that libfaketime replaces, by the names of its own symbols: src/host/clock.rs.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[test]
-fn it_takes_no_time_and_no_wait_from_the_c_library() {
+fn the_module_imports_no_clock_or_wait_functions() {
     let symbols = output("nm", &["-D", "--undefined-only", &module()]);
     let names: Vec<_> = symbols.lines().filter_map(|line| line.split_whitespace().last()?.split('@').next()).collect();
     assert!(names.contains(&"gettimeofday"), "the date is the host's: {names:?}");
@@ -59,7 +59,7 @@ fn it_takes_no_time_and_no_wait_from_the_c_library() {
 /// jemalloc's, but the memory is the C library's, because pkcs11-provider loads modules with RTLD_DEEPBIND. BIND
 /// crashed in its first command.
 #[test]
-fn it_takes_no_function_of_the_hosts_that_is_there_by_chance() {
+fn the_module_imports_no_weak_symbols_of_the_host() {
     let symbols = output("nm", &["-D", "--undefined-only", &module()]);
     let by_chance: Vec<_> = symbols
         .lines()
@@ -74,7 +74,7 @@ fn it_takes_no_function_of_the_hosts_that_is_there_by_chance() {
 }
 
 #[test]
-fn it_needs_the_c_library_only_and_stays_loaded() {
+fn the_module_needs_only_the_c_library_and_stays_loaded() {
     let dynamic = output("readelf", &["-dW", &module()]);
     for line in dynamic.lines().filter(|line| line.contains("(NEEDED)")) {
         let allowed = ["libc.so", "libm.so", "libgcc_s.so", "libdl.so", "libpthread.so", "librt.so", "ld-linux"];
@@ -84,7 +84,7 @@ fn it_needs_the_c_library_only_and_stays_loaded() {
 }
 
 #[test]
-fn no_second_tls_library_is_in_the_tree() {
+fn dependencies_contain_one_tls_library() {
     let tree = output(
         env!("CARGO"),
         &["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--package", "cloud-kms-pkcs11"],

@@ -1,7 +1,7 @@
 //! Callers that break their contract, or leave out half of a call. The module trusts nothing, and these are its
 //! return codes.
 
-use crate::support::p11::{P11, Rv, attributes, given, number, plain, with};
+use crate::support::p11::{P11, Rv, attributes, number, plain, pointer_and_length, with};
 use crate::support::world::World;
 use crate::support::writer::p256;
 use crate::{c, module_test};
@@ -23,7 +23,7 @@ fn rsa(world: &World) -> P11 {
 }
 
 module_test! {
-    fn an_attribute_of_a_wrong_length_is_no_absent_one(world) {
+    fn an_attribute_of_wrong_length_is_invalid(world) {
         let p11 = rsa(world);
         let session = p11.open(0);
         let create = |template: &[(CK_ATTRIBUTE_TYPE, Vec<u8>)]| p11.create(session, template);
@@ -46,7 +46,7 @@ module_test! {
 }
 
 module_test! {
-    fn what_nothing_here_does_is_refused_and_not_forgotten(world) {
+    fn unsupported_usage_attributes_are_refused(world) {
         let p11 = rsa(world);
         let session = p11.open(1);
         for flag in [CKA_ENCRYPT, CKA_DECRYPT, CKA_SIGN, CKA_VERIFY, CKA_WRAP, CKA_UNWRAP, CKA_DERIVE, CKA_TRUSTED, CKA_WRAP_WITH_TRUSTED] {
@@ -70,7 +70,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_declared_length_is_looked_at_before_the_memory(world) {
+    fn lengths_are_checked_before_memory_is_read(world) {
         let p11 = rsa(world);
         let session = p11.open(0);
         // No memory is mapped at this address: a function that reads it crashes.
@@ -129,7 +129,7 @@ module_test! {
         let p11 = rsa(world);
         let session = p11.open(1);
         let (private, public) = (p11.private_key(session), p11.only(session, CKO_PUBLIC_KEY));
-        let (data, length) = given(&[7; 32]);
+        let (data, length) = pointer_and_length(&[7; 32]);
         let no_length: *mut CK_ULONG = null_mut();
         let mut buffer = [0u8; 512];
         let out = buffer.as_mut_ptr();
@@ -256,10 +256,10 @@ module_test! {
 
 module_test! {
     /// Sections 5.14.2 and 5.17.2: a series of messages ends only with its Final function.
-    fn a_message_with_bad_arguments_ends_no_messages(world) {
+    fn a_message_with_bad_arguments_leaves_the_operation_active(world) {
         let p11 = rsa(world);
         let session = p11.open(1);
-        let (data, length) = given(&[7; 32]);
+        let (data, length) = pointer_and_length(&[7; 32]);
         let mut buffer = [0u8; 256];
         let (out, nothing, mut room) = (buffer.as_mut_ptr(), null_mut(), 256);
         c!(p11, C_MessageSignInit(session, &mut plain(CKM_SHA256_RSA_PKCS), p11.private_key(session))).unwrap();

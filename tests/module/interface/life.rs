@@ -33,7 +33,7 @@ fn sign(p11: &P11, slot: CK_SLOT_ID) -> Result<Vec<u8>, CK_RV> {
 }
 
 module_test! {
-    fn a_life_leaves_no_thread_and_can_begin_again(world) {
+    fn finalize_leaves_no_thread_and_initialize_works_again(world) {
         two_keys(world);
         let before = threads();
         for _ in 0..5 {
@@ -140,7 +140,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_bad_configuration_says_where(world) {
+    fn a_configuration_error_names_file_and_line(world) {
         std::fs::write(world.home.join("config.json"), "{\n  \"slots\": [\n    { \"label\": \"x\", \"kms_keyid\": \"y\" }\n  ]\n}").unwrap();
         // If the configuration cannot be read, the path of the log file is unknown. The log then goes to standard
         // error.

@@ -35,7 +35,7 @@ module_test! {
 }
 
 module_test! {
-    fn one_failing_attribute_spoils_no_other(world) {
+    fn one_unavailable_attribute_does_not_affect_the_others(world) {
         world.emulator.aws().create_key(AwsKey::new("RSA_2048").alias("alias/r")).unwrap();
         world.configure(json!([{ "label": "r", "kms_key_id": "alias/r" }]));
         let p11 = world.module();
@@ -114,7 +114,7 @@ module_test! {
 }
 
 module_test! {
-    fn digests_are_made_here(world) {
+    fn digests_are_computed_locally(world) {
         world.configure(json!([{ "label": "a", "kms_key_id": "alias/none" }]));
         let p11 = world.module();
         let session = p11.open(0);

@@ -4,7 +4,7 @@
 //! docs/conformance.md defines the order. A mechanism that the token does not list leads to CKR_MECHANISM_INVALID,
 //! whatever the key is.
 
-use crate::support::p11::{P11, attributes, given, number, plain};
+use crate::support::p11::{P11, attributes, number, plain, pointer_and_length};
 use crate::{c, module_test};
 use cloud_kms_emulator::{AwsKey, VaultCertificate, VaultKey};
 use cryptoki_sys::*;
@@ -49,7 +49,7 @@ const FUNCTIONS: [Function; 10] = [
         flag: CKF_VERIFY,
         half: CKO_PUBLIC_KEY,
         call: |p11, session, mechanism, key| {
-            let (signature, length) = given(&[1; 64]);
+            let (signature, length) = pointer_and_length(&[1; 64]);
             c!(p11, C_VerifySignatureInit(session, mechanism, key, signature, length))
         },
     },
@@ -80,7 +80,7 @@ const FUNCTIONS: [Function; 10] = [
         half: CKO_PRIVATE_KEY,
         call: |p11, session, mechanism, key| {
             let mut template = attributes(&[]);
-            let ((wrapped, length), mut made) = (given(&[1; 255]), 0);
+            let ((wrapped, length), mut made) = (pointer_and_length(&[1; 255]), 0);
             c!(p11, C_UnwrapKey(session, mechanism, key, wrapped, length, template.as_mut_ptr(), 0, &mut made))
         },
     },
@@ -140,7 +140,7 @@ fn expected(
 }
 
 module_test! {
-    fn one_order_for_all_functions(world) {
+    fn all_functions_check_in_the_same_order(world) {
         let aws = world.emulator.aws();
         let make = |spec: &str, usage: Option<&str>, alias: &str| {
             let key = AwsKey::new(spec).alias(alias);

@@ -60,7 +60,7 @@ module_test! {
 }
 
 module_test! {
-    fn names_that_may_come_to_mean_another_key_are_asked_for(world) {
+    fn keys_with_mutable_names_are_not_cached(world) {
         two_keys(world);
         folder(world);
         world.configure(json!([{ "label": "a", "kms_key_id": "alias/a" }, { "label": "z", "key_name": "z" }]));
@@ -104,7 +104,7 @@ module_test! {
 }
 
 module_test! {
-    fn files_that_are_spoilt_or_of_others_are_asked_for_anew(world) {
+    fn corrupt_or_unsafe_cache_files_are_replaced(world) {
         folder(world);
         world.configure(two_keys(world));
         one_shot(world);
@@ -128,7 +128,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_cached_key_is_believed_no_further_than_its_signature(world) {
+    fn a_wrong_cached_key_is_replaced_after_its_signature_fails(world) {
         folder(world);
         world.configure(two_keys(world));
         one_shot(world);
@@ -150,7 +150,7 @@ module_test! {
 }
 
 module_test! {
-    fn what_may_change_is_not_kept(world) {
+    fn properties_that_may_change_are_not_cached(world) {
         folder(world);
         let vault = world.emulator.vault("default");
         let version = vault.create_key("z", VaultKey::ec("P-256")).unwrap().version;
@@ -179,7 +179,7 @@ module_test! {
 }
 
 module_test! {
-    fn many_programs_may_use_it_at_once(world) {
+    fn many_programs_can_share_the_cache(world) {
         let world = &*world;
         folder(world);
         world.configure(two_keys(world));

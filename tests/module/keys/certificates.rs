@@ -105,7 +105,7 @@ module_test! {
 
 module_test! {
     /// A key that works signs, whatever its certificate says.
-    fn a_stale_certificate_makes_no_key_of_no_use(world) {
+    fn a_key_with_a_stale_certificate_still_signs(world) {
         let aws = world.emulator.aws();
         aws.create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
         let other = aws.create_key(AwsKey::new("ECC_NIST_P256").alias("alias/other")).unwrap();
@@ -150,7 +150,7 @@ module_test! {
 module_test! {
     /// Decryption asks the service about the key, just as signing does. A ciphertext whose length does not fit the
     /// certificate's key is detected locally.
-    fn a_stale_certificate_of_another_type_is_told_of_a_decryption(world) {
+    fn decrypting_reports_a_stale_certificate_of_another_type(world) {
         let aws = world.emulator.aws();
         aws.create_key(AwsKey::new("RSA_3072").usage("ENCRYPT_DECRYPT").alias("alias/a")).unwrap();
         let other = aws.create_key(AwsKey::new("RSA_2048")).unwrap();
@@ -210,7 +210,7 @@ module_test! {
 }
 
 module_test! {
-    fn what_is_no_certificate_is_named_with_file_and_line(world) {
+    fn a_file_without_certificate_is_reported_with_its_line(world) {
         world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
         let folder = world.home.as_path();
         openssl(folder, "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem");
@@ -228,7 +228,7 @@ module_test! {
 module_test! {
     /// If a certificate does not determine the purpose of a KMS key, the service is asked once, and the cache
     /// keeps the reply.
-    fn what_a_key_is_for_is_no_guess(world) {
+    fn an_unclear_key_usage_is_asked_of_the_service_once(world) {
         let aws = world.emulator.aws();
         let make = |spec: &str, usage: &str, alias: &str| aws.create_key(AwsKey::new(spec).usage(usage).alias(alias)).unwrap();
         let keys = [
@@ -266,7 +266,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_certificate_that_settles_it_costs_no_request(world) {
+    fn a_certificate_that_determines_the_usage_costs_no_request(world) {
         let aws = world.emulator.aws();
         let decrypts = aws.create_key(AwsKey::new("RSA_2048").usage("ENCRYPT_DECRYPT").alias("alias/d")).unwrap();
         let signs = aws.create_key(AwsKey::new("RSA_2048").alias("alias/s")).unwrap();

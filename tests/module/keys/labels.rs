@@ -46,7 +46,7 @@ fn both(world: &World, allow: Value) -> [Writer; 2] {
 }
 
 /// Initializes the module again, without any rights: the state that another process sees.
-fn again(world: &World) -> [Writer; 2] {
+fn reinitialized(world: &World) -> [Writer; 2] {
     P11::load(&module_path()).finalize().unwrap();
     both(world, json!([]))
 }
@@ -56,7 +56,7 @@ fn tagged(tags: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 module_test! {
-    fn listed_keys_are_called_as_their_users_call_them(world) {
+    fn listed_keys_have_their_alias_or_tag_as_label(world) {
         let aws = world.emulator.aws();
         let key = aws.create_key(AwsKey::new("ECC_NIST_P256").alias("alias/first")).unwrap();
         aws.set_alias("alias/team/second", &key.id).unwrap();
@@ -119,7 +119,7 @@ module_test! {
         assert!(world.emulator.aws().public_key_spki("alias/old").is_ok(), "who names the old alias still finds the key");
         let tags = [("pkcs11-label", "team/new-1"), ("team", "a")];
         assert_eq!(vault.tags("old").unwrap(), tagged(&tags), "the other tags are still there");
-        for writer in &again(world) {
+        for writer in &reinitialized(world) {
             let key = writer.private("team/new-1");
             assert_eq!(writer.value(key, CKA_MODIFIABLE), [CK_FALSE], "seen without the right to change it");
             assert!([old.id.as_str(), "old"].contains(&writer.text(key, CKA_ID).as_str()));
@@ -129,7 +129,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_label_that_the_key_had_before_comes_back(world) {
+    fn a_former_label_can_be_set_again(world) {
         world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/one")).unwrap();
         let vault = world.emulator.vault("default");
         vault.create_key("one", VaultKey::ec("P-256")).unwrap();
@@ -140,21 +140,21 @@ module_test! {
             assert_eq!(writer.labels(), ["one"]);
         }
         assert_eq!(vault.tags("one").unwrap(), BTreeMap::new(), "a key without the tag is called by its name");
-        for writer in &again(world) {
+        for writer in &reinitialized(world) {
             assert_eq!(writer.labels(), ["one"]);
         }
     }
 }
 
 module_test! {
-    fn a_key_that_was_made_has_its_label_everywhere(world) {
+    fn a_generated_key_has_its_label_in_every_program(world) {
         for writer in &both(world, json!(["generate", "labels"])) {
             let [public, _] = writer.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("made")]).unwrap();
             assert_eq!(writer.text(public, CKA_LABEL), "made");
             writer.set(public, &[label("renamed")]).unwrap_or_else(|rv| panic!("{rv:x}: {}", world.log()));
             assert_eq!(writer.labels(), ["renamed"]);
         }
-        let [aws, _] = &again(world);
+        let [aws, _] = &reinitialized(world);
         assert_eq!(aws.labels(), ["renamed"]);
         let [aws, _] = &{
             aws.p11.finalize().unwrap();
@@ -177,7 +177,7 @@ module_test! {
 }
 
 module_test! {
-    fn what_can_not_be_changed_is_refused(world) {
+    fn invalid_label_changes_are_refused(world) {
         let aws = world.emulator.aws();
         aws.create_key(AwsKey::new("ECC_NIST_P256").alias("alias/one")).unwrap();
         aws.create_key(AwsKey::new("ECC_NIST_P256").alias("alias/other")).unwrap();
@@ -234,7 +234,7 @@ module_test! {
 }
 
 module_test! {
-    fn who_may_not_see_aliases_sees_keys(world) {
+    fn without_permission_for_aliases_keys_are_listed_by_id(world) {
         let key = world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/one")).unwrap();
         world.emulator.control().fault(Fault::new("kms.ListAliases", Action::Deny));
         let [aws, _] = both(world, json!([]));
@@ -246,7 +246,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_key_has_so_many_labels_and_no_more(world) {
+    fn the_quota_of_aliases_is_reported_without_retry(world) {
         let aws = world.emulator.aws();
         let key = aws.create_key(AwsKey::new("ECC_NIST_P256").alias("alias/one")).unwrap();
         (0..49).for_each(|number| aws.set_alias(&format!("alias/older-{number}"), &key.id).unwrap());
@@ -260,7 +260,7 @@ module_test! {
 }
 
 module_test! {
-    fn an_alias_whose_reply_was_lost_is_there(world) {
+    fn an_alias_created_by_a_lost_request_is_accepted(world) {
         let key = world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/one")).unwrap();
         let [aws, _] = both(world, json!(["labels"]));
         let private = aws.private("one");

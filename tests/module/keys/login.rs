@@ -13,7 +13,7 @@ use std::time::Duration;
 module_test! {
     fn a_token_says_whether_it_wants_a_login(world) {
         world.emulator.vault("default").create_key("plain", VaultKey::ec("P-256")).unwrap();
-        let mut slots: Vec<Value> = doors(world).into_iter().map(|door| door.slot).collect();
+        let mut slots: Vec<Value> = login_slots(world).into_iter().map(|door| door.slot).collect();
         slots.push(json!({ "key_name": "plain" }));
         world.configure(json!(slots));
         let p11 = world.module();
@@ -37,11 +37,11 @@ module_test! {
 
 module_test! {
     fn before_a_login_there_is_nothing_and_no_request(world) {
-        let doors = doors(world);
+        let doors = login_slots(world);
         let p11 = world.module();
         for (slot, door) in (0..).zip(&doors) {
             let session = p11.open(slot);
-            assert!(p11.shown(session).is_empty());
+            assert!(p11.objects_without_profiles(session).is_empty());
             assert!(p11.find_class(session, CKO_PRIVATE_KEY).is_empty());
             let mut random = [0; 8];
             c!(p11, C_GenerateRandom(session, random.as_mut_ptr(), 8)).unwrap();
@@ -53,12 +53,12 @@ module_test! {
 }
 
 module_test! {
-    fn a_login_opens_and_a_logout_shuts(world) {
-        let doors = doors(world);
+    fn login_shows_private_keys_and_logout_hides_them(world) {
+        let doors = login_slots(world);
         let p11 = world.module();
         for (slot, door) in (0..).zip(&doors) {
             let (session, other) = (p11.open(slot), p11.open(slot));
-            assert!(p11.shown(session).is_empty());
+            assert!(p11.objects_without_profiles(session).is_empty());
             log_in(p11, session, door.pin).unwrap();
             assert_eq!(log_in(p11, other, door.pin), Err(CKR_USER_ALREADY_LOGGED_IN));
             let key = p11.private_key(other);
@@ -90,7 +90,7 @@ module_test! {
 
 module_test! {
     fn a_login_ends_with_the_last_session(world) {
-        let doors = doors(world);
+        let doors = login_slots(world);
         let p11 = world.module();
         for (slot, door) in (0..).zip(&doors) {
             let (session, other) = (p11.open(slot), p11.open(slot));
@@ -114,8 +114,8 @@ module_test! {
 }
 
 module_test! {
-    fn a_wrong_pin_is_told_by_the_login(world) {
-        let doors = doors(world);
+    fn login_fails_with_pin_incorrect_for_a_wrong_pin(world) {
+        let doors = login_slots(world);
         let p11 = world.module();
         for (slot, door) in (0..).zip(&doors) {
             let session = p11.open(slot);
@@ -127,7 +127,7 @@ module_test! {
             assert_eq!(log_in(p11, session, &"x".repeat(20_001)), Err(CKR_PIN_LEN_RANGE));
             assert_eq!(log_in_as(p11, session, CKU_SO, door.pin), Err(CKR_USER_TYPE_INVALID));
             assert_eq!(log_in_as(p11, session, CKU_CONTEXT_SPECIFIC, door.pin), Err(CKR_OPERATION_NOT_INITIALIZED));
-            assert!(p11.shown(session).is_empty());
+            assert!(p11.objects_without_profiles(session).is_empty());
             log_in(p11, session, &format!("{}\n", door.pin)).unwrap();
             sign(p11, session).unwrap();
         }
@@ -142,8 +142,8 @@ module_test! {
 }
 
 module_test! {
-    fn what_keeps_an_authority_from_telling_is_no_wrong_pin(world) {
-        let doors = doors(world);
+    fn a_failing_authority_is_not_reported_as_wrong_pin(world) {
+        let doors = login_slots(world);
         world.configure_with(doors.iter().map(|door| door.slot.clone()).collect(), json!({ "retries": 0 }));
         let p11 = world.module();
         let (z, a) = (p11.open(0), p11.open(1));
@@ -186,7 +186,7 @@ module_test! {
 
 module_test! {
     fn a_child_inherits_a_login(world) {
-        let doors = doors(world);
+        let doors = login_slots(world);
         let p11 = world.module();
         let sessions: Vec<_> = (0..3).map(|slot| p11.open(slot)).collect();
         for (session, door) in sessions.iter().zip(&doors) {
@@ -218,7 +218,7 @@ module_test! {
 }
 
 module_test! {
-    fn what_is_at_hand_is_there_before_a_login(world) {
+    fn cached_public_keys_are_visible_before_login(world) {
         let id = world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
         let version = id.version;
         let slot = json!({ "key_name": "z", "key_version": version, "login": "azure_client_secret" });
@@ -262,7 +262,7 @@ module_test! {
 }
 
 module_test! {
-    fn what_changes_the_service_needs_a_login(world) {
+    fn changes_to_objects_need_a_login(world) {
         let door = azure(world);
         world.configure(json!([{
             "label": "z", "cloud": "azure", "discover": true, "login": "azure_client_secret",
@@ -284,8 +284,8 @@ module_test! {
 }
 
 module_test! {
-    fn when_a_login_is_no_good_any_more_the_log_says_so(world) {
-        let doors = doors(world);
+    fn expired_credentials_of_a_login_are_reported(world) {
+        let doors = login_slots(world);
         let p11 = world.module();
         let (z, a) = (p11.open(0), p11.open(1));
         log_in(p11, z, doors[0].pin).unwrap();
@@ -316,8 +316,8 @@ module_test! {
 }
 
 module_test! {
-    fn of_many_who_log_in_at_once_one_does(world) {
-        let doors = doors(world);
+    fn only_one_of_many_concurrent_logins_succeeds(world) {
+        let doors = login_slots(world);
         let p11 = world.module();
         for (slot, door) in (0..).zip(&doors) {
             let session = p11.open(slot);
@@ -333,8 +333,8 @@ module_test! {
 }
 
 module_test! {
-    fn a_login_whose_sessions_are_closed_meanwhile_is_none(world) {
-        let doors = doors(world);
+    fn a_login_fails_if_its_sessions_are_closed_meanwhile(world) {
+        let doors = login_slots(world);
         let p11 = world.module();
         let control = world.emulator.control();
         for (slot, place) in [(0, "token"), (1, "sts.AssumeRoleWithWebIdentity")] {

@@ -9,8 +9,8 @@ use serde_json::json;
 use std::ptr::null_mut;
 
 module_test! {
-    fn a_pair_is_made_and_signs(world) {
-        for writer in begun(world, slots(all()), json!({})) {
+    fn a_generated_key_pair_signs(world) {
+        for writer in writers(world, slots(all()), json!({})) {
             let [public, private] = writer.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("new-key"), (CKA_ID, vec![7])]).unwrap_or_else(|rv| panic!("{rv:x}: {}", world.log()));
             for object in [public, private] {
                 assert_eq!(writer.value(object, CKA_LABEL), b"new-key");
@@ -37,8 +37,8 @@ module_test! {
 }
 
 module_test! {
-    fn every_kind_is_made(world) {
-        let [aws, azure] = begun(world, slots(all()), json!({}));
+    fn every_kind_of_key_can_be_generated(world) {
+        let [aws, azure] = writers(world, slots(all()), json!({}));
         let bits = |bits| number(CKA_MODULUS_BITS, bits);
         let sign = [flag(CKA_SIGN, true)];
         for writer in [&aws, &azure] {
@@ -72,8 +72,8 @@ module_test! {
 }
 
 module_test! {
-    fn what_can_not_be_made_is_refused_before_any_request(world) {
-        let [aws, azure] = begun(world, slots(all()), json!({}));
+    fn unsupported_keys_are_refused_before_any_request(world) {
+        let [aws, azure] = writers(world, slots(all()), json!({}));
         let rsa = number(CKA_MODULUS_BITS, 2048);
         let both = [flag(CKA_SIGN, true), flag(CKA_DECRYPT, true)];
         assert_eq!(aws.pair(CKM_RSA_PKCS_KEY_PAIR_GEN, std::slice::from_ref(&rsa), &both), Err(CKR_TEMPLATE_INCONSISTENT));
@@ -96,7 +96,7 @@ module_test! {
 module_test! {
     fn nothing_is_allowed_unless_the_configuration_says_so(world) {
         let none = json!([{ "label": "a", "kms_key_id": "alias/old" }, { "label": "z", "key_name": "old" }]);
-        for writer in begun(world, none, json!({})) {
+        for writer in writers(world, none, json!({})) {
             let mut info: CK_TOKEN_INFO = unsafe { std::mem::zeroed() };
             let mut session: CK_SESSION_INFO = unsafe { std::mem::zeroed() };
             c!(writer.p11, C_GetSessionInfo(writer.session, &mut session)).unwrap();
@@ -119,7 +119,7 @@ module_test! {
 
 module_test! {
     fn a_token_that_can_be_changed_says_so(world) {
-        let [aws, azure] = begun(world, slots(json!(["generate"])), json!({}));
+        let [aws, azure] = writers(world, slots(json!(["generate"])), json!({}));
         for (writer, slot) in [(&aws, 0), (&azure, 1)] {
             let mut info: CK_TOKEN_INFO = unsafe { std::mem::zeroed() };
             c!(writer.p11, C_GetTokenInfo(slot, &mut info)).unwrap();
@@ -139,7 +139,7 @@ module_test! {
 
 module_test! {
     fn a_key_is_destroyed_and_can_be_brought_back(world) {
-        let [aws, azure] = begun(world, slots(all()), json!({ "destroy_days": 9 }));
+        let [aws, azure] = writers(world, slots(all()), json!({ "destroy_days": 9 }));
         for writer in [&aws, &azure] {
             let key = writer.p11.private_key(writer.session);
             assert_eq!(writer.value(key, CKA_DESTROYABLE), [CK_TRUE]);
@@ -164,12 +164,12 @@ module_test! {
 }
 
 module_test! {
-    fn made_and_destroyed_and_made_again(world) {
+    fn keys_can_be_destroyed_and_generated_again(world) {
         let discover = json!([
             { "label": "a", "cloud": "aws", "discover": true, "allow": all(), "confirm_destroy": "a" },
             { "label": "z", "cloud": "azure", "discover": true, "allow": all(), "confirm_destroy": "z" },
         ]);
-        let [aws, azure] = begun(world, discover, json!({}));
+        let [aws, azure] = writers(world, discover, json!({}));
         for writer in [&aws, &azure] {
             let [public, private] = writer.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("one")]).unwrap();
             assert_eq!(writer.all().len(), 4, "the listing that comes later knows it, too: {}", world.log());
@@ -183,11 +183,11 @@ module_test! {
 }
 
 module_test! {
-    fn a_key_that_is_configured_already_is_made(world) {
+    fn a_configured_key_that_does_not_exist_can_be_generated(world) {
         let mut slots = slots(all());
         slots[0]["keys"] = json!([{ "kms_key_id": "alias/new", "label": "mine" }]);
         slots[1]["keys"] = json!([{ "key_name": "new", "label": "mine" }]);
-        for (writer, name) in begun(world, slots, json!({})).iter().zip(["alias/new", "new"]) {
+        for (writer, name) in writers(world, slots, json!({})).iter().zip(["alias/new", "new"]) {
             assert!(writer.all().is_empty());
             let [public, private] = writer.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("new")]).unwrap();
             let mut both = [public, private];
@@ -203,8 +203,8 @@ module_test! {
 }
 
 module_test! {
-    fn a_name_that_is_there_is_not_taken_over(world) {
-        let [aws, azure] = begun(world, slots(all()), json!({}));
+    fn an_existing_name_is_refused(world) {
+        let [aws, azure] = writers(world, slots(all()), json!({}));
         for writer in [&aws, &azure] {
             assert_eq!(writer.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("old")]), Err(CKR_FUNCTION_FAILED));
         }
@@ -216,7 +216,7 @@ module_test! {
 
 module_test! {
     fn a_key_that_got_no_alias_is_named(world) {
-        let [aws, _] = begun(world, slots(all()), json!({}));
+        let [aws, _] = writers(world, slots(all()), json!({}));
         world.emulator.control().fault(Fault::new("kms.CreateAlias", Action::Deny));
         assert_eq!(aws.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("new")]), Err(CKR_FUNCTION_REJECTED));
         let log = world.log();
@@ -226,8 +226,8 @@ module_test! {
 }
 
 module_test! {
-    fn a_service_that_has_not_heard_of_the_new_key_yet_is_asked_again(world) {
-        let [aws, _] = begun(world, slots(all()), json!({}));
+    fn requests_for_a_new_key_are_retried_until_it_is_visible(world) {
+        let [aws, _] = writers(world, slots(all()), json!({}));
         let missing = Action::Error {
             status: 400,
             code: "NotFoundException".into(),
@@ -245,7 +245,7 @@ module_test! {
 
 module_test! {
     fn permissions_that_are_missing_are_named(world) {
-        let [aws, azure] = begun(world, slots(all()), json!({}));
+        let [aws, azure] = writers(world, slots(all()), json!({}));
         let keys = [&aws, &azure].map(|writer| writer.p11.private_key(writer.session));
         for operation in ["kms.CreateKey", "kms.ScheduleKeyDeletion", "vault.keys.create", "vault.keys.delete"] {
             world.emulator.control().fault(Fault::new(operation, Action::Deny));
@@ -262,8 +262,8 @@ module_test! {
 }
 
 module_test! {
-    fn what_may_have_been_made_is_not_made_twice(world) {
-        let [aws, azure] = begun(world, slots(all()), json!({}));
+    fn key_generation_is_not_retried_if_it_may_have_succeeded(world) {
+        let [aws, azure] = writers(world, slots(all()), json!({}));
         for (writer, operation) in [(&aws, "kms.CreateKey"), (&azure, "vault.keys.create")] {
             for action in [Action::ResetMidReply, Action::ResetBeforeReply, Action::TruncatedBody, Action::GarbageBody] {
                 world.emulator.control().reset();
@@ -282,12 +282,12 @@ module_test! {
 }
 
 module_test! {
-    fn objects_are_neither_changed_nor_copied(world) {
-        for writer in begun(world, slots(all()), json!({})) {
+    fn objects_cannot_be_changed_or_copied_without_the_right(world) {
+        for writer in writers(world, slots(all()), json!({})) {
             let key = writer.p11.private_key(writer.session);
             let own = writer.value(key, CKA_LABEL);
             for (value, answer) in [(own, Ok(())), (b"other".to_vec(), Err(CKR_ACTION_PROHIBITED))] {
-                let mut template = raw(&[(CKA_LABEL, value.clone())]);
+                let mut template = c_template(&[(CKA_LABEL, value.clone())]);
                 template[0].pValue = value.as_ptr().cast_mut().cast();
                 assert_eq!(c!(writer.p11, C_SetAttributeValue(writer.session, key, template.as_mut_ptr(), 1)), answer);
             }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::ptr::null_mut;
 
 module_test! {
-    fn a_signature_costs_what_it_should(world) {
+    fn a_signature_costs_one_request(world) {
         world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
         world.emulator.vault("default").create_key("z", VaultKey::rsa(2048)).unwrap();
         world.configure(json!([{ "label": "a", "kms_key_id": "alias/a" }, { "label": "z", "key_name": "z" }]));
@@ -98,7 +98,7 @@ module_test! {
 }
 
 module_test! {
-    fn no_configuration_is_no_slot_and_no_request(world) {
+    fn an_empty_configuration_has_no_slots_and_makes_no_request(world) {
         std::fs::write(world.home.join("config.json"), r#"{ "slots": [] }"#).unwrap();
         let p11 = world.module();
         assert!(p11.slots().is_empty());
@@ -167,7 +167,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_key_that_is_looked_for_by_its_label_costs_no_other(world) {
+    fn a_search_by_label_loads_only_that_key(world) {
         for number in 0..20 {
             let key = AwsKey::new("ECC_NIST_P256").alias(&format!("alias/k{number}")).reuse();
             world.emulator.aws().create_key(key).unwrap();

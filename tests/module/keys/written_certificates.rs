@@ -2,7 +2,7 @@
 
 use crate::module_test;
 use crate::support::world::World;
-use crate::support::writer::{Writer, all, begun, label, slots};
+use crate::support::writer::{Writer, all, label, slots, writers};
 use cloud_kms_emulator::{VaultCertificate, VaultKey};
 use cryptoki_sys::*;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ fn issued(world: &World, spki: &[u8]) -> [Vec<u8>; 2] {
 
 module_test! {
     fn a_certificate_is_written_and_deleted(world) {
-        let [aws, azure] = begun(world, slots(all()), json!({ "certificate_store": "store" }));
+        let [aws, azure] = writers(world, slots(all()), json!({ "certificate_store": "store" }));
         for writer in [&aws, &azure] {
             let key = writer.p11.private_key(writer.session);
             let [leaf, authority] = issued(world, &writer.value(key, CKA_PUBLIC_KEY_INFO));
@@ -81,7 +81,7 @@ module_test! {
     fn a_vault_that_waits_for_a_certificate_gets_it(world) {
         let mut slots = slots(all());
         slots[1]["keys"] = json!([{ "key_name": "old" }, { "key_name": "asked" }]);
-        let [_, azure] = begun(world, slots, json!({}));
+        let [_, azure] = writers(world, slots, json!({}));
         let request = pending(world, "asked");
         std::fs::write(world.home.join("request.der"), request).unwrap();
         let script = "openssl req -inform DER -in request.der -noout -pubkey -out asked.pem && \
@@ -99,12 +99,12 @@ module_test! {
 }
 
 module_test! {
-    fn certificates_without_a_place_are_refused(world) {
+    fn certificates_that_cannot_be_stored_are_refused(world) {
         let vault = world.emulator.vault("default");
         vault.create_certificate("web", VaultCertificate::new(VaultKey::ec("P-256"))).unwrap();
         let mut slots = slots(all());
         slots[1]["keys"] = json!([{ "key_name": "web" }]);
-        let [aws, azure] = begun(world, slots, json!({}));
+        let [aws, azure] = writers(world, slots, json!({}));
         let key = aws.p11.private_key(aws.session);
         let [leaf, _] = issued(world, &aws.value(key, CKA_PUBLIC_KEY_INFO));
         assert_eq!(aws.certificate(&leaf), Err(CKR_ACTION_PROHIBITED));

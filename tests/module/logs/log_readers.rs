@@ -48,7 +48,7 @@ fn is_pending(signal: i32) -> bool {
 }
 
 module_test! {
-    fn a_reader_of_standard_error_that_is_gone_costs_no_host(world) {
+    fn a_closed_standard_error_does_not_end_the_host(world) {
         host(world, json!({ "log_destination": "stderr" }));
         let signs = |then: fn()| {
             in_child(|| {
@@ -69,7 +69,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_signal_that_waits_for_the_host_still_waits(world) {
+    fn a_pending_sigpipe_of_the_host_stays_pending(world) {
         host(world, json!({ "log_destination": "stderr" }));
         assert!(in_child(|| {
             die_by_sigpipe();
@@ -88,7 +88,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_reader_that_does_not_read_holds_nobody(world) {
+    fn a_full_log_pipe_does_not_block_the_host(world) {
         host(world, json!({ "log_destination": "stderr" }));
         assert!(in_child(|| {
             let reader = pipe_for_stderr();
@@ -109,7 +109,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_named_pipe_without_a_reader_holds_nobody(world) {
+    fn a_named_pipe_without_reader_does_not_block_the_host(world) {
         let pipe = world.home.join("pipe");
         let name = std::ffi::CString::new(pipe.to_str().unwrap()).unwrap();
         unsafe { assert_eq!(libc::mkfifo(name.as_ptr(), 0o600), 0) };
@@ -127,7 +127,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_file_that_may_not_grow_costs_no_host(world) {
+    fn a_file_size_limit_does_not_end_the_host(world) {
         host(world, json!({}));
         assert!(in_child(|| {
             let limit = libc::rlimit { rlim_cur: 200, rlim_max: 200 };
@@ -143,7 +143,7 @@ module_test! {
 
 module_test! {
     /// Anyone who may tag a key, or who can reply in place of a service, can write to an operator's terminal.
-    fn no_line_moves_a_cursor(world) {
+    fn control_characters_are_escaped_in_the_log(world) {
         let evil = "\u{1b}]0;pwned\u{7}\u{9b}2J\r\nfaked line\u{202e}";
         world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
         world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();

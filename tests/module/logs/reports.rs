@@ -116,7 +116,7 @@ crate::module_test! {
 
 crate::module_test! {
     /// A case like golang/go#37486: a profiler's timer interrupts every system call that can be interrupted.
-    fn a_timer_that_interrupts_calls_costs_none(world) {
+    fn interrupted_system_calls_are_resumed(world) {
         static TICKS: AtomicUsize = AtomicUsize::new(0);
         extern "C" fn tick(_: i32) {
             TICKS.fetch_add(1, Ordering::Relaxed);
@@ -143,7 +143,7 @@ crate::module_test! {
 crate::module_test! {
     /// The module is loaded by p11-kit and by its own path (openssl-projects/pkcs11-provider, libp11): two copies
     /// in one process.
-    fn two_copies_in_one_process_keep_apart(world) {
+    fn two_copies_in_one_process_are_independent(world) {
         let keys = Keys::new(world);
         let copy = world.home.join("copy.so");
         std::fs::copy(module_path(), &copy).unwrap();
@@ -175,7 +175,7 @@ crate::module_test! {
 
 crate::module_test! {
     /// Programs that fork without the C library (container runtimes, sandboxes): no fork handler runs.
-    fn a_fork_that_no_handler_sees_is_found_out(world) {
+    fn a_child_of_a_fork_without_handlers_signs(world) {
         let keys = Keys::new(world);
         let p11 = world.module();
         keys.sign(p11).unwrap();
@@ -201,7 +201,7 @@ crate::module_test! {
 crate::module_test! {
     /// openssl-projects/pkcs11-provider#281: after a fork, all threads of the child call C_Finalize and
     /// C_Initialize at once.
-    fn threads_of_a_child_that_all_begin_anew_stay_safe(world) {
+    fn all_threads_of_a_child_may_reinitialize_at_once(world) {
         let keys = Keys::new(world);
         let p11 = world.module();
         keys.sign(p11).unwrap();
@@ -267,8 +267,8 @@ crate::module_test! {
 /// bottlerocket#2227, aws-sdk-rust#169: `https-proxy = "my-proxy:9898"`, without a scheme, and the variable in
 /// lower case.
 #[test]
-fn a_proxy_is_named_as_people_name_it() {
-    let path = concat!(module_path!(), "::a_proxy_is_named_as_people_name_it");
+fn a_proxy_may_be_given_without_scheme_or_in_lower_case() {
+    let path = concat!(module_path!(), "::a_proxy_may_be_given_without_scheme_or_in_lower_case");
     isolated_with(path, &[("AWS_REGION", "eu-central-1")], |world| {
         let emulator = &world.emulator;
         emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").region("eu-central-1").alias("alias/a")).unwrap();

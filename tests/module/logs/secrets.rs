@@ -267,7 +267,7 @@ fn faults() -> Vec<Fault> {
 
 /// Initializes the module, logs in and signs, without and with faults, and finalizes the module. Returns whether
 /// each cloud signed at all.
-fn live(world: &World, p11: P11, pins: [&str; 2]) -> [bool; 2] {
+fn log_in_and_sign(world: &World, p11: P11, pins: [&str; 2]) -> [bool; 2] {
     if p11.initialize().is_err() {
         return [false, false];
     }
@@ -301,7 +301,7 @@ fn live(world: &World, p11: P11, pins: [&str; 2]) -> [bool; 2] {
 
 /// Returns the forms in which a secret may be written: as it is, in hexadecimal, and in base64, at any position in
 /// a longer text.
-fn written(secret: &[u8]) -> Vec<String> {
+fn encodings_of(secret: &[u8]) -> Vec<String> {
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut all = vec![String::from_utf8_lossy(secret).into_owned(), hex.to_uppercase(), hex];
     for before in 0..3 {
@@ -340,7 +340,7 @@ module_test! {
             let before = world.log().len();
             world.configure_with(json!(slots), options);
             let stderr = world.home.join("stderr");
-            let signed = redirected(&stderr, || live(world, p11, setting.pins));
+            let signed = redirected(&stderr, || log_in_and_sign(world, p11, setting.pins));
             let log = world.log()[before..].to_owned() + &std::fs::read_to_string(&stderr).unwrap();
             std::fs::remove_file(&stderr).unwrap();
             assert_eq!(signed, setting.works, "{}: {log}", setting.name);
@@ -350,7 +350,7 @@ module_test! {
             // The beginnings of tokens. They are too short to be searched for in hexadecimal, because any request
             // id may contain them.
             let beginnings = ["Bearer ", "eyJ"].map(str::to_owned);
-            for form in all.flat_map(written).chain(beginnings) {
+            for form in all.flat_map(encodings_of).chain(beginnings) {
                 let line = log.lines().find(|line| line.contains(&form));
                 assert_eq!(line, None, "{}: {form}", setting.name);
             }
@@ -365,11 +365,11 @@ module_test! {
 }
 
 #[test]
-fn the_search_would_find_them() {
+fn the_search_finds_encoded_secrets() {
     for before in 0..5 {
         let whole = [&vec![b'x'; before], &b"a-secret"[..], b"yz"].concat();
         for text in [Base64::encode_string(&whole), String::from_utf8_lossy(&whole).into_owned()] {
-            assert!(written(b"a-secret").iter().any(|form| text.contains(form)), "{text}");
+            assert!(encodings_of(b"a-secret").iter().any(|form| text.contains(form)), "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Local encryption, decryption by the service, wrapping and unwrapping. openssl is the other side.
 
-use crate::support::p11::{P11, answer, attributes, given, number, oaep, plain, with};
+use crate::support::p11::{P11, attributes, number, oaep, output_of, plain, pointer_and_length, with};
 use crate::support::world::World;
 use crate::support::writer::Writer;
 use crate::{c, module_test};
@@ -67,7 +67,7 @@ module_test! {
 }
 
 module_test! {
-    fn what_does_not_decrypt_is_refused_alike(world) {
+    fn all_invalid_ciphertexts_get_the_same_error(world) {
         let (p11, aws, azure) = world_with_keys(world);
         let mut sha1 = oaep(CKM_SHA_1, CKG_MGF1_SHA1);
         for (slot, spki, right) in [(0, &aws, true), (2, &azure, true), (2, &azure, false)] {
@@ -102,7 +102,7 @@ module_test! {
 
 module_test! {
     /// OpenSSL's pkcs11-provider sends this if a program names only the hash, or nothing.
-    fn oaep_without_an_mgf_is_that_of_its_hash(world) {
+    fn oaep_without_mgf_uses_mgf1_with_its_hash(world) {
         let (p11, aws, azure) = world_with_keys(world);
         for (slot, spki) in [(0, aws), (2, azure)] {
             let session = p11.open(slot);
@@ -157,16 +157,16 @@ module_test! {
             // A multiple-part operation: the parts are buffered until the end.
             c!(p11, C_EncryptInit(session, &mut with(CKM_RSA_PKCS_OAEP, &mut sha256), public)).unwrap();
             for part in [&b"hel"[..], b"", b"lo"] {
-                let (part, length) = given(part);
-                assert_eq!(answer(|out, room| c!(p11, C_EncryptUpdate(session, part, length, out, room))), Ok(Vec::new()));
+                let (part, length) = pointer_and_length(part);
+                assert_eq!(output_of(|out, room| c!(p11, C_EncryptUpdate(session, part, length, out, room))), Ok(Vec::new()));
             }
-            let text = answer(|out, room| c!(p11, C_EncryptFinal(session, out, room))).unwrap();
+            let text = output_of(|out, room| c!(p11, C_EncryptFinal(session, out, room))).unwrap();
             c!(p11, C_DecryptInit(session, &mut with(CKM_RSA_PKCS_OAEP, &mut sha256), private)).unwrap();
             for part in text.chunks(100) {
-                let (part, length) = given(part);
-                assert_eq!(answer(|out, room| c!(p11, C_DecryptUpdate(session, part, length, out, room))), Ok(Vec::new()));
+                let (part, length) = pointer_and_length(part);
+                assert_eq!(output_of(|out, room| c!(p11, C_DecryptUpdate(session, part, length, out, room))), Ok(Vec::new()));
             }
-            assert_eq!(answer(|out, room| c!(p11, C_DecryptFinal(session, out, room))).as_deref(), Ok(&b"hello"[..]));
+            assert_eq!(output_of(|out, room| c!(p11, C_DecryptFinal(session, out, room))).as_deref(), Ok(&b"hello"[..]));
         }
     }
 }
@@ -178,7 +178,7 @@ module_test! {
         let key = p11.private_key(session);
         let mut sha1 = oaep(CKM_SHA_1, CKG_MGF1_SHA1);
         let ciphertext = encrypted(world, &aws, &OAEP_SHA1, b"0123456789");
-        let (data, length) = given(&ciphertext);
+        let (data, length) = pointer_and_length(&ciphertext);
         c!(p11, C_DecryptInit(session, &mut with(CKM_RSA_PKCS_OAEP, &mut sha1), key)).unwrap();
         let (mut buffer, mut room) = ([0u8; 10], 0);
         c!(p11, C_Decrypt(session, data, length, null_mut(), &mut room)).unwrap();
@@ -202,7 +202,7 @@ module_test! {
         let wrapped = encrypted(world, &aws, &OAEP_SHA1, &[9; 16]);
         let unwrap = |session, mechanism: &mut CK_MECHANISM, wrapped: &[u8], more: &[(CK_ATTRIBUTE_TYPE, Vec<u8>)]| {
             let template = [&[number(CKA_CLASS, CKO_SECRET_KEY), number(CKA_KEY_TYPE, CKK_AES)], more].concat();
-            let (mut template, (wrapped, length), mut secret) = (attributes(&template), given(wrapped), 0);
+            let (mut template, (wrapped, length), mut secret) = (attributes(&template), pointer_and_length(wrapped), 0);
             let count = template.len() as CK_ULONG;
             c!(p11, C_UnwrapKey(session, mechanism, key, wrapped, length, template.as_mut_ptr(), count, &mut secret)).map(|()| secret)
         };
@@ -227,11 +227,11 @@ module_test! {
 
         // The secret is wrapped again under a public key, and unwrapped in another session.
         let public = p11.only(session, CKO_PUBLIC_KEY);
-        let again = answer(|out, room| c!(p11, C_WrapKey(session, &mut mechanism, public, open, out, room))).unwrap();
+        let again = output_of(|out, room| c!(p11, C_WrapKey(session, &mut mechanism, public, open, out, room))).unwrap();
         let other = p11.open(0);
         let same = unwrap(other, &mut mechanism, &again, &[]).unwrap();
         assert_eq!(p11.attribute(other, same, CKA_VALUE), Ok(vec![9; 16]));
-        let wrapped = answer(|out, room| c!(p11, C_WrapKey(session, &mut mechanism, public, key, out, room)));
+        let wrapped = output_of(|out, room| c!(p11, C_WrapKey(session, &mut mechanism, public, key, out, room)));
         assert_eq!(wrapped, Err(CKR_KEY_NOT_WRAPPABLE));
 
         // The object ends with its session.
@@ -242,7 +242,7 @@ module_test! {
 }
 
 module_test! {
-    fn unwrapping_is_what_the_vault_permits_as_such(world) {
+    fn unwrapping_and_decrypting_need_separate_permissions(world) {
         let vault = world.emulator.vault("default");
         vault.create_key("d", VaultKey::rsa(2048).key_ops(&["decrypt"])).unwrap();
         vault.create_key("u", VaultKey::rsa(2048).key_ops(&["unwrapKey"])).unwrap();
@@ -263,7 +263,7 @@ module_test! {
             let mut mechanism = with(CKM_RSA_PKCS_OAEP, &mut sha256);
             let wrapped = encrypted(world, &spki, &OAEP_SHA256, &[9; 16]);
             let template = [number(CKA_CLASS, CKO_SECRET_KEY), number(CKA_KEY_TYPE, CKK_AES)];
-            let (mut template, (bytes, length), mut secret) = (attributes(&template), given(&wrapped), 0);
+            let (mut template, (bytes, length), mut secret) = (attributes(&template), pointer_and_length(&wrapped), 0);
             let count = template.len() as CK_ULONG;
             let unwrapped = c!(p11, C_UnwrapKey(session, &mut mechanism, key, bytes, length, template.as_mut_ptr(), count, &mut secret));
             let decrypted = p11.decrypt(session, key, &mut mechanism, &wrapped);
@@ -308,7 +308,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_key_out_of_its_time_still_decrypts_and_verifies(world) {
+    fn an_expired_key_still_decrypts_and_verifies(world) {
         let (vault, now) = (world.emulator.vault("default"), world.emulator.control().now());
         vault.create_key("late", VaultKey::rsa(2048)).unwrap();
         world.configure(json!([{ "label": "late", "key_name": "late" }]));

@@ -2,7 +2,7 @@
 
 use crate::c;
 use crate::module_test;
-use crate::support::p11::{given, plain, with};
+use crate::support::p11::{plain, pointer_and_length, with};
 use crate::support::world::openssl_verifies;
 use aws_lc_rs::signature::{ML_DSA_44, ML_DSA_65, ML_DSA_87, UnparsedPublicKey};
 use cloud_kms_emulator::AwsKey;
@@ -10,7 +10,7 @@ use cryptoki_sys::*;
 use serde_json::json;
 
 module_test! {
-    fn ed25519_signs_what_the_service_takes_whole(world) {
+    fn ed25519_signs_messages_up_to_the_services_limit(world) {
         let aws = world.emulator.aws();
         let made = aws.create_key(AwsKey::new("ECC_NIST_EDWARDS25519").alias("alias/e")).unwrap();
         world.configure(json!([{ "label": "e", "kms_key_id": "alias/e" }, { "label": "raw", "kms_key_id": "alias/e", "edwards_point": "raw" }]));
@@ -69,8 +69,8 @@ module_test! {
             let mut parameter = CK_SIGN_ADDITIONAL_CONTEXT { hedgeVariant: CKH_HEDGE_PREFERRED, pContext: context.as_mut_ptr(), ulContextLen: 7 };
             let mut named = with(CKM_ML_DSA, &mut parameter);
             c!(p11, C_SignInit(session, &mut named, key)).unwrap();
-            let (data, length) = given(b"abc");
-            let signature = crate::support::p11::answer(|out, room| c!(p11, C_Sign(session, data, length, out, room))).unwrap();
+            let (data, length) = pointer_and_length(b"abc");
+            let signature = crate::support::p11::output_of(|out, room| c!(p11, C_Sign(session, data, length, out, room))).unwrap();
             assert_eq!(p11.verify(session, public, &mut named, b"abc", &signature), Ok(()));
             assert_eq!(p11.verify(session, public, &mut plain(CKM_ML_DSA), b"abc", &signature), Err(CKR_SIGNATURE_INVALID), "without the context");
             assert!(UnparsedPublicKey::new(row.1, &bytes).verify(b"abc", &signature).is_err(), "aws-lc knows no context");

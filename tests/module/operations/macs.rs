@@ -47,7 +47,7 @@ module_test! {
 }
 
 module_test! {
-    fn without_the_permission_to_look_a_secret_key_is_not_there(world) {
+    fn without_describe_permission_a_secret_key_is_hidden(world) {
         world.emulator.aws().create_key(AwsKey::new("HMAC_256").alias("alias/h")).unwrap();
         world.configure(json!([{ "label": "h", "kms_key_id": "alias/h" }]));
         world.emulator.control().fault(cloud_kms_emulator::Fault::new("kms.DescribeKey", cloud_kms_emulator::Action::Deny));

@@ -2,24 +2,25 @@
 
 use crate::c;
 use crate::module_test;
-use crate::support::p11::{P11, answer, given, plain};
+use crate::support::p11::{P11, output_of, plain, pointer_and_length};
 use cloud_kms_emulator::AwsKey;
 use cryptoki_sys::*;
 use serde_json::json;
 use std::ptr::null_mut;
 
 fn sign(p11: P11, session: CK_SESSION_HANDLE, message: &[u8]) -> Result<Vec<u8>, CK_RV> {
-    let (message, length) = given(message);
-    answer(|out, room| c!(p11, C_SignMessage(session, null_mut(), 0, message, length, out, room)))
+    let (message, length) = pointer_and_length(message);
+    output_of(|out, room| c!(p11, C_SignMessage(session, null_mut(), 0, message, length, out, room)))
 }
 
 fn verify(p11: P11, session: CK_SESSION_HANDLE, message: &[u8], signature: &[u8]) -> Result<(), CK_RV> {
-    let ((message, length), (signature, signature_length)) = (given(message), given(signature));
+    let ((message, length), (signature, signature_length)) =
+        (pointer_and_length(message), pointer_and_length(signature));
     c!(p11, C_VerifyMessage(session, null_mut(), 0, message, length, signature, signature_length))
 }
 
 module_test! {
-    fn any_number_of_messages_after_one_init(world) {
+    fn one_init_serves_any_number_of_messages(world) {
         world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
         world.configure(json!([{ "label": "a", "kms_key_id": "alias/a" }]));
         let p11 = world.module();
@@ -35,7 +36,7 @@ module_test! {
             assert_eq!(verify(p11, session, b"other", &signature), Err(CKR_SIGNATURE_INVALID));
         }
         // A query for the length and a buffer that is too small change nothing.
-        let (mut room, (message, length)) = (0, given(b"four"));
+        let (mut room, (message, length)) = (0, pointer_and_length(b"four"));
         c!(p11, C_SignMessage(session, null_mut(), 0, message, length, null_mut(), &mut room)).unwrap();
         assert_eq!(room, 64);
         let mut short = [0; 63];
@@ -44,21 +45,21 @@ module_test! {
 
         c!(p11, C_SignMessageBegin(session, null_mut(), 0)).unwrap();
         assert_eq!(c!(p11, C_SignMessageBegin(session, null_mut(), 0)), Err(CKR_OPERATION_ACTIVE));
-        let (part, length) = given(b"in pa");
+        let (part, length) = pointer_and_length(b"in pa");
         c!(p11, C_SignMessageNext(session, null_mut(), 0, part, length, null_mut(), null_mut())).unwrap();
         assert_eq!(sign(p11, session, b"meanwhile"), Err(CKR_OPERATION_ACTIVE));
         assert_eq!(c!(p11, C_MessageSignFinal(session)), Err(CKR_OPERATION_ACTIVE));
         c!(p11, C_MessageSignInit(session, &mut plain(CKM_ECDSA_SHA256), key)).unwrap();
         c!(p11, C_SignMessageBegin(session, null_mut(), 0)).unwrap();
         c!(p11, C_SignMessageNext(session, null_mut(), 0, part, length, null_mut(), null_mut())).unwrap();
-        let (part, length) = given(b"rts");
-        let signature = answer(|out, room| c!(p11, C_SignMessageNext(session, null_mut(), 0, part, length, out, room))).unwrap();
+        let (part, length) = pointer_and_length(b"rts");
+        let signature = output_of(|out, room| c!(p11, C_SignMessageNext(session, null_mut(), 0, part, length, out, room))).unwrap();
         assert_eq!(verify(p11, session, b"in parts", &signature), Ok(()));
 
         c!(p11, C_VerifyMessageBegin(session, null_mut(), 0)).unwrap();
-        let (part, length) = given(b"in pa");
+        let (part, length) = pointer_and_length(b"in pa");
         c!(p11, C_VerifyMessageNext(session, null_mut(), 0, part, length, null_mut(), 0)).unwrap();
-        let ((part, length), (signature, signature_length)) = (given(b"rts"), given(&signature));
+        let ((part, length), (signature, signature_length)) = (pointer_and_length(b"rts"), pointer_and_length(&signature));
         assert_eq!(c!(p11, C_VerifyMessageNext(session, null_mut(), 0, part, length, signature, signature_length)), Ok(()));
 
         let mut parameter = [0u8; 8];

@@ -1,7 +1,7 @@
 //! Digests and signatures with SHA-3, which the services do not know. openssl is the other side. Key derivation
 //! with SHA-3 is tested in `shared_secrets.rs`.
 
-use crate::support::p11::{P11, answer, given, plain};
+use crate::support::p11::{P11, output_of, plain, pointer_and_length};
 use crate::support::world::{World, openssl_verifies};
 use crate::{c, module_test};
 use cloud_kms_emulator::{AwsKey, VaultKey};
@@ -21,8 +21,8 @@ const HASHES: [(&str, [CK_MECHANISM_TYPE; 3]); 4] = [
 
 fn digest(p11: P11, session: CK_SESSION_HANDLE, ckm: CK_MECHANISM_TYPE, data: &[u8]) -> Vec<u8> {
     c!(p11, C_DigestInit(session, &mut plain(ckm))).unwrap();
-    let (data, length) = given(data);
-    answer(|out, room| c!(p11, C_Digest(session, data, length, out, room))).unwrap()
+    let (data, length) = pointer_and_length(data);
+    output_of(|out, room| c!(p11, C_Digest(session, data, length, out, room))).unwrap()
 }
 
 fn by_openssl(world: &World, hash: &str) -> Vec<u8> {
@@ -32,7 +32,7 @@ fn by_openssl(world: &World, hash: &str) -> Vec<u8> {
 }
 
 module_test! {
-    fn sponges_digest_and_sign(world) {
+    fn sha3_digests_and_signatures_match_openssl(world) {
         let aws = world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P384").alias("alias/a")).unwrap();
         let vault = world.emulator.vault("default");
         vault.create_key("ec", VaultKey::ec("P-256")).unwrap();

@@ -17,7 +17,7 @@ fn openssl(world: &World, arguments: &str) -> Vec<u8> {
     output.stdout
 }
 
-struct Asked<'a> {
+struct DeriveInput<'a> {
     kdf: CK_EC_KDF_TYPE,
     shared: &'a [u8],
     point: &'a [u8],
@@ -28,7 +28,7 @@ fn derive(
     p11: P11,
     session: CK_SESSION_HANDLE,
     key: CK_OBJECT_HANDLE,
-    asked: &Asked,
+    asked: &DeriveInput,
 ) -> Result<CK_OBJECT_HANDLE, CK_RV> {
     let shared = if asked.shared.is_empty() { null_mut() } else { asked.shared.as_ptr().cast_mut() };
     let mut parameter = CK_ECDH1_DERIVE_PARAMS {
@@ -77,33 +77,33 @@ module_test! {
             let expected = openssl(world, "pkeyutl -derive -inkey own.pem -peerform DER -peerkey aws.spki");
             let wrapped = [&[4][..], if row.2 > 127 { &[0x81][..] } else { &[] }, &[row.2 as u8], point].concat();
             for point in [point, &wrapped[..]] {
-                let secret = derive(p11, session, key, &Asked { kdf: CKD_NULL, shared: &[], point, template: &[] }).unwrap();
+                let secret = derive(p11, session, key, &DeriveInput { kdf: CKD_NULL, shared: &[], point, template: &[] }).unwrap();
                 assert_eq!(p11.attribute(session, secret, CKA_VALUE).as_ref(), Ok(&expected));
             }
-            let short = derive(p11, session, key, &Asked { kdf: CKD_NULL, shared: &[], point, template: &[number(CKA_VALUE_LEN, 16)] }).unwrap();
+            let short = derive(p11, session, key, &DeriveInput { kdf: CKD_NULL, shared: &[], point, template: &[number(CKA_VALUE_LEN, 16)] }).unwrap();
             assert_eq!(p11.attribute(session, short, CKA_VALUE).as_deref(), Ok(&expected[expected.len() - 16..]), "leading bytes are taken off");
 
             // The X9.63 key derivation function of openssl.
             let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
             for (name, kdf) in [("SHA256", CKD_SHA256_KDF), ("SHA3-384", CKD_SHA3_384_KDF)] {
                 let by_openssl = openssl(world, &format!("kdf -keylen 80 -binary -kdfopt digest:{name} -kdfopt hexkey:{} -kdfopt hexinfo:{} X963KDF", hex(&expected), hex(b"info")));
-                let derived = derive(p11, session, key, &Asked { kdf, shared: b"info", point, template: &[number(CKA_VALUE_LEN, 80)] }).unwrap();
+                let derived = derive(p11, session, key, &DeriveInput { kdf, shared: b"info", point, template: &[number(CKA_VALUE_LEN, 80)] }).unwrap();
                 assert_eq!(p11.attribute(session, derived, CKA_VALUE), Ok(by_openssl), "{name}");
             }
 
             let asked = world.count("kms.DeriveSharedSecret");
             for (bad, rv) in [
-                (Asked { kdf: CKD_NULL, shared: b"info", point, template: &[] }, CKR_MECHANISM_PARAM_INVALID),
-                (Asked { kdf: CKD_SHA256_KDF_SP800, shared: &[], point, template: &[] }, CKR_MECHANISM_PARAM_INVALID),
-                (Asked { kdf: CKD_NULL, shared: &[], point: &point[1..], template: &[] }, CKR_MECHANISM_PARAM_INVALID),
-                (Asked { kdf: CKD_NULL, shared: &[], point, template: &[(CKA_TOKEN, vec![CK_TRUE])] }, CKR_SESSION_READ_ONLY),
+                (DeriveInput { kdf: CKD_NULL, shared: b"info", point, template: &[] }, CKR_MECHANISM_PARAM_INVALID),
+                (DeriveInput { kdf: CKD_SHA256_KDF_SP800, shared: &[], point, template: &[] }, CKR_MECHANISM_PARAM_INVALID),
+                (DeriveInput { kdf: CKD_NULL, shared: &[], point: &point[1..], template: &[] }, CKR_MECHANISM_PARAM_INVALID),
+                (DeriveInput { kdf: CKD_NULL, shared: &[], point, template: &[(CKA_TOKEN, vec![CK_TRUE])] }, CKR_SESSION_READ_ONLY),
             ] {
                 assert_eq!(derive(p11, session, key, &bad), Err(rv));
             }
             assert_eq!(world.count("kms.DeriveSharedSecret"), asked, "refused here");
             let mut off_the_curve = point.to_vec();
             *off_the_curve.last_mut().unwrap() ^= 1;
-            let refused = derive(p11, session, key, &Asked { kdf: CKD_NULL, shared: &[], point: &off_the_curve, template: &[] });
+            let refused = derive(p11, session, key, &DeriveInput { kdf: CKD_NULL, shared: &[], point: &off_the_curve, template: &[] });
             assert_eq!(refused, Err(CKR_MECHANISM_PARAM_INVALID));
             assert_eq!(world.count("kms.DeriveSharedSecret"), asked, "refused here, too");
         }
@@ -111,21 +111,21 @@ module_test! {
 }
 
 module_test! {
-    fn a_key_that_signs_agrees_on_nothing(world) {
+    fn a_signing_key_cannot_derive(world) {
         world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/s")).unwrap();
         world.configure(json!([{ "label": "s", "kms_key_id": "alias/s" }]));
         let p11 = world.module();
         let session = p11.open(0);
         let key = p11.private_key(session);
         let point = [4; 65];
-        let refused = derive(p11, session, key, &Asked { kdf: CKD_NULL, shared: &[], point: &point, template: &[] });
+        let refused = derive(p11, session, key, &DeriveInput { kdf: CKD_NULL, shared: &[], point: &point, template: &[] });
         assert_eq!(refused, Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
         assert!(world.log().contains("its KeyUsage is SIGN_VERIFY"), "{}", world.log());
     }
 }
 
 module_test! {
-    fn a_stale_certificate_of_another_curve_is_told_of_a_derivation(world) {
+    fn deriving_reports_a_stale_certificate_of_another_curve(world) {
         let aws = world.emulator.aws();
         let key = aws.create_key(AwsKey::new("ECC_NIST_P384").usage("KEY_AGREEMENT").alias("alias/a")).unwrap();
         let other = aws.create_key(AwsKey::new("ECC_NIST_P256").usage("KEY_AGREEMENT")).unwrap();
@@ -141,7 +141,7 @@ module_test! {
             let session = p11.open(slot as CK_SLOT_ID);
             openssl(world, &format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:{curve} -out own.pem"));
             let own = openssl(world, "pkey -in own.pem -pubout -outform DER");
-            let asked = Asked { kdf: CKD_NULL, shared: &[], point: &own[own.len() - length..], template: &[] };
+            let asked = DeriveInput { kdf: CKD_NULL, shared: &[], point: &own[own.len() - length..], template: &[] };
             assert_eq!(derive(p11, session, p11.private_key(session), &asked), Err(CKR_KEY_HANDLE_INVALID), "{}", world.log());
             let line = format!("{} is another key's: the key is of kind P-384; search for it again", stale.display());
             assert!(world.log().contains(&line), "{}", world.log());

@@ -94,7 +94,7 @@ fn sign_by_all(world: &World, p11: &crate::support::p11::P11, slot: CK_SLOT_ID, 
 }
 
 module_test! {
-    fn every_mechanism_of_every_aws_key(world) {
+    fn every_mechanism_of_every_aws_key_signs(world) {
         let specs = ["RSA_2048", "RSA_3072", "RSA_4096", "ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", "ECC_SECG_P256K1"];
         let mut slots = Vec::new();
         let mut keys = Vec::new();
@@ -111,7 +111,7 @@ module_test! {
 }
 
 module_test! {
-    fn every_mechanism_of_every_azure_key(world) {
+    fn every_mechanism_of_every_azure_key_signs(world) {
         let kinds = [VaultKey::rsa(2048), VaultKey::rsa(3072), VaultKey::rsa(4096), VaultKey::ec("P-256"), VaultKey::ec("P-384"), VaultKey::ec("P-521"), VaultKey::ec("P-256K")];
         world.emulator.control().switches(|switches| {
             switches.jwk_leading_zero = true;
@@ -160,7 +160,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_message_in_parts_is_the_message_as_a_whole(world) {
+    fn a_multi_part_signature_equals_one_of_the_whole_message(world) {
         let key = world.emulator.aws().create_key(AwsKey::new("RSA_2048").alias("alias/r")).unwrap();
         let spki = world.emulator.aws().public_key_spki(&key.id).unwrap();
         world.configure(json!([{ "label": "r", "kms_key_id": "alias/r" }]));
@@ -207,7 +207,7 @@ module_test! {
 }
 
 module_test! {
-    fn requests_that_no_service_honours_are_refused_by_name(world) {
+    fn unsupported_requests_are_refused_with_specific_codes(world) {
         world.emulator.aws().create_key(AwsKey::new("RSA_2048").alias("alias/r")).unwrap();
         world.emulator.aws().create_key(AwsKey::new("RSA_2048").usage("ENCRYPT_DECRYPT").alias("alias/d")).unwrap();
         world.configure(json!([{ "label": "r", "kms_key_id": "alias/r" }, { "label": "d", "kms_key_id": "alias/d" }]));

@@ -2,7 +2,7 @@
 
 use crate::c;
 use crate::module_test;
-use crate::support::p11::{P11, answer, given, number, plain, pss};
+use crate::support::p11::{P11, number, output_of, plain, pointer_and_length, pss};
 use cloud_kms_emulator::{AwsKey, VaultKey};
 use cryptoki_sys::*;
 use serde_json::json;
@@ -53,10 +53,10 @@ fn in_parts(
 ) {
     c!(p11, C_VerifyInit(session, mechanism, key)).unwrap();
     for part in data.chunks(7) {
-        let (part, length) = given(part);
+        let (part, length) = pointer_and_length(part);
         c!(p11, C_VerifyUpdate(session, part, length)).unwrap();
     }
-    let (signature, length) = given(signature);
+    let (signature, length) = pointer_and_length(signature);
     assert_eq!(c!(p11, C_VerifyFinal(session, signature, length)), Ok(()));
     assert_eq!(c!(p11, C_VerifyFinal(session, signature, length)), Err(CKR_OPERATION_NOT_INITIALIZED));
 }
@@ -69,7 +69,7 @@ fn signature_first(
     data: &[u8],
     signature: &[u8],
 ) {
-    let ((signature, signature_length), (data, length)) = (given(signature), given(data));
+    let ((signature, signature_length), (data, length)) = (pointer_and_length(signature), pointer_and_length(data));
     c!(p11, C_VerifySignatureInit(session, mechanism, key, signature, signature_length)).unwrap();
     assert_eq!(c!(p11, C_VerifySignature(session, data, length)), Ok(()));
     c!(p11, C_VerifySignatureInit(session, mechanism, key, signature, signature_length)).unwrap();
@@ -81,7 +81,7 @@ fn signature_first(
 }
 
 module_test! {
-    fn what_was_signed_verifies_here_without_a_request(world) {
+    fn signatures_are_verified_locally(world) {
         let aws = world.emulator.aws();
         aws.create_key(AwsKey::new("RSA_2048").alias("alias/r")).unwrap();
         for (name, spec) in [("p256", "ECC_NIST_P256"), ("p521", "ECC_NIST_P521"), ("k1", "ECC_SECG_P256K1")] {
@@ -162,7 +162,7 @@ module_test! {
             assert_eq!(p11.create(session, &template), Err(rv), "{template:?}");
         }
         assert!(world.log().contains("error: C_CreateObject: CKR_ATTRIBUTE_TYPE_INVALID: attribute 0x300 means"), "{}", world.log());
-        let found = answer(|_, _| Ok(())).map(|_| p11.find_class(session, CKO_PUBLIC_KEY).len());
+        let found = output_of(|_, _| Ok(())).map(|_| p11.find_class(session, CKO_PUBLIC_KEY).len());
         assert_eq!(found, Ok(3), "the others can't be loaded");
     }
 }

@@ -129,14 +129,14 @@ macro_rules! clock_test {
     };
 }
 
-clock_test!(a_clock_that_stands_still, "2026-11-26 12:00:00");
-clock_test!(a_clock_that_has_begun_elsewhere, "@2026-11-26 12:00:00");
-clock_test!(a_clock_that_runs_fast, "+0 x10");
-clock_test!(a_clock_that_runs_slow, "+0 x0.02");
+clock_test!(deadlines_hold_when_the_clock_stands_still, "2026-11-26 12:00:00");
+clock_test!(deadlines_hold_when_the_clock_starts_at_another_time, "@2026-11-26 12:00:00");
+clock_test!(deadlines_hold_when_the_clock_runs_fast, "+0 x10");
+clock_test!(deadlines_hold_when_the_clock_runs_slow, "+0 x0.02");
 
 #[test]
-fn a_helper_program_that_does_not_end() {
-    let path = concat!(module_path!(), "::a_helper_program_that_does_not_end");
+fn a_helper_program_that_does_not_end_meets_the_deadline() {
+    let path = concat!(module_path!(), "::a_helper_program_that_does_not_end_meets_the_deadline");
     under(&[("FAKETIME", "2026-11-26 12:00:00")], path, |world| {
         std::fs::create_dir(world.home.join(".aws")).unwrap();
         let profile = "[profile slow]\ncredential_process = sleep 1000\n";
@@ -152,10 +152,10 @@ fn a_helper_program_that_does_not_end() {
 }
 
 #[test]
-fn a_clock_that_jumps() {
+fn deadlines_hold_when_the_clock_jumps() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offset");
-    let path = concat!(module_path!(), "::a_clock_that_jumps");
+    let path = concat!(module_path!(), "::deadlines_hold_when_the_clock_jumps");
     let clock = [("FAKETIME_TIMESTAMP_FILE", file.to_str().unwrap()), ("FAKETIME_NO_CACHE", "1")];
     std::fs::write(&file, "+0").unwrap();
     under(&clock, path, |world| {

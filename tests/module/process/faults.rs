@@ -56,13 +56,13 @@ fn error(status: u16, code: &str, inner: Option<&str>) -> Action {
 
 /// The fault of a signature in each slot, the return code of C_Sign, ulDeviceError, and the words in the log for
 /// each slot.
-type Trouble = ([Action; 2], CK_RV, CK_ULONG, [&'static str; 2]);
+type FailureCase = ([Action; 2], CK_RV, CK_ULONG, [&'static str; 2]);
 
 fn both(action: Action) -> [Action; 2] {
     [action.clone(), action]
 }
 
-fn each_is_told(world: &World, host: &Host, troubles: &[Trouble]) {
+fn assert_each_is_reported(world: &World, host: &Host, troubles: &[FailureCase]) {
     for (actions, rv, number, words) in troubles {
         for slot in [0, 1] {
             world.emulator.control().fault(Fault::new(SIGN[slot], actions[slot].clone()));
@@ -90,7 +90,7 @@ fn each_is_told(world: &World, host: &Host, troubles: &[Trouble]) {
 }
 
 module_test! {
-    fn each_trouble_has_a_code_a_number_and_a_line(world) {
+    fn each_failure_has_its_code_device_error_and_log_line(world) {
         let host = host(world, json!({ "retries": 0 }));
         let troubles = [
             (both(Action::Deny), CKR_FUNCTION_REJECTED, 1, ["needed: kms:Sign", "keys/sign"]),
@@ -111,7 +111,7 @@ module_test! {
             ([Action::InvalidDer, Action::WrongLengthSignature], CKR_DEVICE_ERROR, 10, ["no signature of kind P-256", "63 bytes instead of 64"]),
             (both(Action::WrongSignature), CKR_DEVICE_ERROR, 10, ["is not one by the key"; 2]),
         ];
-        each_is_told(world, &host, &troubles);
+        assert_each_is_reported(world, &host, &troubles);
         // Emulators and older services report this without an innererror.
         let forbidden = |message: &str| Action::Error { status: 403, code: "Forbidden".into(), message: message.into(), innererror: None };
         for message in [
@@ -131,18 +131,18 @@ module_test! {
 }
 
 module_test! {
-    fn silence_has_a_code_a_number_and_a_line(world) {
+    fn a_timeout_has_its_code_device_error_and_log_line(world) {
         let host = host(world, json!({ "retries": 0, "call_timeout_ms": 3000, "connect_timeout_ms": 2000 }));
         let silences = [
             (both(Action::Hang), CKR_DEVICE_ERROR, 5, ["no answer in time"; 2]),
             (both(Action::Drip { ms: 1000 }), CKR_DEVICE_ERROR, 5, ["no answer in time"; 2]),
         ];
-        each_is_told(world, &host, &silences);
+        assert_each_is_reported(world, &host, &silences);
     }
 }
 
 module_test! {
-    fn passing_trouble_is_ridden_out(world) {
+    fn temporary_failures_are_retried(world) {
         let host = host(world, json!({}));
         for action in [
             Action::Throttle { retry_after: None },
@@ -188,7 +188,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_wrong_clock_is_set_right_by_the_service_s(world) {
+    fn clock_skew_is_corrected_by_the_services_date(world) {
         let host = host(world, json!({}));
         for shift in [1800, -1800] {
             world.emulator.control().shift_clock(shift);
@@ -204,7 +204,7 @@ module_test! {
 }
 
 module_test! {
-    fn an_alias_that_moved_means_another_key_under_another_handle(world) {
+    fn a_moved_alias_leads_to_a_new_handle(world) {
         let aws = world.emulator.aws();
         let host = host(world, json!({}));
         let first = aws.create_key(AwsKey::new("ECC_NIST_P256").alias("alias/first")).unwrap();
@@ -229,7 +229,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_deleted_key_is_gone(world) {
+    fn a_deleted_key_has_an_invalid_handle(world) {
         let host = host(world, json!({}));
         world.emulator.aws().delete_key("alias/a").unwrap();
         world.emulator.vault("default").delete_key("z").unwrap();
@@ -242,7 +242,7 @@ module_test! {
 }
 
 module_test! {
-    fn connections_that_a_router_has_forgotten_cost_one_timeout(world) {
+    fn dead_connections_cost_one_timeout(world) {
         let host = host(world, json!({ "aws_endpoint_url": world.emulator.https_url(), "call_timeout_ms": 6000 }));
         // Opens several pooled connections to each cloud.
         let host = &host;

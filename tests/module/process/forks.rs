@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs `forks` while `threads` other threads do `work`. The threads must not notice the forks.
-fn amid(threads: usize, work: impl Fn(usize) + Sync, forks: impl FnOnce()) {
+fn while_threads_work(threads: usize, work: impl Fn(usize) + Sync, forks: impl FnOnce()) {
     let (stop, work) = (AtomicBool::new(false), &work);
     let until_told = |number| {
         let mut done = 0;
@@ -30,7 +30,7 @@ fn amid(threads: usize, work: impl Fn(usize) + Sync, forks: impl FnOnce()) {
     });
 }
 
-/// Work for [`amid`]: a signature in its own session.
+/// Work for [`while_threads_work`]: a signature in its own session.
 fn signing(p11: P11) -> impl Fn(usize) {
     move |number| Signer::one(p11, number)
 }
@@ -43,7 +43,7 @@ module_test! {
         assert!(in_child(|| signer.sign_both(0)), "before the parent's first signature");
         signer.sign_both(0);
         let mut connections = Connections::default();
-        amid(2, signing(p11), || {
+        while_threads_work(2, signing(p11), || {
             assert!(in_child(|| signer.sign_both(1)), "at once, with what it inherits");
             assert!(in_child(|| {
                 p11.initialize().unwrap();
@@ -81,7 +81,7 @@ module_test! {
 }
 
 module_test! {
-    fn the_witness_would_see_what_is_shared(world) {
+    fn the_check_detects_shared_connections_and_tls_sessions(world) {
         configure(world);
         let signer = Signer::new(world.module());
         let seen = |world: &World| {
@@ -135,22 +135,22 @@ fn forks_in_a_row(world: &World, signer: Signer, count: usize) {
 }
 
 module_test! {
-    fn a_thousand_forks_amid_eight_threads(world) {
+    fn children_forked_amid_eight_busy_threads_sign(world) {
         configure(world);
         let signer = Signer::new(world.module());
-        amid(8, signing(signer.p11), || forks_in_a_row(world, signer, rounds(60, 1000)));
+        while_threads_work(8, signing(signer.p11), || forks_in_a_row(world, signer, rounds(60, 1000)));
     }
 }
 
 /// With backtraces, each error that an SDK creates takes a lock of the whole process.
 #[test]
-fn forks_amid_failures_with_backtraces() {
-    let path = concat!(module_path!(), "::forks_amid_failures_with_backtraces");
+fn children_forked_amid_failures_with_backtraces_sign() {
+    let path = concat!(module_path!(), "::children_forked_amid_failures_with_backtraces_sign");
     isolated_with(path, &[("RUST_BACKTRACE", "1")], |world| {
         configure(world);
         let signer = Signer::new(world.module());
         let work = |number| if number < 2 { sign_denied(signer.p11, number) } else { Signer::one(signer.p11, number) };
-        amid(6, work, || forks_in_a_row(world, signer, rounds(40, 300)));
+        while_threads_work(6, work, || forks_in_a_row(world, signer, rounds(40, 300)));
     });
 }
 
@@ -188,7 +188,7 @@ fn daemonized(before: impl FnOnce(), body: impl FnOnce()) -> bool {
 }
 
 module_test! {
-    fn a_daemon_may_be_made_at_any_time(world) {
+    fn a_daemon_signs_whenever_it_was_started(world) {
         configure(world);
         let p11 = P11::load(&module_path());
         assert!(daemonized(|| p11.initialize().unwrap(), || {
@@ -207,10 +207,10 @@ module_test! {
 }
 
 module_test! {
-    fn programs_that_the_host_starts_are_none_of_ours(world) {
+    fn programs_that_the_host_starts_do_not_disturb_signing(world) {
         configure(world);
         let signer = Signer::new(world.module());
-        amid(4, signing(signer.p11), || {
+        while_threads_work(4, signing(signer.p11), || {
             for _ in 0..rounds(20, 100) {
                 // system(3) and posix_spawn(3), with which std starts programs, run no fork handlers.
                 assert_eq!(libc::WEXITSTATUS(unsafe { libc::system(c"exit 3".as_ptr()) }), 3);
@@ -232,7 +232,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_child_whose_fork_ran_no_handlers_is_told_by_its_id(world) {
+    fn a_child_of_raw_clone_signs_on_its_own_connections(world) {
         configure(world);
         let signer = Signer::new(world.module());
         signer.sign_both(0);
@@ -257,7 +257,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_fork_may_meet_the_beginning_and_the_end_of_a_life(world) {
+    fn a_child_forked_during_initialize_or_finalize_signs(world) {
         configure(world);
         let p11 = world.module();
         let stop = AtomicBool::new(false);

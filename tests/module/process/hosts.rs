@@ -95,7 +95,7 @@ fn sha256(world: &World, message: &[u8]) -> Vec<u8> {
 }
 
 module_test! {
-    fn pkcs11_provider(world) {
+    fn the_calls_of_pkcs11_provider_succeed(world) {
         let keys = two_keys(world);
         // The provider calls C_GetInterface first, without a version.
         let p11 = P11::load_version(&module_path(), None);
@@ -120,7 +120,7 @@ module_test! {
 }
 
 module_test! {
-    fn nss_searches_often_and_without_the_network(world) {
+    fn repeated_searches_of_nss_cost_no_request(world) {
         two_keys(world);
         let p11 = world.module();
         let session = p11.open(1);

@@ -89,7 +89,7 @@ fn signed(world: &World, slot: CK_SLOT_ID) -> (CK_RV, CK_ULONG, String) {
     told
 }
 
-fn assert_told(told: &(CK_RV, CK_ULONG, String), rv: CK_RV, number: CK_ULONG, words: &[&str]) {
+fn assert_reported(told: &(CK_RV, CK_ULONG, String), rv: CK_RV, number: CK_ULONG, words: &[&str]) {
     let (told_rv, told_number, line) = told;
     assert_eq!((*told_rv, *told_number), (rv, number), "{line}");
     assert!(line.contains("C_Sign: ") && words.iter().all(|words| line.contains(words)), "{words:?}: {line}");
@@ -102,7 +102,7 @@ fn set(name: &str, value: impl AsRef<std::ffi::OsStr>) {
 }
 
 module_test! {
-    fn a_setting_that_is_wrong_is_no_refusal_of_a_service(world) {
+    fn a_wrong_setting_is_not_reported_as_a_refusal(world) {
         let slots = slots(world);
         for (slot, options, words) in [
             (0, json!({ "aws_region": null }), &["no region", "AWS_REGION"][..]),
@@ -114,7 +114,7 @@ module_test! {
         ] {
             configure(world, &slots, options);
             let told = signed(world, slot);
-            assert_told(&told, CKR_FUNCTION_FAILED, 17, words);
+            assert_reported(&told, CKR_FUNCTION_FAILED, 17, words);
             assert!(told.2.contains("a setting on this machine is missing or wrong"), "{}", told.2);
         }
         assert_eq!(world.requests(), 0);
@@ -130,7 +130,7 @@ module_test! {
         let told = |words: &[&str]| {
             for slot in [0, 1] {
                 let all = [&["no certificate authorities to check the certificate of 127.0.0.1 with"], words].concat();
-                assert_told(&signed(world, slot), CKR_FUNCTION_FAILED, 17, &all);
+                assert_reported(&signed(world, slot), CKR_FUNCTION_FAILED, 17, &all);
             }
         };
         set("SSL_CERT_DIR", &folder);
@@ -145,7 +145,7 @@ module_test! {
 }
 
 module_test! {
-    fn aws_trusts_whom_its_tools_trust(world) {
+    fn aws_uses_the_ca_bundle_that_its_tools_use(world) {
         let slots = slots(world);
         let stranger = Emulator::start().unwrap();
         let (good, bad) = (world.home.join("ca.pem"), world.home.join("other.pem"));
@@ -178,19 +178,19 @@ module_test! {
         }
         set("AWS_CA_BUNDLE", &good);
         configure(world, &slots, json!({ "ca_bundle": null }));
-        assert_told(&signed(world, 1), CKR_DEVICE_ERROR, 15, &["was issued by CN=Emulator CA"]);
+        assert_reported(&signed(world, 1), CKR_DEVICE_ERROR, 15, &["was issued by CN=Emulator CA"]);
         set("AWS_CA_BUNDLE", "/nowhere/ca.pem");
-        assert_told(&signed(world, 0), CKR_FUNCTION_FAILED, 17, &["AWS_CA_BUNDLE /nowhere/ca.pem: No such file"]);
+        assert_reported(&signed(world, 0), CKR_FUNCTION_FAILED, 17, &["AWS_CA_BUNDLE /nowhere/ca.pem: No such file"]);
         unsafe { std::env::remove_var("AWS_CA_BUNDLE") };
         profile(&ca_bundle(Path::new("/nowhere/ca.pem")));
         configure(world, &slots, json!({ "ca_bundle": null, "aws_profile": "p" }));
         let words = ["ca_bundle of the shared AWS configuration /nowhere/ca.pem: No such file"];
-        assert_told(&signed(world, 0), CKR_FUNCTION_FAILED, 17, &words);
+        assert_reported(&signed(world, 0), CKR_FUNCTION_FAILED, 17, &words);
     }
 }
 
 module_test! {
-    fn each_failure_of_tls_has_its_sentence(world) {
+    fn each_tls_failure_is_reported_specifically(world) {
         let slots = slots(world);
         configure(world, &slots, json!({}));
         let clock = "and this machine's clock says 20";
@@ -207,7 +207,7 @@ module_test! {
         ] {
             world.emulator.control().fault(Fault::new("connection", action));
             for slot in [0, 1] {
-                assert_told(&signed(world, slot), CKR_DEVICE_ERROR, number, words);
+                assert_reported(&signed(world, slot), CKR_DEVICE_ERROR, number, words);
             }
             world.emulator.control().clear_faults();
         }
@@ -215,7 +215,7 @@ module_test! {
 }
 
 module_test! {
-    fn what_keeps_a_token_or_a_role_away_is_told_as_such(world) {
+    fn a_tls_failure_of_the_authority_is_reported_as_such(world) {
         let slots = slots(world);
         let authority = Emulator::start().unwrap();
         std::fs::write(world.home.join("both.pem"), format!("{}{}", world.emulator.ca_pem(), authority.ca_pem())).unwrap();
@@ -235,7 +235,7 @@ module_test! {
             ] {
                 authority.control().fault(Fault::new("connection", Action::Certificate(flaw)));
                 let before = authority.control().count("connections");
-                assert_told(&signed(world, slot), CKR_DEVICE_ERROR, 15, &[need, words]);
+                assert_reported(&signed(world, slot), CKR_DEVICE_ERROR, 15, &[need, words]);
                 assert_eq!(authority.control().count("connections"), before + 1, "it is not repeated");
                 authority.control().clear_faults();
             }
@@ -245,7 +245,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_proxy_is_named_by_who_names_it(world) {
+    fn a_proxy_failure_names_the_setting_that_configured_it(world) {
         let slots = slots(world);
         let proxy = Emulator::start().unwrap();
         proxy.control().fault(Fault::new("connect", Action::Page { status: 407, authenticate: Some("Basic".into()) }));
@@ -253,7 +253,7 @@ module_test! {
         let told = |named_by: &str| {
             for slot in [0, 1] {
                 let whose = format!("the proxy {} (from {named_by}) answered 407 Proxy Authentication Required to CONNECT", proxy.http_url());
-                assert_told(&signed(world, slot), CKR_DEVICE_ERROR, 14, &[&whose]);
+                assert_reported(&signed(world, slot), CKR_DEVICE_ERROR, 14, &[&whose]);
             }
         };
         configure(world, &slots, json!({ "proxy": url }));
@@ -309,12 +309,12 @@ fn with_names(world: &World, slots: &Value) -> Value {
 }
 
 module_test! {
-    fn where_no_thread_can_be_started_the_line_says_so(world) {
+    fn a_thread_limit_is_reported(world) {
         let slots = with_names(world, &slots(world));
         configure(world, &slots, json!({ "retries": 1 }));
         let p11 = world.module();
         p11.finalize().unwrap();
-        let told = |p11: &P11, slot| assert_told(&sign(world, p11, slot), CKR_FUNCTION_FAILED, 18, &["this machine starts no more threads", "ulimit -u"]);
+        let told = |p11: &P11, slot| assert_reported(&sign(world, p11, slot), CKR_FUNCTION_FAILED, 18, &["this machine starts no more threads", "ulimit -u"]);
         assert!(limited(world, || {
             p11.initialize().unwrap();
             limit(libc::RLIMIT_NPROC, 0);
@@ -342,7 +342,7 @@ fn take_files(spare: usize) -> Vec<File> {
 }
 
 module_test! {
-    fn where_no_file_can_be_opened_the_line_says_so(world) {
+    fn a_descriptor_limit_is_reported(world) {
         let slots = with_names(world, &slots(world));
         configure(world, &slots, json!({ "retries": 1 }));
         let p11 = world.module();
@@ -361,7 +361,7 @@ module_test! {
                     drop(taken);
                     let line = error_since(world, before);
                     if [rv, number] == told {
-                        assert_told(&(rv, number, line), rv, number, &words);
+                        assert_reported(&(rv, number, line), rv, number, &words);
                     } else {
                         assert!(spare >= 4 && (rv == CKR_OK || number == 10), "{spare}: {rv} {number} {line}");
                     }

@@ -62,7 +62,7 @@ fn text(output: &Output) -> String {
 }
 
 module_test! {
-    fn a_thousand_lives_leave_nothing_behind(world) {
+    fn repeated_load_and_unload_leaks_nothing(world) {
         configure(world);
         let count = rounds(60, 1000);
         let mut command = Command::new(program(world));
@@ -84,7 +84,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_program_may_end_at_any_time(world) {
+    fn a_program_that_ends_during_calls_exits_promptly(world) {
         configure(world);
         let all = ["return", "exit-elsewhere", "atexit", "forked", "exit", "quick", "dlclose"];
         // Under valgrind each way takes some ten seconds.
@@ -116,7 +116,7 @@ module_test! {
 const LEAKS: [&str; 3] = ["--leak-check=full", "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite"];
 
 module_test! {
-    fn a_program_uses_everything(world) {
+    fn a_program_that_uses_everything_has_no_memory_errors(world) {
         configure(world);
         let output = host(world, &["everything"], &LEAKS).output().unwrap();
         assert!(output.status.success(), "{}", text(&output));

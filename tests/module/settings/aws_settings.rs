@@ -151,7 +151,7 @@ module_test! {
 }
 
 /// Asserts that signing fails and that the line of the error contains `words`. Returns the line.
-fn told(world: &World, variables: &[(&str, &str)], slot: &Value, words: &[&str]) -> String {
+fn assert_failure_says(world: &World, variables: &[(&str, &str)], slot: &Value, words: &[&str]) -> String {
     set(variables);
     let log = signed(world, slot).unwrap_err();
     let line = log.lines().rfind(|line| line.contains(" error: "));
@@ -169,18 +169,18 @@ module_test! {
         unsafe { std::env::set_var("HTTPS_PROXY", "http://127.0.0.1:1") };
         shared(world, "");
         let at = |url: &str| format!("in AWS KMS at {url}");
-        told(world, &[], &json!({}), &["in AWS KMS in eu-central-1: "]);
-        told(world, &[("AWS_USE_FIPS_ENDPOINT", "true")], &json!({}), &[&at("https://kms-fips.eu-central-1.amazonaws.com: ")]);
-        told(world, &[("AWS_ENDPOINT_URL_KMS", "https://kms.example")], &json!({}), &[&at("https://kms.example (AWS_ENDPOINT_URL_KMS): ")]);
+        assert_failure_says(world, &[], &json!({}), &["in AWS KMS in eu-central-1: "]);
+        assert_failure_says(world, &[("AWS_USE_FIPS_ENDPOINT", "true")], &json!({}), &[&at("https://kms-fips.eu-central-1.amazonaws.com: ")]);
+        assert_failure_says(world, &[("AWS_ENDPOINT_URL_KMS", "https://kms.example")], &json!({}), &[&at("https://kms.example (AWS_ENDPOINT_URL_KMS): ")]);
         let both = [("AWS_ENDPOINT_URL", "https://kms.example"), ("AWS_USE_FIPS_ENDPOINT", "true")];
-        told(world, &both, &json!({}), &["https://kms.example (AWS_ENDPOINT_URL) contradicts use_fips_endpoint", "AWS_USE_FIPS_ENDPOINT"]);
+        assert_failure_says(world, &both, &json!({}), &["https://kms.example (AWS_ENDPOINT_URL) contradicts use_fips_endpoint", "AWS_USE_FIPS_ENDPOINT"]);
         shared(world, "[default]\nendpoint_url = https://kms.example\n");
-        told(world, &[], &json!({}), &[&at("https://kms.example (shared AWS configuration): ")]);
+        assert_failure_says(world, &[], &json!({}), &[&at("https://kms.example (shared AWS configuration): ")]);
     }
 }
 
 module_test! {
-    fn requests_that_others_can_read_are_warned_of(world) {
+    fn unencrypted_endpoints_are_warned_about(world) {
         prepare(world);
         unsafe { std::env::set_var("HTTP_PROXY", "http://127.0.0.1:1") };
         shared(world, "");
@@ -210,25 +210,25 @@ module_test! {
         let own = world.home.join(".aws/config").display().to_string();
         shared(world, "[profile other]\nregion = eu-central-1\n");
         let typo = json!({ "aws_profile": "tpyo" });
-        told(world, &[], &typo, &["a setting on this machine is missing or wrong: the profile \"tpyo\" (option \"aws_profile\") is in none of the shared AWS files: ", &own, "credentials (there is no such file)"]);
+        assert_failure_says(world, &[], &typo, &["a setting on this machine is missing or wrong: the profile \"tpyo\" (option \"aws_profile\") is in none of the shared AWS files: ", &own, "credentials (there is no such file)"]);
         for gone in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
             unsafe { std::env::remove_var(gone) };
         }
         let short = "; not configured: credential_process, variables, ";
-        told(world, &[("AWS_PROFILE", "tpyo")], &json!({}), &[short, "a setting on this machine is missing or wrong: the profile \"tpyo\" (AWS_PROFILE) is in none of the shared AWS files"]);
+        assert_failure_says(world, &[("AWS_PROFILE", "tpyo")], &json!({}), &[short, "a setting on this machine is missing or wrong: the profile \"tpyo\" (AWS_PROFILE) is in none of the shared AWS files"]);
         let missing = format!("names {none}: there is no such file");
         for name in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
-            told(world, &[(name, &none)], &json!({}), &[&format!("a setting on this machine is missing or wrong: {name} {missing}")]);
+            assert_failure_says(world, &[(name, &none)], &json!({}), &[&format!("a setting on this machine is missing or wrong: {name} {missing}")]);
         }
         unsafe { std::env::set_var("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/signer") };
         let token = ("AWS_WEB_IDENTITY_TOKEN_FILE", &*none);
-        told(world, &[token], &json!({}), &[&format!("a setting on this machine is missing or wrong: {} {missing}", token.0)]);
+        assert_failure_says(world, &[token], &json!({}), &[&format!("a setting on this machine is missing or wrong: {} {missing}", token.0)]);
         std::fs::write(&none, "\u{feff}token\r\n").unwrap();
-        told(world, &[token], &json!({}), &["takes the file as it is"]);
+        assert_failure_says(world, &[token], &json!({}), &["takes the file as it is"]);
         std::fs::remove_file(&none).unwrap();
         let credentials = world.home.join(".aws/credentials");
         std::fs::write(&credentials, "\u{feff}[default]\naws_access_key_id = a\naws_secret_access_key = s3cret\n").unwrap();
-        let line = told(world, &[], &json!({}), &[&format!("missing or wrong: {}: the SDK of AWS reads UTF-8 without a byte order mark only", credentials.display())]);
+        let line = assert_failure_says(world, &[], &json!({}), &[&format!("missing or wrong: {}: the SDK of AWS reads UTF-8 without a byte order mark only", credentials.display())]);
         assert_eq!(line.matches("could not parse").count(), 1, "{line}");
         assert!(!world.log().contains("s3cret"));
     }
@@ -261,10 +261,10 @@ module_test! {
             ("half", "profile missing aws_secret_access_key"),
         ] {
             let own = format!("the profile \"{name}\" (option \"aws_profile\")");
-            let line = told(world, &[], &json!({ "aws_profile": name }), &[words, &own]);
+            let line = assert_failure_says(world, &[], &json!({ "aws_profile": name }), &[words, &own]);
             assert!(!line.contains("set AWS_ACCESS_KEY_ID") && !line.contains("os error"), "{line}");
         }
-        let line = told(world, &[("AWS_PROFILE", "token")], &json!({}), &["the profile \"token\" (AWS_PROFILE) ", &file]);
+        let line = assert_failure_says(world, &[("AWS_PROFILE", "token")], &json!({}), &["the profile \"token\" (AWS_PROFILE) ", &file]);
         assert!(!line.contains("os error"), "{line}");
         let credentials = world.home.join(".aws/credentials");
         std::fs::write(&credentials, "[default]\r\naws_access_key_id = emulator-access-key\r\naws_secret_access_key = emulator-secret-key\r\n").unwrap();
@@ -276,7 +276,7 @@ module_test! {
         assert_eq!(world.log().matches(&open).count(), 1, "{}", world.log());
         assert_eq!(world.log().matches("it holds a secret").count(), 1, "not that of the configuration");
         std::fs::write(&credentials, "[default\naws_secret_access_key = s3cret\n").unwrap();
-        let line = told(world, &[], &json!({}), &["missing or wrong: could not parse", &credentials.display().to_string(), "line 1"]);
+        let line = assert_failure_says(world, &[], &json!({}), &["missing or wrong: could not parse", &credentials.display().to_string(), "line 1"]);
         assert_eq!(line.matches("could not parse").count(), 1, "{line}");
         assert!(!world.log().contains("s3cret"));
     }

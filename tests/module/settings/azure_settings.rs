@@ -41,7 +41,7 @@ fn signs(world: &World, options: &Value) -> Result<(), String> {
     if signed { Ok(()) } else { Err(line) }
 }
 
-fn told(world: &World, options: &Value, words: &[&str]) {
+fn assert_failure_says(world: &World, options: &Value, words: &[&str]) {
     let line = signs(world, options).unwrap_err();
     for words in words {
         assert!(line.contains(words), "{words} in {line}");
@@ -70,31 +70,31 @@ module_test! {
 }
 
 module_test! {
-    fn a_source_that_is_configured_says_itself_what_is_wrong(world) {
+    fn only_the_configured_credential_source_is_reported(world) {
         world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
-        let here = |more: Value| here(world, more);
+        let here = |more: Value| emulator_options(world, more);
         let variable = "no valid credentials: client secret (AZURE_CLIENT_SECRET): HTTP status 401: AADSTS7000215: ";
         unsafe { std::env::set_var("AZURE_CLIENT_SECRET", "s3cret-1") };
-        told(world, &here(json!({})), &[variable, "Trace ID: ", "Correlation ID: "]);
+        assert_failure_says(world, &here(json!({})), &[variable, "Trace ID: ", "Correlation ID: "]);
         // The options in the file take precedence over the variables.
         let file = world.home.join("secret");
         std::fs::write(&file, "\u{feff}emulator-client-secret\r\n").unwrap();
         assert_eq!(signs(world, &here(json!({ "azure_client_secret_file": file }))), Ok(()));
         let own = "no valid credentials: client secret (option \"azure_client_secret\"): HTTP status 401: AADSTS7000215: ";
-        told(world, &here(json!({ "azure_client_secret": "s3cret-2" })), &[own]);
+        assert_failure_says(world, &here(json!({ "azure_client_secret": "s3cret-2" })), &[own]);
         VARIABLES.iter().for_each(|name| unsafe { std::env::remove_var(name) });
         let nobody = json!({ "azure_client_secret": "s3cret-3", "azure_tenant_id": null });
-        told(world, &here(nobody), &["client secret (option \"azure_client_secret\"): it also needs \"azure_tenant_id\" or AZURE_TENANT_ID"]);
+        assert_failure_says(world, &here(nobody), &["client secret (option \"azure_client_secret\"): it also needs \"azure_tenant_id\" or AZURE_TENANT_ID"]);
         let secret = json!({ "azure_client_secret": EntraClients::SECRET, "azure_authority_host": "https://127.0.0.1:1" });
-        told(world, &here(secret), &["can't reach the service: no token for it: client secret (option \"azure_client_secret\"): no connection to 127.0.0.1:1"]);
+        assert_failure_says(world, &here(secret), &["can't reach the service: no token for it: client secret (option \"azure_client_secret\"): no connection to 127.0.0.1:1"]);
         // A server in front of the authority replies in its own way.
         let page = Action::Page { status: 503, authenticate: None };
         world.emulator.control().fault(Fault::new("token", page).times(1));
         let secret = json!({ "azure_client_secret": EntraClients::SECRET });
-        told(world, &here(secret), &["the service failed: no token for it: client secret (option \"azure_client_secret\"): HTTP status 503: no reply of Entra"]);
+        assert_failure_says(world, &here(secret), &["the service failed: no token for it: client secret (option \"azure_client_secret\"): HTTP status 503: no reply of Entra"]);
         world.emulator.control().fault(Fault::new("token", Action::Hang));
         let secret = json!({ "azure_client_secret": EntraClients::SECRET, "call_timeout_ms": 1500, "connect_timeout_ms": 1500 });
-        told(world, &here(secret), &["no answer in time: no token for it: client secret (option \"azure_client_secret\"): no answer "]);
+        assert_failure_says(world, &here(secret), &["no answer in time: no token for it: client secret (option \"azure_client_secret\"): no answer "]);
         world.emulator.control().clear_faults();
         let none = world.home.join("none");
         let missing = format!("{}: there is no such file", none.display());
@@ -105,17 +105,17 @@ module_test! {
             ("azure_auth_file", "azureauth.json"),
         ] {
             let words = format!("a setting on this machine is missing or wrong: no token for it: {name} (option \"{option}\"): {missing}");
-            told(world, &here(json!({ option: none })), &[&words]);
+            assert_failure_says(world, &here(json!({ option: none })), &[&words]);
         }
         std::fs::write(&none, "{\"appId\": \"a\",\n \"password\": s3cret-4}").unwrap();
-        told(world, &here(json!({ "azure_auth_file": none })), &[&format!("{}:2: this is not what az prints", none.display())]);
+        assert_failure_says(world, &here(json!({ "azure_auth_file": none })), &[&format!("{}:2: this is not what az prints", none.display())]);
         std::fs::write(&none, "").unwrap();
-        told(world, &here(json!({ "azure_federated_token_file": none })), &["the file is empty"]);
+        assert_failure_says(world, &here(json!({ "azure_federated_token_file": none })), &["the file is empty"]);
     }
 }
 
 /// Returns options that lead to the emulator.
-fn here(world: &World, more: Value) -> Value {
+fn emulator_options(world: &World, more: Value) -> Value {
     let url = world.emulator.https_url();
     let mut options = json!({ "vault_url": url, "azure_authority_host": url, "verify_challenge_resource": false });
     options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -142,17 +142,17 @@ module_test! {
         let (file, password) = (world.home.join("own.pfx"), world.home.join("password"));
         std::fs::write(&password, "\u{feff}s3cret-5\r\n").unwrap();
         let both = json!({ "azure_client_certificate_path": file, "azure_client_certificate_password_file": password });
-        let by_file = here(world, both);
+        let by_file = emulator_options(world, both);
         assert_eq!(signs(world, &by_file), Ok(()));
-        let alone = here(world, json!({ "azure_client_certificate_path": file }));
+        let alone = emulator_options(world, json!({ "azure_client_certificate_path": file }));
         let name = format!("a setting on this machine is missing or wrong: no token for it: client certificate (option \"azure_client_certificate_path\"): {}: ", file.display());
-        told(world, &alone, &[&name, "it is encrypted with a password: write that into a file"]);
+        assert_failure_says(world, &alone, &[&name, "it is encrypted with a password: write that into a file"]);
         unsafe { std::env::set_var("AZURE_CLIENT_CERTIFICATE_PASSWORD", "s3cret-5") };
         assert_eq!(signs(world, &alone), Ok(()));
         unsafe { std::env::set_var("AZURE_CLIENT_CERTIFICATE_PASSWORD", "s3cret-6") };
-        told(world, &alone, &[&name, "the password in AZURE_CLIENT_CERTIFICATE_PASSWORD does not open it"]);
+        assert_failure_says(world, &alone, &[&name, "the password in AZURE_CLIENT_CERTIFICATE_PASSWORD does not open it"]);
         std::fs::remove_file(&password).unwrap();
-        told(world, &by_file, &[&format!("option \"azure_client_certificate_password_file\": {}: there is no such file", password.display())]);
+        assert_failure_says(world, &by_file, &[&format!("option \"azure_client_certificate_password_file\": {}: there is no such file", password.display())]);
     }
 }
 
@@ -168,7 +168,7 @@ module_test! {
         ] {
             let file = world.home.join(option);
             std::fs::write(&file, text).unwrap();
-            let options = here(world, json!({ option: file }));
+            let options = emulator_options(world, json!({ option: file }));
             for (bits, is_open) in [(0o640, false), (0o644, true), (0o644, false)] {
                 mode(&file, bits);
                 let before = world.log().len();
@@ -182,7 +182,7 @@ module_test! {
 }
 
 module_test! {
-    fn what_is_configured_by_half_is_told_first(world) {
+    fn incomplete_credential_settings_are_reported_first(world) {
         world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
         // No server listens at this address, so this machine has no identity.
         unsafe { std::env::set_var("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1") };
@@ -191,7 +191,7 @@ module_test! {
         std::fs::create_dir_all(world.home.join(".config/azure-keyvault-pkcs11")).unwrap();
         let broken = world.home.join(".config/azure-keyvault-pkcs11/azureauth.json");
         std::fs::write(&broken, "{\"tenant\": \"t\"}").unwrap();
-        let line = signs(world, &here(world, json!({ "azure_tenant_id": null }))).unwrap_err();
+        let line = signs(world, &emulator_options(world, json!({ "azure_tenant_id": null }))).unwrap_err();
         let first = format!(
             "no token: client secret: AZURE_CLIENT_SECRET is set, and it also needs \"azure_tenant_id\" or AZURE_TENANT_ID; azureauth.json: {}: it has no ",
             broken.display()
@@ -207,7 +207,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_source_that_is_named_and_not_configured_says_what_would_do(world) {
+    fn a_named_source_reports_its_missing_settings(world) {
         world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
         unsafe { std::env::remove_var("AZURE_CLIENT_SECRET") };
         let places = world.home.join(".config/azure-keyvault-pkcs11/azureauth.json");
@@ -216,21 +216,21 @@ module_test! {
             ("workload_identity", "workload identity (no \"azure_federated_token_file\" or AZURE_FEDERATED_TOKEN_FILE)".to_owned()),
             ("auth_file", format!("azureauth.json (no \"azure_auth_file\" or {}, ", places.display())),
         ] {
-            let line = signs(world, &here(world, json!({ "azure_credential": credential }))).unwrap_err();
+            let line = signs(world, &emulator_options(world, json!({ "azure_credential": credential }))).unwrap_err();
             assert!(line.contains(&format!("GetKey: no valid credentials: no token: not configured: {words}")), "{line}");
         }
         // The only folder on PATH does not contain the program.
         unsafe { std::env::set_var("PATH", &world.home) };
-        let line = signs(world, &here(world, json!({ "azure_credential": "cli" }))).unwrap_err();
+        let line = signs(world, &emulator_options(world, json!({ "azure_credential": "cli" }))).unwrap_err();
         assert!(line.contains("no valid credentials: az: az not found on PATH: install the Azure CLI"), "{line}");
     }
 }
 
 module_test! {
-    fn a_machine_without_an_identity_says_so_in_time(world) {
+    fn a_missing_managed_identity_is_reported(world) {
         world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
         unsafe { std::env::set_var("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1") };
-        let named = here(world, json!({ "azure_credential": "managed_identity" }));
+        let named = emulator_options(world, json!({ "azure_credential": "managed_identity" }));
         let line = signs(world, &named).unwrap_err();
         let own = "GetKey: no valid credentials: managed identity: this machine has none: no connection to 127.0.0.1:1 (Connection refused (os error 111))";
         assert!(line.ends_with(own), "{line}");

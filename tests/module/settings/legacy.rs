@@ -166,8 +166,8 @@ fn without_a_file_the_environment_s_clouds_are_listed() {
 }
 
 #[test]
-fn without_any_configuration_nothing_happens() {
-    let test = name_of(concat!(module_path!(), "::without_any_configuration_nothing_happens"));
+fn without_any_configuration_there_are_no_slots_or_requests() {
+    let test = name_of(concat!(module_path!(), "::without_any_configuration_there_are_no_slots_or_requests"));
     if !is_child(test) {
         let clouds = Clouds::new();
         clouds.run(test, &[]);

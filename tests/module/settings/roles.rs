@@ -115,7 +115,7 @@ fn sha1_hex(text: &str) -> String {
 }
 
 module_test! {
-    fn who_has_signed_on_has_a_role(world) {
+    fn a_user_signed_on_with_sso_has_a_role(world) {
         make_keys(world);
         on_machine(&[("HTTPS_PROXY", &world.emulator.http_url())]);
         configure(world, json!({}));
@@ -150,7 +150,7 @@ module_test! {
 }
 
 module_test! {
-    fn a_metadata_service_that_is_silent_stops_no_call(world) {
+    fn a_silent_metadata_service_does_not_block_calls(world) {
         make_keys(world);
         on_machine(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &world.emulator.http_url())]);
         configure(world, json!({}));

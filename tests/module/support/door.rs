@@ -11,19 +11,19 @@ pub const TOKEN: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzb21lYm9keSJ9.a-token-of
 pub const DATA: &[u8] = b"data to be signed";
 
 /// A slot with one key, and the PIN for its login.
-pub struct Door {
+pub struct LoginSlot {
     pub slot: Value,
     pub pin: &'static str,
     pub signing: &'static str,
 }
 
-pub fn azure(world: &World) -> Door {
+pub fn azure(world: &World) -> LoginSlot {
     world.emulator.vault("default").create_key("z", VaultKey::ec("P-256")).unwrap();
     let slot = json!({ "label": "z", "key_name": "z", "login": "azure_client_secret" });
-    Door { slot, pin: EntraClients::SECRET, signing: "vault.keys.sign" }
+    LoginSlot { slot, pin: EntraClients::SECRET, signing: "vault.keys.sign" }
 }
 
-pub fn aws(world: &World) -> Door {
+pub fn aws(world: &World) -> LoginSlot {
     world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/a")).unwrap();
     world.emulator.aws().allow_web_identity(TOKEN);
     set("AWS_ENDPOINT_URL_STS", &world.emulator.http_url());
@@ -31,10 +31,10 @@ pub fn aws(world: &World) -> Door {
         "label": "a", "kms_key_id": "alias/a", "login": "aws_web_identity_token",
         "aws_role_arn": "arn:aws:iam::111122223333:role/signer",
     });
-    Door { slot, pin: TOKEN, signing: "kms.Sign" }
+    LoginSlot { slot, pin: TOKEN, signing: "kms.Sign" }
 }
 
-pub fn profile(world: &World) -> Door {
+pub fn profile(world: &World) -> LoginSlot {
     world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/p")).unwrap();
     world.emulator.aws().allow_access_key("AKIAOFTHEPROFILE", "the-secret-of-the-profile");
     let text = "[profile somebody-else]\naws_access_key_id = AKIAOFTHEPROFILE\n\
@@ -43,14 +43,14 @@ pub fn profile(world: &World) -> Door {
     std::fs::write(&path, text).unwrap();
     set("AWS_CONFIG_FILE", path.to_str().unwrap());
     let slot = json!({ "label": "p", "kms_key_id": "alias/p", "login": "aws_profile" });
-    Door { slot, pin: "somebody-else", signing: "kms.Sign" }
+    LoginSlot { slot, pin: "somebody-else", signing: "kms.Sign" }
 }
 
 pub fn set(variable: &str, value: &str) {
     unsafe { std::env::set_var(variable, value) }
 }
 
-pub fn doors(world: &World) -> [Door; 3] {
+pub fn login_slots(world: &World) -> [LoginSlot; 3] {
     let doors = [azure(world), aws(world), profile(world)];
     world.configure(doors.iter().map(|door| door.slot.clone()).collect());
     doors

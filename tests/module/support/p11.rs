@@ -118,7 +118,7 @@ impl P11 {
     }
 
     /// Returns all objects except the profiles, which every token has.
-    pub fn shown(&self, session: CK_SESSION_HANDLE) -> Vec<CK_OBJECT_HANDLE> {
+    pub fn objects_without_profiles(&self, session: CK_SESSION_HANDLE) -> Vec<CK_OBJECT_HANDLE> {
         let profiles = self.find_class(session, CKO_PROFILE);
         self.find(session, &[]).into_iter().filter(|object| !profiles.contains(object)).collect()
     }
@@ -201,8 +201,8 @@ impl P11 {
         signature: &[u8],
     ) -> Rv<()> {
         c!(self, C_VerifyInit(session, mechanism, key))?;
-        let (data, length) = given(data);
-        let (signature, signature_length) = given(signature);
+        let (data, length) = pointer_and_length(data);
+        let (signature, signature_length) = pointer_and_length(signature);
         c!(self, C_Verify(session, data, length, signature, signature_length))
     }
 
@@ -215,8 +215,8 @@ impl P11 {
         encrypted: &[u8],
     ) -> Rv<Vec<u8>> {
         c!(self, C_DecryptInit(session, mechanism, key))?;
-        let (encrypted, length) = given(encrypted);
-        answer(|buffer, room| c!(self, C_Decrypt(session, encrypted, length, buffer, room)))
+        let (encrypted, length) = pointer_and_length(encrypted);
+        output_of(|buffer, room| c!(self, C_Decrypt(session, encrypted, length, buffer, room)))
     }
 
     /// Encrypts in one call, into a buffer that is large enough: C_EncryptInit, C_Encrypt.
@@ -228,8 +228,8 @@ impl P11 {
         text: &[u8],
     ) -> Rv<Vec<u8>> {
         c!(self, C_EncryptInit(session, mechanism, key))?;
-        let (text, length) = given(text);
-        answer(|buffer, room| c!(self, C_Encrypt(session, text, length, buffer, room)))
+        let (text, length) = pointer_and_length(text);
+        output_of(|buffer, room| c!(self, C_Encrypt(session, text, length, buffer, room)))
     }
 
     /// C_CreateObject.
@@ -252,12 +252,12 @@ impl P11 {
 }
 
 /// Returns a pointer and a length, as C functions take them.
-pub fn given(bytes: &[u8]) -> (*mut CK_BYTE, CK_ULONG) {
+pub fn pointer_and_length(bytes: &[u8]) -> (*mut CK_BYTE, CK_ULONG) {
     (bytes.as_ptr().cast_mut(), bytes.len() as CK_ULONG)
 }
 
 /// Returns what a C function writes into a buffer of 8192 bytes.
-pub fn answer(call: impl FnOnce(*mut CK_BYTE, *mut CK_ULONG) -> Rv<()>) -> Rv<Vec<u8>> {
+pub fn output_of(call: impl FnOnce(*mut CK_BYTE, *mut CK_ULONG) -> Rv<()>) -> Rv<Vec<u8>> {
     let (mut buffer, mut length) = (vec![0; 8192], 8192);
     call(buffer.as_mut_ptr(), &mut length)?;
     buffer.truncate(length as usize);

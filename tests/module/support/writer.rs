@@ -31,7 +31,7 @@ pub fn edwards() -> Attribute {
     (CKA_EC_PARAMS, vec![0x06, 0x03, 0x2b, 0x65, 0x70])
 }
 
-pub fn raw(template: &[Attribute]) -> Vec<CK_ATTRIBUTE> {
+pub fn c_template(template: &[Attribute]) -> Vec<CK_ATTRIBUTE> {
     let one = |(kind, value): &Attribute| CK_ATTRIBUTE {
         type_: *kind,
         pValue: value.as_ptr().cast_mut().cast(),
@@ -62,7 +62,7 @@ impl Writer {
     ) -> Rv<[CK_OBJECT_HANDLE; 2]> {
         let mut mechanism = CK_MECHANISM { mechanism: ckm, pParameter: null_mut(), ulParameterLen: 0 };
         let private = [&[flag(CKA_TOKEN, true)], private].concat();
-        let (mut public, mut private) = (raw(public), raw(&private));
+        let (mut public, mut private) = (c_template(public), c_template(&private));
         let (public_count, private_count) = (public.len() as CK_ULONG, private.len() as CK_ULONG);
         let mut keys = [0; 2];
         let [public_key, private_key] = &mut keys;
@@ -86,14 +86,14 @@ impl Writer {
         let ckm = CKM_GENERIC_SECRET_KEY_GEN;
         let mut mechanism = CK_MECHANISM { mechanism: ckm, pParameter: null_mut(), ulParameterLen: 0 };
         let template = [&[flag(CKA_TOKEN, true)], template].concat();
-        let (mut template, mut key) = (raw(&template), 0);
+        let (mut template, mut key) = (c_template(&template), 0);
         let count = template.len() as CK_ULONG;
         c!(self.p11, C_GenerateKey(self.session, &mut mechanism, template.as_mut_ptr(), count, &mut key))?;
         Ok(key)
     }
 
     pub fn create(&self, template: &[Attribute]) -> Rv<CK_OBJECT_HANDLE> {
-        let (mut template, mut object) = (raw(template), 0);
+        let (mut template, mut object) = (c_template(template), 0);
         let count = template.len() as CK_ULONG;
         c!(self.p11, C_CreateObject(self.session, template.as_mut_ptr(), count, &mut object))?;
         Ok(object)
@@ -108,7 +108,7 @@ impl Writer {
     }
 
     pub fn set(&self, object: CK_OBJECT_HANDLE, template: &[Attribute]) -> Rv<()> {
-        let mut template = raw(template);
+        let mut template = c_template(template);
         let count = template.len() as CK_ULONG;
         c!(self.p11, C_SetAttributeValue(self.session, object, template.as_mut_ptr(), count))
     }
@@ -118,7 +118,7 @@ impl Writer {
     }
 
     pub fn all(&self) -> Vec<CK_OBJECT_HANDLE> {
-        self.p11.shown(self.session)
+        self.p11.objects_without_profiles(self.session)
     }
 }
 
@@ -130,7 +130,7 @@ pub fn slots(allow: Value) -> Value {
     ])
 }
 
-pub fn begun(world: &World, slots: Value, more: Value) -> [Writer; 2] {
+pub fn writers(world: &World, slots: Value, more: Value) -> [Writer; 2] {
     world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/old")).unwrap();
     world.emulator.vault("default").create_key("old", VaultKey::ec("P-256")).unwrap();
     world.configure_with(slots, more);

@@ -7,26 +7,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The credentials that the check of a login obtained. They are used once, because the SDK caches them after that.
 #[derive(Clone, Default)]
-pub(crate) struct First(Arc<Mutex<Option<Credentials>>>);
+pub(crate) struct LoginCredentials(Arc<Mutex<Option<Credentials>>>);
 
-impl First {
+impl LoginCredentials {
     /// Stores the credentials for their first use.
-    pub(crate) fn keep(&self, credentials: Credentials) {
+    pub(crate) fn store(&self, credentials: Credentials) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials);
     }
 
     /// Returns a provider that returns these credentials once, and then those of `then`.
-    pub(crate) fn before(&self, then: SharedCredentialsProvider) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(After { first: self.clone(), then })
+    pub(crate) fn followed_by(&self, then: SharedCredentialsProvider) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(LoginThenProvider { first: self.clone(), then })
     }
 }
 
-struct After {
-    first: First,
+struct LoginThenProvider {
+    first: LoginCredentials,
     then: SharedCredentialsProvider,
 }
 
-impl ProvideCredentials for After {
+impl ProvideCredentials for LoginThenProvider {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
@@ -39,7 +39,7 @@ impl ProvideCredentials for After {
     }
 }
 
-impl fmt::Debug for After {
+impl fmt::Debug for LoginThenProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("After")
     }

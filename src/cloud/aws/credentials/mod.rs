@@ -13,7 +13,7 @@ use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_kms::config::SharedHttpClient;
-pub(crate) use first::First;
+pub(crate) use first::LoginCredentials;
 use process::CredentialProcess;
 use role::Role;
 use web_identity::WebIdentity;
@@ -55,8 +55,8 @@ pub(crate) async fn credentials(
     match &settings.role_arn {
         None => SharedCredentialsProvider::new(base),
         Some(role) => {
-            let role = Role { arn: role.clone(), external_id: settings.external_id.clone(), session: None };
-            SharedCredentialsProvider::new(role.assumed_by(sdk, base).await)
+            let role = Role { arn: role.clone(), external_id: settings.external_id.clone(), session_name: None };
+            SharedCredentialsProvider::new(role.provider(sdk, base).await)
         }
     }
 }

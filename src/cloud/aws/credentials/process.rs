@@ -3,7 +3,7 @@
 //! "Sourcing credentials with an external process", AWS SDKs and Tools Reference Guide.
 
 use super::role::Role;
-use super::shared_files::loaded;
+use super::shared_files::load_profiles;
 use crate::cloud::credentials::subprocess;
 use crate::cloud::failure::obstacle::Obstacle;
 use crate::host::process;
@@ -44,21 +44,22 @@ impl CredentialProcess {
         if self.profile.is_none() && std::env::var_os("AWS_ACCESS_KEY_ID").is_some() {
             return Err(CredentialsError::not_loaded("the environment goes first"));
         }
-        let profiles = loaded(self.profile.as_deref()).await;
+        let profiles = load_profiles(self.profile.as_deref()).await;
         let profiles = profiles.map_err(CredentialsError::invalid_configuration)?;
         let Some((command, roles)) = command_of(&profiles) else {
             return Err(CredentialsError::not_loaded("the profile has no credential_process"));
         };
         let mut provider = SharedCredentialsProvider::new(run(&command, self.limit).await?);
         for role in roles {
-            provider = SharedCredentialsProvider::new(role.assumed_by(&self.sdk, provider).await);
+            provider = SharedCredentialsProvider::new(role.provider(&self.sdk, provider).await);
         }
         provider.provide_credentials().await
     }
 }
 
 /// Settings of a profile that take precedence over credential_process, in the SDK's order.
-const STRONGER: [&str; 4] = ["credential_source", "web_identity_token_file", "sso_account_id", "login_session"];
+const OVERRIDING_SETTINGS: [&str; 4] =
+    ["credential_source", "web_identity_token_file", "sso_account_id", "login_session"];
 
 /// Returns the command at the end of the selected profile's chain, and the roles to assume with its credentials,
 /// in order.
@@ -70,7 +71,7 @@ fn command_of(profiles: &ProfileSet) -> Option<(String, Vec<Role>)> {
         roles.push(Role {
             arn: arn.to_owned(),
             external_id: own(profile, "external_id"),
-            session: own(profile, "role_session_name"),
+            session_name: own(profile, "role_session_name"),
         });
         let source = profile.get("source_profile")?;
         let next = profiles.get_profile(source)?;
@@ -81,7 +82,7 @@ fn command_of(profiles: &ProfileSet) -> Option<(String, Vec<Role>)> {
         }
         profile = next;
     }
-    if STRONGER.iter().any(|name| profile.get(name).is_some()) {
+    if OVERRIDING_SETTINGS.iter().any(|name| profile.get(name).is_some()) {
         return None;
     }
     roles.reverse();
@@ -92,7 +93,7 @@ async fn run(command: &str, limit: Duration) -> provider::Result {
     let mut shell = process::command("/bin/sh");
     shell.args(["-c", command]);
     let failed = |what: String| CredentialsError::provider_error(format!("credential_process: {what}"));
-    let output = subprocess::run(shell, limit).await.map_err(|error| match Obstacle::of_this_machine(&error) {
+    let output = subprocess::run(shell, limit).await.map_err(|error| match Obstacle::missing_resource(&error) {
         Some(obstacle) => CredentialsError::provider_error(obstacle),
         None => failed(error.to_string()),
     })?;
@@ -100,15 +101,15 @@ async fn run(command: &str, limit: Duration) -> provider::Result {
         let words = String::from_utf8_lossy(&output.stderr);
         return Err(failed(format!("{}: {}", output.status, words.trim())));
     }
-    credentials_in(&Zeroizing::new(output.stdout)).map_err(failed)
+    parse_credentials(&Zeroizing::new(output.stdout)).map_err(failed)
 }
 
 /// Parses the output of the program.
 ///
 /// # Errors
 /// Returns a message that quotes nothing of the output, because any text in it may be part of a secret.
-pub(crate) fn credentials_in(output: &[u8]) -> Result<Credentials, String> {
-    let reply: ProcessReply =
+pub(crate) fn parse_credentials(output: &[u8]) -> Result<Credentials, String> {
+    let reply: ProcessOutput =
         serde_json::from_slice(output).map_err(|e| format!("its output, line {}, makes no sense", e.line()))?;
     reply.credentials()
 }
@@ -117,7 +118,7 @@ pub(crate) fn credentials_in(output: &[u8]) -> Result<Credentials, String> {
 /// Reference Guide.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct ProcessReply {
+struct ProcessOutput {
     version: u32,
     access_key_id: String,
     secret_access_key: String,
@@ -125,12 +126,12 @@ struct ProcessReply {
     expiration: Option<String>,
 }
 
-impl ProcessReply {
+impl ProcessOutput {
     fn credentials(self) -> Result<Credentials, String> {
         if self.version != 1 {
             return Err(format!("its output is of Version {}, not 1", self.version));
         }
-        let expiry = self.expiration.map(|text| time(&text).ok_or("the Expiration in its output is no time"));
+        let expiry = self.expiration.map(|text| parse_time(&text).ok_or("the Expiration in its output is no time"));
         let expiry = expiry.transpose()?;
         Ok(Credentials::new(
             self.access_key_id,
@@ -142,7 +143,7 @@ impl ProcessReply {
     }
 }
 
-fn time(text: &str) -> Option<SystemTime> {
+fn parse_time(text: &str) -> Option<SystemTime> {
     use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
     DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset).ok()?.try_into().ok()
 }

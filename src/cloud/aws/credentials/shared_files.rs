@@ -4,7 +4,7 @@
 
 use crate::cloud::aws::settings::Settings;
 use crate::cloud::credentials::file;
-use crate::cloud::failure::error_chain::words_of;
+use crate::cloud::failure::error_chain::message_of;
 use crate::host::process;
 
 use aws_config::profile::{Profile, ProfileSet};
@@ -14,38 +14,39 @@ use std::path::{Path, PathBuf};
 
 /// The variables that name the shared files, and the paths of the files in the home directory without these
 /// variables.
-const SHARED: [(&str, &str); 2] =
+const SHARED_FILES: [(&str, &str); 2] =
     [("AWS_CONFIG_FILE", ".aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")];
 
 const TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
 /// Problems of the files, and of the profile in them.
 #[derive(Debug, Default)]
-pub(crate) struct Trouble {
+pub(crate) struct FileProblems {
     /// One sentence for each file with a problem.
     files: Vec<String>,
     /// The problem of the profile.
     profile: Option<String>,
 }
 
-impl Trouble {
+impl FileProblems {
     /// Examines the files, and the profile in them.
-    pub(crate) async fn find(settings: &Settings) -> Self {
-        let mut files: Vec<String> = SHARED.iter().filter_map(|(name, usual)| shared(name, usual)).collect();
-        files.extend(token());
+    pub(crate) async fn examine(settings: &Settings) -> Self {
+        let mut files: Vec<String> =
+            SHARED_FILES.iter().filter_map(|(name, usual)| shared_file_problem(name, usual)).collect();
+        files.extend(token_file_problem());
         // The profile of a login is the PIN, which must not appear in a message.
-        let profile = if settings.login.is_some() { None } else { flaw(settings.profile.as_deref()).await };
+        let profile = if settings.login.is_some() { None } else { profile_problem(settings.profile.as_deref()).await };
         Self { profile, files }
     }
 
     /// Returns a message if the files lack the slot's own profile.
-    pub(crate) async fn of_profile(settings: &Settings) -> Option<String> {
+    pub(crate) async fn missing_profile(settings: &Settings) -> Option<String> {
         let name = settings.profile.as_deref().filter(|_| settings.login.is_none())?;
-        Named::by(Some(name)).missing(&loaded(Some(name)).await.ok()?)
+        NamedProfile::resolve(Some(name)).missing(&load_profiles(Some(name)).await.ok()?)
     }
 
     /// Returns all problems in one line, or None if there are none.
-    pub(crate) fn words(&self) -> Option<String> {
+    pub(crate) fn message(&self) -> Option<String> {
         let all: Vec<&str> = self.files.iter().chain(&self.profile).map(String::as_str).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
@@ -67,7 +68,7 @@ fn expanded(path: &str) -> PathBuf {
     }
 }
 
-fn place(name: &str, usual: &str) -> Option<PathBuf> {
+fn shared_file_path(name: &str, usual: &str) -> Option<PathBuf> {
     match variable(name) {
         Some(path) => Some(expanded(&path)),
         None => home().map(|home| home.join(usual)),
@@ -76,8 +77,8 @@ fn place(name: &str, usual: &str) -> Option<PathBuf> {
 
 /// Returns why one of the shared files is not read as users expect. The file may be missing if no variable names
 /// it.
-fn shared(name: &str, usual: &str) -> Option<String> {
-    let path = place(name, usual)?;
+fn shared_file_problem(name: &str, usual: &str) -> Option<String> {
+    let path = shared_file_path(name, usual)?;
     let named = variable(name).map(|_| format!("{name} names ")).unwrap_or_default();
     let bytes = match file::bytes(&path) {
         Ok(bytes) => bytes,
@@ -85,28 +86,30 @@ fn shared(name: &str, usual: &str) -> Option<String> {
         Err(why) => return Some(format!("{named}{why}")),
     };
     let is_plain = std::str::from_utf8(&bytes).is_ok() && !bytes.starts_with(BOM);
-    (!is_plain).then(|| format!("{named}{}: {NOT_PLAIN}", path.display()))
+    (!is_plain).then(|| format!("{named}{}: {ENCODING_ADVICE}", path.display()))
 }
 
 /// Warns about shared files whose access keys other users can read, if these keys are used.
-pub(crate) fn warn_of_readers(settings: &Settings) {
+pub(crate) fn warn_if_readable_by_others(settings: &Settings) {
     let is_used = settings.profile.is_some() || variable("AWS_ACCESS_KEY_ID").is_none();
-    SHARED.iter().filter(|_| is_used).filter_map(|(name, usual)| place(name, usual)).for_each(|path| {
-        file::look_at(&path, b"aws_secret_access_key");
-    });
+    SHARED_FILES.iter().filter(|_| is_used).filter_map(|(name, usual)| shared_file_path(name, usual)).for_each(
+        |path| {
+            file::warn_if_readable_with(&path, b"aws_secret_access_key");
+        },
+    );
 }
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-const NOT_PLAIN: &str = "the SDK of AWS reads UTF-8 without a byte order mark only: save the file so";
+const ENCODING_ADVICE: &str = "the SDK of AWS reads UTF-8 without a byte order mark only: save the file so";
 
-fn token() -> Option<String> {
+fn token_file_problem() -> Option<String> {
     let path = variable(TOKEN)?;
-    useless_token(Path::new(&path)).map(|why| format!("{TOKEN} names {why}"))
+    token_problem(Path::new(&path)).map(|why| format!("{TOKEN} names {why}"))
 }
 
 /// Returns why the file of a web identity token cannot be used, with its path.
-fn useless_token(path: &Path) -> Option<String> {
+fn token_problem(path: &Path) -> Option<String> {
     let why = |bytes: &[u8]| match std::str::from_utf8(bytes) {
         Ok("") => Some("the file is empty"),
         Ok(text) if text.trim_matches('\u{feff}').trim() == text => None,
@@ -126,7 +129,7 @@ pub(crate) async fn ca_bundle(profile: Option<&str>) -> Option<(PathBuf, &'stati
     if let Some(path) = variable {
         return Some((path.into(), CA_BUNDLE));
     }
-    let profiles = loaded(profile).await.ok()?;
+    let profiles = load_profiles(profile).await.ok()?;
     let path = profiles.get("ca_bundle").filter(|path| !path.is_empty())?;
     Some((expanded(path), "ca_bundle of the shared AWS configuration"))
 }
@@ -137,21 +140,21 @@ const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 ///
 /// # Errors
 /// Returns the SDK's message if the files cannot be read.
-pub(crate) async fn loaded(profile: Option<&str>) -> Result<ProfileSet, String> {
+pub(crate) async fn load_profiles(profile: Option<&str>) -> Result<ProfileSet, String> {
     let own = profile.map(|name| name.to_owned().into());
     let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), own).await;
-    profiles.map_err(|error| words_of(&error))
+    profiles.map_err(|error| message_of(&error))
 }
 
 /// A profile, and the setting that names it.
-struct Named {
+struct NamedProfile {
     name: String,
     by: Option<&'static str>,
 }
 
-impl Named {
+impl NamedProfile {
     /// Returns the slot's profile, or the profile of AWS_PROFILE, or the profile that is used without either.
-    fn by(option: Option<&str>) -> Self {
+    fn resolve(option: Option<&str>) -> Self {
         match (option, variable("AWS_PROFILE")) {
             (Some(name), _) => Self { name: name.to_owned(), by: Some("option \"aws_profile\"") },
             (None, Some(name)) => Self { name, by: Some("AWS_PROFILE") },
@@ -164,7 +167,10 @@ impl Named {
         if self.name == "default" || profiles.get_profile(&self.name).is_some() {
             return None;
         }
-        let places = SHARED.iter().filter_map(|(name, usual)| place(name, usual)).map(|path| shown(&path));
+        let places = SHARED_FILES
+            .iter()
+            .filter_map(|(name, usual)| shared_file_path(name, usual))
+            .map(|path| display_path(&path));
         Some(format!("{self} is in none of the shared AWS files: {}", places.collect::<Vec<_>>().join(", ")))
     }
 
@@ -172,23 +178,23 @@ impl Named {
     /// credentials.
     fn useless_token(&self, profiles: &ProfileSet) -> Option<String> {
         let source = |profile: &&Profile| profiles.get_profile(profile.get("source_profile")?);
-        let all = std::iter::successors(profiles.get_profile(&self.name), source).take(LONGEST_CHAIN);
+        let all = std::iter::successors(profiles.get_profile(&self.name), source).take(MAX_CHAIN_LEN);
         let file = all.filter_map(|profile| profile.get("web_identity_token_file")).next()?;
-        useless_token(Path::new(file)).map(|why| format!("{self} leads to the web_identity_token_file {why}"))
+        token_problem(Path::new(file)).map(|why| format!("{self} leads to the web_identity_token_file {why}"))
     }
 
     /// Returns a message if the profile names no source of credentials. Used for profiles that exclude all other
     /// sources.
     fn without_credentials(&self, profiles: &ProfileSet) -> Option<String> {
         let own = profiles.get_profile(&self.name)?;
-        SOURCES
+        CREDENTIAL_SETTINGS
             .iter()
             .all(|name| own.get(name).is_none())
-            .then(|| format!("{self} says nothing of credentials; it needs one of {}", SOURCES.join(", ")))
+            .then(|| format!("{self} says nothing of credentials; it needs one of {}", CREDENTIAL_SETTINGS.join(", ")))
     }
 }
 
-impl fmt::Display for Named {
+impl fmt::Display for NamedProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.by {
             Some(by) => write!(f, "the profile {:?} ({by})", self.name),
@@ -198,10 +204,10 @@ impl fmt::Display for Named {
 }
 
 /// The maximum length of a chain of profiles. Longer chains are loops.
-const LONGEST_CHAIN: usize = 10;
+const MAX_CHAIN_LEN: usize = 10;
 
 /// Settings of a profile that name a source of credentials.
-const SOURCES: [&str; 7] = [
+const CREDENTIAL_SETTINGS: [&str; 7] = [
     "aws_access_key_id",
     "credential_process",
     "sso_session",
@@ -212,9 +218,9 @@ const SOURCES: [&str; 7] = [
 ];
 
 /// Returns what is wrong with the profile, regardless of the setting that names it.
-async fn flaw(option: Option<&str>) -> Option<String> {
-    let named = Named::by(option);
-    let profiles = match loaded(Some(&named.name)).await {
+async fn profile_problem(option: Option<&str>) -> Option<String> {
+    let named = NamedProfile::resolve(option);
+    let profiles = match load_profiles(Some(&named.name)).await {
         Ok(profiles) => profiles,
         Err(words) => return Some(words),
     };
@@ -223,7 +229,7 @@ async fn flaw(option: Option<&str>) -> Option<String> {
     known.or_else(|| option.and_then(|_| named.without_credentials(&profiles)))
 }
 
-fn shown(path: &Path) -> String {
+fn display_path(path: &Path) -> String {
     let absent = if path.exists() { "" } else { " (there is no such file)" };
     format!("{}{absent}", path.display())
 }

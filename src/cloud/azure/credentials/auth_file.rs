@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 pub(crate) struct AuthFile {
     pub(crate) tenant: String,
     pub(crate) client: String,
-    pub(crate) proof: Proof,
+    pub(crate) proof: AppCredential,
     /// The authority, if the file names one.
     pub(crate) authority: Option<String>,
 }
 
 /// The credential of an application.
-pub(crate) enum Proof {
+pub(crate) enum AppCredential {
     Secret(Secret),
     /// A PEM file with certificate and key.
     Certificate(PathBuf),
@@ -57,8 +57,8 @@ impl AuthFile {
         let lacks = |names: &str| format!("{}: it has no {names}", path.display());
         let given = |member: Option<String>| member.filter(|value| !value.is_empty());
         let proof = match (given(members.password), members.certificate) {
-            (Some(secret), _) => Proof::Secret(secret.into()),
-            (None, Some(file)) => Proof::Certificate(path.parent().unwrap_or(Path::new("")).join(file)),
+            (Some(secret), _) => AppCredential::Secret(secret.into()),
+            (None, Some(file)) => AppCredential::Certificate(path.parent().unwrap_or(Path::new("")).join(file)),
             (None, None) => return Err(lacks("\"password\" (or \"clientSecret\")")),
         };
         Ok(Self {
@@ -102,8 +102,8 @@ mod tests {
                 ("t", "app", authority)
             );
             match (file.proof, secret) {
-                (Proof::Secret(own), Some(secret)) => assert_eq!(own.expose(), secret),
-                (Proof::Certificate(path), None) => assert_eq!(path, Path::new("/home/a.pem")),
+                (AppCredential::Secret(own), Some(secret)) => assert_eq!(own.expose(), secret),
+                (AppCredential::Certificate(path), None) => assert_eq!(path, Path::new("/home/a.pem")),
                 _ => panic!("{text}"),
             }
         }

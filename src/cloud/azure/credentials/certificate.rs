@@ -4,8 +4,8 @@
 use crate::certificate::Certificate;
 use crate::certificate::{file, pem};
 use crate::cloud::credentials::file as credential_file;
-use crate::cloud::credentials::password_encryption::{Closed, Password};
-use crate::cloud::credentials::pkcs12::{Pfx, decrypted_key, is_pfx};
+use crate::cloud::credentials::password_encryption::{DecryptError, Password};
+use crate::cloud::credentials::pkcs12::{Pfx, decrypt_private_key_info, is_pkcs12};
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{KeyPair, RsaKeyPair};
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
@@ -22,15 +22,15 @@ pub(crate) struct ClientCertificate {
 }
 
 /// A password that the user has configured, and the setting that contains it.
-pub(crate) struct GivenPassword {
+pub(crate) struct ConfiguredPassword {
     pub(crate) text: Zeroizing<String>,
     /// The option's file, or the variable.
-    pub(crate) by: String,
+    pub(crate) setting: String,
 }
 
 /// Keys and certificates in DER. A key is in PKCS#8 or PKCS#1 form.
 #[derive(Default)]
-struct Found {
+struct KeysAndCertificates {
     keys: Vec<Zeroizing<Vec<u8>>>,
     certificates: Vec<Vec<u8>>,
 }
@@ -41,14 +41,14 @@ impl ClientCertificate {
     ///
     /// # Errors
     /// Returns a sentence that says what to do, without the path.
-    pub(crate) fn read(file: &[u8], password: Option<&GivenPassword>) -> Result<Self, String> {
+    pub(crate) fn read(file: &[u8], password: Option<&ConfiguredPassword>) -> Result<Self, String> {
         if file.iter().all(|byte| byte.is_ascii_whitespace() || BOM.contains(byte)) {
             return Err("the file is empty".into());
         }
         let found = match pfx(file) {
-            Some(pfx) => of_pfx(&pfx, password)?,
+            Some(pfx) => parse_pfx(&pfx, password)?,
             None if file.first() == Some(&SEQUENCE) => return Err(OTHER_DER.into()),
-            None => of_pem(&credential_file::decoded(file).ok_or(NO_TEXT)?, password)?,
+            None => parse_pem(&credential_file::decode_text(file).ok_or(NO_TEXT)?, password)?,
         };
         match (found.keys.is_empty(), found.certificates.is_empty()) {
             (true, _) => return Err(NO_KEY.into()),
@@ -60,7 +60,7 @@ impl ClientCertificate {
             match rsa_key(key) {
                 Err(useless) => why = Err(useless),
                 Ok(key) => {
-                    if let Some(own) = found.certificates.iter().find(|der| certifies(der, &key)) {
+                    if let Some(own) = found.certificates.iter().find(|der| is_certificate_of(der, &key)) {
                         let thumbprint = digest::digest(&digest::SHA256, own);
                         return Ok(Self { key, thumbprint: Base64UrlUnpadded::encode_string(thumbprint.as_ref()) });
                     }
@@ -81,29 +81,29 @@ const SEQUENCE: u8 = 0x30;
 /// returns as the secret of a certificate.
 fn pfx(file: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let bytes = match file.first() {
-        Some(&SEQUENCE) if is_pfx(file) => Zeroizing::new(file.to_vec()),
+        Some(&SEQUENCE) if is_pkcs12(file) => Zeroizing::new(file.to_vec()),
         _ => {
-            let text = credential_file::decoded(file).filter(|text| !text.contains("-----BEGIN"))?;
+            let text = credential_file::decode_text(file).filter(|text| !text.contains("-----BEGIN"))?;
             let mut letters = Zeroizing::new(String::with_capacity(text.len()));
             letters.extend(text.chars().filter(|c| !c.is_whitespace()));
             Zeroizing::new(Base64::decode_vec(&letters).ok()?)
         }
     };
-    is_pfx(&bytes).then_some(bytes)
+    is_pkcs12(&bytes).then_some(bytes)
 }
 
-fn of_pfx(bytes: &[u8], password: Option<&GivenPassword>) -> Result<Found, String> {
+fn parse_pfx(bytes: &[u8], password: Option<&ConfiguredPassword>) -> Result<KeysAndCertificates, String> {
     let text = password.map_or("", |own| &own.text);
     let open = |is_none| Pfx::open(bytes, &Password { text, is_none });
     let opened = match open(false) {
-        Err(Closed::Password) if text.is_empty() => open(true),
+        Err(DecryptError::WrongPassword) if text.is_empty() => open(true),
         opened => opened,
     };
-    let Pfx { keys, certificates } = opened.map_err(|closed| sentence(closed, password, CONVERT_PFX))?;
-    Ok(Found { keys, certificates })
+    let Pfx { keys, certificates } = opened.map_err(|closed| decryption_message(closed, password, CONVERT_PFX))?;
+    Ok(KeysAndCertificates { keys, certificates })
 }
 
-fn of_pem(text: &str, password: Option<&GivenPassword>) -> Result<Found, String> {
+fn parse_pem(text: &str, password: Option<&ConfiguredPassword>) -> Result<KeysAndCertificates, String> {
     if text.contains("Proc-Type: 4,ENCRYPTED") {
         return Err(OLD_ENCRYPTION.into());
     }
@@ -116,18 +116,22 @@ fn of_pem(text: &str, password: Option<&GivenPassword>) -> Result<Found, String>
     for encrypted in named("ENCRYPTED PRIVATE KEY") {
         let own = password.filter(|own| !own.text.is_empty());
         let given = Password { text: own.map(|own| own.text.as_str()).ok_or(NO_PASSWORD)?, is_none: false };
-        let opened = AnyRef::from_der(&encrypted).map_err(Closed::from).and_then(|all| decrypted_key(all, &given));
-        keys.push(opened.map_err(|closed| sentence(closed, password, CONVERT_KEY))?);
+        let opened = AnyRef::from_der(&encrypted)
+            .map_err(DecryptError::from)
+            .and_then(|all| decrypt_private_key_info(all, &given));
+        keys.push(opened.map_err(|closed| decryption_message(closed, password, CONVERT_KEY))?);
     }
     let certificates = file::find(text.as_bytes()).certificates.into_iter().map(|(_, der)| der).collect();
-    Ok(Found { keys, certificates })
+    Ok(KeysAndCertificates { keys, certificates })
 }
 
-fn sentence(closed: Closed, password: Option<&GivenPassword>, convert: &str) -> String {
+fn decryption_message(closed: DecryptError, password: Option<&ConfiguredPassword>, convert: &str) -> String {
     match (closed, password) {
-        (Closed::Password, None) => NO_PASSWORD.into(),
-        (Closed::Password, Some(own)) => format!("the password in {} does not open it", own.by),
-        (Closed::Scheme(what), _) => format!("it is written in a way that is not known here ({what}); {convert}"),
+        (DecryptError::WrongPassword, None) => NO_PASSWORD.into(),
+        (DecryptError::WrongPassword, Some(own)) => format!("the password in {} does not open it", own.setting),
+        (DecryptError::Unsupported(what), _) => {
+            format!("it is written in a way that is not known here ({what}); {convert}")
+        }
     }
 }
 
@@ -156,7 +160,7 @@ const OLD_ENCRYPTION: &str = "its private key is encrypted in OpenSSL's old way 
 const NO_RSA: &str = "its private key is on an elliptic curve; Entra takes certificates with RSA keys only";
 
 /// id-ecPublicKey, RFC 5480 section 2.1.1.
-const EC: &str = "1.2.840.10045.2.1";
+const ID_EC_PUBLIC_KEY: &str = "1.2.840.10045.2.1";
 
 fn rsa_key(der: &[u8]) -> Result<RsaKeyPair, String> {
     // PrivateKeyInfo, RFC 5958 section 2. PKCS#1 has an integer in the place of the algorithm.
@@ -169,13 +173,13 @@ fn rsa_key(der: &[u8]) -> Result<RsaKeyPair, String> {
         })
     });
     match algorithm {
-        Ok(algorithm) if algorithm.oid.to_string() == EC => return Err(NO_RSA.into()),
+        Ok(algorithm) if algorithm.oid.to_string() == ID_EC_PUBLIC_KEY => return Err(NO_RSA.into()),
         Ok(_) => RsaKeyPair::from_pkcs8(der),
         Err(_) => RsaKeyPair::from_der(der),
     }
     .map_err(|e| format!("its private key is no RSA key of 2048 to 8192 bits: {e}"))
 }
 
-fn certifies(der: &[u8], key: &RsaKeyPair) -> bool {
+fn is_certificate_of(der: &[u8], key: &RsaKeyPair) -> bool {
     Certificate::from_der(der).is_ok_and(|certificate| certificate.spki.ends_with(key.public_key().as_ref()))
 }

@@ -7,7 +7,7 @@ use azure_core::http::ClientOptions;
 use std::sync::Arc;
 
 /// A source of tokens, or the reason why there is none.
-pub(crate) type Made = Result<Arc<dyn TokenCredential>, String>;
+pub(crate) type NewCredential = Result<Arc<dyn TokenCredential>, String>;
 
 /// The values from which the sources of tokens are created.
 pub(crate) struct Context {
@@ -26,18 +26,18 @@ pub(crate) fn env(name: &str) -> Option<String> {
 ///
 /// # Errors
 /// Returns a sentence that says what is missing.
-fn needed(setting: &Option<String>, option: &str, name: &str) -> Result<String, String> {
+fn required_value(setting: &Option<String>, option: &str, name: &str) -> Result<String, String> {
     let value = setting.clone().filter(|value| !value.is_empty()).or_else(|| env(name));
     value.ok_or_else(|| format!("it also needs \"{option}\" or {name}"))
 }
 
 impl Context {
     pub(crate) fn tenant(&self) -> Result<String, String> {
-        needed(&self.settings.tenant_id, "azure_tenant_id", "AZURE_TENANT_ID")
+        required_value(&self.settings.tenant_id, "azure_tenant_id", "AZURE_TENANT_ID")
     }
 
     pub(crate) fn client(&self) -> Result<String, String> {
-        needed(&self.settings.client_id, "azure_client_id", "AZURE_CLIENT_ID")
+        required_value(&self.settings.client_id, "azure_client_id", "AZURE_CLIENT_ID")
     }
 
     /// Returns the URL of the authority. Without a setting, it is the authority of the vault's cloud.

@@ -2,8 +2,8 @@
 //!
 //! "Managed identities for Azure resources", its REST interface.
 
-use super::context::{Context, Made, env};
-use super::token_error::{credential_error, own_words};
+use super::context::{Context, NewCredential, env};
+use super::token_error::{credential_error, message_of};
 use crate::cloud::azure::settings::Credential;
 use crate::cloud::failure::error_chain::causes;
 use azure_core::error::Error;
@@ -12,7 +12,7 @@ use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) fn managed_identity(context: &Context) -> Made {
+pub(crate) fn managed_identity(context: &Context) -> NewCredential {
     let retries = context.settings.network.retries;
     let user_assigned_id = context.client().ok().map(UserAssignedId::ClientId);
     let client = LinkLocal {
@@ -22,7 +22,7 @@ pub(crate) fn managed_identity(context: &Context) -> Made {
     };
     let client_options = ClientOptions { transport: Some(Transport::new(Arc::new(client))), ..Default::default() };
     let options = ManagedIdentityCredentialOptions { user_assigned_id, client_options };
-    Ok(ManagedIdentityCredential::new(Some(options)).map_err(|e| own_words(&e))?)
+    Ok(ManagedIdentityCredential::new(Some(options)).map_err(|e| message_of(&e))?)
 }
 
 /// The HTTP client for the endpoint for managed identities. azure_identity has the address of IMDS as a constant
@@ -52,22 +52,22 @@ impl HttpClient for LinkLocal {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
-            match unconnected(request.url(), &error) {
+            match connect_failure(request.url(), &error) {
                 None => return Err(error),
                 Some(words) if attempts >= self.retries => return Err(credential_error(words)),
                 Some(_) => attempts += 1,
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_PAUSE).await;
         }
     }
 }
 
 /// The pause between attempts to reach the endpoint for managed identities, which may become available a moment
 /// later than the machine.
-const PAUSE: Duration = Duration::from_millis(100);
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Returns a message if there is no connection to the endpoint.
-fn unconnected(url: &Url, error: &Error) -> Option<String> {
+fn connect_failure(url: &Url, error: &Error) -> Option<String> {
     let is_connect = causes(error).filter_map(|e| e.downcast_ref::<reqwest::Error>()).any(|e| e.is_connect());
     let why = causes(error).last().map(ToString::to_string).unwrap_or_default();
     let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(80));

@@ -13,19 +13,19 @@ pub(crate) mod token_error;
 use super::environment::Challenge;
 use super::settings::{Credential, Settings};
 use crate::cloud::failure::Cause;
-use crate::cloud::failure::error_chain::words_of;
+use crate::cloud::failure::error_chain::message_of;
 use crate::cloud::failure::obstacle::Obstacle;
-use crate::cloud::login::masked;
+use crate::cloud::login::mask_pin;
 use crate::log_debug;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::http::ClientOptions;
 use azure_core::time::OffsetDateTime;
 use context::Context;
-use sources::{By, Row, SOURCES};
+use sources::{ConfiguredBy, SOURCES, SourceKind};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use token_error::{credential_error, in_the_way, wrongly_set};
+use token_error::{credential_error, obstacle_error, settings_error};
 use tokio::sync::Mutex;
 
 /// Returns the source of tokens for these settings. `link_local` is the client for managed identities, and
@@ -50,7 +50,7 @@ pub(crate) struct Chain {
 
 #[derive(Default)]
 struct State {
-    chosen: Option<Source>,
+    selected_source: Option<Source>,
     token: Option<(String, AccessToken)>,
 }
 
@@ -74,11 +74,11 @@ impl TokenCredential for Chain {
         if let Some(token) = state.valid_for(&scope, Duration::from_secs(300)) {
             return Ok(token);
         }
-        let fetched = match state.chosen.clone() {
+        let fetched = match state.selected_source.clone() {
             Some(source) => {
-                let token = self.ask(&source, scopes, self.limit(WHOLE)).await;
+                let token = self.request_token(&source, scopes, self.time_share(SOURCE_TIME_SHARE)).await;
                 // A file from which the source was created may have changed.
-                state.chosen = state.chosen.take().filter(|_| token.is_ok());
+                state.selected_source = state.selected_source.take().filter(|_| token.is_ok());
                 token
             }
             None => self.choose(&mut state, scopes).await,
@@ -104,7 +104,7 @@ impl State {
 impl Chain {
     async fn choose(&self, state: &mut State, scopes: &[&str]) -> azure_core::Result<AccessToken> {
         let wanted = self.context.settings.credential;
-        let rows: Vec<&Row> = SOURCES.iter().filter(|row| wanted.includes(row.kind)).collect();
+        let rows: Vec<&SourceKind> = SOURCES.iter().filter(|row| wanted.includes(row.kind)).collect();
         let (mut missing, mut configured) = (Vec::new(), Vec::new());
         for (row, configures) in rows.iter().filter_map(|row| Some((row, row.configured?))) {
             match configures(&self.context) {
@@ -112,27 +112,27 @@ impl Chain {
                 Err(what) => missing.push((row.name, what)),
             }
         }
-        if let Some((by, row)) = first(configured) {
+        if let Some((by, row)) = preferred(configured) {
             let name = format!("{} ({by})", row.name);
-            let source = self.make(row, &name).map_err(wrongly_set)?;
-            return self.chosen(state, source, scopes, self.limit(WHOLE)).await;
+            let source = self.make(row, &name).map_err(settings_error)?;
+            return self.try_source(state, source, scopes, self.time_share(SOURCE_TIME_SHARE)).await;
         }
         missing.iter().for_each(|(name, what)| log_debug!("{}: no token from {name}: {what}", self.vault()));
-        let unconfigured: Vec<&Row> = rows.into_iter().filter(|row| row.configured.is_none()).collect();
-        self.in_turn(state, &unconfigured, &missing, scopes).await
+        let unconfigured: Vec<&SourceKind> = rows.into_iter().filter(|row| row.configured.is_none()).collect();
+        self.try_unconfigured(state, &unconfigured, &missing, scopes).await
     }
 
     /// Requests a token from each of the sources that need no configuration, in turn, until one of them returns a
     /// token.
-    async fn in_turn(
+    async fn try_unconfigured(
         &self,
         state: &mut State,
-        rows: &[&Row],
+        rows: &[&SourceKind],
         missing: &[(&str, String)],
         scopes: &[&str],
     ) -> azure_core::Result<AccessToken> {
         // None of several sources may use up the time of all of them.
-        let limit = self.limit(if rows.len() > 1 { WHOLE / 2.0 } else { WHOLE });
+        let limit = self.time_share(if rows.len() > 1 { SOURCE_TIME_SHARE / 2.0 } else { SOURCE_TIME_SHARE });
         // The user probably intends a source that is configured in part.
         let mut tried = half_configured(missing);
         for row in rows {
@@ -143,8 +143,8 @@ impl Chain {
                     continue;
                 }
             };
-            match self.chosen(state, source, scopes, limit).await {
-                Err(error) if rows.len() > 1 => tried.push(words_of(&error)),
+            match self.try_source(state, source, scopes, limit).await {
+                Err(error) if rows.len() > 1 => tried.push(message_of(&error)),
                 answer => return answer,
             }
         }
@@ -156,30 +156,35 @@ impl Chain {
         &self.context.settings.vault_url
     }
 
-    fn make(&self, row: &Row, name: &str) -> Result<Source, String> {
+    fn make(&self, row: &SourceKind, name: &str) -> Result<Source, String> {
         let tokens = (row.make)(&self.context).map_err(|why| format!("{name}: {why}"))?;
         Ok(Source { tokens, name: name.to_owned() })
     }
 
     /// Requests a token from a source, and selects the source if it returns one.
-    async fn chosen(
+    async fn try_source(
         &self,
         state: &mut State,
         source: Source,
         scopes: &[&str],
         limit: Duration,
     ) -> azure_core::Result<AccessToken> {
-        let token = self.ask(&source, scopes, limit).await;
+        let token = self.request_token(&source, scopes, limit).await;
         match &token {
             Ok(_) => log_debug!("a token for {} from {}", self.vault(), source.name),
-            Err(error) => log_debug!("{}: no token from {}", self.vault(), self.masked(words_of(error))),
+            Err(error) => log_debug!("{}: no token from {}", self.vault(), self.mask_pin(message_of(error))),
         }
         let token = token?;
-        state.chosen = Some(source);
+        state.selected_source = Some(source);
         Ok(token)
     }
 
-    async fn ask(&self, source: &Source, scopes: &[&str], limit: Duration) -> azure_core::Result<AccessToken> {
+    async fn request_token(
+        &self,
+        source: &Source,
+        scopes: &[&str],
+        limit: Duration,
+    ) -> azure_core::Result<AccessToken> {
         let name = &source.name;
         match tokio::time::timeout(limit, source.tokens.get_token(scopes, None)).await {
             Ok(Ok(token)) if token.token.secret().is_empty() => {
@@ -187,42 +192,44 @@ impl Chain {
                 Err(credential_error(format!("{name}: the reply to the request for a token holds none")))
             }
             Ok(Ok(token)) => Ok(token),
-            Ok(Err(error)) => Err(self.context.failed(name, &error)),
-            Err(_) => Err(in_the_way(&Obstacle::lasting(Cause::TimedOut, format!("no answer within {limit:?}")), name)),
+            Ok(Err(error)) => Err(self.context.source_error(name, &error)),
+            Err(_) => {
+                Err(obstacle_error(&Obstacle::permanent(Cause::TimedOut, format!("no answer within {limit:?}")), name))
+            }
         }
     }
 
     /// Returns the message for the log. The secret is removed if it is a PIN.
-    fn masked(&self, words: String) -> String {
+    fn mask_pin(&self, words: String) -> String {
         match (&self.context.settings.client_secret, self.context.settings.credential) {
-            (Some(pin), Credential::Login) => masked(&words, pin.expose()),
+            (Some(pin), Credential::Login) => mask_pin(&words, pin.expose()),
             _ => words,
         }
     }
 
-    fn limit(&self, part: f64) -> Duration {
+    fn time_share(&self, part: f64) -> Duration {
         self.context.settings.network.call_timeout.mul_f64(part)
     }
 }
 
 /// The part of the time of a call that one source may take, so that the failure can name the source before the
 /// call ends.
-const WHOLE: f64 = 0.9;
+const SOURCE_TIME_SHARE: f64 = 0.9;
 
 /// Returns the first source that an option configures, or else the first of all.
-fn first<T>(configured: Vec<(By, T)>) -> Option<(By, T)> {
-    configured.into_iter().min_by_key(|(by, _)| matches!(by, By::Found(_)))
+fn preferred<T>(configured: Vec<(ConfiguredBy, T)>) -> Option<(ConfiguredBy, T)> {
+    configured.into_iter().min_by_key(|(by, _)| matches!(by, ConfiguredBy::Found(_)))
 }
 
 /// Returns whether the message says that a source is not configured at all, so that nothing suggests that the user
 /// intends it.
-fn is_absent(what: &str) -> bool {
+fn is_unconfigured(what: &str) -> bool {
     what.starts_with("no ")
 }
 
 /// Returns the sources that are configured in part, each with what is missing.
 fn half_configured(missing: &[(&str, String)]) -> Vec<String> {
-    let parts = missing.iter().filter(|(_, what)| !is_absent(what));
+    let parts = missing.iter().filter(|(_, what)| !is_unconfigured(what));
     parts.map(|(name, what)| format!("{name}: {what}")).collect()
 }
 
@@ -233,7 +240,7 @@ fn not_configured(missing: &[(&str, String)], wanted: Credential) -> Option<Stri
         Credential::Default => (*name).to_owned(),
         _ => format!("{name} ({what})"),
     };
-    let all: Vec<String> = missing.iter().filter(|(_, what)| is_absent(what)).map(each).collect();
+    let all: Vec<String> = missing.iter().filter(|(_, what)| is_unconfigured(what)).map(each).collect();
     (!all.is_empty()).then(|| format!("not configured: {}", all.join(", ")))
 }
 

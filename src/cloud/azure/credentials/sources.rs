@@ -3,11 +3,11 @@
 //! azure_identity has the individual credentials, but its client certificate credential requires OpenSSL.
 
 use super::assertion::SignedAssertion;
-use super::auth_file::{AuthFile, Proof};
-use super::certificate::{ClientCertificate, GivenPassword};
-use super::context::{Context, Made, env};
+use super::auth_file::{AppCredential, AuthFile};
+use super::certificate::{ClientCertificate, ConfiguredPassword};
+use super::context::{Context, NewCredential, env};
 use super::managed_identity::managed_identity;
-use super::token_error::{own_words, wrongly_set};
+use super::token_error::{message_of, settings_error};
 use crate::cloud::azure::environment::with_authority;
 use crate::cloud::azure::settings::Credential;
 use crate::cloud::credentials::{file, subprocess};
@@ -28,44 +28,44 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// A kind of source.
-pub(crate) struct Row {
+pub(crate) struct SourceKind {
     pub(crate) kind: Credential,
     pub(crate) name: &'static str,
     /// Returns what configures the source. None means that the source needs no configuration.
-    pub(crate) configured: Option<fn(&Context) -> Configured>,
-    pub(crate) make: fn(&Context) -> Made,
+    pub(crate) configured: Option<fn(&Context) -> Selection>,
+    pub(crate) make: fn(&Context) -> NewCredential,
 }
 
 /// The sources, in their order. A source that is configured is the only one that is used, and an option takes
 /// precedence over all variables and files that happen to exist. If none is configured, the sources that need no
 /// configuration are tried in turn.
 #[rustfmt::skip]
-pub(crate) const SOURCES: &[Row] = &[
-    Row { kind: Credential::Environment, name: "client secret", configured: Some(has_secret), make: client_secret },
-    Row { kind: Credential::Environment, name: "client certificate", configured: Some(has_certificate), make: client_certificate },
-    Row { kind: Credential::WorkloadIdentity, name: "workload identity", configured: Some(has_token), make: workload_identity },
-    Row { kind: Credential::AuthFile, name: "azureauth.json", configured: Some(has_auth_file), make: auth_file },
-    Row { kind: Credential::Cli, name: "az", configured: None, make: az },
-    Row { kind: Credential::ManagedIdentity, name: "managed identity", configured: None, make: managed_identity },
-    Row { kind: Credential::Login, name: "the login", configured: None, make: client_secret },
+pub(crate) const SOURCES: &[SourceKind] = &[
+    SourceKind { kind: Credential::Environment, name: "client secret", configured: Some(has_secret), make: client_secret },
+    SourceKind { kind: Credential::Environment, name: "client certificate", configured: Some(has_certificate), make: client_certificate },
+    SourceKind { kind: Credential::WorkloadIdentity, name: "workload identity", configured: Some(has_token), make: workload_identity },
+    SourceKind { kind: Credential::AuthFile, name: "azureauth.json", configured: Some(has_auth_file), make: auth_file },
+    SourceKind { kind: Credential::Cli, name: "az", configured: None, make: az },
+    SourceKind { kind: Credential::ManagedIdentity, name: "managed identity", configured: None, make: managed_identity },
+    SourceKind { kind: Credential::Login, name: "the login", configured: None, make: client_secret },
 ];
 
 /// The setting that selects a source, or else what is missing.
-pub(crate) type Configured = Result<By, String>;
+pub(crate) type Selection = Result<ConfiguredBy, String>;
 
 /// The setting that selects a source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum By {
+pub(crate) enum ConfiguredBy {
     Option(&'static str),
     /// A variable, or a file.
     Found(String),
 }
 
-impl fmt::Display for By {
+impl fmt::Display for ConfiguredBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            By::Option(name) => write!(f, "option \"{name}\""),
-            By::Found(name) => f.write_str(name),
+            ConfiguredBy::Option(name) => write!(f, "option \"{name}\""),
+            ConfiguredBy::Found(name) => f.write_str(name),
         }
     }
 }
@@ -79,22 +79,22 @@ impl Context {
     /// Returns the variable `name` as the setting that selects a source. A variable counts only if the tenant and
     /// the client are configured as well: a single variable may be intended for another program. The message for a
     /// missing variable says that `option` can be used in its place.
-    fn by_variable(&self, name: &str, option: &str) -> Configured {
+    fn by_variable(&self, name: &str, option: &str) -> Selection {
         env(name).ok_or_else(|| format!("no \"{option}\" or {name}"))?;
         self.tenant().and_then(|_| self.client()).map_err(|why| format!("{name} is set, and {why}"))?;
-        Ok(By::Found(name.to_owned()))
+        Ok(ConfiguredBy::Found(name.to_owned()))
     }
     fn options(&self, authority: &str) -> ClientOptions {
         with_authority(self.options.clone(), authority)
     }
 
-    fn with_secret(&self, tenant: &str, client: String, secret: String, authority: &str) -> Made {
+    fn with_secret(&self, tenant: &str, client: String, secret: String, authority: &str) -> NewCredential {
         let options = ClientSecretCredentialOptions { client_options: self.options(authority) };
         let made = ClientSecretCredential::new(tenant, client, Secret::new(secret), Some(options));
-        Ok(made.map_err(|e| own_words(&e))?)
+        Ok(made.map_err(|e| message_of(&e))?)
     }
 
-    fn with_certificate(&self, tenant: String, client: String, path: &Path, authority: &str) -> Made {
+    fn with_certificate(&self, tenant: String, client: String, path: &Path, authority: &str) -> NewCredential {
         let audience = format!("{authority}/{tenant}/oauth2/v2.0/token");
         let (file, password) = (file::private_bytes(path)?, self.password()?);
         let certificate = ClientCertificate::read(&file, password.as_ref());
@@ -104,12 +104,12 @@ impl Context {
     }
 
     /// Returns the password of the client certificate's file, if the user has configured one.
-    fn password(&self) -> Result<Option<GivenPassword>, String> {
+    fn password(&self) -> Result<Option<ConfiguredPassword>, String> {
         if let Some(path) = &self.settings.client_certificate_password_file {
             let text = file::secret(path).map_err(|why| format!("option \"{PASSWORD_FILE}\": {why}"))?;
-            return Ok(Some(GivenPassword { text, by: path.display().to_string() }));
+            return Ok(Some(ConfiguredPassword { text, setting: path.display().to_string() }));
         }
-        let given = |text| GivenPassword { text: Zeroizing::new(text), by: PASSWORD.into() };
+        let given = |text| ConfiguredPassword { text: Zeroizing::new(text), setting: PASSWORD.into() };
         Ok(env(PASSWORD).map(given))
     }
 
@@ -119,22 +119,22 @@ impl Context {
         client: String,
         assertion: impl ClientAssertion + 'static,
         authority: &str,
-    ) -> Made {
+    ) -> NewCredential {
         let options = ClientAssertionCredentialOptions { client_options: self.options(authority) };
         let made = ClientAssertionCredential::new(tenant, client, assertion, Some(options));
-        Ok(made.map_err(|e| own_words(&e))?)
+        Ok(made.map_err(|e| message_of(&e))?)
     }
 }
 
-fn has_secret(context: &Context) -> Configured {
+fn has_secret(context: &Context) -> Selection {
     match (&context.settings.client_secret, &context.settings.client_secret_file) {
-        (Some(_), _) => Ok(By::Option("azure_client_secret")),
-        (None, Some(_)) => Ok(By::Option("azure_client_secret_file")),
+        (Some(_), _) => Ok(ConfiguredBy::Option("azure_client_secret")),
+        (None, Some(_)) => Ok(ConfiguredBy::Option("azure_client_secret_file")),
         (None, None) => context.by_variable("AZURE_CLIENT_SECRET", "azure_client_secret_file"),
     }
 }
 
-fn client_secret(context: &Context) -> Made {
+fn client_secret(context: &Context) -> NewCredential {
     let settings = &context.settings;
     let secret = match (&settings.client_secret, &settings.client_secret_file) {
         (Some(secret), _) => secret.expose().to_owned(),
@@ -144,14 +144,14 @@ fn client_secret(context: &Context) -> Made {
     context.with_secret(&context.tenant()?, context.client()?, secret, &context.authority())
 }
 
-fn has_certificate(context: &Context) -> Configured {
+fn has_certificate(context: &Context) -> Selection {
     match context.settings.client_certificate_path {
-        Some(_) => Ok(By::Option("azure_client_certificate_path")),
+        Some(_) => Ok(ConfiguredBy::Option("azure_client_certificate_path")),
         None => context.by_variable("AZURE_CLIENT_CERTIFICATE_PATH", "azure_client_certificate_path"),
     }
 }
 
-fn client_certificate(context: &Context) -> Made {
+fn client_certificate(context: &Context) -> NewCredential {
     let path = path(&context.settings.client_certificate_path, "AZURE_CLIENT_CERTIFICATE_PATH")?;
     context.with_certificate(context.tenant()?, context.client()?, &path, &context.authority())
 }
@@ -159,24 +159,24 @@ fn client_certificate(context: &Context) -> Made {
 const PASSWORD_FILE: &str = "azure_client_certificate_password_file";
 const PASSWORD: &str = "AZURE_CLIENT_CERTIFICATE_PASSWORD";
 
-fn has_token(context: &Context) -> Configured {
+fn has_token(context: &Context) -> Selection {
     match context.settings.federated_token_file {
-        Some(_) => Ok(By::Option("azure_federated_token_file")),
+        Some(_) => Ok(ConfiguredBy::Option("azure_federated_token_file")),
         None => context.by_variable("AZURE_FEDERATED_TOKEN_FILE", "azure_federated_token_file"),
     }
 }
 
-fn workload_identity(context: &Context) -> Made {
+fn workload_identity(context: &Context) -> NewCredential {
     let file = path(&context.settings.federated_token_file, "AZURE_FEDERATED_TOKEN_FILE")?;
-    context.with_assertion(context.tenant()?, context.client()?, TokenFile(file), &context.authority())
+    context.with_assertion(context.tenant()?, context.client()?, FederatedTokenFile(file), &context.authority())
 }
 
 /// Returns the file that the option names, or else the first of the usual files that describes an application.
-fn has_auth_file(context: &Context) -> Configured {
+fn has_auth_file(context: &Context) -> Selection {
     if context.settings.auth_file.is_some() {
-        return Ok(By::Option("azure_auth_file"));
+        return Ok(ConfiguredBy::Option("azure_auth_file"));
     }
-    found_auth_file(context).map(|(path, _)| By::Found(path.display().to_string()))
+    found_auth_file(context).map(|(path, _)| ConfiguredBy::Found(path.display().to_string()))
 }
 
 fn found_auth_file(context: &Context) -> Result<(&Path, AuthFile), String> {
@@ -194,7 +194,7 @@ fn found_auth_file(context: &Context) -> Result<(&Path, AuthFile), String> {
     Err(if why.is_empty() { format!("no \"azure_auth_file\" or {}", places.join(", ")) } else { why.join(", ") })
 }
 
-fn auth_file(context: &Context) -> Made {
+fn auth_file(context: &Context) -> NewCredential {
     let file = match &context.settings.auth_file {
         Some(path) => AuthFile::read(path)?,
         None => found_auth_file(context)?.1,
@@ -203,28 +203,31 @@ fn auth_file(context: &Context) -> Made {
     let authority = file.authority.filter(|_| !is_set).map(|url| url.trim_end_matches('/').to_owned());
     let authority = authority.unwrap_or_else(|| context.authority());
     match file.proof {
-        Proof::Secret(secret) => context.with_secret(&file.tenant, file.client, secret.expose().to_owned(), &authority),
-        Proof::Certificate(path) => context.with_certificate(file.tenant, file.client, &path, &authority),
+        AppCredential::Secret(secret) => {
+            context.with_secret(&file.tenant, file.client, secret.expose().to_owned(), &authority)
+        }
+        AppCredential::Certificate(path) => context.with_certificate(file.tenant, file.client, &path, &authority),
     }
 }
 
-fn az(context: &Context) -> Made {
+fn az(context: &Context) -> NewCredential {
     // Shorter than the deadline of the call, so that the failure can name the subprocess that took too long.
-    let executor: Arc<dyn Executor> = Arc::new(Helper { limit: context.settings.network.call_timeout.mul_f64(0.75) });
+    let executor: Arc<dyn Executor> =
+        Arc::new(AzExecutor { limit: context.settings.network.call_timeout.mul_f64(0.75) });
     // AZURE_TENANT_ID is not used, because the login of `az` has a tenant of its own.
     let tenant_id = context.settings.tenant_id.clone();
     let options = AzureCliCredentialOptions { tenant_id, executor: Some(executor), ..Default::default() };
-    Ok(AzureCliCredential::new(Some(options)).map_err(|e| own_words(&e))?)
+    Ok(AzureCliCredential::new(Some(options)).map_err(|e| message_of(&e))?)
 }
 
 /// Runs `az` with a clean signal mask, without the host program's terminal, and for a limited time.
 #[derive(Debug)]
-struct Helper {
+struct AzExecutor {
     limit: Duration,
 }
 
 #[async_trait::async_trait]
-impl Executor for Helper {
+impl Executor for AzExecutor {
     async fn run(&self, program: &OsStr, args: &[&OsStr]) -> std::io::Result<Output> {
         let mut command = process::command(&program.to_string_lossy());
         command.args(args);
@@ -235,11 +238,11 @@ impl Executor for Helper {
 /// A file with a federated token. Another process replaces the token before it expires, so the file is read each
 /// time.
 #[derive(Debug)]
-struct TokenFile(PathBuf);
+struct FederatedTokenFile(PathBuf);
 
 #[async_trait::async_trait]
-impl ClientAssertion for TokenFile {
+impl ClientAssertion for FederatedTokenFile {
     async fn secret(&self, _options: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
-        file::token(&self.0).map(|token| token.to_string()).map_err(wrongly_set)
+        file::token(&self.0).map(|token| token.to_string()).map_err(settings_error)
     }
 }

@@ -9,21 +9,21 @@ use azure_core::error::{Error, ErrorKind};
 
 impl Context {
     /// Returns the error of the source with this name, with advice where the cause is known.
-    pub(crate) fn failed(&self, name: &str, error: &Error) -> Error {
-        if let Some(obstacle) = Obstacle::within(error) {
-            return in_the_way(obstacle, name);
+    pub(crate) fn source_error(&self, name: &str, error: &Error) -> Error {
+        if let Some(obstacle) = Obstacle::find_in(error) {
+            return obstacle_error(obstacle, name);
         }
         if is_timeout(error) {
-            return in_the_way(&Obstacle::lasting(Cause::TimedOut, "no answer to the request for a token"), name);
+            return obstacle_error(&Obstacle::permanent(Cause::TimedOut, "no answer to the request for a token"), name);
         }
-        let mut words = own_words(error);
+        let mut words = message_of(error);
         if words.contains(NO_AZ) && self.settings.credential == Credential::Cli {
-            words.push_str(INSTALL);
+            words.push_str(AZ_ADVICE);
         }
         // The authority has not refused the request. It was unable to reply.
         match status(error) {
-            Some(500..) => return in_the_way(&Obstacle::lasting(Cause::Internal, words), name),
-            Some(429) => return in_the_way(&Obstacle::lasting(Cause::Throttled, words), name),
+            Some(500..) => return obstacle_error(&Obstacle::permanent(Cause::Internal, words), name),
+            Some(429) => return obstacle_error(&Obstacle::permanent(Cause::Throttled, words), name),
             _ => {}
         }
         // Only the authority's own codes can result from the wrong cloud.
@@ -39,19 +39,19 @@ pub(crate) fn credential_error(message: String) -> Error {
 }
 
 /// Returns the error of a source that cannot reach its authority.
-pub(crate) fn in_the_way(obstacle: &Obstacle, name: &str) -> Error {
+pub(crate) fn obstacle_error(obstacle: &Obstacle, name: &str) -> Error {
     let message = format!("{name}: {}", obstacle.message);
     Error::new(ErrorKind::Credential, Obstacle { message, ..obstacle.clone() })
 }
 
 /// Returns the error for a source whose settings or files are missing or wrong. No request for a token was sent.
-pub(crate) fn wrongly_set(why: String) -> Error {
-    Error::new(ErrorKind::Credential, Obstacle::lasting(Cause::Settings, why))
+pub(crate) fn settings_error(why: String) -> Error {
+    Error::new(ErrorKind::Credential, Obstacle::permanent(Cause::Settings, why))
 }
 
 /// The message of azure_identity if the program is not installed, and the advice for it.
 const NO_AZ: &str = "az not found on PATH";
-const INSTALL: &str =
+const AZ_ADVICE: &str =
     ": install the Azure CLI, put its folder into this program's PATH, or choose another \"azure_credential\"";
 
 /// Texts of azure_identity around the messages of others.
@@ -68,7 +68,7 @@ fn status(error: &Error) -> Option<u16> {
 
 /// Returns the message of an error in one line, without the texts of azure_identity: the message of the authority,
 /// with the HTTP status of its reply, or else the messages of the causes.
-pub(crate) fn own_words(error: &Error) -> String {
+pub(crate) fn message_of(error: &Error) -> String {
     let status = status(error).map(|status| format!("HTTP status {status}: "));
     let framed = |words: &String| FRAMES.iter().any(|frame| words.contains(frame));
     let mut words: Vec<String> = causes(error).map(ToString::to_string).filter(|words| !framed(words)).collect();
