@@ -1,14 +1,14 @@
 //! The control interface: faults, switches, counts, the clock; and the same over HTTP under `/_control` for scripts.
 
-use crate::aws::{Aws, AwsKey};
-use crate::azure::{EntraClients, Vault};
-use crate::faults::Fault;
-use crate::pem;
+use crate::api::aws::{Aws, AwsKey};
+use crate::api::vault::{EntraClients, Vault};
+use crate::azure::vault::certificates::certificate::VaultCertificate;
+use crate::azure::vault::keys::new_key::VaultKey;
+use crate::encoding::pem;
+use crate::faults::fault::Fault;
+use crate::http::request::{Reply, Request, base64_decode};
+use crate::state::traffic::Entry;
 use crate::state::{State, Switches};
-use crate::traffic::Entry;
-use crate::vault::certificates::VaultCertificate;
-use crate::vault::keys::VaultKey;
-use crate::wire::{Reply, Request, base64_decode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};

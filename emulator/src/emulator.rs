@@ -1,11 +1,11 @@
 //! One running emulator: a port, a thread with a runtime behind it, and handles to all it holds.
 
-use crate::aws::Aws;
-use crate::azure::{EntraClients, Vault};
+use crate::api::aws::Aws;
+use crate::api::vault::{EntraClients, Vault};
 use crate::control::Control;
-use crate::server;
+use crate::server::port;
 use crate::state::State;
-use crate::vault::store::HSM;
+use crate::state::azure::vaults::HSM;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -60,7 +60,7 @@ impl Builder {
         let thread = std::thread::Builder::new().name("emulator".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-                tokio::spawn(server::run(serving, listener, acceptor));
+                tokio::spawn(port::run(serving, listener, acceptor));
                 let _ = stopped.await;
             });
             runtime.shutdown_timeout(Duration::from_secs(2));

@@ -17,42 +17,27 @@
 //! From the wire inwards: `server` (sockets, TLS, tunnels) > `router` (whose request, which faults) > `kms`, `sts`, `vault`,
 //! `entra`, `control` (the services, plain functions from request to reply) > `keys` (cryptography). `delivery` is the way back.
 
+mod api;
 mod authority;
 mod aws;
 mod azure;
 mod clock;
-mod clouds;
 mod control;
-mod delivery;
-mod der;
-mod ed25519ph;
+mod crypto;
 mod emulator;
-mod entra;
+mod encoding;
 mod faults;
-mod ids;
-mod keys;
-mod kms;
-mod machine;
-mod materials;
-mod mldsa;
-mod pem;
-mod router;
+mod http;
 mod server;
-mod sigv4;
-mod sso;
 mod state;
-mod sts;
-mod traffic;
-mod vault;
-mod wire;
 
-pub use aws::{Aws, AwsKey, AwsKeyId};
-pub use azure::{EntraClients, Vault, VaultKeyId};
+pub use api::aws::{Aws, AwsKey, AwsKeyId};
+pub use api::vault::{EntraClients, Vault, VaultKeyId};
+pub use azure::vault::certificates::certificate::VaultCertificate;
+pub use azure::vault::keys::new_key::VaultKey;
 pub use control::Control;
 pub use emulator::{Builder, Emulator};
-pub use faults::{Action, Fault, Flaw};
+pub use faults::fault::{Action, Fault, Flaw};
+pub use http::request::Handshake;
 pub use state::Switches;
-pub use traffic::Entry;
-pub use vault::certificates::VaultCertificate;
-pub use vault::keys::VaultKey;
-pub use wire::Handshake;
+pub use state::traffic::Entry;

@@ -1,0 +1,4 @@
+//! The handles for Rust tests.
+
+pub(crate) mod aws;
+pub(crate) mod vault;

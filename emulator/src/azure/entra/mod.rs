@@ -1,0 +1,3 @@
+//! Microsoft Entra.
+
+pub(crate) mod token_endpoint;

@@ -1,0 +1,5 @@
+//! The services of Azure.
+
+pub(crate) mod clouds;
+pub(crate) mod entra;
+pub(crate) mod vault;

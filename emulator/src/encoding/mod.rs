@@ -1,0 +1,4 @@
+//! Encodings.
+
+pub(crate) mod der;
+pub(crate) mod pem;

@@ -1,0 +1,3 @@
+//! What is to go wrong.
+
+pub(crate) mod fault;

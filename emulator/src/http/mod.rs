@@ -1,0 +1,3 @@
+//! One HTTP exchange.
+
+pub(crate) mod request;

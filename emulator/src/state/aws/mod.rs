@@ -1,0 +1,3 @@
+//! What an account at AWS holds.
+
+pub(crate) mod account;

@@ -1,0 +1,3 @@
+//! What Azure holds.
+
+pub(crate) mod vaults;
