@@ -2,7 +2,7 @@
 //!
 //! It also issues the certificates in vaults that are not self-signed.
 
-use crate::faults::fault::Flaw;
+use crate::faults::Flaw;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     date_time_ymd,

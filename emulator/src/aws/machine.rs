@@ -4,7 +4,7 @@
 use super::sts::{Temporary, temporary};
 use crate::api::aws::AwsKey;
 use crate::clock::extended;
-use crate::http::request::{Reply, Request};
+use crate::http::{Reply, Request};
 use crate::state::State;
 use crate::state::aws::account::ACCOUNT;
 use hyper::Method;

@@ -3,8 +3,9 @@
 //! It knows nothing of KMS or STS: each names the errors in its own way.
 
 use crate::clock;
-use crate::crypto::material::{Hash, mac};
-use crate::http::request::{Request, hex};
+use crate::crypto::{Hash, mac};
+use crate::encoding::hex;
+use crate::http::Request;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 

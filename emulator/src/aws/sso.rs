@@ -1,7 +1,7 @@
 //! IAM Identity Center's portal (its API Reference, GetRoleCredentials): a role for who has signed on.
 
 use super::sts::{Temporary, temporary};
-use crate::http::request::{Reply, Request};
+use crate::http::{Reply, Request};
 use crate::state::State;
 use crate::state::aws::account::ACCOUNT;
 use serde_json::json;

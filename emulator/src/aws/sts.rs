@@ -2,7 +2,8 @@
 
 use super::sigv4::{Caller, Credential, Refusal};
 use crate::clock::extended;
-use crate::http::request::{Reply, Request, form_value};
+use crate::encoding::form_value;
+use crate::http::{Reply, Request};
 use crate::state::State;
 use crate::state::aws::account::{ACCOUNT, USER_ARN};
 

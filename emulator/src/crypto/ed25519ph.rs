@@ -2,7 +2,8 @@
 //!
 //! Slow, and in a time that depends on the key: for an emulator only.
 
-use super::material::{Hash, Unable};
+use super::hash::Hash;
+use super::unable::Unable;
 use num_bigint::BigUint;
 
 /// Signs the SHA-512 of a message, with an empty context.
@@ -105,7 +106,7 @@ impl Curve {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::request::hex;
+    use crate::encoding::hex;
     use aws_lc_rs::signature::Ed25519KeyPair;
 
     #[test]

@@ -1,6 +1,8 @@
 //! Private keys from outside, in PKCS#8 (RFC 5958).
 
-use super::material::{Curve, Family, Material, Secret, Unable, ecdsa_signing};
+use super::family::{Curve, Family};
+use super::material::{Material, Secret, ecdsa_signing};
+use super::unable::Unable;
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::signature::{EcdsaKeyPair, KeyPair, RsaKeyPair};
 

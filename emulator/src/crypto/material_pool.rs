@@ -3,20 +3,22 @@
 //! RSA keys are kept for the life of the process: the n-th RSA-2048 key of one emulator is the n-th of every other.
 //! Within one emulator no two keys share material unless asked to.
 
-use super::material::{Family, Material, Unable};
+use super::family::Family;
+use super::material::Material;
+use super::unable::Unable;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One emulator's claim on the process-wide pool.
 #[derive(Debug, Default)]
-pub(crate) struct Materials {
+pub(crate) struct MaterialPool {
     taken: Mutex<BTreeMap<Family, usize>>,
 }
 
 static POOL: Mutex<BTreeMap<Family, Vec<Arc<Material>>>> = Mutex::new(BTreeMap::new());
 static SHARED: Mutex<BTreeMap<Family, Arc<Material>>> = Mutex::new(BTreeMap::new());
 
-impl Materials {
+impl MaterialPool {
     /// Material that no other key of this emulator has.
     pub(crate) fn fresh(&self, family: Family) -> Result<Arc<Material>, Unable> {
         if !matches!(family, Family::Rsa(_)) {

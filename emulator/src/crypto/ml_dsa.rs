@@ -2,7 +2,7 @@
 //!
 //! The library is not the one of `keys`: that one signs no mu, and so stays an independent witness for the tests.
 
-use super::material::Unable;
+use super::unable::Unable;
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use ml_dsa::pkcs8::EncodePublicKey;

@@ -1,6 +1,6 @@
 //! Text encodings of RFC 7468, both ways.
 
-use crate::http::request::{base64, base64_decode};
+use super::base64::{base64, base64_decode};
 
 pub(crate) fn write(label: &str, der: &[u8]) -> String {
     let text = base64(der);

@@ -1,10 +1,8 @@
-//! What is to go wrong, with which operation and key, how often and for how long.
-//!
-//! It only decides that a fault applies; `router`, `delivery` and `server` carry it out.
+//! One fault: what goes wrong, with which operation and key, how often and for how long.
 
+use super::action::Action;
 use serde::{Deserialize, Serialize};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// One thing that goes wrong. As JSON: `{"operation": "kms.Sign", "times": 2, "action": "reset_before_reply"}` or
 /// `{"operation": "vault.", "key": "my-key", "for_ms": 5000, "action": {"throttle": {"retry_after": 1}}}`.
@@ -24,127 +22,6 @@ pub struct Fault {
     pub for_ms: Option<u64>,
     /// What happens.
     pub action: Action,
-}
-
-/// What happens to a request or a connection. In JSON the name in snake case, with its values if it has any.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Action {
-    /// Wait, then go on as usual.
-    Delay {
-        /// Milliseconds.
-        ms: u64,
-    },
-    /// Wait until so many requests for the operation have come, this one counted, then go on as usual.
-    Await {
-        /// Requests since the start or the last reset.
-        requests: u64,
-    },
-    /// An error in the form of the service that was asked.
-    Error {
-        /// The HTTP status.
-        status: u16,
-        /// `__type` of KMS, `code` of Key Vault, `error` of Entra.
-        code: String,
-        /// The message.
-        message: String,
-        /// Key Vault's `innererror.code`.
-        #[serde(default)]
-        innererror: Option<String>,
-    },
-    /// `ThrottlingException` or 429.
-    Throttle {
-        /// `Retry-After` in seconds.
-        #[serde(default)]
-        retry_after: Option<u32>,
-    },
-    /// `AccessDeniedException`, or 403 with `ForbiddenByRbac`.
-    Deny,
-    /// RST instead of a reply, after the request was read; nothing is done.
-    ResetBeforeReply,
-    /// RST after half of the reply's body.
-    ResetMidReply,
-    /// A whole reply, then the connection is closed without having announced it.
-    CloseAfterReply,
-    /// Half the body, then the connection is closed in good order.
-    TruncatedBody,
-    /// 200 with bytes that are not JSON.
-    GarbageBody,
-    /// 200 and no body.
-    EmptyBody,
-    /// A valid body with so many bytes of white space behind it.
-    OversizedBody {
-        /// Bytes of white space.
-        bytes: u64,
-    },
-    /// The request is read and never answered.
-    Hang,
-    /// The body comes one byte at a time.
-    Drip {
-        /// Milliseconds before each byte.
-        ms: u64,
-    },
-    /// A well-formed signature over another digest, or another MAC.
-    WrongSignature,
-    /// A signature or MAC that lacks its last byte.
-    WrongLengthSignature,
-    /// A true ECDSA signature whose r or s starts with a zero byte.
-    ShortIntegers,
-    /// An ECDSA signature that is not DER (KMS).
-    InvalidDer,
-    /// One bit of what was decrypted is wrong.
-    WrongPlaintext,
-    /// One bit of a shared secret is wrong (KMS).
-    WrongSecret,
-    /// What the service says to credentials or a token that have expired.
-    ExpiredToken,
-    /// What KMS says to a request signed ten minutes ago.
-    ClockSkew,
-    /// Key Vault's second 401: `error="insufficient_claims"`.
-    ClaimsChallenge,
-    /// For operation `connection`: accept and never speak.
-    BlackHole,
-    /// For operation `connection`: read the ClientHello and never answer it.
-    TlsStall,
-    /// For operation `connection`: answer the ClientHello with a fatal alert.
-    TlsAlert {
-        /// RFC 8446 section 6: 40 is handshake_failure, 70 is protocol_version.
-        code: u8,
-    },
-    /// For operation `connection`: answer the ClientHello in plain HTTP.
-    NoTls,
-    /// For operation `connection`: show a certificate that clients have to refuse.
-    Certificate(Flaw),
-    /// A page that a proxy or a filter answers with in the service's place. For operation `connect`: to CONNECT.
-    Page {
-        /// The HTTP status.
-        status: u16,
-        /// `Proxy-Authenticate`.
-        #[serde(default)]
-        authenticate: Option<String>,
-    },
-}
-
-/// What is wrong with a server's certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Flaw {
-    /// It is an authority's, and the server's own.
-    Authority,
-    /// It has expired.
-    Expired,
-    /// It is not valid yet.
-    Future,
-    /// It is for `other.example`.
-    OtherName,
-    /// It has no subjectAltName.
-    NoName,
-    /// Its own key has signed it.
-    SelfSigned,
-    /// An authority that nobody knows has signed it.
-    Stranger,
-    /// It is for clients only.
-    Client,
 }
 
 impl Fault {
@@ -184,7 +61,7 @@ impl Fault {
         self
     }
 
-    fn concerns(&self, operation: &str, names: &[String]) -> bool {
+    pub(super) fn concerns(&self, operation: &str, names: &[String]) -> bool {
         let here = match self.operation.as_str() {
             "*" => ![CONNECTION, CONNECT].contains(&operation),
             prefix if prefix.ends_with('.') => operation.starts_with(prefix),
@@ -200,56 +77,9 @@ pub(crate) const CONNECTION: &str = "connection";
 /// The operation that faults of the proxy name.
 pub(crate) const CONNECT: &str = "connect";
 
-/// The faults that are set.
-#[derive(Debug, Default)]
-pub(crate) struct Faults {
-    set: Mutex<Vec<(Fault, Instant)>>,
-}
-
-impl Faults {
-    pub(crate) fn add(&self, fault: Fault) {
-        self.set.lock().unwrap_or_else(PoisonError::into_inner).push((fault, Instant::now()));
-    }
-
-    pub(crate) fn clear(&self) {
-        self.set.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    pub(crate) fn list(&self) -> Vec<Fault> {
-        self.set.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(fault, _)| fault.clone()).collect()
-    }
-
-    /// What happens to this request; a fault that is limited in number is used up by it.
-    pub(crate) fn take(&self, operation: &str, names: &[String]) -> Vec<Action> {
-        let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
-        set.retain(|(fault, since)| fault.for_ms.is_none_or(|limit| since.elapsed() < Duration::from_millis(limit)));
-        let mut actions = Vec::new();
-        for (fault, _) in set.iter_mut().filter(|(fault, _)| fault.concerns(operation, names)) {
-            if let Some(times) = &mut fault.times {
-                let Some(left) = times.checked_sub(1) else { continue };
-                *times = left;
-            }
-            actions.push(fault.action.clone());
-        }
-        set.retain(|(fault, _)| fault.times != Some(0));
-        actions
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_fault_is_used_up_and_knows_its_key() {
-        let faults = Faults::default();
-        faults.add(Fault::new("kms.", Action::Hang).key("blue").times(1));
-        assert!(faults.take("vault.keys.get", &["blue".into()]).is_empty());
-        assert!(faults.take("kms.Sign", &["red".into()]).is_empty());
-        assert_eq!(faults.take("kms.Sign", &["red".into(), "alias/blue".into()]), [Action::Hang]);
-        assert!(faults.take("kms.Sign", &["alias/blue".into()]).is_empty());
-        assert!(faults.list().is_empty());
-    }
 
     #[test]
     fn faults_are_read_from_json() {

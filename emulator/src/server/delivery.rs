@@ -1,7 +1,7 @@
 //! How a reply reaches the client, or fails to: cut short, drop by drop, with a reset.
 
-use crate::faults::fault::Action;
-use crate::http::request::Reply;
+use crate::faults::Action;
+use crate::http::Reply;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::{Response, StatusCode};
 use std::pin::Pin;

@@ -3,8 +3,8 @@
 use super::delivery::{Aborted, Fate, ReplyBody, response};
 use super::router;
 use super::router::page;
-use crate::faults::fault::{Action, CONNECT, CONNECTION};
-use crate::http::request::{Handshake, Origin, Reply, Request};
+use crate::faults::{Action, CONNECT, CONNECTION};
+use crate::http::{Handshake, Origin, Reply, Request};
 use crate::state::State;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;

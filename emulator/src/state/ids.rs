@@ -1,6 +1,6 @@
 //! Names that services make up: key ids, key versions, request ids. With a seed they are the same in every run.
 
-use crate::http::request::hex;
+use crate::encoding::hex;
 use aws_lc_rs::{digest, rand};
 use std::sync::atomic::{AtomicU64, Ordering};
 

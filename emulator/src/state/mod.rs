@@ -8,9 +8,8 @@ pub(crate) mod traffic;
 use crate::authority::Authority;
 use crate::azure::entra::token_endpoint::Entra;
 use crate::clock::Clock;
-use crate::crypto::material::{Family, Material, Scheme, Unable};
-use crate::crypto::material_pool::Materials;
-use crate::faults::fault::{Action, Faults};
+use crate::crypto::MaterialPool;
+use crate::faults::FaultSet;
 use crate::server::delivery::Fate;
 use aws::account::Store as AwsStore;
 use azure::vaults::Store as VaultStore;
@@ -47,8 +46,8 @@ pub(crate) struct State {
     pub(crate) clock: Clock,
     pub(crate) ids: Ids,
     pub(crate) traffic: Traffic,
-    pub(crate) faults: Faults,
-    pub(crate) materials: Materials,
+    pub(crate) faults: FaultSet,
+    pub(crate) materials: MaterialPool,
     pub(crate) authority: Authority,
     pub(crate) aws: AwsStore,
     pub(crate) entra: Entra,
@@ -65,8 +64,8 @@ impl State {
             clock: Clock::default(),
             ids: Ids::new(seed),
             traffic: Traffic::default(),
-            faults: Faults::default(),
-            materials: Materials::default(),
+            faults: FaultSet::default(),
+            materials: MaterialPool::default(),
             authority: Authority::new()?,
             aws: AwsStore::default(),
             entra: Entra::default(),
@@ -94,74 +93,4 @@ impl State {
     pub(crate) fn set_switches(&self, change: impl FnOnce(&mut Switches)) {
         change(&mut self.switches.lock().unwrap_or_else(PoisonError::into_inner));
     }
-}
-
-/// Which faults a signature, a MAC, a plaintext or a shared secret is to be made with.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tamper {
-    pub(crate) wrong_signature: bool,
-    pub(crate) wrong_length: bool,
-    pub(crate) short_integers: bool,
-    pub(crate) invalid_der: bool,
-    pub(crate) wrong_plaintext: bool,
-    pub(crate) wrong_secret: bool,
-}
-
-impl Tamper {
-    pub(crate) fn of(actions: &[Action]) -> Self {
-        Self {
-            wrong_signature: actions.contains(&Action::WrongSignature),
-            wrong_length: actions.contains(&Action::WrongLengthSignature),
-            short_integers: actions.contains(&Action::ShortIntegers),
-            invalid_der: actions.contains(&Action::InvalidDer),
-            wrong_plaintext: actions.contains(&Action::WrongPlaintext),
-            wrong_secret: actions.contains(&Action::WrongSecret),
-        }
-    }
-
-    /// A signature as the service has it inside: before its length or form is spoilt.
-    pub(crate) fn sign(self, key: &Material, scheme: Scheme, input: &[u8]) -> Result<Vec<u8>, Unable> {
-        let input = spoilt(self.wrong_signature, input.to_vec());
-        let Family::Ec(curve) = key.family else { return key.sign(scheme, &input) };
-        loop {
-            let signature = key.sign(scheme, &input)?;
-            let short = |number: &Vec<u8>| number.len() < curve.width();
-            let numbers = crate::encoding::der::integers(&signature).ok_or(Unable)?;
-            if !self.short_integers || numbers.iter().any(short) {
-                return Ok(signature);
-            }
-        }
-    }
-
-    pub(crate) fn mac(self, mac: Vec<u8>) -> Vec<u8> {
-        self.spoil(spoilt(self.wrong_signature, mac))
-    }
-
-    pub(crate) fn plaintext(self, plaintext: Vec<u8>) -> Vec<u8> {
-        spoilt(self.wrong_plaintext, plaintext)
-    }
-
-    pub(crate) fn secret(self, secret: Vec<u8>) -> Vec<u8> {
-        spoilt(self.wrong_secret, secret)
-    }
-
-    /// Spoils the form of a finished signature.
-    pub(crate) fn spoil(self, mut signature: Vec<u8>) -> Vec<u8> {
-        if self.invalid_der
-            && let Some(first) = signature.first_mut()
-        {
-            *first = 0x31;
-        }
-        if self.wrong_length {
-            signature.pop();
-        }
-        signature
-    }
-}
-
-fn spoilt(wrong: bool, mut bytes: Vec<u8>) -> Vec<u8> {
-    if let Some(first) = bytes.first_mut() {
-        *first ^= u8::from(wrong);
-    }
-    bytes
 }

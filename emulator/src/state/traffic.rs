@@ -1,6 +1,6 @@
 //! What the emulator saw: how often each operation was asked, and a log of the last requests.
 
-use crate::http::request::Handshake;
+use crate::http::Handshake;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! The tables of KMS: key specs, and algorithms for signing, encryption and MACs, as the API Reference names them.
 
-use crate::crypto::material::{Curve, Family, Hash, Padding, Scheme};
-use crate::crypto::ml_dsa::ParameterSet;
+use crate::crypto::ParameterSet;
+use crate::crypto::{Curve, Family, Hash, Padding, Scheme};
 
 /// One KeySpec.
 #[derive(Debug, PartialEq, Eq)]

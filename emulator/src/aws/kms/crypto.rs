@@ -2,8 +2,8 @@
 
 use super::algorithms::{AGREE, ENCRYPT, ENCRYPTION, MAC, MACS, SIGN, SIGNING, SigningAlgorithm, algorithms};
 use super::{Call, KmsError, incompatible};
-use crate::crypto::material::{Family, Hash, Padding, Scheme};
-use crate::http::request::base64;
+use crate::crypto::{Family, Hash, Padding, Scheme};
+use crate::encoding::base64;
 use crate::state::aws::account::{Key, KeyState};
 use aws_lc_rs::rand;
 use serde_json::{Value, json};
@@ -148,7 +148,7 @@ impl Call<'_> {
         let count = self.input.number("NumberOfBytes", 1, 1024)?;
         let count = count.ok_or_else(|| KmsError::validation("NumberOfBytes is required."))?;
         let mut bytes = vec![0; usize::try_from(count).unwrap_or_default()];
-        rand::fill(&mut bytes).map_err(crate::crypto::material::Unable::from)?;
+        rand::fill(&mut bytes).map_err(crate::crypto::Unable::from)?;
         Ok(json!({ "Plaintext": base64(&bytes) }))
     }
 

@@ -3,7 +3,7 @@
 use super::algorithms::{AGREE, ENCRYPT, MAC, SIGN, SPECS, Spec, algorithms};
 use super::tags::Tags;
 use super::{Call, KmsError};
-use crate::http::request::{base64, base64_decode};
+use crate::encoding::{base64, base64_decode};
 use crate::state::State;
 use crate::state::aws::account::{Key, KeyState, arn};
 use serde_json::{Value, json};

@@ -9,9 +9,12 @@ pub(crate) mod keys;
 pub(crate) mod tags;
 
 use super::sigv4::{Caller, Refusal};
-use crate::http::request::{Reply, Request, base64_decode};
-use crate::state::aws::account::{self, Key};
-use crate::state::{State, Tamper};
+use crate::encoding::base64_decode;
+use crate::faults::Tamper;
+use crate::http::{Reply, Request};
+use crate::state::State;
+use crate::state::aws::account;
+use crate::state::aws::account::Key;
 use algorithms::Spec;
 use serde_json::{Value, json};
 
@@ -85,8 +88,8 @@ impl From<Refusal> for KmsError {
     }
 }
 
-impl From<crate::crypto::material::Unable> for KmsError {
-    fn from(_: crate::crypto::material::Unable) -> Self {
+impl From<crate::crypto::Unable> for KmsError {
+    fn from(_: crate::crypto::Unable) -> Self {
         Self::new("KMSInternalException", "")
     }
 }

@@ -6,7 +6,8 @@
 use crate::azure::clouds::is_foreign;
 use crate::clock::extended;
 use crate::encoding::der;
-use crate::http::request::{Reply, Request, base64, base64url, base64url_decode, form_value};
+use crate::encoding::{base64, base64url, base64url_decode, form_value};
+use crate::http::{Reply, Request};
 use crate::state::State;
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
@@ -245,8 +246,8 @@ fn check_assertion(client: &Client, assertion: &str, now: i64) -> Result<(), (u3
     }
     let signed = format!("{header}.{payload}");
     let good = client.certificates.iter().any(|certificate| {
-        let sha1 = base64url(&crate::crypto::material::Hash::Sha1.of(certificate));
-        let sha256 = base64url(&crate::crypto::material::Hash::Sha256.of(certificate));
+        let sha1 = base64url(&crate::crypto::Hash::Sha1.of(certificate));
+        let sha256 = base64url(&crate::crypto::Hash::Sha256.of(certificate));
         // Some clients pad the thumbprint.
         let thumbprint = |name: &str| text(&header_json, name).trim_end_matches('=').to_owned();
         let named = thumbprint("x5t") == sha1 || thumbprint("x5t#S256") == sha256;

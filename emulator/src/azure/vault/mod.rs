@@ -10,8 +10,9 @@ mod operation;
 use super::clouds::{CLOUDS, Cloud};
 use super::entra::token_endpoint;
 use super::entra::token_endpoint::{BadToken, TENANT};
-use crate::http::request::{Reply, Request};
-use crate::state::{State, Tamper};
+use crate::faults::Tamper;
+use crate::http::{Reply, Request};
+use crate::state::State;
 use hyper::Method;
 pub(crate) use operation::Asked;
 use serde_json::{Value, json};
@@ -64,8 +65,8 @@ impl VaultError {
     }
 }
 
-impl From<crate::crypto::material::Unable> for VaultError {
-    fn from(_: crate::crypto::material::Unable) -> Self {
+impl From<crate::crypto::Unable> for VaultError {
+    fn from(_: crate::crypto::Unable) -> Self {
         Self::new(500, "InternalServerError", "An internal error occurred.")
     }
 }
@@ -244,7 +245,7 @@ impl Call<'_> {
         };
         let marker = self.request.query_value("$skiptoken");
         let after = marker.as_ref().map(|marker| {
-            let bytes = crate::http::request::base64url_decode(marker)
+            let bytes = crate::encoding::base64url_decode(marker)
                 .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
             let after = bytes.and_then(|value| value.get("NextMarker").and_then(Value::as_str).map(str::to_owned));
             after.ok_or_else(|| VaultError::bad_parameter("Invalid skiptoken"))
@@ -266,7 +267,7 @@ impl Call<'_> {
     fn next_link(&self, after: &str, limit: usize) -> String {
         let port = if self.place.real { ":443" } else { "" };
         let version = self.request.query_value("api-version").unwrap_or_default();
-        let token = crate::http::request::base64url(json!({ "NextMarker": after }).to_string().as_bytes());
+        let token = crate::encoding::base64url(json!({ "NextMarker": after }).to_string().as_bytes());
         let (base, path) = (self.request.base_url(), &self.request.path);
         format!("{base}{port}{path}?api-version={version}&$skiptoken={token}&maxresults={limit}")
     }

@@ -1,6 +1,6 @@
 //! Which operation of Key Vault a request is, by method and path; under its name it is counted and meets faults.
 
-use crate::http::request::Request;
+use crate::http::Request;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

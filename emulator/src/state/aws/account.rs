@@ -4,7 +4,7 @@ use crate::aws::kms::KmsError;
 use crate::aws::kms::algorithms::Spec;
 use crate::aws::kms::tags::Tags;
 use crate::aws::sigv4::{Credential, Credentials};
-use crate::crypto::material::Material;
+use crate::crypto::Material;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -3,7 +3,7 @@
 use crate::azure::vault::VaultError;
 use crate::azure::vault::certificates::certificate::Certificate;
 use crate::azure::vault::certificates::enrolment::Enrolment;
-use crate::crypto::material::{Curve, Family, Material};
+use crate::crypto::{Curve, Family, Material};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -3,8 +3,8 @@
 use super::subject::Subject;
 use crate::azure::vault::keys::new_key::VaultKey;
 use crate::azure::vault::{Call, VaultError};
-use crate::crypto::material::{Family, Hash};
-use crate::http::request::{base64, base64url};
+use crate::crypto::{Family, Hash};
+use crate::encoding::{base64, base64url};
 use crate::state::State;
 use crate::state::azure::vaults::Version;
 use serde::{Deserialize, Serialize};

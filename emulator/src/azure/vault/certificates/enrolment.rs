@@ -8,7 +8,7 @@ use super::subject::Subject;
 use crate::azure::vault::keys::new_key::{VaultKey, tags};
 use crate::azure::vault::{Call, VaultError};
 use crate::encoding::der;
-use crate::http::request::{base64, base64_decode};
+use crate::encoding::{base64, base64_decode};
 use crate::state::azure::vaults::Version;
 use serde_json::{Value, json};
 

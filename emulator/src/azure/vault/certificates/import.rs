@@ -4,9 +4,9 @@ use super::certificate::Certificate;
 use super::enrolment::{UNKNOWN, leaf};
 use crate::azure::vault::keys::new_key::{VaultKey, tags};
 use crate::azure::vault::{Call, VaultError};
-use crate::crypto::material::{Family, Material};
+use crate::crypto::{Family, Material};
+use crate::encoding::base64_decode;
 use crate::encoding::pem;
-use crate::http::request::base64_decode;
 use serde_json::Value;
 use std::sync::Arc;
 

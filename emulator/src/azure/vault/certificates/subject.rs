@@ -2,7 +2,7 @@
 
 use crate::azure::vault::VaultError;
 use crate::clock::civil;
-use crate::crypto::material::{Curve, Family};
+use crate::crypto::{Curve, Family};
 use crate::state::State;
 use crate::state::azure::vaults::Version;
 use rcgen::{

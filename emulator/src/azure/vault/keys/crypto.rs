@@ -1,9 +1,9 @@
 //! What a vault does with a key: sign, verify, encrypt, decrypt, wrap, unwrap, and Managed HSM's random bytes.
 
 use crate::azure::vault::{Call, VaultError};
-use crate::crypto::material::{Curve, Family, Hash, Padding, Scheme};
+use crate::crypto::{Curve, Family, Hash, Padding, Scheme};
 use crate::encoding::der;
-use crate::http::request::{base64url, base64url_decode};
+use crate::encoding::{base64url, base64url_decode};
 use crate::state::azure::vaults::{CURVES, Version, curve_name};
 use aws_lc_rs::rand;
 use serde_json::{Value, json};
@@ -99,7 +99,7 @@ impl Call<'_> {
         let digest = input(algorithm, body, "value", key)?;
         let signature = self.tamper.sign(&key.material, algorithm.scheme, &digest)?;
         let signature = match algorithm.curve {
-            Some(curve) => der::fixed(&signature, curve.width()).ok_or(crate::crypto::material::Unable)?,
+            Some(curve) => der::fixed(&signature, curve.width()).ok_or(crate::crypto::Unable)?,
             None => signature,
         };
         Ok(json!({ "kid": kid, "value": base64url(&self.tamper.spoil(signature)) }))
@@ -126,7 +126,7 @@ impl Call<'_> {
         let count =
             count.ok_or_else(|| VaultError::bad_parameter("The number of random bytes must be between 1 and 128."))?;
         let mut bytes = vec![0; usize::try_from(count).unwrap_or_default()];
-        rand::fill(&mut bytes).map_err(crate::crypto::material::Unable::from)?;
+        rand::fill(&mut bytes).map_err(crate::crypto::Unable::from)?;
         Ok(json!({ "value": base64url(&bytes) }))
     }
 }

@@ -2,8 +2,8 @@
 
 use super::deleted::RECOVERABLE_DAYS;
 use crate::azure::vault::{Call, VaultError};
-use crate::crypto::material::{Family, Material};
-use crate::http::request::base64url;
+use crate::crypto::{Family, Material};
+use crate::encoding::base64url;
 use crate::state::State;
 use crate::state::azure::vaults::{CURVES, Tags, Version, curve_name};
 use serde::{Deserialize, Serialize};
