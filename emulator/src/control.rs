@@ -8,7 +8,7 @@ use crate::encoding::base64_decode;
 use crate::encoding::pem;
 use crate::faults::Fault;
 use crate::http::{Reply, Request};
-use crate::state::traffic::Entry;
+use crate::state::Entry;
 use crate::state::{State, Switches};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,7 +31,7 @@ impl Control<'_> {
 
     /// The connections that are open now stay so and are never answered again; new ones are good.
     pub fn silence_open_connections(&self) {
-        self.state.silence_open_connections();
+        self.state.connections.silence();
     }
 
     /// Takes all faults away.

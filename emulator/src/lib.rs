@@ -39,5 +39,5 @@ pub use control::Control;
 pub use emulator::{Builder, Emulator};
 pub use faults::{Action, Fault, Flaw};
 pub use http::Handshake;
+pub use state::Entry;
 pub use state::Switches;
-pub use state::traffic::Entry;

@@ -1,13 +1,10 @@
 //! The AWS side of an emulator, for Rust tests: keys, aliases and credentials.
 
-use crate::aws::kms::KmsError;
-use crate::aws::kms::algorithms::Spec;
-use crate::aws::kms::aliases::set_alias;
-use crate::aws::kms::keys::{NewKey, create};
+use crate::aws::kms::{KmsError, NewKey, create};
 use crate::aws::machine::CONTAINER_TOKEN;
 use crate::aws::sso;
 use crate::state::State;
-use crate::state::aws::account::{ACCESS_KEY, ACCOUNT, KeyState, SECRET_KEY, arn};
+use crate::state::aws::{ACCESS_KEY, ACCOUNT, Key, KeyState, REGION, SECRET_KEY, Spec, arn};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -43,7 +40,7 @@ pub struct AwsKey {
 
 impl AwsKey {
     /// The region of keys that name none.
-    pub const REGION: &'static str = "eu-central-1";
+    pub const REGION: &'static str = REGION;
 
     /// A key of this KeySpec.
     pub fn new(spec: &str) -> Self {
@@ -156,7 +153,7 @@ impl Aws<'_> {
                     format!("an alias starts with alias/, unlike {alias}"),
                 ));
             }
-            set_alias(&self.state.aws, region, alias, &made.id, self.state.clock.precise());
+            self.state.aws.keys.set_alias(region, alias, &made.id, self.state.clock.precise());
         }
         Ok(AwsKeyId { id: made.id, arn: made.arn })
     }
@@ -169,14 +166,14 @@ impl Aws<'_> {
         }
         key.arn = arn(region, &format!("key/{}", key.id));
         let made = AwsKeyId { id: key.id.clone(), arn: key.arn.clone() };
-        self.state.aws.insert(region, key);
+        self.state.aws.keys.insert(region, key);
         Ok(made)
     }
 
     /// Gives a key an alias, or moves the alias to it.
     pub fn set_alias(&self, alias: &str, id: &str) -> io::Result<()> {
         let (region, key) = self.find(id)?;
-        set_alias(&self.state.aws, &region, alias, &key.id, self.state.clock.precise());
+        self.state.aws.keys.set_alias(&region, alias, &key.id, self.state.clock.precise());
         Ok(())
     }
 
@@ -198,7 +195,7 @@ impl Aws<'_> {
     /// Deletes a key at once, with its aliases, as if its waiting period were over.
     pub fn delete_key(&self, id: &str) -> io::Result<()> {
         let (region, key) = self.find(id)?;
-        if let Some(region) = self.state.aws.regions().get_mut(&region) {
+        if let Some(region) = self.state.aws.keys.regions().get_mut(&region) {
             region.keys.remove(&key.id);
             region.aliases.retain(|_, alias| alias.key != key.id);
         }
@@ -244,16 +241,17 @@ impl Aws<'_> {
         self.state.aws.allow_identity(token);
     }
 
-    fn find(&self, id: &str) -> io::Result<(String, crate::state::aws::account::Key)> {
+    fn find(&self, id: &str) -> io::Result<(String, Key)> {
         self.state
             .aws
+            .keys
             .find_anywhere(id)
             .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no KMS key {id}")))
     }
 
     fn set_state(&self, id: &str, state: KeyState) -> io::Result<()> {
         let (region, key) = self.find(id)?;
-        self.state.aws.change(&region, &key.id, |key| {
+        self.state.aws.keys.change(&region, &key.id, |key| {
             key.state = state;
             key.deletion = None;
         });

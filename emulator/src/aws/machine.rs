@@ -1,12 +1,11 @@
 //! What AWS gives to the programs on its machines: the instance metadata service, version 2 (Amazon EC2 User Guide, "Use
 //! instance metadata"), and the endpoint for the credentials of a container (ECS task roles, EKS Pod Identity).
 
-use super::sts::{Temporary, temporary};
-use crate::api::aws::AwsKey;
+use super::temporary_credentials::{TemporaryCredentials, issue};
 use crate::clock::extended;
 use crate::http::{Reply, Request};
 use crate::state::State;
-use crate::state::aws::account::ACCOUNT;
+use crate::state::aws::{ACCOUNT, REGION};
 use hyper::Method;
 use serde_json::json;
 
@@ -42,7 +41,7 @@ pub(crate) fn answer(state: &State, request: &Request) -> Reply {
         _ if !state.aws.knows_machine_token(request.header(TOKEN).unwrap_or_default(), state.clock.now()) => {
             text(401, "Unauthorized")
         }
-        REGION_PATH => text(200, AwsKey::REGION),
+        REGION_PATH => text(200, REGION),
         ROLES_PATH => text(200, ROLE),
         path if path.strip_prefix(ROLES_PATH) == Some(ROLE) => credentials(state),
         _ => text(404, "Not Found"),
@@ -70,7 +69,7 @@ fn token(state: &State, request: &Request) -> Reply {
 }
 
 fn credentials(state: &State) -> Reply {
-    let Temporary { access_key, secret, token, expires } = of_role(state, "i-0123456789abcdef0");
+    let TemporaryCredentials { access_key, secret, token, expires } = of_role(state, "i-0123456789abcdef0");
     Reply::json(
         200,
         &json!({
@@ -84,7 +83,7 @@ fn container(state: &State, request: &Request) -> Reply {
     if request.header("authorization") != Some(CONTAINER_TOKEN) {
         return Reply::json(403, &json!({ "code": "AccessDeniedException", "message": "unknown authorization token" }));
     }
-    let Temporary { access_key, secret, token, expires } = of_role(state, "container");
+    let TemporaryCredentials { access_key, secret, token, expires } = of_role(state, "container");
     Reply::json(
         200,
         &json!({
@@ -94,8 +93,8 @@ fn container(state: &State, request: &Request) -> Reply {
     )
 }
 
-fn of_role(state: &State, session: &str) -> Temporary {
-    temporary(state, format!("arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE}/{session}"), LONGEST)
+fn of_role(state: &State, session: &str) -> TemporaryCredentials {
+    issue(state, format!("arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE}/{session}"), LONGEST)
 }
 
 /// What the metadata service says where it is switched off.

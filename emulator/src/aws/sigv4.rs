@@ -6,20 +6,7 @@ use crate::clock;
 use crate::crypto::{Hash, mac};
 use crate::encoding::hex;
 use crate::http::Request;
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-
-/// What an access key stands for.
-#[derive(Clone, Debug)]
-pub(crate) struct Credential {
-    pub(crate) secret: String,
-    /// The session token that must come with it.
-    pub(crate) token: Option<String>,
-    /// When it expires, on the server's clock.
-    pub(crate) expires: Option<i64>,
-    /// Who it is.
-    pub(crate) arn: String,
-}
+use crate::state::aws::Credentials;
 
 /// Who signed a request, and for which region.
 #[derive(Clone, Debug)]
@@ -38,66 +25,39 @@ pub(crate) enum Refusal {
     Mismatch(String),
 }
 
-/// The access keys that are known.
-#[derive(Debug, Default)]
-pub(crate) struct Credentials {
-    known: Mutex<BTreeMap<String, Credential>>,
-}
-
 const WRONG_SIGNATURE: &str = "The request signature we calculated does not match the signature you provided. \
     Check your AWS Secret Access Key and signing method. Consult the service documentation for details.";
 const SKEW: i64 = 5 * 60;
 
-impl Credentials {
-    pub(crate) fn allow(&self, id: &str, credential: Credential) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), credential);
+/// Checks the request's signature, clock, session token and expiry.
+pub(crate) fn check(credentials: &Credentials, request: &Request, service: &str, now: i64) -> Result<Caller, Refusal> {
+    let header = request.header("authorization").ok_or(Refusal::Missing)?;
+    let parsed = Authorization::parse(header)?;
+    let credential = credentials.get(parsed.access_key).ok_or(Refusal::UnknownKey)?;
+    if credential.token.as_deref() != request.header("x-amz-security-token") {
+        return Err(Refusal::UnknownKey);
     }
-
-    pub(crate) fn forget(&self, id: &str) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    if credential.expires.is_some_and(|expires| expires <= now) {
+        return Err(Refusal::Expired);
     }
-
-    pub(crate) fn secrets(&self) -> Vec<String> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known
-            .values()
-            .flat_map(|credential| [Some(credential.secret.clone()), credential.token.clone()])
-            .flatten()
-            .collect()
+    let date = request.header("x-amz-date").unwrap_or_default();
+    check_clock(date, now)?;
+    if parsed.service != service {
+        return Err(Refusal::Mismatch(format!("Credential should be scoped to correct service: '{service}'. ")));
     }
-
-    /// Checks the request's signature, clock, session token and expiry.
-    pub(crate) fn check(&self, request: &Request, service: &str, now: i64) -> Result<Caller, Refusal> {
-        let header = request.header("authorization").ok_or(Refusal::Missing)?;
-        let parsed = Authorization::parse(header)?;
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(parsed.access_key).cloned();
-        let credential = known.ok_or(Refusal::UnknownKey)?;
-        if credential.token.as_deref() != request.header("x-amz-security-token") {
-            return Err(Refusal::UnknownKey);
-        }
-        if credential.expires.is_some_and(|expires| expires <= now) {
-            return Err(Refusal::Expired);
-        }
-        let date = request.header("x-amz-date").unwrap_or_default();
-        check_clock(date, now)?;
-        if parsed.service != service {
-            return Err(Refusal::Mismatch(format!("Credential should be scoped to correct service: '{service}'. ")));
-        }
-        if !date.starts_with(parsed.date) {
-            let text = format!(
-                "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{}' != '{}', from '{date}'.",
-                parsed.date,
-                date.get(..8).unwrap_or_default()
-            );
-            return Err(Refusal::Mismatch(text));
-        }
-        let expected =
-            parsed.signature_of(&credential.secret, date, &canonical_request(request, &parsed.signed_headers));
-        if expected != parsed.signature {
-            return Err(Refusal::Mismatch(WRONG_SIGNATURE.to_owned()));
-        }
-        Ok(Caller { arn: credential.arn, region: parsed.region.to_owned() })
+    if !date.starts_with(parsed.date) {
+        let text = format!(
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{}' != '{}', from '{date}'.",
+            parsed.date,
+            date.get(..8).unwrap_or_default()
+        );
+        return Err(Refusal::Mismatch(text));
     }
+    let expected = parsed.signature_of(&credential.secret, date, &canonical_request(request, &parsed.signed_headers));
+    if expected != parsed.signature {
+        return Err(Refusal::Mismatch(WRONG_SIGNATURE.to_owned()));
+    }
+    Ok(Caller { arn: credential.arn, region: parsed.region.to_owned() })
 }
 
 fn check_clock(date: &str, now: i64) -> Result<(), Refusal> {
@@ -192,6 +152,7 @@ fn canonical_request(request: &Request, signed_headers: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::aws::Credential;
     use hyper::{HeaderMap, Method};
 
     const NOW: i64 = 1_440_938_160;
@@ -221,10 +182,10 @@ mod tests {
         let get = "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31";
         let post = "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b";
         let known = credentials();
-        assert_eq!(known.check(&request(Method::GET, get), "service", NOW).unwrap().region, "us-east-1");
-        assert!(known.check(&request(Method::POST, post), "service", NOW + 299).is_ok());
+        assert_eq!(check(&known, &request(Method::GET, get), "service", NOW).unwrap().region, "us-east-1");
+        assert!(check(&known, &request(Method::POST, post), "service", NOW + 299).is_ok());
         assert_eq!(
-            known.check(&request(Method::POST, get), "service", NOW).unwrap_err(),
+            check(&known, &request(Method::POST, get), "service", NOW).unwrap_err(),
             Refusal::Mismatch(WRONG_SIGNATURE.into())
         );
     }
@@ -234,18 +195,18 @@ mod tests {
         let signature = "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31";
         let (known, good) = (credentials(), request(Method::GET, signature));
         assert!(
-            matches!(known.check(&good, "service", NOW + 301), Err(Refusal::Mismatch(text)) if text.starts_with("Signature expired"))
+            matches!(check(&known, &good, "service", NOW + 301), Err(Refusal::Mismatch(text)) if text.starts_with("Signature expired"))
         );
         assert!(
-            matches!(known.check(&good, "service", NOW - 301), Err(Refusal::Mismatch(text)) if text.starts_with("Signature not yet"))
+            matches!(check(&known, &good, "service", NOW - 301), Err(Refusal::Mismatch(text)) if text.starts_with("Signature not yet"))
         );
-        assert!(matches!(known.check(&good, "kms", NOW), Err(Refusal::Mismatch(_))));
+        assert!(matches!(check(&known, &good, "kms", NOW), Err(Refusal::Mismatch(_))));
         let mut bare = good.clone();
         bare.headers.remove("authorization");
-        assert_eq!(known.check(&bare, "service", NOW).unwrap_err(), Refusal::Missing);
+        assert_eq!(check(&known, &bare, "service", NOW).unwrap_err(), Refusal::Missing);
         bare.headers.insert("authorization", "AWS4-HMAC-SHA256 Credential=x".parse().unwrap());
-        assert!(matches!(known.check(&bare, "service", NOW), Err(Refusal::Incomplete(_))));
+        assert!(matches!(check(&known, &bare, "service", NOW), Err(Refusal::Incomplete(_))));
         known.forget("AKIDEXAMPLE");
-        assert_eq!(known.check(&good, "service", NOW).unwrap_err(), Refusal::UnknownKey);
+        assert_eq!(check(&known, &good, "service", NOW).unwrap_err(), Refusal::UnknownKey);
     }
 }

@@ -1,9 +1,9 @@
 //! IAM Identity Center's portal (its API Reference, GetRoleCredentials): a role for who has signed on.
 
-use super::sts::{Temporary, temporary};
+use super::temporary_credentials::{TemporaryCredentials, issue};
 use crate::http::{Reply, Request};
 use crate::state::State;
-use crate::state::aws::account::ACCOUNT;
+use crate::state::aws::ACCOUNT;
 use serde_json::json;
 
 /// What `aws sso login` would have left in the folder `.aws/sso/cache`.
@@ -24,7 +24,7 @@ pub(crate) fn answer(state: &State, request: &Request) -> Reply {
         return error(403, "ForbiddenException", "No access");
     };
     let arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_{role}_0123456789abcdef/person");
-    let Temporary { access_key, secret, token, expires } = temporary(state, arn, 3600);
+    let TemporaryCredentials { access_key, secret, token, expires } = issue(state, arn, 3600);
     let credentials = json!({
         "accessKeyId": access_key, "secretAccessKey": secret, "sessionToken": token, "expiration": expires * 1000,
     });

@@ -1,11 +1,12 @@
-//! AWS STS: the query protocol with XML replies (STS API Reference), and temporary credentials that KMS then accepts.
+//! AWS STS: the query protocol with XML replies (STS API Reference).
 
-use super::sigv4::{Caller, Credential, Refusal};
+use super::sigv4::{self, Caller, Refusal};
+use super::temporary_credentials::{TemporaryCredentials, issue};
 use crate::clock::extended;
 use crate::encoding::form_value;
 use crate::http::{Reply, Request};
 use crate::state::State;
-use crate::state::aws::account::{ACCOUNT, USER_ARN};
+use crate::state::aws::{ACCOUNT, USER_ARN};
 
 /// The operation that the form names.
 pub(crate) fn operation(request: &Request) -> Option<String> {
@@ -69,7 +70,7 @@ impl Failure {
 
 fn authenticate(state: &State, request: &Request) -> Result<Caller, Failure> {
     let known = &state.aws.credentials;
-    known.check(request, "sts", state.clock.now()).map_err(|refusal| match refusal {
+    sigv4::check(known, request, "sts", state.clock.now()).map_err(|refusal| match refusal {
         Refusal::Missing => {
             Failure::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token".to_owned())
         }
@@ -117,31 +118,13 @@ fn assume_role(state: &State, form: &str) -> Result<String, Failure> {
         return Err(Failure::new(400, "ValidationError", text));
     }
     let arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{session}");
-    let Temporary { access_key, secret, token, expires } = temporary(state, arn.clone(), duration);
+    let TemporaryCredentials { access_key, secret, token, expires } = issue(state, arn.clone(), duration);
     let (short, expiration) = (access_key.get(4..).unwrap_or_default(), extended(expires));
     Ok(format!(
         "<AssumedRoleUser><AssumedRoleId>AROA{short}:{session}</AssumedRoleId><Arn>{arn}</Arn></AssumedRoleUser>\
          <Credentials><AccessKeyId>{access_key}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>\
          <SessionToken>{token}</SessionToken><Expiration>{expiration}</Expiration></Credentials>"
     ))
-}
-
-/// Credentials that end.
-pub(crate) struct Temporary {
-    pub(crate) access_key: String,
-    pub(crate) secret: String,
-    pub(crate) token: String,
-    pub(crate) expires: i64,
-}
-
-/// Credentials that KMS and STS accept for so many seconds.
-pub(crate) fn temporary(state: &State, arn: String, seconds: i64) -> Temporary {
-    let id = state.ids.hex().to_ascii_uppercase();
-    let access_key = format!("ASIA{}", id.get(..16).unwrap_or_default());
-    let (secret, token, expires) = (state.ids.hex(), state.ids.hex(), state.clock.now() + seconds);
-    let credential = Credential { secret: secret.clone(), token: Some(token.clone()), expires: Some(expires), arn };
-    state.aws.credentials.allow(&access_key, credential);
-    Temporary { access_key, secret, token, expires }
 }
 
 /// Who a denial names.

@@ -2,26 +2,15 @@
 
 use crate::faults::Action;
 use crate::http::Reply;
+use crate::state::Fate;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::{Response, StatusCode};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::time::Sleep;
-
-/// What is to become of a connection once the present reply is through.
-#[derive(Debug, Default)]
-pub(crate) struct Fate {
-    /// Close with RST instead of FIN.
-    pub(crate) reset: AtomicBool,
-    /// Close in good order.
-    pub(crate) close: Notify,
-    /// Never answer on it again, as where a router between has forgotten the connection.
-    pub(crate) silent: AtomicBool,
-}
 
 /// The connection ends without a reply, or within one.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
 //! The port: plain HTTP, TLS and CONNECT tunnels on one listener, told apart by their first byte.
 
-use super::delivery::{Aborted, Fate, ReplyBody, response};
+use super::delivery::{Aborted, ReplyBody, response};
 use super::router;
 use super::router::page;
 use crate::faults::{Action, CONNECT, CONNECTION};
 use crate::http::{Handshake, Origin, Reply, Request};
+use crate::state::Fate;
 use crate::state::State;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -31,7 +32,7 @@ pub(crate) async fn run(state: Arc<State>, listener: TcpListener, acceptor: TlsA
         state.traffic.count("connections");
         let _ = stream.set_nodelay(true);
         let fate = Arc::new(Fate::default());
-        state.opened(&fate);
+        state.connections.add(&fate);
         let wire: Box<dyn Stream> = Box::new(Wire { stream, fate: fate.clone() });
         let faults = state.faults.take(CONNECTION, &[]);
         let port = Port { state: state.clone(), acceptor: acceptor.clone(), retort: None, fate, connection };

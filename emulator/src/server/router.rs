@@ -1,8 +1,7 @@
 //! From a request to a reply: whose it is, which faults it meets, who answers it.
 
-use super::delivery::{Aborted, Fate, ReplyBody, response};
-use crate::aws::kms;
-use crate::aws::kms::KmsError;
+use super::delivery::{Aborted, ReplyBody, response};
+use crate::aws::kms::{self, KmsError};
 use crate::aws::{machine, sso, sts};
 use crate::azure::entra::token_endpoint;
 use crate::azure::vault;
@@ -11,8 +10,9 @@ use crate::encoding::hex;
 use crate::faults::Action;
 use crate::faults::Tamper;
 use crate::http::{Reply, Request};
+use crate::state::Entry;
+use crate::state::Fate;
 use crate::state::State;
-use crate::state::traffic::Entry;
 use crate::{clock, control};
 use hyper::{Method, Response};
 use serde_json::json;

@@ -1,27 +1,20 @@
 //! The operations of KMS on aliases, and the rules for their names (KMS Developer Guide, "Aliases").
 
-use super::{Call, KmsError};
-use crate::state::aws::account::{Alias, Key, Store, arn};
+use super::call::Call;
+use super::error::KmsError;
+use crate::state::aws::{Alias, Key, arn};
 use serde_json::{Value, json};
 
 /// KMS Developer Guide, "Resource quotas": "Aliases per KMS key: 50".
 const MOST_ALIASES: usize = 50;
 
-/// Gives a key an alias, or moves the alias to it.
-pub(crate) fn set_alias(store: &Store, region: &str, name: &str, key: &str, now: f64) {
-    let mut regions = store.regions();
-    let aliases = &mut regions.entry(region.to_owned()).or_default().aliases;
-    let created = aliases.get(name).map_or(now, |alias| alias.created);
-    aliases.insert(name.to_owned(), Alias { key: key.to_owned(), created, updated: now });
-}
-
 impl Call<'_> {
-    pub(crate) fn list_aliases(&self) -> Result<Value, KmsError> {
+    pub(super) fn list_aliases(&self) -> Result<Value, KmsError> {
         let limit = self.input.number("Limit", 1, 100)?.unwrap_or(50);
         let target = self.input.optional("KeyId").map(|_| self.key()).transpose()?;
         let region = &self.caller.region;
         let aliases = {
-            let regions = self.state.aws.regions();
+            let regions = self.state.aws.keys.regions();
             let aliases = regions.get(region).map(|region| region.aliases.iter());
             let aliases = aliases.into_iter().flatten();
             let aliases = aliases.filter(|(_, alias)| target.as_ref().is_none_or(|key| key.id == alias.key));
@@ -30,7 +23,7 @@ impl Call<'_> {
         self.page("Aliases", aliases, limit)
     }
 
-    pub(crate) fn create_alias(&self) -> Result<(), KmsError> {
+    pub(super) fn create_alias(&self) -> Result<(), KmsError> {
         let (name, key) = self.alias_and_target()?;
         if self.target_of(name).is_some() {
             let text = format!("An alias with the name {} already exists", arn(&self.caller.region, name));
@@ -40,31 +33,31 @@ impl Call<'_> {
             let text = format!("Alias limit exceeded for key {}", key.id);
             return Err(KmsError::new("LimitExceededException", text));
         }
-        set_alias(&self.state.aws, &self.caller.region, name, &key.id, self.state.clock.precise());
+        self.state.aws.keys.set_alias(&self.caller.region, name, &key.id, self.state.clock.precise());
         Ok(())
     }
 
     fn count_of(&self, key: &str) -> usize {
-        let regions = self.state.aws.regions();
+        let regions = self.state.aws.keys.regions();
         let aliases = regions.get(&self.caller.region).into_iter().flat_map(|region| region.aliases.values());
         aliases.filter(|alias| alias.key == key).count()
     }
 
     /// API Reference of UpdateAlias: the old and the new key are of one type and have one usage.
-    pub(crate) fn update_alias(&self) -> Result<(), KmsError> {
+    pub(super) fn update_alias(&self) -> Result<(), KmsError> {
         let (name, key) = self.alias_and_target()?;
-        let old = self.state.aws.find(&self.caller.region, name)?;
+        let old = self.state.aws.keys.find(&self.caller.region, name)?;
         if old.usage != key.usage || old.spec.asymmetric() != key.spec.asymmetric() {
             let text = format!("Alias {} can only be updated to a key of the same type and usage.", self.arn_of(name));
             return Err(KmsError::validation(text));
         }
-        set_alias(&self.state.aws, &self.caller.region, name, &key.id, self.state.clock.precise());
+        self.state.aws.keys.set_alias(&self.caller.region, name, &key.id, self.state.clock.precise());
         Ok(())
     }
 
-    pub(crate) fn delete_alias(&self) -> Result<(), KmsError> {
+    pub(super) fn delete_alias(&self) -> Result<(), KmsError> {
         let name = self.alias_name()?;
-        let mut regions = self.state.aws.regions();
+        let mut regions = self.state.aws.keys.regions();
         let removed = regions.get_mut(&self.caller.region).and_then(|region| region.aliases.remove(name));
         let missing = || KmsError::new("NotFoundException", format!("Alias {} is not found.", self.arn_of(name)));
         removed.map(|_| ()).ok_or_else(missing)
@@ -75,7 +68,7 @@ impl Call<'_> {
     }
 
     fn target_of(&self, name: &str) -> Option<String> {
-        let regions = self.state.aws.regions();
+        let regions = self.state.aws.keys.regions();
         regions.get(&self.caller.region)?.aliases.get(name).map(|alias| alias.key.clone())
     }
 
@@ -85,7 +78,7 @@ impl Call<'_> {
         if target.contains("alias/") {
             return Err(KmsError::validation("Aliases must refer to keys. Not aliases"));
         }
-        let key = self.state.aws.find(&self.caller.region, target)?;
+        let key = self.state.aws.keys.find(&self.caller.region, target)?;
         key.check_not_pending()?;
         Ok((name, key))
     }

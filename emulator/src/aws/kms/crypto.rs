@@ -1,17 +1,18 @@
 //! The cryptographic operations of KMS, with the checks and wordings of the service.
 
-use super::algorithms::{AGREE, ENCRYPT, ENCRYPTION, MAC, MACS, SIGN, SIGNING, SigningAlgorithm, algorithms};
-use super::{Call, KmsError, incompatible};
-use crate::crypto::{Family, Hash, Padding, Scheme};
+use super::algorithms::{ENCRYPTION, MACS, SIGNING, SigningAlgorithm, algorithms};
+use super::call::Call;
+use super::error::KmsError;
+use crate::crypto::{Family, Hash, Padding, Scheme, Unable};
 use crate::encoding::base64;
-use crate::state::aws::account::{Key, KeyState};
+use crate::state::aws::{AGREE, ENCRYPT, Key, KeyState, MAC, SIGN, Spec};
 use aws_lc_rs::rand;
 use serde_json::{Value, json};
 
 impl Call<'_> {
     /// GetPublicKey also answers for a disabled key: the key state table says otherwise, but so AWS does
     /// (noted in LocalStack's `services/kms/provider.py`).
-    pub(crate) fn public_key(&self) -> Result<Value, KmsError> {
+    pub(super) fn public_key(&self) -> Result<Value, KmsError> {
         let key = self.key()?;
         if !key.spec.asymmetric() {
             let text = format!("{} key spec is {} which is not valid for GetPublicKey.", key.arn, key.spec.name);
@@ -31,7 +32,7 @@ impl Call<'_> {
         }))
     }
 
-    pub(crate) fn sign(&self) -> Result<Value, KmsError> {
+    pub(super) fn sign(&self) -> Result<Value, KmsError> {
         let message = self.input.blob("Message", 1, 4096)?;
         let Signing { key, algorithm, scheme, input } = self.signing("Sign", &message)?;
         self.dry_run()?;
@@ -39,7 +40,7 @@ impl Call<'_> {
         Ok(json!({ "KeyId": key.arn, "Signature": base64(&signature), "SigningAlgorithm": algorithm }))
     }
 
-    pub(crate) fn verify(&self) -> Result<Value, KmsError> {
+    pub(super) fn verify(&self) -> Result<Value, KmsError> {
         let message = self.input.blob("Message", 1, 4096)?;
         let signature = self.input.blob("Signature", 1, 6144)?;
         let Signing { key, algorithm, scheme, input } = self.signing("Verify", &message)?;
@@ -69,7 +70,7 @@ impl Call<'_> {
         Ok(Signing { key, algorithm: algorithm.name, scheme, input })
     }
 
-    pub(crate) fn encrypt(&self) -> Result<Value, KmsError> {
+    pub(super) fn encrypt(&self) -> Result<Value, KmsError> {
         let plaintext = self.input.blob("Plaintext", 1, 4096)?;
         let (key, name, padding) = self.encryption("Encrypt")?;
         let Family::Rsa(bits) = key.spec.family else { return Err(incompatible(name, key.spec)) };
@@ -87,7 +88,7 @@ impl Call<'_> {
         Ok(json!({ "KeyId": key.arn, "CiphertextBlob": base64(&ciphertext), "EncryptionAlgorithm": name }))
     }
 
-    pub(crate) fn decrypt(&self) -> Result<Value, KmsError> {
+    pub(super) fn decrypt(&self) -> Result<Value, KmsError> {
         let ciphertext = self.input.blob("CiphertextBlob", 1, 6144)?;
         let (key, name, padding) = self.encryption("Decrypt")?;
         self.dry_run()?;
@@ -114,7 +115,7 @@ impl Call<'_> {
         }
     }
 
-    pub(crate) fn generate_mac(&self) -> Result<Value, KmsError> {
+    pub(super) fn generate_mac(&self) -> Result<Value, KmsError> {
         let message = self.input.blob("Message", 1, 4096)?;
         let (key, name, hash) = self.mac("GenerateMac")?;
         self.dry_run()?;
@@ -122,7 +123,7 @@ impl Call<'_> {
         Ok(json!({ "KeyId": key.arn, "Mac": base64(&mac), "MacAlgorithm": name }))
     }
 
-    pub(crate) fn verify_mac(&self) -> Result<Value, KmsError> {
+    pub(super) fn verify_mac(&self) -> Result<Value, KmsError> {
         let message = self.input.blob("Message", 1, 4096)?;
         let mac = self.input.blob("Mac", 1, 6144)?;
         let (key, name, hash) = self.mac("VerifyMac")?;
@@ -144,15 +145,15 @@ impl Call<'_> {
         Ok((key, name, *hash))
     }
 
-    pub(crate) fn generate_random(&self) -> Result<Value, KmsError> {
+    pub(super) fn generate_random(&self) -> Result<Value, KmsError> {
         let count = self.input.number("NumberOfBytes", 1, 1024)?;
         let count = count.ok_or_else(|| KmsError::validation("NumberOfBytes is required."))?;
         let mut bytes = vec![0; usize::try_from(count).unwrap_or_default()];
-        rand::fill(&mut bytes).map_err(crate::crypto::Unable::from)?;
+        rand::fill(&mut bytes).map_err(Unable::from)?;
         Ok(json!({ "Plaintext": base64(&bytes) }))
     }
 
-    pub(crate) fn derive_shared_secret(&self) -> Result<Value, KmsError> {
+    pub(super) fn derive_shared_secret(&self) -> Result<Value, KmsError> {
         let name = self.input.text("KeyAgreementAlgorithm")?;
         if name != "ECDH" {
             return Err(KmsError::not_in("keyAgreementAlgorithm", name, &["ECDH"]));
@@ -202,3 +203,8 @@ fn prepared(algorithm: &SigningAlgorithm, kind: &str, message: &[u8]) -> Result<
 
 /// The length of a message representative (FIPS 204 section 6.2).
 const MU: usize = 64;
+
+fn incompatible(algorithm: &str, spec: &Spec) -> KmsError {
+    let text = format!("Algorithm {algorithm} is incompatible with key spec {}.", spec.name);
+    KmsError::new("InvalidKeyUsageException", text)
+}

@@ -1,16 +1,16 @@
 //! Tags of keys and the rules for them (KMS Developer Guide, "Tags in AWS KMS").
 
-use super::{Call, Input, KmsError};
+use super::call::Call;
+use super::error::KmsError;
+use super::input::{Input, check_length, member};
+use crate::state::aws::Tags;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-
-pub(crate) type Tags = BTreeMap<String, String>;
 
 const MOST: usize = 50;
 
 impl Input {
     /// The tags in a request; none if it has no list of them.
-    pub(crate) fn tags(&self) -> Result<Tags, KmsError> {
+    pub(super) fn tags(&self) -> Result<Tags, KmsError> {
         let empty = Vec::new();
         let list = self.0.get("Tags").and_then(Value::as_array).unwrap_or(&empty);
         let mut tags = Tags::new();
@@ -29,7 +29,7 @@ impl Input {
 }
 
 impl Call<'_> {
-    pub(crate) fn tag_resource(&self) -> Result<(), KmsError> {
+    pub(super) fn tag_resource(&self) -> Result<(), KmsError> {
         if self.input.0.get("Tags").is_none() {
             return Err(KmsError::missing("tags"));
         }
@@ -38,22 +38,22 @@ impl Call<'_> {
         let mut tags = key.tags;
         tags.extend(self.input.tags()?);
         check_number(&tags)?;
-        self.state.aws.change(&self.caller.region, &key.id, |key| key.tags = tags);
+        self.state.aws.keys.change(&self.caller.region, &key.id, |key| key.tags = tags);
         Ok(())
     }
 
-    pub(crate) fn untag_resource(&self) -> Result<(), KmsError> {
+    pub(super) fn untag_resource(&self) -> Result<(), KmsError> {
         let names =
             self.input.0.get("TagKeys").and_then(Value::as_array).ok_or_else(|| KmsError::missing("tagKeys"))?;
         let key = self.own_key()?;
         key.check_not_pending()?;
-        self.state.aws.change(&self.caller.region, &key.id, |key| {
+        self.state.aws.keys.change(&self.caller.region, &key.id, |key| {
             key.tags.retain(|name, _| !names.iter().any(|gone| gone.as_str() == Some(name.as_str())));
         });
         Ok(())
     }
 
-    pub(crate) fn list_resource_tags(&self) -> Result<Value, KmsError> {
+    pub(super) fn list_resource_tags(&self) -> Result<Value, KmsError> {
         let limit = self.input.number("Limit", 1, 50)?.unwrap_or(50);
         let tags = self.own_key()?.tags.into_iter();
         let items = tags.map(|(name, value)| (name.clone(), json!({ "TagKey": name, "TagValue": value })));
@@ -62,9 +62,9 @@ impl Call<'_> {
 }
 
 fn text<'a>(position: usize, tag: &'a Value, name: &str, minimum: usize, maximum: usize) -> Result<&'a str, KmsError> {
-    let member = format!("tags.{}.member.{}", position + 1, super::member(name));
+    let member = format!("tags.{}.member.{}", position + 1, member(name));
     let text = tag.get(name).and_then(Value::as_str).ok_or_else(|| KmsError::missing(&member))?;
-    super::check_length(&member, Some(text), text.chars().count(), minimum, maximum)?;
+    check_length(&member, Some(text), text.chars().count(), minimum, maximum)?;
     Ok(text)
 }
 
