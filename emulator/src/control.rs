@@ -2,8 +2,8 @@
 
 use crate::api::aws::{Aws, AwsKey};
 use crate::api::vault::{EntraClients, Vault};
-use crate::azure::vault::certificates::certificate::VaultCertificate;
-use crate::azure::vault::keys::new_key::VaultKey;
+use crate::azure::vault::VaultCertificate;
+use crate::azure::vault::VaultKey;
 use crate::encoding::base64_decode;
 use crate::encoding::pem;
 use crate::faults::Fault;

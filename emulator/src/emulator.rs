@@ -5,7 +5,7 @@ use crate::api::vault::{EntraClients, Vault};
 use crate::control::Control;
 use crate::server::port;
 use crate::state::State;
-use crate::state::azure::vaults::HSM;
+use crate::state::azure::HSM;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;

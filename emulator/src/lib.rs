@@ -33,8 +33,8 @@ mod state;
 
 pub use api::aws::{Aws, AwsKey, AwsKeyId};
 pub use api::vault::{EntraClients, Vault, VaultKeyId};
-pub use azure::vault::certificates::certificate::VaultCertificate;
-pub use azure::vault::keys::new_key::VaultKey;
+pub use azure::vault::VaultCertificate;
+pub use azure::vault::VaultKey;
 pub use control::Control;
 pub use emulator::{Builder, Emulator};
 pub use faults::{Action, Fault, Flaw};

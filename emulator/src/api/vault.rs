@@ -1,11 +1,12 @@
 //! The Azure side of an emulator, for Rust tests: vaults, their keys and certificates, and the clients of Entra.
 
-use crate::azure::entra::token_endpoint::{CLIENT, IDENTITY_HEADER, SECRET, TENANT};
+use crate::azure::entra::{IDENTITY_HEADER, issue};
+use crate::azure::vault::VaultCertificate;
 use crate::azure::vault::VaultError;
-use crate::azure::vault::certificates::certificate::VaultCertificate;
-use crate::azure::vault::keys::new_key::VaultKey;
+use crate::azure::vault::VaultKey;
 use crate::state::State;
-use crate::state::azure::vaults::{HSM, Version};
+use crate::state::azure::{CLIENT, SECRET, TENANT};
+use crate::state::azure::{HSM, NoSuchKey, Version};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io;
@@ -126,6 +127,12 @@ impl From<VaultError> for io::Error {
     }
 }
 
+impl From<NoSuchKey> for io::Error {
+    fn from(error: NoSuchKey) -> Self {
+        VaultError::from(error).into()
+    }
+}
+
 /// The clients of the token endpoint.
 #[derive(Clone, Copy)]
 pub struct EntraClients<'a> {
@@ -165,6 +172,6 @@ impl EntraClients<'_> {
 
     /// A bearer token without asking for it: `https://vault.azure.net` or `https://managedhsm.azure.net`.
     pub fn issue_token(&self, audience: &str) -> String {
-        self.state.entra.issue(self.state, CLIENT, audience, false).0
+        issue(self.state, CLIENT, audience, false).0
     }
 }

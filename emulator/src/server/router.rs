@@ -3,9 +3,8 @@
 use super::delivery::{Aborted, ReplyBody, response};
 use crate::aws::kms::{self, KmsError};
 use crate::aws::{machine, sso, sts};
-use crate::azure::entra::token_endpoint;
-use crate::azure::vault;
-use crate::azure::vault::{Asked, Place, VaultError};
+use crate::azure::entra;
+use crate::azure::vault::{self, Operation, Place, VaultError};
 use crate::encoding::hex;
 use crate::faults::Action;
 use crate::faults::Tamper;
@@ -88,12 +87,12 @@ impl Call {
         if !["keys", "certificates", "deletedkeys", "deletedcertificates", "rng"].contains(&first.as_str()) {
             return plain(Service::Nobody, "unknown");
         }
-        let asked = Asked::of(request);
-        let names = asked.as_ref().and_then(Asked::key).map(str::to_owned).into_iter().collect();
+        let asked = Operation::of(request);
+        let names = asked.as_ref().and_then(Operation::key).map(str::to_owned).into_iter().collect();
         let refused = vault::authorize(state, request).err();
         let operation = match (&refused, asked) {
             (Some(_), _) => "vault.challenge".to_owned(),
-            (None, Some(asked)) => asked.operation(),
+            (None, Some(asked)) => asked.name(),
             (None, None) => "vault.unknown".to_owned(),
         };
         Self { service: Service::Vault, operation, names, refused }
@@ -117,9 +116,9 @@ impl Call {
             Service::Kms => kms::answer(state, request, tamper),
             Service::Sts => sts::answer(state, request),
             Service::Vault => vault::answer(state, request, tamper),
-            Service::Token => token_endpoint::token(state, request),
-            Service::Discovery => token_endpoint::discovery(request),
-            Service::Identity => token_endpoint::managed_identity(state, request),
+            Service::Token => entra::token(state, request),
+            Service::Discovery => entra::discovery(request),
+            Service::Identity => entra::managed_identity(state, request),
             Service::Machine => machine::answer(state, request),
             Service::SignOn => sso::answer(state, request),
             Service::Control => control::answer(state, request),
@@ -163,7 +162,7 @@ impl Call {
                         429,
                         &json!({ "error": "too_many_requests", "error_description": "Too many requests" }),
                     ),
-                    _ => token_endpoint::error(
+                    _ => entra::error(
                         state,
                         429,
                         "temporarily_unavailable",
@@ -180,19 +179,15 @@ impl Call {
             (Action::Deny, Service::Sts) => sts::denied(short, &id),
             (Action::Deny, Service::Vault) => VaultError::denied(&self.operation, &place).reply(),
             (Action::Deny, Service::Machine) => machine::denied(),
-            (Action::Deny, _) => token_endpoint::error(
-                state,
-                400,
-                "unauthorized_client",
-                700_016,
-                "Application was not found in the directory.",
-            ),
+            (Action::Deny, _) => {
+                entra::error(state, 400, "unauthorized_client", 700_016, "Application was not found in the directory.")
+            }
             (Action::ExpiredToken, Service::Kms) => kms(KmsError::expired()),
             (Action::ExpiredToken, Service::Sts) => {
                 sts::error(403, "ExpiredToken", "The security token included in the request is expired", &id)
             }
             (Action::ExpiredToken, Service::Vault) => vault::expired(&place, request),
-            (Action::ExpiredToken, _) => token_endpoint::error(
+            (Action::ExpiredToken, _) => entra::error(
                 state,
                 401,
                 "invalid_client",

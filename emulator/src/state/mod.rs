@@ -8,12 +8,11 @@ mod switches;
 mod traffic;
 
 use crate::authority::Authority;
-use crate::azure::entra::token_endpoint::Entra;
 use crate::clock::Clock;
 use crate::crypto::MaterialPool;
 use crate::faults::FaultSet;
 use aws::Account;
-use azure::vaults::Store as VaultStore;
+use azure::{Directory, VaultStore};
 use connections::Connections;
 pub(crate) use connections::Fate;
 pub(crate) use ids::Ids;
@@ -32,7 +31,7 @@ pub(crate) struct State {
     pub(crate) materials: MaterialPool,
     pub(crate) authority: Authority,
     pub(crate) aws: Account,
-    pub(crate) entra: Entra,
+    pub(crate) entra: Directory,
     pub(crate) vaults: VaultStore,
     switches: Mutex<Switches>,
 }
@@ -49,7 +48,7 @@ impl State {
             materials: MaterialPool::default(),
             authority: Authority::new()?,
             aws: Account::default(),
-            entra: Entra::default(),
+            entra: Directory::default(),
             vaults: VaultStore::default(),
             switches: Mutex::default(),
         })

@@ -2,9 +2,9 @@
 
 use crate::http::Request;
 
-/// What a request asks for.
+/// An operation, and what it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum Operation {
     List,
     Versions(String),
     Get(String, String),
@@ -31,7 +31,7 @@ pub(crate) enum Asked {
     Random,
 }
 
-impl Asked {
+impl Operation {
     /// Reads method and path; `None` for what Key Vault does not have.
     pub(crate) fn of(request: &Request) -> Option<Self> {
         let segments = request.segments();
@@ -78,7 +78,7 @@ impl Asked {
     }
 
     /// The name it is counted under.
-    pub(crate) fn operation(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let name = match self {
             Self::List => "keys.list",
             Self::Versions(_) => "keys.versions",

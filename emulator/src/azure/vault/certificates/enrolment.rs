@@ -3,25 +3,14 @@
 //!
 //! Unlike in the real service the key of such a certificate is not visible before the merge.
 
-use super::certificate::Certificate;
 use super::subject::Subject;
-use crate::azure::vault::keys::new_key::{VaultKey, tags};
-use crate::azure::vault::{Call, VaultError};
-use crate::encoding::der;
-use crate::encoding::{base64, base64_decode};
-use crate::state::azure::vaults::Version;
+use crate::azure::vault::call::Call;
+use crate::azure::vault::error::VaultError;
+use crate::azure::vault::keys::VaultKey;
+use crate::azure::vault::tags::tags;
+use crate::encoding::{base64, base64_decode, der};
+use crate::state::azure::{Certificate, Enrolment, Version};
 use serde_json::{Value, json};
-
-/// The last operation on a certificate.
-#[derive(Clone)]
-pub(crate) struct Enrolment {
-    /// The key, and what the certificate is to be.
-    version: Version,
-    certificate: Certificate,
-    csr: Vec<u8>,
-    request_id: String,
-    completed: bool,
-}
 
 impl Call<'_> {
     /// With the issuer `Self` it is done at once; with `Unknown` someone has to merge a certificate.
@@ -38,7 +27,7 @@ impl Call<'_> {
             enrolment.completed = true;
         }
         let reply = self.operation(name, &enrolment);
-        self.keep(name, enrolment);
+        self.state.vaults.set_enrolment(&self.vault, name, enrolment);
         Ok(reply)
     }
 
@@ -63,7 +52,7 @@ impl Call<'_> {
 
     pub(crate) fn delete_pending(&self, name: &str) -> Result<Value, VaultError> {
         let reply = self.pending(name)?;
-        self.forget_enrolment(name);
+        self.state.vaults.forget_enrolment(&self.vault, name);
         Ok(reply)
     }
 
@@ -85,7 +74,7 @@ impl Call<'_> {
         done.tags = tags(&body).unwrap_or(done.tags);
         self.state.vaults.insert(&self.vault, name, done);
         enrolment.completed = true;
-        self.keep(name, enrolment);
+        self.state.vaults.set_enrolment(&self.vault, name, enrolment);
         self.get_certificate(name, "")
     }
 
@@ -97,24 +86,11 @@ impl Call<'_> {
         Ok(())
     }
 
-    pub(crate) fn forget_enrolment(&self, name: &str) {
-        if let Some(vault) = self.state.vaults.vaults().get_mut(&self.vault) {
-            vault.enrolments.remove(&name.to_ascii_lowercase());
-        }
-    }
-
     fn find_enrolment(&self, name: &str) -> Result<Enrolment, VaultError> {
-        let vaults = self.state.vaults.vaults();
-        let found = vaults.get(&self.vault).and_then(|vault| vault.enrolments.get(&name.to_ascii_lowercase()));
-        let missing =
-            || VaultError::new(404, "PendingCertificateNotFound", format!("Pending certificate not found: {name}"));
-        found.cloned().ok_or_else(missing)
-    }
-
-    fn keep(&self, name: &str, enrolment: Enrolment) {
-        let mut vaults = self.state.vaults.vaults();
-        let vault = vaults.entry(self.vault.clone()).or_default();
-        vault.enrolments.insert(name.to_ascii_lowercase(), enrolment);
+        let found = self.state.vaults.enrolment(&self.vault, name);
+        found.ok_or_else(|| {
+            VaultError::new(404, "PendingCertificateNotFound", format!("Pending certificate not found: {name}"))
+        })
     }
 
     fn operation(&self, name: &str, enrolment: &Enrolment) -> Value {
@@ -137,10 +113,10 @@ impl Call<'_> {
 }
 
 const SELF: &str = "Self";
-pub(crate) const UNKNOWN: &str = "Unknown";
+pub(super) const UNKNOWN: &str = "Unknown";
 
 /// The certificate in a chain that is for a key, wherever in the chain it is.
-pub(crate) fn leaf(version: &Version, chain: Vec<Vec<u8>>) -> Result<Vec<u8>, VaultError> {
+pub(super) fn leaf(version: &Version, chain: Vec<Vec<u8>>) -> Result<Vec<u8>, VaultError> {
     let fits = |certificate: &Vec<u8>| der::certificate_key(certificate).as_ref() == Some(&version.material.spki);
     chain.into_iter().find(fits).ok_or_else(|| {
         VaultError::bad_parameter(

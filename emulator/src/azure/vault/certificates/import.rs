@@ -1,12 +1,14 @@
 //! Certificates that come with their key, in PEM (Key Vault REST API, "Import Certificate").
 
-use super::certificate::Certificate;
 use super::enrolment::{UNKNOWN, leaf};
-use crate::azure::vault::keys::new_key::{VaultKey, tags};
-use crate::azure::vault::{Call, VaultError};
+use crate::azure::vault::call::Call;
+use crate::azure::vault::error::VaultError;
+use crate::azure::vault::keys::VaultKey;
+use crate::azure::vault::keys::curve::curve_name;
+use crate::azure::vault::tags::tags;
 use crate::crypto::{Family, Material};
-use crate::encoding::base64_decode;
-use crate::encoding::pem;
+use crate::encoding::{base64_decode, pem};
+use crate::state::azure::Certificate;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -61,6 +63,6 @@ fn unexpected() -> VaultError {
 fn described(family: Family) -> Option<VaultKey> {
     match family {
         Family::Rsa(size) => Some(VaultKey::rsa(size)),
-        family => crate::state::azure::vaults::curve_name(family).map(VaultKey::ec),
+        family => curve_name(family).map(VaultKey::ec),
     }
 }

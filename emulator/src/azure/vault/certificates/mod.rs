@@ -1,6 +1,11 @@
-//! The operations on certificates.
+//! Certificates of a vault: what they are, and the operations on them.
 
-pub(crate) mod certificate;
-pub(crate) mod enrolment;
+mod bundle;
+mod deleted;
+mod enrolment;
 mod import;
+mod manage;
+mod new_certificate;
 mod subject;
+
+pub use new_certificate::VaultCertificate;

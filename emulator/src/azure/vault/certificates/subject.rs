@@ -1,10 +1,10 @@
 //! How certificates and requests for certificates are made of a vault's key.
 
-use crate::azure::vault::VaultError;
+use crate::azure::vault::error::VaultError;
 use crate::clock::civil;
 use crate::crypto::{Curve, Family};
 use crate::state::State;
-use crate::state::azure::vaults::Version;
+use crate::state::azure::Version;
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
@@ -12,15 +12,15 @@ use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
 /// What a certificate is to say.
 #[derive(Clone, Debug)]
-pub(crate) struct Subject {
+pub(super) struct Subject {
     /// `CN=me, O=mine`.
-    pub(crate) name: String,
-    pub(crate) dns_names: Vec<String>,
+    pub(super) name: String,
+    pub(super) dns_names: Vec<String>,
 }
 
 impl Subject {
     /// Signed with its own key, or by the emulator's authority.
-    pub(crate) fn certify(&self, state: &State, version: &Version, issued: bool) -> Result<Vec<u8>, VaultError> {
+    pub(super) fn certify(&self, state: &State, version: &Version, issued: bool) -> Result<Vec<u8>, VaultError> {
         let (key, mut params) = (pair(version)?, self.params()?);
         params.use_authority_key_identifier_extension = issued;
         let (year, month, day, ..) = civil(version.created);
@@ -34,7 +34,7 @@ impl Subject {
     }
 
     /// A request in PKCS#10.
-    pub(crate) fn request(&self, version: &Version) -> Result<Vec<u8>, VaultError> {
+    pub(super) fn request(&self, version: &Version) -> Result<Vec<u8>, VaultError> {
         let request = self.params()?.serialize_request(&pair(version)?).map_err(unfit)?;
         Ok(request.der().to_vec())
     }

@@ -1,48 +1,13 @@
 //! What a vault does with a key: sign, verify, encrypt, decrypt, wrap, unwrap, and Managed HSM's random bytes.
 
-use crate::azure::vault::{Call, VaultError};
-use crate::crypto::{Curve, Family, Hash, Padding, Scheme};
-use crate::encoding::der;
-use crate::encoding::{base64url, base64url_decode};
-use crate::state::azure::vaults::{CURVES, Version, curve_name};
+use super::algorithms::{Algorithm, padding, signing_algorithm, text};
+use crate::azure::vault::call::Call;
+use crate::azure::vault::error::VaultError;
+use crate::crypto::{Family, Padding, Scheme, Unable};
+use crate::encoding::{base64url, base64url_decode, der};
+use crate::state::azure::Version;
 use aws_lc_rs::rand;
 use serde_json::{Value, json};
-
-/// One signing algorithm of a JWK.
-struct Algorithm {
-    name: &'static str,
-    scheme: Scheme,
-    /// The only curve it serves; none for RSA.
-    curve: Option<Curve>,
-}
-
-const fn rsa(name: &'static str, scheme: Scheme) -> Algorithm {
-    Algorithm { name, scheme, curve: None }
-}
-
-const fn ec(name: &'static str, hash: Hash, curve: Curve) -> Algorithm {
-    Algorithm { name, scheme: Scheme::Ecdsa(hash), curve: Some(curve) }
-}
-
-static SIGNING: [Algorithm; 11] = [
-    rsa("RS256", Scheme::Pkcs1(Hash::Sha256)),
-    rsa("RS384", Scheme::Pkcs1(Hash::Sha384)),
-    rsa("RS512", Scheme::Pkcs1(Hash::Sha512)),
-    rsa("PS256", Scheme::Pss(Hash::Sha256)),
-    rsa("PS384", Scheme::Pss(Hash::Sha384)),
-    rsa("PS512", Scheme::Pss(Hash::Sha512)),
-    rsa("RSNULL", Scheme::Unhashed),
-    ec("ES256", Hash::Sha256, Curve::P256),
-    ec("ES384", Hash::Sha384, Curve::P384),
-    ec("ES512", Hash::Sha512, Curve::P521),
-    ec("ES256K", Hash::Sha256, Curve::P256K),
-];
-
-static ENCRYPTION: [(&str, Padding); 3] = [
-    ("RSA1_5", Padding::Pkcs1),
-    ("RSA-OAEP", Padding::Oaep(Hash::Sha1)),
-    ("RSA-OAEP-256", Padding::Oaep(Hash::Sha256)),
-];
 
 impl Call<'_> {
     pub(crate) fn operate(&self, name: &str, version: &str, operation: &str) -> Result<Value, VaultError> {
@@ -99,7 +64,7 @@ impl Call<'_> {
         let digest = input(algorithm, body, "value", key)?;
         let signature = self.tamper.sign(&key.material, algorithm.scheme, &digest)?;
         let signature = match algorithm.curve {
-            Some(curve) => der::fixed(&signature, curve.width()).ok_or(crate::crypto::Unable)?,
+            Some(curve) => der::fixed(&signature, curve.width()).ok_or(Unable)?,
             None => signature,
         };
         Ok(json!({ "kid": kid, "value": base64url(&self.tamper.spoil(signature)) }))
@@ -126,7 +91,7 @@ impl Call<'_> {
         let count =
             count.ok_or_else(|| VaultError::bad_parameter("The number of random bytes must be between 1 and 128."))?;
         let mut bytes = vec![0; usize::try_from(count).unwrap_or_default()];
-        rand::fill(&mut bytes).map_err(crate::crypto::Unable::from)?;
+        rand::fill(&mut bytes).map_err(Unable::from)?;
         Ok(json!({ "value": base64url(&bytes) }))
     }
 }
@@ -146,48 +111,11 @@ fn verify(key: &Version, kid: &str, body: &Value) -> Result<Value, VaultError> {
     Ok(json!({ "value": key.material.verify(algorithm.scheme, &digest, &signature)? }))
 }
 
-fn padding(key: &Version, kid: &str, body: &Value) -> Result<Padding, VaultError> {
-    let name = text(body, "alg")?;
-    let padding = ENCRYPTION.iter().find(|row| row.0 == name).map(|row| row.1);
-    padding.filter(|_| matches!(key.material.family, Family::Rsa(_))).ok_or_else(|| {
-        let text = format!(
-            "Key and encryption algorithm are incompatible. Key {kid} is of type '{}', and algorithm is '{name}'.",
-            key.kty
-        );
-        VaultError::bad_parameter(text)
-    })
-}
-
 fn encrypt(key: &Version, kid: &str, body: &Value) -> Result<Value, VaultError> {
     let (padding, value) = (padding(key, kid, body)?, bytes(body, "value")?);
     let ciphertext = key.material.encrypt(padding, &value);
     let ciphertext = ciphertext.map_err(|_| VaultError::bad_parameter("The parameter is incorrect.\r\n"))?;
     Ok(json!({ "kid": kid, "value": base64url(&ciphertext) }))
-}
-
-fn signing_algorithm(key: &Version, kid: &str, body: &Value) -> Result<&'static Algorithm, VaultError> {
-    let name = text(body, "alg")?;
-    let algorithm = SIGNING.iter().find(|row| row.name == name);
-    let algorithm =
-        algorithm.ok_or_else(|| VaultError::bad_parameter(format!("Unsupported signing algorithm '{name}'.")))?;
-    let incompatible = |used: &str, needed: String| {
-        let text = format!(
-            "Key and signing algorithm are incompatible. Key {kid} {used}, and algorithm '{name}' can only be used with {needed}."
-        );
-        VaultError::bad_parameter(text)
-    };
-    let kind = format!("is of type '{}'", key.kty);
-    match (algorithm.curve, key.material.family) {
-        (None, Family::Rsa(_)) => Ok(algorithm),
-        (None, _) => Err(incompatible(&kind, "a key of type 'RSA' or 'RSA-HSM'".to_owned())),
-        (Some(curve), Family::Ec(known)) if curve == known => Ok(algorithm),
-        (Some(curve), Family::Ec(_)) => {
-            let needed = CURVES.iter().find(|row| row.1 == curve).map_or("", |row| row.0);
-            let used = format!("uses curve '{}'", curve_name(key.material.family).unwrap_or_default());
-            Err(incompatible(&used, format!("curve '{needed}'")))
-        }
-        (Some(_), _) => Err(incompatible(&kind, "a key of type 'EC' or 'EC-HSM'".to_owned())),
-    }
 }
 
 /// The digest, of exactly the algorithm's length; RSNULL takes whatever leaves room for the padding.
@@ -210,12 +138,6 @@ fn input(algorithm: &Algorithm, body: &Value, name: &str, key: &Version) -> Resu
         }
         _ => Ok(value),
     }
-}
-
-fn text<'a>(body: &'a Value, name: &str) -> Result<&'a str, VaultError> {
-    body.get(name)
-        .and_then(Value::as_str)
-        .ok_or_else(|| VaultError::bad_parameter(format!("Property '{name}' is required.\r\n")))
 }
 
 fn bytes(body: &Value, name: &str) -> Result<Vec<u8>, VaultError> {

@@ -1,5 +1,11 @@
-//! The operations on keys.
+//! Keys of a vault: what they are, and the operations on them.
 
+mod algorithms;
+mod bundle;
 mod crypto;
-pub(crate) mod deleted;
-pub(crate) mod new_key;
+pub(super) mod curve;
+mod deleted;
+mod manage;
+pub(super) mod new_key;
+
+pub use new_key::VaultKey;

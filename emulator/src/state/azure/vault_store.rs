@@ -1,31 +1,9 @@
 //! The vaults, and in each the keys by name and version.
 
-use crate::azure::vault::VaultError;
-use crate::azure::vault::certificates::certificate::Certificate;
-use crate::azure::vault::certificates::enrolment::Enrolment;
-use crate::crypto::{Curve, Family, Material};
+use super::enrolment::Enrolment;
+use super::version::Version;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// One version of a key.
-#[derive(Clone)]
-pub(crate) struct Version {
-    pub(crate) version: String,
-    /// `RSA`, `RSA-HSM`, `EC` or `EC-HSM`.
-    pub(crate) kty: String,
-    pub(crate) material: Arc<Material>,
-    pub(crate) enabled: bool,
-    pub(crate) not_before: Option<i64>,
-    pub(crate) expires: Option<i64>,
-    pub(crate) created: i64,
-    pub(crate) updated: i64,
-    pub(crate) operations: Vec<String>,
-    pub(crate) tags: Tags,
-    /// The certificate with the same name and version.
-    pub(crate) certificate: Option<Certificate>,
-}
-
-pub(crate) type Tags = BTreeMap<String, String>;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A key that was deleted and can be recovered.
 #[derive(Clone)]
@@ -45,15 +23,25 @@ pub(crate) struct Vault {
 
 pub(crate) type Vaults = BTreeMap<String, Vault>;
 
+/// The name, or name and version, that no key of a vault has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NoSuchKey(pub(crate) String);
+
+impl NoSuchKey {
+    fn new(name: &str, version: &str) -> Self {
+        Self(if version.is_empty() { name.to_owned() } else { format!("{name}/{version}") })
+    }
+}
+
 #[derive(Default)]
-pub(crate) struct Store {
+pub(crate) struct VaultStore {
     vaults: Mutex<Vaults>,
 }
 
 /// Behind the name of a Managed HSM.
 pub(crate) const HSM: &str = ".managedhsm";
 
-impl Store {
+impl VaultStore {
     pub(crate) fn vaults(&self) -> MutexGuard<'_, Vaults> {
         self.vaults.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -63,14 +51,28 @@ impl Store {
     }
 
     /// A version of a key, or the current one if `version` is empty.
-    pub(crate) fn find(&self, vault: &str, name: &str, version: &str) -> Result<Version, VaultError> {
+    pub(crate) fn find(&self, vault: &str, name: &str, version: &str) -> Result<Version, NoSuchKey> {
         let vaults = self.vaults();
         let versions = vaults.get(vault).and_then(|vault| vault.keys.get(&name.to_ascii_lowercase()));
         let found = versions.and_then(|versions| match version {
             "" => versions.last(),
             version => versions.iter().find(|known| known.version == version),
         });
-        found.cloned().ok_or_else(|| not_found(name, version))
+        found.cloned().ok_or_else(|| NoSuchKey::new(name, version))
+    }
+
+    /// All versions of a key, the oldest first.
+    pub(crate) fn versions(&self, vault: &str, name: &str) -> Vec<Version> {
+        let vaults = self.vaults();
+        let versions = vaults.get(vault).and_then(|vault| vault.keys.get(&name.to_ascii_lowercase()));
+        versions.cloned().unwrap_or_default()
+    }
+
+    /// The name and the current version of each key.
+    pub(crate) fn current_versions(&self, vault: &str) -> Vec<(String, Version)> {
+        let vaults = self.vaults();
+        let keys = vaults.get(vault).into_iter().flat_map(|vault| &vault.keys);
+        keys.filter_map(|(name, versions)| Some((name.clone(), versions.last()?.clone()))).collect()
     }
 
     /// Adds a version, which becomes the current one.
@@ -87,21 +89,21 @@ impl Store {
         name: &str,
         version: &str,
         change: impl FnOnce(&mut Version),
-    ) -> Result<(), VaultError> {
+    ) -> Result<(), NoSuchKey> {
         let mut vaults = self.vaults();
         let versions = vaults.get_mut(vault).and_then(|vault| vault.keys.get_mut(&name.to_ascii_lowercase()));
         let found = versions.and_then(|versions| match version {
             "" => versions.last_mut(),
             version => versions.iter_mut().find(|known| known.version == version),
         });
-        change(found.ok_or_else(|| not_found(name, version))?);
+        change(found.ok_or_else(|| NoSuchKey::new(name, version))?);
         Ok(())
     }
 
-    pub(crate) fn delete(&self, vault: &str, name: &str, time: i64) -> Result<(), VaultError> {
+    pub(crate) fn delete(&self, vault: &str, name: &str, time: i64) -> Result<(), NoSuchKey> {
         let mut vaults = self.vaults();
         let vault = vaults.entry(vault.to_owned()).or_default();
-        let versions = vault.keys.remove(&name.to_ascii_lowercase()).ok_or_else(|| not_found(name, ""))?;
+        let versions = vault.keys.remove(&name.to_ascii_lowercase()).ok_or_else(|| NoSuchKey::new(name, ""))?;
         vault.deleted.insert(name.to_ascii_lowercase(), Deleted { versions, time });
         Ok(())
     }
@@ -121,24 +123,21 @@ impl Store {
             vault.deleted.remove(&name.to_ascii_lowercase());
         }
     }
-}
 
-fn not_found(name: &str, version: &str) -> VaultError {
-    let id = if version.is_empty() { name.to_owned() } else { format!("{name}/{version}") };
-    VaultError::new(
-        404,
-        "KeyNotFound",
-        format!(
-            "A key with (name/id) {id} was not found in this key vault. If you recently deleted this key you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
-        ),
-    )
-}
+    pub(crate) fn enrolment(&self, vault: &str, name: &str) -> Option<Enrolment> {
+        let vaults = self.vaults();
+        vaults.get(vault).and_then(|vault| vault.enrolments.get(&name.to_ascii_lowercase()).cloned())
+    }
 
-/// The names of the curves in a JWK.
-pub(crate) static CURVES: [(&str, Curve); 4] =
-    [("P-256", Curve::P256), ("P-384", Curve::P384), ("P-521", Curve::P521), ("P-256K", Curve::P256K)];
+    pub(crate) fn set_enrolment(&self, vault: &str, name: &str, enrolment: Enrolment) {
+        let mut vaults = self.vaults();
+        let vault = vaults.entry(vault.to_owned()).or_default();
+        vault.enrolments.insert(name.to_ascii_lowercase(), enrolment);
+    }
 
-pub(crate) fn curve_name(family: Family) -> Option<&'static str> {
-    let Family::Ec(curve) = family else { return None };
-    CURVES.iter().find(|row| row.1 == curve).map(|row| row.0)
+    pub(crate) fn forget_enrolment(&self, vault: &str, name: &str) {
+        if let Some(vault) = self.vaults().get_mut(vault) {
+            vault.enrolments.remove(&name.to_ascii_lowercase());
+        }
+    }
 }
