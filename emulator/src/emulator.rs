@@ -1,9 +1,7 @@
 //! One running emulator: a port, a thread with a runtime behind it, and handles to all it holds.
 
-use crate::api::aws::Aws;
-use crate::api::vault::{EntraClients, Vault};
-use crate::control::Control;
-use crate::server::port;
+use crate::api::{Aws, Control, EntraClients, Vault};
+use crate::server;
 use crate::state::State;
 use crate::state::azure::HSM;
 use std::io;
@@ -60,7 +58,7 @@ impl Builder {
         let thread = std::thread::Builder::new().name("emulator".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-                tokio::spawn(port::run(serving, listener, acceptor));
+                tokio::spawn(server::run(serving, listener, acceptor));
                 let _ = stopped.await;
             });
             runtime.shutdown_timeout(Duration::from_secs(2));

@@ -31,13 +31,9 @@ mod http;
 mod server;
 mod state;
 
-pub use api::aws::{Aws, AwsKey, AwsKeyId};
-pub use api::vault::{EntraClients, Vault, VaultKeyId};
-pub use azure::vault::VaultCertificate;
-pub use azure::vault::VaultKey;
-pub use control::Control;
+pub use api::{Aws, AwsKey, AwsKeyId, Control, EntraClients, Vault, VaultKeyId};
+pub use azure::vault::{VaultCertificate, VaultKey};
 pub use emulator::{Builder, Emulator};
 pub use faults::{Action, Fault, Flaw};
 pub use http::Handshake;
-pub use state::Entry;
-pub use state::Switches;
+pub use state::{Entry, Switches};

@@ -1,4 +1,13 @@
-//! The handles for Rust tests.
+//! The handles of a running emulator, for Rust tests.
 
-pub(crate) mod aws;
-pub(crate) mod vault;
+mod aws;
+mod aws_key;
+mod control;
+mod entra;
+mod vault;
+
+pub use aws::{Aws, AwsKeyId};
+pub use aws_key::AwsKey;
+pub use control::Control;
+pub use entra::EntraClients;
+pub use vault::{Vault, VaultKeyId};

@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 
 /// The connection ends without a reply, or within one.
 #[derive(Debug)]
-pub(crate) struct Aborted;
+pub(super) struct Aborted;
 
 impl std::fmt::Display for Aborted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -25,7 +25,7 @@ impl std::fmt::Display for Aborted {
 impl std::error::Error for Aborted {}
 
 /// A reply's body on its way.
-pub(crate) struct ReplyBody {
+pub(super) struct ReplyBody {
     rest: Bytes,
     /// White space that follows.
     filler: u64,
@@ -52,7 +52,7 @@ const FLUSH: Duration = Duration::from_millis(20);
 const FILLER: &[u8] = &[b' '; 16 * 1024];
 
 /// Makes the response, with the faults that concern its way.
-pub(crate) fn response(mut reply: Reply, actions: &[Action], fate: Arc<Fate>) -> Result<Response<ReplyBody>, Aborted> {
+pub(super) fn response(mut reply: Reply, actions: &[Action], fate: Arc<Fate>) -> Result<Response<ReplyBody>, Aborted> {
     if actions.contains(&Action::EmptyBody) {
         (reply.status, reply.body) = (200, Vec::new());
     }

@@ -142,7 +142,7 @@ fn well_formed(id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::api::aws::{Aws, AwsKey};
+    use crate::api::{Aws, AwsKey};
     use crate::state::State;
 
     #[test]
