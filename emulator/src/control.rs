@@ -1,4 +1,4 @@
-//! The control interface over HTTP, under `/_control`: what `api` offers to Rust tests, for scripts.
+//! The control interface over HTTP, under `/_control`: the functions of `api`, for scripts.
 
 use crate::api::{Aws, AwsKey, Control, EntraClients, Vault};
 use crate::azure::vault::{VaultCertificate, VaultKey};

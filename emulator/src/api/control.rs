@@ -1,4 +1,4 @@
-//! What goes wrong and what was seen, for Rust tests: faults, switches, counts, the clock.
+//! Faults, switches, counts and the clock, for Rust tests.
 
 use crate::faults::Fault;
 use crate::state::{Entry, State, Switches};

@@ -1,4 +1,4 @@
-//! The services of Azure.
+//! The services of Azure: plain functions from a request to a reply.
 
 pub(crate) mod clouds;
 pub(crate) mod entra;

@@ -1,6 +1,6 @@
 //! Key material: the secret and the public half of a key.
 //!
-//! What it signs is in `crypto::sign`, what it encrypts in `crypto::encrypt`.
+//! Signatures are in `sign`, encryption is in `encrypt`.
 
 use super::family::{Curve, Family};
 use super::hash::{Hash, mac};

@@ -1,6 +1,6 @@
 //! ML-DSA keys (FIPS 204): they sign a message, or the message representative mu that a client has computed.
 //!
-//! The library is not the one of `keys`: that one signs no mu, and so stays an independent witness for the tests.
+//! The library is not that of the other keys, which signs no mu. So the other one stays an independent witness for the tests.
 
 use super::unable::Unable;
 use aws_lc_rs::error::Unspecified;

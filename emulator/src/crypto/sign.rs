@@ -1,4 +1,4 @@
-//! Signatures: made and verified.
+//! Signatures of all kinds of keys.
 
 use super::family::{Curve, Family};
 use super::hash::Hash;

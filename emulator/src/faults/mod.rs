@@ -1,4 +1,4 @@
-//! What is to go wrong. The faults only decide; the server and the services carry them out.
+//! What is to go wrong. The server and the services carry the faults out.
 
 mod action;
 mod fault;

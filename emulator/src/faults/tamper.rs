@@ -1,4 +1,4 @@
-//! Faults of what cryptography makes.
+//! Faults in the results of cryptography.
 
 use super::action::Action;
 use crate::crypto::{Family, Material, Scheme, Unable};

@@ -1,4 +1,4 @@
-//! Whose request it is, and what faults and counts need to know of it.
+//! The service of a request, and what faults and counts need to know of the request.
 
 use crate::aws::{kms, machine, sso, sts};
 use crate::azure::entra;
@@ -76,12 +76,16 @@ impl Call {
         if !["keys", "certificates", "deletedkeys", "deletedcertificates", "rng"].contains(&first.as_str()) {
             return plain(Service::Nobody, "unknown");
         }
-        let asked = Operation::of(request);
-        let names = asked.as_ref().and_then(Operation::key).map(str::to_owned).into_iter().collect();
+        Self::for_vault(state, request)
+    }
+
+    fn for_vault(state: &State, request: &Request) -> Self {
+        let operation = Operation::of(request);
+        let names = operation.as_ref().and_then(Operation::key).map(str::to_owned).into_iter().collect();
         let refused = vault::authorize(state, request).err();
-        let operation = match (&refused, asked) {
+        let operation = match (&refused, operation) {
             (Some(_), _) => "vault.challenge".to_owned(),
-            (None, Some(asked)) => asked.name(),
+            (None, Some(operation)) => operation.name(),
             (None, None) => "vault.unknown".to_owned(),
         };
         Self { service: Service::Vault, operation, names, refused }

@@ -1,4 +1,4 @@
-//! Replies that a fault puts in the place of the true one.
+//! Replies that faults send instead of the service's own.
 
 use super::call::{Call, Service};
 use crate::aws::kms::{self, KmsError};

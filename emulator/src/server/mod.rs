@@ -1,4 +1,4 @@
-//! The port: connections, TLS and tunnels, the way of each request to its service, and the way back of the reply.
+//! The port: connections, TLS and tunnels, the service of each request, and the delivery of its reply.
 
 mod call;
 mod connection;

@@ -1,4 +1,4 @@
-//! The connections that are open, and what is to become of each.
+//! The open connections, and how each is to end.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};

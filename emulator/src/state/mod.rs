@@ -1,4 +1,4 @@
-//! Everything one emulator has: handed to each request, shared by all. The services use it; it uses no service.
+//! Everything that one emulator holds. All requests share it. The services use it; it uses no service.
 
 pub(crate) mod aws;
 pub(crate) mod azure;

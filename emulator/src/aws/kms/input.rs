@@ -1,4 +1,4 @@
-//! The members of a request, and the constraints of the service's model on them.
+//! The members of a request, and their constraints in the service's model.
 
 use super::error::KmsError;
 use crate::encoding::base64_decode;

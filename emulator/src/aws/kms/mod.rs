@@ -1,6 +1,6 @@
 //! AWS KMS: the JSON 1.1 protocol, who may ask, and which operation is meant (AWS KMS API Reference).
 //!
-//! The operations are in `crypto`, `keys`, `aliases` and `tags`.
+//! The operations are in `crypto`, `manage`, `aliases` and `tags`.
 
 mod algorithms;
 mod aliases;
@@ -9,7 +9,7 @@ mod crypto;
 mod error;
 mod input;
 mod key_state;
-mod keys;
+mod manage;
 mod new_key;
 mod pagination;
 mod tags;

@@ -1,4 +1,4 @@
-//! Access tokens: made without asking who wants them.
+//! Access tokens, issued to any client. The caller authenticates the client.
 
 use crate::encoding::base64url;
 use crate::state::State;

@@ -1,4 +1,4 @@
-//! What clients ask before they ask for a token.
+//! The discovery documents that clients read before they ask for a token.
 
 use crate::encoding::form_value;
 use crate::http::{Reply, Request};

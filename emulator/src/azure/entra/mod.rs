@@ -1,4 +1,4 @@
-//! Microsoft Entra: the token endpoint, what clients ask before it, and the endpoints for managed identities.
+//! Microsoft Entra: the token endpoint, the discovery documents, and the endpoints for managed identities.
 
 mod access_token;
 mod client_assertion;

@@ -1,4 +1,4 @@
-//! Who may ask: the bearer token, and the challenge to a request without a good one.
+//! Bearer tokens, and the challenge to a request without a valid one.
 
 use super::error::VaultError;
 use super::place::Place;

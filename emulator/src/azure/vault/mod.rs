@@ -1,4 +1,4 @@
-//! Azure Key Vault and Managed HSM: the REST API, whose operations are in `keys` and `certificates`.
+//! Azure Key Vault and Managed HSM (Key Vault REST API). The operations are in `keys` and `certificates`.
 
 mod authorization;
 mod call;

@@ -1,4 +1,4 @@
-//! Which operation of Key Vault a request is, by method and path; under its name it is counted and meets faults.
+//! The operations of Key Vault, by method and path. Counts and faults use their names.
 
 use crate::http::Request;
 

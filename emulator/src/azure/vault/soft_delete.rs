@@ -1,4 +1,4 @@
-//! Soft-delete, which all vaults have: what was deleted keeps its name and can be recovered for some days.
+//! Soft-delete: a deleted key keeps its name, and can be recovered for some days. All vaults have it.
 
 use super::call::Call;
 use super::error::VaultError;

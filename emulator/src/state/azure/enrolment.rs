@@ -1,4 +1,4 @@
-//! Certificates on their way: a request is made, an authority outside answers it, the answer is merged.
+//! The last operation on a certificate: a request for it, until the certificate is merged.
 
 use super::version::{Certificate, Version};
 

@@ -1,4 +1,4 @@
-//! Certificates of a vault: what they are, and the operations on them.
+//! Certificates of a vault, and the operations on them.
 
 mod bundle;
 mod deleted;

@@ -1,4 +1,4 @@
-//! Keys of a vault: what they are, and the operations on them.
+//! Keys of a vault, and the operations on them.
 
 mod algorithms;
 mod bundle;
