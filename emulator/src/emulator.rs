@@ -1,11 +1,9 @@
 //! One running emulator: a port, a thread with a runtime behind it, and handles to all it holds.
 
-use crate::aws::Aws;
-use crate::azure::{EntraClients, Vault};
-use crate::control::Control;
+use crate::api::{Aws, Control, EntraClients, Vault};
 use crate::server;
 use crate::state::State;
-use crate::vault::store::HSM;
+use crate::state::azure::HSM;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;

@@ -14,45 +14,33 @@
 //! One port serves HTTP, HTTPS and, as a proxy, `CONNECT`: with `HTTPS_PROXY=http://127.0.0.1:PORT` and the emulator's CA
 //! a client reaches `https://NAME.vault.azure.net` or `https://kms.REGION.amazonaws.com` under the real name.
 //!
-//! From the wire inwards: `server` (sockets, TLS, tunnels) > `router` (whose request, which faults) > `kms`, `sts`, `vault`,
-//! `entra`, `control` (the services, plain functions from request to reply) > `keys` (cryptography). `delivery` is the way back.
+//! The folders and files, each of which uses only those after it:
+//!
+//! ```text
+//! emulator > server > control > api > aws, azure > state > authority > faults > crypto, http > encoding, clock
+//! ```
+//!
+//! `server` has sockets, TLS and tunnels, finds the service of a request, and carries out its faults. `control` is the control
+//! interface over HTTP, `api` the same for Rust. The services in `aws` and `azure` are plain functions from a request to a
+//! reply. `state` is what one emulator holds; it uses no service.
 
+mod api;
 mod authority;
 mod aws;
 mod azure;
 mod clock;
-mod clouds;
 mod control;
-mod delivery;
-mod der;
-mod ed25519ph;
+mod crypto;
 mod emulator;
-mod entra;
+mod encoding;
 mod faults;
-mod ids;
-mod keys;
-mod kms;
-mod machine;
-mod materials;
-mod mldsa;
-mod pem;
-mod router;
+mod http;
 mod server;
-mod sigv4;
-mod sso;
 mod state;
-mod sts;
-mod traffic;
-mod vault;
-mod wire;
 
-pub use aws::{Aws, AwsKey, AwsKeyId};
-pub use azure::{EntraClients, Vault, VaultKeyId};
-pub use control::Control;
+pub use api::{Aws, AwsKey, AwsKeyId, Control, EntraClients, Vault, VaultKeyId};
+pub use azure::vault::{VaultCertificate, VaultKey};
 pub use emulator::{Builder, Emulator};
 pub use faults::{Action, Fault, Flaw};
-pub use state::Switches;
-pub use traffic::Entry;
-pub use vault::certificates::VaultCertificate;
-pub use vault::keys::VaultKey;
-pub use wire::Handshake;
+pub use http::Handshake;
+pub use state::{Entry, Switches};

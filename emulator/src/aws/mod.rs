@@ -1,0 +1,8 @@
+//! The services of AWS: plain functions from a request to a reply.
+
+pub(crate) mod kms;
+pub(crate) mod machine;
+mod sigv4;
+pub(crate) mod sso;
+pub(crate) mod sts;
+mod temporary_credentials;
