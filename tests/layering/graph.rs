@@ -29,19 +29,19 @@ impl Graph {
     }
 
     /// Returns the groups of modules that use each other, directly or indirectly.
-    pub fn circles(&self) -> Vec<BTreeSet<&str>> {
-        let mut circles = Vec::new();
+    pub fn cycles(&self) -> Vec<BTreeSet<&str>> {
+        let mut cycles = Vec::new();
         for module in self.uses.keys() {
             let reached = self.reached(module);
             if reached.contains(module.as_str()) {
                 let back = |other: &&str| self.reached(other).contains(module.as_str());
-                let circle: BTreeSet<&str> = reached.into_iter().filter(back).collect();
-                if !circles.contains(&circle) {
-                    circles.push(circle);
+                let cycle: BTreeSet<&str> = reached.into_iter().filter(back).collect();
+                if !cycles.contains(&cycle) {
+                    cycles.push(cycle);
                 }
             }
         }
-        circles
+        cycles
     }
 
     /// Returns for each folder which of its entries (files and folders) uses which other entry.
@@ -204,11 +204,11 @@ fn all_kinds_of_paths_are_found() {
 }
 
 #[test]
-fn circles_are_found() {
+fn cycles_are_found() {
     let uses = [("a", "b"), ("b", "c"), ("c", "b"), ("c", "d")];
     let mut graph = Graph { uses: BTreeMap::new() };
     for (user, used) in uses {
         graph.uses.entry(user.to_owned()).or_default().insert(used.to_owned());
     }
-    assert_eq!(graph.circles(), [BTreeSet::from(["b", "c"])]);
+    assert_eq!(graph.cycles(), [BTreeSet::from(["b", "c"])]);
 }
