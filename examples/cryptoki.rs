@@ -1,14 +1,18 @@
-//! Signs a file by every mechanism that a token lists, with the `cryptoki` crate.
+//! Signs a file with a token's RSA or EC key, by each mechanism of a table, with the `cryptoki` crate.
 //!
 //!     cargo run --example cryptoki -- MODULE TOKEN FILE FOLDER
 //!
-//! Each mechanism has a thread and a session of its own, as a server's requests would. The signatures come in the form that OpenSSL
-//! takes: FOLDER/MECHANISM.sig.
+//! Each mechanism has a thread and a session of its own, as the requests of a server would. The signatures have the form that OpenSSL
+//! reads:
+//!
+//! * FOLDER/MECHANISM.sig, by C_Sign;
+//! * FOLDER/MECHANISM-parts.sig, by C_SignUpdate and C_SignFinal, for the mechanisms that hash the data;
+//! * FOLDER/MECHANISM-no-login.sig, by C_Sign before the login, for one mechanism.
 #![allow(clippy::print_stdout, reason = "a program")]
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::mechanism::{Mechanism, MechanismType, rsa::PkcsMgfType, rsa::PkcsPssParams};
-use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
@@ -27,24 +31,43 @@ fn pss((hash_alg, mgf, length): (MechanismType, PkcsMgfType, u64)) -> PkcsPssPar
     PkcsPssParams { hash_alg, mgf, s_len: length.into() }
 }
 
-/// Those that take the data as it is.
-fn mechanisms(rsa: bool) -> Vec<(&'static str, Mechanism<'static>)> {
+/// What precedes a SHA-256 digest in a DigestInfo (RFC 8017, section 9.2).
+const SHA256_DIGEST_INFO: &[u8] = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20";
+
+/// What a mechanism signs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Input {
+    /// The data, which the mechanism hashes.
+    Data,
+    /// The SHA-256 digest of the data.
+    Digest,
+    /// The DER encoding of a DigestInfo with that digest.
+    DigestInfo,
+}
+
+type Row = (&'static str, Mechanism<'static>, Input);
+
+/// The signing mechanisms. The first row is the one that also signs before the login.
+fn mechanisms(rsa: bool) -> Vec<Row> {
     if rsa {
         vec![
-            ("SHA256_RSA_PKCS", Mechanism::Sha256RsaPkcs),
-            ("SHA384_RSA_PKCS", Mechanism::Sha384RsaPkcs),
-            ("SHA512_RSA_PKCS", Mechanism::Sha512RsaPkcs),
-            ("SHA256_RSA_PKCS_PSS", Mechanism::Sha256RsaPkcsPss(pss(SHA256))),
-            ("SHA384_RSA_PKCS_PSS", Mechanism::Sha384RsaPkcsPss(pss(SHA384))),
-            ("SHA512_RSA_PKCS_PSS", Mechanism::Sha512RsaPkcsPss(pss(SHA512))),
+            ("SHA256_RSA_PKCS", Mechanism::Sha256RsaPkcs, Input::Data),
+            ("SHA384_RSA_PKCS", Mechanism::Sha384RsaPkcs, Input::Data),
+            ("SHA512_RSA_PKCS", Mechanism::Sha512RsaPkcs, Input::Data),
+            ("SHA256_RSA_PKCS_PSS", Mechanism::Sha256RsaPkcsPss(pss(SHA256)), Input::Data),
+            ("SHA384_RSA_PKCS_PSS", Mechanism::Sha384RsaPkcsPss(pss(SHA384)), Input::Data),
+            ("SHA512_RSA_PKCS_PSS", Mechanism::Sha512RsaPkcsPss(pss(SHA512)), Input::Data),
+            ("RSA_PKCS", Mechanism::RsaPkcs, Input::DigestInfo),
+            ("RSA_PKCS_PSS", Mechanism::RsaPkcsPss(pss(SHA256)), Input::Digest),
         ]
     } else {
         vec![
-            ("ECDSA_SHA1", Mechanism::EcdsaSha1),
-            ("ECDSA_SHA224", Mechanism::EcdsaSha224),
-            ("ECDSA_SHA256", Mechanism::EcdsaSha256),
-            ("ECDSA_SHA384", Mechanism::EcdsaSha384),
-            ("ECDSA_SHA512", Mechanism::EcdsaSha512),
+            ("ECDSA_SHA256", Mechanism::EcdsaSha256, Input::Data),
+            ("ECDSA_SHA1", Mechanism::EcdsaSha1, Input::Data),
+            ("ECDSA_SHA224", Mechanism::EcdsaSha224, Input::Data),
+            ("ECDSA_SHA384", Mechanism::EcdsaSha384, Input::Data),
+            ("ECDSA_SHA512", Mechanism::EcdsaSha512, Input::Data),
+            ("ECDSA", Mechanism::Ecdsa, Input::Digest),
         ]
     }
 }
@@ -77,22 +100,43 @@ fn list(session: &Session) -> Result<bool> {
     Ok(rsa)
 }
 
-fn sign(session: &Session, mechanism: &Mechanism<'_>, data: &[u8], rsa: bool) -> Result<Vec<u8>> {
-    let [key] = session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)])?[..] else {
-        return Err("not one private key".into());
-    };
-    let whole = session.sign(mechanism, key, data)?;
-    if rsa {
-        return Ok(whole);
+fn private_key(session: &Session) -> Result<ObjectHandle> {
+    match session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)])?[..] {
+        [key] => Ok(key),
+        _ => Err("not one private key".into()),
     }
-    // In parts, and r || s to DER.
-    session.sign_init(mechanism, key)?;
+}
+
+fn sign(session: &Session, (_, mechanism, input): &Row, data: &[u8]) -> Result<Vec<u8>> {
+    let key = private_key(session)?;
+    let signature = match input {
+        Input::Data => session.sign(mechanism, key, data)?,
+        Input::Digest => session.sign(mechanism, key, &session.digest(&Mechanism::Sha256, data)?)?,
+        Input::DigestInfo => {
+            let digest = session.digest(&Mechanism::Sha256, data)?;
+            session.sign(mechanism, key, &[SHA256_DIGEST_INFO, &digest].concat())?
+        }
+    };
+    Ok(signature)
+}
+
+fn sign_in_parts(session: &Session, (_, mechanism, _): &Row, data: &[u8]) -> Result<Vec<u8>> {
+    session.sign_init(mechanism, private_key(session)?)?;
     for part in data.chunks(99) {
         session.sign_update(part)?;
     }
-    let raw = session.sign_final()?;
-    let (r, s) = raw.split_at(raw.len() / 2);
-    Ok([UintRef::new(r)?, UintRef::new(s)?].to_vec().to_der()?)
+    Ok(session.sign_final()?)
+}
+
+/// ECDSA signatures are `r || s` in PKCS#11, and DER elsewhere.
+fn write(path: &Path, signature: Vec<u8>, rsa: bool) -> Result<()> {
+    let encoded = if rsa {
+        signature
+    } else {
+        let (r, s) = signature.split_at(signature.len() / 2);
+        [UintRef::new(r)?, UintRef::new(s)?].to_vec().to_der()?
+    };
+    Ok(std::fs::write(path, encoded)?)
 }
 
 fn main() -> Result<()> {
@@ -102,32 +146,39 @@ fn main() -> Result<()> {
     };
     let data = std::fs::read(file)?;
     std::fs::create_dir_all(folder)?;
+    let path = |name: &str, suffix: &str| Path::new(folder).join(format!("{name}{suffix}.sig"));
 
     let pkcs11 = Pkcs11::new(module)?;
     pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
     let slot = find_token(&pkcs11, label)?;
     let session = pkcs11.open_ro_session(slot)?;
     let rsa = list(&session)?;
-    // Not needed, and any PIN will do.
+
+    let first = mechanisms(rsa).swap_remove(0);
+    write(&path(first.0, "-no-login"), sign(&session, &first, &data)?, rsa)?;
+    // The module does not need a login, and accepts any PIN.
     session.login(UserType::User, Some(&AuthPin::new("".into())))?;
 
     let listed = pkcs11.get_mechanism_list(slot)?;
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..mechanisms(rsa).len())
             .map(|i| {
-                let (pkcs11, data, listed) = (&pkcs11, &data, &listed);
+                let (pkcs11, data, listed, path) = (&pkcs11, &data, &listed, &path);
                 scope.spawn(move || -> Result<()> {
                     // A Mechanism can't be sent to a thread.
-                    let (name, mechanism) = mechanisms(rsa).swap_remove(i);
+                    let row = mechanisms(rsa).swap_remove(i);
+                    let (name, mechanism, input) = &row;
                     // cryptoki 0.12.1 leaves this one out of every list.
                     let unknown = mechanism.mechanism_type() == MechanismType::ECDSA_SHA224;
                     if !unknown && !listed.contains(&mechanism.mechanism_type()) {
                         return Err(format!("{name} is not listed").into());
                     }
                     let session = pkcs11.open_ro_session(slot)?;
-                    let signature =
-                        sign(&session, &mechanism, data, rsa).map_err(|error| format!("{name}: {error}"))?;
-                    std::fs::write(Path::new(folder).join(name).with_extension("sig"), signature)?;
+                    let failed = |error| format!("{name}: {error}");
+                    write(&path(name, ""), sign(&session, &row, data).map_err(failed)?, rsa)?;
+                    if *input == Input::Data {
+                        write(&path(name, "-parts"), sign_in_parts(&session, &row, data).map_err(failed)?, rsa)?;
+                    }
                     Ok(())
                 })
             })

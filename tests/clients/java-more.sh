@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# apt: gnutls-bin
 # apt bookworm: openjdk-17-jdk-headless
 # apt trixie sid: openjdk-21-jdk-headless openjdk-25-jdk-headless
 # Java's SunPKCS11, under each JDK of the release: Cipher, KeyAgreement, Mac, Signature.verify, SecureRandom.
@@ -8,9 +9,30 @@
 
 export SOURCE=$clients/java
 all_uses
-certify azure-rsa2048 azure-p256 aws-rsa2048 aws-p256 azure-decrypt aws-decrypt aws-agree aws-agree384 aws-ed25519
+need p11tool gnutls-bin
+
+# All others get their certificates by the page.
+certify aws-ed25519
 mkdir "$work/page"
 head -c 3000 "$work/data" "$work/other" | head -c 3000 >"$work/page/file"
+
+certificate_beside() {
+    export TOKEN=$label
+    rm -f "$work"/page/{public,certificate}.pem
+    run_page 'p11tool'
+    same_key "$work/page/public.pem"
+    run_page 'force_pubkey'
+    run plain_openssl verify -CAfile "$work/page/authority.crt" "$work/page/certificate.pem"
+    cp "$work/page/certificate.pem" "$work/$label.pem"
+    python3 - "$config" "$label" "$work/$label.pem" <<'END'
+import json, sys
+path, label, certificate = sys.argv[1:]
+config = json.load(open(path))
+[slot] = [slot for slot in config["slots"] if slot["label"] == label]
+slot["certificate_path"] = certificate
+json.dump(config, open(path, "w"), indent=2)
+END
+}
 
 uses() { # PATTERN
     export TOKEN=$label SLOT
@@ -25,6 +47,18 @@ no_pkcs1_on_aws() { # WORDS of the log
     refuse uses ' decrypt ' 2>"$work/said"
     cat "$work/said"
     grep -q "C_DecryptInit: $1" "$work/said"
+}
+
+# The signature takes a request, the verifications none.
+verifies() {
+    CLOUD_KMS_PKCS11_LOG=debug uses ' verify ' 2>"$work/log"
+    sed '/^local$/,$d' "$work/log" >"$work/before"
+    sed '1,/^local$/d' "$work/log" >"$work/after"
+    cat "$work/after"
+    # Lines that tell of no function tell of a request.
+    grep -P ' debug: (?!C_).* at .*: ok' "$work/before"
+    grep 'C_VerifyFinal' "$work/after"
+    refuse grep -P ' debug: (?!C_)' "$work/after"
 }
 
 authenticates() {
@@ -53,9 +87,15 @@ listed_only() {
     grep 'unknown key type' "$work/said"
 }
 
+certifying() { check "$label certificate by its public key" certificate_beside; }
 agreeing() { check "$label KeyAgreement, Java $jdk" uses ' agree '; }
 authenticating() { check "$label Mac, Java $jdk" authenticates; }
 
+for label in azure-rsa2048 azure-p256 aws-rsa2048 aws-p256 azure-decrypt aws-decrypt; do
+    key "$label"
+    certifying
+done
+each_key certifying agree
 for jdk in $(jdks); do
     use_jdk "$jdk"
     rm -rf "$work/page/classes"
@@ -70,7 +110,7 @@ for jdk in $(jdks); do
     check "$label no decryption by a key that signs, Java $jdk" no_pkcs1_on_aws 'CKR_MECHANISM_INVALID.*CKM_RSA_PKCS is not among'
     for label in azure-rsa2048 azure-p256 aws-rsa2048 aws-p256; do
         key "$label"
-        check "$label Signature.verify, Java $jdk" uses ' verify '
+        check "$label Signature.verify, Java $jdk" verifies
     done
     each_key agreeing agree
     each_key authenticating mac

@@ -46,7 +46,8 @@ sign_all() {
         esac
         count=$((count + 1)) verifying=plainly
     done
-    [ "$count" -eq "$([ "$kind" = rsa ] && echo 8 || echo 6)" ]
+    # One for each mechanism, and one before the login.
+    [ "$count" -eq "$([ "$kind" = rsa ] && echo 9 || echo 7)" ]
 }
 
 install

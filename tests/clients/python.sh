@@ -16,8 +16,8 @@ sign_all() { # PATTERN
     grep -qx "object PRIVATE_KEY $label $id" "$work/said"
     grep -qx "object PUBLIC_KEY $label $id" "$work/said"
     [ "$certificate" = - ] || grep -qx "object CERTIFICATE $label $id" "$work/said"
-    grep -qx "logged in with '' 1 private key" "$work/said"
-    grep -qx "logged in with '1234' 1 private key" "$work/said"
+    grep -qx "signed after a login with ''" "$work/said"
+    grep -qx "signed after a login with '1234'" "$work/said"
     local file size count=0 verifying=verify_and_spoil
     for file in "$work"/page/signatures/*.sig; do
         size=$(basename "$file" .sig | sed -nE 's/.*SHA([0-9]+).*/\1/p')
@@ -27,7 +27,8 @@ sign_all() { # PATTERN
         esac
         count=$((count + 1)) verifying=plainly
     done
-    [ "$count" -eq "$([ "$kind" = rsa ] && echo 8 || echo 6)" ]
+    # One for each mechanism, and one after the login.
+    [ "$count" -eq "$([ "$kind" = rsa ] && echo 9 || echo 7)" ]
 }
 
 venv python

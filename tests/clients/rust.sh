@@ -7,31 +7,42 @@ user_home=$HOME
 need cargo "Rust 1.94.1 or newer"
 
 export SOURCE=$root
-export CARGO_TARGET_DIR=$root/target
 export CARGO_HOME=${CARGO_HOME:-$user_home/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$user_home/.rustup}
+# The page's program is built in its own folder.
+unset CARGO_TARGET_DIR
 
-echo "rust: building the example (where the tests were built, some seconds)"
-run_page 'cargo build' >"$work/install.log" 2>&1 || { cat "$work/install.log" && exit 1; }
+echo "rust: building the program (some seconds)"
+build() {
+    run_page 'cargo new' || return
+    # The versions of the crates' own dependencies: those of the module's lock file. Cargo drops the others.
+    cp "$root/Cargo.lock" "$work/page/sign/Cargo.lock" || return
+    run_page 'cargo build'
+}
+build >"$work/install.log" 2>&1 || { cat "$work/install.log" && exit 1; }
 
-client cryptoki "$(sed -n '/^name = "cryptoki"$/{n;s/version = "\(.*\)"/\1/p}' "$root/Cargo.lock")"
+client cryptoki "$(sed -n '/^name = "cryptoki"$/{n;s/version = "\(.*\)"/\1/p}' "$work/page/sign/Cargo.lock")"
 
 sign_all() {
     rm -rf "$work/page/signatures"
-    run_page 'examples/cryptoki' >"$work/said"
+    run_page 'debug/sign' >"$work/said"
     cat "$work/said"
     grep -qx "object CKO_PRIVATE_KEY $label $id" "$work/said"
     grep -qx "object CKO_PUBLIC_KEY $label $id" "$work/said"
     [ "$certificate" = - ] || grep -qx "object CKO_CERTIFICATE $label $id" "$work/said"
-    local file size count=0
+    local file name size count=0
     for file in "$work"/page/signatures/*.sig; do
-        size=$(basename "$file" .sig | sed -nE 's/.*SHA([0-9]+).*/\1/p')
-        case $file in
-            *PSS.sig) verify_and_spoil verify_pss "sha$size" "$work/data" "$file" ;;
+        name=$(basename "$file" .sig)
+        size=$(sed -nE 's/.*SHA([0-9]+).*/\1/p' <<<"$name")
+        # The mechanisms that don't name a hash sign a SHA-256 digest.
+        size=${size:-256}
+        case $name in
+            *PSS | *PSS-*) verify_and_spoil verify_pss "sha$size" "$work/data" "$file" ;;
             *) verify_and_spoil verify "sha$size" "$work/data" "$file" ;;
         esac
         count=$((count + 1))
     done
-    [ "$count" -eq "$([ "$kind" = rsa ] && echo 6 || echo 5)" ]
+    # RSA: 8 mechanisms, 6 of them also in parts; EC: 6, 5 of them also in parts; and one signature before the login.
+    [ "$count" -eq "$([ "$kind" = rsa ] && echo 15 || echo 12)" ]
 }
 
 mkdir -p "$work/page"

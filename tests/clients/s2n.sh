@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
-# apt: gcc g++ libc6-dev cmake make
+# apt: gcc libc6-dev
 # s2n-tls: examples/s2n-tls, a TLS server and a client that offload their private keys to the module; OpenSSL is the other side.
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need cargo "Rust 1.94.1 or newer"
-need cmake cmake
 
 export SOURCE=$root/examples/s2n-tls
-export CARGO_TARGET_DIR=$state/s2n
 export CARGO_HOME=${CARGO_HOME:-$user_home/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$user_home/.rustup}
+
+# What the page builds in its folder stays for the next run.
+mkdir -p "$work/page" "$state/s2n"
+ln -s "$state/s2n" "$work/page/target"
 
 echo "s2n: building the example (the first time some minutes)"
 run_page 'cargo build' >"$work/install.log" 2>&1 || { cat "$work/install.log" && exit 1; }
 client s2n-tls "$(sed -n '/^name = "s2n-tls"$/{n;s/version = "\(.*\)"/\1/p}' "$SOURCE/Cargo.lock")"
-export PATH=$CARGO_TARGET_DIR/debug:$PATH OPENSSL_CONF=$work/plain.cnf
 
 # OpenSSL's own keys and certificates.
 own() { # NAME ALGORITHM...

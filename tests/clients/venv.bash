@@ -3,7 +3,7 @@
 #
 #   venv NAME [PAGE]   the virtual environment that the page PAGE (this script's) makes by its block with `pip install`, in $folder/page and,
 #                      as a link, in $work/page; all versions are those of NAME/requirements.txt, and it is made once for each state
-#                      of that. SOURCE is the folder NAME.
+#                      of that. SOURCE is the folder NAME. Python is Debian's, whatever python3 this machine has first in its PATH.
 #   packages NAME...   says their versions, as Python finds them there
 
 export PYTHONDONTWRITEBYTECODE=1
@@ -17,8 +17,8 @@ venv() {
         rm -rf "$folder"
         mkdir -p "$folder"
         # In its place at once: a virtual environment can't be moved.
-        (export HOME=$user_home PIP_CONSTRAINT=$SOURCE/requirements.txt && work=$folder && run_page 'pip install' "$page") \
-            >"$work/install.log" 2>&1 || { cat "$work/install.log" && return 1; }
+        (export HOME=$user_home PATH=/usr/bin:$PATH PIP_CONSTRAINT=$SOURCE/requirements.txt && work=$folder &&
+            run_page 'pip install' "$page") >"$work/install.log" 2>&1 || { cat "$work/install.log" && return 1; }
         cp "$SOURCE/requirements.txt" "$folder/installed"
     fi
     mkdir -p "$work/page"

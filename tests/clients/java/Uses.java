@@ -26,7 +26,7 @@ import javax.crypto.spec.SecretKeySpec;
 
 /**
  * Uses CONFIG ALIAS decrypt|agree|verify PUBLIC.pem, ... mac FILE OUT, ... random: one use of the token's key, compared with what
- * the JDK's own providers make of the service's public key.
+ * the JDK's own providers make of the service's public key. After the line "local" on standard error, verify needs no request.
  */
 class Uses {
     public static void main(String[] args) throws Exception {
@@ -121,14 +121,32 @@ class Uses {
         signer.initSign(key);
         signer.update(data);
         byte[] signature = signer.sign();
-        for (String provider : new String[] {key.getAlgorithm().equals("RSA") ? "SunRsaSign" : "SunEC", token.getName()}) {
-            Signature verifier = Signature.getInstance(scheme, provider);
-            verifier.initVerify(publicKey);
-            verifier.update(data);
-            right(verifier.verify(signature), provider + ": not verified");
-            verifier.update(data, 0, 4999);
-            right(!verifier.verify(signature), provider + ": verified for other data");
-        }
+        String jdk = key.getAlgorithm().equals("RSA") ? "SunRsaSign" : "SunEC";
+        verified(jdk, scheme, publicKey, data, signature);
+
+        System.err.println("local");
+        verified(token.getName(), scheme, publicKey, data, signature);
+
+        // A key that no service knows.
+        var stranger = KeyPairGenerator.getInstance(key.getAlgorithm(), jdk).generateKeyPair();
+        Signature other = Signature.getInstance(scheme, jdk);
+        other.initSign(stranger.getPrivate());
+        other.update(data);
+        byte[] theirs = other.sign();
+        verified(token.getName(), scheme, stranger.getPublic(), data, theirs);
+        right(!verifies(token.getName(), scheme, publicKey, data, theirs), "another key's signature verified");
+    }
+
+    static void verified(String provider, String scheme, PublicKey key, byte[] data, byte[] signature) throws Exception {
+        right(verifies(provider, scheme, key, data, signature), provider + ": not verified");
+        right(!verifies(provider, scheme, key, Arrays.copyOf(data, 4999), signature), provider + ": verified for other data");
+    }
+
+    static boolean verifies(String provider, String scheme, PublicKey key, byte[] data, byte[] signature) throws Exception {
+        Signature verifier = Signature.getInstance(scheme, provider);
+        verifier.initVerify(key);
+        verifier.update(data);
+        return verifier.verify(signature);
     }
 
     static void mac(Provider token, SecretKey key, Path file, Path out) throws Exception {

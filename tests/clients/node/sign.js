@@ -1,5 +1,6 @@
-// node sign.js MODULE TOKEN FILE FOLDER: signs by every mechanism that the token lists, with graphene-pk11. The signatures are verified by
-// Node's own crypto with the public key that the token shows, and left as FOLDER/MECHANISM.sig.
+// node sign.js MODULE TOKEN FILE FOLDER: signs once without a login, and after it by every mechanism that the token lists, with graphene-pk11.
+// The signatures are verified by Node's own crypto with the public key that the token shows, and left as FOLDER/no-login-SHA256.sig and
+// FOLDER/MECHANISM.sig.
 "use strict";
 
 const crypto = require("node:crypto");
@@ -81,15 +82,34 @@ function main([modulePath, label, file, folder]) {
         for (let i = 0; i < list.length; i++) listed.add(list.items(i).type);
 
         const session = slot.open();
-        session.login(""); // not needed, and any PIN will do
+        let key = one(session, ObjectClass.PRIVATE_KEY).toType();
+        const isRsa = key.type === graphene.KeyType.RSA;
+        const verifier = readPublic(session, isRsa);
+        // Verifies a signature, and leaves it as a file.
+        function keep(name, hash, how, signature) {
+            // An ECDSA signature comes as r || s. OpenSSL reads DER.
+            if (!crypto.verify(hash, data, { key: verifier, dsaEncoding: "ieee-p1363", ...how }, signature)) {
+                throw new Error(`${name}: the signature is wrong`);
+            }
+            fs.writeFileSync(path.join(folder, `${name}.sig`), isRsa ? signature : toDer(signature));
+            console.log("signed", name);
+        }
+
+        // No login is needed.
+        const first = session.createSign(isRsa ? "SHA256_RSA_PKCS" : "ECDSA_SHA256", key);
+        first.update(data);
+        keep("no-login-SHA256", "sha256", {}, first.final());
+
+        // Any PIN is accepted.
+        session.login("");
+        session.logout();
+        session.login("12345");
+        key = one(session, ObjectClass.PRIVATE_KEY).toType();
         const found = session.find();
         for (let i = 0; i < found.length; i++) {
             const { class: objectClass, label: name, id } = found.items(i).getAttribute({ class: null, label: null, id: null });
             console.log("object", ObjectClass[objectClass], name, id.toString("hex"));
         }
-        const key = one(session, ObjectClass.PRIVATE_KEY).toType();
-        const isRsa = key.type === graphene.KeyType.RSA;
-        const verifier = readPublic(session, isRsa);
         for (const [name, hash, whole] of mechanisms(isRsa)) {
             if (!listed.has(MechanismEnum[name])) throw new Error(`${name} is not listed`);
             const digest = crypto.createHash(hash).update(data).digest();
@@ -105,11 +125,7 @@ function main([modulePath, label, file, folder]) {
             } else {
                 signature = signer.once(name === "RSA_PKCS" ? Buffer.concat([SHA256_PREFIX, digest]) : digest);
             }
-            if (!isRsa) signature = toDer(signature);
-            const how = pss ? { padding: crypto.constants.RSA_PKCS1_PSS_PADDING, saltLength: digest.length } : {};
-            if (!crypto.verify(hash, data, { key: verifier, ...how }, signature)) throw new Error(`${name}: the signature is wrong`);
-            fs.writeFileSync(path.join(folder, `${name}.sig`), signature);
-            console.log("signed", name);
+            keep(name, hash, pss ? { padding: crypto.constants.RSA_PKCS1_PSS_PADDING, saltLength: digest.length } : {}, signature);
         }
         session.logout();
         session.close();

@@ -15,20 +15,18 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-# PyKCS11 1.5.20 has no names for them; PKCS#11 3.2.
-CKK_ML_DSA, CKM_ML_DSA = 0x4A, 0x1D
 # CKM_HASH_ML_DSA_*: the mechanism, the hash, and the last byte of its object identifier (NIST's hashAlgs).
 HASH_ML_DSA = {
-    "SHA256": (0x24, hashlib.sha256, 0x01),
-    "SHA3_224": (0x27, hashlib.sha3_224, 0x07),
-    "SHA3_512": (0x2A, hashlib.sha3_512, 0x0A),
-    "SHAKE128": (0x2B, hashlib.shake_128, 0x0B),
-    "SHAKE256": (0x2C, hashlib.shake_256, 0x0C),
+    "SHA256": (PyKCS11.CKM_HASH_ML_DSA_SHA256, hashlib.sha256, 0x01),
+    "SHA3_224": (PyKCS11.CKM_HASH_ML_DSA_SHA3_224, hashlib.sha3_224, 0x07),
+    "SHA3_512": (PyKCS11.CKM_HASH_ML_DSA_SHA3_512, hashlib.sha3_512, 0x0A),
+    "SHAKE128": (PyKCS11.CKM_HASH_ML_DSA_SHAKE128, hashlib.shake_128, 0x0B),
+    "SHAKE256": (PyKCS11.CKM_HASH_ML_DSA_SHAKE256, hashlib.shake_256, 0x0C),
 }
 
 
 class Context(ctypes.Structure):
-    """CK_SIGN_ADDITIONAL_CONTEXT."""
+    """CK_SIGN_ADDITIONAL_CONTEXT, which PyKCS11 1.5.20 lacks."""
 
     _fields_ = [("hedge", ctypes.c_ulong), ("context", ctypes.c_char_p), ("length", ctypes.c_ulong)]
 
@@ -63,7 +61,7 @@ def ml_dsa(session, public):
         for context in (b"", b"a context"):
             data = os.urandom(length)
             param = Context(0, context, len(context))
-            mechanism = PyKCS11.Mechanism(CKM_ML_DSA, bytes(param) if context else None)
+            mechanism = PyKCS11.Mechanism(PyKCS11.CKM_ML_DSA, bytes(param) if context else None)
             signature = bytes(session.sign(private, data, mechanism))
             public.verify(signature, data, context or None)
             try:
@@ -119,7 +117,7 @@ def main():
     session = library.openSession(slot)
     public = load_pem_public_key(pathlib.Path(file).read_bytes())
     kind = session.getAttributeValue(find(session, PyKCS11.CKO_PRIVATE_KEY), [PyKCS11.CKA_KEY_TYPE])[0]
-    {CKK_ML_DSA: ml_dsa, PyKCS11.CKK_RSA: decrypt, PyKCS11.CKK_EC: agree}[kind](session, public)
+    {PyKCS11.CKK_ML_DSA: ml_dsa, PyKCS11.CKK_RSA: decrypt, PyKCS11.CKK_EC: agree}[kind](session, public)
     session.closeSession()
 
 

@@ -1,7 +1,7 @@
 """with_pykcs11.py MODULE TOKEN FILE FOLDER: signs by every mechanism that the token lists, with PyKCS11.
 
-Once without a PIN and once with one. The signatures are verified by `cryptography` with the public key that the token shows, and left
-as FOLDER/MECHANISM.sig.
+So without a PIN; after a login once, with SHA-256. The signatures are verified by `cryptography` with the public key that the token shows,
+and left as FOLDER/MECHANISM.sig and FOLDER/login-SHA256.sig.
 """
 
 import hashlib
@@ -48,10 +48,20 @@ def read_public(session, is_rsa):
     return ec.EllipticCurvePublicKey.from_encoded_point(CURVES[first.hex()], unwrap(second))
 
 
-def sign_all(session, slot_mechanisms, data, folder):
+def find_keys(session):
+    """The private key, the public key as `cryptography` has it, and whether they are RSA keys."""
     private = find(session, PyKCS11.CKO_PRIVATE_KEY)
     is_rsa = session.getAttributeValue(private, [PyKCS11.CKA_KEY_TYPE])[0] == PyKCS11.CKK_RSA
-    verifier = read_public(session, is_rsa)
+    return private, read_public(session, is_rsa), is_rsa
+
+
+def to_der(signature):
+    half = len(signature) // 2
+    return encode_dss_signature(int.from_bytes(signature[:half]), int.from_bytes(signature[half:]))
+
+
+def sign_all(session, slot_mechanisms, data, folder):
+    private, verifier, is_rsa = find_keys(session)
     for name, hash_name, kind, whole in verifying.mechanisms(is_rsa):
         if "CKM_" + name not in slot_mechanisms:
             sys.exit(f"{name} is not listed")
@@ -64,11 +74,22 @@ def sign_all(session, slot_mechanisms, data, folder):
             mechanism = PyKCS11.Mechanism(number)
         signature = bytes(session.sign(private, data if whole else verifying.digest(name, hash_name, data), mechanism))
         if not is_rsa:
-            half = len(signature) // 2
-            signature = encode_dss_signature(int.from_bytes(signature[:half]), int.from_bytes(signature[half:]))
+            signature = to_der(signature)
         verifying.verify(verifier, kind, hash_name, data, signature)
         (folder / f"{name}.sig").write_bytes(signature)
         print("signed", name)
+
+
+def sign_once(session, data, folder):
+    private, verifier, is_rsa = find_keys(session)
+    mechanism = PyKCS11.Mechanism(PyKCS11.CKM_SHA256_RSA_PKCS if is_rsa else PyKCS11.CKM_ECDSA_SHA256)
+    signature = bytes(session.sign(private, data, mechanism))
+    if not session.verify(find(session, PyKCS11.CKO_PUBLIC_KEY), data, signature, mechanism):
+        sys.exit("the token does not verify")
+    if not is_rsa:
+        signature = to_der(signature)
+    verifying.verify(verifier, "pkcs1" if is_rsa else "ecdsa", "sha256", data, signature)
+    (folder / "login-SHA256.sig").write_bytes(signature)
 
 
 def main():
@@ -97,7 +118,8 @@ def main():
             sign_all(session, mechanisms, data, folder)
         else:
             session.login(pin)
-            print("logged in with", repr(pin), len(session.findObjects([(PyKCS11.CKA_CLASS, PyKCS11.CKO_PRIVATE_KEY)])), "private key")
+            sign_once(session, data, folder)
+            print("signed after a login with", repr(pin))
             session.logout()
         session.closeSession()
 

@@ -1,7 +1,7 @@
 """with_python_pkcs11.py MODULE TOKEN FILE FOLDER: signs by every mechanism that the token lists, with python-pkcs11.
 
-Once without a PIN and once with one, whole and in parts. The signatures are verified by `cryptography` with the public key that the
-token shows, and left as FOLDER/MECHANISM.sig.
+So without a PIN, whole and in parts; after a login once, by the mechanism that python-pkcs11 takes by default. The signatures are verified
+by `cryptography` with the public key that the token shows, and left as FOLDER/MECHANISM.sig and FOLDER/default-SHA512.sig.
 """
 
 import hashlib
@@ -21,13 +21,18 @@ HASHES = {"sha256": Mechanism.SHA256, "sha384": Mechanism.SHA384, "sha512": Mech
 MASKS = {"sha256": MGF.SHA256, "sha384": MGF.SHA384, "sha512": MGF.SHA512}
 
 
-def sign_all(session, mechanisms, data, folder):
+def find_keys(session):
+    """The private key, the public key, the latter as `cryptography` has it, and whether they are RSA keys."""
     private = session.get_key(object_class=ObjectClass.PRIVATE_KEY)
     public = session.get_key(object_class=ObjectClass.PUBLIC_KEY)
     if private[Attribute.ID] != public[Attribute.ID]:
         sys.exit("the two keys have different ids")
     is_rsa = private.key_type == KeyType.RSA
-    verifier = load_der_public_key(encode_rsa_public_key(public) if is_rsa else encode_ec_public_key(public))
+    return private, public, load_der_public_key(encode_rsa_public_key(public) if is_rsa else encode_ec_public_key(public)), is_rsa
+
+
+def sign_all(session, mechanisms, data, folder):
+    private, _, verifier, is_rsa = find_keys(session)
     for name, hash_name, kind, whole in verifying.mechanisms(is_rsa):
         mechanism = Mechanism[name]
         if mechanism not in mechanisms:
@@ -46,6 +51,18 @@ def sign_all(session, mechanisms, data, folder):
         print("signed", name)
 
 
+def sign_by_default(session, data, folder):
+    """As python-pkcs11's README does: no mechanism is named. The default's hash is SHA-512."""
+    private, public, verifier, is_rsa = find_keys(session)
+    signature = private.sign(data)
+    if not public.verify(data, signature):
+        sys.exit("the token does not verify")
+    if not is_rsa:
+        signature = encode_ecdsa_signature(signature)
+    verifying.verify(verifier, "pkcs1" if is_rsa else "ecdsa", "sha512", data, signature)
+    (folder / "default-SHA512.sig").write_bytes(signature)
+
+
 def main():
     module, label, file, folder = sys.argv[1:]
     folder = pathlib.Path(folder)
@@ -62,7 +79,8 @@ def main():
                     print("object", found.object_class.name if found.object_class else "PROFILE", found[Attribute.LABEL], found[Attribute.ID].hex())
                 sign_all(session, mechanisms, data, folder)
             else:
-                print("logged in with", repr(pin), len(list(session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY}))), "private key")
+                sign_by_default(session, data, folder)
+                print("signed after a login with", repr(pin))
 
 
 if __name__ == "__main__":
