@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # apt: gcc p11-kit p11-kit-modules
-# What Choria's pkcs11 provider does, by a Go program with the same package: slot 0 of p11-kit's client module, behind which p11-kit
-# serves one token.
+# A program of our own makes the calls of Choria's pkcs11 provider, with the same package: slot 0 of p11-kit's client module, behind
+# which p11-kit serves one token. Choria itself does not run.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need go "Go 1.25 or newer"
@@ -21,8 +21,12 @@ stop_server() {
     [ -e "$work/page/server.env" ] || return 0
     # shellcheck disable=SC1091 # written by p11-kit
     . "$work/page/server.env"
-    rm -f "$work/page/server.env" "$work/page/socket"
-    [ -z "$P11_KIT_SERVER_PID" ] || kill "$P11_KIT_SERVER_PID" 2>/dev/null || true
+    rm -f "$work/page/server.env"
+    [ -n "$P11_KIT_SERVER_PID" ] && kill "$P11_KIT_SERVER_PID" 2>/dev/null || return 0
+    # A server that ends removes the socket of its name, also if the next server has made it.
+    # shellcheck disable=SC2317
+    ended() { ! kill -0 "$P11_KIT_SERVER_PID"; }
+    wait_for 30 ended
 }
 later stop_server
 

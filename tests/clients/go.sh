@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# apt: gcc libc6-dev
-# Go: miekg/pkcs11, and a certificate authority and a TLS server with crypto11. Go itself (1.25 or newer) is no Debian package.
+# apt: gcc libc6-dev libpcsclite-dev pkg-config certbot
+# Go: step-ca as an ACME server; programs of our own with miekg/pkcs11 and crypto11. Go is the machine's own, in every
+# release: Debian 12 and 13 have an older one than 1.25.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/server.bash"
 
 need go "Go 1.25 or newer"
 need gcc gcc
+need certbot certbot
 
 . "$clients/go.bash"
 
 install() {
-    echo "go: building the programs (the first time a minute)"
-    modules
-    run_page 'go build'
+    echo "go: building step-ca and the programs (the first time some minutes)"
+    again run_page 'go install' && modules && run_page 'go build'
 }
 
 sign_all() {
@@ -25,12 +27,30 @@ sign_all() {
     for file in "$work"/page/signatures/*.sig; do
         size=$(basename "$file" .sig | sed -nE 's/.*SHA([0-9]+).*/\1/p')
         case $file in
-            *PSS.sig) verify_and_spoil verify_pss "sha${size:-256}" "$work/data" "$file" ;;
+            *PSS.sig | *PSS-parts.sig) verify_and_spoil verify_pss "sha${size:-256}" "$work/data" "$file" ;;
             *) verify_and_spoil verify "sha${size:-256}" "$work/data" "$file" ;;
         esac
         count=$((count + 1))
     done
-    [ "$count" -eq "$([ "$kind" = rsa ] && echo 8 || echo 6)" ]
+    # Each mechanism, and those that take the data a second time, in parts.
+    [ "$count" -eq "$([ "$kind" = rsa ] && echo 14 || echo 11)" ]
+}
+
+acme() {
+    export TOKEN=$label PORT HTTP_PORT
+    PORT=$(free_port) HTTP_PORT=$(free_port)
+    trap stop_server EXIT
+    rm -rf "$work/page/db" "$work/page/certbot"
+    cp "$public" "$work/page/public.pem"
+    run_page 'intermediate.cnf'
+    run_page 'ca.json <<'
+    start_page '/step-ca --insecure'
+    serves listening "$PORT"
+    client_page 'certbot certonly'
+    # The page verifies the certificate. With another intermediate that must fail.
+    local certificate=$work/page/certbot/live/localhost/cert.pem
+    run plain_openssl verify -CAfile "$work/page/root.pem" -untrusted "$work/page/intermediate.pem" "$certificate"
+    refuse plain_openssl verify -CAfile "$work/page/root.pem" -untrusted "$work/other-intermediate.pem" "$certificate"
 }
 
 authority() {
@@ -42,6 +62,9 @@ authority() {
     run plain_openssl verify -check_ss_sig -CAfile "$work/page/ca.pem" "$work/page/ca.pem"
     run plain_openssl verify -purpose sslserver -verify_hostname localhost -CAfile "$work/page/ca.pem" "$work/page/server.pem"
     refuse plain_openssl verify -CAfile "$work/other-ca.pem" "$work/page/server.pem"
+    run plain_openssl x509 -in "$work/page/server.pem" -noout -pubkey -out "$work/server.pub"
+    run plain_openssl req -in "$work/page/server.csr" -noout -pubkey -out "$work/request.pub"
+    run cmp "$work/server.pub" "$work/request.pub"
 }
 
 tls_server() {
@@ -64,16 +87,25 @@ install >"$work/install.log" 2>&1 || { cat "$work/install.log" && exit 1; }
 head -n 1 "$work/install.log"
 # What the compiler wrote into the programs.
 client Go "$(go version "$work/page/sign" | sed 's/.*: go//')"
+client step-ca "$(go version -m "$work/page/step-ca" | awk '$1 == "mod" { print $3 }')"
 client miekg/pkcs11 "$(module_of github.com/miekg/pkcs11 "$work/page/sign")"
 client crypto11 "$(module_of github.com/ThalesGroup/crypto11 "$work/page/ca")"
 cp "$work/data" "$work/page/data"
-plain_openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/other-ca.key" -subj "/CN=MICROMDM SCEP CA" -days 2 \
-    -out "$work/other-ca.pem" 2>/dev/null
+other_authority() { # SUBJECT FILE: of that name, with another key
+    plain_openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/other.key" -subj "$1" -days 2 -out "$2" 2>/dev/null
+}
+other_authority "/O=Example/CN=Example CA" "$work/other-ca.pem"
+other_authority "/CN=Intermediate CA" "$work/other-intermediate.pem"
 
 with_key() {
     check "$label signs by each mechanism (miekg/pkcs11)" sign_all
     case $label in
-        *rsa2048 | *rsa4096 | *cert-rsa | *p256 | *p384 | *p521) check "$label is a certificate authority (crypto11)" authority ;;
+        *rsa2048 | *rsa4096 | *cert-rsa | *p256 | *p384 | *p521)
+            check "$label is a certificate authority (crypto11)" authority
+            ;;
+    esac
+    case $label in
+        *rsa2048 | *p256) check "$label is an ACME server's (step-ca)" acme ;;
     esac
     [ "$certificate" = - ] || check "$label serves TLS to many at once (crypto11)" tls_server
 }
@@ -89,7 +121,7 @@ decrypts() { # PATTERN
 }
 
 says_why_not() {
-    refuse decrypts 'decrypt -config [^\n]*"\$TOKEN"\n' 2>"$work/said"
+    refuse decrypts '/decrypt -config' 2>"$work/said"
     cat "$work/said"
     grep 'a key of AWS KMS signs or decrypts, never both' "$work/said"
 }
@@ -97,8 +129,8 @@ says_why_not() {
 all_uses
 for name in aws-decrypt azure-decrypt azure-rsa2048; do
     key "$name"
-    check "$label decrypts (crypto11)" decrypts 'decrypt -config [^\n]*"\$TOKEN"\n'
+    check "$label decrypts (crypto11)" decrypts '/decrypt -config'
 done
-check "$label signs and decrypts as a SCEP server (crypto11)" decrypts 'scep'
+check "$label signs, and decrypts PKCS#1 v1.5 (crypto11)" decrypts '-pkcs1'
 key aws-rsa2048
 check "$label signs, and says why it does not decrypt" says_why_not

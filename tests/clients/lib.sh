@@ -87,7 +87,7 @@ installed_clients() {
     while read -r name; do
         version=$(dpkg-query -W -f '${Version}\n' "$name" 2>/dev/null | sort -V | tail -n 1) || continue
         [ -z "$version" ] || client "${name%-\*}" "$version"
-    done < <(echo openssl && packages_of "$script" | grep -vxE 'gcc|g\+\+|cmake|make|time|procps|python3-venv|libtss2-.*|.*-dev')
+    done < <(echo openssl && packages_of "$script" | grep -vxE 'gcc|g\+\+|cmake|make|pkg-config|time|procps|python3-venv|libtss2-.*|.*-dev')
 }
 
 need() { command -v "$1" >/dev/null || [ -e "$1" ] || skip "$script: needs $1 (package $2)"; }

@@ -1,11 +1,9 @@
-// A certificate authority whose key is in the cloud, with ThalesGroup/crypto11: makes its certificate as MicroMDM SCEP's
-// "ca -init" does, given a crypto.Signer, then issues a server's certificate for a request.
+// A certificate authority whose key is in the cloud, with ThalesGroup/crypto11 and crypto/x509: makes its own certificate, and a
+// server's certificate for a request.
 package main
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1"
@@ -13,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"flag"
+	"fmt"
 	"log"
 	"math/big"
 	"os"
@@ -22,10 +21,11 @@ import (
 )
 
 var (
-	config = flag.String("config", "crypto11.json", "crypto11's configuration")
-	label  = flag.String("label", "", "the key's label")
-	caOut  = flag.String("ca", "ca.pem", "where the CA's certificate goes")
-	out    = flag.String("out", "server.pem", "where the issued certificate goes")
+	config  = flag.String("config", "crypto11.json", "crypto11's configuration")
+	label   = flag.String("label", "", "the key's label")
+	request = flag.String("request", "server.csr", "the server's request")
+	caOut   = flag.String("ca", "ca.pem", "where the CA's certificate goes")
+	out     = flag.String("out", "server.pem", "where the server's certificate goes")
 )
 
 func main() {
@@ -54,17 +54,15 @@ func run() error {
 		return err
 	}
 
-	// The one who wants a certificate has a key of its own, and sends a request.
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	text, err := os.ReadFile(*request)
 	if err != nil {
 		return err
 	}
-	request, err := x509.CreateCertificateRequest(rand.Reader,
-		&x509.CertificateRequest{Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"}}, key)
-	if err != nil {
-		return err
+	block, _ := pem.Decode(text)
+	if block == nil || block.Type != "CERTIFICATE REQUEST" {
+		return fmt.Errorf("no request in %s", *request)
 	}
-	issued, err := issue(signer, ca, request)
+	issued, err := issue(signer, ca, block.Bytes)
 	if err != nil {
 		return err
 	}
@@ -79,10 +77,10 @@ func initCA(signer crypto.Signer) (*x509.Certificate, error) {
 	now := time.Now()
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{Country: []string{"US"}, Organization: []string{"scep-ca"}, CommonName: "MICROMDM SCEP CA"},
+		Subject:               pkix.Name{Organization: []string{"Example"}, CommonName: "Example CA"},
 		NotBefore:             now.Add(-10 * time.Minute).UTC(),
 		NotAfter:              now.AddDate(10, 0, 0).UTC(),
-		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		BasicConstraintsValid: true,
 		IsCA:                  true,
 		MaxPathLenZero:        true,

@@ -1,5 +1,6 @@
-// Signs a file by every mechanism that a token lists, with miekg/pkcs11, and verifies with Go's own cryptography and the
-// public key that the token shows. Signatures come in the form that OpenSSL takes: MECHANISM.sig.
+// Signs a file by every mechanism that a token lists, with miekg/pkcs11: whole by C_Sign into MECHANISM.sig, in parts by C_SignUpdate
+// and C_SignFinal into MECHANISM-parts.sig. Go's own cryptography verifies each signature with the public key that the token shows,
+// except those of secp256k1, a curve that Go does not have. The files have the form that OpenSSL reads.
 package main
 
 import (
@@ -146,7 +147,11 @@ func run() error {
 			if signature, err = verify(public, m, data, signature); err != nil {
 				return fmt.Errorf("%s: %w", m.name, err)
 			}
-			if err := os.WriteFile(filepath.Join(*out, m.name+".sig"), signature, 0o600); err != nil {
+			name := m.name + ".sig"
+			if parts {
+				name = m.name + "-parts.sig"
+			}
+			if err := os.WriteFile(filepath.Join(*out, name), signature, 0o600); err != nil {
 				return err
 			}
 		}
