@@ -69,6 +69,7 @@ fn a_key_has_many_names_and_answers_with_its_arn() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one list of cases")]
 fn wrong_requests_are_refused_in_the_words_of_the_service() {
     let bench = bench();
     let aws = bench.emulator.aws();

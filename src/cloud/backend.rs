@@ -3,7 +3,7 @@
 
 use super::failure::{Cause, Failure};
 use super::key::{KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
-use super::login::{CommitLogin, LoginError};
+use super::login::{CommitLogin, LoginError, PinLogin};
 use super::management::{CreatedKey, NewKey};
 use super::runtime::Pending;
 use super::secret::Secret;
@@ -133,24 +133,6 @@ pub trait Certificates {
     fn complete_certificate(&self, key: &KeyName, certificate: &Certificate) -> Pending<bool>;
 }
 
-/// A login whose PIN is the service's credential.
-pub trait PinLogin {
-    /// What the PIN is, for messages: "the application's client secret".
-    fn pin(&self) -> &'static str;
-
-    /// Whether a credential is there, so that requests can be made.
-    fn is_logged_in(&self) -> bool;
-
-    /// Checks the PIN with the service's authority. The returned [`CommitLogin`] puts the credential in place.
-    ///
-    /// # Errors
-    /// Why the PIN is refused, or what kept the authority from answering.
-    fn log_in(&self, pin: Secret, deadline: Instant) -> Result<CommitLogin<'_>, LoginError>;
-
-    /// Discards the PIN and the credentials that it has brought.
-    fn log_out(&self);
-}
-
 /// The capability to create, label and destroy keys.
 pub trait KeyManagement {
     /// Whether the service creates keys of `kind`.
@@ -218,8 +200,8 @@ impl dyn Backend {
     }
 
     /// What the PIN of C_Login is, where it is the credential.
-    pub fn pin(&self) -> Option<&'static str> {
-        self.login().map(PinLogin::pin)
+    pub fn pin_description(&self) -> Option<&'static str> {
+        self.login().map(PinLogin::pin_description)
     }
 
     /// Whether requests can be made: before a login that is needed, there is no credential.

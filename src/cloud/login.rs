@@ -28,6 +28,24 @@ pub enum LoginError {
 /// A function that puts a verified credential in place.
 pub type CommitLogin<'a> = Box<dyn FnOnce() + 'a>;
 
+/// A login whose PIN is the service's credential.
+pub trait PinLogin {
+    /// What the PIN is, for messages: "the application's client secret".
+    fn pin_description(&self) -> &'static str;
+
+    /// Whether a credential is there, so that requests can be made.
+    fn is_logged_in(&self) -> bool;
+
+    /// Checks the PIN with the service's authority. The returned [`CommitLogin`] puts the credential in place.
+    ///
+    /// # Errors
+    /// Why the PIN is refused, or what kept the authority from answering.
+    fn log_in(&self, pin: Secret, deadline: Instant) -> Result<CommitLogin<'_>, LoginError>;
+
+    /// Discards the PIN and the credentials that it has brought.
+    fn log_out(&self);
+}
+
 /// The decision of an authority about a PIN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -45,6 +63,9 @@ pub(crate) trait PinClients: Send + Sync + Sized + 'static {
 
     /// Creates the clients. Makes no request.
     fn new(settings: Self::Settings) -> Self;
+
+    /// Returns what the PIN is, for messages.
+    fn pin_description(settings: &Self::Settings) -> &'static str;
 
     /// Returns the same settings with the PIN that they require.
     fn with_pin(settings: &Self::Settings, pin: Secret) -> Self::Settings;
@@ -73,14 +94,23 @@ impl<C: PinClients> LoginState<C> {
         })
     }
 
-    /// Returns whether a PIN is in place.
-    pub(crate) fn is_logged_in(&self) -> bool {
+    fn pin(&self) -> MutexGuard<'_, Option<Secret>> {
+        self.pin.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C: PinClients> PinLogin for LoginState<C> {
+    fn pin_description(&self) -> &'static str {
+        C::pin_description(&self.settings)
+    }
+
+    fn is_logged_in(&self) -> bool {
         self.pin().is_some()
     }
 
-    /// Asks the authority whether the PIN is valid. Nothing changes until the caller runs the returned entry. The
-    /// entry puts the clients in place that made the request, with everything that the authority gave them.
-    pub(crate) fn log_in(&self, pin: Secret, deadline: Instant) -> Result<CommitLogin<'_>, LoginError> {
+    /// Nothing changes until the caller runs the returned function. It puts the clients in place that made the request,
+    /// with everything that the authority gave them.
+    fn log_in(&self, pin: Secret, deadline: Instant) -> Result<CommitLogin<'_>, LoginError> {
         let clients = Arc::new(C::new(C::with_pin(&self.settings, pin.clone())));
         let checking = clients.clone();
         match runtime::spawn(LOGIN, move || checking.check()).wait(deadline) {
@@ -94,14 +124,10 @@ impl<C: PinClients> LoginState<C> {
         }
     }
 
-    /// Forgets the PIN, and the clients with their tokens. The connections stay open.
-    pub(crate) fn log_out(&self) {
+    /// Discards the clients with their tokens. The connections stay open.
+    fn log_out(&self) {
         *self.pin() = None;
         self.clients.replace(None);
-    }
-
-    fn pin(&self) -> MutexGuard<'_, Option<Secret>> {
-        self.pin.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -151,6 +177,10 @@ mod tests {
 
         fn new(settings: String) -> Self {
             Self(settings)
+        }
+
+        fn pin_description(_settings: &Self::Settings) -> &'static str {
+            "the test's PIN"
         }
 
         fn with_pin(settings: &String, pin: Secret) -> String {

@@ -30,7 +30,7 @@ pub use management::{Management, Right};
 pub use model::{CertificateSource, Key, Keys, Service, Slot};
 use notes::PendingMessages;
 pub use quirks::Quirks;
-pub use serial::serial_number as serial_of;
+pub use serial::serial_number;
 pub use slots::Slots;
 use std::path::Path;
 

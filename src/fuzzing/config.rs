@@ -11,6 +11,7 @@ use crate::config::file::{legacy, strict};
 use crate::config::json;
 use crate::config::json::{Data, Dialect, Fault, Member, Value};
 use crate::config::notes::PendingMessages;
+use crate::provider::Provider;
 use serde_json::Value as Json;
 use std::ffi::OsString;
 use std::path::Path;
@@ -122,4 +123,26 @@ fn equals(own: &Data<'_>, other: &Json) -> bool {
 /// last bits.
 fn almost_equal(a: f64, b: f64) -> bool {
     (a - b).abs() <= a.abs() * 1e-12
+}
+
+/// The target for our own files: a configuration that is read makes a provider with its tokens.
+pub fn config_strict(data: &[u8]) {
+    strict(data).into_iter().for_each(check_provider);
+}
+
+/// The target for files of the modules that this one replaces.
+pub fn config_legacy(data: &[u8]) {
+    check_provider(legacy(data));
+}
+
+/// The slots can be listed unless that requires a request to a service, and each has a token.
+fn check_provider(config: Config) {
+    let (slots, listed) = (config.slots.len(), config.legacy_services.len());
+    let provider = Provider::new(config);
+    if listed == 0 {
+        assert_eq!(provider.list_slots().len(), slots);
+    }
+    for slot in 0..slots {
+        assert!(provider.token(slot as u64).is_ok());
+    }
 }

@@ -10,7 +10,6 @@ pub(crate) mod azure;
 pub(crate) mod cache;
 pub(crate) mod calls;
 pub(crate) mod config;
-pub(crate) mod configuration;
 pub(crate) mod der;
 pub(crate) mod fake;
 pub(crate) mod input;
@@ -21,7 +20,7 @@ pub use aws::run as aws;
 pub use azure::run as azure;
 pub use cache::run as cache;
 pub use calls::{calls, templates};
-pub use configuration::{legacy as config_legacy, strict as config_strict};
+pub use config::{config_legacy, config_strict};
 pub use der::run as der;
 pub use mechanisms::run as mechanisms;
 

@@ -228,7 +228,7 @@ impl Provider {
         let session = self.session(session)?;
         match user {
             CKU_USER => session.record_outcome(session.token.log_in(user, pin)),
-            CKU_SO if session.token.backend().pin().is_some() => {
+            CKU_SO if session.token.backend().login().is_some() => {
                 Err(Error::new(CKR_USER_TYPE_INVALID, "this token has no security officer: the PIN is a credential"))
             }
             CKU_SO => {
@@ -254,7 +254,7 @@ impl Provider {
         if !session.token.log_out() {
             return Err(Error::new(CKR_USER_NOT_LOGGED_IN, "nobody is logged in"));
         }
-        if session.token.backend().pin().is_some() {
+        if session.token.backend().login().is_some() {
             let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
             sessions.values().filter(|own| own.slot == session.slot).for_each(|own| own.cancel(PRIVATE_KEY_OPERATIONS));
         }

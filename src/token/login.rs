@@ -26,7 +26,7 @@ impl Token {
     /// CKR_PIN_INCORRECT, CKR_PIN_EXPIRED, and those of the service.
     pub fn log_in(&self, user: CK_USER_TYPE, pin: &[u8]) -> Result<()> {
         self.usage().check_login(user)?;
-        let credential = match self.slot_context.backend.pin() {
+        let credential = match self.slot_context.backend.pin_description() {
             Some(what) => Some(self.check_pin(pin, what).map_err(|error| self.with_token(error))?),
             None => None,
         };
@@ -60,7 +60,7 @@ impl Token {
     /// the handles of private objects become invalid permanently.
     pub(super) fn end_login(&self, used: &mut SessionState) -> bool {
         let was_logged_in = used.login.take().is_some();
-        if was_logged_in && self.slot_context.backend.pin().is_some() {
+        if was_logged_in && self.slot_context.backend.login().is_some() {
             self.slot_context.backend.log_out();
             self.made_keys().iter().for_each(|key| key.remove_private_object());
             self.owners().retain(|handle, key| key.object(*handle).is_some());

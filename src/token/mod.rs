@@ -17,7 +17,7 @@ mod used_key;
 
 use crate::cloud::lazy::Lazy;
 use crate::cloud::{ListedKey, SecretBytes, SharedBackend};
-use crate::config::{Quirks, Slot, serial_of};
+use crate::config::{Quirks, Slot, serial_number};
 use crate::error::{Error, Result};
 use crate::object::Object;
 use crate::object::attribute::{Attribute, number_in};
@@ -58,7 +58,7 @@ pub struct Token {
 impl Token {
     /// Creates the token of a slot. Loads nothing.
     pub fn new(id: CK_SLOT_ID, slot: Slot, backend: SharedBackend, cache: Option<Arc<PublicKeyCache>>) -> Self {
-        let serial = serial_of(&slot);
+        let serial = serial_number(&slot);
         let (label, hidden_kinds, manner, management) = (slot.label, slot.hide_keys, slot.quirks, slot.management);
         let common = SlotContext { slot: id, label, hidden_kinds, backend, cache, manner, management };
         Self {
@@ -106,7 +106,7 @@ impl Token {
 
     /// Whether certificates are found without a login.
     fn certificates_are_public(&self) -> bool {
-        self.slot_context.backend.pin().is_none()
+        self.slot_context.backend.login().is_none()
     }
 
     fn keys_and_certificates(&self, template: &[Attribute]) -> Vec<Arc<Object>> {

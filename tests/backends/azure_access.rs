@@ -238,6 +238,7 @@ fn credential_files_may_have_any_common_encoding() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one list of cases")]
 fn a_client_certificate_is_found_or_the_reason_reported() {
     let emulator = Emulator::start().unwrap();
     key(&emulator, "web");

@@ -115,6 +115,7 @@ fn shares(world: &World, cloud: Cloud, run: &Run) -> Outcome<String> {
 }
 
 /// Programs of other projects.
+#[allow(clippy::too_many_lines, reason = "one list of cases")]
 pub fn programs(world: &World) -> Outcome<Vec<Row>> {
     let mut rows = Vec::new();
     let data = world.home.join("data");

@@ -25,6 +25,10 @@ impl PinClients for Clients {
         Clients::new(settings)
     }
 
+    fn pin_description(settings: &Settings) -> &'static str {
+        settings.login.as_ref().map_or("", Login::pin_description)
+    }
+
     fn with_pin(settings: &Settings, pin: Secret) -> Settings {
         let login = settings.login.as_ref().map(|login| match login {
             Login::WebIdentityToken(_) => Login::WebIdentityToken(Some(pin)),

@@ -16,16 +16,14 @@ pub(crate) mod operations;
 pub(crate) mod settings;
 
 use super::backend::{
-    Backend, Decryption, Identity, KeyAgreement, KeyManagement, MacVerification, PinLogin, RandomSource, SharedBackend,
+    Backend, Decryption, Identity, KeyAgreement, KeyManagement, MacVerification, RandomSource, SharedBackend,
 };
 use super::key::KeyRequest;
 use super::key::{KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
-use super::login::LoginState;
-use super::login::{CommitLogin, LoginError};
+use super::login::{LoginState, PinLogin};
 use super::management::{CreatedKey, NewKey};
 use super::runtime;
 use super::runtime::Pending;
-use super::secret::Secret;
 use crate::error::Error;
 use crate::key::{Algorithm, Kind, PublicKey, Scheme};
 use client::Clients;
@@ -38,7 +36,6 @@ use settings::service_description;
 pub use settings::{Login, Settings};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// The backend for these settings: no request, no file read.
 pub fn open(settings: Settings) -> SharedBackend {
@@ -106,7 +103,7 @@ impl Backend for Aws {
     }
 
     fn login(&self) -> Option<&dyn PinLogin> {
-        self.0.settings.login.is_some().then_some(self)
+        self.0.settings.login.is_some().then_some(&self.0)
     }
 
     fn key_management(&self) -> Option<&dyn KeyManagement> {
@@ -139,24 +136,6 @@ impl RandomSource for Aws {
     fn random(&self, length: usize) -> Pending<SecretBytes> {
         let clients = self.clients();
         runtime::spawn(RANDOM.name, move || async move { clients.random(length).await })
-    }
-}
-
-impl PinLogin for Aws {
-    fn pin(&self) -> &'static str {
-        self.0.settings.login.as_ref().map_or("", Login::pin_description)
-    }
-
-    fn is_logged_in(&self) -> bool {
-        self.0.is_logged_in()
-    }
-
-    fn log_in(&self, pin: Secret, deadline: Instant) -> Result<CommitLogin<'_>, LoginError> {
-        self.0.log_in(pin, deadline)
-    }
-
-    fn log_out(&self) {
-        self.0.log_out();
     }
 }
 

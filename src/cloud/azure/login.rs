@@ -23,6 +23,10 @@ impl PinClients for Clients {
         Clients::new(settings)
     }
 
+    fn pin_description(_settings: &Settings) -> &'static str {
+        "the application's client secret"
+    }
+
     fn with_pin(settings: &Settings, pin: Secret) -> Settings {
         Settings { client_secret: Some(pin), ..settings.clone() }
     }

@@ -15,19 +15,15 @@ pub(crate) mod login;
 pub(crate) mod operations;
 pub(crate) mod settings;
 
-use super::backend::{
-    Backend, Certificates, Decryption, Identity, KeyManagement, PinLogin, RandomSource, SharedBackend,
-};
+use super::backend::{Backend, Certificates, Decryption, Identity, KeyManagement, RandomSource, SharedBackend};
 use super::failure::Cause;
 use super::failure::refused::FailedAttempt;
 use super::key::KeyRequest;
 use super::key::{KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
-use super::login::LoginState;
-use super::login::{CommitLogin, LoginError};
+use super::login::{LoginState, PinLogin};
 use super::management::{CreatedKey, NewKey};
 use super::runtime;
 use super::runtime::Pending;
-use super::secret::Secret;
 use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::key::{Kind, Scheme};
@@ -44,7 +40,6 @@ pub use settings::{Credential, Settings};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// The backend for these settings: no request, no file read.
 pub fn open(settings: Settings) -> SharedBackend {
@@ -105,7 +100,7 @@ impl Backend for Azure {
     }
 
     fn login(&self) -> Option<&dyn PinLogin> {
-        (self.0.settings.credential == Credential::Login).then_some(self)
+        (self.0.settings.credential == Credential::Login).then_some(&self.0)
     }
 
     fn key_management(&self) -> Option<&dyn KeyManagement> {
@@ -157,24 +152,6 @@ impl Certificates for Azure {
             let (name, certificate) = (name.clone(), certificate.clone());
             async move { certificates::merge(&vault, &name, &certificate).await }
         })
-    }
-}
-
-impl PinLogin for Azure {
-    fn pin(&self) -> &'static str {
-        "the application's client secret"
-    }
-
-    fn is_logged_in(&self) -> bool {
-        self.0.is_logged_in()
-    }
-
-    fn log_in(&self, pin: Secret, deadline: Instant) -> Result<CommitLogin<'_>, LoginError> {
-        self.0.log_in(pin, deadline)
-    }
-
-    fn log_out(&self) {
-        self.0.log_out();
     }
 }
 

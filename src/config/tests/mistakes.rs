@@ -3,6 +3,7 @@
 use crate::config::tests::*;
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one list of cases")]
 fn mistakes_are_reported_with_their_place() {
     let key = r#""kms_key_id": "k""#;
     let azure = format!(r#""key_name": "k", {VAULT}"#);

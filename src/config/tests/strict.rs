@@ -38,6 +38,7 @@ fn a_slot_of_one_key_vault_key() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one list of cases")]
 fn all_settings_arrive() {
     let aws = r#""kms_key_id": "k", "aws_region": "r", "aws_profile": "p", "aws_role_arn": "a", "aws_external_id": "e",
         "aws_endpoint_url": "http://localhost:1", "aws_use_fips_endpoint": false, "ca_bundle": "ca.pem", "proxy": "http://p:1", "connect_timeout_ms": 5,

@@ -67,7 +67,7 @@ pub fn slot_info(provider: &Provider, slot: CK_SLOT_ID, info: OutputValue<CK_SLO
 pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: OutputValue<CK_TOKEN_INFO>) -> Result<()> {
     let token = provider.token(slot)?;
     let identity = token.backend().identity();
-    let requires_login = token.backend().pin().is_some();
+    let requires_login = token.backend().login().is_some();
     let login_flag = if requires_login { CKF_LOGIN_REQUIRED } else { 0 };
     let (all, writing) = token.session_counts();
     let changes = token.management().is_some_and(Management::allows_anything);

@@ -257,7 +257,7 @@ impl SlotKey {
         let mut object =
             self.with_slot_attributes(Object::private_key(self.names(&subject), facts, form), self.is_destroyable());
         // Section 4.4: a private object is visible only to a user who is logged in.
-        if self.common.backend.pin().is_some() {
+        if self.common.backend.login().is_some() {
             object.attributes.set(CKA_PRIVATE, &[CK_TRUE]);
         }
         object

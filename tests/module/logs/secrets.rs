@@ -136,6 +136,7 @@ fn client_certificate(world: &World) -> (PathBuf, Vec<String>) {
 }
 
 /// Returns all ways to supply credentials.
+#[allow(clippy::too_many_lines, reason = "one list of cases")]
 fn settings(world: &World) -> Vec<Setting> {
     let aws = world.emulator.aws();
     aws.allow_session("ASIASESSION", "secret-key-of-the-session", "token-of-the-session");
