@@ -31,7 +31,7 @@ pub fn log_no_file_found(config: &Config, environment: &Environment, notes: &mut
     let services: Vec<&str> = config.legacy_services.iter().map(selected_by).collect();
     let outcome = match services.is_empty() {
         true => "so there are no slots: write one of these files, or name one in CLOUD_KMS_PKCS11_CONFIG".to_owned(),
-        false => format!("{}, so every usable key there becomes a slot", services.join(" and ")),
+        false => format!("{}, so every key there becomes a slot", services.join(" and ")),
     };
     let home = user_folder_missing(environment).unwrap_or_default();
     notes.push((Level::Info, format!("no configuration file; looked for {}{home}; {outcome}", places.join(", "))));

@@ -41,7 +41,7 @@ fn nothing_is_no_error_and_the_log_says_where_it_was_looked_for() {
 #[test]
 fn services_selected_by_variables_are_logged() {
     let aws = "AWS_REGION, AWS_DEFAULT_REGION or AWS_PROFILE means AWS KMS";
-    let end = ", so every usable key there becomes a slot";
+    let end = ", so every key there becomes a slot";
     assert!(info_messages(TestEnvironment::new().set("AWS_REGION", "r")).ends_with(&format!("; {aws}{end}")));
     let both = TestEnvironment::new().set("AWS_PROFILE", "p").set("AZURE_KEYVAULT_URL", "https://v");
     assert!(info_messages(both).ends_with(&format!("; {aws} and AZURE_KEYVAULT_URL names a vault{end}")));
