@@ -50,7 +50,7 @@ pub trait PinLogin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Good,
-    Wrong(String),
+    Incorrect(String),
     Expired(String),
 }
 
@@ -118,7 +118,7 @@ impl<C: PinClients> PinLogin for LoginState<C> {
                 *self.pin() = Some(pin);
                 self.clients.replace(Some(clients));
             })),
-            Ok(Verdict::Wrong(words)) => Err(LoginError::Incorrect(words)),
+            Ok(Verdict::Incorrect(words)) => Err(LoginError::Incorrect(words)),
             Ok(Verdict::Expired(words)) => Err(LoginError::Expired(words)),
             Err(failure) => Err(LoginError::Failed(failure)),
         }
@@ -191,7 +191,7 @@ mod tests {
             match self.0.as_str() {
                 "vault good" => Ok(Verdict::Good),
                 "vault old" => Ok(Verdict::Expired("it was good".into())),
-                _ => Ok(Verdict::Wrong("no".into())),
+                _ => Ok(Verdict::Incorrect("no".into())),
             }
         }
     }

@@ -4,7 +4,7 @@
 //! function that is written out in `ffi`; or the return value of a stub. PKCS#11 3.2 section 5 and its header files.
 
 use super::functions;
-use super::functions::{cipher, digest, endings, keys, messages, sign, verify};
+use super::functions::{cipher, digest, keys, messages, sign, termination, verify};
 use super::guard;
 use super::pointers::{FixedOutput, HandleBuffer, Input, Output, OutputValue, Template, mechanism};
 use cryptoki_sys::*;
@@ -42,7 +42,7 @@ macro_rules! function {
             guard::call(stringify!($name), |provider| {
                 // SAFETY: by the contract of `pointers`, which the caller of this C function promises to keep.
                 let body = || unsafe { $module::$body(provider, $($value),*) };
-                body().inspect_err(|error| endings::terminate_operation(provider, stringify!($name), $first as usize, error))
+                body().inspect_err(|error| termination::terminate_operation(provider, stringify!($name), $first as usize, error))
             })
         }
     };

@@ -7,7 +7,7 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "for tests and fuzzers only")]
 
 use super::input::ByteSource;
-use super::requests::{Replies, Reply, SECRET, block_on, check_facts, check_failure};
+use super::replies::{Replies, Reply, SECRET, block_on, check_facts, check_failure};
 use crate::cloud::aws;
 use crate::cloud::aws::Settings;
 use crate::cloud::aws::client::Clients;

@@ -7,7 +7,7 @@
 #![allow(clippy::expect_used, reason = "for tests and fuzzers only")]
 
 use super::input::ByteSource;
-use super::requests::{Replies, Reply, SECRET, block_on, check_facts, check_failure};
+use super::replies::{Replies, Reply, SECRET, block_on, check_facts, check_failure};
 use crate::cloud::Secret;
 use crate::cloud::azure;
 use crate::cloud::azure::client;

@@ -14,7 +14,7 @@ pub(crate) mod der;
 pub(crate) mod fake;
 pub(crate) mod input;
 pub(crate) mod mechanisms;
-pub(crate) mod requests;
+pub(crate) mod replies;
 
 pub use aws::run as aws;
 pub use azure::run as azure;

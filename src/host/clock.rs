@@ -9,7 +9,7 @@
 //! The host's own clock is untouched. The date (CLOCK_REALTIME), by which certificates are judged, remains the
 //! date that the host sees.
 
-use super::watch;
+use super::descriptor_watch;
 use std::arch::global_asm;
 use std::ffi::{c_int, c_void};
 use std::io;
@@ -74,14 +74,14 @@ unsafe fn host_date(time: *mut libc::timespec) -> c_int {
 /// Replaces epoll_wait(2): `faketime` divides the timeout by the rate of a clock that runs slow. Ends the calling
 /// thread if the host has closed the thread's descriptors.
 unsafe extern "C" fn epoll_wait(epoll: c_int, events: *mut libc::epoll_event, most: c_int, limit: c_int) -> c_int {
-    if !watch::is_watched() {
+    if !descriptor_watch::is_watched() {
         // SAFETY: the caller upholds the contract of epoll_wait(2).
         return unsafe { epoll_pwait(epoll, events, most, limit) };
     }
     let start = Instant::now();
     let end = u64::try_from(limit).ok().map(|limit| start + Duration::from_millis(limit));
     loop {
-        watch::exit_thread_if_lost();
+        descriptor_watch::exit_thread_if_lost();
         let (waited, left) = (start.elapsed(), end.map(|end| end.saturating_duration_since(Instant::now())));
         let interval = waited.clamp(FIRST_CHECK_INTERVAL, MAX_CHECK_INTERVAL);
         // Rounded up, as in mio. Otherwise the last millisecond would be a busy loop.
@@ -90,9 +90,9 @@ unsafe extern "C" fn epoll_wait(epoll: c_int, events: *mut libc::epoll_event, mo
         let found = unsafe { epoll_pwait(epoll, events, most, part) };
         // The descriptor was closed, and its number has not been reused.
         if found == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EBADF) {
-            watch::exit_thread();
+            descriptor_watch::exit_thread();
         }
-        watch::exit_thread_if_lost();
+        descriptor_watch::exit_thread_if_lost();
         if found != 0 || end.is_some_and(|end| Instant::now() >= end) {
             return found;
         }
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn a_watched_wait_lasts_until_its_timeout() {
         let marker = tempfile::tempfile().unwrap();
-        watch::watch(marker.as_raw_fd());
+        descriptor_watch::watch(marker.as_raw_fd());
         for limit in [0, 20, 1100] {
             let mut event = libc::epoll_event { events: 0, u64: 0 };
             let start = Instant::now();
@@ -235,7 +235,7 @@ mod tests {
             }
             assert!(start.elapsed() >= Duration::from_millis(limit as u64), "{limit} {:?}", start.elapsed());
         }
-        watch::unwatch();
+        descriptor_watch::unwatch();
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
 mod clock;
+pub mod descriptor_watch;
 pub mod descriptors;
 pub mod file_id;
 pub mod fork;
@@ -12,6 +13,5 @@ pub mod logging;
 mod on_drop;
 pub mod permissions;
 pub mod process;
-pub mod remembered;
 pub mod signals;
-pub mod watch;
+pub mod tracked_descriptor;

@@ -13,7 +13,7 @@ use crate::log_error;
 use crate::object::attribute::Attribute;
 use crate::object::{Object, next_handle};
 use crate::store::public_keys::PublicKeyCache;
-use crate::token::slots::{Backends, Tokens};
+use crate::token::tokens::{Backends, Tokens};
 use crate::token::{Token, invalid_handle};
 use cryptoki_sys::*;
 use session::Session;

@@ -10,8 +10,8 @@ mod keys;
 mod login;
 mod management;
 mod mechanisms;
-pub mod slots;
 mod token_keys;
+pub mod tokens;
 mod usage;
 mod used_key;
 

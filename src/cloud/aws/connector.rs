@@ -196,7 +196,7 @@ impl Error for BodyError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fuzzing::requests::block_on;
+    use crate::fuzzing::replies::block_on;
     use aws_sdk_kms::config::retry::RetryConfig;
     use aws_sdk_kms::config::{BehaviorVersion, Config, Credentials, Region};
     use aws_smithy_runtime_api::client::http::http_client_fn;

@@ -53,7 +53,7 @@ impl Clients {
         if let Some(Login::Profile(Some(name))) = &self.settings.login
             && !profile_exists(name.expose()).await?
         {
-            return Ok(Verdict::Wrong(
+            return Ok(Verdict::Incorrect(
                 "the shared AWS configuration and credentials files have no such profile".into(),
             ));
         }
@@ -100,9 +100,9 @@ impl Clients {
 /// identity that the token names.
 #[rustfmt::skip]
 const VERDICTS: &[(&str, ParseVerdict)] = &[
-    ("InvalidIdentityToken", Verdict::Wrong),
-    ("IDPRejectedClaim", Verdict::Wrong),
-    ("AccessDenied", Verdict::Wrong),
+    ("InvalidIdentityToken", Verdict::Incorrect),
+    ("IDPRejectedClaim", Verdict::Incorrect),
+    ("AccessDenied", Verdict::Incorrect),
     ("ExpiredTokenException", Verdict::Expired),
     ("ExpiredToken", Verdict::Expired),
 ];

@@ -72,8 +72,8 @@ impl Clients {
 #[rustfmt::skip]
 const VERDICTS: &[(&str, ParseVerdict)] = &[
     ("AADSTS7000222:", Verdict::Expired),
-    ("AADSTS7000215:", Verdict::Wrong),
-    ("AADSTS70002:", Verdict::Wrong),
+    ("AADSTS7000215:", Verdict::Incorrect),
+    ("AADSTS70002:", Verdict::Incorrect),
 ];
 
 const LOGIN_ADVICE: &str =

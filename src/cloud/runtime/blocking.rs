@@ -1,6 +1,6 @@
 //! Blocking work, which runs on one of the runtime's few threads for it.
 
-use crate::host::watch;
+use crate::host::descriptor_watch;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::task::spawn_blocking;
@@ -10,7 +10,7 @@ pub(crate) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + S
     let work = || {
         let answer = work();
         // The result wakes the runtime through a descriptor, so the thread ends here if the descriptors are lost.
-        watch::exit_thread_if_lost();
+        descriptor_watch::exit_thread_if_lost();
         answer
     };
     catch_panic(|| spawn_blocking(work))?.await.map_err(io::Error::other)

@@ -4,7 +4,7 @@
 //! the module's descriptors.
 
 use crate::host::fork;
-use crate::host::remembered::TrackedDescriptor;
+use crate::host::tracked_descriptor::TrackedDescriptor;
 use crate::log_warn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

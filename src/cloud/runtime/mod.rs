@@ -14,11 +14,11 @@ mod per_process;
 
 use super::failure::obstacle::Obstacle;
 use super::failure::{Cause, Failure};
+use crate::host::descriptor_watch;
 use crate::host::descriptors;
 use crate::host::fork;
 use crate::host::fork::ForkHooks;
 use crate::host::signals;
-use crate::host::watch;
 use blocking::catch_panic;
 use life::{DESCRIPTOR_LOSSES, EPOCH, Incarnation, MARKER};
 pub use pending::Pending;
@@ -104,7 +104,7 @@ impl Shutdown {
 fn wait_for_leaving_threads(limit: Duration) {
     let end = Instant::now() + limit;
     fork::outside_gate(|| {
-        while watch::watching_threads() > 0 && Instant::now() < end {
+        while descriptor_watch::watching_threads() > 0 && Instant::now() < end {
             std::thread::park_timeout(Duration::from_millis(5));
         }
     });
@@ -169,9 +169,9 @@ fn start() -> io::Result<(Runtime, OwnedFd)> {
             .on_thread_start(move || {
                 IS_RUNTIME_THREAD.set(true);
                 std::mem::forget(signals::block_signals());
-                watch::watch(number);
+                descriptor_watch::watch(number);
             })
-            .on_thread_stop(watch::unwatch)
+            .on_thread_stop(descriptor_watch::unwatch)
             .enable_io()
             .enable_time()
             .build()
@@ -191,7 +191,7 @@ thread_local! {
 /// Called after a fork, in the child. Descriptors that the child closes do not count as a loss.
 fn after_fork_in_child() {
     MARKER.forget();
-    watch::reset_after_fork();
+    descriptor_watch::reset_after_fork();
     park::forget();
 }
 

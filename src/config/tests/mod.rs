@@ -13,10 +13,10 @@ use std::sync::Arc;
 mod documents;
 mod json;
 mod legacy;
+mod locations;
 mod login;
 mod management;
 mod mistakes;
-mod places;
 mod strict;
 
 const OWN: &str = "etc/cloud-kms-pkcs11/config.json";

@@ -12,10 +12,10 @@
 
 pub mod cipher;
 pub mod digest;
-pub mod endings;
 pub mod keys;
 pub mod messages;
 pub mod sign;
+pub mod termination;
 pub mod verify;
 
 use super::pointers::{FixedOutput, HandleBuffer, Input, Output, OutputValue, Template};

@@ -1,7 +1,7 @@
 //! Valid and invalid arguments, as callers pass them.
 
+use super::caller::Caller;
 use super::memory::{GuardedMemory, InputBuffer, OutputBuffer};
-use super::world::Caller;
 use crate::key::hash::Hash;
 use crate::mechanism::{MECHANISMS, ParameterLayout, WORD, shape};
 use cryptoki_sys::*;

@@ -8,13 +8,13 @@
 #![allow(clippy::panic, reason = "for tests and fuzzers only")]
 
 mod arguments;
-mod beyond;
-mod lifecycle;
+mod caller;
+mod digest_and_sign;
 mod memory;
 mod model;
+mod other_calls;
 mod sequence;
 mod templates;
-mod world;
 
 pub use sequence::run as calls;
 pub use templates::run as templates;

@@ -2,9 +2,9 @@
 //! sessions.
 
 use super::arguments::pointer;
+use super::caller::{Caller, call, service};
 use super::memory::GuardedMemory;
 use super::model::SessionModel;
-use super::world::{Caller, call, service};
 use crate::ffi::{C_GetFunctionList, C_GetInterface, C_GetInterfaceList};
 use cryptoki_sys::*;
 
@@ -13,17 +13,17 @@ const MAX_CALLS: usize = 96;
 
 /// Runs the target. Unless the first byte is 0xff, the caller begins correctly, by C_Initialize and C_OpenSession.
 pub fn run(data: &[u8]) {
-    let mut world = Caller::new(data);
-    if world.source.byte() != 0xff {
-        world.initialize();
-        let slot = CK_SLOT_ID::from(world.source.byte() % 5);
-        world.open_and_find(slot);
+    let mut caller = Caller::new(data);
+    if caller.source.byte() != 0xff {
+        caller.initialize();
+        let slot = CK_SLOT_ID::from(caller.source.byte() % 5);
+        caller.open_and_find(slot);
     }
     for _ in 0..MAX_CALLS {
-        if world.source.is_empty() {
+        if caller.source.is_empty() {
             break;
         }
-        world.step();
+        caller.step();
     }
 }
 

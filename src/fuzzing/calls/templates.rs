@@ -2,8 +2,8 @@
 //! C_FindObjectsInit against the objects.
 
 use super::arguments::pointer;
+use super::caller::{Caller, call};
 use super::memory::{GuardedMemory, InputBuffer};
-use super::world::{Caller, call};
 use crate::ffi::guard;
 use crate::ffi::pointers::MAX_VALUE_LEN;
 use crate::object::Object;
@@ -13,20 +13,20 @@ use std::sync::Arc;
 
 /// Runs the target: opens one session with a slot, and makes one query after the other.
 pub fn run(data: &[u8]) {
-    let mut world = Caller::new(data);
-    world.initialize();
-    let slot = CK_SLOT_ID::from(world.source.byte() % 5);
-    world.open_and_find(slot);
-    let handle = world.sessions[0].handle;
+    let mut caller = Caller::new(data);
+    caller.initialize();
+    let slot = CK_SLOT_ID::from(caller.source.byte() % 5);
+    caller.open_and_find(slot);
+    let handle = caller.sessions[0].handle;
     for _ in 0..32 {
-        if world.source.is_empty() {
+        if caller.source.is_empty() {
             break;
         }
-        match world.source.byte() % 3 {
-            0 => world.search(handle),
+        match caller.source.byte() % 3 {
+            0 => caller.search(handle),
             _ => {
-                let object = world.object();
-                world.attribute_value(handle, object);
+                let object = caller.object();
+                caller.attribute_value(handle, object);
             }
         }
     }

@@ -6,7 +6,7 @@
 use crate::host::descriptors;
 use crate::host::file_id;
 use crate::host::file_id::FileId;
-use crate::host::remembered::TrackedDescriptor;
+use crate::host::tracked_descriptor::TrackedDescriptor;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};

@@ -1,6 +1,6 @@
 //! CK_TOKEN_INFO: the fields by which programs identify a token.
 
-use crate::support::door::token_info;
+use crate::support::login_slots::token_info;
 use cloud_kms_emulator::{AwsKey, VaultKey};
 use cryptoki_sys::CK_SLOT_ID;
 use serde_json::json;

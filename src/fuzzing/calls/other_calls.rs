@@ -4,8 +4,8 @@
 //! Less is known of these calls than of signatures. The checks are that each result has the correct form, and that
 //! no wrong input is accepted.
 
+use super::caller::{Caller, call, service};
 use super::memory::{GuardedMemory, InputBuffer};
-use super::world::{Caller, call, service};
 use crate::fuzzing::fake::Behavior;
 use cryptoki_sys::*;
 use std::os::raw::c_void;

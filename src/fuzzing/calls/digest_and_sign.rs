@@ -1,8 +1,8 @@
 //! Single-part and multiple-part digests and signatures, whose lengths and states the caller knows.
 
+use super::caller::{Caller, call, service};
 use super::memory::OutputBuffer;
 use super::model::SessionModel;
-use super::world::{Caller, call, service};
 use crate::fuzzing::fake::Behavior;
 use cryptoki_sys::*;
 use std::sync::PoisonError;

@@ -69,17 +69,17 @@ mod tests {
 
     #[test]
     fn a_reused_descriptor_number_is_a_loss() {
-        let remembered = TrackedDescriptor::new();
-        assert!(remembered.is_none() && !remembered.take_loss());
+        let tracked = TrackedDescriptor::new();
+        assert!(tracked.is_none() && !tracked.take_loss());
         let (reader, writer) = std::io::pipe().unwrap();
         let number = reader.as_raw_fd();
-        remembered.set(number);
-        assert!(remembered.get() == Some(number) && !remembered.take_loss());
+        tracked.set(number);
+        assert!(tracked.get() == Some(number) && !tracked.take_loss());
         // A host does the same when it closes all descriptors and opens its own.
         crate::host::descriptors::redirect(number, tempfile::tempfile().unwrap()).unwrap();
-        assert!(remembered.get().is_none());
-        assert!(remembered.take_loss() && !remembered.take_loss(), "told once");
-        assert!(remembered.is_none());
+        assert!(tracked.get().is_none());
+        assert!(tracked.take_loss() && !tracked.take_loss(), "a loss is reported once");
+        assert!(tracked.is_none());
         drop(writer);
     }
 }

@@ -91,12 +91,12 @@ pub(super) struct Caller<'a> {
 
 /// Calls a function of the list, and checks what is required of all functions.
 macro_rules! call {
-    ($world:ident, $name:ident($($argument:expr),* $(,)?)) => {{
-        let function = $world.list.$name.unwrap_or_else(|| panic!("no {}", stringify!($name)));
+    ($caller:ident, $name:ident($($argument:expr),* $(,)?)) => {{
+        let function = $caller.list.$name.unwrap_or_else(|| panic!("no {}", stringify!($name)));
         // SAFETY: every pointer is null, or points to as many bytes as the length beside it says, or that length
         // is one that the module must refuse before it reads the memory.
         let rv = unsafe { function($($argument),*) };
-        $world.check(stringify!($name), rv);
+        $caller.check(stringify!($name), rv);
         rv
     }};
 }

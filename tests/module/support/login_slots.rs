@@ -51,9 +51,9 @@ pub fn set(variable: &str, value: &str) {
 }
 
 pub fn login_slots(world: &World) -> [LoginSlot; 3] {
-    let doors = [azure(world), aws(world), profile(world)];
-    world.configure(doors.iter().map(|door| door.slot.clone()).collect());
-    doors
+    let logins = [azure(world), aws(world), profile(world)];
+    world.configure(logins.iter().map(|login| login.slot.clone()).collect());
+    logins
 }
 
 pub fn log_in(p11: P11, session: CK_SESSION_HANDLE, pin: &str) -> Rv<()> {
