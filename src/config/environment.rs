@@ -40,7 +40,10 @@ impl Environment<'_> {
         match file.metadata() {
             Ok(_) => Ok(Some(file)),
             Err(error) => {
-                let message = format!("{variable} names {}, which can't be read: {error}", file.display());
+                let message = format!(
+                    "{variable} names {}, which can't be opened: {error}; correct the variable, or unset it",
+                    file.display()
+                );
                 Err(Error::new(CKR_GENERAL_ERROR, message))
             }
         }

@@ -15,6 +15,7 @@ pub(crate) mod options;
 pub(crate) mod quirks;
 pub(crate) mod serial;
 pub(crate) mod slots;
+mod spelling;
 #[cfg(test)]
 mod tests;
 
@@ -51,7 +52,8 @@ impl Config {
         let environment = Environment { variable: &variable, root: Path::new("/") };
         let mut notes = PendingMessages::new();
         if process::is_privileged() {
-            let text = "this program runs with more rights than its caller (setuid): no variable is heeded";
+            let text = "this program runs with more rights than its caller (setuid), so the module ignores environment \
+                        variables; only the files in /etc are read";
             notes.push((Level::Info, text.to_owned()));
         }
         let config = read(&environment, &mut notes);
@@ -85,7 +87,10 @@ fn log_from_environment(config: &mut Config, environment: &Environment, notes: &
             // Only logged: a typing error in this variable must not make the keys unavailable.
             None => notes.push((
                 Level::Error,
-                format!("CLOUD_KMS_PKCS11_LOG: unknown level {name:?}; known are {}", Level::names().join(", ")),
+                format!(
+                    "CLOUD_KMS_PKCS11_LOG: unknown log level {name:?}; set it to one of {}",
+                    Level::names().join(", ")
+                ),
             )),
         }
     }
@@ -98,7 +103,10 @@ fn log_from_environment(config: &mut Config, environment: &Environment, notes: &
         Some("stderr") => (config.log_file, config.log_to_syslog) = (None, false),
         Some(name) => notes.push((
             Level::Error,
-            format!("CLOUD_KMS_PKCS11_LOG_DESTINATION: unknown destination {name:?}; known are stderr, syslog"),
+            format!(
+                "CLOUD_KMS_PKCS11_LOG_DESTINATION: unknown log destination {name:?}; set it to stderr or syslog, or \
+                 name a file in CLOUD_KMS_PKCS11_LOG_FILE"
+            ),
         )),
     }
 }
@@ -106,11 +114,16 @@ fn log_from_environment(config: &mut Config, environment: &Environment, notes: &
 fn start_log(config: &Config) {
     logging::set_level(config.log_level.unwrap_or(Level::Error));
     if let Err(error) = logging::set_syslog(config.log_to_syslog) {
-        crate::log_error!("can't write to the system's log: {error}");
+        crate::log_error!(
+            "can't open a socket for the system's log (syslog): {error}; choose another \"log_destination\""
+        );
     }
     if let Some(file) = &config.log_file
         && let Err(error) = logging::set_file(file)
     {
-        crate::log_error!("can't append the log to {}: {error}", file.display());
+        crate::log_error!(
+            "can't open the log file {}: {error}; create its directory, or let this user write to the file",
+            file.display()
+        );
     }
 }

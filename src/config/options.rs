@@ -6,6 +6,7 @@
 
 use super::json::{Data, Value};
 use super::management::Right;
+use super::spelling::{closest, edit_distance};
 use crate::host::logging::Level;
 
 /// A row of the table: an option.
@@ -87,12 +88,12 @@ pub enum ValueKind {
 pub type InvalidValue = (usize, String, String);
 
 impl Scope {
-    /// Returns the name of the place, for messages and `docs/configuration.md`.
-    pub fn name(self) -> &'static str {
+    /// Returns the name of the object, for messages.
+    fn object(self) -> &'static str {
         match self {
-            Scope::Top => "top level",
-            Scope::Slot => "slot",
-            Scope::Key => "key",
+            Scope::Top => "the top-level object",
+            Scope::Slot => "a slot",
+            Scope::Key => "a key",
         }
     }
 }
@@ -121,14 +122,15 @@ pub fn allowed(place: Scope) -> impl Iterator<Item = &'static OptionRow> {
 /// is probably meant, or all options that are allowed.
 pub fn unknown_option_message(name: &str, place: Scope) -> String {
     if let Some(row) = OPTIONS.iter().find(|row| row.name == name) {
-        let places: Vec<_> = row.scopes.iter().map(|place| place.name()).collect();
-        return format!("option \"{name}\" can't stand here; its place: {}", places.join(", "));
+        let places: Vec<_> = row.scopes.iter().map(|place| place.object()).collect();
+        let here = place.object();
+        return format!("option \"{name}\" is not allowed in {here}; move it to {}", places.join(" or "));
     }
     match suggestion(name, place) {
         Some(close) => format!("unknown option \"{name}\"; did you mean \"{close}\"?"),
         None => {
             let names: Vec<_> = allowed(place).map(|row| row.name).collect();
-            format!("unknown option \"{name}\"; allowed here: {}", names.join(", "))
+            format!("unknown option \"{name}\"; options allowed in {}: {}", place.object(), names.join(", "))
         }
     }
 }
@@ -151,29 +153,32 @@ impl OptionRow {
                 items.iter().enumerate().try_for_each(|item| check_item(item, &Right::NAMES))
             }
             (kind, Data::String(text)) if kind.is_text() => self.check_text(text).map_err(fault),
-            (kind, _) => {
-                Err(fault(format!("expected {}, found {}", kind.expected(), value.description(kind.is_public()))))
+            (kind, data) => {
+                let found = value.description(kind.is_public());
+                Err(fault(format!("expected {}, found {found}{}", kind.expected(), kind.correction(data))))
             }
         }
     }
 
     fn check_text(&self, text: &str) -> Result<(), String> {
         if text.is_empty() {
-            return Err("must not be empty".into());
+            return Err("must not be empty; write a value, or remove the option".into());
         }
         match self.kind {
             ValueKind::Https => check_https_url(text),
             ValueKind::Url if !["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) => {
-                Err("must start with http:// or https://".into())
+                Err("must be a URL that starts with http:// or https://".into())
             }
             ValueKind::Choice(names) => check_choice(text, names),
             ValueKind::LogLevel if Level::from_name(text).is_none() => check_choice(text, &Level::names()),
             ValueKind::KeyName if !is_key_name(text) => Err(format!(
-                "{text:?} can't be the name of a key: 1 to 127 ASCII letters, digits and hyphens, without a version"
+                "{text:?} is not a valid Key Vault key name: it has 1 to 127 ASCII letters, digits and hyphens; \
+                 write a version in \"key_version\""
             )),
-            ValueKind::KeyVersion if !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-                Err(format!("{text:?} can't be a key's version: only ASCII letters and digits"))
-            }
+            ValueKind::KeyVersion if !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Err(format!(
+                "{text:?} is not a valid key version: it has ASCII letters and digits only; \
+                 `az keyvault key list-versions` shows the versions"
+            )),
             _ => Ok(()),
         }
     }
@@ -206,6 +211,18 @@ impl ValueKind {
             _ => "a string",
         }
     }
+
+    /// Returns how to correct a value of the wrong kind, or an empty string if that is not obvious.
+    fn correction(self, found: &Data) -> &'static str {
+        match (self, found) {
+            (_, Data::Null) => "; write a value, or remove the option",
+            (ValueKind::Flag | ValueKind::Milliseconds | ValueKind::Count, Data::String(_)) => "; remove the quotes",
+            (ValueKind::KeyKinds | ValueKind::Rights, Data::String(_)) => "; write it in brackets: [\"NAME\"]",
+            (ValueKind::Objects, Data::Object(_)) => "; write it in brackets: [{...}]",
+            (kind, Data::Number(_) | Data::Bool(_)) if kind.is_text() => "; write it in double quotes",
+            _ => "",
+        }
+    }
 }
 
 /// Returns whether Key Vault accepts `text` as the name of a key: `^[0-9A-Za-z-]{1,127}$`.
@@ -217,7 +234,7 @@ fn is_integer_from(number: &str, least: u32) -> bool {
     number.parse::<u32>().is_ok_and(|number| number >= least)
 }
 
-fn check_item((index, item): (usize, &Value), names: &[&str]) -> Result<(), InvalidValue> {
+fn check_item((index, item): (usize, &Value), names: &[&'static str]) -> Result<(), InvalidValue> {
     let fault = |message: String| Err((item.line, format!("[{index}]"), message));
     match item.text().map(|name| check_choice(name, names)) {
         Some(Ok(())) => Ok(()),
@@ -226,22 +243,23 @@ fn check_item((index, item): (usize, &Value), names: &[&str]) -> Result<(), Inva
     }
 }
 
-fn check_choice(text: &str, names: &[&str]) -> Result<(), String> {
-    match names.contains(&text) {
-        true => Ok(()),
-        false => Err(format!("expected one of {}, found {text:?}", names.join(", "))),
+fn check_choice(text: &str, names: &[&'static str]) -> Result<(), String> {
+    if names.contains(&text) {
+        return Ok(());
     }
+    let meant = closest(text, names.iter().copied()).map(|name| format!("; did you mean {name:?}?"));
+    Err(format!("expected one of {}, found {text:?}{}", names.join(", "), meant.unwrap_or_default()))
 }
 
 fn check_https_url(text: &str) -> Result<(), String> {
     let Some(rest) = text.strip_prefix("https://") else {
-        return Err("must start with https://: tokens are sent there".into());
+        return Err("must start with https://, because credentials are sent to this server".into());
     };
     let host = rest.strip_suffix('/').unwrap_or(rest);
     let plain = |c: char| c.is_ascii_alphanumeric() || "-.:[]_".contains(c);
     match !host.is_empty() && host.chars().all(plain) {
         true => Ok(()),
-        false => Err("must be https:// and a host, with nothing behind it".into()),
+        false => Err("must consist of https://, a host and optionally a port; remove the rest, such as a path".into()),
     }
 }
 
@@ -257,20 +275,6 @@ fn suggestion(name: &str, place: Scope) -> Option<&'static str> {
         0..=1 => Some(best),
         far => suffix().or((far <= limit).then_some(best)),
     }
-}
-
-/// Returns the Levenshtein distance: the number of letters to insert, remove or replace.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// The kinds of keys, by the names that [`crate::key::Kind::name`] returns.

@@ -104,7 +104,7 @@ fn load(path: &Path, notes: &mut PendingMessages) -> Option<String> {
         Ok(file) => file,
         Err(error) => {
             if ![ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) {
-                notes.push((Level::Warn, format!("{}: {error}; the file is ignored", path.display())));
+                notes.push((Level::Warn, format!("{}: can't be read: {error}; the file is ignored", path.display())));
             }
             return None;
         }
@@ -128,7 +128,8 @@ fn parse_logged<'a>(path: &Path, text: &'a str, notes: &mut PendingMessages) -> 
         Ok(document) => {
             notes.push((Level::Info, format!("reading {}", path.display())));
             if let Some(line) = document.trailing {
-                notes.push((Level::Warn, format!("{}:{line}: this and what follows is ignored", path.display())));
+                let text = "the text from here on is ignored; remove it, or correct the brackets before it";
+                notes.push((Level::Warn, format!("{}:{line}: {text}", path.display())));
             }
             Some(document.value)
         }
@@ -160,7 +161,9 @@ fn aws_slot(item: &SlotObject, region: Option<&str>, environment: &Environment, 
     if let (Some(given), Some(own)) = (&region, &of_arn)
         && given != own
     {
-        notes.push(item.warning(format!("the region is {given}, but its key's ARN is of {own}")));
+        notes.push(item.warning(format!(
+            "aws_region is {given}, but the key's ARN names the region {own}; correct one of the two"
+        )));
     }
     region = region.or(of_arn);
     if let Some(arn) = item.text("kms_key_arn") {
@@ -169,7 +172,9 @@ fn aws_slot(item: &SlotObject, region: Option<&str>, environment: &Environment, 
         region = arn.split(':').nth(3).filter(|field| !field.is_empty()).map(str::to_owned).or(region);
     }
     if item.text("certificate_arn").or(item.text("ca_arn")).is_some() {
-        notes.push(item.warning("certificate_arn and ca_arn are not supported yet: no certificate comes from there"));
+        let text = "certificate_arn and ca_arn are not supported and are ignored; save the certificate in a file, and \
+                    name the file in certificate_path";
+        notes.push(item.warning(text));
     }
     let region = region.or_else(|| region_from_environment(environment, notes));
     let service = Service::Aws(aws::Settings { region, ..aws::Settings::default() });
@@ -183,10 +188,16 @@ fn azure_slots(reader: &LegacyFile, notes: &mut PendingMessages) -> LegacySlots 
     let slots = reader.slots(notes, slot);
     let listed = vault.as_deref().map(|vault| azure_service(vault, &auth_files));
     if let (true, Some(vault)) = (slots.is_empty(), vault.as_deref().filter(|vault| !vault.starts_with(HTTPS))) {
-        notes.push((Level::Error, format!("AZURE_KEYVAULT_URL must start with {HTTPS}, but is {vault:?}")));
+        notes.push((
+            Level::Error,
+            format!("AZURE_KEYVAULT_URL is {vault:?}, but must start with {HTTPS}; {VAULT_EXAMPLE}"),
+        ));
     }
     if let (true, None, Some((path, _))) = (slots.is_empty(), &listed, &reader.file) {
-        let text = format!("{}: no slots, and AZURE_KEYVAULT_URL is not set: no keys", path.display());
+        let text = format!(
+            "{}: there are no keys: the file has no slots, and AZURE_KEYVAULT_URL is not set; add slots, or set it",
+            path.display()
+        );
         notes.push((Level::Warn, text));
     }
     LegacySlots { slots, listed }
@@ -197,10 +208,15 @@ fn azure_slot(item: &SlotObject, vault: Option<&str>, auth_files: &[PathBuf], no
     let label = item.text("label").unwrap_or_else(|| name.clone());
     let vault = item.text("vault_url").or(vault.map(str::to_owned)).unwrap_or_default();
     if !vault.starts_with(HTTPS) {
-        notes.push(item.error(format!("vault_url must start with {HTTPS}, but is {vault:?}")));
+        let what = match vault.is_empty() {
+            true => "vault_url is missing".to_owned(),
+            false => format!("vault_url is {vault:?}, but must start with {HTTPS}"),
+        };
+        notes.push(item.error(format!("{what}; {VAULT_EXAMPLE}")));
     }
     if !name.is_empty() && !is_key_name(&name) {
-        notes.push(item.warning(format!("{name:?} can't be the name of a key")));
+        let rule = "it has 1 to 127 ASCII letters, digits and hyphens";
+        notes.push(item.warning(format!("key_name {name:?} is not a valid Key Vault key name: {rule}")));
     }
     item.slot("key_name", name, label, azure_service(&vault, auth_files), notes)
 }
@@ -218,7 +234,9 @@ fn region_from_environment(environment: &Environment, notes: &mut PendingMessage
     let first = environment.text("AWS_DEFAULT_REGION")?;
     let second = environment.text("AWS_REGION").filter(|second| *second != first);
     let note = second.map(|second| {
-        let text = format!("AWS_DEFAULT_REGION is {first} and AWS_REGION is {second}: the former is used, as ever");
+        let text = format!(
+            "AWS_DEFAULT_REGION is {first}, but AWS_REGION is {second}; the module uses AWS_DEFAULT_REGION; unset one of the two"
+        );
         (Level::Warn, text)
     });
     if let Some(note) = note
@@ -279,7 +297,7 @@ impl SlotObject<'_> {
     fn slot(&self, option: &str, id: String, label: String, service: Service, notes: &mut PendingMessages) -> Slot {
         let keys = match id.is_empty() {
             true => {
-                notes.push(self.error(format!("no {option}: the token is empty")));
+                notes.push(self.error(format!("{option} is missing, so the token is empty; add the name of the key")));
                 Vec::new()
             }
             false => vec![Key {
@@ -306,7 +324,7 @@ impl SlotObject<'_> {
             None => CertificateSource::Service,
             Some(Ok((chain, _))) => CertificateSource::Inline(chain),
             Some(Err(error)) => {
-                notes.push(self.error(format!("its certificate is ignored: {}", error.0)));
+                notes.push(self.error(format!("certificate is ignored: {}", error.0)));
                 CertificateSource::Service
             }
         }
@@ -328,5 +346,7 @@ impl SlotObject<'_> {
 
 /// The required start of a vault's URL: access tokens are sent to the vault.
 const HTTPS: &str = "https://";
+/// What to write where the URL of a vault is wrong.
+const VAULT_EXAMPLE: &str = "write https://NAME.vault.azure.net";
 /// Variables that each select AWS KMS if there is no file.
 const AWS_VARIABLES: &[&str] = &["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"];

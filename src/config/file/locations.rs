@@ -14,7 +14,7 @@ const PROGRAMS: [&str; 3] = ["cloud-kms-pkcs11", "aws-kms-pkcs11", "azure-keyvau
 /// Logs each of the files `others` that exists and is not read because `winner` takes precedence.
 pub fn log_ignored_files(winner: &Path, others: impl IntoIterator<Item = PathBuf>, notes: &mut PendingMessages) {
     for other in others.into_iter().filter(|other| other != winner && other.metadata().is_ok()) {
-        let text = format!("{}: not read, since {} goes before it", other.display(), winner.display());
+        let text = format!("{}: not read, because {} takes precedence", other.display(), winner.display());
         notes.push((Level::Info, text));
     }
 }
@@ -30,18 +30,18 @@ pub fn log_no_file_found(config: &Config, environment: &Environment, notes: &mut
     let places: Vec<String> = all_places(environment).iter().map(|path| describe_path(path)).collect();
     let services: Vec<&str> = config.legacy_services.iter().map(selected_by).collect();
     let outcome = match services.is_empty() {
-        true => "so there are no slots: write one of these files, or name one in CLOUD_KMS_PKCS11_CONFIG".to_owned(),
+        true => "there are no slots; create one of these files, or name another in CLOUD_KMS_PKCS11_CONFIG".to_owned(),
         false => format!("{}, so every key there becomes a slot", services.join(" and ")),
     };
     let home = user_folder_missing(environment).unwrap_or_default();
-    notes.push((Level::Info, format!("no configuration file; looked for {}{home}; {outcome}", places.join(", "))));
+    notes.push((Level::Info, format!("no configuration file found; searched {}{home}; {outcome}", places.join(", "))));
 }
 
 /// Returns a path, with the reason why the file was not read unless the file does not exist.
 fn describe_path(path: &Path) -> String {
     match path.metadata() {
-        Ok(about) if about.len() == 0 => format!("{} (it is empty)", path.display()),
-        Ok(_) => format!("{} (it can't be used)", path.display()),
+        Ok(about) if about.len() == 0 => format!("{} (the file is empty)", path.display()),
+        Ok(_) => format!("{} (ignored; an earlier line of the log gives the reason)", path.display()),
         Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
             path.display().to_string()
         }
@@ -54,16 +54,16 @@ fn user_folder_missing(environment: &Environment) -> Option<&'static str> {
     let is_set = |name: &str| (environment.variable)(name).is_some();
     match (is_set("XDG_CONFIG_HOME"), environment.path("XDG_CONFIG_HOME").or_else(|| environment.path("HOME"))) {
         (true, _) if environment.path("XDG_CONFIG_HOME").is_none() => {
-            Some(" (XDG_CONFIG_HOME is empty, so in no user's folder)")
+            Some(" (no user's directory, because XDG_CONFIG_HOME is empty)")
         }
-        (false, None) => Some(" (HOME is not set, so in no user's folder)"),
+        (false, None) => Some(" (no user's directory, because HOME is not set)"),
         _ => None,
     }
 }
 
 fn selected_by(service: &Service) -> &'static str {
     match service {
-        Service::Aws(_) => "AWS_REGION, AWS_DEFAULT_REGION or AWS_PROFILE means AWS KMS",
-        Service::Azure(_) => "AZURE_KEYVAULT_URL names a vault",
+        Service::Aws(_) => "AWS_REGION, AWS_DEFAULT_REGION or AWS_PROFILE selects AWS KMS",
+        Service::Azure(_) => "AZURE_KEYVAULT_URL selects a vault",
     }
 }

@@ -3,7 +3,7 @@
 use super::section::Section;
 use crate::cloud::{aws, azure};
 use crate::config::options::Cloud;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The login of a slot: the credential that is the PIN of C_Login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +27,6 @@ const LOGINS: &[(&str, Login, Cloud, &[&str])] = &[
     ("aws_profile", Login::AwsProfile, Cloud::Aws, &["aws_profile"]),
 ];
 
-const DISABLE_HINT: &str = "\"login\": \"none\" switches that off";
-
 /// Returns the login of a slot in that cloud. A default of the file for the other cloud is ignored.
 ///
 /// # Errors
@@ -38,21 +36,33 @@ pub fn login_of(section: &Section, cloud: Cloud) -> Result<Option<Login>> {
     let name = section.text("login").unwrap_or_default();
     let Some((_, login, of_cloud, others)) = LOGINS.iter().find(|row| row.0 == name) else { return Ok(None) };
     if *of_cloud != cloud {
-        let message = format!("is {name:?}, and the slot's key lives in {}", cloud.name());
-        return if section.own_member("login").is_some() { Err(section.error("login", message)) } else { Ok(None) };
+        return if section.own_member("login").is_some() { Err(wrong_cloud(section, &name, cloud)) } else { Ok(None) };
     }
     for other in *others {
         section.check_exclusive("login", other)?;
         // The slot's own login overrides the credentials at top level. The slot's own credential contradicts a
         // login at top level.
         if section.own_member(other).is_some() {
-            return Err(section.error(other, format!("can't stand beside \"login\": {name:?}; {DISABLE_HINT}")));
+            let text = format!(
+                "can't be combined with \"login\": {name:?} of the top level; remove this option, or write \"login\": \
+                 \"none\" in this slot"
+            );
+            return Err(section.error(other, text));
         }
     }
     if *login == Login::AwsWebIdentityToken && section.text("aws_role_arn").is_none() {
-        return Err(section.error("login", format!("is {name:?}, which needs \"aws_role_arn\"")));
+        return Err(
+            section.error("login", format!("is {name:?}, which needs \"aws_role_arn\"; add the ARN of the role"))
+        );
     }
     Ok(Some(*login))
+}
+
+/// Returns the error for a login of another cloud than the slot's.
+fn wrong_cloud(section: &Section, name: &str, cloud: Cloud) -> Error {
+    let accepted: Vec<_> = LOGINS.iter().filter(|row| row.2 == cloud).map(|row| row.0).collect();
+    let (cloud, accepted) = (cloud.name(), accepted.join(", "));
+    section.error("login", format!("is {name:?}, but the slot's key is in {cloud}; expected one of none, {accepted}"))
 }
 
 impl Login {

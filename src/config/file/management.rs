@@ -19,7 +19,8 @@ pub(crate) fn read(section: &Section, label: &str, discovers: bool) -> Result<Op
     let mut rights: Vec<_> = section.names("allow").iter().filter_map(|name| Right::from_name(name)).collect();
     if !discovers && rights.contains(&Right::Labels) {
         if section.own_member("allow").is_some() {
-            let text = "\"labels\" needs \"discover\": else the configuration's \"label\" is the label of a key";
+            let text = "\"labels\" needs \"discover\": true, because this file sets the labels of all other keys; remove \
+                        \"labels\"";
             return Err(section.error("allow", text));
         }
         rights.retain(|right| *right != Right::Labels);
@@ -27,10 +28,10 @@ pub(crate) fn read(section: &Section, label: &str, discovers: bool) -> Result<Op
     let certificate_store = section.path("certificate_store")?;
     let destroy_days = section.number("destroy_days").unwrap_or(*PENDING_WINDOW_DAYS.end());
     if !PENDING_WINDOW_DAYS.contains(&destroy_days) {
-        return Err(section.error("destroy_days", format!("is {destroy_days}; KMS takes 7 to 30")));
+        return Err(section.error("destroy_days", format!("is {destroy_days}, but KMS accepts 7 to 30 days")));
     }
     if rights.contains(&Right::Destroy) && section.text("confirm_destroy").as_deref() != Some(label) {
-        let text = format!("\"destroy\" is allowed only with \"confirm_destroy\": {label:?}, the token's label");
+        let text = format!("\"destroy\" needs a confirmation; write the token's label: \"confirm_destroy\": {label:?}");
         return Err(section
             .error(if section.own_member("confirm_destroy").is_some() { "confirm_destroy" } else { "allow" }, text));
     }

@@ -137,7 +137,7 @@ impl<'a> Section<'a> {
     /// not a valid section; and the errors of `visit`.
     pub fn for_each(&self, name: &str, place: Scope, mut visit: impl FnMut(&Section) -> Result<()>) -> Result<()> {
         let Some(Data::Unparsed(items)) = self.own_member(name).map(|member| &member.value.data) else {
-            return Err(self.error("", format!("missing \"{name}\"")));
+            return Err(self.error("", format!("missing option \"{name}\"; add an array with an object for each slot")));
         };
         let defaults = (place == Scope::Slot).then_some(self);
         let mut before: Option<PreviousSection> = None;
@@ -151,7 +151,7 @@ impl<'a> Section<'a> {
             before = Some(PreviousSection { value, shape });
         }
         match before {
-            None if place == Scope::Key => Err(self.error(name, "must not be empty")),
+            None if place == Scope::Key => Err(self.error(name, "must contain at least one key")),
             _ => Ok(()),
         }
     }
@@ -220,7 +220,8 @@ impl<'a> Section<'a> {
             Some(rest) => self.file.environment.path("HOME").map(|home| home.join(rest)),
             None => Some(self.file.path.parent().unwrap_or(Path::new("")).join(&text)),
         };
-        path.map(Some).ok_or_else(|| self.error(name, "starts with ~/, but HOME is not set"))
+        let message = "starts with ~/, but the variable HOME is not set; set it, or write an absolute path";
+        path.map(Some).ok_or_else(|| self.error(name, message))
     }
 
     /// Iterates over the section's own options that belong to one cloud.
@@ -246,7 +247,7 @@ impl<'a> Section<'a> {
     pub fn check_exclusive(&self, one: &str, other: &str) -> Result<()> {
         for section in [Some(self), self.defaults].into_iter().flatten() {
             if section.own_member(one).is_some() && section.own_member(other).is_some() {
-                return Err(section.error(other, format!("can't stand beside \"{one}\"")));
+                return Err(section.error(other, contradiction(one)));
             }
         }
         Ok(())
@@ -312,6 +313,11 @@ fn members<'b>(value: &'b Value<'b>) -> &'b [Member<'b>] {
         Data::Object(members) => members,
         _ => &[],
     }
+}
+
+/// Returns the message for an option that contradicts the option `other`.
+pub fn contradiction(other: &str) -> String {
+    format!("can't be combined with \"{other}\"; remove one of the two")
 }
 
 /// Returns the error for a text that is not valid JSON.

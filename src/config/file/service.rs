@@ -67,10 +67,11 @@ impl ServiceHints {
         for (name, cloud) in section.cloud_options() {
             match &self.cloud {
                 Some((other, why)) if *other != cloud => {
-                    return Err(section.error(name, format!("is an option for {}, but {why}", cloud.name())));
+                    let text = format!("is an option for {}, but {why}; remove one of the two", cloud.name());
+                    return Err(section.error(name, text));
                 }
                 Some(_) => {}
-                None => self.cloud = Some((cloud, format!("\"{name}\" is one for {}", cloud.name()))),
+                None => self.cloud = Some((cloud, format!("\"{name}\" is an option for {}", cloud.name()))),
             }
         }
         Ok(())
@@ -86,7 +87,9 @@ impl ServiceHints {
         if let (Some(given), Some(region)) = (self.configured_region.as_deref(), region)
             && given != region
         {
-            return Err(holder.error(name, format!("the ARN is of region {region:?}, but \"aws_region\" is {given:?}")));
+            let text =
+                format!("the ARN names the region {region:?}, but \"aws_region\" is {given:?}; correct one of the two");
+            return Err(holder.error(name, text));
         }
         if self.arn_regions.last().is_none_or(|last| last.as_deref() != region) {
             self.arn_regions.push(region.map(str::to_owned));
@@ -101,7 +104,10 @@ impl ServiceHints {
         match (&self.cloud, top.first()) {
             (Some((cloud, _)), _) => Ok(*cloud),
             (None, Some(cloud)) if top.iter().all(|other| other == cloud) => Ok(*cloud),
-            _ => Err(section.error("", "missing \"cloud\": nothing else tells whether this is \"aws\" or \"azure\"")),
+            _ => Err(section.error(
+                "",
+                "missing option \"cloud\", since no other option selects a cloud; write \"cloud\": \"aws\" or \"cloud\": \"azure\"",
+            )),
         }
     }
 
@@ -132,7 +138,9 @@ fn aws_settings(section: &Section, region: Option<String>) -> Result<aws::Settin
 fn endpoint_flag(section: &Section, name: &str) -> Result<Option<bool>> {
     let enabled = section.flag(name);
     if enabled == Some(true) && section.text("aws_endpoint_url").is_some() {
-        return Err(section.error(name, "can't be true beside \"aws_endpoint_url\": name that endpoint there"));
+        let text = "can't be true together with \"aws_endpoint_url\"; remove this option, and write the URL of the \
+                    endpoint that you need in \"aws_endpoint_url\"";
+        return Err(section.error(name, text));
     }
     Ok(enabled)
 }
@@ -140,7 +148,8 @@ fn endpoint_flag(section: &Section, name: &str) -> Result<Option<bool>> {
 fn azure_settings(section: &Section) -> Result<azure::Settings> {
     let login = login::login_of(section, Cloud::Azure)?;
     section.check_exclusive("azure_client_secret", "azure_client_secret_file")?;
-    let vault = section.text("vault_url").ok_or_else(|| section.error("", "missing \"vault_url\""))?;
+    let missing = "missing option \"vault_url\"; write \"vault_url\": \"https://NAME.vault.azure.net\"";
+    let vault = section.text("vault_url").ok_or_else(|| section.error("", missing))?;
     // The slot's own credential overrides all credentials at top level, even if the options are different ones.
     let own = CREDENTIAL_OPTIONS.iter().any(|name| section.own_member(name).is_some());
     let is_overridden = |name: &str| own && section.own_member(name).is_none();
@@ -191,8 +200,9 @@ fn network(section: &Section) -> Result<Network> {
     let call_timeout = milliseconds("call_timeout_ms").unwrap_or(default.call_timeout);
     let connect_timeout = milliseconds("connect_timeout_ms").unwrap_or(default.connect_timeout.min(call_timeout));
     if connect_timeout > call_timeout {
+        let (connect, call) = (connect_timeout.as_millis(), call_timeout.as_millis());
         let message =
-            format!("is {}, more than \"call_timeout_ms\", {}", connect_timeout.as_millis(), call_timeout.as_millis());
+            format!("{connect} is more than \"call_timeout_ms\" ({call}); reduce it, or raise \"call_timeout_ms\"");
         return Err(section.error("connect_timeout_ms", message));
     }
     Ok(Network {
@@ -209,7 +219,7 @@ fn network(section: &Section) -> Result<Network> {
 pub(crate) fn warn_unencrypted_endpoint(section: &Section, notes: &mut PendingMessages) {
     let Some(url) = section.str_option("aws_endpoint_url").filter(|url| is_plaintext_remote(url)) else { return };
     let url = url_without_credentials(url);
-    let text = format!("{url}: requests go to another machine unencrypted, where others can read them: use https://");
+    let text = format!("{url}: requests go to another machine unencrypted, so others can read them; use https://");
     let note = (Level::Warn, section.located_message("aws_endpoint_url", text));
     if !notes.contains(&note) {
         notes.push(note);

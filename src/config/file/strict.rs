@@ -7,7 +7,7 @@
 
 use super::arn;
 use super::arn::Arn;
-use super::section::{File, Section, file_error, json_error};
+use super::section::{File, Section, contradiction, file_error, json_error};
 use super::service::{ServiceHints, service, warn_unencrypted_endpoint};
 use super::{management, quirks};
 use crate::certificate::Certificate;
@@ -32,20 +32,20 @@ use std::sync::Arc;
 /// # Errors
 /// CKR_GENERAL_ERROR if the file can't be read, is writable by other users, or contains a mistake.
 pub fn read(path: &Path, environment: &Environment, notes: &mut PendingMessages) -> Result<Config> {
-    let file = FileWithMetadata::read(path).map_err(|error| file_error(path, format_args!(" {error}")))?;
+    let file = FileWithMetadata::read(path).map_err(|error| {
+        file_error(path, format_args!(" can't be read: {error}; it must be a file that this user can read"))
+    })?;
     if let Some(what) = file.writable_by_others() {
-        return Err(file_error(
-            path,
-            format_args!(" refused, since it says where requests go and what is trusted: {what}"),
-        ));
+        return Err(file_error(path, format_args!(" refused, because it decides what the module trusts: {what}")));
     }
     let config = parse(&file.bytes, path, environment, notes)?;
     let secret =
         || file.readable_by_others().filter(|_| config.slots.services().any(|service| service.contains_secret()));
-    for what in [file.replaceable_by_others(), secret().map(|what| format!("it holds a secret, and {what}"))] {
+    for what in [file.replaceable_by_others(), secret().map(|what| format!("the file contains a secret, and {what}"))] {
         notes.extend(what.map(|what| (Level::Warn, format!("{}: {what}", path.display()))));
     }
-    notes.push((Level::Info, format!("{}: {} slots", path.display(), config.slots.len())));
+    let noun = if config.slots.len() == 1 { "slot" } else { "slots" };
+    notes.push((Level::Info, format!("{}: loaded {} {noun}", path.display(), config.slots.len())));
     Ok(config)
 }
 
@@ -60,7 +60,7 @@ pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut P
     let top = Section::top(&file, &document.value)?;
     let destination = top.text("log_destination");
     if destination.as_deref() == Some("file") && top.own_member("log_file").is_none() {
-        return Err(top.error("log_destination", "is \"file\", and there is no \"log_file\""));
+        return Err(top.error("log_destination", "is \"file\", but there is no \"log_file\"; add it"));
     }
     let (mut slots, mut services) = (Slots::default(), ServiceCache(None));
     top.for_each(SLOTS, Scope::Slot, |section| add_slot(&mut slots, section, &mut services, notes))?;
@@ -80,7 +80,9 @@ pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut P
 /// it.
 fn cache(top: &Section) -> Result<Option<PathBuf>> {
     match (top.flag("cache"), top.path("cache_folder")?) {
-        (Some(false), Some(_)) => Err(top.error("cache_folder", "can't stand beside \"cache\": false")),
+        (Some(false), Some(_)) => {
+            Err(top.error("cache_folder", "can't be combined with \"cache\": false; remove one of the two"))
+        }
         (Some(false), None) => Ok(None),
         (_, Some(folder)) => Ok(Some(folder)),
         (_, None) => Ok(top.file.environment.cache_directory()),
@@ -138,8 +140,9 @@ fn slot(
 
 fn note_length(section: &Section, label: &str, notes: &mut PendingMessages) {
     if label.len() > LABEL_LENGTH {
-        let text = section.located_message("label", format!("{label:?} is longer than 32 bytes: tokens show it cut"));
-        notes.push((Level::Warn, text));
+        let text =
+            format!("{label:?} is longer than 32 bytes, so programs see only its beginning; set a shorter \"label\"");
+        notes.push((Level::Warn, section.located_message("label", text)));
     }
 }
 
@@ -150,18 +153,20 @@ fn key_option(section: &Section, names: &[&'static str]) -> Result<&'static str>
     let mut given = names.iter().copied().filter(has);
     match (given.next(), given.next()) {
         (Some(one), None) => Ok(one),
-        (None, _) => Err(section.error("", format!("missing the key: one of {}", quoted(names)))),
-        (Some(first), Some(second)) => Err(section.error(second, format!("can't stand beside \"{first}\""))),
+        (None, _) => Err(section.error("", format!("no key is named; add one of {}", quoted(names)))),
+        (Some(first), Some(second)) => Err(section.error(second, contradiction(first))),
     }
 }
 
 fn multi_key_label(section: &Section, choice: &str) -> Result<String> {
     for stray in ["certificate", "certificate_path", "key_version"] {
         if section.own_member(stray).is_some() {
-            return Err(section.error(stray, format!("belongs to one key, and this slot has \"{choice}\"")));
+            let text = format!("is an option for a slot with one key, but this slot has \"{choice}\"; remove it");
+            return Err(section.error(stray, text));
         }
     }
-    section.text("label").ok_or_else(|| section.error("", format!("missing \"label\", which \"{choice}\" needs")))
+    let missing = || format!("missing option \"label\", which \"{choice}\" needs; add a name for the token");
+    section.text("label").ok_or_else(|| section.error("", missing()))
 }
 
 /// Returns the keys of a list, and what they determine about the service.
@@ -192,11 +197,11 @@ fn id<'a>(section: &'a Section, choice: &str) -> Result<&'a str> {
     if choice == "kms_key_arn" {
         return match Arn::parse(id) {
             Some(arn) if arn.resource.starts_with("key/") => Ok(arn::after_slash(arn.resource)),
-            _ => Err(section.error(choice, "is no ARN of a KMS key; other names of keys go into \"kms_key_id\"")),
+            _ => Err(section.error(choice, NOT_A_KEY_ARN)),
         };
     }
     if choice == "kms_key_id" && id.starts_with("arn:") && Arn::parse(id).is_none() {
-        return Err(section.error(choice, "is no ARN of a KMS key or alias"));
+        return Err(section.error(choice, NOT_A_KMS_ARN));
     }
     Ok(id)
 }
@@ -252,8 +257,10 @@ fn note_labels(slots: &Slots, path: &Path, notes: &mut PendingMessages) {
     for (id, label) in slots.labels().enumerate() {
         let earlier = *first.entry(label).or_insert(id);
         if earlier != id {
-            let text = format!("{}: slots[{earlier}] and slots[{id}] both have the label {label:?}", path.display());
-            notes.push((Level::Warn, text));
+            let path = path.display();
+            let both = format!("{path}: slots[{earlier}] and slots[{id}] both have the label {label:?}");
+            notes
+                .push((Level::Warn, format!("{both}; programs can't tell them apart by it, so set another \"label\"")));
         }
     }
 }
@@ -261,6 +268,11 @@ fn note_labels(slots: &Slots, path: &Path, notes: &mut PendingMessages) {
 fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
+
+const NOT_A_KEY_ARN: &str = "is not the ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID); write a key id, an alias or \
+                             an alias ARN in \"kms_key_id\"";
+const NOT_A_KMS_ARN: &str = "is not the ARN of a KMS key or alias; expected arn:aws:kms:REGION:ACCOUNT:key/ID or \
+                             arn:aws:kms:REGION:ACCOUNT:alias/NAME";
 
 /// Options that a plain slot does not have: its key has no settings except an id and a label.
 const FULL_SLOT_OPTIONS: &[&str] = &[

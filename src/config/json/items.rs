@@ -67,7 +67,7 @@ impl<'a> Parser<'a> {
                 return Ok(Value { line, data: Data::Unparsed(unread) });
             }
         }
-        Err(self.fault("an array without its closing bracket".into()))
+        Err(self.fault("the array has no closing bracket; add ']'".into()))
     }
 }
 

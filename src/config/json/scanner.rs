@@ -50,7 +50,7 @@ impl<'a> Parser<'a> {
 
     pub(super) fn value(&mut self, depth: usize) -> ParseResult<Value<'a>> {
         if depth > DEPTH {
-            return Err(self.fault(format!("more than {DEPTH} levels of brackets")));
+            return Err(self.fault(format!("brackets are nested more than {DEPTH} levels deep; remove levels")));
         }
         let line = self.line;
         let data = match self.peek() {
@@ -66,7 +66,10 @@ impl<'a> Parser<'a> {
     fn object(&mut self, depth: usize) -> ParseResult<Vec<Member<'a>>> {
         let members = self.list(b'}', |scanner| scanner.member(depth))?;
         match duplicate(&members).filter(|_| self.dialect == Dialect::Strict) {
-            Some(member) => Err(Fault { line: member.line, message: format!("\"{}\" stands here twice", member.name) }),
+            Some(member) => {
+                let message = format!("\"{}\" occurs twice in the same object; remove one of the two", member.name);
+                Err(Fault { line: member.line, message })
+            }
             None => Ok(members),
         }
     }
@@ -124,7 +127,7 @@ impl<'a> Parser<'a> {
         }
         self.blanks()?;
         if self.dialect == Dialect::Strict && self.peek() == Some(bracket) {
-            return Err(self.fault(format!("a comma before '{}'", char::from(bracket))));
+            return Err(self.fault(format!("unexpected comma before '{}'; remove the comma", char::from(bracket))));
         }
         Ok(!self.consume(bracket))
     }
@@ -143,12 +146,14 @@ impl<'a> Parser<'a> {
         let mut text = Cow::Borrowed(plain);
         loop {
             match self.peek() {
-                None => return Err(Fault { line: start, message: "a string without its closing quote".into() }),
+                None => return Err(Fault { line: start, message: "the string has no closing quote; add one".into() }),
                 Some(c) if c == quote => break,
                 Some(b'\\') => text.to_mut().push(self.escape()?),
                 // RFC 8259 section 7: control characters must be escaped.
                 Some(_) if self.dialect == Dialect::Strict => {
-                    return Err(self.fault("a line break, tab or other control character in a string".into()));
+                    let text = "control character in a string, such as a line break or a tab; add the missing quote, or \
+                                write \\n or \\t";
+                    return Err(self.fault(text.into()));
                 }
                 Some(control) => {
                     text.to_mut().push(char::from(control));
@@ -183,7 +188,8 @@ impl<'a> Parser<'a> {
         }
         let lenient = (letter == '\'' && self.dialect == Dialect::Lenient).then_some('\'');
         let meant = ESCAPES.iter().find(|row| row.0 == letter).map(|row| row.1).or(lenient);
-        let meant = meant.ok_or_else(|| self.fault("an unknown escape after '\\' in a string".into()))?;
+        let meant = meant
+            .ok_or_else(|| self.fault("unknown escape after '\\' in a string; write \\\\ for a backslash".into()))?;
         self.advance(1);
         Ok(meant)
     }
@@ -207,14 +213,16 @@ impl<'a> Parser<'a> {
         match (char::from_u32(code), self.dialect) {
             (Some(c), _) => Ok(c),
             (None, Dialect::Lenient) => Ok(char::REPLACEMENT_CHARACTER),
-            (None, Dialect::Strict) => Err(self.fault("half of a surrogate pair in a string".into())),
+            (None, Dialect::Strict) => {
+                Err(self.fault("half of a surrogate pair after '\\u' in a string; write both halves".into()))
+            }
         }
     }
 
     fn hex(&mut self) -> ParseResult<u32> {
         let digits = self.rest.get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        let code = code.ok_or_else(|| self.fault("no four hexadecimal digits after '\\u' in a string".into()))?;
+        let code = code.ok_or_else(|| self.fault("expected four hexadecimal digits after '\\u' in a string".into()))?;
         self.advance(4);
         Ok(code)
     }
@@ -233,7 +241,11 @@ impl<'a> Parser<'a> {
             "true" => Data::Bool(true),
             "false" => Data::Bool(false),
             number if self.is_number(number) => Data::Number(word),
-            _ => return Err(self.fault("this is no value; strings stand in double quotes".into())),
+            _ => {
+                return Err(self.fault(
+                    "expected a value; write strings in double quotes, and true, false and null in lower case".into(),
+                ));
+            }
         };
         self.advance(word.len());
         Ok(data)
@@ -283,12 +295,12 @@ impl<'a> Parser<'a> {
                 _ => return Ok(()),
             };
             if self.dialect == Dialect::Strict {
-                return Err(self.fault("comments are not allowed in this file".into()));
+                return Err(self.fault("comments are not allowed in this file; remove the comment".into()));
             }
             match (self.rest[start..].find(end), end) {
                 (Some(length), _) => self.advance_lines(start + length + end.len()),
                 (None, "\n") => self.advance_lines(self.rest.len()),
-                (None, _) => return Err(self.fault("a comment without its end".into())),
+                (None, _) => return Err(self.fault("the comment has no end; add */".into())),
             }
         }
     }

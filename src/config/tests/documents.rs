@@ -1,7 +1,7 @@
 //! The example file and the document contain exactly the options that the reader accepts.
 
 use crate::config::json::{Data, Dialect, Value, parse};
-use crate::config::options::{OPTIONS, OptionRow};
+use crate::config::options::{OPTIONS, OptionRow, Scope};
 use crate::config::tests::*;
 use std::collections::BTreeSet;
 
@@ -42,8 +42,16 @@ fn the_document_has_the_table() {
 }
 
 fn line(row: &OptionRow) -> String {
-    let places: Vec<_> = row.scopes.iter().map(|place| place.name()).collect();
+    let places: Vec<_> = row.scopes.iter().map(|scope| scope_name(*scope)).collect();
     format!("| `{}` | {} | {} | {} |", row.name, places.join(", "), row.meaning, row.default)
+}
+
+fn scope_name(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Top => "top level",
+        Scope::Slot => "slot",
+        Scope::Key => "key",
+    }
 }
 
 #[test]

@@ -105,8 +105,11 @@ fn the_lenient_dialect_accepts_what_json_c_accepts() {
 #[test]
 fn faults_have_their_line() {
     let fault = |text: &str| strict(text).map(|value| value.line).unwrap_err();
-    assert_eq!(fault("{\n \"a\": 1,\n \"a\": 2\n}"), Fault { line: 3, message: "\"a\" stands here twice".into() });
-    assert_eq!(fault("[\n1,\n]"), Fault { line: 3, message: "a comma before ']'".into() });
+    assert_eq!(
+        fault("{\n \"a\": 1,\n \"a\": 2\n}"),
+        Fault { line: 3, message: "\"a\" occurs twice in the same object; remove one of the two".into() }
+    );
+    assert_eq!(fault("[\n1,\n]"), Fault { line: 3, message: "unexpected comma before ']'; remove the comma".into() });
     assert_eq!(fault("[\n1\n2]"), Fault { line: 3, message: "expected ',' or ']', found '2'".into() });
     assert_eq!(
         fault("{\n"),

@@ -92,7 +92,8 @@ fn the_dialect_of_json_c() {
     let text = "\u{feff}{ // comment\r\n 'slots': [ /* more */ {'kms_key_id': 'a', \"kms_key_id\": 'b',}, ],\r\n}\r\n}";
     let mut world = old_aws(text);
     assert_eq!(labels(&world.config()), ["b"]);
-    assert_eq!(world.notes(Level::Warn), "/etc/aws-kms-pkcs11/config.json:4: this and what follows is ignored");
+    let ignored = "the text from here on is ignored; remove it, or correct the brackets before it";
+    assert_eq!(world.notes(Level::Warn), format!("/etc/aws-kms-pkcs11/config.json:4: {ignored}"));
 }
 
 #[test]
@@ -108,7 +109,8 @@ fn other_types_count_as_absent_and_other_items_take_no_slot() {
     assert_eq!(config.slots[1].keys, Keys::Named(vec![]));
     assert_eq!(
         world.notes(Level::Error),
-        "/etc/aws-kms-pkcs11/config.json:3: slots[5] (\"empty\"): no kms_key_id: the token is empty"
+        "/etc/aws-kms-pkcs11/config.json:3: slots[5] (\"empty\"): kms_key_id is missing, so the token is empty; add the \
+         name of the key"
     );
 }
 
@@ -149,7 +151,8 @@ fn aws_default_region_wins_and_a_difference_is_noted_once() {
         .set("AWS_REGION", "r")
         .set("AWS_DEFAULT_REGION", "d");
     assert_eq!(aws_of(&world.config().slots[1]).region.as_deref(), Some("d"));
-    assert_eq!(world.notes(Level::Warn), "AWS_DEFAULT_REGION is d and AWS_REGION is r: the former is used, as ever");
+    let note = "AWS_DEFAULT_REGION is d, but AWS_REGION is r; the module uses AWS_DEFAULT_REGION; unset one of the two";
+    assert_eq!(world.notes(Level::Warn), note);
     let mut world = world.set("AWS_REGION", "d");
     world.config();
     assert_eq!(world.notes(Level::Warn), "");
@@ -159,7 +162,8 @@ fn aws_default_region_wins_and_a_difference_is_noted_once() {
 fn a_region_that_contradicts_an_arn_is_noted() {
     let mut world = aws_slot(&format!(r#""kms_key_id": "{ARN}", "aws_region": "r""#));
     assert_eq!(aws_of(&world.config().slots[0]).region.as_deref(), Some("r"));
-    assert!(world.notes(Level::Warn).ends_with("the region is r, but its key's ARN is of eu-west-1"));
+    let note = "aws_region is r, but the key's ARN names the region eu-west-1; correct one of the two";
+    assert!(world.notes(Level::Warn).ends_with(note));
 }
 
 #[test]
@@ -189,7 +193,7 @@ fn later_certificates_replace_earlier_ones() {
 fn a_bad_certificate_is_logged_and_the_slot_stays() {
     let mut world = azure_slot(r#""key_name": "k", "vault_url": "https://v", "certificate": "AAAA""#);
     assert_eq!(only_key(&world.config()).certificate, CertificateSource::Service);
-    assert!(world.notes(Level::Error).contains("slots[0]: its certificate is ignored: it holds no certificate"));
+    assert!(world.notes(Level::Error).contains("slots[0]: certificate is ignored: it holds no certificate"));
 }
 
 #[test]
@@ -197,8 +201,8 @@ fn certificate_arn_is_noted_and_the_slot_stays() {
     for option in ["certificate_arn", "ca_arn"] {
         let mut world = aws_slot(&format!(r#""kms_key_id": "k", "label": "x", "{option}": "arn:aws:acm-pca:r:1:x""#));
         assert_eq!(only_key(&world.config()).certificate, CertificateSource::Service);
-        let note =
-            "slots[0] (\"x\"): certificate_arn and ca_arn are not supported yet: no certificate comes from there";
+        let note = "slots[0] (\"x\"): certificate_arn and ca_arn are not supported and are ignored; save the certificate \
+                    in a file, and name the file in certificate_path";
         assert!(world.notes(Level::Warn).ends_with(note), "{}", world.notes(Level::Warn));
     }
 }
@@ -210,10 +214,13 @@ fn a_vaults_url_may_come_from_the_variable() {
     assert_eq!(vault(set(azure_slot(r#""key_name": "k""#))), "https://variable");
     assert_eq!(vault(set(azure_slot(r#""key_name": "k", "vault_url": "https://own//""#))), "https://own");
     let mut world = azure_slot(r#""key_name": "k""#);
-    assert_eq!(vault(TestEnvironment { root: world.root, variables: HashMap::new(), notes: vec![] }), "");
+    assert_eq!(azure_of(&world.config().slots[0]).vault_url, "");
+    let example = "write https://NAME.vault.azure.net";
+    assert!(world.notes(Level::Error).ends_with(&format!("slots[0]: vault_url is missing; {example}")));
     world = azure_slot(r#""key_name": "k", "vault_url": "http://v""#);
     world.config();
-    assert!(world.notes(Level::Error).ends_with("slots[0]: vault_url must start with https://, but is \"http://v\""));
+    let note = format!("slots[0]: vault_url is \"http://v\", but must start with https://; {example}");
+    assert!(world.notes(Level::Error).ends_with(&note));
 }
 
 /// Returns the services whose keys are listed, as "aws REGION" or the URL of a vault.

@@ -21,30 +21,31 @@ fn nothing_is_no_error_and_the_log_says_where_it_was_looked_for() {
     assert_eq!(world.config(), Config::default());
     let system = "/etc/cloud-kms-pkcs11/config.json, /etc/aws-kms-pkcs11/config.json, \
                   /etc/azure-keyvault-pkcs11/config.json";
-    let end = "so there are no slots: write one of these files, or name one in CLOUD_KMS_PKCS11_CONFIG";
+    let end = "there are no slots; create one of these files, or name another in CLOUD_KMS_PKCS11_CONFIG";
     let user = |name: &str| format!("/home/.config/{name}/config.json, /etc/{name}/config.json");
     let all = ["cloud-kms-pkcs11", "aws-kms-pkcs11", "azure-keyvault-pkcs11"].map(user).join(", ");
-    assert_eq!(info_messages(world), format!("no configuration file; looked for {all}; {end}"));
-    let home = "HOME is not set, so in no user's folder";
+    assert_eq!(info_messages(world), format!("no configuration file found; searched {all}; {end}"));
+    let home = "no user's directory, because HOME is not set";
     assert_eq!(
         info_messages(TestEnvironment::new()),
-        format!("no configuration file; looked for {system} ({home}); {end}")
+        format!("no configuration file found; searched {system} ({home}); {end}")
     );
-    let empty = "XDG_CONFIG_HOME is empty, so in no user's folder";
+    let empty = "no user's directory, because XDG_CONFIG_HOME is empty";
     let world = TestEnvironment::new().set("HOME", "ROOT/home").set("XDG_CONFIG_HOME", "");
-    assert_eq!(info_messages(world), format!("no configuration file; looked for {system} ({empty}); {end}"));
+    assert_eq!(info_messages(world), format!("no configuration file found; searched {system} ({empty}); {end}"));
     assert!(
-        info_messages(TestEnvironment::new().file(AWS, "")).contains("/etc/aws-kms-pkcs11/config.json (it is empty)")
+        info_messages(TestEnvironment::new().file(AWS, ""))
+            .contains("/etc/aws-kms-pkcs11/config.json (the file is empty)")
     );
 }
 
 #[test]
 fn services_selected_by_variables_are_logged() {
-    let aws = "AWS_REGION, AWS_DEFAULT_REGION or AWS_PROFILE means AWS KMS";
+    let aws = "AWS_REGION, AWS_DEFAULT_REGION or AWS_PROFILE selects AWS KMS";
     let end = ", so every key there becomes a slot";
     assert!(info_messages(TestEnvironment::new().set("AWS_REGION", "r")).ends_with(&format!("; {aws}{end}")));
     let both = TestEnvironment::new().set("AWS_PROFILE", "p").set("AZURE_KEYVAULT_URL", "https://v");
-    assert!(info_messages(both).ends_with(&format!("; {aws} and AZURE_KEYVAULT_URL names a vault{end}")));
+    assert!(info_messages(both).ends_with(&format!("; {aws} and AZURE_KEYVAULT_URL selects a vault{end}")));
 }
 
 #[test]
@@ -56,15 +57,15 @@ fn files_that_are_not_read_are_logged() {
             .set("HOME", "ROOT/home")
     };
     let user = "/home/.config/aws-kms-pkcs11/config.json";
-    let skipped = format!("/etc/aws-kms-pkcs11/config.json: not read, since {user} goes before it");
+    let skipped = format!("/etc/aws-kms-pkcs11/config.json: not read, because {user} takes precedence");
     assert_eq!(info_messages(world()), format!("reading {user}\n{skipped}"));
     let own = "/etc/cloud-kms-pkcs11/config.json";
-    let skipped = |file: &str| format!("{file}: not read, since {own} goes before it\n");
-    let expected = [skipped(user), skipped("/etc/aws-kms-pkcs11/config.json"), format!("{own}: 1 slots")];
+    let skipped = |file: &str| format!("{file}: not read, because {own} takes precedence\n");
+    let expected = [skipped(user), skipped("/etc/aws-kms-pkcs11/config.json"), format!("{own}: loaded 1 slot")];
     assert_eq!(info_messages(world().file(OWN, labelled("own"))), expected.concat());
     let named = world().file(OWN, labelled("own")).file("n.json", labelled("n"));
     let said = info_messages(named.set("CLOUD_KMS_PKCS11_CONFIG", "ROOT/n.json"));
-    assert_eq!(said.matches("not read, since /n.json goes before it").count(), 3, "{said}");
+    assert_eq!(said.matches("not read, because /n.json takes precedence").count(), 3, "{said}");
 }
 
 #[test]
@@ -90,7 +91,7 @@ fn own_file_is_searched_in_variable_then_user_then_system() {
 fn a_file_named_by_a_variable_must_exist() {
     for name in ["CLOUD_KMS_PKCS11_CONFIG", "AWS_KMS_PKCS11_CONFIG"] {
         let error = TestEnvironment::new().file(AWS, labelled("x")).set(name, "ROOT/none.json").read().unwrap_err();
-        assert!(error.starts_with(&format!("{name} names /none.json, which can't be read")), "{error}");
+        assert!(error.starts_with(&format!("{name} names /none.json, which can't be opened: ")), "{error}");
     }
 }
 
@@ -155,18 +156,26 @@ fn variables_win_over_the_files_log() {
     assert_eq!((world.config().log_to_syslog, world.config().log_file), (false, None));
     let mut world = world.set("CLOUD_KMS_PKCS11_LOG_DESTINATION", "printer");
     assert!(world.config().log_file.is_some());
-    assert!(world.notes(Level::Error).contains("unknown destination \"printer\""));
+    assert!(world.notes(Level::Error).contains("unknown log destination \"printer\"; set it to stderr or syslog"));
 
     let mut world = world.set("CLOUD_KMS_PKCS11_LOG", "loud");
     assert_eq!(world.config().log_level, Some(Level::Warn));
-    assert!(world.notes(Level::Error).contains("unknown level \"loud\"; known are off, error, warn, info, debug"));
+    assert!(
+        world
+            .notes(Level::Error)
+            .contains("unknown log level \"loud\"; set it to one of off, error, warn, info, debug")
+    );
 }
 
 #[test]
 fn an_old_file_that_cant_be_read_is_noted() {
     let mut world = TestEnvironment::new().file("etc/aws-kms-pkcs11/config.json/a_folder", "");
     assert_eq!(world.config(), Config::default());
-    assert!(world.notes(Level::Warn).starts_with("/etc/aws-kms-pkcs11/config.json: "), "{}", world.notes(Level::Warn));
+    assert!(
+        world.notes(Level::Warn).starts_with("/etc/aws-kms-pkcs11/config.json: can't be read: "),
+        "{}",
+        world.notes(Level::Warn)
+    );
 }
 
 #[test]
@@ -176,7 +185,7 @@ fn an_own_file_that_everybody_can_write_to_is_refused() {
     let path = world.path(OWN);
     let error = world.read().unwrap_err();
     let file = "/etc/cloud-kms-pkcs11/config.json";
-    let why = "refused, since it says where requests go and what is trusted";
+    let why = "refused, because it decides what the module trusts";
     assert!(error.starts_with(&format!("{file}: {why}: everybody can write to it (mode 0666): chmod ")), "{error}");
     assert!(error.ends_with(file), "{error}");
     world.set_mode(OWN, 0o644);
@@ -206,7 +215,7 @@ fn a_secret_that_everybody_can_read_is_warned_of() {
         let mut world = slot(members);
         world.config();
         let (file, warning) = ("/etc/cloud-kms-pkcs11/config.json", world.notes(Level::Warn));
-        let said = "it holds a secret, and everybody can read it (mode 0644)";
+        let said = "the file contains a secret, and everybody can read it (mode 0644)";
         assert_eq!(warning, format!("{file}: {said}: chmod o-r {file}"));
         world.set_mode(OWN, 0o640);
         world.config();
@@ -222,7 +231,7 @@ fn an_endpoint_without_tls_on_another_machine_is_warned_of() {
     let mut world = slot(r#""kms_key_id": "k", "aws_endpoint_url": "http://kms.example.com""#);
     world.config();
     let said =
-        "http://kms.example.com: requests go to another machine unencrypted, where others can read them: use https://";
+        "http://kms.example.com: requests go to another machine unencrypted, so others can read them; use https://";
     assert_eq!(
         world.notes(Level::Warn),
         format!("/etc/cloud-kms-pkcs11/config.json:1: slots[0].aws_endpoint_url: {said}")

@@ -55,13 +55,16 @@ fn what_contradicts_a_login_is_refused() {
     for (members, message) in [
         (
             r#""login": "azure_client_secret", "azure_client_secret": "a-secret""#,
-            "1: slots[0].azure_client_secret: can't stand beside \"login\"",
+            "1: slots[0].azure_client_secret: can't be combined with \"login\"; remove one of the two",
         ),
         (
             r#""login": "azure_client_secret", "azure_credential": "cli""#,
-            "1: slots[0].azure_credential: can't stand beside \"login\"",
+            "1: slots[0].azure_credential: can't be combined with \"login\"; remove one of the two",
         ),
-        (r#""login": "aws_profile""#, "1: slots[0].login: is \"aws_profile\", and the slot's key lives in azure"),
+        (
+            r#""login": "aws_profile""#,
+            "1: slots[0].login: is \"aws_profile\", but the slot's key is in azure; expected one of none, azure_client_secret",
+        ),
         (
             r#""login": "pin""#,
             "1: slots[0].login: expected one of none, azure_client_secret, aws_web_identity_token, aws_profile, found \"pin\"",
@@ -70,14 +73,17 @@ fn what_contradicts_a_login_is_refused() {
         assert_eq!(error_of(slot(&format!("{VAULT}, {members}"))), message);
     }
     for (members, message) in [
-        (r#""login": "aws_profile", "aws_profile": "p""#, "1: slots[0].aws_profile: can't stand beside \"login\""),
+        (
+            r#""login": "aws_profile", "aws_profile": "p""#,
+            "1: slots[0].aws_profile: can't be combined with \"login\"; remove one of the two",
+        ),
         (
             r#""login": "aws_web_identity_token""#,
-            "1: slots[0].login: is \"aws_web_identity_token\", which needs \"aws_role_arn\"",
+            "1: slots[0].login: is \"aws_web_identity_token\", which needs \"aws_role_arn\"; add the ARN of the role",
         ),
         (
             r#""login": "aws_web_identity_token", "aws_role_arn": "r", "aws_external_id": "e""#,
-            "1: slots[0].aws_external_id: can't stand beside \"login\"",
+            "1: slots[0].aws_external_id: can't be combined with \"login\"; remove one of the two",
         ),
     ] {
         assert_eq!(error_of(slot(&format!("{KMS}, {members}"))), message);
@@ -90,7 +96,7 @@ fn a_slots_own_credential_contradicts_the_files_login() {
     let error = error_of(two(r#""login": "azure_client_secret""#, [&secret, KMS]));
     assert_eq!(
         error,
-        "1: slots[0].azure_client_secret_file: can't stand beside \"login\": \"azure_client_secret\"; \"login\": \"none\" \
-         switches that off"
+        "1: slots[0].azure_client_secret_file: can't be combined with \"login\": \"azure_client_secret\" of the top level; \
+         remove this option, or write \"login\": \"none\" in this slot"
     );
 }

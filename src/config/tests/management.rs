@@ -28,7 +28,7 @@ fn destroying_keys_needs_a_confirmation() {
     let own = management(r#""allow": ["destroy"], "confirm_destroy": "me", "destroy_days": 7"#).unwrap();
     assert!(own.allows(Right::Destroy));
     assert_eq!(own.destroy_days, 7);
-    let wanted = "\"destroy\" is allowed only with \"confirm_destroy\": \"me\", the token's label";
+    let wanted = "\"destroy\" needs a confirmation; write the token's label: \"confirm_destroy\": \"me\"";
     assert_eq!(error(r#""allow": ["destroy"]"#), format!("1: slots[0].allow: {wanted}"));
     let other = error(r#""allow": ["destroy"], "confirm_destroy": "you""#);
     assert_eq!(other, format!("1: slots[0].confirm_destroy: {wanted}"));
@@ -55,7 +55,8 @@ fn labels_are_changed_where_keys_are_listed() {
     let discovering = |members: &str| slot(&format!(r#""label": "me", "aws_region": "r", "cloud": "aws", {members}"#));
     let config = discovering(r#""discover": true, "allow": ["labels"]"#).config();
     assert!(config.slots[0].management.as_ref().unwrap().allows(Right::Labels));
-    let wanted = "\"labels\" needs \"discover\": else the configuration's \"label\" is the label of a key";
+    let wanted = "\"labels\" needs \"discover\": true, because this file sets the labels of all other keys; remove \
+                  \"labels\"";
     assert_eq!(error(r#""allow": ["labels"]"#), format!("1: slots[0].allow: {wanted}"));
     let for_all = r#"{"aws_region": "r", "allow": ["labels"], "slots": [{"kms_key_id": "a"}, {"label": "b", "discover": true, "cloud": "aws"}]}"#;
     let slots = own(for_all).config().slots;
@@ -67,6 +68,6 @@ fn labels_are_changed_where_keys_are_listed() {
 fn values_are_checked() {
     let unknown = "1: slots[0].allow[0]: expected one of generate, destroy, certificates, labels, found \"all\"";
     assert_eq!(error(r#""allow": ["all"]"#), unknown);
-    assert_eq!(error(r#""destroy_days": 31"#), "1: slots[0].destroy_days: is 31; KMS takes 7 to 30");
-    assert_eq!(error(r#""destroy_days": 0"#), "1: slots[0].destroy_days: is 0; KMS takes 7 to 30");
+    assert_eq!(error(r#""destroy_days": 31"#), "1: slots[0].destroy_days: is 31, but KMS accepts 7 to 30 days");
+    assert_eq!(error(r#""destroy_days": 0"#), "1: slots[0].destroy_days: is 0, but KMS accepts 7 to 30 days");
 }

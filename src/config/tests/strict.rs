@@ -38,8 +38,7 @@ fn a_slot_of_one_key_vault_key() {
 }
 
 #[test]
-#[allow(clippy::too_many_lines, reason = "one list of cases")]
-fn all_settings_arrive() {
+fn all_settings_of_aws_arrive() {
     let aws = r#""kms_key_id": "k", "aws_region": "r", "aws_profile": "p", "aws_role_arn": "a", "aws_external_id": "e",
         "aws_endpoint_url": "http://localhost:1", "aws_use_fips_endpoint": false, "ca_bundle": "ca.pem", "proxy": "http://p:1", "connect_timeout_ms": 5,
         "call_timeout_ms": 6, "retries": 0, "hide_keys": ["rsa2048"], "accept_bare_digest": true"#;
@@ -67,7 +66,10 @@ fn all_settings_arrive() {
     assert_eq!(aws_of(&config.slots[0]), &expected);
     assert_eq!(config.slots[0].hide_keys, ["rsa2048"]);
     assert!(config.slots[0].quirks.accept_bare_digest);
+}
 
+#[test]
+fn all_settings_of_azure_arrive() {
     let azure = r#""key_name": "k", "vault_url": "https://v:1", "azure_credential": "cli", "azure_tenant_id": "t",
         "azure_client_id": "c", "azure_client_secret": "s", "azure_client_certificate_path": "/c.pem",
         "azure_client_certificate_password_file": "/p", "azure_federated_token_file": "/f", "azure_auth_file": "/a", "azure_authority_host": "https://l",
@@ -103,7 +105,10 @@ fn an_endpoint_is_named_or_made() {
     assert_eq!((settings.use_fips_endpoint, settings.use_dualstack_endpoint), (Some(true), Some(true)));
     for name in ["aws_use_fips_endpoint", "aws_use_dualstack_endpoint"] {
         let error = error_of(slot(&format!(r#""kms_key_id": "k", "aws_endpoint_url": "https://k", "{name}": true"#)));
-        let said = format!("1: slots[0].{name}: can't be true beside \"aws_endpoint_url\": name that endpoint there");
+        let said = format!(
+            "1: slots[0].{name}: can't be true together with \"aws_endpoint_url\"; remove this option, and write the URL \
+             of the endpoint that you need in \"aws_endpoint_url\""
+        );
         assert_eq!(error, said);
     }
 }
@@ -160,7 +165,7 @@ fn the_cloud_is_what_the_options_tell() {
     assert!(!is_aws(discover(r#""vault_url": "https://v","#, "")));
     assert!(!is_aws(discover(r#""aws_region": "r","#, &format!(", {VAULT}"))));
     for top in ["", r#""aws_region": "r", "vault_url": "https://v","#] {
-        assert!(discover(top, "").unwrap_err().contains(":1: slots[0]: missing \"cloud\""));
+        assert!(discover(top, "").unwrap_err().contains(":1: slots[0]: missing option \"cloud\""));
     }
 }
 
@@ -214,7 +219,10 @@ fn paths_start_at_the_files_folder_or_at_home() {
     assert_eq!(path("/c.pem"), "/c.pem");
     assert_eq!(path("~/c.pem"), "/home/me/c.pem");
     let error = error_of(slot(r#""kms_key_id": "k", "certificate_path": "~/c.pem""#));
-    assert_eq!(error, "1: slots[0].certificate_path: starts with ~/, but HOME is not set");
+    assert_eq!(
+        error,
+        "1: slots[0].certificate_path: starts with ~/, but the variable HOME is not set; set it, or write an absolute path"
+    );
 }
 
 #[test]
@@ -255,7 +263,7 @@ fn certificates_are_read_now_if_they_stand_in_the_file() {
     let error = error_of(slot(r#""kms_key_id": "k", "certificate": "AAAA""#));
     assert!(error.starts_with("1: slots[0].certificate: it holds no certificate"), "{error}");
     let error = error_of(slot(r#""kms_key_id": "k", "certificate_path": "c", "certificate": "AAAA""#));
-    assert_eq!(error, "1: slots[0].certificate_path: can't stand beside \"certificate\"");
+    assert_eq!(error, "1: slots[0].certificate_path: can't be combined with \"certificate\"; remove one of the two");
 }
 
 #[test]
@@ -272,8 +280,11 @@ fn doubtful_labels_are_noted() {
     ));
     assert_eq!(world.config().slots.len(), 3);
     let notes = world.notes(Level::Warn);
-    assert!(notes.contains("is longer than 32 bytes"), "{notes}");
-    assert!(notes.contains("slots[1] and slots[2] both have the label \"x\""), "{notes}");
+    assert!(
+        notes.contains("is longer than 32 bytes, so programs see only its beginning; set a shorter \"label\""),
+        "{notes}"
+    );
+    assert!(notes.contains("slots[1] and slots[2] both have the label \"x\"; programs can't"), "{notes}");
     let exactly = "ü".repeat(16);
     world = slot(&format!(r#""kms_key_id": "{exactly}""#));
     world.config();
@@ -313,7 +324,7 @@ fn the_cache_is_where_it_is_said_or_switched_off() {
     let mut world = with(r#""cache_folder": "kept""#);
     assert_eq!(world.config().cache, Some(world.path("etc/cloud-kms-pkcs11/kept")));
     let error = error_of(with(r#""cache": false, "cache_folder": "kept""#));
-    assert!(error.contains("cache_folder: can't stand beside"), "{error}");
+    assert!(error.contains("cache_folder: can't be combined with \"cache\": false"), "{error}");
 }
 
 #[test]
@@ -327,7 +338,9 @@ fn the_log_goes_where_it_is_said() {
     assert_eq!(destination(r#""log_file": "log", "log_destination": "file""#), (false, true));
     assert_eq!(destination(r#""log_file": "log", "log_destination": "stderr""#), (false, false));
     assert!(destination(r#""log_destination": "syslog""#).0);
-    assert!(error_of(with(r#""log_destination": "file""#)).contains("there is no \"log_file\""));
+    assert!(
+        error_of(with(r#""log_destination": "file""#)).contains("is \"file\", but there is no \"log_file\"; add it")
+    );
 }
 
 #[test]

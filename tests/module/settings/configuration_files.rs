@@ -50,7 +50,7 @@ crate::module_test! {
         let (answer, said) = initialized(world);
         assert_eq!(answer, Ok(()));
         let user = world.home.join(".config/cloud-kms-pkcs11/config.json");
-        assert!(said.contains(&format!("no configuration file; looked for {}, ", user.display())), "{said}");
-        assert!(said.contains("so there are no slots"), "{said}");
+        assert!(said.contains(&format!("no configuration file found; searched {}, ", user.display())), "{said}");
+        assert!(said.contains("; there are no slots; create one of these files"), "{said}");
     }
 }
