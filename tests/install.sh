@@ -16,6 +16,25 @@ check() {
 
 configure() { cmake -S . -B "$work/build" -DCARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}" "$@"; }
 
+# README's commands, but its folder "build" is a temporary one, and sudo installs packages as install-tools.sh does and
+# everything else into a DESTDIR.
+readme_commands() {
+    local block
+    block=$(awk '/^```sh$/ { block = "" } { block = block $0 "\n" } /^```$/ && block ~ /cmake --install/ { printf "%s", block; exit }' \
+        README.md | sed '1d;$d' | sed "s| build\b| $work/readme-build|g; s|^cmake -S .*|& -DCARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}|")
+    echo "$block"
+    [ -n "$block" ]
+    sudo() {
+        case $1 in
+            apt-get) bash scripts/install-tools.sh "${@:3}" ;;
+            *) DESTDIR=$work/stage "$@" ;;
+        esac
+    }
+    export work
+    export -f sudo
+    bash -euxc "$block"
+}
+
 check "configure" configure -DCMAKE_INSTALL_PREFIX="$work/prefix"
 check "build" cmake --build "$work/build"
 (cd "$work/build" && ctest --output-on-failure)
@@ -47,11 +66,12 @@ lists() {
 check "p11-kit lists the token" lists
 
 if [ "$(id -u)" -eq 0 ]; then
-    # With p11-kit's own prefix the bare file name is enough, and DESTDIR keeps the machine as it is.
-    check "configure for /usr" configure -DCMAKE_INSTALL_PREFIX=/usr
-    check "install into a DESTDIR" env DESTDIR="$work/stage" cmake --install "$work/build"
+    # README's commands. With p11-kit's own prefix the bare file name is enough, and DESTDIR keeps the machine as it is.
+    check "README's commands, into a DESTDIR" readme_commands
     path=$(pkg-config --variable=p11_module_path p11-kit-1)
     check "in p11-kit's folder" test -e "$work/stage$path/libcloud_kms_pkcs11.so"
+    [ "$(uname -m)" != x86_64 ] ||
+        check "README's path of the module" grep -qx "export MODULE=$path/libcloud_kms_pkcs11.so" README.md
     configs=$(pkg-config --variable=p11_module_configs p11-kit-1)
     check "registered by name" grep -qx "module: libcloud_kms_pkcs11.so" "$work/stage$configs/cloud-kms-pkcs11.module"
 fi

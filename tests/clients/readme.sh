@@ -1,64 +1,137 @@
 #!/usr/bin/env bash
-# apt: opensc gnutls-bin libengine-pkcs11-openssl openssh-client
-# apt trixie sid: pkcs11-provider
-# The README's recipes, as they stand there, with its two slots.
+# apt: openssh-client
+# apt bookworm: openjdk-17-jdk-headless libengine-pkcs11-openssl
+# apt trixie sid: openjdk-21-jdk-headless openjdk-25-jdk-headless pkcs11-provider
+# The commands of README.md, with the two slots of its configuration. Only the values of those slots are replaced: they
+# name keys of the test servers.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/java.bash"
 
-need pkcs11-tool opensc
-need p11tool gnutls-bin
 need ssh-agent openssh-client
 
-# The two slots of the README's configuration, on our servers' keys.
-python3 - "$config" "$work/readme.json" "$keys" <<'PY'
-import json, sys
-config = json.load(open(sys.argv[1]))
+readme=$root/README.md
+recipes=$work/recipes
+mkdir "$recipes"
+cp "$work/data" "$recipes/file"
+export CLOUD_KMS_PKCS11_CONFIG=$recipes/config.json
+
+configure() { # [CERTIFICATE]: writes README's configuration; the key of AWS has the certificate
+    python3 - "$readme" "$config" "$CLOUD_KMS_PKCS11_CONFIG" "$@" <<'PY'
+import json, re, sys
+readme, test_config, target, *certificate = sys.argv[1:]
+[example] = re.findall(r"^```json\n(.*?)^```$", open(readme).read(), re.MULTILINE | re.DOTALL)
+config = json.load(open(test_config))
 slots = {slot["label"]: slot for slot in config["slots"]}
-config["slots"] = [slots["aws-rsa2048"] | {"label": "my-aws-key"}, slots["azure-p256"] | {"label": "my-azure-key"}]
-json.dump(config, open(sys.argv[2], "w"))
+here = {"my-aws-key": slots["aws-rsa2048"], "my-azure-key": slots["azure-p256"]}
+slots = json.loads(example)["slots"]
+assert [slot["label"] for slot in slots] == list(here), slots
+for slot in slots:
+    values = config | here[slot["label"]]
+    slot |= {option: values[option] for option in slot if option != "label" and option in values}
+slots[0] |= {"certificate_path": path for path in certificate}
+json.dump(config | {"slots": slots}, open(target, "w"))
 PY
-export CLOUD_KMS_PKCS11_CONFIG=$work/readme.json
-
-run_recipe() { # PATTERN: runs the README's block that contains it
-    page "$1" "$root/README.md" >"$work/recipe"
-    (cd "$work/recipes" && bash -euxc "$(cat "$work/recipe")")
 }
 
-mkdir "$work/recipes"
-export MODULE PKCS11_MODULE_PATH=$MODULE
-cp "$work/data" "$work/recipes/file"
+run_recipe() { # PATTERN: runs README's block that contains it
+    local block
+    block=$(page "$1" "$readme")
+    (cd "$recipes" && bash -euxc "$block")
+}
 
-openssl_recipe() { # WAY
-    rm -f "$work/recipes/file.sig" "$work/recipes/me.pem"
-    case $1 in
-        provider) run_recipe 'PKCS11_PROVIDER_MODULE' ;;
-        engine) run_recipe 'openssl dgst.*-engine' ;;
-    esac
-    key aws-rsa2048
-    verify_and_spoil verify sha256 "$work/recipes/file" "$work/recipes/file.sig"
+# Where another test runs a block, its pattern stands here as well.
+every_block_is_run() {
+    python3 - "$readme" <<'PY'
+import re, sys
+run_by = {
+    r"^scripts/demo\.sh\nscripts/test\.sh$": "scripts/test.sh itself, and its stage demo",
+    r"^cmake --install|^sudo cmake --install": "tests/install.sh",
+    r"^export MODULE=\S+$": "tests/install.sh",
+    r"^openssl dgst": "openssl_recipe",
+    r"^ssh-add": "ssh_recipe",
+    r"^jarsigner": "java_recipe",
+}
+blocks = re.findall(r"^```sh\n(.*?)^```$", open(sys.argv[1]).read(), re.MULTILINE | re.DOTALL)
+assert len(blocks) == len(run_by), f"{len(blocks)} blocks"
+for block in blocks:
+    runs = [test for pattern, test in run_by.items() if re.search(pattern, block, re.MULTILINE)]
+    assert len(runs) == 1, f"run by {runs}: {block}"
+PY
+}
+
+openssl_recipe() {
+    run_recipe PKCS11_PROVIDER_MODULE
     key azure-p256
-    plain_openssl x509 -in "$work/recipes/me.pem" -noout -pubkey -out "$work/certificate.pub"
+    verify_and_spoil verify sha256 "$recipes/file" "$recipes/file.sig"
+    certificate_is_good
+}
+
+certificate_is_good() {
+    key aws-rsa2048
+    plain_openssl x509 -in "$recipes/my-key.pem" -noout -pubkey -out "$work/certificate.pub"
     same_key "$work/certificate.pub"
-    run plain_openssl verify -check_ss_sig -CAfile "$work/recipes/me.pem" "$work/recipes/me.pem"
+    run plain_openssl verify -check_ss_sig -CAfile "$recipes/my-key.pem" "$recipes/my-key.pem"
+    refuse run plain_openssl verify -check_ss_sig -CAfile "$certificate_of_another_key" "$recipes/my-key.pem"
 }
-opensc_recipe() {
-    rm -f "$work/recipes/file.sig"
-    run_recipe 'list-token-slots'
-    key aws-rsa2048
-    verify_and_spoil verify sha256 "$work/recipes/file" "$work/recipes/file.sig"
+
+# Debian 12 has no provider. README refers to the engine's page, which makes the certificate for Java here.
+engine_certificate() {
+    export PKCS11_MODULE_PATH=$MODULE
+    TOKEN=my-aws-key run_page 'openssl req -x509' openssl
+    cp "$work/page/certificate.pem" "$recipes/my-key.pem"
+    certificate_is_good
 }
-gnutls_recipe() {
-    run_recipe 'p11tool'
-    key azure-p256
-    same_key "$work/recipes/public.pem"
-}
+
 ssh_recipe() {
     eval "$(ssh-agent -P "$(dirname "$(realpath "$MODULE")")/*")" >/dev/null
     trap 'ssh-agent -k >/dev/null' RETURN
-    run_recipe 'ssh-add -s' </dev/null
-    [ "$(ssh-add -L | wc -l)" -ge 2 ]
+    run_recipe 'ssh-add -s' </dev/null | tee "$work/printed"
+    ssh-add -L >"$work/agent"
+    for label in aws-rsa2048 azure-p256; do
+        key "$label"
+        ssh-keygen -i -m PKCS8 -f "$public" >"$work/wanted"
+        grep -F "$(cat "$work/wanted")" "$work/printed"
+        grep -F "$(cat "$work/wanted")" "$work/agent"
+        rm -f "$work/data.sig"
+        run ssh-keygen -Y sign -f "$work/wanted" -n file "$work/data"
+        echo "me $(cat "$work/wanted")" >"$work/signers"
+        ssh_verify <"$work/data"
+        refuse ssh_verify <"$work/other"
+    done
+    [ "$(wc -l <"$work/agent")" = 2 ]
 }
 
-for way in $(ways); do check "OpenSSL, $way" openssl_recipe "$way"; done
-check "OpenSC" opensc_recipe
-check "GnuTLS" gnutls_recipe
+ssh_verify() { run ssh-keygen -Y verify -f "$work/signers" -I me -n file -s "$work/data.sig"; }
+
+java_recipe() { # JDK
+    use_jdk "$1"
+    (cd "$recipes" && rm -f app.jar && jar --create --file app.jar file)
+    run_recipe 'keytool -list' | tee "$work/printed"
+    grep '^my-aws-key, PrivateKeyEntry' "$work/printed"
+    jar_is_signed "$recipes/app.jar"
+    keytool -printcert -rfc -jarfile "$recipes/app.jar" >"$work/signer.pem"
+    run cmp <(plain_openssl x509 -in "$work/signer.pem" -outform DER) <(plain_openssl x509 -in "$recipes/my-key.pem" -outform DER)
+    python3 - "$recipes/app.jar" "$work/spoilt.jar" <<'PY'
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as signed, zipfile.ZipFile(sys.argv[2], "w") as spoilt:
+    for name in signed.namelist():
+        spoilt.writestr(name, signed.read(name) + (b"." if name == "file" else b""))
+PY
+    refuse jar_is_signed "$work/spoilt.jar"
+}
+jar_is_signed() { jarsigner -verify "$1" >"$work/verified" && cat "$work/verified" && grep -x 'jar verified.' "$work/verified"; }
+
+plain_openssl req -x509 -new -newkey rsa:2048 -nodes -keyout "$work/other.key" -days 2 -subj "/CN=me" \
+    -out "$work/other.pem" 2>/dev/null
+certificate_of_another_key=$work/other.pem
+
+check "every block of README is run by a test" every_block_is_run
+check "README's configuration" configure
+if [ "$(ways)" = engine ]; then
+    check "OpenSSL's engine makes a certificate" engine_certificate
+else
+    check "OpenSSL" openssl_recipe
+fi
 check "OpenSSH" ssh_recipe
+check "README's configuration, with the certificate" configure "$recipes/my-key.pem"
+for jdk in $(jdks); do check "Java $jdk" java_recipe "$jdk"; done

@@ -1,12 +1,15 @@
 """table.py [--write | --check]: what ran, from the logs of run.sh (target/clients/logs, target/clients/RELEASE/logs).
 
-Prints docs/clients/table.md: for each script the clients' versions and its operations, in each release, with keys of each cloud.
---write puts it there, and ten lines of it between the README's markers.
---check fails if these documents have other scripts than there are (their figures may differ), or a script has no page.
+Prints docs/clients/table.md: ten clients in short, then for each script the clients' versions and its operations, in each
+release, with keys of each cloud.
+--write puts it there, and the number of its checks into README.md.
+--check compares without any log: the table has the scripts that there are, each with a page that docs/clients/README.md lists;
+the table's sums and README's number are those of the table's own cells; no cell says FAILED.
 """
 
 import collections
 import functools
+import itertools
 import pathlib
 import re
 import subprocess
@@ -18,7 +21,8 @@ LOGS = ROOT / "target" / "clients"
 PAGES = ROOT / "docs" / "clients"
 TABLE = PAGES / "table.md"
 RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13", "sid": "sid"}
-# What README shows of them.
+README = ROOT / "README.md"
+# The clients of the short table.
 FIRST = ["openssl-provider", "openssl", "ml-dsa", "nginx", "ssh", "pkcs11-tool", "p11tool", "java", "osslsigncode", "firefox"]
 # A key's label begins with its cloud.
 CHECK = re.compile(r"^(ok|FAILED) +(?:(aws|azure)-\S+ )?(.*)$")
@@ -49,11 +53,6 @@ class Run:
         if operation in self.failed:
             return "FAILED"
         return told(counts)
-
-    def sum(self):
-        if self.failed:
-            return "FAILED"
-        return told(sum(self.operations.values(), collections.Counter()))
 
 
 def told(counts):
@@ -102,48 +101,86 @@ def section(name):
 
 
 def table():
+    sections = {name: "\n".join(section(name)) for name in scripts()}
+    return document(sections)
+
+
+def document(sections):
+    """The whole document, from the sections of the scripts."""
     lines = [
         "# What ran",
         "",
-        "Made by `tests/clients/table.py --write` from what [the scripts](README.md) printed: for each of them first the versions of the",
-        "clients, then each operation, with how many keys of each cloud it passed. An empty cell: this release has no such client, or the",
-        "operation is not tried there. Both clouds are emulated, Azure by this project's own emulator.",
+        "Made by `tests/clients/table.py --write` from what [the scripts](README.md) printed. For each script, the first rows are the versions",
+        "of the clients. Each further row is an operation, with the number of checks that passed with keys of each cloud. A cell is empty if",
+        "the release has no such client or the operation is not tried there. Both clouds are emulated, Azure by this project's own emulator.",
+        "",
+        f"{len(sections)} scripts, {total(sections):,} checks passed.",
+        "",
+        *short(sections),
         "",
     ]
-    for name in scripts():
-        lines += section(name)
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n" + "\n\n".join(text.rstrip() for text in sections.values()) + "\n"
 
 
-def first():
+def cells(text):
+    """The cells of each operation in a section, a list for each row."""
+    rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| *")]
+    return [row.split("|")[-1 - len(RELEASES) : -1] for row in rows[1:]]
+
+
+def counts(column):
+    found = collections.Counter()
+    for cell in column:
+        for cloud, name in CLOUDS.items():
+            found[cloud] += sum(map(int, re.findall(rf"{name} (\d+)", cell)))
+    return found
+
+
+def total(sections):
+    return sum(counts(itertools.chain(*cells(text))).total() for text in sections.values())
+
+
+def short(sections):
+    """The sums of the ten clients that most readers look for."""
     yield "| client | " + " | ".join(RELEASES.values()) + " |"
     yield "|---" * (len(RELEASES) + 1) + "|"
     for name in FIRST:
-        found = runs(name)
-        cells = [found[release].sum() if release in found else "" for release in RELEASES]
-        yield f"| [{page(name)}](docs/clients/{name}.md) | " + " | ".join(cells) + " |"
+        columns = zip(*cells(sections[name]))
+        sums = ["FAILED" if any("FAILED" in cell for cell in column) else told(counts(column)) for column in columns]
+        yield f"| [{page(name)}]({name}.md) | " + " | ".join(sums) + " |"
 
 
-def between(text):
-    return re.compile(r"(?<=<!-- clients:begin -->\n).*(?=<!-- clients:end -->)", re.DOTALL).search(text)
+def script_of(section):
+    found = re.search(r"^\| (?:\[([^]]+)\]\(\1\.md\)|(readme)) \|", section, re.MULTILINE)
+    return found[1] or found[2]
+
+
+def written_sections(text):
+    """The sections of a document that was written before, by script."""
+    return {script_of(part): f"## {part}" for part in text.rstrip().split("\n## ")[1:]}
+
+
+CHECKS_IN_README = re.compile(r"\[([0-9,]+) checks\]\(docs/clients/table\.md\)")
 
 
 def write():
     TABLE.write_text(table())
-    readme = (ROOT / "README.md").read_text()
-    place = between(readme)
-    (ROOT / "README.md").write_text(readme[: place.start()] + "\n".join(first()) + "\n" + readme[place.end() :])
+    number = f"[{total(written_sections(TABLE.read_text())):,} checks](docs/clients/table.md)"
+    README.write_text(CHECKS_IN_README.sub(number, README.read_text()))
 
 
 def check():
     wrong = []
-    written = set(re.findall(r"^\| (?:\[([^]]+)\]\(\1\.md\)|(readme)) \|", TABLE.read_text(), re.MULTILINE))
-    written = {one or two for one, two in written}
-    if written != set(scripts()):
-        wrong.append(f"docs/clients/table.md is not of these scripts, but for {sorted(written ^ set(scripts()))}: table.py --write")
-    shown = re.findall(r"docs/clients/(\S+)\.md\)", between((ROOT / "README.md").read_text())[0])
-    if shown != FIRST:
-        wrong.append("README.md shows other clients: table.py --write")
+    text = TABLE.read_text()
+    sections = written_sections(text)
+    if set(sections) != set(scripts()):
+        wrong.append(f"docs/clients/table.md is not of these scripts, but for {sorted(set(sections) ^ set(scripts()))}: table.py --write")
+    elif text != document(sections):
+        wrong.append("docs/clients/table.md: its beginning does not follow from its cells: table.py --write")
+    wrong += [f"docs/clients/table.md: {name} has a FAILED cell" for name, text in sections.items() if "FAILED" in text]
+    shown = CHECKS_IN_README.search(README.read_text())
+    if not shown or shown[1] != f"{total(sections):,}":
+        wrong.append(f"README.md: the table has {total(sections):,} checks: table.py --write")
     listed = (PAGES / "README.md").read_text()
     wrong += [f"docs/clients/README.md: {path.name} is missing" for path in PAGES.glob("*.md")
               if path.name != "README.md" and f"]({path.name})" not in listed]
