@@ -316,60 +316,60 @@ macro_rules! options {
 /// All options.
 #[rustfmt::skip]
 pub const OPTIONS: &[OptionRow] = options![
-    slots TOP None ValueKind::Objects; "required"; "The slots; a slot's id is its position, from 0.";
-    log_level TOP None ValueKind::LogLevel; "`error`"; "`off`, `error`, `warn`, `info` or `debug`; `CLOUD_KMS_PKCS11_LOG` wins.";
-    log_file TOP None ValueKind::Path; "standard error"; "A file that the log is appended to (rotate it by copytruncate); `CLOUD_KMS_PKCS11_LOG_FILE` wins.";
-    log_destination TOP None ValueKind::Choice(&["stderr", "file", "syslog"]); "`file` if there is a `log_file`, else `stderr`"; "`stderr`, `file` or `syslog`; `CLOUD_KMS_PKCS11_LOG_DESTINATION` and `CLOUD_KMS_PKCS11_LOG_FILE` win.";
-    cache TOP None ValueKind::Flag; "`true`"; "Keep public halves on disk, of keys whose names can't come to mean another one (a KMS key's id or ARN, a Key Vault key with its version): a signature then costs one request from the start.";
-    cache_folder TOP None ValueKind::Path; "`cloud-kms-pkcs11` in `$XDG_CACHE_HOME` or `~/.cache`, where that is there"; "Where they are kept. The folder is made, if only its last part is missing; it must be this user's alone.";
+    slots TOP None ValueKind::Objects; "required"; "The slots. The id of a slot is its position, from 0.";
+    log_level TOP None ValueKind::LogLevel; "`error`"; "`off`, `error`, `warn`, `info` or `debug`. `CLOUD_KMS_PKCS11_LOG` takes precedence.";
+    log_file TOP None ValueKind::Path; "standard error"; "A file to which the log is appended. Rotate it with `copytruncate`. `CLOUD_KMS_PKCS11_LOG_FILE` takes precedence.";
+    log_destination TOP None ValueKind::Choice(&["stderr", "file", "syslog"]); "`file` if there is a `log_file`, else `stderr`"; "`stderr`, `file` or `syslog`. `CLOUD_KMS_PKCS11_LOG_DESTINATION` and `CLOUD_KMS_PKCS11_LOG_FILE` take precedence.";
+    cache TOP None ValueKind::Flag; "`true`"; "Store public keys on disk, so that a signature needs one request from the start. Only a key whose name always means the same key is stored: a KMS key by its id or ARN, a Key Vault key with its version.";
+    cache_folder TOP None ValueKind::Path; "`cloud-kms-pkcs11` in `$XDG_CACHE_HOME` or `~/.cache`, if that directory exists"; "The directory of the stored public keys. The module creates it if its parent exists. No other user may be able to write to it.";
 
-    label KEY None ValueKind::Text; "the key's id or name"; "The token's label (cut to 32 bytes) and, for its single key, CKA_LABEL (in full). Required with `keys` and `discover`. In a key: CKA_LABEL.";
-    cloud SLOT None ValueKind::Choice(&["aws", "azure"]); "what the other options tell"; "`aws` or `azure`.";
-    kms_key_id KEY AWS ValueKind::Text; "-"; "A KMS key as KMS takes it: id, `mrk-...`, `alias/...` or an ARN. Also CKA_ID.";
-    kms_key_arn SLOT AWS ValueKind::Text; "-"; "ARN of a KMS key; what follows its last `/` is the key's id and CKA_ID.";
-    key_name KEY AZURE ValueKind::KeyName; "-"; "A Key Vault key. Also CKA_ID.";
-    key_version KEY AZURE ValueKind::KeyVersion; "the newest"; "The version to stay with.";
-    keys SLOT None ValueKind::Objects; "-"; "Several keys in one token: objects with `kms_key_id` or `key_name`, and what else may stand in a key.";
-    discover SLOT None ValueKind::Flag; "`false`"; "The token has every usable key that the service lists. Labels are the service's: a key's newest alias in KMS, its tag `pkcs11-label` in Key Vault, else its id or name.";
-    certificate KEY None ValueKind::Text; "Key Vault's own, else none"; "The key's certificate, maybe with those of its issuers, in any order: PEM, PKCS#7, or base64 of either.";
-    certificate_path KEY None ValueKind::Path; "Key Vault's own, else none"; "A file with the key's certificate and maybe those of its issuers, in any order: PEM, DER or PKCS#7; read when first needed. [More](#certificates).";
+    label KEY None ValueKind::Text; "the key's id or name"; "The label of the token, truncated to 32 bytes, and CKA_LABEL of its single key, in full. Required with `keys` and `discover`. In a key: CKA_LABEL.";
+    cloud SLOT None ValueKind::Choice(&["aws", "azure"]); "what the other options imply"; "`aws` or `azure`.";
+    kms_key_id KEY AWS ValueKind::Text; "-"; "A KMS key, as KMS accepts it: an id, `mrk-...`, `alias/...` or an ARN. Also CKA_ID.";
+    kms_key_arn SLOT AWS ValueKind::Text; "-"; "The ARN of a KMS key. The part after its last `/` is the id of the key and CKA_ID.";
+    key_name KEY AZURE ValueKind::KeyName; "-"; "The name of a Key Vault key. Also CKA_ID.";
+    key_version KEY AZURE ValueKind::KeyVersion; "the newest"; "The version to use, even if there is a newer one.";
+    keys SLOT None ValueKind::Objects; "-"; "Several keys in one token: an array of objects with `kms_key_id` or `key_name` and the other options of a key.";
+    discover SLOT None ValueKind::Flag; "`false`"; "The token has every usable key that the service lists. The service determines the labels: the newest alias of a key in KMS, the tag `pkcs11-label` in Key Vault, else the id or name.";
+    certificate KEY None ValueKind::Text; "the one in Key Vault, else none"; "The certificate of the key, and optionally those of its issuers, in any order: PEM, PKCS#7, or base64 of either.";
+    certificate_path KEY None ValueKind::Path; "the one in Key Vault, else none"; "A file with the certificate of the key, and optionally those of its issuers, in any order: PEM, DER or PKCS#7. It is read when it is first needed. [Details](#certificates).";
 
-    aws_region DEFAULT AWS ValueKind::Text; "the ARN's, else the SDK's"; "The region.";
+    aws_region DEFAULT AWS ValueKind::Text; "the ARN's, else the SDK's"; "The region of the key.";
     aws_profile DEFAULT AWS ValueKind::Text; "the SDK's"; "A profile of the shared AWS configuration and credentials files.";
-    aws_role_arn DEFAULT AWS ValueKind::Text; "none"; "A role to assume.";
+    aws_role_arn DEFAULT AWS ValueKind::Text; "none"; "The ARN of a role to assume.";
     aws_external_id DEFAULT AWS ValueKind::Text; "none"; "The external id for that role.";
-    aws_endpoint_url DEFAULT AWS ValueKind::Url; "`AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL`, the profile's; else the region's"; "Another endpoint of KMS.";
-    aws_use_fips_endpoint DEFAULT AWS ValueKind::Flag; "`AWS_USE_FIPS_ENDPOINT`, the profile's `use_fips_endpoint`; else `false`"; "The region's FIPS endpoint, of KMS and STS. Not beside an endpoint URL.";
-    aws_use_dualstack_endpoint DEFAULT AWS ValueKind::Flag; "`AWS_USE_DUALSTACK_ENDPOINT`, the profile's `use_dualstack_endpoint`; else `false`"; "The region's endpoint for IPv4 and IPv6, of KMS and STS. Not beside an endpoint URL.";
+    aws_endpoint_url DEFAULT AWS ValueKind::Url; "`AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL`, the profile's; else the region's"; "The URL of another endpoint of KMS.";
+    aws_use_fips_endpoint DEFAULT AWS ValueKind::Flag; "`AWS_USE_FIPS_ENDPOINT`, the profile's `use_fips_endpoint`; else `false`"; "Use the region's FIPS endpoints of KMS and STS. Can't be combined with an endpoint URL.";
+    aws_use_dualstack_endpoint DEFAULT AWS ValueKind::Flag; "`AWS_USE_DUALSTACK_ENDPOINT`, the profile's `use_dualstack_endpoint`; else `false`"; "Use the region's endpoints of KMS and STS for IPv4 and IPv6. Can't be combined with an endpoint URL.";
 
-    login DEFAULT None ValueKind::Choice(LOGINS); "`none`"; "The credential is the PIN of C_Login: `azure_client_secret`, `aws_web_identity_token` (for the role in `aws_role_arn`) or `aws_profile`. [More](#a-pin-that-is-a-credential).";
+    login DEFAULT None ValueKind::Choice(LOGINS); "`none`"; "The PIN of C_Login is this credential: `azure_client_secret`, `aws_web_identity_token` (for the role in `aws_role_arn`) or `aws_profile`. [Details](#a-pin-that-is-a-credential).";
 
-    vault_url DEFAULT AZURE ValueKind::Https; "required for Azure"; "The vault or Managed HSM: `https://NAME.vault.azure.net`.";
-    azure_credential DEFAULT AZURE ValueKind::Choice(CREDENTIALS); "`default`"; "Where tokens come from: `environment` (client secret or certificate), `workload_identity`, `auth_file`, `cli`, `managed_identity`. `default`: the first that is configured, options before variables and files, is the only one asked; where none is, `cli`, then `managed_identity`.";
-    azure_tenant_id DEFAULT AZURE ValueKind::Text; "`AZURE_TENANT_ID`"; "The tenant.";
-    azure_client_id DEFAULT AZURE ValueKind::Text; "`AZURE_CLIENT_ID`"; "The application, or the user-assigned managed identity.";
-    azure_client_secret DEFAULT AZURE ValueKind::Secret; "`AZURE_CLIENT_SECRET`"; "The application's secret; `azure_client_secret_file` keeps it out of this file.";
-    azure_client_secret_file DEFAULT AZURE ValueKind::Path; "none"; "A file that holds the application's secret.";
-    azure_client_certificate_path DEFAULT AZURE ValueKind::Path; "`AZURE_CLIENT_CERTIFICATE_PATH`"; "A file with the application's certificate and its RSA key: PEM, in any order, or PKCS#12 (PFX).";
-    azure_client_certificate_password_file DEFAULT AZURE ValueKind::Path; "`AZURE_CLIENT_CERTIFICATE_PASSWORD`, the password itself; else none"; "A file that holds the password that the certificate's key or its PKCS#12 file is encrypted with.";
-    azure_federated_token_file DEFAULT AZURE ValueKind::Path; "`AZURE_FEDERATED_TOKEN_FILE`"; "A file that holds a federated token, for workload identity.";
-    azure_auth_file DEFAULT AZURE ValueKind::Path; "`AZURE_AUTH_LOCATION`, then `azure-keyvault-pkcs11/azureauth.json` of user and system"; "An `azureauth.json`: what `az ad sp create-for-rbac` prints, also with `--create-cert` or `--sdk-auth`.";
-    azure_authority_host DEFAULT AZURE ValueKind::Https; "`AZURE_AUTHORITY_HOST`, else that of the vault's cloud"; "The authority that issues tokens. The vault's name tells its cloud: public, Government or China.";
-    verify_challenge_resource DEFAULT AZURE ValueKind::Flag; "`true`"; "Check that a vault asks for tokens of its own domain. `false` only for emulators.";
+    vault_url DEFAULT AZURE ValueKind::Https; "required for Azure"; "The URL of the vault or Managed HSM: `https://NAME.vault.azure.net`.";
+    azure_credential DEFAULT AZURE ValueKind::Choice(CREDENTIALS); "`default`"; "The source of access tokens: `environment` (client secret or certificate), `workload_identity`, `auth_file`, `cli` or `managed_identity`. `default`: only the first source that is configured is used, and options come before variables and files. If none is configured, `cli` is tried, then `managed_identity`.";
+    azure_tenant_id DEFAULT AZURE ValueKind::Text; "`AZURE_TENANT_ID`"; "The id of the tenant.";
+    azure_client_id DEFAULT AZURE ValueKind::Text; "`AZURE_CLIENT_ID`"; "The id of the application, or of the user-assigned managed identity.";
+    azure_client_secret DEFAULT AZURE ValueKind::Secret; "`AZURE_CLIENT_SECRET`"; "The client secret of the application. `azure_client_secret_file` keeps it out of this file.";
+    azure_client_secret_file DEFAULT AZURE ValueKind::Path; "none"; "A file that contains the client secret of the application.";
+    azure_client_certificate_path DEFAULT AZURE ValueKind::Path; "`AZURE_CLIENT_CERTIFICATE_PATH`"; "A file with the certificate of the application and its RSA key: PEM, in any order, or PKCS#12 (PFX).";
+    azure_client_certificate_password_file DEFAULT AZURE ValueKind::Path; "`AZURE_CLIENT_CERTIFICATE_PASSWORD`, the password itself; else none"; "A file that contains the password of the certificate's private key or PKCS#12 file.";
+    azure_federated_token_file DEFAULT AZURE ValueKind::Path; "`AZURE_FEDERATED_TOKEN_FILE`"; "A file that contains a federated token, for workload identity.";
+    azure_auth_file DEFAULT AZURE ValueKind::Path; "`AZURE_AUTH_LOCATION`, then `azure-keyvault-pkcs11/azureauth.json` of user and system"; "An `azureauth.json`: the output of `az ad sp create-for-rbac`, also with `--create-cert` or `--sdk-auth`.";
+    azure_authority_host DEFAULT AZURE ValueKind::Https; "`AZURE_AUTHORITY_HOST`, else that of the vault's cloud"; "The authority that issues access tokens. The name of the vault implies its cloud: public, Government or China.";
+    verify_challenge_resource DEFAULT AZURE ValueKind::Flag; "`true`"; "Check that a vault requests access tokens for its own domain. Set `false` for emulators only.";
 
-    ca_bundle DEFAULT None ValueKind::Path; "for AWS `AWS_CA_BUNDLE`, then the profile's `ca_bundle`; else none"; "A PEM file of certificate authorities to trust besides the system's.";
-    proxy DEFAULT None ValueKind::Url; "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`"; "URL of an HTTP proxy. The metadata services of a machine are asked without one.";
-    connect_timeout_ms DEFAULT None ValueKind::Milliseconds; "`3000`, at most `call_timeout_ms`"; "How long connecting may take.";
-    call_timeout_ms DEFAULT None ValueKind::Milliseconds; "`10000`"; "How long a whole call may take: credentials, connecting, retries and all.";
-    retries DEFAULT None ValueKind::Count; "`3`"; "How often a request is repeated after a broken connection or an error within the service. Throttling is waited out for as long as the call may take, unless this is 0.";
-    accept_bare_digest DEFAULT None ValueKind::Flag; "`false`"; "CKM_RSA_PKCS given a bare digest of 32, 48 or 64 bytes signs it as SHA-256, SHA-384 or SHA-512, as the old modules did.";
-    rsnull DEFAULT AZURE ValueKind::Flag; "`false`"; "CKM_RSA_PKCS signs whatever it is given (DigestInfos of SHA-1 and of other hashes), by the algorithm RSNULL.";
-    edwards_point DEFAULT None ValueKind::Choice(&["octet_string", "raw"]); "`octet_string`"; "How CKA_EC_POINT of an Ed25519 key looks: as DER of an OCTET STRING, which most programs expect, or `raw`, as PKCS#11 3.1 has it.";
-    random DEFAULT None ValueKind::Choice(&["system", "service"]); "`system`"; "Where C_GenerateRandom gets its bytes: from the operating system, or from the service (AWS KMS, Managed HSM).";
-    hide_keys DEFAULT None ValueKind::KeyKinds; "`[]`; with `discover` Ed25519 and ML-DSA keys, of which OpenSSL's engine makes a whole token unusable"; "Kinds of keys that the token does not show: `rsa2048`, `rsa3072`, `rsa4096`, `P-256`, `P-384`, `P-521`, `secp256k1`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65`, `ML-DSA-87`, `HMAC-SHA-224`, `HMAC-SHA-256`, `HMAC-SHA-384`, `HMAC-SHA-512`.";
+    ca_bundle DEFAULT None ValueKind::Path; "for AWS `AWS_CA_BUNDLE`, then the profile's `ca_bundle`; else none"; "A PEM file of certificate authorities to trust in addition to the system's.";
+    proxy DEFAULT None ValueKind::Url; "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`"; "The URL of an HTTP proxy. Requests to the machine's metadata services do not use it.";
+    connect_timeout_ms DEFAULT None ValueKind::Milliseconds; "`3000`, at most `call_timeout_ms`"; "The time limit for connecting to a server.";
+    call_timeout_ms DEFAULT None ValueKind::Milliseconds; "`10000`"; "The time limit for a whole call, including credentials, connecting and retries.";
+    retries DEFAULT None ValueKind::Count; "`3`"; "How often a request is repeated after a broken connection or an internal error of the service. If the service throttles, the request is repeated until the call times out, unless `retries` is 0.";
+    accept_bare_digest DEFAULT None ValueKind::Flag; "`false`"; "CKM_RSA_PKCS signs a bare digest of 32, 48 or 64 bytes as SHA-256, SHA-384 or SHA-512, as the old modules did.";
+    rsnull DEFAULT AZURE ValueKind::Flag; "`false`"; "CKM_RSA_PKCS signs any input (such as a DigestInfo of SHA-1), with the algorithm RSNULL.";
+    edwards_point DEFAULT None ValueKind::Choice(&["octet_string", "raw"]); "`octet_string`"; "The encoding of CKA_EC_POINT of an Ed25519 key: `octet_string`, DER, which most programs expect, or `raw`, which PKCS#11 3.1 defines.";
+    random DEFAULT None ValueKind::Choice(&["system", "service"]); "`system`"; "The source of C_GenerateRandom: `system` for the operating system, `service` for the service (AWS KMS, Managed HSM).";
+    hide_keys DEFAULT None ValueKind::KeyKinds; "`[]`; with `discover` Ed25519 and ML-DSA keys, because OpenSSL's engine rejects a whole token with such a key"; "Kinds of keys that the token does not show: `rsa2048`, `rsa3072`, `rsa4096`, `P-256`, `P-384`, `P-521`, `secp256k1`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65`, `ML-DSA-87`, `HMAC-SHA-224`, `HMAC-SHA-256`, `HMAC-SHA-384`, `HMAC-SHA-512`.";
 
-    allow DEFAULT None ValueKind::Rights; "`[]`"; "What programs may change in the service: `generate` keys, `destroy` them, `certificates` (write and delete them), `labels` of keys, with `discover`. See [managing keys](managing-keys.md).";
-    confirm_destroy SLOT None ValueKind::Text; "-"; "The token's label once more: `destroy` is allowed only where both stand.";
-    destroy_days DEFAULT AWS ValueKind::Count; "`30`"; "For how many days, 7 to 30, KMS keeps a destroyed key, which can be brought back until then.";
-    certificate_store DEFAULT None ValueKind::Path; "none"; "A folder of certificates that programs have written beside keys whose service keeps none. It must be this user's alone.";
+    allow DEFAULT None ValueKind::Rights; "`[]`"; "What programs may do in the service: `generate` keys, `destroy` keys, write and delete `certificates`, change `labels` of keys (with `discover`). See [managing keys](managing-keys.md).";
+    confirm_destroy SLOT None ValueKind::Text; "-"; "The token's label once more. Required to allow `destroy`.";
+    destroy_days DEFAULT AWS ValueKind::Count; "`30`"; "The number of days, 7 to 30, for which KMS keeps a destroyed key. The key can be restored during this time.";
+    certificate_store DEFAULT None ValueKind::Path; "none"; "A directory of certificates that programs have written, for keys whose service stores no certificates. No other user may be able to write to it.";
 ];

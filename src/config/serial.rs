@@ -67,8 +67,8 @@ mod tests {
             certificate: CertificateSource::Service,
         };
         let keys = if keys.is_empty() { Keys::Discovered } else { Keys::Named(keys.iter().map(key).collect()) };
-        let (manner, hide_keys, management) = (Quirks::default(), Vec::new(), None);
-        Slot { label: label.into(), service: Arc::new(service), keys, hide_keys, quirks: manner, management }
+        let (quirks, hide_keys, management) = (Quirks::default(), Vec::new(), None);
+        Slot { label: label.into(), service: Arc::new(service), keys, hide_keys, quirks, management }
     }
 
     #[test]

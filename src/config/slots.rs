@@ -30,7 +30,7 @@ struct CompactSlot {
     start: u32,
     id_length: u16,
     label_length: u16,
-    manner: Quirks,
+    quirks: Quirks,
 }
 
 impl Slots {
@@ -50,9 +50,9 @@ impl Slots {
     }
 
     /// Appends a slot with a single key that has only an id and a label. The label is also that of the slot.
-    pub fn push_compact(&mut self, id: &str, label: &str, service: Arc<Service>, manner: Quirks) {
-        let plain = self.compact_row(id, label, &service, manner).map(Row::Plain);
-        let slot = || Row::Full(Box::new(single_key_slot(id, label, service, manner)));
+    pub fn push_compact(&mut self, id: &str, label: &str, service: Arc<Service>, quirks: Quirks) {
+        let plain = self.compact_row(id, label, &service, quirks).map(Row::Plain);
+        let slot = || Row::Full(Box::new(single_key_slot(id, label, service, quirks)));
         self.rows.push(plain.unwrap_or_else(slot));
     }
 
@@ -89,13 +89,13 @@ impl Slots {
 
     /// Stores the id and the label and returns the row. Returns `None` if they are too long for the fields of the
     /// row.
-    fn compact_row(&mut self, id: &str, label: &str, service: &Arc<Service>, manner: Quirks) -> Option<CompactSlot> {
+    fn compact_row(&mut self, id: &str, label: &str, service: &Arc<Service>, quirks: Quirks) -> Option<CompactSlot> {
         let plain = CompactSlot {
             service: service.clone(),
             start: self.names.len().try_into().ok()?,
             id_length: id.len().try_into().ok()?,
             label_length: label.len().try_into().ok()?,
-            manner,
+            quirks,
         };
         self.names.push_str(id);
         self.names.push_str(label);
@@ -106,7 +106,7 @@ impl Slots {
         match row {
             Row::Plain(plain) => {
                 let (id, label) = self.names_of(plain);
-                single_key_slot(id, label, plain.service.clone(), plain.manner)
+                single_key_slot(id, label, plain.service.clone(), plain.quirks)
             }
             Row::Full(slot) => (**slot).clone(),
         }
@@ -120,7 +120,7 @@ impl Slots {
     }
 }
 
-fn single_key_slot(id: &str, label: &str, service: Arc<Service>, manner: Quirks) -> Slot {
+fn single_key_slot(id: &str, label: &str, service: Arc<Service>, quirks: Quirks) -> Slot {
     let key = Key {
         name: KeyName { id: id.to_owned(), version: None },
         label: label.to_owned(),
@@ -131,7 +131,7 @@ fn single_key_slot(id: &str, label: &str, service: Arc<Service>, manner: Quirks)
         service,
         keys: Keys::Named(vec![key]),
         hide_keys: Vec::new(),
-        quirks: manner,
+        quirks,
         management: None,
     }
 }

@@ -17,9 +17,9 @@ use std::time::Duration;
 ///
 /// # Errors
 /// CKR_GENERAL_ERROR if the cloud or a required option is missing, or if options contradict each other.
-pub(crate) fn service(section: &Section, told: ServiceHints) -> Result<Service> {
-    Ok(match told.cloud_or_default(section)? {
-        Cloud::Aws => Service::Aws(aws_settings(section, told.common_region())?),
+pub(crate) fn service(section: &Section, hints: ServiceHints) -> Result<Service> {
+    Ok(match hints.cloud_or_default(section)? {
+        Cloud::Aws => Service::Aws(aws_settings(section, hints.common_region())?),
         Cloud::Azure => Service::Azure(azure_settings(section)?),
     })
 }
@@ -44,9 +44,9 @@ impl ServiceHints {
             .str_option("cloud")
             .and_then(|name| [Cloud::Aws, Cloud::Azure].into_iter().find(|c| c.name() == name));
         let cloud = named_cloud.map(|cloud| (cloud, format!("\"cloud\" is \"{}\"", cloud.name())));
-        let mut told = Self { cloud, configured_region: section.text("aws_region"), arn_regions: Vec::new() };
-        told.add_cloud_options(section)?;
-        Ok(told)
+        let mut hints = Self { cloud, configured_region: section.text("aws_region"), arn_regions: Vec::new() };
+        hints.add_cloud_options(section)?;
+        Ok(hints)
     }
 
     /// Evaluates the options of a slot, and of its single key in the same section.
@@ -54,9 +54,9 @@ impl ServiceHints {
     /// # Errors
     /// CKR_GENERAL_ERROR if the options contradict each other.
     pub(crate) fn of_single_key_slot(section: &Section) -> Result<Self> {
-        let mut told = Self::of_slot(section)?;
-        told.add_arn(section)?;
-        Ok(told)
+        let mut hints = Self::of_slot(section)?;
+        hints.add_arn(section)?;
+        Ok(hints)
     }
 
     /// Evaluates the options of a section that belong to one cloud.

@@ -115,11 +115,11 @@ fn slot(
     services: &mut ServiceCache,
     notes: &mut PendingMessages,
 ) -> Result<Slot> {
-    let (told, keys) = match choice {
+    let (hints, keys) = match choice {
         "discover" => (None, Keys::Discovered),
         KEYS => {
-            let (told, keys) = listed_keys(section)?;
-            (Some(told), Keys::Named(keys))
+            let (hints, keys) = listed_keys(section)?;
+            (Some(hints), Keys::Named(keys))
         }
         _ => (None, Keys::Named(vec![key(section, choice)?])),
     };
@@ -131,7 +131,7 @@ fn slot(
     Ok(Slot {
         management: management::read(section, &label, choice == "discover")?,
         label,
-        service: services.of(section, choice, told, notes)?,
+        service: services.of(section, choice, hints, notes)?,
         keys,
         hide_keys: quirks::hidden_key_kinds(section, choice == "discover"),
         quirks: quirks::of(section),
@@ -171,14 +171,14 @@ fn multi_key_label(section: &Section, choice: &str) -> Result<String> {
 
 /// Returns the keys of a list, and what they determine about the service.
 fn listed_keys(section: &Section) -> Result<(ServiceHints, Vec<Key>)> {
-    let (mut told, mut keys) = (ServiceHints::of_slot(section)?, Vec::new());
+    let (mut hints, mut keys) = (ServiceHints::of_slot(section)?, Vec::new());
     section.for_each(KEYS, Scope::Key, |section| {
         let choice = key_option(section, &["kms_key_id", "key_name"])?;
         keys.push(key(section, choice)?);
-        told.add_cloud_options(section)?;
-        told.add_arn(section)
+        hints.add_cloud_options(section)?;
+        hints.add_arn(section)
     })?;
-    Ok((told, keys))
+    Ok((hints, keys))
 }
 
 /// Returns the key that the option `choice` of a section names.
@@ -225,7 +225,7 @@ impl ServiceCache {
         &mut self,
         section: &Section,
         choice: &'static str,
-        told: Option<ServiceHints>,
+        hints: Option<ServiceHints>,
         notes: &mut PendingMessages,
     ) -> Result<Arc<Service>> {
         // The comparison with the previous slot ignores the names of keys, but an ARN determines the region. Slots
@@ -239,11 +239,11 @@ impl ServiceCache {
         {
             return Ok(service.clone());
         }
-        let told = match told {
-            Some(told) => told,
+        let hints = match hints {
+            Some(hints) => hints,
             None => ServiceHints::of_single_key_slot(section)?,
         };
-        let service = Arc::new(service(section, told)?);
+        let service = Arc::new(service(section, hints)?);
         warn_unencrypted_endpoint(section, notes);
         self.0 = is_reusable.then(|| (choice, service.clone()));
         Ok(service)
