@@ -4,7 +4,7 @@
 //! `WRITE_DOCS=1 cargo test --lib conformance` writes them. Without the variable, the test compares them with the
 //! document. The prose between the tables is written by hand.
 
-use crate::cloud::{SharedBackend, aws, azure};
+use crate::cloud::{ServiceSettings, SharedBackend, aws, azure};
 use crate::ffi::ROWS;
 use crate::key::hash::Hash;
 use crate::key::{Algorithm, Kind, Scheme};
@@ -57,7 +57,7 @@ const CLOUDS: [&str; 2] = ["AWS KMS", "Azure Key Vault"];
 
 /// Returns one backend for each cloud, in the order of `CLOUDS`.
 fn clouds() -> [SharedBackend; 2] {
-    [aws::open(aws::Settings::default()), azure::open(azure::Settings::default())]
+    [aws::Settings::default().open(), azure::Settings::default().open()]
 }
 
 fn profiles() -> Vec<String> {

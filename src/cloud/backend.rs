@@ -2,6 +2,7 @@
 //!
 
 use super::failure::{Cause, Failure};
+use super::http::network::Network;
 use super::key::{KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
 use super::login::{CommitLogin, LoginError, PinLogin};
 use super::management::{CreatedKey, NewKey};
@@ -95,6 +96,25 @@ pub trait Backend: Send + Sync + fmt::Debug {
     }
 }
 
+/// The configured settings of a service, from which its [`Backend`] is created.
+pub trait ServiceSettings: Send + Sync + fmt::Debug {
+    /// Returns the name of the cloud and the place of the keys in it, as far as the settings determine them. Serial
+    /// numbers of tokens are derived from both, so neither may depend on the machine or change in a release.
+    fn cloud_and_place(&self) -> (&'static str, String);
+
+    /// Returns how to reach the service: timeouts, retries, proxy and certificate authorities.
+    fn network(&self) -> &Network;
+
+    /// Returns whether the settings contain the secret of a credential.
+    fn contains_credential(&self) -> bool;
+
+    /// Returns whether the credential is the PIN of C_Login. Each token of such a service has its own login.
+    fn needs_login(&self) -> bool;
+
+    /// Returns a backend with these settings. Sends no request and reads no file.
+    fn open(&self) -> SharedBackend;
+}
+
 /// The capability to verify MACs.
 pub trait MacVerification {
     /// Verifies `mac` over `data`: one request.
@@ -136,7 +156,7 @@ pub trait Certificates {
 /// The capability to create, label and destroy keys.
 pub trait KeyManagement {
     /// Whether the service creates keys of `kind`.
-    fn makes(&self, kind: Kind) -> bool;
+    fn can_create(&self, kind: Kind) -> bool;
 
     /// Checks whether such a key can be created, as far as that is known without a request.
     ///
@@ -226,8 +246,8 @@ impl dyn Backend {
     }
 
     /// See [`KeyManagement::makes`].
-    pub fn makes(&self, kind: Kind) -> bool {
-        self.key_management().is_some_and(|own| own.makes(kind))
+    pub fn can_create(&self, kind: Kind) -> bool {
+        self.key_management().is_some_and(|own| own.can_create(kind))
     }
 
     /// See [`KeyManagement::check_new`].

@@ -20,7 +20,7 @@ pub(crate) mod secret;
 
 pub use backend::{
     Backend, Certificates, Decryption, Identity, KeyAgreement, KeyManagement, MacVerification, RandomSource,
-    SharedBackend, purposes_of, schemes_for,
+    ServiceSettings, SharedBackend, purposes_of, schemes_for,
 };
 pub use failure::{CAUSES, Cause, Failure};
 pub use http::endpoint::{is_plaintext_remote, url_without_credentials};

@@ -3,7 +3,7 @@
 use super::management::Management;
 use super::quirks::Quirks;
 use crate::certificate::Certificate;
-use crate::cloud::{KeyName, ListedKey, Secret, aws, azure};
+use crate::cloud::{KeyName, ListedKey, Secret, ServiceSettings, aws, azure};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -75,37 +75,17 @@ pub enum Service {
 }
 
 impl Service {
-    /// Returns the network settings: timeouts, retries, proxy and certificate authorities.
-    pub fn network(&self) -> &crate::cloud::Network {
+    /// Returns the settings of the service, whichever cloud it belongs to.
+    pub fn settings(&self) -> &dyn ServiceSettings {
         match self {
-            Service::Aws(settings) => &settings.network,
-            Service::Azure(settings) => &settings.network,
+            Service::Aws(settings) => settings,
+            Service::Azure(settings) => settings,
         }
     }
 
-    /// Returns whether the settings contain a secret: an application's secret or the password of a proxy.
+    /// Returns whether the settings contain a secret: a credential or the password of a proxy.
     pub(crate) fn contains_secret(&self) -> bool {
         let has_password = |proxy: &Secret| proxy.expose().contains('@');
-        let secret = match self {
-            Service::Aws(_) => None,
-            Service::Azure(settings) => settings.client_secret.as_ref(),
-        };
-        secret.is_some() || self.network().proxy.as_ref().is_some_and(has_password)
-    }
-
-    /// Returns whether the credential is the PIN of C_Login. Each token of such a service has its own login.
-    pub fn needs_login(&self) -> bool {
-        match self {
-            Service::Aws(settings) => settings.login.is_some(),
-            Service::Azure(settings) => settings.credential == azure::Credential::Login,
-        }
-    }
-
-    /// Returns a backend with these settings. Sends no request and reads no file.
-    pub fn backend(&self) -> crate::cloud::SharedBackend {
-        match self {
-            Service::Aws(settings) => aws::open(settings.clone()),
-            Service::Azure(settings) => azure::open(settings.clone()),
-        }
+        self.settings().contains_credential() || self.settings().network().proxy.as_ref().is_some_and(has_password)
     }
 }

@@ -3,7 +3,7 @@
 //! Some programs identify a token by its manufacturer, model and serial number, and confuse tokens for which all
 //! three are equal: asyncssh, and pkcs11-helper, hence OpenVPN and gnupg-pkcs11-scd.
 
-use super::model::{Keys, Service, Slot};
+use super::model::{Keys, Slot};
 use crate::store::private_directory::hex_digest;
 
 /// Returns CK_TOKEN_INFO.serialNumber (PKCS#11 3.2 section 3.2): 16 hexadecimal digits.
@@ -15,7 +15,7 @@ pub fn serial_number(slot: &Slot) -> String {
     if slot.quirks.serial_number_zero {
         return "0".into();
     }
-    let (cloud, place) = place(&slot.service);
+    let (cloud, place) = slot.service.settings().cloud_and_place();
     let name = match &slot.keys {
         Keys::Named(keys) if keys.len() == 1 => {
             let name = &keys[0].name;
@@ -32,22 +32,11 @@ pub fn serial_number(slot: &Slot) -> String {
     digits
 }
 
-/// Returns the cloud and the place of the keys in it, as far as the configuration determines them. Nothing depends
-/// on the machine.
-fn place(service: &Service) -> (&'static str, String) {
-    match service {
-        Service::Aws(settings) => {
-            ("aws", settings.region.clone().or_else(|| settings.endpoint_url.clone()).unwrap_or_default())
-        }
-        Service::Azure(settings) => ("azure", settings.vault_url.to_ascii_lowercase()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cloud::{KeyName, aws, azure};
-    use crate::config::model::{CertificateSource, Key};
+    use crate::config::model::{CertificateSource, Key, Service};
     use crate::config::quirks::Quirks;
     use std::collections::HashSet;
     use std::sync::Arc;

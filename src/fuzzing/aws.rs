@@ -8,7 +8,7 @@
 
 use super::input::ByteSource;
 use super::replies::{Replies, Reply, SECRET, block_on, check_facts, check_failure};
-use crate::cloud::aws;
+use crate::cloud::ServiceSettings;
 use crate::cloud::aws::Settings;
 use crate::cloud::aws::client::Clients;
 use crate::cloud::aws::credentials::process::parse_credentials;
@@ -55,7 +55,7 @@ fn credential_process(output: &[u8]) {
 fn describe(replies: Replies) {
     let ok = replies.first_status() == 200;
     match block_on(clients(replies).describe("alias/a")) {
-        Ok(facts) => check_facts(&facts, &aws::open(Settings::default())),
+        Ok(facts) => check_facts(&facts, &Settings::default().open()),
         Err(failure) => check(&failure, ok),
     }
 }

@@ -9,7 +9,7 @@
 use super::input::ByteSource;
 use super::replies::{Replies, Reply, SECRET, block_on, check_facts, check_failure};
 use crate::cloud::Secret;
-use crate::cloud::azure;
+use crate::cloud::ServiceSettings;
 use crate::cloud::azure::client;
 use crate::cloud::azure::client::Clients;
 use crate::cloud::azure::credentials;
@@ -94,7 +94,7 @@ fn describe(replies: Replies) {
     match answer {
         Ok(facts) => {
             assert!(facts.immutable_id.is_some());
-            check_facts(&facts, &azure::open(settings()));
+            check_facts(&facts, &settings().open());
         }
         Err(failure) => check(&failure, ok),
     }

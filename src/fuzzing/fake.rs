@@ -176,7 +176,7 @@ impl Certificates for FakeBackend {
 
 /// Keys have labels, and are neither created nor destroyed.
 impl KeyManagement for FakeBackend {
-    fn makes(&self, _kind: Kind) -> bool {
+    fn can_create(&self, _kind: Kind) -> bool {
         false
     }
 

@@ -96,7 +96,7 @@ impl ReadAhead {
 impl Provider {
     /// Creates the provider of a configuration. Makes no request and reads no file.
     pub fn new(config: Config) -> Self {
-        Self::with_backends(config, Service::backend)
+        Self::with_backends(config, |service| service.settings().open())
     }
 
     /// Creates the provider of a configuration with the backends that `open` returns. `open` is called once for all
@@ -297,7 +297,7 @@ impl Provider {
     }
 
     fn add_listed_slots(&self, listing: &Listing, start: Instant) {
-        let deadline = start + listing.service.network().call_timeout;
+        let deadline = start + listing.service.settings().network().call_timeout;
         let log_failure =
             |failure: &Failure| log_error!("the keys in {} can't be listed: {failure}", listing.backend.endpoint());
         let Ok(keys) = listing.keys.get(deadline, log_failure) else { return };

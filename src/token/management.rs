@@ -181,8 +181,8 @@ impl Token {
     /// Creates a key in the service and returns its objects.
     fn create_key(&self, generation: &KeyGenMechanism, new: NewKey) -> Result<Vec<Arc<Object>>> {
         let (backend, deadline) = (self.backend(), self.deadline_for_calls(5));
-        if !backend.makes(new.kind) || self.hides(new.kind) {
-            let who = if backend.makes(new.kind) { "\"hide_keys\" hides" } else { "the service does not make" };
+        if !backend.can_create(new.kind) || self.hides(new.kind) {
+            let who = if backend.can_create(new.kind) { "\"hide_keys\" hides" } else { "the service does not make" };
             let text = format!("{}: {who} keys of kind {}", generation.name, new.kind.name());
             return Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text));
         }

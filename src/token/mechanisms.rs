@@ -60,7 +60,7 @@ impl Token {
     /// Returns the mechanisms that generate keys, if the configuration allows programs to generate keys.
     pub fn generation_mechanisms(&self) -> impl Iterator<Item = &'static KeyGenMechanism> {
         let made: Vec<Kind> = match self.management().is_some_and(|own| own.allows(Right::Generate)) {
-            true => Kind::all().filter(|kind| self.slot_context.backend.makes(*kind)).collect(),
+            true => Kind::all().filter(|kind| self.slot_context.backend.can_create(*kind)).collect(),
             false => Vec::new(),
         };
         KEY_GEN_MECHANISMS.iter().filter(move |row| made.iter().any(|kind| row.generates(*kind)))

@@ -64,7 +64,7 @@ impl Token {
         Self {
             slot_context: Arc::new(common),
             serial,
-            call_timeout: slot.service.network().call_timeout,
+            call_timeout: slot.service.settings().network().call_timeout,
             listed_mechanisms: OnceLock::new(),
             listing: Lazy::default(),
             keys: Mutex::new(TokenKeys::Configured(slot.keys)),

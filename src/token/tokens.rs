@@ -88,7 +88,7 @@ impl Backends {
         let mut last: Option<&Arc<Service>> = None;
         for service in services {
             // The login of one token must not be used by another.
-            if service.needs_login() {
+            if service.settings().needs_login() {
                 own.entry(service.clone()).or_default().push(open(service));
                 continue;
             }

@@ -3,8 +3,8 @@
 use crate::cases;
 use crate::server::{CLOSED_PORT, ExpectedKey, FILES, Server, named, wait};
 use cloud_kms_emulator::{Action, AwsKey, Emulator, Fault};
-use cloud_kms_pkcs11::cloud::aws::{Settings, open};
-use cloud_kms_pkcs11::cloud::{Cause, Failure, ListedKey, Network, SharedBackend, Target};
+use cloud_kms_pkcs11::cloud::aws::Settings;
+use cloud_kms_pkcs11::cloud::{Cause, Failure, ListedKey, Network, ServiceSettings, SharedBackend, Target};
 use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Algorithm, Curve, Kind, Scheme};
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ fn settings(emulator: &Emulator) -> Settings {
 }
 
 fn backend(emulator: &Emulator) -> SharedBackend {
-    open(settings(emulator))
+    settings(emulator).open()
 }
 
 fn key(emulator: &Emulator) -> String {
@@ -118,7 +118,7 @@ fn an_alias_is_pinned_to_the_key_that_was_described() {
 #[test]
 fn the_region_is_that_of_the_arn_unless_it_is_set() {
     let emulator = Emulator::start().unwrap();
-    let backend = open(Settings { region: None, ..settings(&emulator) });
+    let backend = Settings { region: None, ..settings(&emulator) }.open();
     for region in ["eu-central-1", "us-west-2"] {
         let made = emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").region(region)).unwrap();
         assert!(wait(backend.describe(&named(&made.arn))).is_ok());
@@ -166,7 +166,7 @@ fn labels_of_many_pages_are_complete() {
         emulator.control().clear_faults();
         emulator.control().fault(Fault::new("kms.ListAliases", action));
         let network = Network { retries: 0, ..settings(&emulator).network };
-        let listed = wait(open(Settings { network, ..settings(&emulator) }).list(true));
+        let listed = wait(Settings { network, ..settings(&emulator) }.open().list(true));
         // A temporary failure fails the listing. Otherwise keys would appear under other names for as long as the
         // process lives.
         let labelled = |keys: Vec<ListedKey>| keys.iter().filter(|key| key.label.is_some()).count();
@@ -211,7 +211,7 @@ fn each_failure_has_its_cause() {
     let emulator = Emulator::start().unwrap();
     // With retries, throttling would be waited out, and on a busy machine the deadline may pass within an attempt.
     let network = Network { retries: 0, ..settings(&emulator).network };
-    let backend = open(Settings { network, ..settings(&emulator) });
+    let backend = Settings { network, ..settings(&emulator) }.open();
     let key = key(&emulator);
     let error =
         |code: &str| Action::Error { status: 400, code: code.into(), message: "words".into(), innererror: None };
@@ -250,7 +250,7 @@ fn each_failure_has_its_cause() {
 fn a_silent_service_ends_a_call_in_time() {
     let emulator = Emulator::start().unwrap();
     let network = Network { call_timeout: Duration::from_secs(1), ..Network::default() };
-    let backend = open(Settings { network, ..settings(&emulator) });
+    let backend = Settings { network, ..settings(&emulator) }.open();
     let key = key(&emulator);
     for fault in [Fault::new("kms.", Action::Hang), Fault::new("kms.", Action::Drip { ms: 1000 }), Fault::black_hole()]
     {
@@ -263,7 +263,7 @@ fn a_silent_service_ends_a_call_in_time() {
         emulator.control().clear_faults();
     }
     let network = Network { call_timeout: Duration::from_secs(6), ..Network::default() };
-    let backend = open(Settings { network, ..settings(&emulator) });
+    let backend = Settings { network, ..settings(&emulator) }.open();
     emulator.control().fault(Fault::new("kms.Sign", Action::Hang).times(1));
     assert!(sign(&backend, &key).is_ok(), "the second try is answered");
 }
@@ -272,7 +272,7 @@ fn a_silent_service_ends_a_call_in_time() {
 fn a_closed_port_is_unreachable() {
     let _ = FILES.path();
     let settings = Settings { region: Some("eu-central-1".into()), ..Settings::default() };
-    let backend = open(Settings { endpoint_url: Some(format!("http://{CLOSED_PORT}")), ..settings });
+    let backend = Settings { endpoint_url: Some(format!("http://{CLOSED_PORT}")), ..settings }.open();
     let failure = sign(&backend, "alias/a").unwrap_err();
     assert_eq!(failure.cause, Cause::Unreachable, "{failure}");
 }
@@ -286,15 +286,15 @@ fn tls_trusts_only_the_configured_ca_bundle() {
     emulator.write_ca(&bundle).unwrap();
     let network = Network { ca_bundle: Some(bundle), ..Network::default() };
     let trusting = Settings { endpoint_url: Some(emulator.https_url()), network, ..settings(&emulator) };
-    assert!(sign(&open(trusting.clone()), &key).is_ok());
-    let failure = sign(&open(Settings { network: Network::default(), ..trusting.clone() }), &key).unwrap_err();
+    assert!(sign(&trusting.clone().open(), &key).is_ok());
+    let failure = sign(&Settings { network: Network::default(), ..trusting.clone() }.open(), &key).unwrap_err();
     assert_eq!(failure.cause, Cause::Untrusted, "{failure}");
     let network = Network { ca_bundle: Some("/nowhere.pem".into()), ..Network::default() };
-    let failure = sign(&open(Settings { network, ..trusting.clone() }), &key).unwrap_err();
+    let failure = sign(&Settings { network, ..trusting.clone() }.open(), &key).unwrap_err();
     assert!(failure.message.contains("/nowhere.pem"), "{failure}");
     // Through the proxy, under the service's real host name.
     let network = Network { proxy: Some(emulator.http_url().into()), ..trusting.network.clone() };
-    let real = open(Settings { endpoint_url: None, network, ..trusting });
+    let real = Settings { endpoint_url: None, network, ..trusting }.open();
     assert!(sign(&real, &key).is_ok());
     assert!(emulator.control().count("connect") > 0);
 }
@@ -306,7 +306,7 @@ fn credentials_come_from_where_the_profile_says() {
     let by = |profile: &str| {
         let patience = if profile == "slow" { 8 } else { 20 };
         let network = Network { call_timeout: Duration::from_secs(patience), ..Network::default() };
-        sign(&open(Settings { profile: Some(profile.into()), network, ..settings(&emulator) }), &key)
+        sign(&Settings { profile: Some(profile.into()), network, ..settings(&emulator) }.open(), &key)
     };
     assert!(by("default").is_ok());
     let process = by("process");
@@ -338,7 +338,7 @@ fn roles_are_assumed_by_settings_and_by_profile() {
     let by_settings = Settings { role_arn, external_id: Some("x".into()), ..plain.clone() };
     let by_profile = Settings { profile: Some("role".into()), ..plain };
     for (assumed, settings) in [(1, by_settings), (2, by_profile)] {
-        let backend = open(settings);
+        let backend = settings.open();
         let answer = sign(&backend, &key).and_then(|_| sign(&backend, &key));
         assert!(answer.is_ok(), "{answer:?}");
         assert_eq!(emulator.control().count("sts.AssumeRole"), assumed);

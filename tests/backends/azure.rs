@@ -3,8 +3,8 @@
 use crate::server::{ExpectedKey, FILES, Server, named, wait};
 use crate::{cases, openssl};
 use cloud_kms_emulator::{Action, Emulator, Fault, VaultCertificate, VaultKey};
-use cloud_kms_pkcs11::cloud::azure::{Settings, open};
-use cloud_kms_pkcs11::cloud::{Cause, Failure, KeyName, Network, Secret, SharedBackend, Target};
+use cloud_kms_pkcs11::cloud::azure::Settings;
+use cloud_kms_pkcs11::cloud::{Cause, Failure, KeyName, Network, Secret, ServiceSettings, SharedBackend, Target};
 use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Algorithm, Curve, Kind, Purpose, Scheme};
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ pub fn settings(emulator: &Emulator) -> Settings {
 }
 
 pub fn backend(emulator: &Emulator) -> SharedBackend {
-    open(settings(emulator))
+    settings(emulator).open()
 }
 
 pub fn key(emulator: &Emulator, name: &str) -> String {
@@ -194,10 +194,11 @@ fn lists_of_many_pages_are_complete() {
     }
     // At most 64 requests for descriptions are in flight. The deadline of each request starts when it gets its turn.
     emulator.control().fault(Fault::new("vault.keys.get", Action::Delay { ms: 4000 }));
-    let slow = open(Settings {
+    let slow = Settings {
         network: Network { call_timeout: Duration::from_millis(12_000), ..settings(&emulator).network },
         ..settings(&emulator)
-    });
+    }
+    .open();
     let under_way: Vec<_> = made.iter().map(|name| slow.describe(&named(name))).collect();
     let answers: Vec<_> = under_way.into_iter().map(wait).collect();
     assert!(answers.iter().all(Result::is_ok), "{:?}", answers.iter().find(|answer| answer.is_err()));
@@ -294,7 +295,7 @@ fn each_failure_has_its_cause() {
     let emulator = Emulator::start().unwrap();
     // With retries, throttling would be waited out, and on a busy machine the deadline may pass within an attempt.
     let network = Network { retries: 0, ..settings(&emulator).network };
-    let backend = open(Settings { network, ..settings(&emulator) });
+    let backend = Settings { network, ..settings(&emulator) }.open();
     key(&emulator, "web");
     let error = |status, code: &str, inner: Option<&str>| {
         let innererror = inner.map(str::to_owned);
@@ -334,7 +335,7 @@ fn each_failure_has_its_cause() {
 fn a_silent_service_ends_a_call_in_time() {
     let emulator = Emulator::start().unwrap();
     let network = Network { call_timeout: Duration::from_secs(2), ..settings(&emulator).network };
-    let backend = open(Settings { network, ..settings(&emulator) });
+    let backend = Settings { network, ..settings(&emulator) }.open();
     key(&emulator, "web");
     let faults = [
         Fault::new("vault.", Action::Hang),
@@ -359,7 +360,7 @@ fn a_silent_service_ends_a_call_in_time() {
         emulator.control().clear_faults();
     }
     let network = Network { call_timeout: Duration::from_secs(6), ..settings(&emulator).network };
-    let backend = open(Settings { network, ..settings(&emulator) });
+    let backend = Settings { network, ..settings(&emulator) }.open();
     assert!(sign(&backend, "web", None).is_ok());
     emulator.control().fault(Fault::new("vault.keys.sign", Action::Hang).times(1));
     let answer = sign(&backend, "web", None);

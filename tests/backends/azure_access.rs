@@ -5,19 +5,19 @@ use crate::openssl;
 use crate::server::{CLOSED_PORT, FILES, MACHINE, named, wait};
 use base64ct::Encoding;
 use cloud_kms_emulator::{Action, Emulator, Fault, VaultKey};
-use cloud_kms_pkcs11::cloud::azure::{Credential, Settings, open};
-use cloud_kms_pkcs11::cloud::{Cause, ListedKey, Network, Secret};
+use cloud_kms_pkcs11::cloud::azure::{Credential, Settings};
+use cloud_kms_pkcs11::cloud::{Cause, ListedKey, Network, Secret, ServiceSettings};
 use std::path::Path;
 
 #[test]
 fn a_challenge_for_another_vault_is_refused() {
     let emulator = Emulator::start().unwrap();
     key(&emulator, "web");
-    let strict = open(Settings { skip_challenge_check: false, ..settings(&emulator) });
+    let strict = Settings { skip_challenge_check: false, ..settings(&emulator) }.open();
     let failure = sign(&strict, "web", None).unwrap_err();
     assert_eq!(failure.cause, Cause::Rejected, "{failure}");
     assert!(failure.message.contains("challenge"), "{failure}");
-    let plain = open(Settings { vault_url: emulator.http_url(), ..settings(&emulator) });
+    let plain = Settings { vault_url: emulator.http_url(), ..settings(&emulator) }.open();
     let failure = sign(&plain, "web", None).unwrap_err();
     assert!(failure.message.contains("https://"), "{failure}");
 }
@@ -30,7 +30,7 @@ fn the_real_names_work_through_a_proxy_with_the_check() {
     let network = Network { proxy: Some(emulator.http_url().into()), ..settings(&emulator).network };
     let real = Settings { network, authority_host: None, skip_challenge_check: false, ..settings(&emulator) };
     for host in ["contoso.vault.azure.net", "contoso.managedhsm.azure.net"] {
-        let backend = open(Settings { vault_url: format!("https://{host}"), ..real.clone() });
+        let backend = Settings { vault_url: format!("https://{host}"), ..real.clone() }.open();
         let facts = wait(backend.describe(&named("web"))).unwrap();
         let id = sign(&backend, "web", facts.immutable_id.as_deref()).unwrap();
         assert!(id.starts_with(&format!("https://{host}/keys/web/")), "{id}");
@@ -93,7 +93,7 @@ fn tokens_come_from_a_secret_a_file_or_a_certificate() {
     all.push(Settings { auth_files, credential: Credential::AuthFile, ..nobody });
     for settings in all {
         for credential in [settings.credential, Credential::Default] {
-            let answer = sign(&open(Settings { credential, ..settings.clone() }), "web", None);
+            let answer = sign(&Settings { credential, ..settings.clone() }.open(), "web", None);
             assert!(answer.is_ok(), "{:?}: {answer:?}", settings.credential);
         }
     }
@@ -105,7 +105,7 @@ fn a_wrong_secret_is_reported_with_entras_message() {
     let client_secret = Some(Secret("wrong-and-secret".to_owned().into()));
     let wrong = Settings { client_secret, credential: Credential::Environment, ..settings(&emulator) };
     assert!(!format!("{wrong:?}").contains("wrong-and-secret"));
-    let failure = sign(&open(wrong), "web", None).unwrap_err();
+    let failure = sign(&wrong.open(), "web", None).unwrap_err();
     assert_eq!(failure.cause, Cause::Credentials, "{failure}");
     assert!(failure.message.contains("AADSTS") && failure.message.contains("client secret"), "{failure}");
     assert!(!failure.message.contains("wrong-and-secret"), "{failure}");
@@ -131,13 +131,13 @@ fn each_cloud_has_its_own_authority() {
     ] {
         emulator.control().reset();
         let settings = Settings { vault_url: format!("https://{host}"), ..real.clone() };
-        let signed = sign(&open(settings.clone()), "web", None);
+        let signed = sign(&settings.clone().open(), "web", None);
         assert!(signed.is_ok(), "{host}: {signed:?}");
         assert_eq!(asked_for_tokens(&emulator), [authority], "{host}");
         // A configured authority takes precedence.
         let other = if authority.ends_with(".us") { "login.chinacloudapi.cn" } else { "login.microsoftonline.us" };
         let wrong = Settings { authority_host: Some(format!("https://{other}")), ..settings };
-        let failure = sign(&open(wrong), "web", None).unwrap_err();
+        let failure = sign(&wrong.open(), "web", None).unwrap_err();
         assert!(failure.message.contains("AADSTS500011"), "{failure}");
         let advice = format!("the vault itself names the authority {authority}");
         assert!(failure.message.contains(&advice), "{failure}");
@@ -150,7 +150,7 @@ fn a_challenge_cannot_choose_where_secrets_are_sent() {
     key(&emulator, "web");
     // The vault's challenge names 127.0.0.1 as the authority.
     let network = Network { proxy: Some(emulator.http_url().into()), ..settings(&emulator).network };
-    let signed = sign(&open(Settings { network, authority_host: None, ..settings(&emulator) }), "web", None);
+    let signed = sign(&Settings { network, authority_host: None, ..settings(&emulator) }.open(), "web", None);
     assert!(signed.is_ok(), "{signed:?}");
     assert_eq!(asked_for_tokens(&emulator), ["login.microsoftonline.com"]);
 }
@@ -188,7 +188,7 @@ fn the_source_that_is_configured_is_the_only_one_asked() {
             Cause::Settings, "azureauth.json (option \"azure_auth_file\"): "),
     ];
     for (settings, cause, words) in cases {
-        let failure = sign(&open(settings), "web", None).unwrap_err();
+        let failure = sign(&settings.open(), "web", None).unwrap_err();
         assert_eq!(failure.cause, cause, "{failure}");
         assert!(failure.message.contains(words), "{failure}");
         assert!(cause != Cause::Settings || failure.message.contains(&format!("{path}: there is no such file")));
@@ -214,7 +214,7 @@ fn credential_files_may_have_any_common_encoding() {
     let plain = Settings { client_secret: None, ..settings(&emulator) };
     let secret = "emulator-client-secret\r\n";
     for bytes in [utf16(secret), [b"\xef\xbb\xbf", secret.as_bytes()].concat()] {
-        let signed = sign(&open(Settings { client_secret_file: write(&bytes), ..plain.clone() }), "web", None);
+        let signed = sign(&Settings { client_secret_file: write(&bytes), ..plain.clone() }.open(), "web", None);
         assert!(signed.is_ok(), "{signed:?}");
     }
     let nobody = Settings { tenant_id: None, client_id: None, authority_host: None, ..plain.clone() };
@@ -224,16 +224,16 @@ fn credential_files_may_have_any_common_encoding() {
         emulator.https_url()
     );
     for bytes in [utf16(&sdk_auth), [b"\xef\xbb\xbf", sdk_auth.as_bytes()].concat(), sdk_auth.clone().into_bytes()] {
-        let signed = sign(&open(Settings { auth_file: write(&bytes), ..nobody.clone() }), "web", None);
+        let signed = sign(&Settings { auth_file: write(&bytes), ..nobody.clone() }.open(), "web", None);
         assert!(signed.is_ok(), "{signed:?}");
     }
     emulator.entra().allow_federated_token("federated");
     for bytes in [utf16("federated\r\n"), b"\xef\xbb\xbffederated\n".to_vec(), b"federated ".to_vec()] {
-        let signed = sign(&open(Settings { federated_token_file: write(&bytes), ..plain.clone() }), "web", None);
+        let signed = sign(&Settings { federated_token_file: write(&bytes), ..plain.clone() }.open(), "web", None);
         assert!(signed.is_ok(), "{signed:?}");
     }
     let federated = Settings { federated_token_file: write(b"\xef\xbb\xbf\r\n"), ..plain };
-    let failure = sign(&open(federated), "web", None).unwrap_err();
+    let failure = sign(&federated.open(), "web", None).unwrap_err();
     assert!(failure.message.contains("the file is empty"), "{failure}");
 }
 
@@ -245,7 +245,7 @@ fn a_client_certificate_is_found_or_the_reason_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let plain = Settings { client_secret: None, ..settings(&emulator) };
-    let with = |name: &str| open(Settings { client_certificate_path: Some(path(name)), ..plain.clone() });
+    let with = |name: &str| Settings { client_certificate_path: Some(path(name)), ..plain.clone() }.open();
     emulator.entra().register_certificate(TENANT, "emulator-client", &openssl::certificate(&path("own.pem"), false));
     openssl::certificate(&path("other.pem"), false);
     let (own, other) =
@@ -299,7 +299,7 @@ fn a_client_certificate_is_found_or_the_reason_reported() {
         let client_certificate_path = Some(path(name));
         let client_certificate_password_file = password_file.clone();
         let wrong = Settings { client_certificate_path, client_certificate_password_file, ..plain.clone() };
-        let failure = sign(&open(wrong), "web", None).unwrap_err();
+        let failure = sign(&wrong.open(), "web", None).unwrap_err();
         let words =
             format!("{}: the password in {} does not open it", path(name).display(), path("password").display());
         assert!(failure.message.contains(&words), "{failure}");
@@ -352,7 +352,7 @@ fn a_client_certificate_may_be_encrypted() {
             client_certificate_password_file: password.map(|_| path("password")),
             ..settings(&emulator)
         };
-        let signed = sign(&open(settings), "web", None);
+        let signed = sign(&settings.open(), "web", None);
         assert!(signed.is_ok(), "{what}: {signed:?}");
     };
     for arguments in ENCRYPTED {
@@ -377,7 +377,7 @@ fn tokens_come_from_az_or_the_machine() {
     let only = |credential| {
         let emulator = &*MACHINE;
         let nobody = Settings { tenant_id: None, client_id: None, client_secret: None, ..settings(emulator) };
-        open(Settings { credential, ..nobody })
+        Settings { credential, ..nobody }.open()
     };
     key(&MACHINE, "web");
     let identity = sign(&only(Credential::ManagedIdentity), "web", None);

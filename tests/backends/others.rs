@@ -2,7 +2,7 @@
 
 use crate::server::{ExpectedKey, FILES, Server, named};
 use crate::{cases, openssl};
-use cloud_kms_pkcs11::cloud::{Cause, Network, SharedBackend, aws, azure};
+use cloud_kms_pkcs11::cloud::{Cause, Network, ServiceSettings, SharedBackend, aws, azure};
 use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Algorithm, Curve, Kind};
 use serde_json::Value;
@@ -39,17 +39,18 @@ fn on_aws(server: &Value) -> SharedBackend {
     let new = FILES.path().join(format!("{name}.new"));
     std::fs::write(&new, profiles).unwrap();
     std::fs::rename(new, file).unwrap();
-    aws::open(aws::Settings {
+    aws::Settings {
         region: text(server, "region"),
         profile: Some(name),
         endpoint_url: text(server, "endpoint"),
         network: Network { call_timeout: Duration::from_secs(50), ..Network::default() },
         ..aws::Settings::default()
-    })
+    }
+    .open()
 }
 
 fn on_azure(server: &Value) -> SharedBackend {
-    azure::open(azure::Settings {
+    azure::Settings {
         vault_url: text(server, "vault_url").unwrap(),
         tenant_id: text(server, "tenant_id"),
         client_id: text(server, "client_id"),
@@ -58,7 +59,8 @@ fn on_azure(server: &Value) -> SharedBackend {
         skip_challenge_check: true,
         network: Network { ca_bundle: text(server, "ca_bundle").map(Into::into), ..Network::default() },
         ..azure::Settings::default()
-    })
+    }
+    .open()
 }
 
 fn described(name: &str, server: &Value, backend: SharedBackend) -> Server {

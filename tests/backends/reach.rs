@@ -3,20 +3,21 @@
 
 use crate::server::{CLOSED_PORT, named, wait};
 use cloud_kms_emulator::{Action, AwsKey, Emulator, EntraClients, Fault, Flaw, VaultKey};
-use cloud_kms_pkcs11::cloud::{Cause, Failure, Network, Secret, aws, azure};
+use cloud_kms_pkcs11::cloud::{Cause, Failure, Network, Secret, ServiceSettings, aws, azure};
 use std::time::Duration;
 
 /// Asks the service of each cloud at `url` to describe a key.
 fn described(emulator: &Emulator, url: &str, network: &Network) -> [Result<(), Failure>; 2] {
     let _ = crate::server::FILES.path();
-    let aws = aws::open(aws::Settings {
+    let aws = aws::Settings {
         region: Some(AwsKey::REGION.to_owned()),
         profile: Some("default".to_owned()),
         endpoint_url: Some(url.to_owned()),
         network: network.clone(),
         ..Default::default()
-    });
-    let azure = azure::open(azure::Settings {
+    }
+    .open();
+    let azure = azure::Settings {
         vault_url: url.to_owned(),
         tenant_id: Some(EntraClients::TENANT.into()),
         client_id: Some(EntraClients::CLIENT.into()),
@@ -26,7 +27,8 @@ fn described(emulator: &Emulator, url: &str, network: &Network) -> [Result<(), F
         skip_challenge_check: true,
         network: network.clone(),
         ..Default::default()
-    });
+    }
+    .open();
     [aws.describe(&named("alias/web")), azure.describe(&named("web"))].map(|pending| wait(pending).map(drop))
 }
 
@@ -153,7 +155,7 @@ fn a_tls_failure_of_the_authority_is_reported_specifically() {
     let network = Network { ca_bundle: Some(bundle), ..network };
     for (action, cause, words) in tls_failures() {
         authority.control().fault(Fault::new("connection", action.clone()));
-        let azure = azure::open(azure::Settings {
+        let azure = azure::Settings {
             vault_url: emulator.https_url(),
             tenant_id: Some(EntraClients::TENANT.into()),
             client_id: Some(EntraClients::CLIENT.into()),
@@ -162,7 +164,8 @@ fn a_tls_failure_of_the_authority_is_reported_specifically() {
             skip_challenge_check: true,
             network: network.clone(),
             ..Default::default()
-        });
+        }
+        .open();
         let before = authority.control().count("connections");
         let failure = wait(azure.describe(&named("web"))).map(drop).unwrap_err();
         assert_eq!(failure.cause, cause, "{action:?}: {failure}");

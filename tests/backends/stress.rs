@@ -2,7 +2,7 @@
 
 use crate::server::{FILES, holds_in_child, holds_soon, named, wait};
 use cloud_kms_emulator::{AwsKey, Emulator, VaultKey};
-use cloud_kms_pkcs11::cloud::{Failure, Network, Secret, SharedBackend, Target, aws, azure, runtime};
+use cloud_kms_pkcs11::cloud::{Failure, Network, Secret, ServiceSettings, SharedBackend, Target, aws, azure, runtime};
 use cloud_kms_pkcs11::host::fork;
 use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Algorithm, Curve, Kind};
@@ -39,8 +39,8 @@ fn children_and_parent_of_a_busy_process_sign() {
     emulator.vault("default").create_key("web", VaultKey::ec("P-256")).unwrap();
     let region = Some(AwsKey::REGION.to_owned());
     let endpoint_url = Some(emulator.https_url());
-    let aws = aws::open(aws::Settings { region, endpoint_url, network: network.clone(), ..Default::default() });
-    let azure = azure::open(azure::Settings {
+    let aws = aws::Settings { region, endpoint_url, network: network.clone(), ..Default::default() }.open();
+    let azure = azure::Settings {
         vault_url: emulator.https_url(),
         tenant_id: Some("00000000-0000-0000-0000-000000000001".into()),
         client_id: Some("emulator-client".into()),
@@ -49,7 +49,8 @@ fn children_and_parent_of_a_busy_process_sign() {
         skip_challenge_check: true,
         network,
         ..Default::default()
-    });
+    }
+    .open();
     let both = || sign(&aws, &key).and_then(|()| sign(&azure, "web"));
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {

@@ -16,8 +16,10 @@ pub(crate) mod operations;
 pub(crate) mod settings;
 
 use super::backend::{
-    Backend, Decryption, Identity, KeyAgreement, KeyManagement, MacVerification, RandomSource, SharedBackend,
+    Backend, Decryption, Identity, KeyAgreement, KeyManagement, MacVerification, RandomSource, ServiceSettings,
+    SharedBackend,
 };
+use super::http::network::Network;
 use super::key::KeyRequest;
 use super::key::{KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
 use super::login::{LoginState, PinLogin};
@@ -37,9 +39,26 @@ pub use settings::{Login, Settings};
 use std::fmt;
 use std::sync::Arc;
 
-/// The backend for these settings: no request, no file read.
-pub fn open(settings: Settings) -> SharedBackend {
-    Arc::new(Aws(LoginState::new(settings)))
+impl ServiceSettings for Settings {
+    fn cloud_and_place(&self) -> (&'static str, String) {
+        ("aws", self.region.clone().or_else(|| self.endpoint_url.clone()).unwrap_or_default())
+    }
+
+    fn network(&self) -> &Network {
+        &self.network
+    }
+
+    fn contains_credential(&self) -> bool {
+        false
+    }
+
+    fn needs_login(&self) -> bool {
+        self.login.is_some()
+    }
+
+    fn open(&self) -> SharedBackend {
+        Arc::new(Aws(LoginState::new(self.clone())))
+    }
 }
 
 struct Aws(LoginState<Clients>);
@@ -140,7 +159,7 @@ impl RandomSource for Aws {
 }
 
 impl KeyManagement for Aws {
-    fn makes(&self, kind: Kind) -> bool {
+    fn can_create(&self, kind: Kind) -> bool {
         lifecycle::can_create(kind)
     }
 
@@ -189,9 +208,9 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_schemes() {
-        let of = |kind| open(Settings::default()).schemes(kind);
+        let of = |kind| Settings::default().open().schemes(kind);
         assert_eq!(of(Kind::Rsa(2048)).len(), 8);
-        let signing = schemes_for(&*open(Settings::default()), Kind::Rsa(2048), &[Purpose::Sign]);
+        let signing = schemes_for(&*Settings::default().open(), Kind::Rsa(2048), &[Purpose::Sign]);
         assert_eq!(signing.len(), 6, "those that sign");
         for curve in [Curve::P256, Curve::P384, Curve::P521] {
             assert_eq!(of(Kind::Ec(curve)), [Algorithm::Ecdsa.with_hash(curve.hash()), Algorithm::Ecdh.without_hash()]);

@@ -15,9 +15,12 @@ pub(crate) mod login;
 pub(crate) mod operations;
 pub(crate) mod settings;
 
-use super::backend::{Backend, Certificates, Decryption, Identity, KeyManagement, RandomSource, SharedBackend};
+use super::backend::{
+    Backend, Certificates, Decryption, Identity, KeyManagement, RandomSource, ServiceSettings, SharedBackend,
+};
 use super::failure::Cause;
 use super::failure::refused::FailedAttempt;
+use super::http::network::Network;
 use super::key::KeyRequest;
 use super::key::{KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
 use super::login::{LoginState, PinLogin};
@@ -41,9 +44,26 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-/// The backend for these settings: no request, no file read.
-pub fn open(settings: Settings) -> SharedBackend {
-    Arc::new(Azure(LoginState::new(settings)))
+impl ServiceSettings for Settings {
+    fn cloud_and_place(&self) -> (&'static str, String) {
+        ("azure", self.vault_url.to_ascii_lowercase())
+    }
+
+    fn network(&self) -> &Network {
+        &self.network
+    }
+
+    fn contains_credential(&self) -> bool {
+        self.client_secret.is_some()
+    }
+
+    fn needs_login(&self) -> bool {
+        self.credential == Credential::Login
+    }
+
+    fn open(&self) -> SharedBackend {
+        Arc::new(Azure(LoginState::new(self.clone())))
+    }
 }
 
 struct Azure(LoginState<Clients>);
@@ -156,7 +176,7 @@ impl Certificates for Azure {
 }
 
 impl KeyManagement for Azure {
-    fn makes(&self, kind: Kind) -> bool {
+    fn can_create(&self, kind: Kind) -> bool {
         lifecycle::can_create(kind)
     }
 

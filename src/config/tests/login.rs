@@ -15,29 +15,29 @@ fn each_login_arrives() {
     let config = slot(&format!(r#"{VAULT}, "login": "azure_client_secret", "azure_client_id": "c""#)).config();
     let settings = azure_of(&config.slots[0]);
     assert_eq!((settings.credential, settings.client_id.as_deref()), (Credential::Login, Some("c")));
-    assert!(settings.auth_files.is_empty() && config.slots[0].service.needs_login());
+    assert!(settings.auth_files.is_empty() && config.slots[0].service.settings().needs_login());
 
     let config =
         slot(&format!(r#"{KMS}, "login": "aws_web_identity_token", "aws_role_arn": "arn:aws:iam::1:role/r""#)).config();
     assert_eq!(aws_of(&config.slots[0]).login, Some(aws::Login::WebIdentityToken(None)));
-    assert!(config.slots[0].service.needs_login());
+    assert!(config.slots[0].service.settings().needs_login());
 
     let config = slot(&format!(r#"{KMS}, "login": "aws_profile", "aws_role_arn": "arn:aws:iam::1:role/r""#)).config();
     assert_eq!(aws_of(&config.slots[0]).login, Some(aws::Login::Profile(None)));
     assert!(aws_of(&config.slots[0]).role_arn.is_some());
 
     let config = slot(&format!(r#"{KMS}, "login": "none""#)).config();
-    assert!(!config.slots[0].service.needs_login());
+    assert!(!config.slots[0].service.settings().needs_login());
 }
 
 #[test]
 fn the_files_login_is_for_its_own_cloud() {
     let config = two(r#""login": "azure_client_secret""#, [VAULT, KMS]).config();
-    assert!(config.slots[0].service.needs_login() && !config.slots[1].service.needs_login());
+    assert!(config.slots[0].service.settings().needs_login() && !config.slots[1].service.settings().needs_login());
     let config = two(r#""login": "aws_profile""#, [VAULT, KMS]).config();
-    assert!(!config.slots[0].service.needs_login() && config.slots[1].service.needs_login());
+    assert!(!config.slots[0].service.settings().needs_login() && config.slots[1].service.settings().needs_login());
     let config = two(r#""login": "aws_profile""#, [VAULT, &format!(r#"{KMS}, "login": "none""#)]).config();
-    assert!(config.slots.iter().all(|slot| !slot.service.needs_login()));
+    assert!(config.slots.iter().all(|slot| !slot.service.settings().needs_login()));
 }
 
 #[test]
