@@ -223,7 +223,7 @@ fn a_secret_that_everybody_can_read_is_warned_of() {
     }
     let mut world = slot(r#""kms_key_id": "k", "proxy": "http://p:1""#);
     world.config();
-    assert_eq!(world.notes(Level::Warn), "", "no password, no secret");
+    assert_eq!(world.notes(Level::Warn), "", "a proxy URL without a password is not a secret");
 }
 
 #[test]
