@@ -21,9 +21,9 @@ configure() { cmake -S . -B "$work/build" -DCARGO_TARGET_DIR="${CARGO_TARGET_DIR
 readme_commands() {
     local block
     block=$(awk '/^```sh$/ { block = "" } { block = block $0 "\n" } /^```$/ && block ~ /cmake --install/ { printf "%s", block; exit }' \
-        README.md | sed '1d;$d' | sed -E "s, build( |$), $work/readme-build\1,g s,^cmake -S .*,& -DCARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target},")
+        README.md | sed '1d;$d' | sed -E "s, build( |$), $work/readme-build\1,g; s,^cmake -S .*,& -DCARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target},")
     echo "$block"
-    [ -n "$block" ]
+    [ -n "$block" ] || return
     sudo() {
         case $1 in
             apt-get) bash scripts/install-tools.sh "${@:3}" ;;
