@@ -24,7 +24,7 @@ fn read(bytes: &[u8], dialect: Dialect) -> Result<(), Fault> {
 }
 
 #[test]
-fn strict_json_is_what_serde_json_takes() {
+fn strict_json_is_what_serde_json_accepts() {
     let texts = [
         "{}",
         "[]",
