@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# run.sh [SECONDS [TARGET...]]: fuzzes each target for so long (60), two at a time, from its corpus on.
-# On the stable toolchain: what libFuzzer and the address sanitizer need of rustc is unlocked by RUSTC_BOOTSTRAP.
-# FUZZ_SEED: a number other than 0 begins every run alike. With a nightly toolchain, `cargo fuzz run TARGET` does the same.
+# run.sh [SECONDS [TARGET...]]: runs each fuzz target, or the named ones, for SECONDS (default: 60), two at a time. Each target
+# starts with its corpus.
+# FUZZ_SEED: the seed. A number other than 0 makes runs repeatable (default: 0, a random seed).
+# Works with the stable toolchain: RUSTC_BOOTSTRAP allows the unstable compiler flags that libFuzzer and the address sanitizer
+# need. With a nightly toolchain, `cargo fuzz run TARGET` does the same.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 seconds=${1:-60}
@@ -16,11 +18,11 @@ targets=("$@")
 
 runtime=$(rustc --print sysroot)/lib/rustlib/$triple/lib
 if ! ls "$runtime"/librustc-*_rt.asan.a >/dev/null 2>&1; then
-    echo "skipped: fuzzing: this Rust toolchain has no address sanitizer for $triple (rustup's has one for x86-64 Linux)"
+    echo "skipped: fuzzing: this Rust toolchain has no address sanitizer for $triple; the toolchain of rustup has one for x86-64 Linux"
     exit 77
 fi
 
-# As cargo-fuzz has them. They apply to the target only, not to build scripts, because a target is named.
+# The flags of cargo-fuzz. Because --target is given, cargo applies them to the target only, not to build scripts.
 flags=(
     --cfg fuzzing
     -Zsanitizer=address
@@ -33,7 +35,7 @@ flags=(
 RUSTC_BOOTSTRAP=1 RUSTFLAGS="${flags[*]}" CARGO_TARGET_DIR=$work \
     cargo build --locked --release --target "$triple"
 
-# fuzz TARGET: the corpus in the repository is read; what is new goes to the work folder.
+# fuzz TARGET: reads the corpus in the repository, and writes new inputs to the work folder.
 fuzz() {
     local target=$1 found=$work/corpus/$1 log=$work/$1.log
     local options=(-seed="${FUZZ_SEED:-0}" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=3000 -print_final_stats=1)
@@ -46,10 +48,10 @@ fuzz() {
 status=0
 finish() { # PID TARGET
     if wait "$1"; then
-        echo "$2: $(sed -n 's/^stat::number_of_executed_units: *//p' "$work/$2.log") runs, nothing found"
+        echo "$2: $(sed -n 's/^stat::number_of_executed_units: *//p' "$work/$2.log") runs, no crash found"
     else
         tail -40 "$work/$2.log"
-        echo "$2: FOUND SOMETHING: $work/$2.log; put the file of $work/artifacts/$2 into fuzz/corpus/$2 with the fix"
+        echo "$2: CRASH FOUND: see $work/$2.log; fix it, and add the input from $work/artifacts/$2 to fuzz/corpus/$2"
         status=1
     fi
 }

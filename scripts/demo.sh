@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Sets up everything on a Debian or Ubuntu machine with Rust, and signs for real: openssl, through the module, with keys
-# of both clouds, which the bundled emulator holds. Needs no account. Leaves nothing running.
+# Builds the module and signs a file with openssl and four keys: an RSA and an EC key in AWS KMS and in Azure Key Vault.
+# An emulator on this machine takes the place of both services, so no cloud account is needed. The emulator is stopped at
+# the end. Needs Debian or Ubuntu, and Rust.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -13,22 +14,22 @@ run() {
     "$@"
 }
 
-step "Tools"
-command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs, then run this again" >&2 && exit 1; }
+step "1/4 Install the tools: a C compiler, openssl, curl, and what connects openssl to PKCS#11 modules"
+command -v cargo >/dev/null || { echo "Rust is not installed: install it from https://rustup.rs, then run this script again" >&2 && exit 1; }
 bash scripts/install-tools.sh gcc libc6-dev openssl curl
-# With OpenSSL 3.0, as of Debian 12, goes libp11's engine; a newer one has a provider for it.
+# OpenSSL 3.0 (Debian 12) uses libp11's engine. Later releases of Debian and Ubuntu have pkcs11-provider.
 case $(openssl version) in
     "OpenSSL 3.0."*) package=libengine-pkcs11-openssl way=engine key=(-engine pkcs11 -keyform engine) ;;
     *) package=pkcs11-provider way=provider key=() ;;
 esac
 bash scripts/install-tools.sh "$package"
 
-step "The module and the emulator (the first time this takes some minutes)"
-# As the tests build them, which need both as well.
+step "2/4 Build the module and the emulator (some minutes the first time)"
+# The same commands as in scripts/test.sh, so that neither builds again what the other has built.
 run cargo build --locked --release --package cloud-kms-pkcs11 --lib
 run cargo build --locked --workspace --bins
 
-step "AWS KMS and Azure Key Vault on this machine"
+step "3/4 Start the emulator of AWS KMS and Azure Key Vault, with four keys"
 rm -rf "$demo"
 mkdir -p "$demo"
 "$target/debug/cloud-kms-emulator" --ca-file "$demo/ca.pem" --ready-file "$demo/ready.json" \
@@ -41,9 +42,9 @@ for _ in $(seq 600); do
     kill -0 "$emulator" 2>/dev/null || { cat "$demo/emulator.log" >&2 && exit 1; }
     sleep 0.1
 done
-[ -e "$demo/ready.json" ] || { echo "the emulator does not get ready: $demo/emulator.log" >&2 && exit 1; }
+[ -e "$demo/ready.json" ] || { echo "the emulator did not start within a minute: see $demo/emulator.log" >&2 && exit 1; }
 port=$(sed 's/.*"port":\([0-9]*\).*/\1/' "$demo/ready.json")
-echo "They listen at 127.0.0.1:$port."
+echo "The emulator listens on 127.0.0.1:$port. The module's configuration is $demo/config.json, with one token for each key."
 
 cat >"$demo/config.json" <<JSON
 {
@@ -98,7 +99,7 @@ export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AZURE_TENANT_ID AZURE_CLIENT_ID A
 AWS_ACCESS_KEY_ID=$(value access_key_id) AWS_SECRET_ACCESS_KEY=$(value secret_access_key)
 AZURE_TENANT_ID=$(value tenant_id) AZURE_CLIENT_ID=$(value client_id) AZURE_CLIENT_SECRET=$(value client_secret)
 
-public_key() { # TOKEN: the key's public half, from the service's own mouth, not from the module
+public_key() { # TOKEN: fetches the public key from the emulator, so that the verification does not depend on the module
     case $1 in
         aws-*) curl -fsS "http://127.0.0.1:$port/_control/aws/keys/alias/demo-${1#aws-}/public.pem" ;;
         azure-*) curl -fsS "http://127.0.0.1:$port/_control/vaults/default/keys/demo-${1#azure-}/public.pem" ;;
@@ -106,15 +107,19 @@ public_key() { # TOKEN: the key's public half, from the service's own mouth, not
 }
 
 echo "the contract" >"$demo/contract.txt"
+step "4/4 Sign with each key through the module, then verify without the module"
 for token in aws-rsa aws-ec azure-rsa azure-ec; do
-    step "openssl signs with the key of token $token, and verifies without the module"
+    printf '\n-- token %s\n' "$token"
     public_key "$token"
     OPENSSL_CONF=$demo/openssl.cnf run openssl dgst -sha256 "${key[@]}" \
         -sign "pkcs11:token=$token;type=private" -out "$demo/$token.sig" "$demo/contract.txt"
     run openssl dgst -sha256 -verify "$demo/$token.pem" -signature "$demo/$token.sig" "$demo/contract.txt"
 done
 
-step "Done: four signatures, all verified. For your own keys, put this into ~/.config/cloud-kms-pkcs11/config.json"
+step "Done: openssl made four signatures through the module, and all four are valid"
+echo "Each signature was verified with the public key that the emulator holds, without the module."
+echo
+echo "To use your own keys, write this to ~/.config/cloud-kms-pkcs11/config.json, with the names of your keys:"
 cat <<'JSON'
 {
   "slots": [
@@ -123,4 +128,5 @@ cat <<'JSON'
   ]
 }
 JSON
-echo "The module is $module; README.md says how to install it, and which permissions it needs."
+echo "The module is $module."
+echo "README.md describes the installation and the permissions that the module needs."

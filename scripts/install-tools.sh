@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install-tools.sh PACKAGE...: installs those Debian packages that are missing; quick and silent when all are there.
+# install-tools.sh PACKAGE...: installs the Debian packages that are missing. Prints nothing if all of them are installed.
 set -euo pipefail
 
 missing=()
@@ -10,7 +10,7 @@ done
 
 sudo=()
 if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || { echo "please install as root: apt-get install ${missing[*]}" >&2 && exit 1; }
+    command -v sudo >/dev/null || { echo "packages are missing and there is no sudo; run as root: apt-get install ${missing[*]}" >&2 && exit 1; }
     sudo=(sudo)
 fi
 echo "installing ${missing[*]}"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs what the tests need and runs all of them. On a fresh Debian or Ubuntu machine with Rust and Python 3.
-#   scripts/test.sh                   everything
-#   scripts/test.sh --quick           what needs neither a release build nor other people's programs
-#   scripts/test.sh --clients [NAME]  the client scripts only, all or one, with the clients of this machine
-#   scripts/test.sh --memory          host programs under valgrind, the pointer code under Miri where that is installed
-#   scripts/test.sh --fuzz [SECONDS]  each fuzz target for so long, by default a minute
-# With LONG_TESTS=1, as in CI, what is repeated is repeated a thousand times and not some dozens.
+# Installs what the tests need and runs the tests. Needs Debian or Ubuntu, Rust and Python 3.
+#   scripts/test.sh                      runs everything (an hour the first time)
+#   scripts/test.sh --quick              runs the Rust tests in a debug build, without client programs
+#   scripts/test.sh --clients [NAME...]  runs all client scripts, or the named ones, with the clients of this machine
+#   scripts/test.sh --memory             runs a host program under valgrind, and the pointer code under Miri if it is installed
+#   scripts/test.sh --fuzz [SECONDS]     runs each fuzz target for SECONDS (default: 60)
+# With LONG_TESTS=1, as in CI, the tests of forks, threads and unloading repeat 1000 times instead of some dozens.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -14,16 +14,17 @@ passed=() failed=() skipped=() failed_logs=()
 
 usage() { sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && exit "$1"; }
 
-# stage NAME COMMAND...: runs it, shows its output as it comes, and goes on whatever comes of it; 77 is "can't run here".
+# stage NAME COMMAND...: runs COMMAND, shows its output and records its exit status. A failure does not end this script.
+# Exit status 77 means that the stage is skipped on this machine; the last line of the output gives the reason.
 stage() {
     local name=$1 log=$logs/${1// /-}.log began=$SECONDS outcome=0
     shift
     printf '\n===== %s\n' "$name"
     "$@" 2>&1 | tee "$log" || outcome=$?
-    note "$name" "$log" $outcome $((SECONDS - began))
+    record "$name" "$log" $outcome $((SECONDS - began))
 }
 
-# begin NAME COMMAND...: the same beside what follows, until finish NAME, which shows its output.
+# begin NAME COMMAND...: runs a stage in the background. finish NAME waits for it, shows its output and records its status.
 begin() {
     local name=$1
     shift
@@ -40,11 +41,11 @@ finish() { # NAME
     read -r outcome took <"$logs/${1// /-}.outcome" || true
     printf '\n===== %s\n' "$1"
     cat "$log"
-    note "$1" "$log" "$outcome" "$took"
+    record "$1" "$log" "$outcome" "$took"
 }
 declare -A running=()
 
-note() { # NAME LOG OUTCOME SECONDS
+record() { # NAME LOG OUTCOME SECONDS
     case $3 in
         0) passed+=("$1 ($4 s)") ;;
         77) skipped+=("$1: $(tail -n 1 "$2")") ;;
@@ -56,16 +57,17 @@ tools() {
     command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2 && return 1; }
     bash scripts/install-tools.sh gcc libc6-dev openssl curl binutils faketime debootstrap
 }
-# Other releases of Debian, where this machine is one and we are root.
-elsewhere() { [ "$(id -u)" -eq 0 ] && [ "$(. /etc/os-release && echo "$ID $VERSION_CODENAME")" = "debian bookworm" ]; }
-cant_be_elsewhere() { echo "other releases need root, and Debian 12 to start from"; }
+# The clients also run in later releases of Debian, each in a chroot, which needs root. The module is built on this machine:
+# built on Debian 12, it also loads with the C library of the later releases.
+can_run_releases() { [ "$(id -u)" -eq 0 ] && [ "$(. /etc/os-release && echo "$ID $VERSION_CODENAME")" = "debian bookworm" ]; }
+explain_no_releases() { echo "tests in other Debian releases run only on Debian 12, as root"; }
 releases() {
-    elsewhere || { cant_be_elsewhere; return 77; }
+    can_run_releases || { explain_no_releases; return 77; }
     local release outcome
     for release in trixie sid; do
         outcome=0
         nice bash tests/clients/release.sh $release bash tests/clients/install.sh --no-servers || outcome=$?
-        # The stages that need it say so.
+        # A release that can't be installed (77) is reported by the stages that need it.
         [ $outcome -eq 0 ] || [ $outcome -eq 77 ] || return 1
     done
 }
@@ -76,12 +78,12 @@ release() { cargo build --locked --release --package cloud-kms-pkcs11 --lib; }
 release_artifact() { MODULE=$target/release/libcloud_kms_pkcs11.so cargo test --locked --test module artifact; }
 valgrind_runs() {
     bash scripts/install-tools.sh valgrind gcc libc6-dev || return 1
-    # Alone, one after the other: valgrind is slow, and the services' clients have deadlines.
+    # One test at a time: valgrind is slow, and requests to the services have deadlines.
     UNDER_VALGRIND=1 cargo test --locked --test module -- --test-threads=1 programs::a_program_
 }
 miri_runs() {
     if ! cargo +nightly miri --version >/dev/null 2>&1; then
-        echo "not installed: rustup component add --toolchain nightly miri rust-src"
+        echo "Miri is not installed: rustup component add --toolchain nightly miri rust-src"
         return 77
     fi
     cargo +nightly miri test --locked --lib ffi::pointers
@@ -90,49 +92,49 @@ servers() { bash tests/servers/start.sh && bash tests/servers/check.sh; }
 contract() { CONTRACT_SERVERS=$PWD/target/servers/servers.json cargo test --locked --test backends; }
 clients() { bash tests/clients/run.sh "$@"; }
 clients_of() { # RELEASE [OPTION]
-    elsewhere || { cant_be_elsewhere; return 77; }
+    can_run_releases || { explain_no_releases; return 77; }
     clients --release "$@"
 }
-installed() { bash tests/install.sh; }
+installation() { bash tests/install.sh; }
 demo() { bash scripts/demo.sh; }
 demo_in() { # RELEASE
-    elsewhere || { cant_be_elsewhere; return 77; }
+    can_run_releases || { explain_no_releases; return 77; }
     CARGO_TARGET_DIR=$target bash tests/clients/release.sh "$1" bash scripts/demo.sh
 }
-# What is found by chance belongs to whoever looks for it, not to the next change: CI begins every run alike, and soon ends.
+# CI uses a fixed seed and a short time. A crash that a random run finds must not fail an unrelated change.
 fuzz_briefly() { FUZZ_SEED=1 fuzz 20; }
 fuzz() { bash scripts/install-tools.sh g++ && bash fuzz/run.sh "$@"; }
 
 [ "${CI:-}" != true ] || export LONG_TESTS=1
-# A registry that does not answer for a moment is no failure of what is tested.
+# A package registry that fails for a moment must not fail the tests.
 export CARGO_NET_RETRY=10 PIP_RETRIES=10 npm_config_fetch_retries=5
 mkdir -p "$logs"
 case ${1:-} in
     "")
         stage tools tools
-        begin "other releases" releases
+        begin "install other releases" releases
         stage build build
         stage "rust tests" rust_tests
-        stage "memory by valgrind" valgrind_runs
-        stage "pointers by Miri" miri_runs
+        stage "memory under valgrind" valgrind_runs
+        stage "pointers under Miri" miri_runs
         stage "more tools" more_tools
         stage servers servers
         stage "contract tests" contract
         stage release release
         stage "release artifact" release_artifact
         stage instructions bash scripts/instructions.sh
-        stage installed installed
-        finish "other releases"
-        # Much of their time they wait.
+        stage installation installation
+        finish "install other releases"
+        # The client scripts mostly wait, so three runs at once are faster than one after the other.
         begin "clients of Debian 13" clients_of trixie
         begin "clients of sid" clients_of sid
         stage clients clients
         finish "clients of Debian 13"
         finish "clients of sid"
         stage "table of clients" python3 tests/clients/table.py --check
-        begin "clients of Debian 13 find wrong signatures out" clients_of trixie --spoilt
-        stage "clients find wrong signatures out" clients --spoilt
-        finish "clients of Debian 13 find wrong signatures out"
+        begin "clients of Debian 13 detect wrong signatures" clients_of trixie --spoilt
+        stage "clients detect wrong signatures" clients --spoilt
+        finish "clients of Debian 13 detect wrong signatures"
         stage demo demo
         stage "demo on Debian 13" demo_in trixie
         stage "demo on sid" demo_in sid
@@ -154,8 +156,8 @@ case ${1:-} in
     --memory)
         stage tools tools
         stage build build
-        stage "memory by valgrind" valgrind_runs
-        stage "pointers by Miri" miri_runs
+        stage "memory under valgrind" valgrind_runs
+        stage "pointers under Miri" miri_runs
         ;;
     --fuzz)
         stage tools tools
@@ -165,9 +167,9 @@ case ${1:-} in
     *) usage 2 >&2 ;;
 esac
 
-# Where only the end of an output is kept, as by CI, it has to tell what failed and why.
+# CI keeps only the end of the output, so the ends of the failed logs come last, before the summary.
 for log in "${failed_logs[@]}"; do
-    printf '\n===== the end of %s\n' "$log"
+    printf '\n===== last lines of %s\n' "$log"
     tail -n 60 "$log"
 done
 printf '\n===== summary\n'

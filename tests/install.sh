@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What cmake installs, as a user and a packager would: ctest, a prefix, a DESTDIR, and p11-kit finding the module.
+# Tests the installation by cmake: ctest, a prefix (as a user installs), a DESTDIR (as a packager installs), and that p11-kit
+# finds the module.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 work=$(mktemp -d)
@@ -21,9 +22,9 @@ configure() { cmake -S . -B "$work/build" -DCARGO_TARGET_DIR="${CARGO_TARGET_DIR
 readme_commands() {
     local block
     block=$(awk '/^```sh$/ { block = "" } { block = block $0 "\n" } /^```$/ && block ~ /cmake --install/ { printf "%s", block; exit }' \
-        README.md | sed '1d;$d' | sed "s| build\b| $work/readme-build|g; s|^cmake -S .*|& -DCARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}|")
+        README.md | sed '1d;$d' | sed -E "s, build( |$), $work/readme-build\1,g; s,^cmake -S .*,& -DCARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target},")
     echo "$block"
-    [ -n "$block" ]
+    [ -n "$block" ] || return
     sudo() {
         case $1 in
             apt-get) bash scripts/install-tools.sh "${@:3}" ;;
@@ -42,13 +43,13 @@ check "install under a prefix" cmake --install "$work/build"
 
 module=$(find "$work/prefix" -name libcloud_kms_pkcs11.so)
 registration=$(find "$work/prefix" -name cloud-kms-pkcs11.module)
-check "module file names the module" grep -qx "module: $module" "$registration"
-check "header" test -e "$work/prefix/include/cloud-kms-pkcs11/pkcs11.h"
-check "example configuration" test -n "$(find "$work/prefix" -name config.example.json)"
-check "pkg-config knows the module" test -e \
+check "the .module file names the module" grep -qx "module: $module" "$registration"
+check "the header is installed" test -e "$work/prefix/include/cloud-kms-pkcs11/pkcs11.h"
+check "the example configuration is installed" test -n "$(find "$work/prefix" -name config.example.json)"
+check "pkg-config finds the module" test -e \
     "$(PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name cloud-kms-pkcs11.pc)") pkg-config --variable=p11_module cloud-kms-pkcs11)"
 
-# p11-kit reads registrations from its own places only: for a user, but not for root, from ~/.config/pkcs11/modules.
+# p11-kit reads a user's registrations from ~/.config/pkcs11/modules, but not for root. So root tests as another user.
 mkdir -p "$work/home/.config/pkcs11/modules" "$work/home/.config/cloud-kms-pkcs11"
 cp "$registration" "$work/home/.config/pkcs11/modules/"
 echo '{ "slots": [{ "label": "installed", "aws_region": "eu-central-1", "kms_key_id": "alias/none" }] }' \
@@ -69,10 +70,10 @@ if [ "$(id -u)" -eq 0 ]; then
     # README's commands. With p11-kit's own prefix the bare file name is enough, and DESTDIR keeps the machine as it is.
     check "README's commands, into a DESTDIR" readme_commands
     path=$(pkg-config --variable=p11_module_path p11-kit-1)
-    check "in p11-kit's folder" test -e "$work/stage$path/libcloud_kms_pkcs11.so"
+    check "the module is in p11-kit's folder" test -e "$work/stage$path/libcloud_kms_pkcs11.so"
     [ "$(uname -m)" != x86_64 ] ||
         check "README's path of the module" grep -qx "export MODULE=$path/libcloud_kms_pkcs11.so" README.md
     configs=$(pkg-config --variable=p11_module_configs p11-kit-1)
-    check "registered by name" grep -qx "module: libcloud_kms_pkcs11.so" "$work/stage$configs/cloud-kms-pkcs11.module"
+    check "the .module file has the bare file name" grep -qx "module: libcloud_kms_pkcs11.so" "$work/stage$configs/cloud-kms-pkcs11.module"
 fi
 echo "$passed passed, 0 failed"

@@ -23,7 +23,7 @@ pub fn decode(bytes: &[u8], dialect: Dialect) -> Result<Cow<'_, str>, Fault> {
         (Err(_), Dialect::Lenient) => Ok(String::from_utf8_lossy(bytes)),
         (Err(error), Dialect::Strict) => {
             let line = 1 + bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count();
-            Err(Fault { line, message: "the text is not UTF-8; save the file in UTF-8".into() })
+            Err(Fault { line, message: "the text is not UTF-8; save the file as UTF-8".into() })
         }
     }
 }

@@ -123,7 +123,13 @@ impl<'a> Parser<'a> {
             return Ok(false);
         }
         if !self.consume(b',') {
-            return Err(self.unexpected(&format!("',' or '{}'", char::from(bracket))));
+            let Fault { line, message } = self.unexpected(&format!("',' or '{}'", char::from(bracket)));
+            let fix = match self.peek() {
+                Some(next) if next.is_ascii_alphanumeric() || b"\"'-[{".contains(&next) => "; add a comma before it",
+                Some(_) => "",
+                None => "; add the closing bracket",
+            };
+            return Err(Fault { line, message: message + fix });
         }
         self.blanks()?;
         if self.dialect == Dialect::Strict && self.peek() == Some(bracket) {

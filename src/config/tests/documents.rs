@@ -9,7 +9,7 @@ const EXAMPLE: &str = include_str!("../../../config.example.json");
 const DOCUMENT: &str = include_str!("../../../docs/configuration.md");
 
 #[test]
-fn the_example_is_good_and_shows_every_option() {
+fn the_example_is_valid_and_shows_every_option() {
     let mut world = own(EXAMPLE).set("HOME", "/home/me");
     // The example contains an application's secret, which would cause a warning.
     world.set_mode(OWN, 0o600);
@@ -34,7 +34,7 @@ fn collect(value: &Value, names: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn the_document_has_the_table() {
+fn the_document_contains_the_option_table() {
     let table: Vec<String> = OPTIONS.iter().map(line).collect();
     let found: Vec<&str> = DOCUMENT.lines().skip_while(|line| !line.starts_with("| option")).skip(2).collect();
     let found: Vec<&str> = found.into_iter().take_while(|line| line.starts_with('|')).collect();

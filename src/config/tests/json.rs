@@ -24,7 +24,7 @@ fn read(bytes: &[u8], dialect: Dialect) -> Result<(), Fault> {
 }
 
 #[test]
-fn strict_json_is_what_serde_json_takes() {
+fn strict_json_is_what_serde_json_accepts() {
     let texts = [
         "{}",
         "[]",
@@ -110,7 +110,12 @@ fn faults_have_their_line() {
         Fault { line: 3, message: "\"a\" occurs twice in the same object; remove one of the two".into() }
     );
     assert_eq!(fault("[\n1,\n]"), Fault { line: 3, message: "unexpected comma before ']'; remove the comma".into() });
-    assert_eq!(fault("[\n1\n2]"), Fault { line: 3, message: "expected ',' or ']', found '2'".into() });
+    assert_eq!(
+        fault("[\n1\n2]"),
+        Fault { line: 3, message: "expected ',' or ']', found '2'; add a comma before it".into() }
+    );
+    let unclosed = "expected ',' or '}', found the end of the file; add the closing bracket";
+    assert_eq!(fault("{\"a\": 1\n"), Fault { line: 2, message: unclosed.into() });
     assert_eq!(
         fault("{\n"),
         Fault { line: 2, message: "expected a name in double quotes, found the end of the file".into() }

@@ -115,7 +115,7 @@ fn other_types_count_as_absent_and_other_items_take_no_slot() {
 }
 
 #[test]
-fn the_label_is_the_keys_where_it_is_empty() {
+fn an_empty_label_is_replaced_by_the_name_of_the_key() {
     assert_eq!(labels(&aws_slot(r#""kms_key_id": "k", "label": """#).config()), ["k"]);
     assert_eq!(labels(&aws_slot(r#""kms_key_id": "k""#).config()), ["k"]);
     let config = azure_slot(r#""key_name": "k", "vault_url": "https://v""#).config();
@@ -123,7 +123,7 @@ fn the_label_is_the_keys_where_it_is_empty() {
 }
 
 #[test]
-fn equal_labels_and_keys_are_fine() {
+fn equal_labels_and_keys_are_accepted() {
     let mut world = old_aws(r#"{"slots": [{"kms_key_id": "k"}, {"kms_key_id": "k"}]}"#);
     assert_eq!(labels(&world.config()), ["k", "k"]);
     assert_eq!(world.notes(Level::Warn) + &world.notes(Level::Error), "");

@@ -16,7 +16,7 @@ fn info_messages(mut world: TestEnvironment) -> String {
 }
 
 #[test]
-fn nothing_is_no_error_and_the_log_says_where_it_was_looked_for() {
+fn no_file_is_no_error_and_the_log_lists_the_searched_paths() {
     let mut world = TestEnvironment::new().set("HOME", "ROOT/home");
     assert_eq!(world.config(), Config::default());
     let system = "/etc/cloud-kms-pkcs11/config.json, /etc/aws-kms-pkcs11/config.json, \
@@ -105,7 +105,7 @@ fn a_broken_own_file_is_an_error_and_no_other_is_read() {
 }
 
 #[test]
-fn old_files_are_searched_likewise_and_both_names_are_loaded() {
+fn old_files_are_searched_in_the_same_order_and_both_are_loaded() {
     let azure = r#"{"slots": [{"key_name": "azure", "vault_url": "https://v.vault.azure.net/"}]}"#;
     let world = || {
         TestEnvironment::new()
@@ -138,7 +138,7 @@ fn an_old_file_that_cant_be_parsed_is_logged_and_the_next_one_read() {
 }
 
 #[test]
-fn variables_win_over_the_files_log() {
+fn variables_override_the_log_options_of_the_file() {
     let text = r#"{"log_level": "warn", "log_file": "log", "slots": []}"#;
     let mut world = own(text);
     let config = world.config();
@@ -179,7 +179,7 @@ fn an_old_file_that_cant_be_read_is_noted() {
 }
 
 #[test]
-fn an_own_file_that_everybody_can_write_to_is_refused() {
+fn a_file_that_everybody_can_write_to_is_refused() {
     let mut world = own(&labelled("own"));
     world.set_mode(OWN, 0o666);
     let path = world.path(OWN);
@@ -199,7 +199,7 @@ fn an_own_file_that_everybody_can_write_to_is_refused() {
 }
 
 #[test]
-fn an_old_file_that_everybody_can_write_to_is_warned_of() {
+fn an_old_file_that_everybody_can_write_to_causes_a_warning() {
     let mut world = TestEnvironment::new().file(AWS, labelled("old"));
     world.set_mode(AWS, 0o646);
     assert_eq!(labels(&world.config()), ["old"]);
@@ -208,7 +208,7 @@ fn an_old_file_that_everybody_can_write_to_is_warned_of() {
 }
 
 #[test]
-fn a_secret_that_everybody_can_read_is_warned_of() {
+fn a_secret_that_everybody_can_read_causes_a_warning() {
     let secret = r#""key_name": "k", "vault_url": "https://v", "azure_client_secret": "hush""#;
     let password = r#""kms_key_id": "k", "proxy": "http://me:hush@p:1""#;
     for members in [secret, password] {
@@ -223,11 +223,11 @@ fn a_secret_that_everybody_can_read_is_warned_of() {
     }
     let mut world = slot(r#""kms_key_id": "k", "proxy": "http://p:1""#);
     world.config();
-    assert_eq!(world.notes(Level::Warn), "", "no password, no secret");
+    assert_eq!(world.notes(Level::Warn), "", "a proxy URL without a password is not a secret");
 }
 
 #[test]
-fn an_endpoint_without_tls_on_another_machine_is_warned_of() {
+fn an_endpoint_without_tls_on_another_machine_causes_a_warning() {
     let mut world = slot(r#""kms_key_id": "k", "aws_endpoint_url": "http://kms.example.com""#);
     world.config();
     let said =

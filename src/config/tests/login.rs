@@ -51,7 +51,7 @@ fn a_slots_login_hides_the_files_credentials() {
 }
 
 #[test]
-fn what_contradicts_a_login_is_refused() {
+fn options_that_contradict_a_login_are_refused() {
     for (members, message) in [
         (
             r#""login": "azure_client_secret", "azure_client_secret": "a-secret""#,

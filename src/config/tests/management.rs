@@ -20,7 +20,7 @@ fn nothing_is_allowed_by_default() {
     assert_eq!(own.destroy_days, 30);
     let own = management(r#""certificate_store": "/var/lib/x""#).unwrap();
     assert_eq!(own.certificate_store.as_deref(), Some(Path::new("/var/lib/x")));
-    assert!(!own.allows_anything(), "certificates are read, not written");
+    assert!(!own.allows_anything(), "a certificate store alone allows no changes");
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn destroying_keys_needs_a_confirmation() {
     assert_eq!(error(r#""allow": ["destroy"]"#), format!("1: slots[0].allow: {wanted}"));
     let other = error(r#""allow": ["destroy"], "confirm_destroy": "you""#);
     assert_eq!(other, format!("1: slots[0].confirm_destroy: {wanted}"));
-    assert!(management(r#""confirm_destroy": "me""#).is_none(), "alone it allows nothing");
+    assert!(management(r#""confirm_destroy": "me""#).is_none(), "confirm_destroy alone allows nothing");
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn labels_are_changed_where_keys_are_listed() {
     let for_all = r#"{"aws_region": "r", "allow": ["labels"], "slots": [{"kms_key_id": "a"}, {"label": "b", "discover": true, "cloud": "aws"}]}"#;
     let slots = own(for_all).config().slots;
     let allowed = slots.iter().map(|slot| slot.management.as_ref().is_some_and(|own| own.allows(Right::Labels)));
-    assert_eq!(allowed.collect::<Vec<_>>(), [false, true], "it does not stand in the first slot itself");
+    assert_eq!(allowed.collect::<Vec<_>>(), [false, true], "the first slot does not discover its keys");
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn all_settings_of_azure_arrive() {
 }
 
 #[test]
-fn an_endpoint_is_named_or_made() {
+fn an_endpoint_url_excludes_the_endpoint_flags() {
     let config =
         slot(r#""kms_key_id": "k", "aws_use_fips_endpoint": true, "aws_use_dualstack_endpoint": true"#).config();
     let settings = aws_of(&config.slots[0]);
@@ -129,7 +129,7 @@ fn credentials_have_their_names() {
 }
 
 #[test]
-fn a_slots_options_win_over_the_top_levels() {
+fn options_of_a_slot_override_those_at_top_level() {
     let config = own(r#"{
         "aws_region": "top", "retries": 7, "hide_keys": ["P-256"], "accept_bare_digest": true,
         "vault_url": "https://top", "azure_client_id": "top", "azure_client_secret": "top",
@@ -152,7 +152,7 @@ fn a_slots_options_win_over_the_top_levels() {
 }
 
 #[test]
-fn the_cloud_is_what_the_options_tell() {
+fn the_options_determine_the_cloud() {
     let discover = |top: &str, own_members: &str| {
         own(&format!(r#"{{{top} "slots": [{{"label": "x", "discover": true {own_members}}}]}}"#)).read()
     };
@@ -187,7 +187,7 @@ fn several_keys_and_discovery() {
 }
 
 #[test]
-fn an_arn_tells_the_region() {
+fn an_arn_determines_the_region() {
     let region = |members: &str| aws_of(&slot(members).config().slots[0]).region.clone();
     assert_eq!(region(&format!(r#""kms_key_id": "{ARN}""#)).as_deref(), Some("eu-west-1"));
     assert_eq!(region(&format!(r#""kms_key_arn": "{ARN}""#)).as_deref(), Some("eu-west-1"));
@@ -207,7 +207,7 @@ fn an_arn_tells_the_region() {
 }
 
 #[test]
-fn paths_start_at_the_files_folder_or_at_home() {
+fn paths_start_at_the_directory_of_the_file_or_at_home() {
     let path = |text: &str| {
         let mut world = slot(&format!(r#""kms_key_id": "k", "certificate_path": "{text}""#)).set("HOME", "/home/me");
         match &only_key(&world.config()).certificate {
@@ -226,7 +226,7 @@ fn paths_start_at_the_files_folder_or_at_home() {
 }
 
 #[test]
-fn an_auth_file_is_the_named_one_or_in_the_usual_places() {
+fn an_auth_file_is_configured_or_in_a_default_location() {
     let mut world = slot(&format!(r#""key_name": "k", {VAULT}"#)).set("HOME", "/home/me");
     let expected = vec![
         PathBuf::from("/home/me/.config/azure-keyvault-pkcs11/azureauth.json"),
@@ -241,7 +241,7 @@ fn an_auth_file_is_the_named_one_or_in_the_usual_places() {
 }
 
 #[test]
-fn a_slot_s_own_credential_hides_those_of_the_file() {
+fn a_credential_of_a_slot_hides_those_at_top_level() {
     let top =
         format!(r#"{VAULT}, "azure_client_secret": "s", "azure_federated_token_file": "/t", "azure_auth_file": "/a""#);
     let slots = r#"{"key_name": "k", "azure_client_certificate_path": "/c.pem"}, {"key_name": "k"}"#;
@@ -254,7 +254,7 @@ fn a_slot_s_own_credential_hides_those_of_the_file() {
 }
 
 #[test]
-fn certificates_are_read_now_if_they_stand_in_the_file() {
+fn inline_certificates_are_parsed_with_the_file() {
     let (base64, pem) = certificates();
     for text in [base64.clone(), pem.replace('\n', "\\n")] {
         let config = slot(&format!(r#""kms_key_id": "k", "certificate": "{text}""#)).config();
@@ -273,7 +273,7 @@ fn a_short_call_timeout_shortens_the_default_of_connecting() {
 }
 
 #[test]
-fn doubtful_labels_are_noted() {
+fn long_and_duplicate_labels_cause_warnings() {
     let long = "x".repeat(33);
     let mut world = own(&format!(
         r#"{{"slots": [{{"kms_key_id": "{long}"}}, {{"kms_key_id": "a", "label": "x"}}, {{"kms_key_id": "b", "label": "x"}}]}}"#
@@ -318,7 +318,7 @@ fn names() -> Vec<&'static str> {
 }
 
 #[test]
-fn the_cache_is_where_it_is_said_or_switched_off() {
+fn the_cache_directory_is_configurable() {
     let with = |options: &str| own(&format!(r#"{{"slots": [], {options}}}"#));
     assert_eq!(with(r#""cache": false"#).config().cache, None);
     let mut world = with(r#""cache_folder": "kept""#);
@@ -328,7 +328,7 @@ fn the_cache_is_where_it_is_said_or_switched_off() {
 }
 
 #[test]
-fn the_log_goes_where_it_is_said() {
+fn the_log_destination_is_configurable() {
     let with = |options: &str| own(&format!(r#"{{"slots": [], {options}}}"#));
     let destination = |options: &str| {
         let config = with(options).config();

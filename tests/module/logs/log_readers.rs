@@ -64,7 +64,7 @@ module_test! {
         assert!(signs(|| ()), "the log's SIGPIPE ended the host");
         assert!(!signs(|| {
             unsafe { libc::raise(libc::SIGPIPE) };
-        }), "the host's own SIGPIPE does not end it any more");
+        }), "the host's own SIGPIPE no longer ends it");
     }
 }
 
@@ -96,7 +96,7 @@ module_test! {
             let begun = Instant::now();
             // Each signature logs several hundred bytes, and a pipe has room for 64 KB.
             (0..200).for_each(|_| sign(p11));
-            assert!(begun.elapsed() < Duration::from_secs(50), "the log holds the host");
+            assert!(begun.elapsed() < Duration::from_secs(50), "the log blocks the host");
             let mut text = vec![0; 1 << 20];
             let read = unsafe { libc::read(reader, text.as_mut_ptr().cast(), text.len()) };
             assert!(read > 50_000, "{read} bytes: the pipe was not full");

@@ -96,7 +96,7 @@ crate::module_test! {
         };
         let before = list();
         keys.sign(world.module()).unwrap();
-        assert!(descriptors().iter().any(|(_, target)| target.contains("eventpoll")), "the module has none open");
+        assert!(descriptors().iter().any(|(_, target)| target.contains("eventpoll")), "the module has no such descriptor open");
         assert_eq!(list(), before);
     }
 }
@@ -136,7 +136,7 @@ crate::module_test! {
         let never = libc::itimerval { it_interval: libc::timeval { tv_sec: 0, tv_usec: 0 }, it_value: libc::timeval { tv_sec: 0, tv_usec: 0 } };
         unsafe { libc::syscall(libc::SYS_setitimer, libc::ITIMER_REAL, &never, std::ptr::null_mut::<libc::itimerval>()) };
         assert!(outcomes.iter().all(Result::is_ok), "{}", world.log());
-        assert!(TICKS.load(Ordering::Relaxed) > 0, "the timer has interrupted nothing");
+        assert!(TICKS.load(Ordering::Relaxed) > 0, "the timer interrupted no system call");
     }
 }
 
@@ -148,7 +148,7 @@ crate::module_test! {
         let copy = world.home.join("copy.so");
         std::fs::copy(module_path(), &copy).unwrap();
         let both = [P11::load(&module_path()), P11::load(&copy)];
-        assert_ne!(both[0].list(), both[1].list(), "the loader took them for one");
+        assert_ne!(both[0].list(), both[1].list(), "the loader returned the same library twice");
         both.iter().for_each(|p11| p11.initialize().unwrap());
         both.iter().for_each(|p11| keys.sign(*p11).unwrap());
         for _ in 0..rounds(5, 50) {

@@ -271,7 +271,7 @@ module_test! {
         set(&[]);
         let mode = |mode| std::fs::set_permissions(&credentials, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
         mode(0o644);
-        assert!(signed(world, &json!({})).is_ok(), "line ends of Windows");
+        assert!(signed(world, &json!({})).is_ok(), "Windows line endings are accepted");
         let open = format!("warn: {}: it holds a secret, and everybody can read it (mode 0644): chmod o-r", credentials.display());
         assert_eq!(world.log().matches(&open).count(), 1, "{}", world.log());
         assert_eq!(world.log().matches(" a secret, and ").count(), 1, "no warning about the configuration file");

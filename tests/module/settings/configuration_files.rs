@@ -42,7 +42,7 @@ crate::module_test! {
 }
 
 crate::module_test! {
-    fn without_any_file_the_log_says_where_it_was_looked_for(world) {
+    fn without_any_file_the_log_lists_the_searched_paths(world) {
         unsafe {
             std::env::remove_var("CLOUD_KMS_PKCS11_CONFIG");
             std::env::set_var("CLOUD_KMS_PKCS11_LOG", "info");

@@ -69,7 +69,7 @@ module_test! {
         assert!(signs(world, 0), "{}", world.log());
         configure(world, json!({ "aws_endpoint_url": world.emulator.https_url(), "proxy": world.emulator.http_url() }));
         assert!(signs(world, 0), "{}", world.log());
-        assert!(world.count("connect") > 0, "KMS itself is asked by the proxy");
+        assert!(world.count("connect") > 0, "KMS is reached through the proxy");
     }
 }
 
