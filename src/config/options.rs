@@ -99,6 +99,9 @@ impl Scope {
 }
 
 impl Cloud {
+    /// All clouds.
+    pub const ALL: [Cloud; 2] = [Cloud::Aws, Cloud::Azure];
+
     /// Returns the name of the cloud, for messages and as the value of the option `cloud`.
     pub fn name(self) -> &'static str {
         match self {

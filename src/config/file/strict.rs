@@ -8,7 +8,8 @@
 use super::arn;
 use super::arn::Arn;
 use super::section::{File, Section, contradiction, file_error, json_error};
-use super::service::{ServiceHints, service, warn_unencrypted_endpoint};
+use super::service::aws::warn_unencrypted_endpoint;
+use super::service::{ServiceHints, service};
 use super::{management, quirks};
 use crate::certificate::Certificate;
 use crate::cloud::KeyName;
