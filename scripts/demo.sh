@@ -9,8 +9,12 @@ demo=$target/demo
 module=$target/release/libcloud_kms_pkcs11.so
 
 step() { printf '\n== %s\n' "$*"; }
-run() {
-    printf '$ %s\n' "${*@Q}"
+run() { # COMMAND: prints it, then runs it
+    local word line=
+    for word in "$@"; do
+        if [[ $word =~ ^[[:alnum:]_./=:-]+$ ]]; then line+=" $word"; else line+=" ${word@Q}"; fi
+    done
+    printf '$%s\n' "$line"
     "$@"
 }
 
@@ -44,7 +48,7 @@ for _ in $(seq 600); do
 done
 [ -e "$demo/ready.json" ] || { echo "the emulator did not start within a minute: see $demo/emulator.log" >&2 && exit 1; }
 port=$(sed 's/.*"port":\([0-9]*\).*/\1/' "$demo/ready.json")
-echo "The emulator listens on 127.0.0.1:$port. The module's configuration is $demo/config.json, with one token for each key."
+echo "The emulator listens on 127.0.0.1:$port."
 
 cat >"$demo/config.json" <<JSON
 {
@@ -95,6 +99,8 @@ CNF
 esac
 value() { sed "s/.*\"$1\":\"\([^\"]*\)\".*/\1/" "$demo/ready.json"; }
 export CLOUD_KMS_PKCS11_CONFIG=$demo/config.json
+echo "The module reads $CLOUD_KMS_PKCS11_CONFIG, which has a token for each key."
+echo "To sign, openssl reads $demo/openssl.cnf, which loads the module."
 export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AZURE_TENANT_ID AZURE_CLIENT_ID AZURE_CLIENT_SECRET
 AWS_ACCESS_KEY_ID=$(value access_key_id) AWS_SECRET_ACCESS_KEY=$(value secret_access_key)
 AZURE_TENANT_ID=$(value tenant_id) AZURE_CLIENT_ID=$(value client_id) AZURE_CLIENT_SECRET=$(value client_secret)

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Installs the servers that the tests talk to, and the SDKs that fill them,
-# under target/servers (git-ignored). Everything is pinned; a second run only
-# looks. The Python requirements are complete freezes, so that a server that
-# was checked stays the server that is run.
+# Installs the test servers, and the SDKs that create keys in them, under target/servers (ignored by git). A second run
+# installs nothing if the requirements are unchanged. The requirements pin every package, so that the version that was
+# checked is the version that runs.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -11,31 +10,31 @@ out=$root/target/servers
 
 step() { printf 'servers: %s\n' "$*"; }
 
-# One virtual environment for each: their pins contradict each other.
+# One virtual environment for each server: their requirements conflict.
 python_env() {
     local name=$1 list=$here/requirements/$1.txt dir=$out/$1
     if [ -f "$dir/.installed" ] && cmp -s "$dir/.installed" "$list"; then
-        step "$name is there"
+        step "$name is installed"
         return
     fi
-    step "$name: installing"
+    step "$name: installing the packages of $list"
     rm -rf "$dir"
     python3 -m venv "$dir"
     "$dir/bin/pip" install --quiet --disable-pip-version-check --requirement "$list"
     cp "$list" "$dir/.installed"
-    step "$name: done"
+    step "$name: installed"
 }
 
-# Independent Azure servers, which no registry that we reach has had so far: asked for once, and reported.
-# Whoever sees one of them arrive writes its start into servers.py, and puts it in the emulator's place there.
-ask() { # NAME COMMAND...
+# Independent Azure servers. They were not available when this was written, so each is requested once, and the result is
+# reported. When one becomes available, add it to SERVERS in servers.py in place of the emulator.
+request() { # NAME COMMAND...
     local name=$1
     shift
     [ ! -e "$out/asked-$name" ] || { cat "$out/asked-$name"; return; }
     if "$@" >"$out/ask.log" 2>&1; then
-        step "$name can be had now: it is not used yet (tests/servers/README.md)" | tee "$out/asked-$name"
+        step "$name is available now, but not used yet: see tests/servers/README.md" | tee "$out/asked-$name"
     else
-        step "skipped $name: the registry does not have it" | tee "$out/asked-$name"
+        step "skipped $name: the package registry does not provide it" | tee "$out/asked-$name"
     fi
 }
 
@@ -44,8 +43,8 @@ bash "$root/scripts/install-tools.sh" openssl python3-venv curl
 python_env ministack
 python_env localstack
 python_env tools
-command -v mvn >/dev/null && ask lowkey-vault-3.4.33 \
+command -v mvn >/dev/null && request lowkey-vault-3.4.33 \
     mvn -q -B dependency:get -Dtransitive=false -Dartifact=com.github.nagyesta.lowkey-vault:lowkey-vault-app:3.4.33
-command -v go >/dev/null && ask azure-keyvault-emulator-0.7.0 \
+command -v go >/dev/null && request azure-keyvault-emulator-0.7.0 \
     env GOBIN="$out/bin" go install github.com/calvinchengx/azure-keyvault-emulator/cmd/azure-keyvault-emulator@v0.7.0
-step "all installed"
+step "all servers are installed"

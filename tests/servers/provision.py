@@ -1,7 +1,6 @@
-"""Fills the servers with keys and checks them, through the official SDKs only.
+"""Creates keys in the servers, and checks the servers, through the official SDKs only.
 
-The public keys written here are what the *service* says they are; all that the
-module signs is verified against them.
+The public keys that this writes come from the service. The tests verify the module's signatures with them.
 """
 
 import datetime
@@ -22,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa, utils
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-# name: key spec, usage. Names are the same in both clouds, where both have the key.
+# name: (key spec, usage). A key that both clouds have has the same name in both.
 AWS_KEYS = {
     "rsa2048": ("RSA_2048", "SIGN_VERIFY"),
     "rsa3072": ("RSA_3072", "SIGN_VERIFY"),
@@ -43,7 +42,7 @@ AWS_KEYS = {
     "disabled": ("RSA_2048", "SIGN_VERIFY"),
 }
 USAGES = {"SIGN_VERIFY": "sign", "ENCRYPT_DECRYPT": "decrypt", "GENERATE_VERIFY_MAC": "mac", "KEY_AGREEMENT": "agree"}
-# README.md, "Known wrong": what a server has not, or not rightly.
+# Key specs and usages that a server lacks or implements wrongly: README.md, "Known wrong".
 LACKS = {
     "ministack": ("KEY_AGREEMENT", "ML_DSA_44", "ML_DSA_65", "ML_DSA_87"),
     "localstack": ("ECC_NIST_EDWARDS25519", "ML_DSA_44", "ML_DSA_65", "ML_DSA_87"),
@@ -92,7 +91,7 @@ def certificate(subject, public, issuer, signer, ca=False, names=()):
     return builder.sign(signer, hashes.SHA256())
 
 
-# One key as servers.json tells of it.
+# The description of a key in servers.json.
 
 
 def describe(out, server, name, public, usage="sign", enabled=True, cert=None, **more):
@@ -122,14 +121,14 @@ def describe(out, server, name, public, usage="sign", enabled=True, cert=None, *
 
 
 def aws_client(service, facts, key_id, secret):
-    # Nothing from the caller's environment or files: all is given here.
+    # Every setting is given here, so that the caller's environment and files have no effect.
     config = botocore.config.Config(proxies={}, retries={"total_max_attempts": 3})
     return boto3.session.Session(aws_access_key_id=key_id, aws_secret_access_key=secret).client(
         service, region_name=facts["region"], endpoint_url=facts["endpoint"], config=config)
 
 
 def aws_identity(server, facts):
-    """ministack checks the secrets of IAM users only, so there it is one; LocalStack checks none."""
+    """Returns an access key ID and its secret. ministack checks secrets of IAM users only, so this creates one there."""
     if server == "emulator-kms":
         return "emulator-access-key", "emulator-secret-key"
     if server != "ministack":
@@ -150,7 +149,7 @@ def fill_aws(server, facts, out):
     private_file(home / "credentials", (f"[default]\naws_access_key_id = {facts['access_key_id']}\n"
                                         f"aws_secret_access_key = {facts['secret_access_key']}\n").encode())
     (home / "config").write_text(f"[default]\nregion = {facts['region']}\n")
-    # AWS KMS holds no certificates: these are issued by a CA made for the occasion.
+    # AWS KMS stores no certificates, so a new CA issues them.
     issuer = ec.generate_private_key(ec.SECP256R1())
     facts["keys"] = []
     for name, (spec, usage) in AWS_KEYS.items():
@@ -196,7 +195,7 @@ def fill_azure(server, facts, out):
     keys, certificates, _ = azure_clients(facts)
     facts["keys"] = []
 
-    def tell(name, usage="sign", enabled=True, cert=None):
+    def add(name, usage="sign", enabled=True, cert=None):
         key = keys.get_key(name)
         facts["keys"].append(describe(out, server, name, azure_public(key.key), usage, enabled, cert,
                                       type=str(getattr(key.key_type, "value", key.key_type)), id=key.id,
@@ -207,14 +206,14 @@ def fill_azure(server, facts, out):
         make(name, **options)
         if name == "disabled":
             keys.update_key_properties(name, enabled=False)
-        tell(name, "decrypt" if name == "decrypt" else "sign", name != "disabled")
+        add(name, "decrypt" if name == "decrypt" else "sign", name != "disabled")
     for name, key in (("cert-ec", {"kty": "EC"}), ("cert-rsa", {"kty": "RSA"})):
         control(facts, "vaults/default/certificates", {"name": name, "key": key})
-        tell(name, cert=x509.load_der_x509_certificate(bytes(certificates.get_certificate(name).cer)))
+        add(name, cert=x509.load_der_x509_certificate(bytes(certificates.get_certificate(name).cer)))
 
 
 def control(facts, path, body):
-    """The emulator's control interface: for what the service's own interface would take an issuer and minutes."""
+    """Uses the emulator's control interface to create certificates: the service's own interface needs an issuer and takes minutes."""
     request = urllib.request.Request(f"{facts['control']}/{path}", json.dumps(body).encode(), method="POST")
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as reply:
         return json.loads(reply.read() or b"{}")
@@ -228,7 +227,7 @@ def fill(server, facts, out):
     (fill_aws if facts["cloud"] == "aws" else fill_azure)(server, facts, out)
 
 
-# Is each server right? Every signing key and algorithm, verified by the cryptography package.
+# The check of the servers: every key and algorithm, compared with the cryptography package.
 
 
 def verify(public, scheme, size, digest, signature):
@@ -258,7 +257,7 @@ def azure_signer(facts):
         prefix = {"ec": "ES", "pkcs1": "RS", "pss": "PS"}[scheme]
         name = f"{prefix}{size}" + ("K" if key.get("curve") == "P-256K" else "")
         client = keys.get_cryptography_client(key["name"])
-        # The SDK would sign with a key that it holds itself; this one has only the id.
+        # A client made from the key's name has no private key, so it can't sign locally and sends a request.
         signature = client.sign(SignatureAlgorithm(name), digest).signature
         if scheme == "ec":
             half = len(signature) // 2
@@ -269,7 +268,7 @@ def azure_signer(facts):
 
 
 def signs(public, sign, key):
-    """Each scheme of the key; yields what was tried, and a function that tries it."""
+    """Yields each scheme of the key: its name, and a function that tests it."""
     schemes = [("pkcs1", n) for n in (256, 384, 512)] + [("pss", n) for n in (256, 384, 512)]
     if key["kind"] == "ec":
         schemes = [("ec", {"P-384": 384, "P-521": 512}.get(key["curve"], 256))]
@@ -278,13 +277,13 @@ def signs(public, sign, key):
         yield f"{scheme} {size}", lambda: verify(public, scheme, size, digest, sign(key, scheme, size, digest))
 
 
-def right(condition):
+def expect(condition):
     if not condition:
-        raise ValueError("a wrong answer")
+        raise ValueError("the server returned a wrong result")
 
 
 def aws_others(facts):
-    """The same for what only KMS does, by the keys' usage or kind."""
+    """Like signs(), for the keys that do something other than RSA and ECDSA signatures."""
     kms = aws_client("kms", facts, facts["access_key_id"], facts["secret_access_key"])
 
     def raw(public, key, algorithm):
@@ -296,20 +295,20 @@ def aws_others(facts):
         oaep = padding.OAEP(padding.MGF1(hashed), hashed, None)
         text = kms.decrypt(KeyId=key["alias"], CiphertextBlob=public.encrypt(b"a secret", oaep),
                            EncryptionAlgorithm=f"RSAES_OAEP_SHA_{ {20: 1, 32: 256}[hashed.digest_size] }")["Plaintext"]
-        right(text == b"a secret")
+        expect(text == b"a secret")
 
     def agrees(public, key):
         own = ec.generate_private_key(public.curve)
         spki = own.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         secret = kms.derive_shared_secret(KeyId=key["alias"], KeyAgreementAlgorithm="ECDH", PublicKey=spki)["SharedSecret"]
-        right(secret == own.exchange(ec.ECDH(), public))
+        expect(secret == own.exchange(ec.ECDH(), public))
 
     def authenticates(key):
         asked = {"KeyId": key["alias"], "MacAlgorithm": f"HMAC_SHA_{key['bits']}"}
         mac = kms.generate_mac(Message=b"a message", **asked)["Mac"]
-        right(len(mac) == key["bits"] // 8 and kms.verify_mac(Message=b"a message", Mac=mac, **asked)["MacValid"])
+        expect(len(mac) == key["bits"] // 8 and kms.verify_mac(Message=b"a message", Mac=mac, **asked)["MacValid"])
         try:
-            right(not kms.verify_mac(Message=b"another", Mac=mac, **asked)["MacValid"])
+            expect(not kms.verify_mac(Message=b"another", Mac=mac, **asked)["MacValid"])
         except kms.exceptions.KMSInvalidMacException:
             pass
 
@@ -331,7 +330,7 @@ def azure_others(facts):
 
     def decrypts(public, key, name, scheme):
         client = keys.get_cryptography_client(key["name"])
-        right(client.decrypt(EncryptionAlgorithm(name), public.encrypt(b"a secret", scheme)).plaintext == b"a secret")
+        expect(client.decrypt(EncryptionAlgorithm(name), public.encrypt(b"a secret", scheme)).plaintext == b"a secret")
 
     def others(public, key):
         for name, scheme in (("RSA1_5", padding.PKCS1v15()),
@@ -341,7 +340,7 @@ def azure_others(facts):
     return others
 
 
-# README.md, "Known wrong".
+# Operations that a server gets wrong: README.md, "Known wrong".
 WRONG = {("localstack", "OAEP SHA-1")}
 
 
@@ -357,12 +356,12 @@ def check(servers):
             for what, attempt in signs(public, sign, key) if of_digests else others(public, key):
                 try:
                     attempt()
-                    good, why = key["enabled"], "a disabled key was used"
+                    good, why = key["enabled"], "the operation succeeded although the key is disabled"
                 except Exception as error:
                     why = f"{type(error).__name__}: {error}"
                     good = not key["enabled"] and "disabled" in why
                 if (server, what) in WRONG:
-                    print(f"skipped {server} {key['name']} {what}, it is wrong there: {why}")
+                    print(f"skipped {server} {key['name']} {what}: known to be wrong on this server: {why}")
                     continue
                 passed, failed = passed + good, failed + (not good)
                 if not good:

@@ -1,7 +1,7 @@
-"""Starts and stops the test servers; see start.sh, stop.sh and README.md.
+"""Starts, checks and stops the test servers: see start.sh, check.sh, stop.sh and README.md.
 
-Only the standard library is used here, so that stop works with any Python;
-provision.py, imported by start, needs the SDKs.
+This file uses only the standard library, so that `stop` works with any Python. `start` and `check` import provision.py, which
+needs the SDKs.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ def say(text):
 
 
 def free_port():
-    """A port that was free a moment ago; who loses the race for it tries again."""
+    """Returns a port that was free a moment ago. Another process may take it, so launch() tries again."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -39,14 +39,15 @@ def secret_file(path, text):
         file.write(text)
 
 
-# Each server: how it is started and what says that it is ready.
+# The servers. Each function returns the command, its environment, the URL that answers when the server is ready, and the facts
+# for servers.json.
 
 
 def ministack(home):
     port = free_port()
     return {
         "command": [OUT / "ministack/bin/ministack"],
-        # AUTH checks SigV4 and IAM; the MQTT listener would open a port of its own.
+        # AUTH=true checks SigV4 and IAM. IOT_MTLS_ENABLED=0 turns off the MQTT listener, which would open another port.
         "env": {"SERVICES": "kms,sts,iam", "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1",
                 "IOT_MTLS_ENABLED": "0", "AUTH": "true"},
         "ready": f"http://127.0.0.1:{port}/_localstack/health",
@@ -54,7 +55,7 @@ def ministack(home):
     }
 
 
-# LocalStack's web server asks for the thread's event loop. Python 3.14 no longer creates one at that.
+# LocalStack's web server expects that the thread has an event loop. Since Python 3.14, asyncio no longer creates one implicitly.
 LOCALSTACK = """
 import asyncio
 from localstack.runtime.main import main
@@ -67,8 +68,8 @@ def localstack(home):
     port = free_port()
     return {
         "command": [OUT / "localstack/bin/python", "-c", LOCALSTACK],
-        # The default (Twisted) server ignores the host in GATEWAY_LISTEN and listens on
-        # every address; hypercorn keeps to it. DNS_ADDRESS=0 leaves port 53 alone.
+        # The default server (Twisted) ignores the host in GATEWAY_LISTEN and listens on every address; hypercorn does not.
+        # DNS_ADDRESS=0 turns off the DNS server on port 53.
         "env": {"SERVICES": "kms", "GATEWAY_LISTEN": f"127.0.0.1:{port}", "GATEWAY_SERVER": "hypercorn",
                 "DNS_ADDRESS": "0", "DISABLE_EVENTS": "1", "SKIP_SSL_CERT_DOWNLOAD": "1",
                 "LOCALSTACK_VOLUME_DIR": str(home)},
@@ -78,7 +79,7 @@ def localstack(home):
 
 
 def own(home, cloud, facts):
-    """The project's own, which is not independent (README.md). Facts are made of its address."""
+    """The project's own emulator, which is not independent (README.md). `facts` returns the facts for an address."""
     program = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "cloud-kms-emulator"
     port = free_port()
     return {
@@ -91,17 +92,17 @@ def own(home, cloud, facts):
 
 
 def emulator(home):
-    """The only one for Azure."""
+    """The only Azure server."""
     def facts(place):
         url = f"https://{place}"
         return {"vault_url": url, "authority_host": url, "ca_bundle": str(home / "ca.pem"),
-                # The challenge names vault.azure.net, as the real one does, and 127.0.0.1 is not in it.
+                # The challenge names vault.azure.net, as the real service's does. 127.0.0.1 is not in that domain.
                 "verify_challenge_resource": False}
     return own(home, "azure", facts)
 
 
 def emulator_kms(home):
-    """The only one of AWS that has ML-DSA."""
+    """The only AWS server that has ML-DSA."""
     return own(home, "aws", lambda place: {"endpoint": f"http://{place}", "region": "eu-central-1"})
 
 
@@ -112,7 +113,7 @@ SERVERS = {"ministack": ministack, "localstack": localstack, "emulator": emulato
 
 
 def started_at(pid):
-    """The kernel's start time of the process: a pid alone may have been given to another."""
+    """Returns the start time of the process, or None if it has ended. With the pid it identifies a process: the kernel reuses pids."""
     try:
         fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -138,7 +139,7 @@ def wait_until(condition, seconds):
 
 
 def end(pid, name):
-    """Ends a server and what it started: each leads a process group of its own."""
+    """Ends a server and its child processes: each server leads a process group."""
     def gone():
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
@@ -149,7 +150,7 @@ def end(pid, name):
             os.killpg(pid, sign)
         if wait_until(gone, seconds):
             return
-    sys.exit(f"servers: {name} (pid {pid}) does not end")
+    sys.exit(f"servers: {name} (pid {pid}) is still running after SIGKILL")
 
 
 def stop(name):
@@ -169,26 +170,26 @@ def answers(url):
 
 
 def launch(name):
-    """Starts the server on free ports; again on others if it ends before it is ready."""
+    """Starts the server on a free port. If it ends before it is ready, tries again on another port."""
     home = RUN / name
     home.mkdir(parents=True, exist_ok=True)
     for _ in range(TRIES):
         plan = SERVERS[name](home)
-        # Nothing of the caller's clouds, proxies and profiles gets through.
+        # A new environment: the caller's credentials, profiles and proxies must not affect the server.
         env = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home), "LANG": "C.UTF-8", **plan["env"]}
         with open(RUN / f"{name}.log", "wb") as log:
             child = subprocess.Popen([str(part) for part in plan["command"]], env=env, cwd=home, stdout=log,
                                      stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
         (RUN / f"{name}.pid").write_text(f"{child.pid} {started_at(child.pid)}\n")
         wait_until(lambda: child.poll() is not None or answers(plan["ready"]), READY_SECONDS)
-        # Ours must be alive as well: another server may have answered at a port we lost.
+        # The process must be alive too: if another server took the port, that server has answered.
         if child.poll() is None and answers(plan["ready"]):
             return {**plan["facts"], "pid": child.pid, "log": str(RUN / f"{name}.log")}
         stop(name)
-    sys.exit(f"servers: {name} does not start, see {RUN / (name + '.log')}")
+    sys.exit(f"servers: {name} did not start in {TRIES} tries: see {RUN / (name + '.log')}")
 
 
-# What the tests read.
+# The files that the tests read.
 
 
 def load():
@@ -199,12 +200,12 @@ def load():
 
 
 def save(servers):
-    """Replaces the file at once, so that a reader never sees half of it."""
+    """Replaces servers.json atomically, so that a reader never sees a partial file."""
     alive = {name: facts for name, facts in servers.items() if running(name) == facts["pid"]}
     partial = OUT / "servers.json.new"
     secret_file(partial, json.dumps({"servers": alive}, indent=2) + "\n")
     partial.rename(OUT / "servers.json")
-    lines = ["# Written by tests/servers/start.sh: where the servers are, as shell variables."]
+    lines = ["# Written by tests/servers/start.sh: the addresses and credentials of the servers, as shell variables."]
     for name, facts in alive.items():
         for key, value in facts.items():
             if isinstance(value, (str, int)) and not isinstance(value, bool):
@@ -234,13 +235,13 @@ def main():
     names = names[missing:] or list(SERVERS)
     for name in names:
         if name not in SERVERS:
-            sys.exit(f"servers: no server {name!r}; there are {', '.join(SERVERS)} (why no others: README.md)")
+            sys.exit(f"servers: unknown server {name!r}: use one of {', '.join(SERVERS)} (tests/servers/README.md says why there are no others)")
     RUN.mkdir(parents=True, exist_ok=True)
-    # One at a time: two starts at once would each miss the other's processes.
+    # One command at a time: two concurrent starts would not see each other's servers.
     with open(RUN / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if command == "start":
-            # Asked under the lock, so that two at once don't restart each other's servers.
+            # Checked under the lock, so that two concurrent starts don't restart each other's servers.
             known = load()
             start([name for name in names if not missing or name not in known or running(name) != known[name]["pid"]])
         elif command == "stop":
@@ -251,7 +252,7 @@ def main():
             import provision
             provision.check(load())
         else:
-            sys.exit(f"servers: unknown command {command!r}")
+            sys.exit(f"servers: unknown command {command!r}: use start, stop or check")
 
 
 if __name__ == "__main__":

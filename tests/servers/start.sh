@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# start.sh [--missing] [NAME...]: starts the named servers (default: all), fills them with
-# keys, and writes target/servers/servers.json and target/servers/env.sh.
-# A server that already runs is stopped first, so that its keys are fresh; with
-# --missing it is left alone.
+# start.sh [--missing] [NAME...]: starts the named servers (default: all), creates keys in them, and writes
+# target/servers/servers.json and target/servers/env.sh.
+# A server that already runs is restarted, so that its keys are new. With --missing it keeps running.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
