@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# install.sh [--no-servers] [NAME...]: installs the clients that the scripts here run, or the named ones (each lists its Debian
-# packages in its head: scripts.bash), and the servers.
-# In sid, where a package may be broken for a day, a script whose packages can't be had is noted in target/clients/sid/broken,
-# and run.sh skips it.
+# install.sh [--no-servers] [NAME...]: installs the Debian packages of all client scripts, or of the named ones, and the servers.
+# The head of each script lists its packages (scripts.bash).
+# In sid a package may be uninstallable for a day. A script with such a package is listed in target/clients/sid/broken, and run.sh
+# skips it.
 set -euo pipefail
 clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$clients/../.." && pwd)
@@ -28,7 +28,7 @@ install_one_by_one() {
     done
 }
 
-echo "clients: packages"
+echo "clients: installing the Debian packages"
 mapfile -t packages < <(for name in "${names[@]}"; do packages_of "$name"; done | sort -u)
 if [ "$(this_release)" != sid ]; then
     install "${packages[@]}"

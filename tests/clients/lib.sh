@@ -1,38 +1,40 @@
 # shellcheck shell=bash
-# What every client script sources, first thing.
+# Sourced first by every client script. Starts the servers, writes a configuration, and sets the environment of a client.
 #
+# Variables that the caller may set:
 #   MODULE        the module under test (default: the release build)
-#   PIN           for trying the scripts with another module; ours needs none
-#   SERVERS_JSON  where the servers are (default: what tests/servers/start.sh wrote)
-#   AWS_SERVER, AZURE_SERVER  which of them serve the keys (Azure: the project's emulator, see tests/servers/README.md)
-#   CI=true       a missing tool is a failure, not a skip
-#   KEEP=1        leaves the temporary folder
+#   PIN           the PIN, to try the scripts with another module; this module needs none
+#   SERVERS_JSON  the file that describes the servers (default: the file that tests/servers/start.sh writes)
+#   AWS_SERVER, AZURE_SERVER  the servers with the keys (default: ministack and the project's emulator, tests/servers/README.md)
+#   CI=true       a missing tool is a failure instead of a skip
+#   KEEP=1        keeps the temporary folder
 #
-# A script then has: $work (temporary folder), $config, the environment a client needs, and
-#   need TOOL PACKAGE   ends the script if the tool is missing
-#   client NAME VERSION  says what else is under test: Debian's packages of the script's head are named by themselves
-#   check NAME COMMAND  counts; the command may be a function of several steps, any of which may fail
+# The script can then use $work (a temporary folder), $config (the module's configuration), and these functions:
+#   need TOOL PACKAGE   ends the script as skipped if the tool is missing
+#   client NAME VERSION  prints the version of a client that is under test; the Debian packages of the script's head are printed
+#                       automatically
+#   check NAME COMMAND  runs a check and counts it; COMMAND may be a function, and fails if any of its commands fails
 #   refuse COMMAND      succeeds if the command fails
 #   run COMMAND         prints the command, then runs it
 #   key LABEL           sets the variables of read_key for that key
-#   encrypt PADDING     encrypts $work/text under $public, as $work/page/secret.enc; PADDING is pkcs1, sha1 or sha256 (OAEP)
-#   each_key FUNCTION [USAGE]  calls it for each key, with the variables of read_key set
-#   later COMMAND       runs when the script ends
-#   page PATTERN        the block of docs/clients/SCRIPT.md in which PATTERN (an awk regular expression) is found
-#   run_page PATTERN [PAGE]  runs that block as the user would, in $work/page, with MODULE and TOKEN set: the page is the
-#                       only place where the commands stand, so it can't come to say something else than what ran;
-#                       the array as_user, if set, is a command that runs it as another user
-#   ways                the ways by which this release's OpenSSL reaches the module: provider, engine; those of Debian 12: engine
-#   provider_config     $work/page/openssl.cnf, by the page openssl-provider
-#   all_uses            from now on the keys are those that do something else than sign by RSA and ECDSA (config.py --uses)
-#   files_only FOLDER   from now on HOME is FOLDER, made by home.py, and no variable says anything of the clouds
+#   encrypt PADDING     encrypts $work/text with $public into $work/page/secret.enc; PADDING is pkcs1, or sha1 or sha256 (OAEP)
+#   each_key FUNCTION [USAGE]  calls FUNCTION for each key, with the variables of read_key set
+#   later COMMAND       runs COMMAND when the script ends
+#   page PATTERN        prints the block of docs/clients/SCRIPT.md that matches PATTERN (an awk regular expression)
+#   run_page PATTERN [PAGE]  runs that block as a user would, in $work/page, with MODULE and TOKEN set. The commands exist only on
+#                       the page, so the page always shows what was tested. If the array as_user is set, it is a command that
+#                       runs the block as another user.
+#   ways                prints how OpenSSL reaches the module in this release: "provider engine", or "engine" in Debian 12
+#   provider_config     makes $work/page/openssl.cnf, with the commands of the page openssl-provider
+#   all_uses            from now on $keys has the keys for operations other than RSA and ECDSA signatures (config.py --uses)
+#   files_only FOLDER   from now on HOME is FOLDER, made by home.py, and no environment variable configures the clouds
 
 set -euo pipefail
 
 clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$clients/../.." && pwd)
 script=$(basename "$0" .sh)
-# What is built or fetched for the scripts, and what they printed: for each release its own.
+# Builds, downloads and logs of the scripts. Each release has its own folder.
 state=$root/target/clients${RELEASE:+/$RELEASE}
 . "$clients/scripts.bash"
 release=$(this_release)
@@ -45,7 +47,7 @@ AZURE_SERVER=${AZURE_SERVER:-emulator}
 
 passed=0 failed=0 endings=() as_user=()
 
-# Private: keys and secrets lie there, and ssh ignores key files that others may read.
+# The temporary folder holds keys and secrets, and ssh ignores key files that others may read.
 umask 077
 work=$(mktemp -d "${TMPDIR:-/tmp}/clients-$script.XXXXXX")
 
@@ -55,9 +57,9 @@ finish() {
         eval "${endings[i]}" || true
     done
     [ -n "${KEEP:-}" ] || rm -rf "$work"
-    # A script that broke off half-way has failed, whatever it had counted.
+    # A script that stops before its end has failed, even if all its checks so far have passed.
     if [ "$status" -ne 0 ]; then
-        echo "FAILED  $script: broke off with status $status"
+        echo "FAILED  $script: stopped early with status $status"
         failed=$((failed + 1))
     fi
     echo "$passed passed, $failed failed"
@@ -80,7 +82,7 @@ skip() {
 
 client() { echo "client  $1 $2"; }
 
-# Tools of the build and what only helps the test are no clients.
+# Prints the versions of the script's packages, without those that only build programs or help the test.
 installed_clients() {
     local name version
     # A name may be a pattern: linux-kbuild-*.
@@ -99,7 +101,7 @@ run() {
 
 refuse() {
     if "$@"; then
-        echo "should have been refused: ${*@Q}" >&2
+        echo "this command must fail, but succeeded: ${*@Q}" >&2
         return 1
     fi
 }
@@ -107,7 +109,7 @@ refuse() {
 check() {
     local name=$1 status
     shift
-    # Not in a condition: there, bash would ignore `set -e` in the whole command.
+    # The command is not part of a condition: there, bash ignores `set -e` in the whole command.
     set +e
     (
         set -e
@@ -125,7 +127,7 @@ check() {
     fi
 }
 
-# Polls: wait_for SECONDS COMMAND...
+# wait_for SECONDS COMMAND...: repeats COMMAND until it succeeds. Fails after SECONDS.
 wait_for() {
     local until=$((SECONDS + $1))
     shift
@@ -135,7 +137,8 @@ wait_for() {
     done
 }
 
-# Whether somebody answers on a unix socket: p11-kit server makes the file, says that it serves, and listens after that.
+# Succeeds if a process accepts connections on the Unix socket. The file alone does not show that: p11-kit server creates it and
+# prints its name before it listens.
 listens() { python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$1"; }
 
 page() {
@@ -148,7 +151,7 @@ page() {
 
 run_page() { # PATTERN [PAGE]
     local block page=${2:-$script}
-    block=$(page "$1" "$root/docs/clients/$page.md") || { echo "no block with $1 in docs/clients/$page.md" && return 1; }
+    block=$(page "$1" "$root/docs/clients/$page.md") || { echo "no block matches $1 in docs/clients/$page.md" && return 1; }
     mkdir -p "$work/page"
     (cd "$work/page" && MODULE=$MODULE TOKEN=${TOKEN:-${label:-}} "${as_user[@]}" bash -euxo pipefail -c "$block")
 }
@@ -166,7 +169,7 @@ use_config() {
     config=$1/config.json
     keys=$1/keys
     local name
-    # The caller's own cloud must not come in.
+    # The caller's own cloud settings must not affect the test.
     for name in $(compgen -e | grep -E '^(AWS|AZURE|IDENTITY|IMDS|MSI)_' | grep -vxE 'AWS_SERVER|AZURE_SERVER'); do
         unset "$name"
     done
@@ -186,11 +189,11 @@ all_uses() {
     use_config "$work/uses"
 }
 
-# label cloud usage kind bits curve public certificate id, from one line of $keys
+# Sets label, cloud, usage, kind, bits, curve, public, certificate and id from a line of $keys; and hash, uri and pin.
 # shellcheck disable=SC2034 # the scripts use them
 read_key() {
     IFS=$'\t' read -r label cloud usage kind bits curve public certificate id <<<"$1"
-    # The hash that belongs to the key: the only one the clouds sign with for an elliptic curve.
+    # For an elliptic curve, the clouds sign with this hash only.
     case $curve in
         P-384) hash=sha384 ;;
         P-521) hash=sha512 ;;
@@ -210,7 +213,7 @@ each_key() {
     done 3<"$keys"
 }
 
-# Encryption by OpenSSL: $work/text becomes $work/page/secret.enc.
+# Encryption, by OpenSSL without the module.
 
 encrypt() { # pkcs1 | sha1 | sha256
     local options=(-pkeyopt rsa_padding_mode:pkcs1)
@@ -218,13 +221,13 @@ encrypt() { # pkcs1 | sha1 | sha256
     run plain_openssl pkeyutl -encrypt -pubin -inkey "$public" "${options[@]}" -in "$work/text" -out "$work/page/secret.enc"
 }
 
-# What s_client says of a signature in TLS: its kind; from OpenSSL 3.5 on its scheme.
+# The names that s_client prints for the signature in a TLS handshake: its type, or since OpenSSL 3.5 its scheme.
 # shellcheck disable=SC2034 # the scripts use them
 PKCS1='RSA|rsa_pkcs1_sha(256|384|512)' PSS='RSA-PSS|rsa_pss_rsae_sha(256|384|512)'
 # shellcheck disable=SC2034
 ECDSA='ECDSA|ecdsa_secp(256r1_sha256|384r1_sha384|521r1_sha512)'
 
-# Verification, always by OpenSSL without any engine and with the service's public key.
+# Verification, always by OpenSSL without an engine or provider, and with the service's public key.
 
 plain_openssl() { OPENSSL_CONF=$work/plain.cnf command openssl "$@"; }
 
@@ -237,18 +240,17 @@ verify() { # HASH DATA SIGNATURE [SIGOPT...]
 
 verify_pss() { verify "$@" rsa_padding_mode:pss rsa_pss_saltlen:digest; }
 
-verify_digest() { # DIGEST SIGNATURE (elliptic curves: a digest of any length)
+verify_digest() { # DIGEST SIGNATURE: for elliptic curves, with a digest of any length
     run plain_openssl pkeyutl -verify -pubin -inkey "$public" -in "$1" -sigfile "$2"
 }
 
-# Nobody but the service knows an HMAC key: it says itself, to AWS's SDK, whether that is the file's MAC.
+# Only the service has the HMAC key, so the service verifies the MAC, through AWS's SDK.
 verify_mac() { # FILE MAC
     run "$root/target/servers/tools/bin/python" "$clients/verify_mac.py" "$SERVERS_JSON" "$AWS_SERVER" \
         "$(python3 -c 'import sys; print(bytes.fromhex(sys.argv[1]).decode())' "$id")" "$bits" "$1" "$2"
 }
 
-# The same, and the check itself is checked: other data and a spoilt signature must fail.
-spoil() { # FILE: another last byte
+spoil() { # FILE: makes FILE.spoilt, a copy with one bit of the last byte changed, and prints its name
     python3 - "$1" "$1.spoilt" <<'EOF'
 import sys
 data = open(sys.argv[1], "rb").read()
@@ -257,6 +259,8 @@ EOF
     echo "$1.spoilt"
 }
 
+# Verifies a signature. The same verifier must then reject other data and a changed signature: a verifier that accepts
+# everything proves nothing.
 verify_and_spoil() { # VERIFIER HASH DATA SIGNATURE
     "$@"
     refuse "$1" "$2" "$work/other" "$4"
@@ -267,22 +271,23 @@ hash_file() { # HASH FILE DIGEST
     plain_openssl dgst "-$1" -binary -out "$3" "$2"
 }
 
-# The certificate or request's key must be the service's, byte for byte.
+# Fails unless the public key in the file is the service's.
 same_key() { # PEM-FILE
     run plain_openssl pkey -pubin -in "$1" -pubout -outform DER -out "$work/one.der"
     run plain_openssl pkey -pubin -in "$public" -pubout -outform DER -out "$work/two.der"
     run cmp "$work/one.der" "$work/two.der"
 }
 
-# Those that don't run yet; they stay up for the next script. Another file names servers that are not ours.
-start_servers() { # [NAME...]: these besides
+# Starts the servers that do not run yet, and the named ones. They keep running for the next script. Servers of another
+# SERVERS_JSON are not started here.
+start_servers() { # [NAME...]
     [ "$SERVERS_JSON" != "$root/target/servers/servers.json" ] ||
         bash "$root/tests/servers/start.sh" --missing "$AWS_SERVER" "$AZURE_SERVER" "$@"
 }
 
 need python3 python3
 need openssl openssl
-[ -e "$MODULE" ] || { echo "no module at $MODULE: cargo build --release"; exit 1; }
+[ -e "$MODULE" ] || { echo "there is no module at $MODULE: build it with cargo build --release, or set MODULE"; exit 1; }
 echo "release $release"
 installed_clients
 start_servers

@@ -1,48 +1,48 @@
 #!/usr/bin/env bash
-# release.sh RELEASE COMMAND...: runs the command, here, in another release of Debian (trixie, sid). That is installed into
-# target/releases at first use. The tree, the home folder with what package managers have fetched, and the machine's own
-# toolchains in /usr/local are bound into it, not copied, and only as long as the command runs.
-# Exits with 77 where this machine can't: no root, no debootstrap; or if sid can't be installed today.
+# release.sh RELEASE COMMAND...: runs the command in the current folder, in a chroot with another release of Debian (trixie, sid).
+# The first use installs the release into target/releases. While the command runs, this repository, the home folder (with the
+# downloads of package managers) and Go in /usr/local/go are mounted into the chroot.
+# Exits with 77 if this machine can't do that (no root, no debootstrap), or if sid can't be installed today.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 release=$1
 shift
 place=$root/target/releases/$release
 
-[ "$(id -u)" -eq 0 ] || { echo "a release in a chroot needs root" && exit 77; }
-bash "$root/scripts/install-tools.sh" debootstrap || { echo "debootstrap can't be installed" && exit 77; }
+[ "$(id -u)" -eq 0 ] || { echo "$release: a chroot needs root; run this as root" && exit 77; }
+bash "$root/scripts/install-tools.sh" debootstrap || { echo "$release: the package debootstrap can't be installed" && exit 77; }
 
-# Where this machine's own packages of Debian come from.
+# Prints the address from which this machine gets Debian's packages.
 mirror() { apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Identifier: Packages' | head -n 1; }
 
 install() {
     rm -rf "$place.new"
     mkdir -p "$place.new"
     debootstrap --variant=minbase --include=ca-certificates,openssl,python3 "$release" "$place.new" "$(mirror)" || return
-    # No package starts a server.
+    # Prevents packages from starting servers when they are installed (invoke-rc.d).
     printf '#!/bin/sh\nexit 101\n' >"$place.new/usr/sbin/policy-rc.d"
     chmod +x "$place.new/usr/sbin/policy-rc.d"
-    # A mirror's copy of sid may be some days behind: then its index has expired.
+    # A mirror's copy of sid may be some days old, and its index expired.
     echo 'Acquire::Check-Valid-Until "false";' >"$place.new/etc/apt/apt.conf.d/90mirror"
     mv "$place.new" "$place"
 }
 if [ ! -e "$place" ]; then
-    echo "release: installing $release"
+    echo "installing $release into $place"
     mkdir -p "$root/target/releases"
     if ! install >"$place.log" 2>&1; then
         tail -n 20 "$place.log"
-        [ "$release" != sid ] || { echo "sid can't be installed today" && exit 77; }
+        [ "$release" != sid ] || { echo "sid can't be installed today: see $place.log" && exit 77; }
         exit 1
     fi
 fi
 
-# Whom this machine trusts, for pip and its like.
+# The CAs that this machine trusts, for pip and other package managers.
 cp /etc/ssl/certs/ca-certificates.crt "$place/etc/ssl/certs/ca-certificates.crt"
 cp /etc/resolv.conf /etc/hosts "$place/etc/"
 
 export RELEASE=$release PLACE=$place ROOT=$root HERE=$PWD DEBIAN_FRONTEND=noninteractive
 export PATH=/usr/local/go/bin:${CARGO_HOME:-$HOME/.cargo}/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
-# What is mounted in this namespace is gone with it, whatever becomes of the command.
+# The mounts are in a new namespace, so they disappear when the command ends, however it ends.
 exec unshare --mount --propagation private bash -euo pipefail -c '
     bind() { mkdir -p "$PLACE$1" && mount --rbind "$1" "$PLACE$1"; }
     for folder in /proc /sys /dev "$ROOT" "$HOME"; do bind "$folder"; done

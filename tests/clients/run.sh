@@ -1,22 +1,23 @@
 #!/usr/bin/env bash
-# run.sh [--release RELEASE] [--spoilt] [NAME...]: runs all client scripts that this release has the client for, or the named
-# ones (openssl, pkcs11-tool, ...).
-# Starts the servers that don't run, and stops those it started. What a script printed stays in target/clients/logs/NAME.log.
-# --release: in that release of Debian (release.sh), with the module and the servers of this machine. Logs: target/clients/RELEASE/logs.
-# --spoilt: with a module that answers wrongly; succeeds if every script fails (tests/c/spoil.c). Prints a line a script,
-# and what a script printed only where it found nothing.
+# run.sh [--release RELEASE] [--spoilt] [NAME...]: runs the named client scripts (openssl, pkcs11-tool, ...). Without names, runs
+# all scripts whose client exists in this release of Debian.
+# Starts the servers that do not run, and stops them at the end. Logs: target/clients/logs/NAME.log.
+# --release RELEASE: runs the scripts in that release of Debian (release.sh), with the module and the servers of this machine.
+#   Logs: target/clients/RELEASE/logs/NAME.log.
+# --spoilt: tests the scripts. Runs them with a module that returns wrong results (tests/c/spoil.c), and succeeds if at least
+#   one check of every script fails. Prints one line for each script, and the output of a script only if none of its checks failed.
 set -euo pipefail
 clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$clients/../.." && pwd)
 
 . "$clients/scripts.bash"
 
-# Servers that ran before are someone else's, and so are those that another file names.
+# Servers that ran before keep running, and so do those that SERVERS_JSON names: this run has not started them.
 before=$(cat "$root"/target/servers/run/*.pid 2>/dev/null || true)
 stop_servers() { [ -n "$before" ] || [ -n "${SERVERS_JSON:-}" ] || bash "$root/tests/servers/stop.sh"; }
 
 if [ "${1:-}" = --release ]; then
-    # The programs are the release's; the module and the servers are this machine's.
+    # The clients are those of the release. The module and the servers are those of this machine.
     trap stop_servers EXIT
     bash "$root/tests/servers/start.sh" --missing ministack emulator localstack emulator-kms
     bash "$clients/release.sh" "$2" bash "$clients/run.sh" "${@:3}"
@@ -31,11 +32,11 @@ fi
 names=("$@")
 [ ${#names[@]} -gt 0 ] || mapfile -t names < <(scripts "$(this_release)")
 for name in "${names[@]}"; do
-    [ -x "$clients/$name.sh" ] || { echo "run.sh: no script $name; there are: $(scripts | xargs)" >&2 && exit 2; }
+    [ -x "$clients/$name.sh" ] || { echo "run.sh: unknown script $name; use one of: $(scripts | xargs)" >&2 && exit 2; }
 done
 [ -z "${RELEASE:-}" ] || bash "$clients/install.sh" --no-servers "${names[@]}"
 
-# A spoilt run's logs are no use to anyone, but for the script that found nothing.
+# With --spoilt the logs are temporary, so that they do not replace those of a real run.
 logs=$root/target/clients${RELEASE:+/$RELEASE}/logs
 work=$(mktemp -d)
 [ -z "$spoilt" ] || logs=$work
@@ -62,12 +63,12 @@ for name in "${names[@]}"; do
     log=$logs/$name.log
     if grep -qx "$name" "$root/target/clients/sid/broken" 2>/dev/null && [ "$(this_release)" = sid ]; then
         skipped=$((skipped + 1))
-        echo "skipped $name: sid has no package of it today" | tee "$log"
+        echo "skipped $name: its packages can't be installed in sid today" | tee "$log"
         continue
     fi
     bash "$clients/$name.sh" 2>&1 | show "$log" || status=$?
     good=0 bad=0
-    # The script's own last line; a script without one has failed.
+    # The counts in the script's last line. A script without that line has failed.
     if last=$(grep -aE '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1) && [ -n "$last" ]; then
         read -r good _ bad _ <<<"$last"
     elif [ "$status" -eq 0 ]; then
@@ -75,13 +76,13 @@ for name in "${names[@]}"; do
     fi
     [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
     if [ -n "$spoilt" ]; then
-        # What counts is that a check failed, not that the script broke off.
-        if [ "$bad" -gt 0 ] && ! grep -aq 'broke off' "$log"; then
-            echo "found out by $bad of $((good + bad)) checks"
+        # A check must have failed. A script that stopped early has shown nothing.
+        if [ "$bad" -gt 0 ] && ! grep -aq 'stopped early' "$log"; then
+            echo "wrong results detected by $bad of $((good + bad)) checks"
             good=1 bad=0
         else
             cat "$log"
-            echo "FAILED  $name: no check found the wrong signatures out, or it broke off" | tee -a "$log"
+            echo "FAILED  $name: no check detected the wrong results, or the script stopped early" | tee -a "$log"
             good=0 bad=1
         fi
     fi
@@ -99,6 +100,6 @@ for log in "${wrong[@]}"; do
     awk '/^FAILED/ { shown = 1 } /^(ok|skipped) / { shown = 0 } shown' "$log" | tail -n 50
 done
 echo
-[ "$skipped" -eq 0 ] || echo "$skipped scripts skipped: their clients are missing"
+[ "$skipped" -eq 0 ] || echo "$skipped skipped: their clients are not installed"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

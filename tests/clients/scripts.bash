@@ -1,13 +1,13 @@
-# shellcheck shell=bash disable=SC2154 # who sources this sets $clients, its own folder
-# What scripts there are, and what they say in their heads:
+# shellcheck shell=bash disable=SC2154 # the script that sources this sets $clients, this folder
+# The client scripts, and the lines in their heads:
 #
-#   # apt: PACKAGE...               Debian's packages that it needs
-#   # apt trixie sid: PACKAGE...    those that it needs in these releases only
-#   # releases: trixie sid          the releases that have the client; without this line, all
+#   # apt: PACKAGE...               the Debian packages that the script needs
+#   # apt trixie sid: PACKAGE...    the packages that it needs in these releases only
+#   # releases: trixie sid          the releases that have the client; without this line, all releases
 #
-#   this_release        bookworm, trixie or sid; another distribution counts as trixie
-#   scripts [RELEASE]   the names of all scripts, or of those that run in that release
-#   packages_of NAME    its packages in this release
+#   this_release        prints bookworm, trixie or sid; another distribution counts as trixie
+#   scripts [RELEASE]   prints the names of all scripts, or of those that run in that release
+#   packages_of NAME    prints the script's packages in this release
 
 this_release() {
     local codename

@@ -1,20 +1,21 @@
 # shellcheck shell=bash disable=SC2154 # lib.sh sets them
-# For scripts that start a server, after lib.sh. $work/page is where the pages' commands run.
+# Sourced after lib.sh by scripts that start a server. The commands of the pages run in $work/page.
 #
-#   free_port            prints one
-#   listening PORT       whether someone listens there
-#   start_page PATTERN [VARIABLE=VALUE...], start COMMAND   a server, in the background; its output in $work/server.log
-#   serves COMMAND       waits until the command succeeds
-#   with_log COMMAND     shows what the server has said if the command fails
-#   stop_server          stops the one that runs
-#   stop PID             stops another process of the script's
-#   client_page PATTERN  run_page, with an end
-#   handshakes PORT COUNT [OPTION...]   that many connections, of a Python client without the module
+#   free_port            prints the number of a free port
+#   listening PORT       succeeds if a process listens on the port
+#   start_page PATTERN [VARIABLE=VALUE...]   starts a server with a block of the page, in the background; output: $work/server.log
+#   start COMMAND        the same with a command
+#   serves COMMAND       waits until COMMAND succeeds; fails after 30 seconds, or if the server has ended
+#   with_log COMMAND     runs COMMAND, and prints the server's log if it fails
+#   stop_server          stops the server
+#   stop PID             stops another process that the script has started
+#   client_page PATTERN  like run_page, with a time limit
+#   handshakes PORT COUNT [OPTION...]   connects COUNT times, with a Python client without the module (handshakes.py)
 
 server=
 mkdir -p "$work/page"
 
-# Below the ports that the kernel gives to outgoing connections: nobody takes one meanwhile.
+# Below the range of ports for outgoing connections, so that the kernel does not give the port to one in the meantime.
 free_port() {
     python3 - <<'END'
 import random, socket
@@ -33,12 +34,12 @@ END
 
 listening() { python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5).close()' "$1"; }
 
-# The process is the program itself, and so the one to stop.
-start_page() { # PATTERN [VARIABLE=VALUE...]: a block with one command
+# The block has one command. `exec` replaces the shell, so that $server is the process of the server.
+start_page() { # PATTERN [VARIABLE=VALUE...]
     local block
-    block=$(page "$1") || { echo "no block with $1 in docs/clients/$script.md" && return 1; }
+    block=$(page "$1") || { echo "no block matches $1 in docs/clients/$script.md" && return 1; }
     shift
-    # Now: what the last server has said is not this one's.
+    # Emptied here, before the server runs: the log may have lines of the previous server.
     : >"$work/server.log"
     (cd "$work/page" && exec env "$@" bash -euxc "exec $block") </dev/null >"$work/server.log" 2>&1 &
     server=$!
@@ -62,19 +63,19 @@ stop_server() {
 }
 later stop_server
 
-# A server that ends or hangs must not take the script with it.
-serves() { # COMMAND that succeeds when it does
+# A server that ends or hangs must not make the script hang.
+serves() { # COMMAND
     wait_for 30 "$@" && kill -0 "$server" && return
-    echo "the server does not serve"
+    echo "the server did not answer within 30 seconds, or has ended"
     server_log
     return 1
 }
 
-# Its output, and the file of those that write one.
+# Prints the last lines of the server's output, and of error.log, which some servers write.
 server_log() {
     local log
     for log in "$work/server.log" "$work/page/error.log"; do
-        [ ! -s "$log" ] || { echo "the server's $(basename "$log"):" && tail -n 15 "$log"; }
+        [ ! -s "$log" ] || { echo "last lines of the server's $(basename "$log"):" && tail -n 15 "$log"; }
     done
 }
 
@@ -84,9 +85,9 @@ with_log() { # COMMAND
     return 1
 }
 
-client_page() { # PATTERN: run_page, with an end
+client_page() { # PATTERN
     local block
-    block=$(page "$1") || { echo "no block with $1 in docs/clients/$script.md" && return 1; }
+    block=$(page "$1") || { echo "no block matches $1 in docs/clients/$script.md" && return 1; }
     with_log client_command "$block"
 }
 client_command() { (cd "$work/page" && timeout 60 bash -euxo pipefail -c "$1"); }

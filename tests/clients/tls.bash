@@ -1,12 +1,13 @@
 # shellcheck shell=bash disable=SC2154 # lib.sh sets them
-# For the scripts of TLS clients and servers, after lib.sh; with all of server.bash.
+# Sourced after lib.sh by the scripts of TLS clients and servers. Sources server.bash.
 #
 #   use_key LABEL        sets the variables of read_key, and TOKEN
-#   certificate_of_key   the key's certificate from a CA of our own: $work/page/server.pem (for localhost), client.pem, signer.pem;
-#                        they hold the service's public key, and the module has no part in it
-#   local_certificate    local.pem and local-key.pem for localhost, of a key in a file
-#   use_way WAY          provider: openssl.cnf as the page openssl-provider has it; key_file makes key.pem, if the page has that;
-#                        `with` are the variables of a program that must not find an engine. engine: it has to be there.
+#   certificate_of_key   makes the key's certificates with a test CA: $work/page/server.pem (for localhost), client.pem, signer.pem.
+#                        They hold the service's public key, and are made without the module.
+#   local_certificate    makes local.pem and local-key.pem for localhost, with a key in a file
+#   use_way WAY          provider: makes openssl.cnf as on the page openssl-provider, and sets `with` to the variables of a program that
+#                        must not find an engine. engine: ends the script if the engine is missing.
+#   key_file             makes key.pem with the page's block
 
 . "$clients/server.bash"
 
@@ -62,7 +63,7 @@ use_way() { # WAY
         with=()
         return
     fi
-    # Else the engine might do it: many chroots have both.
+    # Without this the program may use the engine: many machines have both.
     with=(OPENSSL_ENGINES="$work/none")
     provider_config 2>/dev/null
 }
