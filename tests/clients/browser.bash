@@ -1,16 +1,16 @@
 # shellcheck shell=bash disable=SC2154 # lib.sh sets them
-# For the scripts of browsers, after lib.sh: a local page that demands a client certificate, and what it has seen.
+# Sourced after lib.sh by the scripts of browsers: a local HTTPS server that requires a client certificate.
 #
-#   labels             keys whose certificates a CA of ours has issued, $work/page/ca.pem
-#   only LABEL         the module has that token only: a browser offers all that fit
-#   serve_page         a server at $URL whose page greets the certificate's name
-#   presented          what the server has seen is the certificate of $label; whoever showed it has signed with its key
-#   picture            page.png is one
+#   labels             the keys that have a certificate of the test CA, $work/page/ca.pem
+#   only LABEL         makes this token the module's only one, because a browser offers every certificate that fits
+#   serve_page         starts a server at $URL; its page contains the name in the client's certificate
+#   presented          succeeds if the server has received only the certificate of $label; TLS proves that its key has signed
+#   picture            succeeds if page.png is a PNG file
 
 . "$clients/server.bash"
 . "$clients/certify.bash"
 
-# shellcheck disable=SC2034 # certify's
+# shellcheck disable=SC2034 # certify uses it
 key_usage=digitalSignature,keyEncipherment
 labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256)
 certify "${labels[@]}"
@@ -43,10 +43,10 @@ serve_page() {
 presented() {
     plain_openssl x509 -in "$work/$label.pem" -outform DER -out "$work/shown.der"
     cat "$work/server.log"
-    # A browser may ask for an icon, too, over the same or another connection.
+    # A browser may also request an icon, over the same or another connection.
     cut -d ' ' -f 2 "$work/seen" | sort -u >"$work/certificates"
     python3 -c 'import sys; print(open(sys.argv[1], "rb").read().hex())' "$work/shown.der" | run cmp - "$work/certificates"
 }
 
-# Whatever stands on it: one of an error would be one as well.
+# The contents are not checked: a picture of an error page passes too. `presented` checks the connection.
 picture() { python3 -c 'import sys; assert open(sys.argv[1], "rb").read(8) == b"\x89PNG\r\n\x1a\n"' "$work/page/page.png"; }

@@ -1,10 +1,11 @@
 # shellcheck shell=bash disable=SC2154 # lib.sh sets them
-# For scripts of a CA by OpenSSL's command line, after lib.sh: a page's blocks, and what OpenSSL says without the module.
+# Sourced after lib.sh by scripts that run a CA with OpenSSL's command line. Each function runs a block of the page, then verifies
+# the result with OpenSSL without the module.
 #
-#   root_certificate   root.pem
-#   issue_x509         server.pem, by openssl x509
-#   issue_ca           listed.pem, by openssl ca
-#   revoke             listed.pem is in root.crl
+#   root_certificate   makes root.pem
+#   issue_x509         makes server.pem with openssl x509
+#   issue_ca           makes listed.pem with openssl ca
+#   revoke             makes root.crl, which revokes listed.pem
 
 plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/other-key.pem" -days 2 -subj "/CN=My root" \
     -addext "basicConstraints=critical,CA:true" -out "$work/other-root.pem" 2>/dev/null
@@ -18,7 +19,7 @@ root_certificate() {
 
 verify_issued() { # CERTIFICATE
     run plain_openssl verify -x509_strict -purpose sslserver -verify_hostname server.example -CAfile "$work/page/root.pem" "$1"
-    # The check is checked: another root of the same name, and a spoilt signature.
+    # The same check must reject a root with the same name and another key, and a changed signature.
     refuse plain_openssl verify -CAfile "$work/other-root.pem" "$1"
     plain_openssl x509 -in "$1" -outform DER -out "$work/one.der"
     plain_openssl x509 -inform DER -in "$(spoil "$work/one.der")" -out "$work/spoilt.pem"

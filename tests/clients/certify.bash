@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# What the scripts of signing tools source after lib.sh.
+# Sourced after lib.sh by the scripts of signing tools.
 #
-#   certify LABEL...   a CA ($work/ca.pem) and certificates of its for these keys ($work/LABEL.pem), which the module then shows
-#                      beside them. They are made from the services' public keys, without the module: what verifies by the CA
-#                      was signed by the service's key.
-#                      Their keyUsage is digitalSignature, or $key_usage.
-#   plain COMMAND      runs it without the module's configuration and without an engine or a provider
-#   by WAY COMMAND     runs it with OpenSSL set up as the page openssl-provider says, if WAY is provider
+#   certify LABEL...   makes a CA ($work/ca.pem) and a certificate for each of these keys ($work/LABEL.pem), and adds the certificates
+#                      to the module's configuration. They are made from the services' public keys, without the module, so a
+#                      signature that verifies under the CA was made with the service's key.
+#                      keyUsage is $key_usage (default: digitalSignature).
+#   plain COMMAND      runs COMMAND without the module's configuration, and without an engine or a provider
+#   by WAY COMMAND     runs COMMAND; if WAY is provider, with the OpenSSL configuration of the page openssl-provider
 
 certify() {
     plain_openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=clients CA" -days 30 \

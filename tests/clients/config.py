@@ -1,12 +1,12 @@
-"""config.py SERVERS_JSON AWS_SERVER AZURE_SERVER FOLDER [--hide KIND | --uses]: writes, into FOLDER,
+"""config.py SERVERS_JSON AWS_SERVER AZURE_SERVER FOLDER [--hide KIND | --uses]: writes these files into FOLDER:
 
-config.json   the module's configuration, a slot for each key of both clouds
+config.json   the module's configuration, with a slot for each key of both clouds
 keys          a line for each key: label, cloud, usage, kind, bits, curve, public key, certificate or "-", CKA_ID in hex
-home/         a home directory with the AWS files (an agent's helper sees no AWS variables)
+home/         a home directory with the AWS files, for programs that have no AWS variables, such as the helper of ssh-agent
 
-Those are the keys that sign, by RSA and ECDSA. --uses: those for all else, of the first of AWS_SERVER, LocalStack and our own
-emulator that has such a key, and an RSA and a P-256 key of each cloud that signs. Two slots more have an option set:
-aws-random (C_GenerateRandom asks the service) and azure-rsnull (CKM_RSA_PKCS signs any DigestInfo).
+By default these are the keys that sign with RSA and ECDSA. With --uses these are the keys for all other operations, each from the
+first of AWS_SERVER, LocalStack and the project's emulator that has it, and an RSA and a P-256 signing key of each cloud. Two more
+slots have an option set: aws-random (C_GenerateRandom uses the service) and azure-rsnull (CKM_RSA_PKCS signs any DigestInfo).
 """
 
 import json
@@ -21,7 +21,7 @@ def slot(cloud, key):
     made = {"label": label, "cloud": cloud}
     if cloud == "aws":
         made["kms_key_id"] = key["alias"]
-        # A vault has the certificate itself; KMS has none, so here it comes from a file.
+        # A vault stores the certificate. KMS does not, so the configuration names a file.
         if "certificate" in key:
             made["certificate_path"] = key["certificate"]
     else:
@@ -36,7 +36,7 @@ def line(cloud, key):
 
 
 def uses(servers, aws_name, azure_name):
-    """What --uses has, as (cloud, key) and as slots."""
+    """Returns the keys of --uses, as (cloud, key) and as slots."""
     keys, slots, names = [], [], set()
     places = [(name, servers[name]) for name in (aws_name, "localstack", "emulator-kms", azure_name) if name in servers]
     for place, server in places:
@@ -77,7 +77,7 @@ def main():
     }
     if hide:
         config["hide_keys"] = hide
-    # A disabled key is for tests of their own.
+    # Disabled keys have their own tests.
     keys = [(cloud, key) for cloud, server in (("aws", aws), ("azure", azure)) for key in server["keys"]
             if key["usage"] == "sign" and key["kind"] in ("rsa", "ec") and key["enabled"]]
     names = {"P-256K": "secp256k1"}

@@ -1,11 +1,11 @@
 # shellcheck shell=bash disable=SC2154 # lib.sh sets them
-# For the scripts of DNS servers, after lib.sh.
+# Sourced after lib.sh by the scripts of DNS servers.
 #
-#   new_zone              $work/page, empty but for example.com.zone
-#   dnskey LABEL FLAGS NUMBER   what the zone's DNSKEY of that key has to be, from the service's public key
-#   is_signed FILE        each of its record sets has a signature, whatever that is worth, and each name its place in the chain
-#   verify_zone FILE DNSKEY...  signed in full, by these keys and no others, as ldns finds it; refused with another address, with a
-#                               spoilt signature, and without one
+#   new_zone              makes an empty $work/page with the file example.com.zone
+#   dnskey LABEL FLAGS NUMBER   prints the DNSKEY record that the zone must have for that key, from the service's public key
+#   is_signed FILE        succeeds if each record set has a signature, which is not verified, and each name has an NSEC record
+#   verify_zone FILE DNSKEY...  verifies the zone with ldns: it must be signed completely, with these keys and no others. The same
+#                               check must reject a zone with a changed address, a changed signature or a missing signature.
 
 new_zone() {
     rm -rf "$work/page"
@@ -53,7 +53,7 @@ verify_zone() { # FILE DNSKEY...
     local file=$1
     shift
     run ldns-verify-zone "$file"
-    # A record a line.
+    # One record on each line.
     ldns-read-zone "$file" >"$work/lines"
     diff <(awk '$4 == "DNSKEY" { print $5, $6, $7, $8 }' "$work/lines" | sort) <(printf '%s\n' "$@" | sort)
     sed 's/192\.0\.2\.2$/192.0.2.3/' "$work/lines" >"$work/changed"

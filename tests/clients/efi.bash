@@ -1,16 +1,17 @@
 # shellcheck shell=bash disable=SC2154 # lib.sh sets them
-# For scripts that sign EFI programs, after lib.sh and certify.bash.
+# Sourced after lib.sh and certify.bash by scripts that sign EFI programs.
 #
-#   $boot   an EFI program of Debian's (package systemd-boot-efi)
-#   verified FILE CERTIFICATE   by sbverify
-#   signed FILE OTHER-LABEL     by $TOKEN's certificate, as sbverify and osslsigncode find; refused by the other's, unsigned, and spoilt
+#   $boot   an EFI program (package systemd-boot-efi)
+#   verified FILE CERTIFICATE   verifies with sbverify
+#   signed FILE OTHER-LABEL     verifies with sbverify and osslsigncode that the key of $TOKEN has signed FILE. The same check must reject
+#                               the certificate of OTHER-LABEL, the unsigned program, and a changed program.
 
 need sbverify sbsigntool
 need osslsigncode osslsigncode
 boot=$(compgen -G '/usr/lib/systemd/boot/efi/systemd-boot*.efi' | head -n 1) || true
 need "${boot:-systemd-boot}" systemd-boot-efi
 
-# sbverify says how well it liked the file's layout, on standard error.
+# sbverify prints warnings about the layout of the file to standard error.
 verified() { # FILE CERTIFICATE
     plain sbverify --cert "$2" "$1" 2>/dev/null
 }
@@ -21,7 +22,7 @@ signed() { # FILE OTHER-LABEL
     refuse verified "$1" "$work/$2.pem"
     refuse verified "$boot" "$work/$TOKEN.pem"
     cp "$1" "$work/spoilt.efi"
-    # Another byte in the program's code.
+    # Changes a byte of the program's code.
     python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(4096); byte = f.read(1)[0]; f.seek(4096); f.write(bytes([byte ^ 1]))' \
         "$work/spoilt.efi"
     refuse verified "$work/spoilt.efi" "$work/$TOKEN.pem"

@@ -1,11 +1,11 @@
 # shellcheck shell=bash disable=SC2154 # lib.sh sets them
-# For scripts that make keys, after lib.sh: KMS and a vault that are nobody else's.
+# Sourced after lib.sh by scripts that create keys: an emulator of KMS and Key Vault that only this script uses.
 #
-#   own_emulator FOLDER [OPTION...]   starts one with the keys that the options say, or none, to be ended with the script; its
-#                                     ca.pem and ready.json are in FOLDER
-#   own_config FOLDER CONFIG          prints that configuration, with the emulator's place; the slots are to be written anew
-#   own_credentials                   the environment for it
-#   own_public FOLDER PATH            prints a key's public half: aws/keys/ALIAS or vaults/default/keys/NAME
+#   own_emulator FOLDER [OPTION...]   starts an emulator with the keys that the options name, or without keys. It ends with the
+#                                     script. Its ca.pem and ready.json are in FOLDER.
+#   own_config FOLDER CONFIG          prints the configuration CONFIG with the emulator's addresses and without slots
+#   own_credentials                   sets the environment variables with the emulator's credentials
+#   own_public FOLDER PATH            prints a public key; PATH is aws/keys/ALIAS or vaults/default/keys/NAME
 
 own_emulator() {
     local folder=$1
@@ -33,7 +33,7 @@ own_public() {
     python3 -c 'import sys, urllib.request as web; print(web.urlopen(sys.argv[1]).read().decode(), end="")' "$control/$2/public.pem"
 }
 
-# The emulator's own, which are no secret: they open nothing else.
+# These credentials are fixed in the emulator, and are not secret.
 own_credentials() {
     unset AWS_SHARED_CREDENTIALS_FILE AWS_CONFIG_FILE
     export AWS_ACCESS_KEY_ID=emulator-access-key AWS_SECRET_ACCESS_KEY=emulator-secret-key

@@ -1,13 +1,13 @@
-"""fit.py IMAGE TREE NODE FOLDER: takes a signed FIT image apart, for a verifier that knows nothing of it.
+"""fit.py IMAGE TREE NODE FOLDER: extracts the signed data and the signature of a FIT image, so that OpenSSL can verify them.
 
-FOLDER/content    the bytes that the signature of the configuration's node NODE (/configurations/conf/signature) is over
-FOLDER/signature  that signature
-FOLDER/modulus    the modulus of the key that was written into the device tree TREE, U-Boot's own, in OpenSSL's words
+FOLDER/content    the bytes that the signature in the node NODE (/configurations/conf/signature) covers
+FOLDER/signature  the signature
+FOLDER/modulus    the modulus of the public key in U-Boot's device tree TREE, as `openssl rsa -modulus` prints it
 
-Fails if the signature leaves out the configuration or an image that it names, or if an image's SHA-256 hash is another's.
+Fails if the signature does not cover the configuration or an image that it names, or if an image's SHA-256 hash is wrong.
 
-What is signed (doc/usage/fit/signature.rst of U-Boot): of each node in hashed-nodes its tags, but not the properties that hold or find an
-image's data, and of each of its subnodes the begin and the end; the end of the tree; the first bytes of the strings.
+The signed data are (doc/usage/fit/signature.rst of U-Boot): the tags of each node in hashed-nodes, without the properties that hold or
+locate an image's data; the begin and end tags of the subnodes of these nodes; the end of the tree; the first bytes of the strings.
 """
 
 import hashlib
@@ -79,11 +79,11 @@ def main():
     configuration = node.rpartition("/")[0]
     images = [f"/images/{name}" for kind in tree.text(node, "sign-images") for name in tree.text(configuration, kind)]
     for path in ["/", configuration, *images, *(f"{path}/hash" for path in images)]:
-        assert path in nodes, f"{path} is not signed, only {nodes}"
+        assert path in nodes, f"the signature does not cover {path}, only {nodes}"
     for path in images:
         assert tree.text(f"{path}/hash", "algo") == ["sha256"]
         data = tree.properties[path]["data"]
-        assert hashlib.sha256(data).digest() == tree.properties[f"{path}/hash"]["value"], f"the hash of {path}"
+        assert hashlib.sha256(data).digest() == tree.properties[f"{path}/hash"]["value"], f"the hash of {path} is wrong"
     (folder / "content").write_bytes(signed_bytes(tree, nodes, tree.properties[node]["hashed-strings"]))
     (folder / "signature").write_bytes(tree.properties[node]["value"])
     own = Tree(pathlib.Path(control).read_bytes())

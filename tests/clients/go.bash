@@ -1,11 +1,11 @@
 # shellcheck shell=bash disable=SC2154
-# What the scripts of Go source after lib.sh. Go's own folders are in target, so that nothing of the user's is read or written. All
-# releases share them: what Go keeps there depends on the compiler's version, and is named by it.
+# Sourced after lib.sh by the scripts of Go. Go's folders are in target, so that the user's are not read or written. All releases
+# share them, because Go separates their contents by the compiler's version.
 #
-#   SOURCE    the programs
-#   modules   fetches what they need
-#   again COMMAND   tries up to five times
-#   module_of MODULE PROGRAM   the module's version in the built program
+#   SOURCE    the folder with the programs
+#   modules   downloads the modules that the programs need
+#   again COMMAND   runs COMMAND up to five times, until it succeeds
+#   module_of MODULE PROGRAM   prints the version of the Go module in the built program
 
 go_folder=$root/target/clients/go
 export SOURCE=$clients/go
@@ -13,7 +13,7 @@ export GOENV=off GOTOOLCHAIN=local GOFLAGS='-buildvcs=false -modcacherw' GOPATH=
 
 module_of() { go version -m "$2" | awk -v module="$1" '$1 == "dep" && $2 == module { print $3 }'; }
 
-# Go gives up at once where a proxy does not answer for a moment.
+# Go does not retry a download when a proxy fails for a moment.
 again() { # COMMAND
     local attempt
     for attempt in 1 2 3 4 5; do

@@ -1,7 +1,7 @@
 """handshakes.py CA PORT COUNT [--certificate FILE] [--tls 1.2|1.3] [--threads N] [--client CERTIFICATE KEY]
 
-Makes COUNT connections to localhost:PORT, each with a full handshake, and asks for "/" over each. Ends with an error unless every server
-showed a certificate by the CA for localhost (and that one in the file), and answered with what stands in --expect.
+Makes COUNT connections to localhost:PORT, each with a full handshake, and requests "/" over each. Fails unless every connection has a
+certificate for localhost of the CA (with --certificate: exactly that one), and a reply that contains the text of --expect.
 """
 
 import argparse
@@ -19,7 +19,7 @@ def main():
     parser.add_argument("--certificate")
     parser.add_argument("--tls", choices=["1.2", "1.3"])
     parser.add_argument("--threads", type=int, default=4)
-    parser.add_argument("--plain", action="store_true", help="no TLS: something else does it")
+    parser.add_argument("--plain", action="store_true", help="connect without TLS, to a TLS proxy on this machine")
     parser.add_argument("--expect", default="")
     options = parser.parse_args()
     wanted = None
@@ -37,9 +37,9 @@ def main():
                 return talk(raw)
             with context.wrap_socket(raw, server_hostname="localhost") as tls:
                 if tls.session_reused:
-                    raise RuntimeError("not a full handshake")
+                    raise RuntimeError("the session was resumed, without a full handshake")
                 if wanted and tls.getpeercert(binary_form=True) != wanted:
-                    raise RuntimeError("another certificate")
+                    raise RuntimeError("the server has sent another certificate")
                 return talk(tls)
 
     def talk(stream):
@@ -48,16 +48,16 @@ def main():
         while more := stream.recv(65536):
             answer += more
         if b" 200 " not in answer.split(b"\r\n")[0] or options.expect.encode() not in answer:
-            raise RuntimeError(f"answer: {answer[:200]!r}")
+            raise RuntimeError(f"unexpected reply: {answer[:200]!r}")
 
     failures = []
     with concurrent.futures.ThreadPoolExecutor(options.threads) as pool:
         for future in [pool.submit(once, n) for n in range(options.count)]:
             if error := future.exception():
                 failures.append(f"{type(error).__name__}: {error}")
-    print(f"{options.count - len(failures)} of {options.count} connections")
+    print(f"{options.count - len(failures)} of {options.count} connections succeeded")
     for line in sorted(set(failures))[:5]:
-        print(f"{failures.count(line)} times {line}")
+        print(f"{failures.count(line)} connections: {line}")
     sys.exit(1 if failures else 0)
 
 

@@ -1,7 +1,7 @@
-"""home.py CONFIG FOLDER [--only LABEL...]: makes FOLDER a home directory from which the module works by files alone.
+"""home.py CONFIG FOLDER [--only LABEL...]: makes FOLDER a home directory in which the module needs no variable but HOME.
 
-The configuration goes to .config/cloud-kms-pkcs11/config.json, with a copy of every file that it names; the AWS files to .aws.
-No variable but HOME is needed, and FOLDER can be given to another user (an agent's helper, p11-kit when root tests it).
+Copies the configuration to .config/cloud-kms-pkcs11/config.json, with every file that it names, and the AWS files to .aws. FOLDER
+can belong to another user. Used for programs whose environment is not the caller's: ssh-agent's helper, p11-kit under root.
 """
 
 import json

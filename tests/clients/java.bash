@@ -1,11 +1,11 @@
 # shellcheck shell=bash disable=SC2154 # lib.sh sets them
-# For the scripts of Java, after lib.sh.
+# Sourced after lib.sh by the scripts of Java.
 #
-#   jdks          the versions of Debian's JDKs here: 17; those of trixie and sid: 21 25
-#   use_jdk VERSION  its programs come first in PATH
-#   slot LABEL    the key's position in the module's configuration
+#   jdks          prints the versions of the JDKs of this release: 17 in Debian 12; 21 and 25 in trixie and sid
+#   use_jdk VERSION  puts the programs of that JDK first in PATH
+#   slot LABEL    prints the key's position in the module's configuration
 
-# Quick to start rather than quick.
+# Programs start sooner with the first compiler only, and these are short.
 export JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1
 original_path=$PATH
 
@@ -23,7 +23,7 @@ use_jdk() { # VERSION
     java=$(jdk_home "$1" java) || true
     need "${java:-java}" "openjdk-$1-jdk-headless"
     export JAVA_HOME=${java%/bin/java} PATH=${java%/java}:$original_path
-    java -version 2>&1 | grep -q "version \"$1[.\"]" || { echo "java of $1 is another: $(java -version 2>&1)" && return 1; }
+    java -version 2>&1 | grep -q "version \"$1[.\"]" || { echo "$java is not version $1: $(java -version 2>&1)" && return 1; }
 }
 
 slot() { python3 -c 'import json, sys; print([slot["label"] for slot in json.load(open(sys.argv[1]))["slots"]].index(sys.argv[2]))' "$config" "$1"; }

@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154 # lib.sh sets them
-# For scripts of tokens whose PIN is their credential, after lib.sh.
+# Sourced after lib.sh by scripts of tokens whose PIN is the credential.
 #
-#   login_config   $work/login.json: the slots aws-p256 and azure-p256 with a login, and nothing else in the file that tells a
-#                  credential; the client secret is in $work/secret
+#   login_config   makes $work/login.json, a configuration with the slots aws-p256 and azure-p256, each with the option `login`,
+#                  and without credentials; and $work/secret, which holds the client secret
 
 login_config() {
     python3 - "$config" "$work/login.json" "$work/secret" <<'PY'

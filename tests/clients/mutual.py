@@ -1,7 +1,7 @@
-"""mutual.py PORT CERTIFICATE KEY CA LOG: an HTTPS server on 127.0.0.1 that demands a client certificate by CA.
+"""mutual.py PORT CERTIFICATE KEY CA LOG: an HTTPS server on 127.0.0.1 that requires a client certificate of CA.
 
-Writes into LOG, a line for each request: TLS version, the client's certificate as hex of DER, "new" or "resumed".
-The page /who greets the client by the common name of its certificate.
+Writes a line into LOG for each request: TLS version, the client's certificate as hexadecimal DER, "new" or "resumed".
+The page /who contains the common name of the client's certificate.
 """
 
 import http.server
@@ -15,7 +15,7 @@ lock = threading.Lock()
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def setup(self):
-        # The handshake in the connection's own thread.
+        # In the connection's own thread, so that a slow client does not delay the others.
         self.request.settimeout(30)
         self.request.do_handshake()
         super().setup()
@@ -46,7 +46,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca)
-# A client's own certificate may stand among the CAs.
+# CA may contain a client's own certificate instead of its issuer's.
 context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 context.verify_mode = ssl.CERT_REQUIRED
 context.load_cert_chain(certificate, key)

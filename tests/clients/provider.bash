@@ -1,11 +1,13 @@
 # shellcheck shell=bash disable=SC2154 # lib.sh sets them
-# For the scripts of OpenSSL's command line through its provider, after lib.sh, server.bash and certify.bash. $work/page is where
-# the pages' commands run; OPENSSL_CONF is the page's.
+# Sourced after lib.sh, server.bash and certify.bash by the scripts that use OpenSSL's command line through the provider. The commands
+# of the pages run in $work/page. OPENSSL_CONF is the configuration of the page openssl-provider.
 #
-#   self_signed          the page's block makes certificate.pem
-#   requested            the page's block makes request.pem
-#   verify_cms CA [SIGNATURE]   file.p7s, or that, is file's; refused for other data, and spoilt
-#   handshake SIGNATURE OPTION...   the page's client, without the module, connects; SIGNATURE is what s_client calls the server's
+#   self_signed          makes certificate.pem with the page's block, and verifies it
+#   requested            makes request.pem with the page's block, and verifies it
+#   verify_cms CA [SIGNATURE]   verifies SIGNATURE (default: file.p7s) over `file`. The same check must reject other data and a changed
+#                               signature.
+#   handshake SIGNATURE OPTION...   connects with the page's client, without the module; SIGNATURE is s_client's name of the server's
+#                               signature
 
 export OPENSSL_CONF=$work/page/openssl.cnf
 
@@ -13,7 +15,7 @@ self_signed() {
     run_page 'req -x509 [^\n]*-out certificate.pem'
     run plain_openssl x509 -in "$work/page/certificate.pem" -noout -pubkey -out "$work/certificate.pub"
     same_key "$work/certificate.pub"
-    # check_ss_sig: otherwise the signature of a self-signed certificate is taken on trust.
+    # Without -check_ss_sig, OpenSSL does not verify the signature of a self-signed certificate.
     run plain_openssl verify -check_ss_sig -CAfile "$work/page/certificate.pem" "$work/page/certificate.pem"
     plain_openssl x509 -in "$work/page/certificate.pem" -outform DER -out "$work/certificate.der"
     plain_openssl x509 -inform DER -in "$(spoil "$work/certificate.der")" -out "$work/spoilt.pem"
@@ -35,13 +37,13 @@ verify_cms() { # CA [SIGNATURE]
     run "${verifies[@]}" -in "$signature" -content "$work/page/file"
     run cmp "$work/content" "$work/page/file"
     refuse "${verifies[@]}" -in "$signature" -content "$work/other"
-    # The signature is the last field.
+    # The signature is the last field of the structure, so `spoil` changes it.
     refuse "${verifies[@]}" -in "$(spoil "$signature")" -content "$work/page/file"
 }
 
 accepts() { grep -q '^ACCEPT' "$work/server.log"; }
 
-# The page's commands with what the test wants to be fixed added, and with an end.
+# Runs the page's commands with additional options for s_client, and with a time limit.
 page_client() { # CONFIGURATION PATTERN OPTION...
     local block configuration=$1 pattern=$2
     shift 2

@@ -1,11 +1,11 @@
-"""spy.py LOG: the calls that pkcs11-spy recorded. Prints how many there were; fails, and prints them, if a call failed that must not."""
+"""spy.py LOG: checks the calls that pkcs11-spy has recorded. Prints their number; prints the calls that must not fail, and fails."""
 
 import collections
 import re
 import sys
 
-# What a client may ask of an object that can't have it: PKCS#11 gives these attributes to other classes. Clients ask anyway,
-# p11tool every object for everything it has a flag for, pkcs11-tool a private key for OpenSC's own CKA_OPENSC_NON_REPUDIATION.
+# Attributes that PKCS#11 defines for other classes, so that the object can't have them. Clients request them all the same: p11tool reads
+# every attribute that it knows of every object, and pkcs11-tool reads OpenSC's CKA_OPENSC_NON_REPUDIATION of private keys.
 FOREIGN = {
     "CKO_PRIVATE_KEY": {"CKA_WRAP", "CKA_TRUSTED", "CKA_CERTIFICATE_CATEGORY", "CKA_EC_POINT", "CKA_ENCRYPT", "CKA_VERIFY",
                         "CKA_VERIFY_RECOVER", "CKA_? (0xcf534301)"},
@@ -17,21 +17,21 @@ FOREIGN = {
 
 
 def allowed(name, value, classes, absent):
-    # A profile has nothing but an id and a name.
+    # A profile object has few attributes.
     if name == "C_GetAttributeValue" and value == "CKR_ATTRIBUTE_TYPE_INVALID" and classes == "CKO_PROFILE":
         return bool(absent)
     if name == "C_GetAttributeValue" and value == "CKR_ATTRIBUTE_TYPE_INVALID":
         return absent and all(attribute in FOREIGN.get(classes, ()) for attribute in absent)
-    # A key that never leaves the service has no other answer.
+    # The value of a private key, which never leaves the service.
     if name == "C_GetAttributeValue" and value == "CKR_ATTRIBUTE_SENSITIVE":
         return classes == "CKO_PRIVATE_KEY" and absent == ["CKA_VALUE"]
-    # Asked with too small a buffer, a client comes again with a larger one.
+    # The client calls again with a larger buffer.
     if value == "CKR_BUFFER_TOO_SMALL":
         return True
-    # OpenSC's spy gives its own answer to this one: it has no 3.2.
+    # pkcs11-spy answers C_GetInterface itself, and does not know version 3.2.
     if name == "C_GetInterface":
         return value == "CKR_ARGUMENTS_BAD"
-    # Two users of the module in one process.
+    # Two libraries use the module in one process.
     return name == "C_Initialize" and value == "CKR_CRYPTOKI_ALREADY_INITIALIZED"
 
 
@@ -46,7 +46,7 @@ def main():
             counts[name] += 1
             returned = re.search(r"^Returned:  \d+ (\S+)", call, re.M)
             if not returned:
-                wrong.append(f"{call}\nnever returned")
+                wrong.append(f"{call}\nthe call has not returned")
                 continue
             handle = re.search(r"\[in\] hObject = (\S+)", call)
             handle = handle and handle[1]
@@ -54,7 +54,7 @@ def main():
             found = re.search(r"CKA_CLASS +(CKO_\w+)", call)
             if handle and found:
                 classes[handle] = found[1]
-            # Whoever searches for a class doesn't ask for it any more.
+            # A client that searches for a class does not read CKA_CLASS of the results.
             if name == "C_FindObjectsInit":
                 wanted = found and found[1]
             if name == "C_FindObjects" and wanted:
@@ -64,7 +64,7 @@ def main():
                 wrong.append(f"{call}\nclass of the object: {classes.get(handle)}")
     print(", ".join(f"{count} {name}" for name, count in counts.most_common()))
     print("\n\n".join(wrong))
-    # A log without a signature says nothing.
+    # A log without a signature shows nothing.
     signed = counts["C_Sign"] + counts["C_SignFinal"]
     sys.exit(bool(wrong) or not signed)
 

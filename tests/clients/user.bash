@@ -1,15 +1,15 @@
 # shellcheck shell=bash disable=SC2154 # lib.sh sets them
-# For scripts of programs that find the module by p11-kit, after lib.sh. p11-kit has no user's registrations for root, so root
-# becomes somebody else, who gets copies of what he may not read.
+# Sourced after lib.sh by scripts of programs that find the module through p11-kit. p11-kit ignores a user's registrations for root,
+# so root runs the commands as another user, with copies of the files that this user may not read.
 #
-#   become_user LABEL...   from now on run_page runs as a user whose home is $user, with these keys (p11-kit asks each token,
-#                          each time) and, by p11-kit, no other modules
+#   become_user LABEL...   from now on run_page runs as a user whose home is $user. The module has these keys only, because p11-kit
+#                          queries every token each time, and p11-kit has no other module.
 
 become_user() {
     user=$work/user
     mkdir -p "$work/page"
     files_only "$user" --only "$@"
-    # Another module's troubles are not ours (Debian registers OpenSC's, which looks for a card reader).
+    # No other module, because its faults would affect this test (Debian registers OpenSC's, which looks for a card reader).
     mkdir -p "$user/.config/pkcs11"
     echo "user-config: only" >"$user/.config/pkcs11/pkcs11.conf"
     cp "$MODULE" "$user/module.so"

@@ -1,10 +1,11 @@
 # shellcheck shell=bash disable=SC2154 # lib.sh sets them
-# What scripts whose client pip brings source after lib.sh, with the user's own home in $user_home.
+# Sourced after lib.sh by scripts whose client is installed with pip. $user_home is the user's own home.
 #
-#   venv NAME [PAGE]   the virtual environment that the page PAGE (this script's) makes by its block with `pip install`, in $folder/page and,
-#                      as a link, in $work/page; all versions are those of NAME/requirements.txt, and it is made once for each state
-#                      of that. SOURCE is the folder NAME. Python is Debian's, whatever python3 this machine has first in its PATH.
-#   packages NAME...   says their versions, as Python finds them there
+#   venv NAME [PAGE]   makes a virtual environment with the block `pip install` of PAGE (default: this script's page), in $folder/page
+#                      and, as a link, in $work/page. All versions are those of NAME/requirements.txt; the environment is made again
+#                      only when that file changes. Sets SOURCE to the folder NAME. Uses Debian's Python, even if another python3
+#                      comes first in PATH.
+#   packages NAME...   prints the versions of these packages in the virtual environment
 
 export PYTHONDONTWRITEBYTECODE=1
 
@@ -13,10 +14,10 @@ venv() {
     export SOURCE=$clients/$1
     folder=$state/$1
     if ! cmp -s "$SOURCE/requirements.txt" "$folder/installed" || [ ! -x "$folder/page/venv/bin/python" ]; then
-        echo "$1: installing what pip brings"
+        echo "$1: installing the Python packages of $SOURCE/requirements.txt"
         rm -rf "$folder"
         mkdir -p "$folder"
-        # In its place at once: a virtual environment can't be moved.
+        # Made in its final folder: a virtual environment can't be moved.
         (export HOME=$user_home PATH=/usr/bin:$PATH PIP_CONSTRAINT=$SOURCE/requirements.txt && work=$folder &&
             run_page 'pip install' "$page") >"$work/install.log" 2>&1 || { cat "$work/install.log" && return 1; }
         cp "$SOURCE/requirements.txt" "$folder/installed"

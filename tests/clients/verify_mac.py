@@ -1,4 +1,4 @@
-"""verify_mac.py SERVERS_JSON SERVER KEY BITS FILE MAC: whether the service itself, asked by AWS's SDK, takes it for the file's MAC."""
+"""verify_mac.py SERVERS_JSON SERVER KEY BITS FILE MAC: fails unless the service says, through AWS's SDK, that MAC is FILE's MAC."""
 
 import json
 import pathlib

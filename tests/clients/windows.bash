@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154 # lib.sh sets $work
-# For the scripts that sign Windows' files, after lib.sh.
+# Sourced after lib.sh by the scripts that sign files for Windows.
 #
-#   hello_exe FILE   the smallest program: it returns
-#   hello_msi FILE EXE  a package with that program in it (needs wixl)
+#   hello_exe FILE   makes a minimal program, which only returns
+#   hello_msi FILE EXE  makes an MSI package that contains EXE (needs wixl)
 
 hello_exe() {
     python3 - "$1" <<'PY'
