@@ -1,0 +1,287 @@
+#!/usr/bin/env bash
+# apt: awscli opensc
+# apt bookworm: libengine-pkcs11-openssl
+# apt trixie sid: pkcs11-provider
+# docs/quick-start-aws.md and docs/quick-start-azure.md: every command, in order, from an empty account to the deletion of the key.
+# AWS: Debian's AWS CLI, with an account of ministack that is new. ministack checks the requests' signatures and the IAM policies.
+# Azure: az is a stand-in (quick-start/az.py), with the project's emulator: azure-cli takes over 700 MB, and nothing emulates Azure's
+# management interface. The parser of azure-cli 2.91.0 accepts each command of the page (tried by hand).
+# Replaced in the pages' blocks: the module's path; in Debian 12, which has no provider, the provider by the engine of the page openssl.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$clients/emulator.bash"
+
+need aws awscli
+need pkcs11-tool opensc
+
+# In an environment without the clouds of the other scripts: the home folder is new.
+unset CLOUD_KMS_PKCS11_CONFIG AWS_SHARED_CREDENTIALS_FILE AWS_CONFIG_FILE XDG_CONFIG_HOME XDG_CACHE_HOME XDG_DATA_HOME
+unset HTTPS_PROXY HTTP_PROXY ALL_PROXY NO_PROXY https_proxy http_proxy all_proxy no_proxy
+module=$MODULE
+
+enter() { # CLOUD
+    cloud=$1 folder=$work/$1 label=my-$1-key
+    mkdir -p "$folder/blocks" "$folder/page" "$folder/home" "$folder/bin"
+    export HOME=$folder/home PATH=$folder/bin:$PATH
+    unset MODULE
+}
+
+quick_start() { # OPERATION COMMAND...
+    check "$cloud-quick-start $1" "${@:2}"
+}
+
+blocks() { python3 "$clients/quick-start/blocks.py" "$root/docs/quick-start-$cloud.md" "$folder/blocks" "$@"; }
+
+# With the variables that earlier blocks have set.
+run_commands() { # TEXT
+    printf '%s\n' "set -a" "[ ! -e ../variables ] || . ../variables" "set -x" "$1" "{ set +x; } 2>/dev/null" "export -p >../variables" \
+        >"$folder/commands"
+    (cd "$folder/page" && bash -euo pipefail "$folder/commands" </dev/null)
+}
+
+# The path of the page is README's, which tests/install.sh compares with that of the installed module.
+replace_module() {
+    local line
+    line=$(grep '^export MODULE=' <<<"$1")
+    grep -qxF "$line" "$root/README.md" || { echo "README.md has no line $line" >&2 && return 1; }
+    echo "${1/"$line"/"export MODULE=$module"}"
+}
+
+# The page's last line verifies by the service's public key, which the page openssl must not replace.
+replace_provider() {
+    local openssl=$root/docs/clients/openssl.md
+    printf '%s\n' "mkdir engine && cp file engine && cd engine && TOKEN=$label" "$(page '^export PKCS11_MODULE_PATH' "$openssl")" \
+        "$(page 'openssl dgst .* -out file.sig' "$openssl" | sed -n 1p)" "cd .. && cp engine/file.sig file.sig" "$(grep -v pkcs11 <<<"$1" | grep -v PKCS11)"
+}
+
+run_block() { # FILE
+    local text
+    text=$(cat "$1")
+    [[ $text != *"export MODULE="* ]] || text=$(replace_module "$text")
+    [[ $text != *"-provider pkcs11"* ]] || [ "$(ways)" != engine ] || text=$(replace_provider "$text")
+    run_commands "$text"
+}
+
+# The page says that it has to be repeated in the first minutes.
+run_forbidden_block() {
+    refuse run_block "$1" 2>&1 | tee "$folder/forbidden"
+    grep Forbidden "$folder/forbidden"
+    run_block "$1"
+}
+
+run_section() { # NUMBER
+    local file
+    for file in "$folder/blocks/$1"-*.sh; do
+        if grep -q '^az keyvault key create' "$file"; then run_forbidden_block "$file"; else run_block "$file"; fi
+    done >"$folder/$1.printed"
+    cat "$folder/$1.printed"
+}
+
+section() { quick_start "$(cat "$folder/blocks/$1.title")" run_section "$1"; }
+
+has_the_packages() { # PACKAGE...: those that the page installs
+    local name
+    for name in "$@"; do
+        [ "$name/$(ways)" != pkcs11-provider/engine ] || name=libengine-pkcs11-openssl
+        dpkg-query -W -f '${Status}\n' "$name" | grep 'install ok installed'
+    done
+}
+
+# What src/cloud/CLOUD/operations.rs says that reading and signing need.
+needs() { # COLUMN
+    sed -nE "s/^ +(GET_PUBLIC_KEY|GET_KEY|SIGN) +//p" "$root/src/cloud/$cloud/operations.rs" | cut -d '"' -f "$1" | sort | tee "$folder/needs" >&2
+    [ "$(wc -l <"$folder/needs")" = 2 ]
+    cat "$folder/needs"
+}
+
+grants() { # FILE PROPERTY...: exactly what is on standard input
+    python3 -c '
+import json, sys
+value = json.load(open(sys.argv[1]))
+for name in sys.argv[2:]:
+    value = value[int(name) if name.isdigit() else name]
+print("\n".join(sorted(value)))' "$@" >"$folder/granted"
+    diff "$folder/granted" -
+}
+
+lists_the_key() {
+    grep -x 'Private Key Object; RSA *' "$folder/4.printed"
+    grep -x 'Public Key Object; RSA 3072 bits' "$folder/4.printed"
+    [ "$(grep -cE "^ +label: +$label\$" "$folder/4.printed")" = 2 ]
+}
+
+# The page's own verification, and then ours: by the service's public key, with other data, and with a spoilt signature.
+signatures_are_good() { # PUBLIC-KEY
+    [ "$(grep -cx 'Verified OK' "$folder/5.printed")" = 2 ]
+    public=$1
+    verify_and_spoil verify sha256 "$folder/page/file" "$folder/page/file.sig"
+    verify_and_spoil verify sha256 "$folder/page/file" "$folder/page/file.p11.sig"
+}
+
+# After the deletion: the page's own command. The module's message has the words.
+cannot_sign() { # WORDS
+    local file
+    file=$(grep -l 'pkcs11-tool .*--sign' "$folder/blocks"/5-*.sh)
+    rm -f "$folder/page/file.p11.sig"
+    refuse run_block "$file" 2>&1 | tee "$folder/refused"
+    grep "^cloud-kms-pkcs11.* error: .*$label.*$1" "$folder/refused"
+    [ ! -s "$folder/page/file.p11.sig" ]
+}
+
+# AWS.
+
+enter aws
+start_servers ministack
+# Twelve digits in place of the access key's id name an account.
+account=$(python3 -c 'import secrets; print(secrets.randbelow(9 * 10**11) + 10**11)')
+AWS_ENDPOINT_URL=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["servers"]["ministack"]["endpoint"])' "$SERVERS_JSON")
+export AWS_ENDPOINT_URL
+mkdir "$HOME/.aws"
+printf '[default]\naws_access_key_id = %s\naws_secret_access_key = any\n' "$account" >"$HOME/.aws/credentials"
+# IAM and STS are global, but with another endpoint the CLI asks for a region. It is not the page's.
+printf '[default]\nregion = us-west-2\n' >"$HOME/.aws/config"
+# Debian 12's 2.9 does not know the variable yet.
+if [ "$release" = bookworm ]; then
+    printf '#!/bin/sh\nexec /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"\n' >"$folder/bin/aws"
+    chmod +x "$folder/bin/aws"
+fi
+
+account_is_empty() {
+    run_commands 'aws sts get-caller-identity' | grep "\"Account\": \"$account\""
+    [ -z "$(run_commands 'aws kms list-keys --region eu-central-1 --query "Keys[].KeyId" --output text')" ]
+    [ -z "$(run_commands 'aws iam list-users --query "Users[].UserName" --output text')" ]
+}
+
+aws_permissions() { needs 4 | grants "$folder/page/policy.json" Statement 0 Action; }
+
+policy_of_a_role() {
+    run_commands 'aws iam create-role --role-name machine --assume-role-policy-document "{}"
+        aws iam put-role-policy --role-name machine --policy-name sign --policy-document file://policy.json
+        aws iam get-role-policy --role-name machine --policy-name sign --query PolicyDocument >role-policy.json'
+    run python3 -c 'import json, sys; one, two = (json.load(open(path)) for path in sys.argv[1:]); sys.exit(one != two)' \
+        "$folder/page/policy.json" "$folder/page/role-policy.json"
+}
+
+aws_public_key() {
+    run plain_openssl pkey -pubin -inform DER -in "$folder/page/public.der" -pubout -out "$folder/public.pem"
+    signatures_are_good "$folder/public.pem"
+}
+
+state_of_the_key() { # STATE
+    run_commands 'aws kms describe-key --region "$REGION" --key-id "$KEY_ARN" --query KeyMetadata.KeyState --output text' | grep -x "$1"
+}
+
+deletion_is_cancelled() {
+    state_of_the_key PendingDeletion
+    run_commands 'aws kms cancel-key-deletion --region "$REGION" --key-id "$KEY_ARN"'
+    state_of_the_key Disabled
+    run_commands 'aws kms enable-key --region "$REGION" --key-id "$KEY_ARN"'
+    state_of_the_key Enabled
+}
+
+packages=(awscli opensc openssl pkcs11-provider)
+quick_start "every command of the page is run" blocks "sudo apt-get install ${packages[*]}" "aws sts get-caller-identity" \
+    "aws iam put-role-policy" "aws kms cancel-key-deletion" "aws kms enable-key"
+quick_start "the packages" has_the_packages "${packages[@]}"
+quick_start "the account is empty" account_is_empty
+section 0
+section 1
+section 2
+quick_start "the permissions are those of signing" aws_permissions
+quick_start "the policy of a role" policy_of_a_role
+section 3
+section 4
+quick_start "the token" lists_the_key
+section 5
+quick_start "the signatures" aws_public_key
+section 6
+quick_start "no signature after the deletion" cannot_sign UnrecognizedClientException
+quick_start "the deletion is cancelled" deletion_is_cancelled
+
+# Azure.
+
+unset AWS_ENDPOINT_URL
+enter azure
+own_emulator "$folder/emulator"
+# The emulator is a proxy as well, and answers for all of Azure's hosts.
+export AZ_STATE=$folder/state.json AZ_READY=$folder/emulator/ready.json SSL_CERT_FILE=$folder/emulator/ca.pem
+HTTPS_PROXY=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["http_url"])' "$AZ_READY")
+export HTTPS_PROXY
+printf '#!/bin/sh\nexec python3 "%s" "$@"\n' "$clients/quick-start/az.py" >"$folder/bin/az"
+chmod +x "$folder/bin/az"
+
+refuses() { # WORDS COMMAND...
+    refuse run_commands "${*:2}" 2>&1 | tee "$folder/refused"
+    grep -F -e "$1" "$folder/refused"
+}
+
+# The stand-in itself.
+unknown_is_refused() {
+    refuses "az login" az account show
+    run_commands 'az login'
+    refuses "is not a command" az keyvault key sign
+    refuses "unrecognized arguments" az group create --name a --location b --tag c
+    refuses "are required" az group create --name a
+    refuses "not found" az keyvault show --name none
+    echo '{"Name": "a", "Description": "", "Actions": [], "DataActions": ["Microsoft.KeyVault/vaults/keys/signs/action"],
+        "AssignableScopes": ["/subscriptions/22222222-2222-4222-8222-222222222222"]}' >"$folder/page/wrong.json"
+    refuses InvalidAction az role definition create --role-definition @wrong.json
+}
+
+azure_permissions() {
+    needs 4 | sed 's|^keys/get$|keys/read|; s|^keys/sign$|keys/sign/action|; s|^|Microsoft.KeyVault/vaults/|' |
+        grants "$folder/page/role.json" DataActions
+}
+
+access_policies() {
+    run_commands 'az keyvault create --name "$VAULT-2" --resource-group "$GROUP" --location "$LOCATION" --enable-rbac-authorization false'
+    run_commands '(VAULT=$VAULT-2 && az keyvault set-policy --name "$VAULT" --spn "$APP_ID" --key-permissions get sign >policy.json)'
+    needs 4 | sed 's|^keys/||' | grants "$folder/page/policy.json" keyPermissions
+}
+
+secret_is_private() {
+    [ "$(stat -c %a "$HOME/.config/cloud-kms-pkcs11/azureauth.json")" = 600 ]
+}
+
+# By the emulator's control interface: the stand-in has made public.pem.
+azure_public_key() {
+    own_public "$folder/emulator" "vaults/$(. "$folder/variables" && echo "$VAULT")/keys/my-key" >"$folder/public.pem"
+    public=$folder/public.pem
+    same_key "$folder/page/public.pem"
+    signatures_are_good "$folder/page/public.pem"
+}
+
+vault_is_purged() {
+    refuses "not found" 'az keyvault show --name "$VAULT"'
+    refuses "already in use" 'az group create --name "$GROUP" --location "$LOCATION" >/dev/null
+        az keyvault create --name "$VAULT" --resource-group "$GROUP" --location "$LOCATION" --enable-rbac-authorization true'
+    run_commands 'az keyvault purge --name "$VAULT"'
+}
+
+nothing_is_left() {
+    [ -z "$(find "$HOME/.config/cloud-kms-pkcs11" -type f)" ]
+    cp -a "$folder/kept/." "$HOME/.config/cloud-kms-pkcs11"
+    cannot_sign AADSTS7000215
+}
+
+packages=(opensc openssl pkcs11-provider)
+quick_start "every command of the page is run" blocks "sudo apt-get install ${packages[*]}" "az login" "az keyvault purge" \
+    "az provider register --namespace Microsoft.KeyVault" \
+    'az keyvault set-policy --name "$VAULT" --spn "$APP_ID" --key-permissions get sign'
+quick_start "the packages" has_the_packages "${packages[@]}"
+quick_start "the stand-in for az refuses what it does not know" unknown_is_refused
+quick_start "the provider" run_commands 'az provider register --namespace Microsoft.KeyVault'
+section 0
+section 1
+section 2
+quick_start "the permissions are those of signing" azure_permissions
+quick_start "the secret is private" secret_is_private
+quick_start "a vault with access policies" access_policies
+section 3
+section 4
+quick_start "the token" lists_the_key
+section 5
+quick_start "the signatures" azure_public_key
+cp -a "$HOME/.config/cloud-kms-pkcs11" "$folder/kept"
+section 6
+quick_start "no signature after the deletion" nothing_is_left
+quick_start "the vault is purged" vault_is_purged
