@@ -2,7 +2,7 @@
 # apt: apache2 curl procps
 # apt bookworm: libengine-pkcs11-openssl
 # apt trixie sid: pkcs11-provider
-# Apache with prefork, its TLS keys through OpenSSL's provider; on Debian 12 through libp11's engine.
+# Apache (prefork) with a TLS key in the cloud, through OpenSSL's provider, or on Debian 12 through libp11's engine.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
 
@@ -10,7 +10,7 @@ PATH=$PATH:/usr/sbin
 need apache2 apache2
 need curl curl
 
-# Apache's children never are root. So the whole of it runs as someone else, who has files of their own.
+# Apache's child processes never run as root. So root runs Apache as www-data, with copies of the files that it reads.
 as=()
 if [ "$(id -u)" -eq 0 ]; then
     need setpriv util-linux
@@ -44,13 +44,13 @@ for slot in config["slots"]:
 json.dump(config, open(path, "w"))
 END
 
-# The page's commands by the provider name its configuration.
+# On the page, the commands for the provider set OPENSSL_CONF.
 way=engine run='^apache2'
 [ "$release" = bookworm ] || way=provider run='^env OPENSSL_CONF'
 
 hand_over() { [ "$(id -u)" -ne 0 ] || chown -R www-data:www-data "$work"; }
 
-# In a process group of its own: when it ends, Apache ends its whole group, and Apaches of other runs beside it.
+# In a new process group: when Apache ends, it kills its whole group, which could include other servers.
 start_apache() {
     local block
     block=$(page "$run.*FOREGROUND")
@@ -73,7 +73,7 @@ stranger() { refuse curl --silent --fail --cacert "$work/other-ca.pem" "https://
 
 children() { ps -o pid= --ppid "$server" | sort; }
 
-# New children, from a parent that has loaded the key twice.
+# After a reload, the parent has loaded the key again, and new children serve.
 reload() {
     local before
     before=$(children)
@@ -88,7 +88,7 @@ reloads() { # COUNT
     for ((n = 0; n < $1; n++)); do reload; done
 }
 
-# A whole restart: what a reload under the engine does is told by the page.
+# A complete restart. The page describes what a reload does under the engine.
 restart() {
     local parent
     parent=$(cat "$work/page/apache.pid")
@@ -132,7 +132,7 @@ for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa; do
     use_way "$way"
     certificate_of_key
     if [ "$way" = engine ]; then try_server engine "by the engine"; else try_server url "by the provider"; fi
-    # The file for one key of each cloud: with it no engine is asked, also where there is one.
+    # A key file, for one key of each cloud. With a key file Apache does not use an engine, even if one is installed.
     case $way,$key in
         provider,aws-p256 | provider,azure-cert-rsa)
             with=()

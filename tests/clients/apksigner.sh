@@ -2,7 +2,7 @@
 # apt: apksigner
 # apt bookworm: openjdk-17-jdk-headless
 # apt trixie sid: openjdk-21-jdk-headless openjdk-25-jdk-headless
-# apksigner: an Android package, its signatures of schemes 1, 2 and 3 verified by OpenSSL.
+# apksigner: signs an Android package. OpenSSL verifies the signatures of schemes 1, 2 and 3.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
 . "$clients/java.bash"
@@ -13,7 +13,7 @@ labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256)
 certify "${labels[@]}"
 mkdir "$work/page"
 
-# A package with a manifest that says for which Android it is, in Android's binary XML.
+# Makes a package. Its manifest, in Android's binary XML, names the minimum version of Android.
 python3 - "$work/page/hello.apk" <<'PY'
 import struct, sys, zipfile
 
@@ -47,7 +47,7 @@ with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as package:
     package.writestr("assets/hello.txt", "hello\n" * 100)
 PY
 
-# What schemes 2 and 3 signed, and the signature: $work/v2.data, v2.sig, v3.data, v3.sig. Prints the hash of each.
+# Extracts the signed data and the signatures of schemes 2 and 3: $work/v2.data, v2.sig, v3.data, v3.sig. Prints the hash of each.
 take_out() { # FILE
     python3 - "$1" "$work" <<'PY'
 import struct, sys
@@ -104,7 +104,7 @@ signs() {
     plain_openssl x509 -in "$work/$TOKEN.pem" -outform DER | sha256sum | cut -d' ' -f1 >"$work/fingerprint"
     grep -i "certificate SHA-256 digest: $(cat "$work/fingerprint")" "$work/said"
 
-    # Each scheme's signature, by the service's key.
+    # Verifies each scheme's signature with the service's key.
     take_out "$work/page/signed.apk" >"$work/hashes"
     while read -r name hash; do
         verify_and_spoil verify "$hash" "$work/$name.data" "$work/$name.sig"
@@ -115,7 +115,7 @@ signs() {
     block_verified "$block" "${block%.*}.SF"
     refuse block_verified "$(spoil "$block")" "${block%.*}.SF"
 
-    # Another file in the package.
+    # Changes a file of the package.
     python3 - "$work/page/signed.apk" "$work/changed.apk" <<'PY'
 import sys
 data = bytearray(open(sys.argv[1], "rb").read())

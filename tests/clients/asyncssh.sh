@@ -2,7 +2,7 @@
 # apt: openssh-client openssh-server openssh-sftp-server
 # apt bookworm: python3-venv
 # apt trixie sid: python3-asyncssh python3-pkcs11 python3-openssl
-# asyncssh: logins and SFTP with keys of tokens at a real sshd, and a server whose host key is a token's.
+# asyncssh: logs in and copies a file over SFTP with keys in the cloud, at OpenSSH's sshd; and a server with a host key in the cloud.
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/lib-ssh.sh"
@@ -27,7 +27,7 @@ logs_in() {
     service_key >"$work/sshd/authorized"
     run_page 'login.py' >"$work/welcome"
     grep -qx welcome "$work/welcome"
-    # Another key in its place.
+    # The server must refuse another key.
     cut -d' ' -f1,2 "$work/stranger.pub" >"$work/sshd/authorized"
     refuse run_page 'login.py'
 }
@@ -47,7 +47,7 @@ visit() { # the one known host key is that of ./known
         -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o BatchMode=yes 127.0.0.1 you
 }
 
-# OpenSSH's client knows the service's public key, and verifies the host by it.
+# OpenSSH's client verifies the host with the service's public key.
 host_key() {
     local port block
     port=$(free_port)
@@ -55,7 +55,7 @@ host_key() {
     block=$(page 'server.py')
     cp "$work/stranger.pub" "$work/page/authorized_keys"
     (cd "$work/page" && exec bash -euc "exec $block") >"$work/server.log" 2>&1 &
-    # The check is a subshell of its own.
+    # A check runs in a subshell, so the server must end with it.
     # shellcheck disable=SC2064
     trap "kill $!; wait $! || true; cat '$work/server.log'" EXIT
     wait_for 30 listening

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # apt: bind9 bind9-utils bind9-dnsutils ldnsutils pkcs11-provider
 # releases: trixie sid
-# BIND: key files, dnssec-signzone, and named that signs by itself, through OpenSSL's provider.
+# BIND with OpenSSL's provider: key files, dnssec-signzone, and named with automatic signing.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/dnssec.bash"
 . "$clients/server.bash"
@@ -33,11 +33,11 @@ signed_by_named() { run_page 'dig' && is_signed "$work/page/transferred.zone"; }
 transferred() {
     run_page 'dig'
     verify_zone "$work/page/transferred.zone" "$ksk" "$zsk"
-    # No key of named's own.
+    # named has not generated keys.
     [ "$(compgen -G "$work/page/K*.private" | wc -l)" -eq 2 ]
 }
 
-# delv trusts the key-signing key; of another key it knows nothing.
+# delv trusts the key-signing key. With another trust anchor the validation must fail.
 validated() {
     run_page 'trust-anchors' | tee "$work/answer"
     grep '^; fully validated' "$work/answer"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # apt: gcc p11-kit p11-kit-modules
-# A program of our own makes the calls of Choria's pkcs11 provider, with the same package: slot 0 of p11-kit's client module, behind
-# which p11-kit serves one token. Choria itself does not run.
+# Tests the calls of Choria's pkcs11 provider, with the project's program and the same Go package: slot 0 of p11-kit's client module,
+# through which p11-kit serves one token. Choria itself does not run.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need go "Go 1.25 or newer"
@@ -12,7 +12,7 @@ need "$CLIENT" p11-kit-modules
 . "$clients/go.bash"
 export CLIENT XDG_RUNTIME_DIR=$work
 
-echo "choria: building the program (the first time a minute)"
+echo "choria: building the test program (a minute the first time)"
 { modules && run_page 'go build'; } >"$work/install.log" 2>&1 || { cat "$work/install.log" && exit 1; }
 cp "$work/data" "$work/page/data"
 
@@ -23,7 +23,7 @@ stop_server() {
     . "$work/page/server.env"
     rm -f "$work/page/server.env"
     [ -n "$P11_KIT_SERVER_PID" ] && kill "$P11_KIT_SERVER_PID" 2>/dev/null || return 0
-    # A server that ends removes the socket of its name, also if the next server has made it.
+    # A p11-kit server that ends removes the socket, even if the next server has created it.
     # shellcheck disable=SC2317
     ended() { ! kill -0 "$P11_KIT_SERVER_PID"; }
     wait_for 30 ended

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # apt: chromium libnss3-tools
 # releases: trixie
-# Chromium, without a window: a page that wants a client certificate. All releases have the same Chromium, so one has to do.
+# Headless Chromium with a client certificate. All releases have the same version of Chromium, so one release is tested.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/browser.bash"
 
 need chromium chromium
 need modutil libnss3-tools
-[ "$(id -u)" -eq 0 ] || skip "chromium: its policies are root's, and a mount takes their place"
+[ "$(id -u)" -eq 0 ] || skip "chromium: needs root, to mount a folder over its policies"
 
-# This machine's policies stay as they are: a folder of ours is mounted there, for the command only.
+# Mounts an empty folder over /etc/chromium for the command only, so that the machine's policies stay unchanged.
 mkdir "$work/policies"
 chmod 755 "$work/policies"
-# A chroot's root is no mount, whose propagation could be set; release.sh's namespace is private already.
+# The root of a chroot is not a mount, so its propagation can't be set. release.sh has already made its namespace private.
 propagation=private
 [ -z "${RELEASE:-}" ] || propagation=unchanged
 # shellcheck disable=SC2016
@@ -27,7 +27,7 @@ shows() {
     presented
 }
 
-# Without the module, the page's server gets no certificate.
+# Without the module, the server must not receive a certificate.
 without() {
     rm -rf "$work/seen" "$work/page/chromium"
     modutil -dbdir sql:"$HOME/.pki/nssdb" -delete kms -force

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # apt: curl libengine-pkcs11-openssl
 # apt trixie sid: pkcs11-provider
-# curl's client certificate, its key through OpenSSL's provider or libp11's engine, against a server that demands one.
+# curl with a client certificate whose key is in the cloud, through OpenSSL's provider or libp11's engine.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
 
 need curl curl
 
-# What the server has seen: so many new handshakes, all with the key's certificate.
+# Succeeds if the server has logged COUNT new handshakes, all with the key's certificate.
 seen() { # COUNT CERTIFICATE [VERSION]
     local hex
     hex=$(plain_openssl x509 -in "$2" -outform DER | python3 -c 'import sys; print(sys.stdin.buffer.read().hex())')
@@ -17,11 +17,11 @@ seen() { # COUNT CERTIFICATE [VERSION]
 
 fresh() { : >"$work/seen"; }
 
-# The page's command for this way; nothing but the page names the module.
+# Runs the page's command. Only the page's configuration names the module.
 by_page() { # PATTERN [OPTION...]
     local block pattern=$1
     shift
-    block=$(page "$pattern") || { echo "no block with $pattern" && return 1; }
+    block=$(page "$pattern") || { echo "no block matches $pattern in docs/clients/$script.md" && return 1; }
     (cd "$work/page" && env -u PKCS11_MODULE_PATH "${with[@]}" timeout 60 bash -euxo pipefail -c "${block/curl --silent/curl $* --silent}")
 }
 
@@ -65,7 +65,7 @@ parallel() {
 uncertified() {
     fresh
     refuse curl --silent --show-error --fail --cacert "$work/page/ca.pem" "$URL"
-    # Another's certificate, without its key.
+    # A certificate with the wrong key.
     refuse curl --silent --show-error --fail --cacert "$work/page/ca.pem" --cert "$work/page/client.pem" --key "$work/page/local-key.pem" \
         "$URL"
     [ ! -s "$work/seen" ]
@@ -74,7 +74,7 @@ uncertified() {
 local_certificate
 PORT=$(free_port)
 export URL=https://localhost:$PORT/
-# Our CA, and the certificates in the tokens.
+# The test CA, and the certificates in the tokens.
 cat "$work/page/ca.pem" >"$work/clients-ca.pem"
 for key in aws-p256 azure-cert-ec; do
     use_key "$key"
@@ -95,7 +95,7 @@ try_client() { # WAY TYPE
     esac
     check "$key 20 processes $name" processes 20 "$one"
     check "$key 10 connections of one process, in turn $name" in_turn "$one"
-    # Not by the provider: the page says why.
+    # Not with the provider; the page gives the reason.
     [ "$1" = provider ] || check "$key 20 connections of one process, at once $name" parallel
 }
 

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # apt: firefox-esr libnss3-tools
 # releases: trixie
-# Firefox, without a window: a page that wants a client certificate. Debian's Firefox brings its own NSS, of one version in all
-# releases, so one release has to do.
+# Headless Firefox with a client certificate. Debian's Firefox contains NSS, in the same version in all releases, so one release is
+# tested.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/browser.bash"
 
 need firefox-esr firefox-esr
 need modutil libnss3-tools
 
-# Firefox makes no picture of its message that a page can't be had, and stays: then the server's log is what ends it.
-visit() { # PATTERN: what the server says when it refuses
+# If Firefox can't load the page, it makes no screenshot and does not exit. Then this ends it when the server's log shows the refusal.
+visit() { # PATTERN: what the server's log shows after a refusal
     local pattern=$1 before browser
     refused() { grep -aEc "$pattern" "$work/server.log" || true; }
     over() { ! kill -0 "$browser" || [ "$(refused)" -gt "$before" ]; }
@@ -29,7 +29,7 @@ shows() {
     presented
 }
 
-# Without the module, the page's server gets no certificate.
+# Without the module, the server must not receive a certificate.
 without() {
     rm -f "$work/seen"
     modutil -dbdir sql:"$work/page/profile" -delete kms -force

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # apt: git openssh-client openssh-server gnupg-pkcs11-scd gpg gpg-agent gpgconf
 # apt trixie sid: gpgsm
-# Git: commits and tags signed through ssh-agent, by GnuPG and by gpgsm; a repository pushed and cloned over ssh.
+# Git: signs commits and tags through ssh-agent, GnuPG and gpgsm; pushes and clones a repository over SSH.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/lib-ssh.sh"
 . "$clients/certify.bash"
@@ -11,14 +11,14 @@ for tool in gpg gpg-agent gpgconf gnupg-pkcs11-scd; do need $tool $tool; done
 
 labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256)
 all_uses
-# OpenSSH 10.1 is the first to know Ed25519 keys of PKCS#11.
+# OpenSSH supports Ed25519 keys in PKCS#11 tokens since version 10.1.
 ssh -V 2>&1 | grep -qE '^OpenSSH_([89]|10\.0)' || labels+=(aws-ed25519)
 certify "${labels[@]}"
 files_only "$work/user" --only "${labels[@]}"
 mkdir "$work/page"
 export REPOSITORY=server:$work/project.git GIT_CONFIG_NOSYSTEM=1
 
-# ssh-keygen converts no Ed25519 keys.
+# ssh-keygen can't convert Ed25519 keys.
 public_key() {
     [ "$kind" = ed25519 ] || { service_key && return; }
     python3 - "$(plain_openssl pkey -pubin -in "$public" -outform DER | base64)" <<'PY'
@@ -30,7 +30,7 @@ PY
 
 git_without_the_agent() { SSH_AUTH_SOCK='' run git -C "$work/page/project" "$@"; }
 
-# The object as it stands in the repository, its signature taken out of it.
+# Separates the object in the repository into the signed data and the signature.
 take_out() { # REVISION: $work/signed and $work/signature
     git -C "$work/page/project" cat-file -p "$1" >"$work/object"
     python3 - "$work" <<'PY'
@@ -39,7 +39,7 @@ work = sys.argv[1]
 data = open(work + "/object", "rb").read()
 head, mark, rest = data.partition(b"\ngpgsig ")
 if mark:
-    # A commit: a header, whose further lines start with a space.
+    # In a commit the signature is a header. Its continuation lines start with a space.
     lines = re.match(rb"[^\n]*(\n [^\n]*)*", rest)[0]
     signed, signature = head + rest[len(lines):], lines.replace(b"\n ", b"\n")
 else:
@@ -58,7 +58,7 @@ independently() { # REVISION
     take_out "$1"
     ssh_verified "$work/signed" "$work/signature"
     refuse ssh_verified "$work/other" "$work/signature"
-    # The signature's own last byte, below the armour.
+    # Changes the last byte of the signature inside the armour.
     grep -v -- ----- "$work/signature" | base64 -d >"$work/bare"
     { echo '-----BEGIN SSH SIGNATURE-----' && base64 "$(spoil "$work/bare")" && echo '-----END SSH SIGNATURE-----'; } >"$work/armoured"
     refuse ssh_verified "$work/signed" "$work/armoured"
@@ -78,7 +78,7 @@ commits() {
     run_page 'verify-commit' | tee "$work/said"
     grep 'Good "git" signature for me@example.org' "$work/said"
     independently HEAD
-    # The same signature under another commit.
+    # The same signature in another commit.
     local other
     other=$(sed 's/^A file$/Another/' "$work/object" | git -C "$work/page/project" hash-object -t commit -w --stdin)
     refuse git_without_the_agent verify-commit "$other"
@@ -112,7 +112,7 @@ by_gnupg() {
     run_page 'gen-key' gnupg-pkcs11-scd
     run_page 'gpg.format=openpgp'
 
-    # Someone else, without the module.
+    # Another user, without the module.
     local other=$work/other-$TOKEN
     mkdir "$other"
     plain gpg --homedir "$other" --batch --import "$work/page/public.asc"
@@ -142,14 +142,14 @@ by_gpgsm() {
     run plain_openssl x509 -in "$work/signer.pem" -noout -pubkey >"$work/signer.pub"
     same_key "$work/signer.pub"
     refuse x509_verified "$work/other" "$work/cms"
-    # The signature's last bytes, before the zeros that end a structure without a length.
+    # Changes the last byte of the signature, which is before the zeros that end a structure of indefinite length.
     python3 -c 'import sys; d = open(sys.argv[1], "rb").read().rstrip(b"\0"); z = len(open(sys.argv[1], "rb").read()) - len(d)
 open(sys.argv[2], "wb").write(d[:-9] + bytes([d[-9] ^ 1]) + d[-8:] + bytes(z))' "$work/cms" "$work/cms.other"
     refuse x509_verified "$work/signed" "$work/cms.other"
 }
 
 ask_pass
-# The agent and its helper: nothing but HOME and PATH.
+# The agent and its helper have only HOME and PATH.
 start_agent -i HOME="$HOME" PATH="$PATH" ${SPOIL_MODULE:+SPOIL_MODULE="$SPOIL_MODULE"}
 # shellcheck disable=SC2119
 start_sshd
@@ -160,13 +160,13 @@ for TOKEN in "${labels[@]}"; do
     check "$TOKEN commit signed by ssh" commits
     check "$TOKEN tag signed by ssh" tags
     check "$TOKEN push and clone over ssh" over_ssh
-    # The agent is empty again, so that the next key's commands are the same.
+    # Removes the keys from the agent, so that the next key starts from the same state.
     ssh-add -e "$MODULE" >/dev/null 2>&1 || true
 done
 for TOKEN in aws-rsa2048 azure-rsa2048; do
     key "$TOKEN"
     later "for home in gnupg gpgsm other; do gpgconf --homedir '$work/'\$home'-$TOKEN' --kill all || true; done"
     check "$TOKEN commit signed by GnuPG" by_gnupg
-    # gpgsm 2.2 of Debian 12 makes some RSA signatures a byte too long.
+    # gpgsm 2.2 in Debian 12 makes some RSA signatures that are one byte too long.
     [ "$release" = bookworm ] || check "$TOKEN commit signed by gpgsm" by_gpgsm
 done

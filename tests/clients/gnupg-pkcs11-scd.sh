@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: gnupg-pkcs11-scd gpg gpg-agent gpgconf
-# GnuPG: the token's RSA key as an OpenPGP key.
+# GnuPG: uses an RSA key in the cloud as an OpenPGP key.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
 
@@ -26,14 +26,14 @@ signs() {
     cp "$work/data" "$work/page/file"
     run_page 'detach-sign'
 
-    # Someone else, without the module.
+    # Another user, without the module.
     local other=$work/other-$TOKEN
     mkdir "$other"
     plain gpg --homedir "$other" --batch --import "$work/page/public.asc"
     plain gpg --homedir "$other" --batch --verify "$work/page/file.sig" "$work/page/file"
     refuse plain gpg --homedir "$other" --batch --verify "$work/page/file.sig" "$work/other"
 
-    # The OpenPGP key is the service's.
+    # The OpenPGP key must be the service's key.
     key "$TOKEN"
     plain_openssl rsa -pubin -in "$public" -noout -modulus | sed 's/.*=//' >"$work/one"
     gpg --batch --homedir "$other" --list-packets --verbose "$work/page/public.asc" | sed -n 's/^\tpkey\[0\]: //p' | head -n 1 >"$work/two"

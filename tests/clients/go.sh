@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # apt: gcc libc6-dev libpcsclite-dev pkg-config certbot
-# Go: step-ca as an ACME server; programs of our own with miekg/pkcs11 and crypto11. Go is the machine's own, in every
-# release: Debian 12 and 13 have an older one than 1.25.
+# Go: step-ca as an ACME server; the project's test programs with miekg/pkcs11 and crypto11. Every release uses this machine's Go,
+# because the programs need Go 1.25, and Debian 12 and 13 have an older version.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/server.bash"
 
@@ -12,7 +12,7 @@ need certbot certbot
 . "$clients/go.bash"
 
 install() {
-    echo "go: building step-ca and the programs (the first time some minutes)"
+    echo "go: building step-ca and the test programs (some minutes the first time)"
     again run_page 'go install' && modules && run_page 'go build'
 }
 
@@ -32,7 +32,7 @@ sign_all() {
         esac
         count=$((count + 1))
     done
-    # Each mechanism, and those that take the data a second time, in parts.
+    # One signature for each mechanism, and one more, in parts, for each mechanism that hashes the data.
     [ "$count" -eq "$([ "$kind" = rsa ] && echo 14 || echo 11)" ]
 }
 
@@ -47,7 +47,7 @@ acme() {
     start_page '/step-ca --insecure'
     serves listening "$PORT"
     client_page 'certbot certonly'
-    # The page verifies the certificate. With another intermediate that must fail.
+    # The page verifies the certificate. With another intermediate certificate the verification must fail.
     local certificate=$work/page/certbot/live/localhost/cert.pem
     run plain_openssl verify -CAfile "$work/page/root.pem" -untrusted "$work/page/intermediate.pem" "$certificate"
     refuse plain_openssl verify -CAfile "$work/page/root.pem" -untrusted "$work/other-intermediate.pem" "$certificate"
@@ -75,7 +75,7 @@ tls_server() {
     run_page '/tls -config'
 }
 
-# A client that trusts another certificate must refuse, or it would refuse nothing.
+# A client that trusts another certificate must refuse the server. Otherwise the check of the certificate proves nothing.
 tls_refused() {
     cp "$work/other-ca.pem" "$work/page/certificate.pem"
     run_page 'crypto11.json <<'
@@ -85,13 +85,13 @@ tls_refused() {
 
 install >"$work/install.log" 2>&1 || { cat "$work/install.log" && exit 1; }
 head -n 1 "$work/install.log"
-# What the compiler wrote into the programs.
+# The versions that the compiler has written into the programs.
 client Go "$(go version "$work/page/sign" | sed 's/.*: go//')"
 client step-ca "$(go version -m "$work/page/step-ca" | awk '$1 == "mod" { print $3 }')"
 client miekg/pkcs11 "$(module_of github.com/miekg/pkcs11 "$work/page/sign")"
 client crypto11 "$(module_of github.com/ThalesGroup/crypto11 "$work/page/ca")"
 cp "$work/data" "$work/page/data"
-other_authority() { # SUBJECT FILE: of that name, with another key
+other_authority() { # SUBJECT FILE: makes a CA with the same name and another key
     plain_openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/other.key" -subj "$1" -days 2 -out "$2" 2>/dev/null
 }
 other_authority "/O=Example/CN=Example CA" "$work/other-ca.pem"

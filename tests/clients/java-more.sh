@@ -2,7 +2,7 @@
 # apt: gnutls-bin
 # apt bookworm: openjdk-17-jdk-headless
 # apt trixie sid: openjdk-21-jdk-headless openjdk-25-jdk-headless
-# Java's SunPKCS11, under each JDK of the release: Cipher, KeyAgreement, Mac, Signature.verify, SecureRandom.
+# Java's SunPKCS11, with each JDK of the release: Cipher, KeyAgreement, Mac, Signature.verify, SecureRandom.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
 . "$clients/java.bash"
@@ -11,7 +11,7 @@ export SOURCE=$clients/java
 all_uses
 need p11tool gnutls-bin
 
-# All others get their certificates by the page.
+# The other keys get their certificates with the page's commands.
 certify aws-ed25519
 mkdir "$work/page"
 head -c 3000 "$work/data" "$work/other" | head -c 3000 >"$work/page/file"
@@ -49,13 +49,13 @@ no_pkcs1_on_aws() { # WORDS of the log
     grep -q "C_DecryptInit: $1" "$work/said"
 }
 
-# The signature takes a request, the verifications none.
+# The signature makes a request. The verifications make no request.
 verifies() {
     CLOUD_KMS_PKCS11_LOG=debug uses ' verify ' 2>"$work/log"
     sed '/^local$/,$d' "$work/log" >"$work/before"
     sed '1,/^local$/d' "$work/log" >"$work/after"
     cat "$work/after"
-    # Lines that tell of no function tell of a request.
+    # A debug line that names no C_ function describes a request.
     grep -P ' debug: (?!C_).* at .*: ok' "$work/before"
     grep 'C_VerifyFinal' "$work/after"
     refuse grep -P ' debug: (?!C_)' "$work/after"
@@ -74,7 +74,7 @@ service_random() {
     grep 'GenerateRandom.*: ok' "$work/log"
 }
 
-# It lists the entry, by the certificate, but has no key of that type.
+# SunPKCS11 lists the entry, because of the certificate, but does not support keys of that type.
 listed_only() {
     export TOKEN=$label SLOT
     SLOT=$(slot "$label")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # apt bookworm: openjdk-17-jdk-headless libengine-pkcs11-openssl
 # apt trixie sid: openjdk-21-jdk-headless openjdk-25-jdk-headless pkcs11-provider
-# Java's SunPKCS11, under each JDK of the release: keytool, jarsigner, signatures from many threads, and Java's default TLS
+# Java's SunPKCS11, with each JDK of the release: keytool, jarsigner, signatures from many threads, and Java's default TLS
 # context as server and as client, with OpenSSL as the peer.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
@@ -11,11 +11,11 @@
 
 export SOURCE=$clients/java
 labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256)
-# Their certificates come with the authority's; the others' come alone.
+# The certificates of these keys come with the CA's certificate; those of the other keys come alone.
 chains=(aws-rsa2048 azure-p256)
 certify "${labels[@]}"
 for label in "${chains[@]}"; do cat "$work/ca.pem" >>"$work/$label.pem"; done
-# The vault keeps this key's certificate. It is self-signed and not for code.
+# The vault stores the certificate of this key. It is self-signed, and not for code signing.
 key azure-cert-rsa
 cp "$certificate" "$work/azure-cert-rsa.pem"
 cp "$work/ca.pem" "$work/page"
@@ -26,7 +26,7 @@ plain_openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyou
 plain_openssl x509 -req -in "$work/page/somebody.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -days 2 -extfile "$work/leaf.cnf" \
     -out "$work/somebody.pem" 2>/dev/null
 
-configure() { # LABEL: writes its provider's configuration
+configure() { # LABEL: writes the configuration of the provider for that token
     local TOKEN=$1
     SLOT=$(slot "$1")
     export SLOT
@@ -42,7 +42,7 @@ lists() {
     grep -F "$(cat "$work/fingerprint")" "$work/listed"
 }
 
-# The certificates of the chain, the key's first.
+# The certificates of the chain, with the key's certificate first.
 chain() {
     local authority=0
     [[ " ${chains[*]} " != *" $TOKEN "* ]] || authority=1
@@ -54,7 +54,7 @@ chain() {
     [ "$authority" = 0 ] || grep -x 'Owner: CN=clients CA' "$work/owners"
 }
 
-# Without a certificate there is no alias. OpenSSL makes the first one, as its own page says.
+# Java has no alias for a key without a certificate. OpenSSL makes the first certificate, with the commands of its page.
 first_certificate() {
     key "$TOKEN"
     run_page 'keytool -list -keystore' | tee "$work/listed"
@@ -91,13 +91,13 @@ requests() {
     refuse request_verified "$(spoil "$work/csr.der")"
 }
 
-# OpenSSL 3.0 says that it does not verify, and ends with 0.
+# OpenSSL 3.0 exits with 0 even if the verification fails, so the output is checked.
 request_verified() { # FILE
     run plain_openssl req -inform DER -in "$1" -noout -verify -subject 2>&1 | tee "$work/said"
     grep 'verify OK' "$work/said"
 }
 
-# An authority of one level: the token's certificate is not a CA's, so the signature is what is looked at.
+# The token's certificate is not a CA certificate, so OpenSSL can't verify the chain. Only the signature is verified.
 issues() {
     key "$TOKEN"
     rm -f "$work"/page/issued.*
@@ -110,7 +110,7 @@ issues() {
     refuse signed_by "$(spoil "$work/issued.der")"
 }
 
-signed_by() { # CERTIFICATE: by the service's key, whatever the issuer's name is
+signed_by() { # CERTIFICATE: verifies its signature with the service's key, without the issuer's name
     python3 - "$1" "$work" <<'PY'
 import sys
 
@@ -129,13 +129,13 @@ start, last = read(data, rest)
 open(sys.argv[2] + "/issued.tbs", "wb").write(data[at:end])
 open(sys.argv[2] + "/issued.sig", "wb").write(data[start + 1:last])
 PY
-    # Java chooses the hash: newer ones a longer one.
+    # Java chooses the hash. Newer versions choose a longer one.
     local hash
     hash=$(openssl x509 -inform DER -in "$work/issued.der" -noout -text | sed -nE 's/.*Signature Algorithm: .*[Ss][Hh][Aa]([0-9]+).*/sha\1/p' | head -n 1)
     verify "$hash" "$work/issued.tbs" "$work/issued.sig"
 }
 
-opened_block() { # the signature block of signed.jar
+opened_block() { # prints the name of the signature block of signed.jar
     rm -rf "$work/opened"
     python3 -m zipfile -e "$work/page/signed.jar" "$work/opened"
     compgen -G "$work/opened/META-INF/*.RSA" || compgen -G "$work/opened/META-INF/*.EC"
@@ -145,7 +145,7 @@ block_verified() { # BLOCK CONTENT: by OpenSSL
     plain openssl cms -verify -inform DER -in "$1" -content "$2" -binary -purpose any -CAfile "$work/trusted.pem" -out "$work/content"
 }
 
-jar_verified() { # the page's block; a certificate that is not for code is none for -strict
+jar_verified() { # runs the page's block; without -strict if the certificate is not for code signing
     local block
     block=$(page 'jarsigner -verify')
     [ "$TOKEN" != azure-cert-rsa ] || block=${block/ -strict/}
@@ -166,7 +166,7 @@ jar_signed() {
     block=$(opened_block)
     block_verified "$block" "${block%.*}.SF"
     refuse block_verified "$(spoil "$block")" "${block%.*}.SF"
-    # Another jar's content under this signature.
+    # A file of the jar is replaced under the same signature.
     cp "$work/page/signed.jar" "$work/other.jar"
     (cd "$work" && cp other Threads.class && jar --update --file other.jar Threads.class)
     refuse plain jarsigner -verify -strict -keystore "$work/page/trust.p12" -storepass changeit "$work/other.jar" | tee "$work/said"
@@ -179,13 +179,13 @@ threads() {
     [ "$kind" = ec ] || SCHEMES="SHA256withRSA SHA384withRSA SHA512withRSA PSS-SHA256 PSS-SHA384"
     export SCHEMES
     rm -rf "$work/page/classes" "$work/page"/{exported,public}.pem
-    # The service's public key verifies: the certificate's is the same.
+    # Verifies with the public key of the certificate, which must be the service's.
     run_page 'Threads.java' | tee "$work/said"
     same_key "$work/page/public.pem"
     grep -x '48 signatures' "$work/said"
 }
 
-tls_client() { # CA OPTION...: the page's, without the module
+tls_client() { # CA OPTION...: runs the page's client, without the module
     local block
     block=$(page 's_client')
     (cd "$work/page" && OPENSSL_CONF=$work/plain.cnf CLOUD_KMS_PKCS11_CONFIG=/nonexistent timeout 60 bash -euxo pipefail -c \
@@ -240,7 +240,7 @@ for label in "${labels[@]}" azure-cert-rsa; do configure "$label"; done
 first=1
 for jdk in $(jdks); do
     use_jdk "$jdk"
-    # The jar's content.
+    # The file in the jar.
     rm -rf "$work/classes"
     run javac -d "$work/classes" "$SOURCE/Threads.java"
     (cd "$work" && jar --create --file page/hello.jar -C classes Threads.class)
@@ -253,14 +253,14 @@ for jdk in $(jdks); do
         check "$TOKEN jar signed by jarsigner, Java $jdk" jar_signed
         check "$TOKEN signatures from 16 threads, Java $jdk" threads
     done
-    # RSA in TLS 1.3 is PSS, by which Java signs because the token hashes too.
+    # TLS 1.3 signs with RSA-PSS. Java can do that because the token lists the PSS mechanisms that hash.
     for TOKEN in aws-rsa2048 azure-p256; do
         key "$TOKEN"
         if [ "$kind" = rsa ]; then as_server "$PSS|$PKCS1" "$PSS"; else as_server "$ECDSA" "$ECDSA"; fi
     done
     TOKEN=azure-rsa2048 as_client -tls1_3
     TOKEN=aws-p256 as_client -tls1_2
-    # Its certificate stays.
+    # Only once, because the certificate of this key then exists.
     if [ -n "$first" ]; then
         TOKEN=aws-rsa3072
         configure "$TOKEN"

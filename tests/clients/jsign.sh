@@ -2,14 +2,14 @@
 # apt: ivy osslsigncode wixl
 # apt bookworm: openjdk-17-jdk-headless
 # apt trixie sid: openjdk-21-jdk-headless openjdk-25-jdk-headless
-# jsign: Authenticode signatures of a program, an installer and a script, by Java.
+# jsign (Java): Authenticode signatures of a program, an installer and a script.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
 . "$clients/java.bash"
 . "$clients/windows.bash"
 
 need osslsigncode osslsigncode
-# osslsigncode before 2.9 knows nothing of scripts.
+# osslsigncode verifies scripts since version 2.9.
 scripts_too() { dpkg --compare-versions "$(dpkg-query -W -f '${Version}' osslsigncode)" ge 2.9~; }
 need wixl wixl
 need /usr/share/java/ivy.jar ivy
@@ -18,7 +18,7 @@ sum=2abf2ade9ea322acc2d60c24794eadc465ff9380938fca4c932d09e0b25f1c28
 folder=$state/jsign-$version
 mkdir "$work/page"
 
-# Whom this machine trusts: Java has a list of its own, and a chroot's lacks what the machine has added to it.
+# The CAs that this machine trusts. Java has its own list, and in a chroot it lacks the CAs that the machine has added.
 trusted() {
     plain_openssl pkcs12 -export -nokeys -in /etc/ssl/certs/ca-certificates.crt -jdktrust anyExtendedKeyUsage -passout pass:changeit \
         -out "$work/trusted.p12"
@@ -38,7 +38,7 @@ mapfile -t all < <(jdks)
 newest=${all[-1]}
 use_jdk "$newest"
 if [ ! -e "$folder/jsign.jar" ]; then
-    echo "jsign: fetching it"
+    echo "jsign: downloading jsign.jar"
     fetch >"$work/fetch.log" 2>&1 || { rm -rf "$folder" && cat "$work/fetch.log" && exit 1; }
 fi
 client jsign "$version"
@@ -88,7 +88,7 @@ for jdk in "${all[@]}"; do
         export SLOT
         run_page 'library ='
         check "$TOKEN exe signed, Java $jdk" sign_exe sha256
-        # The same program under each Java: once is enough for the rest.
+        # Every JDK signs the program. Only the newest signs the other files, because jsign is the same program under each.
         [ "$jdk" = "$newest" ] || continue
         check "$TOKEN msi signed, Java $jdk" sign 'signed.msi' signed.msi sha384
         ! scripts_too || check "$TOKEN ps1 signed, Java $jdk" sign_ps1

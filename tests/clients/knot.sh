@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # apt: knot knot-dnssecutils ldnsutils bind9-utils
 # apt sid: knot-keymgr
-# Knot DNS: keymgr, kzonesign, and knotd that signs by itself, through GnuTLS.
+# Knot DNS, with GnuTLS: keymgr, kzonesign, and knotd with automatic signing.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/dnssec.bash"
 . "$clients/server.bash"
@@ -13,7 +13,7 @@ need kzonesign knot-dnssecutils
 need ldns-verify-zone ldnsutils
 need dnssec-verify bind9-utils
 
-# A token that holds both of a zone's keys.
+# Makes a token with both keys of a zone.
 token() { # LABEL...
     python3 - "$config" "$work/zones.json" "$@" <<'END'
 import json, sys
@@ -28,7 +28,7 @@ END
     export CLOUD_KMS_PKCS11_CONFIG=$work/zones.json TOKEN=zones
 }
 
-name_of() ( # LABEL: the key's name in the service
+name_of() ( # LABEL: prints the key's name in the service
     key "$1"
     python3 -c 'import sys; print(bytes.fromhex(sys.argv[1]).decode(), end="")' "$id"
 )
@@ -50,7 +50,7 @@ sign_zone() {
     same_ds
 }
 
-# The record for the parent is that of the service's key, as another program computes it.
+# The DS record must be that of the service's key. Another program computes the expected record.
 same_ds() {
     printf 'example.com. 3600 IN DNSKEY %s\n' "$ksk" >"$work/dnskey"
     dnssec-dsfromkey -2 -f "$work/dnskey" example.com | tee "$work/other-ds"

@@ -1,25 +1,26 @@
 # shellcheck shell=bash disable=SC2153,SC2154
-# For scripts with OpenSSH, after lib.sh: an agent and an sshd of our own.
+# Sourced after lib.sh by scripts that use OpenSSH: starts an ssh-agent and an sshd for the test.
 #
-#   start_agent [ENV-ARGUMENT...]  sets SSH_AUTH_SOCK; the arguments are env's, for what the agent and its helper see
-#   start_sshd [LINE...]           on a free port of loopback, with lines added to its configuration; sets $port
-#   ssh_host NAME [LINE...]        from now on a plain `ssh NAME` goes there, without the user's own files
-#   login [OPTION...]              logs in to it; only what $work/sshd/authorized has may come in
+#   start_agent [ENV-ARGUMENT...]  starts an agent and sets SSH_AUTH_SOCK; the arguments are passed to env, and set the environment of
+#                                  the agent and its helper
+#   start_sshd [LINE...]           starts sshd on a free port of 127.0.0.1, with LINEs added to its configuration; sets $port
+#   ssh_host NAME [LINE...]        from now on `ssh NAME` connects to that sshd, without the user's own files
+#   login [OPTION...]              logs in to that sshd, which accepts only the keys in $work/sshd/authorized
 
 for tool in ssh ssh-add ssh-agent ssh-keygen; do need "$tool" openssh-client; done
 sshd=$(command -v sshd || echo /usr/sbin/sshd)
 need "$sshd" openssh-server
 unset SSH_AUTH_SOCK SSH_AGENT_PID
 
-# The public key as OpenSSH writes it, from the service's PEM.
+# Prints the service's public key in OpenSSH's format.
 service_key() { ssh-keygen -i -m PKCS8 -f "$public" | cut -d' ' -f1,2; }
 
-# -P: the agent loads only files under /usr/lib and /usr/local/lib unless told otherwise, and
-# compares the path after resolving links.
+# Without -P, the agent loads only modules under /usr/lib and /usr/local/lib. It compares the path after it has
+# resolved symbolic links.
 start_agent() { # [ENV-ARGUMENT...]
     local module
     module=$(readlink -f "$MODULE")
-    # Not through `run`: $! would be a subshell, and the agent would outlive it.
+    # Without `run`: otherwise $! is a subshell, and the agent keeps running after that has ended.
     env "$@" ssh-agent -D -P "$module" -a "$work/agent" >"$work/agent.log" 2>&1 &
     agent=$!
     later "kill $agent 2>/dev/null; wait $agent 2>/dev/null"
@@ -29,17 +30,17 @@ start_agent() { # [ENV-ARGUMENT...]
 
 agent_answers() { ssh-add -l || [ $? -eq 1 ]; } # 1: it has no keys; 2: nobody is there
 
-# ssh-add asks for a PIN; ours is empty.
+# ssh-add asks for a PIN. This module's PIN is empty.
 ask_pass() {
     printf '#!/bin/sh\nprintf "%%s\\n" "%s"\n' "$PIN" >"$work/askpass"
     chmod 700 "$work/askpass"
     export SSH_ASKPASS=$work/askpass SSH_ASKPASS_REQUIRE=force
 }
 
-# Nothing may ask, unless the module under trial is one with a PIN.
+# ssh must not ask for a PIN, unless the module under test needs one.
 batch=$([ -z "$PIN" ] && echo yes || echo no)
 
-# The server: started by hand on a free port of loopback, with keys and files of its own.
+# sshd runs on a free port of 127.0.0.1, with its own host key and files.
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
@@ -48,10 +49,10 @@ listening() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
 start_sshd() { # [LINE...]
     mkdir -p "$work/sshd"
     ssh-keygen -q -t ed25519 -N '' -f "$work/sshd/host"
-    # From OpenSSH 9.8 on it turns away whoever has failed to log in, and some logins here have to fail.
+    # Since OpenSSH 9.8, sshd blocks clients whose logins have failed, and some logins here must fail.
     local penalties=()
     "$sshd" -t -o PerSourcePenalties=no -o HostKey="$work/sshd/host" -f /dev/null 2>/dev/null && penalties=(PerSourcePenalties no)
-    # sshd insists on this folder when root starts it.
+    # sshd requires this folder when root starts it.
     [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
     for _ in 1 2 3 4; do
         port=$(free_port)
@@ -64,7 +65,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PubkeyAuthentication yes
 AuthorizedKeysFile $work/sshd/authorized
-# The folder is below /tmp.
+# With StrictModes sshd refuses these files, because their folder is below /tmp.
 StrictModes no
 PermitRootLogin yes
 ${penalties[*]}
@@ -72,7 +73,7 @@ $(printf '%s\n' "$@")
 EOF
         "$sshd" -D -e -f "$work/sshd/config" 2>>"$work/sshd/log" &
         server=$!
-        # Either it listens, or it has ended: then another had the port first.
+        # sshd listens, or it has ended because another process had taken the port.
         if wait_for 30 sshd_settled && listening && kill -0 "$server" 2>/dev/null; then
             later "kill $server 2>/dev/null; wait $server 2>/dev/null"
             printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d' ' -f1,2 "$work/sshd/host.pub")" >"$work/sshd/known"

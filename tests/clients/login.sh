@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: opensc gnutls-bin libengine-pkcs11-openssl
-# Tokens whose PIN is their credential: Azure's client secret, the name of an AWS profile.
+# Tokens whose PIN is the credential: a client secret of Azure, or the name of an AWS profile.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/login.bash"
 

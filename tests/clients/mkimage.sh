@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: u-boot-tools device-tree-compiler libengine-pkcs11-openssl
-# FIT images for U-Boot's verified boot.
+# mkimage: signs FIT images for U-Boot's verified boot.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need mkimage u-boot-tools
@@ -15,7 +15,7 @@ parts() { # IMAGE
     run python3 "$clients/fit.py" "$1" "$work/page/u-boot.dtb" /configurations/conf/signature "$work/parts"
 }
 
-# Another byte in the image's description, which is signed, or in the kernel, whose hash is signed.
+# Changes the image's description, which is signed, or the kernel, whose hash is signed.
 spoil_image() { # OLD NEW
     python3 - "$work/page/image.itb" "$work/spoilt.itb" "$1" "$2" "$work/page/vmlinuz" <<'PY'
 import sys
@@ -52,7 +52,7 @@ sign() { # ALGO PADDING
 
 for TOKEN in aws-rsa2048 azure-rsa2048; do
     check "$TOKEN FIT image" sign sha256,rsa2048 pkcs-1.5
-    # 2023.01 wants a salt that is as long as the key allows, which neither service makes.
+    # mkimage 2023.01 expects the longest salt that the key allows. Neither service makes such a signature.
     [ "$release" = bookworm ] || check "$TOKEN FIT image, PSS" sign sha256,rsa2048 pss
 done
 for TOKEN in aws-rsa4096 azure-rsa4096; do

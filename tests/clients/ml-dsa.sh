@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # releases: sid
 # apt: pkcs11-provider
-# ML-DSA keys of KMS by OpenSSL's command line through pkcs11-provider; OpenSSL alone verifies.
+# ML-DSA keys of KMS with OpenSSL's command line, through pkcs11-provider. OpenSSL verifies without the module.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/server.bash"
 . "$clients/certify.bash"
@@ -27,7 +27,7 @@ signs_by_dgst() {
     verify_and_spoil verify_raw - "$work/page/file" "$work/page/file.sig"
 }
 
-# More than KMS takes as a message.
+# The message is longer than KMS accepts.
 signs_large_file() {
     head -c 1000000 /dev/urandom >"$work/page/file"
     signs_file
@@ -57,7 +57,7 @@ stranger() {
     refuse plain_openssl s_client -connect "127.0.0.1:$PORT" -CAfile "$work/other-root.pem" -no-CApath -verify_return_error </dev/null
 }
 
-# A client that knows no ML-DSA gets no connection.
+# A client without ML-DSA must not get a connection.
 without_ml_dsa() {
     refuse plain_openssl s_client -connect "127.0.0.1:$PORT" -CAfile "$work/page/certificate.pem" -sigalgs ECDSA+SHA256:RSA-PSS+SHA256 </dev/null
 }
@@ -76,7 +76,7 @@ tls() {
     stop_server
 }
 
-# Another root of the same name and kind.
+# A root with the same name and type, and another key.
 plain_openssl req -x509 -new -newkey ML-DSA-65 -noenc -keyout "$work/other-key.pem" -days 2 -subj "/CN=My root" \
     -addext "basicConstraints=critical,CA:true" -addext "keyUsage=critical,keyCertSign" -out "$work/other-root.pem" 2>/dev/null
 provider_config >/dev/null 2>&1

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # apt: nginx-light libengine-pkcs11-openssl curl procps
 # apt trixie sid: pkcs11-provider
-# nginx, its TLS keys through OpenSSL's provider or libp11's engine; master and workers.
+# nginx with a TLS key in the cloud, through OpenSSL's provider or libp11's engine, with a master and workers.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
 
@@ -9,7 +9,7 @@ PATH=$PATH:/usr/sbin
 need nginx nginx-light
 need curl curl
 
-# As root, nginx would make its workers someone who can't read our files.
+# When root starts nginx, its workers run as another user by default, who can't read the files of the test.
 configure() { # FORM
     case $1 in
         store) run_page 'store:pkcs11' ;;
@@ -40,7 +40,7 @@ refuse_unknown_key() {
     [ $status -eq 0 ] && grep -E 'cannot load certificate key "(engine:pkcs11:|store:)pkcs11:token=no-such-token' "$work/test.log"
 }
 
-# The key is there, but the certificate is another key's, of the same kind.
+# The key exists, but the certificate belongs to another key of the same type.
 refuse_other_key() {
     local status=0 options=(ec -pkeyopt ec_paramgen_curve:P-256)
     [ "$kind" != rsa ] || options=(rsa:2048)
@@ -59,7 +59,7 @@ stranger() { refuse curl --silent --fail --cacert "$work/other-ca.pem" "https://
 
 workers() { ps -o pid= --ppid "$server" | sort; }
 
-# New workers, from a master that has loaded the key twice.
+# After a reload, the master has loaded the key again, and new workers serve.
 reload() {
     local before
     before=$(workers)
@@ -99,7 +99,7 @@ try_server() { # WAY FORM NAME
 for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa; do
     use_key "$key"
     [ "$release" != sid ] || try_server provider store "by the provider"
-    # Where the URL itself does, one key of each cloud.
+    # In sid, where nginx accepts the URL itself, a key file is tested with one key of each cloud.
     case $release,$key in trixie,* | sid,aws-p256 | sid,azure-cert-rsa) try_server provider file "by the provider and a file" ;; esac
     case $release,$key in bookworm,* | *,aws-p256 | *,azure-cert-rsa) try_server engine engine "by the engine" ;; esac
 done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # apt: python3 make g++
 # apt trixie sid: nodejs npm
-# Node.js: graphene-pk11. On Debian 12 with the Node that is there (20 or newer).
+# Node.js: graphene-pk11. Debian 12 uses the Node.js that is installed on the machine (20 or newer).
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -12,7 +12,7 @@ need g++ g++
 export SOURCE=$clients/node
 folder=$state/node
 
-# Once for each state of the page.
+# Installs again only when the page's block has changed.
 install() {
     mkdir -p "$work/page"
     page 'npm install' >"$work/recipe"
@@ -27,7 +27,7 @@ install() {
     ln -s "$folder/node_modules" "$work/page/node_modules"
 }
 
-# The first of a token's signatures is also tried with other data and spoilt: that is slow.
+# Only the first signature of a token is also verified with other data and a changed byte, because that is slow.
 plainly() { "$@"; }
 
 sign_all() {
@@ -46,7 +46,7 @@ sign_all() {
         esac
         count=$((count + 1)) verifying=plainly
     done
-    # One for each mechanism, and one before the login.
+    # One signature for each mechanism, and one before the login.
     [ "$count" -eq "$([ "$kind" = rsa ] && echo 9 || echo 7)" ]
 }
 

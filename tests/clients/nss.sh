@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: libnss3-tools
-# NSS's own tools: lists, TLS servers and clients, CMS.
+# NSS's tools: listing, TLS servers and clients, CMS.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/server.bash"
 . "$clients/certify.bash"
@@ -15,7 +15,7 @@ cp "$work/ca.pem" "$work/page/ca.pem"
 cp "$work/data" "$work/page/file"
 printf 'GET / HTTP/1.0\r\n\r\n' >"$work/page/request"
 
-# What is no token's: mutual.py's own certificate, and a CA that nobody knows.
+# Certificates without a token: that of the server mutual.py, and a CA that no client trusts.
 plain_openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/local-key.pem" -subj /CN=localhost 2>/dev/null |
     plain_openssl x509 -req -CA "$work/ca.pem" -CAkey "$work/ca.key" -days 2 -extfile "$work/leaf.cnf" -out "$work/local.pem" 2>/dev/null
 plain_openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=other CA" -days 2 \
@@ -40,7 +40,7 @@ connects() { # COUNT [OPTION...]
 
 stranger() { refuse timeout 60 python3 "$clients/handshakes.py" "$work/other-ca.pem" "$PORT" 1; }
 
-# Whatever the client says: the server has seen a signature by the certificate's key.
+# The server's log is checked, not the client's output: TLS proves that the certificate's key has signed.
 presented() { # TLS
     rm -f "$work/seen"
     export TLS=${1/TLSv/tls}

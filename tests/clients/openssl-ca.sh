@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: libengine-pkcs11-openssl
-# A CA whose key is in the cloud, CMS and S/MIME: OpenSSL's command line through libp11's engine.
+# A CA, CMS and S/MIME with OpenSSL's command line, through libp11's engine.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
 . "$clients/ca.bash"
@@ -9,7 +9,7 @@ verify_cms() { # SIGNATURE
     run plain_openssl cms -verify -binary -inform DER -in "$1" -content "$work/page/file" -CAfile "$work/page/ca.pem" -out "$work/content"
     run cmp "$work/content" "$work/page/file"
     refuse plain_openssl cms -verify -binary -inform DER -in "$1" -content "$work/other" -CAfile "$work/page/ca.pem" -out "$work/content"
-    # The signature is the last field.
+    # The signature is the last field of the structure, so `spoil` changes it.
     refuse plain_openssl cms -verify -binary -inform DER -in "$(spoil "$1")" -content "$work/page/file" -CAfile "$work/page/ca.pem" \
         -out "$work/content"
 }
@@ -34,7 +34,7 @@ smime() {
     refuse plain_openssl smime -verify -text -in "$work/forged.eml" -CAfile "$work/page/ca.pem" -out "$work/content"
 }
 
-# Elsewhere the provider comes first (openssl-provider).
+# Later releases use the provider (openssl-provider.sh), so here they test fewer keys.
 engine_keys=(aws-rsa2048 aws-p256 azure-rsa3072 azure-p256)
 [ "$release" != bookworm ] || engine_keys+=(azure-cert-rsa azure-cert-ec)
 for key in "${engine_keys[@]}"; do
