@@ -104,8 +104,9 @@ print("\n".join(sorted(value)))' "$@" >"$folder/granted"
 }
 
 lists_the_key() {
-    grep -x 'Private Key Object; RSA *' "$folder/4.printed"
-    grep -x 'Public Key Object; RSA 3072 bits' "$folder/4.printed"
+    # OpenSC 0.27 prints the size of the private key as well.
+    grep -xE 'Private Key Object; RSA( +3072 bits)? *' "$folder/4.printed"
+    grep -xE 'Public Key Object; RSA +3072 bits' "$folder/4.printed"
     [ "$(grep -cE "^ +label: +$label\$" "$folder/4.printed")" = 2 ]
 }
 
