@@ -24,6 +24,8 @@ RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13", "sid": "sid"}
 README = ROOT / "README.md"
 # The clients of the short table.
 FIRST = ["openssl-provider", "openssl", "ml-dsa", "nginx", "ssh", "pkcs11-tool", "p11tool", "java", "osslsigncode", "firefox"]
+# Scripts of other pages than those of docs/clients.
+OTHERS = ("quick-start", "readme")
 # A key's label begins with its cloud.
 CHECK = re.compile(r"^(ok|FAILED) +(?:(aws|azure)-\S+ )?(.*)$")
 CLOUDS = {"aws": "AWS", "azure": "Azure", None: "both"}
@@ -151,7 +153,7 @@ def short(sections):
 
 
 def script_of(section):
-    found = re.search(r"^\| (?:\[([^]]+)\]\(\1\.md\)|(readme)) \|", section, re.MULTILINE)
+    found = re.search(rf"^\| (?:\[([^]]+)\]\(\1\.md\)|({'|'.join(OTHERS)})) \|", section, re.MULTILINE)
     return found[1] or found[2]
 
 
@@ -184,7 +186,7 @@ def check():
     listed = (PAGES / "README.md").read_text()
     wrong += [f"docs/clients/README.md: {path.name} is missing" for path in PAGES.glob("*.md")
               if path.name != "README.md" and f"]({path.name})" not in listed]
-    wrong += [f"{name} has no page in docs/clients" for name in scripts() if name != "readme" and not page(name)]
+    wrong += [f"{name} has no page in docs/clients" for name in scripts() if name not in OTHERS and not page(name)]
     sys.exit("\n".join(wrong) or 0)
 
 
