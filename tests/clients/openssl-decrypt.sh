@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: libengine-pkcs11-openssl
-# OpenSSL's command line through libp11's engine: decryption, CMS, ECDH.
+# Decryption, CMS and ECDH with OpenSSL's command line, through libp11's engine.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 engines=$(openssl version -e | sed 's/^ENGINESDIR: "\(.*\)"$/\1/')
@@ -30,7 +30,7 @@ refuses() { # pkcs1 | sha256, WORDS of the log
     grep -q "$2" "$work/said"
 }
 
-# What S/MIME and SCEP send: the content's key is encrypted for a certificate.
+# The messages of S/MIME and SCEP: the content key is encrypted for a certificate.
 opens_cms() {
     plain_openssl req -x509 -newkey rsa:2048 -nodes -subj "/CN=clients CA" -keyout "$work/ca.key" -out "$work/ca.pem" 2>/dev/null
     plain_openssl req -new -key "$work/ca.key" -subj "/CN=$label" |
@@ -40,7 +40,7 @@ opens_cms() {
         -recip "$work/page/me.pem" ${keyopt:+-keyopt rsa_padding_mode:oaep -keyopt rsa_oaep_md:sha256 -keyopt rsa_mgf1_md:sha256}
     TOKEN=$label run_page 'cms -decrypt'
     cmp "$work/data" "$work/page/message"
-    # For another certificate of the same name and number.
+    # Encrypted for another certificate with the same name and serial number.
     run plain_openssl cms -encrypt -aes256 -binary -in "$work/data" -outform DER -out "$work/page/message.p7" "$work/ca.pem"
     rm -f "$work/page/message"
     TOKEN=$label refuse run_page 'cms -decrypt'
@@ -59,7 +59,7 @@ agrees() {
     refuse cmp "$work/shared" "$work/page/shared"
 }
 
-# libp11 0.4.12 gives up a token with a key of a type that it does not know.
+# libp11 0.4.12 fails with a token that has a key of an unknown type.
 beside_ed25519() {
     python3 - "$config" "$work/mixed.json" <<'END'
 import json, sys
@@ -72,7 +72,7 @@ json.dump(config, open(sys.argv[2], "w"))
 END
     export CLOUD_KMS_PKCS11_CONFIG=$work/mixed.json
     local sign=(openssl dgst -sha256 -engine pkcs11 -keyform engine -out "$work/signature")
-    run "${sign[@]}" -sign "pkcs11:token=mixed;object=$label;type=private" "$work/data" || echo "as expected of libp11 0.4.12"
+    run "${sign[@]}" -sign "pkcs11:token=mixed;object=$label;type=private" "$work/data" || echo "expected with libp11 0.4.12: it fails with a token that has a key of an unknown type"
     rm -f "$work/signature"
     run "${sign[@]}" -sign "pkcs11:token=hiding;object=$label;type=private" "$work/data"
     verify_and_spoil verify sha256 "$work/data" "$work/signature"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # releases: trixie sid
 # apt: pkcs11-provider p11-kit p11-kit-modules gcc libc6-dev
-# OpenSSL's command line through pkcs11-provider: signatures, certificates, a CA, messages, decryption, ECDH, TLS.
+# OpenSSL's command line through pkcs11-provider: signatures, certificates, a CA, CMS and S/MIME, decryption, ECDH, TLS.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/server.bash"
 . "$clients/certify.bash"
@@ -40,7 +40,7 @@ signs_pss() {
     done
 }
 
-# What the provider itself takes as the salt's length is what the services know.
+# The provider's default length of the salt is the one that the services support.
 signs_pss_by_default() {
     run openssl dgst "-$hash" -sigopt rsa_padding_mode:pss -sign "$uri;type=private" -out "$work/signature" "$work/data"
     verify_and_spoil verify_pss "$hash" "$work/data" "$work/signature"
@@ -59,7 +59,7 @@ signs_without_file() {
     verify_and_spoil verify "$hash" "$work/page/file" "$work/page/file.sig"
 }
 
-# A curve's own hash is the only one that the services name; ECDSA itself takes a digest of any length.
+# The services name one hash for each curve, but the module signs a digest of any length with ECDSA.
 signs_any_hash() {
     for hash in sha256 sha384 sha512; do HASH=$hash signs_file; done
 }
@@ -86,7 +86,7 @@ signing() {
     [ "$kind" != rsa ] || check "$label RSA-PSS" signs_pss
 }
 
-# What is in the token
+# The objects of the token
 
 lists_keys() {
     run_page 'storeutl -noout' >"$work/listed"
@@ -111,7 +111,7 @@ lists_certificate() { # CERTIFICATE
 
 # A CA
 
-# openssl ocsp waits for its children, and a second more, whatever signal it has got but this one.
+# openssl ocsp waits for its child processes, and another second, after every signal except SIGKILL.
 stop_responder() {
     [ -n "$server" ] || return 0
     local children
@@ -124,27 +124,27 @@ stop_responder() {
 
 asks_responder() { OPENSSL_CONF=$work/plain.cnf timeout 60 bash -c "cd '$work/page' && $(page 'ocsp -url')" 2>&1 | tee "$work/answer"; }
 
-# On another address than 127.0.0.1, as the kernel lists what listens (proc(5)).
-listens_elsewhere() { # PORT
+# Succeeds if a socket listens on the port at another address than 127.0.0.1. The kernel lists the sockets (proc(5)).
+listens_on_other_address() { # PORT
     cat /proc/net/tcp /proc/net/tcp6 | grep -i "[0-9A-F]:$(printf %04X "$1") [0-9A-F]*:0000 0A" | tee "$work/listening"
     grep -v ': 0100007F:\|: 0000000000000000FFFF00000100007F:' "$work/listening"
 }
 
-# In a check's own shell: the server has to end with it.
+# Called in the subshell of a check, and the server must end with that.
 responds() { # STATE of the certificate
     PORT=$(free_port)
     export PORT
     trap stop_responder EXIT
-    # It can't be told an address.
+    # openssl ocsp has no option for the address, so libloopback.so restricts it to 127.0.0.1.
     start_page 'ocsp -port' OPENSSL_CONF="$OPENSSL_CONF" LD_PRELOAD="$work/libloopback.so" "${as_user[@]}"
     serves accepts
-    refuse listens_elsewhere "$PORT"
+    refuse listens_on_other_address "$PORT"
     for _ in 1 2 3 4; do
         asks_responder
         grep -x 'Response verify OK' "$work/answer"
         grep -x "listed.pem: $1" "$work/answer"
     done
-    # The check is checked: another root of the same name.
+    # The same check must reject a root with the same name and another key.
     mv "$work/page/root.pem" "$work/page/root.pem.good"
     cp "$work/other-root.pem" "$work/page/root.pem"
     asks_responder || true
@@ -161,7 +161,7 @@ ca() {
     check "$label openssl ca -revoke, -gencrl" revoke
 }
 
-# Messages
+# CMS, S/MIME and time stamps
 
 cms() {
     run_page 'out file.p7s'
@@ -184,7 +184,7 @@ smime() {
     refuse plain_openssl smime -verify -text -in "$work/forged.eml" -CAfile "$work/ca.pem" -out "$work/content"
 }
 
-# Files in a key's place
+# Files that stand for a key
 
 key_file() {
     rm -f "$work/page/key.pem"
@@ -207,7 +207,7 @@ time_stamp() {
     run "${verifies[@]}" -queryfile "$work/page/file.tsq" -in "$work/page/file.tsr"
     run "${verifies[@]}" -data "$work/page/file" -in "$work/page/file.tsr"
     refuse "${verifies[@]}" -data "$work/other" -in "$work/page/file.tsr"
-    # The signature is the last field.
+    # The signature is the last field of the structure, so `spoil` changes it.
     refuse "${verifies[@]}" -data "$work/page/file" -in "$(spoil "$work/page/file.tsr")"
 }
 
@@ -263,7 +263,7 @@ certificate_of_client() {
 
 presents() { # OPTION...
     page_client "$OPENSSL_CONF" 's_client.*type=cert' "$@"
-    # What the server says of the client's certificate is in its answer.
+    # The server's reply describes the client's certificate.
     certificate_of_client
 }
 
@@ -277,7 +277,7 @@ stranger() {
     refuse plain_openssl s_client -connect "127.0.0.1:$PORT" -CAfile "$work/other-root.pem" -no-CApath -verify_return_error </dev/null
 }
 
-# No client of today asks for that, unless made to.
+# Clients no longer offer RSA key exchange by default, so the cipher is set.
 exchanges_key() {
     page_client "$work/plain.cnf" 's_client.*verify_hostname' -tls1_2 -cipher AES256-SHA
     grep -E 'Cipher is AES256-SHA$' "$work/answer"
@@ -314,7 +314,7 @@ tls_client() {
 with_options() { # LINE...
     printf '%s\n' "$@" | cat "$work/openssl.cnf" - >"$OPENSSL_CONF"
     local line
-    # The page has to name it.
+    # The page must name the option.
     for line in "$@"; do grep -F "$line" "$root/docs/clients/$script.md" >/dev/null; done
 }
 
@@ -355,7 +355,7 @@ decrypts() { # pkcs1 | sha1 | sha256
     cmp "$work/text" "$work/page/secret"
     cp "$(spoil "$work/page/secret.enc")" "$work/page/secret.enc"
     rm -f "$work/page/secret"
-    # The service or, by PKCS#1, the provider may answer with other bytes instead of an error.
+    # Instead of an error, the service, or with PKCS#1 v1.5 the provider, may return other bytes.
     run_page "$pattern" || true
     refuse cmp "$work/text" "$work/page/secret"
 }
@@ -368,7 +368,7 @@ refuses() { # pkcs1 | sha256, WORDS of the log
     grep -q "$2" "$work/said"
 }
 
-# What S/MIME and SCEP send: the content's key is encrypted for a certificate.
+# The messages of S/MIME and SCEP: the content key is encrypted for a certificate.
 opens() { # cms | smime, OPTION...
     local command=$1 file=message.p7 text=message form=(-outform DER)
     shift
@@ -379,7 +379,7 @@ opens() { # cms | smime, OPTION...
         ${1:+-recip} "$work/page/me.pem" "$@"
     run_page "$command -decrypt"
     cmp "$work/data" "$work/page/$text"
-    # For another key.
+    # Encrypted for another key.
     run plain_openssl "$command" -encrypt -aes256 -binary -in "$work/data" "${form[@]}" -out "$work/page/$file" "$work/ca-rsa.pem"
     rm -f "$work/page/$text"
     refuse run_page "$command -decrypt"
@@ -417,7 +417,7 @@ agreeing() {
     check "$label CMS by ECDH" opens cms
 }
 
-# A token with keys of all kinds, some of which pkcs11-provider 1.0 does not know.
+# A token with keys of all types, some of which pkcs11-provider 1.0 does not support.
 beside_others() {
     python3 - "$config" "$work/mixed.json" <<'END'
 import json, sys
@@ -430,13 +430,13 @@ config["slots"].append(mixed)
 json.dump(config, open(sys.argv[2], "w"))
 END
     export CLOUD_KMS_PKCS11_CONFIG=$work/mixed.json
-    # The server that has ML-DSA keys has these of its own.
+    # The mixed token uses the server that has ML-DSA keys, so the public key is that server's.
     public=$(dirname "$public")/emulator-kms-${label#aws-}.pem
     run openssl dgst -sha256 -sign "pkcs11:token=mixed;object=$label;type=private" -out "$work/signature" "$work/data"
     verify_and_spoil verify sha256 "$work/data" "$work/signature"
 }
 
-# The module registered in p11-kit.
+# With the module registered in p11-kit.
 
 signs_registered() {
     run_page '^sed -i'
@@ -512,7 +512,7 @@ logins
 for name in aws-p256 azure-rsa2048; do
     use "$name"
     if [ "$name" = aws-p256 ]; then
-        # Its CA, for its responder.
+        # The OCSP responder needs the CA of this key.
         ca
         logins
     fi

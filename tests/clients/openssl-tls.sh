@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # apt: libengine-pkcs11-openssl
-# TLS by OpenSSL's s_server and s_client, the key on either side through libp11's engine.
+# TLS with OpenSSL's s_server and s_client, with a key in the cloud on either side, through libp11's engine.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
 
 accepts() { grep -q '^ACCEPT' "$work/server.log"; }
 
 client_conf=
-# The page's commands with what the test wants to be fixed added.
+# Runs the page's commands with additional options.
 with_page_client() { # PATTERN OPTION...
     local block pattern=$1
     shift
@@ -28,7 +28,7 @@ stranger() {
 
 request() {
     client_page 'req -new'
-    # OpenSSL 3.0's exit status says nothing of a bad signature.
+    # OpenSSL 3.0 exits with 0 even if the signature is wrong, so the output is checked.
     run plain_openssl req -in "$work/page/server.csr" -verify -noout 2>&1 | grep 'self-signature verify OK'
     run plain_openssl req -in "$work/page/server.csr" -noout -pubkey -out "$work/request.pub"
     same_key "$work/request.pub"
@@ -50,7 +50,7 @@ as_server() {
     stop_server
 }
 
-# What the server says of the client's certificate is in its answer.
+# The server's reply describes the client's certificate.
 present() { # OPTION...
     client_conf='' with_page_client 's_client.*-cert client.pem' "$@"
     grep -x 'Client certificate' "$work/answer"
@@ -79,7 +79,7 @@ local_certificate
 PORT=$(free_port)
 export PORT
 
-# Where the provider is first (openssl-provider), one key of each kind and cloud.
+# Later releases use the provider (openssl-provider.sh), so here they test one key of each type and cloud.
 labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256)
 [ "$release" != bookworm ] || labels+=(aws-p384 azure-cert-rsa azure-cert-ec)
 need_engine

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: libengine-pkcs11-openssl
-# OpenSSL's command line through libp11's engine.
+# Signatures and certificates with OpenSSL's command line, through libp11's engine.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 engines=$(openssl version -e | sed 's/^ENGINESDIR: "\(.*\)"$/\1/')
@@ -25,7 +25,7 @@ EOF
 with_engine() { OPENSSL_CONF=$work/engine.cnf run openssl "$@"; }
 private() { printf '%s;type=private%s' "$uri" "$pin"; }
 
-# pkeyutl signs a digest, dgst a file.
+# `pkeyutl` signs a digest, `dgst` signs a file.
 
 pkeyutl() { # HASH [PKEYOPT...]
     local hash=$1 option options=()
@@ -61,13 +61,13 @@ self_signed() { # HASH
         -out "$work/certificate.pem"
     run plain_openssl x509 -in "$work/certificate.pem" -noout -pubkey -out "$work/certificate.pub"
     same_key "$work/certificate.pub"
-    # check_ss_sig: otherwise the signature of a self-signed certificate is taken on trust.
+    # Without -check_ss_sig, OpenSSL does not verify the signature of a self-signed certificate.
     run plain_openssl verify -check_ss_sig -CAfile "$work/certificate.pem" "$work/certificate.pem"
 }
 
 request() { # HASH
     with_engine req -new -engine pkcs11 -keyform engine -key "$(private)" "-$1" -subj "/CN=$label" -out "$work/request.pem"
-    # OpenSSL 3.0's exit status says nothing of a bad signature.
+    # OpenSSL 3.0 exits with 0 even if the signature is wrong, so the output is checked.
     run plain_openssl req -in "$work/request.pem" -verify -noout 2>&1 | grep 'self-signature verify OK'
     run plain_openssl req -in "$work/request.pem" -noout -pubkey -out "$work/request.pub"
     same_key "$work/request.pub"
@@ -91,7 +91,7 @@ sign_with() {
     check "$label certificate request" request "$hash"
 }
 
-# The page's commands, once for each kind of key of each cloud.
+# The page's commands, with one key of each type and cloud.
 page_signs() {
     run_page 'dgst -sha256 -engine'
     same_key "$work/page/public.pem"
@@ -115,7 +115,7 @@ for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
     check "$label page: signatures" page_signs
     check "$label page: certificates" page_certifies
 done
-# Elsewhere the provider comes first (openssl-provider).
+# Later releases use the provider (openssl-provider.sh), so here they test fewer keys.
 if [ "$release" = bookworm ]; then
     each_key sign_with
 else

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # apt: openvpn
 # apt sid: pkcs11-provider
-# OpenVPN, client and server, each with its key in the cloud and against another one that has no module.
+# OpenVPN as client and as server with a key in the cloud. The peer has no module.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/server.bash"
 . "$clients/certify.bash"
@@ -17,7 +17,7 @@ plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes 
 plain_openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/peer-key.pem" -subj "/CN=peer" 2>/dev/null |
     plain_openssl x509 -req -CA "$work/ca.pem" -CAkey "$work/ca.key" -days 2 -extfile "$work/leaf.cnf" -out "$work/peer.pem" 2>/dev/null
 
-# The other end: its key is a file. It believes in this authority, and speaks this version of TLS.
+# The peer. Its key is a file, and it trusts AUTHORITY.
 start_peer() { # ROLE AUTHORITY TLS-VERSION
     local common="verb 3
 proto udp4
@@ -60,23 +60,23 @@ stop_peer() {
 peer=
 later stop_peer
 
-# Nothing of the machine is changed: no addresses, no routes; a client has not even a device.
+# Adds options so that OpenVPN sets no addresses and routes on this machine, and a client creates no device.
 quiet_page() { # PATTERN FILE
     run_page "$1"
     printf 'verb 3\nifconfig-noexec\nroute-noexec\n' >>"$work/page/$2"
     [ "$2" = server.conf ] || sed -i 's/^dev tun$/dev null/' "$work/page/$2"
 }
 
-# pkcs11-helper's name of the key: what a user copies.
+# Finds the key's id for pkcs11-helper, which a user copies into the configuration.
 shown() {
     run_page 'show-pkcs11-ids "\$MODULE"' | tee "$work/ids"
     awk -v name="CN=$label" '$1 == "DN:" { found = $2 == name } found && /Serialized id:/ { print $3 }' "$work/ids" >"$work/id"
     [ -s "$work/id" ]
 }
 
-# A handshake that failed is not waited for: the other end would try again, and again.
+# A failed handshake ends the check at once: OpenVPN would repeat it forever.
 failure='TLS handshake failed|TLS_ERROR|VERIFY ERROR|Exiting due to fatal error'
-first_of() { # FILE PATTERN: found in the file before anybody has failed
+first_of() { # FILE PATTERN: waits until FILE matches PATTERN; fails if a handshake fails before
     # shellcheck disable=SC2317
     decided() { grep -qE "$2" "$1" || grep -qE "$failure" "$work/server.log" "$work/peer.log"; }
     wait_for 30 decided "$1" "$2" || true
@@ -85,7 +85,7 @@ first_of() { # FILE PATTERN: found in the file before anybody has failed
     grep -E "$2" "$1"
 }
 
-# What the peer says: whose certificate it has seen and verified, and the version of TLS.
+# Checks the peer's log: it has verified the key's certificate, with that version of TLS.
 connected() { # ROLE TLS-VERSION
     if [ "$1" = client ]; then
         first_of "$work/server.log" 'Initialization Sequence Completed$'
@@ -98,7 +98,7 @@ connected() { # ROLE TLS-VERSION
     grep "Control Channel: TLSv$2, " "$work/peer.log"
 }
 
-# The client forgets all, and signs once more.
+# SIGUSR1 makes the client start again, with another signature.
 reconnects() {
     kill -USR1 "$server"
     # shellcheck disable=SC2317
@@ -109,7 +109,7 @@ reconnects() {
 
 stranger() {
     wait_for 30 grep -q 'VERIFY ERROR' "$work/peer.log" || { tail -n 30 "$work/server.log" "$work/peer.log" && return 1; }
-    # An end sends the authority's certificate along.
+    # Each end also sends the CA's certificate.
     grep 'VERIFY ERROR: depth=1, error=self-signed certificate in certificate chain: CN=clients CA' "$work/peer.log"
     refuse grep 'Peer Connection Initiated' "$work/peer.log"
 }
@@ -118,7 +118,7 @@ run_ends() { # ROLE CONFIGURATION COMMAND AUTHORITY TLS-VERSION
     PORT=$(free_port)
     export PORT
     quiet_page "$2" "$1.conf" 2>/dev/null
-    # Nothing is read of those that ran before.
+    # Emptied, so that the checks don't read lines of an earlier run.
     : >"$work/server.log"
     : >"$work/peer.log"
     if [ "$1" = client ]; then
@@ -142,7 +142,7 @@ all_of() { # ROLE NAME CONFIGURATION COMMAND
     for version in 1.3 1.2; do
         run_ends "$1" "$3" "$4" "$work/ca.pem" "$version"
         check "$label $2, TLS $version" connected "$1" "$version"
-        # By the provider, an EC key connects once: the page says more.
+        # With the provider, a client with an EC key connects only once; the page gives the reason.
         [ "$1 $version" != "client 1.3" ] || [ "$2 $kind" = "client by the provider ec" ] || check "$label $2, connects again" reconnects
         end_both
     done
@@ -155,7 +155,7 @@ for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
     key "$name"
     export TOKEN=$label
     check "$label key's id by show-pkcs11-ids" shown
-    [ "$(id -u)" -eq 0 ] && [ -e /dev/net/tun ] || { echo "no tunnel: openvpn wants root and /dev/net/tun" && continue; }
+    [ "$(id -u)" -eq 0 ] && [ -e /dev/net/tun ] || { echo "no tunnel is tested: openvpn needs root and /dev/net/tun" && continue; }
     ID=$(cat "$work/id")
     export ID
     all_of client client '^cat >client.conf.*pkcs11-id' '^openvpn --config client.conf'

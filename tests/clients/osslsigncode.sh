@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # apt: osslsigncode libengine-pkcs11-openssl wixl
 # apt sid: pkcs11-provider
-# Authenticode signatures of a PE file and an MSI package.
+# osslsigncode: Authenticode signatures of a PE file and an MSI package.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
 . "$clients/windows.bash"
@@ -23,7 +23,7 @@ verified() { # FILE HASH
     grep -E "Subject: /?CN=$TOKEN" "$work/verified"
 }
 
-one_byte() { # FILE OFFSET: another byte there
+one_byte() { # FILE OFFSET: changes the byte at OFFSET
     python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(int(sys.argv[2])); f.write(b"\x90")' "$1" "$2"
 }
 
@@ -41,7 +41,7 @@ sign_exe() { # WAY COMMAND-LINE
     refuse verified "$work/page/signed.exe" sha256
 }
 
-# Only sid's knows a provider. What is an engine elsewhere is libp11's own provider there.
+# Only sid's osslsigncode supports providers. There the package of libp11's engine contains libp11's provider.
 if [ "$release" = sid ]; then
     for TOKEN in "${labels[@]}"; do
         case $TOKEN in

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: p11-kit p11-kit-modules gnutls-bin libengine-pkcs11-openssl openssh-client openssh-server
-# p11-kit server and p11-kit-client.so: a token lent through a socket, here and through ssh -R, to a side that has no
+# p11-kit server and p11-kit-client.so: use a token over a socket, locally and through ssh -R. The client's side has no
 # configuration and no credentials.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/lib-ssh.sh"
@@ -17,13 +17,13 @@ mkdir "$work/empty" "$work/page"
 cp "$work/data" "$work/page/file"
 
 serves() {
-    # The server stays: its log needs a file of its own.
+    # The server keeps running, so its log goes to a separate file.
     HOME=$home run_page 'p11-kit server --provider' 2>"$work/server.log" || { cat "$work/server.log" && return 1; }
     cat "$work/page/server"
     wait_for 30 listens "$work/page/pkcs11.sock"
 }
 
-# $HOME says that this side has nothing; with the module itself there is no token at all.
+# The client's side has no configuration, so with the module itself it has no token.
 has_nothing_itself() {
     HOME=$work/empty run p11tool --provider "$MODULE" --list-token-urls >"$work/urls"
     refuse grep pkcs11: "$work/urls"
@@ -42,7 +42,7 @@ used_here() {
     verify_and_spoil verify sha256 "$work/data" "$work/page/file.sig"
 }
 
-# Each connection has a process of its own.
+# p11-kit server uses a separate process for each connection.
 used_at_once() {
     local i jobs=()
     for i in 1 2 3 4; do

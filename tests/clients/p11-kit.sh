@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: p11-kit gnutls-bin
-# p11-kit with the module registered: what it lists, and GnuTLS's p11tool and certtool with keys that only a URL names.
+# The module registered in p11-kit: its listing, and GnuTLS's p11tool and certtool with keys that only a URL names.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/user.bash"
 
@@ -14,7 +14,7 @@ become_user "${labels[@]}"
 has_tokens() { # FILE
     local name
     for name in "${labels[@]}"; do
-        grep -qx "    token: $name" "$1" || { echo "no token $name" && return 1; }
+        grep -qx "    token: $name" "$1" || { echo "p11-kit does not list the token $name" && return 1; }
     done
 }
 
@@ -27,18 +27,18 @@ lists_modules() {
 registers_for_user() {
     run_page 'modules/cloud-kms-pkcs11.module'
     lists_modules
-    # p11-kit 0.24 and 0.25.
+    # The output of p11-kit 0.24 and 0.25.
     grep -qE '^(cloud-kms-pkcs11: |module: cloud-kms-pkcs11$)' "$work/modules"
 }
 
-# As CMake writes it; the rest of the script goes on with this one.
+# Registers the module with the file that CMake writes. The rest of the script uses this registration.
 registers_by_cmake() {
     sed "s|@MODULE_FILE@|$MODULE|" "$root/packaging/cloud-kms-pkcs11.module.in" \
         >"$user/.config/pkcs11/modules/cloud-kms-pkcs11.module"
     lists_modules
 }
 
-# Programs read what these print: a log in it would spoil it.
+# Other programs read the output of these commands, so the module must not write log lines to it.
 prints_nothing_else() { # COMMAND...
     run "${as_user[@]}" "$@" >"$work/quiet"
     CLOUD_KMS_PKCS11_LOG=debug run "${as_user[@]}" "$@" >"$work/loud" 2>"$work/log"
@@ -59,7 +59,7 @@ signs_certificates() {
     run_page '--generate-self-signed'
     run plain_openssl x509 -in "$work/page/certificate.pem" -noout -pubkey -out "$work/certificate.pub"
     same_key "$work/certificate.pub"
-    # check_ss_sig: otherwise the signature of a self-signed certificate is taken on trust.
+    # Without -check_ss_sig, OpenSSL does not verify the signature of a self-signed certificate.
     run plain_openssl verify -check_ss_sig -CAfile "$work/page/certificate.pem" "$work/page/certificate.pem"
     run plain_openssl req -in "$work/page/request.pem" -verify -noout
     run plain_openssl req -in "$work/page/request.pem" -noout -pubkey -out "$work/request.pub"

@@ -6,8 +6,8 @@
 
 need p11tool gnutls-bin
 
-# --batch: nothing may ask for a PIN. Standard output and error are kept apart: a module that prints
-# spoils what the tool prints for other programs.
+# --batch: p11tool must not ask for a PIN. Standard output and error are separate, because other programs read the output of the
+# tool, and the module must not write to it.
 tool() {
     local login=()
     [ -z "$PIN" ] || login=(--login --set-pin "$PIN")
@@ -26,7 +26,7 @@ lists_tokens() {
         read_key "$text"
         grep -q "Label: $label\$" "$work/out"
     done <"$keys"
-    # Only the tool's own lines: "Token 0:" and those indented below it.
+    # The output may have only the lines of p11tool: "Token 0:" and the indented lines after it.
     refuse grep -vP '^(Token \d+:|\t.*|)$' "$work/out"
 }
 
@@ -61,7 +61,7 @@ exports_public_key() {
     same_key "$work/out"
 }
 
-# From the private key's object, as a program does that is given only that URL.
+# Exports the public key from the object of the private key, as a program does that has only this URL.
 exports_from_private() {
     tool --export-pubkey "$uri;type=private"
     same_key "$work/out"
@@ -74,7 +74,7 @@ exports_certificate() {
     run cmp "$work/one.der" "$work/two.der"
 }
 
-# Signs with the private key, verifies with the token's public key.
+# p11tool signs with the private key and verifies with the token's public key.
 signs() {
     tool --test-sign "$uri;type=private"
     cat "$work/out"
@@ -93,7 +93,7 @@ objects() {
     check "$label objects" lists_objects
     check "$label private key" lists_private_keys
     check "$label mechanisms" lists_mechanisms
-    # GnuTLS 3.7 knows no secp256k1: it can neither export such a key nor sign with it.
+    # GnuTLS 3.7 does not support secp256k1, neither for the export of a key nor for signatures.
     [ "$curve" != P-256K ] || return 0
     check "$label public key" exports_public_key
     check "$label public key of the private key" exports_from_private
@@ -124,7 +124,7 @@ check "tokens" lists_tokens
 check "token URLs" lists_token_urls
 each_key signing
 
-# In slots that list the keys of services where nobody else gives labels.
+# Slots that list all keys of an emulator that only this script uses, because the checks change labels.
 discover_all() {
     own_emulator "$work/own" --aws-key alias/p256=ECC_NIST_P256 --vault-key p256=P-256
     own_config "$work/own" "$config" >"$work/own.json"
@@ -155,7 +155,7 @@ gets_label_back() {
     same_key "$work/out"
 }
 
-# What is no name of an alias.
+# A label that is not a valid name of an alias.
 keeps_label() {
     refuse tool --login --set-pin none --set-label 'not an alias' "pkcs11:token=aws-all;object=$LABEL;type=private"
     tool --export "pkcs11:token=aws-all;object=$LABEL;type=public"
@@ -172,7 +172,7 @@ for cloud in aws azure; do
     check "$cloud-all label as before" gets_label_back
 done
 
-# EdDSA of GnuTLS goes with SHA-512, and p11tool takes SHA-256 unless told.
+# GnuTLS needs SHA-512 for EdDSA, and the default of p11tool is SHA-256.
 signs_ed25519() {
     run_page 'hash SHA512' >"$work/out" 2>&1 || { cat "$work/out" && return 1; }
     cat "$work/out"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: pesign libnss3-tools sbsigntool systemd-boot-efi osslsigncode
-# NSS: its tools list the tokens' keys and certificates, pesign signs an EFI program.
+# NSS: its tools list the keys and certificates of the tokens, and pesign signs an EFI program.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
 . "$clients/efi.bash"
@@ -9,7 +9,7 @@ need pesign pesign
 need certutil libnss3-tools
 need modutil libnss3-tools
 
-# pesign itself signs with RSA only.
+# pesign supports only RSA.
 labels=(aws-rsa2048 aws-rsa4096 azure-rsa2048)
 curves=(aws-p256 azure-p256)
 certify "${labels[@]}" "${curves[@]}"
@@ -33,11 +33,11 @@ lists() {
     run cmp "$work/one.pem" "$work/two.pem"
 }
 
-# A request signed by NSS, over any key.
+# NSS signs a certificate request, with keys of every type.
 request() {
     key "$TOKEN"
     run certutil -R -d sql:"$work/page/nss" -h "$TOKEN" -k "$id" -s "CN=$TOKEN" -a -o "$work/request.pem"
-    # OpenSSL 3.0 exits with 0 whatever it finds.
+    # OpenSSL 3.0 exits with 0 even if the verification fails, so the output is checked.
     run plain_openssl req -in "$work/request.pem" -verify -noout 2>&1 | tee "$work/verified"
     grep "verify OK" "$work/verified"
     run plain_openssl req -in "$work/request.pem" -noout -pubkey -out "$work/request.pub"

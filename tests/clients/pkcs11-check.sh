@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # apt: python3-venv gcc libc6-dev
 # releases: trixie
-# pkcs11-check's conformance tests, in a KMS and a vault that are empty at first. It wants Python 3.12; one release is enough for
-# what no release makes different.
+# pkcs11-check's conformance tests, with a KMS and a vault that are empty at first. They need Python 3.12. One release is enough,
+# because the result does not depend on the release.
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/emulator.bash"
@@ -15,7 +15,7 @@ configure() { # NAME CLOUD
 import json, pathlib, sys
 folder, cloud = pathlib.Path(sys.argv[1]), sys.argv[2]
 config = json.loads((folder / "own.json").read_text())
-# The emulator takes its time to make an RSA key of 4096 bits.
+# The emulator may need seconds to generate an RSA key of 4096 bits.
 config["call_timeout_ms"] = 60000
 config["slots"] = [{"label": cloud, "cloud": cloud, "discover": True, "hide_keys": [],
                     "allow": ["generate", "destroy", "certificates", "labels"], "confirm_destroy": cloud,
@@ -24,7 +24,7 @@ config["slots"] = [{"label": cloud, "cloud": cloud, "discover": True, "hide_keys
 PY
 }
 
-# The tests find something, always: what that is is compared afterwards.
+# The tests always report findings (exit status 1). `found` compares them afterwards.
 try() { # NAME CLOUD
     local module=$MODULE
     [ "$1" = as-it-is ] || { export KEPT_MODULE=$MODULE && module=$work/libkept.so; }
@@ -37,7 +37,7 @@ try() { # NAME CLOUD
     )
 }
 
-# Both clouds at once.
+# Tests both clouds at the same time.
 compare() { # NAME
     local aws=0
     for cloud in aws azure; do configure "$1" "$cloud"; done
@@ -55,7 +55,7 @@ found() { # REPORT...
 venv pkcs11-check
 packages pkcs11-check
 gcc -Wall -Wextra -Werror -shared -fPIC -I"$root/include" "$root/tests/c/kept.c" -ldl -o "$work/libkept.so"
-# For each run another.
+# A separate emulator for each run.
 own_emulator "$work/as-it-is"
 own_emulator "$work/kept"
 check "its tests run, as it is" compare as-it-is

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # apt: opensc opensc-pkcs11 gnutls-bin libengine-pkcs11-openssl openssh-client
-# OpenSC's pkcs11-spy.so between p11tool, OpenSSL's engine, pkcs11-tool or ssh-keygen and the module: no recorded call fails that a healthy token
-# answers (spy.py names those that may).
+# OpenSC's pkcs11-spy.so between p11tool, OpenSSL's engine, pkcs11-tool or ssh-keygen and the module: no recorded call
+# may fail, except those that spy.py names.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need "$(echo /usr/lib/*/pkcs11/pkcs11-spy.so)" opensc-pkcs11
@@ -14,7 +14,7 @@ recorded() {
     run_page 'test-sign'
     run_page 'awk'
     grep -a C_Sign "$work/page/spy.log"
-    # Each of the page's programs has left its calls: p11tool's two, openssl's, pkcs11-tool's, ssh-keygen's.
+    # The log has the calls of each program on the page: two runs of p11tool, openssl, pkcs11-tool, ssh-keygen.
     awk '/OpenSC PKCS#11 spy/ { n++ } /^[0-9]+: C_FindObjects$/ { seen[n] = 1 } END { for (i in seen) c++; print c " programs"; exit c < 5 }' \
         "$work/page/spy.log"
     verify_and_spoil verify sha256 "$work/data" "$work/page/file.sig"
@@ -22,7 +22,7 @@ recorded() {
 
 no_failures() { run python3 "$clients/spy.py" "$work/page/spy.log"; }
 
-# A failure in the log must be found: the real log, with one call that fails.
+# spy.py must detect a failed call: this is the real log with one call changed.
 finds_failure() {
     sed '0,/^Returned:  0 CKR_OK/s//Returned:  5 CKR_GENERAL_ERROR/' "$work/page/spy.log" >"$work/spoilt.log"
     refuse python3 "$clients/spy.py" "$work/spoilt.log"

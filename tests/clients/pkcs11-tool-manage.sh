@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: opensc gnutls-bin
-# OpenSC's pkcs11-tool makes keys, writes certificates beside them, and deletes both.
+# OpenSC's pkcs11-tool: generates keys, writes certificates for them, and deletes both.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/emulator.bash"
 
@@ -62,7 +62,7 @@ deletes_keys() {
     run_page 'delete-object --type privkey'
     [ "$(objects new-rsa)" -eq 0 ]
     tool --delete-object --type pubkey --label new-ec
-    # KMS shows a key that is to be deleted, as one that can't be used.
+    # KMS still lists a key that is scheduled for deletion. It can't be used.
     refuse tool --sign --mechanism ECDSA-SHA256 --label new-ec --input-file "$work/data" --output-file "$work/none"
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: opensc
-# OpenSC's pkcs11-tool: decryption, ECDH, HMAC, Ed25519, verification, random bytes, SHA-1 by RSNULL.
+# OpenSC's pkcs11-tool: decryption, ECDH, HMAC, Ed25519, verification, random bytes, SHA-1 with RSNULL.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need pkcs11-tool opensc
@@ -8,7 +8,7 @@ all_uses
 mkdir "$work/page"
 head -c 2000 "$work/data" >"$work/page/file"
 
-# Decryption. Ciphertexts are OpenSSL's.
+# Decryption. OpenSSL makes the ciphertexts.
 
 decrypts() { # pkcs1 | sha1 | sha256
     local pattern='mechanism RSA-PKCS-OAEP --hash-algorithm SHA256'
@@ -17,7 +17,7 @@ decrypts() { # pkcs1 | sha1 | sha256
     rm -f "$work/page/secret"
     TOKEN=$label run_page "$pattern"
     cmp "$work/text" "$work/page/secret"
-    # Changed, and made for another key.
+    # A changed ciphertext, and one for another key.
     cp "$(spoil "$work/page/secret.enc")" "$work/page/secret.enc"
     rm "$work/page/secret"
     TOKEN=$label refuse run_page "$pattern"
@@ -30,7 +30,7 @@ no_pkcs1_on_aws() {
     grep -q 'CKR_MECHANISM_INVALID.*CKM_RSA_PKCS is not among what it decrypts with' "$work/said"
 }
 
-# A SCEP server's key: it signs certificates, and decrypts what clients send.
+# The key of a SCEP server: it signs certificates, and decrypts the requests of clients.
 signs_and_decrypts() {
     decrypts sha256
     decrypts pkcs1
@@ -49,13 +49,13 @@ decrypts_only() {
     grep -q "CKR_KEY_FUNCTION_NOT_PERMITTED.*$1" "$work/said"
 }
 
-# The other side's key, and what OpenSSL makes of the two.
+# The key of the other side, and the shared secret that OpenSSL derives.
 agrees() {
     cp "$public" "$work/page/token.pem"
     TOKEN=$label CURVE=$curve run_page 'derive --mechanism ECDH1-DERIVE'
     run plain_openssl pkeyutl -derive -inkey "$work/page/own.pem" -peerkey "$public" -out "$work/shared"
     cmp "$work/shared" "$work/page/shared"
-    # Another's key: another secret.
+    # Another key gives another secret.
     run plain_openssl genpkey -algorithm EC -pkeyopt "ec_paramgen_curve:$curve" -out "$work/page/own.pem"
     run plain_openssl pkeyutl -derive -inkey "$work/page/own.pem" -peerkey "$public" -out "$work/shared"
     refuse cmp "$work/shared" "$work/page/shared"
@@ -86,14 +86,14 @@ signs_ed25519() {
     plain_openssl pkey -pubin -in "$public" -outform DER -out "$work/one.der"
     plain_openssl pkey -pubin -in "$work/page/public.pem" -outform DER -out "$work/two.der"
     cmp "$work/one.der" "$work/two.der"
-    # More than KMS takes.
+    # The data are longer than KMS accepts.
     head -c 4097 /dev/urandom >"$work/long"
     refuse run pkcs11-tool --module "$MODULE" --token-label "$label" --label "$label" --sign --mechanism EDDSA \
         --input-file "$work/long" --output-file "$work/none" 2>&1 | tee "$work/said"
     grep -q 'CKR_DATA_LEN_RANGE.*4096' "$work/said"
 }
 
-# What OpenSSL says of these signatures, the token has to say, too.
+# Verification by the token must give the same results as verification by OpenSSL.
 
 verifies_here() { # MECHANISM SIGNATURE [OPTION...]
     local mechanism=$1 signature=$2
@@ -125,7 +125,7 @@ random_bytes() { # LABEL LENGTH
     TOKEN=$1 LENGTH=$2 run_page 'generate-random'
     [ "$(wc -c <"$work/random")" -eq "$2" ]
     refuse cmp "$work/random" "$work/page/random"
-    # Zeros don't compress to more than this.
+    # Constant bytes would be compressed to less than this.
     [ "$(gzip -c "$work/random" | wc -c)" -gt $(($2 * 9 / 10)) ]
 }
 

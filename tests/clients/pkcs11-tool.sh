@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: opensc time gnutls-bin
-# OpenSC's pkcs11-tool: lists, reads, and signs with every mechanism that a token lists.
+# OpenSC's pkcs11-tool: lists and reads objects, and signs with every mechanism that a token lists.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need pkcs11-tool opensc
@@ -22,7 +22,7 @@ sign() { # MECHANISM INPUT [OPTION...]
 
 # RSA
 
-digest_info() { # HASH OUT: the DER that CKM_RSA_PKCS wants before the digest
+digest_info() { # HASH OUT: writes the DER prefix of a DigestInfo, for CKM_RSA_PKCS
     python3 - "$1" "$work/data" "$2" <<'EOF'
 import hashlib, sys
 last = {"sha256": 1, "sha384": 2, "sha512": 3, "sha224": 4}
@@ -59,7 +59,7 @@ rsa_pss_hashing() { # here the mechanism names the hash, and the tool refuses --
     verify_and_spoil verify_pss "$1" "$work/data" "$work/signature"
 }
 
-# Elliptic curves. Any length of digest will do: a longer one is cut to the curve's size, a shorter
+# Elliptic curves. The digest may have any length: a longer one is cut to the curve's size, a shorter
 # one is a smaller number.
 
 ecdsa_of() { # BYTES
@@ -99,7 +99,7 @@ ecdsa_hashing() { # HASH
 
 # Listing and reading
 
-# One test for each listed mechanism that signs; what is listed and unknown here fails.
+# One check for each listed mechanism that signs. A listed mechanism that is unknown here fails.
 listed() {
     local mechanism=$1
     case $mechanism in
@@ -112,7 +112,7 @@ listed() {
     esac
 }
 
-lower() { # SHA-256 and SHA256 are one
+lower() { # SHA-256 and SHA256 become sha256
     local name=${1,,}
     echo "${name/sha-/sha}"
 }
@@ -141,7 +141,7 @@ mechanisms() {
         check "$label ECDSA as r || s" ecdsa_raw
     fi
     check "$label lists ${#required[@]} mechanisms at least" lists_at_least "${required[@]}"
-    # A mechanism of the other kind may be listed (it is the token's list, not the key's): only this kind's are tried.
+    # The list is that of the token, so it may have mechanisms of another key type. Only those of this type are tested.
     while read -r mechanism; do
         case $kind-$mechanism in
             rsa-ECDSA* | ec-*RSA-PKCS*) ;;
@@ -150,16 +150,16 @@ mechanisms() {
     done <"$work/mechanisms"
 }
 
-# OpenSC 0.23 takes the public key of a curve from memory that it has freed (OpenSC#3200): it may fail, with any module.
+# OpenSC 0.23 reads a public EC key from freed memory (OpenSC#3200), so this may fail with any module.
 reads_curves() { ! opensc-tool --info | grep -qi '^opensc 0\.23\.'; }
 
-# What it shows of the point must be the end of the service's key.
+# The point that pkcs11-tool prints must be the end of the service's public key.
 shows_point() {
     tool --list-objects --type pubkey >"$work/objects"
     local point header=4 own
     point=$(awk '$1 == "EC_POINT:" { print $2 }' "$work/objects")
     own=$(plain_openssl pkey -pubin -in "$public" -pubout -outform DER | od -An -v -tx1 | tr -d ' \n')
-    # Tag and length of the OCTET STRING: 04 41, 04 61; 04 81 85.
+    # Removes the tag and length of the OCTET STRING: 04 41, 04 61 or 04 81 85.
     [ "$curve" != P-521 ] || header=6
     echo "$point" && echo "$own"
     [ "${#point}" -ge 130 ] && [[ $own == *"${point:header}" ]]
@@ -178,7 +178,7 @@ reads_certificate() {
 }
 
 shows_objects() {
-    # OpenSC 0.27 puts colons between the bytes of an id, and shows one of four bytes as a number.
+    # OpenSC 0.27 prints colons between the bytes of an id, and prints an id of four bytes also as a number.
     tool --list-objects | sed -E '/^ *ID:/s/([0-9a-f]{2}):/\1/g' >"$work/objects"
     cat "$work/objects"
     grep -q '^Private Key Object' "$work/objects"
@@ -186,7 +186,7 @@ shows_objects() {
     [ "$certificate" = - ] || grep -q '^Certificate Object' "$work/objects"
     [ "$(grep -c "label: *$label\$" "$work/objects")" -ge 2 ]
     grep -qE "ID: *($id|[0-9]+ \(0x$id\))\$" "$work/objects"
-    # pkcs11-tool prints this and goes on when an attribute can't be had.
+    # pkcs11-tool prints this when it can't read an attribute, and continues.
     refuse grep -iE 'error|warning|failed' "$work/objects"
 }
 
@@ -208,7 +208,7 @@ shows_tokens() { # -L or -T
     done <"$keys"
 }
 
-# OpenSC 0.23 itself refuses an empty one, before it asks the module; p11tool has none either.
+# The PIN is not empty: OpenSC 0.23 refuses an empty PIN before it calls the module, and p11tool can't pass one either.
 logs_in_by_any_pin() {
     run pkcs11-tool --module "$MODULE" --token-label "$label" --login --pin "${PIN:-any}" --list-objects
     run pkcs11-tool --module "$MODULE" --token-label "$label" --login --pin "${PIN:-any}" --sign --mechanism \
@@ -217,8 +217,8 @@ logs_in_by_any_pin() {
     verify sha256 "$work/data" "$work/signature"
 }
 
-# Of RSA keys it wants a SHA-1 DigestInfo signed, which these services don't do (Azure does, where the slot has rsnull):
-# that refusal, and no other, is right.
+# With RSA keys it signs a SHA-1 DigestInfo, which the services refuse (Azure accepts it if the slot has the option rsnull):
+# only that refusal is accepted.
 tests_itself() {
     tool --test >"$work/test" 2>&1 || [ "$kind" = rsa ] || { cat "$work/test" && return 1; }
     cat "$work/test"
@@ -236,7 +236,7 @@ self_tests() {
     check "$label --test" tests_itself
 }
 
-# A file of any size goes through in pieces: the module must not gather it.
+# pkcs11-tool passes a large file in parts. The module must not keep them in memory.
 
 big_file() {
     head -c 100M /dev/urandom >"$work/big"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: python3-venv poppler-utils
-# pyHanko: PDF documents signed, verified by Poppler and by OpenSSL.
+# pyHanko: signs PDF documents. Poppler and OpenSSL verify the signatures.
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
@@ -14,7 +14,7 @@ labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p384)
 certify "${labels[@]}"
 cp "$work/ca.pem" "$work/page"
 
-# A page with a word on it.
+# Makes a PDF document with one word on one page.
 python3 - "$work/page/document.pdf" <<'PY'
 import sys
 words = b"BT /F1 24 Tf 72 700 Td (hello) Tj ET"
@@ -31,7 +31,7 @@ made += b"trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (len(obj
 open(sys.argv[1], "wb").write(made)
 PY
 
-# The last signature of the file: what it covers and the CMS structure, as $work/covered and $work/cms.
+# Extracts the data that the file's last signature covers, and its CMS structure, to $work/covered and $work/cms.
 take_out() { # FILE
     python3 - "$1" "$work" <<'PY'
 import re, sys
@@ -51,7 +51,7 @@ cms_verified() { # CMS COVERED
         -signer "$work/signer.pem" -out /dev/null
 }
 
-# The signature is the last part of the structure.
+# The signature is the last field of the structure, so `spoil` changes it.
 verified() { # FILE
     take_out "$1"
     cms_verified "$work/cms" "$work/covered"
@@ -60,7 +60,7 @@ verified() { # FILE
     refuse cms_verified "$work/cms" "$work/other"
 }
 
-# Newer ones end with a status that says so, too.
+# Newer versions of pdfsig exit with an error if a signature is not valid; older versions exit with 0.
 poppler() { # FILE WORDS COUNT
     [ "$1" -ef "$work/page/signed.pdf" ] || cp "$1" "$work/page/signed.pdf"
     CLOUD_KMS_PKCS11_CONFIG=/nonexistent run_page pdfsig >"$work/said" || [ "$2" != 'Signature is Valid' ]
@@ -73,13 +73,13 @@ signs() { # PATTERN
     run_page "$1"
     verified "$work/page/signed.pdf"
     poppler "$work/page/signed.pdf" 'Signature is Valid' 1
-    # Another word in the document.
+    # Changes the word in the document.
     cp "$work/page/signed.pdf" "$work/kept.pdf"
     sed 's/(hello)/(jello)/' "$work/kept.pdf" >"$work/changed.pdf"
     poppler "$work/changed.pdf" 'Digest Mismatch' 1
 }
 
-# It wants the longest salt that the key has room for, which no service makes.
+# pyHanko requests the longest salt that the key allows. Neither service makes such a signature.
 no_pss() {
     sed -i "s/user-pin: ''/&\n    prefer-pss: true/" "$work/page/pyhanko.yml"
     refuse run_page 'setup cloud document' >"$work/said" 2>&1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: python3-venv python3-dev swig g++
-# Python: what keys do besides signing, and ML-DSA, with python-pkcs11 and PyKCS11.
+# Python: operations other than RSA and ECDSA signatures, with python-pkcs11 and PyKCS11.
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/venv.bash"
@@ -10,7 +10,7 @@ packages python-pkcs11 PyKCS11
 all_uses
 cp "$work/data" "$work/page/data"
 
-# LINE...: the programs compare everything themselves, with `cryptography`; these have to be said.
+# The programs compare the results with `cryptography`. Their output must have each LINE.
 says() { # PATTERN LINE...
     local pattern=$1 line
     shift
@@ -38,7 +38,7 @@ with_key() {
         agree-*) lines=("derived with CKD_NULL, with CKD_SHA256_KDF" "a point that is not on the curve is refused") ;;
         decrypt-*-aws) lines=("${oaep[@]}" "$refused") ;;
         decrypt-*-azure) lines=("${oaep[@]}" "$pkcs1") ;;
-        # A key for SCEP, say.
+        # A key that signs and decrypts, as for SCEP.
         sign-rsa-azure) lines=("signed and verified SHA256_RSA_PKCS" "${oaep[@]}" "$pkcs1") ;;
         sign-rsa-aws) lines=("signed and verified SHA256_RSA_PKCS") ;;
         sign-ec-*) lines=("signed and verified ECDSA_SHA256") ;;

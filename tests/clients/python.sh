@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # apt: python3-venv python3-dev swig g++
-# Python: python-pkcs11 and PyKCS11.
+# Python: signatures with python-pkcs11 and PyKCS11.
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 . "$clients/venv.bash"
 
-# The first of a token's signatures is also tried with other data and spoilt: that is slow.
+# Only the first signature of a token is also verified with other data and a changed byte, because that is slow.
 plainly() { "$@"; }
 
 sign_all() { # PATTERN
@@ -27,7 +27,7 @@ sign_all() { # PATTERN
         esac
         count=$((count + 1)) verifying=plainly
     done
-    # One for each mechanism, and one after the login.
+    # One signature for each mechanism, and one after the login.
     [ "$count" -eq "$([ "$kind" = rsa ] && echo 9 || echo 7)" ]
 }
 

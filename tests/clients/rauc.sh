@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: rauc squashfs-tools libengine-pkcs11-openssl
-# RAUC's update bundles.
+# RAUC: signs update bundles.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
 
@@ -13,7 +13,7 @@ mkdir -p "$work/page/content"
 cp "$work/ca.pem" "$work/page"
 head -c 10000 /dev/urandom >"$work/page/content/rootfs.img"
 
-# rauc says nothing of the signer that a script could rely on: OpenSSL does.
+# OpenSSL verifies the signature: the output of rauc about the signer has no fixed form.
 signature_by_openssl() { # FILE FORMAT
     python3 - "$1" "$work/bundle.p7s" "$work/bundle.content" <<'PY'
 import sys
@@ -37,7 +37,7 @@ bundle() { # FORMAT PATTERN
     run_page "$2"
     CLOUD_KMS_PKCS11_CONFIG=/nonexistent run_page 'rauc info'
     signature_by_openssl "$work/page/update.raucb" "$1"
-    # Another byte: of the content, or of the signature where the content is checked when it is installed.
+    # Changes a byte of the content, or of the signature in formats whose content is verified only at the installation.
     python3 - "$work/page/update.raucb" "$work/other.raucb" "$1" <<'PY'
 import sys
 bundle = bytearray(open(sys.argv[1], "rb").read())

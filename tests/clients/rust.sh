@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: gcc libc6-dev
-# Rust: examples/cryptoki.rs, with the cryptoki crate.
+# Rust: examples/cryptoki.rs, a program with the cryptoki crate.
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -8,13 +8,13 @@ need cargo "Rust 1.94.1 or newer"
 
 export SOURCE=$root
 export CARGO_HOME=${CARGO_HOME:-$user_home/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$user_home/.rustup}
-# The page's program is built in its own folder.
+# The page builds the program in a separate folder.
 unset CARGO_TARGET_DIR
 
-echo "rust: building the program (some seconds)"
+echo "rust: building the example (some seconds)"
 build() {
     run_page 'cargo new' || return
-    # The versions of the crates' own dependencies: those of the module's lock file. Cargo drops the others.
+    # Pins the dependencies with the module's lock file. Cargo removes the unused entries.
     cp "$root/Cargo.lock" "$work/page/sign/Cargo.lock" || return
     run_page 'cargo build'
 }
@@ -33,7 +33,7 @@ sign_all() {
     for file in "$work"/page/signatures/*.sig; do
         name=$(basename "$file" .sig)
         size=$(sed -nE 's/.*SHA([0-9]+).*/\1/p' <<<"$name")
-        # The mechanisms that don't name a hash sign a SHA-256 digest.
+        # The mechanisms without a hash in their name sign a SHA-256 digest.
         size=${size:-256}
         case $name in
             *PSS | *PSS-*) verify_and_spoil verify_pss "sha$size" "$work/data" "$file" ;;

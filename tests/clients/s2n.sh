@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: gcc libc6-dev
-# s2n-tls: examples/s2n-tls, a TLS server and a client that offload their private keys to the module; OpenSSL is the other side.
+# s2n-tls: examples/s2n-tls, a TLS server and a client that offload private-key operations to the module. The peer is OpenSSL.
 user_home=$HOME
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -9,15 +9,15 @@ need cargo "Rust 1.94.1 or newer"
 export SOURCE=$root/examples/s2n-tls
 export CARGO_HOME=${CARGO_HOME:-$user_home/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$user_home/.rustup}
 
-# What the page builds in its folder stays for the next run.
+# Keeps the build folder for the next run.
 mkdir -p "$work/page" "$state/s2n"
 ln -s "$state/s2n" "$work/page/target"
 
-echo "s2n: building the example (the first time some minutes)"
+echo "s2n: building the example (some minutes the first time)"
 run_page 'cargo build' >"$work/install.log" 2>&1 || { cat "$work/install.log" && exit 1; }
 client s2n-tls "$(sed -n '/^name = "s2n-tls"$/{n;s/version = "\(.*\)"/\1/p}' "$SOURCE/Cargo.lock")"
 
-# OpenSSL's own keys and certificates.
+# Keys and certificates of the peer.
 own() { # NAME ALGORITHM...
     local name=$1
     shift
@@ -45,13 +45,13 @@ start_server() {
 
 address() { sed -n 's/^listening on //p' "$work/page/server.log"; }
 
-# The service's public key is that of the certificate, by which OpenSSL verifies.
+# OpenSSL verifies with the public key of the certificate, which must be the service's.
 trusted() {
     run plain_openssl x509 -in "$certificate" -noout -pubkey -out "$work/certificate.pub"
     same_key "$work/certificate.pub"
 }
 
-# What the server says last comes only after it has verified the client.
+# The server prints its last line only after it has verified the client.
 handshake() { # CLIENT OPTIONS OPENSSL-SAYS SERVER-SAYS
     trusted
     cp "$certificate" "$work/page/server.pem"
@@ -70,7 +70,7 @@ stranger_refused() {
     wait_for 30 grep '^handshake failed: .*[Cc]ert' "$work/page/server.log"
 }
 
-# Both keys in turn, all at once.
+# Concurrent connections, which use the two keys alternately.
 many() { # RSA-LABEL EC-LABEL COUNT
     local i pids=() pid
     rm -rf "$work/many"
@@ -89,12 +89,12 @@ many() { # RSA-LABEL EC-LABEL COUNT
     [ "$(cat "$work"/many/* | grep -c "^signed by $2, ")" -eq $(($3 / 2)) ]
 }
 
-# OpenSSL as the server, which wants the client's certificate to be that in the file, and answers with each line reversed.
+# Runs the client against OpenSSL's server, which accepts only CERTIFICATE and sends each line back reversed.
 as_client() { # OPTION CERTIFICATE
     local server
     cp "$work/page/ec.pem" "$work/page/server.pem"
     : >"$work/s_server.log"
-    # The program itself, not a shell round it: its own process id is the one to end.
+    # Not in a function: $! must be the process of openssl, not of a subshell.
     OPENSSL_CONF=$work/plain.cnf openssl s_server -accept 127.0.0.1:0 "$1" -cert "$work/page/ec.pem" \
         -key "$work/page/ec.key" -rev -Verify 1 -verify_return_error -CAfile "$2" -partial_chain \
         >"$work/s_server.log" 2>&1 &
@@ -109,7 +109,7 @@ as_client() { # OPTION CERTIFICATE
 client() { trusted && as_client "$1" "$certificate"; }
 client_refused() {
     refuse as_client -tls1_3 "$work/page/stranger.pem"
-    # The server says so after it has told the client.
+    # The server logs the failure only after it has sent the alert.
     wait_for 30 grep 'certificate verify failed' "$work/s_server.log"
 }
 

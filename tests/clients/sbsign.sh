@@ -2,14 +2,14 @@
 # apt: sbsigntool systemd-boot-efi osslsigncode
 # apt bookworm trixie: libengine-pkcs11-openssl
 # apt sid: pkcs11-provider
-# Secure Boot signatures of an EFI program.
+# sbsign: Secure Boot signatures of an EFI program.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
 . "$clients/efi.bash"
 
 need sbsign sbsigntool
 
-# 0.9.5 has no engines any more.
+# sbsign 0.9.5 no longer supports engines.
 way=engine pattern=PKCS11_MODULE_PATH
 [ "$release" != sid ] || way=provider pattern='^sbsign'
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # apt bookworm: linux-kbuild-6.1 libengine-pkcs11-openssl
 # apt trixie sid: linux-kbuild-* pkcs11-provider
-# Kernel modules signed by the kernel's sign-file: with the key itself by the provider, or with a signature of openssl cms.
+# The kernel's sign-file: signs kernel modules with the key through the provider, or adds a signature that openssl cms has made.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
 
@@ -9,10 +9,10 @@ SIGN_FILE=$(compgen -G '/usr/lib/linux-kbuild-*/scripts/sign-file' | sort -V | t
 need "${SIGN_FILE:-sign-file}" linux-kbuild-6.1
 export SIGN_FILE HASH
 mkdir "$work/page"
-# Only the bytes count; no kernel loads it here.
+# Not a real module: no kernel loads it here.
 head -c 20000 /dev/urandom >"$work/page/hello.ko"
 
-# As the kernel reads it: the trailer, before it the message, before that the module.
+# Reads the file as the kernel does, from its end: the trailer, the PKCS#7 message, the module.
 verified() { # FILE
     python3 - "$1" "$work/module" "$work/module.p7s" <<'PY'
 import struct, sys

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: openssh-client openssh-server
-# OpenSSH: signed files, and an authority that signs user certificates, with -D and by an agent that has files only.
+# OpenSSH: signs files, and signs user certificates as a CA, with -D and through an agent that gets its settings from files.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/lib-ssh.sh"
 
@@ -18,7 +18,7 @@ service_key_only() {
     [ "$(cut -d' ' -f1,2 "$work/page/key.pub")" = "$(service_key)" ]
 }
 
-file_verified() { # DATA SIGNATURE: by the service's key, which the agent doesn't come into
+file_verified() { # DATA SIGNATURE: verifies with the service's key, without the agent
     SSH_AUTH_SOCK='' run ssh-keygen -Y verify -n file -f "$work/allowed" -I service -s "$2" <"$1"
 }
 
@@ -28,13 +28,13 @@ signs_file() {
     echo "service $(service_key)" >"$work/allowed"
     file_verified "$work/data" "$work/page/file.sig"
     refuse file_verified "$work/other" "$work/page/file.sig"
-    # The signature's own last byte, below the armour.
+    # Changes the last byte of the signature inside the armour.
     grep -v -- ----- "$work/page/file.sig" | base64 -d >"$work/signature"
     { echo '-----BEGIN SSH SIGNATURE-----' && base64 "$(spoil "$work/signature")" && echo '-----END SSH SIGNATURE-----'; } >"$work/armoured"
     refuse file_verified "$work/data" "$work/armoured"
 }
 
-# The server trusts the service's key as authority, and no key of a user.
+# The server trusts the service's key as a CA, and no user key.
 certificate_login() { # PATTERN of the block that signs
     rm -f "$work/page/user"*
     ssh-keygen -q -t ed25519 -N '' -f "$work/page/user"
@@ -43,7 +43,7 @@ certificate_login() { # PATTERN of the block that signs
     run_page "$1"
     SSH_AUTH_SOCK='' run_page 'ssh -i user' >"$work/welcome"
     grep -qx welcome "$work/welcome"
-    # Another authority's certificate: the same, but for the key that signed.
+    # A certificate of another CA, which differs only in the key that has signed it.
     cut -d' ' -f1,2 "$work/stranger.pub" >"$work/sshd/authority"
     SSH_AUTH_SOCK='' refuse run_page 'ssh -i user'
 }
@@ -54,7 +54,7 @@ agent_forgets() {
 }
 
 ask_pass
-# The agent and its helper: nothing but HOME and PATH.
+# The agent and its helper have only HOME and PATH.
 start_agent -i HOME="$HOME" PATH="$PATH" ${SPOIL_MODULE:+SPOIL_MODULE="$SPOIL_MODULE"}
 start_sshd "TrustedUserCAKeys $work/sshd/authority"
 : >"$work/sshd/authorized"

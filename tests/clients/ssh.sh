@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # apt: openssh-client openssh-server
-# OpenSSH: ssh-keygen -D, ssh-agent with ssh-add -s, and a login to an sshd of our own.
+# OpenSSH: ssh-keygen -D, ssh-agent with ssh-add -s, and logins to an sshd of the test.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/lib-ssh.sh"
 
-# One secp256k1 key in any token ends OpenSSH 9.2's agent, so they are hidden here. OpenSSH needs
-# nothing but files: its helper has the agent's environment, often without any cloud variable.
+# A secp256k1 key in any token crashes the agent of OpenSSH 9.2, so these keys are hidden here. The module gets its
+# settings from files, because the agent's helper has the agent's environment, often without variables of the clouds.
 make_config "$work/ssh" --hide secp256k1
 use_config "$work/ssh"
 
-service_keys() { # FILE: those that OpenSSH can use
+service_keys() { # FILE: writes the services' keys that OpenSSH supports
     each_key service_key >"$1"
     each_key service_key decrypt >>"$1"
 }
 
-has_all() { # FILE: every signing key of the services is in it
+has_all() { # FILE: must contain every signing key of the services
     local key
     each_key service_key >"$work/wanted"
     while read -r key; do
@@ -25,7 +25,7 @@ has_all() { # FILE: every signing key of the services is in it
 has_no_others() { # FILE
     cut -d' ' -f1,2 "$1" | sort -u >"$work/have"
     sort -u "$work/service-keys" >"$work/may"
-    # A line here is a key that no service has.
+    # A remaining line is a key that the services don't have.
     refuse grep . <(comm -23 "$work/have" "$work/may")
 }
 
@@ -53,7 +53,7 @@ agent_forgets() {
     refuse grep -q '^\(ssh-\|ecdsa-\)' "$work/agent-keys"
 }
 
-# Only the one key is authorised, so only its signature can open the door.
+# Only this key is authorised, so the login succeeds only with its signature.
 agent_login() {
     service_key >"$work/sshd/authorized"
     service_key >"$work/identity.pub"
@@ -66,19 +66,19 @@ unknown_key_login() {
     refuse login -o IdentitiesOnly=yes -i "$work/identity.pub"
 }
 
-# Without an agent: ssh loads the module itself.
+# Without an agent, ssh loads the module itself.
 provider_login() {
     service_key >"$work/sshd/authorized"
     service_key >"$work/identity.pub"
     SSH_AUTH_SOCK='' login -o PKCS11Provider="$MODULE" -o IdentitiesOnly=yes -i "$work/identity.pub"
 }
 
-# RSA and each curve, once in each cloud: the other sizes only cost time.
+# RSA and each curve, once in each cloud. The other sizes would only take time.
 chosen() {
     case ${label#*-} in rsa2048 | p256 | p384 | p521) return 0 ;; esac
     return 1
 }
-# For RSA, ssh-add -T asked for SHA-1 before OpenSSH 10, which no cloud signs with: the agent has to say no, and logins use SHA-2.
+# Before OpenSSH 10, ssh-add -T requests SHA-1 for RSA, which no cloud supports: the agent must refuse. Logins use SHA-2.
 signs_by_agent() {
     if [ "$kind" = rsa ] && ssh -V 2>&1 | grep -q '^OpenSSH_[89]\.'; then
         check "$label no SHA-1 signature by the agent" refuse agent_signs
@@ -92,7 +92,7 @@ logs_in_by_itself() { ! chosen || check "$label login without an agent" provider
 ask_pass
 service_keys "$work/service-keys"
 check "ssh-keygen -D" keygen_lists
-# Not checks: without them nothing below has a meaning, and the processes must be this shell's own.
+# Not in a check: everything below needs the agent and sshd, and they must be child processes of this shell.
 # shellcheck disable=SC2119
 start_agent
 # shellcheck disable=SC2119
@@ -104,13 +104,13 @@ check "a key that is not authorised" unknown_key_login
 check "ssh-add -e" agent_forgets
 each_key logs_in_by_itself
 
-# The page's commands, to the same server.
+# The page's commands, with the same server.
 page_logs_in() {
     service_key >"$work/sshd/authorized"
     run_page 'keys.pub'
     run_page "$1" >"$work/welcome"
     grep -qx welcome "$work/welcome"
-    # Nobody else comes in with the same commands.
+    # The same commands must fail without the authorised key.
     cut -d' ' -f1,2 "$work/stranger.pub" >"$work/sshd/authorized"
     refuse run_page "$1"
 }
@@ -119,12 +119,12 @@ export HOST=server
 for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
     key "$name"
     check "$label page: agent" page_logs_in 'ssh-add -s'
-    # The agent is empty again, or has what the refused login left.
+    # Removes the keys from the agent, which a refused login may have left.
     ssh-add -e "$MODULE" >/dev/null 2>&1 || true
     check "$label page: no agent" page_logs_in 'ssh -I'
 done
 
-# Keys that OpenSSH does not know are passed over, and do no harm to the others.
+# OpenSSH skips keys of types that it does not support, and the other keys work.
 passes_over() {
     run ssh-keygen -D "$MODULE" >"$work/listed" 2>"$work/said"
     cat "$work/said"
@@ -139,7 +139,7 @@ passes_over() {
 all_uses
 check "beside Ed25519 and ML-DSA keys" passes_over
 
-# OpenSSH 10.6 knows Ed25519. Its public key is the last 32 bytes of the service's SPKI (RFC 8410), here as RFC 8709 has it.
+# OpenSSH 10.6 supports Ed25519. The public key is the last 32 bytes of the service's SPKI (RFC 8410), in the form of RFC 8709.
 edwards_login() {
     plain_openssl pkey -pubin -in "$public" -pubout -outform DER | tail -c 32 >"$work/point"
     { printf '\0\0\0\013ssh-ed25519\0\0\0\040' && cat "$work/point"; } | base64 -w 0 | sed 's/^/ssh-ed25519 /' >"$work/sshd/authorized"

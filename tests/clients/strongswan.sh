@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: strongswan-pki libstrongswan-standard-plugins libstrongswan-extra-plugins charon-systemd strongswan-swanctl
-# strongSwan: certificates by pki; a gateway's authentication in IKEv2, against another charon that has no module.
+# strongSwan: pki makes certificates; a gateway authenticates in IKEv2. The peer is another charon without the module.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/server.bash"
 
@@ -9,14 +9,14 @@ need pki strongswan-pki
 need charon-systemd charon-systemd
 need swanctl strongswan-swanctl
 
-# pki prints what it could not do, and its help; the module's log is there, too.
+# If pki fails, its output has the error, its help, and the module's log.
 public_key() {
     run_page 'pki.conf <<END'
     run_page 'pki --pub'
     same_key "$work/page/ca-public.pem"
 }
 
-# Another last byte: in the signature.
+# Changes the last byte, which is part of the signature.
 spoilt() { # KIND FILE
     run plain_openssl "$1" -in "$2" -outform DER -out "$work/spoil.der"
     spoil "$work/spoil.der" >/dev/null
@@ -41,7 +41,7 @@ makes_pss() {
     self_signed "$work/page/ca-pss.pem"
 }
 
-# Older versions of OpenSSL say what is wrong, and exit with 0.
+# Older versions of OpenSSL exit with 0 even if the verification fails, so the output is checked.
 request_verifies() { plain_openssl req -verify -noout -in "$1" 2>&1 | grep 'verify OK'; }
 list_verifies() { plain_openssl crl -in "$1" -CAfile "$work/page/ca.pem" -noout 2>&1 | grep 'verify OK'; }
 
@@ -71,7 +71,7 @@ revokes() {
     refuse list_verifies "$work/spoilt.pem"
 }
 
-# The other end, which has no module: its key is a file. The gateway knows it by a CA of its own.
+# The peer has no module, and its key is a file. The gateway trusts it through a separate CA.
 start_peer() { # how it knows the gateway: a line of swanctl.conf
     mkdir -p "$work/peer/x509" "$work/peer/x509ca" "$work/peer/private" "$work/stranger/x509ca"
     cp "$work/peer.pem" "$work/peer/x509/"
@@ -174,9 +174,9 @@ certificates() { # AUTHORITY GATEWAY
     check "$1 list of revoked certificates" revokes
 }
 
-# Every RSA signature of strongSwan 5.9 is by PKCS#1 v1.5; peers that can agree on SHA-2 and, newer, on PSS.
+# strongSwan 5.9 makes all RSA signatures with PKCS#1 v1.5. Peers negotiate SHA-2, and in newer versions PSS.
 gateway() { # LABEL
-    [ "$(id -u)" -eq 0 ] || { echo "no gateway: charon wants root" && return; }
+    [ "$(id -u)" -eq 0 ] || { echo "no gateway is tested: charon needs root" && return; }
     key "$1"
     scheme=ECDSA
     [ "$kind" != rsa ] || scheme=RSA
@@ -198,7 +198,7 @@ gateway() { # LABEL
     rm -rf "$work/peer" "$work/stranger"
 }
 
-# A certificate of Key Vault's that nobody but itself has issued: the peer has a copy.
+# Key Vault's certificate is self-signed, so the peer has a copy of it.
 gateway_of_token() { # LABEL
     [ "$(id -u)" -eq 0 ] || return 0
     rm -rf "$work/page"

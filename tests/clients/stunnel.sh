@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # apt: stunnel4 libengine-pkcs11-openssl
 # apt trixie sid: pkcs11-provider
-# stunnel as server and as client with a certificate, the key through OpenSSL's provider or libp11's engine.
+# stunnel as a server and as a client with a certificate, with a key in the cloud, through OpenSSL's provider or libp11's engine.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
 
 need stunnel4 stunnel4
 
-# What the backend has seen: so many new handshakes, all with the key's certificate.
+# Succeeds if the backend has logged COUNT new handshakes, all with the key's certificate.
 seen() { # COUNT
     local hex
     hex=$(plain_openssl x509 -in "$work/page/client.pem" -outform DER | python3 -c 'import sys; print(sys.stdin.buffer.read().hex())')
@@ -40,7 +40,7 @@ later "kill $!"
 check "the backends start" wait_for 30 listening "$plain_backend"
 check "the backends start" wait_for 30 listening "$tls_backend"
 
-# The engine's blocks name it; a configuration by the provider is the first on the page.
+# The page's blocks for the engine name the engine. The first configuration on the page is for the provider.
 configure() { # ROLE FORM
     case $2 in
         engine) run_page "$1.conf.*engine = pkcs11" ;;
@@ -92,7 +92,7 @@ for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa; do
     certificate_of_key
     if [ "$release" != bookworm ]; then
         as_server provider file "by the provider"
-        # With an EC key of its own the provider spoils a client on Debian 13: the page says more.
+        # On Debian 13, the provider breaks a client with an EC key; the page gives the reason.
         [ "$release $kind" = "trixie ec" ] || as_client provider file "by the provider"
     fi
     if [ "$release" = sid ]; then

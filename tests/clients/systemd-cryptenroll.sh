@@ -2,7 +2,7 @@
 # apt: cryptsetup-bin libp11-kit0
 # apt bookworm: systemd
 # apt trixie sid: systemd-cryptsetup
-# A LUKS2 volume that a key in the cloud unlocks.
+# systemd-cryptenroll: a key in the cloud unlocks a LUKS2 volume.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
 . "$clients/user.bash"
@@ -13,16 +13,16 @@ need systemd-cryptenroll systemd-cryptsetup
 plugin=$(compgen -G '/usr/lib/*/cryptsetup/libcryptsetup-token-systemd-pkcs11.so') || true
 need "${plugin:-libcryptsetup-token-systemd-pkcs11.so}" systemd-cryptsetup
 
-# systemd 252 knows RSA and PKCS#1 v1.5, which KMS does not decrypt; 257 ECDH besides, 262 OAEP too.
+# systemd 252 supports RSA with PKCS#1 v1.5, which KMS does not decrypt; 257 also ECDH; 262 also OAEP.
 labels=(azure-decrypt)
 [ "$release" = bookworm ] || labels+=(aws-agree aws-agree384)
 [ "$release" != sid ] || labels+=(aws-decrypt)
 all_uses
-# 252 wants a certificate. The others take the public key where there is none.
+# systemd 252 needs a certificate. Newer versions use the public key if there is none.
 key_usage=keyEncipherment certify azure-decrypt
 
 become_user "${labels[@]}"
-# cryptsetup locks all its memory, the module's too.
+# cryptsetup locks all memory of the process, including the module's.
 locked=(--inh-caps=+ipc_lock --ambient-caps=+ipc_lock)
 [ ${#as_user[@]} -eq 0 ] || ! "${as_user[@]}" "${locked[@]}" true 2>/dev/null || as_user+=("${locked[@]}")
 run_page 'cloud-kms-pkcs11.module' p11-kit 2>/dev/null
@@ -46,7 +46,7 @@ enroll() {
 
 without_module() { HOME=$work/page run_page 'token-only'; }
 
-# Another byte in what the token has to decrypt, or in the point from which it derives.
+# Changes a byte of the ciphertext, or of the point for ECDH.
 spoil_token() {
     python3 - "$work/token.json" "$work/spoilt.json" <<'PY'
 import base64, json, sys

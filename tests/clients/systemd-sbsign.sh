@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # releases: trixie sid
 # apt: systemd-repart pkcs11-provider libengine-pkcs11-openssl systemd-boot-efi sbsigntool osslsigncode
-# Secure Boot signatures of an EFI program by systemd's own tool.
+# systemd-sbsign: Secure Boot signatures of an EFI program.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
 . "$clients/efi.bash"

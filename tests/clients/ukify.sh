@@ -3,7 +3,7 @@
 # apt: systemd-ukify systemd-repart systemd-boot-efi sbsigntool osslsigncode pkcs11-provider
 # apt trixie: systemd libtss2-esys-3.0.2-0t64 libtss2-mu-4.0.1-0t64 libtss2-rc0t64 libengine-pkcs11-openssl
 # apt sid: systemd-tpm
-# Unified kernel images: the image's Secure Boot signature, and the signed PCR values in it.
+# ukify: a unified kernel image with a Secure Boot signature and signed PCR values.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/certify.bash"
 . "$clients/efi.bash"
@@ -15,7 +15,7 @@ need /usr/lib/systemd/systemd-measure systemd
 labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256)
 certify "${labels[@]}"
 mkdir "$work/page"
-# Any EFI program will do for a kernel: nobody boots it.
+# An EFI program takes the place of the kernel, because the image is not booted.
 cp "$boot" "$work/page/vmlinuz"
 head -c 5000 /dev/urandom >"$work/page/initrd.img"
 
@@ -38,7 +38,7 @@ build() { # WAY PATTERN
     cmp "$work/initrd" "$work/page/initrd.img"
 }
 
-# Of each PCR policy, its digest is what is signed.
+# The signature of a PCR policy is over the policy's digest.
 pcr_signatures() { # WAY PATTERN
     build "$@"
     section "$work/page/uki.efi" .pcrsig "$work/pcrsig"
@@ -55,7 +55,7 @@ for number, policy in enumerate(policies):
     open(f"{sys.argv[2]}/pcr.{number}.sig", "wb").write(base64.b64decode(policy["sig"]))
 PY
     local number
-    # One for each phase of the boot: initrd, leaving it, early services, all of them.
+    # One signature for each boot phase: in the initrd, leaving it, early services, all services.
     for number in 0 1 2 3; do verify_and_spoil verify sha256 "$work/pcr.$number" "$work/pcr.$number.sig"; done
 }
 
@@ -67,7 +67,7 @@ for TOKEN in "${labels[@]}"; do
 done
 for TOKEN in aws-rsa2048 azure-p256; do
     check "$TOKEN unified kernel image, certificate from the token" build provider 'certificate-provider'
-    # 0.9.4 has engines, 0.9.5 providers.
+    # sbsign 0.9.4 supports engines, 0.9.5 supports providers.
     if [ "$release" = trixie ]; then
         check "$TOKEN unified kernel image, by sbsign" build engine 'PKCS11_MODULE_PATH'
     else

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: wpasupplicant eapoltest hostapd libengine-pkcs11-openssl
-# wpa_supplicant's EAP-TLS, with eapol_test in place of a radio, against the RADIUS server of hostapd.
+# wpa_supplicant with EAP-TLS, against the RADIUS server of hostapd. eapol_test takes the place of a radio.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/server.bash"
 . "$clients/certify.bash"
@@ -22,7 +22,8 @@ echo '* TLS' >"$work/eap.users"
 mkdir "$work/modules"
 cp "$(openssl version -m | cut -d '"' -f 2)/legacy.so" "$work/modules/" 2>/dev/null || true
 
-# The server has no module, and no provider: 2.11 loads pkcs11-provider by itself where it is installed. It needs neither a radio nor a bridge.
+# The server has no module. OPENSSL_MODULES hides the provider, because hostapd 2.11 loads pkcs11-provider if it is installed.
+# The server needs neither a radio nor a bridge.
 start_radius() { # AUTHORITY
     PORT=$(free_port)
     export PORT
@@ -52,7 +53,7 @@ eapol() {
     run_page '^eapol_test' >"$work/eapol.log" 2>&1
 }
 
-# What the server says: whose certificate it has verified, and that it accepts; both ends have the same keys.
+# Checks the server's log: it has verified the key's certificate and accepted. Both ends must have derived the same keys.
 authenticates() { # TLS-VERSION
     eapol || { grep -E '^(SSL|ENGINE|TLS|OpenSSL|engine|cloud-kms)' "$work/eapol.log" "$work/server.log" && return 1; }
     says '^SUCCESS$' "$work/eapol.log"
