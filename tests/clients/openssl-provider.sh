@@ -161,7 +161,7 @@ ca() {
     check "$label openssl ca -revoke, -gencrl" revoke
 }
 
-# CMS, S/MIME and time stamps
+# CMS and S/MIME
 
 cms() {
     run_page 'out file.p7s'
@@ -184,7 +184,7 @@ smime() {
     refuse plain_openssl smime -verify -text -in "$work/forged.eml" -CAfile "$work/ca.pem" -out "$work/content"
 }
 
-# Files that stand for a key
+# Files that stand for a key; time stamps
 
 key_file() {
     rm -f "$work/page/key.pem"
