@@ -226,11 +226,11 @@ async fn greet(acceptor: TlsAcceptor, stream: TcpStream) -> Result<String> {
     let connection = tls.as_ref();
     let key = connection.selected_cert().and_then(|chain| chain.application_context::<Arc<Key>>().cloned());
     let token = key.map(|key| key.token.clone()).ok_or("no certificate was selected")?;
-    let mut told = format!("signed by {token}, {:?}", connection.actual_protocol_version()?);
-    write!(told, ", {:?}", connection.selected_signature_algorithm()?)?;
-    tls.write_all(format!("{told}\n").as_bytes()).await?;
+    let mut summary = format!("signed by {token}, {:?}", connection.actual_protocol_version()?);
+    write!(summary, ", {:?}", connection.selected_signature_algorithm()?)?;
+    tls.write_all(format!("{summary}\n").as_bytes()).await?;
     tls.shutdown().await?;
-    Ok(told)
+    Ok(summary)
 }
 
 async fn serve(config: Config) -> Result<()> {
@@ -242,7 +242,7 @@ async fn serve(config: Config) -> Result<()> {
         let acceptor = acceptor.clone();
         tokio::spawn(async move {
             match greet(acceptor, stream).await {
-                Ok(told) => println!("{told}"),
+                Ok(summary) => println!("{summary}"),
                 Err(error) => println!("handshake failed: {error}"),
             }
         });
