@@ -97,7 +97,7 @@ impl<T: Clone> Lazy<T> {
         let pending = match &*self.lock() {
             State::Known(value) => return Ok(value.clone()),
             State::Failed(failed) => return Err(failed.0.clone()),
-            State::Unknown => return Err(Failure::new(Cause::Interrupted, "load", "was not begun")),
+            State::Unknown => return Err(Failure::new(Cause::Interrupted, "load", "loading has not begun")),
             State::Loading(pending) => pending.clone(),
         };
         let answer = pending.wait(deadline);

@@ -51,12 +51,14 @@ impl FileWithMetadata {
     pub fn replaceable_by_others(&self) -> Option<String> {
         let owner = self.metadata.uid();
         if ![0, process::effective_user_id()].contains(&owner) {
-            return Some(format!("it belongs to another user (uid {owner}), who can change it"));
+            return Some(format!(
+                "it belongs to another user (uid {owner}), who can change it; make root or this user its owner"
+            ));
         }
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty())?;
         let mode = folder.metadata().ok()?.mode();
         (mode & OTHERS_WRITE != 0 && mode & STICKY == 0)
-            .then(|| format!("everybody can put another file in its place: chmod o-w {}", folder.display()))
+            .then(|| format!("everybody can replace it: chmod o-w {}", folder.display()))
     }
 
     /// Returns what is wrong, and the command that fixes it, if everybody can read the file. A group may read the

@@ -54,7 +54,7 @@ impl CertificateStore {
     }
 
     fn store_error(&self, error: &dyn std::fmt::Display) -> Error {
-        Error::new(CKR_DEVICE_ERROR, format!("the certificate store in {}: {error}", self.0))
+        Error::new(CKR_DEVICE_ERROR, format!("the directory for certificates {}: {error}", self.0))
     }
 }
 

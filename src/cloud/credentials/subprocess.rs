@@ -21,8 +21,9 @@ pub(crate) async fn run(mut command: Command, limit: Duration) -> io::Result<Out
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut program = run_blocking(move || command.spawn().map(Subprocess)).await??;
     let finished = tokio::time::timeout(limit, program.output()).await;
-    finished
-        .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, format!("it did not end within {limit:?}"))))
+    finished.unwrap_or_else(|_| {
+        Err(io::Error::new(io::ErrorKind::TimedOut, format!("the program did not end within {limit:?}")))
+    })
 }
 
 /// A subprocess. If it has not ended when this value is dropped, the subprocess is killed with all processes of

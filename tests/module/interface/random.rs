@@ -33,7 +33,7 @@ module_test! {
         assert_ne!(random(p11, service, 32), random(p11, service, 32));
         assert_eq!(random(p11, service, 0), Ok(Vec::new()));
         assert_eq!(random(p11, vault, 32), Err(CKR_FUNCTION_NOT_SUPPORTED), "only a Managed HSM has it");
-        assert!(world.log().contains("leave out \"random\""), "{}", world.log());
+        assert!(world.log().contains("remove the option \"random\""), "{}", world.log());
         world.emulator.control().fault(Fault::new("kms.GenerateRandom", Action::Deny));
         assert_eq!(random(p11, service, 32), Err(CKR_FUNCTION_REJECTED));
         assert!(world.log().contains("needed: kms:GenerateRandom"), "{}", world.log());

@@ -94,7 +94,7 @@ module_test! {
             assert_eq!((one_shot(world), one_shot(world)), (4, 4));
         }
         assert!(files(world).is_empty());
-        assert!(world.log().contains("this user alone"), "{}", world.log());
+        assert!(world.log().contains("only this user can write to"), "{}", world.log());
         std::fs::remove_dir(&own).unwrap();
         std::fs::create_dir(world.home.join("other")).unwrap();
         symlink(world.home.join("other"), &own).unwrap();

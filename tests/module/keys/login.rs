@@ -307,8 +307,8 @@ module_test! {
         assert_eq!(p11.sign(z, z_key, CKM_ECDSA_SHA256, &[], DATA), Err(CKR_DEVICE_ERROR));
         assert_eq!(p11.sign(a, a_key, CKM_ECDSA_SHA256, &[], DATA), Err(CKR_DEVICE_ERROR));
         let log = world.log();
-        assert!(log.contains("log out and in again with a secret that is good now"), "{log}");
-        assert!(log.contains("log out and in again with a PIN that is good now"), "{log}");
+        assert!(log.contains("log out, then log in with a valid client secret"), "{log}");
+        assert!(log.contains("log out, then log in with a valid PIN"), "{log}");
         log_out(p11, z).unwrap();
         log_in(p11, z, "a-new-secret").unwrap();
         sign(p11, z).unwrap();

@@ -92,7 +92,7 @@ module_test! {
         assert_eq!(begin(0), (vec![CK_TRUE], CKR_OK, Err(CKR_KEY_FUNCTION_NOT_PERMITTED)));
         assert_eq!(begin(1), (vec![CK_TRUE], CKR_OK, Err(CKR_KEY_FUNCTION_NOT_PERMITTED)));
         assert_eq!(begin(2), (vec![CK_FALSE], CKR_KEY_FUNCTION_NOT_PERMITTED, Ok(())));
-        assert!(world.log().contains("its KeyUsage is SIGN_VERIFY: a key of AWS KMS signs or decrypts, never both"));
+        assert!(world.log().contains("its KeyUsage is SIGN_VERIFY; a key of AWS KMS can sign or decrypt, but not both"));
         assert_eq!(world.count("kms.GetPublicKey"), 3, "once for each slot");
     }
 }

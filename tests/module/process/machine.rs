@@ -105,7 +105,7 @@ module_test! {
     fn a_wrong_setting_is_not_reported_as_a_refusal(world) {
         let slots = slots(world);
         for (slot, options, words) in [
-            (0, json!({ "aws_region": null }), &["no region", "AWS_REGION"][..]),
+            (0, json!({ "aws_region": null }), &["the region is missing", "AWS_REGION"][..]),
             (0, json!({ "aws_region": "eu central", "aws_endpoint_url": null }), &["region", "must be a valid host label"]),
             (0, json!({ "ca_bundle": "/nowhere/ca.pem" }), &["ca_bundle /nowhere/ca.pem: No such file"]),
             (1, json!({ "ca_bundle": "/nowhere/ca.pem" }), &["ca_bundle /nowhere/ca.pem: No such file"]),
@@ -129,15 +129,15 @@ module_test! {
         configure(world, &slots, json!({ "ca_bundle": null }));
         let told = |words: &[&str]| {
             for slot in [0, 1] {
-                let all = [&["no certificate authorities to check the certificate of 127.0.0.1 with"], words].concat();
+                let all = [&["the certificate of 127.0.0.1 can't be checked, because no certificate authorities were found"], words].concat();
                 assert_reported(&signed(world, slot), CKR_FUNCTION_FAILED, 17, &all);
             }
         };
         set("SSL_CERT_DIR", &folder);
-        told(&[&format!("SSL_CERT_DIR ({}) has none that can be read", folder.display()), "\"ca_bundle\""]);
+        told(&[&format!("SSL_CERT_DIR ({}) contains none that can be read", folder.display()), "\"ca_bundle\""]);
         unsafe { std::env::remove_var("SSL_CERT_DIR") };
         set("SSL_CERT_FILE", "/nowhere/ca.pem");
-        told(&["SSL_CERT_FILE (/nowhere/ca.pem) has none that can be read"]);
+        told(&["SSL_CERT_FILE (/nowhere/ca.pem) contains none that can be read"]);
         // The certificate authorities that the configuration names are sufficient.
         configure(world, &slots, json!({}));
         assert_eq!(signed(world, 1).0, CKR_OK);
@@ -193,17 +193,17 @@ module_test! {
     fn each_tls_failure_is_reported_specifically(world) {
         let slots = slots(world);
         configure(world, &slots, json!({}));
-        let clock = "and this machine's clock says 20";
+        let clock = "and this machine's clock shows 20";
         for (action, number, words) in [
             (Action::Certificate(Flaw::Stranger), 15, &["was issued by CN=A Stranger", "\"ca_bundle\""][..]),
-            (Action::Certificate(Flaw::SelfSigned), 15, &["is signed by itself", "\"ca_bundle\""]),
-            (Action::Certificate(Flaw::Authority), 15, &["an authority's own", "basicConstraints=CA:FALSE"]),
+            (Action::Certificate(Flaw::SelfSigned), 15, &["is self-signed", "\"ca_bundle\""]),
+            (Action::Certificate(Flaw::Authority), 15, &["is a CA certificate", "basicConstraints=CA:FALSE"]),
             (Action::Certificate(Flaw::OtherName), 15, &["is for other names: other.example"]),
-            (Action::Certificate(Flaw::Expired), 15, &["has expired on 2021-01-01T00:00:00Z", clock]),
-            (Action::Certificate(Flaw::Future), 15, &["is valid only from 2049-01-01T00:00:00Z", clock]),
-            (Action::TlsAlert { code: 70 }, 6, &["127.0.0.1 speaks no version of TLS"]),
-            (Action::TlsAlert { code: 40 }, 6, &["nothing in common"]),
-            (Action::NoTls, 6, &["does not speak TLS at that port"]),
+            (Action::Certificate(Flaw::Expired), 15, &["expired on 2021-01-01T00:00:00Z", clock]),
+            (Action::Certificate(Flaw::Future), 15, &["is not valid before 2049-01-01T00:00:00Z", clock]),
+            (Action::TlsAlert { code: 70 }, 6, &["127.0.0.1 supports neither TLS 1.2 nor TLS 1.3"]),
+            (Action::TlsAlert { code: 40 }, 6, &["shares no TLS parameters"]),
+            (Action::NoTls, 6, &["does not use TLS at this port"]),
         ] {
             world.emulator.control().fault(Fault::new("connection", action));
             for slot in [0, 1] {
@@ -227,16 +227,16 @@ module_test! {
             "retries": 2,
         });
         configure(world, &slots, more);
-        for (slot, need) in [(0, "no credentials for it: "), (1, "no token for it: ")] {
+        for (slot, need) in [(0, "no credentials for this request: "), (1, "no token for this request: ")] {
             for (flaw, words) in [
                 (Flaw::OtherName, "is for other names: other.example"),
-                (Flaw::Expired, "has expired on 2021-01-01T00:00:00Z, and this machine's clock says 20"),
-                (Flaw::Authority, "an authority's own"),
+                (Flaw::Expired, "expired on 2021-01-01T00:00:00Z, and this machine's clock shows 20"),
+                (Flaw::Authority, "is a CA certificate"),
             ] {
                 authority.control().fault(Fault::new("connection", Action::Certificate(flaw)));
                 let before = authority.control().count("connections");
                 assert_reported(&signed(world, slot), CKR_DEVICE_ERROR, 15, &[need, words]);
-                assert_eq!(authority.control().count("connections"), before + 1, "it is not repeated");
+                assert_eq!(authority.control().count("connections"), before + 1, "the request is not repeated");
                 authority.control().clear_faults();
             }
             assert_ne!(signed(world, slot).1, 15);
@@ -314,7 +314,7 @@ module_test! {
         configure(world, &slots, json!({ "retries": 1 }));
         let p11 = world.module();
         p11.finalize().unwrap();
-        let told = |p11: &P11, slot| assert_reported(&sign(world, p11, slot), CKR_FUNCTION_FAILED, 18, &["this machine starts no more threads", "ulimit -u"]);
+        let told = |p11: &P11, slot| assert_reported(&sign(world, p11, slot), CKR_FUNCTION_FAILED, 18, &["this machine can't start another thread", "ulimit -u"]);
         assert!(limited(world, || {
             p11.initialize().unwrap();
             limit(libc::RLIMIT_NPROC, 0);
@@ -328,7 +328,7 @@ module_test! {
             limit(libc::RLIMIT_NPROC, 0);
             told(&p11, 2);
             told(&p11, 3);
-            assert_eq!(sign(world, &p11, 1).0, CKR_OK, "what needs no thread");
+            assert_eq!(sign(world, &p11, 1).0, CKR_OK, "a call that needs no thread succeeds");
         }), "{}", world.log());
         assert!(!world.log().contains("a defect"), "{}", world.log());
     }
@@ -348,7 +348,7 @@ module_test! {
         let p11 = world.module();
         p11.finalize().unwrap();
         let told = [CKR_FUNCTION_FAILED, 19];
-        let words = ["no more files can be opened on this machine", "Too many open files", "ulimit -n"];
+        let words = ["this machine can't open another file or connection", "Too many open files", "ulimit -n"];
         // From no free descriptors, although the runtime itself needs some, to enough of them.
         for spare in 0..16 {
             for slot in 0..4 {

@@ -131,7 +131,7 @@ module_test! {
             assert!(output.status.success(), "{from}: {} {} {}", output.status, text(&output), world.log());
             let log = world.log();
             assert!(!log.contains("a defect"), "no panic: {log}");
-            assert!(log.contains("the program has closed descriptors that are not its own"), "{log}");
+            assert!(log.contains("the program closed file descriptors of this module"), "{log}");
             std::fs::remove_file(world.home.join("module.log")).unwrap();
         }
     }
