@@ -229,7 +229,10 @@ mod tests {
         };
         let clients = enter();
         access.log_out();
-        assert!(!access.is_logged_in() && clients.upgrade().is_none(), "the clients hold the PIN, too");
+        assert!(
+            !access.is_logged_in() && clients.upgrade().is_none(),
+            "the clients, which contain the PIN, are dropped"
+        );
         assert_eq!(access.clients().0, "vault");
         let clients = enter();
         drop(access);

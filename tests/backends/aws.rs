@@ -140,7 +140,7 @@ fn lists_of_many_pages_are_complete() {
         made.sort();
         assert_eq!(listed, made);
     }
-    assert_eq!(emulator.control().count("kms.ListAliases"), 1, "only where labels are wanted");
+    assert_eq!(emulator.control().count("kms.ListAliases"), 1, "aliases are listed only if labels are needed");
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn a_silent_service_ends_a_call_in_time() {
     let network = Network { call_timeout: Duration::from_secs(6), ..Network::default() };
     let backend = Settings { network, ..settings(&emulator) }.open();
     emulator.control().fault(Fault::new("kms.Sign", Action::Hang).times(1));
-    assert!(sign(&backend, &key).is_ok(), "the second try is answered");
+    assert!(sign(&backend, &key).is_ok(), "the second attempt succeeds");
 }
 
 #[test]

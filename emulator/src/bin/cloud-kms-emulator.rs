@@ -10,10 +10,10 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cloud-kms-emulator: AWS KMS and Azure Key Vault on 127.0.0.1
 
-  --port N                     the port (default: a free one)
+  --port N                     the port (default: a free port)
   --seed N                     the same key ids in every run
-  --ca-file PATH               write the certificate authority's certificate here
-  --ready-file PATH            when ready, write the line of standard output here too
+  --ca-file PATH               write the certificate of the certificate authority to this file
+  --ready-file PATH            also write the line of standard output to this file
   --aws-key [ALIAS=]SPEC[:USAGE]  make a KMS key: ECC_NIST_P256, alias/demo=ML_DSA_65, alias/old=RSA_2048:ENCRYPT_DECRYPT
   --aws-region REGION          the region of the keys that follow (eu-central-1)
   --vault NAME                 the vault of the keys that follow (default: the one at 127.0.0.1)
@@ -23,7 +23,7 @@ cloud-kms-emulator: AWS KMS and Azure Key Vault on 127.0.0.1
   --exit-with-parent           end when standard input is closed
   --help                       this text
 
-It ends on SIGTERM. When ready it writes one line of JSON with its addresses and credentials to standard output.";
+The program ends on SIGTERM. When it is ready, it writes one line of JSON with its addresses and credentials to standard output.";
 
 fn main() -> ExitCode {
     match Options::parse(std::env::args().skip(1)).and_then(run) {

@@ -138,15 +138,15 @@ impl Clients {
     /// Called when the key no longer signs. Returns a failure if the alias of the key points to another key by
     /// now.
     async fn moved_alias(&self, order: &KeyRequest) -> Option<Failure> {
-        let told = order.immutable_id.as_ref().filter(|_| is_alias(&order.key.id))?;
+        let previous = order.immutable_id.as_ref().filter(|_| is_alias(&order.key.id))?;
         let attempt = |client: Client| {
             let request = client.get_public_key().key_id(&order.key.id);
             async move { Ok(request.send().await.map_err(|e| refusal(&GET_PUBLIC_KEY, e))?.key_id) }
         };
         let now = self.call(&GET_PUBLIC_KEY, &order.key.id, attempt).await.ok().flatten();
-        let now = now.filter(|now| now != told)?;
+        let now = now.filter(|now| now != previous)?;
         let message =
-            format!("the alias moved from {told}, which can no longer sign, to {now}; search for the key again");
+            format!("the alias moved from {previous}, which can no longer sign, to {now}; search for the key again");
         Some(SIGN.failure(Cause::NotFound, message))
     }
 }

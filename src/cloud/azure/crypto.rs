@@ -28,21 +28,21 @@ pub(crate) async fn sign_resolving_rotation(
     vault: &Vault,
     order: &KeyRequest,
 ) -> Result<Signature, FailedAttempt> {
-    let told = order.immutable_id.as_deref().and_then(version_in_id);
-    let first = sign(vault, order, order.key.version.as_deref().or(told)).await;
+    let pinned = order.immutable_id.as_deref().and_then(version_in_id);
+    let first = sign(vault, order, order.key.version.as_deref().or(pinned)).await;
     let (Err(refused), None, Some(old)) = (&first, &order.key.version, &order.immutable_id) else { return first };
     if !matches!(refused.failure.cause, Cause::NotFound | Cause::Disabled) {
         return first;
     }
     let Ok(now) = describe(clients, vault, &order.key).await else { return first };
-    let Some(new) = now.immutable_id.filter(|new| version_in_id(new) != told) else { return first };
+    let Some(new) = now.immutable_id.filter(|new| version_in_id(new) != pinned) else { return first };
     let known = clients.public_keys.lock().unwrap_or_else(PoisonError::into_inner).get(old).cloned();
     if known.is_some() && known == now.public_key {
         return sign(vault, order, version_in_id(&new)).await;
     }
     let message = format!(
         "the key was rotated: the service says {1:?} about version {0}, and version {2} has another public key; search for the key again",
-        told.unwrap_or_default(),
+        pinned.unwrap_or_default(),
         refused.failure.message,
         version_in_id(&new).unwrap_or_default()
     );
@@ -92,8 +92,8 @@ fn decryption_request<'a>(
     order: &'a KeyRequest,
 ) -> Result<(&'a str, RequestContent<KeyOperationParameters>), FailedAttempt> {
     let algorithm = encryption_algorithm(order.scheme).ok_or_else(|| unsupported_scheme(operation, order))?;
-    let told = order.immutable_id.as_deref().and_then(version_in_id);
-    let version = order.key.version.as_deref().or(told).unwrap_or_default();
+    let pinned = order.immutable_id.as_deref().and_then(version_in_id);
+    let version = order.key.version.as_deref().or(pinned).unwrap_or_default();
     let parameters =
         KeyOperationParameters { algorithm: Some(algorithm), value: Some(order.data.to_vec()), ..Default::default() };
     Ok((version, parameters.try_into().map_err(|e| refusal(operation, e))?))

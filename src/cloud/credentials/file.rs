@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_not_read_a_file_is_told_with_what_helps() {
+    fn an_unreadable_file_is_reported_with_a_fix() {
         let folder = tempfile::tempdir().unwrap();
         let path = file(&folder, b"s");
         let mode = |mode| std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();

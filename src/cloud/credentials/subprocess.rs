@@ -94,11 +94,11 @@ mod tests {
     }
 
     #[test]
-    fn output_and_status_are_told() {
+    fn output_and_status_are_returned() {
         let _turn = runtime::testing::share();
         let limit = Duration::from_secs(60);
         assert_eq!(sh("echo out; echo err >&2; exit 3", limit).unwrap(), "out\n|err\n|Some(3)");
-        assert_eq!(sh("cat", limit).unwrap(), "||Some(0)", "nothing to read from");
+        assert_eq!(sh("cat", limit).unwrap(), "||Some(0)", "standard input is empty");
         // The output is larger than the buffer of a pipe.
         assert_eq!(sh("head -c 300000 /dev/zero | tr '\\0' x", limit).unwrap().len(), 300_000 + "||Some(0)".len());
     }
@@ -127,7 +127,7 @@ mod tests {
         };
         // A signal takes some time on a busy machine.
         while alive() > 0 {
-            assert!(start.elapsed() < Duration::from_secs(60), "it is alive");
+            assert!(start.elapsed() < Duration::from_secs(60), "a process of the script still runs");
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -130,7 +130,7 @@ mod tests {
     fn the_document_has_every_cause() {
         let document = include_str!("../../../docs/errors.md");
         for (number, row) in CAUSES.iter().enumerate() {
-            assert_eq!(row.2, number as CK_ULONG + 1, "numbers are never used again");
+            assert_eq!(row.2, number as CK_ULONG + 1, "the numbers are consecutive");
             let line = format!("| {} | {} | {} |", crate::error::rv_name(row.1), row.2, row.3);
             assert!(document.contains(&line), "docs/errors.md lacks {line}");
         }

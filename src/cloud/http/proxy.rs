@@ -303,9 +303,9 @@ mod tests {
         let proxy = Proxies::of(&network).for_url(&Uri::from_static("https://kms.example")).unwrap();
         assert_eq!(proxy.to_string(), "the proxy http://proxy:3128 (from the option \"proxy\")");
         assert_eq!(proxy.target(), "kms.example:443");
-        let told = proxy.obstacle_of_reply(StatusCode::PROXY_AUTHENTICATION_REQUIRED, vec!["basic".into()]);
-        assert!(told.message.contains("407 Proxy Authentication Required") && !told.is_transient, "{told}");
-        assert!(!format!("{told:?} {proxy}").contains("secret"));
+        let obstacle = proxy.obstacle_of_reply(StatusCode::PROXY_AUTHENTICATION_REQUIRED, vec!["basic".into()]);
+        assert!(obstacle.message.contains("407 Proxy Authentication Required") && !obstacle.is_transient, "{obstacle}");
+        assert!(!format!("{obstacle:?} {proxy}").contains("secret"));
         assert!(proxy.obstacle_of_reply(StatusCode::BAD_GATEWAY, vec![]).is_transient);
     }
 }

@@ -196,27 +196,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_without_authorities_is_told_what_to_install() {
-        let told = no_authority("kms.example", None);
-        assert!(told.contains("on this machine; install the package ca-certificates"), "{told}");
-        let told = no_authority("kms.example", Some("SSL_CERT_FILE (/x)".into()));
-        assert!(told.contains("SSL_CERT_FILE (/x) contains none") && !told.contains("install"), "{told}");
+    fn a_missing_authority_message_names_the_package() {
+        let message = no_authority("kms.example", None);
+        assert!(message.contains("on this machine; install the package ca-certificates"), "{message}");
+        let message = no_authority("kms.example", Some("SSL_CERT_FILE (/x)".into()));
+        assert!(message.contains("SSL_CERT_FILE (/x) contains none") && !message.contains("install"), "{message}");
     }
 
     #[test]
     fn many_names_are_cut_and_plain() {
         let names: Vec<String> = (0..7).map(|number| format!("DnsName(\"{number}.example\")")).collect();
-        let told = other_names(&[vec!["IpAddress(10.0.0.1)".to_owned()], names].concat());
+        let message = other_names(&[vec!["IpAddress(10.0.0.1)".to_owned()], names].concat());
         let all = "is for other names: 10.0.0.1, 0.example, 1.example, 2.example, 3.example, ...; ";
-        assert!(told.starts_with(all), "{told}");
+        assert!(message.starts_with(all), "{message}");
     }
 
     #[test]
     fn every_alert_message_names_host_and_alert() {
         for code in 0..=255 {
-            let told = of_alert(AlertDescription::from(code), "kms.example");
-            assert!(told.message.starts_with("kms.example ") && told.message.contains("(TLS alert "), "{told}");
-            assert_eq!(told.is_transient, code == 80, "{told}");
+            let obstacle = of_alert(AlertDescription::from(code), "kms.example");
+            assert!(
+                obstacle.message.starts_with("kms.example ") && obstacle.message.contains("(TLS alert "),
+                "{obstacle}"
+            );
+            assert_eq!(obstacle.is_transient, code == 80, "{obstacle}");
         }
     }
 }

@@ -86,7 +86,7 @@ fn throttling_is_waited_out_for_as_long_as_there_is_time() {
 }
 
 #[test]
-fn a_service_that_asks_for_time_is_given_it_or_told_at_once() {
+fn retry_after_is_honoured_unless_it_exceeds_the_deadline() {
     let asks = |wait| {
         refused(Cause::Throttled)
             .map_err(|refused| FailedAttempt { retry_after: Some(Duration::from_millis(wait)), ..refused })

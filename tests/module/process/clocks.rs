@@ -96,7 +96,7 @@ fn each_deadline_comes(world: &World) {
     let p11 = world.module();
     for slot in [0, 1] {
         let start = now();
-        assert!(p11.find_class(p11.open(slot), CKO_PRIVATE_KEY).is_empty(), "nobody answers");
+        assert!(p11.find_class(p11.open(slot), CKO_PRIVATE_KEY).is_empty(), "the service does not reply");
         assert!(now() - start < LIMIT + SLACK, "C_FindObjectsInit: {}", world.log());
     }
 }

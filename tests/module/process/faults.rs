@@ -124,7 +124,7 @@ module_test! {
             assert_eq!(host.sign(1), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
             assert_eq!(host.device_error(1), 3);
             let log = world.log()[before..].to_owned();
-            assert!(log.contains(message) && !log.contains("needed: "), "no permission helps: {log}");
+            assert!(log.contains(message) && !log.contains("needed: "), "the line names no permission: {log}");
             world.emulator.control().clear_faults();
         }
     }
@@ -198,7 +198,7 @@ module_test! {
             }
             assert_eq!(world.count("kms.Sign"), asked + 2, "refused once");
             assert!(host.sign(0).is_ok());
-            assert_eq!(world.count("kms.Sign"), asked + 3, "learned");
+            assert_eq!(world.count("kms.Sign"), asked + 3, "the clock's offset is known");
         }
     }
 }
@@ -210,7 +210,7 @@ module_test! {
         let first = aws.create_key(AwsKey::new("ECC_NIST_P256").alias("alias/first")).unwrap();
         let second = aws.create_key(AwsKey::new("ECC_NIST_P256")).unwrap();
         aws.set_alias("alias/a", &first.id).unwrap();
-        assert!(host.sign(0).is_ok(), "a handle stays with the key that it was given out for");
+        assert!(host.sign(0).is_ok(), "a handle never changes its key");
         host.p11.finalize().unwrap();
         let p11 = world.module();
         let session = p11.open(0);

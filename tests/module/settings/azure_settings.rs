@@ -200,8 +200,8 @@ module_test! {
         let last = "; not configured: client certificate, workload identity";
         assert!(line.ends_with(last) && line.contains("; managed identity: this machine has no managed identity: "), "{line}");
         for each in ["client secret: AZURE_CLIENT_SECRET is set", "client certificate: no \"azure_client_certificate_path\" or AZURE_CLIENT_CERTIFICATE_PATH", "managed identity: this"] {
-            let told = format!(" debug: {}: no token from {each}", world.emulator.https_url());
-            assert!(world.log().contains(&told), "{told} in {}", world.log());
+            let line = format!(" debug: {}: no token from {each}", world.emulator.https_url());
+            assert!(world.log().contains(&line), "{line} in {}", world.log());
         }
     }
 }
