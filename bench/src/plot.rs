@@ -167,7 +167,9 @@ impl Canvas {
             self.rect(LEFT, self.y, scale.x(bar.value) - LEFT, style);
         }
         let ink = if bar.series == Series::Module { INK } else { MUTED };
-        self.text(scale.x(bar.value) + 8.0, self.y + 12.0, &format!("fill=\"{ink}\""), &bar.text);
+        // The white outline keeps the axis lines out of the text.
+        let style = format!("fill=\"{ink}\" stroke=\"#ffffff\" stroke-width=\"4\" paint-order=\"stroke\"");
+        self.text(scale.x(bar.value) + 8.0, self.y + 12.0, &style, &bar.text);
         self.y += BAR;
     }
 }
