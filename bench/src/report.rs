@@ -129,13 +129,26 @@ fn bars(table: &Table, what: &str) -> Outcome<Vec<Bar>> {
     Ok(bars)
 }
 
-type Groups = Outcome<Vec<(String, Vec<Bar>)>>;
+type Groups = Vec<(String, Vec<Bar>)>;
+
+/// Returns a panel whose axis goes from the power of ten below the least figure to the one above the greatest.
+fn logarithmic(title: &str, unit: &'static str, groups: Groups) -> Panel {
+    let values = || groups.iter().flat_map(|(_, bars)| bars).map(|bar| bar.value.log10());
+    let from = 10_f64.powf(values().fold(f64::INFINITY, f64::min).floor());
+    let to = 10_f64.powf(values().fold(f64::NEG_INFINITY, f64::max).ceil());
+    Panel { title: title.to_owned(), scale: Scale::Log { from, to, unit }, groups }
+}
 
 /// Returns the pictures with their file names.
 fn plots(table: &Table) -> Outcome<[(&'static str, String); 2]> {
-    let both = |label: &str, what: &dyn Fn(&str) -> String| -> Groups {
+    let both = |label: &str, what: &dyn Fn(&str) -> String| -> Outcome<Groups> {
         CLOUDS.iter().map(|cloud| Ok((format!("{cloud}, {label}"), bars(table, &what(cloud))?))).collect()
     };
+    let mut latency = both("service takes 0 ms", &|cloud| warm(cloud, 0, "latency"))?;
+    latency.extend(both("service takes 5 ms", &|cloud| warm(cloud, 5, "latency"))?);
+    let mut rates = both("1 thread, 0 ms", &|cloud| rate(cloud, 1, 0))?;
+    rates.extend(both("64 threads, 0 ms", &|cloud| rate(cloud, 64, 0))?);
+    rates.extend(both("64 threads, 20 ms", &|cloud| rate(cloud, 64, 20))?);
     let signing = Plot {
         title: "Signing in a running program".to_owned(),
         description: "Latency of one P-256 signature and signatures per second, for this module, for a minimal HTTP \
@@ -143,29 +156,8 @@ fn plots(table: &Table) -> Outcome<[(&'static str, String); 2]> {
                       performance-table.md."
             .to_owned(),
         panels: vec![
-            Panel {
-                title: "Latency of one P-256 signature (logarithmic, shorter is better)".to_owned(),
-                scale: Scale::Log { from: 0.01, to: 100.0, unit: " ms" },
-                groups: [
-                    both("service takes 0 ms", &|cloud| warm(cloud, 0, "latency"))?,
-                    both("service takes 5 ms", &|cloud| warm(cloud, 5, "latency"))?,
-                ]
-                .into_iter()
-                .flatten()
-                .collect(),
-            },
-            Panel {
-                title: "Signatures per second (logarithmic, longer is better)".to_owned(),
-                scale: Scale::Log { from: 1.0, to: 100_000.0, unit: "" },
-                groups: [
-                    both("1 thread, 0 ms", &|cloud| rate(cloud, 1, 0))?,
-                    both("64 threads, 0 ms", &|cloud| rate(cloud, 64, 0))?,
-                    both("64 threads, 20 ms", &|cloud| rate(cloud, 64, 20))?,
-                ]
-                .into_iter()
-                .flatten()
-                .collect(),
-            },
+            logarithmic("Latency of one P-256 signature (logarithmic, shorter is better)", " ms", latency),
+            logarithmic("Signatures per second (logarithmic, longer is better)", "", rates),
         ],
     };
     Ok([("performance-signing.svg", plot::render(&signing)), ("performance-one-shot.svg", one_shot(table)?)])
@@ -196,11 +188,7 @@ fn one_shot(table: &Table) -> Outcome<String> {
                       with the modules that it replaces. The same figures are in performance-table.md."
             .to_owned(),
         panels: vec![
-            Panel {
-                title: "Time of the whole process, service takes 0 ms (logarithmic, shorter is better)".to_owned(),
-                scale: Scale::Log { from: 1.0, to: 1000.0, unit: " ms" },
-                groups: times,
-            },
+            logarithmic("Time of the whole process, service takes 0 ms (logarithmic, shorter is better)", " ms", times),
             Panel { title: "Requests, in order of name".to_owned(), scale: Scale::Linear { to: 4.0 }, groups: sent },
         ],
     }))
@@ -221,6 +209,15 @@ mod tests {
             assert_eq!(read(&format!("images/{name}")), svg, "{hint}");
             assert_eq!(labels_outside(&svg), Vec::<String>::new(), "{name}");
         }
+    }
+
+    #[test]
+    fn the_axis_has_room_for_each_figure() {
+        let groups =
+            vec![("group".to_owned(), vec![bar(Series::Module, "15").unwrap(), bar(Series::Floor, "112415").unwrap()])];
+        let panel = logarithmic("panel", "", groups);
+        assert!(matches!(panel.scale, Scale::Log { from: 10.0, to: 1_000_000.0, .. }));
+        assert_eq!(panel.groups[0].1[1].text, "112,415");
     }
 
     #[test]
