@@ -21,7 +21,7 @@ pub struct FileContents {
 }
 
 /// The message for a file in which nothing was found.
-pub const NO_CERTIFICATE: &str = "it holds no certificate, neither as PEM nor as DER";
+pub const NO_CERTIFICATE: &str = "it contains no certificate, neither as PEM nor as DER";
 
 /// Returns the certificates, and what else there is, in the contents of a file.
 pub fn find(bytes: &[u8]) -> FileContents {
@@ -269,7 +269,7 @@ mod tests {
             FileContents { other_contents: vec!["line 1: PRIVATE KEY".into()], ..FileContents::default() }
         );
         let cut = pem.replace("-----END CERTIFICATE-----", "");
-        assert_eq!(find(cut.as_bytes()).other_contents, ["line 1: CERTIFICATE without its end"]);
+        assert_eq!(find(cut.as_bytes()).other_contents, ["line 1: CERTIFICATE has no END line"]);
         let spoilt = "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n";
         assert_eq!(
             find(format!("{spoilt}{pem}").as_bytes()).other_contents,

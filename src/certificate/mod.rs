@@ -80,7 +80,7 @@ impl Certificate {
         }
         match (certificates.is_empty(), found.other_contents.is_empty()) {
             (true, true) => Err(Unusable(file::NO_CERTIFICATE.into())),
-            (true, false) => Err(Unusable(format!("it holds no certificate: {}", found.other_contents.join("; ")))),
+            (true, false) => Err(Unusable(format!("it contains no certificate: {}", found.other_contents.join("; ")))),
             (false, _) => Ok((certificates, found.other_contents)),
         }
     }
@@ -127,7 +127,7 @@ fn common_name(name: &x509_cert::name::Name) -> Option<String> {
 }
 
 fn unusable(error: impl std::fmt::Display) -> Unusable {
-    Unusable(format!("no X.509 certificate: {error}"))
+    Unusable(format!("it is not an X.509 certificate: {error}"))
 }
 
 #[cfg(test)]
@@ -167,11 +167,11 @@ mod tests {
         let (certificates, others) = Certificate::parse_all(text.concat().as_bytes()).unwrap();
         assert_eq!(certificates.len(), 1);
         assert_eq!(others[..2], ["line 2: EC PRIVATE KEY", "line 5: CERTIFICATE that can't be read"]);
-        assert!(others[2].starts_with("line 8: no X.509 certificate"), "{others:?}");
+        assert!(others[2].starts_with("line 8: it is not an X.509 certificate"), "{others:?}");
         let why = |text: &str| Certificate::parse_all(text.as_bytes()).unwrap_err().0;
-        assert_eq!(why(""), "it holds no certificate, neither as PEM nor as DER");
-        assert_eq!(why("no base64!"), "it holds no certificate, neither as PEM nor as DER");
-        assert_eq!(why(&block("PUBLIC KEY", EXAMPLE)), "it holds no certificate: line 1: PUBLIC KEY");
-        assert!(why(&block("CERTIFICATE", "MAMCAQE=")).contains("line 1: no X.509 certificate"));
+        assert_eq!(why(""), "it contains no certificate, neither as PEM nor as DER");
+        assert_eq!(why("no base64!"), "it contains no certificate, neither as PEM nor as DER");
+        assert_eq!(why(&block("PUBLIC KEY", EXAMPLE)), "it contains no certificate: line 1: PUBLIC KEY");
+        assert!(why(&block("CERTIFICATE", "MAMCAQE=")).contains("line 1: it is not an X.509 certificate"));
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn blocks(text: &str) -> Vec<Result<Block<'_>, String>> {
         let start = at + length + 5;
         let end = format!("-----END {name}-----");
         let Some(stop) = text[start..].find(&end).map(|found| start + found) else {
-            blocks.push(Err(format!("line {line}: {name} without its end")));
+            blocks.push(Err(format!("line {line}: {name} has no END line")));
             continue;
         };
         at = stop + end.len();

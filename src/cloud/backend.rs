@@ -251,7 +251,7 @@ impl dyn Backend {
         }
     }
 
-    /// See [`KeyManagement::makes`].
+    /// See [`KeyManagement::can_create`].
     pub fn can_create(&self, kind: Kind) -> bool {
         self.key_management().is_some_and(|own| own.can_create(kind))
     }

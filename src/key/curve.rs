@@ -97,7 +97,7 @@ impl Curve {
 /// CKR_DOMAIN_PARAMS_INVALID if the value is not DER.
 pub fn ec_params_error(der: &[u8]) -> Error {
     match AnyRef::from_der(der) {
-        Ok(_) => Error::new(CKR_CURVE_NOT_SUPPORTED, "CKA_EC_PARAMS names a curve that the services don't have"),
+        Ok(_) => Error::new(CKR_CURVE_NOT_SUPPORTED, "CKA_EC_PARAMS names a curve that the services do not support"),
         Err(_) => Error::new(CKR_DOMAIN_PARAMS_INVALID, "CKA_EC_PARAMS is not DER"),
     }
 }

@@ -67,16 +67,20 @@ impl PublicKey {
     /// Fails if the bytes are not DER of a SubjectPublicKeyInfo, or if the key is of another algorithm, curve or
     /// form.
     pub fn from_spki(der: &[u8]) -> Result<Self, Unusable> {
-        let spki =
-            SubjectPublicKeyInfoRef::try_from(der).map_err(|e| Unusable(format!("no SubjectPublicKeyInfo: {e}")))?;
-        let bits = spki.subject_public_key.as_bytes().ok_or_else(|| Unusable("a public key of odd bits".into()))?;
+        let spki = SubjectPublicKeyInfoRef::try_from(der)
+            .map_err(|e| Unusable(format!("it is not a SubjectPublicKeyInfo: {e}")))?;
+        let bits = spki
+            .subject_public_key
+            .as_bytes()
+            .ok_or_else(|| Unusable("the public key is not a whole number of bytes".into()))?;
         match spki.algorithm.oid {
             const_oid::db::rfc5912::RSA_ENCRYPTION => {
-                let key = RsaPublicKey::from_der(bits).map_err(|e| Unusable(format!("no RSAPublicKey: {e}")))?;
+                let key =
+                    RsaPublicKey::from_der(bits).map_err(|e| Unusable(format!("it is not an RSAPublicKey: {e}")))?;
                 Self::rsa(key.modulus.as_bytes(), key.exponent.as_bytes())
             }
             const_oid::db::rfc5912::ID_EC_PUBLIC_KEY => {
-                let oid = spki.algorithm.parameters_oid().map_err(|e| Unusable(format!("no named curve: {e}")))?;
+                let oid = spki.algorithm.parameters_oid().map_err(|e| Unusable(format!("it names no curve: {e}")))?;
                 let curve = Curve::from_oid(oid).ok_or_else(|| Unusable(format!("unknown curve {oid}")))?;
                 Self::ec(curve, bits)
             }
@@ -96,7 +100,7 @@ impl PublicKey {
         let (modulus, exponent) = (trim_leading_zeros(modulus), trim_leading_zeros(exponent));
         if !(2048..=8192).contains(&bit_length(modulus)) || exponent.is_empty() || exponent.len() > 8 {
             return Err(Unusable(format!(
-                "RSA of {} bits with an exponent of {} bytes",
+                "RSA with {} bits and an exponent of {} bytes is not supported",
                 bit_length(modulus),
                 exponent.len()
             )));
@@ -114,7 +118,7 @@ impl PublicKey {
     /// Fails if the point does not have the form or the length of an uncompressed point.
     pub fn ec(curve: Curve, point: &[u8]) -> Result<Self, Unusable> {
         if point.len() != 1 + 2 * curve.field_len() || point[0] != 4 {
-            return Err(Unusable(format!("no uncompressed point of {}", curve.name())));
+            return Err(Unusable(format!("it is not an uncompressed point of {}", curve.name())));
         }
         let spki = spki(const_oid::db::rfc5912::ID_EC_PUBLIC_KEY, Some(Any::from(curve.oid())), point)?;
         Ok(Self { spki, material: PublicNumbers::Ec { curve, point: point.to_vec() } })
@@ -126,7 +130,7 @@ impl PublicKey {
     /// # Errors
     /// Fails if the number of bytes is not 32.
     pub fn ed25519(point: &[u8]) -> Result<Self, Unusable> {
-        let own = point.try_into().map_err(|_| Unusable(format!("an Ed25519 key of {} bytes", point.len())))?;
+        let own = point.try_into().map_err(|_| Unusable(format!("the Ed25519 key has {} bytes", point.len())))?;
         let spki = spki(const_oid::db::rfc8410::ID_ED_25519, None, point)?;
         Ok(Self { spki, material: PublicNumbers::Ed25519 { point: own } })
     }
@@ -137,7 +141,7 @@ impl PublicKey {
     /// Fails if the length is not that of the parameter set's public keys.
     pub fn ml_dsa(set: ParameterSet, key: &[u8]) -> Result<Self, Unusable> {
         if key.len() != set.public_key_len() {
-            return Err(Unusable(format!("an {} key of {} bytes", set.name(), key.len())));
+            return Err(Unusable(format!("the {} key has {} bytes", set.name(), key.len())));
         }
         Ok(Self { spki: spki(set.oid(), None, key)?, material: PublicNumbers::MlDsa { set, key: key.to_vec() } })
     }
@@ -150,7 +154,7 @@ impl PublicKey {
         let wide = |coordinate: &[u8]| pad_left(coordinate, curve.field_len());
         match (wide(x), wide(y)) {
             (Some(x), Some(y)) => Self::ec(curve, &[&[4], &x[..], &y[..]].concat()),
-            _ => Err(Unusable(format!("coordinates longer than the field of {}", curve.name()))),
+            _ => Err(Unusable(format!("the coordinates are longer than the field of {}", curve.name()))),
         }
     }
 

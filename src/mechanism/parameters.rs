@@ -108,7 +108,7 @@ impl Mechanism {
         }
         if request.parameter.len() != shape.words * WORD || request.data.len() != shape.pointers.len() {
             let text =
-                format!("takes parameters of {} bytes, {} were given", shape.words * WORD, request.parameter.len());
+                format!("the parameters must have {} bytes, but have {}", shape.words * WORD, request.parameter.len());
             return Err(self.invalid(text));
         }
         match shape {
@@ -121,15 +121,17 @@ impl Mechanism {
     }
 
     fn pss(&self, words: &[CK_ULONG]) -> Result<Parameters> {
-        let [hash_alg, mgf, salt] = *words else { return Err(self.invalid("wants CK_RSA_PKCS_PSS_PARAMS".into())) };
+        let [hash_alg, mgf, salt] = *words else {
+            return Err(self.invalid("the parameters must be CK_RSA_PKCS_PSS_PARAMS".into()));
+        };
         let hash = self.hash(hash_alg)?;
         if self.input.hash().is_some_and(|own| own != hash) {
-            return Err(self.invalid(format!("hashAlg names {}, another hash than the mechanism's", hash.name())));
+            return Err(self.invalid(format!("hashAlg is {}, which is not the hash of the mechanism", hash.name())));
         }
         self.check_mgf(hash, mgf)?;
         if salt != hash.len() as CK_ULONG {
             return Err(self.invalid(format!(
-                "a salt of {salt} bytes: the services only have one as long as the digest, {} bytes (openssl: rsa_pss_saltlen:digest)",
+                "sLen is {salt}, but the services only sign with a salt as long as the digest, {} bytes (openssl: rsa_pss_saltlen:digest)",
                 hash.len()
             )));
         }
@@ -145,19 +147,19 @@ impl Mechanism {
             (ckm, _) => self.hash(ckm)?,
         };
         match words[1] {
-            0 => log_info!("{}: mgf 0 is taken for MGF1 with the same hash, {}", self.name, hash.name()),
+            0 => log_info!("{}: mgf 0 is treated as MGF1 with the same hash, {}", self.name, hash.name()),
             mgf => self.check_mgf(hash, mgf)?,
         }
         // Without data, a source other than CKZ_DATA_SPECIFIED has no meaning. Many callers pass 0.
         if !label.is_empty() || ![0, CKZ_DATA_SPECIFIED].contains(&words[2]) {
-            return Err(self.invalid("the services only have OAEP with an empty label".into()));
+            return Err(self.invalid("the services support OAEP only with an empty label".into()));
         }
         Ok(Parameters { hash: Some(hash), ..Default::default() })
     }
 
     fn ecdh1(&self, words: &[CK_ULONG], data: &[Vec<u8>]) -> Result<Parameters> {
         let kdf = KDFS.iter().find(|(number, _)| *number == words[0]);
-        let (_, kdf) = kdf.ok_or_else(|| self.invalid(format!("kdf {} is none of this module's", words[0])))?;
+        let (_, kdf) = kdf.ok_or_else(|| self.invalid(format!("kdf {} is not supported", words[0])))?;
         if kdf.is_none() && !data[0].is_empty() {
             return Err(self.invalid("CKD_NULL takes no shared data".into()));
         }
@@ -168,7 +170,7 @@ impl Mechanism {
     fn eddsa(&self, prehash: u8, context: &[u8]) -> Result<Parameters> {
         match (prehash, context) {
             (CK_FALSE, []) => Ok(Parameters::default()),
-            _ => Err(self.invalid("the services only have Ed25519 without prehash and context".into())),
+            _ => Err(self.invalid("the services support Ed25519 only without a prehash and without a context".into())),
         }
     }
 
@@ -176,10 +178,11 @@ impl Mechanism {
     /// cannot promise CKH_DETERMINISTIC_REQUIRED, and refuses it.
     fn context(&self, words: &[CK_ULONG], context: &[u8]) -> Result<Parameters> {
         if words[0] == CKH_DETERMINISTIC_REQUIRED {
-            return Err(self.invalid("the services don't promise deterministic signatures".into()));
+            return Err(self
+                .invalid("the services do not guarantee deterministic signatures; use another hedge variant".into()));
         }
         if context.len() > ml_dsa::MAX_CONTEXT_LEN {
-            return Err(self.invalid(format!("a context of {} bytes, over 255", context.len())));
+            return Err(self.invalid(format!("the context has {} bytes, but 255 at most are allowed", context.len())));
         }
         let hash = words.get(3).map(|ckm| self.hash(*ckm)).transpose()?;
         Ok(Parameters { hash, context: context.to_vec(), ..Default::default() })
@@ -193,7 +196,8 @@ impl Mechanism {
         if mgf == hash.mgf() {
             return Ok(());
         }
-        let text = format!("mgf 0x{mgf:x}: the services only have MGF1 with the same hash, {}", hash.name());
+        let text =
+            format!("mgf 0x{mgf:x} is not supported: the services only use MGF1 with the same hash, {}", hash.name());
         Err(self.invalid(text))
     }
 

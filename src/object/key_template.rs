@@ -125,7 +125,7 @@ fn check(
 ) -> Result<()> {
     for (kind, value) in template {
         let Some((_, name, said)) = known.iter().find(|row| row.0 == *kind) else {
-            let text = format!("attribute 0x{kind:x} can't be chosen for a key that a service makes");
+            let text = format!("attribute 0x{kind:x} can't be set for a key that a service creates");
             return Err(Error::new(CKR_ATTRIBUTE_TYPE_INVALID, text));
         };
         let fits = match said {
@@ -136,20 +136,20 @@ fn check(
         if !fits {
             let text = match said {
                 AllowedValue::Flag(wanted) => {
-                    format!("{name} is always {wanted}: keys are made in the service, and stay there")
+                    format!("{name} must be {wanted}: the service creates the key, and the key stays there")
                 }
-                _ => format!("{name} can't be chosen"),
+                _ => format!("{name} can't be set"),
             };
             return Err(inconsistent(text));
         }
     }
     // Section 4.4: without CKA_TOKEN, the key would be a session object.
     if class != CKO_PUBLIC_KEY && flag_in(template, CKA_TOKEN) != Some(true) {
-        return Err(inconsistent("CKA_TOKEN has to be true: a service keeps what it makes".into()));
+        return Err(inconsistent("CKA_TOKEN must be true: the service stores the key that it creates".into()));
     }
     for (kind, name, wanted) in [(CKA_CLASS, "CKA_CLASS", class), (CKA_KEY_TYPE, "CKA_KEY_TYPE", generation.key_type)] {
         if value_in(template, kind).is_some() && number_in(template, kind) != Some(wanted) {
-            return Err(inconsistent(format!("{name} is not what {} makes", generation.name)));
+            return Err(inconsistent(format!("{name} does not match the mechanism {}", generation.name)));
         }
     }
     Ok(())
@@ -172,7 +172,8 @@ fn kind(generation: &KeyGenMechanism, public: &[Attribute], private: &[Attribute
             let number = number_in(public, CKA_PARAMETER_SET).or_else(|| number_in(private, CKA_PARAMETER_SET));
             let number = number.ok_or_else(|| incomplete("CKA_PARAMETER_SET"))?;
             let set = ParameterSet::all().find(|set| parameter_set(*set) == number);
-            set.map(Kind::MlDsa).ok_or_else(|| invalid(format!("{number} is no CKA_PARAMETER_SET of ML-DSA")))
+            set.map(Kind::MlDsa)
+                .ok_or_else(|| invalid(format!("CKA_PARAMETER_SET {number} is not a parameter set of ML-DSA")))
         }
     }
 }
@@ -188,13 +189,13 @@ const EDWARDS25519: [&[u8]; 3] = [
 fn rsa(public: &[Attribute]) -> Result<Kind> {
     let exponent = value_in(public, CKA_PUBLIC_EXPONENT).unwrap_or(&[1, 0, 1]);
     if exponent.iter().copied().skip_while(|byte| *byte == 0).ne([1, 0, 1]) {
-        return Err(invalid("CKA_PUBLIC_EXPONENT: the services make keys with 65537 only".into()));
+        return Err(invalid("CKA_PUBLIC_EXPONENT must be 65537: the services create no other keys".into()));
     }
     match number_in(public, CKA_MODULUS_BITS) {
         Some(bits @ (2048 | 3072 | 4096)) => Ok(Kind::Rsa(bits as usize)),
-        Some(bits) => {
-            Err(invalid(format!("CKA_MODULUS_BITS {bits}: the services make keys of 2048, 3072 and 4096 bits")))
-        }
+        Some(bits) => Err(invalid(format!(
+            "CKA_MODULUS_BITS {bits} is not supported: the services create keys of 2048, 3072 and 4096 bits"
+        ))),
         None => Err(incomplete("CKA_MODULUS_BITS")),
     }
 }
@@ -203,8 +204,11 @@ fn hmac(template: &[Attribute]) -> Result<Kind> {
     let length = number_in(template, CKA_VALUE_LEN).ok_or_else(|| incomplete("CKA_VALUE_LEN"))?;
     let hash = [Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter();
     let hash = hash.into_iter().find(|hash| hash.len() as CK_ULONG == length);
-    hash.map(Kind::Hmac)
-        .ok_or_else(|| invalid(format!("CKA_VALUE_LEN {length}: 28, 32, 48 or 64, as long as its hash")))
+    hash.map(Kind::Hmac).ok_or_else(|| {
+        invalid(format!(
+            "CKA_VALUE_LEN {length} is not supported: the services create HMAC keys of 28, 32, 48 and 64 bytes"
+        ))
+    })
 }
 
 /// Returns the key for which the templates ask. Without a requested purpose, the key is for signing. The first
@@ -224,7 +228,9 @@ fn new_key(kind: Kind, templates: &[&[Attribute]]) -> Result<NewKey> {
         common_value(templates, CKA_LABEL, "CKA_LABEL")?.map(|label| String::from_utf8_lossy(label).into_owned());
     let id = common_value(templates, CKA_ID, "CKA_ID")?.map(<[u8]>::to_vec);
     if id.as_ref().is_some_and(|id| id.len() > MAX_ID_LEN) {
-        return Err(invalid(format!("CKA_ID has more than {MAX_ID_LEN} bytes, which a tag can't keep")));
+        return Err(invalid(format!(
+            "CKA_ID has more than {MAX_ID_LEN} bytes, the limit of the tag in which the service stores it"
+        )));
     }
     Ok(NewKey { kind, purposes, label, id })
 }
@@ -240,7 +246,9 @@ fn check_uses(kind: Kind, template: &[Attribute], purposes: &[Purpose]) -> Resul
     ];
     for (flag, name, purpose) in uses.into_iter().chain(verifies) {
         if flag_in(template, flag) == Some(false) && purposes.contains(&purpose) {
-            return Err(inconsistent(format!("{name} can't be false: the key that the service makes does that")));
+            return Err(inconsistent(format!(
+                "{name} can't be false: the service creates a key that has this ability"
+            )));
         }
     }
     Ok(())
@@ -257,7 +265,9 @@ fn common_value<'a>(templates: &[&'a [Attribute]], kind: CK_ATTRIBUTE_TYPE, name
     match given[..] {
         [] => Ok(None),
         [value] => Ok(Some(value)),
-        _ => Err(inconsistent(format!("{name} of both halves has to be the same: it is one key"))),
+        _ => Err(inconsistent(format!(
+            "{name} differs between the public and the private template; they are one key, so it must be the same"
+        ))),
     }
 }
 

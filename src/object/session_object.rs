@@ -103,7 +103,7 @@ pub fn create_object(template: &[Attribute], owner: CK_SESSION_HANDLE, form: Poi
             refuse_usage(template)?;
             create_secret(template, owner, value.to_vec().into())
         }
-        Some(class) => Err(invalid(format!("an object of class {class} can't be made here"))),
+        Some(class) => Err(invalid(format!("the module can't create an object of class {class}"))),
         None => Err(incomplete("CKA_CLASS")),
     }
 }
@@ -115,7 +115,9 @@ pub fn create_object(template: &[Attribute], owner: CK_SESSION_HANDLE, form: Poi
 /// uses.
 fn refuse_usage(template: &[Attribute]) -> Result<()> {
     match SECRET_USES.iter().find(|(kind, _)| flag_in(template, *kind) == Some(true)) {
-        Some((_, name)) => Err(invalid(format!("{name}: a secret of a session can only be wrapped, or read"))),
+        Some((_, name)) => {
+            Err(invalid(format!("{name} can't be true: a secret of a session can only be wrapped or read")))
+        }
         None => Ok(()),
     }
 }
@@ -141,7 +143,7 @@ const UNSUPPORTED_PUBLIC_USES: [(CK_ATTRIBUTE_TYPE, &str); 2] =
 fn create_public_key(template: &[Attribute], owner: CK_SESSION_HANDLE, form: PointEncoding) -> Result<SessionObject> {
     check_is_session_object(template)?;
     if let Some((_, name)) = UNSUPPORTED_PUBLIC_USES.iter().find(|(kind, _)| flag_in(template, *kind) == Some(true)) {
-        return Err(invalid(format!("{name}: a public key does not do that here")));
+        return Err(invalid(format!("{name} can't be true for a public key of this module")));
     }
     let key = public_key(template)?;
     let names = Names { label: &label(template), id: value_in(template, CKA_ID).unwrap_or_default(), subject: &[] };
@@ -170,10 +172,11 @@ pub fn public_key(template: &[Attribute]) -> Result<PublicKey> {
         CKK_ML_DSA => {
             let number = number_in(template, CKA_PARAMETER_SET).ok_or_else(|| incomplete("CKA_PARAMETER_SET"))?;
             let set = ParameterSet::all().find(|set| parameter_set(*set) == number);
-            let set = set.ok_or_else(|| invalid(format!("{number} is no CKA_PARAMETER_SET of ML-DSA")))?;
+            let set =
+                set.ok_or_else(|| invalid(format!("CKA_PARAMETER_SET {number} is not a parameter set of ML-DSA")))?;
             PublicKey::ml_dsa(set, part(CKA_VALUE, "CKA_VALUE")?)
         }
-        other => return Err(invalid(format!("a public key of CKA_KEY_TYPE {other} can't be made here"))),
+        other => return Err(invalid(format!("the module can't create a public key of CKA_KEY_TYPE {other}"))),
     };
     made.map_err(|Unusable(text)| invalid(text))
 }
@@ -185,21 +188,21 @@ pub fn public_key(template: &[Attribute]) -> Result<PublicKey> {
 pub fn check_secret(template: &[Attribute]) -> Result<()> {
     check_attribute_types(template)?;
     if number_in(template, CKA_CLASS).is_some_and(|class| class != CKO_SECRET_KEY) {
-        return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, "a secret has CKA_CLASS CKO_SECRET_KEY"));
+        return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, "CKA_CLASS of a secret must be CKO_SECRET_KEY"));
     }
     check_is_session_object(template)
 }
 
 fn check_is_session_object(template: &[Attribute]) -> Result<()> {
     if flag_in(template, CKA_TOKEN) == Some(true) {
-        let text = "CKA_TOKEN: such an object lives in a session only, and ends with it";
+        let text = "CKA_TOKEN can't be true: this object exists only as long as its session";
         return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, text));
     }
     match [(CKA_TRUSTED, "CKA_TRUSTED"), (CKA_WRAP_WITH_TRUSTED, "CKA_WRAP_WITH_TRUSTED")]
         .into_iter()
         .find(|(kind, _)| flag_in(template, *kind) == Some(true))
     {
-        Some((_, name)) => Err(invalid(format!("{name}: no key is trusted here"))),
+        Some((_, name)) => Err(invalid(format!("{name} can't be true: the module marks no key as trusted"))),
         None => Ok(()),
     }
 }
@@ -211,7 +214,10 @@ fn check_is_session_object(template: &[Attribute]) -> Result<()> {
 pub fn create_secret(template: &[Attribute], owner: CK_SESSION_HANDLE, value: SecretBytes) -> Result<SessionObject> {
     check_secret(template)?;
     if number_in(template, CKA_VALUE_LEN).is_some_and(|length| length != value.len() as CK_ULONG) {
-        return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, format!("CKA_VALUE_LEN is not {}", value.len())));
+        return Err(Error::new(
+            CKR_TEMPLATE_INCONSISTENT,
+            format!("CKA_VALUE_LEN must be {}, the length of the value", value.len()),
+        ));
     }
     let extractable = flag_in(template, CKA_EXTRACTABLE).unwrap_or(true);
     let sensitive = flag_in(template, CKA_SENSITIVE).unwrap_or(false);
@@ -254,7 +260,7 @@ fn check_attribute_types(template: &[Attribute]) -> Result<()> {
     match template.iter().find(|(kind, _)| !SUPPORTED_ATTRIBUTES.contains(kind)) {
         Some((kind, _)) => Err(Error::new(
             CKR_ATTRIBUTE_TYPE_INVALID,
-            format!("attribute 0x{kind:x} means nothing for such an object"),
+            format!("attribute 0x{kind:x} is not an attribute of this object"),
         )),
         None => Ok(()),
     }

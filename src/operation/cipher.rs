@@ -32,7 +32,7 @@ impl MultiPartOperation for EncryptionOperation {
         let (scheme, text) = self.operation.finish()?;
         let longest = key.max_plaintext_len(scheme).unwrap_or_default();
         if text.len() > longest {
-            let text = format!("{name}: {} bytes, and {longest} can be encrypted", text.len());
+            let text = format!("{name}: the data has {} bytes, but {longest} at most can be encrypted", text.len());
             return Err(Error::new(CKR_DATA_LEN_RANGE, text));
         }
         let encrypted = key.encrypt(scheme, &text);

@@ -40,20 +40,20 @@ enum Half {
 }
 
 macro_rules! functions {
-    ($($name:ident $flag:ident $purpose:ident $half:ident $does:literal;)*) => {
+    ($($name:ident $flag:ident $purpose:ident $half:ident $verb:literal;)*) => {
         $(const $name: Function =
-            Function { flag: $flag, purpose: Purpose::$purpose, half: Half::$half, verb: $does };)*
+            Function { flag: $flag, purpose: Purpose::$purpose, half: Half::$half, verb: $verb };)*
     };
 }
 
 functions! {
-    SIGN CKF_SIGN Sign Private "signs";
-    VERIFY CKF_VERIFY Sign Public "verifies";
-    ENCRYPT CKF_ENCRYPT Decrypt Public "encrypts";
-    DECRYPT CKF_DECRYPT Decrypt Private "decrypts";
-    WRAP CKF_WRAP Unwrap Public "wraps";
-    UNWRAP CKF_UNWRAP Unwrap Private "unwraps";
-    DERIVE CKF_DERIVE Derive Private "derives";
+    SIGN CKF_SIGN Sign Private "sign";
+    VERIFY CKF_VERIFY Sign Public "verify";
+    ENCRYPT CKF_ENCRYPT Decrypt Public "encrypt";
+    DECRYPT CKF_DECRYPT Decrypt Private "decrypt";
+    WRAP CKF_WRAP Unwrap Public "wrap";
+    UNWRAP CKF_UNWRAP Unwrap Private "unwrap";
+    DERIVE CKF_DERIVE Derive Private "derive";
 }
 
 /// The operations that a token begins with one of its keys.
@@ -162,7 +162,10 @@ impl Token {
             UsedKey::Session(own) => match &own.content {
                 Content::Secret(value, true) => encrypting.update(value)?,
                 Content::Secret(_, false) => {
-                    return Err(Error::new(CKR_KEY_UNEXTRACTABLE, "its CKA_EXTRACTABLE is false"));
+                    return Err(Error::new(
+                        CKR_KEY_UNEXTRACTABLE,
+                        "the secret can't be wrapped, because its CKA_EXTRACTABLE is false",
+                    ));
                 }
                 Content::Public(_) => return Err(not_wrappable()),
             },
@@ -186,7 +189,7 @@ impl Token {
         let operation = self.begin_operation(request, Purpose::Derive, &key, &facts)?;
         session_object::check_secret(template)?;
         let Some(agreement) = &operation.parameters().agreement else {
-            return Err(Error::new(CKR_GENERAL_ERROR, "a derivation without an agreement"));
+            return Err(Error::new(CKR_GENERAL_ERROR, "the derivation has no key agreement"));
         };
         let shared = key.derive(&facts, &agreement.public_data, Instant::now() + self.call_timeout())?;
         Ok(self.add_session_object(session_object::create_secret(
@@ -227,28 +230,25 @@ impl Token {
         request: &MechanismInput,
         function: &Function,
     ) -> Result<UsedKey> {
-        let (ckm, does) = (request.ckm, function.verb);
+        let (ckm, verb) = (request.ckm, function.verb);
         let row = Mechanism::from_ckm(ckm, function.purpose);
         let row = row.filter(|_| self.mechanism_flags(ckm) & function.flag != 0).ok_or_else(|| {
             let name = Mechanism::name_of(ckm).map_or_else(|| format!("mechanism 0x{ckm:x}"), str::to_owned);
-            Error::new(
-                CKR_MECHANISM_INVALID,
-                format!("token \"{}\": {name} is not among what it {does} with", self.label()),
-            )
+            Error::new(CKR_MECHANISM_INVALID, format!("token \"{}\" does not {verb} with {name}", self.label()))
         })?;
         let used = self.key(handle)?;
         let name = || match &used {
             UsedKey::Token { key, .. } => key.to_string(),
-            UsedKey::Session(_) => "an object of the session".to_owned(),
+            UsedKey::Session(_) => "a session object".to_owned(),
         };
         if !used.has_type_of(row) {
-            let text = format!("{}: {} is no mechanism for a key of its type", name(), row.name);
+            let text = format!("{}: {} can't be used with this type of key", name(), row.name);
             return Err(Error::new(CKR_KEY_TYPE_INCONSISTENT, text));
         }
         match (used.half(), function.half) {
             (Some(own), wanted) if own != wanted => {
                 let half = if wanted == Half::Private { "private" } else { "public" };
-                let text = format!("{}: only its {half} key {does}", name());
+                let text = format!("{}: only the {half} key can {verb}", name());
                 Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, text))
             }
             _ => Ok(used),
@@ -352,7 +352,7 @@ impl UsedKey {
 }
 
 fn key_cannot_operate() -> Error {
-    let text = "a secret of a session can only be wrapped, or read: its flags say so";
+    let text = "a secret of a session can only be wrapped or read";
     Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, text)
 }
 
@@ -370,7 +370,7 @@ fn derive_key(agreement: &Ecdh1Parameters, shared: SecretBytes, template: &[Attr
         Some(hash) => {
             let length = wanted.unwrap_or(shared.len());
             if length > MAX_DERIVED_LEN {
-                return Err(Error::new(CKR_KEY_SIZE_RANGE, format!("CKA_VALUE_LEN {length} is too much")));
+                return Err(Error::new(CKR_KEY_SIZE_RANGE, format!("CKA_VALUE_LEN {length} is too large")));
             }
             Ok(x963_kdf(hash, &shared, &agreement.shared_data, length))
         }
@@ -378,7 +378,7 @@ fn derive_key(agreement: &Ecdh1Parameters, shared: SecretBytes, template: &[Attr
         None => match wanted.unwrap_or(shared.len()) {
             length if length <= shared.len() => Ok(shared[shared.len() - length..].to_vec().into()),
             length => {
-                let text = format!("CKA_VALUE_LEN {length}, and the shared secret has {} bytes", shared.len());
+                let text = format!("CKA_VALUE_LEN is {length}, but the shared secret has {} bytes", shared.len());
                 Err(Error::new(CKR_KEY_SIZE_RANGE, text))
             }
         },

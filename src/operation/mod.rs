@@ -78,16 +78,16 @@ impl Operation {
     /// CKR_KEY_FUNCTION_NOT_PERMITTED.
     pub fn begin(request: &MechanismInput, purpose: Purpose, subject: OperationKey) -> Result<Self> {
         let mechanism = Mechanism::from_ckm(request.ckm, purpose).ok_or_else(|| {
-            let text = format!("mechanism 0x{:x} is none of this module's for {}", request.ckm, gerund(purpose));
+            let text = format!("mechanism 0x{:x} is not one that this module has for {}", request.ckm, gerund(purpose));
             Error::new(CKR_MECHANISM_INVALID, text)
         })?;
         if !mechanism.family.supports(subject.kind) {
-            let text = format!("{} is no mechanism for a key of kind {}", mechanism.name, subject.kind.name());
+            let text = format!("{} can't be used with a key of kind {}", mechanism.name, subject.kind.name());
             return Err(Error::new(CKR_KEY_TYPE_INCONSISTENT, text));
         }
         check_permitted(purpose, subject)?;
         if !mechanism.is_offered(subject.kind, subject.schemes) {
-            let text = format!("{} is not among what the service allows for this key", mechanism.name);
+            let text = format!("the service does not allow {} with this key", mechanism.name);
             return Err(Error::new(CKR_MECHANISM_INVALID, text));
         }
         let parameters = mechanism.parse_parameters(request)?;
@@ -144,8 +144,14 @@ impl Operation {
             Data::Held(_) | Data::HeldMu(..) => {
                 let name = self.mechanism.name;
                 let text = match self.mechanism.input {
-                    Input::AsIs(_) => format!("{name}: the service takes {} bytes at most", self.max_len),
-                    _ => format!("{name} takes a digest, not a message of over {} bytes", self.max_len),
+                    Input::AsIs(_) => format!(
+                        "{name}: the message is longer than the {} bytes that the service accepts",
+                        self.max_len
+                    ),
+                    _ => format!(
+                        "{name} takes a digest, but the data has more than {} bytes; use a mechanism that hashes",
+                        self.max_len
+                    ),
                 };
                 return Err(Error::new(CKR_DATA_LEN_RANGE, text));
             }
@@ -162,7 +168,8 @@ impl Operation {
         let hash = input.hash().or(self.parameters.hash);
         let held = match self.data {
             Data::Held(held) if held.len() < self.min_len => {
-                let text = format!("{}: the service takes no message of {} bytes", self.mechanism.name, held.len());
+                let text =
+                    format!("{}: the service does not accept a message of {} bytes", self.mechanism.name, held.len());
                 return Err(Error::new(CKR_DATA_LEN_RANGE, text));
             }
             Data::Held(held) => held,
@@ -171,7 +178,7 @@ impl Operation {
             Data::HashedMu(hasher, mu) => mu_of(mu, &hasher.finish()),
             Data::HeldMu(held, mu) => match hash {
                 Some(hash) => mu_of(mu, &check_digest_len(hash, held)?),
-                None => return Err(Error::new(CKR_GENERAL_ERROR, "a digest without a hash")),
+                None => return Err(Error::new(CKR_GENERAL_ERROR, "the digest has no hash")),
             },
         };
         let (scheme, data) = match (self.mechanism.family, self.kind, input, hash) {
@@ -189,7 +196,7 @@ impl Operation {
         match self.kind {
             // EMSA-PKCS1-v1_5 uses eleven bytes itself (RFC 8017 section 9.2).
             Kind::Rsa(bits) if scheme == RAW && data.len() + 11 > bits / 8 => {
-                let text = format!("{} bytes, and {} fit", data.len(), bits / 8 - 11);
+                let text = format!("the data has {} bytes, but the key signs {} at most", data.len(), bits / 8 - 11);
                 Err(Error::new(CKR_DATA_LEN_RANGE, text))
             }
             _ => Ok((scheme, data)),
@@ -242,7 +249,7 @@ fn check_permitted(purpose: Purpose, subject: OperationKey) -> Result<()> {
         return Ok(());
     }
     let why = subject.refusal.unwrap_or("its service does not allow it");
-    Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("the key is not for {}: {why}", gerund(purpose))))
+    Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("the key can't be used for {}: {why}", gerund(purpose))))
 }
 
 fn check_allowed(schemes: &[Scheme], scheme: Scheme, otherwise: CK_RV) -> Result<()> {
@@ -256,7 +263,7 @@ fn check_digest_len(hash: Hash, digest: Bytes) -> Result<Bytes> {
     if digest.len() == hash.len() {
         return Ok(digest);
     }
-    let text = format!("{} bytes are no {} digest, which has {}", digest.len(), hash.name(), hash.len());
+    let text = format!("the data has {} bytes, but a {} digest has {}", digest.len(), hash.name(), hash.len());
     Err(Error::new(CKR_DATA_LEN_RANGE, text))
 }
 
@@ -284,15 +291,15 @@ fn parse_pkcs1_input(schemes: &[Scheme], data: Bytes, accept_bare_digest: bool) 
         Some(hash) => Err(Error::new(
             CKR_DATA_INVALID,
             format!(
-                "CKM_RSA_PKCS wants a DigestInfo; these {} bytes look like a bare {} digest: give the hash to the \
-                 program (openssl pkeyutl -pkeyopt digest:...), or set accept_bare_digest for the slot",
+                "CKM_RSA_PKCS needs a DigestInfo, but these {} bytes look like a bare {} digest; name the hash to the \
+                 program (openssl pkeyutl -pkeyopt digest:...), or set \"accept_bare_digest\" in the slot",
                 data.len(),
                 hash.name()
             ),
         )),
         None => Err(Error::new(
             CKR_DATA_INVALID,
-            format!("CKM_RSA_PKCS wants the DigestInfo of a SHA-2 hash, exactly; these {} bytes are none", data.len()),
+            format!("CKM_RSA_PKCS needs the DigestInfo of a SHA-2 hash, but these {} bytes are not one", data.len()),
         )),
     }
 }
@@ -305,11 +312,11 @@ fn fit_digest(curve: Curve, digest: &[u8]) -> Result<Bytes> {
     let (wanted, width) = (curve.hash().len(), curve.field_len());
     let refuse = |text: &str| Err(Error::new(CKR_DATA_LEN_RANGE, format!("{text} ({} bytes)", digest.len())));
     match digest.len() {
-        0 => refuse("an empty digest"),
+        0 => refuse("the digest is empty"),
         length if length <= wanted => Ok([&vec![0; wanted - length][..], digest].concat().into()),
         // Only P-521 has more bits than its hash. A digest that is longer than the hash does not fit into the
         // request.
-        _ if width > wanted => refuse("the services sign at most 64 bytes with P-521"),
+        _ if width > wanted => refuse("the digest is longer than the 64 bytes that the services sign with P-521"),
         _ => Ok(digest[..wanted].to_vec().into()),
     }
 }

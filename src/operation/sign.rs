@@ -80,7 +80,7 @@ impl VerificationOperation {
             Verifier::Secret(_, facts) => facts.kind.signature_len(),
         };
         if signature.len() != length {
-            let text = format!("{} bytes, where a signature by this key has {length}", signature.len());
+            let text = format!("the signature has {} bytes, but signatures of this key have {length}", signature.len());
             return Err(Error::expected(CKR_SIGNATURE_LEN_RANGE, text));
         }
         let good = match &self.verifier {
@@ -97,7 +97,7 @@ impl VerificationOperation {
         if good {
             Ok(())
         } else {
-            Err(Error::expected(CKR_SIGNATURE_INVALID, "it is not one of this data by this key"))
+            Err(Error::expected(CKR_SIGNATURE_INVALID, "the signature was not made from this data with this key"))
         }
     }
 }

@@ -155,7 +155,7 @@ impl Provider {
     /// # Errors
     /// CKR_SLOT_ID_INVALID if there is no such slot.
     pub fn token(&self, slot: CK_SLOT_ID) -> Result<Arc<Token>> {
-        self.tokens.token(slot).ok_or_else(|| Error::new(CKR_SLOT_ID_INVALID, format!("there is no slot {slot}")))
+        self.tokens.token(slot).ok_or_else(|| Error::new(CKR_SLOT_ID_INVALID, format!("slot {slot} does not exist")))
     }
 
     /// Opens a session and returns its handle (section 5.6.1).
@@ -167,7 +167,10 @@ impl Provider {
     pub fn open_session(&self, slot: CK_SLOT_ID, flags: CK_FLAGS) -> Result<CK_SESSION_HANDLE> {
         let token = self.token(slot)?;
         if flags & CKF_SERIAL_SESSION == 0 {
-            return Err(Error::new(CKR_SESSION_PARALLEL_NOT_SUPPORTED, "CKF_SERIAL_SESSION is not set"));
+            return Err(Error::new(
+                CKR_SESSION_PARALLEL_NOT_SUPPORTED,
+                "C_OpenSession needs the flag CKF_SERIAL_SESSION",
+            ));
         }
         let read_write = flags & CKF_RW_SESSION != 0;
         if token.user() == Some(CKU_SO) && !read_write {
@@ -228,19 +231,23 @@ impl Provider {
         let session = self.session(session)?;
         match user {
             CKU_USER => session.record_outcome(session.token.log_in(user, pin)),
-            CKU_SO if session.token.backend().login().is_some() => {
-                Err(Error::new(CKR_USER_TYPE_INVALID, "this token has no security officer: the PIN is a credential"))
-            }
+            CKU_SO if session.token.backend().login().is_some() => Err(Error::new(
+                CKR_USER_TYPE_INVALID,
+                "the PIN of this token is a credential, so the token has no security officer; log in as CKU_USER",
+            )),
             CKU_SO => {
                 let (all, writing) = session.token.session_counts();
                 if all > writing {
-                    return Err(Error::new(CKR_SESSION_READ_ONLY_EXISTS, "a read-only session is open"));
+                    return Err(Error::new(
+                        CKR_SESSION_READ_ONLY_EXISTS,
+                        "a read-only session is open; close it before the security officer logs in",
+                    ));
                 }
                 session.token.log_in(user, pin)
             }
             // No key has CKA_ALWAYS_AUTHENTICATE, so no operation ever waits for this login.
-            CKU_CONTEXT_SPECIFIC => Err(Error::new(CKR_OPERATION_NOT_INITIALIZED, "no operation waits for a login")),
-            _ => Err(Error::new(CKR_USER_TYPE_INVALID, format!("there is no user type {user}"))),
+            CKU_CONTEXT_SPECIFIC => Err(Error::new(CKR_OPERATION_NOT_INITIALIZED, "no operation needs a login")),
+            _ => Err(Error::new(CKR_USER_TYPE_INVALID, format!("user type {user} does not exist"))),
         }
     }
 
@@ -252,7 +259,7 @@ impl Provider {
     pub fn log_out(&self, session: CK_SESSION_HANDLE) -> Result<()> {
         let session = self.session(session)?;
         if !session.token.log_out() {
-            return Err(Error::new(CKR_USER_NOT_LOGGED_IN, "nobody is logged in"));
+            return Err(Error::new(CKR_USER_NOT_LOGGED_IN, "no user is logged in"));
         }
         if session.token.backend().login().is_some() {
             let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
@@ -322,7 +329,7 @@ fn listed_slot(service: &Arc<Service>, key: &ListedKey) -> Slot {
 }
 
 fn session_handle_invalid(handle: CK_SESSION_HANDLE) -> Error {
-    Error::new(CKR_SESSION_HANDLE_INVALID, format!("there is no session {handle}"))
+    Error::new(CKR_SESSION_HANDLE_INVALID, format!("session {handle} does not exist, or is closed"))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -84,7 +84,10 @@ impl<T> ActiveOperation<T> {
     /// CKR_OPERATION_ACTIVE if an operation is active.
     pub fn check_inactive(&self) -> Result<()> {
         match *self.active() {
-            Some(_) => Err(Error::new(CKR_OPERATION_ACTIVE, format!("a {} is active in this session", self.name))),
+            Some(_) => Err(Error::new(
+                CKR_OPERATION_ACTIVE,
+                format!("a {} is already active in this session; finish it first", self.name),
+            )),
             None => Ok(()),
         }
     }
@@ -141,7 +144,7 @@ impl<T> ActiveOperation<T> {
         let own = self.active().take().ok_or_else(|| self.not_initialized())?;
         match (last, own.is_multi_part) {
             (FinalInput::SinglePart(_), true) => {
-                let text = format!("the {} was begun in parts: end it with the function for the last part", self.name);
+                let text = format!("the {} is active in parts; end it with the function for the last part", self.name);
                 Err(Error::new(CKR_OPERATION_ACTIVE, text))
             }
             _ => Ok(own),
@@ -241,7 +244,7 @@ impl Session {
             self.device_error.store(error.device_error as usize, Ordering::Relaxed);
         }
         if self.closed.load(Ordering::Relaxed) {
-            return Err(Error::new(CKR_SESSION_CLOSED, "the session was closed before the answer came"));
+            return Err(Error::new(CKR_SESSION_CLOSED, "the session was closed before the reply came"));
         }
         outcome
     }

@@ -50,7 +50,7 @@ impl Token {
         self.listing.start_loading(|| self.slot_context.backend.list(true));
         let log_failure = |failure: &Failure| {
             log_error!(
-                "token \"{}\": its keys in {} can't be listed: {failure}",
+                "token \"{}\": the keys in {} can't be listed: {failure}",
                 self.slot_context.label,
                 self.slot_context.backend.place()
             );

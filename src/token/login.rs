@@ -45,9 +45,9 @@ impl Token {
         let range = |given| Error::new(CKR_PIN_LEN_RANGE, format!("the PIN is {what}, and {given}"));
         let text = std::str::from_utf8(pin).map_err(|_| Error::new(CKR_PIN_INCORRECT, "the PIN is not UTF-8"))?.trim();
         match text.len() {
-            0 => Err(range("none was given".to_owned())),
+            0 => Err(range("the program passed none".to_owned())),
             1..=MAX_PIN_LEN => Ok(self.slot_context.backend.log_in(text.to_owned().into(), self.deadline())?),
-            length => Err(range(format!("{length} bytes are more than any has"))),
+            length => Err(range(format!("{length} bytes are too many"))),
         }
     }
 

@@ -79,7 +79,7 @@ impl Token {
         let facts = key.facts().ok_or_else(unknown)?;
         let how = key.destroy(&facts, self.deadline_for_calls(2))?;
         self.remove_key(&key);
-        log_warn!("{key}: destroyed: {how}");
+        log_warn!("{key}: the key was destroyed: {how}");
         Ok(())
     }
 
@@ -106,10 +106,10 @@ impl Token {
         let objects = self.load_objects(key, CERTIFICATES, deadline);
         let mut fresh = objects.iter().filter(|object| object.attributes.value(CKA_VALUE) == Some(&certificate.der));
         let object = fresh.next().ok_or_else(|| {
-            Error::new(CKR_FUNCTION_FAILED, "the certificate was kept, but can't be read back").with_context(key)
+            Error::new(CKR_FUNCTION_FAILED, "the certificate was stored, but can't be read back").with_context(key)
         })?;
         warn_about_names(key, object, template);
-        log_info!("{key}: its certificate was kept");
+        log_info!("{key}: the certificate was stored");
         Ok(object.handle)
     }
 
@@ -129,21 +129,23 @@ impl Token {
         }
         let mut labels = template.iter().filter(|(kind, _)| *kind == CKA_LABEL);
         if labels.next().is_some_and(|first| labels.any(|other| other != first)) {
-            return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, "CKA_LABEL stands there twice, with two values"));
+            return Err(Error::new(
+                CKR_TEMPLATE_INCONSISTENT,
+                "the template has CKA_LABEL twice, with different values",
+            ));
         }
         let (Some(label), Some(key)) = (changed_label(template, &object), self.slot_key(handle)) else {
-            let text = "no attribute of this object can be changed so; CKA_LABEL of keys can where their slot has \
-                        \"discover\" and \"allow\": [\"labels\"], and else comes from \"label\" in the configuration; \
-                        CKA_ID is the key's name";
+            let text = "this attribute can't be changed; CKA_LABEL of a key can, in a slot with \"discover\" and \
+                        \"allow\": [\"labels\"]; otherwise it is \"label\" in the configuration; CKA_ID is the key's name";
             return Err(Error::new(CKR_ACTION_PROHIBITED, text));
         };
         self.check_right(Right::Labels, read_write)?;
         let label = std::str::from_utf8(label).ok().filter(|label| !label.is_empty()).ok_or_else(|| {
-            Error::new(CKR_ATTRIBUTE_VALUE_INVALID, "CKA_LABEL: a label is UTF-8, and not empty").with_context(&key)
+            Error::new(CKR_ATTRIBUTE_VALUE_INVALID, "CKA_LABEL must be UTF-8 and must not be empty").with_context(&key)
         })?;
         self.backend().check_label(label)?;
         key.relabel(label, self.deadline_for_calls(3))?;
-        log_info!("{key}: its label is \"{label}\" now");
+        log_info!("{key}: the label is now \"{label}\"");
         Ok(())
     }
 
@@ -161,7 +163,7 @@ impl Token {
 
     fn not_allowed(&self, right: Right) -> String {
         let (label, name) = (self.label(), right.name());
-        format!("token \"{label}\": not allowed: its slot has no \"allow\": [\"{name}\"]")
+        format!("token \"{label}\" does not allow this; add \"{name}\" to \"allow\" in its slot")
     }
 
     fn find_generation(&self, request: &MechanismInput, flag: CK_FLAGS) -> Result<&'static KeyGenMechanism> {
@@ -169,7 +171,7 @@ impl Token {
         let row = row.ok_or_else(|| {
             let is_allowed = self.management().is_some_and(|own| own.allows(Right::Generate));
             let why = if is_allowed { String::new() } else { format!("; {}", self.not_allowed(Right::Generate)) };
-            let text = format!("mechanism 0x{:x} makes no key of this token{why}", request.ckm);
+            let text = format!("the token can't create a key with mechanism 0x{:x}{why}", request.ckm);
             Error::new(CKR_MECHANISM_INVALID, text)
         })?;
         match request.parameter.is_empty() {
@@ -182,7 +184,7 @@ impl Token {
     fn create_key(&self, generation: &KeyGenMechanism, new: NewKey) -> Result<Vec<Arc<Object>>> {
         let (backend, deadline) = (self.backend(), self.deadline_for_calls(5));
         if !backend.can_create(new.kind) || self.hides(new.kind) {
-            let who = if backend.can_create(new.kind) { "\"hide_keys\" hides" } else { "the service does not make" };
+            let who = if backend.can_create(new.kind) { "\"hide_keys\" hides" } else { "the service does not create" };
             let text = format!("{}: {who} keys of kind {}", generation.name, new.kind.name());
             return Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text));
         }
@@ -198,7 +200,7 @@ impl Token {
             made.name.id = alias;
         }
         let key = self.add_key(|common| SlotKey::created(made, new.id, common));
-        log_info!("{key}: made; a slot that has \"discover\" shows it everywhere, another one by {option}");
+        log_info!("{key}: the key was created; other programs find it in a slot with \"discover\", or by {option}");
         Ok(self.load_objects(&key, KEYS, deadline))
     }
 
@@ -218,8 +220,7 @@ fn is_of_token(template: &[Attribute]) -> bool {
 fn with_advice(failure: Failure) -> Failure {
     match failure.cause {
         Cause::Interrupted => {
-            let message =
-                format!("{}; a key may have been made all the same: look for it in the service", failure.message);
+            let message = format!("{}; the key may exist nevertheless; look for it in the service", failure.message);
             Failure { message, ..failure }
         }
         _ => failure,
@@ -231,7 +232,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 86_400);
 
 fn handle_of(objects: &[Arc<Object>], class: CK_OBJECT_CLASS) -> Result<CK_OBJECT_HANDLE> {
     let object = objects.iter().find(|object| object.class == class);
-    let missing = || Error::new(CKR_FUNCTION_FAILED, "a key was made, but it has no such object");
+    let missing = || Error::new(CKR_FUNCTION_FAILED, "the key was created, but it lacks this object");
     object.map(|object| object.handle).ok_or_else(missing)
 }
 
@@ -247,7 +248,8 @@ fn complete_pending_certificate<'a>(
             return Ok(key);
         }
     }
-    let text = "CKA_VALUE: the certificate is no key's of this token, nor has it issued one that is stored here";
+    let text =
+        "CKA_VALUE: the certificate belongs to no key of this token, and it issued none of the stored certificates";
     Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text))
 }
 
@@ -282,18 +284,18 @@ const CERTIFICATE_ATTRIBUTES: [CK_ATTRIBUTE_TYPE; 24] = [
 
 fn certificate_in(template: &[Attribute]) -> Result<Certificate> {
     if let Some((kind, _)) = template.iter().find(|(kind, _)| !CERTIFICATE_ATTRIBUTES.contains(kind)) {
-        let text = format!("attribute 0x{kind:x} means nothing for a certificate");
+        let text = format!("attribute 0x{kind:x} is not an attribute of a certificate");
         return Err(Error::new(CKR_ATTRIBUTE_TYPE_INVALID, text));
     }
     let invalid = |text: String| Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text);
     if number_in(template, CKA_CERTIFICATE_TYPE).is_some_and(|number| number != CKC_X_509) {
-        return Err(invalid("CKA_CERTIFICATE_TYPE: only CKC_X_509 is kept".into()));
+        return Err(invalid("CKA_CERTIFICATE_TYPE must be CKC_X_509".into()));
     }
     if flag_in(template, CKA_TRUSTED) == Some(true) {
-        return Err(invalid("CKA_TRUSTED: no certificate here is trusted for others' sake".into()));
+        return Err(invalid("CKA_TRUSTED can't be true: the module marks no certificate as trusted".into()));
     }
-    let der =
-        value_in(template, CKA_VALUE).ok_or_else(|| Error::new(CKR_TEMPLATE_INCOMPLETE, "it has no CKA_VALUE"))?;
+    let der = value_in(template, CKA_VALUE)
+        .ok_or_else(|| Error::new(CKR_TEMPLATE_INCOMPLETE, "the template has no CKA_VALUE"))?;
     Certificate::from_der(der).map_err(|unusable| invalid(format!("CKA_VALUE: {}", unusable.0)))
 }
 
@@ -303,7 +305,7 @@ fn warn_about_names(key: &SlotKey, object: &Object, template: &[Attribute]) {
     for (kind, name) in [(CKA_ID, "CKA_ID"), (CKA_LABEL, "CKA_LABEL")] {
         let wanted = value_in(template, kind).filter(|value| !value.is_empty());
         if wanted.is_some_and(|wanted| object.attributes.value(kind) != Some(wanted)) {
-            log_warn!("{key}: its certificate has the {name} that goes with the key, not the one that was wanted");
+            log_warn!("{key}: the certificate got the {name} of the key, not the one in the template");
         }
     }
 }

@@ -164,7 +164,10 @@ impl Token {
         let (key, object) =
             self.slot_key(handle).and_then(|key| Some((key.clone(), key.object(handle)?))).ok_or_else(unknown)?;
         if ![CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_SECRET_KEY].contains(&object.class) {
-            return Err(Error::new(CKR_KEY_HANDLE_INVALID, format!("the object of handle {handle} is no key")));
+            return Err(Error::new(
+                CKR_KEY_HANDLE_INVALID,
+                format!("the object with the handle {handle} is not a key"),
+            ));
         }
         let facts = key.facts().ok_or_else(unknown)?;
         Ok(UsedKey::Token { key, facts, class: object.class })

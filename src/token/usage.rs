@@ -15,9 +15,11 @@ pub(super) struct SessionState {
 impl SessionState {
     pub(super) fn check_login(&self, user: CK_USER_TYPE) -> Result<()> {
         match self.login {
-            Some(own) if own == user => Err(Error::new(CKR_USER_ALREADY_LOGGED_IN, "already logged in")),
+            Some(own) if own == user => Err(Error::new(CKR_USER_ALREADY_LOGGED_IN, "the user is already logged in")),
             Some(_) => Err(Error::new(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, "another user is logged in")),
-            None if self.sessions == 0 => Err(Error::new(CKR_SESSION_CLOSED, "the session was closed meanwhile")),
+            None if self.sessions == 0 => {
+                Err(Error::new(CKR_SESSION_CLOSED, "the session was closed during the login"))
+            }
             None => Ok(()),
         }
     }

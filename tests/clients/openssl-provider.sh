@@ -396,7 +396,7 @@ decrypting() {
         check "$label CMS by PKCS#1 v1.5" opens cms
         check "$label S/MIME by PKCS#1 v1.5" opens smime
     else
-        check "$label no PKCS#1 v1.5" refuses pkcs1 'C_DecryptInit: CKR_MECHANISM_INVALID.*CKM_RSA_PKCS is not among'
+        check "$label no PKCS#1 v1.5" refuses pkcs1 'C_DecryptInit: CKR_MECHANISM_INVALID.*does not decrypt with CKM_RSA_PKCS'
     fi
 }
 

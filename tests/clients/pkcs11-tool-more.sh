@@ -27,7 +27,7 @@ decrypts() { # pkcs1 | sha1 | sha256
 no_pkcs1_on_aws() {
     encrypt pkcs1
     TOKEN=$label refuse run_page 'decrypt --mechanism RSA-PKCS ' 2>&1 | tee "$work/said"
-    grep -q 'CKR_MECHANISM_INVALID.*CKM_RSA_PKCS is not among what it decrypts with' "$work/said"
+    grep -q 'CKR_MECHANISM_INVALID.*does not decrypt with CKM_RSA_PKCS' "$work/said"
 }
 
 # The key of a SCEP server: it signs certificates, and decrypts the requests of clients.

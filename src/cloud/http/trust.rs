@@ -114,8 +114,8 @@ mod tests {
             let network = Network { ca_bundle: Some(file.clone()), ..Network::default() };
             client_config(&RootCertStore::empty(), &network).unwrap_err()
         };
-        assert!(failure("").message.ends_with("it holds no certificate, neither as PEM nor as DER"));
+        assert!(failure("").message.ends_with("it contains no certificate, neither as PEM nor as DER"));
         let block = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(failure(block).message.ends_with("it holds no certificate: line 1: CERTIFICATE that can't be read"));
+        assert!(failure(block).message.ends_with("it contains no certificate: line 1: CERTIFICATE that can't be read"));
     }
 }

@@ -72,8 +72,11 @@ impl Call<'_> {
                 Ok(Err(refused)) => refused,
                 Err(_) => return Err(self.deadline_failure(previous_failure)),
             };
-            let pause =
-                tries.next_pause(&refused).filter(|pause| *pause < end.saturating_duration_since(Instant::now()));
+            // If the service throttles to the end, its words are the failure. An attempt that the deadline would end
+            // has none. So an attempt that takes as long as this one must end in time.
+            let took = if refused.remedy == RetryPolicy::UntilDeadline { since.elapsed() } else { Duration::ZERO };
+            let left = end.saturating_duration_since(Instant::now());
+            let pause = tries.next_pause(&refused).filter(|pause| *pause + took < left);
             let Some(pause) = pause else { return Err(tries.with_attempt_count(refused.failure)) };
             log_debug!("{}: {}; next attempt in {} ms", self.description, refused.failure, pause.as_millis());
             renew(&refused, since);

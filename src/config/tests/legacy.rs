@@ -193,7 +193,7 @@ fn later_certificates_replace_earlier_ones() {
 fn a_bad_certificate_is_logged_and_the_slot_stays() {
     let mut world = azure_slot(r#""key_name": "k", "vault_url": "https://v", "certificate": "AAAA""#);
     assert_eq!(only_key(&world.config()).certificate, CertificateSource::Service);
-    assert!(world.notes(Level::Error).contains("slots[0]: certificate is ignored: it holds no certificate"));
+    assert!(world.notes(Level::Error).contains("slots[0]: certificate is ignored: it contains no certificate"));
 }
 
 #[test]

@@ -261,7 +261,7 @@ fn inline_certificates_are_parsed_with_the_file() {
         assert!(matches!(&only_key(&config).certificate, CertificateSource::Inline(chain) if chain.len() == 1));
     }
     let error = error_of(slot(r#""kms_key_id": "k", "certificate": "AAAA""#));
-    assert!(error.starts_with("1: slots[0].certificate: it holds no certificate"), "{error}");
+    assert!(error.starts_with("1: slots[0].certificate: it contains no certificate"), "{error}");
     let error = error_of(slot(r#""kms_key_id": "k", "certificate_path": "c", "certificate": "AAAA""#));
     assert_eq!(error, "1: slots[0].certificate_path: can't be combined with \"certificate\"; remove one of the two");
 }

@@ -18,14 +18,14 @@ use cryptoki_sys::*;
 pub fn init(provider: &Provider, session: CK_SESSION_HANDLE, request: Option<MechanismInput>) -> Result<()> {
     super::init_operation(&provider.session(session)?.digest, request, |request| {
         let unknown = || {
-            let text = format!("mechanism 0x{:x} is no digest of this module's", request.ckm);
+            let text = format!("mechanism 0x{:x} is not a digest mechanism of this module", request.ckm);
             Error::new(CKR_MECHANISM_INVALID, text)
         };
         let hash = Hash::from_ckm(request.ckm).ok_or_else(unknown)?;
         match request.parameter.len() {
             0 => Ok(Hasher::new(hash)),
             length => {
-                let text = format!("a digest takes no parameters, {length} bytes were given");
+                let text = format!("the call passes {length} bytes of parameters, but a digest takes none");
                 Err(Error::new(CKR_MECHANISM_PARAM_INVALID, text))
             }
         }

@@ -184,5 +184,5 @@ pub fn derive(
 }
 
 fn required_mechanism(request: Option<MechanismInput>) -> Result<MechanismInput> {
-    request.ok_or_else(|| Error::new(CKR_ARGUMENTS_BAD, "a null pointer for the mechanism"))
+    request.ok_or_else(|| Error::new(CKR_ARGUMENTS_BAD, "the pointer to the mechanism is null"))
 }

@@ -196,16 +196,18 @@ fn check_no_parameter(parameter: Input) -> Result<()> {
     match parameter.0.len() {
         0 => Ok(()),
         length => {
-            let text = format!("no mechanism here has parameters for each message, {length} bytes were given");
+            let text = format!(
+                "the call passes {length} bytes of parameters for the message, but no mechanism of this module takes any"
+            );
             Err(Error::new(CKR_MECHANISM_PARAM_INVALID, text))
         }
     }
 }
 
 fn message_active() -> Error {
-    Error::new(CKR_OPERATION_ACTIVE, "a message was begun in parts, and not ended")
+    Error::new(CKR_OPERATION_ACTIVE, "a message in parts is active; end it with the function for its last part")
 }
 
 fn no_message_active() -> Error {
-    Error::new(CKR_OPERATION_NOT_INITIALIZED, "no message was begun in parts")
+    Error::new(CKR_OPERATION_NOT_INITIALIZED, "no message in parts is active; begin one first")
 }

@@ -102,7 +102,7 @@ pub fn token_info(provider: &Provider, slot: CK_SLOT_ID, info: OutputValue<CK_TO
 /// CKR_NO_EVENT with CKF_DONT_BLOCK, otherwise CKR_FUNCTION_NOT_SUPPORTED.
 pub fn wait_for_slot_event(_: &Provider, flags: CK_FLAGS) -> Result<()> {
     let rv = if flags & CKF_DONT_BLOCK != 0 { CKR_NO_EVENT } else { CKR_FUNCTION_NOT_SUPPORTED };
-    Err(Error::new(rv, "the slots of this module have no events"))
+    Err(Error::new(rv, "the slots of this module never change, so they have no events"))
 }
 
 /// C_GetMechanismList, section 5.5.5: lists the mechanisms of the token's keys, and the digests.
@@ -123,7 +123,7 @@ pub fn mechanism_info(
     info: OutputValue<CK_MECHANISM_INFO>,
 ) -> Result<()> {
     let token = provider.token(slot)?;
-    let unknown = || Error::expected(CKR_MECHANISM_INVALID, format!("mechanism 0x{ckm:x} is not one of this token's"));
+    let unknown = || Error::expected(CKR_MECHANISM_INVALID, format!("the token does not have the mechanism 0x{ckm:x}"));
     let digests = CK_MECHANISM_INFO { ulMinKeySize: 0, ulMaxKeySize: 0, flags: CKF_DIGEST };
     info.write(match Hash::from_ckm(ckm) {
         Some(_) => digests,
@@ -276,7 +276,8 @@ pub fn generate_random(provider: &Provider, session: CK_SESSION_HANDLE, random: 
         return random.write(&bytes);
     }
     random.fill_with(|bytes| {
-        aws_lc_rs::rand::fill(bytes).map_err(|_| Error::new(CKR_RANDOM_NO_RNG, "the operating system gives no random"))
+        aws_lc_rs::rand::fill(bytes)
+            .map_err(|_| Error::new(CKR_RANDOM_NO_RNG, "the operating system returned no random bytes"))
     })
 }
 
@@ -351,7 +352,7 @@ pub fn set_operation_state(provider: &Provider, session: CK_SESSION_HANDLE) -> R
 /// CKR_RANDOM_SEED_NOT_SUPPORTED.
 pub fn seed_random(provider: &Provider, session: CK_SESSION_HANDLE) -> Result<()> {
     provider.session(session)?;
-    Err(Error::new(CKR_RANDOM_SEED_NOT_SUPPORTED, "the generator takes no seeds"))
+    Err(Error::new(CKR_RANDOM_SEED_NOT_SUPPORTED, "the random number generator takes no seed"))
 }
 
 /// C_AsyncComplete, C_AsyncGetID and C_AsyncJoin, PKCS#11 3.2 section 5.22. No session of this module is asynchronous.

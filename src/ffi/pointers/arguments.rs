@@ -22,7 +22,7 @@ impl Input<'_> {
     pub unsafe fn new(data: *const CK_BYTE, length: CK_ULONG) -> Result<Self> {
         match (data.is_null(), length) {
             (_, 0) => Ok(Self(&[])),
-            (true, _) => Err(arguments_bad("a null pointer with a length")),
+            (true, _) => Err(arguments_bad("a pointer is null, but its length is not 0")),
             (false, length) => {
                 let length = checked_len::<CK_BYTE>(length)?;
                 // SAFETY: not null, and valid for `length` bytes by the contract.
@@ -83,7 +83,10 @@ impl<T: Copy> Output<'_, T> {
         }
         if capacity < needed as CK_ULONG {
             *self.length = needed as CK_ULONG;
-            return Err(Error::new(CKR_BUFFER_TOO_SMALL, format!("{needed} are needed, there is room for {capacity}")));
+            return Err(Error::new(
+                CKR_BUFFER_TOO_SMALL,
+                format!("the buffer has room for {capacity}, but {needed} are needed"),
+            ));
         }
         Ok(true)
     }
@@ -122,7 +125,7 @@ impl HandleBuffer<'_> {
         // SAFETY: null or valid by the contract.
         let count = unsafe { count.as_mut() }.ok_or_else(|| arguments_bad("a null pointer for the count"))?;
         if buffer.is_null() && most > 0 {
-            return Err(arguments_bad("a null pointer for the handles"));
+            return Err(arguments_bad("the pointer to the handles is null"));
         }
         Ok(Self { buffer, capacity: usize::try_from(most).unwrap_or(usize::MAX), count })
     }
@@ -156,7 +159,7 @@ impl FixedOutput {
     /// The contract of [`super`].
     pub unsafe fn new(region: *mut CK_BYTE, length: CK_ULONG) -> Result<Self> {
         if region.is_null() && length > 0 {
-            return Err(arguments_bad("a null pointer with a length"));
+            return Err(arguments_bad("a pointer is null, but its length is not 0"));
         }
         Ok(Self(region, checked_len::<CK_BYTE>(length)?))
     }
@@ -172,7 +175,7 @@ impl FixedOutput {
     /// CKR_GENERAL_ERROR if the lengths differ.
     pub fn write(self, bytes: &[u8]) -> Result<()> {
         if bytes.len() != self.1 {
-            return Err(Error::new(CKR_GENERAL_ERROR, "not as many bytes as were wanted"));
+            return Err(Error::new(CKR_GENERAL_ERROR, "the output does not have the requested length"));
         }
         // SAFETY: not null unless the region is empty, and valid for its length by the contract.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.0, bytes.len()) };
@@ -212,7 +215,7 @@ impl<T> OutputValue<T> {
     /// # Safety
     /// The contract of [`super`].
     pub unsafe fn new(place: *mut T) -> Result<Self> {
-        if place.is_null() { Err(arguments_bad("a null pointer for the answer")) } else { Ok(Self(place)) }
+        if place.is_null() { Err(arguments_bad("the pointer for the result is null")) } else { Ok(Self(place)) }
     }
 
     /// Writes the value.
@@ -242,14 +245,18 @@ pub unsafe fn initialize_args(args: *const c_void) -> Result<()> {
     let given = callbacks.iter().filter(|given| **given).count();
     let os_locking = args.flags & CKF_OS_LOCKING_OK != 0;
     match (given, os_locking) {
-        (1..=3, _) => Err(arguments_bad("some mutex callbacks are given, but not all")),
-        (4, false) => Err(Error::new(CKR_CANT_LOCK, "only the operating system's locks can be used")),
+        (1..=3, _) => Err(arguments_bad("CK_C_INITIALIZE_ARGS has some of the four mutex callbacks, but not all")),
+        (4, false) => Err(Error::new(
+            CKR_CANT_LOCK,
+            "the module can't use the program's mutex callbacks; set CKF_OS_LOCKING_OK as well",
+        )),
         // NSS sets this flag together with CKF_OS_LOCKING_OK in every program, and no program that uses NSS is harmed
         // by the module's threads. Only a host that leaves out CKF_OS_LOCKING_OK is refused, because such a host does
         // not use the system's threading model.
-        (_, false) if args.flags & CKF_LIBRARY_CANT_CREATE_OS_THREADS != 0 => {
-            Err(Error::new(CKR_NEED_TO_CREATE_THREADS, "a thread is needed to talk to the service"))
-        }
+        (_, false) if args.flags & CKF_LIBRARY_CANT_CREATE_OS_THREADS != 0 => Err(Error::new(
+            CKR_NEED_TO_CREATE_THREADS,
+            "the module needs a thread for its requests, but CKF_LIBRARY_CANT_CREATE_OS_THREADS is set without CKF_OS_LOCKING_OK",
+        )),
         _ => Ok(()),
     }
 }

@@ -19,7 +19,7 @@ pub unsafe fn mechanism(mechanism: *const CK_MECHANISM) -> Result<Option<Mechani
     let Some(mechanism) = (unsafe { mechanism.as_ref() }) else { return Ok(None) };
     let length = mechanism.ulParameterLen;
     if length > 4096 || (length > 0 && mechanism.pParameter.is_null()) {
-        let text = format!("parameters of {length} bytes at {:?}", mechanism.pParameter);
+        let text = format!("the mechanism's parameters can't be read: {length} bytes at {:?}", mechanism.pParameter);
         return Err(Error::new(CKR_MECHANISM_PARAM_INVALID, text));
     }
     // SAFETY: valid for ulParameterLen bytes by the contract.
@@ -46,7 +46,7 @@ unsafe fn copy_pointed_data(words: &[CK_ULONG], pointers: &[(usize, usize)]) -> 
     let one = |(pointer, length): &(usize, usize)| {
         let (address, length) = (words[*pointer] as usize, words[*length]);
         if length > MAX_POINTED_LEN || (length > 0 && address == 0) {
-            let text = format!("{length} bytes among the parameters, at 0x{address:x}");
+            let text = format!("a buffer in the mechanism's parameters can't be read: {length} bytes at 0x{address:x}");
             return Err(Error::new(CKR_MECHANISM_PARAM_INVALID, text));
         }
         let bytes = std::ptr::with_exposed_provenance(address);

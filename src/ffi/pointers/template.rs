@@ -20,11 +20,11 @@ impl Template<'_> {
     pub unsafe fn new(attributes: *mut CK_ATTRIBUTE, count: CK_ULONG) -> Result<Self> {
         match (attributes.is_null(), count) {
             (_, 0) => Ok(Self(&mut [])),
-            (true, _) => Err(arguments_bad("a null pointer for a template")),
+            (true, _) => Err(arguments_bad("the pointer to the template is null, but its count is not 0")),
             (false, count) => {
                 let count = checked_len::<CK_ATTRIBUTE>(count)?;
                 if count > MAX_ATTRIBUTES {
-                    return Err(arguments_bad("a template of more attributes than there are"));
+                    return Err(arguments_bad("the template has more attributes than PKCS#11 defines"));
                 }
                 // SAFETY: not null, and valid for `count` elements by the contract.
                 Ok(Self(unsafe { std::slice::from_raw_parts_mut(attributes, count) }))
@@ -90,10 +90,10 @@ fn invalid_length(attribute: &CK_ATTRIBUTE) -> Option<String> {
     let length = attribute.ulValueLen;
     match attribute::form(attribute.type_) {
         Some((name, form)) if !form.fits(usize::try_from(length).unwrap_or(usize::MAX)) => {
-            Some(format!("{name} of {length} bytes"))
+            Some(format!("{name} has {length} bytes"))
         }
         None if length > MAX_VALUE_LEN => {
-            Some(format!("attribute 0x{:x} of {length} bytes, more than any value has", attribute.type_))
+            Some(format!("attribute 0x{:x} has {length} bytes, more than any value can have", attribute.type_))
         }
         _ => None,
     }

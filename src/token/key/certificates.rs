@@ -52,7 +52,7 @@ impl SlotKey {
         destroyable: bool,
     ) -> Vec<Arc<Object>> {
         let Some((own, issuers)) = chain.split_first().filter(|(own, _)| own.certifies(public_key)) else {
-            log_error!("{self}: {} is another key's; the key is shown without it", self.certificate_source());
+            log_error!("{self}: {} belongs to another key, so the key is shown without it", self.certificate_source());
             return Vec::new();
         };
         let own = self.with_slot_attributes(Object::certificate(self.names(&own.subject), own), destroyable);
@@ -69,8 +69,10 @@ impl SlotKey {
 
     /// Returns the certificate chain that the service stores with the key. Failures are logged.
     pub(super) fn service_chain(&self, deadline: Instant) -> Option<Vec<Certificate>> {
-        let kept =
-            self.service_certificates.get(deadline, |failure| log_error!("{self}: its certificate: {failure}")).ok()?;
+        let kept = self
+            .service_certificates
+            .get(deadline, |failure| log_error!("{self}: the certificate can't be fetched: {failure}"))
+            .ok()?;
         (*kept).clone()
     }
 
@@ -93,7 +95,7 @@ impl SlotKey {
                     Default::default()
                 });
                 for other in others {
-                    log_warn!("{self}: {}: {other}: it is left out", self.certificate_source());
+                    log_warn!("{self}: {}: {other} is ignored", self.certificate_source());
                 }
                 Bundle::new(certificates)
             }
@@ -103,7 +105,7 @@ impl SlotKey {
     /// The source of the certificate, for messages.
     pub(super) fn certificate_source(&self) -> String {
         match &self.key.certificate {
-            CertificateSource::Service => "the certificate that the service keeps".into(),
+            CertificateSource::Service => "the certificate in the service".into(),
             CertificateSource::Inline(_) => "the certificate in the configuration (\"certificate\")".into(),
             CertificateSource::File(path) => format!("the certificate {}", path.display()),
         }

@@ -67,8 +67,8 @@ impl SlotKey {
     /// CKR_ACTION_PROHIBITED, and those of the service.
     pub fn destroy(&self, facts: &KeyDescription, deadline: Instant) -> Result<String> {
         if !self.is_destroyable() {
-            let text = "the configuration names one version of this key, and only a key with all its versions can be \
-                        deleted: leave out \"key_version\"";
+            let text = "the service deletes a key with all its versions, but the configuration names one version; \
+                        remove \"key_version\"";
             return Err(Error::new(CKR_ACTION_PROHIBITED, text).with_context(self));
         }
         let id = self.shown().immutable_id.clone().or_else(|| facts.immutable_id.clone());
@@ -88,7 +88,7 @@ impl SlotKey {
         match described.immutable_id.filter(|_| described.public_key == facts.public_key) {
             Some(id) => Ok(id),
             None => {
-                let why = "the configured certificate is not this key's, so it is not destroyed";
+                let why = "the configured certificate belongs to another key, so the key was not destroyed";
                 Err(Error::from(Failure::new(Cause::Rejected, "DeleteKey", why)).with_context(self))
             }
         }
@@ -114,9 +114,11 @@ impl SlotKey {
     /// service and the certificate store.
     pub fn add_certificate(&self, certificate: &Certificate, deadline: Instant) -> Result<()> {
         let prohibited = |text: &str| Err(Error::new(CKR_ACTION_PROHIBITED, text.to_owned()).with_context(self));
-        let key = self.public_key(deadline).ok_or_else(|| Error::new(CKR_GENERAL_ERROR, "a key that is gone"))?;
+        let key = self.public_key(deadline).ok_or_else(|| Error::new(CKR_GENERAL_ERROR, "the key no longer exists"))?;
         if !self.local().is_empty() {
-            return prohibited("the configuration gives its certificate (\"certificate\", \"certificate_path\")");
+            return prohibited(
+                "the configuration contains the key's certificate (\"certificate\" or \"certificate_path\"); change it there",
+            );
         }
         let own = certificate.certifies(&key);
         if own && self.merge_certificate(certificate, deadline)? {
@@ -128,7 +130,7 @@ impl SlotKey {
             .get(deadline, |_| {})
             .map_err(|failure| Error::from(failure).with_context(self))?;
         if kept.is_some() {
-            return prohibited("its service keeps a certificate with it, and takes no other");
+            return prohibited("the service already has a certificate for the key and accepts no other");
         }
         let Some(store) = self.store() else {
             return prohibited(

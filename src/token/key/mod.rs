@@ -144,7 +144,7 @@ impl SlotKey {
     /// Marks the key as disabled, as its listing reports. No request is made about the key for `DISABLED_RETRY_AFTER`.
     fn disabled(self) -> Self {
         let own = Self { facts: Lazy::with_retry_after(DISABLED_RETRY_AFTER), ..self };
-        let failure = Failure::new(Cause::Disabled, "list", "the listing of the service says so");
+        let failure = Failure::new(Cause::Disabled, "list", "the service lists the key as disabled");
         own.facts.start_loading(|| Pending::ready(Err(failure)));
         own.service_certificates.start_loading(|| Pending::ready(Ok(None)));
         own
@@ -292,7 +292,7 @@ impl SlotKey {
         let facts = self.facts.get(deadline, |failure| self.log_failure(failure)).ok()?;
         let hidden = self.common.hidden_kinds.contains(&facts.kind.name());
         if hidden && !self.facts_logged.swap(true, Ordering::Relaxed) {
-            log_info!("{self}: left out: {} is among the slot's \"hide_keys\"", facts.kind.name());
+            log_info!("{self}: hidden, because the slot's \"hide_keys\" contains {}", facts.kind.name());
         }
         if hidden || (facts.schemes.is_empty() && self.is_discovered) {
             return None;
@@ -343,7 +343,7 @@ impl SlotKey {
     fn log_failure(&self, failure: &Failure) {
         match (self.is_discovered, failure.cause) {
             // For example a symmetric key, of which the service may list many.
-            (true, Cause::Unsupported | Cause::Disabled) => log_info!("{self}: left out: {failure}"),
+            (true, Cause::Unsupported | Cause::Disabled) => log_info!("{self}: hidden: {failure}"),
             _ => log_error!("{self}: {failure}"),
         }
     }

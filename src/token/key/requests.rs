@@ -47,7 +47,9 @@ impl SlotKey {
         let is_stale = told.public_key != facts.public_key && facts.immutable_id.is_none();
         if is_stale && !self.is_configured_certificate_wrong.swap(true, Ordering::Relaxed) {
             let (source, kind) = (self.certificate_source(), told.kind.name());
-            log_warn!("{self}: {source} is another key's: the public half comes from the service, {kind}");
+            log_warn!(
+                "{self}: {source} belongs to another key; the module uses the public key of the service, of kind {kind}"
+            );
         }
         self.replace_facts(told);
         is_stale
@@ -84,7 +86,8 @@ impl SlotKey {
         match self.describe(deadline) {
             Ok(told) if self.adopt_description(&told, facts) => {
                 let (source, kind) = (self.certificate_source(), told.kind.name());
-                let text = format!("{source} is another key's: the key is of kind {kind}; search for it again");
+                let text =
+                    format!("{source} belongs to another key; this key is of kind {kind}; search for the key again");
                 Error { device_error: error.device_error, ..Error::new(CKR_KEY_HANDLE_INVALID, text) }
                     .with_context(self)
             }
@@ -121,7 +124,8 @@ impl SlotKey {
     ) -> Result<SecretBytes> {
         let length = facts.kind.signature_len();
         if ciphertext.len() != length {
-            let text = format!("{} bytes, where a ciphertext for this key has {length}", ciphertext.len());
+            let text =
+                format!("the ciphertext has {} bytes, but ciphertexts of this key have {length}", ciphertext.len());
             let error = Error::new(CKR_ENCRYPTED_DATA_LEN_RANGE, text).with_context(self);
             return Err(self.explain(error, facts, deadline));
         }
@@ -139,7 +143,7 @@ impl SlotKey {
     /// CKR_MECHANISM_PARAM_INVALID if the point is not on the key's curve, and as [`SlotKey::sign`].
     pub fn derive(&self, facts: &KeyDescription, point: &[u8], deadline: Instant) -> Result<SecretBytes> {
         let peer = peer(facts.kind, point).map_err(|text| {
-            let text = format!("the other side's point: {text}");
+            let text = format!("the public key of the other party: {text}");
             self.explain(Error::new(CKR_MECHANISM_PARAM_INVALID, text).with_context(self), facts, deadline)
         })?;
         self.send(facts, deadline, |target| self.common.backend.derive(target, &peer))
@@ -170,13 +174,13 @@ impl SlotKey {
         let why = if facts.immutable_id.is_none() {
             self.is_configured_certificate_wrong.store(true, Ordering::Relaxed);
             self.invalidate();
-            "the configured certificate is not this key's, nor is the signature one by the service's own public half"
+            "the configured certificate belongs to another key, and the signature does not verify under the service's public key either"
         } else if self.facts_are_cached.swap(false, Ordering::Relaxed) {
             self.invalidate();
-            "the cached public half is not this key's; it is loaded anew when next needed"
+            "the cached public key is not the public key of this key; the next use requests it again"
         } else {
             // The name cannot mean another key, so the reply is wrong. The handles that a server holds stay valid.
-            "the signature in the service's reply is not one by the key of this object"
+            "the signature in the reply does not verify under the key's public key"
         };
         Error::from(Failure::new(Cause::Malformed, "Sign", why)).with_context(self)
     }
@@ -184,8 +188,8 @@ impl SlotKey {
 
 /// Returns the public key of the other party.
 fn peer(kind: Kind, point: &[u8]) -> std::result::Result<PublicKey, String> {
-    let Kind::Ec(curve) = kind else { return Err(format!("{} has no points", kind.name())) };
+    let Kind::Ec(curve) = kind else { return Err(format!("a key of kind {} has no point", kind.name())) };
     let peer = PublicKey::ec(curve, point).or_else(|_| PublicKey::ec(curve, unwrapped_point(point)));
     let peer = peer.map_err(|unusable| unusable.0)?;
-    if peer.is_on_its_curve() { Ok(peer) } else { Err(format!("it is not on {}", curve.name())) }
+    if peer.is_on_its_curve() { Ok(peer) } else { Err(format!("its point is not on {}", curve.name())) }
 }

@@ -41,7 +41,7 @@ module_test! {
         }
         assert_eq!(create(&aes(&[(CKA_START_DATE, vec![b'0'; 7])])), Err(CKR_ATTRIBUTE_VALUE_INVALID));
         assert_eq!(create(&[number(CKA_CLASS, CKO_SECRET_KEY), (CKA_VALUE, vec![7; 16])]), Err(CKR_TEMPLATE_INCOMPLETE));
-        assert!(world.log().contains("CKA_KEY_TYPE of 9 bytes"), "{}", world.log());
+        assert!(world.log().contains("CKA_KEY_TYPE has 9 bytes"), "{}", world.log());
     }
 }
 

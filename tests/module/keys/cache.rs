@@ -141,7 +141,7 @@ module_test! {
         let p11 = world.module();
         for slot in [0, 1] {
             assert_eq!(sign(&p11, slot), Err(CKR_DEVICE_ERROR));
-            assert!(world.log().contains("the cached public half is not this key's"), "{}", world.log());
+            assert!(world.log().contains("the cached public key is not the public key of this key"), "{}", world.log());
             sign(&p11, slot).unwrap();
         }
         p11.finalize().unwrap();

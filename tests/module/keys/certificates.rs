@@ -134,14 +134,14 @@ module_test! {
             assert_ne!(p11.attribute(session, public, CKA_EC_POINT).unwrap(), before);
             assert_eq!(p11.private_key(session), key, "the handles stay");
             assert!(p11.find_class(session, CKO_CERTIFICATE).is_empty());
-            let line = format!("the certificate {} is another key's: the public half comes from the service", stale.display());
+            let line = format!("the certificate {} belongs to another key; the module uses the public key of the service", stale.display());
             assert!(world.log().contains(&line), "{}", world.log());
         }
         for slot in [2, 3] {
             let session = p11.open(slot);
             let key = p11.private_key(session);
             assert_eq!(sign(p11, session, key), Err(CKR_KEY_HANDLE_INVALID), "{}", world.log());
-            assert!(world.log().contains(&format!("the certificate {} is another key's: the key is of kind P-256; search for it again", another.display())), "{}", world.log());
+            assert!(world.log().contains(&format!("the certificate {} belongs to another key; this key is of kind P-256; search for the key again", another.display())), "{}", world.log());
             sign(p11, session, p11.private_key(session)).unwrap();
         }
     }
@@ -173,7 +173,7 @@ module_test! {
             let key = p11.private_key(session);
             let refused = p11.decrypt(session, key, &mut mechanism, &encrypted);
             assert_eq!(refused, Err(CKR_KEY_HANDLE_INVALID), "{}", world.log());
-            let line = format!("{} is another key's: the key is of kind rsa3072; search for it again", stale.display());
+            let line = format!("{} belongs to another key; this key is of kind rsa3072; search for the key again", stale.display());
             assert!(world.log().contains(&line), "{}", world.log());
             let key = p11.private_key(session);
             assert_eq!(p11.decrypt(session, key, &mut mechanism, &encrypted).unwrap(), b"text");
@@ -220,7 +220,7 @@ module_test! {
         let p11 = world.module();
         let session = p11.open(0);
         sign(p11, session, p11.private_key(session)).unwrap();
-        let line = format!("the certificate {}: it holds no certificate: line 2: PRIVATE KEY; the key is shown without it", path.display());
+        let line = format!("the certificate {}: it contains no certificate: line 2: PRIVATE KEY; the key is shown without it", path.display());
         assert!(world.log().contains(&line), "{}", world.log());
     }
 }

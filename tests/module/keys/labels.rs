@@ -124,7 +124,7 @@ module_test! {
             assert_eq!(writer.value(key, CKA_MODIFIABLE), [CK_FALSE], "another program without \"allow\" sees the label");
             assert!([old.id.as_str(), "old"].contains(&writer.text(key, CKA_ID).as_str()));
         }
-        assert!(world.log().contains("its label is \"team/new-1\" now"), "{}", world.log());
+        assert!(world.log().contains("the label is now \"team/new-1\""), "{}", world.log());
     }
 }
 

@@ -135,7 +135,7 @@ module_test! {
         log_out(p11, session).unwrap();
         world.emulator.control().fault(Fault::new("sts.AssumeRoleWithWebIdentity", Action::Deny).times(1));
         assert_eq!(log_in(p11, session, TOKEN), Err(CKR_PIN_INCORRECT), "the token does not permit the role");
-        assert!(world.log().contains("the PIN is the application's client secret, and none was given"), "{}", world.log());
+        assert!(world.log().contains("the PIN is the application's client secret, and the program passed none"), "{}", world.log());
         assert_eq!(world.count("token"), 2, "one request for each login");
         assert_eq!(world.count("sts.AssumeRoleWithWebIdentity"), 3);
     }

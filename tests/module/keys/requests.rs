@@ -202,7 +202,7 @@ module_test! {
         let session = p11.open(0);
         assert_eq!(p11.find_class(session, CKO_PRIVATE_KEY).len(), 3, "two sign, one decrypts: {}", world.log());
         assert_eq!(p11.find_class(session, CKO_SECRET_KEY).len(), 1, "that for HMAC: {}", world.log());
-        assert!(world.log().contains("left out: Ed25519 is among the slot's \"hide_keys\""), "{}", world.log());
+        assert!(world.log().contains("hidden, because the slot's \"hide_keys\" contains Ed25519"), "{}", world.log());
         assert_eq!(p11.find_class(p11.open(2), CKO_PRIVATE_KEY).len(), 5, "all: {}", world.log());
         assert_eq!(p11.find_class(p11.open(1), CKO_PRIVATE_KEY).len(), 30, "{}", world.log());
         assert!(!world.log().contains("] error: "), "keys that are left out are no errors: {}", world.log());
@@ -227,7 +227,7 @@ module_test! {
         assert_eq!(world.count("vault.certificates.get"), 2, "its certificate is not requested either");
         let log = world.log();
         assert!(!log.contains("] error: "), "{log}");
-        assert!(log.contains("info: slot 0, token \"z\", key \"two\"") && log.contains("left out: list: the key is disabled"), "{log}");
+        assert!(log.contains("info: slot 0, token \"z\", key \"two\"") && log.contains("hidden: list: the key is disabled"), "{log}");
     }
 }
 

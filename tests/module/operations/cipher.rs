@@ -114,7 +114,7 @@ module_test! {
                 assert_eq!(text.as_deref(), Ok(&b"text"[..]), "slot {slot}, hash 0x{hash:x}: {}", world.log());
             }
         }
-        assert!(world.log().contains("info: CKM_RSA_PKCS_OAEP: mgf 0 is taken for MGF1 with the same hash, SHA-256"));
+        assert!(world.log().contains("info: CKM_RSA_PKCS_OAEP: mgf 0 is treated as MGF1 with the same hash, SHA-256"));
     }
 }
 
@@ -277,8 +277,8 @@ module_test! {
         }
         assert_eq!((world.count("vault.keys.decrypt"), world.count("vault.keys.unwrapkey")), (1, 1));
         let log = world.log();
-        assert!(log.contains("not for unwrapping: its key_ops are [decrypt]"), "{log}");
-        assert!(log.contains("not for decrypting: its key_ops are [unwrapKey]"), "{log}");
+        assert!(log.contains("can't be used for unwrapping: its key_ops are [decrypt]"), "{log}");
+        assert!(log.contains("can't be used for decrypting: its key_ops are [unwrapKey]"), "{log}");
     }
 }
 
@@ -326,7 +326,7 @@ module_test! {
         assert_eq!(p11.mechanisms(session, key), [CKM_RSA_PKCS, CKM_RSA_PKCS_OAEP]);
         assert_eq!(p11.verify(session, public, &mut plain(CKM_SHA256_RSA_PKCS), b"data", &signature), Ok(()));
         assert_eq!(p11.sign(session, key, CKM_SHA256_RSA_PKCS, &[], b"data"), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
-        assert!(world.log().contains("not for signing: it expired at "), "{}", world.log());
+        assert!(world.log().contains("can't be used for signing: it expired at "), "{}", world.log());
         let old = encrypted(world, &vault.public_key_spki("late", "").unwrap(), &OAEP_SHA1, b"old");
         let mut sha1 = oaep(CKM_SHA_1, CKG_MGF1_SHA1);
         assert_eq!(p11.decrypt(session, key, &mut with(CKM_RSA_PKCS_OAEP, &mut sha1), &old).as_deref(), Ok(&b"old"[..]));

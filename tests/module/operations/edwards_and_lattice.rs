@@ -31,7 +31,7 @@ module_test! {
         }
         let asked = world.requests();
         assert_eq!(p11.sign(session, key, CKM_EDDSA, &[], &[7; 4097]), Err(CKR_DATA_LEN_RANGE));
-        assert!(world.log().contains("the service takes 4096 bytes at most"), "{}", world.log());
+        assert!(world.log().contains("the message is longer than the 4096 bytes that the service accepts"), "{}", world.log());
         let mut prehash = CK_EDDSA_PARAMS { phFlag: CK_TRUE, ulContextDataLen: 0, pContextData: std::ptr::null_mut() };
         assert_eq!(c!(p11, C_SignInit(session, &mut with(CKM_EDDSA, &mut prehash), key)), Err(CKR_MECHANISM_PARAM_INVALID));
         assert_eq!(world.requests(), asked, "refused without a request");

@@ -143,7 +143,7 @@ module_test! {
             let own = openssl(world, "pkey -in own.pem -pubout -outform DER");
             let asked = DeriveInput { kdf: CKD_NULL, shared: &[], point: &own[own.len() - length..], template: &[] };
             assert_eq!(derive(p11, session, p11.private_key(session), &asked), Err(CKR_KEY_HANDLE_INVALID), "{}", world.log());
-            let line = format!("{} is another key's: the key is of kind P-384; search for it again", stale.display());
+            let line = format!("{} belongs to another key; this key is of kind P-384; search for the key again", stale.display());
             assert!(world.log().contains(&line), "{}", world.log());
             let derived = derive(p11, session, p11.private_key(session), &asked);
             if curve == "prime256v1" {

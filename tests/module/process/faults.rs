@@ -109,7 +109,7 @@ module_test! {
             (both(Action::OversizedBody { bytes: 64 << 20 }), CKR_DEVICE_ERROR, 10, ["the reply is larger than 4 MiB"; 2]),
             (both(Action::WrongLengthSignature), CKR_DEVICE_ERROR, 10, ["bytes"; 2]),
             ([Action::InvalidDer, Action::WrongLengthSignature], CKR_DEVICE_ERROR, 10, ["not a signature of kind P-256", "63 bytes instead of 64"]),
-            (both(Action::WrongSignature), CKR_DEVICE_ERROR, 10, ["is not one by the key"; 2]),
+            (both(Action::WrongSignature), CKR_DEVICE_ERROR, 10, ["the signature in the reply does not verify under the key's public key"; 2]),
         ];
         assert_each_is_reported(world, &host, &troubles);
         // Emulators and older services report this without an innererror.
