@@ -17,17 +17,12 @@ use tokio::sync::oneshot;
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// The time of an attempt's end, and the connection, whose type has no name, or the reason why there is none.
-type Attempt = (Instant, Result<Box<dyn Any + Send>, BoxError>);
-
-type BoxError = Box<dyn Error + Send + Sync>;
+/// A connection of the HTTP client, whose type has no name.
+type Connection = Box<dyn Any + Send>;
 
 /// The longest time that a connection waits for its first request. Servers close idle connections, but not as early
 /// as this.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-
-/// The time for which a failed attempt stands for the attempt of the first request.
-const FAILURE_VALIDITY: Duration = Duration::from_secs(1);
 
 /// The connections that are opened ahead.
 #[derive(Default)]
@@ -38,15 +33,15 @@ pub(crate) struct ConnectionsAhead {
     waiting: AtomicUsize,
 }
 
-/// The start of an attempt, and its outcome.
-type Ahead = (Instant, oneshot::Receiver<Attempt>);
+/// The start of an attempt, and its connection.
+type Ahead = (Instant, oneshot::Receiver<Connection>);
 
 /// What the layer does for a request that needs a connection.
 enum Purpose {
     /// Hands the connection over, and fails the request.
-    Open(oneshot::Sender<Attempt>),
+    Open(oneshot::Sender<Connection>),
     /// Takes the connection that has been opened ahead.
-    Use(oneshot::Receiver<Attempt>),
+    Use(oneshot::Receiver<Connection>),
 }
 
 tokio::task_local! {
@@ -75,7 +70,7 @@ impl ConnectionsAhead {
         }
     }
 
-    fn take(&self, url: &Url) -> Option<oneshot::Receiver<Attempt>> {
+    fn take(&self, url: &Url) -> Option<oneshot::Receiver<Connection>> {
         if self.waiting.load(Ordering::Relaxed) == 0 {
             return None;
         }
@@ -107,7 +102,7 @@ pub(crate) struct AheadConnector<S>(S);
 
 impl<S, R> Service<R> for AheadConnector<S>
 where
-    S: Service<R, Error = BoxError> + Clone + Send + 'static,
+    S: Service<R, Error = Box<dyn Error + Send + Sync>> + Clone + Send + 'static,
     S::Response: Send + 'static,
     S::Future: Send + 'static,
     R: Send + 'static,
@@ -128,19 +123,19 @@ where
             let purpose = PURPOSE.try_with(|purpose| purpose.lock().unwrap_or_else(PoisonError::into_inner).take());
             match purpose.ok().flatten() {
                 Some(Purpose::Open(sender)) => {
-                    let attempt = connector.call(destination).await;
+                    let connection = connector.call(destination).await?;
                     // Without a receiver, nobody needs the connection any more.
-                    let _ = sender.send((Instant::now(), attempt.map(|connection| Box::new(connection) as _)));
+                    let _ = sender.send(Box::new(connection));
                     Err("the connection was opened ahead of its first request".into())
                 }
-                Some(Purpose::Use(receiver)) => match receiver.await {
-                    Ok((_, Ok(connection))) => match connection.downcast() {
-                        Ok(connection) => Ok(*connection),
-                        Err(_) => connector.call(destination).await,
-                    },
-                    Ok((end, Err(error))) if end.elapsed() < FAILURE_VALIDITY => Err(error),
-                    _ => connector.call(destination).await,
-                },
+                Some(Purpose::Use(receiver)) => {
+                    let connection = receiver.await.ok().and_then(|connection| connection.downcast().ok());
+                    match connection {
+                        Some(connection) => Ok(*connection),
+                        // The attempt has failed. Another attempt finds out whether it still fails, and why.
+                        None => connector.call(destination).await,
+                    }
+                }
                 None => connector.call(destination).await,
             }
         })
