@@ -138,7 +138,8 @@ fn each_tls_failure_is_reported_specifically() {
             assert!(!others.iter().any(|words| failure.message.contains(words)), "{action:?}: {failure}");
         }
         let made = emulator.control().count("connections") - before;
-        assert_eq!(made, 2, "{action:?}: a lasting failure is not repeated");
+        // KMS, the authority, and the vault, whose connection is opened while the token is requested.
+        assert!((2..=3).contains(&made), "{action:?}: {made} connections: a lasting failure is not repeated");
         emulator.control().clear_faults();
     }
     for answer in described(&emulator, &emulator.https_url(), &network) {
@@ -216,7 +217,9 @@ fn the_reply_of_a_proxy_is_reported() {
             assert!(words.iter().all(|words| failure.message.contains(words)), "{failure}");
             assert!(!failure.message.contains("password-1"), "{failure}");
         }
-        assert_eq!(proxy.control().count("connect") - before, asked * 2, "{status}");
+        // One more for the vault, whose connection is opened while the token is requested.
+        let made = proxy.control().count("connect") - before;
+        assert!((asked * 2..=asked * 2 + 1).contains(&made), "{status}: {made}");
         proxy.control().clear_faults();
     }
 }

@@ -1,7 +1,7 @@
 //! Clients of one vault or Managed HSM.
 
 use super::credentials;
-use super::environment::{AuthorityClient, Challenge, ChallengeRecorder};
+use super::environment::{AuthorityClient, Challenge, VaultClient};
 use super::operations::Operation;
 use super::settings::{Credential, Settings};
 use crate::cloud::failure::error_chain::message_of;
@@ -99,7 +99,11 @@ impl Clients {
         let options = token_request_options(network, Transport::new(Arc::new(AuthorityClient(connections.clone()))));
         let challenge = Challenge::default();
         let credential = credentials::chain(&self.settings, options.clone(), http::link_local()?, challenge.clone());
-        let vault = Transport::new(Arc::new(ChallengeRecorder { connections, challenge }));
+        let vault = Transport::new(Arc::new(VaultClient {
+            connections,
+            challenge,
+            skip_challenge_check: self.settings.skip_challenge_check,
+        }));
         // The retries in `token_request_options` are for requests for tokens. `Call` retries the requests to the vault.
         Ok(Vault::new(
             &self.settings,

@@ -5,8 +5,8 @@
 
 use crate::cloud::http::ServiceClient;
 use azure_core::cloud::CustomConfiguration;
-use azure_core::http::headers::WWW_AUTHENTICATE;
-use azure_core::http::{AsyncRawResponse, ClientOptions, HttpClient, Request, StatusCode};
+use azure_core::http::headers::{AUTHORIZATION, Headers, WWW_AUTHENTICATE};
+use azure_core::http::{AsyncRawResponse, ClientOptions, HttpClient, Request, StatusCode, Url};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One of the clouds.
@@ -72,9 +72,11 @@ impl Challenge {
         })
     }
 
-    /// Returns advice for a refusal by the authority `asked`, if the vault names an authority of another cloud.
-    pub(crate) fn contradiction(&self, asked: &str) -> Option<String> {
-        let (host, asked) = (self.host()?, host_of(asked)?);
+    /// Returns advice for a refusal by the authority `asked`, if the vault, or the cloud that its name belongs to,
+    /// has another authority.
+    pub(crate) fn contradiction(&self, asked: &str, vault_url: &str) -> Option<String> {
+        let by_name = || Some(cloud_and_resource(vault_url)?.0.authorities.first()?.to_string());
+        let (host, asked) = (self.host().or_else(by_name)?, host_of(asked)?);
         let same = host == asked || Cloud::by_authority(&host).is_some_and(|cloud| cloud.authorities.contains(&asked));
         (!same).then(|| {
             format!("the vault names the authority {host}; set \"azure_authority_host\" or AZURE_AUTHORITY_HOST to it")
@@ -105,16 +107,41 @@ fn host_of(url: &str) -> Option<&str> {
     rest.split([':', '/']).next().filter(|host| !host.is_empty())
 }
 
-/// The HTTP client for a vault. It records the authority that the vault's challenges name.
+/// The HTTP client for a vault. It knows the challenge of a vault in one of Azure's clouds without a request, and
+/// records the authority that the vault's challenges name.
 #[derive(Debug)]
-pub(crate) struct ChallengeRecorder {
+pub(crate) struct VaultClient {
     pub(crate) connections: Arc<ServiceClient>,
     pub(crate) challenge: Challenge,
+    /// Whether the vault may name the resource of its tokens itself.
+    pub(crate) skip_challenge_check: bool,
+}
+
+impl VaultClient {
+    /// Returns the challenge that the vault would reply to a request without a token, if it is known. The SDK sends
+    /// tokens for that resource to the vault. So the vault must belong to the resource's domain, unless the
+    /// settings switch this check off.
+    fn known_challenge(&self, vault: &Url) -> Option<AsyncRawResponse> {
+        if cloud_and_resource(vault.as_str()).is_none() && !self.skip_challenge_check {
+            return None;
+        }
+        let mut headers = Headers::new();
+        headers.insert(WWW_AUTHENTICATE, format!("Bearer scope=\"{}\"", scope(vault.as_str())));
+        Some(AsyncRawResponse::from_bytes(StatusCode::Unauthorized, headers, Vec::new()))
+    }
 }
 
 #[async_trait::async_trait]
-impl HttpClient for ChallengeRecorder {
+impl HttpClient for VaultClient {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        if request.headers().get_optional_str(&AUTHORIZATION).is_none()
+            && let Some(known) = self.known_challenge(request.url())
+        {
+            // The SDK sends its first request only to learn the challenge. The token takes a request to the
+            // authority, and meanwhile the connection to the vault is opened.
+            self.connections.connect_ahead(request.url().clone());
+            return Ok(known);
+        }
         let reply = self.connections.execute_request(request).await?;
         if reply.status() == StatusCode::Unauthorized
             && let Some(header) = reply.headers().get_optional_str(&WWW_AUTHENTICATE)
@@ -255,7 +282,7 @@ mod tests {
         challenge.record(gov);
         // The host name takes precedence.
         assert_eq!(challenge.authority("https://my.vault.azure.cn"), "https://login.chinacloudapi.cn");
-        assert!(challenge.contradiction("https://login.microsoftonline.com").is_some());
-        assert_eq!(challenge.contradiction("https://login.microsoftonline.us/"), None);
+        assert!(challenge.contradiction("https://login.microsoftonline.com", "https://keys.example").is_some());
+        assert_eq!(challenge.contradiction("https://login.microsoftonline.us/", "https://keys.example"), None);
     }
 }

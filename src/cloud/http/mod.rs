@@ -2,6 +2,7 @@
 //!
 //! Services with the same network settings share one client.
 
+pub(crate) mod ahead;
 pub(crate) mod endpoint;
 pub(crate) mod network;
 pub(crate) mod proxy;
@@ -13,9 +14,10 @@ pub(crate) mod verifier;
 use super::failure::error_chain::{causes, is_timeout, message_of};
 use super::failure::obstacle::Obstacle;
 use super::runtime::PerProcess;
+use ahead::{AheadLayer, ConnectionsAhead};
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::HeaderName;
-use azure_core::http::{AsyncRawResponse, HttpClient, Request, response::AsyncResponseBody};
+use azure_core::http::{AsyncRawResponse, HttpClient, Request, Url, response::AsyncResponseBody};
 use futures_util::Stream;
 use http::{StatusCode, Uri};
 use network::Network;
@@ -54,7 +56,13 @@ impl ClientPool {
         }
         let current = Mutex::new((Instant::now(), client(network, &self.system)?));
         let (system, proxies) = (self.system.clone(), Proxies::of(network));
-        let made = Arc::new(ServiceClient { current, network: network.clone(), system, proxies });
+        let made = Arc::new(ServiceClient {
+            current,
+            network: network.clone(),
+            system,
+            proxies,
+            ahead: ConnectionsAhead::default(),
+        });
         clients.insert(network.clone(), made.clone());
         Ok(made)
     }
@@ -75,6 +83,7 @@ pub(crate) struct ServiceClient {
     network: Network,
     system: Arc<SystemRoots>,
     proxies: Proxies,
+    ahead: ConnectionsAhead,
 }
 
 impl ServiceClient {
@@ -90,6 +99,18 @@ impl ServiceClient {
         {
             *current = (Instant::now(), new);
         }
+    }
+}
+
+impl ServiceClient {
+    /// Opens a connection for the first request to `url`, while the request still waits for its credentials. Returns
+    /// at once.
+    pub(crate) fn connect_ahead(self: &Arc<Self>, url: Url) {
+        let this = self.clone();
+        tokio::spawn(async move {
+            let request = this.current().get(url.clone()).send();
+            this.ahead.open(url.origin().ascii_serialization(), request).await;
+        });
     }
 }
 
@@ -170,7 +191,7 @@ pub(crate) const REPLY_TOO_LARGE: &str = "the reply is larger than 4 MiB";
 impl HttpClient for ServiceClient {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let url = request.url().as_str();
-        let reply = match self.current().execute_request(request).await {
+        let reply = match self.ahead.run(request.url(), self.current().execute_request(request)).await {
             Ok(reply) => reply,
             Err(error) => return Err(obstacle_or_error(self.obstacle(url, &error).await, error)),
         };
@@ -225,6 +246,7 @@ fn client(network: &Network, system: &SystemRoots) -> Result<Client, Obstacle> {
     let builder = Client::builder()
         .redirect(Policy::none())
         .dns_resolver(Resolver)
+        .connector_layer(AheadLayer)
         .tls_backend_preconfigured(trust::client_config(&system.authorities()?, network)?)
         .connect_timeout(network.connect_timeout)
         // If a server accepts the connection and sends nothing, there is time for a second attempt within the

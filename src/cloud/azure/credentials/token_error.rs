@@ -27,7 +27,10 @@ impl Context {
             _ => {}
         }
         // Only the authority's own codes can result from the wrong cloud.
-        let contradiction = words.contains("AADSTS").then(|| self.challenge.contradiction(&self.authority())).flatten();
+        let contradiction = words
+            .contains("AADSTS")
+            .then(|| self.challenge.contradiction(&self.authority(), &self.settings.vault_url))
+            .flatten();
         let more = contradiction.map(|words| format!("; {words}")).unwrap_or_default();
         credential_error(format!("{name}: {words}{more}"))
     }
