@@ -3,7 +3,7 @@
 use super::{KeyObjects, SlotContext, SlotKey};
 use crate::certificate::Certificate;
 use crate::cloud::{Cause, CreatedKey, Failure, KeyDescription, KeyName, Pending};
-use crate::config::{Key, Right};
+use crate::config::{CertificateSource, Key, Right};
 use crate::error::{Error, Result};
 use crate::key::PublicKey;
 use crate::object::Object;
@@ -115,14 +115,16 @@ impl SlotKey {
     pub fn add_certificate(&self, certificate: &Certificate, deadline: Instant) -> Result<()> {
         let prohibited = |text: &str| Err(Error::new(CKR_ACTION_PROHIBITED, text.to_owned()).with_context(self));
         let key = self.public_key(deadline).ok_or_else(|| Error::new(CKR_GENERAL_ERROR, "a key that is gone"))?;
-        if !self.local().is_empty() {
-            return prohibited("the configuration gives its certificate (\"certificate\", \"certificate_path\")");
+        if !self.local().is_empty() || matches!(self.key.certificate, CertificateSource::Named(_)) {
+            return prohibited(
+                "the configuration gives its certificate (\"certificate\", \"certificate_path\" or an ARN)",
+            );
         }
         let own = certificate.certifies(&key);
         if own && self.merge_certificate(certificate, deadline)? {
             return Ok(());
         }
-        self.service_certificates.start_loading(|| self.common.backend.certificate(&self.key.name));
+        self.service_certificates.start_loading(|| self.request_certificate());
         let kept = self
             .service_certificates
             .get(deadline, |_| {})
