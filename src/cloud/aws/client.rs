@@ -231,9 +231,10 @@ impl Clients {
         let Endpoint { url, place } = Endpoint::resolve(&self.settings, &sdk).await?;
         // The retries in `sdk` are for requests for credentials. `Call` retries the requests to KMS.
         let mut config = aws_sdk_kms::config::Builder::from(&sdk)
-            .credentials_provider(credentials.clone())
             .retry_config(RetryConfig::disabled())
             .interceptor(OmitSdkHeaders::new());
+        // As it is, not wrapped into another provider: then all services share what the identity cache has of it.
+        config.set_credentials_provider(Some(credentials.clone()));
         // Not set in `sdk`: the URL would apply to requests to STS as well.
         config.set_endpoint_url(url);
         Ok(RegionClient { client: Client::from_conf(config.build()), place, sdk, credentials })

@@ -34,7 +34,7 @@ pub fn certificate_for(world: &World, spki: &[u8], extensions: &str) -> Vec<u8> 
 }
 
 /// Returns a root, an intermediate and a certificate for that key, in PEM. The authority has RSA keys.
-fn chain_for(world: &World, name: &str, spki: &[u8]) -> [String; 3] {
+pub fn chain_for(world: &World, name: &str, spki: &[u8]) -> [String; 3] {
     let folder = world.home.join(name);
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("public"), spki).unwrap();
