@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+mod certificate_arns;
 mod documents;
 mod json;
 mod legacy;

@@ -91,7 +91,7 @@ module_test! {
         world.configure(slots);
         for run in 1..=3 {
             let p11 = world.module();
-            [0, 1].map(|slot| assert_whole_chain(world, &p11, slot));
+            [0, 1].into_iter().for_each(|slot| assert_whole_chain(world, &p11, slot));
             p11.finalize().unwrap();
             assert_eq!(counts(world), [run, 1]);
         }
@@ -102,7 +102,7 @@ module_test! {
     fn a_missing_permission_is_named(world) {
         let (slots, _) = slots(world, "alias/a");
         world.configure(slots);
-        REQUESTS.map(|operation| world.emulator.control().fault(Fault::new(operation, Action::Deny)));
+        REQUESTS.into_iter().for_each(|operation| world.emulator.control().fault(Fault::new(operation, Action::Deny)));
         let p11 = world.module();
         for (slot, permission, arn) in [(0, "acm:GetCertificate", ACM), (1, "acm-pca:GetCertificate", &pca())] {
             assert_signs_without_certificate(world, &p11, slot);
@@ -131,16 +131,16 @@ module_test! {
         let (slots, chain) = slots(world, "alias/a");
         world.configure_with(slots, json!({ "retries": 1 }));
         let aws = world.emulator.aws();
-        [ACM, &pca()].map(|arn| aws.set_certificate(arn, None, None));
+        [ACM, &pca()].into_iter().for_each(|arn| aws.set_certificate(arn, None, None));
         let p11 = world.module();
-        [0, 1].map(|slot| assert_signs_without_certificate(world, &p11, slot));
+        [0, 1].into_iter().for_each(|slot| assert_signs_without_certificate(world, &p11, slot));
         assert_eq!(counts(world), [2, 2]);
         assert!(world.log().contains("RequestInProgressException: "), "{}", world.log());
         assert!(world.log().contains("the certificate is not issued yet"), "{}", world.log());
         p11.finalize().unwrap();
-        [ACM, &pca()].map(|arn| aws.set_certificate(arn, Some(&chain[2]), None));
+        [ACM, &pca()].into_iter().for_each(|arn| aws.set_certificate(arn, Some(&chain[2]), None));
         let p11 = world.module();
-        [0, 1].map(|slot| assert_eq!(subjects(&p11, slot).len(), 1, "{}", world.log()));
+        [0, 1].into_iter().for_each(|slot| assert_eq!(subjects(&p11, slot).len(), 1, "{}", world.log()));
     }
 }
 
@@ -151,7 +151,7 @@ module_test! {
         slots[1]["acm_pca_certificate_arn"] = format!("{}3", pca()).into();
         world.configure(slots);
         let p11 = world.module();
-        [0, 1].map(|slot| assert_signs_without_certificate(world, &p11, slot));
+        [0, 1].into_iter().for_each(|slot| assert_signs_without_certificate(world, &p11, slot));
         let log = world.log();
         for service in ["AWS Certificate Manager", "AWS Private CA"] {
             let lines = log.lines().filter(|line| line.contains("ResourceNotFoundException") && line.contains("] error: "));
@@ -173,9 +173,9 @@ module_test! {
             Action::ClockSkew,
             Action::Error { status: 500, code: "InternalFailure".into(), message: "x".into(), innererror: None },
         ] {
-            REQUESTS.map(|operation| world.emulator.control().fault(Fault::new(operation, action.clone()).times(1)));
+            REQUESTS.into_iter().for_each(|operation| world.emulator.control().fault(Fault::new(operation, action.clone()).times(1)));
             let p11 = world.module();
-            [0, 1].map(|slot| assert_whole_chain(world, &p11, slot));
+            [0, 1].into_iter().for_each(|slot| assert_whole_chain(world, &p11, slot));
             p11.finalize().unwrap();
             expected += 2;
             assert_eq!(counts(world), [expected, expected], "{action:?}");
@@ -187,9 +187,9 @@ module_test! {
     fn a_reply_that_is_none_is_reported(world) {
         let (slots, _) = slots(world, "alias/a");
         world.configure(slots);
-        REQUESTS.map(|operation| world.emulator.control().fault(Fault::new(operation, Action::GarbageBody)));
+        REQUESTS.into_iter().for_each(|operation| world.emulator.control().fault(Fault::new(operation, Action::GarbageBody)));
         let p11 = world.module();
-        [0, 1].map(|slot| assert_signs_without_certificate(world, &p11, slot));
+        [0, 1].into_iter().for_each(|slot| assert_signs_without_certificate(world, &p11, slot));
         let told = world.log().lines().filter(|line| line.contains("] error: ") && line.contains("GetCertificate: the service's reply makes no sense")).count();
         assert_eq!(told, 2, "{}", world.log());
     }

@@ -140,10 +140,8 @@ fn both_old_files_work_where_they_lie() {
 /// The file of aws-kms-pkcs11 with a certificate of AWS Private CA, in another region than the key.
 #[test]
 fn a_certificate_arn_of_the_old_file_is_fetched_from_the_private_authority() {
-    let test = name_of(concat!(
-        module_path!(),
-        "::a_certificate_arn_of_the_old_file_is_fetched_from_the_private_authority"
-    ));
+    let test =
+        name_of(concat!(module_path!(), "::a_certificate_arn_of_the_old_file_is_fetched_from_the_private_authority"));
     if !is_child(test) {
         let clouds = Clouds::new();
         let aws = clouds.emulator.aws();
