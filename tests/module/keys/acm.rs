@@ -135,7 +135,7 @@ module_test! {
         let p11 = world.module();
         [0, 1].into_iter().for_each(|slot| assert_signs_without_certificate(world, &p11, slot));
         assert_eq!(counts(world), [2, 2]);
-        assert!(world.log().contains("RequestInProgressException: "), "{}", world.log());
+        assert!(world.log().contains(": RequestInProgressException: "), "{}", world.log());
         assert!(world.log().contains("the certificate is not issued yet"), "{}", world.log());
         p11.finalize().unwrap();
         [ACM, &pca()].into_iter().for_each(|arn| aws.set_certificate(arn, Some(&chain[2]), None));

@@ -59,9 +59,9 @@ async fn attempt(
         endpoint::resolve(service, region, &shared.0).await.map_err(|obstacle| obstacle.failure(operation.name))?;
     request::send(name, &endpoint, shared, clock).await.map_err(|error| {
         let mut refused = refusal(operation, error);
-        // Advice about credentials stays at the end, where `explain_missing_credentials` looks for it.
+        // `explain_missing_credentials` recognizes messages about credentials by their start and end.
         if refused.failure.cause != Cause::Credentials {
-            refused.failure.message = format!("{} ({})", refused.failure.message, endpoint.place);
+            refused.failure.message = format!("{}: {}", endpoint.place, refused.failure.message);
         }
         refused
     })
