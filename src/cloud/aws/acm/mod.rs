@@ -72,9 +72,8 @@ fn parse(reply: &Reply) -> Result<Vec<Certificate>, String> {
     let all =
         |text: &str| Certificate::parse_all(text.as_bytes()).map(|(found, _)| found).map_err(|unusable| unusable.0);
     let mut chain = all(&reply.certificate)?;
-    match reply.certificate_chain.as_deref().filter(|text| !text.trim().is_empty()) {
-        Some(text) => chain.extend(all(text)?),
-        None => {}
+    if let Some(text) = reply.certificate_chain.as_deref().filter(|text| !text.trim().is_empty()) {
+        chain.extend(all(text)?);
     }
     Ok(chain)
 }
