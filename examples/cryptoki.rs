@@ -2,8 +2,8 @@
 //!
 //!     cargo run --example cryptoki -- MODULE TOKEN FILE FOLDER
 //!
-//! Each mechanism has a thread and a session of its own, as the requests of a server would. The signatures have the form that OpenSSL
-//! reads:
+//! Each mechanism runs in a separate thread with a separate session, like the requests in a server. The signatures have OpenSSL's
+//! format:
 //!
 //! * FOLDER/MECHANISM.sig, by C_Sign;
 //! * FOLDER/MECHANISM-parts.sig, by C_SignUpdate and C_SignFinal, for the mechanisms that hash the data;
@@ -31,10 +31,10 @@ fn pss((hash_alg, mgf, length): (MechanismType, PkcsMgfType, u64)) -> PkcsPssPar
     PkcsPssParams { hash_alg, mgf, s_len: length.into() }
 }
 
-/// What precedes a SHA-256 digest in a DigestInfo (RFC 8017, section 9.2).
+/// The bytes before a SHA-256 digest in a DigestInfo (RFC 8017, section 9.2).
 const SHA256_DIGEST_INFO: &[u8] = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20";
 
-/// What a mechanism signs.
+/// The input of a mechanism.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Input {
     /// The data, which the mechanism hashes.
@@ -47,7 +47,7 @@ enum Input {
 
 type Row = (&'static str, Mechanism<'static>, Input);
 
-/// The signing mechanisms. The first row is the one that also signs before the login.
+/// The signing mechanisms. The first one also signs before the login.
 fn mechanisms(rsa: bool) -> Vec<Row> {
     if rsa {
         vec![
@@ -78,17 +78,17 @@ fn find_token(pkcs11: &Pkcs11, label: &str) -> Result<Slot> {
             return Ok(slot);
         }
     }
-    Err(format!("no token {label}").into())
+    Err(format!("the module has no token {label}").into())
 }
 
-/// What the token has, each with its label and id; and whether its key is RSA.
+/// Prints the objects of the token with their labels and ids. Returns whether its key is an RSA key.
 fn list(session: &Session) -> Result<bool> {
     let mut rsa = false;
     for object in session.find_objects(&[])? {
         let wanted = [AttributeType::Class, AttributeType::Label, AttributeType::Id];
         let found = session.get_attributes(object, &wanted)?;
         let [Attribute::Class(class), Attribute::Label(label), Attribute::Id(id)] = &found[..] else {
-            return Err("an attribute is missing".into());
+            return Err("an object has no class, label or id".into());
         };
         let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
         println!("object {class} {} {id}", String::from_utf8_lossy(label));
@@ -103,7 +103,7 @@ fn list(session: &Session) -> Result<bool> {
 fn private_key(session: &Session) -> Result<ObjectHandle> {
     match session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)])?[..] {
         [key] => Ok(key),
-        _ => Err("not one private key".into()),
+        _ => Err("the token must have exactly one private key".into()),
     }
 }
 
@@ -128,7 +128,7 @@ fn sign_in_parts(session: &Session, (_, mechanism, _): &Row, data: &[u8]) -> Res
     Ok(session.sign_final()?)
 }
 
-/// ECDSA signatures are `r || s` in PKCS#11, and DER elsewhere.
+/// Writes the signature. Converts an ECDSA signature from `r || s`, the format of PKCS#11, to DER.
 fn write(path: &Path, signature: Vec<u8>, rsa: bool) -> Result<()> {
     let encoded = if rsa {
         signature
@@ -142,7 +142,7 @@ fn write(path: &Path, signature: Vec<u8>, rsa: bool) -> Result<()> {
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [module, label, file, folder] = &arguments[..] else {
-        return Err("cryptoki MODULE TOKEN FILE FOLDER".into());
+        return Err("usage: cryptoki MODULE TOKEN FILE FOLDER".into());
     };
     let data = std::fs::read(file)?;
     std::fs::create_dir_all(folder)?;
@@ -165,10 +165,10 @@ fn main() -> Result<()> {
             .map(|i| {
                 let (pkcs11, data, listed, path) = (&pkcs11, &data, &listed, &path);
                 scope.spawn(move || -> Result<()> {
-                    // A Mechanism can't be sent to a thread.
+                    // `Mechanism` is not `Send`, so the thread makes its own.
                     let row = mechanisms(rsa).swap_remove(i);
                     let (name, mechanism, input) = &row;
-                    // cryptoki 0.12.1 leaves this one out of every list.
+                    // cryptoki 0.12.1 removes this mechanism from the list.
                     let unknown = mechanism.mechanism_type() == MechanismType::ECDSA_SHA224;
                     if !unknown && !listed.contains(&mechanism.mechanism_type()) {
                         return Err(format!("{name} is not listed").into());

@@ -54,7 +54,7 @@ record() { # NAME LOG OUTCOME SECONDS
 }
 
 tools() {
-    command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2 && return 1; }
+    command -v cargo >/dev/null || { echo "Rust is not installed: install it from https://rustup.rs, then run this script again" >&2 && return 1; }
     bash scripts/install-tools.sh gcc libc6-dev openssl curl binutils faketime debootstrap
 }
 # The clients also run in later releases of Debian, each in a chroot, which needs root. The module is built on this machine:

@@ -1,10 +1,11 @@
-/* A host program of its own: loads the module and uses all of it, loads and unloads it many times, or ends without a
-   word while calls are running. Run by tests/module/programs.rs, also under valgrind.
-     host MODULE everything
-     host MODULE cycles COUNT
-     host MODULE end-by WAY      WAY: return, exit, exit-elsewhere, quick, atexit, forked, dlclose
-     host MODULE close-all FROM  closes all descriptors from that number on, and opens its own under these numbers
-     host MODULE close-amid      begins a call, and closes them while it waits: at a line each from standard input */
+/* A program that loads the module. Run by tests/module/process/programs.rs, also under valgrind.
+     host MODULE everything      calls all functions, from several threads and a forked child
+     host MODULE cycles COUNT    loads and unloads the module COUNT times
+     host MODULE end-by WAY      ends the process during calls, without C_Finalize; WAY is return, exit, exit-elsewhere (exit in
+                                 another thread), quick (quick_exit), atexit (C_Finalize in a handler), forked or dlclose
+     host MODULE close-all FROM  closes all descriptors from the number FROM on, and opens others under the same numbers
+     host MODULE close-amid      begins a call at the first line from standard input, and closes the descriptors at the second,
+                                 while the call waits */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -103,14 +104,14 @@ static int count_of(const char *folder) {
     return count;
 }
 
-/* What the process has by now: resident kilobytes, open files, threads. */
-static void tell(const char *when) {
+/* Prints the process's resident memory in kilobytes and its numbers of open files and threads. */
+static void report(const char *when) {
     char line[256];
     long resident = 0;
     FILE *status = fopen("/proc/self/status", "r");
     while (fgets(line, sizeof line, status)) sscanf(line, "VmRSS: %ld", &resident);
     fclose(status);
-    /* The kernel takes a thread off its list a moment after somebody has joined it. */
+    /* The kernel removes a thread from /proc/self/task a moment after pthread_join has returned. */
     for (int i = 0; i < 1000 && count_of("/proc/self/task") > 3; i++) usleep(1000);
     printf("%s %ld %d %d\n", when, resident, count_of("/proc/self/fd"), count_of("/proc/self/task"));
     fflush(stdout);
@@ -121,10 +122,10 @@ static void cycles(const char *path, int count) {
         load(path);
         sign_both();
         unload();
-        if (i == count / 10) tell("begun");
-        if (i == count / 10 + (count - count / 10) / 2) tell("half");
+        if (i == count / 10) report("begun");
+        if (i == count / 10 + (count - count / 10) / 2) report("half");
     }
-    tell("done");
+    report("done");
 }
 
 static void *sign_for_ever(void *slot) {
@@ -141,7 +142,7 @@ static void *exit_7(void *unused) {
 
 static void finalize(void) { OK(p11->C_Finalize(NULL)); }
 
-/* Ends with status 7, however: while four threads wait for the services, once a line came by standard input. */
+/* Ends the process with status 7 in the given way, after a line from standard input, while four threads wait for the services. */
 static int end_by(const char *way) {
     pthread_t thread;
     sign_both();
@@ -170,7 +171,7 @@ static void *sign_some(void *unused) {
     return NULL;
 }
 
-/* All attributes of an object: lengths, values, and a buffer that is too small. */
+/* Reads attributes of an object: the length, the value, and with a buffer that is too small. */
 static void read_attributes(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object) {
     static const CK_ATTRIBUTE_TYPE types[] = {CKA_CLASS, CKA_ID, CKA_LABEL, CKA_KEY_TYPE, CKA_MODULUS, CKA_PUBLIC_EXPONENT,
                                               CKA_EC_PARAMS, CKA_EC_POINT, CKA_SUBJECT, CKA_VALUE, CKA_PRIVATE_EXPONENT,
@@ -180,7 +181,7 @@ static void read_attributes(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object) 
         if (p11->C_GetAttributeValue(session, object, &attribute, 1) != CKR_OK) continue;
         attribute.pValue = malloc(attribute.ulValueLen);
         OK(p11->C_GetAttributeValue(session, object, &attribute, 1));
-        /* Looked at, so that a byte that was not written is found. */
+        /* Every byte is read, so that valgrind finds a byte that the module has not written. */
         CK_ULONG zeros = 0;
         for (CK_ULONG byte = 0; byte < attribute.ulValueLen; byte++) {
             if (((CK_BYTE *)attribute.pValue)[byte] == 0) zeros++;
@@ -194,7 +195,7 @@ static void read_attributes(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object) 
     }
 }
 
-/* A signature in parts, into a buffer of exactly its length, which a size query told. */
+/* Signs in parts, into a buffer of exactly the length that a size query has returned. */
 static void sign_in_parts(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, CK_MECHANISM *mechanism) {
     CK_BYTE part[100] = {9};
     CK_ULONG length = 0;
@@ -238,13 +239,14 @@ static void use_slot(CK_SLOT_ID slot) {
     OK(p11->C_Digest(session, random, 0, hash, &length));
     OK(p11->C_GenerateRandom(session, random, sizeof random));
     OK(p11->C_Logout(session));
-    /* Left behind for C_Finalize: a session with a signature and a search begun. */
+    /* C_Finalize must release the session, with a signature and a search that have begun. */
     OK(p11->C_SignInit(session, &hashing, key));
     OK(p11->C_SignUpdate(session, random, sizeof random));
     OK(p11->C_FindObjectsInit(session, NULL, 0));
 }
 
-/* A child signs, and neither it nor its parent is the worse for it. Its leaks are those of what it inherited. */
+/* A forked child signs, then its parent. The child ends with exec, because valgrind would report the memory that it has inherited
+   as leaks. */
 static void fork_and_sign(void) {
     int status = 0;
     unsigned long before = MEMORY_ERRORS;
@@ -284,7 +286,7 @@ enum { OWN = 60 };
 static int own[OWN], peers[OWN];
 static struct stat before[OWN];
 
-/* Descriptors of every kind that lives under a number like the module's: connections, files, and what waits for them. */
+/* Opens descriptors of each type that the module also has: sockets, files, and epoll instances. */
 static void open_own(void) {
     for (int i = 0; i < OWN; i++) {
         char name[] = "/tmp/host-XXXXXX";
@@ -293,7 +295,7 @@ static void open_own(void) {
         if (i % 3 == 0) {
             CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);
             own[i] = pair[0];
-            /* Far away, so that the numbers from 3 on are those that are looked at. */
+            /* The peers have high numbers, so that the tested descriptors get the numbers that the module had, from 3 on. */
             CHECK((peers[i] = fcntl(pair[1], F_DUPFD, 200)) >= 200 && close(pair[1]) == 0);
         } else if (i % 3 == 1) {
             CHECK((own[i] = mkstemp(name)) >= 0 && unlink(name) == 0);
@@ -306,7 +308,7 @@ static void open_own(void) {
     }
 }
 
-/* They are open, they are the same, and nobody has written to them or taken an event from them. */
+/* The descriptors must be open and unchanged, without data written to them or events taken from them. */
 static void check_own(void) {
     for (int i = 0; i < OWN; i++) {
         struct stat now;
@@ -326,7 +328,7 @@ static int failed(CK_SLOT_ID slot) {
     return rv != CKR_OK;
 }
 
-/* As daemons do, in the midst of a life, some times over. */
+/* Closes all descriptors several times during the life of the module, as daemons do when they start. */
 static void close_all(const char *path, int from) {
     int threads = count_of("/proc/self/task");
     load(path);
@@ -337,7 +339,7 @@ static void close_all(const char *path, int from) {
         CHECK(failed(0) + failed(1) <= 1);
         for (int i = 0; i < 3; i++) sign_both();
         if (round == 0) continue;
-        /* What was left of the earlier life of threads ends by itself. */
+        /* The threads that used the closed descriptors end by themselves. */
         for (int i = 0; i < 10000 && count_of("/proc/self/task") > threads + 2; i++) usleep(1000);
         CHECK(count_of("/proc/self/task") <= threads + 2);
         check_own();

@@ -1,6 +1,6 @@
-/* For a module that stands between a program and the real module, whose path is in the environment variable MODULE_VARIABLE: its
-   own copies of the three lists of functions. A file that includes this defines MODULE_VARIABLE and the function `change`, which
-   puts its own functions into a list; it calls the real ones as `real.C_...`. */
+/* The base of a module that wraps the real module, whose path is in the environment variable MODULE_VARIABLE. It has copies of the
+   three function lists. A file that includes this header defines MODULE_VARIABLE, and the function `change`, which replaces
+   functions in a list. It calls the real functions as `real.C_...`. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ static void adopt(CK_INTERFACE *interface, void *copy, size_t size, CK_BYTE majo
     CK_FUNCTION_LIST *head = copy;
     memcpy(copy, interface->pFunctionList, size);
     if (head->version.major != major || head->version.minor != minor) abort();
-    /* The same functions in each list. */
+    /* Each list has the same functions of version 2.40. */
     memcpy(&real, head, sizeof real);
     change(head);
     interface->pFunctionList = copy;
@@ -42,7 +42,7 @@ __attribute__((constructor)) static void load(void) {
     adopt(&interfaces[0], &list_3_0, sizeof list_3_0, 3, 0);
     adopt(&interfaces[1], &list_3_2, sizeof list_3_2, 3, 2);
     adopt(&interfaces[2], &list_2_40, sizeof list_2_40, 2, 40);
-    /* A list gives out lists, too: pkcs11-spy asks that way. */
+    /* The lists also have the functions that return lists, and pkcs11-spy calls these. */
     list_2_40.C_GetFunctionList = list_3_0.C_GetFunctionList = list_3_2.C_GetFunctionList = C_GetFunctionList;
     list_3_0.C_GetInterfaceList = list_3_2.C_GetInterfaceList = C_GetInterfaceList;
     list_3_0.C_GetInterface = list_3_2.C_GetInterface = C_GetInterface;

@@ -1,6 +1,6 @@
-/* Between a program and the module named by KEPT_MODULE: keys that the program makes for a session become keys of the token, since
-   a service keeps what it makes, and are destroyed when the session is closed. Conformance tests make all their keys that way;
-   like this they try the service's signatures. */
+/* Wraps the module named by KEPT_MODULE. When a program generates a session key, this generates a token key instead, and destroys it
+   when the session is closed: the services can't make keys for a session only. pkcs11-check generates session keys in all tests,
+   so only this way do its tests use the services. */
 #include <unistd.h>
 
 #define MODULE_VARIABLE "KEPT_MODULE"
@@ -10,7 +10,7 @@
 
 static CK_BBOOL yes = CK_TRUE;
 
-/* The template with CKA_TOKEN true, and a CKA_LABEL, by which a vault names its keys. */
+/* Copies the template with CKA_TOKEN true, and adds a CKA_LABEL if it has none, because a vault names its keys after it. */
 static CK_ULONG keep(CK_ATTRIBUTE *kept, CK_ATTRIBUTE *template, CK_ULONG count, char *label, size_t label_len) {
     int labelled = 0, tokened = 0;
     if (!template || count > MOST - 2) return 0;
@@ -27,13 +27,13 @@ static CK_ULONG keep(CK_ATTRIBUTE *kept, CK_ATTRIBUTE *template, CK_ULONG count,
     return count;
 }
 
-/* No other process has it either. */
+/* The label is unique among all processes. */
 static size_t new_label(char *label, size_t size) {
     static unsigned made;
     return (size_t)snprintf(label, size, "kept-%d-%u", getpid(), made++);
 }
 
-/* What is to be destroyed. A host with more keys than that leaves some behind. */
+/* The keys to destroy. If a program generates more, the others remain in the service. */
 static struct {
     CK_SESSION_HANDLE session;
     CK_OBJECT_HANDLE key;

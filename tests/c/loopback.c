@@ -1,4 +1,4 @@
-/* For LD_PRELOAD, before a server that can't be told where to listen (`openssl ocsp`): it listens on 127.0.0.1 and nowhere else. */
+/* For LD_PRELOAD: makes a server listen on 127.0.0.1 only. Used for `openssl ocsp`, which has no option for the address. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -16,7 +16,7 @@ int bind(int socket, const struct sockaddr *address, socklen_t length) {
         return real(socket, (struct sockaddr *)&four, sizeof four);
     }
     if (address->sa_family == AF_INET6 && length >= sizeof mapped) {
-        /* A socket for both: the old address in the form of the new. */
+        /* A socket for IPv6 and IPv4 needs the IPv4 address in IPv6 form. */
         memcpy(&mapped, address, sizeof mapped);
         inet_pton(AF_INET6, "::ffff:127.0.0.1", &mapped.sin6_addr);
         return real(socket, (struct sockaddr *)&mapped, sizeof mapped);

@@ -1,5 +1,5 @@
-/* The module as a C program sees it: loads it, walks every list, and makes no request.
-   Sizes and layouts of the Rust side are thereby checked against the public-domain header. */
+/* Loads the module from C and calls every function list, without a request. Checks that the sizes and layouts of the Rust
+   structures are those of the public-domain header. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +26,7 @@ static void check_slots(CK_FUNCTION_LIST *p11) {
     CK_SLOT_ID slot = 99;
     CK_TOKEN_INFO token;
     CK_MECHANISM_TYPE mechanisms[64];
-    /* What each mechanism can do: those with a key come first, the digests last. */
+    /* The flags of each mechanism. The mechanisms with a key come first, the digests last. */
     const CK_ULONG keyed = 43, digesting = 9;
     const CK_FLAGS with_key = CKF_SIGN | CKF_VERIFY | CKF_ENCRYPT | CKF_DECRYPT | CKF_DERIVE;
     CK_MECHANISM_INFO info;
@@ -81,7 +81,7 @@ static void check_interfaces(void *module) {
     CHECK(list(NULL, &count) == CKR_OK && count == 3);
     CHECK(list(interfaces, &count) == CKR_OK);
     for (CK_ULONG i = 0; i < 3; i++) CHECK(strcmp((char *)interfaces[i].pInterfaceName, "PKCS 11") == 0);
-    /* Whoever names no version gets one that pkcs11-spy knows. */
+    /* Without a version, the module returns the interface 3.0, because pkcs11-spy does not support later ones. */
     CHECK(get(NULL, NULL, &one, 0) == CKR_OK && ((CK_FUNCTION_LIST_3_0 *)one->pFunctionList)->version.minor == 0);
     CHECK(((CK_FUNCTION_LIST_3_0 *)interfaces[0].pFunctionList)->version.minor == 0);
     CHECK(get(NULL, &newest, &one, 0) == CKR_OK && ((CK_FUNCTION_LIST_3_2 *)one->pFunctionList)->version.minor == 2);
@@ -109,7 +109,7 @@ static CK_RV use_mutex(void *mutex) {
 static void check_initialize(CK_FUNCTION_LIST *p11) {
     CK_C_INITIALIZE_ARGS reserved = {NULL, NULL, NULL, NULL, CKF_OS_LOCKING_OK, &failures};
     CK_C_INITIALIZE_ARGS threads = {NULL, NULL, NULL, NULL, CKF_LIBRARY_CANT_CREATE_OS_THREADS, NULL};
-    /* NSS sets both flags and gives callbacks, in every program. */
+    /* NSS sets both flags and passes callbacks. */
     CK_C_INITIALIZE_ARGS nss = {create_mutex, use_mutex, use_mutex, use_mutex, CKF_LIBRARY_CANT_CREATE_OS_THREADS | CKF_OS_LOCKING_OK, NULL};
     CK_C_INITIALIZE_ARGS callbacks = {create_mutex, use_mutex, use_mutex, use_mutex, 0, NULL};
     CK_C_INITIALIZE_ARGS some = {create_mutex, use_mutex, NULL, NULL, CKF_OS_LOCKING_OK, NULL};

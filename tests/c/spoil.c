@@ -1,14 +1,14 @@
-/* A module that answers wrongly: everything goes to the module named by SPOIL_MODULE, and one bit of each signature, text,
-   ciphertext and secret is flipped on the way back; no signature verifies, and random bytes are zeros. With it every client
-   script has to fail: a check that can't fail checks nothing. */
+/* A module that returns wrong results. It calls the module named by SPOIL_MODULE, and flips one bit of each signature, plaintext,
+   ciphertext and secret; every verification fails, and random bytes are zeros. Every client script must fail with this module: a
+   check that can't fail proves nothing. */
 #define MODULE_VARIABLE "SPOIL_MODULE"
 #include "interpose.h"
 
-/* What was last derived or unwrapped: its value is spoilt when it is read. */
+/* The key that was derived or unwrapped last. Its value is changed when it is read. */
 static CK_OBJECT_HANDLE secret;
 
 static CK_RV spoil(CK_RV rv, CK_BYTE *made, CK_ULONG *length) {
-    /* The last byte: an r || s or an RSA number stays well-formed. */
+    /* Only the last byte is changed, so that r || s and RSA numbers stay well-formed. */
     if (rv == CKR_OK && made && *length > 0 && *length != CK_UNAVAILABLE_INFORMATION) made[*length - 1] ^= 1;
     return rv;
 }

@@ -28,7 +28,7 @@ start_agent() { # [ENV-ARGUMENT...]
     wait_for 30 agent_answers
 }
 
-agent_answers() { ssh-add -l || [ $? -eq 1 ]; } # 1: it has no keys; 2: nobody is there
+agent_answers() { ssh-add -l || [ $? -eq 1 ]; } # status 1: the agent has no keys; 2: no agent answers
 
 # ssh-add asks for a PIN. This module's PIN is empty.
 ask_pass() {

@@ -13,7 +13,7 @@
 need aws awscli
 need pkcs11-tool opensc
 
-# In an environment without the clouds of the other scripts: the home folder is new.
+# No setting of the other scripts' clouds applies. Each page gets a new home folder.
 unset CLOUD_KMS_PKCS11_CONFIG AWS_SHARED_CREDENTIALS_FILE AWS_CONFIG_FILE XDG_CONFIG_HOME XDG_CACHE_HOME XDG_DATA_HOME
 unset HTTPS_PROXY HTTP_PROXY ALL_PROXY NO_PROXY https_proxy http_proxy all_proxy no_proxy
 module=$MODULE
@@ -31,7 +31,7 @@ quick_start() { # OPERATION COMMAND...
 
 blocks() { python3 "$clients/quick-start/blocks.py" "$root/docs/quick-start-$cloud.md" "$folder/blocks" "$@"; }
 
-# With the variables that earlier blocks have set.
+# Runs the commands with the variables of earlier blocks.
 run_commands() { # TEXT
     printf '%s\n' "set -a" "[ ! -e ../variables ] || . ../variables" "set -x" "$1" "{ set +x; } 2>/dev/null" "export -p >../variables" \
         >"$folder/commands"
@@ -110,7 +110,7 @@ lists_the_key() {
     [ "$(grep -cE "^ +label: +$label\$" "$folder/4.printed")" = 2 ]
 }
 
-# The page's own verification, and then ours: by the service's public key, with other data, and with a spoilt signature.
+# The page has verified both signatures. They are verified again, and must fail with other data and when spoilt.
 signatures_are_good() { # PUBLIC-KEY
     [ "$(grep -cx 'Verified OK' "$folder/5.printed")" = 2 ]
     public=$1
@@ -118,7 +118,7 @@ signatures_are_good() { # PUBLIC-KEY
     verify_and_spoil verify sha256 "$folder/page/file" "$folder/page/file.p11.sig"
 }
 
-# After the deletion: the page's own command. The module's message has the words.
+# The page's own command fails. The module's message has the words.
 cannot_sign() { # WORDS
     local file
     file=$(grep -l 'pkcs11-tool .*--sign' "$folder/blocks"/5-*.sh)
@@ -132,15 +132,15 @@ cannot_sign() { # WORDS
 
 enter aws
 start_servers ministack
-# Twelve digits in place of the access key's id name an account.
+# ministack takes an access key id of twelve digits for the id of an account.
 account=$(python3 -c 'import secrets; print(secrets.randbelow(9 * 10**11) + 10**11)')
 AWS_ENDPOINT_URL=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["servers"]["ministack"]["endpoint"])' "$SERVERS_JSON")
 export AWS_ENDPOINT_URL
 mkdir "$HOME/.aws"
 printf '[default]\naws_access_key_id = %s\naws_secret_access_key = any\n' "$account" >"$HOME/.aws/credentials"
-# IAM and STS are global, but with another endpoint the CLI asks for a region. It is not the page's.
+# With another endpoint the CLI needs a region for IAM and STS, too. The page uses a different one.
 printf '[default]\nregion = us-west-2\n' >"$HOME/.aws/config"
-# Debian 12's 2.9 does not know the variable yet.
+# AWS CLI 2.9 of Debian 12 ignores AWS_ENDPOINT_URL.
 if [ "$release" = bookworm ]; then
     printf '#!/bin/sh\nexec /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"\n' >"$folder/bin/aws"
     chmod +x "$folder/bin/aws"
@@ -203,7 +203,7 @@ quick_start "the deletion is cancelled" deletion_is_cancelled
 unset AWS_ENDPOINT_URL
 enter azure
 own_emulator "$folder/emulator"
-# The emulator is a proxy as well, and answers for all of Azure's hosts.
+# The emulator is also a proxy, which answers for all hosts of Azure.
 export AZ_STATE=$folder/state.json AZ_READY=$folder/emulator/ready.json SSL_CERT_FILE=$folder/emulator/ca.pem
 HTTPS_PROXY=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["http_url"])' "$AZ_READY")
 export HTTPS_PROXY
@@ -239,11 +239,18 @@ access_policies() {
     needs 4 | sed 's|^keys/||' | grants "$folder/page/policy.json" keyPermissions
 }
 
+# What the page says of the first minutes.
+assignment_is_not_in_effect() {
+    run_commands 'az role assignment delete --role "PKCS11 signer" --scope "$VAULT_ID" --assignee "$APP_ID"'
+    cannot_sign "permission denied"
+    run_commands 'az role assignment create --role "PKCS11 signer" --scope "$VAULT_ID" --assignee "$APP_ID"'
+}
+
 secret_is_private() {
     [ "$(stat -c %a "$HOME/.config/cloud-kms-pkcs11/azureauth.json")" = 600 ]
 }
 
-# By the emulator's control interface: the stand-in has made public.pem.
+# The stand-in wrote public.pem. The emulator's control interface has the same key.
 azure_public_key() {
     own_public "$folder/emulator" "vaults/$(. "$folder/variables" && echo "$VAULT")/keys/my-key" >"$folder/public.pem"
     public=$folder/public.pem
@@ -280,9 +287,10 @@ quick_start "a vault with access policies" access_policies
 section 3
 section 4
 quick_start "the token" lists_the_key
+quick_start "a role assignment that is not in effect" assignment_is_not_in_effect
 section 5
 quick_start "the signatures" azure_public_key
-cp -a "$HOME/.config/cloud-kms-pkcs11" "$folder/kept"
+cp -a "$HOME/.config/cloud-kms-pkcs11" "$folder/kept" || true
 section 6
 quick_start "no signature after the deletion" nothing_is_left
 quick_start "the vault is purged" vault_is_purged

@@ -1,10 +1,10 @@
-//! A TLS server and a TLS client, with s2n-tls, whose private keys are in the cloud: s2n-tls hands each private-key operation over to a
-//! callback, the module signs on another thread, and the connection waits for it without holding one up.
+//! A TLS server and a TLS client, with s2n-tls, whose private keys are in the cloud. s2n-tls passes each private-key operation to a
+//! callback. The module signs on another thread, and the connection waits for the signature without blocking its own thread.
 //!
-//!     s2n-offload server MODULE CLIENT-CA TOKEN...           says "listening on ADDRESS", then a line for each connection
-//!     s2n-offload client MODULE SERVER-CA TOKEN ADDRESS      shows its certificate; sends a line and prints the answer
+//!     s2n-offload server MODULE CLIENT-CA TOKEN...           prints "listening on ADDRESS", then a line for each connection
+//!     s2n-offload client MODULE SERVER-CA TOKEN ADDRESS      sends a line, and prints the reply
 //!
-//! Both sides ask for a certificate. Of each token the key and its certificate are used; a server has one RSA and one EC token.
+//! Both sides require a certificate of the other. Each token has a key and its certificate. A server has an RSA token and an EC token.
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::mechanism::{Mechanism, MechanismType, rsa::PkcsMgfType, rsa::PkcsPssParams};
@@ -39,7 +39,7 @@ struct Key {
 }
 
 impl Key {
-    /// The token's key and certificate.
+    /// Finds the key and the certificate of a token.
     fn find(pkcs11: &Pkcs11, token: &str) -> Result<(Self, Vec<u8>)> {
         for slot in pkcs11.get_slots_with_token()? {
             if pkcs11.get_token_info(slot)?.label() != token {
@@ -60,10 +60,10 @@ impl Key {
             };
             return Ok((Self { pkcs11: pkcs11.clone(), slot, handle, token: token.to_owned() }, certificate.clone()));
         }
-        Err(format!("no token {token}").into())
+        Err(format!("the module has no token {token}").into())
     }
 
-    /// Signs a digest as TLS wants it. Waits for the cloud.
+    /// Signs a digest in the format of TLS. Blocks until the cloud has replied.
     fn sign(&self, algorithm: SignatureAlgorithm, hash: HashAlgorithm, digest: &[u8]) -> Result<Vec<u8>> {
         let session = self.pkcs11.open_ro_session(self.slot)?;
         match algorithm {
@@ -77,28 +77,28 @@ impl Key {
                     HashAlgorithm::SHA256 => (MechanismType::SHA256, PkcsMgfType::MGF1_SHA256),
                     HashAlgorithm::SHA384 => (MechanismType::SHA384, PkcsMgfType::MGF1_SHA384),
                     HashAlgorithm::SHA512 => (MechanismType::SHA512, PkcsMgfType::MGF1_SHA512),
-                    other => return Err(format!("no PSS with {other:?}").into()),
+                    other => return Err(format!("RSA-PSS with {other:?} is not supported").into()),
                 };
                 let s_len = (digest.len() as u64).into();
                 let mechanism = Mechanism::RsaPkcsPss(PkcsPssParams { hash_alg, mgf, s_len });
                 Ok(session.sign(&mechanism, self.handle, digest)?)
             }
-            other => Err(format!("no signatures by {other:?}").into()),
+            other => Err(format!("{other:?} signatures are not supported").into()),
         }
     }
 }
 
-/// What comes before the digest in PKCS#1 v1.5.
+/// The bytes before the digest in a PKCS#1 v1.5 signature.
 fn digest_info(hash: HashAlgorithm) -> Result<&'static [u8]> {
     Ok(match hash {
         HashAlgorithm::SHA256 => b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20",
         HashAlgorithm::SHA384 => b"\x30\x41\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x02\x05\x00\x04\x30",
         HashAlgorithm::SHA512 => b"\x30\x51\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x03\x05\x00\x04\x40",
-        other => return Err(format!("no PKCS#1 signatures with {other:?}").into()),
+        other => return Err(format!("RSA PKCS#1 v1.5 with {other:?} is not supported").into()),
     })
 }
 
-/// PKCS#11 has r and s side by side, TLS has them as a DER SEQUENCE of two INTEGERs.
+/// Converts an ECDSA signature from `r || s`, the format of PKCS#11, to a DER SEQUENCE of two INTEGERs, the format of TLS.
 fn to_der(raw: &[u8]) -> Vec<u8> {
     fn integer(number: &[u8]) -> Vec<u8> {
         let start = number.iter().position(|&byte| byte != 0).unwrap_or(number.len());
@@ -106,7 +106,7 @@ fn to_der(raw: &[u8]) -> Vec<u8> {
         if value.first().is_none_or(|&byte| byte >= 0x80) {
             value.insert(0, 0);
         }
-        // P-521's 66 bytes at most.
+        // The length fits into one byte: P-521 has at most 66 bytes.
         [vec![2, value.len() as u8], value].concat()
     }
     let (r, s) = raw.split_at(raw.len() / 2);
@@ -115,9 +115,9 @@ fn to_der(raw: &[u8]) -> Vec<u8> {
     [vec![0x30], length, body].concat()
 }
 
-/// s2n-tls asks this for every private-key operation.
+/// Called by s2n-tls for every private-key operation.
 struct Offload {
-    /// A client has one; a server's certificates each carry theirs.
+    /// The key of a client. In a server, each certificate chain has its key as the application context.
     client: Option<Arc<Key>>,
 }
 
@@ -145,7 +145,7 @@ impl PrivateKeyCallback for Offload {
     }
 }
 
-/// Polled until the signature is there, which is then given to the connection.
+/// Waits for the signature, and passes it to the connection.
 struct Signing {
     signing: JoinHandle<Result<Vec<u8>>>,
     operation: Option<PrivateKeyOperation>,
@@ -189,12 +189,12 @@ fn chain(key: Arc<Key>, certificate: &[u8]) -> Result<CertificateChain<'static>>
 
 fn config(pkcs11: &Pkcs11, trust: &str, tokens: &[String], mode: Mode) -> Result<Config> {
     let mut builder = Builder::new();
-    // TLS 1.2 and 1.3.
+    // This policy allows TLS 1.2 and 1.3.
     builder.set_security_policy(&security::DEFAULT_TLS13)?;
     builder.with_system_certs(false)?;
     builder.trust_pem(&std::fs::read(trust)?)?;
     builder.set_client_auth_type(ClientAuthType::Required)?;
-    // A failed handshake is reported after a second, not half a minute.
+    // After a failed handshake s2n-tls waits up to 30 seconds by default, as a protection against timing attacks.
     builder.set_max_blinding_delay(1)?;
     let mut chains = Vec::new();
     let mut client = None;
@@ -205,7 +205,7 @@ fn config(pkcs11: &Pkcs11, trust: &str, tokens: &[String], mode: Mode) -> Result
         chains.push(chain(key, &certificate)?);
     }
     if mode == Mode::Server {
-        // The one who asks is known by its certificate, not by a name.
+        // A client is identified by its certificate, which need not contain a host name.
         builder.set_verify_host_callback(AnyName)?;
     }
     builder.set_default_chains(chains)?;
@@ -226,11 +226,11 @@ async fn greet(acceptor: TlsAcceptor, stream: TcpStream) -> Result<String> {
     let connection = tls.as_ref();
     let key = connection.selected_cert().and_then(|chain| chain.application_context::<Arc<Key>>().cloned());
     let token = key.map(|key| key.token.clone()).ok_or("no certificate was selected")?;
-    let mut told = format!("signed by {token}, {:?}", connection.actual_protocol_version()?);
-    write!(told, ", {:?}", connection.selected_signature_algorithm()?)?;
-    tls.write_all(format!("{told}\n").as_bytes()).await?;
+    let mut summary = format!("signed by {token}, {:?}", connection.actual_protocol_version()?);
+    write!(summary, ", {:?}", connection.selected_signature_algorithm()?)?;
+    tls.write_all(format!("{summary}\n").as_bytes()).await?;
     tls.shutdown().await?;
-    Ok(told)
+    Ok(summary)
 }
 
 async fn serve(config: Config) -> Result<()> {
@@ -242,7 +242,7 @@ async fn serve(config: Config) -> Result<()> {
         let acceptor = acceptor.clone();
         tokio::spawn(async move {
             match greet(acceptor, stream).await {
-                Ok(told) => println!("{told}"),
+                Ok(summary) => println!("{summary}"),
                 Err(error) => println!("handshake failed: {error}"),
             }
         });

@@ -1,4 +1,4 @@
-"""login.py MODULE TOKEN HOST PORT COMMAND: runs the command there; the token's key opens the door. The host is known by ./known_hosts."""
+"""login.py MODULE TOKEN HOST PORT COMMAND: logs in with the token's key and runs the command. Verifies the host with ./known_hosts."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""server.py MODULE TOKEN PORT: a server whose host key is the token's; it greets who comes by a key of ./authorized_keys."""
+"""server.py MODULE TOKEN PORT: an SSH server with the token's key as its host key. It accepts the keys in ./authorized_keys."""
 
 import asyncio
 import sys

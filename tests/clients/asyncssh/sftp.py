@@ -1,4 +1,4 @@
-"""sftp.py MODULE HOST PORT FILE COPY: fetches a file; whichever of the module's keys the server takes."""
+"""sftp.py MODULE HOST PORT FILE COPY: downloads a file. Logs in with the first of the module's keys that the server accepts."""
 
 import asyncio
 import sys

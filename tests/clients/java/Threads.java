@@ -20,7 +20,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 
-/** Threads CONFIG ALIAS PUBLIC.pem SCHEME...: 16 threads sign with the token's key; the JDK's own providers verify with the service's public key. */
+/** Threads CONFIG ALIAS PUBLIC.pem SCHEME...: 16 threads sign with the token's key. The JDK's providers verify with the service's public key. */
 class Threads {
     static final int THREADS = 16;
     static final int TURNS = 3;
@@ -40,11 +40,11 @@ class Threads {
         KeyStore store = KeyStore.getInstance("PKCS11", token);
         store.load(null, null);
         PrivateKey key = (PrivateKey) store.getKey(args[1], null);
-        if (key.getEncoded() != null) throw new Exception("a private key that can be read");
+        if (key.getEncoded() != null) throw new Exception("the private key can be exported");
 
         String pem = Files.readString(Path.of(args[2])).replaceAll("-----.*?-----", "");
         boolean rsa = key.getAlgorithm().equals("RSA");
-        // By name: the token's provider must not verify what it signed.
+        // The provider is named, so that the token's provider does not verify its own signatures.
         PublicKey publicKey = KeyFactory.getInstance(key.getAlgorithm(), rsa ? "SunRsaSign" : "SunEC")
                 .generatePublic(new X509EncodedKeySpec(Base64.getMimeDecoder().decode(pem)));
         String verifier = rsa ? "SunRsaSign" : "SunEC";
@@ -69,9 +69,9 @@ class Threads {
                     signer.update(data, part, data.length - part);
                     byte[] signature = signer.sign();
 
-                    if (!verify(scheme, verifier, publicKey, data, signature)) throw new Exception(scheme.name() + ": wrong signature");
+                    if (!verify(scheme, verifier, publicKey, data, signature)) throw new Exception(scheme.name() + ": the signature is wrong");
                     data[0] ^= 1;
-                    if (verify(scheme, verifier, publicKey, data, signature)) throw new Exception(scheme.name() + ": right for other data");
+                    if (verify(scheme, verifier, publicKey, data, signature)) throw new Exception(scheme.name() + ": the signature is also valid for other data");
                 }
                 return TURNS;
             });

@@ -25,8 +25,9 @@ import javax.crypto.SecretKey;
 import javax.crypto.spec.SecretKeySpec;
 
 /**
- * Uses CONFIG ALIAS decrypt|agree|verify PUBLIC.pem, ... mac FILE OUT, ... random: one use of the token's key, compared with what
- * the JDK's own providers make of the service's public key. After the line "local" on standard error, verify needs no request.
+ * Uses CONFIG ALIAS decrypt|agree|verify PUBLIC.pem | mac FILE OUT | random: runs one operation with the token's key, and compares
+ * the result with that of the JDK's providers and the service's public key. After the line "local" on standard error, `verify`
+ * makes no request.
  */
 class Uses {
     public static void main(String[] args) throws Exception {
@@ -46,7 +47,7 @@ class Uses {
         System.out.println(args[2] + ": as it should be");
     }
 
-    /** By name: the token's provider must not answer for itself. */
+    /** The provider is named, so that the token's provider does not verify its own results. */
     static PublicKey publicKey(String algorithm, String file) throws Exception {
         String pem = Files.readString(Path.of(file)).replaceAll("-----.*?-----", "");
         return KeyFactory.getInstance(algorithm, algorithm.equals("RSA") ? "SunRsaSign" : "SunEC")
@@ -68,13 +69,13 @@ class Uses {
         cipher.init(Cipher.DECRYPT_MODE, key);
         right(Arrays.equals(cipher.doFinal(ciphertext), text), "another text");
 
-        // The token encrypts, too.
+        // The token can also encrypt.
         Cipher own = Cipher.getInstance("RSA/ECB/PKCS1Padding", token);
         own.init(Cipher.ENCRYPT_MODE, publicKey);
         cipher.init(Cipher.DECRYPT_MODE, key);
         right(Arrays.equals(cipher.doFinal(own.doFinal(text)), text), "another text, encrypted by the token");
 
-        // A session key, as TLS 1.2 or CMS have it.
+        // A session key, as in TLS 1.2 and CMS.
         Cipher wrapping = Cipher.getInstance("RSA/ECB/PKCS1Padding", "SunJCE");
         wrapping.init(Cipher.WRAP_MODE, publicKey);
         byte[] wrapped = wrapping.wrap(new SecretKeySpec(Arrays.copyOf(text, 32), "AES"));
@@ -127,7 +128,7 @@ class Uses {
         System.err.println("local");
         verified(token.getName(), scheme, publicKey, data, signature);
 
-        // A key that no service knows.
+        // A key that does not exist in the service.
         var stranger = KeyPairGenerator.getInstance(key.getAlgorithm(), jdk).generateKeyPair();
         Signature other = Signature.getInstance(scheme, jdk);
         other.initSign(stranger.getPrivate());

@@ -1,5 +1,5 @@
-// node sign.js MODULE TOKEN FILE FOLDER: signs once without a login, and after it by every mechanism that the token lists, with graphene-pk11.
-// The signatures are verified by Node's own crypto with the public key that the token shows, and left as FOLDER/no-login-SHA256.sig and
+// node sign.js MODULE TOKEN FILE FOLDER: signs with graphene-pk11, once without a login, and after a login with every mechanism that the
+// token lists. Node's crypto module verifies the signatures with the token's public key. Writes them to FOLDER/no-login-SHA256.sig and
 // FOLDER/MECHANISM.sig.
 "use strict";
 
@@ -12,7 +12,7 @@ const { MechanismEnum, ObjectClass, RsaMgf, RsaPssParams } = graphene;
 const SHA256_PREFIX = Buffer.from("3031300d060960864801650304020105000420", "hex");
 const CURVES = { "06082a8648ce3d030107": "P-256", "06052b81040022": "P-384", "06052b81040023": "P-521", "06052b8104000a": "secp256k1" };
 
-// Name, hash, and whether the mechanism hashes by itself.
+// Name, hash, and whether the mechanism hashes the data.
 function mechanisms(isRsa) {
     if (!isRsa) {
         return [["ECDSA", "sha256", false], ...["1", "224", "256", "384", "512"].map((size) => [`ECDSA_SHA${size}`, `sha${size}`, true])];
@@ -28,7 +28,7 @@ function mechanisms(isRsa) {
 
 function one(session, objectClass) {
     const found = session.find({ class: objectClass });
-    if (found.length !== 1) throw new Error(`${found.length} objects of class ${objectClass}`);
+    if (found.length !== 1) throw new Error(`expected one object of class ${objectClass}, found ${found.length}`);
     return found.items(0);
 }
 
@@ -40,7 +40,7 @@ function readPublic(session, isRsa) {
         key = { kty: "RSA", n: modulus.toString("base64url"), e: publicExponent.toString("base64url") };
     } else {
         const { paramsECDSA, pointEC } = object.getAttribute({ paramsECDSA: null, pointEC: null });
-        // An uncompressed point in an OCTET STRING.
+        // CKA_EC_POINT is an uncompressed point in an OCTET STRING.
         const point = pointEC.subarray(2 + (pointEC[1] & 0x80 ? pointEC[1] & 0x7f : 0));
         const half = (point.length - 1) / 2;
         key = {
@@ -76,7 +76,7 @@ function main([modulePath, label, file, folder]) {
         for (let i = 0; i < slots.length; i++) {
             if (slots.items(i).getToken().label.trim() === label) slot = slots.items(i);
         }
-        if (!slot) throw new Error(`no token ${label}`);
+        if (!slot) throw new Error(`the module has no token ${label}`);
         const listed = new Set();
         const list = slot.getMechanisms();
         for (let i = 0; i < list.length; i++) listed.add(list.items(i).type);
@@ -85,9 +85,9 @@ function main([modulePath, label, file, folder]) {
         let key = one(session, ObjectClass.PRIVATE_KEY).toType();
         const isRsa = key.type === graphene.KeyType.RSA;
         const verifier = readPublic(session, isRsa);
-        // Verifies a signature, and leaves it as a file.
+        // Verifies a signature, and writes it to a file.
         function keep(name, hash, how, signature) {
-            // An ECDSA signature comes as r || s. OpenSSL reads DER.
+            // PKCS#11 returns an ECDSA signature as r || s. OpenSSL reads DER.
             if (!crypto.verify(hash, data, { key: verifier, dsaEncoding: "ieee-p1363", ...how }, signature)) {
                 throw new Error(`${name}: the signature is wrong`);
             }
@@ -111,7 +111,7 @@ function main([modulePath, label, file, folder]) {
             console.log("object", ObjectClass[objectClass], name, id.toString("hex"));
         }
         for (const [name, hash, whole] of mechanisms(isRsa)) {
-            if (!listed.has(MechanismEnum[name])) throw new Error(`${name} is not listed`);
+            if (!listed.has(MechanismEnum[name])) throw new Error(`the token does not list ${name}`);
             const digest = crypto.createHash(hash).update(data).digest();
             const pss = name.endsWith("PSS");
             const upper = hash.toUpperCase();

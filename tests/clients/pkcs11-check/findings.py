@@ -1,10 +1,9 @@
-"""findings.py DOCUMENT REPORT...: compares what pkcs11-check found with what the document says of it.
+"""findings.py DOCUMENT REPORT...: compares the findings of pkcs11-check with the table in the document.
 
-A report is pytest's log (--report-log). The document's table, between <!-- findings:begin --> and <!-- findings:end -->, has a
-row for each kind of finding, whose second column is a regular expression: it stands for the findings in whose text it is
-found. The text of a finding: its test, what the test says, and the lines of the module's log. Fails for a finding without a row,
-for a row without a finding (but for those that begin with "(sometimes)"), and for a report that ends early or in which nothing
-passed.
+A report is pytest's log (--report-log). The table, between <!-- findings:begin --> and <!-- findings:end -->, has a row for each kind
+of finding. The second column is a regular expression that matches the texts of these findings. The text of a finding is the name of
+its test, the message of the test, and the lines of the module's log. Fails if a finding has no row, if a row has no finding (except
+rows that begin with "(sometimes)"), if a report is incomplete, or if no test has passed.
 """
 
 import json
@@ -21,7 +20,7 @@ def rows(document):
 
 
 def finding(entry):
-    """What is wrong by an entry of the log, or nothing."""
+    """Returns the text of the finding in an entry of the log, or None."""
     if entry.get("$report_type") != "TestReport" or (entry["outcome"] != "failed" and "wasxfail" not in entry):
         return None
     name = entry["nodeid"].partition("testcases/")[2]
@@ -30,10 +29,10 @@ def finding(entry):
 
 
 def read(report):
-    """How many tests passed, and the findings."""
+    """Returns the number of tests that passed, and the findings."""
     entries = [json.loads(line) for line in pathlib.Path(report).read_text().splitlines()]
     if entries[-1].get("$report_type") != "SessionFinish":
-        sys.exit(f"{report} ends early")
+        sys.exit(f"{report} is incomplete: pytest has not finished")
     passed = sum(entry.get("when") == "call" and entry["outcome"] == "passed" for entry in entries)
     return passed, [text for text in map(finding, entries) if text]
 
@@ -46,14 +45,14 @@ def main():
         passed, found = read(report)
         print(f"{pathlib.Path(report).stem}: {passed} tests passed, {len(found)} findings")
         if not passed:
-            wrong.append(f"{report}: nothing passed")
+            wrong.append(f"{report}: no test passed")
         for text in found:
             row = next((row for row in known.values() if row[0].search(text)), None)
             if row:
                 row[1] += 1
             else:
-                wrong.append(f"not in the document: {text[:1500]}\n")
-    wrong += [f"found no more: {title}" for title, (_, count) in known.items()
+                wrong.append(f"the document has no row for this finding: {text[:1500]}\n")
+    wrong += [f"the document has a row without a finding: {title}" for title, (_, count) in known.items()
               if not count and not title.startswith("(sometimes)")]
     for title, (_, count) in known.items():
         print(f"{count:6} {title}")

@@ -1,6 +1,6 @@
-"""uses_pykcs11.py MODULE TOKEN PUBLIC.pem: ML-DSA with a context and of a digest, OAEP and ECDH, with PyKCS11.
+"""uses_pykcs11.py MODULE TOKEN PUBLIC.pem: tests ML-DSA with a context and HashML-DSA, OAEP and ECDH, with PyKCS11.
 
-`cryptography` has the service's public key, and encrypts, agrees and verifies with it.
+The package `cryptography` encrypts, derives and verifies with the service's public key.
 """
 
 import ctypes
@@ -26,7 +26,7 @@ HASH_ML_DSA = {
 
 
 class Context(ctypes.Structure):
-    """CK_SIGN_ADDITIONAL_CONTEXT, which PyKCS11 1.5.20 lacks."""
+    """CK_SIGN_ADDITIONAL_CONTEXT, which PyKCS11 1.5.20 does not define."""
 
     _fields_ = [("hedge", ctypes.c_ulong), ("context", ctypes.c_char_p), ("length", ctypes.c_ulong)]
 
@@ -42,7 +42,7 @@ def find(session, object_class):
 
 
 def prehashed(data, context, function, number):
-    """FIPS 204 algorithm 4: what is signed instead of the message, from the domain separator on."""
+    """FIPS 204 algorithm 4: returns the message that HashML-DSA signs, from the domain separator on."""
     oid = bytes.fromhex("06096086480165030402") + bytes([number])
     hashed = function(data)
     digest = hashed.digest() if hashed.digest_size else hashed.digest({0x0B: 32, 0x0C: 64}[number])
@@ -50,7 +50,7 @@ def prehashed(data, context, function, number):
 
 
 def mu(public, message):
-    """FIPS 204 algorithm 7 line 6, for the message that HashML-DSA has: `cryptography` verifies a mu."""
+    """FIPS 204 algorithm 7 line 6: returns mu for the message of HashML-DSA, because `cryptography` verifies a mu."""
     tr = hashlib.shake_256(public.public_bytes_raw()).digest(64)
     return hashlib.shake_256(tr + message).digest(64)
 
@@ -66,7 +66,7 @@ def ml_dsa(session, public):
             public.verify(signature, data, context or None)
             try:
                 public.verify(signature, data, b"another context")
-                sys.exit("verified with another context")
+                sys.exit("a signature was verified with another context")
             except InvalidSignature:
                 pass
             right(session.verify(theirs, data, signature, mechanism), "the token does not verify")
@@ -91,7 +91,7 @@ def decrypt(session, public):
     right(bytes(session.getAttributeValue(secret, [PyKCS11.CKA_VALUE])[0]) == text, "another key")
     try:
         session.decrypt(private, ciphertext[:-1] + bytes([ciphertext[-1] ^ 1]), mechanism)
-        sys.exit("a changed ciphertext is decrypted")
+        sys.exit("a changed ciphertext was decrypted without an error")
     except PyKCS11.PyKCS11Error as error:
         right(error.value == PyKCS11.CKR_ENCRYPTED_DATA_INVALID, error)
     print("decrypted, unwrapped")

@@ -1,6 +1,6 @@
-"""uses_python_pkcs11.py MODULE TOKEN PUBLIC.pem FOLDER: whatever a token's key does, with python-pkcs11.
+"""uses_python_pkcs11.py MODULE TOKEN PUBLIC.pem FOLDER: tests all operations of a token's key, with python-pkcs11.
 
-`cryptography` has the service's public key, and encrypts, agrees and verifies with it. A MAC is left as FOLDER/mac.
+The package `cryptography` encrypts, derives and verifies with the service's public key. Writes a MAC to FOLDER/mac.
 """
 
 import os
@@ -33,7 +33,7 @@ def refused(what, attempt, *errors):
     except errors as error:
         print(f"{what} is refused: {type(error).__name__}")
         return
-    sys.exit(f"{what} is not refused")
+    sys.exit(f"{what} must be refused, but succeeded")
 
 
 def changed(data):
@@ -97,7 +97,7 @@ def sign(private, public, mechanism, data, der=bytes, *more):
     signature = private.sign(data, mechanism=mechanism)
     public.verify(der(signature), data, *more)
     refused("other data", lambda: public.verify(der(signature), changed(data), *more), InvalidSignature)
-    # The token, too.
+    # The token must also verify.
     right(theirs.verify(data, signature, mechanism=mechanism), "the token does not verify")
     right(not theirs.verify(changed(data), signature, mechanism=mechanism), "the token verifies for other data")
     right(not theirs.verify(data, changed(signature), mechanism=mechanism), "the token verifies a changed signature")
@@ -115,7 +115,7 @@ def use(session, public_file, folder):
         sign(private, public, Mechanism.EDDSA, data)
         refused("a message of 4097 bytes", lambda: private.sign(bytes(4097), mechanism=Mechanism.EDDSA), pkcs11.exceptions.DataLenRange)
     elif private.key_type == KeyType.ML_DSA:
-        # The longer one goes as a mu.
+        # The module sends the longer message as a mu.
         sign(private, public, Mechanism.ML_DSA, data)
         sign(private, public, Mechanism.ML_DSA, os.urandom(100_000))
     elif private.key_type == KeyType.EC and private[Attribute.DERIVE]:

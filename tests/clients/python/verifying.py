@@ -1,16 +1,16 @@
-"""What the two programs have in common: the mechanisms to expect, and verification by `cryptography`."""
+"""Shared by the two programs: the expected mechanisms, and verification with the package `cryptography`."""
 
 import hashlib
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 
-# Of DigestInfo, for CKM_RSA_PKCS with SHA-256.
+# The prefix of a DigestInfo with SHA-256, for CKM_RSA_PKCS.
 SHA256_PREFIX = bytes.fromhex("3031300d060960864801650304020105000420")
 
 
 def mechanisms(is_rsa):
-    """Name, hash, kind of signature, and whether the mechanism hashes by itself."""
+    """Returns the mechanisms: name, hash, kind of signature, and whether the mechanism hashes the data."""
     if is_rsa:
         yield "RSA_PKCS", "sha256", "pkcs1", False
         yield "RSA_PKCS_PSS", "sha256", "pss", False
@@ -29,7 +29,7 @@ def digest(name, hash_name, data):
 
 
 def verify(public, kind, hash_name, data, signature):
-    """Raises InvalidSignature."""
+    """Raises InvalidSignature if the signature is wrong."""
     algorithm = getattr(hashes, hash_name.upper())()
     if kind == "ecdsa":
         public.verify(signature, data, ec.ECDSA(algorithm))

@@ -1,7 +1,7 @@
-"""with_pykcs11.py MODULE TOKEN FILE FOLDER: signs by every mechanism that the token lists, with PyKCS11.
+"""with_pykcs11.py MODULE TOKEN FILE FOLDER: signs with every mechanism that the token lists, with PyKCS11.
 
-So without a PIN; after a login once, with SHA-256. The signatures are verified by `cryptography` with the public key that the token shows,
-and left as FOLDER/MECHANISM.sig and FOLDER/login-SHA256.sig.
+Signs without a login, and once with SHA-256 after a login. The package `cryptography` verifies the signatures with the token's public
+key. Writes them to FOLDER/MECHANISM.sig and FOLDER/login-SHA256.sig.
 """
 
 import hashlib
@@ -27,14 +27,14 @@ CURVES = {
 def find(session, object_class):
     found = session.findObjects([(PyKCS11.CKA_CLASS, object_class)])
     if len(found) != 1:
-        sys.exit(f"{len(found)} objects of class {object_class}")
+        sys.exit(f"expected one object of class {object_class}, found {len(found)}")
     return found[0]
 
 
 def unwrap(text):
-    """What is in an OCTET STRING."""
+    """Returns the contents of an OCTET STRING."""
     if text[0] != 4:
-        sys.exit("CKA_EC_POINT is no OCTET STRING")
+        sys.exit("CKA_EC_POINT is not an OCTET STRING")
     start = 2 + (text[1] & 0x7F if text[1] & 0x80 else 0)
     return text[start:]
 
@@ -49,7 +49,7 @@ def read_public(session, is_rsa):
 
 
 def find_keys(session):
-    """The private key, the public key as `cryptography` has it, and whether they are RSA keys."""
+    """Returns the private key, the public key for `cryptography`, and whether they are RSA keys."""
     private = find(session, PyKCS11.CKO_PRIVATE_KEY)
     is_rsa = session.getAttributeValue(private, [PyKCS11.CKA_KEY_TYPE])[0] == PyKCS11.CKK_RSA
     return private, read_public(session, is_rsa), is_rsa
@@ -64,7 +64,7 @@ def sign_all(session, slot_mechanisms, data, folder):
     private, verifier, is_rsa = find_keys(session)
     for name, hash_name, kind, whole in verifying.mechanisms(is_rsa):
         if "CKM_" + name not in slot_mechanisms:
-            sys.exit(f"{name} is not listed")
+            sys.exit(f"the token does not list {name}")
         number = PyKCS11.CKM["CKM_" + name]
         if kind == "pss":
             upper = hash_name.upper()
@@ -85,7 +85,7 @@ def sign_once(session, data, folder):
     mechanism = PyKCS11.Mechanism(PyKCS11.CKM_SHA256_RSA_PKCS if is_rsa else PyKCS11.CKM_ECDSA_SHA256)
     signature = bytes(session.sign(private, data, mechanism))
     if not session.verify(find(session, PyKCS11.CKO_PUBLIC_KEY), data, signature, mechanism):
-        sys.exit("the token does not verify")
+        sys.exit("the token does not verify its own signature")
     if not is_rsa:
         signature = to_der(signature)
     verifying.verify(verifier, "pkcs1" if is_rsa else "ecdsa", "sha256", data, signature)
@@ -101,10 +101,10 @@ def main():
     library.load(module)
     slots = [slot for slot in library.getSlotList(tokenPresent=True) if library.getTokenInfo(slot).label.strip("\0 ") == label]
     if len(slots) != 1:
-        sys.exit(f"{len(slots)} tokens {label}")
+        sys.exit(f"expected one token {label}, found {len(slots)}")
     mechanisms = library.getMechanismList(slots[0])
     for mechanism in mechanisms:
-        # PyKCS11 1.5.20 adds this one to every list.
+        # PyKCS11 1.5.20 adds this mechanism to every list.
         if mechanism != "CKM_ML_DSA":
             library.getMechanismInfo(slots[0], mechanism)
     for pin in (None, "", "1234"):

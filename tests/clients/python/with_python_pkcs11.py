@@ -1,7 +1,7 @@
-"""with_python_pkcs11.py MODULE TOKEN FILE FOLDER: signs by every mechanism that the token lists, with python-pkcs11.
+"""with_python_pkcs11.py MODULE TOKEN FILE FOLDER: signs with every mechanism that the token lists, with python-pkcs11.
 
-So without a PIN, whole and in parts; after a login once, by the mechanism that python-pkcs11 takes by default. The signatures are verified
-by `cryptography` with the public key that the token shows, and left as FOLDER/MECHANISM.sig and FOLDER/default-SHA512.sig.
+Signs without a login, in one call and in parts, and once after a login with python-pkcs11's default mechanism. The package
+`cryptography` verifies the signatures with the token's public key. Writes them to FOLDER/MECHANISM.sig and FOLDER/default-SHA512.sig.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ MASKS = {"sha256": MGF.SHA256, "sha384": MGF.SHA384, "sha512": MGF.SHA512}
 
 
 def find_keys(session):
-    """The private key, the public key, the latter as `cryptography` has it, and whether they are RSA keys."""
+    """Returns the private key, the public key, the public key for `cryptography`, and whether they are RSA keys."""
     private = session.get_key(object_class=ObjectClass.PRIVATE_KEY)
     public = session.get_key(object_class=ObjectClass.PUBLIC_KEY)
     if private[Attribute.ID] != public[Attribute.ID]:
@@ -36,10 +36,10 @@ def sign_all(session, mechanisms, data, folder):
     for name, hash_name, kind, whole in verifying.mechanisms(is_rsa):
         mechanism = Mechanism[name]
         if mechanism not in mechanisms:
-            sys.exit(f"{name} is not listed")
+            sys.exit(f"the token does not list {name}")
         param = None
         if kind == "pss":
-            # python-pkcs11 wants the parameters' names, and the salt's length.
+            # python-pkcs11 needs the hash, the mask generation function and the length of the salt.
             param = (HASHES[hash_name], MASKS[hash_name], hashlib.new(hash_name).digest_size)
         inputs = [data, [data[:1], data[1:300], data[300:]]] if whole else [verifying.digest(name, hash_name, data)]
         for one in inputs:
@@ -52,11 +52,11 @@ def sign_all(session, mechanisms, data, folder):
 
 
 def sign_by_default(session, data, folder):
-    """As python-pkcs11's README does: no mechanism is named. The default's hash is SHA-512."""
+    """Signs as in python-pkcs11's README, without a mechanism. The default mechanism uses SHA-512."""
     private, public, verifier, is_rsa = find_keys(session)
     signature = private.sign(data)
     if not public.verify(data, signature):
-        sys.exit("the token does not verify")
+        sys.exit("the token does not verify its own signature")
     if not is_rsa:
         signature = encode_ecdsa_signature(signature)
     verifying.verify(verifier, "pkcs1" if is_rsa else "ecdsa", "sha512", data, signature)
@@ -75,7 +75,7 @@ def main():
         with token.open(user_pin=pin) as session:
             if pin is None:
                 for found in session.get_objects():
-                    # It knows no CKO_PROFILE.
+                    # python-pkcs11 does not define CKO_PROFILE.
                     print("object", found.object_class.name if found.object_class else "PROFILE", found[Attribute.LABEL], found[Attribute.ID].hex())
                 sign_all(session, mechanisms, data, folder)
             else:

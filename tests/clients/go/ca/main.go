@@ -1,5 +1,5 @@
-// A certificate authority whose key is in the cloud, with ThalesGroup/crypto11 and crypto/x509: makes its own certificate, and a
-// server's certificate for a request.
+// A CA whose key is in the cloud, with ThalesGroup/crypto11 and crypto/x509. Issues its own certificate, and a server certificate for
+// a request.
 package main
 
 import (
@@ -60,7 +60,7 @@ func run() error {
 	}
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != "CERTIFICATE REQUEST" {
-		return fmt.Errorf("no request in %s", *request)
+		return fmt.Errorf("%s has no certificate request in PEM format", *request)
 	}
 	issued, err := issue(signer, ca, block.Bytes)
 	if err != nil {

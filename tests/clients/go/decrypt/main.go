@@ -1,5 +1,5 @@
-// Decrypts with a key in the cloud, with ThalesGroup/crypto11: what crypto/rsa encrypts by OAEP under the public
-// key in -public. With -pkcs1 the same key signs, and decrypts PKCS#1 v1.5 as well. A changed ciphertext of OAEP has to be refused.
+// Decrypts with a key in the cloud, with ThalesGroup/crypto11. crypto/rsa encrypts with OAEP and the public key in -public. With -pkcs1
+// the key also signs, and decrypts PKCS#1 v1.5. A changed OAEP ciphertext must be refused.
 package main
 
 import (
@@ -40,7 +40,7 @@ func run() error {
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return errors.New("no PEM in " + *public)
+		return errors.New(*public + " has no PEM block")
 	}
 	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
@@ -59,7 +59,7 @@ func run() error {
 	}
 	private, ok := found.(crypto11.SignerDecrypter)
 	if !ok {
-		return errors.New("it can't decrypt")
+		return errors.New("the key does not implement crypto.Decrypter")
 	}
 
 	message := []byte("a challenge password, say")
@@ -73,7 +73,7 @@ func run() error {
 	}
 	ciphertext[20] ^= 1
 	if _, err := private.Decrypt(rand.Reader, ciphertext, oaep); err == nil {
-		return errors.New("OAEP: a changed ciphertext is decrypted")
+		return errors.New("OAEP: a changed ciphertext was decrypted without an error")
 	}
 	if !*pkcs1 {
 		return nil
@@ -100,7 +100,7 @@ func decrypt(private crypto.Decrypter, ciphertext, message []byte, options crypt
 		return err
 	}
 	if !bytes.Equal(text, message) {
-		return errors.New("another text")
+		return errors.New("the decrypted text differs from the original")
 	}
 	return nil
 }

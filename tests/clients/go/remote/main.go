@@ -1,6 +1,6 @@
-// Does with a module what Choria's pkcs11 security provider does, with the same package, miekg/pkcs11/p11: given the module's path
-// and slot 0, it takes that slot, or the only one, logs in, finds the one private key and the one certificate, and signs by
-// CKM_RSA_PKCS. Beyond Choria it knows elliptic curves, and keys without a certificate.
+// Uses a module as Choria's pkcs11 security provider does, with the same package, miekg/pkcs11/p11. It opens slot 0 of the module, or
+// the only slot, logs in, finds the only private key and the only certificate, and signs with CKM_RSA_PKCS. Unlike Choria, it also
+// supports elliptic curves and keys without a certificate.
 package main
 
 import (
@@ -108,10 +108,10 @@ func findSlot(module p11.Module) (p11.Slot, error) {
 	if len(slots) == 1 {
 		return slots[0], nil
 	}
-	return p11.Slot{}, fmt.Errorf("%d slots, none of them %d", len(slots), *slotID)
+	return p11.Slot{}, fmt.Errorf("the module has %d slots, and none of them is slot %d", len(slots), *slotID)
 }
 
-// Fails unless there is exactly one.
+// Returns the only object, or an error if there are none or several.
 func find(session p11.Session, class uint) (p11.Object, error) {
 	return session.FindObject([]*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_CLASS, class)})
 }
@@ -137,11 +137,11 @@ func sign(private p11.PrivateKey, public crypto.PublicKey, data []byte) ([]byte,
 		}
 		return asn1.Marshal(struct{ R, S *big.Int }{r, s})
 	default:
-		return nil, fmt.Errorf("a key of type %T", public)
+		return nil, fmt.Errorf("keys of type %T are not supported", public)
 	}
 }
 
-// From the certificate if there is one, else from the public key's object.
+// Returns the public key from the certificate or, without a certificate, from the public-key object.
 func readPublic(session p11.Session) (crypto.PublicKey, string, error) {
 	object, err := find(session, pkcs11.CKO_CERTIFICATE)
 	if err == nil {
@@ -161,7 +161,7 @@ func readPublic(session p11.Session) (crypto.PublicKey, string, error) {
 	if object, err = find(session, pkcs11.CKO_PUBLIC_KEY); err != nil {
 		return nil, "", err
 	}
-	// The package makes an empty value of an attribute that the object doesn't have.
+	// The package returns an empty value for an attribute that the object does not have.
 	if modulus, err := object.Attribute(pkcs11.CKA_MODULUS); err == nil && len(modulus) > 0 {
 		exponent, err := object.Attribute(pkcs11.CKA_PUBLIC_EXPONENT)
 		if err != nil {
@@ -181,7 +181,7 @@ func readPublic(session p11.Session) (crypto.PublicKey, string, error) {
 	curves := map[int]elliptic.Curve{65: elliptic.P256(), 97: elliptic.P384(), 133: elliptic.P521()}
 	curve := curves[len(point)]
 	if curve == nil {
-		return nil, "", fmt.Errorf("a point of %d bytes", len(point))
+		return nil, "", fmt.Errorf("CKA_EC_POINT has an unexpected length: %d bytes", len(point))
 	}
 	key, err := ecdsa.ParseUncompressedPublicKey(curve, point)
 	return key, "public key", err

@@ -1,6 +1,6 @@
-// Signs a file by every mechanism that a token lists, with miekg/pkcs11: whole by C_Sign into MECHANISM.sig, in parts by C_SignUpdate
-// and C_SignFinal into MECHANISM-parts.sig. Go's own cryptography verifies each signature with the public key that the token shows,
-// except those of secp256k1, a curve that Go does not have. The files have the form that OpenSSL reads.
+// Signs a file with every mechanism that a token lists, with miekg/pkcs11: with C_Sign into MECHANISM.sig, and with C_SignUpdate and
+// C_SignFinal into MECHANISM-parts.sig. Go's standard library verifies each signature with the token's public key, except those of
+// secp256k1, which it does not support. The files have OpenSSL's format.
 package main
 
 import (
@@ -35,7 +35,7 @@ type mechanism struct {
 	name  string
 	typ   uint
 	hash  crypto.Hash
-	whole bool // takes the data; the others take its hash
+	whole bool // the mechanism hashes the data; for the others the input is the hash
 	pss   bool
 }
 
@@ -71,7 +71,7 @@ var curves = map[string]elliptic.Curve{
 	"1.2.840.10045.3.1.7": elliptic.P256(),
 	"1.3.132.0.34":        elliptic.P384(),
 	"1.3.132.0.35":        elliptic.P521(),
-	"1.3.132.0.10":        nil, // secp256k1: Go has none
+	"1.3.132.0.10":        nil, // secp256k1, which Go does not support
 }
 
 func main() {
@@ -134,7 +134,7 @@ func run() error {
 	}
 	for _, m := range mechanisms {
 		if !offered[m.typ] {
-			return fmt.Errorf("%s is not listed", m.name)
+			return fmt.Errorf("the token does not list %s", m.name)
 		}
 		for _, parts := range []bool{false, true} {
 			if parts && !m.whole {
@@ -174,7 +174,7 @@ func findToken(p *pkcs11.Ctx) (uint, error) {
 			return slot, nil
 		}
 	}
-	return 0, fmt.Errorf("no token %q", *token)
+	return 0, fmt.Errorf("the module has no token %q", *token)
 }
 
 func list(p *pkcs11.Ctx, session pkcs11.SessionHandle) error {
@@ -216,12 +216,12 @@ func find(p *pkcs11.Ctx, session pkcs11.SessionHandle, class uint) (pkcs11.Objec
 		return 0, err
 	}
 	if len(objects) != 1 {
-		return 0, fmt.Errorf("%d objects of class %d", len(objects), class)
+		return 0, fmt.Errorf("expected one object of class %d, found %d", class, len(objects))
 	}
 	return objects[0], nil
 }
 
-// The public key, or nil for a curve that Go doesn't have.
+// Returns the public key, or nil for a curve that Go does not support.
 func readPublic(p *pkcs11.Ctx, session pkcs11.SessionHandle) (crypto.PublicKey, error) {
 	object, err := find(p, session, pkcs11.CKO_PUBLIC_KEY)
 	if err != nil {
@@ -256,11 +256,11 @@ func readPublic(p *pkcs11.Ctx, session pkcs11.SessionHandle) (crypto.PublicKey, 
 	}
 	var point []byte
 	if rest, err := asn1.Unmarshal(ec[1], &point); err != nil || len(rest) != 0 {
-		return nil, fmt.Errorf("CKA_EC_POINT is no OCTET STRING: %x", ec[1])
+		return nil, fmt.Errorf("CKA_EC_POINT is not an OCTET STRING: %x", ec[1])
 	}
 	curve, known := curves[oid.String()]
 	if !known {
-		return nil, fmt.Errorf("curve %s", oid)
+		return nil, fmt.Errorf("unknown curve %s", oid)
 	}
 	if curve == nil {
 		return nil, nil
@@ -299,7 +299,7 @@ func sign(p *pkcs11.Ctx, session pkcs11.SessionHandle, key pkcs11.ObjectHandle, 
 	return p.Sign(session, data)
 }
 
-// Returns the signature as OpenSSL takes it: DER for an elliptic curve.
+// Returns the signature in OpenSSL's format: DER for an elliptic curve.
 func verify(public crypto.PublicKey, m mechanism, data, signature []byte) ([]byte, error) {
 	hashed := digest(m.hash, data)
 	if key, isRSA := public.(*rsa.PublicKey); isRSA {

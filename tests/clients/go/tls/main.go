@@ -1,5 +1,5 @@
-// A TLS server whose key is in the cloud (crypto11), and clients that shake hands with it all at once. The clients have
-// Go's own cryptography and trust nothing but the certificate in -trust.
+// A TLS server whose key is in the cloud, with crypto11, and concurrent clients. The clients use Go's standard library and trust only
+// the certificate in -trust.
 package main
 
 import (
@@ -44,7 +44,7 @@ func run() error {
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(text) {
-		return fmt.Errorf("no certificate in %s", *trust)
+		return fmt.Errorf("%s has no certificate in PEM format", *trust)
 	}
 
 	token, err := crypto11.ConfigureFromFile(*config)
@@ -52,13 +52,13 @@ func run() error {
 		return err
 	}
 	defer token.Close()
-	// The keys of the token that have a certificate there.
+	// The keys of the token that have a certificate in the token.
 	certificates, err := token.FindAllPairedCertificates()
 	if err != nil {
 		return err
 	}
 	if len(certificates) != 1 {
-		return fmt.Errorf("%d certificates with a key", len(certificates))
+		return fmt.Errorf("expected one certificate with a key in the token, found %d", len(certificates))
 	}
 
 	for _, version := range versions {
@@ -67,7 +67,7 @@ func run() error {
 			Certificates:           certificates,
 			MinVersion:             version.id,
 			MaxVersion:             version.id,
-			SessionTicketsDisabled: true, // each handshake is to sign
+			SessionTicketsDisabled: true, // so that each handshake needs a signature
 		})
 		if err != nil {
 			return err
@@ -122,7 +122,7 @@ func connectAll(address string, roots *x509.CertPool) error {
 	close(jobs)
 	group.Wait()
 	if len(failures) > 0 {
-		return fmt.Errorf("%d of %d failed: %w", len(failures), *handshakes, failures[0])
+		return fmt.Errorf("%d of %d handshakes failed: %w", len(failures), *handshakes, failures[0])
 	}
 	return nil
 }
@@ -130,7 +130,7 @@ func connectAll(address string, roots *x509.CertPool) error {
 func connect(address string, roots *x509.CertPool, job int) error {
 	dialer := &net.Dialer{Timeout: time.Minute}
 	connection, err := tls.DialWithDialer(dialer, "tcp", address, &tls.Config{
-		// The certificate names no host: the chain is verified here.
+		// The certificate has no host name, so the chain is verified here, without one.
 		InsecureSkipVerify: true,
 		VerifyConnection: func(state tls.ConnectionState) error {
 			_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
@@ -151,7 +151,7 @@ func connect(address string, roots *x509.CertPool, job int) error {
 		return err
 	}
 	if string(answer) != message {
-		return errors.New("the echo is another message")
+		return errors.New("the server has sent back another message")
 	}
 	return nil
 }
