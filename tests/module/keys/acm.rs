@@ -190,7 +190,7 @@ module_test! {
         REQUESTS.into_iter().for_each(|operation| world.emulator.control().fault(Fault::new(operation, Action::GarbageBody)));
         let p11 = world.module();
         [0, 1].into_iter().for_each(|slot| assert_signs_without_certificate(world, &p11, slot));
-        let told = world.log().lines().filter(|line| line.contains("] error: ") && line.contains("GetCertificate: the service's reply makes no sense")).count();
+        let told = world.log().lines().filter(|line| line.contains("] error: ") && line.contains("GetCertificate: unexpected reply from the service")).count();
         assert_eq!(told, 2, "{}", world.log());
     }
 }
