@@ -95,6 +95,10 @@ fn aws(aws: Aws<'_>, method: &str, path: &[&str], body: Value) -> io::Result<Ans
             }
         }
         ("DELETE", ["access-keys", id]) => aws.forget_access_key(id),
+        ("POST", ["certificates"]) => {
+            let optional = |name: &str| body.get(name).and_then(Value::as_str);
+            aws.set_certificate(text(&body, "arn")?, optional("certificate"), optional("chain"));
+        }
         ("POST", ["web-identities"]) => aws.allow_web_identity(text(&body, "token")?),
         _ => return Ok(Answer::Unknown),
     }

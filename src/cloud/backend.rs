@@ -3,7 +3,7 @@
 
 use super::failure::{Cause, Failure};
 use super::http::network::Network;
-use super::key::{KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
+use super::key::{CertificateName, KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
 use super::login::{CommitLogin, LoginError, PinLogin};
 use super::management::{CreatedKey, NewKey};
 use super::runtime::Pending;
@@ -85,6 +85,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Certificates that the service's cloud stores apart from keys, by names of their own.
+    fn named_certificates(&self) -> Option<&dyn NamedCertificates> {
+        None
+    }
+
     /// The login that the credential comes by, where the PIN of C_Login is the credential.
     fn login(&self) -> Option<&dyn PinLogin> {
         None
@@ -153,6 +158,12 @@ pub trait Certificates {
     fn complete_certificate(&self, key: &KeyName, certificate: &Certificate) -> Pending<bool>;
 }
 
+/// The capability to fetch certificates by names of their own.
+pub trait NamedCertificates {
+    /// Fetches a certificate, followed by its chain: one request. Never None.
+    fn named_certificate(&self, name: &CertificateName) -> Pending<Option<Vec<Certificate>>>;
+}
+
 /// The capability to create, label and destroy keys.
 pub trait KeyManagement {
     /// Whether the service creates keys of `kind`.
@@ -217,6 +228,12 @@ impl dyn Backend {
     pub fn complete_certificate(&self, key: &KeyName, certificate: &Certificate) -> Pending<bool> {
         let none = || Pending::ready(Ok(false));
         self.certificates().map_or_else(none, |own| own.complete_certificate(key, certificate))
+    }
+
+    /// See [`NamedCertificates::named_certificate`].
+    pub fn named_certificate(&self, name: &CertificateName) -> Pending<Option<Vec<Certificate>>> {
+        let none = || unsupported("GetCertificate");
+        self.named_certificates().map_or_else(none, |own| own.named_certificate(name))
     }
 
     /// What the PIN of C_Login is, where it is the credential.

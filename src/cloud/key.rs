@@ -12,6 +12,16 @@ pub struct KeyName {
     pub version: Option<String>,
 }
 
+/// The name of a certificate that a cloud stores apart from its keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CertificateName {
+    /// The name that the service accepts: an ARN.
+    pub id: String,
+    /// The name of the private authority that has issued the certificate and stores it. None for a certificate that
+    /// the cloud stores for its user (AWS Certificate Manager).
+    pub authority: Option<String>,
+}
+
 /// A key in the listing of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedKey {

@@ -19,13 +19,13 @@ pub mod runtime;
 pub(crate) mod secret;
 
 pub use backend::{
-    Backend, Certificates, Decryption, Identity, KeyAgreement, KeyManagement, MacVerification, RandomSource,
-    ServiceSettings, SharedBackend, purposes_of, schemes_for,
+    Backend, Certificates, Decryption, Identity, KeyAgreement, KeyManagement, MacVerification, NamedCertificates,
+    RandomSource, ServiceSettings, SharedBackend, purposes_of, schemes_for,
 };
 pub use failure::{CAUSES, Cause, Failure};
 pub use http::endpoint::{is_plaintext_remote, url_without_credentials};
 pub use http::network::Network;
-pub use key::{KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
+pub use key::{CertificateName, KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
 pub use login::{CommitLogin, LoginError, PinLogin};
 pub use management::{CreatedKey, NewKey};
 pub use runtime::Pending;

@@ -3,7 +3,7 @@
 use super::management::Management;
 use super::quirks::Quirks;
 use crate::certificate::Certificate;
-use crate::cloud::{KeyName, ListedKey, Secret, ServiceSettings, aws, azure};
+use crate::cloud::{CertificateName, KeyName, ListedKey, Secret, ServiceSettings, aws, azure};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -63,6 +63,8 @@ pub enum CertificateSource {
     Inline(Vec<Certificate>),
     /// A PEM, DER or PKCS#7 file, which is read when the certificate is first needed.
     File(PathBuf),
+    /// A service of certificates, which is asked when the certificate is first needed (AWS).
+    Named(CertificateName),
 }
 
 /// A cloud key service and its settings. Slots with equal services share one client, unless they have logins.

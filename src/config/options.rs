@@ -336,6 +336,8 @@ pub const OPTIONS: &[OptionRow] = options![
     discover SLOT None ValueKind::Flag; "`false`"; "The token has every usable key that the service lists. The service determines the labels: the newest alias of a key in KMS, the tag `pkcs11-label` in Key Vault, else the id or name.";
     certificate KEY None ValueKind::Text; "the one in Key Vault, else none"; "The certificate of the key, and optionally those of its issuers, in any order: PEM, PKCS#7, or base64 of either.";
     certificate_path KEY None ValueKind::Path; "the one in Key Vault, else none"; "A file with the certificate of the key, and optionally those of its issuers, in any order: PEM, DER or PKCS#7. It is read when it is first needed. [Details](#certificates).";
+    acm_certificate_arn KEY AWS ValueKind::Text; "-"; "The ARN of the key's certificate in AWS Certificate Manager (ACM). The certificate and its chain are requested when they are first needed. [Details](#certificates).";
+    acm_pca_certificate_arn KEY AWS ValueKind::Text; "-"; "The ARN of the key's certificate in AWS Private CA, as IssueCertificate returns it. The certificate and its chain are requested when they are first needed. [Details](#certificates).";
 
     aws_region DEFAULT AWS ValueKind::Text; "the ARN's, else the SDK's"; "The region of the key.";
     aws_profile DEFAULT AWS ValueKind::Text; "the SDK's"; "A profile of the shared AWS configuration and credentials files.";

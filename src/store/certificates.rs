@@ -63,7 +63,7 @@ fn file_name(key: &PublicKey) -> String {
 }
 
 /// Returns the PEM encoding of a certificate (RFC 7468).
-fn pem(certificate: &Certificate) -> String {
+pub(super) fn pem(certificate: &Certificate) -> String {
     let text = Base64::encode_string(&certificate.der);
     let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
     format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))

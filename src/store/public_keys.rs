@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 /// A public-key cache in a directory, which is created and checked at the first use.
 #[derive(Debug)]
 pub struct PublicKeyCache {
-    folder: PrivateDirectory,
+    pub(super) folder: PrivateDirectory,
     usable: OnceLock<bool>,
 }
 
@@ -93,7 +93,7 @@ impl PublicKeyCache {
         }
     }
 
-    fn is_usable(&self) -> bool {
+    pub(super) fn is_usable(&self) -> bool {
         *self.usable.get_or_init(|| match self.folder.create() {
             Ok(()) => true,
             Err(error) => {

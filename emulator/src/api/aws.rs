@@ -5,7 +5,7 @@ use crate::aws::kms::{KmsError, NewKey, create};
 use crate::aws::machine::CONTAINER_TOKEN;
 use crate::aws::sso;
 use crate::state::State;
-use crate::state::aws::{ACCESS_KEY, ACCOUNT, Key, KeyState, SECRET_KEY, Spec, arn};
+use crate::state::aws::{ACCESS_KEY, ACCOUNT, IssuedCertificate, Key, KeyState, SECRET_KEY, Spec, arn};
 use serde::Serialize;
 use std::io;
 
@@ -117,6 +117,13 @@ impl Aws<'_> {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{id} is not a secret key")));
         }
         Ok(key.material.private.clone())
+    }
+
+    /// Makes ACM or ACM PCA hold a certificate in PEM under that ARN, with the chain of its issuers. A certificate
+    /// that is `None` has been requested and is not issued yet.
+    pub fn set_certificate(&self, arn: &str, certificate: Option<&str>, chain: Option<&str>) {
+        let (certificate, chain) = (certificate.map(str::to_owned), chain.map(str::to_owned));
+        self.state.aws.certificates.set(arn, IssuedCertificate { certificate, chain });
     }
 
     /// Registers an access key.

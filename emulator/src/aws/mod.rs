@@ -1,5 +1,6 @@
 //! The services of AWS: plain functions from a request to a reply.
 
+pub(crate) mod acm;
 pub(crate) mod kms;
 pub(crate) mod machine;
 mod sigv4;

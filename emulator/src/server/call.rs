@@ -1,6 +1,6 @@
 //! The service of a request, and what faults and counts need to know of the request.
 
-use crate::aws::{kms, machine, sso, sts};
+use crate::aws::{acm, kms, machine, sso, sts};
 use crate::azure::entra;
 use crate::azure::vault::{self, Operation};
 use crate::control;
@@ -14,6 +14,7 @@ use serde_json::json;
 /// Whose request it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Service {
+    Acm,
     Kms,
     Sts,
     Vault,
@@ -47,6 +48,9 @@ impl Call {
         let path = request.path.as_str();
         if let Some(operation) = kms::operation(request) {
             return Self { names: kms::key_names(state, request), ..plain(Service::Kms, &format!("kms.{operation}")) };
+        }
+        if let Some(operation) = acm::operation(request) {
+            return Self { names: acm::certificate_names(request), ..plain(Service::Acm, operation) };
         }
         if path.starts_with("/_control/") {
             return plain(Service::Control, "control");
@@ -106,6 +110,7 @@ impl Call {
             return refused.clone();
         }
         match self.service {
+            Service::Acm => acm::answer(state, request),
             Service::Kms => kms::answer(state, request, tamper),
             Service::Sts => sts::answer(state, request),
             Service::Vault => vault::answer(state, request, tamper),

@@ -2,7 +2,7 @@
 
 use super::call::{Call, Service};
 use crate::aws::kms::{self, KmsError};
-use crate::aws::{machine, sso, sts};
+use crate::aws::{acm, machine, sso, sts};
 use crate::azure::entra;
 use crate::azure::vault::{self, Place, VaultError};
 use crate::clock;
@@ -21,7 +21,7 @@ pub(super) fn forge(call: &Call, state: &State, request: &Request, action: &Acti
         Action::Throttle { retry_after } => Some(forgery.throttled(*retry_after)),
         Action::Deny => Some(forgery.denied()),
         Action::ExpiredToken => Some(forgery.expired()),
-        Action::ClockSkew if call.service == Service::Kms => Some(clock_skew(state)),
+        Action::ClockSkew if [Service::Acm, Service::Kms].contains(&call.service) => Some(clock_skew(state)),
         Action::ClaimsChallenge if call.service == Service::Vault => Some(vault::claims_challenge(state)),
         _ => None,
     }
@@ -39,7 +39,7 @@ struct Forgery<'a> {
 impl Forgery<'_> {
     fn error(&self, status: u16, code: &str, message: &str, inner: Option<&String>) -> Reply {
         match self.call.service {
-            Service::Kms => KmsError::new(code, message).reply(status, self.state),
+            Service::Acm | Service::Kms => KmsError::new(code, message).reply(status, self.state),
             Service::Sts => sts::error(status, code, message, &self.id),
             Service::Vault => VaultError { inner: inner.cloned(), ..VaultError::new(status, code, message) }.reply(),
             Service::Machine => Reply::json(status, &json!({ "code": code, "message": message })),
@@ -54,6 +54,7 @@ impl Forgery<'_> {
                 let text = "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.";
                 return self.kms(&KmsError::new("ThrottlingException", text));
             }
+            Service::Acm => return self.kms(&KmsError::new("ThrottlingException", "Rate exceeded")),
             Service::Sts => return sts::error(400, "Throttling", "Rate exceeded", &self.id),
             Service::Vault => VaultError::throttled().reply(),
             Service::Identity => {
@@ -78,6 +79,7 @@ impl Forgery<'_> {
                 let key = self.call.names.get(1).or(self.call.names.first()).map_or("*", String::as_str);
                 self.kms(&kms::denied(short, key))
             }
+            Service::Acm => self.kms(&acm::denied(operation, self.call.names.first().map_or("*", String::as_str))),
             Service::Sts => sts::denied(short, &self.id),
             Service::Vault => VaultError::denied(operation, &Place::of(self.state, self.request)).reply(),
             Service::Machine => machine::denied(),
@@ -90,7 +92,7 @@ impl Forgery<'_> {
 
     fn expired(&self) -> Reply {
         match self.call.service {
-            Service::Kms => self.kms(&KmsError::expired()),
+            Service::Acm | Service::Kms => self.kms(&KmsError::expired()),
             Service::Sts => {
                 let text = "The security token included in the request is expired";
                 sts::error(403, "ExpiredToken", text, &self.id)

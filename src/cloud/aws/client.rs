@@ -51,6 +51,8 @@ type ClientCell = (Instant, Arc<OnceCell<RegionClient>>);
 struct RegionClient {
     client: Client,
     place: String,
+    sdk: SdkConfig,
+    credentials: SharedCredentialsProvider,
 }
 
 #[cfg(any(test, fuzzing))]
@@ -60,7 +62,10 @@ const NEVER_REPLACED: std::time::Duration = std::time::Duration::from_secs(1_000
 impl Clients {
     /// Creates clients with a client from elsewhere. That client is never replaced by one of the module's own.
     pub(crate) fn with_client(settings: Settings, client: Client) -> Self {
-        let kms = RegionClient { client, place: service_description(&settings) };
+        let none = aws_credential_types::Credentials::new("", "", None, None, "none");
+        let credentials = SharedCredentialsProvider::new(none);
+        let sdk = SdkConfig::builder().build();
+        let kms = RegionClient { client, place: service_description(&settings), sdk, credentials };
         let made = (Instant::now() + NEVER_REPLACED, Arc::new(OnceCell::new_with(Some(kms))));
         let made = Mutex::new(HashMap::from([(settings.region.clone(), made)]));
         Self { clients: made, ..Self::new(settings) }
@@ -88,16 +93,39 @@ impl Clients {
     /// Fails with [`Cause::Credentials`] before the login that the settings require, and with the obstacle that
     /// prevents the creation of the client.
     pub(crate) async fn client(&self, operation: &'static str, region: Option<&str>) -> Result<Client, Failure> {
-        if self.settings.login.as_ref().is_some_and(Login::is_pin_missing) {
-            return Err(not_logged_in(operation));
-        }
-        let cell = {
-            let mut made = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-            made.entry(region.map(str::to_owned)).or_insert_with(|| (Instant::now(), Arc::default())).1.clone()
-        };
+        self.check_login(operation)?;
+        let cell = self.cell(region);
         // Boxed: otherwise the future of every call would contain the 14 KB of this future.
         let client = cell.get_or_try_init(|| Box::pin(self.create_client(region))).await;
         client.map(|kms| kms.client.clone()).map_err(|obstacle| obstacle.failure(operation))
+    }
+
+    /// Returns what another service of AWS in a region needs for its requests: the configuration that the SDK finds,
+    /// and the credentials of the region's KMS client.
+    ///
+    /// # Errors
+    /// As [`Self::client`].
+    pub(crate) async fn shared_configuration(
+        &self,
+        operation: &'static str,
+        region: &str,
+    ) -> Result<(SdkConfig, SharedCredentialsProvider), Failure> {
+        self.check_login(operation)?;
+        let cell = self.cell(Some(region));
+        let client = cell.get_or_try_init(|| Box::pin(self.create_client(Some(region)))).await;
+        client.map(|kms| (kms.sdk.clone(), kms.credentials.clone())).map_err(|obstacle| obstacle.failure(operation))
+    }
+
+    fn check_login(&self, operation: &'static str) -> Result<(), Failure> {
+        match self.settings.login.as_ref().is_some_and(Login::is_pin_missing) {
+            true => Err(not_logged_in(operation)),
+            false => Ok(()),
+        }
+    }
+
+    fn cell(&self, region: Option<&str>) -> Arc<OnceCell<RegionClient>> {
+        let mut made = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        made.entry(region.map(str::to_owned)).or_insert_with(|| (Instant::now(), Arc::default())).1.clone()
     }
 
     /// Returns the endpoint of the requests to that region, for log lines, as far as the endpoint is known.
@@ -203,12 +231,13 @@ impl Clients {
         let Endpoint { url, place } = Endpoint::resolve(&self.settings, &sdk).await?;
         // The retries in `sdk` are for requests for credentials. `Call` retries the requests to KMS.
         let mut config = aws_sdk_kms::config::Builder::from(&sdk)
-            .credentials_provider(credentials)
             .retry_config(RetryConfig::disabled())
             .interceptor(OmitSdkHeaders::new());
+        // As it is, not wrapped into another provider: then all services share what the identity cache has of it.
+        config.set_credentials_provider(Some(credentials.clone()));
         // Not set in `sdk`: the URL would apply to requests to STS as well.
         config.set_endpoint_url(url);
-        Ok(RegionClient { client: Client::from_conf(config.build()), place })
+        Ok(RegionClient { client: Client::from_conf(config.build()), place, sdk, credentials })
     }
 
     /// Returns the configuration that the SDK finds by itself, and the provider of the credentials.

@@ -35,11 +35,7 @@ impl Endpoint {
         };
         let place = match &named {
             Some((url, by)) => {
-                let shown = url_without_credentials(url);
-                conflict(&shown, by, sdk).map_or(Ok(()), Err)?;
-                if *by != ENDPOINT_OPTION && is_plaintext_remote(url) {
-                    log_warn!("{by}: {shown}: requests to another machine are not encrypted; use https://");
-                }
+                let shown = checked(url, by, sdk)?;
                 // Log lines name the slot, so the slot's own option need not be named.
                 if *by == ENDPOINT_OPTION {
                     format!("AWS KMS at {shown}")
@@ -54,6 +50,20 @@ impl Endpoint {
     }
 }
 
+/// Returns the URL for log lines. Warns if requests go there unencrypted; the warning about the slot's own option comes
+/// with the configuration.
+///
+/// # Errors
+/// Fails with [`Cause::Settings`] if the URL contradicts a setting for FIPS or dual-stack endpoints.
+pub(crate) fn checked(url: &str, by: &str, sdk: &SdkConfig) -> Result<String, Obstacle> {
+    let shown = url_without_credentials(url);
+    conflict(&shown, by, sdk).map_or(Ok(()), Err)?;
+    if by != ENDPOINT_OPTION && is_plaintext_remote(url) {
+        log_warn!("{by}: {shown}: requests to another machine are not encrypted; use https://");
+    }
+    Ok(shown)
+}
+
 const ENDPOINT_OPTION: &str = "option \"aws_endpoint_url\"";
 
 /// Warns if requests for credentials go to another machine unencrypted, where everyone on the way can read them.
@@ -66,14 +76,14 @@ fn warn_of_unencrypted_sts(kms: Option<&str>, sdk: &SdkConfig) {
 }
 
 /// Returns the URL that the SDK finds for the service in variables and in the shared files.
-fn configured_url(sdk: &SdkConfig, service: &'static str) -> Option<String> {
+pub(crate) fn configured_url(sdk: &SdkConfig, service: &'static str) -> Option<String> {
     let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
     let own = sdk.service_config().zip(key.ok()).and_then(|(config, key)| config.load_config(key));
     own.or_else(|| sdk.endpoint_url().map(str::to_owned))
 }
 
 /// Returns the setting that names the endpoint, in the order of the guide.
-fn setting_name(service: &'static str) -> &'static str {
+pub(crate) fn setting_name(service: &'static str) -> &'static str {
     let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     [service, "AWS_ENDPOINT_URL"].into_iter().find(is_set).unwrap_or("shared AWS configuration")
 }

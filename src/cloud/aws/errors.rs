@@ -1,6 +1,7 @@
 //! The meaning of errors of AWS.
 //!
-//! "Common Errors" of the AWS KMS API Reference and of the AWS Security Token Service API Reference.
+//! "Common Errors" of the AWS KMS API Reference and of the AWS Security Token Service API Reference; GetCertificate of the
+//! API references of AWS Certificate Manager and AWS Private CA.
 
 use super::connector::BodyError;
 use super::operations::Operation;
@@ -20,6 +21,9 @@ use std::time::Duration;
 #[rustfmt::skip]
 const CODES: &[(&str, Cause)] = &[
     ("NotFoundException", Cause::NotFound),
+    // AWS Certificate Manager and AWS Private CA.
+    ("ResourceNotFoundException", Cause::NotFound),
+    ("RequestInProgressException", Cause::Rejected),
     ("DisabledException", Cause::Disabled),
     ("KMSInvalidStateException", Cause::Disabled),
     ("InvalidKeyUsageException", Cause::Unsupported),
@@ -63,9 +67,13 @@ const EXPIRY_CODES: [&str; 2] = ["ExpiredTokenException", "ExpiredToken"];
 const CLOCK_CODES: [&str; 4] =
     ["InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed"];
 
+/// The code of ACM and Private CA for a certificate that has been requested and is not issued yet.
+const NOT_ISSUED_CODE: &str = "RequestInProgressException";
+
 fn remedy_of_code(code: &str) -> Option<RetryPolicy> {
     match code {
         code if EXPIRY_CODES.contains(&code) => Some(RetryPolicy::OnceWithNewCredentials),
+        NOT_ISSUED_CODE => Some(RetryPolicy::Limited),
         code if CLOCK_CODES.contains(&code) => Some(RetryPolicy::Once),
         _ => None,
     }
@@ -129,6 +137,9 @@ where
         _ => (Cause::Rejected, message_of(&error)),
     };
     let message = match cause {
+        Cause::Rejected if code_of(&error) == Some(NOT_ISSUED_CODE) => {
+            format!("{message}; the certificate is not issued yet, and is requested again when it is next needed")
+        }
         Cause::Denied => format!("{message} (needed: {})", operation.permission),
         Cause::Credentials if ["Signature expired", "not yet current"].iter().any(|said| message.contains(said)) => {
             format!("{message}; check this machine's clock, which shows {}", utc(UnixTime::now()))

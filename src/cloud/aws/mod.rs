@@ -2,6 +2,7 @@
 //!
 //! API reference: GetPublicKey, Sign, ListKeys and "Common Errors" of the AWS KMS API Reference.
 
+pub(crate) mod acm;
 pub(crate) mod client;
 pub(crate) mod connector;
 pub(crate) mod credentials;
@@ -16,18 +17,20 @@ pub(crate) mod operations;
 pub(crate) mod settings;
 
 use super::backend::{
-    Backend, Decryption, Identity, KeyAgreement, KeyManagement, MacVerification, RandomSource, ServiceSettings,
-    SharedBackend,
+    Backend, Decryption, Identity, KeyAgreement, KeyManagement, MacVerification, NamedCertificates, RandomSource,
+    ServiceSettings, SharedBackend,
 };
 use super::http::network::Network;
 use super::key::KeyRequest;
-use super::key::{KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
+use super::key::{CertificateName, KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
 use super::login::{LoginState, PinLogin};
 use super::management::{CreatedKey, NewKey};
 use super::runtime;
 use super::runtime::Pending;
+use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::key::{Algorithm, Kind, PublicKey, Scheme};
+pub use acm::name::{CertificateService, is_certificate_arn};
 use client::Clients;
 use keys::{is_alias, schemes};
 use operations::{
@@ -121,6 +124,10 @@ impl Backend for Aws {
         Some(self)
     }
 
+    fn named_certificates(&self) -> Option<&dyn NamedCertificates> {
+        Some(self)
+    }
+
     fn login(&self) -> Option<&dyn PinLogin> {
         self.0.settings.login.is_some().then_some(&self.0)
     }
@@ -155,6 +162,14 @@ impl RandomSource for Aws {
     fn random(&self, length: usize) -> Pending<SecretBytes> {
         let clients = self.clients();
         runtime::spawn(RANDOM.name, move || async move { clients.random(length).await })
+    }
+}
+
+impl NamedCertificates for Aws {
+    fn named_certificate(&self, name: &CertificateName) -> Pending<Option<Vec<Certificate>>> {
+        let (clients, name) = (self.clients(), name.clone());
+        let operation = CertificateService::of(&name).operation();
+        runtime::spawn(operation.name, move || async move { acm::certificate(&clients, &name).await.map(Some) })
     }
 }
 

@@ -1,6 +1,6 @@
-//! The operations of KMS that the module calls, and the permissions that they need.
+//! The operations of KMS and of the certificate services that the module calls, and the permissions that they need.
 //!
-//! API reference: "AWS KMS permissions" of the AWS KMS Developer Guide.
+//! API reference: "AWS KMS permissions" of the AWS KMS Developer Guide; the Service Authorization Reference.
 
 use crate::cloud::failure::{Cause, Failure};
 
@@ -36,5 +36,7 @@ operations! {
     CREATE_KEY "CreateKey" "kms:CreateKey and kms:TagResource";
     CREATE_ALIAS "CreateAlias" "kms:CreateAlias, on the alias and on the key";
     UPDATE_ALIAS "UpdateAlias" "kms:UpdateAlias, on the alias and on the key";
+    GET_ACM_CERTIFICATE "GetCertificate" "acm:GetCertificate";
+    GET_PCA_CERTIFICATE "GetCertificate" "acm-pca:GetCertificate";
     SCHEDULE_DELETION "ScheduleKeyDeletion" "kms:ScheduleKeyDeletion";
 }

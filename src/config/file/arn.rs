@@ -1,4 +1,6 @@
-//! Amazon Resource Names (ARNs) of KMS keys, which contain the region.
+//! Amazon Resource Names (ARNs) of KMS keys, which contain the region, and of certificates.
+
+use crate::cloud::CertificateName;
 
 /// The parts of a KMS ARN that the configuration needs: `arn:PARTITION:kms:REGION:ACCOUNT:RESOURCE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,14 @@ impl<'a> Arn<'a> {
             _ => None,
         }
     }
+}
+
+/// Returns the name of the certificate with that ARN. The ARN of a certificate of AWS Private CA starts with the ARN of
+/// its authority, unless the configuration names the `authority`.
+pub fn certificate_name(id: String, authority: Option<String>) -> CertificateName {
+    let own = || id.split(':').nth(2).filter(|service| *service == "acm-pca").and(id.split_once("/certificate/"));
+    let authority = authority.or_else(|| own().map(|(authority, _)| authority.to_owned()));
+    CertificateName { id, authority }
 }
 
 /// Returns the part after the last slash, or all of `text` if it contains no slash.

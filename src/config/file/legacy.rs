@@ -8,7 +8,8 @@ use super::arn;
 use super::arn::Arn;
 use super::locations;
 use crate::certificate::Certificate;
-use crate::cloud::{KeyName, aws, azure};
+use crate::cloud::aws::{CertificateService, is_certificate_arn};
+use crate::cloud::{CertificateName, KeyName, aws, azure};
 use crate::config::configuration::Config;
 use crate::config::environment::Environment;
 use crate::config::json;
@@ -171,11 +172,6 @@ fn aws_slot(item: &SlotObject, region: Option<&str>, environment: &Environment, 
         label = id.clone();
         region = arn.split(':').nth(3).filter(|field| !field.is_empty()).map(str::to_owned).or(region);
     }
-    if item.text("certificate_arn").or(item.text("ca_arn")).is_some() {
-        let text = "certificate_arn and ca_arn are not supported and are ignored; save the certificate in a file, and \
-                    name the file in certificate_path";
-        notes.push(item.warning(text));
-    }
     let region = region.or_else(|| region_from_environment(environment, notes));
     let service = Service::Aws(aws::Settings { region, ..aws::Settings::default() });
     item.slot("kms_key_id", id, label, service, notes)
@@ -303,7 +299,7 @@ impl SlotObject<'_> {
             false => vec![Key {
                 name: KeyName { id, version: None },
                 label: label.clone(),
-                certificate: self.certificate(notes),
+                certificate: self.certificate(&service, notes),
             }],
         };
         Slot {
@@ -316,7 +312,12 @@ impl SlotObject<'_> {
         }
     }
 
-    fn certificate(&self, notes: &mut PendingMessages) -> CertificateSource {
+    fn certificate(&self, service: &Service, notes: &mut PendingMessages) -> CertificateSource {
+        if matches!(service, Service::Aws(_))
+            && let Some(name) = self.certificate_name(notes)
+        {
+            return CertificateSource::Named(name);
+        }
         if let Some(path) = self.text("certificate_path") {
             return CertificateSource::File(PathBuf::from(path));
         }
@@ -328,6 +329,29 @@ impl SlotObject<'_> {
                 CertificateSource::Service
             }
         }
+    }
+
+    /// Returns the certificate of `certificate_arn`. The replaced module asked AWS Private CA only. This module asks
+    /// AWS Certificate Manager if the ARN is one of that service.
+    fn certificate_name(&self, notes: &mut PendingMessages) -> Option<CertificateName> {
+        let (id, authority) = (self.text("certificate_arn"), self.text("ca_arn"));
+        if id.is_none() && authority.is_some() {
+            notes
+                .push(self.warning("ca_arn is ignored, because there is no certificate_arn; add it, or remove ca_arn"));
+        }
+        let id = id?;
+        let is_of = |service| is_certificate_arn(&id, service);
+        if is_of(CertificateService::Acm) {
+            return Some(arn::certificate_name(id, None));
+        }
+        if is_of(CertificateService::PrivateCa) {
+            return Some(arn::certificate_name(id, authority));
+        }
+        let expected = "arn:aws:acm-pca:REGION:ACCOUNT:certificate-authority/ID/certificate/ID";
+        notes.push(
+            self.error(format!("certificate_arn is ignored: it is not the ARN of a certificate; expected {expected}")),
+        );
+        None
     }
 
     fn warning(&self, text: impl std::fmt::Display) -> (Level, String) {

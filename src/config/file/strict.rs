@@ -12,7 +12,8 @@ use super::service::aws::warn_unencrypted_endpoint;
 use super::service::{ServiceHints, service};
 use super::{management, quirks};
 use crate::certificate::Certificate;
-use crate::cloud::KeyName;
+use crate::cloud::aws::{CertificateService, is_certificate_arn};
+use crate::cloud::{CertificateName, KeyName};
 use crate::config::configuration::Config;
 use crate::config::environment::Environment;
 use crate::config::json;
@@ -160,7 +161,7 @@ fn key_option(section: &Section, names: &[&'static str]) -> Result<&'static str>
 }
 
 fn multi_key_label(section: &Section, choice: &str) -> Result<String> {
-    for stray in ["certificate", "certificate_path", "key_version"] {
+    for stray in [&CERTIFICATE_OPTIONS[..], &["key_version"]].concat() {
         if section.own_member(stray).is_some() {
             let text = format!("is an option for a slot with one key, but this slot has \"{choice}\"; remove it");
             return Err(section.error(stray, text));
@@ -208,13 +209,37 @@ fn id<'a>(section: &'a Section, choice: &str) -> Result<&'a str> {
 }
 
 fn certificate(section: &Section) -> Result<CertificateSource> {
-    section.check_exclusive("certificate", "certificate_path")?;
+    for (index, one) in CERTIFICATE_OPTIONS.iter().enumerate() {
+        CERTIFICATE_OPTIONS[index + 1..].iter().try_for_each(|other| section.check_exclusive(one, other))?;
+    }
     if let Some(text) = section.text("certificate") {
         let found = Certificate::parse_all(text.as_bytes());
         let (chain, _) = found.map_err(|error| section.error("certificate", error.0))?;
         return Ok(CertificateSource::Inline(chain));
     }
+    if let Some(name) = certificate_name(section)? {
+        return Ok(CertificateSource::Named(name));
+    }
     Ok(section.path("certificate_path")?.map_or(CertificateSource::Service, CertificateSource::File))
+}
+
+/// Returns the certificate that an option names by its ARN.
+fn certificate_name(section: &Section) -> Result<Option<CertificateName>> {
+    for (option, service, expected) in [
+        ("acm_certificate_arn", CertificateService::Acm, "arn:aws:acm:REGION:ACCOUNT:certificate/ID"),
+        (
+            "acm_pca_certificate_arn",
+            CertificateService::PrivateCa,
+            "arn:aws:acm-pca:REGION:ACCOUNT:certificate-authority/ID/certificate/ID",
+        ),
+    ] {
+        let Some(id) = section.text(option) else { continue };
+        if !is_certificate_arn(&id, service) {
+            return Err(section.error(option, format!("is not the ARN of such a certificate; expected {expected}")));
+        }
+        return Ok(Some(arn::certificate_name(id, None)));
+    }
+    Ok(None)
 }
 
 /// The service of the previous slot, and the option that names that slot's key. There may be thousands of slots,
@@ -275,11 +300,17 @@ const NOT_A_KEY_ARN: &str = "is not the ARN of a KMS key (arn:aws:kms:REGION:ACC
 const NOT_A_KMS_ARN: &str = "is not the ARN of a KMS key or alias; expected arn:aws:kms:REGION:ACCOUNT:key/ID or \
                              arn:aws:kms:REGION:ACCOUNT:alias/NAME";
 
+/// The options with the certificate of a key.
+const CERTIFICATE_OPTIONS: [&str; 4] =
+    ["certificate", "certificate_path", "acm_certificate_arn", "acm_pca_certificate_arn"];
+
 /// Options that a plain slot does not have: its key has no settings except an id and a label.
 const FULL_SLOT_OPTIONS: &[&str] = &[
     "key_version",
     "certificate",
     "certificate_path",
+    "acm_certificate_arn",
+    "acm_pca_certificate_arn",
     "hide_keys",
     "allow",
     "confirm_destroy",

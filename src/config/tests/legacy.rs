@@ -197,14 +197,34 @@ fn a_bad_certificate_is_logged_and_the_slot_stays() {
 }
 
 #[test]
-fn certificate_arn_is_noted_and_the_slot_stays() {
-    for option in ["certificate_arn", "ca_arn"] {
-        let mut world = aws_slot(&format!(r#""kms_key_id": "k", "label": "x", "{option}": "arn:aws:acm-pca:r:1:x""#));
-        assert_eq!(only_key(&world.config()).certificate, CertificateSource::Service);
-        let note = "slots[0] (\"x\"): certificate_arn and ca_arn are not supported and are ignored; save the certificate \
-                    in a file, and name the file in certificate_path";
-        assert!(world.notes(Level::Warn).ends_with(note), "{}", world.notes(Level::Warn));
-    }
+fn certificate_arn_names_a_certificate_of_the_private_authority() {
+    let authority = "arn:aws:acm-pca:r:1:certificate-authority/a";
+    let id = format!("{authority}/certificate/c");
+    let named = |members: &str| {
+        only_key(&aws_slot(&format!(r#""kms_key_id": "k", "certificate_path": "c.pem", {members}"#)).config())
+            .certificate
+            .clone()
+    };
+    let source = |id: &str, authority: Option<&str>| {
+        CertificateSource::Named(CertificateName { id: id.to_owned(), authority: authority.map(str::to_owned) })
+    };
+    assert_eq!(named(&format!(r#""certificate_arn": "{id}""#)), source(&id, Some(authority)));
+    assert_eq!(named(&format!(r#""certificate_arn": "{id}", "ca_arn": "other""#)), source(&id, Some("other")));
+    let acm = "arn:aws:acm:r:1:certificate/c";
+    assert_eq!(named(&format!(r#""certificate_arn": "{acm}", "ca_arn": "other""#)), source(acm, None), "new");
+}
+
+#[test]
+fn a_bad_certificate_arn_is_logged_and_the_slot_stays() {
+    let mut world = aws_slot(r#""kms_key_id": "k", "label": "x", "certificate_arn": "arn:aws:acm-pca:r:1:x""#);
+    assert_eq!(only_key(&world.config()).certificate, CertificateSource::Service);
+    let note = "slots[0] (\"x\"): certificate_arn is ignored: it is not the ARN of a certificate; expected \
+                arn:aws:acm-pca:REGION:ACCOUNT:certificate-authority/ID/certificate/ID";
+    assert!(world.notes(Level::Error).ends_with(note), "{}", world.notes(Level::Error));
+    let mut world = aws_slot(r#""kms_key_id": "k", "label": "x", "ca_arn": "arn:aws:acm-pca:r:1:x""#);
+    assert_eq!(only_key(&world.config()).certificate, CertificateSource::Service);
+    let note = "slots[0] (\"x\"): ca_arn is ignored, because there is no certificate_arn; add it, or remove ca_arn";
+    assert!(world.notes(Level::Warn).ends_with(note), "{}", world.notes(Level::Warn));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! A [`TestEnvironment`] is a directory with files and a set of environment variables.
 
-use crate::cloud::{KeyName, aws, azure};
+use crate::cloud::{CertificateName, KeyName, aws, azure};
 use crate::config::*;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+mod certificate_arns;
 mod documents;
 mod json;
 mod legacy;

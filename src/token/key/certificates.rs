@@ -3,7 +3,7 @@
 use super::SlotKey;
 use crate::certificate::Certificate;
 use crate::certificate::bundle::Bundle;
-use crate::cloud::KeyDescription;
+use crate::cloud::{KeyDescription, Pending};
 use crate::config::{CertificateSource, Right};
 use crate::key::PublicKey;
 use crate::object::{Names, Object};
@@ -26,7 +26,13 @@ impl SlotKey {
         let Some(facts) = self.loaded_facts(deadline) else { return Vec::new() };
         let Some(public_key) = &facts.public_key else { return Vec::new() };
         let objects = match kept {
-            Some(chain) => self.certificate_objects_of(&chain, public_key, false),
+            Some(chain) => {
+                let objects = self.certificate_objects_of(&chain, public_key, false);
+                if !objects.is_empty() {
+                    self.cache_certificate(&chain);
+                }
+                objects
+            }
             None if !local.is_empty() => self.certificate_objects_of(&local.chain_of(public_key), public_key, false),
             None => self.stored_objects(public_key),
         };
@@ -69,11 +75,36 @@ impl SlotKey {
 
     /// Returns the certificate chain that the service stores with the key. Failures are logged.
     pub(super) fn service_chain(&self, deadline: Instant) -> Option<Vec<Certificate>> {
+        let source = match &self.key.certificate {
+            CertificateSource::Named(_) => self.certificate_source(),
+            _ => "the certificate".into(),
+        };
         let kept = self
             .service_certificates
-            .get(deadline, |failure| log_error!("{self}: the certificate can't be fetched: {failure}"))
+            .get(deadline, |failure| log_error!("{self}: {source} can't be fetched: {failure}"))
             .ok()?;
         (*kept).clone()
+    }
+
+    /// Returns the certificate of the cache, or else starts the request for it.
+    pub(super) fn request_certificate(&self) -> Pending<Option<Vec<Certificate>>> {
+        let backend = &self.common.backend;
+        let CertificateSource::Named(name) = &self.key.certificate else { return backend.certificate(&self.key.name) };
+        let cached = self.common.cache.as_ref().and_then(|cache| cache.certificate_chain(name));
+        cached.map_or_else(|| backend.named_certificate(name), |chain| Pending::ready(Ok(Some(chain))))
+    }
+
+    fn cache_certificate(&self, chain: &[Certificate]) {
+        if let (CertificateSource::Named(name), Some(cache)) = (&self.key.certificate, &self.common.cache) {
+            cache.insert_certificate_chain(name, chain);
+        }
+    }
+
+    /// Whether the key may have certificates of issuers, with names of their own, in a service of certificates.
+    pub(super) fn may_have_named_issuers(&self) -> bool {
+        let known = self.service_certificates.value();
+        let has_issuers = known.is_none_or(|kept| kept.as_ref().as_ref().is_some_and(|chain| chain.len() > 1));
+        has_issuers && matches!(self.key.certificate, CertificateSource::Named(_))
     }
 
     pub(super) fn has_no_certificate(&self) -> bool {
@@ -85,7 +116,7 @@ impl SlotKey {
     /// The certificates of the configuration, read once.
     pub(super) fn local(&self) -> &Bundle {
         self.configured_certificates.get_or_init(|| match &self.key.certificate {
-            CertificateSource::Service => Bundle::default(),
+            CertificateSource::Service | CertificateSource::Named(_) => Bundle::default(),
             CertificateSource::Inline(certificates) => Bundle::new(certificates.clone()),
             CertificateSource::File(path) => {
                 let bytes = std::fs::read(path).map_err(|error| error.to_string());
@@ -108,6 +139,7 @@ impl SlotKey {
             CertificateSource::Service => "the certificate in the service".into(),
             CertificateSource::Inline(_) => "the certificate in the configuration (\"certificate\")".into(),
             CertificateSource::File(path) => format!("the certificate {}", path.display()),
+            CertificateSource::Named(name) => format!("the certificate {}", name.id),
         }
     }
 

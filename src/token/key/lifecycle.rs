@@ -3,7 +3,7 @@
 use super::{KeyObjects, SlotContext, SlotKey};
 use crate::certificate::Certificate;
 use crate::cloud::{Cause, CreatedKey, Failure, KeyDescription, KeyName, Pending};
-use crate::config::{Key, Right};
+use crate::config::{CertificateSource, Key, Right};
 use crate::error::{Error, Result};
 use crate::key::PublicKey;
 use crate::object::Object;
@@ -115,16 +115,16 @@ impl SlotKey {
     pub fn add_certificate(&self, certificate: &Certificate, deadline: Instant) -> Result<()> {
         let prohibited = |text: &str| Err(Error::new(CKR_ACTION_PROHIBITED, text.to_owned()).with_context(self));
         let key = self.public_key(deadline).ok_or_else(|| Error::new(CKR_GENERAL_ERROR, "the key no longer exists"))?;
-        if !self.local().is_empty() {
+        if !self.local().is_empty() || matches!(self.key.certificate, CertificateSource::Named(_)) {
             return prohibited(
-                "the configuration contains the key's certificate (\"certificate\" or \"certificate_path\"); change it there",
+                "the configuration names the key's certificate (\"certificate\", \"certificate_path\" or an ARN); change it there",
             );
         }
         let own = certificate.certifies(&key);
         if own && self.merge_certificate(certificate, deadline)? {
             return Ok(());
         }
-        self.service_certificates.start_loading(|| self.common.backend.certificate(&self.key.name));
+        self.service_certificates.start_loading(|| self.request_certificate());
         let kept = self
             .service_certificates
             .get(deadline, |_| {})

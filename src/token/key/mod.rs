@@ -156,14 +156,15 @@ impl SlotKey {
         let fits = |kind, own: &[u8]| template.iter().all(|(asked, value)| *asked != kind || value == own);
         let own = fits(CKA_ID, self.id()) && self.with_label(|label| fits(CKA_LABEL, label.as_bytes()));
         // The certificates of a chain have names of their own, and are available locally.
-        own || (wanted.certificates && (self.local().len() > 1 || self.store().is_some()))
+        own || (wanted.certificates
+            && (self.local().len() > 1 || self.store().is_some() || self.may_have_named_issuers()))
     }
 
     /// Starts the requests for objects that are wanted and not loaded yet. Does not wait.
     pub fn start_loading(&self, wanted: ObjectClasses) {
         let ready = self.common.backend.is_ready();
         if wanted.certificates && self.local().is_empty() && ready {
-            self.service_certificates.start_loading(|| self.common.backend.certificate(&self.key.name));
+            self.service_certificates.start_loading(|| self.request_certificate());
         }
         // A certificate is shown only if it matches the key. If the key has no certificate, the key need not be
         // loaded.

@@ -33,8 +33,18 @@ pub fn certificate_for(world: &World, spki: &[u8], extensions: &str) -> Vec<u8> 
     )
 }
 
+/// Returns a self-signed certificate for that key, in PEM. It is self-signed in name only.
+pub fn pem_for(folder: &Path, spki: &[u8]) -> String {
+    std::fs::write(folder.join("public"), spki).unwrap();
+    openssl(folder, "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out issuer");
+    openssl(folder, "req -new -subj /CN=web -key issuer -out issuer.csr");
+    openssl(folder, "pkey -pubin -inform DER -in public -out public.pem");
+    let pem = openssl(folder, "x509 -req -in issuer.csr -signkey issuer -force_pubkey public.pem");
+    String::from_utf8(pem).unwrap()
+}
+
 /// Returns a root, an intermediate and a certificate for that key, in PEM. The authority has RSA keys.
-fn chain_for(world: &World, name: &str, spki: &[u8]) -> [String; 3] {
+pub fn chain_for(world: &World, name: &str, spki: &[u8]) -> [String; 3] {
     let folder = world.home.join(name);
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("public"), spki).unwrap();

@@ -1,5 +1,6 @@
 //! A token's keys and certificates: search, cache, generation, destruction, labels, logins.
 
+mod acm;
 mod cache;
 pub mod certificates;
 mod labels;

@@ -137,6 +137,42 @@ fn both_old_files_work_where_they_lie() {
     assert_eq!([0, 1, 2, 3].map(certificates), [0, 0, 1, 0], "the vault's certificate of the same name");
 }
 
+/// The file of aws-kms-pkcs11 with a certificate of AWS Private CA, in another region than the key.
+#[test]
+fn a_certificate_arn_of_the_old_file_is_fetched_from_the_private_authority() {
+    let test =
+        name_of(concat!(module_path!(), "::a_certificate_arn_of_the_old_file_is_fetched_from_the_private_authority"));
+    if !is_child(test) {
+        let clouds = Clouds::new();
+        let aws = clouds.emulator.aws();
+        let key = aws.create_key(AwsKey::new("ECC_NIST_P256").region("us-west-2")).unwrap();
+        let authority = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/a";
+        let (own, other) = (format!("{authority}/certificate/1"), format!("{authority}/certificate/2"));
+        let pem = crate::keys::certificates::pem_for(clouds.home.path(), &aws.public_key_spki(&key.id).unwrap());
+        aws.set_certificate(&own, Some(&pem), None);
+        let slot = |more: &str| format!(r#"{{ "kms_key_id": "{}", "aws_region": "us-west-2", {more} }}"#, key.id);
+        let slots = [
+            slot(&format!(r#""certificate_arn": "{own}""#)),
+            slot(&format!(r#""certificate_arn": "{own}", "ca_arn": "{authority}""#)),
+            slot(&format!(r#""certificate_arn": "{other}""#)),
+        ];
+        clouds.write(".config/aws-kms-pkcs11/config.json", format!(r#"{{ "slots": [{}] }}"#, slots.join(", ")));
+        clouds.run(test, &[]);
+        assert_eq!(clouds.emulator.control().count("acm-pca.GetCertificate"), 3);
+        let log = clouds.emulator.control().log();
+        let hosts: Vec<_> = log.iter().filter(|entry| entry.operation == "acm-pca.GetCertificate").collect();
+        assert!(hosts.iter().all(|entry| entry.host == "acm-pca.eu-west-1.amazonaws.com"), "{hosts:?}");
+        return;
+    }
+    let p11 = P11::load(&module_path());
+    p11.initialize().unwrap();
+    let certificates = |slot| p11.find_class(p11.open(slot), CKO_CERTIFICATE).len();
+    assert_eq!([0, 1, 2].map(certificates), [1, 1, 0]);
+    for slot in [0, 1, 2] {
+        p11.private_key(p11.open(slot));
+    }
+}
+
 #[test]
 fn without_a_file_the_environment_s_clouds_are_listed() {
     let test = name_of(concat!(module_path!(), "::without_a_file_the_environment_s_clouds_are_listed"));

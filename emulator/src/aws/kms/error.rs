@@ -8,7 +8,7 @@ use crate::state::aws::{NoSuchKey, USER_ARN};
 use serde_json::json;
 
 /// The type of the body of every reply, errors and results.
-pub(super) const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+pub(crate) const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
 /// An error as KMS words it: always status 400, unless a fault says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use crate::faults::Tamper;
 use crate::http::{Reply, Request};
 use crate::state::State;
 use call::Call;
-use error::CONTENT_TYPE;
+pub(crate) use error::CONTENT_TYPE;
 pub(crate) use error::{KmsError, denied};
 use input::Input;
 pub(crate) use new_key::{NewKey, create};

@@ -1,6 +1,7 @@
 //! One account at AWS: its keys, and who may use them.
 
 use super::arn::USER_ARN;
+use super::certificates::CertificateStore;
 use super::credentials::{Credential, Credentials};
 use super::key_store::KeyStore;
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ pub(crate) const SECRET_KEY: &str = "emulator-secret-key";
 pub(crate) struct Account {
     pub(crate) credentials: Credentials,
     pub(crate) keys: KeyStore,
+    pub(crate) certificates: CertificateStore,
     /// Web identity tokens that STS accepts.
     identities: Mutex<Vec<String>>,
     /// Tokens of the instance metadata service, and when they expire.
@@ -23,6 +25,7 @@ impl Default for Account {
         let account = Self {
             credentials: Credentials::default(),
             keys: KeyStore::default(),
+            certificates: CertificateStore::default(),
             identities: Mutex::default(),
             machine_tokens: Mutex::default(),
         };

@@ -1,0 +1,79 @@
+//! Certificates of AWS Certificate Manager (ACM) and AWS Private CA, which configurations name by their ARNs.
+//!
+//! API reference: GetCertificate of the AWS Certificate Manager API Reference and of the AWS Private CA API Reference.
+
+mod endpoint;
+pub(crate) mod name;
+mod request;
+
+use super::client::Clients;
+use super::errors::refusal;
+use crate::certificate::Certificate;
+use crate::cloud::failure::refused::FailedAttempt;
+use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::key::CertificateName;
+use crate::cloud::retry::Call;
+use aws_runtime::service_clock_skew::ServiceClockSkewInterceptor;
+use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
+use name::{CertificateService, region};
+use request::Reply;
+
+/// Fetches a certificate, followed by its chain. The region is that of the certificate's ARN.
+///
+/// # Errors
+/// Those of the service; [`Cause::Rejected`] while the certificate is not issued yet.
+pub(crate) async fn certificate(clients: &Clients, name: &CertificateName) -> Result<Vec<Certificate>, Failure> {
+    let service = CertificateService::of(name);
+    let operation = service.operation();
+    let region = region(&name.id).ok_or_else(|| operation.failure(Cause::Settings, "the ARN has no region"))?;
+    let description = format!("{} {} at {} in {region}", operation.name, name.id, service.full_name());
+    let call = Call {
+        operation: operation.name,
+        description: &description,
+        network: &clients.settings.network,
+        concurrency_limit: Some(&clients.load_permits),
+    };
+    // It learns the service's time from a refusal and corrects the signature of the next attempt.
+    let clock = SharedInterceptor::new(ServiceClockSkewInterceptor::new());
+    let attempt = async || {
+        let answer = attempt(clients, name, region, clock.clone()).await;
+        match answer {
+            Ok(reply) => Ok(reply),
+            Err(refused) => Err(clients.mask_pin(clients.explain_missing_credentials(refused).await)),
+        }
+    };
+    let reply = call.run(attempt, |refused, since| clients.discard_stale(refused, since)).await?;
+    parse(&reply).map_err(|message| operation.failure(Cause::Malformed, message))
+}
+
+async fn attempt(
+    clients: &Clients,
+    name: &CertificateName,
+    region: &str,
+    clock: SharedInterceptor,
+) -> Result<Reply, FailedAttempt> {
+    let service = CertificateService::of(name);
+    let operation = service.operation();
+    let shared = clients.shared_configuration(operation.name, region).await?;
+    let endpoint =
+        endpoint::resolve(service, region, &shared.0).await.map_err(|obstacle| obstacle.failure(operation.name))?;
+    request::send(name, &endpoint, shared, clock).await.map_err(|error| {
+        let mut refused = refusal(operation, error);
+        // `explain_missing_credentials` recognizes messages about credentials by their start and end.
+        if refused.failure.cause != Cause::Credentials {
+            refused.failure.message = format!("{}: {}", endpoint.place, refused.failure.message);
+        }
+        refused
+    })
+}
+
+/// Returns the certificates of a reply. The key's own comes first, then its chain in the order of the service.
+fn parse(reply: &Reply) -> Result<Vec<Certificate>, String> {
+    let all =
+        |text: &str| Certificate::parse_all(text.as_bytes()).map(|(found, _)| found).map_err(|unusable| unusable.0);
+    let mut chain = all(&reply.certificate)?;
+    if let Some(text) = reply.certificate_chain.as_deref().filter(|text| !text.trim().is_empty()) {
+        chain.extend(all(text)?);
+    }
+    Ok(chain)
+}
