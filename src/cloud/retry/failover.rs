@@ -199,7 +199,8 @@ mod tests {
     /// called, with their time limits.
     fn made(failover: &Failover, answers: &[Result<u8, Cause>]) -> (Result<u8, Failure>, Vec<(String, Duration)>) {
         let regions = ["a", "b", "c"].map(str::to_owned);
-        let (answers, calls) = (RefCell::new(answers.iter().copied().collect::<VecDeque<_>>()), RefCell::default());
+        let answers = RefCell::new(answers.iter().copied().collect::<VecDeque<_>>());
+        let calls: RefCell<Vec<(String, Duration)>> = RefCell::default();
         let call = |region: String, limit: Duration| {
             let answer = answers.borrow_mut().pop_front().expect("another call than expected");
             calls.borrow_mut().push((region.clone(), limit));

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 mod documents;
+mod failover;
 mod json;
 mod legacy;
 mod locations;
