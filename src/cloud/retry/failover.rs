@@ -171,7 +171,9 @@ impl Failover {
 /// Returns an equal share of the time that is left until `end`, for a call with so many others after it.
 fn share(end: Instant, others: usize) -> Duration {
     let others = u32::try_from(others).unwrap_or(u32::MAX);
-    end.saturating_duration_since(Instant::now()) / others.saturating_add(1)
+    let share = end.saturating_duration_since(Instant::now()) / others.saturating_add(1);
+    // Messages show it.
+    Duration::from_millis(u64::try_from(share.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Returns the failure of the first region that was tried, with the failures of the others in its message.
