@@ -26,6 +26,9 @@ enum Verdict {
     ReplicaRefused,
     /// Every region would refuse the call, or the first region refused it.
     Refused,
+    /// This machine can't use the replica's region, for example because its credentials are not valid there. The
+    /// next region is tried.
+    RegionUnusable,
     /// The call failed on this machine.
     Local,
 }
@@ -47,6 +50,7 @@ impl Verdict {
             | Cause::Malformed
             | Cause::Unsupported
             | Cause::Undecryptable => Self::Refused,
+            Cause::Credentials | Cause::Untrusted | Cause::Settings if !is_first => Self::RegionUnusable,
             Cause::Credentials
             | Cause::Interrupted
             | Cause::Untrusted
@@ -135,6 +139,8 @@ impl Failover {
                 }
                 Err(failure)
             }
+            // Neither shows whether the region works. The permit is dropped without a result.
+            (Err(failure), Some(Verdict::RegionUnusable)) => Err(failure),
             (answer, Some(Verdict::Local)) => Ok(answer),
             (answer, verdict) => {
                 if permit.succeed() {
@@ -269,6 +275,16 @@ mod tests {
         // The circuit of the first region is open by now. The first region is the last resort.
         let answers = [Err(Cause::NotFound), Err(Cause::NotFound), Err(Cause::Unreachable)];
         let (answer, calls) = made(&failover, &answers);
+        assert_eq!((answer.unwrap_err().cause, names(&calls).as_str()), (Cause::Unreachable, "bca"));
+    }
+
+    #[test]
+    fn a_region_without_valid_credentials_leaves_the_failure_of_the_first_region() {
+        let failover = Failover::new(TIME);
+        let (failed, refused) = (Err(Cause::Unreachable), Err(Cause::Credentials));
+        let (answer, calls) = made(&failover, &[failed, refused, refused]);
+        assert_eq!((answer.unwrap_err().cause, names(&calls).as_str()), (Cause::Unreachable, "abc"));
+        let (answer, calls) = made(&failover, &[refused, refused, failed]);
         assert_eq!((answer.unwrap_err().cause, names(&calls).as_str()), (Cause::Unreachable, "bca"));
     }
 

@@ -155,10 +155,13 @@ module_test! {
             AwsKey::new("HMAC_256"),
         ].map(|key| replicated(world, key));
         configure(world, &[&ec.arn, &rsa.arn, &hmac.id], json!({}));
+        let p11 = world.module();
+        let unique_id = |session| p11.attribute(session, p11.only(session, CKO_SECRET_KEY), CKA_UNIQUE_ID).unwrap();
+        let before = unique_id(p11.open(2));
+        p11.finalize().unwrap();
         fail(world, Action::ResetBeforeReply);
         let signer = Signer::new(world, &ec);
         assert_eq!(signer.sign([1; 32]), Ok(()), "{}", world.log());
-        let p11 = signer.p11;
         let session = p11.open(1);
         let (public, private) = (p11.only(session, CKO_PUBLIC_KEY), p11.private_key(session));
         let mut parameters = oaep(CKM_SHA256, CKG_MGF1_SHA256);
@@ -167,6 +170,7 @@ module_test! {
         assert_eq!(p11.decrypt(session, private, &mut mechanism, &encrypted).unwrap(), b"a text");
         let session = p11.open(2);
         let secret = p11.only(session, CKO_SECRET_KEY);
+        assert_eq!(unique_id(session), before, "it is the same key in each region");
         let mac = p11.sign(session, secret, CKM_SHA256_HMAC, &[], b"a message").unwrap();
         assert_eq!(p11.verify(session, secret, &mut plain(CKM_SHA256_HMAC), b"a message", &mac), Ok(()));
         assert_eq!(
