@@ -310,8 +310,10 @@ struct CallDescription<'a> {
 
 impl fmt::Display for CallDescription<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} at {}", self.operation, self.key, self.clients.place(self.region))?;
-        match self.region.filter(|_| self.clients.failover.is_some()) {
+        let place = self.clients.place(self.region);
+        write!(f, "{} {} at {place}", self.operation, self.key)?;
+        // An endpoint that serves several regions does not name the region.
+        match self.region.filter(|region| self.clients.failover.is_some() && !place.contains(region)) {
             Some(region) => write!(f, ", region {region}"),
             None => Ok(()),
         }

@@ -185,45 +185,78 @@ module_test! {
     }
 }
 
+/// Threads that sign until they are stopped. A failed signature stops all threads.
+struct Load<'a> {
+    world: &'a World,
+    signer: &'a Signer,
+    is_over: AtomicBool,
+    failures: AtomicUsize,
+    signatures: AtomicUsize,
+}
+
+impl<'a> Load<'a> {
+    fn new(world: &'a World, signer: &'a Signer) -> Self {
+        let (failures, signatures) = Default::default();
+        Self { world, signer, is_over: AtomicBool::new(false), failures, signatures }
+    }
+
+    /// Runs `body` while so many threads sign. Then checks that no signature failed.
+    fn run(&self, threads: u8, body: impl FnOnce() -> bool) {
+        let is_done = std::thread::scope(|scope| {
+            for number in 0..threads {
+                scope.spawn(move || self.sign([number; 32]));
+            }
+            let is_done = body();
+            self.is_over.store(true, Ordering::SeqCst);
+            is_done
+        });
+        let failures = self.failures.load(Ordering::SeqCst);
+        assert!(is_done && failures == 0, "{failures} failures: {}", self.world.log());
+    }
+
+    fn sign(&self, mut digest: [u8; 32]) {
+        let own = self.signer.another();
+        while !self.is_over.load(Ordering::SeqCst) {
+            digest[0] = digest[0].wrapping_add(1);
+            match own.sign(digest) {
+                Ok(()) => self.signatures.fetch_add(1, Ordering::SeqCst),
+                Err(_) => self.failures.fetch_add(1, Ordering::SeqCst),
+            };
+            // The emulator keeps a limited number of requests in its log.
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Waits until `check` is true. Returns false if a signature failed before that.
+    fn reaches(&self, check: impl Fn() -> bool) -> bool {
+        holds_soon(|| {
+            std::thread::sleep(Duration::from_millis(50));
+            check() || self.failures.load(Ordering::SeqCst) > 0
+        }) && self.failures.load(Ordering::SeqCst) == 0
+    }
+
+    /// Waits for so many more signatures.
+    fn signs(&self, more: usize) -> bool {
+        let goal = self.signatures.load(Ordering::SeqCst) + more;
+        self.reaches(|| self.signatures.load(Ordering::SeqCst) >= goal)
+    }
+}
+
 module_test! {
     fn a_region_that_dies_under_load_and_comes_back_costs_no_call(world) {
         let key = replicated(world, AwsKey::new("ECC_NIST_P256"));
-        configure(world, &[&key.id], json!({ "call_timeout_ms": 6000 }));
+        configure(world, &[&key.id], json!({}));
         let signer = Signer::new(world, &key);
-        let (is_over, signatures) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let (world, signer, is_over, signatures) = (&*world, &signer, &is_over, &signatures);
-        std::thread::scope(|scope| {
-            for number in 0..64u8 {
-                scope.spawn(move || {
-                    let own = signer.another();
-                    let mut digest = [number; 32];
-                    while !is_over.load(Ordering::SeqCst) {
-                        digest[0] = digest[0].wrapping_add(1);
-                        if let Err(rv) = own.sign(digest) {
-                            is_over.store(true, Ordering::SeqCst);
-                            panic!("{rv:x}: {}", world.log());
-                        }
-                        signatures.fetch_add(1, Ordering::SeqCst);
-                        std::thread::sleep(Duration::from_millis(20));
-                    }
-                });
-            }
-            let reached = |count: usize| {
-                holds_soon(|| signatures.load(Ordering::SeqCst) >= count || is_over.load(Ordering::SeqCst))
-            };
-            let steps = || {
-                let is_dead = reached(200);
-                fail(world, Action::Hang);
-                let is_replaced = holds_soon(|| requests(world, "kms.Sign", REPLICA) >= 200 || is_over.load(Ordering::SeqCst));
-                world.emulator.control().clear_faults();
-                is_dead && is_replaced && holds_soon(|| count(world, BACK) > 0 || is_over.load(Ordering::SeqCst))
-            };
-            let is_back = steps();
-            let (before, signed) = (requests(world, "kms.Sign", PRIMARY), signatures.load(Ordering::SeqCst));
-            let goes_on = reached(signed + 200);
-            is_over.store(true, Ordering::SeqCst);
-            assert!(is_back && goes_on, "{}", world.log());
-            assert!(requests(world, "kms.Sign", PRIMARY) > before, "the first region gets the calls again");
+        let (load, world) = (Load::new(world, &signer), &*world);
+        load.run(64, || {
+            let works = load.signs(128);
+            fail(world, Action::Hang);
+            let is_replaced = load.reaches(|| requests(world, "kms.Sign", REPLICA) >= 128);
+            world.emulator.control().clear_faults();
+            let is_back = load.reaches(|| count(world, BACK) > 0);
+            let before = requests(world, "kms.Sign", PRIMARY);
+            let is_used = load.reaches(|| requests(world, "kms.Sign", PRIMARY) >= before + 64);
+            works && is_replaced && is_back && is_used
         });
         assert_eq!((count(world, FAILED), count(world, BACK)), (1, 1), "{}", world.log());
     }
@@ -232,35 +265,19 @@ module_test! {
 module_test! {
     fn exactly_one_call_tries_a_region_that_failed(world) {
         let key = replicated(world, AwsKey::new("ECC_NIST_P256"));
-        configure(world, &[&key.id], json!({ "call_timeout_ms": 6000 }));
+        configure(world, &[&key.id], json!({}));
         let signer = Signer::new(world, &key);
         fail(world, Action::Hang);
         assert_eq!(signer.sign([0; 32]), Ok(()), "{}", world.log());
         let before = requests(world, "kms.Sign", PRIMARY);
-        let is_over = AtomicBool::new(false);
-        let (world, signer, is_over) = (&*world, &signer, &is_over);
-        std::thread::scope(|scope| {
-            for number in 0..16 {
-                scope.spawn(move || {
-                    let own = signer.another();
-                    while !is_over.load(Ordering::SeqCst) {
-                        if let Err(rv) = own.sign([number; 32]) {
-                            is_over.store(true, Ordering::SeqCst);
-                            panic!("{rv:x}: {}", world.log());
-                        }
-                        std::thread::sleep(Duration::from_millis(20));
-                    }
-                });
-            }
-            let is_tried = holds_soon(|| requests(world, "kms.Sign", PRIMARY) > before || is_over.load(Ordering::SeqCst));
+        let (load, world) = (Load::new(world, &signer), &*world);
+        load.run(16, || {
+            let is_tried = load.reaches(|| requests(world, "kms.Sign", PRIMARY) > before);
             // The probe hangs. Meanwhile all others go to the replica.
             let signed = requests(world, "kms.Sign", REPLICA);
-            let goes_on = holds_soon(|| requests(world, "kms.Sign", REPLICA) >= signed + 64 || is_over.load(Ordering::SeqCst));
-            let tried = requests(world, "kms.Sign", PRIMARY);
-            is_over.store(true, Ordering::SeqCst);
-            assert!(is_tried && goes_on, "{}", world.log());
-            assert_eq!(tried, before + 1, "{}", world.log());
+            is_tried && load.reaches(|| requests(world, "kms.Sign", REPLICA) >= signed + 64)
         });
+        assert_eq!(requests(world, "kms.Sign", PRIMARY), before + 1, "{}", world.log());
         assert_eq!((count(world, FAILED), count(world, BACK)), (1, 0), "{}", world.log());
     }
 }
