@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Where the instructions of a warm signature go, function by function: callgrind over a build with names.
-#   scripts/profile.sh [aws|azure] [PATH]    PATH is sign (unless said), find, attributes, digest
+# Lists the functions that execute the instructions of a warm signature. Uses callgrind and a build with symbols.
+#   scripts/profile.sh [aws|azure] [PATH]    PATH is sign (the default), find, attributes or digest
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}

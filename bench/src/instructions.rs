@@ -52,7 +52,7 @@ pub fn run(module: &str, file: &str, write: bool) -> Outcome<()> {
 }
 
 const HEAD: &str = "\
-# Instructions of the hot paths, as counted by scripts/instructions.sh; renewed by scripts/instructions.sh --write.
+# Instructions of the hot paths, counted by scripts/instructions.sh. Record new counts with scripts/instructions.sh --write.
 ";
 
 fn initialize(world: &World) -> Outcome<u64> {
@@ -83,20 +83,22 @@ fn compare(counts: &[(&str, u64)], expected: &str) -> Outcome<()> {
     for (name, count) in counts {
         let expected = expected.lines().filter_map(|line| line.trim().split_once(' '));
         let known = expected.filter(|(_, known)| known == name).find_map(|(known, _)| known.parse::<u64>().ok());
-        let known = known.ok_or_else(|| format!("no count is known of: {name}"))?;
+        let known = known.ok_or_else(|| {
+            format!("bench/instructions.txt has no count for \"{name}\": scripts/instructions.sh --write adds it")
+        })?;
         let change = (*count as f64 / known as f64 - 1.0) * 100.0;
         let stray = change.abs() > MARGIN;
         strays += usize::from(stray);
         crate::outcome::say(&format!(
             "{count:>9} {change:>+6.1} %  {name}{}",
-            if stray { "   <- expected more closely" } else { "" }
+            if stray { "   <- changed by more than the margin" } else { "" }
         ));
     }
     match strays {
         0 => Ok(()),
         _ => Err(format!(
-            "{strays} of the counts have changed by more than {MARGIN} %: find out why (scripts/profile.sh); if it is \
-             meant, or fewer, renew them by scripts/instructions.sh --write"
+            "{strays} of the counts have changed by more than {MARGIN} %: scripts/profile.sh shows where the instructions \
+             are. If the change is intended, record the new counts with scripts/instructions.sh --write"
         )
         .into()),
     }
@@ -112,7 +114,7 @@ mod tests {
         let compared = |counts: &[(&str, u64)]| compare(counts, expected).is_ok();
         assert!(compared(&[("a path", 109), ("another", 181)]));
         assert!(!compared(&[("a path", 111)]));
-        assert!(!compared(&[("another", 179)]), "fewer are kept, too");
+        assert!(!compared(&[("another", 179)]), "a decrease is reported, too");
         assert!(!compared(&[("a path", 0)]));
         assert!(!compared(&[("a new one", 1)]));
     }

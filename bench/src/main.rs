@@ -10,6 +10,8 @@ mod instructions;
 mod meter;
 mod module;
 mod outcome;
+mod plot;
+mod report;
 mod sections;
 mod service;
 mod table;
@@ -23,10 +25,11 @@ use std::time::Duration;
 use world::{Cloud, World};
 
 const USAGE: &str = "\
-cloud-kms-bench run MODULE [--write FILE | SECTION...]   measure, and print the table (scripts/bench.sh)
-cloud-kms-bench instructions MODULE FILE [--write]   count those of the hot paths (scripts/instructions.sh)
-cloud-kms-bench with aws|azure MODULE PROGRAM [ARGUMENT...]   a program with the fake service, for profilers
-cloud-kms-bench service CA_FILE           the fake service
+cloud-kms-bench run MODULE [--write DOCS | SECTION...]   measures and prints the table (scripts/bench.sh)
+cloud-kms-bench redraw DOCS               makes the summary and the plots again from the table in DOCS
+cloud-kms-bench instructions MODULE FILE [--write]   counts the instructions of the hot paths (scripts/instructions.sh)
+cloud-kms-bench with aws|azure MODULE PROGRAM [ARGUMENT...]   runs a program with the fake service, for profilers
+cloud-kms-bench service CA_FILE           runs the fake service
 cloud-kms-bench floor PORT CA_FILE|- REQUEST THREADS MILLISECONDS
 cloud-kms-bench warm MODULE THREADS MILLISECONDS EC|RSA
 cloud-kms-bench refused MODULE MILLISECONDS
@@ -49,8 +52,9 @@ fn main() -> ExitCode {
 fn dispatch(arguments: &[&str]) -> Outcome<()> {
     let time = |text: &str| Outcome::Ok(Duration::from_millis(text.parse()?));
     let report = match arguments {
-        ["run", module, "--write", file] => return sections::write(module, file),
+        ["run", module, "--write", folder] => return sections::write(module, folder.as_ref()),
         ["run", module, sections @ ..] => return sections::run(module, sections),
+        ["redraw", folder] => return report::redraw(folder.as_ref()),
         ["with", cloud, module, program, arguments @ ..] => return with(cloud, module, program, arguments),
         ["instructions", module, file] => return instructions::run(module, file, false),
         ["instructions", module, file, "--write"] => return instructions::run(module, file, true),

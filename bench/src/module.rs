@@ -18,7 +18,7 @@ fn load(path: &str) -> Outcome<Pkcs11> {
 
 fn private_key(session: &Session) -> Outcome<ObjectHandle> {
     let found = session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)])?;
-    Ok(*found.first().ok_or("no private key: see the module's log")?)
+    Ok(*found.first().ok_or("the first slot has no private key; the module's log states the reason")?)
 }
 
 /// Signs the way programs do: C_SignInit, C_Sign for the length, C_Sign.
@@ -73,7 +73,7 @@ pub fn path(path: &str, name: &str, times: usize) -> Outcome<Value> {
             "find" => drop(session.find_objects(&label)?),
             "attributes" => drop(session.get_attributes(key, &COMMON_ATTRIBUTES)?),
             "digest" => drop(session.digest(&Mechanism::Sha256, &[7; 64])?),
-            _ => return Err(format!("{name} is no path").into()),
+            _ => return Err(format!("unknown path {name}").into()),
         }
     }
     Ok(Value::Null)

@@ -29,9 +29,10 @@ pub(crate) fn answer(state: &State, request: &Request) -> Reply {
     match result {
         Ok(Answer::Json(value)) => Reply::json(200, &value),
         Ok(Answer::Pem(text)) => Reply::new(200, "application/x-pem-file", text.into_bytes()),
-        Ok(Answer::Unknown) => {
-            Reply::json(404, &json!({ "error": format!("no {} {} here", request.method, request.path) }))
-        }
+        Ok(Answer::Unknown) => Reply::json(
+            404,
+            &json!({ "error": format!("unknown request: {} {}; emulator/README.md lists all requests", request.method, request.path) }),
+        ),
         Err(error) => {
             let status = if error.kind() == io::ErrorKind::NotFound { 404 } else { 400 };
             Reply::json(status, &json!({ "error": error.to_string() }))
@@ -142,7 +143,7 @@ fn entra(entra: EntraClients<'_>, method: &str, path: &[&str], body: &Value) -> 
             let (tenant, id) = (text(body, "tenant")?, text(body, "client")?);
             entra.register(tenant, id, body.get("secret").and_then(Value::as_str));
             if let Some(certificate) = body.get("certificate").and_then(Value::as_str) {
-                let der = base64_decode(certificate).ok_or_else(|| invalid("certificate is DER in base64"))?;
+                let der = base64_decode(certificate).ok_or_else(|| invalid("certificate must be DER in base64"))?;
                 entra.register_certificate(tenant, id, &der);
             }
         }
@@ -170,11 +171,15 @@ fn invalid(text: &str) -> io::Error {
 }
 
 fn text<'a>(body: &'a Value, name: &str) -> io::Result<&'a str> {
-    body.get(name).and_then(Value::as_str).ok_or_else(|| invalid(&format!("{name} is missing")))
+    body.get(name)
+        .and_then(Value::as_str)
+        .ok_or_else(|| invalid(&format!("the field {name} is missing or has the wrong type")))
 }
 
 fn number(body: &Value, name: &str) -> io::Result<i64> {
-    body.get(name).and_then(Value::as_i64).ok_or_else(|| invalid(&format!("{name} is missing")))
+    body.get(name)
+        .and_then(Value::as_i64)
+        .ok_or_else(|| invalid(&format!("the field {name} is missing or has the wrong type")))
 }
 
 fn version(body: &Value) -> &str {

@@ -69,14 +69,14 @@ fn it_ends_on_sigterm() {
 #[test]
 fn it_says_what_is_wrong_with_its_arguments() {
     for (arguments, text) in [
-        (&["--port", "x"][..], "--port needs a number, not x"),
-        (&["--vault-key", "k"], "NAME=TYPE is expected"),
-        (&["--vault-key", "k=P-1"], "P-256K is expected, not P-1"),
+        (&["--port", "x"][..], "--port needs a number, found x"),
+        (&["--vault-key", "k"], "expected NAME=TYPE, found k"),
+        (&["--vault-key", "k=P-1"], "or P-256K, found P-1"),
         (&["--aws-key", "demo=RSA_2048"], "an alias starts with alias/"),
         (&["--aws-key", "RSA_1"], "Member must satisfy enum value set"),
         (&["--aws-key", "ML_DSA_65:KEY_AGREEMENT"], "KeyUsage KEY_AGREEMENT is not compatible with KeySpec ML_DSA_65"),
         (&["--ca-file"], "--ca-file needs a value"),
-        (&["--no-such"], "--no-such is no option"),
+        (&["--no-such"], "unknown option --no-such"),
     ] {
         let output = Command::new(PROGRAM).args(arguments).output().unwrap();
         assert!(!output.status.success());

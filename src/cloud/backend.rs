@@ -234,7 +234,13 @@ impl dyn Backend {
     /// # Errors
     /// As [`PinLogin::log_in`].
     pub fn log_in(&self, pin: Secret, deadline: Instant) -> Result<CommitLogin<'_>, LoginError> {
-        let none = || Failure::new(Cause::Unsupported, "Login", "this token's credential is no PIN");
+        let none = || {
+            Failure::new(
+                Cause::Unsupported,
+                "Login",
+                "the PIN of this token is not a credential; set the option \"login\"",
+            )
+        };
         self.login().ok_or_else(|| LoginError::Failed(none()))?.log_in(pin, deadline)
     }
 
@@ -297,7 +303,7 @@ pub fn purposes_of(backend: &dyn Backend, kind: Kind) -> Vec<Purpose> {
 }
 
 fn unsupported<T: Clone>(operation: &'static str) -> Pending<T> {
-    Pending::ready(Err(Failure::new(Cause::Unsupported, operation, "this service has nothing like it")))
+    Pending::ready(Err(Failure::new(Cause::Unsupported, operation, "this service has no such operation")))
 }
 
 /// The maker of a token.

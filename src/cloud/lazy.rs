@@ -97,7 +97,7 @@ impl<T: Clone> Lazy<T> {
         let pending = match &*self.lock() {
             State::Known(value) => return Ok(value.clone()),
             State::Failed(failed) => return Err(failed.0.clone()),
-            State::Unknown => return Err(Failure::new(Cause::Interrupted, "load", "was not begun")),
+            State::Unknown => return Err(Failure::new(Cause::Interrupted, "load", "loading has not begun")),
             State::Loading(pending) => pending.clone(),
         };
         let answer = pending.wait(deadline);
@@ -190,7 +190,7 @@ mod tests {
         lazy.start_loading(|| Pending::ready(Ok(1)));
         let pending = Pending::ready(Ok(1));
         assert_eq!(lazy.settle(&pending, Ok(1), |_| {}).as_deref(), Ok(&1));
-        assert!(lazy.value().is_none(), "it is of another question");
+        assert!(lazy.value().is_none(), "a forgotten value is not stored again");
         assert_eq!(lazy.settle(&pending, Err(denied()), |_| {}), Err(denied()));
         assert_eq!(lazy.get(soon(), |_| panic!("no failure")).as_deref(), Ok(&1));
         assert!(lazy.value().is_some());

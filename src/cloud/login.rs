@@ -136,7 +136,7 @@ pub(crate) const LOGIN: &str = "Login";
 
 /// Returns the failure of a call without a login. The layers above refuse such a call earlier.
 pub(crate) fn not_logged_in(operation: &'static str) -> Failure {
-    Failure::new(Cause::Credentials, operation, "nobody is logged in")
+    Failure::new(Cause::Credentials, operation, "no user is logged in; call C_Login first")
 }
 
 impl From<LoginError> for Error {
@@ -229,7 +229,10 @@ mod tests {
         };
         let clients = enter();
         access.log_out();
-        assert!(!access.is_logged_in() && clients.upgrade().is_none(), "the clients hold the PIN, too");
+        assert!(
+            !access.is_logged_in() && clients.upgrade().is_none(),
+            "the clients, which contain the PIN, are dropped"
+        );
         assert_eq!(access.clients().0, "vault");
         let clients = enter();
         drop(access);

@@ -26,8 +26,8 @@ impl Pages {
     pub(crate) fn advance(&mut self, next: Option<String>) -> Result<bool, &'static str> {
         match &next {
             None => return Ok(false),
-            Some(_) if self.seen.len() >= MAX_PAGES => return Err("the pages don't end"),
-            Some(next) if !self.seen.insert(next.clone()) => return Err("the next page was there before"),
+            Some(_) if self.seen.len() >= MAX_PAGES => return Err("the list has too many pages"),
+            Some(next) if !self.seen.insert(next.clone()) => return Err("the list repeats a page"),
             Some(_) => self.next_token = next,
         }
         Ok(true)
@@ -44,9 +44,9 @@ mod tests {
         assert_eq!(pages.next(), None);
         assert_eq!(pages.advance(Some("2".into())), Ok(true));
         assert_eq!(pages.next().as_deref(), Some("2"));
-        assert_eq!(pages.advance(Some("2".into())), Err("the next page was there before"));
+        assert_eq!(pages.advance(Some("2".into())), Err("the list repeats a page"));
         assert_eq!(pages.advance(None), Ok(false));
         let last = (0..=MAX_PAGES).find_map(|number| pages.advance(Some(format!("p{number}"))).err());
-        assert_eq!(last, Some("the pages don't end"));
+        assert_eq!(last, Some("the list has too many pages"));
     }
 }

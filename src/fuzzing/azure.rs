@@ -223,7 +223,7 @@ mod tests {
         let page = r#"{"value": [], "nextLink": "https://v.vault.azure.net/keys?x=1"}"#;
         let clients = clients(replies(page));
         let failure = block_on(listing::list(&clients)).unwrap_err();
-        assert_eq!((failure.cause, failure.message.as_str()), (Cause::Malformed, "the next page was there before"));
+        assert_eq!((failure.cause, failure.message.as_str()), (Cause::Malformed, "the list repeats a page"));
     }
 
     #[test]
@@ -242,6 +242,6 @@ mod tests {
             Default::default(),
         );
         let error = block_on(chain.get_token(&["scope"], None)).unwrap_err();
-        assert!(error.to_string().contains("holds none"), "{error}");
+        assert!(error.to_string().contains("lacks the token"), "{error}");
     }
 }

@@ -184,16 +184,16 @@ mod tests {
             Duration::from_secs_f64(uptime.split(' ').next().unwrap().parse().unwrap())
         };
         // The file's resolution is a hundredth of a second.
-        let (before, told, after) = (since_start(), now(libc::CLOCK_BOOTTIME), since_start());
-        assert!(before <= told && told <= after + Duration::from_millis(20), "{before:?} {told:?} {after:?}");
-        let (before, told) = (now(libc::CLOCK_MONOTONIC), &mut libc::timespec { tv_sec: 0, tv_nsec: 0 });
-        // SAFETY: `told` is a live timespec.
-        assert_eq!(unsafe { by_system_call(libc::CLOCK_MONOTONIC, told) }, 0);
-        let told = Duration::new(told.tv_sec as u64, told.tv_nsec as u32);
-        assert!(before <= told && told <= now(libc::CLOCK_MONOTONIC), "{before:?} {told:?}");
+        let (before, time, after) = (since_start(), now(libc::CLOCK_BOOTTIME), since_start());
+        assert!(before <= time && time <= after + Duration::from_millis(20), "{before:?} {time:?} {after:?}");
+        let (before, time) = (now(libc::CLOCK_MONOTONIC), &mut libc::timespec { tv_sec: 0, tv_nsec: 0 });
+        // SAFETY: `time` is a live timespec.
+        assert_eq!(unsafe { by_system_call(libc::CLOCK_MONOTONIC, time) }, 0);
+        let time = Duration::new(time.tv_sec as u64, time.tv_nsec as u32);
+        assert!(before <= time && time <= now(libc::CLOCK_MONOTONIC), "{before:?} {time:?}");
         let date = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let (before, told, after) = (date(), now(libc::CLOCK_REALTIME), date());
-        assert!(before <= told + Duration::from_micros(1) && told <= after, "{before:?} {told:?} {after:?}");
+        let (before, time, after) = (date(), now(libc::CLOCK_REALTIME), date());
+        assert!(before <= time + Duration::from_micros(1) && time <= after, "{before:?} {time:?} {after:?}");
     }
 
     #[test]

@@ -51,12 +51,14 @@ impl FileWithMetadata {
     pub fn replaceable_by_others(&self) -> Option<String> {
         let owner = self.metadata.uid();
         if ![0, process::effective_user_id()].contains(&owner) {
-            return Some(format!("it belongs to another user (uid {owner}), who can change it"));
+            return Some(format!(
+                "it belongs to another user (uid {owner}), who can change it; make root or this user its owner"
+            ));
         }
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty())?;
         let mode = folder.metadata().ok()?.mode();
         (mode & OTHERS_WRITE != 0 && mode & STICKY == 0)
-            .then(|| format!("everybody can put another file in its place: chmod o-w {}", folder.display()))
+            .then(|| format!("everybody can replace it: chmod o-w {}", folder.display()))
     }
 
     /// Returns what is wrong, and the command that fixes it, if everybody can read the file. A group may read the
@@ -133,7 +135,7 @@ mod tests {
         let place = TestDirectory::new();
         let path = place.0.path().join("file");
         assert_eq!(place.file(0o600).readable_by_others(), None);
-        assert_eq!(place.file(0o640).readable_by_others(), None, "a service's group may");
+        assert_eq!(place.file(0o640).readable_by_others(), None, "a service's group may read the file");
         let message = format!("everybody can read it (mode 0644): chmod o-r {}", path.display());
         assert_eq!(place.file(0o644).readable_by_others(), Some(message));
     }
@@ -148,7 +150,11 @@ mod tests {
         folder(0o777);
         assert!(file.replaceable_by_others().is_some_and(|said| said.contains("chmod o-w")));
         folder(0o1777);
-        assert_eq!(file.replaceable_by_others(), None, "a sticky folder like /tmp");
+        assert_eq!(
+            file.replaceable_by_others(),
+            None,
+            "others can't replace a file in a sticky directory such as /tmp"
+        );
         folder(0o700);
         if place.is_root() {
             chown(place.0.path().join("file"), Some(1234), None).unwrap();

@@ -54,7 +54,7 @@ impl CertificateStore {
     }
 
     fn store_error(&self, error: &dyn std::fmt::Display) -> Error {
-        Error::new(CKR_DEVICE_ERROR, format!("the certificate store in {}: {error}", self.0))
+        Error::new(CKR_DEVICE_ERROR, format!("the directory for certificates {}: {error}", self.0))
     }
 }
 
@@ -81,7 +81,7 @@ mod tests {
         let folder = home.path().join("store");
         let store = CertificateStore::new(&folder);
         let (own, other) = (fake::public_key("p256").unwrap(), fake::public_key("p384").unwrap());
-        assert_eq!(store.chain(&own), Ok(Vec::new()), "no folder yet");
+        assert_eq!(store.chain(&own), Ok(Vec::new()), "a missing directory contains no certificates");
         let chain = [fake::certificate_of(&own), fake::example().clone()];
         store.replace(&own, &chain).unwrap();
         assert_eq!(store.chain(&own).as_deref(), Ok(&chain[..]));

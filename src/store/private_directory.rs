@@ -47,7 +47,9 @@ impl PrivateDirectory {
         let about = fs::symlink_metadata(&self.0)?;
         match about.is_dir() && is_private(&about) {
             true => Ok(()),
-            false => Err(io::Error::other("it is not a folder that this user alone can write to (chmod 700)")),
+            false => {
+                Err(io::Error::other("it must be a directory that only this user can write to; run chmod 700 on it"))
+            }
         }
     }
 
@@ -65,7 +67,10 @@ impl PrivateDirectory {
             opened => opened?,
         };
         if !file.metadata().is_ok_and(|about| about.is_file() && is_private(&about)) {
-            log_warn!("{} is left alone: it is not this user's alone", path.display());
+            log_warn!(
+                "{} is ignored, because another user owns it or can write to it; delete it, or correct its owner and mode",
+                path.display()
+            );
             return Ok(None);
         }
         let mut bytes = Vec::new();

@@ -82,7 +82,7 @@ impl PublicKeyCache {
         if self.is_usable()
             && let Err(error) = self.write(&file_name(backend, key), &entry)
         {
-            log_debug!("the cache in {}: {error}", self.folder);
+            log_debug!("the cache in {} can't be written: {error}", self.folder);
         }
     }
 
@@ -97,7 +97,7 @@ impl PublicKeyCache {
         *self.usable.get_or_init(|| match self.folder.create() {
             Ok(()) => true,
             Err(error) => {
-                log_warn!("no public half is cached in {}: {error}", self.folder);
+                log_warn!("public keys are not cached in {}: {error}", self.folder);
                 false
             }
         })
@@ -124,7 +124,7 @@ pub(crate) fn parse_entry(bytes: &[u8], backend: &SharedBackend, key: &KeyName) 
     if schemes.is_empty() {
         return None;
     }
-    log_debug!("{} at {}: its public half is cached", key.id, entry.place);
+    log_debug!("{} at {}: its public key is cached", key.id, entry.place);
     let immutable_id = Some(entry.immutable_id);
     Some(KeyDescription { immutable_id, ..KeyDescription::from_public_key(public_key, schemes) })
 }

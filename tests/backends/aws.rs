@@ -123,7 +123,7 @@ fn the_region_is_that_of_the_arn_unless_it_is_set() {
         let made = emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").region(region)).unwrap();
         assert!(wait(backend.describe(&named(&made.arn))).is_ok());
         let failure = wait(backend.describe(&named(&made.id))).unwrap_err();
-        assert!(failure.message.contains("no region"), "{failure}");
+        assert!(failure.message.contains("the region is missing"), "{failure}");
     }
 }
 
@@ -140,7 +140,7 @@ fn lists_of_many_pages_are_complete() {
         made.sort();
         assert_eq!(listed, made);
     }
-    assert_eq!(emulator.control().count("kms.ListAliases"), 1, "only where labels are wanted");
+    assert_eq!(emulator.control().count("kms.ListAliases"), 1, "aliases are listed only if labels are needed");
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn a_silent_service_ends_a_call_in_time() {
     let network = Network { call_timeout: Duration::from_secs(6), ..Network::default() };
     let backend = Settings { network, ..settings(&emulator) }.open();
     emulator.control().fault(Fault::new("kms.Sign", Action::Hang).times(1));
-    assert!(sign(&backend, &key).is_ok(), "the second try is answered");
+    assert!(sign(&backend, &key).is_ok(), "the second attempt succeeds");
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn credentials_come_from_where_the_profile_says() {
         ("unknown", Cause::Credentials, "UnrecognizedClientException"),
         ("failing", Cause::Credentials, "no such user"),
         ("chattering", Cause::Credentials, "line 1"),
-        ("none", Cause::Settings, "is in none of the shared AWS files"),
+        ("none", Cause::Settings, "was not found in the shared AWS files"),
         ("slow", Cause::Credentials, "did not end within 6s"),
     ] {
         let failure = by(profile).unwrap_err();

@@ -56,9 +56,9 @@ pub fn key(emulator: &Emulator, name: &str) -> String {
     emulator.vault("default").create_key(name, VaultKey::ec("P-256")).unwrap().kid
 }
 
-pub fn sign(backend: &SharedBackend, name: &str, told: Option<&str>) -> Result<String, Failure> {
+pub fn sign(backend: &SharedBackend, name: &str, version: Option<&str>) -> Result<String, Failure> {
     let digest = Hash::Sha256.digest(b"message");
-    wait(backend.sign(Target { name: &named(name), kind: P256, immutable_id: told }, ES256, &digest))
+    wait(backend.sign(Target { name: &named(name), kind: P256, immutable_id: version }, ES256, &digest))
         .map(|signature| signature.immutable_id)
 }
 
@@ -226,8 +226,8 @@ fn a_key_is_pinned_and_a_rotation_is_noticed() {
     let facts = wait(backend.describe(&named("web"))).unwrap();
     assert_eq!(facts.immutable_id.as_deref(), Some(first.as_str()));
     let second = vault.rotate_key("web").unwrap();
-    assert_eq!(sign(&backend, "web", Some(&first)).unwrap(), first, "the version that was described");
-    assert_eq!(sign(&backend, "web", None).unwrap(), second.kid, "the current one");
+    assert_eq!(sign(&backend, "web", Some(&first)).unwrap(), first, "the described version signs");
+    assert_eq!(sign(&backend, "web", None).unwrap(), second.kid, "the current version signs");
     let version = first.rsplit('/').next().unwrap();
     vault.set_enabled("web", version, false).unwrap();
     let failure = sign(&backend, "web", Some(&first)).unwrap_err();
@@ -322,9 +322,9 @@ fn each_failure_has_its_cause() {
         let failure = sign(&backend, "web", None).unwrap_err();
         assert_eq!(failure.cause, cause, "{action:?}: {failure}");
         if let Action::Error { code, innererror, .. } = &action {
-            let told =
+            let is_reported =
                 failure.message.contains(innererror.as_ref().unwrap_or(code)) && failure.message.contains("words");
-            assert!(told, "{failure}");
+            assert!(is_reported, "{failure}");
         }
         emulator.control().clear_faults();
     }
@@ -364,7 +364,7 @@ fn a_silent_service_ends_a_call_in_time() {
     assert!(sign(&backend, "web", None).is_ok());
     emulator.control().fault(Fault::new("vault.keys.sign", Action::Hang).times(1));
     let answer = sign(&backend, "web", None);
-    assert!(answer.is_ok(), "the second try is answered: {answer:?}");
+    assert!(answer.is_ok(), "the second attempt succeeds: {answer:?}");
 }
 
 #[test]

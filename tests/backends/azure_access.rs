@@ -139,7 +139,7 @@ fn each_cloud_has_its_own_authority() {
         let wrong = Settings { authority_host: Some(format!("https://{other}")), ..settings };
         let failure = sign(&wrong.open(), "web", None).unwrap_err();
         assert!(failure.message.contains("AADSTS500011"), "{failure}");
-        let advice = format!("the vault itself names the authority {authority}");
+        let advice = format!("the vault names the authority {authority}");
         assert!(failure.message.contains(&advice), "{failure}");
     }
 }
@@ -173,7 +173,7 @@ fn the_source_that_is_configured_is_the_only_one_asked() {
     #[rustfmt::skip]
     let cases = [
         (Settings { authority_host: Some(format!("https://{CLOSED_PORT}")), ..own.clone() },
-            Cause::Unreachable, "client secret (option \"azure_client_secret\"): no connection to 127.0.0.1:1"),
+            Cause::Unreachable, "client secret (option \"azure_client_secret\"): can't connect to 127.0.0.1:1"),
         (Settings { authority_host: Some("https://authority.invalid".into()), ..own.clone() },
             Cause::Unresolved, "client secret (option \"azure_client_secret\"): authority.invalid"),
         (Settings { authority_host: Some(stranger.https_url()), ..own },
@@ -191,7 +191,7 @@ fn the_source_that_is_configured_is_the_only_one_asked() {
         let failure = sign(&settings.open(), "web", None).unwrap_err();
         assert_eq!(failure.cause, cause, "{failure}");
         assert!(failure.message.contains(words), "{failure}");
-        assert!(cause != Cause::Settings || failure.message.contains(&format!("{path}: there is no such file")));
+        assert!(cause != Cause::Settings || failure.message.contains(&format!("{path}: the file does not exist")));
         for other in ["retry policy", "az:", "managed identity", "not configured"] {
             assert!(!failure.message.contains(other), "{other} in {failure}");
         }
@@ -276,16 +276,16 @@ fn a_client_certificate_is_found_or_the_reason_reported() {
     std::fs::write(path("alone.pem"), certificate).unwrap();
     std::fs::write(path("empty.pem"), "\u{feff}\r\n").unwrap();
     for (name, words) in [
-        ("foreign.pem", "none of its certificates is that of its private key"),
+        ("foreign.pem", "none of the certificates in the file belongs to its private key"),
         ("encrypted.pem", "\"azure_client_certificate_password_file\", or set AZURE_CLIENT_CERTIFICATE_PASSWORD"),
         ("own.pfx", "\"azure_client_certificate_password_file\", or set AZURE_CLIENT_CERTIFICATE_PASSWORD"),
         ("traditional.pem", "openssl pkcs8 -topk8 -in"),
         ("sec1.pem", "on an elliptic curve"),
         ("ec.pem", "on an elliptic curve"),
-        ("nokey.pfx", "it has no private key"),
-        ("alone.pem", "it has no private key"),
+        ("nokey.pfx", "the file has no private key"),
+        ("alone.pem", "the file has no private key"),
         ("traditional.key", "openssl pkcs8 -topk8 -in"),
-        ("alone.cer", "this is DER of something else than PKCS#12"),
+        ("alone.cer", "the file is DER, but not PKCS#12"),
         ("empty.pem", "the file is empty"),
     ] {
         let failure = sign(&with(name), "web", None).unwrap_err();
@@ -300,8 +300,7 @@ fn a_client_certificate_is_found_or_the_reason_reported() {
         let client_certificate_password_file = password_file.clone();
         let wrong = Settings { client_certificate_path, client_certificate_password_file, ..plain.clone() };
         let failure = sign(&wrong.open(), "web", None).unwrap_err();
-        let words =
-            format!("{}: the password in {} does not open it", path(name).display(), path("password").display());
+        let words = format!("{}: the password in {} is wrong", path(name).display(), path("password").display());
         assert!(failure.message.contains(&words), "{failure}");
         assert!(!failure.message.contains("another"), "{failure}");
     }

@@ -20,7 +20,7 @@ pub fn run(server: &Server) {
         authenticates(server, key, *kind);
     }
     many_requests_at_once(server);
-    failures_are_told_apart(server);
+    each_failure_has_its_cause(server);
     every_key_is_listed(server);
     labels_are_listed(server);
 }
@@ -60,7 +60,10 @@ fn signs_with_every_scheme(server: &Server, known: &ExpectedKey, facts: &KeyDesc
             assert!(openssl::verifies(&known.spki, scheme, &digest, &signature.bytes), "{:?} {scheme:?}", known.key);
             let mut other = digest.clone();
             other[0] ^= 1;
-            assert!(!openssl::verifies(&known.spki, scheme, &other, &signature.bytes), "the oracle is blind");
+            assert!(
+                !openssl::verifies(&known.spki, scheme, &other, &signature.bytes),
+                "the other library accepts a wrong signature"
+            );
         }
     }
 }
@@ -73,7 +76,7 @@ fn many_requests_at_once(server: &Server) {
     }
 }
 
-fn failures_are_told_apart(server: &Server) {
+fn each_failure_has_its_cause(server: &Server) {
     let failure = wait(server.backend.describe(&server.missing)).unwrap_err();
     assert_eq!(failure.cause, Cause::NotFound, "{failure}");
     if let Some(key) = &server.disabled {
@@ -138,7 +141,7 @@ fn agrees(server: &Server, known: &ExpectedKey) {
         assert_eq!(*derived, secret);
         secrets.insert(secret);
     }
-    assert_eq!(secrets.len(), 2, "the oracle is blind");
+    assert_eq!(secrets.len(), 2, "different keys agree on different secrets");
 }
 
 /// No one else knows the secret key, so the service itself is asked whether a MAC is valid.

@@ -59,7 +59,7 @@ fn each_obstacle_has_its_own_cause() {
             &format!("https://{CLOSED_PORT}"),
             good.clone(),
             Cause::Unreachable,
-            "no connection to 127.0.0.1:1: Connection refused",
+            "can't connect to 127.0.0.1:1: Connection refused",
         ),
         ("trust", &local, Network { ca_bundle: None, ..good.clone() }, Cause::Untrusted, "ca_bundle"),
         ("proxy", &local, proxy(format!("http://{CLOSED_PORT}")), Cause::Proxy, "\"proxy\""),
@@ -68,9 +68,9 @@ fn each_obstacle_has_its_own_cause() {
             &local,
             proxy("http://proxy.invalid:3128".into()),
             Cause::Proxy,
-            "proxy.invalid has no address",
+            "proxy.invalid can't be resolved",
         ),
-        ("proxy's kind", &local, proxy(format!("socks5://{CLOSED_PORT}")), Cause::Proxy, "name an HTTP proxy"),
+        ("proxy's kind", &local, proxy(format!("socks5://{CLOSED_PORT}")), Cause::Proxy, "set an HTTP proxy"),
         ("no proxy", &local, proxy("http://".into()), Cause::Settings, "proxy"),
         (
             "no bundle",
@@ -110,18 +110,18 @@ fn world() -> (Emulator, tempfile::TempDir, Network) {
 fn tls_failures() -> Vec<(Action, Cause, &'static [&'static str])> {
     vec![
         (Action::Certificate(Flaw::Stranger), Cause::Untrusted, &["the certificate of 127.0.0.1 was issued by CN=A Stranger", "\"ca_bundle\""]),
-        (Action::Certificate(Flaw::SelfSigned), Cause::Untrusted, &["is signed by itself (CN=127.0.0.1)", "\"ca_bundle\""]),
-        (Action::Certificate(Flaw::Authority), Cause::Untrusted, &["an authority's own", "basicConstraints=CA:FALSE"]),
-        (Action::Certificate(Flaw::OtherName), Cause::Untrusted, &["is for other names: other.example;", "does not help"]),
+        (Action::Certificate(Flaw::SelfSigned), Cause::Untrusted, &["is self-signed (CN=127.0.0.1)", "\"ca_bundle\""]),
+        (Action::Certificate(Flaw::Authority), Cause::Untrusted, &["is a CA certificate", "basicConstraints=CA:FALSE"]),
+        (Action::Certificate(Flaw::OtherName), Cause::Untrusted, &["is for other names: other.example;", "\"ca_bundle\" can't fix this"]),
         (Action::Certificate(Flaw::NoName), Cause::Untrusted, &["names no host", "subjectAltName"]),
-        (Action::Certificate(Flaw::Expired), Cause::Untrusted, &["has expired on 2021-01-01T00:00:00Z", "clock says 2"]),
-        (Action::Certificate(Flaw::Future), Cause::Untrusted, &["is valid only from 2049-01-01T00:00:00Z on", "clock says 2"]),
+        (Action::Certificate(Flaw::Expired), Cause::Untrusted, &["expired on 2021-01-01T00:00:00Z", "clock shows 2"]),
+        (Action::Certificate(Flaw::Future), Cause::Untrusted, &["is not valid before 2049-01-01T00:00:00Z", "clock shows 2"]),
         (Action::Certificate(Flaw::Client), Cause::Untrusted, &["is not for servers", "serverAuth"]),
-        (Action::TlsAlert { code: 70 }, Cause::Unreachable, &["127.0.0.1 speaks no version of TLS that is taken here, which are 1.2 and 1.3"]),
-        (Action::TlsAlert { code: 40 }, Cause::Unreachable, &["nothing in common", "HandshakeFailure"]),
-        (Action::TlsAlert { code: 112 }, Cause::Unreachable, &["does not know itself by that name"]),
-        (Action::TlsAlert { code: 49 }, Cause::Unreachable, &["does not let this machine in"]),
-        (Action::NoTls, Cause::Unreachable, &["127.0.0.1 does not speak TLS at that port"]),
+        (Action::TlsAlert { code: 70 }, Cause::Unreachable, &["127.0.0.1 supports neither TLS 1.2 nor TLS 1.3"]),
+        (Action::TlsAlert { code: 40 }, Cause::Unreachable, &["shares no TLS parameters", "HandshakeFailure"]),
+        (Action::TlsAlert { code: 112 }, Cause::Unreachable, &["does not serve this host name"]),
+        (Action::TlsAlert { code: 49 }, Cause::Unreachable, &["denies access to this machine"]),
+        (Action::NoTls, Cause::Unreachable, &["127.0.0.1 does not use TLS at this port"]),
     ]
 }
 
@@ -138,7 +138,7 @@ fn each_tls_failure_is_reported_specifically() {
             assert!(!others.iter().any(|words| failure.message.contains(words)), "{action:?}: {failure}");
         }
         let made = emulator.control().count("connections") - before;
-        assert_eq!(made, 2, "{action:?}: what does not help is not repeated");
+        assert_eq!(made, 2, "{action:?}: a lasting failure is not repeated");
         emulator.control().clear_faults();
     }
     for answer in described(&emulator, &emulator.https_url(), &network) {
@@ -169,7 +169,7 @@ fn a_tls_failure_of_the_authority_is_reported_specifically() {
         let before = authority.control().count("connections");
         let failure = wait(azure.describe(&named("web"))).map(drop).unwrap_err();
         assert_eq!(failure.cause, cause, "{action:?}: {failure}");
-        assert!(failure.message.starts_with("no token for it: "), "{failure}");
+        assert!(failure.message.starts_with("no token for this request: "), "{failure}");
         assert!(words.iter().all(|words| failure.message.contains(words)), "{action:?}: {failure}");
         assert_eq!(authority.control().count("connections") - before, 1, "{action:?}: {failure}");
         authority.control().clear_faults();
@@ -193,10 +193,10 @@ const ME: &str = "name-1:password-1@";
 #[rustfmt::skip]
 const REFUSALS: &[Refusal] = &[
     Refusal { status: 407, authenticate: BASIC, user: "", words: ["answered 407 Proxy Authentication Required to CONNECT 127.0.0.1:", "http://NAME:PASSWORD@HOST:PORT"], asked: 2 },
-    Refusal { status: 407, authenticate: BASIC, user: ME, words: ["407 Proxy Authentication Required", "does not take the name and the password"], asked: 2 },
-    Refusal { status: 407, authenticate: Some("Negotiate"), user: ME, words: ["it wants negotiate", "Basic only"], asked: 2 },
-    Refusal { status: 403, authenticate: None, user: "", words: ["answered 403 Forbidden to CONNECT 127.0.0.1:", "let that host through"], asked: 2 },
-    Refusal { status: 502, authenticate: None, user: ME, words: ["answered 502 Bad Gateway to CONNECT 127.0.0.1:", "can't reach that host itself"], asked: 4 },
+    Refusal { status: 407, authenticate: BASIC, user: ME, words: ["407 Proxy Authentication Required", "the name or the password in the proxy's URL is wrong"], asked: 2 },
+    Refusal { status: 407, authenticate: Some("Negotiate"), user: ME, words: ["requires negotiate authentication", "Basic only"], asked: 2 },
+    Refusal { status: 403, authenticate: None, user: "", words: ["answered 403 Forbidden to CONNECT 127.0.0.1:", "administrator to allow this host"], asked: 2 },
+    Refusal { status: 502, authenticate: None, user: ME, words: ["answered 502 Bad Gateway to CONNECT 127.0.0.1:", "the proxy can't reach this host"], asked: 4 },
 ];
 
 #[test]
@@ -250,6 +250,6 @@ fn clock_skew_errors_show_the_local_time() {
     emulator.control().fault(Fault::new("token", Action::ExpiredToken));
     for failure in described(&emulator, &emulator.https_url(), &network).map(Result::unwrap_err) {
         assert_eq!(failure.cause, Cause::Credentials, "{failure}");
-        assert!(failure.message.contains("is this machine's clock right? It says 2"), "{failure}");
+        assert!(failure.message.contains("check this machine's clock, which shows 2"), "{failure}");
     }
 }

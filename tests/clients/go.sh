@@ -123,7 +123,7 @@ decrypts() { # PATTERN
 says_why_not() {
     refuse decrypts '/decrypt -config' 2>"$work/said"
     cat "$work/said"
-    grep 'a key of AWS KMS signs or decrypts, never both' "$work/said"
+    grep 'a key of AWS KMS can sign or decrypt, but not both' "$work/said"
 }
 
 all_uses

@@ -96,6 +96,6 @@ each_key agreeing agree
 key azure-rsa2048
 check "$label decrypts, and signs elsewhere" decrypts pkcs1
 key aws-rsa2048
-check "$label signs, and says why it does not decrypt" refuses sha256 'a key of AWS KMS signs or decrypts, never both'
+check "$label signs, and says why it does not decrypt" refuses sha256 'a key of AWS KMS can sign or decrypt, but not both'
 key aws-p256
 check "$label beside an Ed25519 key" beside_ed25519

@@ -535,7 +535,7 @@ each_key agreeing agree
 use azure-rsa2048
 check "$label decrypts, and signs elsewhere" decrypts pkcs1
 use aws-rsa2048
-check "$label signs, and says why it does not decrypt" refuses sha256 'a key of AWS KMS signs or decrypts, never both'
+check "$label signs, and says why it does not decrypt" refuses sha256 'a key of AWS KMS can sign or decrypt, but not both'
 check "$label in a token with keys of all kinds" beside_others
 use aws-p256
 check "$label in a token with keys of all kinds" beside_others

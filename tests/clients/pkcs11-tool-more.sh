@@ -41,7 +41,7 @@ signs_and_decrypts() {
 signs_only() {
     encrypt sha256
     TOKEN=$label refuse run_page 'mechanism RSA-PKCS-OAEP --hash-algorithm SHA256' 2>&1 | tee "$work/said"
-    grep -q 'CKR_KEY_FUNCTION_NOT_PERMITTED.*its KeyUsage is SIGN_VERIFY: a key of AWS KMS signs or decrypts, never both' "$work/said"
+    grep -q 'CKR_KEY_FUNCTION_NOT_PERMITTED.*its KeyUsage is SIGN_VERIFY; a key of AWS KMS can sign or decrypt, but not both' "$work/said"
 }
 
 decrypts_only() {

@@ -25,11 +25,12 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
                 world.delay_ms(DELAY_MS)?;
                 let wanted = if layout == "discovered" { name(count - 1) } else { label(count - 1) };
                 let report = world.client(&["keys", &world.module, &wanted])?;
-                let tokens = if layout == "a slot each" { count } else { 1 };
+                let tokens = if layout == "one slot per key" { count } else { 1 };
                 if report["found"] != 1 || report["objects"] != 2 * count + PROFILES * tokens {
                     return Err(format!("{count} keys, {layout}: {report}").into());
                 }
-                let what = format!("{count} keys, {layout}, {}", cloud.name());
+                let plural = if count == 1 { "" } else { "s" };
+                let what = format!("{count} key{plural}, {layout}, {}", cloud.name());
                 rows.push(row(count, what, &report, &world.counts()?));
             }
         }
@@ -40,7 +41,7 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
 type Layout = (&'static str, fn(Cloud, usize) -> Value);
 
 const LAYOUTS: [Layout; 3] = [
-    ("a slot each", |cloud, count| (0..count).map(|n| World::slot(cloud, &label(n), &name(n))).collect()),
+    ("one slot per key", |cloud, count| (0..count).map(|n| World::slot(cloud, &label(n), &name(n))).collect()),
     ("one token", |cloud, count| {
         let option = if cloud == Cloud::Azure { "key_name" } else { "kms_key_id" };
         let keys: Vec<Value> = (0..count).map(|n| json!({ option: name(n), "label": label(n) })).collect();
@@ -62,12 +63,13 @@ fn name(number: usize) -> String {
     format!("00000000-0000-0000-0000-{number:012}")
 }
 
-fn row(count: usize, what: String, told: &Value, counts: &Value) -> Row {
-    let ms = |name: &str| told[name].as_f64().unwrap_or(f64::NAN);
-    let kib = told["kib"].as_f64().unwrap_or(f64::NAN) / count as f64;
-    let memory = if count >= 1000 { format!(", {kib:.1} KiB a key") } else { String::new() };
+fn row(count: usize, what: String, report: &Value, counts: &Value) -> Row {
+    let ms = |name: &str| report[name].as_f64().unwrap_or(f64::NAN);
+    let kib = report["kib"].as_f64().unwrap_or(f64::NAN) / count as f64;
+    let memory = if count >= 1000 { format!(", {kib:.1} KiB per key") } else { String::new() };
     let measured = format!(
-        "C_Initialize {:.1}, C_GetSlotList {:.1}, one by label {:.1}, all {:.0} ms{memory}; {}, at most {} at once",
+        "C_Initialize {:.1} ms, C_GetSlotList {:.1} ms, find one by label {:.1} ms, find all {:.0} ms{memory}; {}, at \
+         most {} requests at once",
         ms("C_Initialize"),
         ms("C_GetSlotList"),
         ms("one"),

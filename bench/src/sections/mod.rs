@@ -7,8 +7,10 @@ mod start;
 mod warm;
 
 use crate::outcome::Outcome;
+use crate::report;
 use crate::table::{Row, render};
 use crate::world::World;
+use std::path::Path;
 
 type Section = (&'static str, fn(&World) -> Outcome<Vec<Row>>);
 
@@ -26,24 +28,18 @@ const SECTIONS: &[Section] = &[
 pub fn run(module: &str, names: &[&str]) -> Outcome<()> {
     if let Some(unknown) = names.iter().find(|name| !SECTIONS.iter().any(|(known, _)| known == *name)) {
         let known: Vec<_> = SECTIONS.iter().map(|(name, _)| *name).collect();
-        return Err(format!("{unknown} is no section; there are {}", known.join(", ")).into());
+        return Err(format!("unknown section {unknown}: the sections are {}", known.join(", ")).into());
     }
     crate::outcome::say(&measured(module, names)?);
     Ok(())
 }
 
-/// Runs all sections, prints the table, and writes it between the marks in `file`.
-pub fn write(module: &str, file: &str) -> Outcome<()> {
-    let text = std::fs::read_to_string(file)?;
-    let marks = text.split_once(BEGIN).and_then(|(head, rest)| Some((head, rest.split_once(END)?.1)));
-    let (head, tail) = marks.ok_or_else(|| format!("{file} has no {BEGIN} and {END}"))?;
+/// Runs all sections, prints the table, and writes it into the documents in `folder`.
+pub fn write(module: &str, folder: &Path) -> Outcome<()> {
     let table = measured(module, &[])?;
     crate::outcome::say(&table);
-    Ok(std::fs::write(file, format!("{head}{BEGIN}\n{table}{END}{tail}"))?)
+    report::write(folder, &table)
 }
-
-const BEGIN: &str = "<!-- bench:begin -->";
-const END: &str = "<!-- bench:end -->";
 
 fn measured(module: &str, names: &[&str]) -> Outcome<String> {
     let mut rows = Vec::new();

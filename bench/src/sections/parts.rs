@@ -32,7 +32,7 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
             ("sending and receiving the bytes", plain),
             ("TLS", tls),
             ("verifying the signature", verify),
-            ("SDK, HTTP client, two hand-overs between threads", whole - inside - plain - tls - verify),
+            ("SDK, HTTP client, two switches between threads", whole - inside - plain - tls - verify),
         ];
         let parts: Vec<String> = parts.iter().map(|(name, us)| format!("{name} {us:.0}")).collect();
         let what = format!("CPU of one warm P-256 signature in µs, {}", cloud.name());
@@ -48,9 +48,9 @@ fn verify() -> Outcome<f64> {
     let digest = Digest::import_less_safe(&[7; 32], &SHA256)?;
     let signature = pair.sign_digest(&digest)?;
     let spki = AsDer::<aws_lc_rs::encoding::PublicKeyX509Der>::as_der(pair.public_key())?.as_ref().to_vec();
-    let told = meter::series(1, Duration::from_millis(MS), || {
+    let report = meter::series(1, Duration::from_millis(MS), || {
         let (spki, digest, signature) = (spki.clone(), &digest, signature.as_ref());
         Ok(move || Ok(UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &spki).verify_digest(digest, signature)?))
     })?;
-    Ok(told["cpu"].as_f64().unwrap_or(0.0))
+    Ok(report["cpu"].as_f64().unwrap_or(0.0))
 }

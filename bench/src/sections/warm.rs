@@ -86,17 +86,18 @@ pub fn throughput(world: &World) -> Outcome<Vec<Row>> {
                 world.delay_ms(delay)?;
                 let pair = Pair::measure(world, cloud, false, threads, 1500)?;
                 let (module, floor) = pair.most("rate");
-                let what = format!("signatures/s, {threads} threads, {}, {delay} ms service", cloud.name());
+                let plural = if threads == 1 { "" } else { "s" };
+                let what = format!("signatures/s, {threads} thread{plural}, {}, {delay} ms service", cloud.name());
                 let row =
                     Row::new("throughput", what, format!("{module:.0}")).floor(format!("{floor:.0}"), module / floor);
                 let row = row.peers(peers(cloud, delay, threads));
                 let row = match delay {
-                    0 if threads == 1 => row.goal("3000, near the floor"),
-                    0 => row.goal("near the floor"),
+                    0 if threads == 1 => row.goal("3000, close to the floor"),
+                    0 => row.goal("close to the floor"),
                     _ => {
                         let share = module / (threads as f64 * 1000.0 / delay as f64);
-                        let measured = format!("{} ({:.1} % of threads/20 ms)", row.measured, share * 100.0);
-                        Row { measured, ..row }.goal("95 % of threads/20 ms")
+                        let measured = format!("{} ({:.1} % of the limit)", row.measured, share * 100.0);
+                        Row { measured, ..row }.goal("95 % of the limit")
                     }
                 };
                 rows.push(row);

@@ -10,10 +10,10 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cloud-kms-emulator: AWS KMS and Azure Key Vault on 127.0.0.1
 
-  --port N                     the port (a free one, unless said)
+  --port N                     the port (default: a free port)
   --seed N                     the same key ids in every run
-  --ca-file PATH               write the certificate authority's certificate here
-  --ready-file PATH            when ready, write the line of standard output here too
+  --ca-file PATH               write the certificate of the certificate authority to this file
+  --ready-file PATH            also write the line of standard output to this file
   --aws-key [ALIAS=]SPEC[:USAGE]  make a KMS key: ECC_NIST_P256, alias/demo=ML_DSA_65, alias/old=RSA_2048:ENCRYPT_DECRYPT
   --aws-region REGION          the region of the keys that follow (eu-central-1)
   --vault NAME                 the vault of the keys that follow (default: the one at 127.0.0.1)
@@ -23,7 +23,7 @@ cloud-kms-emulator: AWS KMS and Azure Key Vault on 127.0.0.1
   --exit-with-parent           end when standard input is closed
   --help                       this text
 
-It ends on SIGTERM. When ready it writes one line of JSON with its addresses and credentials to standard output.";
+The program ends on SIGTERM. When it is ready, it writes one line of JSON with its addresses and credentials to standard output.";
 
 fn main() -> ExitCode {
     match Options::parse(std::env::args().skip(1)).and_then(run) {
@@ -87,7 +87,7 @@ impl Options {
                 }
                 "--exit-with-parent" => options.exit_with_parent = true,
                 "--help" | "-h" => options.help = true,
-                _ => return Err(invalid(format!("{argument} is no option; see --help"))),
+                _ => return Err(invalid(format!("unknown option {argument}; see --help"))),
             }
         }
         Ok(options)
@@ -103,16 +103,17 @@ fn aws_key(text: &str) -> AwsKey {
 }
 
 fn vault_key(text: &str, place: &Place) -> io::Result<(String, VaultKey)> {
-    let (name, kind) = text.split_once('=').ok_or_else(|| invalid(format!("NAME=TYPE is expected, not {text}")))?;
+    let (name, kind) =
+        text.split_once('=').ok_or_else(|| invalid(format!("expected NAME=TYPE, found {text}; see --help")))?;
     let key = VaultKey::named(kind).ok_or_else(|| {
-        invalid(format!("RSA-2048, RSA-3072, RSA-4096, P-256, P-384, P-521 or P-256K is expected, not {kind}"))
+        invalid(format!("expected RSA-2048, RSA-3072, RSA-4096, P-256, P-384, P-521 or P-256K, found {kind}"))
     })?;
     let key = if matches!(place, Place::Hsm(_)) { key.hsm() } else { key };
     Ok((name.to_owned(), key))
 }
 
 fn number<T: std::str::FromStr>(argument: &str, value: &str) -> io::Result<T> {
-    value.parse().map_err(|_| invalid(format!("{argument} needs a number, not {value}")))
+    value.parse().map_err(|_| invalid(format!("{argument} needs a number, found {value}")))
 }
 
 fn invalid(text: String) -> io::Error {

@@ -29,6 +29,6 @@ impl From<aws_lc_rs::error::KeyRejected> for Impossible {
 
 impl From<Unable> for io::Error {
     fn from(_: Unable) -> Self {
-        io::Error::other("the cryptographic library refused")
+        io::Error::other("the cryptographic library rejected the operation")
     }
 }

@@ -279,7 +279,7 @@ const STS_REFUSAL: &str = "service error";
 
 const FILE_NOT_FOUND: &str = "No such file or directory";
 
-const NO_REGION: &str = "no region: set it in the slot, by AWS_REGION or in the profile, or name the key by its ARN";
+const NO_REGION: &str = "the region is missing; set \"aws_region\" in the slot, AWS_REGION or the profile's region, or name the key by its ARN";
 
 /// Warns if AWS_REGION and AWS_DEFAULT_REGION differ. The SDK prefers AWS_REGION; aws-kms-pkcs11 preferred
 /// AWS_DEFAULT_REGION.
@@ -288,7 +288,9 @@ fn warn_of_conflicting_regions() {
     if let (Some(used), Some(ignored)) = (region("AWS_REGION"), region("AWS_DEFAULT_REGION"))
         && used != ignored
     {
-        log_warn!("AWS_REGION is {used} and AWS_DEFAULT_REGION is {ignored}: {used} is used");
+        log_warn!(
+            "AWS_REGION is {used}, but AWS_DEFAULT_REGION is {ignored}; the module uses AWS_REGION; unset one of the two"
+        );
     }
 }
 

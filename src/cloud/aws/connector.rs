@@ -104,7 +104,7 @@ fn to_reqwest(request: HttpRequest, limit: Option<Duration>) -> Result<reqwest::
     let (mut parts, body) = request.into_parts();
     // The SDK's requests for credentials have a User-Agent of their own.
     parts.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT_VALUE));
-    let body = body.bytes().ok_or_else(|| unusable("a body that is not in memory".into()))?.to_vec();
+    let body = body.bytes().ok_or_else(|| unusable("the request's body is not in memory".into()))?.to_vec();
     let request = http::Request::from_parts(parts, body);
     let mut request = reqwest::Request::try_from(request).map_err(|e| unusable(e.into()))?;
     *request.timeout_mut() = limit;
@@ -180,7 +180,11 @@ impl From<BoxError> for BodyError {
 
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if matches!(self, Self::TooLarge) { REPLY_TOO_LARGE } else { "the reply broke off" })
+        f.write_str(if matches!(self, Self::TooLarge) {
+            REPLY_TOO_LARGE
+        } else {
+            "the connection broke before the reply was complete"
+        })
     }
 }
 

@@ -59,7 +59,7 @@ impl Clients {
                 let reply = request.send().await.map_err(|e| refusal(&GENERATE_MAC, e))?;
                 let bytes = bytes_of(reply.mac);
                 if bytes.len() != order.kind.signature_len() {
-                    let message = format!("a MAC of {} bytes", bytes.len());
+                    let message = format!("the MAC has {} bytes", bytes.len());
                     return Err(GENERATE_MAC.failure(Cause::Malformed, message).into());
                 }
                 Ok(Signature { bytes, immutable_id: self.immutable_id(order, reply.key_id) })
@@ -131,7 +131,9 @@ impl Clients {
             };
             let some = self.call(&RANDOM, "", attempt).await?;
             if some.len() != wanted {
-                return Err(RANDOM.failure(Cause::Malformed, format!("{} bytes instead of {wanted}", some.len())));
+                return Err(
+                    RANDOM.failure(Cause::Malformed, format!("the reply has {} bytes instead of {wanted}", some.len()))
+                );
             }
             random.extend_from_slice(&some);
         }
@@ -141,14 +143,15 @@ impl Clients {
     /// Called when the key no longer signs. Returns a failure if the alias of the key points to another key by
     /// now.
     async fn moved_alias(&self, order: &KeyRequest) -> Option<Failure> {
-        let told = order.immutable_id.as_ref().filter(|_| is_alias(&order.key.id))?;
+        let previous = order.immutable_id.as_ref().filter(|_| is_alias(&order.key.id))?;
         let attempt = |client: Client| {
             let request = client.get_public_key().key_id(&order.key.id);
             async move { Ok(request.send().await.map_err(|e| refusal(&GET_PUBLIC_KEY, e))?.key_id) }
         };
         let now = self.call(&GET_PUBLIC_KEY, &order.key.id, attempt).await.ok().flatten();
-        let now = now.filter(|now| now != told)?;
-        let message = format!("the alias moved from {told}, which signs no more, to {now}. It will be loaded anew");
+        let now = now.filter(|now| now != previous)?;
+        let message =
+            format!("the alias moved from {previous}, which can no longer sign, to {now}; search for the key again");
         Some(SIGN.failure(Cause::NotFound, message))
     }
 }
@@ -161,7 +164,7 @@ impl KeyRequest {
 }
 
 fn unsupported_scheme(operation: &Operation, order: &KeyRequest) -> Failure {
-    operation.failure(Cause::Unsupported, format!("no algorithm for {}", order.scheme.name()))
+    operation.failure(Cause::Unsupported, format!("it has no algorithm for {}", order.scheme.name()))
 }
 
 fn bytes_of(blob: Option<Blob>) -> Vec<u8> {
@@ -170,6 +173,6 @@ fn bytes_of(blob: Option<Blob>) -> Vec<u8> {
 
 /// Returns the plaintext or shared secret of a reply. It may be empty, but it must be present.
 fn plaintext(operation: &Operation, blob: Option<Blob>) -> Result<SecretBytes, FailedAttempt> {
-    let missing = || FailedAttempt::from(operation.failure(Cause::Malformed, "it holds no answer"));
+    let missing = || FailedAttempt::from(operation.failure(Cause::Malformed, "the reply lacks the result"));
     blob.map(|blob| blob.into_inner().into()).ok_or_else(missing)
 }

@@ -38,7 +38,7 @@ impl Endpoint {
                 let shown = url_without_credentials(url);
                 conflict(&shown, by, sdk).map_or(Ok(()), Err)?;
                 if *by != ENDPOINT_OPTION && is_plaintext_remote(url) {
-                    log_warn!("{by}: {shown}: requests go to another machine unencrypted: use https://");
+                    log_warn!("{by}: {shown}: requests to another machine are not encrypted; use https://");
                 }
                 // Log lines name the slot, so the slot's own option need not be named.
                 if *by == ENDPOINT_OPTION {
@@ -61,7 +61,7 @@ fn warn_of_unencrypted_sts(kms: Option<&str>, sdk: &SdkConfig) {
     // If the same URL applies to all services, the warning about KMS covers it.
     if let Some(url) = configured_url(sdk, "STS").filter(|url| is_plaintext_remote(url) && Some(&**url) != kms) {
         let (by, shown) = (setting_name("AWS_ENDPOINT_URL_STS"), url_without_credentials(&url));
-        log_warn!("{by}: {shown}: requests for credentials go to another machine unencrypted: use https://");
+        log_warn!("{by}: {shown}: requests for credentials to another machine are not encrypted; use https://");
     }
 }
 
@@ -90,7 +90,7 @@ fn conflict(url: &str, by: &str, sdk: &SdkConfig) -> Option<Obstacle> {
     Some(Obstacle::permanent(
         Cause::Settings,
         format!(
-            "the endpoint {url} ({by}) contradicts {flag} (option \"{option}\", {variable} or the shared AWS configuration): leave one of them out, or set \"{option}\": false in the slot"
+            "the endpoint {url} ({by}) contradicts {flag} (option \"{option}\", {variable} or the shared AWS configuration); remove one of the two, or set \"{option}\": false in the slot"
         ),
     ))
 }

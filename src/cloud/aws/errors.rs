@@ -106,7 +106,8 @@ where
             let (code, status) = (code_of(&error), context.raw().status().as_u16());
             let cause = code.and_then(cause_of_code).unwrap_or_else(|| cause_of_status(status));
             let code = code.map_or_else(|| format!("HTTP status {status}"), str::to_owned);
-            let words = context.err().message().or((200..300).contains(&status).then_some("no reply of KMS"));
+            let words =
+                context.err().message().or((200..300).contains(&status).then_some("the reply is not one of KMS"));
             (cause, words.map_or(code.clone(), |words| format!("{code}: {words}")))
         }
         _ if causes(&error).any(|error| matches!(error.downcast_ref(), Some(BodyError::Interrupted(_)))) => {
@@ -123,14 +124,14 @@ where
         // Nothing was sent, because the region or the endpoint is invalid.
         SdkError::ConstructionFailure(_) => {
             let why = causes(&error).last().map(ToString::to_string).unwrap_or_default();
-            (Cause::Settings, format!("no request can be made: {why}; are the region and the endpoint right?"))
+            (Cause::Settings, format!("the request can't be built: {why}; check the region and the endpoint"))
         }
         _ => (Cause::Rejected, message_of(&error)),
     };
     let message = match cause {
         Cause::Denied => format!("{message} (needed: {})", operation.permission),
         Cause::Credentials if ["Signature expired", "not yet current"].iter().any(|said| message.contains(said)) => {
-            format!("{message}; is this machine's clock right? It says {}", utc(UnixTime::now()))
+            format!("{message}; check this machine's clock, which shows {}", utc(UnixTime::now()))
         }
         _ => message,
     };
@@ -146,7 +147,7 @@ pub(crate) fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>
     error.code().map(|code| code.rsplit('#').next().unwrap_or(code)).filter(|code| !code.is_empty())
 }
 
-pub(crate) const CREDENTIALS_ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in the slot or by AWS_PROFILE, \
+pub(crate) const CREDENTIALS_ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile in \"aws_profile\" or AWS_PROFILE, \
      or give this machine or container a role";
 
 /// Returns the message for missing credentials, with advice.
@@ -215,12 +216,12 @@ const REMEDIES: &[(&str, &[&str])] = &[
     ("IMDS: dispatch failure: timeout", &[CREDENTIALS_ADVICE, HOP_LIMIT_ADVICE]),
 ];
 
-const SSO_ADVICE: &str = "sign on again: aws sso login";
+const SSO_ADVICE: &str = "the sign-in has expired or is missing; run aws sso login";
 
 /// The replies of a machine's metadata service travel one hop by default, so they do not reach the machine's
 /// containers.
 const HOP_LIMIT_ADVICE: &str =
-    "a container on EC2 reaches the role of its machine if the metadata service's hop limit is 2 or more";
+    "in a container on EC2, set the instance's metadata hop limit to 2 (aws ec2 modify-instance-metadata-options)";
 
 fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|error| error.is::<aws_credential_types::provider::error::CredentialsError>())

@@ -101,13 +101,13 @@ pub(crate) fn facts(reply: GetPublicKeyOutput) -> Result<KeyDescription, Failure
         let cause =
             if SPECS.iter().any(|known| is_public_key_spec(&known)) { Cause::Malformed } else { Cause::Unsupported };
         let spec = spec.map_or("unknown", KeySpec::as_str);
-        GET_PUBLIC_KEY.failure(cause, format!("a key of KeySpec {spec}: {}", unusable.0))
+        GET_PUBLIC_KEY.failure(cause, format!("the key has the KeySpec {spec}: {}", unusable.0))
     })?;
     let kind = public_key.kind();
     if let Some((spec, told)) = SPECS.iter().find(|(known, _)| Some(known) == spec)
         && *told != kind
     {
-        let message = format!("KeySpec is {}, but the public key is of kind {}", spec.as_str(), kind.name());
+        let message = format!("the KeySpec is {}, but the public key is of kind {}", spec.as_str(), kind.name());
         return Err(GET_PUBLIC_KEY.failure(Cause::Malformed, message));
     }
     let (schemes, refusal) = offered_schemes(&reply, kind);
@@ -143,7 +143,9 @@ pub(crate) fn hmac_facts(about: KeyMetadata) -> Option<KeyDescription> {
 
 fn usage_message(usage: &KeyUsageType) -> String {
     let more = match usage {
-        KeyUsageType::SignVerify | KeyUsageType::EncryptDecrypt => ": a key of AWS KMS signs or decrypts, never both",
+        KeyUsageType::SignVerify | KeyUsageType::EncryptDecrypt => {
+            "; a key of AWS KMS can sign or decrypt, but not both"
+        }
         _ => "",
     };
     format!("its KeyUsage is {}{more}", usage.as_str())
@@ -185,7 +187,7 @@ pub(crate) fn to_pkcs11_signature(kind: Kind, bytes: Vec<u8>) -> Result<Vec<u8>,
         Kind::Ec(curve) => key::ecdsa_from_der(&bytes, curve.field_len()),
         _ => Some(bytes).filter(|bytes| bytes.len() == kind.signature_len()),
     };
-    let message = || format!("{length} bytes that are no signature of kind {}", kind.name());
+    let message = || format!("the {length} bytes are not a signature of kind {}", kind.name());
     converted.ok_or_else(|| SIGN.failure(Cause::Malformed, message()))
 }
 

@@ -64,16 +64,20 @@ pub(crate) fn check_new(new: &NewKey) -> Result<()> {
     let inconsistent = |text: &str| Err(Error::new(CKR_TEMPLATE_INCONSISTENT, text.to_owned()));
     let [purpose] = new.purposes[..] else {
         return inconsistent(
-            "a key of AWS KMS signs, decrypts or derives, and does only one of it: set one of CKA_SIGN, CKA_DECRYPT \
+            "a key of AWS KMS can only sign, only decrypt or only derive; set exactly one of CKA_SIGN, CKA_DECRYPT \
              (with CKA_UNWRAP) and CKA_DERIVE (pkcs11-tool: --usage-sign, --usage-decrypt or --usage-derive)",
         );
     };
     let does = schemes(new.kind).iter().any(|scheme| scheme.family.purpose() == purpose);
     if !does {
         return inconsistent(match purpose {
-            Purpose::Sign => "AWS KMS does not sign by such a key",
-            Purpose::Decrypt | Purpose::Unwrap => "of AWS KMS's keys only those of RSA decrypt",
-            Purpose::Derive => "of AWS KMS's keys only those on P-256, P-384 and P-521 derive",
+            Purpose::Sign => "AWS KMS can't sign with a key of this type; unset CKA_SIGN, or choose another type",
+            Purpose::Decrypt | Purpose::Unwrap => {
+                "AWS KMS decrypts with RSA keys only; unset CKA_DECRYPT and CKA_UNWRAP, or choose RSA"
+            }
+            Purpose::Derive => {
+                "AWS KMS derives with keys on P-256, P-384 and P-521 only; unset CKA_DERIVE, or choose one of these curves"
+            }
         });
     }
     new.label.as_deref().map_or(Ok(()), |label| check_alias(label, &alias(label)))
@@ -94,7 +98,7 @@ fn check_alias(label: &str, alias: &str) -> Result<()> {
         return Ok(());
     }
     let text = format!(
-        "CKA_LABEL {label:?} can't be the name of an alias: 1 to 250 of a-z, A-Z, 0-9, /, _ and -, without \
+        "CKA_LABEL {label:?} is not a valid alias name; choose 1 to 250 of a-z, A-Z, 0-9, /, _ and -, without \
          \"alias/\", and not aws/..."
     );
     Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text))
@@ -116,7 +120,7 @@ impl Clients {
         if let Some(alias) = &alias {
             self.create_unused_alias(alias, &id).await.map_err(|failure| {
                 let advice = format!(
-                    "the key {arn} was made, but has no alias: `aws kms create-alias --alias-name {alias} --target-key-id {id}`, \
+                    "the key {arn} was created, but has no alias; run `aws kms create-alias --alias-name {alias} --target-key-id {id}` \
                      or `aws kms schedule-key-deletion --key-id {id}`"
                 );
                 Failure { message: format!("{}; {advice}", failure.message), ..failure }
@@ -165,7 +169,7 @@ impl Clients {
             let request = request.set_tags(Some(tags.clone()));
             async move {
                 let reply = request.send().await.map_err(|e| without_retry(refusal(&CREATE_KEY, e)))?;
-                Ok(reply.key_metadata.ok_or_else(|| CREATE_KEY.failure(Cause::Malformed, "it holds no key"))?)
+                Ok(reply.key_metadata.ok_or_else(|| CREATE_KEY.failure(Cause::Malformed, "the reply lacks the key"))?)
             }
         };
         self.call(&CREATE_KEY, alias.unwrap_or_default(), attempt)
@@ -202,7 +206,8 @@ impl Clients {
             async move { Ok(facts(request.send().await.map_err(|e| retry_if_missing(refusal(&GET_PUBLIC_KEY, e)))?)?) }
         };
         self.call(&GET_PUBLIC_KEY, arn, attempt).await.map_err(|failure| {
-            let message = format!("{}; the key {arn} was made, and {option} in a slot names it", failure.message);
+            let message =
+                format!("{}; the key {arn} was created; to use it, write {option} in a slot", failure.message);
             Failure { message, ..failure }
         })
     }
@@ -214,7 +219,7 @@ impl Clients {
     /// Fails with [`Cause::Rejected`] if `arn` is an alias.
     pub(crate) async fn destroy(&self, arn: &str, days: u32) -> std::result::Result<String, Failure> {
         if is_alias(arn) {
-            let message = format!("{arn} is an alias, and the key behind it is not known");
+            let message = format!("{arn} is an alias, and its key is unknown; name the key by its id or ARN");
             return Err(SCHEDULE_DELETION.failure(Cause::Rejected, message));
         }
         let attempt = |client: Client| {
@@ -227,8 +232,8 @@ impl Clients {
             .map_err(|failure| with_advice(failure, MAY_BE_SCHEDULED))?;
         let days = reply.pending_window_in_days.unwrap_or(days as i32);
         Ok(format!(
-            "it will be deleted in {days} days; until then `aws kms cancel-key-deletion --key-id {arn}` and \
-             `aws kms enable-key --key-id {arn}` bring it back"
+            "the key will be deleted in {days} days; to restore it before, run `aws kms cancel-key-deletion --key-id {arn}` and \
+             `aws kms enable-key --key-id {arn}`"
         ))
     }
 }
@@ -248,15 +253,15 @@ fn check_alias_unused(
         Err(failure) if matches!(failure.cause, Cause::NotFound | Cause::Denied) => Ok(()),
         Err(failure) if !matches!(failure.cause, Cause::Unsupported | Cause::Disabled) => Err(failure),
         _ => {
-            let message = format!("{alias} is there already and means a key: choose another CKA_LABEL");
+            let message = format!("{alias} already exists and belongs to a key; choose another CKA_LABEL");
             Err(CREATE_ALIAS.failure(Cause::Rejected, message))
         }
     }
 }
 
-const MAY_BE_MADE: &str = "a key may have been made all the same, and the request is not repeated: look for keys with the \
+const MAY_BE_MADE: &str = "the key may have been created nevertheless, so the request is not repeated; look for keys with the \
      tag created-by=cloud-kms-pkcs11 before you try again";
-const MAY_BE_SCHEDULED: &str = "its deletion may have been scheduled all the same: see `aws kms describe-key`";
+const MAY_BE_SCHEDULED: &str = "the deletion may have been scheduled nevertheless; check with `aws kms describe-key`";
 
 #[cfg(test)]
 mod tests {

@@ -55,7 +55,7 @@ impl Clients {
         match aliases.await {
             Ok(aliases) => Ok(newest_labels(aliases)),
             Err(failure) if is_permanent(failure.cause) => {
-                log_info!("listed keys have their ids as labels, since their aliases can't be seen: {failure}");
+                log_info!("the labels of listed keys are their ids, because their aliases can't be listed: {failure}");
                 Ok(HashMap::new())
             }
             Err(failure) => Err(failure),

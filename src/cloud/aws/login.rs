@@ -54,7 +54,7 @@ impl Clients {
             && !profile_exists(name.expose()).await?
         {
             return Ok(Verdict::Incorrect(
-                "the shared AWS configuration and credentials files have no such profile".into(),
+                "the shared AWS configuration and credentials files do not contain this profile".into(),
             ));
         }
         let region = self.settings.region.as_deref();
@@ -107,8 +107,7 @@ const VERDICTS: &[(&str, ParseVerdict)] = &[
     ("ExpiredToken", Verdict::Expired),
 ];
 
-const LOGIN_ADVICE: &str =
-    "the credentials are those of the login (C_Login): log out and in again with a PIN that is good now";
+const LOGIN_ADVICE: &str = "these credentials come from the login (C_Login); log out, then log in with a valid PIN";
 
 async fn profile_exists(name: &str) -> Result<bool, Failure> {
     let own = Some(name.to_owned().into());

@@ -212,7 +212,7 @@ mod tests {
         let of = |kind| Settings::default().open().schemes(kind);
         assert_eq!(of(Kind::Rsa(2048)).len(), 8);
         let signing = schemes_for(&*Settings::default().open(), Kind::Rsa(2048), &[Purpose::Sign]);
-        assert_eq!(signing.len(), 6, "those that sign");
+        assert_eq!(signing.len(), 6, "an RSA key signs with six schemes");
         for curve in [Curve::P256, Curve::P384, Curve::P521] {
             assert_eq!(of(Kind::Ec(curve)), [Algorithm::Ecdsa.with_hash(curve.hash()), Algorithm::Ecdh.without_hash()]);
         }

@@ -27,7 +27,7 @@ pub(crate) async fn certificate(vault: &Vault, key: &KeyName) -> Result<Option<V
             return match refused.failure.cause {
                 Cause::NotFound => Ok(None),
                 Cause::Denied => {
-                    log_info!("the certificate of key {} can't be looked for: {}", key.id, refused.failure);
+                    log_info!("the certificate of key {} can't be read: {}", key.id, refused.failure);
                     Ok(None)
                 }
                 _ => Err(refused),
@@ -49,7 +49,7 @@ pub(crate) async fn merge(vault: &Vault, key: &KeyName, certificate: &Certificat
             return match refused.failure.cause {
                 Cause::NotFound => Ok(false),
                 Cause::Denied => {
-                    log_info!("whether a certificate is awaited for key {} can't be seen: {}", key.id, refused.failure);
+                    log_info!("the pending certificate of key {} can't be read: {}", key.id, refused.failure);
                     Ok(false)
                 }
                 _ => Err(refused),

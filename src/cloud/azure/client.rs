@@ -93,7 +93,7 @@ impl Clients {
         let Settings { vault_url, network, .. } = &self.settings;
         // The SDK reports this as well, but only at the first request, and without the name of the setting.
         if !vault_url.starts_with("https://") {
-            return Err(format!("the vault's URL has to begin with https://: {vault_url:?}").into());
+            return Err(format!("the vault's URL {vault_url:?} must begin with https://").into());
         }
         let connections = self.http.get(network)?;
         let options = token_request_options(network, Transport::new(Arc::new(AuthorityClient(connections.clone()))));

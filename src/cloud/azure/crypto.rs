@@ -28,21 +28,21 @@ pub(crate) async fn sign_resolving_rotation(
     vault: &Vault,
     order: &KeyRequest,
 ) -> Result<Signature, FailedAttempt> {
-    let told = order.immutable_id.as_deref().and_then(version_in_id);
-    let first = sign(vault, order, order.key.version.as_deref().or(told)).await;
+    let pinned = order.immutable_id.as_deref().and_then(version_in_id);
+    let first = sign(vault, order, order.key.version.as_deref().or(pinned)).await;
     let (Err(refused), None, Some(old)) = (&first, &order.key.version, &order.immutable_id) else { return first };
     if !matches!(refused.failure.cause, Cause::NotFound | Cause::Disabled) {
         return first;
     }
     let Ok(now) = describe(clients, vault, &order.key).await else { return first };
-    let Some(new) = now.immutable_id.filter(|new| version_in_id(new) != told) else { return first };
+    let Some(new) = now.immutable_id.filter(|new| version_in_id(new) != pinned) else { return first };
     let known = clients.public_keys.lock().unwrap_or_else(PoisonError::into_inner).get(old).cloned();
     if known.is_some() && known == now.public_key {
         return sign(vault, order, version_in_id(&new)).await;
     }
     let message = format!(
-        "the key was rotated: of version {} the service says {:?}, version {} has another public key. It will be loaded anew",
-        told.unwrap_or_default(),
+        "the key was rotated: the service says {1:?} about version {0}, and version {2} has another public key; search for the key again",
+        pinned.unwrap_or_default(),
         refused.failure.message,
         version_in_id(&new).unwrap_or_default()
     );
@@ -63,14 +63,14 @@ fn signature(reply: KeyOperationResult, length: usize, version: Option<&str>) ->
     let malformed = |message: String| SIGN.failure(Cause::Malformed, message);
     let bytes = reply.result.unwrap_or_default();
     if bytes.len() != length {
-        return Err(malformed(format!("a signature of {} bytes instead of {length}", bytes.len())));
+        return Err(malformed(format!("the signature has {} bytes instead of {length}", bytes.len())));
     }
     let immutable_id = reply.kid.unwrap_or_default();
     match (version_in_id(&immutable_id), version) {
         (Some(by), Some(asked)) if by != asked => {
-            Err(malformed(format!("version {asked} was asked, and {by} has signed")))
+            Err(malformed(format!("version {asked} was requested, but version {by} signed")))
         }
-        (None, _) => Err(malformed("it does not say which version has signed".into())),
+        (None, _) => Err(malformed("the reply does not name the version that signed".into())),
         _ => Ok(Signature { bytes, immutable_id }),
     }
 }
@@ -92,8 +92,8 @@ fn decryption_request<'a>(
     order: &'a KeyRequest,
 ) -> Result<(&'a str, RequestContent<KeyOperationParameters>), FailedAttempt> {
     let algorithm = encryption_algorithm(order.scheme).ok_or_else(|| unsupported_scheme(operation, order))?;
-    let told = order.immutable_id.as_deref().and_then(version_in_id);
-    let version = order.key.version.as_deref().or(told).unwrap_or_default();
+    let pinned = order.immutable_id.as_deref().and_then(version_in_id);
+    let version = order.key.version.as_deref().or(pinned).unwrap_or_default();
     let parameters =
         KeyOperationParameters { algorithm: Some(algorithm), value: Some(order.data.to_vec()), ..Default::default() };
     Ok((version, parameters.try_into().map_err(|e| refusal(operation, e))?))
@@ -114,13 +114,13 @@ fn plaintext(
         }
     })?;
     // A reply that cannot be parsed is not quoted, because it may contain the plaintext.
-    let unreadable = |_| operation.failure(Cause::Malformed, "no reply of Key Vault");
+    let unreadable = |_| operation.failure(Cause::Malformed, "the reply is not one of Key Vault");
     let plain = reply.into_model().map_err(unreadable)?.result;
-    Ok(plain.ok_or_else(|| operation.failure(Cause::Malformed, "it holds no answer"))?.into())
+    Ok(plain.ok_or_else(|| operation.failure(Cause::Malformed, "the reply lacks the result"))?.into())
 }
 
 fn undecryptable(failure: Failure) -> Failure {
-    let message = "it was not made for this key in this way, or was changed".into();
+    let message = "it was encrypted for another key or with another mechanism, or it was changed".into();
     Failure { cause: Cause::Undecryptable, message, ..failure }
 }
 
@@ -142,14 +142,16 @@ async fn random_chunk(vault: &Vault, wanted: usize) -> Result<SecretBytes, Faile
     let parameters = GetRandomBytesParameters { count: Some(wanted as i32) };
     let parameters = parameters.try_into().map_err(|e| refusal(&RANDOM, e))?;
     let reply = vault.keys.get_random_bytes(parameters, None).await.map_err(|e| refusal(&RANDOM, e))?;
-    let unreadable = |_| RANDOM.failure(Cause::Malformed, "no reply of a Managed HSM");
+    let unreadable = |_| RANDOM.failure(Cause::Malformed, "the reply is not one of a Managed HSM");
     let some = SecretBytes::new(reply.into_model().map_err(unreadable)?.value.unwrap_or_default());
     match some.len() {
         length if length == wanted => Ok(some),
-        length => Err(RANDOM.failure(Cause::Malformed, format!("{length} bytes instead of {wanted}")).into()),
+        length => {
+            Err(RANDOM.failure(Cause::Malformed, format!("the reply has {length} bytes instead of {wanted}")).into())
+        }
     }
 }
 
 fn unsupported_scheme(operation: &Operation, order: &KeyRequest) -> Failure {
-    operation.failure(Cause::Unsupported, format!("no algorithm for {}", order.scheme.name()))
+    operation.failure(Cause::Unsupported, format!("it has no algorithm for {}", order.scheme.name()))
 }

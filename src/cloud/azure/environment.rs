@@ -77,7 +77,7 @@ impl Challenge {
         let (host, asked) = (self.host()?, host_of(asked)?);
         let same = host == asked || Cloud::by_authority(&host).is_some_and(|cloud| cloud.authorities.contains(&asked));
         (!same).then(|| {
-            format!("the vault itself names the authority {host}: is \"azure_authority_host\" or AZURE_AUTHORITY_HOST to be set to it?")
+            format!("the vault names the authority {host}; set \"azure_authority_host\" or AZURE_AUTHORITY_HOST to it")
         })
     }
 
@@ -157,7 +157,8 @@ fn sanitize_error(body: &[u8]) -> String {
     error.to_string()
 }
 
-const FOREIGN_REPLY: &str = r#"{"error": "", "error_description": "no reply of Entra: who answers there?"}"#;
+const FOREIGN_REPLY: &str =
+    r#"{"error": "", "error_description": "the reply is not one of Entra; check the authority host and the proxy"}"#;
 
 /// Returns the same options for requests to the authority at this URL.
 pub(crate) fn with_authority(options: ClientOptions, url: &str) -> ClientOptions {
@@ -192,14 +193,17 @@ mod tests {
             error_description: &'a str,
         }
         let body = br#"{"error": "invalid_client", "error_codes": [7], "error_description": "AADSTS7: \"a\\b\".\r\nTrace ID: 1\r\n\u00e9"}"#;
-        assert!(serde_json::from_slice::<AsAzureIdentityHasIt>(body).is_err(), "if not, this is needed no more");
+        assert!(
+            serde_json::from_slice::<AsAzureIdentityHasIt>(body).is_err(),
+            "azure_identity reads this reply now; remove the workaround"
+        );
         let plain = sanitize_error(body);
         let read: AsAzureIdentityHasIt = serde_json::from_str(&plain).unwrap();
         assert_eq!(read.error_description, "AADSTS7: 'a/b'. Trace ID: 1 \u{e9}");
         for other in [&b"<html>"[..], b"", b"[]", b"{}"] {
             let text = super::sanitize_error(other);
             let read: AsAzureIdentityHasIt = serde_json::from_str(&text).unwrap();
-            assert!(read.error_description.starts_with("no reply of Entra"));
+            assert!(read.error_description.starts_with("the reply is not one of Entra"));
         }
     }
 

@@ -87,7 +87,7 @@ pub(crate) fn refusal(operation: &Operation, error: azure_core::Error) -> Failed
         Cause::Rejected if innermost(&error).contains("challenge resource") => {
             let words = innermost(&error);
             let words = words.split(". Set verify").next().unwrap_or_default();
-            format!("{words}; for an emulator, \"verify_challenge_resource\": false switches this check off")
+            format!("{words}; for an emulator, set \"verify_challenge_resource\": false")
         }
         _ => message_of(causes(&error).find(|error| error.is::<reqwest::Error>()).unwrap_or(&error)),
     };
@@ -100,8 +100,8 @@ fn is_revocation(words: &str) -> bool {
     words.starts_with("no scope or resource in authentication challenge") && words.contains("insufficient_claims")
 }
 
-const REVOKED: &str = "the token is not good any more (insufficient_claims, continuous access evaluation): \
-     the application's sessions were revoked, or it asks from a place that is not allowed";
+const REVOKED: &str = "the token is no longer valid (insufficient_claims, continuous access evaluation); \
+     the application's sessions were revoked, or Conditional Access does not allow this network";
 
 /// Entra's code for an assertion that is not valid at this time. The assertion was signed with the time of this
 /// machine's clock.
@@ -109,7 +109,7 @@ const CLOCK_CODE: &str = "AADSTS700024";
 
 fn with_clock(words: String) -> String {
     match words.contains(CLOCK_CODE) {
-        true => format!("{words}; is this machine's clock right? It says {}", utc(UnixTime::now())),
+        true => format!("{words}; check this machine's clock, which shows {}", utc(UnixTime::now())),
         false => words,
     }
 }
@@ -139,7 +139,7 @@ fn refused_by_service(operation: &Operation, status: StatusCode, reply: Option<&
         message = format!("{message}: {}", words.split_whitespace().collect::<Vec<_>>().join(" "));
     }
     if cause == Cause::Denied && !NETWORK_CODES.contains(&code.as_str()) {
-        message = format!("{message} (needed: {}, as by the role {})", operation.permission, operation.role);
+        message = format!("{message} (needed: {}, for example by the role {})", operation.permission, operation.role);
     }
     let request_id = reply.and_then(|reply| reply.headers().get_optional_string(&REQUEST_ID));
     let refused = FailedAttempt::from(Failure { cause, operation: operation.name, message, request_id });

@@ -81,9 +81,9 @@ pub(crate) fn schemes(kind: Kind, rsnull: bool) -> Vec<Scheme> {
 /// reply lacks a part or its public key cannot be read.
 pub(crate) fn facts(reply: Key, rsnull: bool) -> Result<KeyDescription, Failure> {
     let malformed = |message: &str| GET_KEY.failure(Cause::Malformed, message);
-    let key = reply.key.ok_or_else(|| malformed("no key"))?;
+    let key = reply.key.ok_or_else(|| malformed("the reply lacks the key"))?;
     let id = key.kid.clone().filter(|id| version_in_id(id).is_some());
-    let immutable_id = Some(id.ok_or_else(|| malformed("no identifier with a version"))?);
+    let immutable_id = Some(id.ok_or_else(|| malformed("the reply lacks the key's identifier with its version"))?);
     let public_key = public_key(&key)?;
     let state = State::of(reply.attributes.as_ref());
     let ops = key.key_ops.as_ref().map(|ops| format!("its key_ops are [{}]", ops.join(", ")));
@@ -133,12 +133,12 @@ fn public_key(key: &JsonWebKey) -> Result<PublicKey, Failure> {
         Some(KeyType::Rsa | KeyType::RsaHsm) => PublicKey::rsa(&part(&key.n), &part(&key.e)),
         Some(KeyType::Ec | KeyType::EcHsm) => {
             let curve = key.crv.as_ref().and_then(curve_from_name);
-            let unknown = || GET_KEY.failure(Cause::Unsupported, format!("a key on curve {:?}", key.crv));
+            let unknown = || GET_KEY.failure(Cause::Unsupported, format!("the key is on the curve {:?}", key.crv));
             PublicKey::ec_coordinates(curve.ok_or_else(unknown)?, &part(&key.x), &part(&key.y))
         }
         other => {
             let name = other.as_ref().map_or("unknown", KeyType::as_ref);
-            return Err(GET_KEY.failure(Cause::Unsupported, format!("a key of type {name}")));
+            return Err(GET_KEY.failure(Cause::Unsupported, format!("the key has the type {name}")));
         }
     };
     made.map_err(|unusable| GET_KEY.failure(Cause::Malformed, unusable.0))
@@ -171,7 +171,7 @@ impl State {
         match (begin, end) {
             _ if enabled == Some(false) => Self::Disabled,
             (Some(time), _) if time > now => Self::OutsideValidityPeriod(format!("it is not valid before {time}")),
-            (_, Some(time)) if time <= now => Self::OutsideValidityPeriod(format!("it has expired at {time}")),
+            (_, Some(time)) if time <= now => Self::OutsideValidityPeriod(format!("it expired at {time}")),
             _ => Self::Valid,
         }
     }

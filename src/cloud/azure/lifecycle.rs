@@ -45,13 +45,16 @@ pub(crate) fn can_create(kind: Kind) -> bool {
 pub(crate) fn check_new(new: &NewKey) -> Result<()> {
     let does = |purpose: Purpose| purpose == Purpose::Sign || (purpose == Purpose::Decrypt && is_rsa(new.kind));
     if !new.purposes.iter().all(|purpose| does(*purpose)) {
-        let text = "a key of Key Vault signs, and one of RSA decrypts, too; none derives (pkcs11-tool: --usage-sign)";
+        let text = "keys of Key Vault can sign, and RSA keys can also decrypt; set CKA_SIGN, and CKA_DECRYPT only for RSA (pkcs11-tool: --usage-sign)";
         return Err(Error::new(CKR_TEMPLATE_INCONSISTENT, text));
     }
     match new.label.as_deref() {
-        None => Err(Error::new(CKR_TEMPLATE_INCOMPLETE, "CKA_LABEL, which becomes the key's name in Key Vault")),
+        None => {
+            Err(Error::new(CKR_TEMPLATE_INCOMPLETE, "CKA_LABEL is missing; it becomes the key's name in Key Vault"))
+        }
         Some(name) if !is_name(name) => {
-            let text = format!("CKA_LABEL {name:?} can't be the name of a key: 1 to 127 of 0-9, a-z, A-Z and -");
+            let text =
+                format!("CKA_LABEL {name:?} is not a valid Key Vault key name; choose 1 to 127 of 0-9, a-z, A-Z and -");
             Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text))
         }
         Some(_) => Ok(()),
@@ -111,7 +114,7 @@ pub(crate) async fn create(
         Err(failure) if failure.cause != Cause::Disabled => return Err(failure),
         _ => {
             let message = format!(
-                "a key named {name} is there already, and would get a new version instead of its own: choose another \
+                "a key named {name} already exists, and this request would give it a new version; choose another \
                  CKA_LABEL"
             );
             return Err(CREATE_KEY.failure(Cause::Rejected, message));
@@ -137,8 +140,8 @@ fn with_recovery_advice(failure: Failure, name: &str) -> Failure {
     match failure.message.contains("ObjectIsDeletedButRecoverable") {
         true => {
             let advice = format!(
-                "`az keyvault key recover --name {name}` brings the old key back, `az keyvault key purge --name {name}` \
-                 frees its name"
+                "run `az keyvault key recover --name {name}` to restore the deleted key, or `az keyvault key purge --name {name}` \
+                 to free its name"
             );
             Failure { message: format!("{}; {advice}", failure.message), ..failure }
         }
@@ -155,7 +158,9 @@ pub(crate) fn check_label(label: &str) -> Result<()> {
     match label.chars().count() {
         0..=256 => Ok(()),
         more => {
-            let text = format!("CKA_LABEL: a tag of Key Vault has up to 256 characters, and this label has {more}");
+            let text = format!(
+                "CKA_LABEL has {more} characters, but a tag of Key Vault has at most 256; choose a shorter label"
+            );
             Err(Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text))
         }
     }
@@ -166,7 +171,8 @@ pub(crate) async fn relabel(vault: &Vault, key: &KeyName, label: &str) -> std::r
     let reply = vault.keys.get_key(&key.id, None).await.map_err(|e| refusal(&GET_KEY, e))?;
     let known = reply.into_model().map_err(|e| refusal(&GET_KEY, e))?;
     let id = known.key.and_then(|key| key.kid).unwrap_or_default();
-    let version = version_in_id(&id).ok_or_else(|| GET_KEY.failure(Cause::Malformed, "it names no version"))?;
+    let version =
+        version_in_id(&id).ok_or_else(|| GET_KEY.failure(Cause::Malformed, "the reply lacks the key's version"))?;
     let mut tags = known.tags.unwrap_or_default();
     match label == key.id {
         true => tags.remove(LABEL_TAG),
@@ -185,11 +191,15 @@ pub(crate) async fn destroy(vault: &Vault, key: &KeyName) -> std::result::Result
     let reply = reply.into_model().map_err(|e| uncertain_deletion(refusal(&DELETE_KEY, e)))?;
     let name = &key.id;
     let how = match (&reply.recovery_id, reply.scheduled_purge_date) {
-        (None, _) => return Ok("the vault has no soft-delete: it can't be brought back".to_owned()),
+        (None, _) => {
+            return Ok("the key is deleted and can't be restored, because the vault has no soft-delete".to_owned());
+        }
         (_, None) => String::new(),
-        (_, Some(date)) => format!("it will be purged at {date}; until then "),
+        (_, Some(date)) => format!("it will be purged at {date}; "),
     };
-    Ok(format!("it is deleted with all its versions; {how}`az keyvault key recover --name {name}` brings it back"))
+    Ok(format!(
+        "the key is deleted with all its versions; {how}to restore it, run `az keyvault key recover --name {name}`"
+    ))
 }
 
 fn uncertain_deletion(refused: FailedAttempt) -> FailedAttempt {
@@ -197,9 +207,9 @@ fn uncertain_deletion(refused: FailedAttempt) -> FailedAttempt {
     FailedAttempt { failure: with_advice(refused.failure, MAY_BE_DELETED), ..refused }
 }
 
-const MAY_BE_MADE: &str = "it may have been made all the same, and the request is not repeated: look for it before you try \
+const MAY_BE_MADE: &str = "the key may have been created nevertheless, so the request is not repeated; look for the key before you try \
      again";
-const MAY_BE_DELETED: &str = "it may have been deleted all the same: see `az keyvault key list-deleted`";
+const MAY_BE_DELETED: &str = "the key may have been deleted nevertheless; check with `az keyvault key list-deleted`";
 
 #[cfg(test)]
 mod tests {

@@ -40,7 +40,7 @@ fn to_listed_key(key: KeyProperties) -> Option<ListedKey> {
 
 /// Returns the first page, or the page that the previous page has named.
 async fn page(vault: Vault, link: Option<String>) -> Result<ListKeyPropertiesResult, FailedAttempt> {
-    let foreign = || GET_KEYS.failure(Cause::Malformed, "the next page is said to be on another host");
+    let foreign = || GET_KEYS.failure(Cause::Malformed, "the next page of the list is on another host");
     let endpoint = vault.keys.endpoint();
     // The request carries the module's token, so it must not go to another host.
     let link =
@@ -51,7 +51,7 @@ async fn page(vault: Vault, link: Option<String>) -> Result<ListKeyPropertiesRes
     let pager = vault.keys.list_key_properties(Some(options)).map_err(|e| refusal(&GET_KEYS, e))?;
     let mut pages = pin!(pager.into_pages());
     let page = poll_fn(|context| pages.as_mut().poll_next(context)).await;
-    let page = page.ok_or_else(|| GET_KEYS.failure(Cause::Malformed, "no page"))?;
+    let page = page.ok_or_else(|| GET_KEYS.failure(Cause::Malformed, "the reply lacks the list of keys"))?;
     page.and_then(|page| page.into_model()).map_err(|e| refusal(&GET_KEYS, e))
 }
 

@@ -76,5 +76,4 @@ const VERDICTS: &[(&str, ParseVerdict)] = &[
     ("AADSTS70002:", Verdict::Incorrect),
 ];
 
-const LOGIN_ADVICE: &str =
-    "the token is that of the login (C_Login): log out and in again with a secret that is good now";
+const LOGIN_ADVICE: &str = "the token comes from the login (C_Login); log out, then log in with a valid client secret";

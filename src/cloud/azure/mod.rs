@@ -149,7 +149,7 @@ impl Decryption for Azure {
 impl RandomSource for Azure {
     fn random(&self, length: usize) -> Pending<SecretBytes> {
         if !self.is_managed_hsm() {
-            let message = "only a Managed HSM gives random bytes; leave out \"random\" for a vault";
+            let message = "a vault has no random bytes, only a Managed HSM has; remove the option \"random\"";
             return Pending::ready(Err(RANDOM.failure(Cause::Unsupported, message)));
         }
         let clients = self.clients();
@@ -253,8 +253,12 @@ fn checked(key: &KeyName) -> Result<(), String> {
         letters && (1..=127).contains(&part.len())
     };
     match &key.version {
-        _ if !fits(&key.id, true) => Err(format!("{:?} is no name of a key: 1 to 127 of 0-9, a-z, A-Z and -", key.id)),
-        Some(version) if !fits(version, false) => Err(format!("{version:?} is no version of a key")),
+        _ if !fits(&key.id, true) => {
+            Err(format!("{:?} is not a valid Key Vault key name; write 1 to 127 of 0-9, a-z, A-Z and -", key.id))
+        }
+        Some(version) if !fits(version, false) => {
+            Err(format!("{version:?} is not a valid version of a key; write its letters and digits only"))
+        }
         _ => Ok(()),
     }
 }

@@ -40,7 +40,7 @@ fn warn_of_readers(path: &Path, contents: &FileWithMetadata) {
     if let Some(what) = contents.readable_by_others()
         && record_warning(path)
     {
-        log_warn!("{}: it holds a secret, and {what}", path.display());
+        log_warn!("{}: the file contains a secret, and {what}", path.display());
     }
 }
 
@@ -78,7 +78,8 @@ fn record_warning(path: &Path) -> bool {
 }
 
 fn text(path: &Path, bytes: &[u8]) -> Result<Zeroizing<String>, String> {
-    decode_text(bytes).ok_or_else(|| format!("{}: this is no text: neither UTF-8 nor UTF-16", path.display()))
+    decode_text(bytes)
+        .ok_or_else(|| format!("{}: the file is not text in UTF-8 or UTF-16; save it as UTF-8", path.display()))
 }
 
 fn single_line(path: &Path, text: &str) -> Result<Zeroizing<String>, String> {
@@ -86,7 +87,7 @@ fn single_line(path: &Path, text: &str) -> Result<Zeroizing<String>, String> {
     match &**secret {
         "" => Err(format!("{}: the file is empty", path.display())),
         several if several.contains(['\n', '\r']) => {
-            Err(format!("{}: the file has several lines; it must hold the secret and nothing else", path.display()))
+            Err(format!("{}: the file has several lines; it must contain the secret and nothing else", path.display()))
         }
         _ => Ok(secret),
     }
@@ -95,9 +96,9 @@ fn single_line(path: &Path, text: &str) -> Result<Zeroizing<String>, String> {
 fn read_error(at: &Path, error: &Error) -> String {
     let path = at.display();
     match error.kind() {
-        ErrorKind::NotFound => format!("{path}: there is no such file"),
+        ErrorKind::NotFound => format!("{path}: the file does not exist"),
         ErrorKind::PermissionDenied => permission_error(at, process::effective_user_id()),
-        ErrorKind::IsADirectory => format!("{path}: this is a folder, not a file"),
+        ErrorKind::IsADirectory => format!("{path}: this is a directory, not a file"),
         _ => format!("{path}: {error}"),
     }
 }
@@ -110,18 +111,18 @@ fn permission_error(path: &Path, user: u32) -> String {
     match (folder, path.metadata()) {
         (Some(folder), _) => {
             let folder = folder.display();
-            format!("{tried} enter {folder}: let it (chmod o+x {folder}), or put the file elsewhere")
+            format!("{tried} enter {folder}; allow it (chmod o+x {folder}), or move the file to another directory")
         }
         (None, Ok(about)) if is_permitted(&about, user) => {
             let mode = about.mode() & 0o7777;
             format!(
-                "{tried} read it, though its mode ({mode:04o}) lets it: SELinux, AppArmor or a sandbox forbids it (journalctl -k)"
+                "{tried} read the file, although its mode ({mode:04o}) allows it; SELinux, AppArmor or a sandbox forbids it, see journalctl -k"
             )
         }
         _ => {
             let path = path.display();
             format!(
-                "{tried} read it: give it to that user (chown {user} {path}), or to a group of that user (chgrp, chmod g+r)"
+                "{tried} read the file; give it to that user (chown {user} {path}), or to a group of that user (chgrp, chmod g+r)"
             )
         }
     }
@@ -193,18 +194,18 @@ mod tests {
             (&b""[..], "the file is empty"),
             (b"\xef\xbb\xbf \r\n", "the file is empty"),
             (b"one\ntwo", "several lines"),
-            (b"\xff\xfes", "no text"),
-            (b"caf\xe9", "no text"),
+            (b"\xff\xfes", "not text"),
+            (b"caf\xe9", "not text"),
         ] {
             let why = secret(&file(&folder, bytes)).unwrap_err();
             assert!(why.starts_with(&path) && why.contains(words), "{why}");
             assert!(!why.contains("one") && !why.contains("caf"), "{why}");
         }
         let why = secret(Path::new("/nowhere/secret")).unwrap_err();
-        assert_eq!(why, "/nowhere/secret: there is no such file");
+        assert_eq!(why, "/nowhere/secret: the file does not exist");
         assert_eq!(
             secret(folder.path()).unwrap_err(),
-            format!("{}: this is a folder, not a file", folder.path().display())
+            format!("{}: this is a directory, not a file", folder.path().display())
         );
         let denied = read_error(Path::new("/s"), &ErrorKind::PermissionDenied.into());
         assert!(
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_not_read_a_file_is_told_with_what_helps() {
+    fn an_unreadable_file_is_reported_with_a_fix() {
         let folder = tempfile::tempdir().unwrap();
         let path = file(&folder, b"s");
         let mode = |mode| std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
@@ -223,12 +224,12 @@ mod tests {
         assert_eq!(
             permission_error(&path, stranger),
             format!(
-                "{shown}: this program runs as uid 4242, which may not read it: give it to that user (chown 4242 {shown}), or to a group of that user (chgrp, chmod g+r)"
+                "{shown}: this program runs as uid 4242, which may not read the file; give it to that user (chown 4242 {shown}), or to a group of that user (chgrp, chmod g+r)"
             )
         );
         mode(0o604);
         let forbidden = permission_error(&path, stranger);
-        assert!(forbidden.contains("though its mode (0604) lets it: SELinux"), "{forbidden}");
+        assert!(forbidden.contains("although its mode (0604) allows it; SELinux"), "{forbidden}");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) enum DecryptError {
 
 impl From<der::Error> for DecryptError {
     fn from(error: der::Error) -> Self {
-        DecryptError::Unsupported(format!("parameters that can't be read: {error}"))
+        DecryptError::Unsupported(format!("its parameters can't be read: {error}"))
     }
 }
 

@@ -21,8 +21,9 @@ pub(crate) async fn run(mut command: Command, limit: Duration) -> io::Result<Out
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut program = run_blocking(move || command.spawn().map(Subprocess)).await??;
     let finished = tokio::time::timeout(limit, program.output()).await;
-    finished
-        .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, format!("it did not end within {limit:?}"))))
+    finished.unwrap_or_else(|_| {
+        Err(io::Error::new(io::ErrorKind::TimedOut, format!("the program did not end within {limit:?}")))
+    })
 }
 
 /// A subprocess. If it has not ended when this value is dropped, the subprocess is killed with all processes of
@@ -93,11 +94,11 @@ mod tests {
     }
 
     #[test]
-    fn output_and_status_are_told() {
+    fn output_and_status_are_returned() {
         let _turn = runtime::testing::share();
         let limit = Duration::from_secs(60);
         assert_eq!(sh("echo out; echo err >&2; exit 3", limit).unwrap(), "out\n|err\n|Some(3)");
-        assert_eq!(sh("cat", limit).unwrap(), "||Some(0)", "nothing to read from");
+        assert_eq!(sh("cat", limit).unwrap(), "||Some(0)", "standard input is empty");
         // The output is larger than the buffer of a pipe.
         assert_eq!(sh("head -c 300000 /dev/zero | tr '\\0' x", limit).unwrap().len(), 300_000 + "||Some(0)".len());
     }
@@ -126,7 +127,7 @@ mod tests {
         };
         // A signal takes some time on a busy machine.
         while alive() > 0 {
-            assert!(start.elapsed() < Duration::from_secs(60), "it is alive");
+            assert!(start.elapsed() < Duration::from_secs(60), "a process of the script still runs");
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -77,21 +77,21 @@ pub const CAUSES: &[(Cause, CK_RV, CK_ULONG, &str)] = &[
     (Cause::NotFound,     CKR_KEY_HANDLE_INVALID,         2, "no such key"),
     (Cause::Disabled,    CKR_KEY_FUNCTION_NOT_PERMITTED, 3, "the key is disabled"),
     (Cause::Throttled,   CKR_DEVICE_ERROR,               4, "throttled"),
-    (Cause::TimedOut,    CKR_DEVICE_ERROR,               5, "no answer in time"),
+    (Cause::TimedOut,    CKR_DEVICE_ERROR,               5, "no reply before the deadline"),
     (Cause::Unreachable, CKR_DEVICE_ERROR,               6, "can't reach the service"),
     (Cause::Credentials, CKR_DEVICE_ERROR,               7, "no valid credentials"),
     (Cause::Rejected,    CKR_FUNCTION_FAILED,            8, "the service refused the request"),
-    (Cause::Internal,    CKR_DEVICE_ERROR,               9, "the service failed"),
-    (Cause::Malformed,   CKR_DEVICE_ERROR,              10, "the service's reply makes no sense"),
+    (Cause::Internal,    CKR_DEVICE_ERROR,               9, "internal error of the service"),
+    (Cause::Malformed,   CKR_DEVICE_ERROR,              10, "unexpected reply from the service"),
     (Cause::Unsupported, CKR_FUNCTION_NOT_SUPPORTED,    11, "not supported by the service"),
-    (Cause::Interrupted, CKR_FUNCTION_CANCELED,         12, "interrupted"),
-    (Cause::Unresolved,  CKR_DEVICE_ERROR,              13, "the service's name has no address"),
-    (Cause::Proxy,       CKR_DEVICE_ERROR,              14, "the proxy does not help"),
+    (Cause::Interrupted, CKR_FUNCTION_CANCELED,         12, "the call was interrupted"),
+    (Cause::Unresolved,  CKR_DEVICE_ERROR,              13, "the host name of the service can't be resolved"),
+    (Cause::Proxy,       CKR_DEVICE_ERROR,              14, "the proxy did not forward the request"),
     (Cause::Untrusted,   CKR_DEVICE_ERROR,              15, "the service's certificate is not trusted"),
-    (Cause::Undecryptable, CKR_ENCRYPTED_DATA_INVALID,  16, "the ciphertext does not decrypt"),
+    (Cause::Undecryptable, CKR_ENCRYPTED_DATA_INVALID,  16, "the ciphertext can't be decrypted"),
     (Cause::Settings,    CKR_FUNCTION_FAILED,           17, "a setting on this machine is missing or wrong"),
-    (Cause::Threads,     CKR_FUNCTION_FAILED,           18, "this machine starts no more threads"),
-    (Cause::Descriptors, CKR_FUNCTION_FAILED,           19, "no more files can be opened on this machine"),
+    (Cause::Threads,     CKR_FUNCTION_FAILED,           18, "this machine can't start another thread"),
+    (Cause::Descriptors, CKR_FUNCTION_FAILED,           19, "this machine can't open another file or connection"),
     (Cause::Memory,      CKR_HOST_MEMORY,               20, "this machine has no memory left"),
     (Cause::Panic,      CKR_GENERAL_ERROR,             21, "a defect of the module"),
 ];
@@ -130,7 +130,7 @@ mod tests {
     fn the_document_has_every_cause() {
         let document = include_str!("../../../docs/errors.md");
         for (number, row) in CAUSES.iter().enumerate() {
-            assert_eq!(row.2, number as CK_ULONG + 1, "numbers are never used again");
+            assert_eq!(row.2, number as CK_ULONG + 1, "the numbers are consecutive");
             let line = format!("| {} | {} | {} |", crate::error::rv_name(row.1), row.2, row.3);
             assert!(document.contains(&line), "docs/errors.md lacks {line}");
         }

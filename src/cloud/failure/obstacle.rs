@@ -52,9 +52,9 @@ impl Obstacle {
         let why = causes(error).last().map(ToString::to_string).unwrap_or_default();
         match numbers.last() {
             Some(libc::EACCES | libc::EPERM) => {
-                Self::permanent(Cause::Settings, format!("no connection to {place}: {why}; {CONNECT_FORBIDDEN}"))
+                Self::permanent(Cause::Settings, format!("can't connect to {place}: {why}; {CONNECT_FORBIDDEN}"))
             }
-            _ => Self::transient(Cause::Unreachable, format!("no connection to {place}: {why}")),
+            _ => Self::transient(Cause::Unreachable, format!("can't connect to {place}: {why}; {CHECK_CONNECTION}")),
         }
     }
 
@@ -75,7 +75,8 @@ impl Obstacle {
     /// Returns the refusal of an operation that lacks `need`, a token or credentials, because of this obstacle.
     /// There is no remedy, because the request for the token or the credentials has had its own retries.
     pub(crate) fn failed_attempt_lacking(&self, operation: &'static str, need: &str) -> FailedAttempt {
-        let failure = Failure { message: format!("no {need} for it: {}", self.message), ..self.failure(operation) };
+        let failure =
+            Failure { message: format!("no {need} for this request: {}", self.message), ..self.failure(operation) };
         FailedAttempt { remedy: RetryPolicy::Never, ..failure.into() }
     }
 }
@@ -95,14 +96,16 @@ impl From<String> for Obstacle {
     }
 }
 
-const FILES: &str = "raise the limit of open files of this program (ulimit -n, LimitNOFILE= of a systemd service), \
-     or look for what leaves files open in it";
+const FILES: &str = "raise this program's limit of open files (ulimit -n, LimitNOFILE= of a systemd service), \
+     or find out whether the program leaves files open";
 const THREADS: &str = "raise the limit of processes and threads (ulimit -u, TasksMax= of a systemd service, the pids \
-     limit of a container) or of memory (ulimit -v)";
+     limit of a container) or the limit of memory (ulimit -v)";
 const MEMORY: &str = "give this machine or container more memory";
 
-const CONNECT_FORBIDDEN: &str = "this machine does not let this program connect: ask its SELinux (for Apache: setsebool -P \
-     httpd_can_network_connect on), its AppArmor, the service's systemd unit or the firewall";
+const CHECK_CONNECTION: &str = "check the endpoint, the network and the firewall";
+
+const CONNECT_FORBIDDEN: &str = "this machine does not allow this program to connect; check SELinux (for Apache: setsebool -P \
+     httpd_can_network_connect on), AppArmor, the systemd unit and the firewall";
 
 /// The resources that the system can lack: the error number, the cause, and advice for the user.
 const RESOURCES: &[(i32, Cause, &str)] = &[
@@ -143,7 +146,7 @@ mod tests {
             |number| Obstacle::failed_connection(&io::Error::other(io::Error::from_raw_os_error(number)), "host:443");
         let forbidden = of(libc::EACCES);
         assert_eq!((forbidden.cause, forbidden.is_transient), (Cause::Settings, false));
-        assert!(forbidden.message.starts_with("no connection to host:443: Permission denied"), "{forbidden}");
+        assert!(forbidden.message.starts_with("can't connect to host:443: Permission denied"), "{forbidden}");
         assert!(forbidden.message.contains("SELinux"), "{forbidden}");
         assert_eq!((of(libc::EHOSTUNREACH).cause, of(libc::ECONNREFUSED).is_transient), (Cause::Unreachable, true));
     }

@@ -94,8 +94,7 @@ impl ServiceClient {
 }
 
 /// Advice for a host name that has no address.
-const UNRESOLVED_ADVICE: &str =
-    "is the region, the vault's name or the endpoint right, and does DNS work on this machine?";
+const UNRESOLVED_ADVICE: &str = "check the region, the vault's name or the endpoint, and this machine's DNS";
 
 impl ServiceClient {
     /// Returns what an error of the client means, if a user can act on it.
@@ -165,7 +164,7 @@ impl fmt::Debug for ServiceClient {
 /// its chain.
 pub(crate) const LARGEST_REPLY: usize = 4 << 20;
 
-pub(crate) const REPLY_TOO_LARGE: &str = "a reply of more than 4 MiB";
+pub(crate) const REPLY_TOO_LARGE: &str = "the reply is larger than 4 MiB";
 
 #[async_trait::async_trait]
 impl HttpClient for ServiceClient {
@@ -252,7 +251,8 @@ fn with_proxy(builder: ClientBuilder, network: &Network) -> Result<ClientBuilder
         None => Ok(builder),
         Some(url) => {
             let why = |e: reqwest::Error| causes(&e).last().map(ToString::to_string).unwrap_or_default();
-            let wrong = |e| format!("the option \"proxy\" is not the URL of a proxy, http://HOST:PORT: {}", why(e));
+            let wrong =
+                |e| format!("the option \"proxy\" is not the URL of a proxy ({}); write http://HOST:PORT", why(e));
             Ok(builder.proxy(Proxy::all(url.expose()).map_err(wrong)?))
         }
     }

@@ -73,7 +73,7 @@ fn warn_of_invalid_variables() {
     let any = Uri::from_static("https://any.example");
     for (name, value) in [HTTPS, HTTP, ALL].into_iter().filter_map(set_variable) {
         if !value.is_empty() && !is_proxy(&value, &any) {
-            log_warn!("{name} is not the URL of a proxy, http://HOST:PORT, and is not heeded");
+            log_warn!("{name} is not the URL of a proxy, so it is ignored; set it to http://HOST:PORT");
         }
     }
 }
@@ -117,7 +117,7 @@ impl Proxy {
             return None;
         }
         if !matches!(self.intercept.uri().scheme_str(), Some("http" | "https")) {
-            let message = format!("{self} is of a kind that is not supported: name an HTTP proxy, http://HOST:PORT");
+            let message = format!("{self} has an unsupported type; set an HTTP proxy, http://HOST:PORT");
             return Some(Obstacle::permanent(Cause::Proxy, message));
         }
         if is_direct || causes(error).any(|error| error.to_string() == TUNNEL_NOT_CONNECTED) {
@@ -126,12 +126,18 @@ impl Proxy {
         let target = self.target();
         Some(match tokio::time::timeout(PATIENCE, self.request_tunnel(trust)).await {
             Ok(Ok(answer)) if (200..300).contains(&answer.status) => {
-                let message = format!("{self} refused to connect to {target}, and a moment later it did not");
+                let message =
+                    format!("{self} refused to connect to {target}, but accepted the next attempt; try again");
                 Obstacle::transient(Cause::Proxy, message)
             }
             Ok(Ok(answer)) => self.refusal_obstacle(&answer, &format!("CONNECT {target}")),
-            Ok(Err(why)) => Obstacle::transient(Cause::Proxy, format!("{self} lets nothing through: {why}")),
-            Err(_) => Obstacle::transient(Cause::Proxy, format!("{self} lets nothing through")),
+            Ok(Err(why)) => {
+                Obstacle::transient(Cause::Proxy, format!("{self} opened no connection to {target}: {why}"))
+            }
+            Err(_) => Obstacle::transient(
+                Cause::Proxy,
+                format!("{self} opened no connection to {target}; no reply within {PATIENCE:?}"),
+            ),
         })
     }
 
@@ -151,7 +157,7 @@ impl Proxy {
         }
         let words = causes(error).last().map(ToString::to_string).unwrap_or_default();
         let is_nameless = causes(error).any(|error| error.to_string() == "dns error");
-        let why = if is_nameless { format!("{host} has no address: {words}") } else { words };
+        let why = if is_nameless { format!("{host} can't be resolved: {words}") } else { words };
         Obstacle::transient(Cause::Proxy, format!("{self} can't be reached: {why}"))
     }
 
@@ -167,18 +173,21 @@ impl Proxy {
     fn advice(&self, answer: &ProxyReply) -> String {
         match answer.status {
             407 if !answer.schemes.is_empty() && !answer.schemes.iter().any(|scheme| scheme == "basic") => {
-                format!("it wants {}, and this module knows Basic only", answer.schemes.join(" or "))
+                format!(
+                    "the proxy requires {} authentication, but this module supports Basic only",
+                    answer.schemes.join(" or ")
+                )
             }
             407 if self.intercept.basic_auth().is_none() => {
-                "it wants a name and a password: http://NAME:PASSWORD@HOST:PORT".into()
+                "the proxy requires a name and a password; set http://NAME:PASSWORD@HOST:PORT".into()
             }
-            407 => "it does not take the name and the password in its URL; \
-                    characters such as @ : / % stand there as %40 %3A %2F %25"
+            407 => "the name or the password in the proxy's URL is wrong; \
+                    write characters such as @ : / % as %40 %3A %2F %25"
                 .into(),
-            300..400 => "it leads to a page of its own, which may want somebody to log in".into(),
-            400..500 => "whoever runs it has to let that host through".into(),
-            500.. => "it can't reach that host itself".into(),
-            _ => "is it an HTTP proxy?".into(),
+            300..400 => "the proxy redirects to its own page; log in to the network first".into(),
+            400..500 => "ask the proxy's administrator to allow this host".into(),
+            500.. => "the proxy can't reach this host".into(),
+            _ => "check that this is an HTTP proxy".into(),
         }
     }
 
@@ -228,7 +237,7 @@ impl Proxy {
     }
 }
 
-const NO_HTTP: &str = "it does not answer in HTTP; is it an HTTP proxy, and is the port right?";
+const NO_HTTP: &str = "the reply is not HTTP; check the port, and that this is an HTTP proxy";
 
 const LONGEST_HEAD: usize = 16 << 10;
 
@@ -294,9 +303,9 @@ mod tests {
         let proxy = Proxies::of(&network).for_url(&Uri::from_static("https://kms.example")).unwrap();
         assert_eq!(proxy.to_string(), "the proxy http://proxy:3128 (from the option \"proxy\")");
         assert_eq!(proxy.target(), "kms.example:443");
-        let told = proxy.obstacle_of_reply(StatusCode::PROXY_AUTHENTICATION_REQUIRED, vec!["basic".into()]);
-        assert!(told.message.contains("407 Proxy Authentication Required") && !told.is_transient, "{told}");
-        assert!(!format!("{told:?} {proxy}").contains("secret"));
+        let obstacle = proxy.obstacle_of_reply(StatusCode::PROXY_AUTHENTICATION_REQUIRED, vec!["basic".into()]);
+        assert!(obstacle.message.contains("407 Proxy Authentication Required") && !obstacle.is_transient, "{obstacle}");
+        assert!(!format!("{obstacle:?} {proxy}").contains("secret"));
         assert!(proxy.obstacle_of_reply(StatusCode::BAD_GATEWAY, vec![]).is_transient);
     }
 }

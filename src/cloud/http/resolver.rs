@@ -113,6 +113,6 @@ mod tests {
         }
         assert!(holds_in_child(|| fork::inside_gate(|| look_up("localhost")).is_ok()));
         STATE.store(2, Ordering::SeqCst);
-        assert_eq!(pending.wait(Instant::now() + LONG), Ok(2), "the fork has waited until it ended");
+        assert_eq!(pending.wait(Instant::now() + LONG), Ok(2), "the fork waited until the lookup ended");
     }
 }

@@ -57,14 +57,14 @@ pub(crate) fn client_config(system: &RootCertStore, network: &Network) -> Result
             .map_err(|error| Obstacle::missing_resource(&error).unwrap_or_else(|| failed(&error.to_string())))?;
         // A user who can write to the file decides which authorities are trusted.
         if let Some(what) = file.writable_by_others() {
-            return Err(failed(&format!("refused, since it says whom to trust: {what}")));
+            return Err(failed(&format!("refused, because it decides which authorities are trusted: {what}")));
         }
         let (bundle, others) = Certificate::parse_all(&file.bytes).map_err(|unusable| failed(&unusable.0))?;
         for other in others {
-            log_warn!("{} {}: {other}: it is left out", network.ca_bundle_named_by, path.display());
+            log_warn!("{} {}: {other}; this entry is ignored", network.ca_bundle_named_by, path.display());
         }
         if roots.add_parsable_certificates(bundle.into_iter().map(|own| CertificateDer::from(own.der))).0 == 0 {
-            return Err(failed("no certificate in it can be an authority's"));
+            return Err(failed("the file contains no certificate that can be used as an authority"));
         }
     }
     let provider = Arc::new(default_provider());

@@ -78,7 +78,7 @@ impl Call<'_> {
             let pause =
                 tries.next_pause(&refused).filter(|pause| *pause < end.saturating_duration_since(Instant::now()));
             let Some(pause) = pause else { return Err(tries.with_attempt_count(refused.failure)) };
-            log_debug!("{}: {}; again in {} ms", self.description, refused.failure, pause.as_millis());
+            log_debug!("{}: {}; next attempt in {} ms", self.description, refused.failure, pause.as_millis());
             renew(&refused, since);
             previous_failure = Some(refused.failure);
             tokio::time::sleep(pause).await;
@@ -90,8 +90,8 @@ impl Call<'_> {
     fn deadline_failure(&self, before: Option<Failure>) -> Failure {
         let limit = self.network.call_timeout;
         let message = match before {
-            None => format!("no answer within {limit:?}"),
-            Some(before) => format!("no answer within {limit:?}; the attempt before that: {before}"),
+            None => format!("no reply within {limit:?} (option \"call_timeout_ms\")"),
+            Some(before) => format!("no reply within {limit:?}; the previous attempt: {before}"),
         };
         Failure::new(Cause::TimedOut, self.operation, message)
     }

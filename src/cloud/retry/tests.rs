@@ -78,15 +78,15 @@ fn permanent_failures_are_not_retried() {
 fn throttling_is_waited_out_for_as_long_as_there_is_time() {
     let throttled = || refused(Cause::Throttled);
     let many = (0..4).map(|_| throttled()).chain([Ok(7)]).collect();
-    assert_eq!(made(&network(60_000, 1), many).0, Ok(7), "more often than `retries`");
+    assert_eq!(made(&network(60_000, 1), many).0, Ok(7), "throttled requests are repeated more often than `retries`");
     let (answer, attempts, _) = made(&network(500, 1), vec![throttled()]);
-    assert_eq!(answer.unwrap_err().cause, Cause::Throttled, "the service's words, not that the time is over");
+    assert_eq!(answer.unwrap_err().cause, Cause::Throttled, "the failure quotes the service, not the deadline");
     assert!(attempts > 1);
-    assert_eq!(made(&network(60_000, 0), vec![throttled(), Ok(7)]).1, 1, "0 retries are none");
+    assert_eq!(made(&network(60_000, 0), vec![throttled(), Ok(7)]).1, 1, "no retry with `retries` 0");
 }
 
 #[test]
-fn a_service_that_asks_for_time_is_given_it_or_told_at_once() {
+fn retry_after_is_honoured_unless_it_exceeds_the_deadline() {
     let asks = |wait| {
         refused(Cause::Throttled)
             .map_err(|refused| FailedAttempt { retry_after: Some(Duration::from_millis(wait)), ..refused })
@@ -116,7 +116,7 @@ fn a_timeout_reports_the_previous_failure() {
     assert_eq!(failure.cause, Cause::TimedOut);
     assert!(failure.message.contains("words of Internal"), "{failure}");
     let (answer, ..) = made(&network(200, 3), vec![Err(silent())]);
-    assert_eq!(answer.unwrap_err().message, "no answer within 200ms");
+    assert_eq!(answer.unwrap_err().message, "no reply within 200ms (option \"call_timeout_ms\")");
 }
 
 /// Returns a refusal that stands for an attempt that never ends.

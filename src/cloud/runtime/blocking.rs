@@ -35,7 +35,7 @@ pub(crate) fn catch_panic<T>(start: impl FnOnce() -> T) -> io::Result<T> {
         let message = panic.downcast_ref::<String>().map(String::as_str);
         match message.or_else(|| panic.downcast_ref::<&str>().copied()) {
             Some(message) if is_thread_start_panic(message) => io::Error::from_raw_os_error(libc::EAGAIN),
-            _ => io::Error::other("a panic while threads were started"),
+            _ => io::Error::other("a panic occurred while a thread was started"),
         }
     })
 }

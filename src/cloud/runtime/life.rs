@@ -47,8 +47,8 @@ fn losses() -> u64 {
     if MARKER.take_loss() {
         DESCRIPTOR_LOSSES.fetch_add(1, Ordering::SeqCst);
         log_warn!(
-            "the program has closed descriptors that are not its own: connections are made anew; it should close what it has \
-             opened, or call C_Finalize before it closes all"
+            "the program closed file descriptors of this module, so the module opens its connections again; the program should close \
+             only its own descriptors, or call C_Finalize first"
         );
     }
     DESCRIPTOR_LOSSES.load(Ordering::SeqCst)

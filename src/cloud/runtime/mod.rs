@@ -143,7 +143,7 @@ fn with_runtime<T>(call: impl FnOnce(&Runtime) -> T) -> Result<T, (Cause, String
                 std::mem::forget(parents);
                 let (runtime, marker) = start().map_err(|error| match Obstacle::missing_resource(&error) {
                     Some(obstacle) => (obstacle.cause, obstacle.message),
-                    None => (Cause::Settings, format!("no runtime for requests: {error}")),
+                    None => (Cause::Settings, format!("the thread for requests can't be started: {error}")),
                 })?;
                 ActiveRuntime { life: Incarnation::current(), runtime, _marker: marker }
             }

@@ -48,7 +48,7 @@ impl<T: Clone> Pending<T> {
         if self.is_stale() {
             return Err(self.0.failure(Cause::Interrupted, STALE));
         }
-        self.peek().unwrap_or_else(|| Err(self.0.failure(Cause::TimedOut, "the service has not answered yet")))
+        self.peek().unwrap_or_else(|| Err(self.0.failure(Cause::TimedOut, "the service has not replied yet")))
     }
 
     /// Returns the result if it is available. Takes no lock.
@@ -139,7 +139,10 @@ impl<T> Drop for Promise<T> {
     fn drop(&mut self) {
         let Some(slot) = self.0.upgrade() else { return };
         let failure = if slot.life == Incarnation::current() {
-            slot.failure(Cause::Panic, "a panic while the request was made")
+            slot.failure(
+                Cause::Panic,
+                "a panic occurred while the request was made; please report it, with the line before",
+            )
         } else {
             slot.failure(Cause::Interrupted, FINALIZED)
         };
@@ -147,9 +150,9 @@ impl<T> Drop for Promise<T> {
     }
 }
 
-pub(super) const FINALIZED: &str = "C_Finalize ended it";
+pub(super) const FINALIZED: &str = "C_Finalize ended the call";
 
-const STALE: &str = "the process has forked since, or the program has closed the module's descriptors";
+const STALE: &str = "the process forked, or the program closed the module's descriptors, while the call waited";
 
 /// How often a waiting call checks whether the module's descriptors are still open.
 pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(1);

@@ -38,7 +38,7 @@ fn cause<T: std::fmt::Debug>(answer: Result<T, Failure>) -> Cause {
 /// thread was joined, so this function waits.
 fn no_thread_is_left() -> bool {
     let end = Instant::now() + LONG;
-    while !threads_of_ours().is_empty() {
+    while !module_threads().is_empty() {
         if Instant::now() > end {
             return false;
         }
@@ -47,7 +47,7 @@ fn no_thread_is_left() -> bool {
     true
 }
 
-fn threads_of_ours() -> Vec<std::path::PathBuf> {
+fn module_threads() -> Vec<std::path::PathBuf> {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|entry| entry.unwrap().path());
     tasks.filter(|task| std::fs::read_to_string(task.join("comm")).unwrap_or_default() == "cloud-kms\n").collect()
 }
@@ -101,7 +101,7 @@ fn a_request_that_nobody_waits_for_is_cancelled() {
     let other = pending.clone();
     drop(pending);
     assert_eq!(after(20, 7).wait(soon()), Ok(7));
-    assert_eq!(dropped.load(Ordering::SeqCst), 0, "somebody still waits");
+    assert_eq!(dropped.load(Ordering::SeqCst), 0, "a call still waits for the result");
     drop(other);
     assert_eq!(after(20, 7).wait(soon()), Ok(7));
     assert_eq!(dropped.load(Ordering::SeqCst), 1);
@@ -111,7 +111,7 @@ fn a_request_that_nobody_waits_for_is_cancelled() {
 fn a_child_works_before_and_after_the_parent() {
     let _turn = alone();
     restart();
-    assert!(holds_in_child(|| after(1, 7).wait(soon()) == Ok(7)), "where the parent has no runtime");
+    assert!(holds_in_child(|| after(1, 7).wait(soon()) == Ok(7)), "a child works if the parent has no runtime");
     assert_eq!(after(1, 7).wait(soon()), Ok(7));
     let (under_way, answered) = (forever(), after(0, 8));
     assert_eq!(answered.wait(soon()), Ok(8));
@@ -130,7 +130,7 @@ fn a_child_works_before_and_after_the_parent() {
             restart();
             after(1, 7).wait(soon()) == Ok(7)
         }));
-        assert_eq!(after(1, 7).wait(soon()), Ok(7), "the parent is undisturbed");
+        assert_eq!(after(1, 7).wait(soon()), Ok(7), "the parent still works");
     }
     assert!(!under_way.is_stale() && under_way.peek().is_none());
 }
@@ -204,15 +204,15 @@ fn shutdown_ends_running_calls_and_joins_the_threads() {
             Ok(7)
         });
         assert_eq!(blocking.wait(soon()), Ok(7));
-        assert!(!threads_of_ours().is_empty());
+        assert!(!module_threads().is_empty());
         let start = Instant::now();
         thread::scope(|scope| {
             let waiter = scope.spawn(|| pending.wait(soon()));
             close().join(LONG);
             assert_eq!(cause(waiter.join().unwrap()), Cause::Interrupted);
         });
-        assert!(start.elapsed() < LONG, "the waiter was woken, not let go by its deadline");
-        assert_eq!(cause(after(0, 7).wait(soon())), Cause::Interrupted, "a call that C_Finalize has overtaken");
+        assert!(start.elapsed() < LONG, "C_Finalize woke the waiting call before its deadline");
+        assert_eq!(cause(after(0, 7).wait(soon())), Cause::Interrupted, "a call after C_Finalize is interrupted");
         assert!(no_thread_is_left());
         open();
         assert_eq!(after(0, 7).wait(soon()), Ok(7));
@@ -220,7 +220,7 @@ fn shutdown_ends_running_calls_and_joins_the_threads() {
 }
 
 #[test]
-fn no_thread_of_ours_takes_a_signal() {
+fn module_threads_block_all_signals() {
     let _turn = alone();
     restart();
     let pending: Pending<u32> = spawn("Test", || async {
@@ -228,7 +228,7 @@ fn no_thread_of_ours_takes_a_signal() {
         Ok(7)
     });
     assert_eq!(pending.wait(soon()), Ok(7));
-    let tasks = threads_of_ours();
+    let tasks = module_threads();
     assert_eq!(tasks.len(), 2, "the worker and a blocking thread");
     for task in tasks {
         let status = std::fs::read_to_string(task.join("status")).unwrap();
@@ -260,7 +260,7 @@ fn each_process_and_life_makes_its_own_value() {
     }));
     restart();
     let _ = held.get(make);
-    assert_eq!(dropped.load(Ordering::SeqCst), 1, "a client of the ended runtime is made anew");
+    assert_eq!(dropped.load(Ordering::SeqCst), 1, "a new runtime gets a new client");
     drop(held);
     assert_eq!(dropped.load(Ordering::SeqCst), 2);
 }

@@ -194,7 +194,7 @@ fn a_file_that_everybody_can_write_to_is_refused() {
     world.set_mode("etc/cloud-kms-pkcs11", 0o777);
     assert_eq!(labels(&world.config()), ["own"]);
     let folder = path.parent().unwrap().display().to_string();
-    let warning = format!("{}: everybody can put another file in its place: chmod o-w {folder}", path.display());
+    let warning = format!("{}: everybody can replace it: chmod o-w {folder}", path.display());
     assert_eq!(world.notes(Level::Warn), world.hide_root(&warning));
 }
 

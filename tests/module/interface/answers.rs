@@ -126,7 +126,7 @@ module_test! {
                 assert!(refused || LISTS.contains(&name), "{name}: 0x{rv:x}");
             }
         }
-        assert_eq!(p11.initialize(), Ok(()), "and no harm is done");
+        assert_eq!(p11.initialize(), Ok(()), "C_Initialize succeeds after these calls");
         assert_eq!(world.requests(), 0);
     }
 }
@@ -179,7 +179,7 @@ module_test! {
         let (mut interfaces, mut count): ([CK_INTERFACE; 3], _) = (unsafe { std::mem::zeroed() }, 3);
         assert_eq!(unsafe { (*list).C_GetInterfaceList.unwrap()(interfaces.as_mut_ptr(), &mut count) }, CKR_OK);
         let minors = interfaces.map(|interface| unsafe { (*interface.pFunctionList.cast::<CK_VERSION>()).minor });
-        assert_eq!(minors, [0, 2, 40], "the default stands first");
+        assert_eq!(minors, [0, 2, 40], "the default interface is the first");
         // pkcs11-spy of OpenSC 0.23 and 0.26 writes its own list into the interface that it gets.
         let mut found: *mut CK_INTERFACE = null_mut();
         let mut get = || unsafe {
@@ -188,6 +188,6 @@ module_test! {
         };
         let own = get().pFunctionList;
         get().pFunctionList = null_mut();
-        assert_eq!(get().pFunctionList, own, "nobody else gets that list");
+        assert_eq!(get().pFunctionList, own, "a caller that overwrites its interface does not change the next one");
     }
 }

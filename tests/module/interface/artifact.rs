@@ -31,7 +31,7 @@ fn the_module_exports_three_symbols() {
 fn the_module_imports_no_clock_or_wait_functions() {
     let symbols = output("nm", &["-D", "--undefined-only", &module()]);
     let names: Vec<_> = symbols.lines().filter_map(|line| line.split_whitespace().last()?.split('@').next()).collect();
-    assert!(names.contains(&"gettimeofday"), "the date is the host's: {names:?}");
+    assert!(names.contains(&"gettimeofday"), "the module uses the host's date: {names:?}");
     for taken in [
         "alarm",
         "clock_gettime",
@@ -51,7 +51,7 @@ fn the_module_imports_no_clock_or_wait_functions() {
         "timerfd_settime",
         "usleep",
     ] {
-        assert!(!names.contains(&taken), "{taken} is the C library's");
+        assert!(!names.contains(&taken), "{taken} must come from the C library");
     }
 }
 
@@ -94,5 +94,5 @@ fn dependencies_contain_one_tls_library() {
         assert!(!["openssl-sys", "native-tls", "ring", "openssl"].contains(&name), "{line}");
         assert!(!line.starts_with("rustls v0.21") && !line.starts_with("hyper v0."), "{line}");
     }
-    assert!(tree.contains("aws-lc-rs"), "the tree was read");
+    assert!(tree.contains("aws-lc-rs"), "cargo tree lists the dependencies");
 }

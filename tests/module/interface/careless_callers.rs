@@ -65,7 +65,7 @@ module_test! {
         assert_eq!(c!(p11, C_VerifyInit(session, &mut plain(CKM_SHA256_RSA_PKCS), key)), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
         assert_eq!(c!(p11, C_EncryptInit(session, &mut plain(CKM_RSA_PKCS), key)), Ok(()));
         assert_eq!(public(&[(CKA_VERIFY_RECOVER, vec![CK_TRUE])]), Err(CKR_ATTRIBUTE_VALUE_INVALID));
-        assert_eq!(public(&[(CKA_TOKEN, vec![CK_TRUE])]), Err(CKR_SESSION_READ_ONLY), "not one of the session's instead");
+        assert_eq!(public(&[(CKA_TOKEN, vec![CK_TRUE])]), Err(CKR_SESSION_READ_ONLY), "no session object is created instead");
     }
 }
 
@@ -224,7 +224,7 @@ module_test! {
             };
             for object in p11.find(session, &[]) {
                 let label = p11.attribute(session, object, CKA_LABEL).unwrap();
-                assert_eq!(set(object, &[(CKA_LABEL, label)]), Err(CKR_SESSION_READ_ONLY), "though it is so already");
+                assert_eq!(set(object, &[(CKA_LABEL, label)]), Err(CKR_SESSION_READ_ONLY), "refused even if the value is unchanged");
                 assert_eq!(set(object, &[(CKA_LABEL, b"new".to_vec())]), Err(CKR_SESSION_READ_ONLY));
                 assert_eq!(set(object, &[]), Err(CKR_SESSION_READ_ONLY));
                 assert_eq!(c!(p11, C_DestroyObject(session, object)), Err(CKR_SESSION_READ_ONLY));
@@ -235,7 +235,7 @@ module_test! {
             }
             assert_eq!(set(4711, &[(CKA_LABEL, b"new".to_vec())]), Err(CKR_OBJECT_HANDLE_INVALID));
             let own = p11.create(session, &aes(&[])).unwrap();
-            assert_eq!(c!(p11, C_DestroyObject(session, own)), Ok(()), "an object of the session");
+            assert_eq!(c!(p11, C_DestroyObject(session, own)), Ok(()), "an object of the session can be destroyed");
         }
         // A session key pair is refused whatever the kind of the session, because the services have no session keys.
         for slot in [0, 1] {

@@ -38,7 +38,7 @@ module_test! {
         let before = threads();
         for _ in 0..5 {
             let p11 = world.module();
-            assert_eq!(threads(), before, "none before the first request");
+            assert_eq!(threads(), before, "no thread runs before the first request");
             sign(&p11, 0).unwrap();
             sign(&p11, 1).unwrap();
             assert_eq!(threads().len(), before.len() + 1, "one worker: {:?}", threads());
@@ -56,12 +56,12 @@ module_test! {
         let p11 = world.module();
         let session = p11.open(0);
         assert!(p11.find_class(session, CKO_PRIVATE_KEY).is_empty());
-        assert!(p11.find_class(session, CKO_PRIVATE_KEY).is_empty(), "answered from memory for some seconds");
+        assert!(p11.find_class(session, CKO_PRIVATE_KEY).is_empty(), "a failed key is not requested again for some seconds");
         assert_eq!(world.count("kms.GetPublicKey"), 1);
-        assert_eq!(p11.find_class(p11.open(1), CKO_PRIVATE_KEY).len(), 1, "hides nothing else");
+        assert_eq!(p11.find_class(p11.open(1), CKO_PRIVATE_KEY).len(), 1, "the failed key hides no other key");
         let log = world.log();
         let errors: Vec<_> = log.lines().filter(|line| line.contains("] error: ")).collect();
-        assert!(matches!(errors[..], [one] if one.contains("needed: kms:GetPublicKey")), "the permission, once: {log}");
+        assert!(matches!(errors[..], [one] if one.contains("needed: kms:GetPublicKey")), "the log names the permission once: {log}");
         let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
         while p11.find_class(session, CKO_PRIVATE_KEY).is_empty() {
             assert!(std::time::Instant::now() < end, "it is never tried again: {}", world.log());

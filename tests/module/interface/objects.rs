@@ -28,7 +28,7 @@ module_test! {
         assert_eq!(p11.attribute(session, private, CKA_SIGN).unwrap(), [CK_TRUE]);
         assert_eq!(p11.attribute(session, private, CKA_EC_PARAMS).unwrap(), b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07");
         let point = p11.attribute(session, public, CKA_EC_POINT).unwrap();
-        assert_eq!((point.len(), &point[..3]), (67, &[4, 65, 4][..]), "an OCTET STRING that holds the point");
+        assert_eq!((point.len(), &point[..3]), (67, &[4, 65, 4][..]), "CKA_EC_POINT is an OCTET STRING with the point");
         assert_eq!(p11.attribute(session, private, CKA_EC_POINT), Ok(point), "asyncssh looks for it there");
         assert!(p11.find(session, &[(CKA_ID, b"web".to_vec()), (CKA_LABEL, b"other".to_vec())]).is_empty());
     }
@@ -71,7 +71,7 @@ module_test! {
             crate::c!(p11, C_GetSessionInfo(session, &mut info)).map(|()| info.state)
         };
         crate::c!(p11, C_Login(one, CKU_USER, null_mut(), 0)).unwrap();
-        assert_eq!((state(two), state(other)), (Ok(CKS_RO_USER_FUNCTIONS), Ok(CKS_RO_PUBLIC_SESSION)), "per token");
+        assert_eq!((state(two), state(other)), (Ok(CKS_RO_USER_FUNCTIONS), Ok(CKS_RO_PUBLIC_SESSION)), "the login is per token");
         let mut pin = *b"any";
         assert_eq!(crate::c!(p11, C_Login(two, CKU_USER, pin.as_mut_ptr(), 3)), Err(CKR_USER_ALREADY_LOGGED_IN));
         assert_eq!(crate::c!(p11, C_Login(two, CKU_SO, pin.as_mut_ptr(), 3)), Err(CKR_SESSION_READ_ONLY_EXISTS));

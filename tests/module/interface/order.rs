@@ -213,7 +213,7 @@ module_test! {
                 checked += 1;
             }
             assert!(allowed > 50, "only {allowed} begin in slot {slot}");
-            assert_eq!(world.requests(), before, "what is refused costs no request, and beginning none either");
+            assert_eq!(world.requests(), before, "neither refused nor started operations make a request");
         }
         assert!(checked > 10_000 && undecided > 400, "{checked}, {undecided}");
     }
@@ -228,6 +228,6 @@ module_test! {
         let session = p11.open(0);
         let key = p11.create(session, &[number(CKA_CLASS, CKO_SECRET_KEY), number(CKA_KEY_TYPE, CKK_AES), (CKA_VALUE, vec![7; 16])]).unwrap();
         assert_eq!(c!(p11, C_EncryptInit(session, &mut plain(CKM_AES_ECB), key)), Err(CKR_MECHANISM_INVALID));
-        assert_eq!(c!(p11, C_EncryptInit(session, null_mut(), key)), Ok(()), "ends what is active: nothing");
+        assert_eq!(c!(p11, C_EncryptInit(session, null_mut(), key)), Ok(()), "a null mechanism without an active operation succeeds");
     }
 }

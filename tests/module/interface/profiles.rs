@@ -37,7 +37,7 @@ module_test! {
             let one = |kind| p11.attribute(session, found[3], kind).unwrap();
             assert_eq!(one(CKA_LABEL), b"Public Certificates Token");
             assert_eq!(one(CKA_UNIQUE_ID).len(), 32);
-            assert_eq!(one(CKA_ID), b"", "there, for programs that ask every object for it");
+            assert_eq!(one(CKA_ID), b"", "profiles have this attribute, because programs request it of every object");
             assert_eq!([CKA_TOKEN, CKA_PRIVATE, CKA_MODIFIABLE, CKA_DESTROYABLE].map(one), [[CK_TRUE], [CK_FALSE], [CK_FALSE], [CK_FALSE]]);
             assert_eq!(p11.sign_init(session, found[0], CKM_SHA256_RSA_PKCS, &[]), Err(CKR_KEY_HANDLE_INVALID));
             assert_eq!(crate::c!(p11, C_DestroyObject(session, found[0])), Err(CKR_SESSION_READ_ONLY));
@@ -46,8 +46,8 @@ module_test! {
         assert_eq!(world.requests(), 0, "{}", world.log());
         let session = p11.open(0);
         let classes: Vec<_> = p11.find(session, &[]).iter().map(|object| p11.number(session, *object, CKA_CLASS).unwrap()).collect();
-        assert_eq!(classes, [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_PROFILE, CKO_PROFILE, CKO_PROFILE, CKO_PROFILE], "after the keys");
-        assert_eq!(p11.find(session, &[(CKA_LABEL, b"a".to_vec())]).len(), 2, "a key's label is no profile's");
+        assert_eq!(classes, [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_PROFILE, CKO_PROFILE, CKO_PROFILE, CKO_PROFILE], "the profiles follow the keys");
+        assert_eq!(p11.find(session, &[(CKA_LABEL, b"a".to_vec())]).len(), 2, "a search for the key's label finds no profile");
     }
 }
 

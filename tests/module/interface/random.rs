@@ -28,12 +28,12 @@ module_test! {
         assert!(random(p11, system, 2000).unwrap().iter().any(|byte| *byte != 0));
         assert_eq!(world.requests(), 0);
         let some = random(p11, service, 2500).unwrap();
-        assert_eq!(world.count("kms.GenerateRandom"), 3, "1024 bytes a request");
+        assert_eq!(world.count("kms.GenerateRandom"), 3, "each request returns 1024 bytes at most");
         assert!(some.chunks(16).all(|chunk| chunk.iter().any(|byte| *byte != 0)));
         assert_ne!(random(p11, service, 32), random(p11, service, 32));
         assert_eq!(random(p11, service, 0), Ok(Vec::new()));
-        assert_eq!(random(p11, vault, 32), Err(CKR_FUNCTION_NOT_SUPPORTED), "only a Managed HSM has it");
-        assert!(world.log().contains("leave out \"random\""), "{}", world.log());
+        assert_eq!(random(p11, vault, 32), Err(CKR_FUNCTION_NOT_SUPPORTED), "only a Managed HSM has random bytes");
+        assert!(world.log().contains("remove the option \"random\""), "{}", world.log());
         world.emulator.control().fault(Fault::new("kms.GenerateRandom", Action::Deny));
         assert_eq!(random(p11, service, 32), Err(CKR_FUNCTION_REJECTED));
         assert!(world.log().contains("needed: kms:GenerateRandom"), "{}", world.log());

@@ -51,6 +51,6 @@ crate::module_test! {
         assert!(before.iter().all(|serial| serial.len() == 16), "{before:?}");
         assert_eq!(world.requests(), 0, "a serial number costs no request");
         p11.load_all();
-        assert_eq!(serials(), before, "loaded keys change none");
+        assert_eq!(serials(), before, "loading keys changes no serial number");
     }
 }

@@ -50,7 +50,7 @@ module_test! {
     fn a_program_that_signs_once_costs_one_request(world) {
         folder(world);
         world.configure(two_keys(world));
-        assert_eq!(one_shot(world), 4, "public half and signature, of two keys");
+        assert_eq!(one_shot(world), 4, "two requests for each of two keys");
         assert_eq!(one_shot(world), 2);
         let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(folder(world)), 0o700);
@@ -74,7 +74,7 @@ module_test! {
         let slots = two_keys(world);
         world.configure(slots.clone());
         assert_eq!((one_shot(world), one_shot(world)), (4, 4));
-        assert!(!world.home.join(".cache").exists(), "none is made");
+        assert!(!world.home.join(".cache").exists(), "no cache folder is created");
         folder(world);
         world.configure_with(slots.clone(), json!({ "cache": false }));
         assert_eq!((one_shot(world), one_shot(world)), (4, 4));
@@ -94,12 +94,12 @@ module_test! {
             assert_eq!((one_shot(world), one_shot(world)), (4, 4));
         }
         assert!(files(world).is_empty());
-        assert!(world.log().contains("this user alone"), "{}", world.log());
+        assert!(world.log().contains("only this user can write to"), "{}", world.log());
         std::fs::remove_dir(&own).unwrap();
         std::fs::create_dir(world.home.join("other")).unwrap();
         symlink(world.home.join("other"), &own).unwrap();
         assert_eq!((one_shot(world), one_shot(world)), (4, 4));
-        assert!(files(world).is_empty(), "not behind a link");
+        assert!(files(world).is_empty(), "nothing is written through a symbolic link");
     }
 }
 
@@ -145,7 +145,7 @@ module_test! {
             sign(&p11, slot).unwrap();
         }
         p11.finalize().unwrap();
-        assert_eq!(one_shot(world), 2, "the right ones are kept");
+        assert_eq!(one_shot(world), 2, "the correct entries remain");
     }
 }
 
@@ -174,7 +174,7 @@ module_test! {
         assert_eq!(files(world).len(), 2);
         vault.set_enabled("z", &version, false).unwrap();
         let p11 = world.module();
-        assert_eq!(sign(&p11, 1), Err(CKR_KEY_FUNCTION_NOT_PERMITTED), "the service has the last word");
+        assert_eq!(sign(&p11, 1), Err(CKR_KEY_FUNCTION_NOT_PERMITTED), "the service's public key replaces the cached one");
     }
 }
 

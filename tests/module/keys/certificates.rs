@@ -129,7 +129,7 @@ module_test! {
             for _ in 0..2 {
                 let signature = sign(p11, session, key).unwrap_or_else(|rv| panic!("{rv:x}: {}", world.log()));
                 let mut mechanism = crate::support::p11::plain(CKM_ECDSA_SHA256);
-                assert_eq!(p11.verify(session, public, &mut mechanism, b"data", &signature), Ok(()), "the public half is right now");
+                assert_eq!(p11.verify(session, public, &mut mechanism, b"data", &signature), Ok(()), "the public key is the service's");
             }
             assert_ne!(p11.attribute(session, public, CKA_EC_POINT).unwrap(), before);
             assert_eq!(p11.private_key(session), key, "the handles stay");
@@ -257,11 +257,11 @@ module_test! {
         };
         all();
         let asked = world.count("kms.GetPublicKey");
-        assert!((4..=8).contains(&asked), "{asked}: once for each key, or each slot where they were loaded together");
+        assert!((4..=8).contains(&asked), "{asked}: one request for each key, or for each slot whose keys were loaded together");
         p11.finalize().unwrap();
         p11.initialize().unwrap();
         all();
-        assert_eq!(world.count("kms.GetPublicKey"), asked, "the cache knows");
+        assert_eq!(world.count("kms.GetPublicKey"), asked, "the public key comes from the cache");
     }
 }
 

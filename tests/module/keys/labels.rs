@@ -77,7 +77,7 @@ module_test! {
         assert_eq!(azure.text(azure.private("Wörk shop"), CKA_ID), "tagged");
         assert!(aws.p11.find(aws.session, &[label("first")]).is_empty(), "a key has one label, its newest alias");
         assert_eq!((world.count("kms.ListKeys"), world.count("kms.ListAliases")), (1, 1));
-        assert_eq!((world.count("kms.GetPublicKey"), world.count("kms.DescribeKey")), (2, 0), "none about AWS's own key");
+        assert_eq!((world.count("kms.GetPublicKey"), world.count("kms.DescribeKey")), (2, 0), "no request about an AWS managed key");
         assert_eq!((world.count("vault.keys.list"), world.count("vault.keys.get")), (1, 3));
     }
 }
@@ -95,7 +95,7 @@ module_test! {
         let [aws, azure] = both(world, json!([]));
         aws.private("k110");
         azure.private("l7");
-        assert_eq!((world.count("kms.ListAliases"), world.count("kms.GetPublicKey")), (2, 1), "two pages, one key");
+        assert_eq!((world.count("kms.ListAliases"), world.count("kms.GetPublicKey")), (2, 1), "two requests for pages and one for the key");
         assert_eq!(world.count("vault.keys.get"), 1);
     }
 }
@@ -116,12 +116,12 @@ module_test! {
             assert_eq!(writer.value(key, CKA_UNIQUE_ID), unique);
             assert!(writer.p11.sign(writer.session, key, CKM_ECDSA_SHA256, &[], b"data").is_ok());
         }
-        assert!(world.emulator.aws().public_key_spki("alias/old").is_ok(), "who names the old alias still finds the key");
+        assert!(world.emulator.aws().public_key_spki("alias/old").is_ok(), "the old alias still finds the key");
         let tags = [("pkcs11-label", "team/new-1"), ("team", "a")];
         assert_eq!(vault.tags("old").unwrap(), tagged(&tags), "the other tags are still there");
         for writer in &reinitialized(world) {
             let key = writer.private("team/new-1");
-            assert_eq!(writer.value(key, CKA_MODIFIABLE), [CK_FALSE], "seen without the right to change it");
+            assert_eq!(writer.value(key, CKA_MODIFIABLE), [CK_FALSE], "another program without \"allow\" sees the label");
             assert!([old.id.as_str(), "old"].contains(&writer.text(key, CKA_ID).as_str()));
         }
         assert!(world.log().contains("its label is \"team/new-1\" now"), "{}", world.log());
@@ -139,7 +139,7 @@ module_test! {
             writer.set(key, &[label("one")]).unwrap_or_else(|rv| panic!("{rv:x}: {}", world.log()));
             assert_eq!(writer.labels(), ["one"]);
         }
-        assert_eq!(vault.tags("one").unwrap(), BTreeMap::new(), "a key without the tag is called by its name");
+        assert_eq!(vault.tags("one").unwrap(), BTreeMap::new(), "the tag is removed if the label is the name of the key");
         for writer in &reinitialized(world) {
             assert_eq!(writer.labels(), ["one"]);
         }
@@ -161,7 +161,7 @@ module_test! {
             both(world, json!(["generate"]))
         };
         let [public, _] = aws.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("alias/prefixed")]).unwrap();
-        assert_eq!(aws.text(public, CKA_LABEL), "prefixed", "as every other program sees it");
+        assert_eq!(aws.text(public, CKA_LABEL), "prefixed", "another program sees the same label");
     }
 }
 
@@ -200,21 +200,21 @@ module_test! {
             c!(writer.p11, C_GetSessionInfo(writer.session, &mut info)).unwrap();
             let reader = Writer { p11: writer.p11, session: writer.p11.open(info.slotID) };
             assert_eq!(reader.set(key, &[label("x")]), Err(CKR_SESSION_READ_ONLY));
-            assert_eq!(reader.set(key, &[label("one")]), Err(CKR_SESSION_READ_ONLY), "though it is so already");
+            assert_eq!(reader.set(key, &[label("one")]), Err(CKR_SESSION_READ_ONLY), "refused even if the label is unchanged");
             assert_eq!(reader.set(profile, &[label("x")]), Err(CKR_SESSION_READ_ONLY));
-            assert_eq!(writer.set(key, &[label("one")]), Ok(()), "it is so already");
+            assert_eq!(writer.set(key, &[label("one")]), Ok(()), "an unchanged label needs no request");
         }
         for text in ["with space", "aws/mine", "alias/x"] {
             assert_eq!(aws.set(aws.private("one"), &[label(text)]), Err(CKR_ATTRIBUTE_VALUE_INVALID), "{text}");
         }
         assert_eq!(azure.set(azure.private("one"), &[label(&"é".repeat(257))]), Err(CKR_ATTRIBUTE_VALUE_INVALID));
         assert_eq!(world.count("kms.CreateAlias") + world.count("kms.UpdateAlias") + world.count("vault.keys.update"), 0);
-        assert_eq!(aws.set(aws.private("one"), &[label("other")]), Err(CKR_FUNCTION_FAILED), "no alias is moved");
-        assert!(world.log().contains("alias/other is there already"), "{}", world.log());
+        assert_eq!(aws.set(aws.private("one"), &[label("other")]), Err(CKR_FUNCTION_FAILED), "the alias still belongs to its key");
+        assert!(world.log().contains("alias/other already exists"), "{}", world.log());
         for (writer, operation) in [(aws, "kms.CreateAlias"), (azure, "vault.keys.update")] {
             world.emulator.control().fault(Fault::new(operation, Action::Deny));
             assert_eq!(writer.set(writer.private("one"), &[label("x")]), Err(CKR_FUNCTION_REJECTED));
-            assert!(writer.labels().contains(&"one".to_owned()), "it is called as before");
+            assert!(writer.labels().contains(&"one".to_owned()), "the label is unchanged");
         }
         let log = world.log();
         assert!(log.contains("kms:CreateAlias") && log.contains("keys/update"), "{log}");
@@ -240,7 +240,7 @@ module_test! {
         let [aws, _] = both(world, json!([]));
         assert_eq!(aws.labels(), [key.id]);
         let log = world.log();
-        assert!(log.contains("their aliases can't be seen") && log.contains("kms:ListAliases"), "{log}");
+        assert!(log.contains("their aliases can't be listed") && log.contains("kms:ListAliases"), "{log}");
         assert!(!log.contains("] error: "), "{log}");
     }
 }

@@ -77,11 +77,11 @@ module_test! {
             assert_eq!(p11.sign_init(session, key, CKM_ECDSA_SHA256, &[]), Err(CKR_USER_NOT_LOGGED_IN));
             assert_eq!(p11.attribute(session, key, CKA_LABEL), Err(CKR_OBJECT_HANDLE_INVALID));
             assert!(p11.find_class(session, CKO_PRIVATE_KEY).is_empty());
-            assert_eq!(p11.find_class(session, CKO_PUBLIC_KEY), [public], "it is at hand");
+            assert_eq!(p11.find_class(session, CKO_PUBLIC_KEY), [public], "the public key is already loaded");
             assert_eq!(log_out(p11, session), Err(CKR_USER_NOT_LOGGED_IN));
 
             log_in(p11, other, login.pin).unwrap();
-            assert_eq!(p11.sign_init(session, key, CKM_ECDSA_SHA256, &[]), Err(CKR_KEY_HANDLE_INVALID), "for good");
+            assert_eq!(p11.sign_init(session, key, CKM_ECDSA_SHA256, &[]), Err(CKR_KEY_HANDLE_INVALID), "the refusal is permanent");
             sign(p11, session).unwrap();
             assert_eq!(p11.find_class(session, CKO_PUBLIC_KEY), [public]);
         }
@@ -134,9 +134,9 @@ module_test! {
         let session = p11.open(1);
         log_out(p11, session).unwrap();
         world.emulator.control().fault(Fault::new("sts.AssumeRoleWithWebIdentity", Action::Deny).times(1));
-        assert_eq!(log_in(p11, session, TOKEN), Err(CKR_PIN_INCORRECT), "the role is not for that token");
+        assert_eq!(log_in(p11, session, TOKEN), Err(CKR_PIN_INCORRECT), "the token does not permit the role");
         assert!(world.log().contains("the PIN is the application's client secret, and none was given"), "{}", world.log());
-        assert_eq!(world.count("token"), 2, "one for each login");
+        assert_eq!(world.count("token"), 2, "one request for each login");
         assert_eq!(world.count("sts.AssumeRoleWithWebIdentity"), 3);
     }
 }
@@ -272,7 +272,7 @@ module_test! {
         log_in(writer.p11, writer.session, login.pin).unwrap();
         let public = writer.p11.only(writer.session, CKO_PUBLIC_KEY);
         log_out(writer.p11, writer.session).unwrap();
-        assert_eq!(writer.value(public, CKA_LABEL), b"z", "what is public is still there");
+        assert_eq!(writer.value(public, CKA_LABEL), b"z", "public objects remain");
         let asked = all_requests(world);
         assert_eq!(writer.set(public, &[label("other")]), Err(CKR_USER_NOT_LOGGED_IN));
         assert_eq!(writer.destroy(public), Err(CKR_USER_NOT_LOGGED_IN));
@@ -307,8 +307,8 @@ module_test! {
         assert_eq!(p11.sign(z, z_key, CKM_ECDSA_SHA256, &[], DATA), Err(CKR_DEVICE_ERROR));
         assert_eq!(p11.sign(a, a_key, CKM_ECDSA_SHA256, &[], DATA), Err(CKR_DEVICE_ERROR));
         let log = world.log();
-        assert!(log.contains("log out and in again with a secret that is good now"), "{log}");
-        assert!(log.contains("log out and in again with a PIN that is good now"), "{log}");
+        assert!(log.contains("log out, then log in with a valid client secret"), "{log}");
+        assert!(log.contains("log out, then log in with a valid PIN"), "{log}");
         log_out(p11, z).unwrap();
         log_in(p11, z, "a-new-secret").unwrap();
         sign(p11, z).unwrap();

@@ -104,7 +104,7 @@ module_test! {
             assert_ne!(info.flags & CKF_WRITE_PROTECTED, 0);
             let mut mechanism: CK_MECHANISM_INFO = unsafe { std::mem::zeroed() };
             assert_eq!(c!(writer.p11, C_GetMechanismInfo(session.slotID, CKM_EC_KEY_PAIR_GEN, &mut mechanism)), Err(CKR_MECHANISM_INVALID));
-            assert_eq!(writer.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("k")]), Err(CKR_MECHANISM_INVALID), "it is not listed");
+            assert_eq!(writer.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("k")]), Err(CKR_MECHANISM_INVALID), "the mechanism is not listed");
             assert_eq!(writer.certificate(&[0x30, 0]), Err(CKR_TOKEN_WRITE_PROTECTED));
             let key = writer.p11.private_key(writer.session);
             assert_eq!(writer.value(key, CKA_DESTROYABLE), [CK_FALSE]);
@@ -132,7 +132,7 @@ module_test! {
             let reader = Writer { p11: writer.p11, session: writer.p11.open(slot) };
             assert_eq!(reader.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("k")]), Err(CKR_SESSION_READ_ONLY));
             let key = writer.p11.private_key(writer.session);
-            assert_eq!(writer.destroy(key), Err(CKR_ACTION_PROHIBITED), "that is another right");
+            assert_eq!(writer.destroy(key), Err(CKR_ACTION_PROHIBITED), "deletion needs another permission");
         }
     }
 }
@@ -195,7 +195,7 @@ module_test! {
             let mut all = writer.all();
             all.sort_unstable();
             assert_eq!(all, both);
-            assert_eq!(writer.value(private, CKA_ID), name.as_bytes(), "as in every other program");
+            assert_eq!(writer.value(private, CKA_ID), name.as_bytes(), "other programs see the same");
             writer.destroy(private).unwrap();
             assert!(writer.all().is_empty());
         }
@@ -209,8 +209,8 @@ module_test! {
             assert_eq!(writer.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("old")]), Err(CKR_FUNCTION_FAILED));
         }
         assert_eq!((world.count("kms.CreateKey"), world.count("vault.keys.create")), (0, 0));
-        assert!(world.log().contains("alias/old is there already"), "{}", world.log());
-        assert!(world.log().contains("a key named old is there already"), "{}", world.log());
+        assert!(world.log().contains("alias/old already exists"), "{}", world.log());
+        assert!(world.log().contains("a key named old already exists"), "{}", world.log());
     }
 }
 
@@ -253,7 +253,7 @@ module_test! {
         for (writer, key) in [&aws, &azure].into_iter().zip(keys) {
             assert_eq!(writer.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("new")]), Err(CKR_FUNCTION_REJECTED));
             assert_eq!(writer.destroy(key), Err(CKR_FUNCTION_REJECTED));
-            assert!(writer.all().contains(&key), "it is still there");
+            assert!(writer.all().contains(&key), "the key still exists");
         }
         for needed in ["kms:CreateKey", "kms:ScheduleKeyDeletion", "keys/create", "keys/delete"] {
             assert!(world.log().contains(&format!("needed: {needed}")), "{needed}: {}", world.log());
@@ -277,7 +277,7 @@ module_test! {
             assert!(writer.pair(CKM_EC_KEY_PAIR_GEN, &[p256()], &[label("after-all")]).is_ok(), "{}", world.log());
             world.emulator.control().clear_faults();
         }
-        assert!(world.log().contains("made all the same"), "{}", world.log());
+        assert!(world.log().contains("created nevertheless"), "{}", world.log());
     }
 }
 

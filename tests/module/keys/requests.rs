@@ -20,9 +20,9 @@ module_test! {
         for (slot, ckm) in [(0, CKM_ECDSA_SHA256), (1, CKM_SHA256_RSA_PKCS)] {
             world.emulator.control().reset();
             let session = p11.open(slot);
-            assert_eq!(world.requests(), 0, "a session");
+            assert_eq!(world.requests(), 0, "C_OpenSession makes no request");
             let key = p11.private_key(session);
-            assert_eq!(world.requests(), 1, "the public half");
+            assert_eq!(world.requests(), 1, "one request for the public key");
             p11.sign(session, key, ckm, &[], b"one").unwrap();
             assert_eq!(world.requests(), 2, "the first signature: {:?}", world.emulator.control().counts());
             for further in 3..6 {
@@ -34,7 +34,7 @@ module_test! {
                 length = 5;
                 let short = crate::c!(p11, C_Sign(session, data.as_mut_ptr(), 4, small.as_mut_ptr(), &mut length));
                 assert_eq!(short, Err(CKR_BUFFER_TOO_SMALL));
-                assert_eq!(world.requests(), further - 1, "a size query and a short buffer");
+                assert_eq!(world.requests(), further - 1, "a size query and a short buffer make no request");
                 let mut signature = vec![0u8; length as usize];
                 crate::c!(p11, C_Sign(session, data.as_mut_ptr(), 4, signature.as_mut_ptr(), &mut length)).unwrap();
                 assert_eq!(world.requests(), further, "one more signature");
@@ -53,7 +53,7 @@ module_test! {
         let p11 = world.module();
         let session = p11.open(0);
         let key = p11.private_key(session);
-        assert_eq!(world.requests(), 0, "the certificate tells the public half");
+        assert_eq!(world.requests(), 0, "the public key comes from the certificate");
         p11.sign(session, key, CKM_SHA256_RSA_PKCS_PSS, &pss(32), b"data").unwrap();
         assert_eq!(world.requests(), 1, "{:?}", world.emulator.control().counts());
         assert_eq!(p11.find_class(session, CKO_CERTIFICATE).len(), 1);
@@ -92,8 +92,8 @@ module_test! {
         assert_eq!(begin(0), (vec![CK_TRUE], CKR_OK, Err(CKR_KEY_FUNCTION_NOT_PERMITTED)));
         assert_eq!(begin(1), (vec![CK_TRUE], CKR_OK, Err(CKR_KEY_FUNCTION_NOT_PERMITTED)));
         assert_eq!(begin(2), (vec![CK_FALSE], CKR_KEY_FUNCTION_NOT_PERMITTED, Ok(())));
-        assert!(world.log().contains("its KeyUsage is SIGN_VERIFY: a key of AWS KMS signs or decrypts, never both"));
-        assert_eq!(world.count("kms.GetPublicKey"), 3, "once for each slot");
+        assert!(world.log().contains("its KeyUsage is SIGN_VERIFY; a key of AWS KMS can sign or decrypt, but not both"));
+        assert_eq!(world.count("kms.GetPublicKey"), 3, "one request for each slot");
     }
 }
 
@@ -142,7 +142,7 @@ module_test! {
         }
         world.emulator.control().fault(Fault::new("kms.GetPublicKey", Action::Deny).key(&alias(7)));
         let p11 = world.module();
-        assert_eq!(list_all(&p11), 49 * 2 + 50 * 4, "keys, and each token's profiles; the denied one hides no other");
+        assert_eq!(list_all(&p11), 49 * 2 + 50 * 4, "keys and profiles of each token; the denied key hides no other");
         assert_eq!(world.count("kms.GetPublicKey"), 50);
         assert!(world.log().contains("alias/k07") && world.log().contains("request id"), "{}", world.log());
     }
@@ -224,7 +224,7 @@ module_test! {
         }
         p11.find(session, &[]);
         assert_eq!((world.count("vault.keys.list"), world.count("vault.keys.get")), (1, 2));
-        assert_eq!(world.count("vault.certificates.get"), 2, "nor is its certificate looked for");
+        assert_eq!(world.count("vault.certificates.get"), 2, "its certificate is not requested either");
         let log = world.log();
         assert!(!log.contains("] error: "), "{log}");
         assert!(log.contains("info: slot 0, token \"z\", key \"two\"") && log.contains("left out: list: the key is disabled"), "{log}");

@@ -28,12 +28,12 @@ module_test! {
         for writer in [&aws, &azure] {
             let key = writer.p11.private_key(writer.session);
             let [leaf, authority] = issued(world, &writer.value(key, CKA_PUBLIC_KEY_INFO));
-            assert_eq!(writer.certificate(&authority), Err(CKR_ATTRIBUTE_VALUE_INVALID), "nothing that it has issued");
+            assert_eq!(writer.certificate(&authority), Err(CKR_ATTRIBUTE_VALUE_INVALID), "the token has no certificate of this issuer");
             let own = writer.certificate(&leaf).unwrap_or_else(|rv| panic!("{rv:x}: {}", world.log()));
             assert_eq!(writer.value(own, CKA_VALUE), leaf);
             assert_eq!(writer.value(own, CKA_ID), writer.value(key, CKA_ID));
             assert_eq!(writer.value(own, CKA_DESTROYABLE), [CK_TRUE]);
-            assert_eq!(writer.certificate(&leaf), Err(CKR_ACTION_PROHIBITED), "it is there");
+            assert_eq!(writer.certificate(&leaf), Err(CKR_ACTION_PROHIBITED), "the certificate already exists");
             let issuer = writer.certificate(&authority).unwrap_or_else(|rv| panic!("{rv:x}: {}", world.log()));
             assert_eq!(writer.value(issuer, CKA_LABEL), b"authority");
             assert_eq!(writer.p11.find_class(writer.session, CKO_CERTIFICATE).len(), 2);
@@ -51,7 +51,7 @@ module_test! {
             assert_eq!(certificates.len(), 1);
             writer.destroy(certificates[0]).unwrap();
             assert!(writer.p11.find_class(writer.session, CKO_CERTIFICATE).is_empty());
-            assert_eq!(writer.p11.find_class(writer.session, CKO_PRIVATE_KEY).len(), 1, "the key stays");
+            assert_eq!(writer.p11.find_class(writer.session, CKO_PRIVATE_KEY).len(), 1, "the key remains");
         }
     }
 }
@@ -92,7 +92,7 @@ module_test! {
         let own = azure.certificate(&leaf).unwrap_or_else(|rv| panic!("{rv:x}: {}", world.log()));
         assert_eq!(azure.value(own, CKA_VALUE), leaf);
         assert_eq!(azure.value(own, CKA_ID), b"asked");
-        assert_eq!(azure.value(own, CKA_DESTROYABLE), [CK_FALSE], "the vault keeps it");
+        assert_eq!(azure.value(own, CKA_DESTROYABLE), [CK_FALSE], "the vault has the certificate");
         assert_eq!(azure.p11.find(azure.session, &[label("asked")]).len(), 3, "{}", world.log());
         assert_eq!(world.emulator.vault("default").certificate_der("asked", "").unwrap(), leaf);
     }
@@ -109,10 +109,10 @@ module_test! {
         let [leaf, _] = issued(world, &aws.value(key, CKA_PUBLIC_KEY_INFO));
         assert_eq!(aws.certificate(&leaf), Err(CKR_ACTION_PROHIBITED));
         assert!(world.log().contains("\"certificate_store\""), "{}", world.log());
-        assert_eq!(azure.certificate(&leaf), Err(CKR_ATTRIBUTE_VALUE_INVALID), "another key's");
+        assert_eq!(azure.certificate(&leaf), Err(CKR_ATTRIBUTE_VALUE_INVALID), "the certificate belongs to another key");
         let key = azure.p11.private_key(azure.session);
         let [leaf, _] = issued(world, &azure.value(key, CKA_PUBLIC_KEY_INFO));
-        assert_eq!(azure.certificate(&leaf), Err(CKR_ACTION_PROHIBITED), "Key Vault keeps another");
+        assert_eq!(azure.certificate(&leaf), Err(CKR_ACTION_PROHIBITED), "Key Vault has another certificate");
         let own = azure.p11.find_class(azure.session, CKO_CERTIFICATE);
         assert_eq!(azure.value(own[0], CKA_DESTROYABLE), [CK_FALSE]);
         assert_eq!(azure.destroy(own[0]), Err(CKR_ACTION_PROHIBITED));

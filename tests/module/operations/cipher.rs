@@ -90,7 +90,7 @@ module_test! {
                 let asked = world.requests();
                 let outcome = p11.decrypt(session, key, &mut mechanism, &vec![7; length]).unwrap_err();
                 assert!([CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_DATA_LEN_RANGE].contains(&outcome), "{length}: 0x{outcome:x}");
-                assert_eq!(world.requests(), asked, "refused here");
+                assert_eq!(world.requests(), asked, "refused without a request");
             }
             assert_eq!(p11.decrypt(session, key, &mut mechanism, &good).as_deref(), Ok(&b"a secret"[..]));
         }
@@ -127,7 +127,7 @@ module_test! {
         let asked = world.requests();
         let refused = c!(p11, C_DecryptInit(session, &mut with(CKM_RSA_PKCS_OAEP, &mut sha1), key));
         assert_eq!(refused, Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
-        assert!(world.log().contains("signs or decrypts, never both"), "{}", world.log());
+        assert!(world.log().contains("can sign or decrypt, but not both"), "{}", world.log());
         assert_eq!(c!(p11, C_EncryptInit(session, &mut plain(CKM_RSA_PKCS), public)), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
         for (kind, is_so) in [(CKA_SIGN, CK_TRUE), (CKA_DECRYPT, CK_FALSE), (CKA_UNWRAP, CK_FALSE), (CKA_DERIVE, CK_FALSE)] {
             assert_eq!(p11.attribute(session, key, kind), Ok(vec![is_so]), "{kind:x}");
@@ -138,7 +138,7 @@ module_test! {
         assert_eq!(c!(p11, C_DecryptInit(decrypting, &mut plain(CKM_RSA_PKCS), key)), Err(CKR_MECHANISM_INVALID), "AWS has no v1.5");
         assert_eq!(p11.attribute(decrypting, key, CKA_DECRYPT), Ok(vec![CK_TRUE]));
         assert_eq!(p11.attribute(decrypting, key, CKA_SIGN), Ok(vec![CK_FALSE]));
-        assert!(world.requests() <= asked + 1, "the other key was loaded, and no more");
+        assert!(world.requests() <= asked + 1, "one request, to load the other key");
     }
 }
 
@@ -182,12 +182,12 @@ module_test! {
         c!(p11, C_DecryptInit(session, &mut with(CKM_RSA_PKCS_OAEP, &mut sha1), key)).unwrap();
         let (mut buffer, mut room) = ([0u8; 10], 0);
         c!(p11, C_Decrypt(session, data, length, null_mut(), &mut room)).unwrap();
-        assert_eq!((room, world.count("kms.Decrypt")), (256 - 42, 0), "the most that it can be, without a request");
+        assert_eq!((room, world.count("kms.Decrypt")), (256 - 42, 0), "the maximum length is returned without a request");
         room = 9;
         assert_eq!(c!(p11, C_Decrypt(session, data, length, buffer.as_mut_ptr(), &mut room)), Err(CKR_BUFFER_TOO_SMALL));
         assert_eq!((room, world.count("kms.Decrypt")), (10, 1));
         c!(p11, C_Decrypt(session, data, length, buffer.as_mut_ptr(), &mut room)).unwrap();
-        assert_eq!((&buffer[..], room, world.count("kms.Decrypt")), (&b"0123456789"[..], 10, 1), "one request in all");
+        assert_eq!((&buffer[..], room, world.count("kms.Decrypt")), (&b"0123456789"[..], 10, 1), "one request in total");
         assert_eq!(c!(p11, C_Decrypt(session, data, length, buffer.as_mut_ptr(), &mut room)), Err(CKR_OPERATION_NOT_INITIALIZED));
     }
 }
@@ -222,7 +222,7 @@ module_test! {
         assert_eq!(unwrap(Writer::new(p11, 1).session, &mut mechanism, &wrapped, &stays), Err(CKR_TEMPLATE_INCONSISTENT));
         assert_eq!(unwrap(session, &mut mechanism, &wrapped, &[(CKA_MODULUS_BITS + 0x7000, vec![1])]), Err(CKR_ATTRIBUTE_TYPE_INVALID));
         assert_eq!(unwrap(session, &mut mechanism, &wrapped[1..], &[]), Err(CKR_WRAPPED_KEY_LEN_RANGE));
-        assert_eq!(world.requests(), asked, "refused here");
+        assert_eq!(world.requests(), asked, "refused without a request");
         assert_eq!(unwrap(session, &mut mechanism, &[7; 256], &[]), Err(CKR_WRAPPED_KEY_INVALID));
 
         // The secret is wrapped again under a public key, and unwrapped in another session.
@@ -258,7 +258,7 @@ module_test! {
             assert_eq!((shown(CKA_ENCRYPT), shown(CKA_WRAP), shown(CKA_VERIFY)), (decrypts, !decrypts, false));
             let mut sha256 = oaep(CKM_SHA256, CKG_MGF1_SHA256);
             let begun = c!(p11, C_EncryptInit(session, &mut with(CKM_RSA_PKCS_OAEP, &mut sha256), public));
-            assert_eq!(begun, if decrypts { Ok(()) } else { Err(CKR_KEY_FUNCTION_NOT_PERMITTED) }, "nobody would decrypt it");
+            assert_eq!(begun, if decrypts { Ok(()) } else { Err(CKR_KEY_FUNCTION_NOT_PERMITTED) }, "nothing could decrypt the result");
             let spki = vault.public_key_spki(name, "").unwrap();
             let mut mechanism = with(CKM_RSA_PKCS_OAEP, &mut sha256);
             let wrapped = encrypted(world, &spki, &OAEP_SHA256, &[9; 16]);
@@ -326,7 +326,7 @@ module_test! {
         assert_eq!(p11.mechanisms(session, key), [CKM_RSA_PKCS, CKM_RSA_PKCS_OAEP]);
         assert_eq!(p11.verify(session, public, &mut plain(CKM_SHA256_RSA_PKCS), b"data", &signature), Ok(()));
         assert_eq!(p11.sign(session, key, CKM_SHA256_RSA_PKCS, &[], b"data"), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
-        assert!(world.log().contains("not for signing: it has expired"), "{}", world.log());
+        assert!(world.log().contains("not for signing: it expired at "), "{}", world.log());
         let old = encrypted(world, &vault.public_key_spki("late", "").unwrap(), &OAEP_SHA1, b"old");
         let mut sha1 = oaep(CKM_SHA_1, CKG_MGF1_SHA1);
         assert_eq!(p11.decrypt(session, key, &mut with(CKM_RSA_PKCS_OAEP, &mut sha1), &old).as_deref(), Ok(&b"old"[..]));

@@ -26,7 +26,7 @@ module_test! {
         for message in [&b"m"[..], &[7; 4096]] {
             let signature = p11.sign(session, key, CKM_EDDSA, &[], message).unwrap();
             assert!(openssl_verifies(&world.home, &spki, message, &signature, &["-rawin"]));
-            assert!(!openssl_verifies(&world.home, &spki, b"other", &signature, &["-rawin"]), "the oracle is blind");
+            assert!(!openssl_verifies(&world.home, &spki, b"other", &signature, &["-rawin"]), "the other library accepts a wrong signature");
             assert_eq!(p11.verify(session, public, &mut plain(CKM_EDDSA), message, &signature), Ok(()));
         }
         let asked = world.requests();
@@ -34,7 +34,7 @@ module_test! {
         assert!(world.log().contains("the service takes 4096 bytes at most"), "{}", world.log());
         let mut prehash = CK_EDDSA_PARAMS { phFlag: CK_TRUE, ulContextDataLen: 0, pContextData: std::ptr::null_mut() };
         assert_eq!(c!(p11, C_SignInit(session, &mut with(CKM_EDDSA, &mut prehash), key)), Err(CKR_MECHANISM_PARAM_INVALID));
-        assert_eq!(world.requests(), asked, "refused here");
+        assert_eq!(world.requests(), asked, "refused without a request");
     }
 }
 
@@ -61,7 +61,7 @@ module_test! {
                 let signature = p11.sign(session, key, CKM_ML_DSA, &[], message).unwrap();
                 assert_eq!(world.requests(), asked + 1);
                 UnparsedPublicKey::new(row.1, &bytes).verify(message, &signature).unwrap();
-                assert!(UnparsedPublicKey::new(row.1, &bytes).verify(b"other", &signature).is_err(), "the oracle is blind");
+                assert!(UnparsedPublicKey::new(row.1, &bytes).verify(b"other", &signature).is_err(), "the other library accepts a wrong signature");
                 assert_eq!(p11.verify(session, public, &mut plain(CKM_ML_DSA), message, &signature), Ok(()));
                 assert_eq!(p11.verify(session, public, &mut plain(CKM_ML_DSA), b"other", &signature), Err(CKR_SIGNATURE_INVALID));
             }
@@ -73,7 +73,7 @@ module_test! {
             let signature = crate::support::p11::output_of(|out, room| c!(p11, C_Sign(session, data, length, out, room))).unwrap();
             assert_eq!(p11.verify(session, public, &mut named, b"abc", &signature), Ok(()));
             assert_eq!(p11.verify(session, public, &mut plain(CKM_ML_DSA), b"abc", &signature), Err(CKR_SIGNATURE_INVALID), "without the context");
-            assert!(UnparsedPublicKey::new(row.1, &bytes).verify(b"abc", &signature).is_err(), "aws-lc knows no context");
+            assert!(UnparsedPublicKey::new(row.1, &bytes).verify(b"abc", &signature).is_err(), "aws-lc supports no context");
             let hashed = p11.sign(session, key, CKM_HASH_ML_DSA_SHA512, &[], b"abc").unwrap();
             assert_eq!(p11.verify(session, public, &mut plain(CKM_HASH_ML_DSA_SHA512), b"abc", &hashed), Ok(()));
             assert_eq!(p11.verify(session, public, &mut plain(CKM_ML_DSA), b"abc", &hashed), Err(CKR_SIGNATURE_INVALID), "another domain");

@@ -33,12 +33,12 @@ module_test! {
             let output = Command::new("openssl")
                 .args(["dgst", &format!("-{}", row.1), "-mac", "HMAC", "-macopt", &format!("hexkey:{secret}"), "-binary"])
                 .arg(world.home.join("message")).output().unwrap();
-            assert_eq!(mac, output.stdout, "as openssl makes it");
+            assert_eq!(mac, output.stdout, "openssl makes the same MAC");
             assert_eq!(p11.verify(session, key, &mut plain(row.2), b"a message", &mac), Ok(()));
-            assert_eq!(world.count("kms.VerifyMac"), slot as u64 * 2 + 1, "by the service");
+            assert_eq!(world.count("kms.VerifyMac"), slot as u64 * 2 + 1, "the service verifies the MAC");
             assert_eq!(p11.verify(session, key, &mut plain(row.2), b"b message", &mac), Err(CKR_SIGNATURE_INVALID));
             assert_eq!(p11.verify(session, key, &mut plain(row.2), b"a message", &mac[1..]), Err(CKR_SIGNATURE_LEN_RANGE));
-            assert_eq!(p11.sign(session, key, row.2, &[], &[7; 4097]), Err(CKR_DATA_LEN_RANGE), "more than GenerateMac takes");
+            assert_eq!(p11.sign(session, key, row.2, &[], &[7; 4097]), Err(CKR_DATA_LEN_RANGE), "the message is longer than GenerateMac accepts");
             let other = if row.2 == CKM_SHA256_HMAC { CKM_SHA512_HMAC } else { CKM_SHA256_HMAC };
             assert_eq!(p11.sign(session, key, other, &[], b"x"), Err(CKR_MECHANISM_INVALID));
             assert_eq!(p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"x"), Err(CKR_KEY_TYPE_INCONSISTENT));

@@ -60,7 +60,7 @@ module_test! {
                 };
                 let options = if option.is_empty() { vec![] } else { vec!["-pkeyopt", &option] };
                 assert!(openssl_verifies(&world.home, spki, data, &signature, &options), "{name} in slot {slot}");
-                assert!(!openssl_verifies(&world.home, spki, &by_openssl(world, "sha3-256")[..28], &signature, &options), "the oracle is blind");
+                assert!(!openssl_verifies(&world.home, spki, &by_openssl(world, "sha3-256")[..28], &signature, &options), "the other library accepts a wrong signature");
             }
             let usual = p11.open(3);
             assert_eq!(p11.sign(usual, p11.private_key(usual), by_rsa, &[], DATA), Err(CKR_MECHANISM_INVALID), "without \"rsnull\"");

@@ -81,7 +81,7 @@ module_test! {
                 assert_eq!(p11.attribute(session, secret, CKA_VALUE).as_ref(), Ok(&expected));
             }
             let short = derive(p11, session, key, &DeriveInput { kdf: CKD_NULL, shared: &[], point, template: &[number(CKA_VALUE_LEN, 16)] }).unwrap();
-            assert_eq!(p11.attribute(session, short, CKA_VALUE).as_deref(), Ok(&expected[expected.len() - 16..]), "leading bytes are taken off");
+            assert_eq!(p11.attribute(session, short, CKA_VALUE).as_deref(), Ok(&expected[expected.len() - 16..]), "the leading bytes are removed");
 
             // The X9.63 key derivation function of openssl.
             let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -100,12 +100,12 @@ module_test! {
             ] {
                 assert_eq!(derive(p11, session, key, &bad), Err(rv));
             }
-            assert_eq!(world.count("kms.DeriveSharedSecret"), asked, "refused here");
+            assert_eq!(world.count("kms.DeriveSharedSecret"), asked, "refused without a request");
             let mut off_the_curve = point.to_vec();
             *off_the_curve.last_mut().unwrap() ^= 1;
             let refused = derive(p11, session, key, &DeriveInput { kdf: CKD_NULL, shared: &[], point: &off_the_curve, template: &[] });
             assert_eq!(refused, Err(CKR_MECHANISM_PARAM_INVALID));
-            assert_eq!(world.count("kms.DeriveSharedSecret"), asked, "refused here, too");
+            assert_eq!(world.count("kms.DeriveSharedSecret"), asked, "refused without a request, too");
         }
     }
 }

@@ -86,7 +86,10 @@ fn sign_by_all(world: &World, p11: &crate::support::p11::P11, slot: CK_SLOT_ID, 
             assert!(verified(world, spki, hash, *is_pss, rsa, &digest, &signature), "slot {slot}, {ckm:x}, {hash}");
             let mut changed = digest.clone();
             changed[0] ^= 1;
-            assert!(!verified(world, spki, hash, *is_pss, rsa, &changed, &signature), "the check can fail");
+            assert!(
+                !verified(world, spki, hash, *is_pss, rsa, &changed, &signature),
+                "the check accepts a wrong signature"
+            );
             signatures += 1;
         }
     }
@@ -231,7 +234,7 @@ module_test! {
         assert_eq!(p11.sign_init(session, 12345, CKM_RSA_PKCS, &[]), Err(CKR_KEY_HANDLE_INVALID));
         let public = p11.find_class(session, CKO_PUBLIC_KEY)[0];
         assert_eq!(p11.sign_init(session, public, CKM_RSA_PKCS, &[]), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
-        assert_eq!(world.requests(), asked, "all of that was refused here");
+        assert_eq!(world.requests(), asked, "all refusals need no request");
         let session = p11.open(1);
         let key = p11.private_key(session);
         assert_eq!(p11.mechanisms(session, key), [CKM_RSA_PKCS_OAEP]);

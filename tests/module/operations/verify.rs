@@ -107,7 +107,7 @@ module_test! {
                 assert_eq!(world.requests(), asked + 1, "one signature by 0x{ckm:x} in slot {slot}, and nothing for verifying: {}", world.log());
             }
         }
-        assert!(!world.log().contains("error: C_Verify: CKR_SIGNATURE_INVALID"), "a wrong signature is no trouble of ours");
+        assert!(!world.log().contains("error: C_Verify: CKR_SIGNATURE_INVALID"), "a wrong signature is not logged as an error");
     }
 }
 
@@ -163,6 +163,6 @@ module_test! {
         }
         assert!(world.log().contains("error: C_CreateObject: CKR_ATTRIBUTE_TYPE_INVALID: attribute 0x300 means"), "{}", world.log());
         let found = output_of(|_, _| Ok(())).map(|_| p11.find_class(session, CKO_PUBLIC_KEY).len());
-        assert_eq!(found, Ok(3), "the others can't be loaded");
+        assert_eq!(found, Ok(3), "the other keys can't be loaded");
     }
 }

@@ -96,7 +96,7 @@ fn each_deadline_comes(world: &World) {
     let p11 = world.module();
     for slot in [0, 1] {
         let start = now();
-        assert!(p11.find_class(p11.open(slot), CKO_PRIVATE_KEY).is_empty(), "nobody answers");
+        assert!(p11.find_class(p11.open(slot), CKO_PRIVATE_KEY).is_empty(), "the service does not reply");
         assert!(now() - start < LIMIT + SLACK, "C_FindObjectsInit: {}", world.log());
     }
 }
@@ -113,7 +113,7 @@ fn each_pause_ends(world: &World, host: &Host) {
         let start = now();
         assert_eq!(host.sign(slot), Err(CKR_DEVICE_ERROR));
         assert!(now() - start < LIMIT + SLACK, "{}", world.log());
-        assert_eq!(host.device_error(slot), 4, "the service's words, not that the time is over: {}", world.log());
+        assert_eq!(host.device_error(slot), 4, "the failure is throttling, not the deadline: {}", world.log());
         control.clear_faults();
         assert!(host.sign(slot).is_ok(), "{}", world.log());
     }
@@ -147,7 +147,7 @@ fn a_helper_program_that_does_not_end_meets_the_deadline() {
         let start = now();
         assert!(p11.find_class(p11.open(0), CKO_PRIVATE_KEY).is_empty());
         assert!(now() - start < LIMIT + SLACK, "{}", world.log());
-        assert!(world.log().contains("it did not end within "), "{}", world.log());
+        assert!(world.log().contains("the program did not end within "), "{}", world.log());
     });
 }
 

@@ -101,14 +101,14 @@ module_test! {
             (both(Action::TruncatedBody), CKR_DEVICE_ERROR, 6, ["can't reach"; 2]),
             ([error(400, "UnrecognizedClientException", None), Action::ExpiredToken], CKR_DEVICE_ERROR, 7, ["UnrecognizedClientException", "no valid credentials"]),
             ([Action::ExpiredToken, Action::ClaimsChallenge], CKR_DEVICE_ERROR, 7, ["ExpiredTokenException", "no valid credentials"]),
-            ([Action::ClockSkew, error(401, "Unauthorized", None)], CKR_DEVICE_ERROR, 7, ["is this machine's clock right?", "no valid credentials"]),
+            ([Action::ClockSkew, error(401, "Unauthorized", None)], CKR_DEVICE_ERROR, 7, ["check this machine's clock, which shows", "no valid credentials"]),
             ([error(400, "ValidationException", None), error(400, "BadParameter", None)], CKR_FUNCTION_FAILED, 8, ["a message of ValidationException", "a message of BadParameter"]),
             ([error(500, "KMSInternalException", None), error(500, "InternalServerError", None)], CKR_DEVICE_ERROR, 9, ["a message of KMSInternalException", "a message of InternalServerError"]),
-            (both(Action::GarbageBody), CKR_DEVICE_ERROR, 10, ["makes no sense"; 2]),
-            (both(Action::EmptyBody), CKR_DEVICE_ERROR, 10, ["makes no sense"; 2]),
-            (both(Action::OversizedBody { bytes: 64 << 20 }), CKR_DEVICE_ERROR, 10, ["a reply of more than 4 MiB"; 2]),
+            (both(Action::GarbageBody), CKR_DEVICE_ERROR, 10, ["unexpected reply from the service"; 2]),
+            (both(Action::EmptyBody), CKR_DEVICE_ERROR, 10, ["unexpected reply from the service"; 2]),
+            (both(Action::OversizedBody { bytes: 64 << 20 }), CKR_DEVICE_ERROR, 10, ["the reply is larger than 4 MiB"; 2]),
             (both(Action::WrongLengthSignature), CKR_DEVICE_ERROR, 10, ["bytes"; 2]),
-            ([Action::InvalidDer, Action::WrongLengthSignature], CKR_DEVICE_ERROR, 10, ["no signature of kind P-256", "63 bytes instead of 64"]),
+            ([Action::InvalidDer, Action::WrongLengthSignature], CKR_DEVICE_ERROR, 10, ["not a signature of kind P-256", "63 bytes instead of 64"]),
             (both(Action::WrongSignature), CKR_DEVICE_ERROR, 10, ["is not one by the key"; 2]),
         ];
         assert_each_is_reported(world, &host, &troubles);
@@ -124,7 +124,7 @@ module_test! {
             assert_eq!(host.sign(1), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
             assert_eq!(host.device_error(1), 3);
             let log = world.log()[before..].to_owned();
-            assert!(log.contains(message) && !log.contains("needed: "), "no permission helps: {log}");
+            assert!(log.contains(message) && !log.contains("needed: "), "the line names no permission: {log}");
             world.emulator.control().clear_faults();
         }
     }
@@ -134,8 +134,8 @@ module_test! {
     fn a_timeout_has_its_code_device_error_and_log_line(world) {
         let host = host(world, json!({ "retries": 0, "call_timeout_ms": 3000, "connect_timeout_ms": 2000 }));
         let silences = [
-            (both(Action::Hang), CKR_DEVICE_ERROR, 5, ["no answer in time"; 2]),
-            (both(Action::Drip { ms: 1000 }), CKR_DEVICE_ERROR, 5, ["no answer in time"; 2]),
+            (both(Action::Hang), CKR_DEVICE_ERROR, 5, ["no reply before the deadline"; 2]),
+            (both(Action::Drip { ms: 1000 }), CKR_DEVICE_ERROR, 5, ["no reply before the deadline"; 2]),
         ];
         assert_each_is_reported(world, &host, &silences);
     }
@@ -183,7 +183,7 @@ module_test! {
                 }
             }
         });
-        assert!(world.log().contains("; again in "), "some were throttled: {}", world.log());
+        assert!(world.log().contains("; next attempt in "), "some were throttled: {}", world.log());
     }
 }
 
@@ -198,7 +198,7 @@ module_test! {
             }
             assert_eq!(world.count("kms.Sign"), asked + 2, "refused once");
             assert!(host.sign(0).is_ok());
-            assert_eq!(world.count("kms.Sign"), asked + 3, "learned");
+            assert_eq!(world.count("kms.Sign"), asked + 3, "the clock's offset is known");
         }
     }
 }
@@ -210,7 +210,7 @@ module_test! {
         let first = aws.create_key(AwsKey::new("ECC_NIST_P256").alias("alias/first")).unwrap();
         let second = aws.create_key(AwsKey::new("ECC_NIST_P256")).unwrap();
         aws.set_alias("alias/a", &first.id).unwrap();
-        assert!(host.sign(0).is_ok(), "a handle stays with the key that it was given out for");
+        assert!(host.sign(0).is_ok(), "a handle never changes its key");
         host.p11.finalize().unwrap();
         let p11 = world.module();
         let session = p11.open(0);
@@ -260,7 +260,7 @@ module_test! {
             assert!(host.sign(slot).is_ok(), "{}: {}", SIGN[slot], world.log());
         }
         // Both clouds share one HTTP client, because both are at the same address.
-        assert_eq!(world.log().matches("; again in ").count(), 1, "{}", world.log());
+        assert_eq!(world.log().matches("; next attempt in ").count(), 1, "{}", world.log());
     }
 }
 
@@ -308,7 +308,7 @@ module_test! {
             let slot = CK_SLOT_ID::from(operation != "kms.");
             assert!(p11.find_class(p11.open(slot), CKO_PRIVATE_KEY).is_empty());
             assert!(start.elapsed() < Duration::from_secs(30), "{operation}: {:?}", start.elapsed());
-            assert!(world.log().contains("no answer"), "{}", world.log());
+            assert!(world.log().contains("no reply"), "{}", world.log());
             p11.finalize().unwrap();
             control.clear_faults();
         }

@@ -44,7 +44,7 @@ module_test! {
         signer.sign_both(0);
         let mut connections = Connections::default();
         while_threads_work(2, signing(p11), || {
-            assert!(in_child(|| signer.sign_both(1)), "at once, with what it inherits");
+            assert!(in_child(|| signer.sign_both(1)), "the child uses inherited sessions at once");
             assert!(in_child(|| {
                 p11.initialize().unwrap();
                 assert_eq!(p11.initialize(), Err(CKR_CRYPTOKI_ALREADY_INITIALIZED));
@@ -59,8 +59,8 @@ module_test! {
                 signer.sign_anew(1);
             }), "C_Finalize and C_Initialize, as pkcs11-provider does");
             assert!(in_child(|| p11.finalize().unwrap()), "C_Finalize only");
-            assert!(in_child(|| ()), "exits without a word");
-            assert!(in_child(|| unsafe { libc::exit(0) }), "exits with the parent's handlers of exit");
+            assert!(in_child(|| ()), "exits without a call");
+            assert!(in_child(|| unsafe { libc::exit(0) }), "exits with the parent's exit handlers");
             assert!(in_child(|| {
                 signer.sign_both(0);
                 unsafe { libc::exit(0) }
@@ -76,7 +76,7 @@ module_test! {
         signer.sign_both(0);
         assert_eq!(p11.initialize(), Err(CKR_CRYPTOKI_ALREADY_INITIALIZED));
         connections.check(world);
-        assert_eq!(connections.processes(), 9, "each that signed is known by what it signed");
+        assert_eq!(connections.processes(), 9, "nine processes signed");
     }
 }
 
@@ -182,9 +182,9 @@ fn daemonized(before: impl FnOnce(), body: impl FnOnce()) -> bool {
         }
     });
     drop(writer);
-    let mut told = String::new();
-    reader.read_to_string(&mut told).unwrap();
-    started && told == "good"
+    let mut answer = String::new();
+    reader.read_to_string(&mut answer).unwrap();
+    started && answer == "good"
 }
 
 module_test! {

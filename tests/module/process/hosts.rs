@@ -140,7 +140,7 @@ module_test! {
         for _ in 0..100 {
             search();
         }
-        assert_eq!(world.requests(), asked, "answered from memory");
+        assert_eq!(world.requests(), asked, "answered without a request");
         assert!(!world.log().contains("] error: "), "{}", world.log());
     }
 }

@@ -84,14 +84,14 @@ fn sign(world: &World, p11: &P11, slot: CK_SLOT_ID) -> (CK_RV, CK_ULONG, String)
 /// Signs once, between C_Initialize and C_Finalize of its own. Returns the same as [`sign`].
 fn signed(world: &World, slot: CK_SLOT_ID) -> (CK_RV, CK_ULONG, String) {
     let p11 = world.module();
-    let told = sign(world, &p11, slot);
+    let outcome = sign(world, &p11, slot);
     p11.finalize().unwrap();
-    told
+    outcome
 }
 
-fn assert_reported(told: &(CK_RV, CK_ULONG, String), rv: CK_RV, number: CK_ULONG, words: &[&str]) {
-    let (told_rv, told_number, line) = told;
-    assert_eq!((*told_rv, *told_number), (rv, number), "{line}");
+fn assert_reported(outcome: &(CK_RV, CK_ULONG, String), rv: CK_RV, number: CK_ULONG, words: &[&str]) {
+    let (found_rv, found_number, line) = outcome;
+    assert_eq!((*found_rv, *found_number), (rv, number), "{line}");
     assert!(line.contains("C_Sign: ") && words.iter().all(|words| line.contains(words)), "{words:?}: {line}");
     let none = ["the service refused", "a defect", "panic", "rustls", "/.cargo/", "/registry/"];
     assert!(none.iter().all(|words| !line.contains(words)), "{line}");
@@ -105,7 +105,7 @@ module_test! {
     fn a_wrong_setting_is_not_reported_as_a_refusal(world) {
         let slots = slots(world);
         for (slot, options, words) in [
-            (0, json!({ "aws_region": null }), &["no region", "AWS_REGION"][..]),
+            (0, json!({ "aws_region": null }), &["the region is missing", "AWS_REGION"][..]),
             (0, json!({ "aws_region": "eu central", "aws_endpoint_url": null }), &["region", "must be a valid host label"]),
             (0, json!({ "ca_bundle": "/nowhere/ca.pem" }), &["ca_bundle /nowhere/ca.pem: No such file"]),
             (1, json!({ "ca_bundle": "/nowhere/ca.pem" }), &["ca_bundle /nowhere/ca.pem: No such file"]),
@@ -113,9 +113,9 @@ module_test! {
             (1, json!({ "proxy": "http://" }), &["the option \"proxy\" is not the URL of a proxy", "empty host"]),
         ] {
             configure(world, &slots, options);
-            let told = signed(world, slot);
-            assert_reported(&told, CKR_FUNCTION_FAILED, 17, words);
-            assert!(told.2.contains("a setting on this machine is missing or wrong"), "{}", told.2);
+            let outcome = signed(world, slot);
+            assert_reported(&outcome, CKR_FUNCTION_FAILED, 17, words);
+            assert!(outcome.2.contains("a setting on this machine is missing or wrong"), "{}", outcome.2);
         }
         assert_eq!(world.requests(), 0);
     }
@@ -127,17 +127,17 @@ module_test! {
         let folder = world.home.join("certs");
         std::fs::create_dir(&folder).unwrap();
         configure(world, &slots, json!({ "ca_bundle": null }));
-        let told = |words: &[&str]| {
+        let check = |words: &[&str]| {
             for slot in [0, 1] {
-                let all = [&["no certificate authorities to check the certificate of 127.0.0.1 with"], words].concat();
+                let all = [&["the certificate of 127.0.0.1 can't be checked, because no certificate authorities were found"], words].concat();
                 assert_reported(&signed(world, slot), CKR_FUNCTION_FAILED, 17, &all);
             }
         };
         set("SSL_CERT_DIR", &folder);
-        told(&[&format!("SSL_CERT_DIR ({}) has none that can be read", folder.display()), "\"ca_bundle\""]);
+        check(&[&format!("SSL_CERT_DIR ({}) contains none that can be read", folder.display()), "\"ca_bundle\""]);
         unsafe { std::env::remove_var("SSL_CERT_DIR") };
         set("SSL_CERT_FILE", "/nowhere/ca.pem");
-        told(&["SSL_CERT_FILE (/nowhere/ca.pem) has none that can be read"]);
+        check(&["SSL_CERT_FILE (/nowhere/ca.pem) contains none that can be read"]);
         // The certificate authorities that the configuration names are sufficient.
         configure(world, &slots, json!({}));
         assert_eq!(signed(world, 1).0, CKR_OK);
@@ -193,17 +193,17 @@ module_test! {
     fn each_tls_failure_is_reported_specifically(world) {
         let slots = slots(world);
         configure(world, &slots, json!({}));
-        let clock = "and this machine's clock says 20";
+        let clock = "and this machine's clock shows 20";
         for (action, number, words) in [
             (Action::Certificate(Flaw::Stranger), 15, &["was issued by CN=A Stranger", "\"ca_bundle\""][..]),
-            (Action::Certificate(Flaw::SelfSigned), 15, &["is signed by itself", "\"ca_bundle\""]),
-            (Action::Certificate(Flaw::Authority), 15, &["an authority's own", "basicConstraints=CA:FALSE"]),
+            (Action::Certificate(Flaw::SelfSigned), 15, &["is self-signed", "\"ca_bundle\""]),
+            (Action::Certificate(Flaw::Authority), 15, &["is a CA certificate", "basicConstraints=CA:FALSE"]),
             (Action::Certificate(Flaw::OtherName), 15, &["is for other names: other.example"]),
-            (Action::Certificate(Flaw::Expired), 15, &["has expired on 2021-01-01T00:00:00Z", clock]),
-            (Action::Certificate(Flaw::Future), 15, &["is valid only from 2049-01-01T00:00:00Z", clock]),
-            (Action::TlsAlert { code: 70 }, 6, &["127.0.0.1 speaks no version of TLS"]),
-            (Action::TlsAlert { code: 40 }, 6, &["nothing in common"]),
-            (Action::NoTls, 6, &["does not speak TLS at that port"]),
+            (Action::Certificate(Flaw::Expired), 15, &["expired on 2021-01-01T00:00:00Z", clock]),
+            (Action::Certificate(Flaw::Future), 15, &["is not valid before 2049-01-01T00:00:00Z", clock]),
+            (Action::TlsAlert { code: 70 }, 6, &["127.0.0.1 supports neither TLS 1.2 nor TLS 1.3"]),
+            (Action::TlsAlert { code: 40 }, 6, &["shares no TLS parameters"]),
+            (Action::NoTls, 6, &["does not use TLS at this port"]),
         ] {
             world.emulator.control().fault(Fault::new("connection", action));
             for slot in [0, 1] {
@@ -227,16 +227,16 @@ module_test! {
             "retries": 2,
         });
         configure(world, &slots, more);
-        for (slot, need) in [(0, "no credentials for it: "), (1, "no token for it: ")] {
+        for (slot, need) in [(0, "no credentials for this request: "), (1, "no token for this request: ")] {
             for (flaw, words) in [
                 (Flaw::OtherName, "is for other names: other.example"),
-                (Flaw::Expired, "has expired on 2021-01-01T00:00:00Z, and this machine's clock says 20"),
-                (Flaw::Authority, "an authority's own"),
+                (Flaw::Expired, "expired on 2021-01-01T00:00:00Z, and this machine's clock shows 20"),
+                (Flaw::Authority, "is a CA certificate"),
             ] {
                 authority.control().fault(Fault::new("connection", Action::Certificate(flaw)));
                 let before = authority.control().count("connections");
                 assert_reported(&signed(world, slot), CKR_DEVICE_ERROR, 15, &[need, words]);
-                assert_eq!(authority.control().count("connections"), before + 1, "it is not repeated");
+                assert_eq!(authority.control().count("connections"), before + 1, "the request is not repeated");
                 authority.control().clear_faults();
             }
             assert_ne!(signed(world, slot).1, 15);
@@ -250,21 +250,21 @@ module_test! {
         let proxy = Emulator::start().unwrap();
         proxy.control().fault(Fault::new("connect", Action::Page { status: 407, authenticate: Some("Basic".into()) }));
         let url = format!("http://user:the-password@127.0.0.1:{}", proxy.port());
-        let told = |named_by: &str| {
+        let check = |named_by: &str| {
             for slot in [0, 1] {
                 let whose = format!("the proxy {} (from {named_by}) answered 407 Proxy Authentication Required to CONNECT", proxy.http_url());
                 assert_reported(&signed(world, slot), CKR_DEVICE_ERROR, 14, &[&whose]);
             }
         };
         configure(world, &slots, json!({ "proxy": url }));
-        told("the option \"proxy\"");
+        check("the option \"proxy\"");
         configure(world, &slots, json!({}));
         for name in ["ALL_PROXY", "https_proxy", "HTTPS_PROXY"] {
             set(name, &url);
-            told(name);
+            check(name);
         }
         set("HTTPS_PROXY", "http://user:the-password@no host:1");
-        told("ALL_PROXY");
+        check("ALL_PROXY");
         assert!(world.log().contains("warn: HTTPS_PROXY is not the URL of a proxy"), "{}", world.log());
         // Hosts in NO_PROXY are reached directly.
         set("NO_PROXY", "127.0.0.1");
@@ -314,21 +314,21 @@ module_test! {
         configure(world, &slots, json!({ "retries": 1 }));
         let p11 = world.module();
         p11.finalize().unwrap();
-        let told = |p11: &P11, slot| assert_reported(&sign(world, p11, slot), CKR_FUNCTION_FAILED, 18, &["this machine starts no more threads", "ulimit -u"]);
+        let check = |p11: &P11, slot| assert_reported(&sign(world, p11, slot), CKR_FUNCTION_FAILED, 18, &["this machine can't start another thread", "ulimit -u"]);
         assert!(limited(world, || {
             p11.initialize().unwrap();
             limit(libc::RLIMIT_NPROC, 0);
-            told(&p11, 0);
-            told(&p11, 1);
+            check(&p11, 0);
+            check(&p11, 1);
         }), "{}", world.log());
         // The runtime is running, but a name has to be resolved.
         assert!(limited(world, || {
             p11.initialize().unwrap();
             assert_eq!(sign(world, &p11, 1).0, CKR_OK);
             limit(libc::RLIMIT_NPROC, 0);
-            told(&p11, 2);
-            told(&p11, 3);
-            assert_eq!(sign(world, &p11, 1).0, CKR_OK, "what needs no thread");
+            check(&p11, 2);
+            check(&p11, 3);
+            assert_eq!(sign(world, &p11, 1).0, CKR_OK, "a call that needs no thread succeeds");
         }), "{}", world.log());
         assert!(!world.log().contains("a defect"), "{}", world.log());
     }
@@ -347,8 +347,8 @@ module_test! {
         configure(world, &slots, json!({ "retries": 1 }));
         let p11 = world.module();
         p11.finalize().unwrap();
-        let told = [CKR_FUNCTION_FAILED, 19];
-        let words = ["no more files can be opened on this machine", "Too many open files", "ulimit -n"];
+        let expected = [CKR_FUNCTION_FAILED, 19];
+        let words = ["this machine can't open another file or connection", "Too many open files", "ulimit -n"];
         // From no free descriptors, although the runtime itself needs some, to enough of them.
         for spare in 0..16 {
             for slot in 0..4 {
@@ -360,7 +360,7 @@ module_test! {
                     let (rv, number) = answer(&p11, slot);
                     drop(taken);
                     let line = error_since(world, before);
-                    if [rv, number] == told {
+                    if [rv, number] == expected {
                         assert_reported(&(rv, number, line), rv, number, &words);
                     } else {
                         assert!(spare >= 4 && (rv == CKR_OK || number == 10), "{spare}: {rv} {number} {line}");

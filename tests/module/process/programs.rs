@@ -67,19 +67,19 @@ module_test! {
         let count = rounds(60, 1000);
         let mut command = Command::new(program(world));
         let output = command.arg(module_path()).args(["cycles", &count.to_string()]).output().unwrap();
-        let told = text(&output);
-        assert!(output.status.success(), "{told}");
+        let report = text(&output);
+        assert!(output.status.success(), "{report}");
         let numbers = |when: &str| -> Vec<i64> {
-            let line = told.lines().find_map(|line| line.strip_prefix(when)).unwrap();
+            let line = report.lines().find_map(|line| line.strip_prefix(when)).unwrap();
             line.split_whitespace().map(|number| number.parse().unwrap()).collect()
         };
         let (begun, half, done) = (numbers("begun"), numbers("half"), numbers("done"));
-        assert_eq!(begun[1..], done[1..], "open files and threads: {told}");
+        assert_eq!(begun[1..], done[1..], "open files and threads: {report}");
         // Memory does not grow with the number of cycles. Half a megabyte allows for the allocator. If each cycle
         // leaked a single connection or client, of tens of kilobytes each, the growth would be far larger: there
         // are some 27 cycles here, or 450.
         let lives = (count - count / 10) as i64 / 2;
-        assert!(done[0] - half[0] < 512 + lives / 2, "resident kilobytes: {told}");
+        assert!(done[0] - half[0] < 512 + lives / 2, "resident kilobytes: {report}");
     }
 }
 
@@ -131,7 +131,7 @@ module_test! {
             assert!(output.status.success(), "{from}: {} {} {}", output.status, text(&output), world.log());
             let log = world.log();
             assert!(!log.contains("a defect"), "no panic: {log}");
-            assert!(log.contains("the program has closed descriptors that are not its own"), "{log}");
+            assert!(log.contains("the program closed file descriptors of this module"), "{log}");
             std::fs::remove_file(world.home.join("module.log")).unwrap();
         }
     }

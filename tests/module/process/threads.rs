@@ -36,7 +36,7 @@ fn names_of_threads() -> Vec<String> {
     tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok()).collect()
 }
 
-fn threads_of_ours() -> usize {
+fn module_threads() -> usize {
     names_of_threads().iter().filter(|name| name.trim() == "cloud-kms").count()
 }
 
@@ -64,8 +64,8 @@ module_test! {
                 });
             }
         });
-        assert_eq!((world.count("kms.GetPublicKey"), world.count("vault.keys.get")), (1, 1), "each key was asked for once");
-        assert_eq!(threads_of_ours(), 1, "however many the host has");
+        assert_eq!((world.count("kms.GetPublicKey"), world.count("vault.keys.get")), (1, 1), "one request for each key");
+        assert_eq!(module_threads(), 1, "the number of module threads does not depend on the host's threads");
     }
 }
 
@@ -79,7 +79,7 @@ module_test! {
                 scope.spawn(move || sign(&p11, 0).unwrap());
             }
         });
-        assert_eq!(world.count("kms.GetPublicKey"), 1, "single flight");
+        assert_eq!(world.count("kms.GetPublicKey"), 1, "one request for all threads");
         assert_eq!(world.count("kms.Sign"), 16);
     }
 }
@@ -132,7 +132,7 @@ module_test! {
         });
         crate::c!(p11, C_CloseAllSessions(0)).unwrap();
         assert_eq!(p11.sign_init(session, key, CKM_ECDSA, &[]), Err(CKR_SESSION_HANDLE_INVALID));
-        assert!(sign(&p11, 1).is_ok(), "the other slot's sessions are left alone");
+        assert!(sign(&p11, 1).is_ok(), "sessions of the other slot remain");
     }
 }
 
@@ -169,11 +169,11 @@ module_test! {
             let start = Instant::now();
             let ended = during_signatures(world, p11, Action::Hang, || {
                 p11.finalize().unwrap();
-                assert!(holds_soon(|| threads_of_ours() == 0), "{:?}", names_of_threads());
+                assert!(holds_soon(|| module_threads() == 0), "{:?}", names_of_threads());
                 p11.initialize().unwrap();
             });
             assert!(ended.iter().all(|outcome| *outcome == Err(CKR_FUNCTION_CANCELED)), "{ended:x?}");
-            assert!(start.elapsed() < Duration::from_secs(50), "they did not wait for their deadline");
+            assert!(start.elapsed() < Duration::from_secs(50), "the calls ended before their deadline");
         }
         assert!(sign(&p11, 0).is_ok() && sign(&p11, 1).is_ok(), "the new life: {}", world.log());
     }
@@ -234,7 +234,7 @@ module_test! {
         let (signed, lives) = (signed.load(Ordering::Relaxed), lives.load(Ordering::Relaxed));
         assert!(signed > 50 && lives > 20, "{signed} signatures in {lives} lives");
         let _ = p11.finalize();
-        assert!(holds_soon(|| threads_of_ours() == 0), "{:?}", names_of_threads());
+        assert!(holds_soon(|| module_threads() == 0), "{:?}", names_of_threads());
         p11.initialize().unwrap();
         assert!(sign(&p11, 0).is_ok() && sign(&p11, 1).is_ok(), "{}", world.log());
         let log = world.log();

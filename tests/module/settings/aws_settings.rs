@@ -184,13 +184,13 @@ module_test! {
         prepare(world);
         unsafe { std::env::set_var("HTTP_PROXY", "http://127.0.0.1:1") };
         shared(world, "");
-        let (far, kms) = ("http://far.example", "AWS_ENDPOINT_URL_KMS: http://far.example: requests go to another machine unencrypted");
-        let sts = "AWS_ENDPOINT_URL_STS: http://far.example: requests for credentials go to another machine unencrypted";
+        let (far, kms) = ("http://far.example", "AWS_ENDPOINT_URL_KMS: http://far.example: requests to another machine are not encrypted");
+        let sts = "AWS_ENDPOINT_URL_STS: http://far.example: requests for credentials to another machine are not encrypted";
         let own = world.emulator.http_url();
         for (variables, warnings) in [
             (vec![("AWS_ENDPOINT_URL_KMS", far)], vec![kms]),
             (vec![("AWS_ENDPOINT_URL_STS", far), ("AWS_ENDPOINT_URL_KMS", &own)], vec![sts]),
-            (vec![("AWS_ENDPOINT_URL", far)], vec!["AWS_ENDPOINT_URL: http://far.example: requests go"]),
+            (vec![("AWS_ENDPOINT_URL", far)], vec!["AWS_ENDPOINT_URL: http://far.example: requests to another machine"]),
             (vec![("AWS_ENDPOINT_URL", &own)], vec![]),
         ] {
             set(&variables);
@@ -210,13 +210,13 @@ module_test! {
         let own = world.home.join(".aws/config").display().to_string();
         shared(world, "[profile other]\nregion = eu-central-1\n");
         let typo = json!({ "aws_profile": "tpyo" });
-        assert_failure_says(world, &[], &typo, &["a setting on this machine is missing or wrong: the profile \"tpyo\" (option \"aws_profile\") is in none of the shared AWS files: ", &own, "credentials (there is no such file)"]);
+        assert_failure_says(world, &[], &typo, &["a setting on this machine is missing or wrong: the profile \"tpyo\" (option \"aws_profile\") was not found in the shared AWS files: ", &own, "credentials (this file does not exist)"]);
         for gone in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
             unsafe { std::env::remove_var(gone) };
         }
         let short = "; not configured: credential_process, variables, ";
-        assert_failure_says(world, &[("AWS_PROFILE", "tpyo")], &json!({}), &[short, "a setting on this machine is missing or wrong: the profile \"tpyo\" (AWS_PROFILE) is in none of the shared AWS files"]);
-        let missing = format!("names {none}: there is no such file");
+        assert_failure_says(world, &[("AWS_PROFILE", "tpyo")], &json!({}), &[short, "a setting on this machine is missing or wrong: the profile \"tpyo\" (AWS_PROFILE) was not found in the shared AWS files"]);
+        let missing = format!("names {none}: the file does not exist");
         for name in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
             assert_failure_says(world, &[(name, &none)], &json!({}), &[&format!("a setting on this machine is missing or wrong: {name} {missing}")]);
         }
@@ -224,11 +224,11 @@ module_test! {
         let token = ("AWS_WEB_IDENTITY_TOKEN_FILE", &*none);
         assert_failure_says(world, &[token], &json!({}), &[&format!("a setting on this machine is missing or wrong: {} {missing}", token.0)]);
         std::fs::write(&none, "\u{feff}token\r\n").unwrap();
-        assert_failure_says(world, &[token], &json!({}), &["takes the file as it is"]);
+        assert_failure_says(world, &[token], &json!({}), &["the file does not consist of the token alone"]);
         std::fs::remove_file(&none).unwrap();
         let credentials = world.home.join(".aws/credentials");
         std::fs::write(&credentials, "\u{feff}[default]\naws_access_key_id = a\naws_secret_access_key = s3cret\n").unwrap();
-        let line = assert_failure_says(world, &[], &json!({}), &[&format!("missing or wrong: {}: the SDK of AWS reads UTF-8 without a byte order mark only", credentials.display())]);
+        let line = assert_failure_says(world, &[], &json!({}), &[&format!("missing or wrong: {}: the AWS SDK can't read this encoding; save the file as UTF-8 without a byte order mark", credentials.display())]);
         assert_eq!(line.matches("could not parse").count(), 1, "{line}");
         assert!(!world.log().contains("s3cret"));
     }
@@ -251,13 +251,13 @@ module_test! {
             "[profile half]\naws_access_key_id = a\n".to_owned(),
         ];
         shared(world, &profiles.concat());
-        let file = format!("leads to the web_identity_token_file {none}: there is no such file");
+        let file = format!("uses the web_identity_token_file {none}: the file does not exist");
         for (name, words) in [
             ("token", file.as_str()),
             ("far", &file),
             ("source", "could not find source profile gone referenced from source"),
             ("program", &format!("credential_process: exit status: 127: /bin/sh: 1: {none}/program: not found")),
-            ("region", "says nothing of credentials; it needs one of aws_access_key_id, credential_process, "),
+            ("region", "has no settings for credentials; add one of aws_access_key_id, credential_process, "),
             ("half", "profile missing aws_secret_access_key"),
         ] {
             let own = format!("the profile \"{name}\" (option \"aws_profile\")");
@@ -272,7 +272,7 @@ module_test! {
         let mode = |mode| std::fs::set_permissions(&credentials, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
         mode(0o644);
         assert!(signed(world, &json!({})).is_ok(), "Windows line endings are accepted");
-        let open = format!("warn: {}: it holds a secret, and everybody can read it (mode 0644): chmod o-r", credentials.display());
+        let open = format!("warn: {}: the file contains a secret, and everybody can read it (mode 0644): chmod o-r", credentials.display());
         assert_eq!(world.log().matches(&open).count(), 1, "{}", world.log());
         assert_eq!(world.log().matches(" a secret, and ").count(), 1, "no warning about the configuration file");
         std::fs::write(&credentials, "[default\naws_secret_access_key = s3cret\n").unwrap();

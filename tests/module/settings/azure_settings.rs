@@ -84,31 +84,31 @@ module_test! {
         assert_failure_says(world, &here(json!({ "azure_client_secret": "s3cret-2" })), &[own]);
         VARIABLES.iter().for_each(|name| unsafe { std::env::remove_var(name) });
         let nobody = json!({ "azure_client_secret": "s3cret-3", "azure_tenant_id": null });
-        assert_failure_says(world, &here(nobody), &["client secret (option \"azure_client_secret\"): it also needs \"azure_tenant_id\" or AZURE_TENANT_ID"]);
+        assert_failure_says(world, &here(nobody), &["client secret (option \"azure_client_secret\"): this source also needs \"azure_tenant_id\" or AZURE_TENANT_ID"]);
         let secret = json!({ "azure_client_secret": EntraClients::SECRET, "azure_authority_host": "https://127.0.0.1:1" });
-        assert_failure_says(world, &here(secret), &["can't reach the service: no token for it: client secret (option \"azure_client_secret\"): no connection to 127.0.0.1:1"]);
+        assert_failure_says(world, &here(secret), &["can't reach the service: no token for this request: client secret (option \"azure_client_secret\"): can't connect to 127.0.0.1:1"]);
         // A server in front of the authority replies in its own way.
         let page = Action::Page { status: 503, authenticate: None };
         world.emulator.control().fault(Fault::new("token", page).times(1));
         let secret = json!({ "azure_client_secret": EntraClients::SECRET });
-        assert_failure_says(world, &here(secret), &["the service failed: no token for it: client secret (option \"azure_client_secret\"): HTTP status 503: no reply of Entra"]);
+        assert_failure_says(world, &here(secret), &["internal error of the service: no token for this request: client secret (option \"azure_client_secret\"): HTTP status 503: the reply is not one of Entra"]);
         world.emulator.control().fault(Fault::new("token", Action::Hang));
         let secret = json!({ "azure_client_secret": EntraClients::SECRET, "call_timeout_ms": 1500, "connect_timeout_ms": 1500 });
-        assert_failure_says(world, &here(secret), &["no answer in time: no token for it: client secret (option \"azure_client_secret\"): no answer "]);
+        assert_failure_says(world, &here(secret), &["no reply before the deadline: no token for this request: client secret (option \"azure_client_secret\"): no reply "]);
         world.emulator.control().clear_faults();
         let none = world.home.join("none");
-        let missing = format!("{}: there is no such file", none.display());
+        let missing = format!("{}: the file does not exist", none.display());
         for (option, name) in [
             ("azure_client_secret_file", "client secret"),
             ("azure_client_certificate_path", "client certificate"),
             ("azure_federated_token_file", "workload identity"),
             ("azure_auth_file", "azureauth.json"),
         ] {
-            let words = format!("a setting on this machine is missing or wrong: no token for it: {name} (option \"{option}\"): {missing}");
+            let words = format!("a setting on this machine is missing or wrong: no token for this request: {name} (option \"{option}\"): {missing}");
             assert_failure_says(world, &here(json!({ option: none })), &[&words]);
         }
         std::fs::write(&none, "{\"appId\": \"a\",\n \"password\": s3cret-4}").unwrap();
-        assert_failure_says(world, &here(json!({ "azure_auth_file": none })), &[&format!("{}:2: this is not what az prints", none.display())]);
+        assert_failure_says(world, &here(json!({ "azure_auth_file": none })), &[&format!("{}:2: this is not the JSON that az ad sp create-for-rbac prints", none.display())]);
         std::fs::write(&none, "").unwrap();
         assert_failure_says(world, &here(json!({ "azure_federated_token_file": none })), &["the file is empty"]);
     }
@@ -145,14 +145,14 @@ module_test! {
         let by_file = emulator_options(world, both);
         assert_eq!(signs(world, &by_file), Ok(()));
         let alone = emulator_options(world, json!({ "azure_client_certificate_path": file }));
-        let name = format!("a setting on this machine is missing or wrong: no token for it: client certificate (option \"azure_client_certificate_path\"): {}: ", file.display());
-        assert_failure_says(world, &alone, &[&name, "it is encrypted with a password: write that into a file"]);
+        let name = format!("a setting on this machine is missing or wrong: no token for this request: client certificate (option \"azure_client_certificate_path\"): {}: ", file.display());
+        assert_failure_says(world, &alone, &[&name, "the file is encrypted with a password; write the password into a file"]);
         unsafe { std::env::set_var("AZURE_CLIENT_CERTIFICATE_PASSWORD", "s3cret-5") };
         assert_eq!(signs(world, &alone), Ok(()));
         unsafe { std::env::set_var("AZURE_CLIENT_CERTIFICATE_PASSWORD", "s3cret-6") };
-        assert_failure_says(world, &alone, &[&name, "the password in AZURE_CLIENT_CERTIFICATE_PASSWORD does not open it"]);
+        assert_failure_says(world, &alone, &[&name, "the password in AZURE_CLIENT_CERTIFICATE_PASSWORD is wrong"]);
         std::fs::remove_file(&password).unwrap();
-        assert_failure_says(world, &by_file, &[&format!("option \"azure_client_certificate_password_file\": {}: there is no such file", password.display())]);
+        assert_failure_says(world, &by_file, &[&format!("option \"azure_client_certificate_password_file\": {}: the file does not exist", password.display())]);
     }
 }
 
@@ -173,7 +173,7 @@ module_test! {
                 mode(&file, bits);
                 let before = world.log().len();
                 assert_eq!(signs(world, &options), Ok(()), "{option}");
-                let said = format!("warn: {}: it holds a secret, and everybody can read it (mode 0644): chmod o-r {}", file.display(), file.display());
+                let said = format!("warn: {}: the file contains a secret, and everybody can read it (mode 0644): chmod o-r {}", file.display(), file.display());
                 let count = world.log()[before..].matches(&said).count();
                 assert_eq!(count, usize::from(is_open && is_secret), "{option} {bits:o}: {}", &world.log()[before..]);
             }
@@ -193,15 +193,15 @@ module_test! {
         std::fs::write(&broken, "{\"tenant\": \"t\"}").unwrap();
         let line = signs(world, &emulator_options(world, json!({ "azure_tenant_id": null }))).unwrap_err();
         let first = format!(
-            "no token: client secret: AZURE_CLIENT_SECRET is set, and it also needs \"azure_tenant_id\" or AZURE_TENANT_ID; azureauth.json: {}: it has no ",
+            "no source returned a token: client secret: AZURE_CLIENT_SECRET is set, but this source also needs \"azure_tenant_id\" or AZURE_TENANT_ID; azureauth.json: {}: the file lacks ",
             broken.display()
         );
         assert!(line.contains(&first), "{line}");
         let last = "; not configured: client certificate, workload identity";
-        assert!(line.ends_with(last) && line.contains("; managed identity: this machine has none"), "{line}");
+        assert!(line.ends_with(last) && line.contains("; managed identity: this machine has no managed identity: "), "{line}");
         for each in ["client secret: AZURE_CLIENT_SECRET is set", "client certificate: no \"azure_client_certificate_path\" or AZURE_CLIENT_CERTIFICATE_PATH", "managed identity: this"] {
-            let told = format!(" debug: {}: no token from {each}", world.emulator.https_url());
-            assert!(world.log().contains(&told), "{told} in {}", world.log());
+            let line = format!(" debug: {}: no token from {each}", world.emulator.https_url());
+            assert!(world.log().contains(&line), "{line} in {}", world.log());
         }
     }
 }
@@ -217,12 +217,12 @@ module_test! {
             ("auth_file", format!("azureauth.json (no \"azure_auth_file\" or {}, ", places.display())),
         ] {
             let line = signs(world, &emulator_options(world, json!({ "azure_credential": credential }))).unwrap_err();
-            assert!(line.contains(&format!("GetKey: no valid credentials: no token: not configured: {words}")), "{line}");
+            assert!(line.contains(&format!("GetKey: no valid credentials: no source returned a token: not configured: {words}")), "{line}");
         }
         // The only folder on PATH does not contain the program.
         unsafe { std::env::set_var("PATH", &world.home) };
         let line = signs(world, &emulator_options(world, json!({ "azure_credential": "cli" }))).unwrap_err();
-        assert!(line.contains("no valid credentials: az: az not found on PATH: install the Azure CLI"), "{line}");
+        assert!(line.contains("no valid credentials: az: az not found on PATH; install the Azure CLI"), "{line}");
     }
 }
 
@@ -232,7 +232,7 @@ module_test! {
         unsafe { std::env::set_var("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1") };
         let named = emulator_options(world, json!({ "azure_credential": "managed_identity" }));
         let line = signs(world, &named).unwrap_err();
-        let own = "GetKey: no valid credentials: managed identity: this machine has none: no connection to 127.0.0.1:1 (Connection refused (os error 111))";
+        let own = "GetKey: no valid credentials: managed identity: this machine has no managed identity: can't connect to 127.0.0.1:1 (Connection refused (os error 111))";
         assert!(line.ends_with(own), "{line}");
         unsafe { std::env::set_var("AZURE_POD_IDENTITY_AUTHORITY_HOST", world.emulator.http_url()) };
         assert_eq!(signs(world, &named), Ok(()));

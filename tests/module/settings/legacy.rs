@@ -153,7 +153,7 @@ fn without_a_file_the_environment_s_clouds_are_listed() {
         assert!(!before.contains_key("kms.ListKeys"));
         clouds.run(test, &[("AWS_REGION", "eu-west-1"), ("AZURE_KEYVAULT_URL", "https://my-vault.vault.azure.net")]);
         let count = |operation| clouds.emulator.control().count(operation);
-        assert_eq!((count("kms.ListKeys"), count("vault.keys.list")), (1, 1), "each was listed once");
+        assert_eq!((count("kms.ListKeys"), count("vault.keys.list")), (1, 1), "each service was listed once");
         assert_eq!((count("vault.keys.get"), count("kms.GetPublicKey")), (1, 0), "only the used key was loaded");
         return;
     }

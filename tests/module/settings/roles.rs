@@ -126,7 +126,7 @@ module_test! {
             let before = world.log().len();
             assert!(!signs(world, 0), "{words}");
             let log = world.log()[before..].to_owned();
-            assert!(log.contains(words) && log.contains("sign on again: aws sso login"), "{log}");
+            assert!(log.contains(words) && log.contains("run aws sso login"), "{log}");
             assert!(!log.contains("wrong-token") && !log.contains(Aws::SSO_TOKEN), "{log}");
         };
         sign_on(world, "wrong-token", "2099-01-01T00:00:00Z");
@@ -156,7 +156,7 @@ module_test! {
         configure(world, json!({}));
         world.emulator.control().fault(Fault::new("machine.", Action::Hang));
         assert!(!signs(world, 0));
-        assert!(world.log().contains("hop limit is 2 or more"), "{}", world.log());
+        assert!(world.log().contains("metadata hop limit to 2"), "{}", world.log());
         world.emulator.control().clear_faults();
         assert!(signs(world, 0), "{}", world.log());
     }

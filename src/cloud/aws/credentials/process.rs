@@ -42,7 +42,7 @@ impl ProvideCredentials for CredentialProcess {
 impl CredentialProcess {
     async fn credentials(&self) -> provider::Result {
         if self.profile.is_none() && std::env::var_os("AWS_ACCESS_KEY_ID").is_some() {
-            return Err(CredentialsError::not_loaded("the environment goes first"));
+            return Err(CredentialsError::not_loaded("the environment takes precedence"));
         }
         let profiles = load_profiles(self.profile.as_deref()).await;
         let profiles = profiles.map_err(CredentialsError::invalid_configuration)?;
@@ -109,8 +109,8 @@ async fn run(command: &str, limit: Duration) -> provider::Result {
 /// # Errors
 /// Returns a message that quotes nothing of the output, because any text in it may be part of a secret.
 pub(crate) fn parse_credentials(output: &[u8]) -> Result<Credentials, String> {
-    let reply: ProcessOutput =
-        serde_json::from_slice(output).map_err(|e| format!("its output, line {}, makes no sense", e.line()))?;
+    let reply: ProcessOutput = serde_json::from_slice(output)
+        .map_err(|e| format!("line {} of its output is not the expected JSON", e.line()))?;
     reply.credentials()
 }
 
@@ -129,9 +129,9 @@ struct ProcessOutput {
 impl ProcessOutput {
     fn credentials(self) -> Result<Credentials, String> {
         if self.version != 1 {
-            return Err(format!("its output is of Version {}, not 1", self.version));
+            return Err(format!("its output has the Version {}, but must have the Version 1", self.version));
         }
-        let expiry = self.expiration.map(|text| parse_time(&text).ok_or("the Expiration in its output is no time"));
+        let expiry = self.expiration.map(|text| parse_time(&text).ok_or("the Expiration in its output is not a time"));
         let expiry = expiry.transpose()?;
         Ok(Credentials::new(
             self.access_key_id,

@@ -101,7 +101,7 @@ pub(crate) fn warn_if_readable_by_others(settings: &Settings) {
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-const ENCODING_ADVICE: &str = "the SDK of AWS reads UTF-8 without a byte order mark only: save the file so";
+const ENCODING_ADVICE: &str = "the AWS SDK can't read this encoding; save the file as UTF-8 without a byte order mark";
 
 fn token_file_problem() -> Option<String> {
     let path = variable(TOKEN)?;
@@ -113,7 +113,7 @@ fn token_problem(path: &Path) -> Option<String> {
     let why = |bytes: &[u8]| match std::str::from_utf8(bytes) {
         Ok("") => Some("the file is empty"),
         Ok(text) if text.trim_matches('\u{feff}').trim() == text => None,
-        _ => Some("the SDK of AWS takes the file as it is: write the token alone, in UTF-8, without a line's end"),
+        _ => Some("the file does not consist of the token alone; write only the token, in UTF-8, without a line break"),
     };
     match file::bytes(path) {
         Ok(bytes) => Some(format!("{}: {}", path.display(), why(&bytes)?)),
@@ -171,7 +171,7 @@ impl NamedProfile {
             .iter()
             .filter_map(|(name, usual)| shared_file_path(name, usual))
             .map(|path| display_path(&path));
-        Some(format!("{self} is in none of the shared AWS files: {}", places.collect::<Vec<_>>().join(", ")))
+        Some(format!("{self} was not found in the shared AWS files: {}", places.collect::<Vec<_>>().join(", ")))
     }
 
     /// Returns what is wrong with the token file of the profile, or of the profiles from which it takes its
@@ -180,7 +180,7 @@ impl NamedProfile {
         let source = |profile: &&Profile| profiles.get_profile(profile.get("source_profile")?);
         let all = std::iter::successors(profiles.get_profile(&self.name), source).take(MAX_CHAIN_LEN);
         let file = all.filter_map(|profile| profile.get("web_identity_token_file")).next()?;
-        token_problem(Path::new(file)).map(|why| format!("{self} leads to the web_identity_token_file {why}"))
+        token_problem(Path::new(file)).map(|why| format!("{self} uses the web_identity_token_file {why}"))
     }
 
     /// Returns a message if the profile names no source of credentials. Used for profiles that exclude all other
@@ -190,7 +190,7 @@ impl NamedProfile {
         CREDENTIAL_SETTINGS
             .iter()
             .all(|name| own.get(name).is_none())
-            .then(|| format!("{self} says nothing of credentials; it needs one of {}", CREDENTIAL_SETTINGS.join(", ")))
+            .then(|| format!("{self} has no settings for credentials; add one of {}", CREDENTIAL_SETTINGS.join(", ")))
     }
 }
 
@@ -230,6 +230,6 @@ async fn profile_problem(option: Option<&str>) -> Option<String> {
 }
 
 fn display_path(path: &Path) -> String {
-    let absent = if path.exists() { "" } else { " (there is no such file)" };
+    let absent = if path.exists() { "" } else { " (this file does not exist)" };
     format!("{}{absent}", path.display())
 }

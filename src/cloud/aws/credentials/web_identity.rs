@@ -30,7 +30,9 @@ impl WebIdentity {
         let request = self.sts.assume_role_with_web_identity().role_arn(&self.role);
         let request = request.role_session_name("cloud-kms-pkcs11").web_identity_token(self.token.expose());
         let reply = request.send().await.map_err(CredentialsError::provider_error)?;
-        let own = reply.credentials.ok_or_else(|| CredentialsError::provider_error("the reply of STS holds none"))?;
+        let own = reply
+            .credentials
+            .ok_or_else(|| CredentialsError::provider_error("the reply of STS lacks the credentials"))?;
         let expiry = SystemTime::try_from(own.expiration).ok();
         let (id, secret, token) = (own.access_key_id, own.secret_access_key, Some(own.session_token));
         Ok(Credentials::new(id, secret, token, expiry, "Login"))

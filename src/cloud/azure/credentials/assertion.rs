@@ -31,7 +31,7 @@ impl SignedAssertion {
     fn sign(&self, now: i64) -> Result<String, String> {
         let random = rand::SystemRandom::new();
         let mut id = [0; 16];
-        rand::SecureRandom::fill(&random, &mut id).map_err(|_| "no random numbers")?;
+        rand::SecureRandom::fill(&random, &mut id).map_err(|_| "this machine has no random numbers")?;
         let header = serde_json::json!({"alg": "PS256", "typ": "JWT", "x5t#S256": self.certificate.thumbprint});
         let claims = serde_json::json!({
             "aud": self.audience, "iss": self.client, "sub": self.client,
@@ -43,7 +43,7 @@ impl SignedAssertion {
         self.certificate
             .key
             .sign(&RSA_PSS_SHA256, &random, text.as_bytes(), &mut signature)
-            .map_err(|_| "the client certificate's key does not sign")?;
+            .map_err(|_| "the private key of the client certificate can't sign")?;
         Ok(format!("{text}.{}", Base64UrlUnpadded::encode_string(&signature)))
     }
 }

@@ -52,9 +52,10 @@ impl AuthFile {
     /// Returns a message with the path that quotes nothing of the text.
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, String> {
         // The parser's own message is not used, because it may quote the password.
-        let members: Members = serde_json::from_str(text)
-            .map_err(|e| format!("{}:{}: this is not what az prints of an application", path.display(), e.line()))?;
-        let lacks = |names: &str| format!("{}: it has no {names}", path.display());
+        let members: Members = serde_json::from_str(text).map_err(|e| {
+            format!("{}:{}: this is not the JSON that az ad sp create-for-rbac prints", path.display(), e.line())
+        })?;
+        let lacks = |names: &str| format!("{}: the file lacks {names}", path.display());
         let given = |member: Option<String>| member.filter(|value| !value.is_empty());
         let proof = match (given(members.password), members.certificate) {
             (Some(secret), _) => AppCredential::Secret(secret.into()),
@@ -112,11 +113,11 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_and_nothing_quoted() {
         for (text, why) in [
-            (r#"{"appId": "app", "password": "s3cret"}"#, "/etc/a.json: it has no \"tenant\" (or \"tenantId\")"),
-            (r#"{"tenant": "t", "password": "s3cret"}"#, "/etc/a.json: it has no \"appId\" (or \"clientId\")"),
-            (r#"{"tenant": "t", "appId": "app"}"#, "/etc/a.json: it has no \"password\" (or \"clientSecret\")"),
-            ("{\n\"password\": s3cret}", "/etc/a.json:2: this is not what az prints of an application"),
-            (r#"["s3cret"]"#, "/etc/a.json:1: this is not what az prints of an application"),
+            (r#"{"appId": "app", "password": "s3cret"}"#, "/etc/a.json: the file lacks \"tenant\" (or \"tenantId\")"),
+            (r#"{"tenant": "t", "password": "s3cret"}"#, "/etc/a.json: the file lacks \"appId\" (or \"clientId\")"),
+            (r#"{"tenant": "t", "appId": "app"}"#, "/etc/a.json: the file lacks \"password\" (or \"clientSecret\")"),
+            ("{\n\"password\": s3cret}", "/etc/a.json:2: this is not the JSON that az ad sp create-for-rbac prints"),
+            (r#"["s3cret"]"#, "/etc/a.json:1: this is not the JSON that az ad sp create-for-rbac prints"),
         ] {
             assert_eq!(parse(text).err().as_deref(), Some(why));
         }

@@ -55,7 +55,7 @@ impl ClientCertificate {
             (_, true) => return Err(NO_CERTIFICATE.into()),
             _ => {}
         }
-        let mut why = Err("none of its certificates is that of its private key".to_owned());
+        let mut why = Err("none of the certificates in the file belongs to its private key".to_owned());
         for key in &found.keys {
             match rsa_key(key) {
                 Err(useless) => why = Err(useless),
@@ -128,36 +128,37 @@ fn parse_pem(text: &str, password: Option<&ConfiguredPassword>) -> Result<KeysAn
 fn decryption_message(closed: DecryptError, password: Option<&ConfiguredPassword>, convert: &str) -> String {
     match (closed, password) {
         (DecryptError::WrongPassword, None) => NO_PASSWORD.into(),
-        (DecryptError::WrongPassword, Some(own)) => format!("the password in {} does not open it", own.setting),
+        (DecryptError::WrongPassword, Some(own)) => format!("the password in {} is wrong", own.setting),
         (DecryptError::Unsupported(what), _) => {
-            format!("it is written in a way that is not known here ({what}); {convert}")
+            format!("the file uses an encryption or format that is not supported ({what}); {convert}")
         }
     }
 }
 
-const NO_TEXT: &str = "this is neither a PEM file nor PKCS#12 (.pfx, .p12)";
+const NO_TEXT: &str = "the file is neither PEM nor PKCS#12 (.pfx, .p12)";
 
-const OTHER_DER: &str = "this is DER of something else than PKCS#12, such as a certificate without its key: \
-     a PEM file with both is wanted, or PKCS#12";
+const OTHER_DER: &str = "the file is DER, but not PKCS#12; it may be a certificate without its key; \
+     use PKCS#12, or a PEM file with the certificate and its key";
 
-const NO_KEY: &str = "it has no private key (a PEM block named PRIVATE KEY, RSA PRIVATE KEY or ENCRYPTED PRIVATE KEY): \
-     put the key into the same file";
+const NO_KEY: &str = "the file has no private key (a PEM block named PRIVATE KEY, RSA PRIVATE KEY or ENCRYPTED PRIVATE KEY); \
+     add the key to the same file";
 
-const NO_CERTIFICATE: &str = "it has no certificate (a PEM block named CERTIFICATE): \
-     put the application's certificate into the same file as its key";
+const NO_CERTIFICATE: &str = "the file has no certificate (a PEM block named CERTIFICATE); \
+     add the application's certificate to the same file";
 
-const NO_PASSWORD: &str = "it is encrypted with a password: write that into a file and name the file in \
+const NO_PASSWORD: &str = "the file is encrypted with a password; write the password into a file and name that file in \
      \"azure_client_certificate_password_file\", or set AZURE_CLIENT_CERTIFICATE_PASSWORD";
 
 const CONVERT_PFX: &str = "convert it: openssl pkcs12 -in FILE -noenc -out FILE.pem; chmod 600 FILE.pem";
 
-const CONVERT_KEY: &str = "encrypt its key anew: openssl pkcs8 -topk8 -in FILE -out KEY.pem; \
-     then put the certificate behind it";
+const CONVERT_KEY: &str = "encrypt its key again: openssl pkcs8 -topk8 -in FILE -out KEY.pem; \
+     then append the certificate";
 
-const OLD_ENCRYPTION: &str = "its private key is encrypted in OpenSSL's old way (Proc-Type: 4,ENCRYPTED), which is too \
-     weak; encrypt it anew: openssl pkcs8 -topk8 -in FILE -out KEY.pem; then put the certificate behind it";
+const OLD_ENCRYPTION: &str = "its private key is encrypted in OpenSSL's old format (Proc-Type: 4,ENCRYPTED), which is too \
+     weak; encrypt it again: openssl pkcs8 -topk8 -in FILE -out KEY.pem; then append the certificate";
 
-const NO_RSA: &str = "its private key is on an elliptic curve; Entra takes certificates with RSA keys only";
+const NO_RSA: &str =
+    "its private key is on an elliptic curve, but Entra accepts RSA keys only; use a certificate with an RSA key";
 
 /// id-ecPublicKey, RFC 5480 section 2.1.1.
 const ID_EC_PUBLIC_KEY: &str = "1.2.840.10045.2.1";
@@ -177,7 +178,7 @@ fn rsa_key(der: &[u8]) -> Result<RsaKeyPair, String> {
         Ok(_) => RsaKeyPair::from_pkcs8(der),
         Err(_) => RsaKeyPair::from_der(der),
     }
-    .map_err(|e| format!("its private key is no RSA key of 2048 to 8192 bits: {e}"))
+    .map_err(|e| format!("its private key is not an RSA key of 2048 to 8192 bits: {e}"))
 }
 
 fn is_certificate_of(der: &[u8], key: &RsaKeyPair) -> bool {

@@ -28,7 +28,7 @@ pub(crate) fn env(name: &str) -> Option<String> {
 /// Returns a sentence that says what is missing.
 fn required_value(setting: &Option<String>, option: &str, name: &str) -> Result<String, String> {
     let value = setting.clone().filter(|value| !value.is_empty()).or_else(|| env(name));
-    value.ok_or_else(|| format!("it also needs \"{option}\" or {name}"))
+    value.ok_or_else(|| format!("this source also needs \"{option}\" or {name}"))
 }
 
 impl Context {

@@ -43,7 +43,9 @@ impl HttpClient for LinkLocal {
         if let Some(host) = self.host.as_ref().filter(|_| request.url().host_str() == Some("169.254.169.254")) {
             let url = request.url_mut();
             let moved = url.set_scheme(host.scheme()).and_then(|()| url.set_port(host.port()));
-            moved.map_err(|()| credential_error("AZURE_POD_IDENTITY_AUTHORITY_HOST is no URL".into()))?;
+            moved.map_err(|()| {
+                credential_error("AZURE_POD_IDENTITY_AUTHORITY_HOST is not a URL; correct it, or unset it".into())
+            })?;
             url.set_host(host.host_str())?;
         }
         let mut attempts = 0;
@@ -71,5 +73,5 @@ fn connect_failure(url: &Url, error: &Error) -> Option<String> {
     let is_connect = causes(error).filter_map(|e| e.downcast_ref::<reqwest::Error>()).any(|e| e.is_connect());
     let why = causes(error).last().map(ToString::to_string).unwrap_or_default();
     let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(80));
-    is_connect.then(|| format!("this machine has none: no connection to {host}:{port} ({why})"))
+    is_connect.then(|| format!("this machine has no managed identity: can't connect to {host}:{port} ({why})"))
 }

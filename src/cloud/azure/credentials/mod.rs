@@ -149,7 +149,7 @@ impl Chain {
             }
         }
         tried.extend(not_configured(missing, self.context.settings.credential));
-        Err(credential_error(format!("no token: {}", tried.join("; "))))
+        Err(credential_error(format!("no source returned a token: {}", tried.join("; "))))
     }
 
     fn vault(&self) -> &str {
@@ -171,7 +171,7 @@ impl Chain {
     ) -> azure_core::Result<AccessToken> {
         let token = self.request_token(&source, scopes, limit).await;
         match &token {
-            Ok(_) => log_debug!("a token for {} from {}", self.vault(), source.name),
+            Ok(_) => log_debug!("got a token for {} from {}", self.vault(), source.name),
             Err(error) => log_debug!("{}: no token from {}", self.vault(), self.mask_pin(message_of(error))),
         }
         let token = token?;
@@ -189,12 +189,12 @@ impl Chain {
         match tokio::time::timeout(limit, source.tokens.get_token(scopes, None)).await {
             Ok(Ok(token)) if token.token.secret().is_empty() => {
                 // If a reply has no token, azure_identity returns an empty one.
-                Err(credential_error(format!("{name}: the reply to the request for a token holds none")))
+                Err(credential_error(format!("{name}: the reply to the request for a token lacks the token")))
             }
             Ok(Ok(token)) => Ok(token),
             Ok(Err(error)) => Err(self.context.source_error(name, &error)),
             Err(_) => {
-                Err(obstacle_error(&Obstacle::permanent(Cause::TimedOut, format!("no answer within {limit:?}")), name))
+                Err(obstacle_error(&Obstacle::permanent(Cause::TimedOut, format!("no reply within {limit:?}")), name))
             }
         }
     }

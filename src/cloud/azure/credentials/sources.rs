@@ -81,7 +81,7 @@ impl Context {
     /// missing variable says that `option` can be used in its place.
     fn by_variable(&self, name: &str, option: &str) -> Selection {
         env(name).ok_or_else(|| format!("no \"{option}\" or {name}"))?;
-        self.tenant().and_then(|_| self.client()).map_err(|why| format!("{name} is set, and {why}"))?;
+        self.tenant().and_then(|_| self.client()).map_err(|why| format!("{name} is set, but {why}"))?;
         Ok(ConfiguredBy::Found(name.to_owned()))
     }
     fn options(&self, authority: &str) -> ClientOptions {

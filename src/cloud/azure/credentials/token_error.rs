@@ -14,7 +14,7 @@ impl Context {
             return obstacle_error(obstacle, name);
         }
         if is_timeout(error) {
-            return obstacle_error(&Obstacle::permanent(Cause::TimedOut, "no answer to the request for a token"), name);
+            return obstacle_error(&Obstacle::permanent(Cause::TimedOut, "no reply to the request for a token"), name);
         }
         let mut words = message_of(error);
         if words.contains(NO_AZ) && self.settings.credential == Credential::Cli {
@@ -52,7 +52,7 @@ pub(crate) fn settings_error(why: String) -> Error {
 /// The message of azure_identity if the program is not installed, and the advice for it.
 const NO_AZ: &str = "az not found on PATH";
 const AZ_ADVICE: &str =
-    ": install the Azure CLI, put its folder into this program's PATH, or choose another \"azure_credential\"";
+    "; install the Azure CLI, add its folder to this program's PATH, or choose another \"azure_credential\"";
 
 /// Texts of azure_identity around the messages of others.
 const FRAMES: [&str; 4] =
