@@ -76,6 +76,8 @@ pub enum ValueKind {
     KeyKinds,
     /// An array of names of rights.
     Rights,
+    /// An array of names of AWS regions.
+    Regions,
     /// A string that Key Vault accepts as the name of a key.
     KeyName,
     /// The version of a Key Vault key: ASCII letters and digits.
@@ -155,6 +157,7 @@ impl OptionRow {
             (ValueKind::Rights, Data::Array(items)) => {
                 items.iter().enumerate().try_for_each(|item| check_item(item, &Right::NAMES))
             }
+            (ValueKind::Regions, Data::Array(items)) => items.iter().enumerate().try_for_each(check_region),
             (kind, Data::String(text)) if kind.is_text() => self.check_text(text).map_err(fault),
             (kind, data) => {
                 let found = value.description(kind.is_public());
@@ -196,6 +199,7 @@ impl ValueKind {
                 | ValueKind::Flag
                 | ValueKind::KeyKinds
                 | ValueKind::Rights
+                | ValueKind::Regions
                 | ValueKind::Objects
         )
     }
@@ -209,7 +213,7 @@ impl ValueKind {
             ValueKind::Flag => "true or false",
             ValueKind::Milliseconds => "a whole number of milliseconds from 1 to 4294967295",
             ValueKind::Count => "a whole number from 0 to 4294967295",
-            ValueKind::KeyKinds | ValueKind::Rights => "an array of names",
+            ValueKind::KeyKinds | ValueKind::Rights | ValueKind::Regions => "an array of names",
             ValueKind::Objects => "an array of objects",
             _ => "a string",
         }
@@ -220,7 +224,9 @@ impl ValueKind {
         match (self, found) {
             (_, Data::Null) => "; write a value, or remove the option",
             (ValueKind::Flag | ValueKind::Milliseconds | ValueKind::Count, Data::String(_)) => "; remove the quotes",
-            (ValueKind::KeyKinds | ValueKind::Rights, Data::String(_)) => "; write it in brackets: [\"NAME\"]",
+            (ValueKind::KeyKinds | ValueKind::Rights | ValueKind::Regions, Data::String(_)) => {
+                "; write it in brackets: [\"NAME\"]"
+            }
             (ValueKind::Objects, Data::Object(_)) => "; write it in brackets: [{...}]",
             (kind, Data::Number(_) | Data::Bool(_)) if kind.is_text() => "; write it in double quotes",
             _ => "",
@@ -243,6 +249,18 @@ fn check_item((index, item): (usize, &Value), names: &[&'static str]) -> Result<
         Some(Ok(())) => Ok(()),
         Some(Err(message)) => fault(message),
         None => fault(format!("expected a string, found {}", item.description(true))),
+    }
+}
+
+fn check_region((index, item): (usize, &Value)) -> Result<(), InvalidValue> {
+    let plain = |text: &str| text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-');
+    match item.text().filter(|text| !text.is_empty() && plain(text)) {
+        Some(_) => Ok(()),
+        None => {
+            let message =
+                format!("expected the name of a region, such as \"eu-west-1\", found {}", item.description(true));
+            Err((item.line, format!("[{index}]"), message))
+        }
     }
 }
 
@@ -340,6 +358,7 @@ pub const OPTIONS: &[OptionRow] = options![
     acm_pca_certificate_arn KEY AWS ValueKind::Text; "-"; "The ARN of the key's certificate in AWS Private CA, as IssueCertificate returns it. The certificate and its chain are requested when they are first needed. [Details](#certificates).";
 
     aws_region DEFAULT AWS ValueKind::Text; "the ARN's, else the SDK's"; "The region of the key.";
+    aws_failover_regions DEFAULT AWS ValueKind::Regions; "`[]`"; "Regions with replicas of multi-Region keys, in the order in which they are tried if the key's own region fails. The keys need an id `mrk-...`, and a region from `aws_region` or their ARN. [Details](servers.md#a-region-fails).";
     aws_profile DEFAULT AWS ValueKind::Text; "the SDK's"; "A profile of the shared AWS configuration and credentials files.";
     aws_role_arn DEFAULT AWS ValueKind::Text; "none"; "The ARN of a role to assume.";
     aws_external_id DEFAULT AWS ValueKind::Text; "none"; "The external id for that role.";

@@ -3,7 +3,7 @@
 pub(crate) mod acm;
 pub(crate) mod kms;
 pub(crate) mod machine;
-mod sigv4;
+pub(crate) mod sigv4;
 pub(crate) mod sso;
 pub(crate) mod sts;
 mod temporary_credentials;

@@ -60,6 +60,12 @@ pub(crate) fn check(credentials: &Credentials, request: &Request, service: &str,
     Ok(Caller { arn: credential.arn, region: parsed.region.to_owned() })
 }
 
+/// The region that a request names in its credential scope, whether or not its signature is right.
+pub(crate) fn region(request: &Request) -> Option<String> {
+    let parsed = Authorization::parse(request.header("authorization")?).ok()?;
+    Some(parsed.region.to_owned())
+}
+
 fn check_clock(date: &str, now: i64) -> Result<(), Refusal> {
     let signed = clock::parse_basic(date).ok_or_else(|| {
         Refusal::Incomplete(

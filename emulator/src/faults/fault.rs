@@ -14,6 +14,9 @@ pub struct Fault {
     /// Only requests for a key whose id, ARN, alias or name contains this.
     #[serde(default)]
     pub key: Option<String>,
+    /// Only requests to KMS that are signed for this region.
+    #[serde(default)]
+    pub region: Option<String>,
     /// How many requests it hits; all, unless said.
     #[serde(default)]
     pub times: Option<u32>,
@@ -27,7 +30,7 @@ pub struct Fault {
 impl Fault {
     /// A fault that hits every request for `operation`.
     pub fn new(operation: &str, action: Action) -> Self {
-        Self { operation: operation.to_owned(), key: None, times: None, for_ms: None, action }
+        Self { operation: operation.to_owned(), key: None, region: None, times: None, for_ms: None, action }
     }
 
     /// Accept connections and never speak.
@@ -47,6 +50,13 @@ impl Fault {
         self
     }
 
+    /// Only for requests to KMS that are signed for this region.
+    #[must_use]
+    pub fn region(mut self, region: &str) -> Self {
+        self.region = Some(region.to_owned());
+        self
+    }
+
     /// Only so many times.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
@@ -61,12 +71,13 @@ impl Fault {
         self
     }
 
-    pub(super) fn concerns(&self, operation: &str, names: &[String]) -> bool {
+    pub(super) fn concerns(&self, operation: &str, names: &[String], region: Option<&str>) -> bool {
         let here = match self.operation.as_str() {
             "*" => ![CONNECTION, CONNECT].contains(&operation),
             prefix if prefix.ends_with('.') => operation.starts_with(prefix),
             exact => operation == exact,
         };
+        let here = here && self.region.as_ref().is_none_or(|own| Some(own.as_str()) == region);
         here && self.key.as_ref().is_none_or(|key| names.iter().any(|name| name.contains(key.as_str())))
     }
 }

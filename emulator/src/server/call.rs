@@ -1,6 +1,6 @@
 //! The service of a request, and what faults and counts need to know of the request.
 
-use crate::aws::{acm, kms, machine, sso, sts};
+use crate::aws::{acm, kms, machine, sigv4, sso, sts};
 use crate::azure::entra;
 use crate::azure::vault::{self, Operation};
 use crate::control;
@@ -33,6 +33,8 @@ pub(super) struct Call {
     pub(super) operation: String,
     /// The names of the key it is for; the first is as the client wrote it.
     pub(super) names: Vec<String>,
+    /// The region that a request to KMS is signed for.
+    pub(super) region: Option<String>,
     /// The challenge, if the token is not good.
     pub(super) refused: Option<Reply>,
 }
@@ -43,11 +45,16 @@ impl Call {
             service,
             operation: operation.to_owned(),
             names: Vec::new(),
+            region: None,
             refused: None,
         };
         let path = request.path.as_str();
         if let Some(operation) = kms::operation(request) {
-            return Self { names: kms::key_names(state, request), ..plain(Service::Kms, &format!("kms.{operation}")) };
+            return Self {
+                names: kms::key_names(state, request),
+                region: sigv4::region(request),
+                ..plain(Service::Kms, &format!("kms.{operation}"))
+            };
         }
         if let Some(operation) = acm::operation(request) {
             return Self { names: acm::certificate_names(request), ..plain(Service::Acm, operation) };
@@ -92,7 +99,7 @@ impl Call {
             (None, Some(operation)) => operation.name(),
             (None, None) => "vault.unknown".to_owned(),
         };
-        Self { service: Service::Vault, operation, names, refused }
+        Self { service: Service::Vault, operation, names, region: None, refused }
     }
 
     /// What is to be signed, in hexadecimal.
@@ -131,6 +138,7 @@ impl Call {
         Entry {
             operation: self.operation.clone(),
             key: self.names.first().cloned(),
+            region: self.region.clone(),
             host: request.host.clone(),
             request: format!("{} {}", request.method, request.path),
             status: 0,

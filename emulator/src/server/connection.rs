@@ -105,7 +105,7 @@ impl Connection {
     /// Answers CONNECT. The tunnel leads back to this server.
     fn tunnel(self, mut request: hyper::Request<Incoming>) -> Result<Response<ReplyBody>, Aborted> {
         self.state.traffic.count(CONNECT);
-        let actions = self.state.faults.take(CONNECT, &[]);
+        let actions = self.state.faults.take(CONNECT, &[], None);
         if let Some(page) = actions.iter().find_map(page) {
             return response(page, &[], self.fate);
         }

@@ -19,7 +19,7 @@ pub(crate) async fn run(state: Arc<State>, listener: TcpListener, acceptor: TlsA
         let fate = Arc::new(Fate::default());
         state.connections.add(&fate);
         let wire: Box<dyn Stream> = Box::new(Wire { stream, fate: fate.clone() });
-        let faults = state.faults.take(CONNECTION, &[]);
+        let faults = state.faults.take(CONNECTION, &[], None);
         let connection = Connection { state: state.clone(), acceptor: acceptor.clone(), retort: None, fate, number };
         if faults.contains(&Action::BlackHole) {
             tokio::spawn(hold(wire));

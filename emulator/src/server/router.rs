@@ -26,7 +26,8 @@ pub(super) async fn answer(
     if observed && fate.silent.load(Ordering::SeqCst) {
         return std::future::pending().await;
     }
-    let actions = if observed { state.faults.take(&call.operation, &call.names) } else { Vec::new() };
+    let actions =
+        if observed { state.faults.take(&call.operation, &call.names, call.region.as_deref()) } else { Vec::new() };
     let mut entry = call.entry(&request);
     if observed {
         state.traffic.count(&call.operation);

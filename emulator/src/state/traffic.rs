@@ -13,6 +13,8 @@ pub struct Entry {
     pub operation: String,
     /// The key as the client named it, if it named one.
     pub key: Option<String>,
+    /// The region that a request to KMS was signed for.
+    pub region: Option<String>,
     /// The host that was asked.
     pub host: String,
     /// Method and path.

@@ -15,6 +15,7 @@ use crate::cloud::http::ClientPool;
 use crate::cloud::http::network::Network;
 use crate::cloud::login::not_logged_in;
 use crate::cloud::retry::Call;
+use crate::cloud::retry::failover::Failover;
 use crate::log_warn;
 use std::fmt;
 use std::future::Future;
@@ -43,6 +44,8 @@ pub(crate) struct Clients {
     pub(crate) load_permits: Semaphore,
     /// The credentials that the check of a login obtained, for the first client.
     pub(crate) login_credentials: LoginCredentials,
+    /// None if the settings name no other regions.
+    pub(super) failover: Option<Failover>,
 }
 
 type ClientCell = (Instant, Arc<OnceCell<RegionClient>>);
@@ -77,7 +80,9 @@ impl Clients {
     pub(crate) fn new(settings: Settings) -> Self {
         let (http, turns) = (ClientPool::shared(), Semaphore::new(64));
         let network = OnceCell::new();
+        let has_replicas = !settings.failover_regions.is_empty();
         Self {
+            failover: has_replicas.then(|| Failover::new(settings.network.call_timeout)),
             settings,
             http,
             network,
@@ -207,16 +212,27 @@ impl Clients {
         F: Future<Output = Result<T, FailedAttempt>>,
     {
         let region = self.settings.region.clone().or_else(|| region_of_arn(key));
-        let asked = CallDescription { operation: operation.name, key, clients: self, region: region.as_deref() };
         let turns = (operation.name == GET_PUBLIC_KEY.name).then_some(&self.load_permits);
-        let call = Call {
-            operation: operation.name,
-            description: &asked,
-            network: &self.settings.network,
-            concurrency_limit: turns,
-        };
+        self.call_region(operation, key, region.as_deref(), &self.settings.network, turns, request).await
+    }
+
+    /// Calls the service in a region, within the time limits of `network`.
+    pub(super) async fn call_region<T, F>(
+        &self,
+        operation: &'static Operation,
+        key: &str,
+        region: Option<&str>,
+        network: &Network,
+        concurrency_limit: Option<&Semaphore>,
+        request: impl Fn(Client) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, FailedAttempt>>,
+    {
+        let asked = CallDescription { operation: operation.name, key, clients: self, region };
+        let call = Call { operation: operation.name, description: &asked, network, concurrency_limit };
         let attempt = async || {
-            let answer = request(self.client(operation.name, region.as_deref()).await?).await;
+            let answer = request(self.client(operation.name, region).await?).await;
             match answer {
                 Ok(answer) => Ok(answer),
                 // Boxed: otherwise the future of every call would contain this future, which is rarely used.
@@ -325,12 +341,18 @@ struct CallDescription<'a> {
 
 impl fmt::Display for CallDescription<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} at {}", self.operation, self.key, self.clients.place(self.region))
+        let place = self.clients.place(self.region);
+        write!(f, "{} {} at {place}", self.operation, self.key)?;
+        // An endpoint that serves several regions does not name the region.
+        match self.region.filter(|region| self.clients.failover.is_some() && !place.contains(region)) {
+            Some(region) => write!(f, ", region {region}"),
+            None => Ok(()),
+        }
     }
 }
 
 /// Returns the region of an ARN, which is field 4 of `arn:aws:kms:eu-central-1:111122223333:key/...`.
-fn region_of_arn(id: &str) -> Option<String> {
+pub(super) fn region_of_arn(id: &str) -> Option<String> {
     let fields: Vec<&str> = id.split(':').collect();
     match fields[..] {
         ["arn", _, "kms", region, _, ..] if !region.is_empty() => Some(region.to_owned()),

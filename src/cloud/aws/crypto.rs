@@ -38,22 +38,22 @@ impl Clients {
 
     async fn make_signature(&self, order: &KeyRequest) -> Result<Signature, Failure> {
         let (algorithm, form) = signing_algorithm(order.scheme).ok_or_else(|| unsupported_scheme(&SIGN, order))?;
-        let attempt = |client: Client| {
-            let request = client.sign().key_id(order.key_id()).message(Blob::new(order.data.to_vec()));
+        let attempt = |client: Client, id: String| {
+            let request = client.sign().key_id(id).message(Blob::new(order.data.to_vec()));
             let request = request.message_type(form.clone()).signing_algorithm(SigningAlgorithmSpec::clone(algorithm));
             async move {
                 let reply = request.send().await.map_err(|e| refusal(&SIGN, e))?;
                 let bytes = to_pkcs11_signature(order.kind, bytes_of(reply.signature))?;
-                Ok(Signature { bytes, immutable_id: reply.key_id.unwrap_or_else(|| order.key_id().to_owned()) })
+                Ok(Signature { bytes, immutable_id: self.immutable_id(order, reply.key_id) })
             }
         };
-        self.call(&SIGN, &order.key.id, attempt).await
+        self.call_with_key(&SIGN, &order.key.id, order.key_id(), attempt).await
     }
 
     async fn generate_mac(&self, order: &KeyRequest) -> Result<Signature, Failure> {
         let algorithm = mac_algorithm(order.scheme).ok_or_else(|| unsupported_scheme(&GENERATE_MAC, order))?;
-        let attempt = |client: Client| {
-            let request = client.generate_mac().key_id(order.key_id()).message(Blob::new(order.data.to_vec()));
+        let attempt = |client: Client, id: String| {
+            let request = client.generate_mac().key_id(id).message(Blob::new(order.data.to_vec()));
             let request = request.mac_algorithm(MacAlgorithmSpec::clone(algorithm));
             async move {
                 let reply = request.send().await.map_err(|e| refusal(&GENERATE_MAC, e))?;
@@ -62,17 +62,17 @@ impl Clients {
                     let message = format!("the MAC has {} bytes", bytes.len());
                     return Err(GENERATE_MAC.failure(Cause::Malformed, message).into());
                 }
-                Ok(Signature { bytes, immutable_id: reply.key_id.unwrap_or_else(|| order.key_id().to_owned()) })
+                Ok(Signature { bytes, immutable_id: self.immutable_id(order, reply.key_id) })
             }
         };
-        self.call(&GENERATE_MAC, &order.key.id, attempt).await
+        self.call_with_key(&GENERATE_MAC, &order.key.id, order.key_id(), attempt).await
     }
 
     /// Returns whether `mac` is a MAC of the message.
     pub(crate) async fn verify_mac(&self, order: &KeyRequest, mac: &[u8]) -> Result<bool, Failure> {
         let algorithm = mac_algorithm(order.scheme).ok_or_else(|| unsupported_scheme(&VERIFY_MAC, order))?;
-        let attempt = |client: Client| {
-            let request = client.verify_mac().key_id(order.key_id()).message(Blob::new(order.data.to_vec()));
+        let attempt = |client: Client, id: String| {
+            let request = client.verify_mac().key_id(id).message(Blob::new(order.data.to_vec()));
             let request = request.mac_algorithm(MacAlgorithmSpec::clone(algorithm)).mac(Blob::new(mac));
             async move {
                 match request.send().await {
@@ -82,34 +82,39 @@ impl Clients {
                 }
             }
         };
-        self.call(&VERIFY_MAC, &order.key.id, attempt).await
+        self.call_with_key(&VERIFY_MAC, &order.key.id, order.key_id(), attempt).await
+    }
+
+    /// Returns the immutable id in a reply, or else the id in the request. A replica's ARN becomes that of the key.
+    fn immutable_id(&self, order: &KeyRequest, arn: Option<String>) -> String {
+        let arn = arn.unwrap_or_else(|| order.key_id().to_owned());
+        self.primary_arn(&order.key.id, arn)
     }
 
     pub(crate) async fn decrypt(&self, order: &KeyRequest) -> Result<SecretBytes, Failure> {
         let algorithm = encryption_algorithm(order.scheme).ok_or_else(|| unsupported_scheme(&DECRYPT, order))?;
-        let attempt = |client: Client| {
-            let request = client.decrypt().key_id(order.key_id()).ciphertext_blob(Blob::new(order.data.to_vec()));
+        let attempt = |client: Client, id: String| {
+            let request = client.decrypt().key_id(id).ciphertext_blob(Blob::new(order.data.to_vec()));
             let request = request.encryption_algorithm(algorithm.clone());
             async move {
                 let reply = request.send().await.map_err(|e| refusal(&DECRYPT, e))?;
                 plaintext(&DECRYPT, reply.plaintext)
             }
         };
-        self.call(&DECRYPT, &order.key.id, attempt).await
+        self.call_with_key(&DECRYPT, &order.key.id, order.key_id(), attempt).await
     }
 
     /// Returns the secret shared with the owner of the public key in the order.
     pub(crate) async fn derive(&self, order: &KeyRequest) -> Result<SecretBytes, Failure> {
-        let attempt = |client: Client| {
-            let request =
-                client.derive_shared_secret().key_id(order.key_id()).public_key(Blob::new(order.data.to_vec()));
+        let attempt = |client: Client, id: String| {
+            let request = client.derive_shared_secret().key_id(id).public_key(Blob::new(order.data.to_vec()));
             let request = request.key_agreement_algorithm(KeyAgreementAlgorithmSpec::Ecdh);
             async move {
                 let reply = request.send().await.map_err(|e| refusal(&DERIVE, e))?;
                 plaintext(&DERIVE, reply.shared_secret)
             }
         };
-        self.call(&DERIVE, &order.key.id, attempt).await
+        self.call_with_key(&DERIVE, &order.key.id, order.key_id(), attempt).await
     }
 
     /// Returns random bytes. Makes as many requests as necessary, one after the other.

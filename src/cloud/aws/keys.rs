@@ -194,23 +194,25 @@ pub(crate) fn to_pkcs11_signature(kind: Kind, bytes: Vec<u8>) -> Result<Vec<u8>,
 impl Clients {
     /// Describes a key with GetPublicKey, or with DescribeKey if the key may be a secret key.
     pub(crate) async fn describe(&self, id: &str) -> Result<KeyDescription, Failure> {
-        let attempt = |client: Client| {
+        let attempt = |client: Client, id: String| {
             let request = client.get_public_key().key_id(id);
             async move { Ok(facts(request.send().await.map_err(|e| refusal(&GET_PUBLIC_KEY, e))?)?) }
         };
-        match self.call(&GET_PUBLIC_KEY, id, attempt).await {
+        let described = match self.call_with_key(&GET_PUBLIC_KEY, id, id, attempt).await {
             // A secret key has no public key, so DescribeKey is used instead.
             Err(failure) if failure.cause == Cause::Unsupported => self.describe_secret(id, failure).await,
             answer => answer,
-        }
+        }?;
+        let immutable_id = described.immutable_id.map(|arn| self.primary_arn(id, arn));
+        Ok(KeyDescription { immutable_id, ..described })
     }
 
     async fn describe_secret(&self, id: &str, before: Failure) -> Result<KeyDescription, Failure> {
-        let attempt = |client: Client| {
+        let attempt = |client: Client, id: String| {
             let request = client.describe_key().key_id(id);
             async move { Ok(request.send().await.map_err(|e| refusal(&DESCRIBE_KEY, e))?.key_metadata) }
         };
-        match self.call(&DESCRIBE_KEY, id, attempt).await? {
+        match self.call_with_key(&DESCRIBE_KEY, id, id, attempt).await? {
             Some(about) => hmac_facts(about).ok_or(before),
             None => Err(before),
         }

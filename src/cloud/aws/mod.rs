@@ -13,6 +13,7 @@ pub(crate) mod keys;
 pub(crate) mod lifecycle;
 pub(crate) mod listing;
 pub(crate) mod login;
+pub(crate) mod multi_region;
 pub(crate) mod operations;
 pub(crate) mod settings;
 

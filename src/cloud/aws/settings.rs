@@ -8,6 +8,9 @@ use crate::cloud::secret::Secret;
 pub struct Settings {
     /// The region. None means the region of the key's ARN, or else the region that the SDK finds.
     pub region: Option<String>,
+    /// The regions with replicas of the multi-Region keys, in the order in which they are tried after the key's
+    /// own region.
+    pub failover_regions: Vec<String>,
     /// The name of a profile in the shared configuration and credentials files.
     pub profile: Option<String>,
     /// The ARN of a role. It is assumed with the credentials of the other settings, or with the token of a login.

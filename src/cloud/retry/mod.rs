@@ -5,6 +5,9 @@
 //! budget that a busy process uses up. Those of Azure lose the body of a request. Neither SDK can report, when the
 //! deadline has passed, what the service has replied so far.
 
+pub(crate) mod circuit_breaker;
+pub(crate) mod failover;
+
 use super::failure::refused::{FailedAttempt, RetryPolicy};
 use super::failure::{Cause, Failure};
 use super::http::network::Network;
@@ -99,7 +102,7 @@ impl Call<'_> {
 
 /// Returns a limit that is slightly shorter than `call_timeout`. The host's thread waits for `call_timeout` and
 /// then gives up with a less detailed failure, so the failure of the call has to reach the thread earlier.
-fn attempts_limit(call_timeout: Duration) -> Duration {
+pub(crate) fn attempts_limit(call_timeout: Duration) -> Duration {
     call_timeout - (call_timeout / 20).min(Duration::from_millis(250))
 }
 

@@ -269,7 +269,10 @@ impl ServiceCache {
             Some(hints) => hints,
             None => ServiceHints::of_single_key_slot(section)?,
         };
+        let has_failover = hints.has_failover;
         let service = Arc::new(service(section, hints)?);
+        // With replicas, the id of each key of KMS is checked.
+        let is_reusable = is_reusable && !(has_failover && matches!(*service, Service::Aws(_)));
         warn_unencrypted_endpoint(section, notes);
         self.0 = is_reusable.then(|| (choice, service.clone()));
         Ok(service)

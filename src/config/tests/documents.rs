@@ -13,7 +13,7 @@ fn the_example_is_valid_and_shows_every_option() {
     let mut world = own(EXAMPLE).set("HOME", "/home/me");
     // The example contains an application's secret, which would cause a warning.
     world.set_mode(OWN, 0o600);
-    assert_eq!(world.config().slots.len(), 10);
+    assert_eq!(world.config().slots.len(), 11);
     assert_eq!(world.notes(Level::Warn), "");
     let example = parse(EXAMPLE, Dialect::Strict).unwrap();
     let mut shown = BTreeSet::new();

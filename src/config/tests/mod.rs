@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 mod certificate_arns;
 mod documents;
+mod failover;
 mod json;
 mod legacy;
 mod locations;

@@ -54,6 +54,7 @@ fn all_settings_of_aws_arrive() {
     };
     let expected = aws::Settings {
         region: Some("r".into()),
+        failover_regions: vec![],
         profile: Some("p".into()),
         role_arn: Some("a".into()),
         external_id: Some("e".into()),

@@ -2,6 +2,7 @@
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))] // Other targets have no own clock: build.rs.
 mod clocks;
+mod failover;
 mod faults;
 mod forks;
 mod hosts;

@@ -10,6 +10,9 @@ use crate::config::options::Cloud;
 use crate::error::Result;
 use crate::host::logging::Level;
 
+/// The option for the regions with replicas.
+pub(super) const FAILOVER_REGIONS: &str = "aws_failover_regions";
+
 /// Returns the settings of a slot whose keys are in `region`.
 ///
 /// # Errors
@@ -18,6 +21,7 @@ pub(super) fn settings(section: &Section, region: Option<String>) -> Result<aws:
     let login = login::login_of(section, Cloud::Aws)?;
     Ok(aws::Settings {
         region,
+        failover_regions: section.names(FAILOVER_REGIONS),
         profile: section.text("aws_profile").filter(|_| login.is_none()),
         role_arn: section.text("aws_role_arn"),
         external_id: section.text("aws_external_id"),

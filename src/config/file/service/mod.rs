@@ -4,7 +4,7 @@ pub(crate) mod aws;
 mod azure;
 mod network;
 
-use super::arn::Arn;
+use super::arn::{Arn, after_slash};
 use super::section::Section;
 use crate::config::model::Service;
 use crate::config::options::Cloud;
@@ -16,7 +16,14 @@ use crate::error::Result;
 /// CKR_GENERAL_ERROR if the cloud or a required option is missing, or if options contradict each other.
 pub(crate) fn service(section: &Section, hints: ServiceHints) -> Result<Service> {
     Ok(match hints.cloud_or_default(section)? {
-        Cloud::Aws => Service::Aws(aws::settings(section, hints.common_region())?),
+        Cloud::Aws => {
+            // With `discover`, no key has been checked.
+            let lacks_region = hints.configured_region.is_none() && hints.arn_regions.iter().any(Option::is_none);
+            if hints.has_failover && lacks_region {
+                return Err(section.error(aws::FAILOVER_REGIONS, "needs \"aws_region\", the keys' own region; add it"));
+            }
+            Service::Aws(aws::settings(section, hints.common_region())?)
+        }
         Cloud::Azure => Service::Azure(azure::settings(section)?),
     })
 }
@@ -29,6 +36,8 @@ pub(crate) struct ServiceHints {
     configured_region: Option<String>,
     /// The regions of the keys' ARNs, without consecutive repetitions; `None` for a key without an ARN.
     arn_regions: Vec<Option<String>>,
+    /// Whether the slot names regions with replicas of its keys.
+    pub(crate) has_failover: bool,
 }
 
 impl ServiceHints {
@@ -40,7 +49,9 @@ impl ServiceHints {
         let named_cloud =
             section.str_option("cloud").and_then(|name| Cloud::ALL.into_iter().find(|c| c.name() == name));
         let cloud = named_cloud.map(|cloud| (cloud, format!("\"cloud\" is \"{}\"", cloud.name())));
-        let mut hints = Self { cloud, configured_region: section.text("aws_region"), arn_regions: Vec::new() };
+        let has_failover = !section.names(aws::FAILOVER_REGIONS).is_empty();
+        let configured_region = section.text("aws_region");
+        let mut hints = Self { cloud, configured_region, arn_regions: Vec::new(), has_failover };
         hints.add_cloud_options(section)?;
         Ok(hints)
     }
@@ -87,6 +98,12 @@ impl ServiceHints {
                 format!("the ARN names the region {region:?}, but \"aws_region\" is {given:?}; correct one of the two");
             return Err(holder.error(name, text));
         }
+        if self.has_failover
+            && let Some(id) = holder.str_option(name)
+        {
+            check_failover(id, region.or(self.configured_region.as_deref()))
+                .map_err(|text| holder.error(name, text))?;
+        }
         if self.arn_regions.last().is_none_or(|last| last.as_deref() != region) {
             self.arn_regions.push(region.map(str::to_owned));
         }
@@ -113,3 +130,22 @@ impl ServiceHints {
         self.configured_region.or(common)
     }
 }
+
+/// Checks that a key of a slot with `aws_failover_regions` can have replicas, and that its region is known.
+fn check_failover(id: &str, region: Option<&str>) -> std::result::Result<(), &'static str> {
+    let resource = Arn::parse(id).map_or(id, |arn| arn.resource);
+    if resource.starts_with("alias/") {
+        return Err(ALIAS_WITHOUT_REPLICAS);
+    }
+    if !after_slash(resource).starts_with("mrk-") {
+        return Err(KEY_WITHOUT_REPLICAS);
+    }
+    region.map(|_| ()).ok_or(NO_PRIMARY_REGION)
+}
+
+const ALIAS_WITHOUT_REPLICAS: &str = "is an alias, which may name another key in each region, so \"aws_failover_regions\" can't be used; write the key \
+                                      id \"mrk-...\", or \"aws_failover_regions\": [] in this slot";
+const KEY_WITHOUT_REPLICAS: &str = "is not a multi-Region key, whose id starts with \"mrk-\", so \"aws_failover_regions\" can't be used; name a \
+                                    multi-Region key, or write \"aws_failover_regions\": [] in this slot";
+const NO_PRIMARY_REGION: &str =
+    "has no region, which \"aws_failover_regions\" needs; add \"aws_region\", or write the ARN of the key";
