@@ -8,6 +8,7 @@
 #![allow(clippy::print_stderr, reason = "to know which server a failure is of")]
 #![allow(missing_docs, reason = "tests tell by their names")]
 
+mod ahead;
 mod aws;
 mod azure;
 mod azure_access;

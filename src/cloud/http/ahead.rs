@@ -141,3 +141,73 @@ where
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    fn client() -> reqwest::Client {
+        reqwest::Client::builder().no_proxy().connector_layer(AheadLayer).build().unwrap()
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    fn reply(mut connection: TcpStream) {
+        let mut request = [0; 1000];
+        let read = connection.read(&mut request).unwrap();
+        assert!(request[..read].starts_with(b"GET /asked "), "the request that opened the connection was not sent");
+        connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+    }
+
+    async fn open(ahead: &ConnectionsAhead, client: &reqwest::Client, url: &Url) {
+        ahead.open(url.origin().ascii_serialization(), client.get(url.clone()).send()).await;
+    }
+
+    #[test]
+    fn the_first_request_uses_the_connection_that_was_opened_ahead() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::parse(&format!("http://{}/asked", listener.local_addr().unwrap())).unwrap();
+        let (ahead, client) = (ConnectionsAhead::default(), client());
+        runtime().block_on(async {
+            open(&ahead, &client, &url).await;
+            // The only connection that this server accepts.
+            let server = std::thread::spawn(move || reply(listener.accept().unwrap().0));
+            let answer = ahead.run(&url, client.get(url.clone()).send()).await.unwrap();
+            assert_eq!(answer.status(), 200);
+            server.join().unwrap();
+        });
+        assert_eq!(ahead.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn the_first_request_connects_itself_if_no_connection_could_be_opened_ahead() {
+        let place = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let url = Url::parse(&format!("http://{place}/asked")).unwrap();
+        let (ahead, client) = (ConnectionsAhead::default(), client());
+        runtime().block_on(async {
+            open(&ahead, &client, &url).await;
+            let listener = TcpListener::bind(place).unwrap();
+            let server = std::thread::spawn(move || reply(listener.accept().unwrap().0));
+            assert_eq!(ahead.run(&url, client.get(url.clone()).send()).await.unwrap().status(), 200);
+            server.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_connection_is_opened_ahead_only_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::parse(&format!("http://{}/asked", listener.local_addr().unwrap())).unwrap();
+        let (ahead, client) = (ConnectionsAhead::default(), client());
+        runtime().block_on(async {
+            open(&ahead, &client, &url).await;
+            open(&ahead, &client, &url).await;
+        });
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_ok());
+        assert!(listener.accept().is_err(), "a second connection was opened");
+    }
+}

@@ -1,0 +1,70 @@
+//! Requests to Key Vault before the first signature: the challenge, the token, and the connection to the vault.
+
+use crate::azure::*;
+use cloud_kms_emulator::{Action, Emulator, Fault, VaultKey};
+use cloud_kms_pkcs11::cloud::azure::Settings;
+use cloud_kms_pkcs11::cloud::{Network, SharedBackend};
+use std::time::Duration;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// Returns the settings of a vault with Azure's own name, which the emulator serves as a proxy.
+fn real_vault(emulator: &Emulator) -> Settings {
+    emulator.vault("contoso").create_key("web", VaultKey::ec("P-256")).unwrap();
+    let network = Network { proxy: Some(emulator.http_url().into()), ..settings(emulator).network };
+    let vault_url = "https://contoso.vault.azure.net".to_owned();
+    Settings { vault_url, network, authority_host: None, skip_challenge_check: false, ..settings(emulator) }
+}
+
+fn open(settings: Settings) -> SharedBackend {
+    use cloud_kms_pkcs11::cloud::ServiceSettings;
+    settings.open()
+}
+
+#[test]
+fn a_signature_needs_no_challenge_if_the_cloud_is_known() {
+    let emulator = Emulator::start().unwrap();
+    let vault = open(real_vault(&emulator));
+    sign(&vault, "web", None).unwrap();
+    let count = |operation| emulator.control().count(operation);
+    assert_eq!(count("vault.challenge"), 0, "{:?}", emulator.control().counts());
+    assert_eq!((count("token"), count("vault.keys.sign")), (1, 1), "{:?}", emulator.control().counts());
+    assert_eq!(count("connect"), 2, "one connection to the authority, and one to the vault");
+}
+
+#[test]
+fn a_vault_of_another_name_is_asked_for_its_challenge() {
+    let emulator = Emulator::start().unwrap();
+    emulator.vault("default").create_key("web", VaultKey::ec("P-256")).unwrap();
+    let strict = open(Settings { skip_challenge_check: false, ..settings(&emulator) });
+    sign(&strict, "web", None).unwrap_err();
+    assert_eq!(emulator.control().count("vault.challenge"), 1, "{:?}", emulator.control().counts());
+    assert_eq!(emulator.control().count("token"), 0, "a token is only for the cloud that the name belongs to");
+}
+
+#[test]
+fn the_connection_to_the_vault_is_opened_while_the_token_is_requested() {
+    let emulator = Emulator::start().unwrap();
+    let settings = real_vault(&emulator);
+    // The first reply with a token waits for the second request for a token.
+    emulator.control().fault(Fault::new("token", Action::Await { requests: 2 }));
+    let (first, second) = (open(settings.clone()), open(settings));
+    std::thread::scope(|scope| {
+        let signing = scope.spawn(|| sign(&first, "web", None));
+        let both = emulator.control().wait_for("tls_handshakes", 2, LONG);
+        assert!(both, "the authority and the vault: {:?}", emulator.control().counts());
+        assert_eq!(emulator.control().count("vault.keys.sign"), 0, "the token has not arrived");
+        sign(&second, "web", None).unwrap();
+        signing.join().unwrap().unwrap();
+    });
+    assert_eq!(emulator.control().count("vault.keys.sign"), 2);
+}
+
+#[test]
+fn a_rejected_token_is_replaced_although_the_challenge_was_not_requested() {
+    let emulator = Emulator::start().unwrap();
+    let vault = open(real_vault(&emulator));
+    emulator.control().fault(Fault::new("vault.keys.sign", Action::ExpiredToken).times(1));
+    sign(&vault, "web", None).unwrap();
+    assert_eq!(emulator.control().count("token"), 2, "{:?}", emulator.control().counts());
+}
