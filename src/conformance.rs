@@ -97,7 +97,7 @@ fn functions() -> Vec<String> {
 
 fn mechanisms() -> Vec<String> {
     let clouds = clouds();
-    let mut lines = vec![format!("| mechanism | key | {} |", CLOUDS.join(" | ")), "|---|---|---|---|".to_owned()];
+    let mut lines = vec![format!("| mechanism | key | {} |", CLOUDS.join(" | ")), format!("|---|---|{}", "---|".repeat(CLOUDS.len()))];
     let mut listed_types: Vec<CK_MECHANISM_TYPE> = Vec::new();
     for row in MECHANISMS {
         if listed_types.contains(&row.ckm) {
@@ -158,7 +158,10 @@ fn hashes() -> Vec<String> {
         let hashes = Hash::all().filter(|hash| schemes.contains(&family.with_hash(*hash)));
         hashes.map(Hash::name).collect::<Vec<_>>().join(", ")
     };
-    let head = [format!("| mechanism | {} | *here* |", CLOUDS.join(" | ")), "|---|---|---|---|".to_owned()];
+    let head = [
+        format!("| mechanism | {} | *here* |", CLOUDS.join(" | ")),
+        format!("|---|{}---|", "---|".repeat(CLOUDS.len())),
+    ];
     let rows = [
         ("CKM_RSA_PKCS, to sign or verify", Algorithm::RsaPkcs1),
         ("CKM_RSA_PKCS_PSS", Algorithm::RsaPss),

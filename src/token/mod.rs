@@ -59,8 +59,8 @@ impl Token {
     /// Creates the token of a slot. Loads nothing.
     pub fn new(id: CK_SLOT_ID, slot: Slot, backend: SharedBackend, cache: Option<Arc<PublicKeyCache>>) -> Self {
         let serial = serial_number(&slot);
-        let (label, hidden_kinds, manner, management) = (slot.label, slot.hide_keys, slot.quirks, slot.management);
-        let common = SlotContext { slot: id, label, hidden_kinds, backend, cache, manner, management };
+        let (label, hidden_kinds, quirks, management) = (slot.label, slot.hide_keys, slot.quirks, slot.management);
+        let common = SlotContext { slot: id, label, hidden_kinds, backend, cache, quirks, management };
         Self {
             slot_context: Arc::new(common),
             serial,
@@ -191,7 +191,7 @@ impl Token {
 
     /// The slot's deviations from the default behavior.
     pub fn quirks(&self) -> Quirks {
-        self.slot_context.manner
+        self.slot_context.quirks
     }
 
     /// How long a call may take.

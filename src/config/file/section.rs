@@ -126,7 +126,7 @@ impl<'a> Section<'a> {
 
     fn check(&self, member: &Member, row: &OptionRow) -> Result<()> {
         let located = |(line, item, message)| self.error_at(line, &format!("{}{item}", row.name), message);
-        row.check(&member.value).map_err(located)
+        row.kind.check(&member.value).map_err(located)
     }
 
     /// Visits the objects in the array of that name. Each object is parsed when its turn comes, because there may

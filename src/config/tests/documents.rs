@@ -13,13 +13,15 @@ fn the_example_is_valid_and_shows_every_option() {
     let mut world = own(EXAMPLE).set("HOME", "/home/me");
     // The example contains an application's secret, which would cause a warning.
     world.set_mode(OWN, 0o600);
-    assert_eq!(world.config().slots.len(), 11);
+    assert!(!world.config().slots.is_empty());
     assert_eq!(world.notes(Level::Warn), "");
     let example = parse(EXAMPLE, Dialect::Strict).unwrap();
     let mut shown = BTreeSet::new();
     collect(&example.value, &mut shown);
     let known: BTreeSet<String> = OPTIONS.iter().map(|row| row.name.to_owned()).collect();
-    assert_eq!(shown, known);
+    let (missing, unknown) = (&known - &shown, &shown - &known);
+    assert!(missing.is_empty(), "config.example.json does not show {missing:?}");
+    assert!(unknown.is_empty(), "config.example.json has {unknown:?}, which are no options");
 }
 
 fn collect(value: &Value, names: &mut BTreeSet<String>) {
@@ -38,7 +40,9 @@ fn the_document_contains_the_option_table() {
     let table: Vec<String> = OPTIONS.iter().map(line).collect();
     let found: Vec<&str> = DOCUMENT.lines().skip_while(|line| !line.starts_with("| option")).skip(2).collect();
     let found: Vec<&str> = found.into_iter().take_while(|line| line.starts_with('|')).collect();
-    assert_eq!(found, table, "docs/configuration.md should have:\n{}\n", table.join("\n"));
+    let missing: Vec<&String> = table.iter().filter(|line| !found.contains(&line.as_str())).collect();
+    assert!(missing.is_empty(), "docs/configuration.md lacks: {missing:#?}");
+    assert_eq!(found, table, "the rows of docs/configuration.md are in another order, or there are too many");
 }
 
 fn line(row: &OptionRow) -> String {

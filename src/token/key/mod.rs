@@ -63,7 +63,7 @@ pub struct SlotContext {
     /// The cache of public keys.
     pub cache: Option<Arc<PublicKeyCache>>,
     /// Per-slot deviations from the default behavior.
-    pub manner: Quirks,
+    pub quirks: Quirks,
     /// What programs may change in the service.
     pub management: Option<Arc<Management>>,
 }
@@ -248,13 +248,13 @@ impl SlotKey {
     fn public_object(&self, facts: &KeyDescription) -> Option<Object> {
         let key = facts.public_key.as_ref()?;
         let subject = self.subject(facts);
-        let form = self.common.manner.edwards_point;
+        let form = self.common.quirks.edwards_point;
         let object = Object::public_key(self.names(&subject), key, &public_schemes(facts), form);
         Some(self.with_slot_attributes(object.without_purposes(&facts.forbidden_purposes), self.is_destroyable()))
     }
 
     fn private_object(&self, facts: &KeyDescription) -> Object {
-        let (subject, form) = (self.subject(facts), self.common.manner.edwards_point);
+        let (subject, form) = (self.subject(facts), self.common.quirks.edwards_point);
         let mut object =
             self.with_slot_attributes(Object::private_key(self.names(&subject), facts, form), self.is_destroyable());
         // Section 4.4: a private object is visible only to a user who is logged in.

@@ -107,7 +107,14 @@ fn key_type_of(ckm: CK_MECHANISM_TYPE) -> CK_KEY_TYPE {
         CKM_EDDSA => CKK_EC_EDWARDS,
         CKM_ML_DSA | CKM_HASH_ML_DSA..=CKM_HASH_ML_DSA_SHAKE256 => CKK_ML_DSA,
         CKM_SHA224_HMAC | CKM_SHA256_HMAC | CKM_SHA384_HMAC | CKM_SHA512_HMAC => CKK_GENERIC_SECRET,
-        _ => CKK_RSA,
+        CKM_RSA_PKCS
+        | CKM_RSA_PKCS_PSS
+        | CKM_RSA_PKCS_OAEP
+        | CKM_SHA1_RSA_PKCS
+        | CKM_SHA224_RSA_PKCS
+        | CKM_SHA256_RSA_PKCS..=CKM_SHA512_RSA_PKCS_PSS
+        | CKM_SHA3_256_RSA_PKCS..=CKM_SHA3_224_RSA_PKCS => CKK_RSA,
+        other => panic!("add mechanism 0x{other:x} to key_type_of"),
     }
 }
 

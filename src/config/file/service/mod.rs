@@ -117,10 +117,11 @@ impl ServiceHints {
         match (&self.cloud, top.first()) {
             (Some((cloud, _)), _) => Ok(*cloud),
             (None, Some(cloud)) if top.iter().all(|other| other == cloud) => Ok(*cloud),
-            _ => Err(section.error(
-                "",
-                "missing option \"cloud\", since no other option selects a cloud; write \"cloud\": \"aws\" or \"cloud\": \"azure\"",
-            )),
+            _ => {
+                let choices = Cloud::NAMES.map(|name| format!("\"cloud\": \"{name}\"")).join(" or ");
+                let text = format!("missing option \"cloud\", since no other option selects a cloud; write {choices}");
+                Err(section.error("", text))
+            }
         }
     }
 

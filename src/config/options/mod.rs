@@ -4,10 +4,10 @@
 //! `config.example.json` against it. No check of the table involves the value of another option: rules for several
 //! options are in `config::file`.
 
-use super::json::{Data, Value};
-use super::management::Right;
-use super::spelling::{closest, edit_distance};
-use crate::host::logging::Level;
+mod value;
+
+use super::spelling::edit_distance;
+pub use value::{InvalidValue, ValueKind, is_key_name};
 
 /// A row of the table: an option.
 #[cfg_attr(
@@ -49,46 +49,6 @@ pub enum Cloud {
     Azure,
 }
 
-/// The kind of an option's value. A string must not be empty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueKind {
-    /// Any string.
-    Text,
-    /// A string that no message shows.
-    Secret,
-    /// The path of a file or directory.
-    Path,
-    /// An https URL with only a scheme, a host and a port.
-    Https,
-    /// An http or https URL. No message shows it, since it may contain a password.
-    Url,
-    /// A whole number of milliseconds from 1 to 4294967295.
-    Milliseconds,
-    /// A whole number from 0 to 4294967295.
-    Count,
-    /// A boolean.
-    Flag,
-    /// One of these strings.
-    Choice(&'static [&'static str]),
-    /// The name of a log level.
-    LogLevel,
-    /// An array of names of key kinds.
-    KeyKinds,
-    /// An array of names of rights.
-    Rights,
-    /// An array of names of AWS regions.
-    Regions,
-    /// A string that Key Vault accepts as the name of a key.
-    KeyName,
-    /// The version of a Key Vault key: ASCII letters and digits.
-    KeyVersion,
-    /// An array of objects.
-    Objects,
-}
-
-/// The reason why a value is invalid: the line, the item of an array (`[1]`, or empty), and the message.
-pub type InvalidValue = (usize, String, String);
-
 impl Scope {
     /// Returns the name of the object, for messages.
     fn object(self) -> &'static str {
@@ -104,8 +64,11 @@ impl Cloud {
     /// All clouds.
     pub const ALL: [Cloud; 2] = [Cloud::Aws, Cloud::Azure];
 
+    /// The names of all clouds.
+    pub const NAMES: [&str; 2] = [Cloud::Aws.name(), Cloud::Azure.name()];
+
     /// Returns the name of the cloud, for messages and as the value of the option `cloud`.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Cloud::Aws => "aws",
             Cloud::Azure => "azure",
@@ -140,150 +103,6 @@ pub fn unknown_option_message(name: &str, place: Scope) -> String {
     }
 }
 
-impl OptionRow {
-    /// Checks that `value` is valid for this option.
-    ///
-    /// # Errors
-    /// The line, the item and a message. The message does not show a secret.
-    pub fn check(&self, value: &Value) -> Result<(), InvalidValue> {
-        let fault = |message: String| (value.line, String::new(), message);
-        match (self.kind, &value.data) {
-            (ValueKind::Flag, Data::Bool(_)) | (ValueKind::Objects, Data::Array(_) | Data::Unparsed(_)) => Ok(()),
-            (ValueKind::Milliseconds, Data::Number(number)) if is_integer_from(number, 1) => Ok(()),
-            (ValueKind::Count, Data::Number(number)) if is_integer_from(number, 0) => Ok(()),
-            (ValueKind::KeyKinds, Data::Array(items)) => {
-                items.iter().enumerate().try_for_each(|item| check_item(item, KEY_KINDS))
-            }
-            (ValueKind::Rights, Data::Array(items)) => {
-                items.iter().enumerate().try_for_each(|item| check_item(item, &Right::NAMES))
-            }
-            (ValueKind::Regions, Data::Array(items)) => items.iter().enumerate().try_for_each(check_region),
-            (kind, Data::String(text)) if kind.is_text() => self.check_text(text).map_err(fault),
-            (kind, data) => {
-                let found = value.description(kind.is_public());
-                Err(fault(format!("expected {}, found {found}{}", kind.expected(), kind.correction(data))))
-            }
-        }
-    }
-
-    fn check_text(&self, text: &str) -> Result<(), String> {
-        if text.is_empty() {
-            return Err("must not be empty; write a value, or remove the option".into());
-        }
-        match self.kind {
-            ValueKind::Https => check_https_url(text),
-            ValueKind::Url if !["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) => {
-                Err("must be a URL that starts with http:// or https://".into())
-            }
-            ValueKind::Choice(names) => check_choice(text, names),
-            ValueKind::LogLevel if Level::from_name(text).is_none() => check_choice(text, &Level::names()),
-            ValueKind::KeyName if !is_key_name(text) => Err(format!(
-                "{text:?} is not a valid Key Vault key name: it has 1 to 127 ASCII letters, digits and hyphens; \
-                 write a version in \"key_version\""
-            )),
-            ValueKind::KeyVersion if !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Err(format!(
-                "{text:?} is not a valid key version: it has ASCII letters and digits only; \
-                 `az keyvault key list-versions` shows the versions"
-            )),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl ValueKind {
-    fn is_text(self) -> bool {
-        !matches!(
-            self,
-            ValueKind::Milliseconds
-                | ValueKind::Count
-                | ValueKind::Flag
-                | ValueKind::KeyKinds
-                | ValueKind::Rights
-                | ValueKind::Regions
-                | ValueKind::Objects
-        )
-    }
-
-    fn is_public(self) -> bool {
-        !matches!(self, ValueKind::Secret | ValueKind::Url)
-    }
-
-    fn expected(self) -> &'static str {
-        match self {
-            ValueKind::Flag => "true or false",
-            ValueKind::Milliseconds => "a whole number of milliseconds from 1 to 4294967295",
-            ValueKind::Count => "a whole number from 0 to 4294967295",
-            ValueKind::KeyKinds | ValueKind::Rights | ValueKind::Regions => "an array of names",
-            ValueKind::Objects => "an array of objects",
-            _ => "a string",
-        }
-    }
-
-    /// Returns how to correct a value of the wrong kind, or an empty string if that is not obvious.
-    fn correction(self, found: &Data) -> &'static str {
-        match (self, found) {
-            (_, Data::Null) => "; write a value, or remove the option",
-            (ValueKind::Flag | ValueKind::Milliseconds | ValueKind::Count, Data::String(_)) => "; remove the quotes",
-            (ValueKind::KeyKinds | ValueKind::Rights | ValueKind::Regions, Data::String(_)) => {
-                "; write it in brackets: [\"NAME\"]"
-            }
-            (ValueKind::Objects, Data::Object(_)) => "; write it in brackets: [{...}]",
-            (kind, Data::Number(_) | Data::Bool(_)) if kind.is_text() => "; write it in double quotes",
-            _ => "",
-        }
-    }
-}
-
-/// Returns whether Key Vault accepts `text` as the name of a key: `^[0-9A-Za-z-]{1,127}$`.
-pub fn is_key_name(text: &str) -> bool {
-    (1..=127).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-}
-
-fn is_integer_from(number: &str, least: u32) -> bool {
-    number.parse::<u32>().is_ok_and(|number| number >= least)
-}
-
-fn check_item((index, item): (usize, &Value), names: &[&'static str]) -> Result<(), InvalidValue> {
-    let fault = |message: String| Err((item.line, format!("[{index}]"), message));
-    match item.text().map(|name| check_choice(name, names)) {
-        Some(Ok(())) => Ok(()),
-        Some(Err(message)) => fault(message),
-        None => fault(format!("expected a string, found {}", item.description(true))),
-    }
-}
-
-fn check_region((index, item): (usize, &Value)) -> Result<(), InvalidValue> {
-    let plain = |text: &str| text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-');
-    match item.text().filter(|text| !text.is_empty() && plain(text)) {
-        Some(_) => Ok(()),
-        None => {
-            let message =
-                format!("expected the name of a region, such as \"eu-west-1\", found {}", item.description(true));
-            Err((item.line, format!("[{index}]"), message))
-        }
-    }
-}
-
-fn check_choice(text: &str, names: &[&'static str]) -> Result<(), String> {
-    if names.contains(&text) {
-        return Ok(());
-    }
-    let meant = closest(text, names.iter().copied()).map(|name| format!("; did you mean {name:?}?"));
-    Err(format!("expected one of {}, found {text:?}{}", names.join(", "), meant.unwrap_or_default()))
-}
-
-fn check_https_url(text: &str) -> Result<(), String> {
-    let Some(rest) = text.strip_prefix("https://") else {
-        return Err("must start with https://, because credentials are sent to this server".into());
-    };
-    let host = rest.strip_suffix('/').unwrap_or(rest);
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-.:[]_".contains(c);
-    match !host.is_empty() && host.chars().all(plain) {
-        true => Ok(()),
-        false => Err("must consist of https://, a host and optionally a port; remove the rest, such as a path".into()),
-    }
-}
-
 /// Returns the option that is probably meant by `name`, which is misspelled or lacks its prefix ("region").
 fn suggestion(name: &str, place: Scope) -> Option<&'static str> {
     let name = name.to_ascii_lowercase().replace('-', "_");
@@ -297,26 +116,6 @@ fn suggestion(name: &str, place: Scope) -> Option<&'static str> {
         far => suffix().or((far <= limit).then_some(best)),
     }
 }
-
-/// The kinds of keys, by the names that [`crate::key::Kind::name`] returns.
-const KEY_KINDS: &[&str] = &[
-    "rsa2048",
-    "rsa3072",
-    "rsa4096",
-    "P-256",
-    "P-384",
-    "P-521",
-    "secp256k1",
-    "Ed25519",
-    "ML-DSA-44",
-    "ML-DSA-65",
-    "ML-DSA-87",
-    "HMAC-SHA-224",
-    "HMAC-SHA-256",
-    "HMAC-SHA-384",
-    "HMAC-SHA-512",
-];
-const CREDENTIALS: &[&str] = &["default", "environment", "workload_identity", "auth_file", "cli", "managed_identity"];
 
 const LOGINS: &[&str] = &["none", "azure_client_secret", "aws_web_identity_token", "aws_profile"];
 
@@ -345,7 +144,7 @@ pub const OPTIONS: &[OptionRow] = options![
     cache_folder TOP None ValueKind::Path; "`cloud-kms-pkcs11` in `$XDG_CACHE_HOME` or `~/.cache`, if that directory exists"; "The directory of the stored public keys. The module creates it if its parent exists. No other user may be able to write to it.";
 
     label KEY None ValueKind::Text; "the key's id or name"; "The label of the token, truncated to 32 bytes, and CKA_LABEL of its single key, in full. Required with `keys` and `discover`. In a key: CKA_LABEL.";
-    cloud SLOT None ValueKind::Choice(&["aws", "azure"]); "what the other options imply"; "`aws` or `azure`.";
+    cloud SLOT None ValueKind::Choice(&Cloud::NAMES); "what the other options imply"; "`aws` or `azure`.";
     kms_key_id KEY AWS ValueKind::Text; "-"; "A KMS key, as KMS accepts it: an id, `mrk-...`, `alias/...` or an ARN. Also CKA_ID.";
     kms_key_arn SLOT AWS ValueKind::Text; "-"; "The ARN of a KMS key. The part after its last `/` is the id of the key and CKA_ID.";
     key_name KEY AZURE ValueKind::KeyName; "-"; "The name of a Key Vault key. Also CKA_ID.";
