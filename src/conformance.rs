@@ -97,7 +97,10 @@ fn functions() -> Vec<String> {
 
 fn mechanisms() -> Vec<String> {
     let clouds = clouds();
-    let mut lines = vec![format!("| mechanism | key | {} |", CLOUDS.join(" | ")), format!("|---|---|{}", "---|".repeat(CLOUDS.len()))];
+    let mut lines = vec![
+        format!("| mechanism | key | {} |", CLOUDS.join(" | ")),
+        format!("|---|---|{}", "---|".repeat(CLOUDS.len())),
+    ];
     let mut listed_types: Vec<CK_MECHANISM_TYPE> = Vec::new();
     for row in MECHANISMS {
         if listed_types.contains(&row.ckm) {

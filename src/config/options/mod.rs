@@ -7,7 +7,7 @@
 mod value;
 
 use super::spelling::edit_distance;
-pub use value::{InvalidValue, ValueKind, is_key_name};
+pub use value::{ValueKind, is_key_name};
 
 /// A row of the table: an option.
 #[cfg_attr(
@@ -117,6 +117,7 @@ fn suggestion(name: &str, place: Scope) -> Option<&'static str> {
     }
 }
 
+const CREDENTIALS: &[&str] = &["default", "environment", "workload_identity", "auth_file", "cli", "managed_identity"];
 const LOGINS: &[&str] = &["none", "azure_client_secret", "aws_web_identity_token", "aws_profile"];
 
 const TOP: &[Scope] = &[Scope::Top];

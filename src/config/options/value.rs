@@ -205,4 +205,3 @@ const KEY_KINDS: &[&str] = &[
     "HMAC-SHA-384",
     "HMAC-SHA-512",
 ];
-const CREDENTIALS: &[&str] = &["default", "environment", "workload_identity", "auth_file", "cli", "managed_identity"];
