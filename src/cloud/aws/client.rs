@@ -244,7 +244,11 @@ impl Clients {
 
     async fn create_client(&self, region: Option<&str>) -> Result<RegionClient, Obstacle> {
         let (sdk, credentials) = self.credentials(region).await?;
-        let Endpoint { url, place } = Endpoint::resolve(&self.settings, &sdk).await?;
+        let Endpoint { url, place, target } = Endpoint::resolve(&self.settings, &sdk).await?;
+        if let Some(target) = target {
+            // The first request waits for its credentials, and meanwhile the connection is opened.
+            self.http.get(self.network().await)?.connect_ahead(target);
+        }
         // The retries in `sdk` are for requests for credentials. `Call` retries the requests to KMS.
         let mut config = aws_sdk_kms::config::Builder::from(&sdk)
             .retry_config(RetryConfig::disabled())

@@ -71,7 +71,12 @@ impl HttpConnector for Connector {
         };
         let request = to_reqwest(request, limit);
         HttpConnectorFuture::new(async move {
-            let reply = match (client.execute(request?).await, far) {
+            let request = request?;
+            let answer = match far.as_ref().map(|far| far.connection_ahead(request.url())) {
+                Some(ahead) => ahead.run(client.execute(request)).await,
+                None => client.execute(request).await,
+            };
+            let reply = match (answer, far) {
                 (Ok(reply), Some(far)) => reject_proxy_reply(&far, &url, reply)?,
                 (Ok(reply), None) => reply,
                 (Err(error), Some(far)) => return Err(connector_error(far.obstacle(&url, &error).await, error)),

@@ -12,6 +12,7 @@ use crate::log_warn;
 use aws_config::SdkConfig;
 use aws_sdk_kms::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_types::service_config::ServiceConfigKey;
+use azure_core::http::Url;
 
 /// The endpoint of KMS for one set of settings.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Endpoint {
     pub(crate) url: Option<String>,
     /// The endpoint in log lines: `AWS KMS at URL`, `AWS KMS in REGION`.
     pub(crate) place: String,
+    /// The URL of the requests, configured or chosen by the SDK, if it is known.
+    pub(crate) target: Option<Url>,
 }
 
 impl Endpoint {
@@ -33,6 +36,7 @@ impl Endpoint {
             Some(url) => Some((url.clone(), ENDPOINT_OPTION)),
             None => configured_url(sdk, "KMS").map(|url| (url, setting_name("AWS_ENDPOINT_URL_KMS"))),
         };
+        let default_url = if named.is_none() { default_url(sdk).await } else { None };
         let place = match &named {
             Some((url, by)) => {
                 let shown = checked(url, by, sdk)?;
@@ -43,10 +47,12 @@ impl Endpoint {
                     format!("AWS KMS at {shown} ({by})")
                 }
             }
-            None => default_place(sdk).await,
+            None => default_place(sdk, default_url.as_deref()),
         };
         warn_of_unencrypted_sts(named.as_ref().map(|(url, _)| url.as_str()), sdk);
-        Ok(Self { url: named.map(|(url, _)| url), place })
+        let url = named.map(|(url, _)| url);
+        let target = url.as_deref().or(default_url.as_deref()).and_then(|url| Url::parse(url).ok());
+        Ok(Self { url, place, target })
     }
 }
 
@@ -105,19 +111,19 @@ fn conflict(url: &str, by: &str, sdk: &SdkConfig) -> Option<Obstacle> {
     ))
 }
 
+/// Returns the URL that the SDK's own rules select. If there is none, the request will report the reason.
+async fn default_url(sdk: &SdkConfig) -> Option<String> {
+    let region = sdk.region()?.as_ref().to_owned();
+    let (fips, dual) = (sdk.use_fips().unwrap_or(false), sdk.use_dual_stack().unwrap_or(false));
+    let params = Params::builder().region(region).use_fips(fips).use_dual_stack(dual).build().ok()?;
+    Some(DefaultResolver::new().resolve_endpoint(&params).await.ok()?.url().to_owned())
+}
+
 /// Returns the endpoint that the SDK's own rules select, for log lines: the name of the region, or the URL if it
 /// is not the usual one.
-async fn default_place(sdk: &SdkConfig) -> String {
-    let region = sdk.region().map(|region| region.as_ref().to_owned()).unwrap_or_default();
-    let (fips, dual) = (sdk.use_fips().unwrap_or(false), sdk.use_dual_stack().unwrap_or(false));
-    let usual = format!("AWS KMS in {region}");
-    if !fips && !dual {
-        return usual;
-    }
-    let Ok(params) = Params::builder().region(region).use_fips(fips).use_dual_stack(dual).build() else { return usual };
-    match DefaultResolver::new().resolve_endpoint(&params).await {
-        Ok(endpoint) => format!("AWS KMS at {}", endpoint.url()),
-        // The request will report the reason.
-        Err(_) => usual,
+fn default_place(sdk: &SdkConfig, url: Option<&str>) -> String {
+    match url.filter(|_| sdk.use_fips() == Some(true) || sdk.use_dual_stack() == Some(true)) {
+        Some(url) => format!("AWS KMS at {url}"),
+        None => format!("AWS KMS in {}", sdk.region().map(|region| region.as_ref()).unwrap_or_default()),
     }
 }

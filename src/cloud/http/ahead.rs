@@ -14,11 +14,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// A connection of the HTTP client, whose type has no name.
-type Connection = Box<dyn Any + Send>;
+/// A connection of the HTTP client, whose type has no name, or the reason why there is none.
+type Connection = Result<Box<dyn Any + Send>, BoxError>;
+
+type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The longest time that a connection waits for its first request. Servers close idle connections, but not as early
 /// as this.
@@ -49,28 +52,30 @@ tokio::task_local! {
 }
 
 impl ConnectionsAhead {
-    /// Opens a connection by `request`, which is for that origin and is never sent. Does nothing after the first time:
-    /// the request could be sent on a connection that is already open.
-    pub(crate) async fn open(&self, origin: String, request: impl Future) {
+    /// Returns where the connection to that origin goes, for [`open`]. Returns None after the first time: the request
+    /// could be sent on a connection that is already open.
+    pub(crate) fn register(&self, origin: String) -> Option<oneshot::Sender<Connection>> {
         let (sender, receiver) = oneshot::channel();
         match self.origins().entry(origin) {
-            Entry::Occupied(_) => return,
+            Entry::Occupied(_) => return None,
             Entry::Vacant(first) => first.insert(Some((Instant::now(), receiver))),
         };
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        PURPOSE.scope(Mutex::new(Some(Purpose::Open(sender))), request).await;
+        Some(sender)
     }
 
     /// Runs `request`, which is for that URL. If the request needs a connection, it uses the one that has been opened
     /// ahead.
     pub(crate) async fn run<T>(&self, url: &Url, request: impl Future<Output = T>) -> T {
-        match self.take(url) {
-            Some(receiver) => PURPOSE.scope(Mutex::new(Some(Purpose::Use(receiver))), request).await,
-            None => request.await,
-        }
+        self.take(url).run(request).await
     }
 
-    fn take(&self, url: &Url) -> Option<oneshot::Receiver<Connection>> {
+    /// Returns the connection that was opened ahead for requests to that URL, if there is one.
+    pub(crate) fn take(&self, url: &Url) -> AheadConnection {
+        AheadConnection(self.receiver(url))
+    }
+
+    fn receiver(&self, url: &Url) -> Option<oneshot::Receiver<Connection>> {
         if self.waiting.load(Ordering::Relaxed) == 0 {
             return None;
         }
@@ -82,6 +87,24 @@ impl ConnectionsAhead {
     fn origins(&self) -> MutexGuard<'_, HashMap<String, Option<Ahead>>> {
         self.origins.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The connection for one request, if there is one.
+pub(crate) struct AheadConnection(Option<oneshot::Receiver<Connection>>);
+
+impl AheadConnection {
+    /// Runs a request, which uses the connection if it needs one.
+    pub(crate) async fn run<T>(self, request: impl Future<Output = T>) -> T {
+        match self.0 {
+            Some(receiver) => PURPOSE.scope(Mutex::new(Some(Purpose::Use(receiver))), request).await,
+            None => request.await,
+        }
+    }
+}
+
+/// Opens a connection by `request`, which is never sent.
+pub(crate) async fn open(to: oneshot::Sender<Connection>, request: impl Future) {
+    PURPOSE.scope(Mutex::new(Some(Purpose::Open(to))), request).await;
 }
 
 /// The layer around the connector of the HTTP client.
@@ -102,7 +125,7 @@ pub(crate) struct AheadConnector<S>(S);
 
 impl<S, R> Service<R> for AheadConnector<S>
 where
-    S: Service<R, Error = Box<dyn Error + Send + Sync>> + Clone + Send + 'static,
+    S: Service<R, Error = BoxError> + Clone + Send + 'static,
     S::Response: Send + 'static,
     S::Future: Send + 'static,
     R: Send + 'static,
@@ -123,23 +146,34 @@ where
             let purpose = PURPOSE.try_with(|purpose| purpose.lock().unwrap_or_else(PoisonError::into_inner).take());
             match purpose.ok().flatten() {
                 Some(Purpose::Open(sender)) => {
-                    let connection = connector.call(destination).await?;
+                    let connection = connector.call(destination).await;
                     // Without a receiver, nobody needs the connection any more.
-                    let _ = sender.send(Box::new(connection));
+                    let _ = sender.send(connection.map(|connection| Box::new(connection) as _));
                     Err("the connection was opened ahead of its first request".into())
                 }
-                Some(Purpose::Use(receiver)) => {
-                    let connection = receiver.await.ok().and_then(|connection| connection.downcast().ok());
-                    match connection {
-                        Some(connection) => Ok(*connection),
-                        // The attempt has failed. Another attempt finds out whether it still fails, and why.
-                        None => connector.call(destination).await,
-                    }
-                }
+                Some(Purpose::Use(receiver)) => match connection_of(receiver).await {
+                    Some(Ok(connection)) => Ok(*connection),
+                    Some(Err(error)) => Err(error),
+                    None => connector.call(destination).await,
+                },
                 None => connector.call(destination).await,
             }
         })
     }
+}
+
+/// Returns the connection, or the failure of an attempt that was running when the request came. An earlier failure
+/// may have passed, so it counts for nothing.
+async fn connection_of<C: 'static>(mut receiver: oneshot::Receiver<Connection>) -> Option<Result<Box<C>, BoxError>> {
+    let connection = match receiver.try_recv() {
+        Ok(earlier) => earlier.ok()?,
+        Err(TryRecvError::Closed) => return None,
+        Err(TryRecvError::Empty) => match receiver.await.ok()? {
+            Ok(connection) => connection,
+            Err(error) => return Some(Err(error)),
+        },
+    };
+    connection.downcast().ok().map(Ok)
 }
 
 #[cfg(test)]
@@ -163,8 +197,10 @@ mod tests {
         connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
     }
 
-    async fn open(ahead: &ConnectionsAhead, client: &reqwest::Client, url: &Url) {
-        ahead.open(url.origin().ascii_serialization(), client.get(url.clone()).send()).await;
+    async fn open_ahead(ahead: &ConnectionsAhead, client: &reqwest::Client, url: &Url) {
+        if let Some(to) = ahead.register(url.origin().ascii_serialization()) {
+            open(to, client.get(url.clone()).send()).await;
+        }
     }
 
     #[test]
@@ -173,7 +209,7 @@ mod tests {
         let url = Url::parse(&format!("http://{}/asked", listener.local_addr().unwrap())).unwrap();
         let (ahead, client) = (ConnectionsAhead::default(), client());
         runtime().block_on(async {
-            open(&ahead, &client, &url).await;
+            open_ahead(&ahead, &client, &url).await;
             // The only connection that this server accepts.
             let server = std::thread::spawn(move || reply(listener.accept().unwrap().0));
             let answer = ahead.run(&url, client.get(url.clone()).send()).await.unwrap();
@@ -189,7 +225,7 @@ mod tests {
         let url = Url::parse(&format!("http://{place}/asked")).unwrap();
         let (ahead, client) = (ConnectionsAhead::default(), client());
         runtime().block_on(async {
-            open(&ahead, &client, &url).await;
+            open_ahead(&ahead, &client, &url).await;
             let listener = TcpListener::bind(place).unwrap();
             let server = std::thread::spawn(move || reply(listener.accept().unwrap().0));
             assert_eq!(ahead.run(&url, client.get(url.clone()).send()).await.unwrap().status(), 200);
@@ -203,8 +239,8 @@ mod tests {
         let url = Url::parse(&format!("http://{}/asked", listener.local_addr().unwrap())).unwrap();
         let (ahead, client) = (ConnectionsAhead::default(), client());
         runtime().block_on(async {
-            open(&ahead, &client, &url).await;
-            open(&ahead, &client, &url).await;
+            open_ahead(&ahead, &client, &url).await;
+            open_ahead(&ahead, &client, &url).await;
         });
         listener.set_nonblocking(true).unwrap();
         assert!(listener.accept().is_ok());

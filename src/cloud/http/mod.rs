@@ -14,7 +14,7 @@ pub(crate) mod verifier;
 use super::failure::error_chain::{causes, is_timeout, message_of};
 use super::failure::obstacle::Obstacle;
 use super::runtime::PerProcess;
-use ahead::{AheadLayer, ConnectionsAhead};
+use ahead::{AheadConnection, AheadLayer, ConnectionsAhead};
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::HeaderName;
 use azure_core::http::{AsyncRawResponse, HttpClient, Request, Url, response::AsyncResponseBody};
@@ -105,12 +105,15 @@ impl ServiceClient {
 impl ServiceClient {
     /// Opens a connection for the first request to `url`, while the request still waits for its credentials. Returns
     /// at once.
-    pub(crate) fn connect_ahead(self: &Arc<Self>, url: Url) {
-        let this = self.clone();
-        tokio::spawn(async move {
-            let request = this.current().get(url.clone()).send();
-            this.ahead.open(url.origin().ascii_serialization(), request).await;
-        });
+    pub(crate) fn connect_ahead(&self, url: Url) {
+        if let Some(to) = self.ahead.register(url.origin().ascii_serialization()) {
+            tokio::spawn(ahead::open(to, self.current().get(url).send()));
+        }
+    }
+
+    /// Returns the connection that was opened ahead for requests to that URL, if there is one.
+    pub(crate) fn connection_ahead(&self, url: &Url) -> AheadConnection {
+        self.ahead.take(url)
     }
 }
 
