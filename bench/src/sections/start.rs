@@ -57,14 +57,14 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
             row(format!("one-shot program, {name}: requests"), requests(&run.counts)).goal(if cloud == Cloud::Aws {
                 "2"
             } else {
-                "2, challenge, token"
+                "2, token"
             }),
         );
         world.configure_one_cached(cloud)?;
         Run::best(world, &[])?;
         let cached = Run::best(world, &[])?;
         let measured = format!("{:.1} ms; {}", cached.wall_ms, requests(&cached.counts));
-        let goal = if cloud == Cloud::Aws { "1 request" } else { "1 request, challenge, token" };
+        let goal = if cloud == Cloud::Aws { "1 request" } else { "1 request, token" };
         rows.push(row(format!("one-shot program, {name}, cached public key"), measured).goal(goal));
         rows.push(row(format!("one-shot program, {name}: shares of the CPU time"), shares(world, cloud, &run)?));
         world.configure_one(cloud, false)?;
