@@ -68,7 +68,7 @@ impl FileContents {
 /// Reads a binary file: certificates one after the other, or a PKCS#7. Returns None for a text.
 fn parse_binary(bytes: &[u8]) -> Option<FileContents> {
     if bytes.starts_with(&JAVA_KEYSTORE) {
-        let other = "a Java keystore: keytool -exportcert -rfc takes the certificate out of it";
+        let other = "a Java keystore; extract the certificate with keytool -exportcert -rfc";
         return Some(FileContents { other_contents: vec![other.into()], ..FileContents::default() });
     }
     // A text may by chance have the form of DER items, but not of the SEQUENCEs of which such a file consists.
@@ -94,7 +94,7 @@ const JAVA_KEYSTORE: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
 
 /// RFC 7292 section 4: a PFX begins with its version, 3.
 const PFX: &str =
-    "a PKCS#12 file (PFX): openssl pkcs12 -in FILE -nokeys -out certificate.pem takes the certificates out of it";
+    "a PKCS#12 file (PFX); extract the certificates with openssl pkcs12 -in FILE -nokeys -out certificate.pem";
 
 /// Returns the DER items in `bytes`, or None if there is anything else. Some programs add line breaks or zeros
 /// after the items, and the last byte of an item may look like one of them.

@@ -54,7 +54,10 @@ pub fn provider() -> Option<Arc<Provider>> {
 pub fn install(provider: Provider) -> Result<()> {
     let mut own = PROVIDER.write().unwrap_or_else(PoisonError::into_inner);
     if own.is_some() {
-        return Err(Error::new(CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before"));
+        return Err(Error::new(
+            CKR_CRYPTOKI_ALREADY_INITIALIZED,
+            "the module is already initialized; call C_Finalize first",
+        ));
     }
     *own = Some(Arc::new(provider));
     runtime::open();
@@ -76,5 +79,5 @@ pub fn remove() -> Result<Shutdown> {
 }
 
 fn not_initialized() -> Error {
-    Error::new(CKR_CRYPTOKI_NOT_INITIALIZED, "C_Initialize was not called")
+    Error::new(CKR_CRYPTOKI_NOT_INITIALIZED, "the module is not initialized; call C_Initialize first")
 }

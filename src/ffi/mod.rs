@@ -85,7 +85,12 @@ pub unsafe extern "C" fn C_GetInterface(
             let same = |version: &CK_VERSION| (version.major, version.minor) == own.version;
             name == INTERFACE_NAME && version.is_none_or(same) && CKF_INTERFACE_FORK_SAFE & flags == flags
         });
-        let none = || Error::expected(CKR_ARGUMENTS_BAD, "no such interface: \"PKCS 11\" 3.0, 3.2 and 2.40 are there");
+        let none = || {
+            Error::expected(
+                CKR_ARGUMENTS_BAD,
+                "the interface does not exist; use \"PKCS 11\" with version 2.40, 3.0 or 3.2",
+            )
+        };
         place.write(found.ok_or_else(none)?.pointer());
         Ok(())
     })
@@ -107,7 +112,7 @@ unsafe extern "C" fn C_Initialize(args: *mut c_void) -> CK_RV {
 unsafe extern "C" fn C_Finalize(reserved: *mut c_void) -> CK_RV {
     guard::without_provider("C_Finalize", || {
         if !reserved.is_null() {
-            return Err(Error::new(CKR_ARGUMENTS_BAD, "pReserved is not null"));
+            return Err(Error::new(CKR_ARGUMENTS_BAD, "pReserved must be null"));
         }
         guard::remove()?.join(FINALIZE_TIMEOUT);
         Ok(())

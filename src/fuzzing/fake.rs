@@ -73,7 +73,7 @@ impl FakeBackend {
 
     fn reply<T: Clone>(&self, operation: &'static str, answer: Result<T, Failure>) -> Pending<T> {
         Pending::ready(match self.mood() {
-            Behavior::Failure(cause) => Err(Failure::new(cause, operation, "it was told to")),
+            Behavior::Failure(cause) => Err(Failure::new(cause, operation, "the fuzzer has chosen this failure")),
             _ => answer,
         })
     }

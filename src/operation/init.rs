@@ -248,7 +248,7 @@ impl Token {
         match (used.half(), function.half) {
             (Some(own), wanted) if own != wanted => {
                 let half = if wanted == Half::Private { "private" } else { "public" };
-                let text = format!("{}: only the {half} key can {verb}", name());
+                let text = format!("{}: only the {half} key can {verb}; pass its handle", name());
                 Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, text))
             }
             _ => Ok(used),
@@ -307,7 +307,11 @@ impl Token {
             }
             UsedKey::Session(own) => match &own.content {
                 Content::Public(key) if own.permits(purpose) => (key.clone(), key.kind().local_schemes(), None),
-                Content::Public(key) => (key.clone(), Vec::new(), Some("its template said so".to_owned())),
+                Content::Public(key) => (
+                    key.clone(),
+                    Vec::new(),
+                    Some("the template with which it was created does not allow it".to_owned()),
+                ),
                 Content::Secret(..) => return Err(key_cannot_operate()),
             },
         };

@@ -127,7 +127,10 @@ impl Provider {
     pub fn initialize_after_fork(&self) -> Result<()> {
         let now = fork::generation();
         if self.initialized_generation.swap(now, Ordering::Relaxed) == now {
-            return Err(Error::new(CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before"));
+            return Err(Error::new(
+                CKR_CRYPTOKI_ALREADY_INITIALIZED,
+                "the module is already initialized; call C_Finalize first",
+            ));
         }
         Ok(())
     }
@@ -174,7 +177,10 @@ impl Provider {
         }
         let read_write = flags & CKF_RW_SESSION != 0;
         if token.user() == Some(CKU_SO) && !read_write {
-            return Err(Error::new(CKR_SESSION_READ_WRITE_SO_EXISTS, "the security officer is logged in"));
+            return Err(Error::new(
+                CKR_SESSION_READ_WRITE_SO_EXISTS,
+                "the security officer is logged in; log out, or open the session with CKF_RW_SESSION",
+            ));
         }
         let handle = next_handle();
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);

@@ -48,7 +48,7 @@ impl<T: Copy> Output<'_, T> {
     /// The contract of [`super`].
     pub unsafe fn new(buffer: *mut T, length: *mut CK_ULONG) -> Result<Self> {
         // SAFETY: null or valid by the contract.
-        let length = unsafe { length.as_mut() }.ok_or_else(|| arguments_bad("a null pointer for the length"))?;
+        let length = unsafe { length.as_mut() }.ok_or_else(|| arguments_bad("the pointer to the length is null"))?;
         Ok(Self { buffer, length })
     }
 
@@ -123,7 +123,7 @@ impl HandleBuffer<'_> {
     /// The contract of [`super`].
     pub unsafe fn new(buffer: *mut CK_OBJECT_HANDLE, most: CK_ULONG, count: *mut CK_ULONG) -> Result<Self> {
         // SAFETY: null or valid by the contract.
-        let count = unsafe { count.as_mut() }.ok_or_else(|| arguments_bad("a null pointer for the count"))?;
+        let count = unsafe { count.as_mut() }.ok_or_else(|| arguments_bad("the pointer to the count is null"))?;
         if buffer.is_null() && most > 0 {
             return Err(arguments_bad("the pointer to the handles is null"));
         }
@@ -238,7 +238,7 @@ pub unsafe fn initialize_args(args: *const c_void) -> Result<()> {
     // SAFETY: null or valid by the contract.
     let Some(args) = (unsafe { args.cast::<CK_C_INITIALIZE_ARGS>().as_ref() }) else { return Ok(()) };
     if !args.pReserved.is_null() {
-        return Err(arguments_bad("pReserved is not null"));
+        return Err(arguments_bad("pReserved must be null"));
     }
     let callbacks =
         [args.CreateMutex.is_some(), args.DestroyMutex.is_some(), args.LockMutex.is_some(), args.UnlockMutex.is_some()];
@@ -270,7 +270,7 @@ pub(super) fn checked_len<T>(count: CK_ULONG) -> Result<usize> {
     usize::try_from(count)
         .ok()
         .filter(|count| *count <= most)
-        .ok_or_else(|| arguments_bad("a length that no memory has"))
+        .ok_or_else(|| arguments_bad("the length is larger than the address space"))
 }
 
 pub(super) fn arguments_bad(text: &'static str) -> Error {

@@ -111,8 +111,8 @@ const UNMATCHABLE_LEN: usize = MAX_VALUE_LEN as usize + 1;
 fn write_value(attribute: &mut CK_ATTRIBUTE, object: &Object) -> Result<()> {
     let Some(value) = object.attributes.value(attribute.type_) else {
         let (rv, why) = match is_secret(object.class, attribute.type_) {
-            true => (CKR_ATTRIBUTE_SENSITIVE, "is never shown"),
-            false => (CKR_ATTRIBUTE_TYPE_INVALID, "is none of this object"),
+            true => (CKR_ATTRIBUTE_SENSITIVE, "is secret and can't be read"),
+            false => (CKR_ATTRIBUTE_TYPE_INVALID, "is not an attribute of this object"),
         };
         // Callers test which attributes an object has.
         return Err(Error::expected(rv, format!("attribute 0x{:x} {why}", attribute.type_)));

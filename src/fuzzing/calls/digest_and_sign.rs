@@ -99,7 +99,7 @@ impl Caller<'_> {
         let Some(known) = index.map(|index| &mut self.sessions[index]).filter(|known| known.is_open) else { return };
         if let Some(signature) = signature {
             assert_eq!(service().mood(), Behavior::Success, "a signature that is not the key's reached the caller");
-            assert_eq!(Some(signature.len()), known.signature_length, "the length that was told before");
+            assert_eq!(Some(signature.len()), known.signature_length, "the length that the size query returned");
             assert_eq!(signature, *service().last_signature.lock().unwrap_or_else(PoisonError::into_inner));
         }
         self.check_length(index, rv, &answer);

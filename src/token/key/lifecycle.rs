@@ -134,12 +134,14 @@ impl SlotKey {
         }
         let Some(store) = self.store() else {
             return prohibited(
-                "its service keeps no certificates beside keys; \"certificate_store\" names a folder for them",
+                "the service stores no certificates with keys; name a directory for them in \"certificate_store\"",
             );
         };
         let mut chain = store.chain(&key)?;
         if chain.contains(certificate) || (own && !chain.is_empty()) {
-            return prohibited("the store has its certificate already: delete that first");
+            return prohibited(
+                "the certificate store already has a certificate of this key; delete that certificate first",
+            );
         }
         chain.push(certificate.clone());
         store.replace(&key, &chain)?;
