@@ -307,11 +307,7 @@ impl Token {
             }
             UsedKey::Session(own) => match &own.content {
                 Content::Public(key) if own.permits(purpose) => (key.clone(), key.kind().local_schemes(), None),
-                Content::Public(key) => (
-                    key.clone(),
-                    Vec::new(),
-                    Some("the template with which it was created does not allow it".to_owned()),
-                ),
+                Content::Public(key) => (key.clone(), Vec::new(), Some("its template does not allow it".to_owned())),
                 Content::Secret(..) => return Err(key_cannot_operate()),
             },
         };
