@@ -23,7 +23,7 @@ const KINDS: [(&str, Kind); 7] = [
     ("ECC_SECG_P256K1", Kind::Ec(Curve::Secp256k1)),
 ];
 
-fn settings(emulator: &Emulator) -> Settings {
+pub fn settings(emulator: &Emulator) -> Settings {
     let _ = FILES.path();
     let network = Network { call_timeout: Duration::from_secs(20), ..Network::default() };
     let region = Some(AwsKey::REGION.to_owned());
@@ -38,7 +38,7 @@ fn key(emulator: &Emulator) -> String {
     emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").reuse()).unwrap().id
 }
 
-fn sign(backend: &SharedBackend, id: &str) -> Result<Vec<u8>, Failure> {
+pub fn sign(backend: &SharedBackend, id: &str) -> Result<Vec<u8>, Failure> {
     let digest = Hash::Sha256.digest(b"message");
     wait(backend.sign(Target { name: &named(id), kind: P256, immutable_id: None }, ES256, &digest))
         .map(|signature| signature.bytes)

@@ -7,7 +7,6 @@ pub(crate) mod client;
 pub(crate) mod connector;
 pub(crate) mod credentials;
 pub(crate) mod crypto;
-pub(crate) mod endpoint;
 pub(crate) mod errors;
 pub(crate) mod keys;
 pub(crate) mod lifecycle;

@@ -23,8 +23,7 @@ type Connection = Result<Box<dyn Any + Send>, BoxError>;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The longest time that a connection waits for its first request. Servers close idle connections, but not as early
-/// as this.
+/// The longest time that a connection waits for its first request. Servers close idle connections later than that.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// The connections that are opened ahead.
@@ -52,7 +51,7 @@ tokio::task_local! {
 }
 
 impl ConnectionsAhead {
-    /// Returns where the connection to that origin goes, for [`open`]. Returns None after the first time: the request
+    /// Returns the sender of a connection to that origin, for [`open`]. Returns None after the first time: the request
     /// could be sent on a connection that is already open.
     pub(crate) fn register(&self, origin: String) -> Option<oneshot::Sender<Connection>> {
         let (sender, receiver) = oneshot::channel();
@@ -64,12 +63,6 @@ impl ConnectionsAhead {
         Some(sender)
     }
 
-    /// Runs `request`, which is for that URL. If the request needs a connection, it uses the one that has been opened
-    /// ahead.
-    pub(crate) async fn run<T>(&self, url: &Url, request: impl Future<Output = T>) -> T {
-        self.take(url).run(request).await
-    }
-
     /// Returns the connection that was opened ahead for requests to that URL, if there is one.
     pub(crate) fn take(&self, url: &Url) -> AheadConnection {
         AheadConnection(self.receiver(url))
@@ -79,9 +72,16 @@ impl ConnectionsAhead {
         if self.waiting.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        let (since, receiver) = self.origins().get_mut(&url.origin().ascii_serialization())?.take()?;
+        let mut origins = self.origins();
+        // A connection is never used if there are no credentials for its request.
+        for ahead in origins.values_mut() {
+            if ahead.take_if(|(since, _)| since.elapsed() >= LONGEST_WAIT).is_some() {
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        let (_, receiver) = origins.get_mut(&url.origin().ascii_serialization())?.take()?;
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        (since.elapsed() < LONGEST_WAIT).then_some(receiver)
+        Some(receiver)
     }
 
     fn origins(&self) -> MutexGuard<'_, HashMap<String, Option<Ahead>>> {
@@ -212,7 +212,7 @@ mod tests {
             open_ahead(&ahead, &client, &url).await;
             // The only connection that this server accepts.
             let server = std::thread::spawn(move || reply(listener.accept().unwrap().0));
-            let answer = ahead.run(&url, client.get(url.clone()).send()).await.unwrap();
+            let answer = ahead.take(&url).run(client.get(url.clone()).send()).await.unwrap();
             assert_eq!(answer.status(), 200);
             server.join().unwrap();
         });
@@ -228,7 +228,7 @@ mod tests {
             open_ahead(&ahead, &client, &url).await;
             let listener = TcpListener::bind(place).unwrap();
             let server = std::thread::spawn(move || reply(listener.accept().unwrap().0));
-            assert_eq!(ahead.run(&url, client.get(url.clone()).send()).await.unwrap().status(), 200);
+            assert_eq!(ahead.take(&url).run(client.get(url.clone()).send()).await.unwrap().status(), 200);
             server.join().unwrap();
         });
     }

@@ -194,7 +194,7 @@ pub(crate) const REPLY_TOO_LARGE: &str = "the reply is larger than 4 MiB";
 impl HttpClient for ServiceClient {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let url = request.url().as_str();
-        let reply = match self.ahead.run(request.url(), self.current().execute_request(request)).await {
+        let reply = match self.connection_ahead(request.url()).run(self.current().execute_request(request)).await {
             Ok(reply) => reply,
             Err(error) => return Err(obstacle_or_error(self.obstacle(url, &error).await, error)),
         };

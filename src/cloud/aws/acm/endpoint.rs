@@ -4,12 +4,10 @@
 //! The slot's `aws_endpoint_url` is an endpoint of KMS and does not count here.
 
 use super::name::CertificateService;
-use crate::cloud::aws::endpoint::{checked, configured_url, setting_name};
+use crate::cloud::aws::client::endpoint::{checked, configured_url, kms_url, setting_name};
 use crate::cloud::failure::Cause;
-use crate::cloud::failure::error_chain::message_of;
 use crate::cloud::failure::obstacle::Obstacle;
 use aws_config::SdkConfig;
-use aws_sdk_kms::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 
 /// The URL of the service's endpoint, and the endpoint for log lines.
 pub(super) struct Endpoint {
@@ -38,16 +36,12 @@ pub(super) async fn resolve(service: CertificateService, region: &str, sdk: &Sdk
 /// Returns the URL of the region's endpoint. The SDK's rules for KMS know the domains of all partitions; the services
 /// differ only in the first label of the host.
 async fn default_url(service: CertificateService, region: &str, fips: bool, dual: bool) -> Result<String, Obstacle> {
-    let unusable = |why: &dyn std::fmt::Display| {
-        Obstacle::permanent(
-            Cause::Settings,
-            format!("no endpoint of {} in region {region}: {why}", service.full_name()),
-        )
+    let unusable = |why: String| {
+        let message = format!("no endpoint of {} in region {region}: {why}", service.full_name());
+        Obstacle::permanent(Cause::Settings, message)
     };
-    let params = Params::builder().region(region).use_fips(fips).use_dual_stack(dual).build();
-    let params = params.map_err(|error| unusable(&message_of(&error)))?;
-    let kms = DefaultResolver::new().resolve_endpoint(&params).await.map_err(|error| unusable(&message_of(&*error)))?;
-    let rest = kms.url().strip_prefix("https://kms").ok_or_else(|| unusable(&kms.url()))?;
+    let kms = kms_url(region, fips, dual).await.map_err(unusable)?;
+    let rest = kms.strip_prefix("https://kms").ok_or_else(|| unusable(kms.clone()))?;
     // In GovCloud the usual endpoints of both services are FIPS endpoints, and there are no others.
     let rest = match rest.strip_prefix("-fips") {
         Some(usual) if region.starts_with("us-gov-") && !dual => usual,

@@ -6,7 +6,7 @@ mod endpoint;
 pub(crate) mod name;
 mod request;
 
-use super::client::Clients;
+use super::client::{Clients, region_of_arn};
 use super::errors::refusal;
 use crate::certificate::Certificate;
 use crate::cloud::failure::refused::FailedAttempt;
@@ -15,7 +15,7 @@ use crate::cloud::key::CertificateName;
 use crate::cloud::retry::Call;
 use aws_runtime::service_clock_skew::ServiceClockSkewInterceptor;
 use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
-use name::{CertificateService, region};
+use name::CertificateService;
 use request::Reply;
 
 /// Fetches a certificate, followed by its chain. The region is that of the certificate's ARN.
@@ -25,7 +25,7 @@ use request::Reply;
 pub(crate) async fn certificate(clients: &Clients, name: &CertificateName) -> Result<Vec<Certificate>, Failure> {
     let service = CertificateService::of(name);
     let operation = service.operation();
-    let region = region(&name.id).ok_or_else(|| operation.failure(Cause::Settings, "the ARN has no region"))?;
+    let region = region_of_arn(&name.id).ok_or_else(|| operation.failure(Cause::Settings, "the ARN has no region"))?;
     let description = format!("{} {} at {} in {region}", operation.name, name.id, service.full_name());
     let call = Call {
         operation: operation.name,
@@ -36,7 +36,7 @@ pub(crate) async fn certificate(clients: &Clients, name: &CertificateName) -> Re
     // It learns the service's time from a refusal and corrects the signature of the next attempt.
     let clock = SharedInterceptor::new(ServiceClockSkewInterceptor::new());
     let attempt = async || {
-        let answer = attempt(clients, name, region, clock.clone()).await;
+        let answer = attempt(clients, name, &region, clock.clone()).await;
         match answer {
             Ok(reply) => Ok(reply),
             Err(refused) => Err(clients.mask_pin(clients.explain_missing_credentials(refused).await)),

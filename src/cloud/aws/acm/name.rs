@@ -73,11 +73,6 @@ pub fn is_certificate_arn(text: &str, service: CertificateService) -> bool {
     is_known && code == service.code() && [partition, region, account].iter().all(|field| !field.is_empty())
 }
 
-/// Returns the region of an ARN.
-pub(super) fn region(arn: &str) -> Option<&str> {
-    arn.split(':').nth(3).filter(|region| !region.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,7 +95,5 @@ mod tests {
             assert_eq!(is_certificate_arn(text, CertificateService::Acm), is_acm, "{text}");
             assert_eq!(is_certificate_arn(text, CertificateService::PrivateCa), is_pca, "{text}");
         }
-        assert_eq!(region(pca), Some("us-gov-west-1"));
-        assert_eq!(region("arn:aws:acm::1:x"), None);
     }
 }

@@ -4,8 +4,9 @@
 //! follows these rules by itself. This module determines what the SDK will do, for messages and to find settings
 //! that contradict each other.
 
-use super::settings::Settings;
+use crate::cloud::aws::settings::Settings;
 use crate::cloud::failure::Cause;
+use crate::cloud::failure::error_chain::message_of;
 use crate::cloud::failure::obstacle::Obstacle;
 use crate::cloud::http::endpoint::{is_plaintext_remote, url_without_credentials};
 use crate::log_warn;
@@ -111,12 +112,21 @@ fn conflict(url: &str, by: &str, sdk: &SdkConfig) -> Option<Obstacle> {
     ))
 }
 
-/// Returns the URL that the SDK's own rules select. If there is none, the request will report the reason.
+/// Returns the URL that the SDK's own rules select for KMS in the region of `sdk`. If there is none, the request will
+/// report the reason.
 async fn default_url(sdk: &SdkConfig) -> Option<String> {
-    let region = sdk.region()?.as_ref().to_owned();
-    let (fips, dual) = (sdk.use_fips().unwrap_or(false), sdk.use_dual_stack().unwrap_or(false));
-    let params = Params::builder().region(region).use_fips(fips).use_dual_stack(dual).build().ok()?;
-    Some(DefaultResolver::new().resolve_endpoint(&params).await.ok()?.url().to_owned())
+    kms_url(sdk.region()?.as_ref(), sdk.use_fips() == Some(true), sdk.use_dual_stack() == Some(true)).await.ok()
+}
+
+/// Returns the URL that the SDK's own rules select for KMS in a region.
+///
+/// # Errors
+/// The reason why there is none.
+pub(crate) async fn kms_url(region: &str, fips: bool, dual: bool) -> Result<String, String> {
+    let params = Params::builder().region(region).use_fips(fips).use_dual_stack(dual).build();
+    let params = params.map_err(|error| message_of(&error))?;
+    let endpoint = DefaultResolver::new().resolve_endpoint(&params).await.map_err(|error| message_of(&*error))?;
+    Ok(endpoint.url().to_owned())
 }
 
 /// Returns the endpoint that the SDK's own rules select, for log lines: the name of the region, or the URL if it

@@ -1,13 +1,14 @@
 //! Clients of AWS KMS: one for each region, with the SDK's whole chain of credentials.
 
-use super::connector::{OmitSdkHeaders, SdkHttpClient};
-use super::credentials;
-use super::credentials::LoginCredentials;
-use super::credentials::shared_files::{FileProblems, ca_bundle, warn_if_readable_by_others};
-use super::endpoint::Endpoint;
-use super::errors::CREDENTIALS_ADVICE;
-use super::operations::{GET_PUBLIC_KEY, Operation};
-use super::settings::{Login, Settings, service_description};
+pub(crate) mod endpoint;
+
+use crate::cloud::aws::connector::{OmitSdkHeaders, SdkHttpClient};
+use crate::cloud::aws::credentials;
+use crate::cloud::aws::credentials::LoginCredentials;
+use crate::cloud::aws::credentials::shared_files::{FileProblems, ca_bundle, warn_if_readable_by_others};
+use crate::cloud::aws::errors::CREDENTIALS_ADVICE;
+use crate::cloud::aws::operations::{GET_PUBLIC_KEY, Operation};
+use crate::cloud::aws::settings::{Login, Settings, service_description};
 use crate::cloud::failure::obstacle::Obstacle;
 use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
 use crate::cloud::failure::{Cause, Failure};
@@ -17,6 +18,7 @@ use crate::cloud::login::not_logged_in;
 use crate::cloud::retry::Call;
 use crate::cloud::retry::failover::Failover;
 use crate::log_warn;
+use endpoint::Endpoint;
 use std::fmt;
 use std::future::Future;
 
@@ -27,6 +29,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig, identity::IdentityCache};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_kms::Client;
 use aws_sdk_kms::config::SharedHttpClient;
+use azure_core::http::Url;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -45,7 +48,7 @@ pub(crate) struct Clients {
     /// The credentials that the check of a login obtained, for the first client.
     pub(crate) login_credentials: LoginCredentials,
     /// None if the settings name no other regions.
-    pub(super) failover: Option<Failover>,
+    pub(crate) failover: Option<Failover>,
 }
 
 type ClientCell = (Instant, Arc<OnceCell<RegionClient>>);
@@ -54,6 +57,8 @@ type ClientCell = (Instant, Arc<OnceCell<RegionClient>>);
 struct RegionClient {
     client: Client,
     place: String,
+    /// The URL of the requests, if it is known.
+    target: Option<Url>,
     sdk: SdkConfig,
     credentials: SharedCredentialsProvider,
 }
@@ -68,7 +73,7 @@ impl Clients {
         let none = aws_credential_types::Credentials::new("", "", None, None, "none");
         let credentials = SharedCredentialsProvider::new(none);
         let sdk = SdkConfig::builder().build();
-        let kms = RegionClient { client, place: service_description(&settings), sdk, credentials };
+        let kms = RegionClient { client, place: service_description(&settings), target: None, sdk, credentials };
         let made = (Instant::now() + NEVER_REPLACED, Arc::new(OnceCell::new_with(Some(kms))));
         let made = Mutex::new(HashMap::from([(settings.region.clone(), made)]));
         Self { clients: made, ..Self::new(settings) }
@@ -101,7 +106,7 @@ impl Clients {
         self.check_login(operation)?;
         let cell = self.cell(region);
         // Boxed: otherwise the future of every call would contain the 14 KB of this future.
-        let client = cell.get_or_try_init(|| Box::pin(self.create_client(region))).await;
+        let client = cell.get_or_try_init(|| Box::pin(self.create_connecting_client(region))).await;
         client.map(|kms| kms.client.clone()).map_err(|obstacle| obstacle.failure(operation))
     }
 
@@ -217,7 +222,7 @@ impl Clients {
     }
 
     /// Calls the service in a region, within the time limits of `network`.
-    pub(super) async fn call_region<T, F>(
+    pub(crate) async fn call_region<T, F>(
         &self,
         operation: &'static Operation,
         key: &str,
@@ -242,13 +247,18 @@ impl Clients {
         call.run(attempt, |refused, since| self.discard_stale(refused, since)).await
     }
 
+    /// Creates the client for a request to KMS. While the request waits for its credentials, the connection is opened.
+    async fn create_connecting_client(&self, region: Option<&str>) -> Result<RegionClient, Obstacle> {
+        let client = self.create_client(region).await?;
+        if let Some(target) = client.target.clone() {
+            self.http.get(self.network().await)?.connect_ahead(target);
+        }
+        Ok(client)
+    }
+
     async fn create_client(&self, region: Option<&str>) -> Result<RegionClient, Obstacle> {
         let (sdk, credentials) = self.credentials(region).await?;
         let Endpoint { url, place, target } = Endpoint::resolve(&self.settings, &sdk).await?;
-        if let Some(target) = target {
-            // The first request waits for its credentials, and meanwhile the connection is opened.
-            self.http.get(self.network().await)?.connect_ahead(target);
-        }
         // The retries in `sdk` are for requests for credentials. `Call` retries the requests to KMS.
         let mut config = aws_sdk_kms::config::Builder::from(&sdk)
             .retry_config(RetryConfig::disabled())
@@ -257,7 +267,7 @@ impl Clients {
         config.set_credentials_provider(Some(credentials.clone()));
         // Not set in `sdk`: the URL would apply to requests to STS as well.
         config.set_endpoint_url(url);
-        Ok(RegionClient { client: Client::from_conf(config.build()), place, sdk, credentials })
+        Ok(RegionClient { client: Client::from_conf(config.build()), place, target, sdk, credentials })
     }
 
     /// Returns the configuration that the SDK finds by itself, and the provider of the credentials.
@@ -355,11 +365,12 @@ impl fmt::Display for CallDescription<'_> {
     }
 }
 
-/// Returns the region of an ARN, which is field 4 of `arn:aws:kms:eu-central-1:111122223333:key/...`.
-pub(super) fn region_of_arn(id: &str) -> Option<String> {
+/// Returns the region of an ARN, which is field 4 of `arn:aws:kms:eu-central-1:111122223333:key/...`. Returns None for
+/// other names, and for ARNs without a region.
+pub(crate) fn region_of_arn(id: &str) -> Option<String> {
     let fields: Vec<&str> = id.split(':').collect();
     match fields[..] {
-        ["arn", _, "kms", region, _, ..] if !region.is_empty() => Some(region.to_owned()),
+        ["arn", _, _, region, _, ..] if !region.is_empty() => Some(region.to_owned()),
         _ => None,
     }
 }
@@ -373,6 +384,7 @@ mod tests {
         for (id, region) in [
             ("arn:aws:kms:eu-central-1:111122223333:key/mrk-1", Some("eu-central-1")),
             ("arn:aws-cn:kms:cn-north-1:111122223333:alias/a", Some("cn-north-1")),
+            ("arn:aws:acm:eu-west-1:111122223333:certificate/c", Some("eu-west-1")),
             ("arn:aws:iam::111122223333:role/r", None),
             ("arn:aws:kms::111122223333:key/x", None),
             ("alias/a", None),
