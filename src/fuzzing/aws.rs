@@ -16,12 +16,14 @@ use crate::cloud::key::KeyRequest;
 use crate::cloud::{Cause, Failure, KeyName, Network, Target};
 use crate::key::hash::Hash;
 use crate::key::{Algorithm, Curve, Kind, Scheme};
-use aws_sdk_kms::Client;
+use aws_config::identity::IdentityCache;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_kms::config::http::{HttpRequest, HttpResponse};
-use aws_sdk_kms::config::retry::RetryConfig;
-use aws_sdk_kms::config::{BehaviorVersion, Config, Credentials, Region};
+use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// Runs the target. The first byte selects the request, and the rest is the reply.
 pub fn run(data: &[u8]) {
@@ -120,21 +122,17 @@ fn check(failure: &Failure, ok: bool) {
 /// Returns clients whose requests receive these replies, one after the other.
 fn clients(replies: Replies) -> Clients {
     let network = Network { retries: 0, ..Network::default() };
-    Clients::with_client(Settings { network, ..Settings::default() }, client(replies))
-}
-
-fn client(replies: Replies) -> Client {
-    static CONFIG: OnceLock<Config> = OnceLock::new();
-    let config = CONFIG.get_or_init(|| {
-        Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("eu-central-1"))
-            .credentials_provider(Credentials::new("id", SECRET, None, None, "fuzzing"))
-            .retry_config(RetryConfig::disabled())
-            .build()
-    });
     let connector = SharedHttpConnector::new(Connector(Arc::new(replies)));
-    Client::from_conf(config.to_builder().http_client(http_client_fn(move |_, _| connector.clone())).build())
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("eu-central-1"))
+        .identity_cache(IdentityCache::lazy().build())
+        .sleep_impl(TokioSleep::new())
+        .http_client(http_client_fn(move |_, _| connector.clone()))
+        .build();
+    let credentials = SharedCredentialsProvider::new(Credentials::new("id", SECRET, None, None, "fuzzing"));
+    let settings = Settings { network, ..Settings::default() };
+    Clients::with_configuration(settings, config, credentials).expect("a complete configuration")
 }
 
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //! API reference: Sign, GenerateMac, VerifyMac, Decrypt, DeriveSharedSecret and GenerateRandom of the AWS KMS API
 //! Reference.
 
-use super::client::Clients;
+use super::client::{Clients, RegionClient};
 use super::errors::{code_of, refusal};
 use super::keys::{encryption_algorithm, is_alias, mac_algorithm, signing_algorithm, to_pkcs11_signature};
 use super::operations::{DECRYPT, DERIVE, GENERATE_MAC, GET_PUBLIC_KEY, Operation, RANDOM, SIGN, VERIFY_MAC};
@@ -12,9 +12,21 @@ use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::key::KeyRequest;
 use crate::cloud::key::{SecretBytes, Signature};
 use crate::key::Algorithm;
-use aws_sdk_kms::Client;
 use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::{KeyAgreementAlgorithmSpec, MacAlgorithmSpec, SigningAlgorithmSpec};
+use aws_sdk_kms::types::{KeyAgreementAlgorithmSpec, MacAlgorithmSpec};
+use base64ct::{Base64, Encoding};
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+
+/// The reply to Sign.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SignReply {
+    key_id: Option<String>,
+    /// Base64.
+    signature: String,
+}
 
 /// The maximum number of bytes of one request. GenerateRandom: "NumberOfBytes: minimum value of 1, maximum value
 /// of 1024".
@@ -38,12 +50,19 @@ impl Clients {
 
     async fn make_signature(&self, order: &KeyRequest) -> Result<Signature, Failure> {
         let (algorithm, form) = signing_algorithm(order.scheme).ok_or_else(|| unsupported_scheme(&SIGN, order))?;
-        let attempt = |client: Client, id: String| {
-            let request = client.sign().key_id(id).message(Blob::new(order.data.to_vec()));
-            let request = request.message_type(form.clone()).signing_algorithm(SigningAlgorithmSpec::clone(algorithm));
+        let attempt = |client: Arc<RegionClient>, id: String| {
+            let input = json!({
+                "KeyId": id,
+                "Message": Base64::encode_string(&order.data),
+                "MessageType": form.as_str(),
+                "SigningAlgorithm": algorithm.as_str(),
+            });
             async move {
-                let reply = request.send().await.map_err(|e| refusal(&SIGN, e))?;
-                let bytes = to_pkcs11_signature(order.kind, bytes_of(reply.signature))?;
+                let reply = client.signed.send::<SignReply>("TrentService.Sign", input.to_string()).await;
+                let reply = reply.map_err(|e| refusal(&SIGN, e))?;
+                let bytes = Base64::decode_vec(&reply.signature)
+                    .map_err(|_| SIGN.failure(Cause::Malformed, "the signature is not base64"))?;
+                let bytes = to_pkcs11_signature(order.kind, bytes)?;
                 Ok(Signature { bytes, immutable_id: self.immutable_id(order, reply.key_id) })
             }
         };
@@ -52,8 +71,8 @@ impl Clients {
 
     async fn generate_mac(&self, order: &KeyRequest) -> Result<Signature, Failure> {
         let algorithm = mac_algorithm(order.scheme).ok_or_else(|| unsupported_scheme(&GENERATE_MAC, order))?;
-        let attempt = |client: Client, id: String| {
-            let request = client.generate_mac().key_id(id).message(Blob::new(order.data.to_vec()));
+        let attempt = |client: Arc<RegionClient>, id: String| {
+            let request = client.sdk.generate_mac().key_id(id).message(Blob::new(order.data.to_vec()));
             let request = request.mac_algorithm(MacAlgorithmSpec::clone(algorithm));
             async move {
                 let reply = request.send().await.map_err(|e| refusal(&GENERATE_MAC, e))?;
@@ -71,8 +90,8 @@ impl Clients {
     /// Returns whether `mac` is a MAC of the message.
     pub(crate) async fn verify_mac(&self, order: &KeyRequest, mac: &[u8]) -> Result<bool, Failure> {
         let algorithm = mac_algorithm(order.scheme).ok_or_else(|| unsupported_scheme(&VERIFY_MAC, order))?;
-        let attempt = |client: Client, id: String| {
-            let request = client.verify_mac().key_id(id).message(Blob::new(order.data.to_vec()));
+        let attempt = |client: Arc<RegionClient>, id: String| {
+            let request = client.sdk.verify_mac().key_id(id).message(Blob::new(order.data.to_vec()));
             let request = request.mac_algorithm(MacAlgorithmSpec::clone(algorithm)).mac(Blob::new(mac));
             async move {
                 match request.send().await {
@@ -93,8 +112,8 @@ impl Clients {
 
     pub(crate) async fn decrypt(&self, order: &KeyRequest) -> Result<SecretBytes, Failure> {
         let algorithm = encryption_algorithm(order.scheme).ok_or_else(|| unsupported_scheme(&DECRYPT, order))?;
-        let attempt = |client: Client, id: String| {
-            let request = client.decrypt().key_id(id).ciphertext_blob(Blob::new(order.data.to_vec()));
+        let attempt = |client: Arc<RegionClient>, id: String| {
+            let request = client.sdk.decrypt().key_id(id).ciphertext_blob(Blob::new(order.data.to_vec()));
             let request = request.encryption_algorithm(algorithm.clone());
             async move {
                 let reply = request.send().await.map_err(|e| refusal(&DECRYPT, e))?;
@@ -106,8 +125,8 @@ impl Clients {
 
     /// Returns the secret shared with the owner of the public key in the order.
     pub(crate) async fn derive(&self, order: &KeyRequest) -> Result<SecretBytes, Failure> {
-        let attempt = |client: Client, id: String| {
-            let request = client.derive_shared_secret().key_id(id).public_key(Blob::new(order.data.to_vec()));
+        let attempt = |client: Arc<RegionClient>, id: String| {
+            let request = client.sdk.derive_shared_secret().key_id(id).public_key(Blob::new(order.data.to_vec()));
             let request = request.key_agreement_algorithm(KeyAgreementAlgorithmSpec::Ecdh);
             async move {
                 let reply = request.send().await.map_err(|e| refusal(&DERIVE, e))?;
@@ -122,8 +141,8 @@ impl Clients {
         let mut random = SecretBytes::new(Vec::with_capacity(length));
         while random.len() < length {
             let wanted = MAX_RANDOM_LEN.min(length - random.len());
-            let attempt = |client: Client| {
-                let request = client.generate_random().number_of_bytes(wanted as i32);
+            let attempt = |client: Arc<RegionClient>| {
+                let request = client.sdk.generate_random().number_of_bytes(wanted as i32);
                 async move {
                     let reply = request.send().await.map_err(|e| refusal(&RANDOM, e))?;
                     plaintext(&RANDOM, reply.plaintext)
@@ -144,8 +163,8 @@ impl Clients {
     /// now.
     async fn moved_alias(&self, order: &KeyRequest) -> Option<Failure> {
         let previous = order.immutable_id.as_ref().filter(|_| is_alias(&order.key.id))?;
-        let attempt = |client: Client| {
-            let request = client.get_public_key().key_id(&order.key.id);
+        let attempt = |client: Arc<RegionClient>| {
+            let request = client.sdk.get_public_key().key_id(&order.key.id);
             async move { Ok(request.send().await.map_err(|e| refusal(&GET_PUBLIC_KEY, e))?.key_id) }
         };
         let now = self.call(&GET_PUBLIC_KEY, &order.key.id, attempt).await.ok().flatten();

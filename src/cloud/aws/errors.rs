@@ -74,9 +74,14 @@ fn remedy_of_code(code: &str) -> Option<RetryPolicy> {
     match code {
         code if EXPIRY_CODES.contains(&code) => Some(RetryPolicy::OnceWithNewCredentials),
         NOT_ISSUED_CODE => Some(RetryPolicy::Limited),
-        code if CLOCK_CODES.contains(&code) => Some(RetryPolicy::Once),
+        code if may_be_clock(code) => Some(RetryPolicy::Once),
         _ => None,
     }
+}
+
+/// Returns whether a refusal with this code may mean that this machine's clock is wrong.
+pub(crate) fn may_be_clock(code: &str) -> bool {
+    CLOCK_CODES.contains(&code)
 }
 
 fn cause_of_code(code: &str) -> Option<Cause> {

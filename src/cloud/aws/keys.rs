@@ -1,6 +1,6 @@
 //! What KMS reports about a key: its KeySpec, its algorithms and its public key; and the form of signatures.
 
-use super::client::Clients;
+use super::client::{Clients, RegionClient};
 use super::errors::refusal;
 use super::operations::{DESCRIBE_KEY, GET_PUBLIC_KEY, SIGN};
 use crate::cloud::failure::{Cause, Failure};
@@ -8,12 +8,12 @@ use crate::cloud::key::KeyDescription;
 use crate::key;
 use crate::key::hash::Hash;
 use crate::key::{Algorithm, Curve, Kind, ParameterSet, PublicKey, Scheme};
-use aws_sdk_kms::Client;
 use aws_sdk_kms::operation::get_public_key::GetPublicKeyOutput;
 use aws_sdk_kms::types::{
     EncryptionAlgorithmSpec, KeyAgreementAlgorithmSpec, KeyMetadata, KeySpec, KeyState, KeyUsageType, MacAlgorithmSpec,
     MessageType, SigningAlgorithmSpec,
 };
+use std::sync::Arc;
 
 /// SigningAlgorithm of the API, the scheme, and the MessageType. The salt of PSS is as long as the digest.
 #[rustfmt::skip]
@@ -194,8 +194,8 @@ pub(crate) fn to_pkcs11_signature(kind: Kind, bytes: Vec<u8>) -> Result<Vec<u8>,
 impl Clients {
     /// Describes a key with GetPublicKey, or with DescribeKey if the key may be a secret key.
     pub(crate) async fn describe(&self, id: &str) -> Result<KeyDescription, Failure> {
-        let attempt = |client: Client, id: String| {
-            let request = client.get_public_key().key_id(id);
+        let attempt = |client: Arc<RegionClient>, id: String| {
+            let request = client.sdk.get_public_key().key_id(id);
             async move { Ok(facts(request.send().await.map_err(|e| refusal(&GET_PUBLIC_KEY, e))?)?) }
         };
         let described = match self.call_with_key(&GET_PUBLIC_KEY, id, id, attempt).await {
@@ -208,8 +208,8 @@ impl Clients {
     }
 
     async fn describe_secret(&self, id: &str, before: Failure) -> Result<KeyDescription, Failure> {
-        let attempt = |client: Client, id: String| {
-            let request = client.describe_key().key_id(id);
+        let attempt = |client: Arc<RegionClient>, id: String| {
+            let request = client.sdk.describe_key().key_id(id);
             async move { Ok(request.send().await.map_err(|e| refusal(&DESCRIBE_KEY, e))?.key_metadata) }
         };
         match self.call_with_key(&DESCRIBE_KEY, id, id, attempt).await? {

@@ -3,7 +3,7 @@
 //! API reference: CreateKey, CreateAlias, ScheduleKeyDeletion. "KMS is eventually consistent": a key that was just
 //! created may be unknown for a while.
 
-use super::client::Clients;
+use super::client::{Clients, RegionClient};
 use super::errors::refusal;
 use super::keys::{SPECS, facts, hmac_facts, is_alias, schemes};
 use super::operations::{CREATE_ALIAS, CREATE_KEY, GET_PUBLIC_KEY, SCHEDULE_DELETION, UPDATE_ALIAS};
@@ -13,9 +13,9 @@ use crate::cloud::management::{CreatedKey, NewKey};
 use crate::cloud::management::{retry_if_missing, with_advice, without_retry};
 use crate::error::{Error, Result};
 use crate::key::{Kind, Purpose};
-use aws_sdk_kms::Client;
 use aws_sdk_kms::types::{KeyMetadata, KeySpec, KeyUsageType, Tag};
 use cryptoki_sys::*;
+use std::sync::Arc;
 
 /// KeyUsage of the API. A key has one KeyUsage.
 static USAGES: [(KeyUsageType, Purpose); 3] = [
@@ -164,8 +164,8 @@ impl Clients {
         let tag = |(key, value): (&str, String)| Tag::builder().tag_key(key).tag_value(value).build();
         let tags = new.tags().into_iter().map(tag).collect::<std::result::Result<Vec<_>, _>>();
         let tags = tags.map_err(|error| CREATE_KEY.failure(Cause::Rejected, error.to_string()))?;
-        let attempt = |client: Client| {
-            let request = client.create_key().set_key_spec(spec(new.kind).cloned()).set_key_usage(usage(new));
+        let attempt = |client: Arc<RegionClient>| {
+            let request = client.sdk.create_key().set_key_spec(spec(new.kind).cloned()).set_key_usage(usage(new));
             let request = request.set_tags(Some(tags.clone()));
             async move {
                 let reply = request.send().await.map_err(|e| without_retry(refusal(&CREATE_KEY, e)))?;
@@ -178,8 +178,8 @@ impl Clients {
     }
 
     async fn create_alias(&self, alias: &str, id: &str) -> std::result::Result<(), Failure> {
-        let attempt = |client: Client| {
-            let request = client.create_alias().alias_name(alias).target_key_id(id);
+        let attempt = |client: Arc<RegionClient>| {
+            let request = client.sdk.create_alias().alias_name(alias).target_key_id(id);
             async move {
                 request.send().await.map_err(|e| retry_if_missing(refusal(&CREATE_ALIAS, e)))?;
                 Ok(())
@@ -189,8 +189,8 @@ impl Clients {
     }
 
     async fn update_alias(&self, alias: &str, id: &str) -> std::result::Result<(), Failure> {
-        let attempt = |client: Client| {
-            let request = client.update_alias().alias_name(alias).target_key_id(id);
+        let attempt = |client: Arc<RegionClient>| {
+            let request = client.sdk.update_alias().alias_name(alias).target_key_id(id);
             async move {
                 request.send().await.map_err(|e| refusal(&UPDATE_ALIAS, e))?;
                 Ok(())
@@ -201,8 +201,8 @@ impl Clients {
 
     /// Describes a key that was just created. Waits while the service does not know the key.
     async fn describe_new(&self, arn: &str, option: &str) -> std::result::Result<KeyDescription, Failure> {
-        let attempt = |client: Client| {
-            let request = client.get_public_key().key_id(arn);
+        let attempt = |client: Arc<RegionClient>| {
+            let request = client.sdk.get_public_key().key_id(arn);
             async move { Ok(facts(request.send().await.map_err(|e| retry_if_missing(refusal(&GET_PUBLIC_KEY, e)))?)?) }
         };
         self.call(&GET_PUBLIC_KEY, arn, attempt).await.map_err(|failure| {
@@ -222,8 +222,8 @@ impl Clients {
             let message = format!("{arn} is an alias, and its key is unknown; name the key by its id or ARN");
             return Err(SCHEDULE_DELETION.failure(Cause::Rejected, message));
         }
-        let attempt = |client: Client| {
-            let request = client.schedule_key_deletion().key_id(arn).pending_window_in_days(days as i32);
+        let attempt = |client: Arc<RegionClient>| {
+            let request = client.sdk.schedule_key_deletion().key_id(arn).pending_window_in_days(days as i32);
             async move { request.send().await.map_err(|e| without_retry(refusal(&SCHEDULE_DELETION, e))) }
         };
         let reply = self

@@ -3,7 +3,7 @@
 //!
 //! API reference: ListKeys, ListAliases.
 
-use super::client::Clients;
+use super::client::{Clients, RegionClient};
 use super::errors::refusal;
 use super::operations::{LIST_ALIASES, LIST_KEYS, Operation};
 use crate::cloud::failure::refused::FailedAttempt;
@@ -11,11 +11,11 @@ use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::key::{KeyName, ListedKey};
 use crate::cloud::pagination::Pages;
 use crate::log_info;
-use aws_sdk_kms::Client;
 use aws_sdk_kms::types::AliasListEntry;
 use futures_util::future::try_join;
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// KMS Developer Guide, "Aliases": "the prefix alias/aws/ is reserved for AWS managed keys".
 const RESERVED_PREFIX: &str = "aws/";
@@ -38,8 +38,8 @@ impl Clients {
     }
 
     async fn ids(&self) -> Result<Vec<String>, Failure> {
-        let keys = self.pages(&LIST_KEYS, async |client: Client, marker| {
-            let reply = client.list_keys().limit(1000).set_marker(marker).send().await;
+        let keys = self.pages(&LIST_KEYS, async |client: Arc<RegionClient>, marker| {
+            let reply = client.sdk.list_keys().limit(1000).set_marker(marker).send().await;
             let reply = reply.map_err(|e| refusal(&LIST_KEYS, e))?;
             Ok((reply.keys.unwrap_or_default(), reply.next_marker.filter(|_| reply.truncated)))
         });
@@ -47,8 +47,8 @@ impl Clients {
     }
 
     async fn labels(&self) -> Result<HashMap<String, String>, Failure> {
-        let aliases = self.pages(&LIST_ALIASES, async |client: Client, marker| {
-            let reply = client.list_aliases().limit(100).set_marker(marker).send().await;
+        let aliases = self.pages(&LIST_ALIASES, async |client: Arc<RegionClient>, marker| {
+            let reply = client.sdk.list_aliases().limit(100).set_marker(marker).send().await;
             let reply = reply.map_err(|e| refusal(&LIST_ALIASES, e))?;
             Ok((reply.aliases.unwrap_or_default(), reply.next_marker.filter(|_| reply.truncated)))
         });
@@ -66,7 +66,7 @@ impl Clients {
     async fn pages<T>(
         &self,
         operation: &'static Operation,
-        page: impl AsyncFn(Client, Option<String>) -> Result<(Vec<T>, Option<String>), FailedAttempt>,
+        page: impl AsyncFn(Arc<RegionClient>, Option<String>) -> Result<(Vec<T>, Option<String>), FailedAttempt>,
     ) -> Result<Vec<T>, Failure> {
         let (mut all, mut pages) = (Vec::new(), Pages::default());
         loop {

@@ -14,6 +14,7 @@ pub(crate) mod listing;
 pub(crate) mod login;
 pub(crate) mod multi_region;
 pub(crate) mod operations;
+pub(crate) mod request;
 pub(crate) mod settings;
 
 use super::backend::{

@@ -3,15 +3,15 @@
 //! "Multi-Region keys in AWS KMS", AWS KMS Developer Guide: the replicas have the same key id and key material, and
 //! their ARNs differ in the region only.
 
-use super::client::{Clients, region_of_arn};
+use super::client::{Clients, RegionClient, region_of_arn};
 use super::operations::{GET_PUBLIC_KEY, Operation};
 use crate::cloud::failure::Failure;
 use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::http::network::Network;
 use crate::cloud::retry::attempts_limit;
 use crate::cloud::retry::failover::Failover;
-use aws_sdk_kms::Client;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Clients {
@@ -22,7 +22,7 @@ impl Clients {
         operation: &'static Operation,
         key: &str,
         id: &str,
-        request: impl Fn(Client, String) -> F,
+        request: impl Fn(Arc<RegionClient>, String) -> F,
     ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, FailedAttempt>>,
@@ -40,7 +40,7 @@ impl Clients {
         operation: &'static Operation,
         key: &str,
         id: &str,
-        request: impl Fn(Client, String) -> F,
+        request: impl Fn(Arc<RegionClient>, String) -> F,
     ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, FailedAttempt>>,

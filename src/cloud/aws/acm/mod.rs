@@ -4,19 +4,27 @@
 
 mod endpoint;
 pub(crate) mod name;
-mod request;
 
 use super::client::{Clients, region_of_arn};
 use super::errors::refusal;
+use super::request::SignedService;
 use crate::certificate::Certificate;
+use crate::cloud::failure::error_chain::message_of;
 use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::key::CertificateName;
 use crate::cloud::retry::Call;
-use aws_runtime::service_clock_skew::ServiceClockSkewInterceptor;
-use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use name::CertificateService;
-use request::Reply;
+use serde::Deserialize;
+use serde_json::json;
+
+/// The reply: PEM texts.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Reply {
+    certificate: String,
+    certificate_chain: Option<String>,
+}
 
 /// Fetches a certificate, followed by its chain. The region is that of the certificate's ARN.
 ///
@@ -33,10 +41,8 @@ pub(crate) async fn certificate(clients: &Clients, name: &CertificateName) -> Re
         network: &clients.settings.network,
         concurrency_limit: Some(&clients.load_permits),
     };
-    // It learns the service's time from a refusal and corrects the signature of the next attempt.
-    let clock = SharedInterceptor::new(ServiceClockSkewInterceptor::new());
     let attempt = async || {
-        let answer = attempt(clients, name, &region, clock.clone()).await;
+        let answer = attempt(clients, name, &region).await;
         match answer {
             Ok(reply) => Ok(reply),
             Err(refused) => Err(clients.mask_pin(clients.explain_missing_credentials(refused).await)),
@@ -46,18 +52,15 @@ pub(crate) async fn certificate(clients: &Clients, name: &CertificateName) -> Re
     parse(&reply).map_err(|message| operation.failure(Cause::Malformed, message))
 }
 
-async fn attempt(
-    clients: &Clients,
-    name: &CertificateName,
-    region: &str,
-    clock: SharedInterceptor,
-) -> Result<Reply, FailedAttempt> {
+async fn attempt(clients: &Clients, name: &CertificateName, region: &str) -> Result<Reply, FailedAttempt> {
     let service = CertificateService::of(name);
     let operation = service.operation();
-    let shared = clients.shared_configuration(operation.name, region).await?;
+    let (sdk, credentials) = clients.shared_configuration(operation.name, region).await?;
     let endpoint =
-        endpoint::resolve(service, region, &shared.0).await.map_err(|obstacle| obstacle.failure(operation.name))?;
-    request::send(name, &endpoint, shared, clock).await.map_err(|error| {
+        endpoint::resolve(service, region, &sdk).await.map_err(|obstacle| obstacle.failure(operation.name))?;
+    let signed = SignedService::new(service.code(), &endpoint.url, &sdk, credentials, clients.clock.clone());
+    let signed = signed.map_err(|error| operation.failure(Cause::Settings, message_of(&*error)))?;
+    signed.send(service.target(), input(name)).await.map_err(|error| {
         let mut refused = refusal(operation, error);
         // `explain_missing_credentials` recognizes messages about credentials by their start and end.
         if refused.failure.cause != Cause::Credentials {
@@ -65,6 +68,14 @@ async fn attempt(
         }
         refused
     })
+}
+
+fn input(name: &CertificateName) -> String {
+    match &name.authority {
+        Some(authority) => json!({ "CertificateAuthorityArn": authority, "CertificateArn": name.id }),
+        None => json!({ "CertificateArn": name.id }),
+    }
+    .to_string()
 }
 
 /// Returns the certificates of a reply. The key's own comes first, then its chain in the order of the service.
@@ -76,4 +87,17 @@ fn parse(reply: &Reply) -> Result<Vec<Certificate>, String> {
         chain.extend(all(text)?);
     }
     Ok(chain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_names_the_authority_of_a_private_certificate() {
+        let name =
+            |authority: Option<&str>| CertificateName { id: "c".into(), authority: authority.map(str::to_owned) };
+        assert_eq!(input(&name(None)), r#"{"CertificateArn":"c"}"#);
+        assert_eq!(input(&name(Some("a"))), r#"{"CertificateArn":"c","CertificateAuthorityArn":"a"}"#);
+    }
 }

@@ -13,17 +13,16 @@ use crate::log_warn;
 use aws_config::SdkConfig;
 use aws_sdk_kms::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_types::service_config::ServiceConfigKey;
-use azure_core::http::Url;
 
 /// The endpoint of KMS for one set of settings.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     /// The URL that is configured. None means that the SDK chooses the endpoint.
-    pub(crate) url: Option<String>,
+    pub(crate) configured: Option<String>,
+    /// The URL of the requests: the configured one, or the one that the SDK chooses.
+    pub(crate) url: String,
     /// The endpoint in log lines: `AWS KMS at URL`, `AWS KMS in REGION`.
     pub(crate) place: String,
-    /// The URL of the requests, configured or chosen by the SDK, if it is known.
-    pub(crate) target: Option<Url>,
 }
 
 impl Endpoint {
@@ -31,29 +30,25 @@ impl Endpoint {
     /// files.
     ///
     /// # Errors
-    /// Fails with [`Cause::Settings`] if the endpoint contradicts a setting for FIPS or dual-stack endpoints.
+    /// Fails with [`Cause::Settings`] if the endpoint contradicts a setting for FIPS or dual-stack endpoints, or if
+    /// the region has no endpoint.
     pub(crate) async fn resolve(settings: &Settings, sdk: &SdkConfig) -> Result<Self, Obstacle> {
         let named = match &settings.endpoint_url {
             Some(url) => Some((url.clone(), ENDPOINT_OPTION)),
             None => configured_url(sdk, "KMS").map(|url| (url, setting_name("AWS_ENDPOINT_URL_KMS"))),
         };
-        let default_url = if named.is_none() { default_url(sdk).await } else { None };
-        let place = match &named {
-            Some((url, by)) => {
-                let shown = checked(url, by, sdk)?;
-                // Log lines name the slot, so the slot's own option need not be named.
-                if *by == ENDPOINT_OPTION {
-                    format!("AWS KMS at {shown}")
-                } else {
-                    format!("AWS KMS at {shown} ({by})")
-                }
-            }
-            None => default_place(sdk, default_url.as_deref()),
-        };
         warn_of_unencrypted_sts(named.as_ref().map(|(url, _)| url.as_str()), sdk);
-        let url = named.map(|(url, _)| url);
-        let target = url.as_deref().or(default_url.as_deref()).and_then(|url| Url::parse(url).ok());
-        Ok(Self { url, place, target })
+        let Some((url, by)) = named else {
+            let url = default_url(sdk).await?;
+            return Ok(Self { place: default_place(sdk, &url), url, configured: None });
+        };
+        let shown = checked(&url, by, sdk)?;
+        // Log lines name the slot, so the slot's own option need not be named.
+        let place = match by {
+            ENDPOINT_OPTION => format!("AWS KMS at {shown}"),
+            _ => format!("AWS KMS at {shown} ({by})"),
+        };
+        Ok(Self { configured: Some(url.clone()), url, place })
     }
 }
 
@@ -112,10 +107,13 @@ fn conflict(url: &str, by: &str, sdk: &SdkConfig) -> Option<Obstacle> {
     ))
 }
 
-/// Returns the URL that the SDK's own rules select for KMS in the region of `sdk`. If there is none, the request will
-/// report the reason.
-async fn default_url(sdk: &SdkConfig) -> Option<String> {
-    kms_url(sdk.region()?.as_ref(), sdk.use_fips() == Some(true), sdk.use_dual_stack() == Some(true)).await.ok()
+/// Returns the URL that the SDK's own rules select for KMS in the region of `sdk`.
+async fn default_url(sdk: &SdkConfig) -> Result<String, Obstacle> {
+    let region = sdk.region().map(|region| region.as_ref()).unwrap_or_default();
+    let url = kms_url(region, sdk.use_fips() == Some(true), sdk.use_dual_stack() == Some(true)).await;
+    url.map_err(|why| {
+        Obstacle::permanent(Cause::Settings, format!("no endpoint of AWS KMS in region {region:?}: {why}"))
+    })
 }
 
 /// Returns the URL that the SDK's own rules select for KMS in a region.
@@ -131,9 +129,9 @@ pub(crate) async fn kms_url(region: &str, fips: bool, dual: bool) -> Result<Stri
 
 /// Returns the endpoint that the SDK's own rules select, for log lines: the name of the region, or the URL if it
 /// is not the usual one.
-fn default_place(sdk: &SdkConfig, url: Option<&str>) -> String {
-    match url.filter(|_| sdk.use_fips() == Some(true) || sdk.use_dual_stack() == Some(true)) {
-        Some(url) => format!("AWS KMS at {url}"),
-        None => format!("AWS KMS in {}", sdk.region().map(|region| region.as_ref()).unwrap_or_default()),
+fn default_place(sdk: &SdkConfig, url: &str) -> String {
+    match sdk.use_fips() == Some(true) || sdk.use_dual_stack() == Some(true) {
+        true => format!("AWS KMS at {url}"),
+        false => format!("AWS KMS in {}", sdk.region().map(|region| region.as_ref()).unwrap_or_default()),
     }
 }

@@ -1,13 +1,14 @@
 //! Clients of AWS KMS: one for each region, with the SDK's whole chain of credentials.
 
+mod configuration;
 pub(crate) mod endpoint;
+mod region;
 
-use crate::cloud::aws::connector::{OmitSdkHeaders, SdkHttpClient};
-use crate::cloud::aws::credentials;
 use crate::cloud::aws::credentials::LoginCredentials;
-use crate::cloud::aws::credentials::shared_files::{FileProblems, ca_bundle, warn_if_readable_by_others};
+use crate::cloud::aws::credentials::shared_files::{FileProblems, ca_bundle};
 use crate::cloud::aws::errors::CREDENTIALS_ADVICE;
 use crate::cloud::aws::operations::{GET_PUBLIC_KEY, Operation};
+use crate::cloud::aws::request::ServiceClock;
 use crate::cloud::aws::settings::{Login, Settings, service_description};
 use crate::cloud::failure::obstacle::Obstacle;
 use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
@@ -17,22 +18,15 @@ use crate::cloud::http::network::Network;
 use crate::cloud::login::not_logged_in;
 use crate::cloud::retry::Call;
 use crate::cloud::retry::failover::Failover;
-use crate::log_warn;
+use aws_config::SdkConfig;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use endpoint::Endpoint;
+pub(crate) use region::RegionClient;
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
-
-use aws_config::retry::RetryConfig;
-use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig, identity::IdentityCache};
-use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_kms::Client;
-use aws_sdk_kms::config::SharedHttpClient;
-use azure_core::http::Url;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::{OnceCell, Semaphore};
 
 /// The clients of one process for one set of settings. They are used on the runtime only.
@@ -49,34 +43,30 @@ pub(crate) struct Clients {
     pub(crate) login_credentials: LoginCredentials,
     /// None if the settings name no other regions.
     pub(crate) failover: Option<Failover>,
+    /// The clock of the signatures of requests.
+    pub(crate) clock: ServiceClock,
 }
 
-type ClientCell = (Instant, Arc<OnceCell<RegionClient>>);
-
-/// A client, and the endpoint of its requests.
-struct RegionClient {
-    client: Client,
-    place: String,
-    /// The URL of the requests, if it is known.
-    target: Option<Url>,
-    sdk: SdkConfig,
-    credentials: SharedCredentialsProvider,
-}
+type ClientCell = (Instant, Arc<OnceCell<Arc<RegionClient>>>);
 
 #[cfg(any(test, fuzzing))]
 const NEVER_REPLACED: std::time::Duration = std::time::Duration::from_secs(1_000_000_000);
 
 #[cfg(any(test, fuzzing))]
 impl Clients {
-    /// Creates clients with a client from elsewhere. That client is never replaced by one of the module's own.
-    pub(crate) fn with_client(settings: Settings, client: Client) -> Self {
-        let none = aws_credential_types::Credentials::new("", "", None, None, "none");
-        let credentials = SharedCredentialsProvider::new(none);
-        let sdk = SdkConfig::builder().build();
-        let kms = RegionClient { client, place: service_description(&settings), target: None, sdk, credentials };
+    /// Creates clients with a configuration from elsewhere, which contains the HTTP client. They are never replaced.
+    pub(crate) fn with_configuration(
+        settings: Settings,
+        config: SdkConfig,
+        credentials: SharedCredentialsProvider,
+    ) -> Result<Self, Obstacle> {
+        let url = "https://kms.example".to_owned();
+        let endpoint = Endpoint { configured: Some(url.clone()), url, place: service_description(&settings) };
+        let clients = Self::new(settings);
+        let kms = Arc::new(RegionClient::new(&endpoint, config, credentials, clients.clock.clone())?);
         let made = (Instant::now() + NEVER_REPLACED, Arc::new(OnceCell::new_with(Some(kms))));
-        let made = Mutex::new(HashMap::from([(settings.region.clone(), made)]));
-        Self { clients: made, ..Self::new(settings) }
+        let made = Mutex::new(HashMap::from([(clients.settings.region.clone(), made)]));
+        Ok(Self { clients: made, ..clients })
     }
 }
 
@@ -94,6 +84,7 @@ impl Clients {
             clients: Mutex::default(),
             load_permits: turns,
             login_credentials: LoginCredentials::default(),
+            clock: ServiceClock::default(),
         }
     }
 
@@ -102,12 +93,16 @@ impl Clients {
     /// # Errors
     /// Fails with [`Cause::Credentials`] before the login that the settings require, and with the obstacle that
     /// prevents the creation of the client.
-    pub(crate) async fn client(&self, operation: &'static str, region: Option<&str>) -> Result<Client, Failure> {
+    pub(crate) async fn client(
+        &self,
+        operation: &'static str,
+        region: Option<&str>,
+    ) -> Result<Arc<RegionClient>, Failure> {
         self.check_login(operation)?;
         let cell = self.cell(region);
         // Boxed: otherwise the future of every call would contain the 14 KB of this future.
         let client = cell.get_or_try_init(|| Box::pin(self.create_connecting_client(region))).await;
-        client.map(|kms| kms.client.clone()).map_err(|obstacle| obstacle.failure(operation))
+        client.cloned().map_err(|obstacle| obstacle.failure(operation))
     }
 
     /// Returns what another service of AWS in a region needs for its requests: the configuration that the SDK finds,
@@ -122,8 +117,10 @@ impl Clients {
     ) -> Result<(SdkConfig, SharedCredentialsProvider), Failure> {
         self.check_login(operation)?;
         let cell = self.cell(Some(region));
-        let client = cell.get_or_try_init(|| Box::pin(self.create_client(Some(region)))).await;
-        client.map(|kms| (kms.sdk.clone(), kms.credentials.clone())).map_err(|obstacle| obstacle.failure(operation))
+        let create = async || Ok(Arc::new(self.create_client(Some(region)).await?.0));
+        let client = cell.get_or_try_init(|| Box::pin(create())).await;
+        let client = client.map_err(|obstacle: Obstacle| obstacle.failure(operation))?;
+        Ok((client.config.clone(), client.credentials.clone()))
     }
 
     fn check_login(&self, operation: &'static str) -> Result<(), Failure> {
@@ -133,7 +130,7 @@ impl Clients {
         }
     }
 
-    fn cell(&self, region: Option<&str>) -> Arc<OnceCell<RegionClient>> {
+    fn cell(&self, region: Option<&str>) -> Arc<OnceCell<Arc<RegionClient>>> {
         let mut made = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         made.entry(region.map(str::to_owned)).or_insert_with(|| (Instant::now(), Arc::default())).1.clone()
     }
@@ -211,7 +208,7 @@ impl Clients {
         &self,
         operation: &'static Operation,
         key: &str,
-        request: impl Fn(Client) -> F,
+        request: impl Fn(Arc<RegionClient>) -> F,
     ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, FailedAttempt>>,
@@ -229,7 +226,7 @@ impl Clients {
         region: Option<&str>,
         network: &Network,
         concurrency_limit: Option<&Semaphore>,
-        request: impl Fn(Client) -> F,
+        request: impl Fn(Arc<RegionClient>) -> F,
     ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, FailedAttempt>>,
@@ -248,26 +245,19 @@ impl Clients {
     }
 
     /// Creates the client for a request to KMS. While the request waits for its credentials, the connection is opened.
-    async fn create_connecting_client(&self, region: Option<&str>) -> Result<RegionClient, Obstacle> {
-        let client = self.create_client(region).await?;
-        if let Some(target) = client.target.clone() {
-            self.http.get(self.network().await)?.connect_ahead(target);
+    async fn create_connecting_client(&self, region: Option<&str>) -> Result<Arc<RegionClient>, Obstacle> {
+        let (client, endpoint) = self.create_client(region).await?;
+        if let Ok(url) = endpoint.url.parse() {
+            self.http.get(self.network().await)?.connect_ahead(url);
         }
-        Ok(client)
+        Ok(Arc::new(client))
     }
 
-    async fn create_client(&self, region: Option<&str>) -> Result<RegionClient, Obstacle> {
-        let (sdk, credentials) = self.credentials(region).await?;
-        let Endpoint { url, place, target } = Endpoint::resolve(&self.settings, &sdk).await?;
-        // The retries in `sdk` are for requests for credentials. `Call` retries the requests to KMS.
-        let mut config = aws_sdk_kms::config::Builder::from(&sdk)
-            .retry_config(RetryConfig::disabled())
-            .interceptor(OmitSdkHeaders::new());
-        // As it is, not wrapped into another provider: then all services share what the identity cache has of it.
-        config.set_credentials_provider(Some(credentials.clone()));
-        // Not set in `sdk`: the URL would apply to requests to STS as well.
-        config.set_endpoint_url(url);
-        Ok(RegionClient { client: Client::from_conf(config.build()), place, target, sdk, credentials })
+    async fn create_client(&self, region: Option<&str>) -> Result<(RegionClient, Endpoint), Obstacle> {
+        let (config, credentials) = self.credentials(region).await?;
+        let endpoint = Endpoint::resolve(&self.settings, &config).await?;
+        let client = RegionClient::new(&endpoint, config, credentials, self.clock.clone())?;
+        Ok((client, endpoint))
     }
 
     /// Returns the configuration that the SDK finds by itself, and the provider of the credentials.
@@ -279,40 +269,7 @@ impl Clients {
         region: Option<&str>,
     ) -> Result<(SdkConfig, SharedCredentialsProvider), Obstacle> {
         let network = self.network().await;
-        let http = SharedHttpClient::new(SdkHttpClient::new(self.http.get(network)?)?);
-        // The SDK's own time limits never end a call: the module ends it at its deadline, and the HTTP client has
-        // limits of its own.
-        let identities = IdentityCache::lazy().load_timeout(network.call_timeout.saturating_mul(2)).build();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http.clone())
-            .identity_cache(identities)
-            .retry_config(credential_retry_policy(network))
-            .timeout_config(TimeoutConfig::disabled())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        match region {
-            Some(region) => loader = loader.region(Region::new(region.to_owned())),
-            None => warn_of_conflicting_regions(),
-        }
-        if let Some(profile) = self.settings.profile() {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(is_wanted) = self.settings.use_fips_endpoint {
-            loader = loader.use_fips(is_wanted);
-        }
-        if let Some(is_wanted) = self.settings.use_dualstack_endpoint {
-            loader = loader.use_dual_stack(is_wanted);
-        }
-        // A configured profile is the only source of credentials, so nothing can replace a missing profile.
-        if let Some(words) = FileProblems::missing_profile(&self.settings).await {
-            return Err(Obstacle::permanent(Cause::Settings, words));
-        }
-        let sdk = loader.load().await;
-        if sdk.region().is_none() {
-            let trouble = FileProblems::examine(&self.settings).await.message();
-            return Err(trouble.map_or_else(|| NO_REGION.to_owned(), |words| format!("{words}; {NO_REGION}")).into());
-        }
-        warn_if_readable_by_others(&self.settings);
-        let credentials = credentials::credentials(&self.settings, &sdk, &http).await;
+        let (sdk, credentials) = configuration::load(&self.settings, network, self.http.get(network)?, region).await?;
         Ok((sdk, self.login_credentials.followed_by(credentials)))
     }
 }
@@ -321,29 +278,6 @@ impl Clients {
 const STS_REFUSAL: &str = "service error";
 
 const FILE_NOT_FOUND: &str = "No such file or directory";
-
-const NO_REGION: &str = "the region is missing; set \"aws_region\" in the slot, AWS_REGION or the profile's region, or name the key by its ARN";
-
-/// Warns if AWS_REGION and AWS_DEFAULT_REGION differ. The SDK prefers AWS_REGION; aws-kms-pkcs11 preferred
-/// AWS_DEFAULT_REGION.
-fn warn_of_conflicting_regions() {
-    let region = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if let (Some(used), Some(ignored)) = (region("AWS_REGION"), region("AWS_DEFAULT_REGION"))
-        && used != ignored
-    {
-        log_warn!(
-            "AWS_REGION is {used}, but AWS_DEFAULT_REGION is {ignored}; the module uses AWS_REGION; unset one of the two"
-        );
-    }
-}
-
-/// Returns the retry policy of requests for credentials. The SDK's default for the first delay, one second, is as
-/// long as many host programs want to wait for the whole call.
-fn credential_retry_policy(network: &Network) -> RetryConfig {
-    RetryConfig::standard()
-        .with_max_attempts(network.retries.saturating_add(1))
-        .with_initial_backoff(Duration::from_millis(200))
-}
 
 /// The operation, the key and the endpoint of a call, for the log.
 struct CallDescription<'a> {
