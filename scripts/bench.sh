@@ -2,7 +2,7 @@
 # Measures the module next to a minimal HTTP client that sends the same bytes, and prints tables. Takes five minutes and
 # needs no cloud account. docs/performance.md explains the figures.
 #   scripts/bench.sh                   measures everything
-#   scripts/bench.sh SECTION...        measures some of: warm parts throughput start programs keys size
+#   scripts/bench.sh SECTION...        measures some of: warm parts throughput quota start programs keys size
 #   scripts/bench.sh --write           measures everything and writes docs/performance*.md and docs/images/performance-*.svg
 #   scripts/bench.sh redraw            makes the summary and the plots again from docs/performance-table.md
 #   scripts/bench.sh with aws|azure PROGRAM [ARGUMENT...]   runs a program (strace, perf) with the fake service configured

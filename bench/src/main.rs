@@ -32,6 +32,7 @@ cloud-kms-bench with aws|azure MODULE PROGRAM [ARGUMENT...]   runs a program wit
 cloud-kms-bench service CA_FILE           runs the fake service
 cloud-kms-bench floor PORT CA_FILE|- REQUEST THREADS MILLISECONDS
 cloud-kms-bench warm MODULE THREADS MILLISECONDS EC|RSA
+cloud-kms-bench under-quota MODULE START THREADS MILLISECONDS
 cloud-kms-bench refused MODULE MILLISECONDS
 cloud-kms-bench once MODULE EC|RSA
 cloud-kms-bench path MODULE NAME TIMES
@@ -64,6 +65,9 @@ fn dispatch(arguments: &[&str]) -> Outcome<()> {
             floor::run(port.parse()?, ca, request, threads.parse()?, time(ms)?)?
         }
         ["warm", module, threads, ms, kind] => module::warm(module, threads.parse()?, time(ms)?, *kind == "RSA")?,
+        ["under-quota", module, start, threads, ms] => {
+            module::under_quota(module, time(start)?, threads.parse()?, time(ms)?)?
+        }
         ["refused", module, ms] => module::refused(module, time(ms)?)?,
         ["once", module, kind] => module::once(module, *kind == "RSA")?,
         ["path", module, name, times] => module::path(module, name, times.parse()?)?,

@@ -8,7 +8,7 @@ use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki::slot::Slot;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 fn load(path: &str) -> Outcome<Pkcs11> {
     let module = Pkcs11::new(path)?;
@@ -39,6 +39,39 @@ pub fn warm(path: &str, threads: usize, time: Duration, rsa: bool) -> Outcome<Va
         let key = private_key(&session)?;
         Ok(move || sign(&session, key, rsa))
     })
+}
+
+/// Signs in `threads` threads for `time`, from `start` on, which is a time after 1970. Returns the milliseconds of each
+/// call, by thread; a failed call is null.
+pub fn under_quota(path: &str, start: Duration, threads: usize, time: Duration) -> Outcome<Value> {
+    let module = load(path)?;
+    let slot = *module.get_slots_with_token()?.first().ok_or("no slot")?;
+    let open = || -> Outcome<_> {
+        let session = module.open_ro_session(slot)?;
+        let key = private_key(&session)?;
+        Ok((session, key))
+    };
+    let mut sessions = (0..threads).map(|_| open()).collect::<Outcome<Vec<_>>>()?;
+    std::thread::sleep((UNIX_EPOCH + start).duration_since(SystemTime::now())?);
+    let end = Instant::now() + time;
+    let calls = std::thread::scope(|scope| {
+        let sign_until = |(session, key): &mut (Session, ObjectHandle)| {
+            let mut calls = Vec::new();
+            let mut before = Instant::now();
+            while before < end {
+                let signed = sign(session, *key, false);
+                let now = Instant::now();
+                if now < end {
+                    calls.push(signed.is_ok().then(|| (now - before).as_secs_f64() * 1e3));
+                }
+                before = now;
+            }
+            calls
+        };
+        let running: Vec<_> = sessions.iter_mut().map(|own| scope.spawn(move || sign_until(own))).collect();
+        running.into_iter().map(|thread| thread.join().map_err(|_| "a thread panicked")).collect::<Result<Vec<_>, _>>()
+    })?;
+    Ok(json!(calls))
 }
 
 /// Measures a signature that the module refuses before any request, because the digest is empty: the time that the

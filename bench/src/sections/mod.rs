@@ -2,6 +2,7 @@
 
 mod keys;
 mod parts;
+mod quota;
 mod size;
 mod start;
 mod warm;
@@ -18,6 +19,7 @@ const SECTIONS: &[Section] = &[
     ("warm", warm::rows),
     ("parts", parts::rows),
     ("throughput", warm::throughput),
+    ("quota", quota::rows),
     ("start", start::rows),
     ("programs", start::programs),
     ("keys", keys::rows),

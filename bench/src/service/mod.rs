@@ -4,6 +4,7 @@
 //! because the module verifies them. It signs each digest only once. Replies can be delayed by a configured time.
 //! The emulator is the implementation that is faithful to the services.
 
+mod quota;
 mod replies;
 mod state;
 

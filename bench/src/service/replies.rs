@@ -18,6 +18,11 @@ pub fn kms(service: &Service, request: &Message, target: &str) -> Outcome<Vec<u8
     let arn = format!("arn:aws:kms:eu-central-1:111122223333:key/{}", id.rsplit('/').next().unwrap_or_default());
     service.count(target);
     let reply = match target {
+        // "Throttling requests" of the AWS KMS Developer Guide.
+        "TrentService.Sign" if !service.quota.admit() => {
+            let error = json!({ "__type": "ThrottlingException", "message": "Rate exceeded" });
+            return Ok(response(400, "x-amzn-requestid: 11111111-2222-3333-4444-555555555555\r\n", &error));
+        }
         "TrentService.Sign" => {
             lock(&service.last).insert("aws", request.bytes());
             let form = if rsa { SignatureEncoding::Rsa } else { SignatureEncoding::EcDer };
@@ -80,6 +85,11 @@ pub fn vault(service: &Service, request: &Message) -> Outcome<Vec<u8>> {
     let (name, reply) = match (method, &parts[..]) {
         ("GET", ["keys"]) => ("GetKeys", page(service, &host, query)),
         ("GET", ["keys", name, ..]) => ("GetKey", key(service, &host, name)?),
+        // "Azure Key Vault throttling guidance". The service does not promise Retry-After.
+        ("POST", ["keys", _, .., "sign"]) if !service.quota.admit() => {
+            let error = json!({ "error": { "code": "Throttled", "message": "Request was not processed because too many requests were received." } });
+            return Ok(response(429, "x-ms-request-id: 11111111-2222-3333-4444-555555555555\r\n", &error));
+        }
         ("POST", ["keys", name, .., "sign"]) => {
             lock(&service.last).insert("azure", request.bytes());
             let asked: Value = serde_json::from_slice(&request.body)?;
@@ -147,6 +157,10 @@ pub fn control(service: &Service, request: &Message) -> Outcome<Vec<u8>> {
     Ok(match what {
         "delay_us" => {
             service.set_delay(Duration::from_micros(value.parse()?));
+            response(200, "", &Value::Null)
+        }
+        "quota" => {
+            service.quota.set(value.parse()?);
             response(200, "", &Value::Null)
         }
         "keys" => {

@@ -1,5 +1,6 @@
 //! The state of the fake service: two keys, the counts of requests, and the signatures.
 
+use super::quota::Quota;
 use crate::outcome::Outcome;
 use aws_lc_rs::digest::{Digest, SHA256};
 use aws_lc_rs::encoding::AsDer;
@@ -21,6 +22,7 @@ pub struct Service {
     pub rsa: RsaKeyPair,
     signed: Mutex<SignatureCache>,
     delay_us: AtomicU64,
+    pub quota: Quota,
     /// The number of keys in a listing.
     pub keys: AtomicUsize,
     pub counts: Mutex<BTreeMap<String, u64>>,
@@ -51,6 +53,7 @@ impl Service {
             rsa: RsaKeyPair::generate(KeySize::Rsa2048)?,
             signed: Mutex::default(),
             delay_us: AtomicU64::new(0),
+            quota: Quota::default(),
             keys: AtomicUsize::new(1),
             counts: Mutex::default(),
             last: Mutex::default(),

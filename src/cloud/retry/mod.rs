@@ -79,7 +79,7 @@ impl Call<'_> {
             // has none. So an attempt that takes as long as this one must end in time.
             let took = if refused.remedy == RetryPolicy::UntilDeadline { since.elapsed() } else { Duration::ZERO };
             let left = end.saturating_duration_since(Instant::now());
-            let pause = tries.next_pause(&refused).filter(|pause| *pause + took < left);
+            let pause = tries.next_pause(&refused).filter(|pause| pause.saturating_add(took) < left);
             let Some(pause) = pause else { return Err(tries.with_attempt_count(refused.failure)) };
             log_debug!("{}: {}; next attempt in {} ms", self.description, refused.failure, pause.as_millis());
             renew(&refused, since);
@@ -134,24 +134,24 @@ impl RetryState {
                 Duration::ZERO
             }
             RetryPolicy::UntilDeadline if self.max_retries == 0 => return None,
-            RetryPolicy::UntilDeadline => self.back_off().max(refused.retry_after.unwrap_or_default()),
+            RetryPolicy::UntilDeadline => self.back_off().saturating_add(refused.retry_after.unwrap_or_default()),
             RetryPolicy::Limited if self.accidents >= self.max_retries => return None,
             RetryPolicy::Limited => {
                 self.accidents += 1;
-                self.back_off().max(refused.retry_after.unwrap_or_default())
+                self.back_off().saturating_add(refused.retry_after.unwrap_or_default())
             }
         };
         self.attempts += 1;
         Some(pause)
     }
 
-    /// Returns a random time between half of the pause and the whole pause, so that callers that were refused
-    /// together do not return together.
+    /// Returns a random time up to the pause ("full jitter"), so that callers that were refused together do not return
+    /// together.
     fn back_off(&self) -> Duration {
         let whole = FIRST_PAUSE.saturating_mul(1 << (self.attempts - 1).min(10)).min(LONGEST_PAUSE);
-        let mut random = [0];
+        let mut random = [0; 2];
         let _ = aws_lc_rs::rand::fill(&mut random);
-        whole.mul_f64(0.5 + f64::from(random[0]) / 510.0)
+        whole.mul_f64(f64::from(u16::from_ne_bytes(random)) / f64::from(u16::MAX))
     }
 
     fn with_attempt_count(&self, mut failure: Failure) -> Failure {

@@ -125,13 +125,36 @@ fn silent() -> FailedAttempt {
 }
 
 #[test]
-fn pauses_grow_and_differ() {
-    let mut tries = RetryState::new(100);
+fn pauses_grow_and_have_full_jitter() {
     let again = FailedAttempt::from(Failure::new(Cause::Internal, "Test", ""));
-    let pauses: Vec<_> = (0..20).filter_map(|_| tries.next_pause(&again)).collect();
-    assert!(pauses[0] >= FIRST_PAUSE / 2 && pauses[0] <= FIRST_PAUSE);
-    assert!(pauses[6..].iter().all(|pause| (LONGEST_PAUSE / 2..=LONGEST_PAUSE).contains(pause)), "{pauses:?}");
-    assert!(pauses[6..].windows(2).any(|pair| pair[0] != pair[1]), "{pauses:?}");
+    let calls: Vec<Vec<_>> = (0..200)
+        .map(|_| {
+            let mut tries = RetryState::new(100);
+            (0..10).filter_map(|_| tries.next_pause(&again)).collect()
+        })
+        .collect();
+    for (attempt, whole) in [(0, FIRST_PAUSE), (1, FIRST_PAUSE * 2), (5, LONGEST_PAUSE), (9, LONGEST_PAUSE)] {
+        let pauses: Vec<_> = calls.iter().map(|call| call[attempt]).collect();
+        assert!(pauses.iter().all(|pause| *pause <= whole), "{pauses:?}");
+        // Each of the four quarters has some of the 200 pauses.
+        for quarter in 0..4 {
+            let range = whole * quarter / 4..=whole * (quarter + 1) / 4;
+            assert!(pauses.iter().any(|pause| range.contains(pause)), "{pauses:?}");
+        }
+    }
+}
+
+#[test]
+fn callers_that_the_service_asks_to_wait_return_at_different_times() {
+    let asked = Duration::from_secs(1);
+    let pauses: Vec<_> = (0..20)
+        .filter_map(|_| {
+            let failure = Failure::new(Cause::Throttled, "Test", "");
+            RetryState::new(1).next_pause(&FailedAttempt { retry_after: Some(asked), ..failure.into() })
+        })
+        .collect();
+    assert!(pauses.iter().all(|pause| (asked..=asked + FIRST_PAUSE).contains(pause)), "{pauses:?}");
+    assert!(pauses.windows(2).any(|pair| pair[0] != pair[1]), "{pauses:?}");
 }
 
 #[test]
