@@ -14,7 +14,7 @@ pub struct Fault {
     /// Only requests for a key whose id, ARN, alias or name contains this.
     #[serde(default)]
     pub key: Option<String>,
-    /// Only requests to KMS that are signed for this region.
+    /// Only requests that are signed for this region.
     #[serde(default)]
     pub region: Option<String>,
     /// How many requests it hits; all, unless said.
@@ -50,7 +50,7 @@ impl Fault {
         self
     }
 
-    /// Only for requests to KMS that are signed for this region.
+    /// Only for requests that are signed for this region.
     #[must_use]
     pub fn region(mut self, region: &str) -> Self {
         self.region = Some(region.to_owned());

@@ -33,7 +33,7 @@ pub(super) struct Call {
     pub(super) operation: String,
     /// The names of the key it is for; the first is as the client wrote it.
     pub(super) names: Vec<String>,
-    /// The region that a request to KMS is signed for.
+    /// The region that a request to AWS is signed for.
     pub(super) region: Option<String>,
     /// The challenge, if the token is not good.
     pub(super) refused: Option<Reply>,
@@ -45,16 +45,12 @@ impl Call {
             service,
             operation: operation.to_owned(),
             names: Vec::new(),
-            region: None,
+            region: sigv4::region(request),
             refused: None,
         };
         let path = request.path.as_str();
         if let Some(operation) = kms::operation(request) {
-            return Self {
-                names: kms::key_names(state, request),
-                region: sigv4::region(request),
-                ..plain(Service::Kms, &format!("kms.{operation}"))
-            };
+            return Self { names: kms::key_names(state, request), ..plain(Service::Kms, &format!("kms.{operation}")) };
         }
         if let Some(operation) = acm::operation(request) {
             return Self { names: acm::certificate_names(request), ..plain(Service::Acm, operation) };

@@ -13,6 +13,8 @@ use crate::cloud::http::tls::utc;
 use aws_sdk_kms::config::http::HttpResponse;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::operation::RequestId;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use rustls::pki_types::UnixTime;
 use std::error::Error;
 use std::time::Duration;
@@ -107,11 +109,8 @@ pub(crate) fn refusal<E>(operation: &Operation, error: SdkError<E, HttpResponse>
 where
     E: ProvideErrorMetadata + RequestId + Error + 'static,
 {
-    if let Some(obstacle) = Obstacle::find_in(&error) {
-        return match is_about_credentials(&error) {
-            true => obstacle.failed_attempt_lacking(operation.name, "credentials"),
-            false => obstacle.refused(operation.name),
-        };
+    if let Some(refused) = refusal_by_obstacle(operation, &error) {
+        return refused;
     }
     let request_id = error.request_id().map(str::to_owned);
     let (cause, message) = match &error {
@@ -238,6 +237,42 @@ const SSO_ADVICE: &str = "the sign-in has expired or is missing; run aws sso log
 /// containers.
 const HOP_LIMIT_ADVICE: &str =
     "in a container on EC2, set the instance's metadata hop limit to 2 (aws ec2 modify-instance-metadata-options)";
+
+/// Returns what kept the request, or a request for its credentials, from its service, if it is known.
+fn refusal_by_obstacle(operation: &Operation, error: &(dyn Error + 'static)) -> Option<FailedAttempt> {
+    let of_token_service = || {
+        causes(error).find_map(|error| {
+            let with_role = error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>().and_then(sts_obstacle);
+            with_role.or_else(|| {
+                error.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>().and_then(sts_obstacle)
+            })
+        })
+    };
+    let obstacle = Obstacle::find_in(error).cloned().or_else(of_token_service)?;
+    Some(match is_about_credentials(error) {
+        true => obstacle.failed_attempt_lacking(operation.name, "credentials"),
+        false => obstacle.refused(operation.name),
+    })
+}
+
+/// Returns the obstacle if STS can't be reached, has failed or throttles, and so issues no credentials. STS in another
+/// region may work.
+fn sts_obstacle<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E, HttpResponse>) -> Option<Obstacle> {
+    let (cause, words) = match error {
+        SdkError::ServiceError(context) => {
+            let status = context.raw().status().as_u16();
+            let cause = code_of(error).and_then(cause_of_code).unwrap_or_else(|| cause_of_status(status));
+            let code = code_of(error).map_or_else(|| format!("HTTP status {status}"), str::to_owned);
+            (cause, context.err().message().map_or(code.clone(), |words| format!("{code}: {words}")))
+        }
+        SdkError::TimeoutError(_) => (Cause::TimedOut, message_of(error)),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => (Cause::TimedOut, message_of(error)),
+        SdkError::DispatchFailure(failure) if failure.is_io() => (Cause::Unreachable, message_of(error)),
+        _ => return None,
+    };
+    let is_of_service = [Cause::Internal, Cause::Throttled, Cause::TimedOut, Cause::Unreachable].contains(&cause);
+    is_of_service.then(|| Obstacle::permanent(cause, format!("STS: {words}")))
+}
 
 fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|error| error.is::<aws_credential_types::provider::error::CredentialsError>())

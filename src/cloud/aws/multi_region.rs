@@ -4,12 +4,12 @@
 //! their ARNs differ in the region only.
 
 use super::client::{Clients, RegionClient, region_of_arn};
-use super::operations::{GET_PUBLIC_KEY, Operation};
+use super::operations::Operation;
 use crate::cloud::failure::Failure;
 use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::http::network::Network;
-use crate::cloud::retry::attempts_limit;
 use crate::cloud::retry::failover::Failover;
+use crate::cloud::retry::{TimeLimit, attempts_limit};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,15 +51,17 @@ impl Clients {
         };
         let others = self.settings.failover_regions.iter().filter(|region| **region != primary).cloned();
         let regions: Vec<_> = std::iter::once(primary.clone()).chain(others).collect();
-        let _turn = match operation.name == GET_PUBLIC_KEY.name {
-            true => self.load_permits.acquire().await.ok(),
-            false => None,
+        // One turn for all regions: the time of the whole call counts from it.
+        let _turn = match self.turns(operation) {
+            Some(turns) => turns.acquire().await.ok(),
+            None => None,
         };
         let (request, network) = (&request, &self.settings.network);
         let call = async |region: String, call_timeout: Duration| {
             let (network, id) = (Network { call_timeout, ..network.clone() }, in_region(id, &region));
             let request = |client| request(client, id.clone());
-            self.call_region(operation, &id, Some(&region), &network, None, request).await
+            let limits = (&network, TimeLimit::ShareOfRegion);
+            self.call_region(operation, &id, Some(&region), limits, None, request).await
         };
         failover.run(&regions, attempts_limit(network.call_timeout), call).await
     }

@@ -12,7 +12,7 @@ use crate::cloud::http;
 use crate::cloud::http::ClientPool;
 use crate::cloud::http::network::Network;
 use crate::cloud::login::not_logged_in;
-use crate::cloud::retry::Call;
+use crate::cloud::retry::{Call, TimeLimit};
 use crate::key::PublicKey;
 use azure_core::credentials::TokenCredential;
 use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport};
@@ -184,6 +184,7 @@ where
         operation: operation.name,
         description: &asked,
         network: &clients.settings.network,
+        time_limit: TimeLimit::Option,
         concurrency_limit: turns,
     };
     let attempt = async || {

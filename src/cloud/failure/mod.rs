@@ -74,7 +74,7 @@ pub enum Cause {
 #[rustfmt::skip]
 pub const CAUSES: &[(Cause, CK_RV, CK_ULONG, &str)] = &[
     (Cause::Denied,      CKR_FUNCTION_REJECTED,          1, "permission denied"),
-    (Cause::NotFound,     CKR_KEY_HANDLE_INVALID,         2, "no such key"),
+    (Cause::NotFound,     CKR_KEY_HANDLE_INVALID,         2, "not found"),
     (Cause::Disabled,    CKR_KEY_FUNCTION_NOT_PERMITTED, 3, "the key is disabled"),
     (Cause::Throttled,   CKR_DEVICE_ERROR,               4, "throttled"),
     (Cause::TimedOut,    CKR_DEVICE_ERROR,               5, "no reply before the deadline"),

@@ -271,7 +271,7 @@ mod tests {
         let answers = [Err(Cause::Internal), Err(Cause::NotFound), Err(Cause::Denied)];
         let failure = made(&failover, &answers).0.unwrap_err();
         assert_eq!(failure.cause, Cause::Internal);
-        assert!(failure.message.starts_with("words of a; region b: Sign: no such key: words of b"), "{failure}");
+        assert!(failure.message.starts_with("words of a; region b: Sign: not found: words of b"), "{failure}");
         // The circuit of the first region is open by now. The first region is the last resort.
         let answers = [Err(Cause::NotFound), Err(Cause::NotFound), Err(Cause::Unreachable)];
         let (answer, calls) = made(&failover, &answers);

@@ -25,9 +25,29 @@ pub(crate) struct Call<'a> {
     pub(crate) description: &'a (dyn fmt::Display + Sync),
     /// The settings that limit the time of all attempts together and the number of retries.
     pub(crate) network: &'a Network,
+    /// What limits the time, for messages.
+    pub(crate) time_limit: TimeLimit,
     /// The semaphore on which the call waits for its turn. The time of the call counts from its turn. None for a
     /// call that never waits for a turn, such as a signature.
     pub(crate) concurrency_limit: Option<&'a Semaphore>,
+}
+
+/// What limits the time of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimeLimit {
+    /// The option for the whole call.
+    Option,
+    /// A part of this time, because other regions can answer, too.
+    ShareOfRegion,
+}
+
+impl TimeLimit {
+    fn description(self) -> &'static str {
+        match self {
+            Self::Option => "option \"call_timeout_ms\"",
+            Self::ShareOfRegion => "the region's share of \"call_timeout_ms\"",
+        }
+    }
 }
 
 impl Call<'_> {
@@ -93,7 +113,7 @@ impl Call<'_> {
     fn deadline_failure(&self, before: Option<Failure>) -> Failure {
         let limit = self.network.call_timeout;
         let message = match before {
-            None => format!("no reply within {limit:?} (option \"call_timeout_ms\")"),
+            None => format!("no reply within {limit:?} ({})", self.time_limit.description()),
             Some(before) => format!("no reply within {limit:?}; the previous attempt: {before}"),
         };
         Failure::new(Cause::TimedOut, self.operation, message)

@@ -12,7 +12,13 @@ fn made(network: &Network, answers: Vec<Result<u8, FailedAttempt>>) -> (Result<u
     let (network, answers) = (network.clone(), std::sync::Mutex::new(answers));
     let pending = runtime::spawn("Test", move || async move {
         let (count, renewed) = (AtomicU32::new(0), AtomicU32::new(0));
-        let call = Call { operation: "Test", description: &"Test", network: &network, concurrency_limit: None };
+        let call = Call {
+            operation: "Test",
+            description: &"Test",
+            network: &network,
+            time_limit: TimeLimit::Option,
+            concurrency_limit: None,
+        };
         let attempt = async || {
             count.fetch_add(1, Ordering::SeqCst);
             let next = {

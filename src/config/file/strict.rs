@@ -8,7 +8,7 @@
 use super::arn;
 use super::arn::Arn;
 use super::section::{File, Section, contradiction, file_error, json_error};
-use super::service::aws::warn_unencrypted_endpoint;
+use super::service::aws::warn_of_endpoints;
 use super::service::{ServiceHints, service};
 use super::{management, quirks};
 use crate::certificate::Certificate;
@@ -273,7 +273,7 @@ impl ServiceCache {
         let service = Arc::new(service(section, hints)?);
         // With replicas, the id of each key of KMS is checked.
         let is_reusable = is_reusable && !(has_failover && matches!(*service, Service::Aws(_)));
-        warn_unencrypted_endpoint(section, notes);
+        warn_of_endpoints(section, notes);
         self.0 = is_reusable.then(|| (choice, service.clone()));
         Ok(service)
     }

@@ -79,3 +79,21 @@ fn a_region_is_a_name() {
         assert!(error.starts_with(&format!("1: slots[0].aws_failover_regions{words}")), "{value}: {error}");
     }
 }
+
+#[test]
+fn one_endpoint_for_all_regions_causes_a_warning() {
+    let key = format!(r#""kms_key_id": "{MRK}", "aws_region": "eu-central-1""#);
+    let endpoint = r#""aws_endpoint_url": "https://kms.example.com""#;
+    for (slot_members, is_shared) in
+        [(members(&key), false), (members(&format!("{key}, {endpoint}")), true), (format!("{key}, {endpoint}"), false)]
+    {
+        let mut world = slot(&slot_members);
+        world.config();
+        let notes = world.notes(Level::Warn);
+        assert_eq!(
+            notes.contains("slots[0].aws_failover_regions: all regions are asked at the URL"),
+            is_shared,
+            "{notes}"
+        );
+    }
+}

@@ -3,8 +3,10 @@
 //! The emulator serves every region at one URL. The signature of a request names its region.
 
 use crate::module_test;
+use crate::support::login_slots::set;
 use crate::support::p11::{P11, attributes, number, oaep, plain, with};
 use crate::support::world::{World, holds_soon};
+use crate::support::writer::Writer;
 use cloud_kms_emulator::{Action, AwsKey, AwsKeyId, Fault};
 use cryptoki_sys::*;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
@@ -185,6 +187,11 @@ module_test! {
     }
 }
 
+/// A time limit with which a region that failed is tried again after 12 seconds.
+fn quick() -> Value {
+    json!({ "call_timeout_ms": 4000 })
+}
+
 /// Threads that sign until they are stopped. A failed signature stops all threads.
 struct Load<'a> {
     world: &'a World,
@@ -245,7 +252,7 @@ impl<'a> Load<'a> {
 module_test! {
     fn a_region_that_dies_under_load_and_comes_back_costs_no_call(world) {
         let key = replicated(world, AwsKey::new("ECC_NIST_P256"));
-        configure(world, &[&key.id], json!({}));
+        configure(world, &[&key.id], quick());
         let signer = Signer::new(world, &key);
         let (load, world) = (Load::new(world, &signer), &*world);
         load.run(64, || {
@@ -265,7 +272,7 @@ module_test! {
 module_test! {
     fn exactly_one_call_tries_a_region_that_failed(world) {
         let key = replicated(world, AwsKey::new("ECC_NIST_P256"));
-        configure(world, &[&key.id], json!({}));
+        configure(world, &[&key.id], quick());
         let signer = Signer::new(world, &key);
         fail(world, Action::Hang);
         assert_eq!(signer.sign([0; 32]), Ok(()), "{}", world.log());
@@ -315,10 +322,61 @@ module_test! {
             assert_eq!(signer.sign([1; 32]), Err(CKR_DEVICE_ERROR));
             let log = world.log()[log..].to_owned();
             let error = log.lines().find(|line| line.contains("] error: ")).unwrap_or_default();
-            assert!(error.contains("an accident") && error.contains("; region eu-west-1: Sign: no such key"), "{log}");
+            assert!(error.contains("an accident") && error.contains("; region eu-west-1: Sign: not found"), "{log}");
         }
         world.emulator.control().clear_faults();
         assert_eq!(signer.sign([1; 32]), Ok(()), "the handle stays valid, and the last resort answers: {}", world.log());
         assert_eq!(count(world, BACK), 1, "{}", world.log());
+    }
+}
+
+module_test! {
+    fn a_token_service_that_fails_leads_to_the_replica(world) {
+        let key = replicated(world, AwsKey::new("ECC_NIST_P256"));
+        set("AWS_ENDPOINT_URL_STS", &world.emulator.https_url());
+        configure(world, &[&key.arn], json!({ "aws_role_arn": "arn:aws:iam::111122223333:role/signer", "retries": 0 }));
+        let error = |status, code: &str| Action::Error {
+            status,
+            code: code.into(),
+            message: "an accident".into(),
+            innererror: None,
+        };
+        for (action, is_replaced) in [
+            (error(503, "ServiceUnavailable"), true),
+            (error(400, "Throttling"), true),
+            (Action::ResetBeforeReply, true),
+            (error(403, "AccessDenied"), false),
+        ] {
+            let before = requests(world, "kms.Sign", REPLICA);
+            world.emulator.control().fault(Fault::new("sts.", action.clone()).region(PRIMARY));
+            let p11 = world.module();
+            let session = p11.open(0);
+            let found = p11.find(session, &[(CKA_CLASS, CKO_PRIVATE_KEY.to_ne_bytes().to_vec())]);
+            assert_eq!(found.len(), usize::from(is_replaced), "{action:?}: {}", world.log());
+            for key in found {
+                assert!(p11.sign(session, key, CKM_ECDSA, &[], &[1; 32]).is_ok(), "{action:?}: {}", world.log());
+            }
+            assert_eq!(requests(world, "kms.Sign", REPLICA), before + usize::from(is_replaced), "{action:?}");
+            p11.finalize().unwrap();
+            world.emulator.control().clear_faults();
+        }
+        assert!(world.log().contains("AccessDenied"), "{}", world.log());
+    }
+}
+
+module_test! {
+    fn a_key_that_a_replica_has_described_is_destroyed_in_its_own_region(world) {
+        let key = replicated(world, AwsKey::new("ECC_NIST_P256"));
+        let slot = json!({ "label": "k", "kms_key_id": key.id, "allow": ["destroy"], "confirm_destroy": "k" });
+        world.configure_with(json!([slot]), json!({ "retries": 0, "aws_failover_regions": [REPLICA] }));
+        fail(world, internal_error());
+        let writer = Writer::new(world.module(), 0);
+        let private = writer.p11.private_key(writer.session);
+        assert_eq!(requests(world, "kms.GetPublicKey", REPLICA), 1, "{}", world.log());
+        assert_ne!(writer.destroy(private), Ok(()), "no replica destroys the key in its stead");
+        world.emulator.control().clear_faults();
+        assert_eq!(writer.destroy(private), Ok(()), "{}", world.log());
+        assert_eq!(requests(world, "kms.ScheduleKeyDeletion", PRIMARY), 2);
+        assert_eq!(requests(world, "kms.ScheduleKeyDeletion", REPLICA), 0);
     }
 }

@@ -13,7 +13,7 @@ use crate::cloud::failure::error_chain::message_of;
 use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::key::CertificateName;
-use crate::cloud::retry::Call;
+use crate::cloud::retry::{Call, TimeLimit};
 use name::CertificateService;
 use serde::Deserialize;
 use serde_json::json;
@@ -39,6 +39,7 @@ pub(crate) async fn certificate(clients: &Clients, name: &CertificateName) -> Re
         operation: operation.name,
         description: &description,
         network: &clients.settings.network,
+        time_limit: TimeLimit::Option,
         concurrency_limit: Some(&clients.load_permits),
     };
     let attempt = async || {

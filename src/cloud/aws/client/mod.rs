@@ -16,8 +16,8 @@ use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::http::ClientPool;
 use crate::cloud::http::network::Network;
 use crate::cloud::login::not_logged_in;
-use crate::cloud::retry::Call;
 use crate::cloud::retry::failover::Failover;
+use crate::cloud::retry::{Call, TimeLimit};
 use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use endpoint::Endpoint;
@@ -214,17 +214,22 @@ impl Clients {
         F: Future<Output = Result<T, FailedAttempt>>,
     {
         let region = self.settings.region.clone().or_else(|| region_of_arn(key));
-        let turns = (operation.name == GET_PUBLIC_KEY.name).then_some(&self.load_permits);
-        self.call_region(operation, key, region.as_deref(), &self.settings.network, turns, request).await
+        let (turns, limit) = (self.turns(operation), TimeLimit::Option);
+        self.call_region(operation, key, region.as_deref(), (&self.settings.network, limit), turns, request).await
     }
 
-    /// Calls the service in a region, within the time limits of `network`.
+    /// Returns where a call waits for its turn, if it has to.
+    pub(crate) fn turns(&self, operation: &Operation) -> Option<&Semaphore> {
+        (operation.name == GET_PUBLIC_KEY.name).then_some(&self.load_permits)
+    }
+
+    /// Calls the service in a region, within the time limits of the network settings.
     pub(crate) async fn call_region<T, F>(
         &self,
         operation: &'static Operation,
         key: &str,
         region: Option<&str>,
-        network: &Network,
+        (network, time_limit): (&Network, TimeLimit),
         concurrency_limit: Option<&Semaphore>,
         request: impl Fn(Arc<RegionClient>) -> F,
     ) -> Result<T, Failure>
@@ -232,7 +237,7 @@ impl Clients {
         F: Future<Output = Result<T, FailedAttempt>>,
     {
         let asked = CallDescription { operation: operation.name, key, clients: self, region };
-        let call = Call { operation: operation.name, description: &asked, network, concurrency_limit };
+        let call = Call { operation: operation.name, description: &asked, network, time_limit, concurrency_limit };
         let attempt = async || {
             let answer = request(self.client(operation.name, region).await?).await;
             match answer {

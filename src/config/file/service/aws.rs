@@ -10,6 +10,8 @@ use crate::config::options::Cloud;
 use crate::error::Result;
 use crate::host::logging::Level;
 
+const ENDPOINT_URL: &str = "aws_endpoint_url";
+
 /// The option for the regions with replicas.
 pub(super) const FAILOVER_REGIONS: &str = "aws_failover_regions";
 
@@ -26,7 +28,7 @@ pub(super) fn settings(section: &Section, region: Option<String>) -> Result<aws:
         role_arn: section.text("aws_role_arn"),
         external_id: section.text("aws_external_id"),
         login: login.and_then(Login::aws),
-        endpoint_url: section.text("aws_endpoint_url"),
+        endpoint_url: section.text(ENDPOINT_URL),
         use_fips_endpoint: endpoint_flag(section, "aws_use_fips_endpoint")?,
         use_dualstack_endpoint: endpoint_flag(section, "aws_use_dualstack_endpoint")?,
         network: network(section)?,
@@ -37,7 +39,7 @@ pub(super) fn settings(section: &Section, region: Option<String>) -> Result<aws:
 /// own value overrides the default.
 fn endpoint_flag(section: &Section, name: &str) -> Result<Option<bool>> {
     let enabled = section.flag(name);
-    if enabled == Some(true) && section.text("aws_endpoint_url").is_some() {
+    if enabled == Some(true) && section.text(ENDPOINT_URL).is_some() {
         let text = "can't be true together with \"aws_endpoint_url\"; remove this option, and write the URL of the \
                     endpoint that you need in \"aws_endpoint_url\"";
         return Err(section.error(name, text));
@@ -45,13 +47,28 @@ fn endpoint_flag(section: &Section, name: &str) -> Result<Option<bool>> {
     Ok(enabled)
 }
 
-/// Warns about an endpoint on another machine without TLS: requests to it can be read and changed in transit.
-pub(crate) fn warn_unencrypted_endpoint(section: &Section, notes: &mut PendingMessages) {
-    let Some(url) = section.str_option("aws_endpoint_url").filter(|url| is_plaintext_remote(url)) else { return };
+/// Adds the warnings about endpoints to the notes.
+pub(crate) fn warn_of_endpoints(section: &Section, notes: &mut PendingMessages) {
+    for note in [unencrypted_endpoint(section), shared_endpoint(section)].into_iter().flatten() {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+}
+
+/// Returns a warning if one endpoint serves the key's region and the regions with replicas: if it fails, all of them
+/// fail.
+fn shared_endpoint(section: &Section) -> Option<(Level, String)> {
+    let is_shared = section.str_option(ENDPOINT_URL).is_some() && !section.names(FAILOVER_REGIONS).is_empty();
+    let text = "all regions are asked at the URL in \"aws_endpoint_url\", so none can replace another; remove \
+                \"aws_endpoint_url\", and each region is asked at its own endpoint";
+    is_shared.then(|| (Level::Warn, section.located_message(FAILOVER_REGIONS, text)))
+}
+
+/// Returns a warning about an endpoint on another machine without TLS: requests to it can be read and changed in transit.
+fn unencrypted_endpoint(section: &Section) -> Option<(Level, String)> {
+    let url = section.str_option(ENDPOINT_URL).filter(|url| is_plaintext_remote(url))?;
     let url = url_without_credentials(url);
     let text = format!("{url}: requests go to another machine unencrypted, so others can read them; use https://");
-    let note = (Level::Warn, section.located_message("aws_endpoint_url", text));
-    if !notes.contains(&note) {
-        notes.push(note);
-    }
+    Some((Level::Warn, section.located_message(ENDPOINT_URL, text)))
 }
