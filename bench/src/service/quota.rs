@@ -1,8 +1,7 @@
 //! The quota of the fake service: a token bucket for signatures, as KMS has one for each family of keys in a region
 //! and Key Vault one for each vault.
 
-use super::state::lock;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A token bucket. Without a rate it admits every request.
@@ -23,12 +22,16 @@ impl Quota {
     /// Sets the number of signatures per second. 0 removes the quota.
     pub fn set(&self, rate: f64) {
         let bucket = Bucket { rate, tokens: rate * CAPACITY.as_secs_f64(), filled: Instant::now() };
-        *lock(&self.0) = (rate > 0.0).then_some(bucket);
+        *self.bucket() = (rate > 0.0).then_some(bucket);
     }
 
     /// Takes a token. Returns whether there was one.
     pub fn admit(&self) -> bool {
-        lock(&self.0).as_mut().is_none_or(|bucket| bucket.take(Instant::now()))
+        self.bucket().as_mut().is_none_or(|bucket| bucket.take(Instant::now()))
+    }
+
+    fn bucket(&self) -> MutexGuard<'_, Option<Bucket>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
