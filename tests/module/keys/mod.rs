@@ -6,5 +6,6 @@ pub mod certificates;
 mod labels;
 mod login;
 mod manage;
+mod mutable_names;
 mod requests;
 mod written_certificates;
