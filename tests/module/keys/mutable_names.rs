@@ -117,6 +117,39 @@ module_test! {
 }
 
 module_test! {
+    /// Every attribute that differs between two keys of the same name.
+    fn no_attribute_of_another_key_is_shown(world) {
+        two_keys(world);
+        let aws = world.emulator.aws();
+        let kinds = [AwsKey::new("ECC_NIST_P256"), AwsKey::new("RSA_2048"), AwsKey::new("RSA_2048").usage("ENCRYPT_DECRYPT")];
+        let keys = kinds.map(|key| aws.create_key(key).unwrap().id);
+        let read = |kinds: &[CK_ATTRIBUTE_TYPE]| {
+            let p11 = world.module();
+            let session = p11.open(0);
+            let private = p11.private_key(session);
+            let values: Vec<_> = kinds.iter().map(|kind| p11.attribute(session, private, *kind)).collect();
+            p11.finalize().unwrap();
+            values
+        };
+        let all: Vec<CK_ATTRIBUTE_TYPE> = (0..0x700).chain([CKA_ALLOWED_MECHANISMS]).collect();
+        let shown = keys.each_ref().map(|key| {
+            aws.set_alias("alias/a", key).unwrap();
+            read(&all)
+        });
+        let differing = (0..all.len()).filter(|index| shown.iter().any(|shown_of| shown_of[*index] != shown[0][*index]));
+        let differing: Vec<_> = differing.collect();
+        let expected = [CKA_KEY_TYPE, CKA_EC_POINT, CKA_MODULUS, CKA_PUBLIC_KEY_INFO, CKA_UNIQUE_ID, CKA_SIGN, CKA_ALLOWED_MECHANISMS];
+        assert!(expected.iter().all(|kind| differing.iter().any(|index| all[*index] == *kind)), "{differing:x?}");
+        for index in differing {
+            for (key, shown_of) in keys.iter().zip(&shown) {
+                aws.set_alias("alias/a", key).unwrap();
+                assert_eq!(read(&[all[index]])[0], shown_of[index], "{:x}", all[index]);
+            }
+        }
+    }
+}
+
+module_test! {
     fn a_search_by_the_public_key_asks_the_service(world) {
         two_keys(world);
         let (aws, vault) = (current(world, 0), current(world, 1));
@@ -249,7 +282,8 @@ module_test! {
         let aws = world.emulator.aws();
         let keys = [AwsKey::new("ML_DSA_44").alias("alias/m"), AwsKey::new("RSA_2048").usage("ENCRYPT_DECRYPT").alias("alias/d")];
         let _ = keys.map(|key| aws.create_key(key).unwrap());
-        world.emulator.vault("default").create_key("z", VaultKey::rsa(2048)).unwrap();
+        let vault = world.emulator.vault("default");
+        vault.create_key("z", VaultKey::rsa(2048)).unwrap();
         let _ = std::fs::create_dir(world.home.join(".cache"));
         world.configure(json!([{ "label": "m", "kms_key_id": "alias/m" }, { "label": "d", "kms_key_id": "alias/d" }, { "label": "z", "key_name": "z" }]));
         for round in 0..3 {
@@ -257,7 +291,6 @@ module_test! {
                 for (alias, new) in [("alias/m", AwsKey::new("ML_DSA_44")), ("alias/d", AwsKey::new("RSA_2048").usage("ENCRYPT_DECRYPT"))] {
                     aws.set_alias(alias, &aws.create_key(new).unwrap().id).unwrap();
                 }
-                world.emulator.vault("default").rotate_key("z").unwrap();
             }
             let p11 = world.module();
             let session = p11.open(0);
@@ -266,15 +299,26 @@ module_test! {
             assert_eq!(p11.verify(session, p11.only(session, CKO_PUBLIC_KEY), &mut mechanism, b"data", &signature), Ok(()));
             let mut parameters = oaep(CKM_SHA_1, CKG_MGF1_SHA1);
             let mut mechanism = with(CKM_RSA_PKCS_OAEP, &mut parameters);
+            let mut encrypted = Vec::new();
             for slot in [1, 2] {
                 let session = p11.open(slot);
                 let private = p11.private_key(session);
-                let encrypted = p11.encrypt(session, p11.only(session, CKO_PUBLIC_KEY), &mut mechanism, b"text").unwrap();
+                encrypted = p11.encrypt(session, p11.only(session, CKO_PUBLIC_KEY), &mut mechanism, b"text").unwrap();
+                assert_eq!(p11.decrypt(session, private, &mut mechanism, &encrypted).unwrap(), b"text");
+            }
+            p11.finalize().unwrap();
+            // A program that only decrypts stays with the version that it has begun with.
+            let p11 = world.module();
+            let session = p11.open(2);
+            let private = p11.private_key(session);
+            assert_eq!(p11.decrypt(session, private, &mut mechanism, &encrypted).unwrap(), b"text");
+            if round == 0 {
+                vault.rotate_key("z").unwrap();
                 assert_eq!(p11.decrypt(session, private, &mut mechanism, &encrypted).unwrap(), b"text");
             }
             p11.finalize().unwrap();
         }
-        assert_eq!((world.count("kms.GetPublicKey"), world.count("vault.keys.get")), (6, 3), "once in each process");
+        assert_eq!((world.count("kms.GetPublicKey"), world.count("vault.keys.get")), (6, 6), "once in each process");
     }
 }
 
