@@ -70,17 +70,9 @@ impl Token {
     /// CKR_MECHANISM_INVALID, CKR_KEY_HANDLE_INVALID, CKR_USER_NOT_LOGGED_IN, CKR_KEY_TYPE_INCONSISTENT,
     /// CKR_KEY_FUNCTION_NOT_PERMITTED, those of [`Operation::begin`], and those of the service.
     pub fn sign_init(&self, handle: CK_OBJECT_HANDLE, request: &MechanismInput) -> Result<SigningOperation> {
-        match self.signing(handle, request) {
-            // A public key that may be out of date must not refuse anything.
-            Err(error) => {
-                if self.confirm(handle)? {
-                    self.signing(handle, request)
-                } else {
-                    Err(error)
-                }
-            }
-            signing => signing,
-        }
+        let begun = self.signing(handle, request);
+        // A public key that may be out of date must not refuse anything.
+        if begun.is_err() && self.confirm(handle)? { self.signing(handle, request) } else { begun }
     }
 
     fn signing(&self, handle: CK_OBJECT_HANDLE, request: &MechanismInput) -> Result<SigningOperation> {

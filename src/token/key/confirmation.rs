@@ -17,8 +17,8 @@ impl SlotKey {
     pub(super) fn cached_facts(&self, only_to_sign: bool) -> Option<KeyDescription> {
         let (backend, name) = (&self.common.backend, &self.key.name);
         let is_immutable = backend.is_immutable(name);
-        let cache = self.common.cache.as_ref().filter(|_| is_immutable || only_to_sign && !self.is_discovered)?;
-        let facts = cache.get(backend, name).and_then(|facts| match is_immutable {
+        let cache = self.common.cache.as_ref().filter(|_| is_immutable || only_to_sign && !self.is_discovered);
+        let facts = cache.and_then(|cache| cache.get(backend, name)).and_then(|facts| match is_immutable {
             true => Some(facts),
             // Without its immutable id, the key signs by its name. ML-DSA needs the public key before it signs.
             false => Some(KeyDescription { immutable_id: None, ..facts })

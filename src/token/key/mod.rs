@@ -189,7 +189,7 @@ impl SlotKey {
     /// objects are left out.
     pub fn objects(&self, wanted: ObjectClasses, deadline: Instant) -> Vec<Arc<Object>> {
         let mut objects = Vec::new();
-        if !wanted.only_to_sign {
+        if !wanted.only_to_sign && (wanted.keys || !self.has_no_certificate()) {
             let _ = self.try_confirm(deadline, |failure| self.log_failure(failure));
             if self.is_unconfirmed() {
                 return objects;

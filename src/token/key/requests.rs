@@ -1,7 +1,7 @@
 //! Operations with a key of a slot, one request each, and what replies and failures reveal about the key.
 
 use super::SlotKey;
-use crate::cloud::{Cause, Failure, KeyDescription, Pending, SecretBytes, Target};
+use crate::cloud::{Cause, Failure, KeyDescription, Pending, SecretBytes, Signature, Target};
 use crate::error::{Error, Result};
 use crate::key::{Algorithm, Kind, PublicKey, Purpose, Scheme, unwrapped_point};
 use crate::log_warn;
@@ -76,14 +76,25 @@ impl SlotKey {
     /// CKR_USER_NOT_LOGGED_IN, CKR_KEY_HANDLE_INVALID if the certificate that described the key is that of another
     /// key, and those of the service.
     pub fn sign(&self, facts: &KeyDescription, scheme: Scheme, data: &[u8], deadline: Instant) -> Result<Vec<u8>> {
-        let signature = self.send(facts, deadline, |target| self.common.backend.sign(target, scheme, data))?;
-        let verifies = |key: &PublicKey| key.verifies(scheme, data, &signature.bytes);
-        match facts.public_key.as_ref().is_none_or(verifies) {
+        let request = || self.send(facts, deadline, |target| self.common.backend.sign(target, scheme, data));
+        let verifies = |key: &PublicKey, by: &Signature| key.verifies(scheme, data, &by.bytes);
+        let is_valid = |by: &Signature| facts.public_key.as_ref().is_none_or(|key| verifies(key, by));
+        let mut signature = request()?;
+        if !is_valid(&signature) && self.is_pinned_to_another(&signature) {
+            signature = request()?;
+        }
+        match is_valid(&signature) {
             true => self.set_confirmed(facts),
-            false => self.check_with_service_key(facts, scheme, verifies, deadline)?,
+            false => self.check_with_service_key(facts, scheme, |key| verifies(key, &signature), deadline)?,
         }
         self.shown().immutable_id = Some(signature.immutable_id);
         Ok(signature.bytes)
+    }
+
+    /// Whether another thread has resolved the name of the key while the signature was requested by that name, and the name
+    /// meant another key.
+    fn is_pinned_to_another(&self, signature: &Signature) -> bool {
+        self.shown().immutable_id.as_ref().is_some_and(|id| *id != signature.immutable_id)
     }
 
     /// Called when a signature does not verify. A wrong certificate or an outdated cache must not make a working key

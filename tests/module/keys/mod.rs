@@ -8,4 +8,5 @@ mod login;
 mod manage;
 mod mutable_names;
 mod requests;
+mod rotations;
 mod written_certificates;
