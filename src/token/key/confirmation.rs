@@ -38,7 +38,7 @@ impl SlotKey {
 
     /// Whether the facts come from the cache and may be those of another key, because the name is mutable.
     pub(super) fn is_unconfirmed(&self) -> bool {
-        self.facts_are_cached.load(Ordering::Relaxed) && !self.common.backend.is_immutable(&self.key.name)
+        self.facts_are_cached.load(Ordering::Acquire) && !self.common.backend.is_immutable(&self.key.name)
     }
 
     /// Asks the service about an unconfirmed public key. Returns whether it was unconfirmed.
@@ -69,7 +69,7 @@ impl SlotKey {
     /// Called when a signature that was requested by the mutable name verifies under the public key of `facts`.
     pub(super) fn set_confirmed(&self, facts: &KeyDescription) {
         if self.is_unconfirmed() && self.facts.value().is_some_and(|own| *own == *facts) {
-            self.facts_are_cached.store(false, Ordering::Relaxed);
+            self.facts_are_cached.store(false, Ordering::Release);
         }
     }
 

@@ -283,10 +283,15 @@ impl SlotKey {
     /// Adopts the service's own description, which overrides a certificate and the cache. If the type of the key
     /// is the same, or the caller knows no type yet, the objects are replaced under the handles that callers know.
     fn replace_facts(&self, told: &Arc<KeyDescription>) {
-        let is_type_shown = !self.is_unconfirmed();
-        self.facts_are_cached.store(false, Ordering::Relaxed);
         self.facts_logged.store(false, Ordering::Relaxed);
         self.facts.set(told.clone());
+        self.replace_objects(told);
+        // Last, because other threads show the objects from now on.
+        self.facts_are_cached.store(false, Ordering::Release);
+    }
+
+    fn replace_objects(&self, told: &Arc<KeyDescription>) {
+        let is_type_shown = !self.is_unconfirmed();
         let mut shown = self.shown();
         let Some(before) = shown.facts.clone() else { return };
         if is_type_shown && before.kind != told.kind || before.public_key.is_some() != told.public_key.is_some() {

@@ -217,7 +217,7 @@ impl SlotKey {
     }
 
     fn invalid_signature_error(&self, facts: &KeyDescription) -> Error {
-        let why = if self.facts_are_cached.swap(false, Ordering::Relaxed) {
+        let why = if self.facts_are_cached.load(Ordering::Relaxed) {
             self.invalidate();
             "the cached public key is not the public key of this key; the next use requests it again"
         } else if facts.immutable_id.is_none() && !self.local().is_empty() {
