@@ -80,10 +80,12 @@ impl SlotKey {
         let verifies = |key: &PublicKey, by: &Signature| key.verifies(scheme, data, &by.bytes);
         let is_valid = |by: &Signature| facts.public_key.as_ref().is_none_or(|key| verifies(key, by));
         let mut signature = request()?;
-        if !is_valid(&signature) && self.is_pinned_to_another(&signature) {
+        let mut valid = is_valid(&signature);
+        if !valid && self.is_pinned_to_another(&signature) {
             signature = request()?;
+            valid = is_valid(&signature);
         }
-        match is_valid(&signature) {
+        match valid {
             true => self.set_confirmed(facts),
             false => self.check_with_service_key(facts, scheme, |key| verifies(key, &signature), deadline)?,
         }
