@@ -41,6 +41,28 @@ pub struct World {
     pub port: u16,
 }
 
+/// Whether the name of a key may mean another key later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyNameKind {
+    /// A key id, or a name with its version.
+    Immutable,
+    /// An alias, or a name without its version.
+    Mutable,
+}
+
+impl KeyNameKind {
+    pub const ALL: [Self; 2] = [Self::Immutable, Self::Mutable];
+
+    /// Returns what the rows of a table say about the name.
+    pub fn title(self, cloud: Cloud) -> &'static str {
+        match (self, cloud) {
+            (Self::Immutable, _) => "cached public key",
+            (Self::Mutable, Cloud::Azure) => "without the version, cached public key",
+            (Self::Mutable, _) => "by alias, cached public key",
+        }
+    }
+}
+
 impl World {
     pub fn new(module: &str) -> Outcome<Self> {
         let home = std::env::temp_dir().join(format!("cloud-kms-bench-{}", std::process::id()));
@@ -113,11 +135,17 @@ impl World {
         self.configure(cloud, "127.0.0.1", json!([Self::slot(cloud, "bench", key)]))
     }
 
-    /// Configures one slot with one key and a cache. The name of the key can never mean another key.
-    pub fn configure_one_cached(&self, cloud: Cloud) -> Outcome<()> {
-        let slot = match cloud {
-            Cloud::Azure => json!({ "label": "bench", "key_name": "ec", "key_version": crate::service::VERSION }),
-            _ => json!({ "label": "bench", "kms_key_id": "1234abcd-12ab-34cd-56ef-1234567890ab" }),
+    /// Configures one slot with one key and a cache.
+    pub fn configure_one_cached(&self, cloud: Cloud, name: KeyNameKind) -> Outcome<()> {
+        let slot = match (cloud, name) {
+            (Cloud::Azure, KeyNameKind::Immutable) => {
+                json!({ "label": "bench", "key_name": "ec", "key_version": crate::service::VERSION })
+            }
+            (Cloud::Azure, KeyNameKind::Mutable) => json!({ "label": "bench", "key_name": "ec" }),
+            (_, KeyNameKind::Immutable) => {
+                json!({ "label": "bench", "kms_key_id": "1234abcd-12ab-34cd-56ef-1234567890ab" })
+            }
+            (_, KeyNameKind::Mutable) => json!({ "label": "bench", "kms_key_id": "alias/ec" }),
         };
         self.configure_cached(cloud, "127.0.0.1", json!([slot]), Some(&self.home.join("cache")))
     }

@@ -35,6 +35,12 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// Whether `key` always names the same key: it is no alias, and it names a version where keys have versions.
     fn is_immutable(&self, key: &KeyName) -> bool;
 
+    /// What selects the account in which the service looks up `key`, as far as it is known without a request: the name of a
+    /// profile, for example. Empty if the place and the name are sufficient.
+    fn account_of(&self, _key: &KeyName) -> String {
+        String::new()
+    }
+
     /// Lists all keys that the settings reach, in the service's order. Some of them may be unable to sign. With `labels`,
     /// the listing may take further requests.
     fn list(&self, labels: bool) -> Pending<Vec<ListedKey>>;

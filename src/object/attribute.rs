@@ -18,6 +18,30 @@ pub struct Attributes {
     values: Zeroizing<Vec<u8>>,
 }
 
+/// The attributes of a private key that do not depend on what its service reports: its names, and what is the same for
+/// every private key.
+const INDEPENDENT_OF_KEY: [CK_ATTRIBUTE_TYPE; 14] = [
+    CKA_CLASS,
+    CKA_TOKEN,
+    CKA_PRIVATE,
+    CKA_LABEL,
+    CKA_ID,
+    CKA_MODIFIABLE,
+    CKA_COPYABLE,
+    CKA_DESTROYABLE,
+    CKA_SENSITIVE,
+    CKA_ALWAYS_SENSITIVE,
+    CKA_EXTRACTABLE,
+    CKA_NEVER_EXTRACTABLE,
+    CKA_WRAP_WITH_TRUSTED,
+    CKA_ALWAYS_AUTHENTICATE,
+];
+
+/// Returns whether the value of a private key's attribute depends on what the service reports about the key.
+pub fn depends_on_key(kind: CK_ATTRIBUTE_TYPE) -> bool {
+    !INDEPENDENT_OF_KEY.contains(&kind)
+}
+
 impl Attributes {
     /// Returns an empty list with capacity for `bytes` bytes of values.
     ///

@@ -6,14 +6,15 @@
 //! PKCS#11 3.2 sections 5.8 (C_EncryptInit), 5.10 (C_DecryptInit), 5.13 (C_SignInit), 5.15 (C_VerifyInit), 5.18.
 
 use super::cipher::{DecryptionOperation, EncryptionOperation};
+use super::derivation::derive_key;
 use super::multi_part::MultiPartOperation;
 use super::sign::{SigningOperation, VerificationOperation, Verifier};
 use super::{Operation, OperationKey};
-use crate::cloud::{KeyDescription, SecretBytes};
+use crate::cloud::KeyDescription;
 use crate::error::{Error, Result};
-use crate::key::{Algorithm, PublicKey, Purpose, Scheme, x963_kdf};
-use crate::mechanism::{Ecdh1Parameters, Mechanism, MechanismInput};
-use crate::object::attribute::{Attribute, number_in};
+use crate::key::{Algorithm, PublicKey, Purpose, Scheme};
+use crate::mechanism::{Mechanism, MechanismInput};
+use crate::object::attribute::Attribute;
 use crate::object::public_schemes;
 use crate::object::session_object;
 use crate::object::session_object::{Content, SessionObject};
@@ -69,6 +70,12 @@ impl Token {
     /// CKR_MECHANISM_INVALID, CKR_KEY_HANDLE_INVALID, CKR_USER_NOT_LOGGED_IN, CKR_KEY_TYPE_INCONSISTENT,
     /// CKR_KEY_FUNCTION_NOT_PERMITTED, those of [`Operation::begin`], and those of the service.
     pub fn sign_init(&self, handle: CK_OBJECT_HANDLE, request: &MechanismInput) -> Result<SigningOperation> {
+        let begun = self.signing(handle, request);
+        // A public key that may be out of date must not refuse anything.
+        if begun.is_err() && self.confirm(handle)? { self.signing(handle, request) } else { begun }
+    }
+
+    fn signing(&self, handle: CK_OBJECT_HANDLE, request: &MechanismInput) -> Result<SigningOperation> {
         let (key, facts) = self.private_key_for(handle, request, &SIGN)?;
         let operation = self.begin_operation(request, Purpose::Sign, &key, &facts)?;
         Ok(SigningOperation { key, facts, operation, call_timeout: self.call_timeout() })
@@ -236,6 +243,9 @@ impl Token {
             let name = Mechanism::name_of(ckm).map_or_else(|| format!("mechanism 0x{ckm:x}"), str::to_owned);
             Error::new(CKR_MECHANISM_INVALID, format!("token \"{}\" does not {verb} with {name}", self.label()))
         })?;
+        if function.flag != CKF_SIGN {
+            self.confirm(handle)?;
+        }
         let used = self.key(handle)?;
         let name = || match &used {
             UsedKey::Token { key, .. } => key.to_string(),
@@ -362,31 +372,6 @@ const MAX_LOCAL_MESSAGE_LEN: usize = 64 << 20;
 fn not_wrappable() -> Error {
     Error::new(CKR_KEY_NOT_WRAPPABLE, "only a secret of a session can be wrapped")
 }
-
-/// Applies the key derivation function to the shared secret. The result has the length that the template wants.
-fn derive_key(agreement: &Ecdh1Parameters, shared: SecretBytes, template: &[Attribute]) -> Result<SecretBytes> {
-    let wanted = number_in(template, CKA_VALUE_LEN).map(|length| length as usize);
-    match agreement.kdf {
-        Some(hash) => {
-            let length = wanted.unwrap_or(shared.len());
-            if length > MAX_DERIVED_LEN {
-                return Err(Error::new(CKR_KEY_SIZE_RANGE, format!("CKA_VALUE_LEN {length} is too large")));
-            }
-            Ok(x963_kdf(hash, &shared, &agreement.shared_data, length))
-        }
-        // Section 6.3.18: the leading bytes are removed.
-        None => match wanted.unwrap_or(shared.len()) {
-            length if length <= shared.len() => Ok(shared[shared.len() - length..].to_vec().into()),
-            length => {
-                let text = format!("CKA_VALUE_LEN is {length}, but the shared secret has {} bytes", shared.len());
-                Err(Error::new(CKR_KEY_SIZE_RANGE, text))
-            }
-        },
-    }
-}
-
-/// The longest derived secret, in bytes. No key is longer.
-const MAX_DERIVED_LEN: usize = 64 << 10;
 
 /// Creates a session object from a template (C_CreateObject).
 ///

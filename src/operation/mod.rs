@@ -5,6 +5,7 @@
 //! unchanged.
 
 pub mod cipher;
+mod derivation;
 pub mod init;
 pub mod multi_part;
 pub mod sign;

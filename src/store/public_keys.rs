@@ -1,8 +1,9 @@
 //! The public-key cache on disk, with which a program that signs once sends only one request.
 //!
-//! Only immutable data is cached: the public keys of keys whose names can't refer to another key later. A cached
-//! public key is trusted no more than a local certificate: every signature is verified with it. Only this user can
-//! write to the directory and its files. If anything is wrong with them, the module asks the service instead.
+//! The name of a key may refer to another key later: an alias, or a Key Vault key without its version. `token/key`
+//! uses the cached public key of such a name only to sign. A cached public key is trusted no more than a local
+//! certificate: every signature is verified with it. Only this user can write to the directory and its files. If
+//! anything is wrong with them, the module asks the service instead.
 
 use super::private_directory::{PrivateDirectory, hex_digest};
 use crate::cloud::{KeyDescription, KeyName, SharedBackend, purposes_of, schemes_for};
@@ -47,18 +48,17 @@ impl PublicKeyCache {
         Self { folder: PrivateDirectory::new(folder), usable: OnceLock::new() }
     }
 
-    /// Returns the cached facts of a key. Returns `None` if there are none, if the key's name may refer to another
-    /// key later, or if the cache can't be used.
+    /// Returns the cached facts of a key. Returns `None` if there are none, or if the cache can't be used.
     pub fn get(&self, backend: &SharedBackend, key: &KeyName) -> Option<KeyDescription> {
-        if !backend.is_immutable(key) || !self.is_usable() {
+        if !self.is_usable() {
             return None;
         }
         parse_entry(&self.folder.read(&file_name(backend, key)).ok()??, backend, key)
     }
 
-    /// Caches what the service reports about a key, if it is immutable: the name can't refer to another key later,
-    /// and the key permits everything that the service does with keys of its kind. In a service whose keys have a
-    /// single purpose, the key permits everything for its purpose. Failures are logged at debug level.
+    /// Caches what the service reports about a key, if the key permits everything that the service does with keys of its
+    /// kind. In a service whose keys have a single purpose, the key permits everything for its purpose. Failures are
+    /// logged at debug level.
     pub fn insert(&self, backend: &SharedBackend, key: &KeyName, facts: &KeyDescription) {
         let all = purposes_of(&**backend, facts.kind);
         let purposes: Vec<Purpose> = match backend.has_single_purpose() {
@@ -69,11 +69,11 @@ impl PublicKeyCache {
             && facts.forbidden_purposes.is_empty()
             && !purposes.is_empty()
             && facts.schemes == schemes_for(&**backend, facts.kind, &purposes);
-        let immutable_id = facts.immutable_id.clone().filter(|_| permits_everything && backend.is_immutable(key));
+        let immutable_id = facts.immutable_id.clone().filter(|_| permits_everything);
         let (Some(immutable_id), Some(public_key)) = (immutable_id, &facts.public_key) else { return };
         let entry = CachedKey {
             version: VERSION,
-            place: backend.place(),
+            place: place_of(backend, key),
             key: qualified_name(key),
             immutable_id,
             purposes: names_of(&purposes),
@@ -103,15 +103,18 @@ impl PublicKeyCache {
         })
     }
 
+    /// Writes the file, unless it has that content already. The public key of a mutable name is offered in each process.
     fn write(&self, name: &str, entry: &CachedKey) -> io::Result<()> {
-        self.folder.write(name, &serde_json::to_vec(entry)?)
+        let bytes = serde_json::to_vec(entry)?;
+        let is_written = self.folder.read(name).is_ok_and(|known| known.is_some_and(|known| known == bytes));
+        if is_written { Ok(()) } else { self.folder.write(name, &bytes) }
     }
 }
 
 /// Returns the facts in a file of the cache, or `None` if the file is invalid or describes another key.
 pub(crate) fn parse_entry(bytes: &[u8], backend: &SharedBackend, key: &KeyName) -> Option<KeyDescription> {
     let entry: CachedKey = serde_json::from_slice(bytes).ok()?;
-    if (entry.version, &entry.place, &entry.key) != (VERSION, &backend.place(), &qualified_name(key)) {
+    if (entry.version, &entry.place, &entry.key) != (VERSION, &place_of(backend, key), &qualified_name(key)) {
         return None;
     }
     let public_key = PublicKey::from_spki(&Base64::decode_vec(&entry.public_key).ok()?).ok()?;
@@ -124,7 +127,7 @@ pub(crate) fn parse_entry(bytes: &[u8], backend: &SharedBackend, key: &KeyName) 
     if schemes.is_empty() {
         return None;
     }
-    log_debug!("{} at {}: its public key is cached", key.id, entry.place);
+    log_debug!("{} at {}: its public key is cached", key.id, backend.place());
     let immutable_id = Some(entry.immutable_id);
     Some(KeyDescription { immutable_id, ..KeyDescription::from_public_key(public_key, schemes) })
 }
@@ -135,6 +138,16 @@ fn names_of(purposes: &[Purpose]) -> Vec<String> {
 
 fn file_name(backend: &SharedBackend, key: &KeyName) -> String {
     hex_digest(format!("{}\0{}", backend.place(), qualified_name(key)).as_bytes())
+}
+
+/// Returns the place of the key, as it stands in a file. The same alias may be another key in another account, so the place
+/// of a mutable name contains a digest of what selects the account.
+fn place_of(backend: &SharedBackend, key: &KeyName) -> String {
+    let account = if backend.is_immutable(key) { String::new() } else { backend.account_of(key) };
+    match account.is_empty() {
+        true => backend.place(),
+        false => format!("{} {}", backend.place(), hex_digest(account.as_bytes())),
+    }
 }
 
 /// Returns the name in requests to the service: the version is a part of it.

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Only the key objects, and only the certificates.
-const KEYS: ObjectClasses = ObjectClasses { keys: true, certificates: false };
-const CERTIFICATES: ObjectClasses = ObjectClasses { keys: false, certificates: true };
+const KEYS: ObjectClasses = ObjectClasses { keys: true, certificates: false, only_to_sign: false };
+const CERTIFICATES: ObjectClasses = ObjectClasses { keys: false, certificates: true, only_to_sign: false };
 
 impl Token {
     /// C_GenerateKeyPair: returns the handles of the public and the private key.
@@ -72,6 +72,7 @@ impl Token {
             CKR_TOKEN_WRITE_PROTECTED => Error { rv: CKR_ACTION_PROHIBITED, ..error },
             _ => error,
         })?;
+        self.confirm(handle)?;
         let key = self.slot_key(handle).ok_or_else(unknown)?;
         if object.class == CKO_CERTIFICATE {
             return key.remove_certificate(&object, self.deadline_for_calls(1));
@@ -120,7 +121,7 @@ impl Token {
     /// CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED, CKR_SESSION_READ_ONLY, CKR_TOKEN_WRITE_PROTECTED,
     /// CKR_USER_NOT_LOGGED_IN, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_VALUE_INVALID, and those of the service.
     pub fn set_attributes(&self, handle: CK_OBJECT_HANDLE, template: &[Attribute], read_write: bool) -> Result<()> {
-        let object = self.object(handle).ok_or_else(|| invalid_handle(handle))?;
+        let object = self.object_with(handle, template.iter().map(|(kind, _)| *kind))?;
         if object.is_token_object() && !read_write {
             return Err(session_read_only());
         }

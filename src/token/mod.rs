@@ -20,7 +20,7 @@ use crate::cloud::{ListedKey, SecretBytes, SharedBackend};
 use crate::config::{Quirks, Slot, serial_number};
 use crate::error::{Error, Result};
 use crate::object::Object;
-use crate::object::attribute::{Attribute, number_in};
+use crate::object::attribute::{Attribute, depends_on_key, number_in};
 use crate::object::profile;
 use crate::object::session_object::SessionObject;
 use crate::store::public_keys::PublicKeyCache;
@@ -118,6 +118,8 @@ impl Token {
         }
         let deadline = self.deadline();
         let keys = keys_that_may_match(&self.keys(deadline), template, wanted);
+        // Several public keys are requested at once, and not one after the other when they are read.
+        let wanted = ObjectClasses { only_to_sign: wanted.only_to_sign && keys.len() == 1, ..wanted };
         keys.iter().for_each(|key| key.start_loading(wanted));
         for key in keys {
             for object in key.objects(wanted, deadline) {
@@ -132,7 +134,7 @@ impl Token {
 
     /// Starts the requests that a search with this template needs. Does not wait, and does not list keys.
     pub fn start_loading(&self, template: &[Attribute]) {
-        let wanted = ObjectClasses::of_template(template);
+        let wanted = ObjectClasses { only_to_sign: false, ..ObjectClasses::of_template(template) };
         let keys = self.keys_if_known().filter(|_| wanted.is_any()).unwrap_or_default();
         let keys = self.changes().apply_to(keys);
         keys_that_may_match(&keys, template, wanted).iter().for_each(|key| key.start_loading(wanted));
@@ -171,6 +173,31 @@ impl Token {
         }
         let facts = key.facts().ok_or_else(unknown)?;
         Ok(UsedKey::Token { key, facts, class: object.class })
+    }
+
+    /// Asks the service about the key of the handle, if its public key may be out of date: it comes from the cache, and the
+    /// name of the key is mutable. Returns whether the service was asked.
+    ///
+    /// # Errors
+    /// Those of the service.
+    pub fn confirm(&self, handle: CK_OBJECT_HANDLE) -> Result<bool> {
+        let key = self.slot_context.cache.as_ref().and_then(|_| self.slot_key(handle));
+        key.map_or(Ok(false), |key| key.confirm(self.deadline()))
+    }
+
+    /// Returns the object of the handle, to read attributes of these types. See [`Token::confirm`].
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID if there is no such object, and those of the service.
+    pub fn object_with(
+        &self,
+        handle: CK_OBJECT_HANDLE,
+        mut kinds: impl Iterator<Item = CK_ATTRIBUTE_TYPE>,
+    ) -> Result<Arc<Object>> {
+        if kinds.any(depends_on_key) {
+            self.confirm(handle)?;
+        }
+        self.object(handle).ok_or_else(|| invalid_handle(handle))
     }
 
     /// Returns the key to which the token object of the handle belongs.

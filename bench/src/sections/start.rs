@@ -3,7 +3,7 @@
 use crate::outcome::Outcome;
 use crate::service::CONNECTIONS;
 use crate::table::Row;
-use crate::world::{Cloud, World};
+use crate::world::{Cloud, KeyNameKind, World};
 use serde_json::{Value, json};
 use std::process::Stdio;
 use std::time::Instant;
@@ -60,21 +60,35 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
                 "2, token"
             }),
         );
-        world.configure_one_cached(cloud)?;
-        Run::best(world, &[])?;
-        let cached = Run::best(world, &[])?;
-        let measured = format!("{:.1} ms; {}", cached.wall_ms, requests(&cached.counts));
-        let goal = if cloud == Cloud::Aws { "1 request" } else { "1 request, token" };
-        rows.push(row(format!("one-shot program, {name}, cached public key"), measured).goal(goal));
+        for kind in KeyNameKind::ALL {
+            rows.push(cached_row(world, cloud, kind)?);
+        }
         rows.push(row(format!("one-shot program, {name}: shares of the CPU time"), shares(world, cloud, &run)?));
         world.configure_one(cloud, false)?;
-        world.delay_ms(20)?;
-        let slow = Run::best(world, &[])?;
-        world.delay_ms(0)?;
-        let trips = format!("{:.1}", (slow.wall_ms - run.wall_ms) / 20.0);
+        let trips = round_trips(world, &run)?;
         rows.push(row(format!("one-shot program, {name}: sequential round trips, 20 ms service"), trips));
     }
     Ok(rows)
+}
+
+/// Measures a program that finds the public key in the cache.
+fn cached_row(world: &World, cloud: Cloud, kind: KeyNameKind) -> Outcome<Row> {
+    world.configure_one_cached(cloud, kind)?;
+    Run::best(world, &[])?;
+    let cached = Run::best(world, &[])?;
+    let trips = round_trips(world, &cached)?;
+    let measured = format!("{:.1} ms; {}; sequential round trips {trips}", cached.wall_ms, requests(&cached.counts));
+    let goal = if cloud == Cloud::Aws { "1 request" } else { "1 request, token" };
+    Ok(row(format!("one-shot program, {}, {}", cloud.name(), kind.title(cloud)), measured).goal(goal))
+}
+
+/// Returns the number of replies of the service that the program waits for one after the other. `fast` is a run with a
+/// service that replies at once.
+fn round_trips(world: &World, fast: &Run) -> Outcome<String> {
+    world.delay_ms(20)?;
+    let slow = Run::best(world, &[])?;
+    world.delay_ms(0)?;
+    Ok(format!("{:.1}", (slow.wall_ms - fast.wall_ms) / 20.0))
 }
 
 fn row(what: impl Into<String>, measured: impl Into<String>) -> Row {
@@ -164,9 +178,11 @@ pub fn programs(world: &World) -> Outcome<Vec<Row>> {
                 continue;
             };
             rows.push(Row::new("programs", what.clone(), measured(best)));
-            world.configure_one_cached(cloud)?;
-            let cached = best_of(world, name, &arguments)?.map(measured).unwrap_or_default();
-            rows.push(Row::new("programs", format!("{what}, cached public key"), cached));
+            for kind in KeyNameKind::ALL {
+                world.configure_one_cached(cloud, kind)?;
+                let cached = best_of(world, name, &arguments)?.map(measured).unwrap_or_default();
+                rows.push(Row::new("programs", format!("{what}, {}", kind.title(cloud)), cached));
+            }
         }
     }
     Ok(rows)

@@ -92,6 +92,11 @@ impl Backend for Aws {
         !is_alias(&key.id)
     }
 
+    /// An ARN contains the account and the region.
+    fn account_of(&self, key: &KeyName) -> String {
+        if key.id.starts_with("arn:") { String::new() } else { self.clients().settings.account() }
+    }
+
     fn list(&self, labels: bool) -> Pending<Vec<ListedKey>> {
         let clients = self.clients();
         runtime::spawn(LIST_KEYS.name, move || async move { clients.list(labels).await })

@@ -67,7 +67,26 @@ impl Settings {
             _ => self.profile.as_deref(),
         }
     }
+
+    /// Returns what selects the account and the region: settings and variables of the environment. Nothing of it is secret.
+    pub(crate) fn account(&self) -> String {
+        let variables = ACCOUNT_VARIABLES.map(|name| std::env::var(name).unwrap_or_default()).join("\0");
+        let own = [self.profile(), self.role_arn.as_deref()].map(Option::unwrap_or_default).join("\0");
+        format!("{own}\0{variables}")
+    }
 }
+
+/// The variables that select an account or a region.
+const ACCOUNT_VARIABLES: [&str; 8] = [
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_ROLE_ARN",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+];
 
 /// Returns the service with its endpoint or region, for log lines.
 pub(crate) fn service_description(settings: &Settings) -> String {

@@ -227,21 +227,26 @@ pub fn object_size(
     object: CK_OBJECT_HANDLE,
     size: OutputValue<CK_ULONG>,
 ) -> Result<()> {
+    let own = provider.session(session)?;
+    own.record_outcome(own.token.confirm(object))?;
     size.write(provider.object(session, object)?.attributes.size() as CK_ULONG);
     Ok(())
 }
 
-/// C_GetAttributeValue, section 5.7.5. Reads the attributes from memory and never makes a request.
+/// C_GetAttributeValue, section 5.7.5. Reads the attributes from memory. Only a cached public key that may be out of date
+/// takes a request, once.
 ///
 /// # Errors
-/// CKR_OBJECT_HANDLE_INVALID if there is no such object, and those of [`Template::write_values`].
+/// Those of [`Token::object_with`](crate::token::Token::object_with) and [`Template::write_values`].
 pub fn attribute_value(
     provider: &Provider,
     session: CK_SESSION_HANDLE,
     object: CK_OBJECT_HANDLE,
     template: Template,
 ) -> Result<()> {
-    template.write_values(&*provider.object(session, object)?)
+    let own = provider.session(session)?;
+    let object = own.token.object_with(object, template.types());
+    template.write_values(&*own.record_outcome(object)?)
 }
 
 /// C_FindObjectsInit, section 5.7.7. Loads the objects that are not loaded yet.

@@ -59,6 +59,11 @@ impl Template<'_> {
         self.0.iter().map(owned).collect()
     }
 
+    /// Returns the types of the attributes.
+    pub fn types(&self) -> impl Iterator<Item = CK_ATTRIBUTE_TYPE> {
+        self.0.iter().map(|attribute| attribute.type_)
+    }
+
     /// Writes the values of the object's attributes into the template, for C_GetAttributeValue (section 5.7.5). If one
     /// attribute fails, the others are still written.
     ///

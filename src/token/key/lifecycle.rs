@@ -96,6 +96,7 @@ impl SlotKey {
 
     /// Returns the public key, if the key is visible and has one.
     pub fn public_key(&self, deadline: Instant) -> Option<PublicKey> {
+        self.try_confirm(deadline, |failure| self.log_failure(failure)).ok()?;
         self.loaded_facts(deadline)?.public_key.clone()
     }
 

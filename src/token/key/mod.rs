@@ -3,6 +3,7 @@
 //! The public key comes from a local certificate, else from the cache, else from the service.
 
 mod certificates;
+mod confirmation;
 mod lifecycle;
 mod requests;
 
@@ -12,7 +13,7 @@ use crate::cloud::lazy::Lazy;
 use crate::cloud::{Cause, Failure, KeyDescription, ListedKey, Pending, SharedBackend, purposes_of, schemes_for};
 use crate::config::{Key, Management, Quirks};
 use crate::key::Purpose;
-use crate::object::attribute::{Attribute, number_in};
+use crate::object::attribute::{Attribute, depends_on_key, number_in};
 use crate::object::{Names, Object, public_schemes};
 use crate::store::public_keys::PublicKeyCache;
 use crate::{log_error, log_info, log_warn};
@@ -89,6 +90,8 @@ const DISABLED_RETRY_AFTER: Duration = Duration::from_secs(300);
 pub struct ObjectClasses {
     pub keys: bool,
     pub certificates: bool,
+    /// The search asks for private keys by their names only. A public key that may be out of date is enough.
+    pub only_to_sign: bool,
 }
 
 /// The classes of a key's objects.
@@ -102,6 +105,7 @@ impl ObjectClasses {
         Self {
             keys: !asked || class.is_some_and(|class| KEYS.contains(&class)),
             certificates: !asked || class == Some(CKO_CERTIFICATE),
+            only_to_sign: class == Some(CKO_PRIVATE_KEY) && !template.iter().any(|(kind, _)| depends_on_key(*kind)),
         }
     }
 
@@ -169,10 +173,15 @@ impl SlotKey {
         // A certificate is shown only if it matches the key. If the key has no certificate, the key need not be
         // loaded.
         if wanted.keys || (wanted.certificates && !self.has_no_certificate()) {
-            self.facts.try_start_loading(|| match self.local_facts().or_else(|| self.cached_facts()) {
-                Some(facts) => Some(Pending::ready(Ok(facts))),
-                None => ready.then(|| self.common.backend.describe(&self.key.name)),
+            self.facts.try_start_loading(|| {
+                match self.local_facts().or_else(|| self.cached_facts(wanted.only_to_sign && ready)) {
+                    Some(facts) => Some(Pending::ready(Ok(facts))),
+                    None => ready.then(|| self.common.backend.describe(&self.key.name)),
+                }
             });
+            if !wanted.only_to_sign && ready && self.is_unconfirmed() {
+                self.described.start_loading(|| self.common.backend.describe(&self.key.name));
+            }
         }
     }
 
@@ -180,6 +189,12 @@ impl SlotKey {
     /// objects are left out.
     pub fn objects(&self, wanted: ObjectClasses, deadline: Instant) -> Vec<Arc<Object>> {
         let mut objects = Vec::new();
+        if !wanted.only_to_sign && (wanted.keys || !self.has_no_certificate()) {
+            let _ = self.try_confirm(deadline, |failure| self.log_failure(failure));
+            if self.is_unconfirmed() {
+                return objects;
+            }
+        }
         if wanted.keys {
             objects.extend(self.key_objects(deadline));
         }
@@ -211,6 +226,7 @@ impl SlotKey {
     /// be the same keep their handles. Called at a login.
     pub fn invalidate_for_login(&self) {
         self.facts.forget();
+        self.described.forget();
         self.service_certificates.forget();
         self.shown().immutable_id = None;
     }
@@ -265,14 +281,20 @@ impl SlotKey {
     }
 
     /// Adopts the service's own description, which overrides a certificate and the cache. If the type of the key
-    /// is the same, the objects are replaced under the handles that callers know.
+    /// is the same, or the caller knows no type yet, the objects are replaced under the handles that callers know.
     fn replace_facts(&self, told: &Arc<KeyDescription>) {
-        self.facts_are_cached.store(false, Ordering::Relaxed);
         self.facts_logged.store(false, Ordering::Relaxed);
         self.facts.set(told.clone());
+        self.replace_objects(told);
+        // Last, because other threads show the objects from now on.
+        self.facts_are_cached.store(false, Ordering::Release);
+    }
+
+    fn replace_objects(&self, told: &Arc<KeyDescription>) {
+        let is_type_shown = !self.is_unconfirmed();
         let mut shown = self.shown();
         let Some(before) = shown.facts.clone() else { return };
-        if before.kind != told.kind || before.public_key.is_some() != told.public_key.is_some() {
+        if is_type_shown && before.kind != told.kind || before.public_key.is_some() != told.public_key.is_some() {
             *shown = KeyObjects::default();
             return;
         }
@@ -282,8 +304,12 @@ impl SlotKey {
         };
         shown.public = renewed(&shown.public, self.public_object(told));
         shown.private = renewed(&shown.private, Some(self.private_object(told)));
-        if before.public_key != told.public_key {
+        let is_another = before.public_key != told.public_key;
+        if is_another {
             shown.certificates = None;
+        }
+        if is_another || shown.immutable_id.is_none() {
+            shown.immutable_id = told.immutable_id.clone();
         }
         shown.facts = Some(told.clone());
     }
@@ -311,16 +337,9 @@ impl SlotKey {
         } else if let Some(usage) = facts.usage.as_ref().filter(|_| !facts.permits(Purpose::Sign)) {
             log_info!("{self}: does not sign: {usage}");
         }
-        if let Some(cache) = self.common.cache.as_ref().filter(|_| !self.facts_are_cached.load(Ordering::Relaxed)) {
-            cache.insert(&self.common.backend, &self.key.name, facts);
+        if !self.facts_are_cached.load(Ordering::Relaxed) {
+            self.cache_facts(facts);
         }
-    }
-
-    /// Returns what the cache contains about the key.
-    fn cached_facts(&self) -> Option<KeyDescription> {
-        let facts = self.common.cache.as_ref()?.get(&self.common.backend, &self.key.name);
-        self.facts_are_cached.store(facts.is_some(), Ordering::Relaxed);
-        facts
     }
 
     /// Returns what the local certificate says about the key, without a request. Returns `None` if it is not clear

@@ -1,18 +1,18 @@
 //! Operations with a key of a slot, one request each, and what replies and failures reveal about the key.
 
 use super::SlotKey;
-use crate::cloud::{Cause, Failure, KeyDescription, Pending, SecretBytes, Target};
+use crate::cloud::{Cause, Failure, KeyDescription, Pending, SecretBytes, Signature, Target};
 use crate::error::{Error, Result};
-use crate::key::{Kind, PublicKey, Purpose, Scheme, unwrapped_point};
+use crate::key::{Algorithm, Kind, PublicKey, Purpose, Scheme, unwrapped_point};
 use crate::log_warn;
 use cryptoki_sys::*;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-/// The errors of a request that assumes a kind of key other than the one in the service.
-const WRONG_KIND_ERRORS: [CK_RV; 4] =
-    [CKR_FUNCTION_FAILED, CKR_FUNCTION_NOT_SUPPORTED, CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_MECHANISM_PARAM_INVALID];
+/// The failures of a request that assumes a kind of key other than the one in the service. A signature of an unexpected
+/// length is malformed.
+const WRONG_KIND_CAUSES: [Cause; 3] = [Cause::Rejected, Cause::Unsupported, Cause::Malformed];
 
 impl SlotKey {
     /// Returns the facts that apply to this purpose. If a certificate or the cache describes the key for another
@@ -30,22 +30,32 @@ impl SlotKey {
         if told || facts.permits(purpose) && self.described.value().is_none() {
             return Ok(facts);
         }
-        let told = self.describe(deadline).map_err(|failure| Error::from(failure).with_context(self))?;
+        let told = self.describe(deadline, |_| ()).map_err(|failure| Error::from(failure).with_context(self))?;
         self.adopt_description(&told, &facts);
         Ok(told)
     }
 
-    /// Asks the service about a key that a certificate or the cache already describes: one request, once.
-    fn describe(&self, deadline: Instant) -> std::result::Result<Arc<KeyDescription>, Failure> {
+    /// Asks the service about a key that a certificate or the cache already describes: one request, once. Calls `failed`
+    /// for a new failure.
+    pub(super) fn describe(
+        &self,
+        deadline: Instant,
+        failed: impl FnOnce(&Failure),
+    ) -> std::result::Result<Arc<KeyDescription>, Failure> {
         self.described.start_loading(|| self.common.backend.describe(&self.key.name));
-        self.described.get(deadline, |_| ())
+        self.described.get(deadline, failed)
     }
 
-    /// Corrects the objects by the service's description. If the certificate was that of another key, logs that
-    /// once and returns `true`.
-    fn adopt_description(&self, told: &Arc<KeyDescription>, facts: &KeyDescription) -> bool {
+    /// Corrects the objects by the service's description. If the certificate or the cached public key was that of another
+    /// key, logs that once and returns `true`.
+    pub(super) fn adopt_description(&self, told: &Arc<KeyDescription>, facts: &KeyDescription) -> bool {
         let is_stale = told.public_key != facts.public_key && facts.immutable_id.is_none();
-        if is_stale && !self.is_configured_certificate_wrong.swap(true, Ordering::Relaxed) {
+        if is_stale && self.is_unconfirmed() {
+            self.replace_cached_facts(told);
+        } else if is_stale
+            && !self.local().is_empty()
+            && !self.is_configured_certificate_wrong.swap(true, Ordering::Relaxed)
+        {
             let (source, kind) = (self.certificate_source(), told.kind.name());
             log_warn!(
                 "{self}: {source} belongs to another key; the module uses the public key of the service, of kind {kind}"
@@ -55,44 +65,80 @@ impl SlotKey {
         is_stale
     }
 
+    /// What told the module about a key whose immutable id it does not know, for messages.
+    fn source_of_facts(&self) -> String {
+        if self.local().is_empty() { "the cached public key".into() } else { self.certificate_source() }
+    }
+
     /// Signs, or computes a MAC: one request. A signature is verified before it is returned.
     ///
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN, CKR_KEY_HANDLE_INVALID if the certificate that described the key is that of another
     /// key, and those of the service.
     pub fn sign(&self, facts: &KeyDescription, scheme: Scheme, data: &[u8], deadline: Instant) -> Result<Vec<u8>> {
-        let signature = self.send(facts, deadline, |target| self.common.backend.sign(target, scheme, data))?;
-        let verifies = |key: &PublicKey| key.verifies(scheme, data, &signature.bytes);
-        // A wrong certificate must not make a working key unusable, so the service's own public key decides.
-        let verifies_with_service_key = || {
-            let told = if facts.immutable_id.is_none() { self.describe(deadline).ok() } else { None };
-            told.is_some_and(|told| {
-                self.adopt_description(&told, facts) && told.public_key.as_ref().is_some_and(verifies)
-            })
-        };
-        if !facts.public_key.as_ref().is_none_or(verifies) && !verifies_with_service_key() {
-            return Err(self.invalid_signature_error(facts));
+        let request = || self.send(facts, deadline, |target| self.common.backend.sign(target, scheme, data));
+        let verifies = |key: &PublicKey, by: &Signature| key.verifies(scheme, data, &by.bytes);
+        let is_valid = |by: &Signature| facts.public_key.as_ref().is_none_or(|key| verifies(key, by));
+        let mut signature = request()?;
+        let mut valid = is_valid(&signature);
+        if !valid && self.is_pinned_to_another(&signature) {
+            signature = request()?;
+            valid = is_valid(&signature);
+        }
+        match valid {
+            true => self.set_confirmed(facts),
+            false => self.check_with_service_key(facts, scheme, |key| verifies(key, &signature), deadline)?,
         }
         self.shown().immutable_id = Some(signature.immutable_id);
         Ok(signature.bytes)
     }
 
+    /// Whether another thread has resolved the name of the key while the signature was requested by that name, and the name
+    /// meant another key.
+    fn is_pinned_to_another(&self, signature: &Signature) -> bool {
+        self.shown().immutable_id.as_ref().is_some_and(|id| *id != signature.immutable_id)
+    }
+
+    /// Called when a signature does not verify. A wrong certificate or an outdated cache must not make a working key
+    /// unusable, so the service's own public key decides.
+    fn check_with_service_key(
+        &self,
+        facts: &KeyDescription,
+        scheme: Scheme,
+        verifies: impl Fn(&PublicKey) -> bool,
+        deadline: Instant,
+    ) -> Result<()> {
+        let told = if facts.immutable_id.is_none() { self.describe(deadline, |_| ()).ok() } else { None };
+        let Some(told) = told.filter(|told| self.adopt_description(told, facts)) else {
+            return Err(self.invalid_signature_error(facts));
+        };
+        match &told.public_key {
+            // The signed mu was computed with the wrong public key (FIPS 204, algorithm 7), so the signature is not that of
+            // the message.
+            Some(_) if scheme.family == Algorithm::MlDsa => Err(self.other_key_error(&told)),
+            Some(key) if verifies(key) => Ok(()),
+            _ => Err(self.invalid_signature_error(facts)),
+        }
+    }
+
     /// Explains an error that the service or a local check reported. If the request assumed the wrong kind of key
-    /// because the certificate is that of another key, the error says so.
+    /// because the certificate or the cached public key is that of another key, the error says so.
     fn explain(&self, error: Error, facts: &KeyDescription, deadline: Instant) -> Error {
-        if facts.immutable_id.is_some() || !WRONG_KIND_ERRORS.contains(&error.rv) {
+        if facts.immutable_id.is_some() {
             return error;
         }
-        match self.describe(deadline) {
+        match self.describe(deadline, |_| ()) {
             Ok(told) if self.adopt_description(&told, facts) => {
-                let (source, kind) = (self.certificate_source(), told.kind.name());
-                let text =
-                    format!("{source} belongs to another key; this key is of kind {kind}; search for the key again");
-                Error { device_error: error.device_error, ..Error::new(CKR_KEY_HANDLE_INVALID, text) }
-                    .with_context(self)
+                Error { device_error: error.device_error, ..self.other_key_error(&told) }
             }
             _ => error,
         }
+    }
+
+    fn other_key_error(&self, told: &KeyDescription) -> Error {
+        let (source, kind) = (self.source_of_facts(), told.kind.name());
+        let text = format!("{source} belongs to another key; this key is of kind {kind}; search for the key again");
+        Error::new(CKR_KEY_HANDLE_INVALID, text).with_context(self)
     }
 
     /// Verifies a MAC: one request. Returns whether the MAC is that of `data`.
@@ -161,23 +207,25 @@ impl SlotKey {
         let id = self.shown().immutable_id.clone().or_else(|| facts.immutable_id.clone());
         let target = Target { name: &self.key.name, kind: facts.kind, immutable_id: id.as_deref() };
         request(target).wait(deadline).map_err(|failure| {
+            let is_wrong_kind = WRONG_KIND_CAUSES.contains(&failure.cause);
             // The key no longer exists, or its name means another key. (A disabled key is kept: it may be enabled
             // again, and the handles that a server holds stay valid.)
             if failure.cause == Cause::NotFound {
                 self.invalidate();
             }
-            self.explain(Error::from(failure).with_context(self), facts, deadline)
+            let error = Error::from(failure).with_context(self);
+            if is_wrong_kind { self.explain(error, facts, deadline) } else { error }
         })
     }
 
     fn invalid_signature_error(&self, facts: &KeyDescription) -> Error {
-        let why = if facts.immutable_id.is_none() {
+        let why = if self.facts_are_cached.load(Ordering::Relaxed) {
+            self.invalidate();
+            "the cached public key is not the public key of this key; the next use requests it again"
+        } else if facts.immutable_id.is_none() && !self.local().is_empty() {
             self.is_configured_certificate_wrong.store(true, Ordering::Relaxed);
             self.invalidate();
             "the configured certificate belongs to another key, and the signature does not verify under the service's public key either"
-        } else if self.facts_are_cached.swap(false, Ordering::Relaxed) {
-            self.invalidate();
-            "the cached public key is not the public key of this key; the next use requests it again"
         } else {
             // The name cannot mean another key, so the reply is wrong. The handles that a server holds stay valid.
             "the signature in the reply does not verify under the key's public key"

@@ -60,16 +60,6 @@ module_test! {
 }
 
 module_test! {
-    fn keys_with_mutable_names_are_not_cached(world) {
-        two_keys(world);
-        folder(world);
-        world.configure(json!([{ "label": "a", "kms_key_id": "alias/a" }, { "label": "z", "key_name": "z" }]));
-        assert_eq!((one_shot(world), one_shot(world)), (4, 4));
-        assert!(files(world).is_empty());
-    }
-}
-
-module_test! {
     fn without_a_folder_or_by_the_option_there_is_no_cache(world) {
         let slots = two_keys(world);
         world.configure(slots.clone());

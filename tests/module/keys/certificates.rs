@@ -191,6 +191,52 @@ module_test! {
     }
 }
 
+/// Returns the DER of a certificate with another public key. Its signature is not valid.
+fn with_public_key(certificate: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let (whole, _) = sequence_content(certificate);
+    let (body, signature) = sequence_content(whole);
+    let place = body.windows(old.len()).position(|part| part == old).unwrap();
+    let body = [&body[..place], new, &body[place + old.len()..]].concat();
+    sequence(&[&sequence(&body)[..], signature].concat())
+}
+
+/// Returns the content of a SEQUENCE of 128 to 65,535 bytes, and what follows the SEQUENCE.
+fn sequence_content(der: &[u8]) -> (&[u8], &[u8]) {
+    match der {
+        [0x30, 0x81, length, rest @ ..] => rest.split_at(usize::from(*length)),
+        [0x30, 0x82, high, low, rest @ ..] => rest.split_at(usize::from(u16::from_be_bytes([*high, *low]))),
+        _ => panic!("{der:?}"),
+    }
+}
+
+fn sequence(content: &[u8]) -> Vec<u8> {
+    let [high, low] = (content.len() as u16).to_be_bytes();
+    [&[0x30, 0x82, high, low], content].concat()
+}
+
+module_test! {
+    /// What an ML-DSA key signs depends on its public key. A signature of the public key in a wrong certificate is none of the
+    /// message.
+    fn a_wrong_certificate_never_yields_an_ml_dsa_signature(world) {
+        let aws = world.emulator.aws();
+        aws.create_key(AwsKey::new("ML_DSA_44").alias("alias/m")).unwrap();
+        let other = aws.create_key(AwsKey::new("ML_DSA_44")).unwrap();
+        // OpenSSL 3.0 does not know ML-DSA, so the certificate is one of another key, with the public key replaced.
+        let any = aws.create_key(AwsKey::new("ECC_NIST_P256")).unwrap();
+        let [spki, any] = [other, any].map(|key| aws.public_key_spki(&key.id).unwrap());
+        let certificate = certificate_for(world, &any, "keyUsage=critical,digitalSignature");
+        let stale = write(world, "stale.der", with_public_key(&certificate, &any, &spki));
+        world.configure(json!([{ "label": "m", "kms_key_id": "alias/m", "certificate_path": stale }]));
+        let p11 = world.module();
+        let session = p11.open(0);
+        let sign = || p11.sign(session, p11.private_key(session), CKM_ML_DSA, &[], b"data");
+        assert_eq!(sign(), Err(CKR_KEY_HANDLE_INVALID), "{}", world.log());
+        let signature = sign().unwrap();
+        let mut mechanism = crate::support::p11::plain(CKM_ML_DSA);
+        assert_eq!(p11.verify(session, p11.only(session, CKO_PUBLIC_KEY), &mut mechanism, b"data", &signature), Ok(()));
+    }
+}
+
 module_test! {
     /// The forms that users have: DER, PKCS#7, OpenSSL's trusted certificates, text in UTF-16.
     fn a_certificate_may_have_any_form(world) {

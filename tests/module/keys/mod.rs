@@ -6,5 +6,7 @@ pub mod certificates;
 mod labels;
 mod login;
 mod manage;
+mod mutable_names;
 mod requests;
+mod rotations;
 mod written_certificates;
