@@ -36,11 +36,8 @@ impl Clients {
     /// Signs the data, or computes a MAC. If the key is missing or disabled, and its alias points to another key
     /// by now, the failure says so.
     pub(crate) async fn sign(&self, order: &KeyRequest) -> Result<Signature, Failure> {
-        let made = match order.scheme.family {
-            Algorithm::Hmac => self.generate_mac(order).await,
-            _ => self.make_signature(order).await,
-        };
-        match made {
+        match self.sign_with(order, order.key_id()).await {
+            Err(failure) if failure.cause == Cause::Denied => self.sign_by_alias(order).await.unwrap_or(Err(failure)),
             Err(failure) if matches!(failure.cause, Cause::Disabled | Cause::NotFound) => {
                 Err(self.moved_alias(order).await.unwrap_or(failure))
             }
@@ -48,7 +45,24 @@ impl Clients {
         }
     }
 
-    async fn make_signature(&self, order: &KeyRequest) -> Result<Signature, Failure> {
+    /// Signs with the key that has this name.
+    async fn sign_with(&self, order: &KeyRequest, id: &str) -> Result<Signature, Failure> {
+        match order.scheme.family {
+            Algorithm::Hmac => self.generate_mac(order, id).await,
+            _ => self.make_signature(order, id).await,
+        }
+    }
+
+    /// Called when the key may not be used by its ARN. A policy with the condition key `kms:RequestAlias` permits only
+    /// requests that name the alias. Returns `None` if there is no alias, or if the alias is not permitted either.
+    async fn sign_by_alias(&self, order: &KeyRequest) -> Option<Result<Signature, Failure>> {
+        let known = order.immutable_id.as_ref().filter(|_| is_alias(&order.key.id))?;
+        let signature = self.sign_with(order, &order.key.id).await.ok()?;
+        let is_same = signature.immutable_id == *known;
+        Some(if is_same { Ok(signature) } else { Err(moved(known, &signature.immutable_id)) })
+    }
+
+    async fn make_signature(&self, order: &KeyRequest, id: &str) -> Result<Signature, Failure> {
         let (algorithm, form) = signing_algorithm(order.scheme).ok_or_else(|| unsupported_scheme(&SIGN, order))?;
         let attempt = |client: Arc<RegionClient>, id: String| {
             let input = json!({
@@ -66,10 +80,10 @@ impl Clients {
                 Ok(Signature { bytes, immutable_id: self.immutable_id(order, reply.key_id) })
             }
         };
-        self.call_with_key(&SIGN, &order.key.id, order.key_id(), attempt).await
+        self.call_with_key(&SIGN, &order.key.id, id, attempt).await
     }
 
-    async fn generate_mac(&self, order: &KeyRequest) -> Result<Signature, Failure> {
+    async fn generate_mac(&self, order: &KeyRequest, id: &str) -> Result<Signature, Failure> {
         let algorithm = mac_algorithm(order.scheme).ok_or_else(|| unsupported_scheme(&GENERATE_MAC, order))?;
         let attempt = |client: Arc<RegionClient>, id: String| {
             let request = client.sdk.generate_mac().key_id(id).message(Blob::new(order.data.to_vec()));
@@ -84,7 +98,7 @@ impl Clients {
                 Ok(Signature { bytes, immutable_id: self.immutable_id(order, reply.key_id) })
             }
         };
-        self.call_with_key(&GENERATE_MAC, &order.key.id, order.key_id(), attempt).await
+        self.call_with_key(&GENERATE_MAC, &order.key.id, id, attempt).await
     }
 
     /// Returns whether `mac` is a MAC of the message.
@@ -169,10 +183,14 @@ impl Clients {
         };
         let now = self.call(&GET_PUBLIC_KEY, &order.key.id, attempt).await.ok().flatten();
         let now = now.filter(|now| now != previous)?;
-        let message =
-            format!("the alias moved from {previous}, which can no longer sign, to {now}; search for the key again");
-        Some(SIGN.failure(Cause::NotFound, message))
+        Some(moved(previous, &now))
     }
+}
+
+fn moved(previous: &str, now: &str) -> Failure {
+    let message =
+        format!("the alias moved from {previous}, which can no longer sign, to {now}; search for the key again");
+    SIGN.failure(Cause::NotFound, message)
 }
 
 impl KeyRequest {
