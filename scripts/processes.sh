@@ -12,8 +12,8 @@ port=$(grep -o '127.0.0.1:[0-9]*' "$CLOUD_KMS_PKCS11_CONFIG" | head -n 1)
 work=$(mktemp -d)
 server=
 cleanup() {
-    [ -z "$server" ] || kill "$server" || true
-    rm -rf "$work"
+    [ -z "$server" ] || { kill "$server" && wait "$server"; } || true
+    rm -rf "$work" || true
 }
 trap cleanup EXIT
 

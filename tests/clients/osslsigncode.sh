@@ -41,6 +41,18 @@ sign_exe() { # WAY COMMAND-LINE
     refuse verified "$work/page/signed.exe" sha256
 }
 
+many_exe() {
+    local i
+    rm -rf "$work"/page/signed "$work"/page/signed.*
+    cp "$work/$TOKEN.pem" "$work/page/certificate.pem"
+    for i in 1 2 3 4 5 6 7 8 9; do cp "$work/page/hello.exe" "$work/page/hello $i.exe"; done
+    by engine run_page 'xargs'
+    for i in 1 2 3 4 5 6 7 8 9; do verified "$work/page/signed/hello $i.exe" sha256; done
+    one_byte "$work/page/signed/hello 9.exe" 513
+    refuse verified "$work/page/signed/hello 9.exe" sha256
+    rm -rf "$work"/page/signed "$work"/page/hello\ *.exe
+}
+
 # Only sid's osslsigncode supports providers. There the package of libp11's engine contains libp11's provider.
 if [ "$release" = sid ]; then
     for TOKEN in "${labels[@]}"; do
@@ -66,4 +78,7 @@ for TOKEN in "${labels[@]}"; do
             check "$TOKEN msi${by_libp11:-}" sign engine '-pkcs11module "[$]MODULE" -certs.*hello.msi' signed.msi sha256
             ;;
     esac
+done
+for TOKEN in aws-p256 azure-rsa2048; do
+    check "$TOKEN nine exe, eight at once" many_exe
 done
