@@ -17,6 +17,7 @@ use aws_sdk_kms::types::{KeyAgreementAlgorithmSpec, MacAlgorithmSpec};
 use base64ct::{Base64, Encoding};
 use serde::Deserialize;
 use serde_json::json;
+use std::future::Future;
 use std::sync::Arc;
 
 /// The reply to Sign.
@@ -36,33 +37,51 @@ impl Clients {
     /// Signs the data, or computes a MAC. If the key is missing or disabled, and its alias points to another key
     /// by now, the failure says so.
     pub(crate) async fn sign(&self, order: &KeyRequest) -> Result<Signature, Failure> {
-        match self.sign_with(order, order.key_id()).await {
-            Err(failure) if failure.cause == Cause::Denied => self.sign_by_alias(order).await.unwrap_or(Err(failure)),
+        let made = match order.scheme.family {
+            Algorithm::Hmac => self.generate_mac(order).await,
+            _ => self.make_signature(order).await,
+        };
+        match made {
+            Ok((bytes, immutable_id)) => Ok(Signature { bytes, immutable_id }),
             Err(failure) if matches!(failure.cause, Cause::Disabled | Cause::NotFound) => {
                 Err(self.moved_alias(order).await.unwrap_or(failure))
             }
-            answer => answer,
+            Err(failure) => Err(failure),
         }
     }
 
-    /// Signs with the key that has this name.
-    async fn sign_with(&self, order: &KeyRequest, id: &str) -> Result<Signature, Failure> {
-        match order.scheme.family {
-            Algorithm::Hmac => self.generate_mac(order, id).await,
-            _ => self.make_signature(order, id).await,
+    /// Makes a request with the key of the order. The request returns its result and the key in the reply. Returns the
+    /// result and the immutable id of the key.
+    ///
+    /// If the key may not be used by its ARN, the request is repeated with the alias: a policy with the condition key
+    /// `kms:RequestAlias` permits only requests that name the alias.
+    async fn call_by_order<T, F>(
+        &self,
+        operation: &'static Operation,
+        order: &KeyRequest,
+        request: impl Fn(Arc<RegionClient>, String) -> F,
+    ) -> Result<(T, String), Failure>
+    where
+        F: Future<Output = Result<(T, Option<String>), FailedAttempt>>,
+    {
+        let name = &order.key.id;
+        let immutable_id = |arn: Option<String>| arn.map(|arn| self.primary_arn(name, arn));
+        let denied = match self.call_with_key(operation, name, order.key_id(), &request).await {
+            Err(failure) if failure.cause == Cause::Denied => failure,
+            answer => {
+                return answer.map(|(result, by)| (result, immutable_id(by).unwrap_or_else(|| order.key_id().into())));
+            }
+        };
+        let Some(known) = order.immutable_id.as_ref().filter(|_| is_alias(name)) else { return Err(denied) };
+        // Boxed: otherwise the future of every call would contain this future, which is rarely used.
+        match Box::pin(self.call_with_key(operation, name, name, &request)).await {
+            Ok((result, Some(by))) if self.primary_arn(name, by.clone()) == *known => Ok((result, known.clone())),
+            Ok((_, Some(by))) => Err(operation.failure(Cause::NotFound, moved(known, &by))),
+            Ok((_, None)) | Err(_) => Err(denied),
         }
     }
 
-    /// Called when the key may not be used by its ARN. A policy with the condition key `kms:RequestAlias` permits only
-    /// requests that name the alias. Returns `None` if there is no alias, or if the alias is not permitted either.
-    async fn sign_by_alias(&self, order: &KeyRequest) -> Option<Result<Signature, Failure>> {
-        let known = order.immutable_id.as_ref().filter(|_| is_alias(&order.key.id))?;
-        let signature = self.sign_with(order, &order.key.id).await.ok()?;
-        let is_same = signature.immutable_id == *known;
-        Some(if is_same { Ok(signature) } else { Err(moved(known, &signature.immutable_id)) })
-    }
-
-    async fn make_signature(&self, order: &KeyRequest, id: &str) -> Result<Signature, Failure> {
+    async fn make_signature(&self, order: &KeyRequest) -> Result<(Vec<u8>, String), Failure> {
         let (algorithm, form) = signing_algorithm(order.scheme).ok_or_else(|| unsupported_scheme(&SIGN, order))?;
         let attempt = |client: Arc<RegionClient>, id: String| {
             let input = json!({
@@ -76,14 +95,13 @@ impl Clients {
                 let reply = reply.map_err(|e| refusal(&SIGN, e))?;
                 let bytes = Base64::decode_vec(&reply.signature)
                     .map_err(|_| SIGN.failure(Cause::Malformed, "the signature is not base64"))?;
-                let bytes = to_pkcs11_signature(order.kind, bytes)?;
-                Ok(Signature { bytes, immutable_id: self.immutable_id(order, reply.key_id) })
+                Ok((to_pkcs11_signature(order.kind, bytes)?, reply.key_id))
             }
         };
-        self.call_with_key(&SIGN, &order.key.id, id, attempt).await
+        self.call_by_order(&SIGN, order, attempt).await
     }
 
-    async fn generate_mac(&self, order: &KeyRequest, id: &str) -> Result<Signature, Failure> {
+    async fn generate_mac(&self, order: &KeyRequest) -> Result<(Vec<u8>, String), Failure> {
         let algorithm = mac_algorithm(order.scheme).ok_or_else(|| unsupported_scheme(&GENERATE_MAC, order))?;
         let attempt = |client: Arc<RegionClient>, id: String| {
             let request = client.sdk.generate_mac().key_id(id).message(Blob::new(order.data.to_vec()));
@@ -95,10 +113,10 @@ impl Clients {
                     let message = format!("the MAC has {} bytes", bytes.len());
                     return Err(GENERATE_MAC.failure(Cause::Malformed, message).into());
                 }
-                Ok(Signature { bytes, immutable_id: self.immutable_id(order, reply.key_id) })
+                Ok((bytes, reply.key_id))
             }
         };
-        self.call_with_key(&GENERATE_MAC, &order.key.id, id, attempt).await
+        self.call_by_order(&GENERATE_MAC, order, attempt).await
     }
 
     /// Returns whether `mac` is a MAC of the message.
@@ -109,19 +127,13 @@ impl Clients {
             let request = request.mac_algorithm(MacAlgorithmSpec::clone(algorithm)).mac(Blob::new(mac));
             async move {
                 match request.send().await {
-                    Ok(reply) => Ok(reply.mac_valid),
-                    Err(error) if code_of(&error) == Some("KMSInvalidMacException") => Ok(false),
+                    Ok(reply) => Ok((reply.mac_valid, reply.key_id)),
+                    Err(error) if code_of(&error) == Some("KMSInvalidMacException") => Ok((false, None)),
                     Err(error) => Err(refusal(&VERIFY_MAC, error)),
                 }
             }
         };
-        self.call_with_key(&VERIFY_MAC, &order.key.id, order.key_id(), attempt).await
-    }
-
-    /// Returns the immutable id in a reply, or else the id in the request. A replica's ARN becomes that of the key.
-    fn immutable_id(&self, order: &KeyRequest, arn: Option<String>) -> String {
-        let arn = arn.unwrap_or_else(|| order.key_id().to_owned());
-        self.primary_arn(&order.key.id, arn)
+        Ok(self.call_by_order(&VERIFY_MAC, order, attempt).await?.0)
     }
 
     pub(crate) async fn decrypt(&self, order: &KeyRequest) -> Result<SecretBytes, Failure> {
@@ -131,10 +143,10 @@ impl Clients {
             let request = request.encryption_algorithm(algorithm.clone());
             async move {
                 let reply = request.send().await.map_err(|e| refusal(&DECRYPT, e))?;
-                plaintext(&DECRYPT, reply.plaintext)
+                Ok((plaintext(&DECRYPT, reply.plaintext)?, reply.key_id))
             }
         };
-        self.call_with_key(&DECRYPT, &order.key.id, order.key_id(), attempt).await
+        Ok(self.call_by_order(&DECRYPT, order, attempt).await?.0)
     }
 
     /// Returns the secret shared with the owner of the public key in the order.
@@ -144,10 +156,10 @@ impl Clients {
             let request = request.key_agreement_algorithm(KeyAgreementAlgorithmSpec::Ecdh);
             async move {
                 let reply = request.send().await.map_err(|e| refusal(&DERIVE, e))?;
-                plaintext(&DERIVE, reply.shared_secret)
+                Ok((plaintext(&DERIVE, reply.shared_secret)?, reply.key_id))
             }
         };
-        self.call_with_key(&DERIVE, &order.key.id, order.key_id(), attempt).await
+        Ok(self.call_by_order(&DERIVE, order, attempt).await?.0)
     }
 
     /// Returns random bytes. Makes as many requests as necessary, one after the other.
@@ -183,14 +195,12 @@ impl Clients {
         };
         let now = self.call(&GET_PUBLIC_KEY, &order.key.id, attempt).await.ok().flatten();
         let now = now.filter(|now| now != previous)?;
-        Some(moved(previous, &now))
+        Some(SIGN.failure(Cause::NotFound, moved(previous, &now)))
     }
 }
 
-fn moved(previous: &str, now: &str) -> Failure {
-    let message =
-        format!("the alias moved from {previous}, which can no longer sign, to {now}; search for the key again");
-    SIGN.failure(Cause::NotFound, message)
+fn moved(previous: &str, now: &str) -> String {
+    format!("the alias moved from {previous} to {now}; search for the key again")
 }
 
 impl KeyRequest {

@@ -144,6 +144,10 @@ where
         Cause::Rejected if code_of(&error) == Some(NOT_ISSUED_CODE) => {
             format!("{message}; the certificate is not issued yet, and is requested again when it is next needed")
         }
+        // An explicit deny wins over every permission.
+        Cause::Denied if message.contains("explicit deny") => {
+            format!("{message}; ask the owner of that policy, because no permission helps against an explicit deny")
+        }
         Cause::Denied => format!("{message} (needed: {})", operation.permission),
         Cause::Credentials if ["Signature expired", "not yet current"].iter().any(|said| message.contains(said)) => {
             format!("{message}; check this machine's clock, which shows {}", utc(UnixTime::now()))

@@ -229,25 +229,6 @@ module_test! {
 }
 
 module_test! {
-    // A policy with the condition key kms:RequestAlias denies a request that names the key by its ARN.
-    fn a_key_that_is_denied_by_its_arn_signs_by_its_alias(world) {
-        let aws = world.emulator.aws();
-        let host = host(world, json!({}));
-        let deny_once = || world.emulator.control().fault(Fault::new("kms.Sign", Action::Deny).times(1));
-        assert!(host.sign(0).is_ok(), "the ARN is known: {}", world.log());
-        let asked = world.count("kms.Sign");
-        deny_once();
-        assert!(host.sign(0).is_ok(), "{}", world.log());
-        assert_eq!(world.count("kms.Sign"), asked + 2, "by the ARN, then by the alias");
-        let other = aws.create_key(AwsKey::new("ECC_NIST_P256")).unwrap();
-        aws.set_alias("alias/a", &other.id).unwrap();
-        deny_once();
-        assert_eq!(host.sign(0), Err(CKR_KEY_HANDLE_INVALID), "a handle never changes its key");
-        assert!(world.log().contains("the alias moved from "), "{}", world.log());
-    }
-}
-
-module_test! {
     fn a_deleted_key_has_an_invalid_handle(world) {
         let host = host(world, json!({}));
         world.emulator.aws().delete_key("alias/a").unwrap();
