@@ -2,7 +2,8 @@
 
 use crate::openssl;
 use crate::server::{ExpectedKey, Server, wait};
-use cloud_kms_pkcs11::cloud::{Cause, KeyDescription, KeyName, Target, purposes_of, schemes_for};
+use cloud_kms_pkcs11::certificate::Certificate;
+use cloud_kms_pkcs11::cloud::{Cause, CertificateName, KeyDescription, KeyName, Target, purposes_of, schemes_for};
 use cloud_kms_pkcs11::key::{Algorithm, Kind, PublicKey, Purpose, Scheme};
 use std::collections::HashSet;
 
@@ -184,4 +185,14 @@ fn labels_are_listed(server: &Server) {
         let labels: Vec<_> = listed.iter().filter(|listed| listed.name == *key).map(|listed| &listed.label).collect();
         assert_eq!(labels, [&Some(label.clone())]);
     }
+}
+
+/// The service returns the certificate of this ARN, followed by its chain.
+pub fn stores_certificate(server: &Server, arn: &str, pem: &[u8]) {
+    let name = CertificateName { id: arn.to_owned(), authority: None };
+    let found = wait(server.backend.named_certificates().unwrap().named_certificate(&name)).unwrap();
+    assert_eq!(found, Some(Certificate::parse_all(pem).unwrap().0), "{}", server.name);
+    let other = CertificateName { id: format!("{arn}0"), authority: None };
+    let failure = wait(server.backend.named_certificates().unwrap().named_certificate(&other)).unwrap_err();
+    assert_eq!(failure.cause, Cause::NotFound, "{}: {failure}", server.name);
 }

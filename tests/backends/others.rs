@@ -21,7 +21,12 @@ fn other_servers_fulfill_the_contract() {
             Some("aws") => on_aws(server),
             _ => on_azure(server),
         };
-        cases::run(&described(name, server, backend));
+        let described = described(name, server, backend);
+        cases::run(&described);
+        for certificate in server["certificates"].as_array().into_iter().flatten() {
+            let pem = std::fs::read(certificate["file"].as_str().unwrap()).unwrap();
+            cases::stores_certificate(&described, certificate["arn"].as_str().unwrap(), &pem);
+        }
     }
 }
 
@@ -34,7 +39,10 @@ fn on_aws(server: &Value) -> SharedBackend {
     let file = FILES.path().join("credentials");
     let mut profiles = std::fs::read_to_string(&file).unwrap();
     let (id, secret) = (text(server, "access_key_id").unwrap(), text(server, "secret_access_key").unwrap());
-    profiles += &format!("[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+    // The slot's endpoint is that of KMS. The profile's is that of the other services.
+    let endpoint = text(server, "endpoint").unwrap();
+    profiles +=
+        &format!("[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\nendpoint_url = {endpoint}\n");
     // Other tests may read this file at any time, so it is replaced by a rename.
     let new = FILES.path().join(format!("{name}.new"));
     std::fs::write(&new, profiles).unwrap();
@@ -42,7 +50,7 @@ fn on_aws(server: &Value) -> SharedBackend {
     aws::Settings {
         region: text(server, "region"),
         profile: Some(name),
-        endpoint_url: text(server, "endpoint"),
+        endpoint_url: Some(endpoint),
         network: Network { call_timeout: Duration::from_secs(50), ..Network::default() },
         ..aws::Settings::default()
     }

@@ -136,7 +136,7 @@ def aws_identity(server, facts):
     iam = aws_client("iam", facts, "test", "test")
     iam.create_user(UserName="pkcs11")
     iam.put_user_policy(UserName="pkcs11", PolicyName="kms", PolicyDocument=(
-        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*"}]}'))
+        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["kms:*","acm:*"],"Resource":"*"}]}'))
     key = iam.create_access_key(UserName="pkcs11")["AccessKey"]
     return key["AccessKeyId"], key["SecretAccessKey"]
 
@@ -166,6 +166,20 @@ def fill_aws(server, facts, out):
             kms.disable_key(KeyId=made["KeyId"])
         facts["keys"].append(describe(out, server, name, public, USAGES[usage], name != "disabled", cert, type=spec,
                                       id=made["KeyId"], arn=made["Arn"], alias=f"alias/{name}"))
+    facts["certificates"] = [import_certificate(server, facts, out)] if server == "ministack" else []
+
+
+def import_certificate(server, facts, out):
+    """Imports a certificate and its chain into AWS Certificate Manager, which needs the private key."""
+    acm = aws_client("acm", facts, facts["access_key_id"], facts["secret_access_key"])
+    authority, leaf = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    chain = certificate("ACM CA", authority.public_key(), "ACM CA", authority, ca=True)
+    own = certificate("acm.example", leaf.public_key(), "ACM CA", authority)
+    own, chain = (one.public_bytes(serialization.Encoding.PEM) for one in (own, chain))
+    arn = acm.import_certificate(Certificate=own, PrivateKey=private_pem(leaf), CertificateChain=chain)["CertificateArn"]
+    file = out / "certificates" / f"{server}-acm.pem"
+    file.write_bytes(own + chain)
+    return {"arn": arn, "file": str(file)}
 
 
 # Azure.

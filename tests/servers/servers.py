@@ -48,7 +48,7 @@ def ministack(home):
     return {
         "command": [OUT / "ministack/bin/ministack"],
         # AUTH=true checks SigV4 and IAM. IOT_MTLS_ENABLED=0 turns off the MQTT listener, which would open another port.
-        "env": {"SERVICES": "kms,sts,iam", "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1",
+        "env": {"SERVICES": "kms,sts,iam,acm", "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1",
                 "IOT_MTLS_ENABLED": "0", "AUTH": "true"},
         "ready": f"http://127.0.0.1:{port}/_localstack/health",
         "facts": {"cloud": "aws", "independent": True, "endpoint": f"http://127.0.0.1:{port}", "region": "us-east-1"},
