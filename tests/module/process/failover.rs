@@ -331,6 +331,24 @@ module_test! {
 }
 
 module_test! {
+    fn a_region_that_is_silent_has_had_its_share(world) {
+        let key = replicated(world, AwsKey::new("ECC_NIST_P256"));
+        set("AWS_ENDPOINT_URL_KMS", &world.emulator.http_url());
+        configure(world, &[&key.arn], quick());
+        let file = world.home.join("config.json");
+        let mut config: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        config.as_object_mut().unwrap().remove("aws_endpoint_url");
+        std::fs::write(file, config.to_string()).unwrap();
+        let signer = Signer::new(world, &key);
+        fail(world, Action::Hang);
+        assert_eq!(signer.sign([1; 32]), Ok(()), "{}", world.log());
+        for words in ["(the region's share of \"call_timeout_ms\")", "AWS_ENDPOINT_URL_KMS is the endpoint of all regions"] {
+            assert!(world.log().contains(words), "{}", world.log());
+        }
+    }
+}
+
+module_test! {
     fn a_token_service_that_fails_leads_to_the_replica(world) {
         let key = replicated(world, AwsKey::new("ECC_NIST_P256"));
         set("AWS_ENDPOINT_URL_STS", &world.emulator.https_url());

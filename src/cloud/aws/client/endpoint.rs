@@ -43,6 +43,7 @@ impl Endpoint {
             return Ok(Self { place: default_place(sdk, &url), url, configured: None });
         };
         let shown = checked(&url, by, sdk)?;
+        warn_of_shared_endpoint(settings, by, sdk);
         // Log lines name the slot, so the slot's own option need not be named.
         let place = match by {
             ENDPOINT_OPTION => format!("AWS KMS at {shown}"),
@@ -67,6 +68,17 @@ pub(crate) fn checked(url: &str, by: &str, sdk: &SdkConfig) -> Result<String, Ob
 }
 
 const ENDPOINT_OPTION: &str = "option \"aws_endpoint_url\"";
+
+/// Warns if a setting outside of the configuration names one endpoint for the key's region and the regions with replicas.
+/// The warning about the slot's own option comes with the configuration.
+fn warn_of_shared_endpoint(settings: &Settings, by: &str, sdk: &SdkConfig) {
+    let is_primary = settings.region.as_deref() == sdk.region().map(|region| region.as_ref());
+    if by != ENDPOINT_OPTION && is_primary && !settings.failover_regions.is_empty() {
+        log_warn!(
+            "{by} is the endpoint of all regions, so none of \"aws_failover_regions\" can replace another; unset it"
+        );
+    }
+}
 
 /// Warns if requests for credentials go to another machine unencrypted, where everyone on the way can read them.
 fn warn_of_unencrypted_sts(kms: Option<&str>, sdk: &SdkConfig) {
