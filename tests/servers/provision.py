@@ -238,7 +238,11 @@ def fill(server, facts, out):
         (out / folder).mkdir(parents=True, exist_ok=True)
         for old in (out / folder).glob(f"{server}-*.pem"):
             old.unlink()
-    (fill_aws if facts["cloud"] == "aws" else fill_azure)(server, facts, out)
+    if facts["cloud"] == "vault":
+        import vault
+        vault.fill(server, facts, out)
+    else:
+        (fill_aws if facts["cloud"] == "aws" else fill_azure)(server, facts, out)
 
 
 # The check of the servers: every key and algorithm, compared with the cryptography package.
@@ -358,16 +362,28 @@ def azure_others(facts):
 WRONG = {("localstack", "OAEP SHA-1")}
 
 
+def operations_of(facts):
+    """Returns a function that yields each operation of a key: its name, and a function that tests it."""
+    if facts["cloud"] == "vault":
+        import vault
+        return vault.checks(facts)
+    aws = facts["cloud"] == "aws"
+    sign = (aws_signer if aws else azure_signer)(facts)
+    others = (aws_others if aws else azure_others)(facts)
+
+    def operations(key):
+        public = serialization.load_pem_public_key(pathlib.Path(key["public"]).read_bytes()) if "public" in key else None
+        of_digests = key["usage"] == "sign" and key["kind"] in ("rsa", "ec")
+        return signs(public, sign, key) if of_digests else others(public, key)
+    return operations
+
+
 def check(servers):
     passed = failed = 0
     for server, facts in servers.items():
-        aws = facts["cloud"] == "aws"
-        sign = (aws_signer if aws else azure_signer)(facts)
-        others = (aws_others if aws else azure_others)(facts)
+        operations = operations_of(facts)
         for key in facts["keys"]:
-            public = serialization.load_pem_public_key(pathlib.Path(key["public"]).read_bytes()) if "public" in key else None
-            of_digests = key["usage"] == "sign" and key["kind"] in ("rsa", "ec")
-            for what, attempt in signs(public, sign, key) if of_digests else others(public, key):
+            for what, attempt in operations(key):
                 try:
                     attempt()
                     good, why = key["enabled"], "the operation succeeded although the key is disabled"

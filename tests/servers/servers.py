@@ -11,6 +11,7 @@ import os
 import pathlib
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -106,7 +107,25 @@ def emulator_kms(home):
     return own(home, "aws", lambda place: {"endpoint": f"http://{place}", "region": "eu-central-1"})
 
 
-SERVERS = {"ministack": ministack, "localstack": localstack, "emulator": emulator, "emulator-kms": emulator_kms}
+def vault(home):
+    """A real Vault, which is built from its own packages (vault-server/main.go)."""
+    import vault
+    port, files = free_port(), vault.files(home)
+    return {
+        "command": [OUT / "bin/vault-server", str(port), files["server"], files["server_key"], files["ca"], home / "ready.json"],
+        "env": {},
+        "ready": f"https://127.0.0.1:{port}/v1/sys/health",
+        "ca": files["ca"],
+        "facts": {"cloud": "vault", "independent": True, "address": f"https://127.0.0.1:{port}", "ca_bundle": str(files["ca"])},
+    }
+
+
+SERVERS = {"ministack": ministack, "localstack": localstack, "emulator": emulator, "emulator-kms": emulator_kms, "vault": vault}
+
+
+def installed():
+    """All servers; Vault only if install.sh could build it."""
+    return [name for name in SERVERS if name != "vault" or (OUT / "bin/vault-server").exists()]
 
 
 # Processes.
@@ -161,9 +180,11 @@ def stop(name):
     (RUN / f"{name}.pid").unlink(missing_ok=True)
 
 
-def answers(url):
+def answers(plan):
+    context = ssl.create_default_context(cafile=plan.get("ca"))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=2) as reply:
+        with opener.open(plan["ready"], timeout=2) as reply:
             return reply.status == 200
     except OSError:
         return False
@@ -181,9 +202,9 @@ def launch(name):
             child = subprocess.Popen([str(part) for part in plan["command"]], env=env, cwd=home, stdout=log,
                                      stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
         (RUN / f"{name}.pid").write_text(f"{child.pid} {started_at(child.pid)}\n")
-        wait_until(lambda: child.poll() is not None or answers(plan["ready"]), READY_SECONDS)
+        wait_until(lambda: child.poll() is not None or answers(plan), READY_SECONDS)
         # The process must be alive too: if another server took the port, that server has answered.
-        if child.poll() is None and answers(plan["ready"]):
+        if child.poll() is None and answers(plan):
             return {**plan["facts"], "pid": child.pid, "log": str(RUN / f"{name}.log")}
         stop(name)
     sys.exit(f"servers: {name} did not start in {TRIES} tries: see {RUN / (name + '.log')}")
@@ -226,16 +247,18 @@ def start(names):
             raise
         servers[name] = facts
         save(servers)
-        say(f"{name} runs at {facts.get('endpoint') or facts['vault_url']}, {len(facts['keys'])} keys")
+        say(f"{name} runs at {facts.get('endpoint') or facts.get('vault_url') or facts['address']}, {len(facts['keys'])} keys")
 
 
 def main():
     command, names = sys.argv[1], sys.argv[2:]
     missing = names[:1] == ["--missing"]
-    names = names[missing:] or list(SERVERS)
+    names = names[missing:] or installed()
     for name in names:
         if name not in SERVERS:
             sys.exit(f"servers: unknown server {name!r}: use one of {', '.join(SERVERS)} (tests/servers/README.md says why there are no others)")
+        if command == "start" and name not in installed():
+            sys.exit(f"servers: {name} is not installed: tests/servers/install.sh says why")
     RUN.mkdir(parents=True, exist_ok=True)
     # One command at a time: two concurrent starts would not see each other's servers.
     with open(RUN / "lock", "w") as lock:

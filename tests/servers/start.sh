@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# start.sh [--missing] [NAME...]: starts the named servers (default: all), creates keys in them, and writes
+# start.sh [--missing] [NAME...]: starts the named servers (default: all that are installed), creates keys in them, and writes
 # target/servers/servers.json and target/servers/env.sh.
 # A server that already runs is restarted, so that its keys are new. With --missing it keeps running.
 set -euo pipefail
