@@ -17,6 +17,7 @@ pub(crate) mod pagination;
 pub(crate) mod retry;
 pub mod runtime;
 pub(crate) mod secret;
+pub mod vault;
 
 pub use backend::{
     Backend, Certificates, Decryption, Identity, KeyAgreement, KeyManagement, MacVerification, NamedCertificates,

@@ -18,3 +18,4 @@ mod others;
 mod reach;
 mod server;
 mod stress;
+mod vault;

@@ -21,8 +21,8 @@ pub fn verifies(spki: &[u8], scheme: Scheme, digest: &[u8], signature: &[u8]) ->
     command.arg("-sigfile").arg(file("signature", &signature));
     if scheme.family == Algorithm::Eddsa {
         command.arg("-rawin");
-    } else if !ecdsa {
-        command.args(["-pkeyopt", &format!("digest:{}", name(scheme.hash.unwrap()))]);
+    } else if let Some(hash) = scheme.hash.filter(|_| !ecdsa) {
+        command.args(["-pkeyopt", &format!("digest:{}", name(hash))]);
     }
     if scheme.family == Algorithm::RsaPss {
         command.args(["-pkeyopt", "rsa_padding_mode:pss", "-pkeyopt", "rsa_pss_saltlen:digest"]);
@@ -88,7 +88,7 @@ pub fn certificate(path: &Path, traditional: bool) -> Vec<u8> {
 }
 
 fn name(hash: Hash) -> String {
-    hash.name().to_lowercase().replace('-', "")
+    hash.name().to_lowercase().replacen("sha-", "sha", 1)
 }
 
 fn der(signature: &[u8]) -> Vec<u8> {

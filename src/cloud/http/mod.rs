@@ -4,6 +4,7 @@
 
 pub(crate) mod ahead;
 pub(crate) mod endpoint;
+pub(crate) mod exchange;
 pub(crate) mod network;
 pub(crate) mod proxy;
 pub(crate) mod resolver;
