@@ -3,6 +3,7 @@
 //! The connections are those that all clouds share.
 
 use crate::cloud::failure::obstacle::Obstacle;
+use crate::cloud::http::exchange::SendError;
 use crate::cloud::http::{LARGEST_REPLY, REPLY_TOO_LARGE, ServiceClient, link_local};
 use aws_runtime::invocation_id::InvocationIdInterceptor;
 use aws_runtime::request_info::RequestInfoInterceptor;
@@ -60,46 +61,29 @@ struct Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let url = request.uri().to_owned();
-        let near = self.near.as_ref().filter(|_| url.starts_with("http:"));
+        let near = self.near.as_ref().filter(|_| request.uri().starts_with("http:"));
         let limit = self.near.as_ref().map(|(_, limit)| *limit);
-        // The metadata service of a machine is behind no proxy and does not use TLS, so no advice about proxies or
-        // TLS applies.
-        let (client, far) = match near {
-            Some((near, _)) => (near.clone(), None),
-            None => (self.far.current(), Some(self.far.clone())),
-        };
+        let (near, far) = (near.map(|(client, _)| client.clone()), self.far.clone());
         let request = to_reqwest(request, limit);
         HttpConnectorFuture::new(async move {
             let request = request?;
-            let answer = match far.as_ref().map(|far| far.connection_ahead(request.url())) {
-                Some(ahead) => ahead.run(client.execute(request)).await,
-                None => client.execute(request).await,
-            };
-            let reply = match (answer, far) {
-                (Ok(reply), Some(far)) => reject_proxy_reply(&far, &url, reply)?,
-                (Ok(reply), None) => reply,
-                (Err(error), Some(far)) => return Err(connector_error(far.obstacle(&url, &error).await, error)),
-                (Err(error), None) => return Err(connector_error(Obstacle::missing_resource(&error), error)),
+            let reply = match near {
+                // The metadata service of a machine is behind no proxy and does not use TLS, so no advice about proxies
+                // or TLS applies.
+                Some(near) => near.execute(request).await.map_err(|error| match Obstacle::missing_resource(&error) {
+                    Some(obstacle) => obstacle_error(obstacle),
+                    None => http_error(error),
+                })?,
+                None => far.send(request).await.map_err(|error| match error {
+                    SendError::Obstacle(obstacle) => obstacle_error(obstacle),
+                    SendError::Http(error) => http_error(error),
+                })?,
             };
             let reply = http::Response::<reqwest::Body>::from(reply);
             let limited = |body| http_body_util::Limited::new(body, LARGEST_REPLY).map_err(BodyError::from);
             let reply = reply.map(|body| SdkBody::from_body_1_x(limited(body)));
             HttpResponse::try_from(reply).map_err(|e| ConnectorError::other(e.into(), None))
         })
-    }
-}
-
-/// Returns the reply, or the obstacle if the reply comes from a proxy on the way.
-fn reject_proxy_reply(
-    far: &ServiceClient,
-    url: &str,
-    reply: reqwest::Response,
-) -> Result<reqwest::Response, ConnectorError> {
-    let field = |name| reply.headers().get(name)?.to_str().ok();
-    match far.proxy_reply(url, reply.status().as_u16(), field) {
-        Some(obstacle) => Err(obstacle_error(obstacle)),
-        None => Ok(reply),
     }
 }
 
@@ -152,11 +136,10 @@ impl Intercept for OmitSdkHeaders {
     }
 }
 
-fn connector_error(obstacle: Option<Obstacle>, error: reqwest::Error) -> ConnectorError {
-    match obstacle {
-        Some(obstacle) => obstacle_error(obstacle),
-        None if error.is_timeout() => ConnectorError::timeout(error.into()),
-        None => ConnectorError::io(error.into()),
+fn http_error(error: reqwest::Error) -> ConnectorError {
+    match error.is_timeout() {
+        true => ConnectorError::timeout(error.into()),
+        false => ConnectorError::io(error.into()),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::cloud::failure::obstacle::Obstacle;
 use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::login::{LOGIN, ParseVerdict, PinClients, Verdict, mask_pin};
-use crate::cloud::retry::{Call, TimeLimit};
+use crate::cloud::retry::Call;
 use crate::cloud::secret::Secret;
 use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError};
 use aws_sdk_sts::error::ProvideErrorMetadata;
@@ -41,13 +41,7 @@ impl PinClients for Clients {
     /// key.
     async fn check(self: Arc<Self>) -> Result<Verdict, Failure> {
         let what = format!("{LOGIN} to {}", self.place(self.settings.region.as_deref()));
-        let call = Call {
-            operation: LOGIN,
-            description: &what,
-            network: &self.settings.network,
-            time_limit: TimeLimit::Option,
-            concurrency_limit: None,
-        };
+        let call = Call::new(LOGIN, &what, &self.settings.network);
         // The requests for credentials have retries of their own.
         call.run(async || self.verdict().await.map_err(|refused| self.mask_pin(refused)), |_, _| {}).await
     }

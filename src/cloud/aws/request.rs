@@ -196,7 +196,7 @@ fn parse<T: DeserializeOwned>(reply: &HttpResponse) -> Result<Result<T, ErrorMet
     let (code, message) = said.map_or((None, None), |said| (said.code, said.message));
     let code = reply.headers().get("x-amzn-errortype").map(str::to_owned).or(code);
     let mut error = ErrorMetadata::builder();
-    if let Some(code) = code.as_deref().and_then(|code| code.split(':').next()) {
+    if let Some(code) = code.as_deref().map(without_namespace) {
         error = error.code(code);
     }
     if let Some(message) = message {
@@ -205,9 +205,30 @@ fn parse<T: DeserializeOwned>(reply: &HttpResponse) -> Result<Result<T, ErrorMet
     Ok(Err(error.build()))
 }
 
+/// Returns the name of an error: `FooError` for `aws.protocoltests#FooError:http://host/`. "AWS JSON 1.1 protocol, Operation
+/// error serialization".
+fn without_namespace(code: &str) -> &str {
+    let code = code.split(':').next().unwrap_or_default();
+    code.rsplit('#').next().unwrap_or(code)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_known_by_its_name() {
+        let name = "InvalidSignatureException";
+        for code in [name.to_owned(), format!("com.amazonaws.kms#{name}"), format!("a#{name}:http://host/a#b")] {
+            let body = format!("{{\"__type\": \"{code}\", \"message\": \"words\"}}");
+            let reply = HttpResponse::new(400.try_into().unwrap(), SdkBody::from(body));
+            let error = parse::<()>(&reply).unwrap().unwrap_err();
+            assert_eq!((error.code(), error.message()), (Some(name), Some("words")), "{code}");
+            let mut reply = HttpResponse::new(400.try_into().unwrap(), SdkBody::from("{}"));
+            reply.headers_mut().insert("x-amzn-errortype", code);
+            assert_eq!(parse::<()>(&reply).unwrap().unwrap_err().code(), Some(name));
+        }
+    }
 
     #[test]
     fn the_clock_follows_the_service() {

@@ -12,7 +12,7 @@ use crate::cloud::http;
 use crate::cloud::http::ClientPool;
 use crate::cloud::http::network::Network;
 use crate::cloud::login::not_logged_in;
-use crate::cloud::retry::{Call, TimeLimit};
+use crate::cloud::retry::Call;
 use crate::key::PublicKey;
 use azure_core::credentials::TokenCredential;
 use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport};
@@ -180,13 +180,7 @@ where
 {
     let asked = CallDescription { operation: operation.name, key, vault_url: &clients.settings.vault_url };
     let turns = operation.loads.then_some(&clients.load_permits);
-    let call = Call {
-        operation: operation.name,
-        description: &asked,
-        network: &clients.settings.network,
-        time_limit: TimeLimit::Option,
-        concurrency_limit: turns,
-    };
+    let call = Call { concurrency_limit: turns, ..Call::new(operation.name, &asked, &clients.settings.network) };
     let attempt = async || {
         let answer = request(clients.vault(operation.name).await?).await;
         answer.map_err(|refused| clients.mask_pin(refused))

@@ -11,7 +11,7 @@ use crate::cloud::failure::error_chain::causes;
 use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::login::{LOGIN, ParseVerdict, PinClients, Verdict, mask_pin};
-use crate::cloud::retry::{Call, TimeLimit};
+use crate::cloud::retry::Call;
 use crate::cloud::secret::Secret;
 use azure_core::credentials::TokenCredential;
 use std::sync::Arc;
@@ -33,13 +33,7 @@ impl PinClients for Clients {
 
     async fn check(self: Arc<Self>) -> Result<Verdict, Failure> {
         let what = format!("{LOGIN} at {}", self.settings.vault_url);
-        let call = Call {
-            operation: LOGIN,
-            description: &what,
-            network: &self.settings.network,
-            time_limit: TimeLimit::Option,
-            concurrency_limit: None,
-        };
+        let call = Call::new(LOGIN, &what, &self.settings.network);
         let attempt = async || {
             let vault = self.vault(LOGIN).await?;
             self.verdict(&*vault.tokens).await

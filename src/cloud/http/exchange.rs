@@ -1,7 +1,8 @@
-//! One request and its whole reply, for services without an SDK of their own.
+//! One request and its reply, for requests that no SDK sends.
 
 use super::{LARGEST_REPLY, REPLY_TOO_LARGE, ServiceClient};
 use crate::cloud::failure::error_chain::{is_timeout, message_of};
+use crate::cloud::failure::obstacle::Obstacle;
 use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
 use http::HeaderMap;
@@ -21,30 +22,50 @@ impl Reply {
     }
 }
 
+/// Why there is no reply of the service.
+pub(crate) enum SendError {
+    /// Something that a user can act on.
+    Obstacle(Obstacle),
+    /// Any other error of the HTTP client.
+    Http(reqwest::Error),
+}
+
 impl ServiceClient {
-    /// Sends a request once. Returns the reply whatever its status is.
+    /// Sends a request once, on the connection that was opened ahead if there is one. Returns the reply whatever its
+    /// status is. Its body is still to be read.
     ///
     /// # Errors
-    /// What kept the request from the service, or the reply from this module.
+    /// What kept the request from the service, or the reply of a proxy in place of the service's.
+    pub(crate) async fn send(&self, request: reqwest::Request) -> Result<reqwest::Response, SendError> {
+        let url = request.url().clone();
+        let reply = match self.connection_ahead(&url).run(self.current().execute(request)).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                let obstacle = self.obstacle(url.as_str(), &error).await;
+                return Err(obstacle.map_or(SendError::Http(error), SendError::Obstacle));
+            }
+        };
+        let field = |name| reply.headers().get(name)?.to_str().ok();
+        match self.proxy_reply(url.as_str(), reply.status().as_u16(), field) {
+            Some(obstacle) => Err(SendError::Obstacle(obstacle)),
+            None => Ok(reply),
+        }
+    }
+
+    /// Sends a request once, and reads the whole reply.
+    ///
+    /// # Errors
+    /// Those of [`Self::send`], and what kept the body from this module.
     pub(crate) async fn exchange(
         &self,
         operation: &'static str,
         request: reqwest::Request,
     ) -> Result<Reply, FailedAttempt> {
-        let url = request.url().clone();
-        let ahead = self.connection_ahead(&url);
-        let mut reply = match ahead.run(self.current().execute(request)).await {
-            Ok(reply) => reply,
-            Err(error) => {
-                let obstacle = self.obstacle(url.as_str(), &error).await;
-                return Err(obstacle.map_or_else(|| broken(operation, &error), |obstacle| obstacle.refused(operation)));
-            }
-        };
+        let mut reply = self.send(request).await.map_err(|error| match error {
+            SendError::Obstacle(obstacle) => obstacle.refused(operation),
+            SendError::Http(error) => broken(operation, &error),
+        })?;
         let (status, headers) = (reply.status().as_u16(), reply.headers().clone());
-        let field = |name: &'static str| headers.get(name)?.to_str().ok();
-        if let Some(obstacle) = self.proxy_reply(url.as_str(), status, field) {
-            return Err(obstacle.refused(operation));
-        }
         let mut body = Zeroizing::new(Vec::new());
         while let Some(chunk) = reply.chunk().await.map_err(|error| broken(operation, &error))? {
             if body.len() + chunk.len() > LARGEST_REPLY {

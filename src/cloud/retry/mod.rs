@@ -50,7 +50,16 @@ impl TimeLimit {
     }
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// Returns a call that has the whole time of the settings and waits for no turn.
+    pub(crate) fn new(
+        operation: &'static str,
+        description: &'a (dyn fmt::Display + Sync),
+        network: &'a Network,
+    ) -> Self {
+        Self { operation, description, network, time_limit: TimeLimit::Option, concurrency_limit: None }
+    }
+
     /// Makes attempts until one succeeds, nothing can help, or the deadline has passed. Before each further
     /// attempt, calls `renew` with the refusal and the time at which the refused attempt began. `renew` replaces
     /// what must not be used again.

@@ -13,7 +13,7 @@ use crate::cloud::failure::error_chain::message_of;
 use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::key::CertificateName;
-use crate::cloud::retry::{Call, TimeLimit};
+use crate::cloud::retry::Call;
 use name::CertificateService;
 use serde::Deserialize;
 use serde_json::json;
@@ -36,11 +36,8 @@ pub(crate) async fn certificate(clients: &Clients, name: &CertificateName) -> Re
     let region = region_of_arn(&name.id).ok_or_else(|| operation.failure(Cause::Settings, "the ARN has no region"))?;
     let description = format!("{} {} at {} in {region}", operation.name, name.id, service.full_name());
     let call = Call {
-        operation: operation.name,
-        description: &description,
-        network: &clients.settings.network,
-        time_limit: TimeLimit::Option,
         concurrency_limit: Some(&clients.load_permits),
+        ..Call::new(operation.name, &description, &clients.settings.network)
     };
     let attempt = async || {
         let answer = attempt(clients, name, &region).await;
