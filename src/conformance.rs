@@ -4,7 +4,7 @@
 //! `WRITE_DOCS=1 cargo test --lib conformance` writes them. Without the variable, the test compares them with the
 //! document. The prose between the tables is written by hand.
 
-use crate::cloud::{ServiceSettings, SharedBackend, aws, azure};
+use crate::cloud::{ServiceSettings, SharedBackend, aws, azure, vault};
 use crate::ffi::ROWS;
 use crate::key::hash::Hash;
 use crate::key::{Algorithm, Kind, Scheme};
@@ -53,11 +53,11 @@ fn replace_table(document: &str, name: &str, lines: &[String]) -> String {
     format!("{before}{begin}\n{}\n\n<!-- end -->{after}", lines.join("\n"))
 }
 
-const CLOUDS: [&str; 2] = ["AWS KMS", "Azure Key Vault"];
+const CLOUDS: [&str; 3] = ["AWS KMS", "Azure Key Vault", "Vault Transit"];
 
 /// Returns one backend for each cloud, in the order of `CLOUDS`.
-fn clouds() -> [SharedBackend; 2] {
-    [aws::Settings::default().open(), azure::Settings::default().open()]
+fn clouds() -> [SharedBackend; 3] {
+    [aws::Settings::default().open(), azure::Settings::default().open(), vault::Settings::default().open()]
 }
 
 fn profiles() -> Vec<String> {

@@ -8,6 +8,7 @@ pub mod file;
 pub mod pem;
 
 use crate::key::{PublicKey, Purpose, Unusable};
+use base64ct::{Base64, Encoding};
 use der::flagset::FlagSet;
 use der::{Decode, Encode};
 use x509_cert::ext::pkix::{KeyUsage, KeyUsages};
@@ -60,6 +61,13 @@ impl Certificate {
             not_before: tbs.validity().not_before.to_unix_duration().as_secs(),
             not_after: tbs.validity().not_after.to_unix_duration().as_secs(),
         })
+    }
+
+    /// Returns the PEM encoding (RFC 7468 section 5).
+    pub fn to_pem(&self) -> String {
+        let text = Base64::encode_string(&self.der);
+        let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
     }
 
     /// Returns all certificates of a file or of an option of the configuration, in any form, in their order, each

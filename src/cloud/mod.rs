@@ -24,6 +24,7 @@ pub use backend::{
     RandomSource, ServiceSettings, SharedBackend, purposes_of, schemes_for,
 };
 pub use failure::{CAUSES, Cause, Failure};
+pub use http::client_certificate::ClientCertificate;
 pub use http::endpoint::{is_plaintext_remote, url_without_credentials};
 pub use http::network::Network;
 pub use key::{CertificateName, KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};

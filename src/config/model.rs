@@ -3,7 +3,7 @@
 use super::management::Management;
 use super::quirks::Quirks;
 use crate::certificate::Certificate;
-use crate::cloud::{CertificateName, KeyName, ListedKey, Secret, ServiceSettings, aws, azure};
+use crate::cloud::{CertificateName, KeyName, ListedKey, Secret, ServiceSettings, aws, azure, vault};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -74,6 +74,8 @@ pub enum Service {
     Aws(aws::Settings),
     /// Azure Key Vault or Managed HSM.
     Azure(azure::Settings),
+    /// HashiCorp Vault or OpenBao.
+    Vault(vault::Settings),
 }
 
 impl Service {
@@ -82,6 +84,7 @@ impl Service {
         match self {
             Service::Aws(settings) => settings,
             Service::Azure(settings) => settings,
+            Service::Vault(settings) => settings,
         }
     }
 

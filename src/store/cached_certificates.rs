@@ -5,7 +5,6 @@
 //! time, so such a certificate is requested once in every process. A cached certificate is trusted no more than a local
 //! one: it is shown only with the key whose public half it contains.
 
-use super::certificates::pem;
 use super::private_directory::hex_digest;
 use super::public_keys::PublicKeyCache;
 use crate::certificate::Certificate;
@@ -26,7 +25,7 @@ impl PublicKeyCache {
     /// level.
     pub fn insert_certificate_chain(&self, name: &CertificateName, chain: &[Certificate]) {
         let Some(file) = file_name(name).filter(|_| self.is_usable()) else { return };
-        let text: String = chain.iter().map(pem).collect();
+        let text: String = chain.iter().map(Certificate::to_pem).collect();
         let is_cached = self.folder.read(&file).is_ok_and(|bytes| bytes.is_some_and(|bytes| bytes == text.as_bytes()));
         if !is_cached && let Err(error) = self.folder.write(&file, text.as_bytes()) {
             log_debug!("the cache in {}: {error}", self.folder);

@@ -7,7 +7,6 @@ use super::private_directory::{PrivateDirectory, hex_digest};
 use crate::certificate::Certificate;
 use crate::error::{Error, Result};
 use crate::key::PublicKey;
-use base64ct::{Base64, Encoding};
 use cryptoki_sys::CKR_DEVICE_ERROR;
 use std::io;
 use std::path::Path;
@@ -45,7 +44,7 @@ impl CertificateStore {
     /// CKR_DEVICE_ERROR if the directory can't be created or is not exclusively this user's, or if the file can't
     /// be written, or removed because there is none.
     pub fn replace(&self, key: &PublicKey, chain: &[Certificate]) -> Result<()> {
-        let text: String = chain.iter().map(pem).collect();
+        let text: String = chain.iter().map(Certificate::to_pem).collect();
         let written = self.0.create().and_then(|()| match chain.is_empty() {
             true => self.0.remove(&file_name(key)),
             false => self.0.write(&file_name(key), text.as_bytes()),
@@ -60,13 +59,6 @@ impl CertificateStore {
 
 fn file_name(key: &PublicKey) -> String {
     format!("{}.pem", hex_digest(key.spki()))
-}
-
-/// Returns the PEM encoding of a certificate (RFC 7468).
-pub(super) fn pem(certificate: &Certificate) -> String {
-    let text = Base64::encode_string(&certificate.der);
-    let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
 #[cfg(test)]

@@ -80,6 +80,7 @@ fn the_emulator_fulfills_the_contract() {
         mac_keys: [Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512].map(mac).into(),
         faulty_schemes: Vec::new(),
         undecryptable: Cause::Undecryptable,
+        has_labels: true,
         dates_aliases: true,
         symmetric_key: Some(named(&aws.create_key(AwsKey::new("SYMMETRIC_DEFAULT")).unwrap().id)),
     });

@@ -90,6 +90,7 @@ fn the_emulator_fulfills_the_contract() {
         faulty_schemes: Vec::new(),
         undecryptable: Cause::Undecryptable,
         symmetric_key: None,
+        has_labels: true,
         dates_aliases: true,
     };
     cases::run(&server);

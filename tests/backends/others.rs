@@ -113,6 +113,7 @@ fn described(name: &str, server: &Value, backend: SharedBackend) -> Server {
         },
         undecryptable: if name == "localstack" { Cause::Internal } else { Cause::Undecryptable },
         symmetric_key: with_usage("encrypt"),
+        has_labels: server["cloud"] != "vault",
         // tests/servers/README.md: ministack's dates are whole seconds, and LocalStack's aliases have no
         // LastUpdatedDate.
         dates_aliases: !["ministack", "localstack"].contains(&name),

@@ -27,6 +27,8 @@ pub struct Server {
     pub undecryptable: Cause,
     /// A symmetric key, which cannot sign.
     pub symmetric_key: Option<KeyName>,
+    /// Whether keys have labels besides their names.
+    pub has_labels: bool,
     /// Whether the newer of two aliases of a key can be determined.
     pub dates_aliases: bool,
 }

@@ -1,14 +1,22 @@
-//! A real Vault: the server "vault" in the file that CONTRACT_SERVERS names. Its cases are those of `others.rs`; here are the
-//! logins, the failures and random bytes.
+//! A real Vault: the server "vault" in the file that CONTRACT_SERVERS names. Its cases are those of `others.rs`; here are keys,
+//! failures and random bytes. `vault_access.rs` has the logins.
 
+use crate::front::{Front, ask};
 use crate::server::{FILES, named, wait};
-use cloud_kms_pkcs11::cloud::vault::{Auth, Credential, Login, Settings};
-use cloud_kms_pkcs11::cloud::{Cause, Failure, KeyDescription, Network, ServiceSettings};
-use serde_json::Value;
+use base64ct::Encoding;
+use cloud_kms_pkcs11::cloud::vault::{Auth, Settings};
+use cloud_kms_pkcs11::cloud::{
+    Cause, Failure, KeyDescription, KeyName, Network, NewKey, ServiceSettings, SharedBackend, Target,
+};
+use cloud_kms_pkcs11::key::hash::Hash;
+use cloud_kms_pkcs11::key::{Algorithm, Curve, Kind, Purpose};
+use serde_json::{Value, json};
+use std::process::{Child, Command};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 /// Returns the description of the server, if there is one.
-fn server() -> Option<Value> {
+pub fn server() -> Option<Value> {
     LazyLock::force(&FILES);
     let file = std::env::var_os("CONTRACT_SERVERS").map(|path| std::fs::read(path).unwrap());
     let servers: Option<Value> = file.map(|file| serde_json::from_slice(&file).unwrap());
@@ -19,11 +27,11 @@ fn server() -> Option<Value> {
     vault
 }
 
-fn text(server: &Value, name: &str) -> String {
+pub fn text(server: &Value, name: &str) -> String {
     server[name].as_str().unwrap().to_owned()
 }
 
-fn settings(server: &Value) -> Settings {
+pub fn settings(server: &Value) -> Settings {
     Settings {
         address: text(server, "address"),
         auth: Auth::Token(text(server, "token").into()),
@@ -32,79 +40,159 @@ fn settings(server: &Value) -> Settings {
     }
 }
 
-fn described(settings: &Settings, key: &str) -> Result<KeyDescription, Failure> {
+pub fn described(settings: &Settings, key: &str) -> Result<KeyDescription, Failure> {
     wait(settings.open().describe(&named(key)))
 }
 
-#[test]
-fn each_login_brings_a_token() {
-    let Some(server) = server() else { return };
-    let app_role =
-        |secret_id: String| Credential::AppRole { role_id: text(&server, "role_id"), secret_id: secret_id.into() };
-    let jwt = |role: &str| Credential::Jwt { role: role.into(), file: text(&server, "jwt_file").into() };
-    let with = |mount: &str, credential| {
-        let auth = Auth::Login(Login { mount: mount.into(), credential });
-        described(&Settings { auth, ..settings(&server) }, "p256")
-    };
-    with("approle", app_role(text(&server, "secret_id"))).unwrap();
-    with("jwt", jwt("signer")).unwrap();
-    for (mount, credential) in
-        [("approle", app_role("wrong".into())), ("jwt", jwt("nobody")), ("nowhere", app_role("wrong".into()))]
-    {
-        let failure = with(mount, credential).unwrap_err();
-        assert_eq!(failure.cause, Cause::Credentials, "{failure}");
-        assert!(failure.message.contains(&format!("no token by the auth method at {mount:?}")), "{failure}");
-    }
-    let file = FILES.path().join("vault-token");
-    std::fs::write(&file, format!("{}\n", text(&server, "token"))).unwrap();
-    let auth = Auth::TokenFile(file.clone());
-    assert!(described(&Settings { auth, ..settings(&server) }, "p256").is_ok());
+/// Makes a request with the root token.
+pub fn administer(server: &Value, line: &str, fields: Value) -> Value {
+    let (status, reply) = ask(&text(server, "plain_address"), &text(server, "root_token"), line, fields);
+    assert!((200..300).contains(&status), "{line}: {status} {reply}");
+    reply
 }
 
-#[test]
-fn a_token_file_is_read_again_when_its_token_is_rejected() {
-    let Some(server) = server() else { return };
-    let file = FILES.path().join("vault-token-that-changes");
-    std::fs::write(&file, "hvs.expired").unwrap();
-    let backend = Settings { auth: Auth::TokenFile(file.clone()), ..settings(&server) }.open();
-    let failure = wait(backend.describe(&named("p256"))).unwrap_err();
-    assert!([Cause::Denied, Cause::Credentials].contains(&failure.cause), "{failure}");
-    std::fs::write(&file, text(&server, "token")).unwrap();
-    assert!(wait(backend.describe(&named("p256"))).is_ok());
+/// Returns a proxy in front of the server, and settings for it.
+pub fn front(server: &Value) -> (Front, Settings) {
+    let front = Front::of(&text(server, "plain_address"));
+    let address = front.url.clone();
+    (front, Settings { address, ..settings(server) })
 }
 
 #[test]
 fn failures_say_what_is_wrong() {
     let Some(server) = server() else { return };
-    let other_mount = Settings { mount: "other/transit".into(), ..settings(&server) };
-    let forbidden = Settings { mount: "sys".into(), ..settings(&server) };
-    for (settings, key, causes, words) in [
-        (settings(&server), "missing", &[Cause::NotFound][..], "no such key"),
-        (settings(&server), "a/../b c", &[Cause::NotFound, Cause::Rejected, Cause::Unsupported, Cause::Denied], ""),
-        (settings(&server), "aes", &[Cause::Unsupported], "aes256-gcm96"),
-        (other_mount, "p256", &[Cause::Denied, Cause::NotFound], "other/transit/keys/p256"),
-        (forbidden, "p256", &[Cause::Denied], "needed: a policy with the capability \"read\" on \"sys/keys/p256\""),
+    let at_mount = |mount: &str| Settings { mount: mount.into(), ..settings(&server) };
+    let with_token = |token: &str| Settings { auth: Auth::Token(token.to_owned().into()), ..settings(&server) };
+    let root = Settings { mount: "nothing/here".into(), ..with_token(&text(&server, "root_token")) };
+    for (settings, key, cause, words) in [
+        (settings(&server), "missing", Cause::NotFound, "no such key"),
+        // The server cleans such a path and redirects to the result.
+        (settings(&server), "a/../b c", Cause::Settings, "which is another request"),
+        (settings(&server), "a/b", Cause::Unsupported, "unsupported path"),
+        (settings(&server), "aes", Cause::Unsupported, "aes256-gcm96"),
+        (at_mount("other/transit"), "p256", Cause::Denied, "\"read\" on \"other/transit/keys/p256\""),
+        (root, "p256", Cause::Settings, "check the mount path of the Transit engine"),
         (
-            Settings { auth: Auth::Token("wrong".to_owned().into()), ..settings(&server) },
+            with_token("wrong"),
             "p256",
-            &[Cause::Denied],
-            "permission denied",
+            Cause::Credentials,
+            "the token is not valid, has ended, or may not look itself up",
         ),
-        (
-            Settings { auth: Auth::Token("not\na token".to_owned().into()), ..settings(&server) },
-            "p256",
-            &[Cause::Settings],
-            "no token has",
-        ),
+        (with_token("not\na token"), "p256", Cause::Settings, "no token has"),
+        (Settings { auth: Auth::None, ..settings(&server) }, "p256", Cause::Credentials, "set VAULT_TOKEN"),
         (
             Settings { address: "https://127.0.0.1:1".into(), ..settings(&server) },
             "p256",
-            &[Cause::Unreachable],
+            Cause::Unreachable,
             "127.0.0.1:1",
         ),
+        (Settings { address: "vault".into(), ..settings(&server) }, "p256", Cause::Settings, "\"vault\" is not a URL"),
     ] {
         let failure = described(&settings, key).unwrap_err();
-        assert!(causes.contains(&failure.cause) && failure.message.contains(words), "{key}: {failure}");
+        assert!(failure.cause == cause && failure.message.contains(words), "{key}: {failure}");
+    }
+}
+
+#[test]
+fn replies_of_a_server_in_trouble_are_explained() {
+    let Some(server) = server() else { return };
+    let (front, settings) = front(&server);
+    for (status, body, cause, words) in [
+        ("503 Sealed", r#"{"errors": ["Vault is sealed"]}"#, Cause::Internal, "vault operator unseal"),
+        ("473 Standby", "", Cause::Internal, "a standby that forwards no requests"),
+        ("501 Not Implemented", "", Cause::Internal, "vault operator init"),
+        ("429 Too Many", r#"{"errors": ["rate limit quota exceeded"]}"#, Cause::Throttled, "quota"),
+        ("502 Bad", "<html>", Cause::Internal, "HTTP status 502"),
+        ("200 OK", "[]", Cause::Malformed, "not one of Vault's Transit engine"),
+        (
+            "200 OK",
+            r#"{"data": {"type": "ed25519", "latest_version": 1, "keys": {"1": {"public_key": "AA"}}}}"#,
+            Cause::Malformed,
+            "public key",
+        ),
+    ] {
+        front.reply("keys/p256", status, body);
+        let failure = described(&settings, "p256").unwrap_err();
+        assert!(failure.cause == cause && failure.message.contains(words), "{status}: {failure}");
+    }
+}
+
+#[test]
+fn what_passes_is_tried_again() {
+    let Some(server) = server() else { return };
+    let (front, settings) = front(&server);
+    let patient = Settings { network: Network { retries: 3, ..settings.network.clone() }, ..settings };
+    for head in ["412 Precondition Failed", "429 Too Many\r\nretry-after: 0", "500 Internal", "503 Maintenance"] {
+        front.reply("keys/p256", head, r#"{"errors": ["for a moment"]}"#);
+        described(&patient, "p256").unwrap_or_else(|failure| panic!("{head}: {failure}"));
+        assert_eq!(front.lines(), ["GET /v1/transit/keys/p256"; 2], "{head}");
+    }
+}
+
+#[test]
+fn a_standby_s_redirect_is_followed_once() {
+    let Some(server) = server() else { return };
+    let ((standby, settings), (active, _)) = (front(&server), front(&server));
+    standby.reply("keys/p256", &format!("307 Temporary Redirect\r\nlocation: {}/v1/transit/keys/p256", active.url), "");
+    described(&settings, "p256").unwrap();
+    let seen = active.seen();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].token, Some(text(&server, "token")), "the active server needs the token");
+    standby.seen();
+    for (location, words) in [
+        (format!("{}/v1/transit/keys/other", active.url), "which is another request"),
+        (format!("{}/ui/", active.url), "which is another request"),
+        (String::new(), "which is not a URL"),
+    ] {
+        standby.reply("keys/p256", &format!("307 Temporary Redirect\r\nlocation: {location}"), "");
+        let failure = described(&settings, "p256").unwrap_err();
+        assert!(failure.cause == Cause::Settings && failure.message.contains(words), "{failure}");
+        assert!(active.lines().is_empty() && standby.lines().len() == 1, "the token goes nowhere else");
+    }
+}
+
+#[test]
+fn a_sealed_server_works_again_when_it_is_unsealed() {
+    let Some(server) = server() else { return };
+    let own = OwnServer::start(&server);
+    administer(&own.facts, "POST /v1/sys/mounts/transit", json!({ "type": "transit" }));
+    administer(&own.facts, "POST /v1/transit/keys/k", json!({ "type": "ecdsa-p256" }));
+    let auth = Auth::Token(text(&own.facts, "root_token").into());
+    let settings = Settings { address: text(&own.facts, "plain_address"), auth, ..settings(&server) };
+    described(&settings, "k").unwrap();
+    administer(&own.facts, "PUT /v1/sys/seal", json!({}));
+    let failure = described(&settings, "k").unwrap_err();
+    assert!(failure.cause == Cause::Internal && failure.message.contains("vault operator unseal"), "{failure}");
+    administer(&own.facts, "PUT /v1/sys/unseal", json!({ "key": own.facts["unseal_key"] }));
+    described(&settings, "k").unwrap();
+}
+
+/// A server that only one test uses.
+struct OwnServer {
+    process: Child,
+    facts: Value,
+}
+
+impl OwnServer {
+    fn start(server: &Value) -> Self {
+        let mut words: Vec<String> =
+            server["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().into()).collect();
+        let ready = FILES.path().join("own-vault.json");
+        // A port that is free now.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        words[1] = port.to_string();
+        *words.last_mut().unwrap() = ready.display().to_string();
+        let process = Command::new(&words[0]).args(&words[1..]).spawn().unwrap();
+        let is_ready = || std::fs::read(&ready).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        assert!(crate::server::holds_soon(|| is_ready().is_some_and(|_: Value| true)), "the server does not start");
+        Self { process, facts: is_ready().unwrap() }
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -121,13 +209,153 @@ fn a_pinned_version_stays() {
     let Some(server) = server() else { return };
     let backend = settings(&server).open();
     let version = |version: Option<&str>| {
-        let mut name = named("rotated");
-        name.version = version.map(str::to_owned);
-        wait(backend.describe(&name))
+        wait(backend.describe(&KeyName { version: version.map(str::to_owned), ..named("rotated") }))
     };
     assert_eq!(version(None).unwrap().immutable_id.as_deref(), Some("transit/rotated/3"));
     let (second, third) = (version(Some("2")).unwrap(), version(Some("3")).unwrap());
     assert_eq!(second.immutable_id.as_deref(), Some("transit/rotated/2"));
     assert_ne!(second.public_key, third.public_key);
     assert_eq!(version(Some("4")).unwrap_err().cause, Cause::NotFound);
+    // The key's min_encryption_version is 2.
+    for (version, cause) in [("1", Cause::Disabled), ("4", Cause::NotFound)] {
+        let name = KeyName { version: Some(version.to_owned()), ..named("rotated") };
+        let failure = wait(backend.sign(target(&name, Kind::Ec(Curve::P256), None), p256(), &[7; 32])).unwrap_err();
+        assert_eq!(failure.cause, cause, "{failure}");
+    }
+}
+
+/// Returns a name that no earlier run has used, because a server may serve several runs.
+fn own_name(name: &str) -> String {
+    format!("{name}-{}", std::process::id())
+}
+
+fn target<'a>(name: &'a KeyName, kind: Kind, immutable_id: Option<&'a str>) -> Target<'a> {
+    Target { name, kind, immutable_id }
+}
+
+fn p256() -> cloud_kms_pkcs11::key::Scheme {
+    Algorithm::Ecdsa.with_hash(Hash::Sha256)
+}
+
+/// Returns a backend that may do everything.
+fn as_root(server: &Value) -> SharedBackend {
+    Settings { auth: Auth::Token(text(server, "root_token").into()), ..settings(server) }.open()
+}
+
+#[test]
+fn a_rotated_key_signs_with_the_version_that_was_described() {
+    let Some(server) = server() else { return };
+    let key = own_name("rotating");
+    administer(&server, &format!("POST /v1/transit/keys/{key}"), json!({ "type": "ecdsa-p256" }));
+    let (backend, name) = (settings(&server).open(), named(&key));
+    let old = wait(backend.describe(&name)).unwrap().immutable_id.unwrap();
+    administer(&server, &format!("POST /v1/transit/keys/{key}/rotate"), json!({}));
+    let sign = |id: &str| wait(backend.sign(target(&name, Kind::Ec(Curve::P256), Some(id)), p256(), &[7; 32]));
+    assert_eq!(sign(&old).unwrap().immutable_id, format!("transit/{key}/1"));
+    administer(&server, &format!("POST /v1/transit/keys/{key}/config"), json!({ "min_encryption_version": 2 }));
+    let failure = sign(&old).unwrap_err();
+    assert!(failure.cause == Cause::NotFound && failure.message.contains("the key was rotated"), "{failure}");
+    let new = wait(backend.describe(&name)).unwrap().immutable_id.unwrap();
+    assert_eq!(sign(&new).unwrap().immutable_id, format!("transit/{key}/2"));
+}
+
+#[test]
+fn a_decryption_names_the_version_of_the_key() {
+    let Some(server) = server() else { return };
+    let key = own_name("decrypting");
+    administer(&server, &format!("POST /v1/transit/keys/{key}"), json!({ "type": "rsa-2048" }));
+    administer(&server, &format!("POST /v1/transit/keys/{key}/rotate"), json!({}));
+    let (backend, name, scheme) = (settings(&server).open(), named(&key), Algorithm::RsaesOaep.with_hash(Hash::Sha256));
+    let fields = json!({ "plaintext": "YSBzZWNyZXQ=" });
+    let reply = administer(&server, &format!("POST /v1/transit/encrypt/{key}"), fields);
+    let text = reply["data"]["ciphertext"].as_str().unwrap().strip_prefix("vault:v2:").unwrap().to_owned();
+    let ciphertext = base64ct::Base64::decode_vec(&text).unwrap();
+    // Without an immutable id, as with a certificate from a file, the version is not known yet.
+    for id in [None, Some(format!("transit/{key}/2"))] {
+        let plaintext =
+            wait(backend.decrypt(target(&name, Kind::Rsa(2048), id.as_deref()), scheme, &ciphertext)).unwrap();
+        assert_eq!(&**plaintext, b"a secret");
+    }
+    let other =
+        wait(backend.decrypt(target(&name, Kind::Rsa(2048), Some(&format!("transit/{key}/1"))), scheme, &ciphertext));
+    assert_eq!(other.unwrap_err().cause, Cause::Undecryptable);
+}
+
+#[test]
+fn keys_are_created_and_deleted() {
+    let Some(server) = server() else { return };
+    let backend = as_root(&server);
+    for (index, kind) in
+        [Kind::Rsa(2048), Kind::Ec(Curve::P521), Kind::Ed25519, Kind::Hmac(Hash::Sha256)].into_iter().enumerate()
+    {
+        let label = format!("created-{index}");
+        let new = NewKey { kind, purposes: vec![Purpose::Sign], label: Some(label.clone()), id: None };
+        backend.check_new(&new).unwrap();
+        let created = wait(backend.create(&new)).unwrap();
+        assert_eq!((created.name, created.facts.kind), (named(&label), kind));
+        assert_eq!(created.config_option, format!("\"transit_key\": \"{label}\""));
+        let failure = wait(backend.create(&new)).unwrap_err();
+        assert!(failure.message.contains("already exists"), "{failure}");
+        // Vault has a lock of its own.
+        let failure = wait(backend.destroy(&named(&label), "", 30)).unwrap_err();
+        let advice = format!("vault write transit/keys/{label}/config deletion_allowed=true");
+        assert!(failure.cause == Cause::Denied && failure.message.contains(&advice), "{failure}");
+        administer(&server, &format!("POST /v1/transit/keys/{label}/config"), json!({ "deletion_allowed": true }));
+        let told = wait(backend.destroy(&named(&label), "", 30)).unwrap();
+        assert!(told.contains("can't be restored"), "{told}");
+        assert_eq!(wait(backend.describe(&named(&label))).unwrap_err().cause, Cause::NotFound);
+    }
+    let new = NewKey { kind: Kind::Ed25519, purposes: vec![Purpose::Sign], label: Some("denied".into()), id: None };
+    let failure = wait(settings(&server).open().create(&new)).unwrap_err();
+    assert!(failure.message.contains("the capability \"update\" on \"transit/keys/denied\""), "{failure}");
+}
+
+#[test]
+fn an_empty_engine_has_no_keys() {
+    let Some(server) = server() else { return };
+    let mount = own_name("empty");
+    administer(&server, &format!("POST /v1/sys/mounts/{mount}"), json!({ "type": "transit" }));
+    let root = Auth::Token(text(&server, "root_token").into());
+    let at = |mount: &str| Settings { mount: mount.into(), auth: root.clone(), ..settings(&server) }.open();
+    assert!(wait(at(&mount).list(true)).unwrap().is_empty());
+    assert_eq!(wait(at("nowhere").list(true)).unwrap_err().cause, Cause::Settings);
+}
+
+#[test]
+fn a_certificate_of_the_key_comes_with_its_description() {
+    let Some(server) = server() else { return };
+    let (front, settings) = front(&server);
+    let (backend, name) = (settings.open(), named("p256"));
+    // This version of Vault stores no certificates.
+    assert_eq!(wait(backend.certificate(&name)), Ok(None));
+    front.seen();
+    // Two calls at the same time share one request.
+    let (certificate, described) = (backend.certificate(&name), backend.describe(&name));
+    wait(certificate).unwrap();
+    wait(described).unwrap();
+    assert_eq!(front.lines(), ["GET /v1/transit/keys/p256"]);
+    let pem = std::fs::read_to_string(text(&server, "client_certificate")).unwrap();
+    let about = json!({ "type": "ecdsa-p256", "latest_version": 1, "keys": { "1": { "certificate_chain": pem } } });
+    front.reply("keys/p256", "200 OK", &json!({ "data": about }).to_string());
+    let chain = wait(backend.certificate(&name)).unwrap().unwrap();
+    assert_eq!(chain[0].to_pem(), pem);
+    // The certificate of another key is not sent, and this version of Vault has no place for the key's own.
+    front.seen();
+    assert_eq!(wait(backend.complete_certificate(&name, &chain[0])), Ok(false));
+    assert_eq!(front.lines(), ["GET /v1/transit/keys/p256"]);
+}
+
+#[test]
+fn a_slow_server_is_given_up_in_time() {
+    let Some(server) = server() else { return };
+    // A server that accepts connections and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    let network = Network {
+        call_timeout: Duration::from_millis(600),
+        connect_timeout: Duration::from_millis(300),
+        ..Network::default()
+    };
+    let failure = described(&Settings { address, network, ..settings(&server) }, "p256").unwrap_err();
+    assert_eq!(failure.cause, Cause::TimedOut, "{failure}");
 }

@@ -111,12 +111,15 @@ def vault(home):
     """A real Vault, which is built from its own packages (vault-server/main.go)."""
     import vault
     port, files = free_port(), vault.files(home)
+    command = [OUT / "bin/vault-server", str(port), files["server"], files["server_key"], files["ca"], home / "ready.json"]
     return {
-        "command": [OUT / "bin/vault-server", str(port), files["server"], files["server_key"], files["ca"], home / "ready.json"],
+        "command": command,
         "env": {},
         "ready": f"https://127.0.0.1:{port}/v1/sys/health",
         "ca": files["ca"],
-        "facts": {"cloud": "vault", "independent": True, "address": f"https://127.0.0.1:{port}", "ca_bundle": str(files["ca"])},
+        # With the command, a test starts a server of its own, which it can seal.
+        "facts": {"cloud": "vault", "independent": True, "address": f"https://127.0.0.1:{port}", "ca_bundle": str(files["ca"]),
+                  "command": [str(word) for word in command]},
     }
 
 

@@ -71,7 +71,7 @@ def client(facts, token):
 def fill(server, facts, out):
     home = out / "run" / server
     ready = json.loads((home / "ready.json").read_text())
-    facts["root_token"], facts["unseal_key"] = ready["root_token"], ready["unseal_key"]
+    facts |= ready
     vault = client(facts, ready["root_token"])
     vault.sys.enable_secrets_engine("transit")
     vault.sys.create_or_update_policy("signer", POLICY)
@@ -81,7 +81,7 @@ def fill(server, facts, out):
 
 def identities(vault, facts, home):
     """Creates what can log in, one for each auth method, with the policy "signer"."""
-    for method in ("approle", "cert", "jwt", "userpass"):
+    for method in ("approle", "cert", "jwt", "kubernetes", "userpass"):
         vault.sys.enable_auth_method(method)
     facts["token"] = vault.auth.token.create(policies=["signer"], ttl="1h")["auth"]["client_token"]
     vault.auth.approle.create_or_update_approle("signer", token_policies=["signer"], token_ttl="1h")
@@ -98,6 +98,15 @@ def identities(vault, facts, home):
     claims = {"sub": "signer", "aud": "vault", "iat": now, "exp": now + datetime.timedelta(days=1)}
     facts["jwt_file"] = str(home / "token.jwt")
     private_file(facts["jwt_file"], jwt.encode(claims, issuer, "ES256").encode())
+    account = {"serviceaccount": {"name": "signer", "uid": "1"}, "namespace": "build"}
+    claims |= {"sub": "system:serviceaccount:build:signer", "aud": ["vault"], "kubernetes.io": account}
+    facts["kubernetes_token_file"] = str(home / "kubernetes.jwt")
+    private_file(facts["kubernetes_token_file"], jwt.encode(claims, issuer, "ES256").encode())
+    # The cluster reviews a token for the owner of that token.
+    vault.write("auth/kubernetes/config", kubernetes_host=facts["cluster_address"], disable_local_ca_jwt=True,
+                kubernetes_ca_cert=(home / "ca.pem").read_text())
+    vault.write("auth/kubernetes/role/signer", bound_service_account_names=["signer"],
+                bound_service_account_namespaces=["build"], token_policies=["signer"])
 
 
 def key(vault, server, out, name, kind):

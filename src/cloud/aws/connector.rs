@@ -70,10 +70,12 @@ impl HttpConnector for Connector {
             let reply = match near {
                 // The metadata service of a machine is behind no proxy and does not use TLS, so no advice about proxies
                 // or TLS applies.
-                Some(near) => near.execute(request).await.map_err(|error| match Obstacle::missing_resource(&error) {
-                    Some(obstacle) => obstacle_error(obstacle),
-                    None => http_error(error),
-                })?,
+                Some(near) => {
+                    near.execute(request).await.map_err(|error| match Obstacle::missing_resource(&error) {
+                        Some(obstacle) => obstacle_error(obstacle),
+                        None => http_error(error),
+                    })?
+                }
                 None => far.send(request).await.map_err(|error| match error {
                     SendError::Obstacle(obstacle) => obstacle_error(obstacle),
                     SendError::Http(error) => http_error(error),

@@ -3,6 +3,7 @@
 //! Services with the same network settings share one client.
 
 pub(crate) mod ahead;
+pub(crate) mod client_certificate;
 pub(crate) mod endpoint;
 pub(crate) mod exchange;
 pub(crate) mod network;

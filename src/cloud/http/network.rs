@@ -1,5 +1,6 @@
 //! Network settings: the part of the settings that all clouds share.
 
+use super::client_certificate::ClientCertificate;
 use crate::cloud::secret::Secret;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,10 +8,15 @@ use std::time::Duration;
 /// How to reach a service. Every service has these settings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
-    /// A file with certificate authorities that are trusted in addition to those of the system, as PEM or DER.
+    /// A file with certificate authorities that are trusted in addition to those of the system, as PEM or DER; or a
+    /// directory of such files.
     pub ca_bundle: Option<PathBuf>,
     /// The option or the environment variable that names this file, for messages.
     pub ca_bundle_named_by: &'static str,
+    /// The certificate with which this module identifies itself to the service.
+    pub client_certificate: Option<ClientCertificate>,
+    /// The name that the service's certificate has, if it is not the host in the URL.
+    pub server_name: Option<String>,
     /// The URL of an HTTP proxy, possibly with a password. None means that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and
     /// NO_PROXY apply.
     pub proxy: Option<Secret>,
@@ -27,6 +33,8 @@ impl Default for Network {
         Self {
             ca_bundle: None,
             ca_bundle_named_by: "ca_bundle",
+            client_certificate: None,
+            server_name: None,
             proxy: None,
             connect_timeout: Duration::from_secs(3),
             call_timeout: Duration::from_secs(10),

@@ -19,15 +19,21 @@ pub(crate) struct Verifier {
     /// rustls's own verifier. None if there is no certificate authority.
     rustls: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
+    /// The name to check instead of the host in the URL.
+    name: Option<ServerName<'static>>,
 }
 
 impl Verifier {
-    pub(crate) fn new(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Self, String> {
+    pub(crate) fn new(
+        roots: RootCertStore,
+        provider: Arc<CryptoProvider>,
+        name: Option<ServerName<'static>>,
+    ) -> Result<Self, String> {
         if roots.is_empty() {
-            return Ok(Self { rustls: None, provider });
+            return Ok(Self { rustls: None, provider, name });
         }
         let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-        Ok(Self { rustls: Some(builder.build().map_err(|e| e.to_string())?), provider })
+        Ok(Self { rustls: Some(builder.build().map_err(|e| e.to_string())?), provider, name })
     }
 
     fn rustls(&self) -> Result<&WebPkiServerVerifier, Error> {
@@ -44,6 +50,7 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let name = self.name.as_ref().unwrap_or(name);
         let verified = self.rustls()?.verify_server_cert(certificate, others, name, ocsp, now);
         verified.map_err(|error| Objection::of(&error, certificate, others).map_or(error, Error::from))
     }

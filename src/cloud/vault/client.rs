@@ -1,40 +1,39 @@
-//! Requests to one Vault server, and the token that they carry.
+//! Requests to one Vault server.
 
 use super::errors::refusal;
-use super::operations::{Operation, READ_KEY};
-use super::settings::{Auth, Credential, Login, Settings};
+use super::operations::Operation;
+use super::settings::Settings;
+use super::token::Tokens;
 use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
 use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::http::endpoint::url_without_credentials;
 use crate::cloud::http::exchange::Reply;
-use crate::cloud::http::network::Network;
 use crate::cloud::http::{ClientPool, ServiceClient};
-use crate::cloud::retry::{Call, TimeLimit};
+use crate::cloud::management::without_retry;
+use crate::cloud::retry::Call;
 use crate::cloud::secret::Secret;
-use azure_core::http::Url;
+use crate::log_info;
+use bytes::Bytes;
 use http::{HeaderValue, Method, header::CONTENT_TYPE};
-use serde::Deserialize;
+use reqwest::Url;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tokio::sync::{OnceCell, Semaphore};
+use zeroize::Zeroizing;
 
 /// The client of one process for one set of settings. It is used on the runtime only.
 pub(crate) struct Clients {
     pub(crate) settings: Settings,
     http: Arc<ClientPool>,
-    /// The time at which the token's cell was made, and the token.
-    token: Mutex<(Instant, Arc<OnceCell<Token>>)>,
+    pub(crate) tokens: Tokens,
+    /// The requests of [`Self::get`] that are under way, by their paths.
+    reads: Mutex<HashMap<String, Arc<OnceCell<Arc<Value>>>>>,
     /// Limits how many requests that load keys run at the same time.
     load_permits: Semaphore,
-}
-
-/// A token, and the time from which it is no longer used.
-#[derive(Clone)]
-struct Token {
-    value: Secret,
-    end: Option<Instant>,
 }
 
 /// A request, without its token.
@@ -42,77 +41,166 @@ pub(crate) struct Request<'a> {
     pub(crate) method: Method,
     /// The path after `/v1/`, as segments.
     pub(crate) path: &'a [&'a str],
-    pub(crate) body: Option<Value>,
+    /// JSON, which is overwritten after the request.
+    pub(crate) body: Option<Bytes>,
 }
 
-/// The reply to a login.
-#[derive(Deserialize)]
-struct LoginReply {
-    auth: Authentication,
-}
-
-#[derive(Deserialize)]
-struct Authentication {
-    client_token: String,
-    /// Seconds. 0 means that the token does not end.
-    #[serde(default)]
-    lease_duration: u64,
-}
-
-/// The reply to all other requests.
+/// The reply to most requests.
 #[derive(Deserialize)]
 struct DataReply<T> {
     data: T,
 }
 
+/// Returns the JSON of a request's body.
+pub(crate) fn body(fields: &impl Serialize) -> Bytes {
+    // Structures of texts and numbers can always be written.
+    Bytes::from_owner(Zeroizing::new(serde_json::to_vec(fields).unwrap_or_default()))
+}
+
 impl Clients {
     /// Creates the client. Makes no request and reads no file.
     pub(crate) fn new(settings: Settings) -> Self {
-        let token = Mutex::new((Instant::now(), Arc::default()));
-        Self { settings, http: ClientPool::shared(), token, load_permits: Semaphore::new(64) }
+        Self {
+            settings,
+            http: ClientPool::shared(),
+            tokens: Tokens::default(),
+            reads: Mutex::default(),
+            load_permits: Semaphore::new(64),
+        }
     }
 
-    /// Makes a request, with retries, and returns `data` of the reply. Requests that load keys wait for their turn.
+    /// Makes a request, with retries, and returns `data` of the reply.
     ///
     /// # Errors
     /// As the server reports it.
     pub(crate) async fn call<T: DeserializeOwned>(
-        &self,
+        self: &Arc<Self>,
         operation: &'static Operation,
         key: &str,
         request: &Request<'_>,
     ) -> Result<T, Failure> {
-        let description = format!("{} {key} at {}", operation.name, self.settings.address);
-        let call = Call {
-            operation: operation.name,
-            description: &description,
-            network: &self.settings.network,
-            time_limit: TimeLimit::Option,
-            concurrency_limit: (operation.name == READ_KEY.name).then_some(&self.load_permits),
-        };
-        let attempt = async || {
-            let token = self.token(operation).await?;
-            let reply = self.send(operation, request, Some(&token)).await?;
-            let parsed: Result<DataReply<T>, _> = serde_json::from_slice(&reply.body);
-            // The error is not quoted, because the reply may contain a plaintext.
-            let unreadable = |_| operation.failure(Cause::Malformed, "the reply is not one of Vault's Transit engine");
-            Ok(parsed.map_err(unreadable)?.data)
-        };
-        call.run(attempt, |refused, since| self.discard_stale(refused, since)).await
+        self.run(operation, key, None, async || self.data(operation, request).await).await
     }
 
-    /// Sends a request once. Returns the reply if the server has performed the request.
-    async fn send(
-        &self,
+    /// Makes a request once, and returns `data` of the reply.
+    pub(crate) async fn data<T: DeserializeOwned>(
+        self: &Arc<Self>,
         operation: &'static Operation,
+        request: &Request<'_>,
+    ) -> Result<T, FailedAttempt> {
+        let reply = self.authorized(operation, request).await?;
+        let parsed: Result<DataReply<T>, _> = serde_json::from_slice(&reply.body);
+        // The error is not quoted, because the reply may contain a plaintext.
+        let unreadable = |_| operation.failure(Cause::Malformed, "the reply is not one of Vault's Transit engine");
+        Ok(parsed.map_err(unreadable)?.data)
+    }
+
+    /// Reads something, and returns `data` of the reply. Waits for its turn. Calls with the same path at the same time share
+    /// a request.
+    ///
+    /// # Errors
+    /// As the server reports it.
+    pub(crate) async fn get(
+        self: &Arc<Self>,
+        operation: &'static Operation,
+        key: &str,
+        path: &[&str],
+    ) -> Result<Arc<Value>, Failure> {
+        let name = path.join("/");
+        let cell = self.reads().entry(name.clone()).or_default().clone();
+        let request = Request { method: Method::GET, path, body: None };
+        let read = async || {
+            let attempt = async || self.data(operation, &request).await;
+            self.run(operation, key, Some(&self.load_permits), attempt).await.map(Arc::new)
+        };
+        let reply = cell.get_or_try_init(read).await.cloned();
+        // The next call makes a new request.
+        let mut reads = self.reads();
+        if reads.get(&name).is_some_and(|current| Arc::ptr_eq(current, &cell)) {
+            reads.remove(&name);
+        }
+        drop(reads);
+        reply
+    }
+
+    fn reads(&self) -> MutexGuard<'_, HashMap<String, Arc<OnceCell<Arc<Value>>>>> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a request that changes something. It is not repeated if it may have taken effect.
+    ///
+    /// # Errors
+    /// As the server reports it.
+    pub(crate) async fn change(
+        self: &Arc<Self>,
+        operation: &'static Operation,
+        key: &str,
+        request: &Request<'_>,
+    ) -> Result<(), Failure> {
+        let attempt = async || self.authorized(operation, request).await.map(drop).map_err(without_retry);
+        self.run(operation, key, None, attempt).await
+    }
+
+    /// Returns the path of something in the Transit engine, as segments.
+    pub(crate) fn path<'a>(&'a self, rest: &[&'a str]) -> Vec<&'a str> {
+        self.settings.mount.split('/').chain(rest.iter().copied()).collect()
+    }
+
+    /// Makes attempts with the retries and the deadline of a call.
+    pub(crate) async fn run<T, F>(
+        &self,
+        operation: &Operation,
+        key: &str,
+        concurrency_limit: Option<&Semaphore>,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, FailedAttempt>>,
+    {
+        let description = format!("{} {key} at {}", operation.name, url_without_credentials(&self.settings.address));
+        let call = Call { concurrency_limit, ..Call::new(operation.name, &description, &self.settings.network) };
+        let masked = || {
+            let answer = attempt();
+            async { answer.await.map_err(|refused| self.mask_pin(refused)) }
+        };
+        call.run(masked, |refused, since| self.discard_stale(refused, since)).await
+    }
+
+    /// Sends a request once, with the token.
+    pub(crate) async fn authorized(
+        self: &Arc<Self>,
+        operation: &Operation,
+        request: &Request<'_>,
+    ) -> Result<Reply, FailedAttempt> {
+        let token = self.token(operation).await?;
+        match self.send(operation, request, Some(&token.value)).await {
+            Err(refused) => Err(self.denial(&token, refused).await),
+            answer => answer,
+        }
+    }
+
+    /// Sends a request once. Returns the reply if the server has performed the request. A standby server that forwards no
+    /// requests redirects them to the active server.
+    pub(crate) async fn send(
+        &self,
+        operation: &Operation,
         request: &Request<'_>,
         token: Option<&Secret>,
     ) -> Result<Reply, FailedAttempt> {
-        let (path, http) = (request.path.join("/"), self.connections(operation)?);
-        let reply = http.exchange(operation.name, self.request(operation, request, token)?).await?;
+        let (http, url) = (self.connections(operation)?, self.url(operation, request)?);
+        let reply = http.exchange(operation.name, self.http_request(operation, request, url.clone(), token)?).await?;
+        let reply = match reply.status {
+            301 | 302 | 307 | 308 => {
+                let location = reply.header("location").unwrap_or_default();
+                let active = active_server(&url, location).map_err(|why| operation.failure(Cause::Settings, why))?;
+                log_info!("{} redirects to {}", origin(&url), origin(&active));
+                http.exchange(operation.name, self.http_request(operation, request, active, token)?).await?
+            }
+            _ => reply,
+        };
         match reply.status {
             200..300 => Ok(reply),
-            _ => Err(refusal(operation, &path, &reply)),
+            _ => Err(refusal(operation, &request.path.join("/"), &reply)),
         }
     }
 
@@ -120,122 +208,95 @@ impl Clients {
         self.http.get(&self.settings.network).map_err(|obstacle| obstacle.failure(operation.name))
     }
 
-    fn request(
-        &self,
-        operation: &Operation,
-        request: &Request<'_>,
-        token: Option<&Secret>,
-    ) -> Result<reqwest::Request, Failure> {
-        let settings = |message: String| operation.failure(Cause::Settings, message);
-        let address = &self.settings.address;
-        let mut url = Url::parse(address).map_err(|error| settings(format!("{address:?} is not a URL: {error}")))?;
+    fn url(&self, operation: &Operation, request: &Request<'_>) -> Result<Url, Failure> {
+        let address = url_without_credentials(&self.settings.address);
+        let wrong = |why: String| operation.failure(Cause::Settings, format!("the address {address:?} {why}"));
+        let mut url = Url::parse(&self.settings.address).map_err(|error| wrong(format!("is not a URL: {error}")))?;
         // Each segment is encoded, so no name can change the path.
         url.path_segments_mut()
-            .map_err(|()| settings(format!("{address:?} has no path")))?
+            .map_err(|()| wrong("is not a URL with a host".to_owned()))?
             .pop_if_empty()
             .push("v1")
             .extend(request.path);
+        Ok(url)
+    }
+
+    fn http_request(
+        &self,
+        operation: &Operation,
+        request: &Request<'_>,
+        url: Url,
+        token: Option<&Secret>,
+    ) -> Result<reqwest::Request, Failure> {
+        let wrong = |message: String| move |_| operation.failure(Cause::Settings, message);
         let mut made = reqwest::Request::new(request.method.clone(), url);
         let headers = made.headers_mut();
         headers.insert("x-vault-request", HeaderValue::from_static("true"));
         if let Some(namespace) = &self.settings.namespace {
             let value = HeaderValue::from_str(namespace);
-            headers
-                .insert("x-vault-namespace", value.map_err(|_| settings(format!("{namespace:?} is not a namespace")))?);
+            headers.insert("x-vault-namespace", value.map_err(wrong(format!("{namespace:?} is not a namespace")))?);
         }
         if let Some(token) = token {
             let value = HeaderValue::from_str(token.expose());
-            let mut value =
-                value.map_err(|_| settings("the token contains characters that no token has".to_owned()))?;
+            let mut value = value.map_err(wrong("the token contains characters that no token has".to_owned()))?;
             value.set_sensitive(true);
             headers.insert("x-vault-token", value);
         }
         if let Some(body) = &request.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            *made.body_mut() = Some(body.to_string().into());
+            *made.body_mut() = Some(body.clone().into());
         }
         Ok(made)
     }
 
-    /// Returns the token. It is fetched at the first call, and again shortly before it ends.
-    async fn token(&self, operation: &'static Operation) -> Result<Secret, FailedAttempt> {
-        let cell = self.token_cell();
-        // Boxed: otherwise the future of every call would contain this future, which is rarely used.
-        let token = cell.get_or_try_init(|| Box::pin(self.fetch_token(operation))).await?;
-        Ok(token.value.clone())
-    }
-
-    fn token_cell(&self) -> Arc<OnceCell<Token>> {
-        let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_ended = |token: &Token| token.end.is_some_and(|end| end <= Instant::now());
-        if token.1.get().is_some_and(has_ended) {
-            *token = (Instant::now(), Arc::default());
-        }
-        token.1.clone()
-    }
-
-    async fn fetch_token(&self, operation: &'static Operation) -> Result<Token, FailedAttempt> {
-        match &self.settings.auth {
-            Auth::Token(token) => Ok(Token { value: token.clone(), end: None }),
-            Auth::TokenFile(file) => {
-                let text = read_secret(operation, file)?;
-                Ok(Token { value: text.expose().trim().to_owned().into(), end: None })
-            }
-            Auth::Login(login) => self.log_in(operation, login).await,
-        }
-    }
-
-    async fn log_in(&self, operation: &'static Operation, login: &Login) -> Result<Token, FailedAttempt> {
-        let body = match &login.credential {
-            Credential::AppRole { role_id, secret_id } => {
-                json!({ "role_id": role_id, "secret_id": secret_id.expose() })
-            }
-            Credential::Jwt { role, file } => {
-                json!({ "role": role, "jwt": read_secret(operation, file)?.expose().trim() })
-            }
-        };
-        let path: Vec<&str> = ["auth"].into_iter().chain(login.mount.split('/')).chain(["login"]).collect();
-        let request = Request { method: Method::POST, path: &path, body: Some(body) };
-        let reply = self.send(operation, &request, None).await.map_err(|refused| login_refusal(login, refused))?;
-        let unreadable = |_| operation.failure(Cause::Malformed, "the reply to the login has no token");
-        let auth = serde_json::from_slice::<LoginReply>(&reply.body).map_err(unreadable)?.auth;
-        let lease = Duration::from_secs(auth.lease_duration);
-        // A tenth of the time remains for the requests that are under way.
-        let end = (!lease.is_zero()).then(|| Instant::now() + lease.mul_f64(0.9));
-        Ok(Token { value: auth.client_token.into(), end })
-    }
-
-    /// Discards the token if the server has rejected it and another one can be had.
+    /// Gives up the connections if no reply has come on one of them. A token that was rejected has been discarded already.
     fn discard_stale(&self, refused: &FailedAttempt, since: Instant) {
-        match (refused.remedy, refused.failure.cause) {
-            (RetryPolicy::OnceWithNewCredentials, _) => {
-                let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
-                if token.0 <= since {
-                    *token = (Instant::now(), Arc::default());
-                }
-            }
-            (_, Cause::TimedOut) => self.http.renew(self.network(), since),
-            _ => {}
+        if refused.failure.cause == Cause::TimedOut && refused.remedy != RetryPolicy::OnceWithNewCredentials {
+            self.http.renew(&self.settings.network, since);
         }
     }
+}
 
-    fn network(&self) -> &Network {
-        &self.settings.network
+/// Returns the URL of the active server to which a standby server redirects a request. The token may go there, because the
+/// standby server is trusted with it, too; but never unencrypted, and never with another request.
+fn active_server(url: &Url, location: &str) -> Result<Url, String> {
+    let wrong = |why: &str| format!("{} redirects to {location:?}, {why}; {NO_REDIRECT}", origin(url));
+    let active = url.join(location).ok().filter(|_| !location.is_empty()).ok_or_else(|| wrong("which is not a URL"))?;
+    let is_secure = active.scheme() == "https" || active.scheme() == url.scheme();
+    match (is_secure, active.path() == url.path(), active.username().is_empty()) {
+        (true, true, true) => Ok(active),
+        (false, ..) => Err(wrong("which is not encrypted")),
+        _ => Err(wrong("which is another request")),
     }
 }
 
-/// The credentials of a login are wrong, so the login is not repeated.
-fn login_refusal(login: &Login, mut refused: FailedAttempt) -> FailedAttempt {
-    let failure = &mut refused.failure;
-    if matches!(failure.cause, Cause::Rejected | Cause::Denied | Cause::Credentials | Cause::NotFound) {
-        failure.cause = Cause::Credentials;
-        refused.remedy = RetryPolicy::Never;
-    }
-    failure.message = format!("no token by the auth method at {:?}: {}", login.mount, failure.message);
-    refused
+const NO_REDIRECT: &str = "set \"vault_address\" to the active server";
+
+fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
 }
 
-fn read_secret(operation: &Operation, file: &Path) -> Result<Secret, Failure> {
-    let unreadable = |error| operation.failure(Cause::Settings, format!("{}: {error}", file.display()));
-    Ok(std::fs::read_to_string(file).map_err(unreadable)?.into())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_goes_to_the_same_path_and_stays_encrypted() {
+        let url = Url::parse("https://standby:8200/v1/transit/sign/k").unwrap();
+        let to = |location: &str| active_server(&url, location).map(String::from);
+        assert_eq!(to("https://active:8200/v1/transit/sign/k").unwrap(), "https://active:8200/v1/transit/sign/k");
+        for (location, words) in [
+            ("http://active:8200/v1/transit/sign/k", "not encrypted"),
+            ("https://active:8200/v1/transit/sign/other", "another request"),
+            ("https://active:8200/ui/", "another request"),
+            ("https://user@active/v1/transit/sign/k", "another request"),
+            ("", "not a URL"),
+            ("https://[", "not a URL"),
+        ] {
+            let why = to(location).unwrap_err();
+            assert!(why.contains(words) && why.starts_with("https://standby:8200 redirects"), "{why}");
+        }
+        let local = Url::parse("http://127.0.0.1:8200/v1/x").unwrap();
+        assert!(active_server(&local, "http://127.0.0.1:8300/v1/x").is_ok());
+    }
 }

@@ -8,6 +8,7 @@ use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::key::{KeyName, ListedKey};
 use http::Method;
 use serde::Deserialize;
+use std::sync::Arc;
 
 #[derive(Deserialize)]
 struct ListReply {
@@ -16,17 +17,18 @@ struct ListReply {
 
 impl Clients {
     /// Returns all keys. Their labels are their names.
-    pub(crate) async fn list(&self) -> Result<Vec<ListedKey>, Failure> {
-        let path: Vec<&str> = self.mount().into_iter().chain(["keys"]).collect();
+    pub(crate) async fn list(self: &Arc<Self>) -> Result<Vec<ListedKey>, Failure> {
+        let path = self.path(&["keys"]);
         let method = Method::from_bytes(b"LIST").unwrap_or(Method::GET);
-        let answer = self.call::<ListReply>(&LIST_KEYS, "all", &Request { method, path: &path, body: None }).await;
-        let keys = match answer {
-            Ok(reply) => reply.keys,
+        let keys = match self.call(&LIST_KEYS, "all", &Request { method, path: &path, body: None }).await {
+            Ok(ListReply { keys }) => keys,
             // An engine without keys replies like this.
-            Err(failure) if failure.cause == Cause::NotFound && !failure.message.contains("mounted") => Vec::new(),
+            Err(failure) if failure.cause == Cause::NotFound => Vec::new(),
             Err(failure) => return Err(failure),
         };
+        // The engine keeps some things of its own below the names of keys.
+        let is_key = |id: &String| !id.ends_with('/');
         let listed = |id: String| ListedKey { name: KeyName { id, version: None }, label: None, is_disabled: false };
-        Ok(keys.into_iter().map(listed).collect())
+        Ok(keys.into_iter().filter(is_key).map(listed).collect())
     }
 }

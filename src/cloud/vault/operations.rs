@@ -1,6 +1,6 @@
-//! The operations of the Transit engine that the module calls, and the capabilities that they need.
+//! The operations of the Transit engine and of tokens that the module calls, and the capabilities that they need.
 //!
-//! "Transit secrets engine (API)" of Vault's documentation.
+//! "Transit secrets engine (API)" and "Token auth method (API)" of Vault's documentation.
 
 use crate::cloud::failure::{Cause, Failure};
 
@@ -30,4 +30,9 @@ operations! {
     VERIFY "Verify" "update";
     DECRYPT "Decrypt" "update";
     RANDOM "GenerateRandomBytes" "update";
+    CREATE_KEY "CreateKey" "update";
+    DELETE_KEY "DeleteKey" "delete";
+    SET_CERTIFICATE "SetCertificate" "update";
+    LOOKUP_TOKEN "LookupToken" "read";
+    RENEW_TOKEN "RenewToken" "update";
 }

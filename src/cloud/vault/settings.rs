@@ -16,6 +16,8 @@ pub struct Settings {
     pub mount: String,
     /// Where the token comes from.
     pub auth: Auth,
+    /// What the PIN of C_Login is, if it is a credential. Before the login, `auth` is [`Auth::None`].
+    pub login: Option<Pin>,
     /// How to reach the server.
     pub network: Network,
 }
@@ -23,11 +25,13 @@ pub struct Settings {
 /// Where the token comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Auth {
-    /// A token.
+    /// There is no token.
+    None,
+    /// A token, which is renewed as long as the server allows it.
     Token(Secret),
-    /// A file that contains a token, such as the sink of Vault's agent. It is read again when the token is rejected.
+    /// A file that contains a token, such as the sink of Vault's agent. It is read again when it changes.
     TokenFile(PathBuf),
-    /// A login, which is repeated before its token ends.
+    /// A login. Its token is renewed, and the login is repeated when the token ends.
     Login(Login),
 }
 
@@ -47,16 +51,71 @@ pub enum Credential {
     AppRole {
         /// The RoleID.
         role_id: String,
-        /// The SecretID.
-        secret_id: Secret,
+        /// The SecretID. None for a role that does not need one.
+        secret_id: Option<SecretId>,
     },
     /// A JSON Web Token in a file, which is read at each login: of Kubernetes or any other issuer.
     Jwt {
-        /// The name of the role.
-        role: String,
+        /// The name of the role. None means the default role of the auth method.
+        role: Option<String>,
         /// The file with the token.
         file: PathBuf,
     },
+    /// The client certificate of [`Network`].
+    Certificate {
+        /// The name of the role. None means any role that accepts the certificate.
+        role: Option<String>,
+    },
+}
+
+/// The SecretID of an AppRole.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SecretId {
+    /// The SecretID itself.
+    Text(Secret),
+    /// A file that contains it. The file is read at each login.
+    File(PathBuf),
+}
+
+/// What the PIN of C_Login is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Pin {
+    /// A token.
+    Token,
+    /// The SecretID for this RoleID.
+    SecretId {
+        /// The path at which the auth method is mounted.
+        mount: String,
+        /// The RoleID.
+        role_id: String,
+    },
+}
+
+impl Pin {
+    /// Returns the source of tokens after a login with `pin`.
+    pub(crate) fn auth(&self, pin: Secret) -> Auth {
+        match self {
+            Self::Token => Auth::Token(pin),
+            Self::SecretId { mount, role_id } => {
+                let credential = Credential::AppRole { role_id: role_id.clone(), secret_id: Some(SecretId::Text(pin)) };
+                Auth::Login(Login { mount: mount.clone(), credential })
+            }
+        }
+    }
+}
+
+impl Auth {
+    /// Returns the secret that the settings contain: a token or a SecretID.
+    pub(crate) fn secret(&self) -> Option<&Secret> {
+        match self {
+            Self::Token(token) => Some(token),
+            Self::Login(Login {
+                credential: Credential::AppRole { secret_id: Some(SecretId::Text(secret)), .. },
+                ..
+            }) => Some(secret),
+            _ => None,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -65,7 +124,8 @@ impl Default for Settings {
             address: "https://127.0.0.1:8200".into(),
             namespace: None,
             mount: "transit".into(),
-            auth: Auth::Token(String::new().into()),
+            auth: Auth::None,
+            login: None,
             network: Network::default(),
         }
     }

@@ -65,5 +65,7 @@ fn selected_by(service: &Service) -> &'static str {
     match service {
         Service::Aws(_) => "AWS_REGION, AWS_DEFAULT_REGION or AWS_PROFILE selects AWS KMS",
         Service::Azure(_) => "AZURE_KEYVAULT_URL selects a vault",
+        // No variable selects a server of Vault without a file.
+        Service::Vault(_) => "the configuration selects a server of Vault",
     }
 }

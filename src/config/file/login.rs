@@ -14,6 +14,10 @@ pub enum Login {
     AwsWebIdentityToken,
     /// `aws_profile`
     AwsProfile,
+    /// `vault_token`
+    VaultToken,
+    /// `vault_secret_id`
+    VaultSecretId,
 }
 
 /// The values of the option, each with its cloud and with the options that would select another credential.
@@ -25,13 +29,24 @@ const LOGINS: &[(&str, Login, Cloud, &[&str])] = &[
     ]),
     ("aws_web_identity_token", Login::AwsWebIdentityToken, Cloud::Aws, &["aws_profile", "aws_external_id"]),
     ("aws_profile", Login::AwsProfile, Cloud::Aws, &["aws_profile"]),
+    ("vault_token", Login::VaultToken, Cloud::Vault, VAULT_CREDENTIALS),
+    ("vault_secret_id", Login::VaultSecretId, Cloud::Vault, VAULT_CREDENTIALS),
+];
+
+const VAULT_CREDENTIALS: &[&str] =
+    &["vault_auth", "vault_token", "vault_token_file", "vault_secret_id", "vault_secret_id_file", "vault_jwt_file"];
+
+/// The options that a login needs.
+const NEEDED: &[(Login, &str, &str)] = &[
+    (Login::AwsWebIdentityToken, "aws_role_arn", "the ARN of the role"),
+    (Login::VaultSecretId, "vault_role_id", "the RoleID of the AppRole"),
 ];
 
 /// Returns the login of a slot in that cloud. A default of the file for the other cloud is ignored.
 ///
 /// # Errors
 /// CKR_GENERAL_ERROR if the slot's own login is for the other cloud, if another option of the same object or of
-/// the slot selects a credential, or if `aws_role_arn` is missing for `aws_web_identity_token`.
+/// the slot selects a credential, or if an option that the login needs is missing.
 pub fn login_of(section: &Section, cloud: Cloud) -> Result<Option<Login>> {
     let name = section.text("login").unwrap_or_default();
     let Some((_, login, of_cloud, others)) = LOGINS.iter().find(|row| row.0 == name) else { return Ok(None) };
@@ -50,10 +65,9 @@ pub fn login_of(section: &Section, cloud: Cloud) -> Result<Option<Login>> {
             return Err(section.error(other, text));
         }
     }
-    if *login == Login::AwsWebIdentityToken && section.text("aws_role_arn").is_none() {
-        return Err(
-            section.error("login", format!("is {name:?}, which needs \"aws_role_arn\"; add the ARN of the role"))
-        );
+    let missing = NEEDED.iter().find(|(of, option, _)| of == login && section.text(option).is_none());
+    if let Some((_, option, what)) = missing {
+        return Err(section.error("login", format!("is {name:?}, which needs \"{option}\"; add {what}")));
     }
     Ok(Some(*login))
 }
@@ -66,12 +80,12 @@ fn wrong_cloud(section: &Section, name: &str, cloud: Cloud) -> Error {
 }
 
 impl Login {
-    /// Returns the login for the settings of AWS, without a PIN. Returns `None` for a login to Azure.
+    /// Returns the login for the settings of AWS, without a PIN. Returns `None` for a login to another cloud.
     pub fn aws(self) -> Option<aws::Login> {
         match self {
             Login::AwsWebIdentityToken => Some(aws::Login::WebIdentityToken(None)),
             Login::AwsProfile => Some(aws::Login::Profile(None)),
-            Login::AzureClientSecret => None,
+            Login::AzureClientSecret | Login::VaultToken | Login::VaultSecretId => None,
         }
     }
 }

@@ -224,10 +224,11 @@ impl<'a> Section<'a> {
         path.map(Some).ok_or_else(|| self.error(name, message))
     }
 
-    /// Iterates over the section's own options that belong to one cloud.
-    pub fn cloud_options(&self) -> impl Iterator<Item = (&str, Cloud)> {
-        let rows = members(self.value).iter().zip(&self.shape.rows);
-        rows.filter_map(|(member, row)| Some((&*member.name, row.cloud?)))
+    /// Iterates over the section's own options that are not for every cloud, with their clouds. Those for a single cloud
+    /// come first.
+    pub fn cloud_options(&self) -> impl Iterator<Item = (&str, &'static [Cloud])> {
+        let rows = || members(self.value).iter().zip(&self.shape.rows).map(|(member, row)| (&*member.name, row.clouds));
+        rows().filter(|(_, clouds)| clouds.len() == 1).chain(rows().filter(|(_, clouds)| clouds.len() > 1))
     }
 
     /// Returns whether the previous section has the same options for the service, and the same names of options
@@ -291,11 +292,11 @@ impl<'a> Section<'a> {
 /// Returns `true` if the value of an option determines the service, `false` if the option is for a key and its
 /// name implies the cloud, and `None` otherwise.
 fn service_relevance(row: &OptionRow) -> Option<bool> {
-    let is_slots_own = row.cloud.is_none() && !row.scopes.contains(&Scope::Key);
-    match (is_slots_own || row.scopes.contains(&Scope::Top), row.cloud) {
-        (true, _) => Some(true),
-        (false, Some(_)) => Some(false),
-        (false, None) => None,
+    let is_for_all = row.clouds.is_empty();
+    let is_slots_own = is_for_all && !row.scopes.contains(&Scope::Key);
+    match is_slots_own || row.scopes.contains(&Scope::Top) {
+        true => Some(true),
+        false => (!is_for_all).then_some(false),
     }
 }
 

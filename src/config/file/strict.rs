@@ -8,8 +8,7 @@
 use super::arn;
 use super::arn::Arn;
 use super::section::{File, Section, contradiction, file_error, json_error};
-use super::service::aws::warn_of_endpoints;
-use super::service::{ServiceHints, service};
+use super::service::{ServiceHints, service, warn_of_endpoints};
 use super::{management, quirks};
 use crate::certificate::Certificate;
 use crate::cloud::aws::{CertificateService, is_certificate_arn};
@@ -97,7 +96,7 @@ fn add_slot(
     services: &mut ServiceCache,
     notes: &mut PendingMessages,
 ) -> Result<()> {
-    let choice = key_option(section, &["kms_key_id", "kms_key_arn", "key_name", "keys", "discover"])?;
+    let choice = key_option(section, &["kms_key_id", "kms_key_arn", "key_name", "transit_key", "keys", "discover"])?;
     if [KEYS, "discover"].contains(&choice) || section.has_any(FULL_SLOT_OPTIONS) {
         let slot = slot(section, choice, services, notes)?;
         slots.push(slot);
@@ -175,7 +174,7 @@ fn multi_key_label(section: &Section, choice: &str) -> Result<String> {
 fn listed_keys(section: &Section) -> Result<(ServiceHints, Vec<Key>)> {
     let (mut hints, mut keys) = (ServiceHints::of_slot(section)?, Vec::new());
     section.for_each(KEYS, Scope::Key, |section| {
-        let choice = key_option(section, &["kms_key_id", "key_name"])?;
+        let choice = key_option(section, &["kms_key_id", "key_name", "transit_key"])?;
         keys.push(key(section, choice)?);
         hints.add_cloud_options(section)?;
         hints.add_arn(section)
@@ -186,6 +185,11 @@ fn listed_keys(section: &Section) -> Result<(ServiceHints, Vec<Key>)> {
 /// Returns the key that the option `choice` of a section names.
 fn key(section: &Section, choice: &str) -> Result<Key> {
     let id = id(section, choice)?;
+    let is_number = |version: &str| version.bytes().all(|byte| byte.is_ascii_digit());
+    if choice == "transit_key" && section.str_option("key_version").is_some_and(|version| !is_number(version)) {
+        let text = "is not a version of a Transit key, which is a number from 1; `vault read transit/keys/NAME` shows the versions";
+        return Err(section.error("key_version", text));
+    }
     Ok(Key {
         label: section.str_option("label").unwrap_or(id).to_owned(),
         name: KeyName { id: id.to_owned(), version: section.text("key_version") },
@@ -273,7 +277,7 @@ impl ServiceCache {
         let service = Arc::new(service(section, hints)?);
         // With replicas, the id of each key of KMS is checked.
         let is_reusable = is_reusable && !(has_failover && matches!(*service, Service::Aws(_)));
-        warn_of_endpoints(section, notes);
+        warn_of_endpoints(section, &service, notes);
         self.0 = is_reusable.then(|| (choice, service.clone()));
         Ok(service)
     }

@@ -19,8 +19,8 @@ pub struct OptionRow {
     pub name: &'static str,
     /// The objects in which the option is allowed.
     pub scopes: &'static [Scope],
-    /// The cloud that the option belongs to; `None` if it is valid for every cloud.
-    pub cloud: Option<Cloud>,
+    /// The clouds that the option is for. Empty if it is valid for every cloud.
+    pub clouds: &'static [Cloud],
     /// The kind of its value.
     pub kind: ValueKind,
     /// The default in words, for `docs/configuration.md`.
@@ -47,6 +47,8 @@ pub enum Cloud {
     Aws,
     /// Azure Key Vault or Managed HSM.
     Azure,
+    /// The Transit engine of HashiCorp Vault or OpenBao.
+    Vault,
 }
 
 impl Scope {
@@ -62,16 +64,17 @@ impl Scope {
 
 impl Cloud {
     /// All clouds.
-    pub const ALL: [Cloud; 2] = [Cloud::Aws, Cloud::Azure];
+    pub const ALL: [Cloud; 3] = [Cloud::Aws, Cloud::Azure, Cloud::Vault];
 
     /// The names of all clouds.
-    pub const NAMES: [&str; 2] = [Cloud::Aws.name(), Cloud::Azure.name()];
+    pub const NAMES: [&str; 3] = [Cloud::Aws.name(), Cloud::Azure.name(), Cloud::Vault.name()];
 
     /// Returns the name of the cloud, for messages and as the value of the option `cloud`.
     pub const fn name(self) -> &'static str {
         match self {
             Cloud::Aws => "aws",
             Cloud::Azure => "azure",
+            Cloud::Vault => "vault",
         }
     }
 }
@@ -118,42 +121,48 @@ fn suggestion(name: &str, place: Scope) -> Option<&'static str> {
 }
 
 const CREDENTIALS: &[&str] = &["default", "environment", "workload_identity", "auth_file", "cli", "managed_identity"];
-const LOGINS: &[&str] = &["none", "azure_client_secret", "aws_web_identity_token", "aws_profile"];
+const LOGINS: &[&str] =
+    &["none", "azure_client_secret", "aws_web_identity_token", "aws_profile", "vault_token", "vault_secret_id"];
+const VAULT_AUTH: &[&str] = &["token", "approle", "jwt", "kubernetes", "cert"];
 
 const TOP: &[Scope] = &[Scope::Top];
 const SLOT: &[Scope] = &[Scope::Slot];
 const KEY: &[Scope] = &[Scope::Slot, Scope::Key];
 const DEFAULT: &[Scope] = &[Scope::Top, Scope::Slot];
 
-const AWS: Option<Cloud> = Some(Cloud::Aws);
-const AZURE: Option<Cloud> = Some(Cloud::Azure);
+const ANY: &[Cloud] = &[];
+const AWS: &[Cloud] = &[Cloud::Aws];
+const AZURE: &[Cloud] = &[Cloud::Azure];
+const VAULT: &[Cloud] = &[Cloud::Vault];
+const AZURE_OR_VAULT: &[Cloud] = &[Cloud::Azure, Cloud::Vault];
 
 macro_rules! options {
-    ($($name:ident $scopes:ident $cloud:ident $kind:expr; $default:literal; $meaning:literal;)*) => {
-        &[$(OptionRow { name: stringify!($name), scopes: $scopes, cloud: $cloud, kind: $kind, default: $default, meaning: $meaning }),*]
+    ($($name:ident $scopes:ident $clouds:ident $kind:expr; $default:literal; $meaning:literal;)*) => {
+        &[$(OptionRow { name: stringify!($name), scopes: $scopes, clouds: $clouds, kind: $kind, default: $default, meaning: $meaning }),*]
     };
 }
 
 /// All options.
 #[rustfmt::skip]
 pub const OPTIONS: &[OptionRow] = options![
-    slots TOP None ValueKind::Objects; "required"; "The slots. The id of a slot is its position, from 0.";
-    log_level TOP None ValueKind::LogLevel; "`error`"; "`off`, `error`, `warn`, `info` or `debug`. `CLOUD_KMS_PKCS11_LOG` takes precedence.";
-    log_file TOP None ValueKind::Path; "standard error"; "A file to which the log is appended. Rotate it with `copytruncate`. `CLOUD_KMS_PKCS11_LOG_FILE` takes precedence.";
-    log_destination TOP None ValueKind::Choice(&["stderr", "file", "syslog"]); "`file` if there is a `log_file`, else `stderr`"; "`stderr`, `file` or `syslog`. `CLOUD_KMS_PKCS11_LOG_DESTINATION` and `CLOUD_KMS_PKCS11_LOG_FILE` take precedence.";
-    cache TOP None ValueKind::Flag; "`true`"; "Store public keys on disk, so that a signature needs one request from the start. A key whose name can come to mean another key (a KMS alias, a Key Vault key without its version) needs one only in programs that do not read its public key.";
-    cache_folder TOP None ValueKind::Path; "`cloud-kms-pkcs11` in `$XDG_CACHE_HOME` or `~/.cache`, if that directory exists"; "The directory of the stored public keys. The module creates it if its parent exists. No other user may be able to write to it.";
+    slots TOP ANY ValueKind::Objects; "required"; "The slots. The id of a slot is its position, from 0.";
+    log_level TOP ANY ValueKind::LogLevel; "`error`"; "`off`, `error`, `warn`, `info` or `debug`. `CLOUD_KMS_PKCS11_LOG` takes precedence.";
+    log_file TOP ANY ValueKind::Path; "standard error"; "A file to which the log is appended. Rotate it with `copytruncate`. `CLOUD_KMS_PKCS11_LOG_FILE` takes precedence.";
+    log_destination TOP ANY ValueKind::Choice(&["stderr", "file", "syslog"]); "`file` if there is a `log_file`, else `stderr`"; "`stderr`, `file` or `syslog`. `CLOUD_KMS_PKCS11_LOG_DESTINATION` and `CLOUD_KMS_PKCS11_LOG_FILE` take precedence.";
+    cache TOP ANY ValueKind::Flag; "`true`"; "Store public keys on disk, so that a signature needs one request from the start. A key whose name can come to mean another key (a KMS alias, a Key Vault key without its version) needs one only in programs that do not read its public key.";
+    cache_folder TOP ANY ValueKind::Path; "`cloud-kms-pkcs11` in `$XDG_CACHE_HOME` or `~/.cache`, if that directory exists"; "The directory of the stored public keys. The module creates it if its parent exists. No other user may be able to write to it.";
 
-    label KEY None ValueKind::Text; "the key's id or name"; "The label of the token, truncated to 32 bytes, and CKA_LABEL of its single key, in full. Required with `keys` and `discover`. In a key: CKA_LABEL.";
-    cloud SLOT None ValueKind::Choice(&Cloud::NAMES); "what the other options imply"; "`aws` or `azure`.";
+    label KEY ANY ValueKind::Text; "the key's id or name"; "The label of the token, truncated to 32 bytes, and CKA_LABEL of its single key, in full. Required with `keys` and `discover`. In a key: CKA_LABEL.";
+    cloud SLOT ANY ValueKind::Choice(&Cloud::NAMES); "what the other options imply"; "`aws`, `azure` or `vault`.";
     kms_key_id KEY AWS ValueKind::Text; "-"; "A KMS key, as KMS accepts it: an id, `mrk-...`, `alias/...` or an ARN. Also CKA_ID.";
     kms_key_arn SLOT AWS ValueKind::Text; "-"; "The ARN of a KMS key. The part after its last `/` is the id of the key and CKA_ID.";
     key_name KEY AZURE ValueKind::KeyName; "-"; "The name of a Key Vault key. Also CKA_ID.";
-    key_version KEY AZURE ValueKind::KeyVersion; "the newest"; "The version to use, even if there is a newer one.";
-    keys SLOT None ValueKind::Objects; "-"; "Several keys in one token: an array of objects with `kms_key_id` or `key_name` and the other options of a key.";
-    discover SLOT None ValueKind::Flag; "`false`"; "The token has every usable key that the service lists. The service determines the labels: the newest alias of a key in KMS, the tag `pkcs11-label` in Key Vault, else the id or name.";
-    certificate KEY None ValueKind::Text; "the one in Key Vault, else none"; "The certificate of the key, and optionally those of its issuers, in any order: PEM, PKCS#7, or base64 of either.";
-    certificate_path KEY None ValueKind::Path; "the one in Key Vault, else none"; "A file with the certificate of the key, and optionally those of its issuers, in any order: PEM, DER or PKCS#7. It is read when it is first needed. [Details](#certificates).";
+    transit_key KEY VAULT ValueKind::TransitName; "-"; "The name of a key in the Transit engine of Vault or OpenBao. Also CKA_ID.";
+    key_version KEY AZURE_OR_VAULT ValueKind::KeyVersion; "the newest"; "The version to use, even if there is a newer one.";
+    keys SLOT ANY ValueKind::Objects; "-"; "Several keys in one token: an array of objects with `kms_key_id`, `key_name` or `transit_key` and the other options of a key.";
+    discover SLOT ANY ValueKind::Flag; "`false`"; "The token has every usable key that the service lists. The service determines the labels: the newest alias of a key in KMS, the tag `pkcs11-label` in Key Vault, else the id or name.";
+    certificate KEY ANY ValueKind::Text; "the one in Key Vault or Vault, else none"; "The certificate of the key, and optionally those of its issuers, in any order: PEM, PKCS#7, or base64 of either.";
+    certificate_path KEY ANY ValueKind::Path; "the one in Key Vault or Vault, else none"; "A file with the certificate of the key, and optionally those of its issuers, in any order: PEM, DER or PKCS#7. It is read when it is first needed. [Details](#certificates).";
     acm_certificate_arn KEY AWS ValueKind::Text; "-"; "The ARN of the key's certificate in AWS Certificate Manager (ACM). The certificate and its chain are requested when they are first needed. [Details](#certificates).";
     acm_pca_certificate_arn KEY AWS ValueKind::Text; "-"; "The ARN of the key's certificate in AWS Private CA, as IssueCertificate returns it. The certificate and its chain are requested when they are first needed. [Details](#certificates).";
 
@@ -166,7 +175,7 @@ pub const OPTIONS: &[OptionRow] = options![
     aws_use_fips_endpoint DEFAULT AWS ValueKind::Flag; "`AWS_USE_FIPS_ENDPOINT`, the profile's `use_fips_endpoint`; else `false`"; "Use the region's FIPS endpoints of KMS and STS. Can't be combined with an endpoint URL.";
     aws_use_dualstack_endpoint DEFAULT AWS ValueKind::Flag; "`AWS_USE_DUALSTACK_ENDPOINT`, the profile's `use_dualstack_endpoint`; else `false`"; "Use the region's endpoints of KMS and STS for IPv4 and IPv6. Can't be combined with an endpoint URL.";
 
-    login DEFAULT None ValueKind::Choice(LOGINS); "`none`"; "The PIN of C_Login is this credential: `azure_client_secret`, `aws_web_identity_token` (for the role in `aws_role_arn`) or `aws_profile`. [Details](#a-pin-that-is-a-credential).";
+    login DEFAULT ANY ValueKind::Choice(LOGINS); "`none`"; "The PIN of C_Login is this credential: `azure_client_secret`, `aws_web_identity_token` (for the role in `aws_role_arn`), `aws_profile`, `vault_token` or `vault_secret_id` (for `vault_role_id`). [Details](#a-pin-that-is-a-credential).";
 
     vault_url DEFAULT AZURE ValueKind::Https; "required for Azure"; "The URL of the vault or Managed HSM: `https://NAME.vault.azure.net`.";
     azure_credential DEFAULT AZURE ValueKind::Choice(CREDENTIALS); "`default`"; "The source of access tokens: `environment` (client secret or certificate), `workload_identity`, `auth_file`, `cli` or `managed_identity`. `default`: only the first source that is configured is used, and options come before variables and files. If none is configured, `cli` is tried, then `managed_identity`.";
@@ -181,19 +190,35 @@ pub const OPTIONS: &[OptionRow] = options![
     azure_authority_host DEFAULT AZURE ValueKind::Https; "`AZURE_AUTHORITY_HOST`, else that of the vault's cloud"; "The authority that issues access tokens. The name of the vault implies its cloud: public, Government or China.";
     verify_challenge_resource DEFAULT AZURE ValueKind::Flag; "`true`"; "Check that a vault requests access tokens for its own domain. Set `false` for emulators only.";
 
-    ca_bundle DEFAULT None ValueKind::Path; "for AWS `AWS_CA_BUNDLE`, then the profile's `ca_bundle`; else none"; "A PEM file of certificate authorities to trust in addition to the system's.";
-    proxy DEFAULT None ValueKind::Url; "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`"; "The URL of an HTTP proxy. Requests to the machine's metadata services do not use it.";
-    connect_timeout_ms DEFAULT None ValueKind::Milliseconds; "`3000`, at most `call_timeout_ms`"; "The time limit for connecting to a server.";
-    call_timeout_ms DEFAULT None ValueKind::Milliseconds; "`10000`"; "The time limit for a whole call, including credentials, connecting and retries.";
-    retries DEFAULT None ValueKind::Count; "`3`"; "How often a request is repeated after a broken connection or an internal error of the service. If the service throttles, the request is repeated until the call times out, unless `retries` is 0.";
-    accept_bare_digest DEFAULT None ValueKind::Flag; "`false`"; "CKM_RSA_PKCS signs a bare digest of 32, 48 or 64 bytes as SHA-256, SHA-384 or SHA-512, as the old modules did.";
-    rsnull DEFAULT AZURE ValueKind::Flag; "`false`"; "CKM_RSA_PKCS signs any input (such as a DigestInfo of SHA-1), with the algorithm RSNULL.";
-    edwards_point DEFAULT None ValueKind::Choice(&["octet_string", "raw"]); "`octet_string`"; "The encoding of CKA_EC_POINT of an Ed25519 key: `octet_string`, DER, which most programs expect, or `raw`, which PKCS#11 3.1 defines.";
-    random DEFAULT None ValueKind::Choice(&["system", "service"]); "`system`"; "The source of C_GenerateRandom: `system` for the operating system, `service` for the service (AWS KMS, Managed HSM).";
-    hide_keys DEFAULT None ValueKind::KeyKinds; "`[]`; with `discover` Ed25519 and ML-DSA keys, because OpenSSL's engine rejects a whole token with such a key"; "Kinds of keys that the token does not show: `rsa2048`, `rsa3072`, `rsa4096`, `P-256`, `P-384`, `P-521`, `secp256k1`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65`, `ML-DSA-87`, `HMAC-SHA-224`, `HMAC-SHA-256`, `HMAC-SHA-384`, `HMAC-SHA-512`.";
+    vault_address DEFAULT VAULT ValueKind::Url; "`VAULT_ADDR`"; "The URL of the server of Vault or OpenBao: `https://HOST:8200`. Each variable `VAULT_...` below also has OpenBao's name `BAO_...`, which comes first.";
+    vault_namespace DEFAULT VAULT ValueKind::Text; "`VAULT_NAMESPACE`, else none"; "The namespace of the Transit engine and of the login.";
+    transit_mount DEFAULT VAULT ValueKind::Text; "`transit`"; "The path at which the Transit engine is mounted.";
+    vault_auth DEFAULT VAULT ValueKind::Choice(VAULT_AUTH); "`approle` with `vault_role_id`, `jwt` with `vault_jwt_file`, else `token`"; "Where the token comes from: a `token` itself, or a login by `approle`, `jwt`, `kubernetes` or `cert` (TLS certificate). [Details](servers.md#vault).";
+    vault_auth_mount DEFAULT VAULT ValueKind::Text; "the value of `vault_auth`"; "The path at which the auth method is mounted.";
+    vault_token DEFAULT VAULT ValueKind::Secret; "`VAULT_TOKEN`"; "A token. `vault_token_file` keeps it out of this file.";
+    vault_token_file DEFAULT VAULT ValueKind::Path; "`~/.vault-token`, if `VAULT_TOKEN` is not set"; "A file that contains a token, such as the sink of Vault's agent. It is read again when it changes.";
+    vault_role_id DEFAULT VAULT ValueKind::Text; "-"; "The RoleID of an AppRole.";
+    vault_secret_id DEFAULT VAULT ValueKind::Secret; "none"; "The SecretID of an AppRole. `vault_secret_id_file` keeps it out of this file.";
+    vault_secret_id_file DEFAULT VAULT ValueKind::Path; "none"; "A file that contains the SecretID of an AppRole. It is read at each login.";
+    vault_role DEFAULT VAULT ValueKind::Text; "that of the auth method"; "The role of a login by `jwt`, `kubernetes` or `cert`. Required for `kubernetes`.";
+    vault_jwt_file DEFAULT VAULT ValueKind::Path; "for `kubernetes` the token of the service account"; "A file that contains the token (JWT) for a login by `jwt` or `kubernetes`. It is read at each login.";
+    vault_client_certificate_path DEFAULT VAULT ValueKind::Path; "`VAULT_CLIENT_CERT`, else none"; "A PEM file with a client certificate for TLS, followed by its chain. It is read again when it changes.";
+    vault_client_key_path DEFAULT VAULT ValueKind::Path; "`VAULT_CLIENT_KEY`, else the certificate's file"; "A PEM file with the private key of the client certificate.";
+    vault_tls_server_name DEFAULT VAULT ValueKind::Text; "`VAULT_TLS_SERVER_NAME`, else the host in the URL"; "The name that the server's certificate has.";
 
-    allow DEFAULT None ValueKind::Rights; "`[]`"; "What programs may do in the service: `generate` keys, `destroy` keys, write and delete `certificates`, change `labels` of keys (with `discover`). See [managing keys](managing-keys.md).";
-    confirm_destroy SLOT None ValueKind::Text; "-"; "The token's label once more. Required to allow `destroy`.";
+    ca_bundle DEFAULT ANY ValueKind::Path; "for AWS `AWS_CA_BUNDLE`, then the profile's `ca_bundle`; for Vault `VAULT_CACERT`, then `VAULT_CAPATH`; else none"; "A PEM file of certificate authorities to trust in addition to the system's, or a directory of such files.";
+    proxy DEFAULT ANY ValueKind::Url; "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`"; "The URL of an HTTP proxy. Requests to the machine's metadata services do not use it.";
+    connect_timeout_ms DEFAULT ANY ValueKind::Milliseconds; "`3000`, at most `call_timeout_ms`"; "The time limit for connecting to a server.";
+    call_timeout_ms DEFAULT ANY ValueKind::Milliseconds; "`10000`"; "The time limit for a whole call, including credentials, connecting and retries.";
+    retries DEFAULT ANY ValueKind::Count; "`3`"; "How often a request is repeated after a broken connection or an internal error of the service. If the service throttles, the request is repeated until the call times out, unless `retries` is 0.";
+    accept_bare_digest DEFAULT ANY ValueKind::Flag; "`false`"; "CKM_RSA_PKCS signs a bare digest of 32, 48 or 64 bytes as SHA-256, SHA-384 or SHA-512, as the old modules did.";
+    rsnull DEFAULT AZURE ValueKind::Flag; "`false`"; "CKM_RSA_PKCS signs any input (such as a DigestInfo of SHA-1), with the algorithm RSNULL.";
+    edwards_point DEFAULT ANY ValueKind::Choice(&["octet_string", "raw"]); "`octet_string`"; "The encoding of CKA_EC_POINT of an Ed25519 key: `octet_string`, DER, which most programs expect, or `raw`, which PKCS#11 3.1 defines.";
+    random DEFAULT ANY ValueKind::Choice(&["system", "service"]); "`system`"; "The source of C_GenerateRandom: `system` for the operating system, `service` for the service (AWS KMS, Managed HSM, Vault).";
+    hide_keys DEFAULT ANY ValueKind::KeyKinds; "`[]`; with `discover` Ed25519 and ML-DSA keys, because OpenSSL's engine rejects a whole token with such a key"; "Kinds of keys that the token does not show: `rsa2048`, `rsa3072`, `rsa4096`, `P-256`, `P-384`, `P-521`, `secp256k1`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65`, `ML-DSA-87`, `HMAC-SHA-224`, `HMAC-SHA-256`, `HMAC-SHA-384`, `HMAC-SHA-512`.";
+
+    allow DEFAULT ANY ValueKind::Rights; "`[]`"; "What programs may do in the service: `generate` keys, `destroy` keys, write and delete `certificates`, change `labels` of keys (with `discover`). See [managing keys](managing-keys.md).";
+    confirm_destroy SLOT ANY ValueKind::Text; "-"; "The token's label once more. Required to allow `destroy`.";
     destroy_days DEFAULT AWS ValueKind::Count; "`30`"; "The number of days, 7 to 30, for which KMS keeps a destroyed key. The key can be restored during this time.";
-    certificate_store DEFAULT None ValueKind::Path; "none"; "A directory of certificates that programs have written, for keys whose service stores no certificates. No other user may be able to write to it.";
+    certificate_store DEFAULT ANY ValueKind::Path; "none"; "A directory of certificates that programs have written, for keys whose service stores no certificates. No other user may be able to write to it.";
 ];

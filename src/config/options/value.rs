@@ -36,7 +36,9 @@ pub enum ValueKind {
     Regions,
     /// A string that Key Vault accepts as the name of a key.
     KeyName,
-    /// The version of a Key Vault key: ASCII letters and digits.
+    /// A string that Transit accepts as the name of a key.
+    TransitName,
+    /// The version of a key: ASCII letters and digits.
     KeyVersion,
     /// An array of objects.
     Objects,
@@ -86,9 +88,13 @@ impl ValueKind {
                 "{text:?} is not a valid Key Vault key name: it has 1 to 127 ASCII letters, digits and hyphens; \
                  write a version in \"key_version\""
             )),
+            ValueKind::TransitName if !is_transit_name(text) => Err(format!(
+                "{text:?} is not a valid name of a Transit key: it has letters, digits, '_', '-' and '.', and a letter, a digit \
+                 or '_' at both ends; write the path of the engine in \"transit_mount\""
+            )),
             ValueKind::KeyVersion if !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Err(format!(
                 "{text:?} is not a valid key version: it has ASCII letters and digits only; \
-                 `az keyvault key list-versions` shows the versions"
+                 `az keyvault key list-versions` or `vault read transit/keys/NAME` shows the versions"
             )),
             _ => Ok(()),
         }
@@ -140,6 +146,12 @@ impl ValueKind {
 /// Returns whether Key Vault accepts `text` as the name of a key: `^[0-9A-Za-z-]{1,127}$`.
 pub fn is_key_name(text: &str) -> bool {
     (1..=127).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// Returns whether Transit accepts `text` as the name of a key: `^\w(([\w.-]+)?\w)?$`.
+pub fn is_transit_name(text: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.starts_with(is_word) && text.ends_with(is_word) && text.chars().all(|c| is_word(c) || c == '-' || c == '.')
 }
 
 fn is_integer_from(number: &str, least: u32) -> bool {

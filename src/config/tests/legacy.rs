@@ -249,6 +249,7 @@ fn listed(world: &mut TestEnvironment) -> Vec<String> {
     let name = |service: &Service| match service {
         Service::Aws(settings) => format!("aws {}", settings.region.as_deref().unwrap_or("-")),
         Service::Azure(settings) => settings.vault_url.clone(),
+        Service::Vault(settings) => panic!("{settings:?}"),
     };
     config.listed.iter().map(name).collect()
 }

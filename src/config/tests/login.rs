@@ -67,7 +67,7 @@ fn options_that_contradict_a_login_are_refused() {
         ),
         (
             r#""login": "pin""#,
-            "1: slots[0].login: expected one of none, azure_client_secret, aws_web_identity_token, aws_profile, found \"pin\"",
+            "1: slots[0].login: expected one of none, azure_client_secret, aws_web_identity_token, aws_profile, vault_token, vault_secret_id, found \"pin\"",
         ),
     ] {
         assert_eq!(error_of(slot(&format!("{VAULT}, {members}"))), message);

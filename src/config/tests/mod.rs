@@ -20,6 +20,7 @@ mod login;
 mod management;
 mod mistakes;
 mod strict;
+mod vault;
 
 const OWN: &str = "etc/cloud-kms-pkcs11/config.json";
 const AWS: &str = "etc/aws-kms-pkcs11/config.json";

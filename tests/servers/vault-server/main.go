@@ -2,8 +2,10 @@
 //
 //	vault-server PORT CERTIFICATE KEY CLIENT_CA READY_FILE
 //
-// It serves Vault's API by TLS on 127.0.0.1, and asks clients for a certificate without requiring one. READY_FILE gets the root
-// token and the key that unseals the core, as JSON. Nothing else is stored.
+// It serves Vault's API by TLS on 127.0.0.1, and asks clients for a certificate without requiring one. It serves the same API
+// without TLS on another port, as a server in development mode does, and on a third port what the auth method kubernetes asks
+// of a cluster. READY_FILE gets the two other addresses, the root token and the key that unseals the core, as JSON. Nothing else
+// is stored.
 package main
 
 import (
@@ -14,8 +16,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
+	"strings"
 
 	log "github.com/hashicorp/go-hclog"
 	jwt "github.com/hashicorp/vault-plugin-auth-jwt"
@@ -55,14 +59,51 @@ func main() {
 	fail(err)
 	listener, err := tls.Listen("tcp", "127.0.0.1:"+port, config)
 	fail(err)
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	fail(err)
+	cluster, err := net.Listen("tcp", "127.0.0.1:0")
+	fail(err)
 	ready, err := json.Marshal(map[string]string{
-		"root_token": root,
-		"unseal_key": base64.StdEncoding.EncodeToString(unseal),
+		"root_token":      root,
+		"unseal_key":      base64.StdEncoding.EncodeToString(unseal),
+		"plain_address":   "http://" + plain.Addr().String(),
+		"cluster_address": "http://" + cluster.Addr().String(),
 	})
 	fail(err)
 	fail(os.WriteFile(readyFile, ready, 0o600))
 	handler := vaulthttp.Handler.Handler(&vault.HandlerProperties{Core: core, ListenerConfig: &configutil.Listener{}})
+	go func() { fail(http.Serve(plain, handler)) }()
+	go func() { fail(http.Serve(cluster, http.HandlerFunc(reviewToken))) }()
 	fail(http.Serve(listener, handler))
+}
+
+// reviewToken is the TokenReview API of a cluster that knows a single service account, "signer" in the namespace "build", whose
+// token has the subject "system:serviceaccount:build:signer".
+func reviewToken(response http.ResponseWriter, request *http.Request) {
+	var review struct {
+		Spec struct {
+			Token     string
+			Audiences []string
+		}
+	}
+	known := json.NewDecoder(request.Body).Decode(&review) == nil
+	parts := strings.Split(review.Spec.Token, ".")
+	if known = known && len(parts) == 3; known {
+		claims, err := base64.RawURLEncoding.DecodeString(parts[1])
+		known = err == nil && strings.Contains(string(claims), `"system:serviceaccount:build:signer"`)
+	}
+	status := map[string]any{"authenticated": known}
+	if known {
+		status["user"] = map[string]any{"username": "system:serviceaccount:build:signer", "uid": "1"}
+		status["audiences"] = review.Spec.Audiences
+	} else {
+		status["error"] = "unknown token"
+	}
+	response.Header().Set("Content-Type", "application/json")
+	response.WriteHeader(http.StatusCreated)
+	json.NewEncoder(response).Encode(map[string]any{
+		"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status,
+	})
 }
 
 // start returns a core that is unsealed, its root token and its only unseal key.

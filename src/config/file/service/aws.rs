@@ -1,16 +1,15 @@
 //! The AWS settings of a slot, from the slot's options.
 
 use super::network::network;
-use crate::cloud::{aws, is_plaintext_remote, url_without_credentials};
+use crate::cloud::aws;
 use crate::config::file::login;
 use crate::config::file::login::Login;
 use crate::config::file::section::Section;
-use crate::config::notes::PendingMessages;
 use crate::config::options::Cloud;
 use crate::error::Result;
 use crate::host::logging::Level;
 
-const ENDPOINT_URL: &str = "aws_endpoint_url";
+pub(super) const ENDPOINT_URL: &str = "aws_endpoint_url";
 
 /// The option for the regions with replicas.
 pub(super) const FAILOVER_REGIONS: &str = "aws_failover_regions";
@@ -47,28 +46,11 @@ fn endpoint_flag(section: &Section, name: &str) -> Result<Option<bool>> {
     Ok(enabled)
 }
 
-/// Adds the warnings about endpoints to the notes.
-pub(crate) fn warn_of_endpoints(section: &Section, notes: &mut PendingMessages) {
-    for note in [unencrypted_endpoint(section), shared_endpoint(section)].into_iter().flatten() {
-        if !notes.contains(&note) {
-            notes.push(note);
-        }
-    }
-}
-
 /// Returns a warning if one endpoint serves the key's region and the regions with replicas: if it fails, all of them
 /// fail.
-fn shared_endpoint(section: &Section) -> Option<(Level, String)> {
+pub(super) fn shared_endpoint(section: &Section) -> Option<(Level, String)> {
     let is_shared = section.str_option(ENDPOINT_URL).is_some() && !section.names(FAILOVER_REGIONS).is_empty();
     let text = "all regions are asked at the URL in \"aws_endpoint_url\", so none can replace another; remove \
                 \"aws_endpoint_url\", and each region is asked at its own endpoint";
     is_shared.then(|| (Level::Warn, section.located_message(FAILOVER_REGIONS, text)))
-}
-
-/// Returns a warning about an endpoint on another machine without TLS: requests to it can be read and changed in transit.
-fn unencrypted_endpoint(section: &Section) -> Option<(Level, String)> {
-    let url = section.str_option(ENDPOINT_URL).filter(|url| is_plaintext_remote(url))?;
-    let url = url_without_credentials(url);
-    let text = format!("{url}: requests go to another machine unencrypted, so others can read them; use https://");
-    Some((Level::Warn, section.located_message(ENDPOINT_URL, text)))
 }

@@ -3,12 +3,16 @@
 pub(crate) mod aws;
 mod azure;
 mod network;
+mod vault;
 
 use super::arn::{Arn, after_slash};
 use super::section::Section;
+use crate::cloud::{is_plaintext_remote, url_without_credentials};
 use crate::config::model::Service;
+use crate::config::notes::PendingMessages;
 use crate::config::options::Cloud;
 use crate::error::Result;
+use crate::host::logging::Level;
 
 /// Returns the service of a slot.
 ///
@@ -25,7 +29,34 @@ pub(crate) fn service(section: &Section, hints: ServiceHints) -> Result<Service>
             Service::Aws(aws::settings(section, hints.common_region())?)
         }
         Cloud::Azure => Service::Azure(azure::settings(section)?),
+        Cloud::Vault => Service::Vault(vault::settings(section)?),
     })
+}
+
+/// Adds the warnings about endpoints to the notes.
+pub(crate) fn warn_of_endpoints(section: &Section, service: &Service, notes: &mut PendingMessages) {
+    let warnings = match service {
+        Service::Aws(_) => vec![
+            section.text(aws::ENDPOINT_URL).and_then(|url| unencrypted(section, aws::ENDPOINT_URL, &url)),
+            aws::shared_endpoint(section),
+        ],
+        Service::Azure(_) => Vec::new(),
+        Service::Vault(settings) => {
+            vec![unencrypted(section, vault::ADDRESS, &settings.address), vault::ignored_variable(section)]
+        }
+    };
+    for note in warnings.into_iter().flatten() {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+}
+
+/// Returns a warning about an endpoint on another machine without TLS: requests to it can be read and changed in transit.
+fn unencrypted(section: &Section, option: &str, url: &str) -> Option<(Level, String)> {
+    let shown = url_without_credentials(url);
+    let text = format!("{shown}: requests go to another machine unencrypted, so others can read them; use https://");
+    is_plaintext_remote(url).then(|| (Level::Warn, section.located_message(option, text)))
 }
 
 /// What a slot's own options, and the names and ARNs of its keys, determine about the service.
@@ -66,19 +97,20 @@ impl ServiceHints {
         Ok(hints)
     }
 
-    /// Evaluates the options of a section that belong to one cloud.
+    /// Evaluates the options of a section that are not for every cloud.
     ///
     /// # Errors
     /// CKR_GENERAL_ERROR if they belong to another cloud than the options before.
     pub(crate) fn add_cloud_options(&mut self, section: &Section) -> Result<()> {
-        for (name, cloud) in section.cloud_options() {
-            match &self.cloud {
-                Some((other, why)) if *other != cloud => {
-                    let text = format!("is an option for {}, but {why}; remove one of the two", cloud.name());
+        for (name, clouds) in section.cloud_options() {
+            let is_for = || clouds.iter().map(|cloud| cloud.name()).collect::<Vec<_>>().join(" and ");
+            match (&self.cloud, clouds) {
+                (Some((other, why)), _) if !clouds.contains(other) => {
+                    let text = format!("is an option for {}, but {why}; remove one of the two", is_for());
                     return Err(section.error(name, text));
                 }
-                Some(_) => {}
-                None => self.cloud = Some((cloud, format!("\"{name}\" is an option for {}", cloud.name()))),
+                (None, [cloud]) => self.cloud = Some((*cloud, format!("\"{name}\" is an option for {}", is_for()))),
+                _ => {}
             }
         }
         Ok(())
@@ -112,8 +144,9 @@ impl ServiceHints {
 
     /// Returns the cloud that the slot determines, or else the cloud of all defaults at top level.
     fn cloud_or_default(&self, section: &Section) -> Result<Cloud> {
+        let single = |(_, clouds): (_, &[Cloud])| if let [cloud] = clouds { Some(*cloud) } else { None };
         let top: Vec<Cloud> =
-            section.defaults.map(|top| top.cloud_options().map(|(_, cloud)| cloud).collect()).unwrap_or_default();
+            section.defaults.map(|top| top.cloud_options().filter_map(single).collect()).unwrap_or_default();
         match (&self.cloud, top.first()) {
             (Some((cloud, _)), _) => Ok(*cloud),
             (None, Some(cloud)) if top.iter().all(|other| other == cloud) => Ok(*cloud),
