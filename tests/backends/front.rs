@@ -52,7 +52,8 @@ impl Front {
         Self { url, state }
     }
 
-    /// Puts a reply in the place of the server's, for the next request whose line contains `words`. `head` is the status,
+    /// Puts a reply in the place of the server's, for the next request whose line or body contains
+    /// `words`. `head` is the status,
     /// followed by header lines.
     pub fn reply(&self, words: &str, head: &str, body: &str) {
         let reply = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
@@ -79,7 +80,8 @@ impl State {
         self.seen.lock().unwrap().push(Seen { line: request.line.clone(), token });
         let own = {
             let mut replies = self.replies.lock().unwrap();
-            let place = replies.iter().position(|(words, _)| request.line.contains(words));
+            let text = format!("{}\n{}", request.line, String::from_utf8_lossy(&request.body));
+            let place = replies.iter().position(|(words, _)| text.contains(words));
             place.and_then(|place| replies.remove(place))
         };
         let reply = match own {

@@ -21,3 +21,4 @@ mod server;
 mod stress;
 mod vault;
 mod vault_access;
+mod vault_batches;

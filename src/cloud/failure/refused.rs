@@ -4,6 +4,7 @@ use super::{Cause, Failure};
 use std::time::Duration;
 
 /// A failed attempt, and what may help.
+#[derive(Clone)]
 pub(crate) struct FailedAttempt {
     pub(crate) failure: Failure,
     pub(crate) remedy: RetryPolicy,

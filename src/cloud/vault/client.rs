@@ -1,5 +1,6 @@
 //! Requests to one Vault server.
 
+use super::batches::Batches;
 use super::errors::refusal;
 use super::operations::Operation;
 use super::settings::Settings;
@@ -32,6 +33,7 @@ pub(crate) struct Clients {
     pub(crate) tokens: Tokens,
     /// The requests of [`Self::get`] that are under way, by their paths.
     reads: Mutex<HashMap<String, Arc<OnceCell<Arc<Value>>>>>,
+    pub(crate) batches: Batches,
     /// Limits how many requests that load keys run at the same time.
     load_permits: Semaphore,
 }
@@ -65,6 +67,7 @@ impl Clients {
             http: ClientPool::shared(),
             tokens: Tokens::default(),
             reads: Mutex::default(),
+            batches: Batches::default(),
             load_permits: Semaphore::new(64),
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! "Transit secrets engine (API)" of Vault's documentation.
 
+pub(crate) mod batches;
 pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod credentials;

@@ -1,27 +1,23 @@
-//! Operations with a key of Transit: signatures, MACs, decryption; and random bytes.
+//! Operations with a key of Transit: MACs and decryption; and random bytes. `signatures` has the signatures.
 //!
-//! "Sign data", "Generate HMAC", "Verify signed data", "Decrypt data" and "Generate random bytes" of "Transit secrets
-//! engine (API)". Results have the form `vault:v3:BASE64`, with the version of the key.
+//! "Generate HMAC", "Verify signed data", "Decrypt data" and "Generate random bytes" of "Transit secrets engine (API)". Results
+//! have the form `vault:v3:BASE64`, with the version of the key.
+
+pub(crate) mod signatures;
 
 use super::client::{Clients, Request, body};
 use super::keys::{hash_algorithm, version_in_id};
-use super::operations::{DECRYPT, HMAC, Operation, RANDOM, SIGN, VERIFY};
+use super::operations::{DECRYPT, HMAC, Operation, RANDOM, VERIFY};
 use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
-use crate::cloud::key::{KeyRequest, SecretBytes, Signature};
-use crate::key::{Algorithm, Kind};
-use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use crate::cloud::key::{KeyRequest, SecretBytes};
+use base64ct::{Base64, Encoding};
 use http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use zeroize::Zeroizing;
-
-#[derive(Deserialize)]
-struct SignReply {
-    signature: String,
-}
 
 #[derive(Deserialize)]
 struct HmacReply {
@@ -44,83 +40,13 @@ struct RandomReply {
 }
 
 impl Clients {
-    /// Signs the data, or computes a MAC. If the version that was described earlier may no longer be used, describes the key
-    /// again and signs once more.
-    ///
-    /// # Errors
-    /// Fails with [`Cause::NotFound`] if the key was rotated: the version that is described now has another public key.
-    pub(crate) async fn sign(self: &Arc<Self>, order: &KeyRequest) -> Result<Signature, Failure> {
-        let version = version(order);
-        let first = self.sign_with(order, version).await;
-        let (Err(refused), None, Some(old)) = (&first, &order.key.version, version) else { return first };
-        if !matches!(refused.cause, Cause::NotFound | Cause::Disabled) {
-            return first;
-        }
-        let Ok(reply) = self.read_key(&order.key).await else { return first };
-        let new = reply.version(&order.key);
-        if new == old {
-            return first;
-        }
-        // MACs have no public key, and the same version verifies them.
-        if order.scheme.family == Algorithm::Hmac {
-            return self.sign_with(order, Some(&new)).await;
-        }
-        let message = format!(
-            "the key was rotated: Vault says {:?} about version {old}, and version {new} is another key; search for the key again",
-            refused.message,
-        );
-        Err(SIGN.failure(Cause::NotFound, message))
-    }
-
-    async fn sign_with(self: &Arc<Self>, order: &KeyRequest, version: Option<&str>) -> Result<Signature, Failure> {
-        let (text, operation) = match order.scheme.family {
-            Algorithm::Hmac => (self.generate_hmac(order, version).await?, &HMAC),
-            _ => (self.make_signature(order, version).await?, &SIGN),
-        };
-        let malformed = |why: &str| operation.failure(Cause::Malformed, why);
-        let (by, encoded) = parts(&text).ok_or_else(|| malformed("the reply is not vault:vN:BASE64"))?;
-        if version.is_some_and(|asked| asked != by) {
-            return Err(malformed(&format!(
-                "version {} was requested, but version {by} signed",
-                version.unwrap_or_default()
-            )));
-        }
-        // The encoding `jws` of ECDSA signatures is r and s in base64url.
-        let decoded = match order.scheme.family {
-            Algorithm::Ecdsa => Base64UrlUnpadded::decode_vec(encoded.trim_end_matches('=')),
-            _ => Base64::decode_vec(encoded),
-        };
-        let bytes = decoded.map_err(|_| malformed("the signature is not base64"))?;
-        if bytes.len() != order.kind.signature_len() {
-            return Err(malformed(&format!("the {} bytes are not a signature of {}", bytes.len(), order.kind.name())));
-        }
-        Ok(Signature { bytes, immutable_id: format!("{}/{}/{by}", self.settings.mount, order.key.id) })
-    }
-
-    async fn make_signature(self: &Arc<Self>, order: &KeyRequest, version: Option<&str>) -> Result<String, Failure> {
-        let mut fields =
-            json!({ "input": Base64::encode_string(&order.data), "prehashed": order.kind != Kind::Ed25519 });
-        let options = match order.scheme.family {
-            Algorithm::RsaPkcs1 => json!({ "signature_algorithm": "pkcs1v15" }),
-            Algorithm::RsaPss => json!({ "signature_algorithm": "pss", "salt_length": "hash" }),
-            Algorithm::Ecdsa => json!({ "marshaling_algorithm": "jws" }),
-            _ => json!({}),
-        };
-        extend(&mut fields, options);
-        extend(&mut fields, key_version(version));
-        // Without a hash: a DigestInfo, or the message of Ed25519.
-        let hash = order.scheme.hash.map_or(Some("none"), hash_algorithm).ok_or_else(|| unsupported(&SIGN, order))?;
-        let path = match order.kind {
-            Kind::Ed25519 => vec!["sign", &order.key.id],
-            _ => vec!["sign", &order.key.id, hash],
-        };
-        Ok(self.with_key::<SignReply>(&SIGN, order, &path, &fields).await?.signature)
-    }
-
+    /// Computes a MAC. Returns `vault:v3:BASE64`.
     async fn generate_hmac(self: &Arc<Self>, order: &KeyRequest, version: Option<&str>) -> Result<String, Failure> {
         let hash = order.scheme.hash.and_then(hash_algorithm).ok_or_else(|| unsupported(&HMAC, order))?;
         let mut fields = json!({ "input": Base64::encode_string(&order.data) });
-        extend(&mut fields, key_version(version));
+        if let Some(version) = key_version(version) {
+            fields["key_version"] = json!(version);
+        }
         Ok(self.with_key::<HmacReply>(&HMAC, order, &["hmac", &order.key.id, hash], &fields).await?.hmac)
     }
 
@@ -199,12 +125,9 @@ fn version(order: &KeyRequest) -> Option<&str> {
     order.key.version.as_deref().or(order.immutable_id.as_deref().and_then(version_in_id))
 }
 
-/// Returns the field that selects a version.
-fn key_version(version: Option<&str>) -> Value {
-    match version.and_then(|version| version.parse::<u64>().ok()) {
-        Some(version) => json!({ "key_version": version }),
-        None => json!({}),
-    }
+/// Returns the value of the field that selects a version.
+fn key_version(version: Option<&str>) -> Option<u64> {
+    version.and_then(|version| version.parse().ok())
 }
 
 /// Returns `vault:v3:BASE64`.
@@ -222,12 +145,6 @@ fn parts(text: &str) -> Option<(&str, &str)> {
 fn decoded(operation: &Operation, text: &str) -> Result<SecretBytes, Failure> {
     let unreadable = |_| operation.failure(Cause::Malformed, "the result is not base64");
     Base64::decode_vec(text).map(SecretBytes::new).map_err(unreadable)
-}
-
-fn extend(body: &mut Value, options: Value) {
-    if let (Value::Object(body), Value::Object(options)) = (body, options) {
-        body.extend(options);
-    }
 }
 
 fn unsupported(operation: &Operation, order: &KeyRequest) -> Failure {
