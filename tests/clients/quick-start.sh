@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# apt: awscli opensc
+# apt: awscli jq opensc
 # apt bookworm: libengine-pkcs11-openssl
 # apt trixie sid: pkcs11-provider
-# docs/quick-start-aws.md and docs/quick-start-azure.md: every command, in order, from an empty account to the deletion of the key.
+# docs/quick-start-aws.md, docs/quick-start-azure.md and docs/quick-start-vault.md: every command, in order, from an empty account to
+# the deletion of the key, or from a new server to a role of the module's own.
 # AWS: Debian's AWS CLI, with an account of ministack that is new. ministack checks the requests' signatures and the IAM policies.
 # Azure: az is a stand-in (quick-start/az.py), with the project's emulator: azure-cli takes over 700 MB, and nothing emulates Azure's
 # management interface. The parser of azure-cli 2.91.0 accepts each command of the page (tried by hand).
-# Replaced in the pages' blocks: the module's path; in Debian 12, which has no provider, the provider by the engine of the page openssl.
+# Vault: vault is a stand-in (quick-start/vault.py), with a real Vault of its own (tests/servers/vault-server).
+# Replaced in the pages' blocks: the module's path; the address and the CA of Vault, which has TLS here from the start; in Debian 12, which
+# has no provider, the provider by the engine of the page openssl.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/emulator.bash"
 
 need aws awscli
+need jq jq
 need pkcs11-tool opensc
 
 # No setting of the other scripts' clouds applies. Each page gets a new home folder.
@@ -56,6 +60,7 @@ replace_provider() {
 run_block() { # FILE
     local text
     text=$(cat "$1")
+    [ "$cloud" != vault ] || text=$(replace_server "$text")
     [[ $text != *"export MODULE="* ]] || text=$(replace_module "$text")
     [[ $text != *"-provider pkcs11"* ]] || [ "$(ways)" != engine ] || text=$(replace_provider "$text")
     run_commands "$text"
@@ -88,7 +93,7 @@ has_the_packages() { # PACKAGE...: those that the page installs
 
 # What src/cloud/CLOUD/operations.rs says that reading and signing need.
 needs() { # COLUMN
-    sed -nE "s/^ +(GET_PUBLIC_KEY|GET_KEY|SIGN) +//p" "$root/src/cloud/$cloud/operations.rs" | cut -d '"' -f "$1" | sort | tee "$folder/needs" >&2
+    sed -nE "s/^ +(GET_PUBLIC_KEY|GET_KEY|READ_KEY|SIGN) +//p" "$root/src/cloud/$cloud/operations.rs" | cut -d '"' -f "$1" | sort | tee "$folder/needs" >&2
     [ "$(wc -l <"$folder/needs")" = 2 ]
     cat "$folder/needs"
 }
@@ -294,3 +299,106 @@ cp -a "$HOME/.config/cloud-kms-pkcs11" "$folder/kept" || true
 section 6
 quick_start "no signature after the deletion" nothing_is_left
 quick_start "the vault is purged" vault_is_purged
+
+# Vault.
+
+unset HTTPS_PROXY SSL_CERT_FILE AZ_STATE AZ_READY
+for name in $(compgen -e | grep -E '^(VAULT|BAO)_'); do unset "$name"; done
+if [ ! -x "$root/target/servers/bin/vault-server" ]; then
+    skip "quick-start of Vault: needs target/servers/bin/vault-server (tests/servers/install.sh)"
+fi
+enter vault
+label=signing
+export VAULT_HOME=$folder/server VAULT_SERVER=$root/target/servers/bin/vault-server VAULT_CACERT=$folder/server/ca.pem
+mkdir "$VAULT_HOME"
+"$root/target/servers/tools/bin/python" -c 'import pathlib, sys; sys.path.insert(0, sys.argv[1]); import vault; vault.files(pathlib.Path(sys.argv[2]))' \
+    "$root/tests/servers" "$VAULT_HOME"
+printf '#!/bin/sh\nexec python3 "%s" "$@"\n' "$clients/quick-start/vault.py" >"$folder/bin/vault"
+chmod +x "$folder/bin/vault"
+
+replace_server() {
+    local address text=$1
+    address=$(cat "$VAULT_HOME/address")
+    text=${text//"http://127.0.0.1:8200"/"$address"}
+    text=${text//"https://vault.example.com:8200"/"$address"}
+    echo "${text//"/etc/ssl/certs/vault-ca.pem"/"$VAULT_HOME/ca.pem"}"
+}
+
+unknown_vault_is_refused() {
+    refuses "is not a command" vault kv get a
+    refuses "flag provided but not defined: -policies" vault write -policies=a auth/approle/role/a
+    refuses "before positional arguments" vault write transit/keys/a -f
+    refuses "only -dev" vault server -dev
+    export VAULT_ADDR VAULT_TOKEN=wrong
+    VAULT_ADDR=$(cat "$VAULT_HOME/address")
+    refuses "permission denied" vault secrets enable transit
+    VAULT_TOKEN=root
+    refuses "Must supply data or use -force" vault write transit/keys/a
+    refuses "unsupported path" vault read transit/a
+}
+
+lists_the_ec_key() {
+    grep -xE 'Private Key Object; EC( .*)?' "$folder/4.printed"
+    grep -xE 'Public Key Object; EC +EC_POINT 256 bits *' "$folder/4.printed"
+    [ "$(grep -cE "^ +label: +$label\$" "$folder/4.printed")" = 2 ]
+}
+
+vault_permissions() {
+    sed -nE 's/^path "[^"]+" \{ capabilities = \["([a-z]+)"\] \}$/\1/p' "$folder/page/signer.hcl" | sort >"$folder/granted"
+    [ "$(wc -l <"$folder/page/signer.hcl")" = 2 ]
+    needs 4 | diff "$folder/granted" -
+}
+
+# Without a path of the policy, the module's message names the path.
+each_path_is_needed() {
+    local path
+    for path in transit/keys/signing transit/sign/signing; do
+        grep -v "\"$path[/\"]" "$folder/page/signer.hcl" >"$folder/page/less.hcl"
+        run_commands 'vault policy write signer less.hcl'
+        cannot_sign "permission denied.* on \"$path"
+    done
+    run_commands 'vault policy write signer signer.hcl'
+}
+
+secret_id_is_private_and_needed() {
+    local file=$HOME/.config/cloud-kms-pkcs11/secret-id good
+    [ "$(stat -c %a "$file")" = 600 ]
+    good=$(cat "$file")
+    echo 00000000-0000-4000-8000-000000000000 >"$file"
+    cannot_sign "no token by the auth method"
+    echo "$good" >"$file"
+}
+
+signs_with_the_new_version() {
+    run_commands 'vault write -f transit/keys/signing/rotate'
+    sed -i 's/\["1"\]/["2"]/' "$folder/blocks/5-0.sh"
+    cp "$folder/page/public.pem" "$folder/old.pem"
+    run_section 5
+    public=$folder/old.pem
+    refuse same_key "$folder/page/public.pem"
+    signatures_are_good "$folder/page/public.pem"
+}
+
+packages=(jq opensc openssl pkcs11-provider)
+quick_start "every command of the page is run" blocks "sudo apt-get install ${packages[*]}" \
+    "vault write -f transit/keys/signing/rotate"
+quick_start "the packages" has_the_packages "${packages[@]}"
+# The page's command becomes the server itself.
+bash -c "exec $(cat "$folder/blocks/1-0.sh")" >"$folder/server.log" 2>&1 </dev/null &
+later "kill $!; wait $!"
+quick_start "$(cat "$folder/blocks/1.title")" wait_for 60 test -e "$VAULT_HOME/address"
+quick_start "the stand-in for vault refuses what it does not know" unknown_vault_is_refused
+section 0
+section 2
+section 3
+section 4
+quick_start "the token" lists_the_ec_key
+section 5
+quick_start "the signatures" signatures_are_good "$folder/page/public.pem"
+section 6
+quick_start "the capabilities are those of signing" vault_permissions
+quick_start "each path of the policy is needed" each_path_is_needed
+quick_start "the SecretID is private, and the module needs it" secret_id_is_private_and_needed
+quick_start "5. Sign and verify, as in step 6" run_section 5
+quick_start "the signatures by the role" signatures_are_good "$folder/page/public.pem"
+quick_start "the new version signs" signs_with_the_new_version

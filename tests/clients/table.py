@@ -27,8 +27,8 @@ FIRST = ["openssl-provider", "openssl", "ml-dsa", "nginx", "ssh", "pkcs11-tool",
 # Scripts of other pages than those of docs/clients.
 OTHERS = ("quick-start", "readme")
 # A key's label begins with its cloud.
-CHECK = re.compile(r"^(ok|FAILED) +(?:(aws|azure)-\S+ )?(.*)$")
-CLOUDS = {"aws": "AWS", "azure": "Azure", None: "both"}
+CHECK = re.compile(r"^(ok|FAILED) +(?:(aws|azure|vault)-\S+ )?(.*)$")
+CLOUDS = {"aws": "AWS", "azure": "Azure", "vault": "Vault", None: "both"}
 
 
 class Run:
