@@ -53,7 +53,7 @@ replace_module() {
 # The page's last line verifies by the service's public key, which the page openssl must not replace.
 replace_provider() {
     local openssl=$root/docs/clients/openssl.md
-    printf '%s\n' "mkdir engine && cp file engine && cd engine && TOKEN=$label" "$(page '^export PKCS11_MODULE_PATH' "$openssl")" \
+    printf '%s\n' "mkdir -p engine && cp file engine && cd engine && TOKEN=$label" "$(page '^export PKCS11_MODULE_PATH' "$openssl")" \
         "$(page 'openssl dgst .* -out file.sig' "$openssl" | sed -n 1p)" "cd .. && cp engine/file.sig file.sig" "$(grep -v pkcs11 <<<"$1" | grep -v PKCS11)"
 }
 
@@ -379,6 +379,29 @@ signs_with_the_new_version() {
     signatures_are_good "$folder/page/public.pem"
 }
 
+# The policies of the page permissions. The longer one, with Vault's own policy "default", allows each row of its table.
+documented_policies() {
+    python3 - "$root/docs/permissions.md" "$folder/page" <<'PY'
+import pathlib, re, sys
+page, folder = map(pathlib.Path, sys.argv[1:])
+section = page.read_text().split("\n## HashiCorp Vault")[1]
+small, large = re.findall(r"^```hcl\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+(folder / "small.hcl").write_text(small)
+(folder / "large.hcl").write_text(large)
+rows = re.findall(r"\| \w+ \| `([^`]+)` \| `(\w+)` \|$", section, re.MULTILINE)
+assert len(rows) > 10, rows
+(folder / "rows").write_text("".join(f"{path.replace('*', 'sha2-256')} {capability}\n" for path, capability in rows))
+PY
+    diff "$folder/page/small.hcl" "$folder/page/signer.hcl"
+    # The policy names the key "signing", and permits to create and delete others.
+    run_commands 'vault policy write large large.hcl
+        TOKEN=$(vault write -format=json auth/token/create policies=large | jq -r .auth.client_token)
+        while read -r path capability; do
+            vault write -format=json sys/capabilities token="$TOKEN" paths="${path/NAME/signing},${path/NAME/other}" |
+                jq --exit-status --arg wanted "$capability" "[.data[][]] | index(\$wanted) != null"
+        done <rows'
+}
+
 packages=(jq opensc openssl pkcs11-provider)
 quick_start "every command of the page is run" blocks "sudo apt-get install ${packages[*]}" \
     "vault write -f transit/keys/signing/rotate"
@@ -398,6 +421,7 @@ quick_start "the signatures" signatures_are_good "$folder/page/public.pem"
 section 6
 quick_start "the capabilities are those of signing" vault_permissions
 quick_start "each path of the policy is needed" each_path_is_needed
+quick_start "the policies of the page permissions" documented_policies
 quick_start "the SecretID is private, and the module needs it" secret_id_is_private_and_needed
 quick_start "5. Sign and verify, as in step 6" run_section 5
 quick_start "the signatures by the role" signatures_are_good "$folder/page/public.pem"
