@@ -2,8 +2,8 @@
 # apt: openssh-client
 # apt bookworm: openjdk-17-jdk-headless libengine-pkcs11-openssl
 # apt trixie sid: openjdk-21-jdk-headless openjdk-25-jdk-headless pkcs11-provider
-# The commands of README.md, with the two slots of its configuration. Only the values of those slots are replaced: they
-# name keys of the test servers.
+# The commands of README.md, with the three slots of its configuration. Only the values of those slots are replaced: they
+# name keys of the test servers. The slot of Vault is left out if the Vault of tests/servers is not installed.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/java.bash"
 
@@ -14,21 +14,41 @@ recipes=$work/recipes
 mkdir "$recipes"
 cp "$work/data" "$recipes/file"
 export CLOUD_KMS_PKCS11_CONFIG=$recipes/config.json
+labels=(aws-rsa2048 azure-p256)
+for name in $(compgen -e | grep -E '^(VAULT|BAO)_'); do unset "$name"; done
+[ ! -x "$root/target/servers/bin/vault-server" ] || start_servers vault
+# The token is where README says.
+if read -r VAULT_TOKEN vault_public < <(python3 - "$SERVERS_JSON" <<'PY'
+import json, sys
+vault = json.load(open(sys.argv[1]))["servers"].get("vault") or sys.exit()
+print(vault["token"], *(key["public"] for key in vault["keys"] if key["name"] == "p384"))
+PY
+); then
+    export VAULT_TOKEN
+    labels+=(my-vault-key)
+else
+    echo "skipped readme of Vault: its server is not installed (tests/servers/install.sh)"
+fi
 
 configure() { # [CERTIFICATE]: writes README's configuration; the key of AWS has the certificate
-    python3 - "$readme" "$config" "$CLOUD_KMS_PKCS11_CONFIG" "$@" <<'PY'
+    python3 - "$readme" "$config" "$SERVERS_JSON" "$CLOUD_KMS_PKCS11_CONFIG" "$@" <<'PY'
 import json, re, sys
-readme, test_config, target, *certificate = sys.argv[1:]
+readme, test_config, servers, target, *certificate = sys.argv[1:]
 [example] = re.findall(r"^```json\n(.*?)^```$", open(readme).read(), re.MULTILINE | re.DOTALL)
 config = json.load(open(test_config))
 slots = {slot["label"]: slot for slot in config["slots"]}
 here = {"my-aws-key": slots["aws-rsa2048"], "my-azure-key": slots["azure-p256"]}
+vault = json.load(open(servers))["servers"].get("vault")
+here["my-vault-key"] = vault and {"vault_address": vault["address"], "transit_key": "p384"}
 slots = json.loads(example)["slots"]
 assert [slot["label"] for slot in slots] == list(here), slots
+slots = [slot for slot in slots if here[slot["label"]]]
 for slot in slots:
     values = config | here[slot["label"]]
     slot |= {option: values[option] for option in slot if option != "label" and option in values}
 slots[0] |= {"certificate_path": path for path in certificate}
+# README's server has a certificate of an authority that the system trusts.
+slots[-1] |= {"ca_bundle": vault["ca_bundle"]} if vault else {}
 json.dump(config | {"slots": slots}, open(target, "w"))
 PY
 }
@@ -87,8 +107,8 @@ ssh_recipe() {
     trap 'ssh-agent -k >/dev/null' RETURN
     run_recipe 'ssh-add -s' </dev/null | tee "$work/printed"
     ssh-add -L >"$work/agent"
-    for label in aws-rsa2048 azure-p256; do
-        key "$label"
+    for label in "${labels[@]}"; do
+        use_key "$label"
         ssh-keygen -i -m PKCS8 -f "$public" >"$work/wanted"
         grep -F "$(cat "$work/wanted")" "$work/printed"
         grep -F "$(cat "$work/wanted")" "$work/agent"
@@ -98,7 +118,15 @@ ssh_recipe() {
         ssh_verify <"$work/data"
         refuse ssh_verify <"$work/other"
     done
-    [ "$(wc -l <"$work/agent")" = 2 ]
+    [ "$(wc -l <"$work/agent")" = "${#labels[@]}" ]
+}
+
+# The configuration of the tests has no keys of Vault.
+use_key() { # LABEL
+    case $1 in
+        my-vault-key) public=$vault_public ;;
+        *) key "$1" ;;
+    esac
 }
 
 ssh_verify() { run ssh-keygen -Y verify -f "$work/signers" -I me -n file -s "$work/data.sig"; }

@@ -19,7 +19,7 @@ stop_servers() { [ -n "$before" ] || [ -n "${SERVERS_JSON:-}" ] || bash "$root/t
 if [ "${1:-}" = --release ]; then
     # The clients are those of the release. The module and the servers are those of this machine.
     trap stop_servers EXIT
-    bash "$root/tests/servers/start.sh" --missing ministack emulator localstack emulator-kms
+    bash "$root/tests/servers/start.sh" --missing
     bash "$clients/release.sh" "$2" bash "$clients/run.sh" "${@:3}"
     exit
 fi
