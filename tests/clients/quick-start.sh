@@ -334,7 +334,7 @@ unknown_vault_is_refused() {
     refuses "permission denied" vault secrets enable transit
     VAULT_TOKEN=root
     refuses "Must supply data or use -force" vault write transit/keys/a
-    refuses "unsupported path" vault read transit/a
+    refuses "no handler for route" vault read transit/a
 }
 
 lists_the_ec_key() {
