@@ -62,6 +62,8 @@ def request(method, path, fields=None, token=None):
     body = None if fields is None else json.dumps(fields).encode()
     url = f"{os.environ['VAULT_ADDR']}/v1/{path}"
     context = ssl.create_default_context(cafile=os.environ.get("VAULT_CACERT"))
+    # Python 3.13 requires extensions that neither Vault nor the module asks for.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     try:
         with opener.open(urllib.request.Request(url, body, headers, method=method), timeout=20) as reply:
