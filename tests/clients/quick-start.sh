@@ -8,8 +8,8 @@
 # Azure: az is a stand-in (quick-start/az.py), with the project's emulator: azure-cli takes over 700 MB, and nothing emulates Azure's
 # management interface. The parser of azure-cli 2.91.0 accepts each command of the page (tried by hand).
 # Vault: vault is a stand-in (quick-start/vault.py), with a real Vault of its own (tests/servers/vault-server).
-# Replaced in the pages' blocks: the module's path; the address and the CA of Vault, which has TLS here from the start; in Debian 12, which
-# has no provider, the provider by the engine of the page openssl.
+# Replaced in the pages' blocks: the module's path; the addresses and the CA of Vault; in Debian 12, which has no provider, the provider by
+# the engine of the page openssl.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/emulator.bash"
 
@@ -309,7 +309,7 @@ if [ ! -x "$root/target/servers/bin/vault-server" ]; then
 fi
 enter vault
 label=signing
-export VAULT_HOME=$folder/server VAULT_SERVER=$root/target/servers/bin/vault-server VAULT_CACERT=$folder/server/ca.pem
+export VAULT_HOME=$folder/server VAULT_SERVER=$root/target/servers/bin/vault-server
 mkdir "$VAULT_HOME"
 "$root/target/servers/tools/bin/python" -c 'import pathlib, sys; sys.path.insert(0, sys.argv[1]); import vault; vault.files(pathlib.Path(sys.argv[2]))' \
     "$root/tests/servers" "$VAULT_HOME"
@@ -317,10 +317,10 @@ printf '#!/bin/sh\nexec python3 "%s" "$@"\n' "$clients/quick-start/vault.py" >"$
 chmod +x "$folder/bin/vault"
 
 replace_server() {
-    local address text=$1
-    address=$(cat "$VAULT_HOME/address")
-    text=${text//"http://127.0.0.1:8200"/"$address"}
-    text=${text//"https://vault.example.com:8200"/"$address"}
+    local plain tls text=$1
+    plain=$(cat "$VAULT_HOME/address") tls=$(cat "$VAULT_HOME/tls_address")
+    text=${text//"http://127.0.0.1:8200"/"$plain"}
+    text=${text//"https://vault.example.com:8200"/"$tls"}
     echo "${text//"/etc/ssl/certs/vault-ca.pem"/"$VAULT_HOME/ca.pem"}"
 }
 

@@ -2,11 +2,12 @@
 """Stands in for the command `vault`: the subcommands of docs/quick-start-vault.md, with the options that the page uses.
 
 Everything else fails: an unknown subcommand, an unknown option, an option after the path, `write` without data and without -f. The
-requests are those of the real command. `server -dev` runs the real Vault of tests/servers: with TLS, on a free port, and with the
-token that -dev-root-token-id names.
+requests are those of the real command. `server -dev` runs the real Vault of tests/servers on free ports, with the token that
+-dev-root-token-id names: without TLS, as the real command does, and beside that with TLS.
 
 VAULT_ADDR, VAULT_TOKEN, VAULT_CACERT, VAULT_NAMESPACE   as for the real command
-VAULT_SERVER   the program of `server -dev`; VAULT_HOME has its certificates (tests/servers/vault.py), and gets the file `address`
+VAULT_SERVER   the program of `server -dev`; VAULT_HOME has its certificates (tests/servers/vault.py), and gets the files `address`
+               and `tls_address`
 """
 
 import json
@@ -130,21 +131,16 @@ def server(options):
     if os.fork() != 0:
         program = os.environ["VAULT_SERVER"]
         os.execv(program, [program, str(port), *(str(home / name) for name in ("server.pem", "server.key", "ca.pem")), str(ready)])
-    os.environ |= {"VAULT_ADDR": f"https://127.0.0.1:{port}", "VAULT_CACERT": str(home / "ca.pem")}
     until = time.monotonic() + 60
     while not (ready.exists() and ready.stat().st_size):
         require(time.monotonic() < until, "the server is not ready after a minute")
         time.sleep(0.05)
-    root = json.loads(ready.read_text())["root_token"]
-    while True:
-        try:
-            fields = {"id": options["-dev-root-token-id"], "policies": ["root"], "no_parent": True}
-            request("POST", "auth/token/create", fields, root)
-            break
-        except urllib.error.URLError:
-            require(time.monotonic() < until, "the server does not answer after a minute")
-            time.sleep(0.05)
-    (home / "address.new").write_text(os.environ["VAULT_ADDR"])
+    facts = json.loads(ready.read_text())
+    os.environ["VAULT_ADDR"] = facts["plain_address"]
+    # Both ports are open before the file exists, so the server answers as soon as it serves them.
+    request("POST", "auth/token/create", {"id": options["-dev-root-token-id"], "policies": ["root"], "no_parent": True}, facts["root_token"])
+    (home / "tls_address").write_text(f"https://127.0.0.1:{port}")
+    (home / "address.new").write_text(facts["plain_address"])
     (home / "address.new").rename(home / "address")
 
 
