@@ -7,7 +7,7 @@
 use crate::cloud::{ServiceSettings, SharedBackend, aws, azure, vault};
 use crate::ffi::ROWS;
 use crate::key::hash::Hash;
-use crate::key::{Algorithm, Kind, Scheme};
+use crate::key::{Algorithm, Kind, Purpose, Scheme};
 use crate::mechanism::MECHANISMS;
 use crate::object::profile::PROFILES;
 use cryptoki_sys::*;
@@ -33,6 +33,19 @@ fn the_document_matches_the_tables() {
         std::fs::write(&path, &generated).unwrap();
     } else {
         assert!(current == generated, "docs/conformance.md is out of date: WRITE_DOCS=1 cargo test --lib conformance");
+    }
+}
+
+/// A signature that can't be verified here is never returned to a program.
+#[test]
+fn signatures_of_every_scheme_can_be_verified_here() {
+    for (backend, cloud) in clouds().iter().zip(CLOUDS) {
+        for kind in Kind::all().filter(|kind| !matches!(kind, Kind::Hmac(_))) {
+            let signed = backend.schemes(kind).into_iter().filter(|scheme| scheme.family.purpose() == Purpose::Sign);
+            for scheme in signed {
+                assert!(kind.local_schemes().contains(&scheme), "{cloud}: {} with {}", kind.name(), scheme.name());
+            }
+        }
     }
 }
 

@@ -148,7 +148,8 @@ fn every_operation_of_vault_has_its_capability() {
     for row in rows.lines().filter(|row| row.contains('"')) {
         let strings: Vec<_> = row.split('"').skip(1).step_by(2).collect();
         let [name, capability] = strings[..] else { panic!("{row}") };
-        let is_documented = |line: &str| line.contains(&format!("| {name} | `")) && line.ends_with(&format!("| `{capability}` |"));
+        let is_documented =
+            |line: &str| line.contains(&format!("| {name} | `")) && line.ends_with(&format!("| `{capability}` |"));
         assert!(page.lines().any(is_documented), "docs/permissions.md has no row of {name:?} with {capability:?}");
         count += 1;
     }

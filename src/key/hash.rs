@@ -26,6 +26,21 @@ pub enum Hash {
     Shake256,
 }
 
+impl Hash {
+    /// The hashes of SHA-1, SHA-2 and SHA-3, which have an output of one length.
+    pub const FIXED: [Hash; 9] = [
+        Hash::Sha1,
+        Hash::Sha224,
+        Hash::Sha256,
+        Hash::Sha384,
+        Hash::Sha512,
+        Hash::Sha3_224,
+        Hash::Sha3_256,
+        Hash::Sha3_384,
+        Hash::Sha3_512,
+    ];
+}
+
 struct Row {
     hash: Hash,
     name: &'static str,

@@ -14,16 +14,13 @@ use num_bigint::BigUint;
 impl Kind {
     /// Returns the schemes that a public key of this kind supports locally, without a request.
     pub fn local_schemes(self) -> Vec<Scheme> {
-        let sha2 = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
         match self {
             Kind::Rsa(_) => {
-                let alone = [
-                    Algorithm::RsaPkcs1.without_hash(),
-                    Algorithm::RsaesPkcs1.without_hash(),
-                    Algorithm::RsaesOaep.with_hash(Hash::Sha1),
-                ];
-                let hashed = [Algorithm::RsaPkcs1, Algorithm::RsaPss, Algorithm::RsaesOaep];
-                hashed.into_iter().flat_map(|family| sha2.map(|hash| family.with_hash(hash))).chain(alone).collect()
+                let raw = [Algorithm::RsaPkcs1.without_hash(), Algorithm::RsaesPkcs1.without_hash()];
+                let signed = [Algorithm::RsaPkcs1, Algorithm::RsaPss];
+                let signed = signed.into_iter().flat_map(|family| Hash::FIXED.map(|hash| family.with_hash(hash)));
+                let encrypted = [Hash::Sha1, Hash::Sha256, Hash::Sha384, Hash::Sha512];
+                signed.chain(encrypted.map(|hash| Algorithm::RsaesOaep.with_hash(hash))).chain(raw).collect()
             }
             Kind::Ec(curve) => vec![Algorithm::Ecdsa.with_hash(curve.hash())],
             Kind::Ed25519 => vec![Algorithm::Eddsa.without_hash()],
@@ -59,10 +56,17 @@ impl PublicKey {
     }
 
     fn verifies_digest(&self, scheme: Scheme, hash: Hash, digest: &[u8], signature: &[u8]) -> bool {
-        let (Some(verifier), Some(algorithm)) = (self.verifier(scheme, hash), hash.algorithm()) else { return false };
-        match Digest::import_less_safe(digest, algorithm) {
-            Ok(digest) => UnparsedPublicKey::new(verifier, self.spki()).verify_digest(&digest, signature).is_ok(),
-            Err(_) => false,
+        match (self.verifier(scheme, hash), hash.algorithm(), self.material()) {
+            (Some(verifier), Some(algorithm), _) => Digest::import_less_safe(digest, algorithm).is_ok_and(|digest| {
+                UnparsedPublicKey::new(verifier, self.spki()).verify_digest(&digest, signature).is_ok()
+            }),
+            // The crypto library has no verifier for SHA-1, SHA-224 and SHA-3.
+            (_, _, PublicNumbers::Rsa { modulus, exponent }) if digest.len() == hash.len() => match scheme.family {
+                Algorithm::RsaPkcs1 => verify_digest_info(modulus, exponent, &hash.digest_info(digest), signature),
+                Algorithm::RsaPss => verify_pss(modulus, exponent, hash, digest, signature),
+                _ => false,
+            },
+            _ => false,
         }
     }
 
@@ -83,15 +87,50 @@ impl PublicKey {
 /// Verifies RSASSA-PKCS1-v1_5 of any DigestInfo (RFC 8017 section 8.2.2). The crypto library supports the
 /// DigestInfo of some hashes only.
 fn verify_digest_info(modulus: &[u8], exponent: &[u8], data: &[u8], signature: &[u8]) -> bool {
-    let length = modulus.len();
     // EMSA-PKCS1-v1_5 requires at least eight padding bytes (section 9.2).
-    let Some(padding) = length.checked_sub(data.len() + 3).filter(|padding| *padding >= 8) else { return false };
-    let (modulus, signature_number) = (BigUint::from_bytes_be(modulus), BigUint::from_bytes_be(signature));
-    if signature.len() != length || signature_number >= modulus {
+    let Some(padding) = modulus.len().checked_sub(data.len() + 3).filter(|padding| *padding >= 8) else { return false };
+    let expected = [&[0, 1][..], &vec![0xff; padding], &[0], data].concat();
+    encoded_message(modulus, exponent, signature).is_some_and(|encoded| encoded == expected)
+}
+
+/// Verifies RSASSA-PSS of a digest (RFC 8017 sections 8.1.2 and 9.1.2), with a salt as long as the digest, and MGF1 with the same
+/// hash.
+fn verify_pss(modulus: &[u8], exponent: &[u8], hash: Hash, digest: &[u8], signature: &[u8]) -> bool {
+    // The encoded message has one bit less than the modulus, which may be a whole byte less.
+    let bits = BigUint::from_bytes_be(modulus).bits().saturating_sub(1);
+    let (length, unused) = (bits.div_ceil(8) as usize, (8 - bits % 8) % 8);
+    let Some(encoded) = encoded_message(modulus, exponent, signature) else { return false };
+    let (excess, encoded) = encoded.split_at(encoded.len() - length);
+    let Some(masked_length) = length.checked_sub(hash.len() + 1).filter(|rest| *rest > hash.len()) else {
+        return false;
+    };
+    let (masked, rest) = encoded.split_at(masked_length);
+    let (proof, trailer) = rest.split_at(hash.len());
+    let unused_mask = !(0xff >> unused);
+    if excess.iter().any(|byte| *byte != 0) || trailer != [0xbc] || masked[0] & unused_mask != 0 {
         return false;
     }
-    let expected = [&[0, 1][..], &vec![0xff; padding], &[0], data].concat();
-    signature_number.modpow(&BigUint::from_bytes_be(exponent), &modulus) == BigUint::from_bytes_be(&expected)
+    let mut block: Vec<u8> =
+        masked.iter().zip(mgf1(hash, proof, masked_length)).map(|(byte, mask)| byte ^ mask).collect();
+    block[0] &= !unused_mask;
+    let (padding, salt) = block.split_at(masked_length - hash.len());
+    let is_padding = padding.split_last().is_some_and(|(end, zeros)| *end == 1 && zeros.iter().all(|byte| *byte == 0));
+    is_padding && hash.digest(&[&[0; 8][..], digest, salt].concat()) == proof
+}
+
+/// Returns `length` bytes of MGF1 (RFC 8017 section B.2.1).
+fn mgf1(hash: Hash, seed: &[u8], length: usize) -> Vec<u8> {
+    let blocks = (0u32..).map(|counter| hash.digest(&[seed, &counter.to_be_bytes()].concat()));
+    blocks.take(length.div_ceil(hash.len())).flatten().take(length).collect()
+}
+
+/// Applies the public key to a signature (RFC 8017 section 5.2.2). Returns as many bytes as the modulus has.
+fn encoded_message(modulus: &[u8], exponent: &[u8], signature: &[u8]) -> Option<Vec<u8>> {
+    let (length, modulus) = (modulus.len(), BigUint::from_bytes_be(modulus));
+    let number =
+        Some(BigUint::from_bytes_be(signature)).filter(|number| signature.len() == length && *number < modulus)?;
+    let bytes = number.modpow(&BigUint::from_bytes_be(exponent), &modulus).to_bytes_be();
+    Some([vec![0; length - bytes.len()], bytes].concat())
 }
 
 #[cfg(test)]
@@ -121,6 +160,51 @@ mod tests {
         assert!(!key.verifies(raw, &[0; 246], &signature), "no room for the padding");
         let more = BigUint::from_bytes_be(&signature) + BigUint::from_bytes_be(modulus);
         assert!(!key.verifies(raw, &info, &more.to_bytes_be()), "one signature has one form");
+    }
+
+    /// The crypto library verifies SHA-2, and openssl the others.
+    #[test]
+    fn pss_and_pkcs1_verify_with_every_hash() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let openssl = |words: &[&str]| {
+            let made = std::process::Command::new("openssl").args(words).output().unwrap();
+            assert!(made.status.success(), "{words:?}: {made:?}");
+        };
+        // With 2049 bits, the encoded message is a whole byte shorter than the modulus.
+        for bits in [2048, 2049, 3072] {
+            openssl(&["genrsa", "-out", &path("key"), &bits.to_string()]);
+            openssl(&["rsa", "-in", &path("key"), "-pubout", "-outform", "DER", "-out", &path("spki")]);
+            let key = PublicKey::from_spki(&std::fs::read(path("spki")).unwrap()).unwrap();
+            for hash in Hash::FIXED {
+                let digest = hash.digest(b"abc");
+                std::fs::write(path("digest"), &digest).unwrap();
+                let name = format!("digest:{}", hash.name().to_lowercase().replacen("sha-", "sha", 1));
+                for (family, mode) in [(Algorithm::RsaPss, "pss"), (Algorithm::RsaPkcs1, "pkcs1")] {
+                    let padding = format!("rsa_padding_mode:{mode}");
+                    let mut words = vec!["pkeyutl", "-sign", "-pkeyopt", &padding, "-pkeyopt", &name];
+                    if mode == "pss" {
+                        words.extend(["-pkeyopt", "rsa_pss_saltlen:digest"]);
+                    }
+                    let (key_file, digest_file, out) = (path("key"), path("digest"), path("signature"));
+                    words.extend(["-inkey", &key_file, "-in", &digest_file, "-out", &out]);
+                    openssl(&words);
+                    let signature = std::fs::read(path("signature")).unwrap();
+                    let scheme = family.with_hash(hash);
+                    assert!(key.verifies(scheme, &digest, &signature), "{bits} {mode} {}", hash.name());
+                    assert!(!key.verifies(scheme, &hash.digest(b"abd"), &signature));
+                    assert!(
+                        !key.verifies(scheme, &digest[1..], &signature)
+                            && !key.verifies(scheme, &digest, &signature[1..])
+                    );
+                    for at in [0, signature.len() - 1] {
+                        let mut spoilt = signature.clone();
+                        spoilt[at] ^= 1;
+                        assert!(!key.verifies(scheme, &digest, &spoilt));
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -260,6 +260,27 @@ fn a_rotated_key_signs_with_the_version_that_was_described() {
 }
 
 #[test]
+fn a_message_may_be_empty_or_long() {
+    let Some(server) = server() else { return };
+    let (backend, name) = (settings(&server).open(), named("ed25519"));
+    let public = wait(backend.describe(&name)).unwrap().public_key.unwrap();
+    let (shortest, longest) = backend.message_lengths();
+    for message in [vec![7; shortest], vec![7; longest]] {
+        let scheme = Algorithm::Eddsa.without_hash();
+        let signature = wait(backend.sign(target(&name, Kind::Ed25519, None), scheme, &message)).unwrap();
+        assert!(crate::openssl::verifies(public.spki(), scheme, &message, &signature.bytes));
+    }
+}
+
+#[test]
+fn an_address_without_tls_is_recognized() {
+    let Some(server) = server() else { return };
+    let address = text(&server, "address").replace("https", "http");
+    let failure = described(&Settings { address, ..settings(&server) }, "p256").unwrap_err();
+    assert!(failure.cause == Cause::Settings && failure.message.contains("must start with https://"), "{failure}");
+}
+
+#[test]
 fn a_decryption_names_the_version_of_the_key() {
     let Some(server) = server() else { return };
     let key = own_name("decrypting");

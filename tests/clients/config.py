@@ -1,12 +1,13 @@
-"""config.py SERVERS_JSON AWS_SERVER AZURE_SERVER FOLDER [--hide KIND | --uses]: writes these files into FOLDER:
+"""config.py SERVERS_JSON AWS_SERVER AZURE_SERVER VAULT_SERVER FOLDER [--hide KIND | --uses]: writes these files into FOLDER:
 
-config.json   the module's configuration, with a slot for each key of both clouds
+config.json   the module's configuration, with a slot for each key of the clouds
 keys          a line for each key: label, cloud, usage, kind, bits, curve, public key, certificate or "-", CKA_ID in hex
 home/         a home directory with the AWS files, for programs that have no AWS variables, such as the helper of ssh-agent
 
 By default these are the keys that sign with RSA and ECDSA. With --uses these are the keys for all other operations, each from the
 first of AWS_SERVER, LocalStack and the project's emulator that has it, and an RSA and a P-256 signing key of each cloud. Two more
 slots have an option set: aws-random (C_GenerateRandom uses the service) and azure-rsnull (CKM_RSA_PKCS signs any DigestInfo).
+A machine on which Vault can't be built has no VAULT_SERVER, and then there are no keys of Vault.
 """
 
 import json
@@ -16,16 +17,19 @@ import shutil
 import sys
 
 
-def slot(cloud, key):
+def slot(server, key):
+    cloud = server["cloud"]
     label = f"{cloud}-{key['name']}"
     made = {"label": label, "cloud": cloud}
     if cloud == "aws":
         made["kms_key_id"] = key["alias"]
-        # A vault stores the certificate. KMS does not, so the configuration names a file.
-        if "certificate" in key:
-            made["certificate_path"] = key["certificate"]
-    else:
+    elif cloud == "azure":
         made["key_name"] = key["name"]
+    else:
+        made |= {"transit_key": key["name"], "ca_bundle": server["ca_bundle"]}
+    # Azure's vault stores the certificate. The others do not, so the configuration names a file.
+    if "certificate" in key and cloud != "azure":
+        made["certificate_path"] = key["certificate"]
     return made
 
 
@@ -35,19 +39,32 @@ def line(cloud, key):
                       key.get("public", "-"), key.get("certificate", "-"), identity.encode().hex()])
 
 
-def uses(servers, aws_name, azure_name):
+# Of Vault, these keys suffice: it has no key types of its own.
+VAULT_SIGNS = ("rsa2048", "rsa4096", "p256", "p384", "p521")
+VAULT_USES = ("rsa2048", "p256", "ed25519", "hmac")
+
+
+def signing(server):
+    """The enabled keys that sign with RSA and ECDSA. Disabled keys have their own tests."""
+    keys = [key for key in server["keys"] if key["usage"] == "sign" and key["kind"] in ("rsa", "ec") and key["enabled"]]
+    return [key for key in keys if server["cloud"] != "vault" or key["name"] in VAULT_SIGNS]
+
+
+def uses(servers, aws_name, azure_name, vault_name):
     """Returns the keys of --uses, as (cloud, key) and as slots."""
     keys, slots, names = [], [], set()
-    places = [(name, servers[name]) for name in (aws_name, "localstack", "emulator-kms", azure_name) if name in servers]
+    order = (aws_name, "localstack", "emulator-kms", azure_name, vault_name)
+    places = [(name, servers[name]) for name in order if name in servers]
     for place, server in places:
         cloud = server["cloud"]
         for key in server["keys"]:
             usual = key["usage"] == "sign" and key["kind"] in ("rsa", "ec") and key["name"] not in ("rsa2048", "p256")
-            if usual or not key["enabled"] or (cloud, key["name"]) in names:
+            unwanted = cloud == "vault" and key["name"] not in VAULT_USES
+            if usual or unwanted or not key["enabled"] or (cloud, key["name"]) in names:
                 continue
             names.add((cloud, key["name"]))
-            made = slot(cloud, key)
-            if place not in (aws_name, azure_name):
+            made = slot(server, key)
+            if place not in (aws_name, azure_name, vault_name):
                 made |= {"aws_endpoint_url": server["endpoint"], "aws_region": server["region"], "aws_profile": place}
             keys.append((cloud, key))
             slots.append(made)
@@ -58,11 +75,11 @@ def uses(servers, aws_name, azure_name):
 
 
 def main():
-    servers_json, aws_name, azure_name, folder, *rest = sys.argv[1:]
+    servers_json, aws_name, azure_name, vault_name, folder, *rest = sys.argv[1:]
     servers = json.loads(pathlib.Path(servers_json).read_text())["servers"]
     hide = rest[1:] if rest[:1] == ["--hide"] else []
     folder = pathlib.Path(folder)
-    aws, azure = servers[aws_name], servers[azure_name]
+    aws, azure, vault = servers[aws_name], servers[azure_name], servers.get(vault_name)
     config = {
         "log_level": "info",
         "aws_region": aws["region"],
@@ -75,16 +92,17 @@ def main():
         "azure_client_secret_file": azure["client_secret_file"],
         "verify_challenge_resource": azure["verify_challenge_resource"],
     }
+    if vault:
+        config |= {"vault_address": vault["address"], "vault_token_file": vault["token_file"]}
     if hide:
         config["hide_keys"] = hide
-    # Disabled keys have their own tests.
-    keys = [(cloud, key) for cloud, server in (("aws", aws), ("azure", azure)) for key in server["keys"]
-            if key["usage"] == "sign" and key["kind"] in ("rsa", "ec") and key["enabled"]]
+    keys = [(server, key) for server in (aws, azure, vault) if server for key in signing(server)]
     names = {"P-256K": "secp256k1"}
-    keys = [(cloud, key) for cloud, key in keys if names.get(key.get("curve")) not in hide or "curve" not in key]
-    config["slots"] = [slot(cloud, key) for cloud, key in keys]
+    keys = [(server, key) for server, key in keys if names.get(key.get("curve")) not in hide or "curve" not in key]
+    config["slots"] = [slot(server, key) for server, key in keys]
+    keys = [(server["cloud"], key) for server, key in keys]
     if rest == ["--uses"]:
-        keys, config["slots"] = uses(servers, aws_name, azure_name)
+        keys, config["slots"] = uses(servers, aws_name, azure_name, vault_name)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     (folder / "keys").write_text("".join(line(cloud, key) + "\n" for cloud, key in keys))
     home = folder / "home" / ".aws"

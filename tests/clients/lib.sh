@@ -5,7 +5,8 @@
 #   MODULE        the module under test (default: the release build)
 #   PIN           the PIN, to try the scripts with another module; this module needs none
 #   SERVERS_JSON  the file that describes the servers (default: the file that tests/servers/start.sh writes)
-#   AWS_SERVER, AZURE_SERVER  the servers with the keys (default: ministack and the project's emulator, tests/servers/README.md)
+#   AWS_SERVER, AZURE_SERVER, VAULT_SERVER  the servers with the keys (default: ministack, the project's emulator and a real Vault,
+#                 tests/servers/README.md). A machine on which Vault can't be built has no keys of Vault.
 #   CI=true       a missing tool is a failure instead of a skip
 #   KEEP=1        keeps the temporary folder
 #
@@ -24,6 +25,7 @@
 #   run_page PATTERN [PAGE]  runs that block as a user would, in $work/page, with MODULE and TOKEN set. The commands exist only on
 #                       the page, so the page always shows what was tested. If the array as_user is set, it is a command that
 #                       runs the block as another user.
+#   $vault_keys, $vault_rsa, $vault_ec  the labels of an RSA and a P-256 key of Vault, or nothing if there are none
 #   ways                prints how OpenSSL reaches the module in this release: "provider engine", or "engine" in Debian 12
 #   provider_config     makes $work/page/openssl.cnf, with the commands of the page openssl-provider
 #   all_uses            from now on $keys has the keys for operations other than RSA and ECDSA signatures (config.py --uses)
@@ -44,6 +46,7 @@ PIN=${PIN:-}
 SERVERS_JSON=${SERVERS_JSON:-$root/target/servers/servers.json}
 AWS_SERVER=${AWS_SERVER:-ministack}
 AZURE_SERVER=${AZURE_SERVER:-emulator}
+VAULT_SERVER=${VAULT_SERVER:-vault}
 
 passed=0 failed=0 endings=() as_user=()
 
@@ -162,7 +165,7 @@ provider_config() { run_page 'pkcs11-module-path' openssl-provider; }
 
 make_config() { # FOLDER [--hide KIND | --uses]
     mkdir -p "$1"
-    python3 "$clients/config.py" "$SERVERS_JSON" "$AWS_SERVER" "$AZURE_SERVER" "$@"
+    python3 "$clients/config.py" "$SERVERS_JSON" "$AWS_SERVER" "$AZURE_SERVER" "$VAULT_SERVER" "$@"
 }
 
 use_config() {
@@ -170,7 +173,7 @@ use_config() {
     keys=$1/keys
     local name
     # The caller's own cloud settings must not affect the test.
-    for name in $(compgen -e | grep -E '^(AWS|AZURE|IDENTITY|IMDS|MSI)_' | grep -vxE 'AWS_SERVER|AZURE_SERVER'); do
+    for name in $(compgen -e | grep -E '^(AWS|AZURE|BAO|IDENTITY|IMDS|MSI|VAULT)_' | grep -vxE '(AWS|AZURE|VAULT)_SERVER'); do
         unset "$name"
     done
     export HOME=$1/home CLOUD_KMS_PKCS11_CONFIG=$config
@@ -244,9 +247,11 @@ verify_digest() { # DIGEST SIGNATURE: for elliptic curves, with a digest of any 
     run plain_openssl pkeyutl -verify -pubin -inkey "$public" -in "$1" -sigfile "$2"
 }
 
-# Only the service has the HMAC key, so the service verifies the MAC, through AWS's SDK.
+# Only the service has the HMAC key, so the service verifies the MAC, through another client.
 verify_mac() { # FILE MAC
-    run "$root/target/servers/tools/bin/python" "$clients/verify_mac.py" "$SERVERS_JSON" "$AWS_SERVER" \
+    local server=$AWS_SERVER
+    [ "$cloud" != vault ] || server=$VAULT_SERVER
+    run "$root/target/servers/tools/bin/python" "$clients/verify_mac.py" "$SERVERS_JSON" "$server" \
         "$(python3 -c 'import sys; print(bytes.fromhex(sys.argv[1]).decode())' "$id")" "$bits" "$1" "$2"
 }
 
@@ -285,14 +290,20 @@ start_servers() { # [NAME...]
         bash "$root/tests/servers/start.sh" --missing "$AWS_SERVER" "$AZURE_SERVER" "$@"
 }
 
+# Whether there are keys of Vault.
+has_vault() { [ "$SERVERS_JSON" != "$root/target/servers/servers.json" ] || [ -x "$root/target/servers/bin/vault-server" ]; }
+
 need python3 python3
 need openssl openssl
 [ -e "$MODULE" ] || { echo "there is no module at $MODULE: build it with cargo build --release, or set MODULE"; exit 1; }
 echo "release $release"
 installed_clients
 start_servers
+if has_vault; then start_servers "$VAULT_SERVER"; else echo "skipped keys of Vault: its server is not installed on this machine"; fi
 make_config "$work/all"
 use_config "$work/all"
+# shellcheck disable=SC2034 # the scripts use them
+if has_vault; then vault_rsa=vault-rsa2048 vault_ec=vault-p256 vault_keys="vault-rsa2048 vault-p256"; else vault_rsa='' vault_ec='' vault_keys=''; fi
 cat >"$work/plain.cnf" <<'EOF'
 [req]
 distinguished_name = subject

@@ -447,9 +447,9 @@ signs_registered() {
 }
 
 registered() {
-    become_user aws-rsa2048 aws-p256 azure-rsa2048 azure-p256
+    become_user aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys
     run_page 'cloud-kms-pkcs11.module' p11-kit 2>/dev/null
-    for label in aws-rsa2048 azure-rsa2048 azure-p256 aws-p256; do
+    for label in $vault_keys aws-rsa2048 azure-rsa2048 azure-p256 aws-p256; do
         use "$label"
         check "$label registered in p11-kit, no path: file signed" signs_registered
     done
@@ -459,7 +459,7 @@ registered() {
     check "$label registered in p11-kit: openssl ocsp, in children" responds good
 }
 
-certified=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256)
+certified=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys)
 TOKEN=aws-rsa2048 HASH=sha256
 export TOKEN HASH
 cp "$work/data" "$work/page/file"

@@ -110,7 +110,7 @@ page_certifies() {
 mkdir "$work/page"
 cp "$work/data" "$work/page/file"
 export PKCS11_MODULE_PATH=$MODULE
-for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
+for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys; do
     key "$name"
     check "$label page: signatures" page_signs
     check "$label page: certificates" page_certifies
@@ -119,7 +119,7 @@ done
 if [ "$release" = bookworm ]; then
     each_key sign_with
 else
-    for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
+    for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys; do
         key "$name"
         sign_with
     done

@@ -116,7 +116,7 @@ page_lists_and_signs() {
     grep -q '^Verifying against public key in the token... ok' "$work/out"
 }
 
-for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
+for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys; do
     key "$name"
     check "$label page" page_lists_and_signs
 done

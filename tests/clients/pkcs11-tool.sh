@@ -263,7 +263,7 @@ page_signs() {
 
 mkdir "$work/page"
 cp "$work/data" "$work/page/file"
-for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
+for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys; do
     key "$name"
     check "$label page" page_signs
 done

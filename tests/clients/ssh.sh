@@ -116,7 +116,7 @@ page_logs_in() {
 }
 ssh_host server
 export HOST=server
-for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
+for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys; do
     key "$name"
     check "$label page: agent" page_logs_in 'ssh-add -s'
     # Removes the keys from the agent, which a refused login may have left.

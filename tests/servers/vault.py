@@ -83,7 +83,9 @@ def identities(vault, facts, home):
     """Creates what can log in, one for each auth method, with the policy "signer"."""
     for method in ("approle", "cert", "jwt", "kubernetes", "userpass"):
         vault.sys.enable_auth_method(method)
-    facts["token"] = vault.auth.token.create(policies=["signer"], ttl="1h")["auth"]["client_token"]
+    facts["token"] = vault.auth.token.create(policies=["signer"], ttl="24h")["auth"]["client_token"]
+    facts["token_file"] = str(home / "token")
+    private_file(facts["token_file"], facts["token"].encode())
     vault.auth.approle.create_or_update_approle("signer", token_policies=["signer"], token_ttl="1h")
     facts["role_id"] = vault.auth.approle.read_role_id("signer")["data"]["role_id"]
     facts["secret_id"] = vault.auth.approle.generate_secret_id("signer")["data"]["secret_id"]
@@ -118,12 +120,17 @@ def key(vault, server, out, name, kind):
         transit.update_key_configuration(name, min_encryption_version=2, deletion_allowed=True)
     about = transit.read_key(name)["data"]
     facts = {"name": name, "type": kind, "enabled": True, "version": about["latest_version"], "bits": 256,
-             "usage": {"hmac": "mac", "aes256-gcm96": "encrypt"}.get(kind, "sign")}
+             "usage": {"hmac": "mac", "aes256-gcm96": "encrypt"}.get(kind, "sign"), "kind": kind.split("-")[0]}
     if kind not in ("hmac", "aes256-gcm96"):
         file = out / "public" / f"{server}-{name}.pem"
         file.write_bytes(public_pem(kind, about["keys"][str(about["latest_version"])]["public_key"]))
         facts["public"] = str(file)
         public = serialization.load_pem_public_key(file.read_bytes())
+        if name in ("rsa2048", "p256"):
+            # This version of Vault stores no certificates.
+            own = certificate(f"vault-{name}", public, "cloud-kms-pkcs11 test CA", ec.generate_private_key(ec.SECP256R1()))
+            facts["certificate"] = str(out / "certificates" / f"{server}-{name}.pem")
+            pathlib.Path(facts["certificate"]).write_bytes(own.public_bytes(serialization.Encoding.PEM))
         facts["kind"] = kind.split("-")[0].replace("ecdsa", "ec")
         facts["bits"] = public.curve.key_size if facts["kind"] == "ec" else getattr(public, "key_size", 255)
         if facts["kind"] == "ec":

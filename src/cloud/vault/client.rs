@@ -160,7 +160,8 @@ impl Clients {
     where
         F: Future<Output = Result<T, FailedAttempt>>,
     {
-        let description = format!("{} {key} at {}", operation.name, url_without_credentials(&self.settings.address));
+        let name = if key.is_empty() { operation.name.to_owned() } else { format!("{} {key}", operation.name) };
+        let description = format!("{name} at {}", url_without_credentials(&self.settings.address));
         let call = Call { concurrency_limit, ..Call::new(operation.name, &description, &self.settings.network) };
         let masked = || {
             let answer = attempt();

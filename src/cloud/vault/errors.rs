@@ -25,8 +25,12 @@ const SEALED: &str = "Vault is sealed or in maintenance; an operator must unseal
 const STANDBY: &str = "this server is a standby that forwards no requests; set the address of the active server or of a \
      load balancer";
 
+/// The reply of a server that expects TLS, which is not JSON.
+const NO_TLS: &str = "Client sent an HTTP request to an HTTPS server";
+
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
+    (400..=400, NO_TLS, Cause::Settings, "the address of the server must start with https://"),
     (400..=400, "key not found", Cause::NotFound, "no such key in this Transit engine"),
     (400..=400, "version is too new", Cause::NotFound, "the key has no such version"),
     (400..=400, "(too old)", Cause::Disabled, "the key's min_decryption_version excludes this version"),
@@ -57,7 +61,10 @@ const ROWS: &[Row] = &[
 /// Returns what an error reply means. `path` is the path of the request, for advice about policies.
 pub(crate) fn refusal(operation: &Operation, path: &str, reply: &Reply) -> FailedAttempt {
     let said: ErrorReply = serde_json::from_slice(&reply.body).unwrap_or_default();
-    let words = said.errors.join("; ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut words = said.errors.join("; ").split_whitespace().collect::<Vec<_>>().join(" ");
+    if reply.body.starts_with(NO_TLS.as_bytes()) {
+        words = NO_TLS.to_owned();
+    }
     let row = ROWS.iter().find(|(status, known, ..)| status.contains(&reply.status) && words.contains(known));
     let (cause, advice) = row.map_or((Cause::Rejected, ""), |(_, _, cause, advice)| (*cause, *advice));
     let status = format!("HTTP status {}", reply.status);

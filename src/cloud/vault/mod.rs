@@ -53,7 +53,7 @@ impl ServiceSettings for Settings {
     }
 
     fn contains_credential(&self) -> bool {
-        self.auth.secret().is_some()
+        self.contains_credential
     }
 
     fn needs_login(&self) -> bool {
@@ -101,6 +101,11 @@ impl Backend for Vault {
             Some(namespace) => format!("{mount} in the namespace {namespace} of {address}"),
             None => format!("{mount} at {address}"),
         }
+    }
+
+    /// Vault limits a text in a request to 1 MiB, and the message is in base64.
+    fn message_lengths(&self) -> (usize, usize) {
+        (0, 524_288)
     }
 
     fn mac_verification(&self) -> Option<&dyn MacVerification> {

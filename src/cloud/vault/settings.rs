@@ -16,6 +16,8 @@ pub struct Settings {
     pub mount: String,
     /// Where the token comes from.
     pub auth: Auth,
+    /// Whether the configuration file itself contains the secret in `auth`.
+    pub contains_credential: bool,
     /// What the PIN of C_Login is, if it is a credential. Before the login, `auth` is [`Auth::None`].
     pub login: Option<Pin>,
     /// How to reach the server.
@@ -125,6 +127,7 @@ impl Default for Settings {
             namespace: None,
             mount: "transit".into(),
             auth: Auth::None,
+            contains_credential: false,
             login: None,
             network: Network::default(),
         }

@@ -182,6 +182,19 @@ const MISTAKES: &[(&str, &str)] = &[
 ];
 
 #[test]
+fn a_secret_in_the_file_is_warned_of_and_no_other() {
+    let warnings = |mut world: TestEnvironment| {
+        world.set_mode(OWN, 0o644);
+        world.config();
+        world.notes(Level::Warn)
+    };
+    let secret = "the file contains a secret";
+    assert!(warnings(slot(&format!(r#"{KEY}, "vault_token": "t""#))).contains(secret));
+    assert!(warnings(slot(&format!(r#"{KEY}, "vault_role_id": "r", "vault_secret_id": "s""#))).contains(secret));
+    assert_eq!(warnings(slot(KEY).set("VAULT_TOKEN", "v")), "");
+}
+
+#[test]
 fn mistakes_are_reported() {
     for (members, message) in MISTAKES {
         assert_eq!(error_of(slot(&members.replace("{key}", KEY))), *message);

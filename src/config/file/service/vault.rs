@@ -2,7 +2,7 @@
 
 use super::network::network;
 use crate::cloud::vault::{Auth, Credential, Login, Pin, SecretId, Settings};
-use crate::cloud::{ClientCertificate, Network};
+use crate::cloud::{ClientCertificate, Network, Secret};
 use crate::config::file::login;
 use crate::config::file::section::Section;
 use crate::config::options::Cloud;
@@ -30,6 +30,7 @@ pub(super) fn settings(section: &Section) -> Result<Settings> {
         namespace: namespace.map(without_slashes).filter(|namespace| !namespace.is_empty()),
         mount,
         auth: Auth::None,
+        contains_credential: false,
         login: None,
         network: network_of(section)?,
     };
@@ -39,7 +40,14 @@ pub(super) fn settings(section: &Section) -> Result<Settings> {
             Settings { login: Some(Pin::SecretId { mount: auth_mount(section, "approle"), role_id }), ..settings }
         }
         Some(_) => Settings { login: Some(Pin::Token), ..settings },
-        None => Settings { auth: auth(section, &settings.network)?, ..settings },
+        None => {
+            let auth = auth(section, &settings.network)?;
+            let in_file = |name: &str, own: &Secret| section.str_option(name) == Some(own.expose());
+            let contains_credential = ["vault_token", "vault_secret_id"]
+                .iter()
+                .any(|name| auth.secret().is_some_and(|secret| in_file(name, secret)));
+            Settings { auth, contains_credential, ..settings }
+        }
     })
 }
 
