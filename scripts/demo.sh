@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the module and signs a file with openssl and four keys: an RSA and an EC key in AWS KMS and in Azure Key Vault.
-# An emulator on this machine takes the place of both services, so no cloud account is needed. The emulator is stopped at
-# the end. Needs Debian or Ubuntu, and Rust.
+# An emulator on this machine takes the place of both services, so no cloud account is needed. If the tests' server of HashiCorp
+# Vault has been built (tests/servers/install.sh), two more keys are in a real Vault. The servers are stopped at the end.
+# Needs Debian or Ubuntu, and Rust.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -40,15 +41,44 @@ mkdir -p "$demo"
     --aws-key alias/demo-rsa=RSA_3072 --aws-key alias/demo-ec=ECC_NIST_P256 \
     --vault-key demo-rsa=RSA-2048 --vault-key demo-ec=P-384 >"$demo/emulator.log" 2>&1 &
 emulator=$!
-trap 'kill "$emulator" 2>/dev/null || true; wait "$emulator" 2>/dev/null || true' EXIT
-for _ in $(seq 600); do
-    [ ! -e "$demo/ready.json" ] || break
-    kill -0 "$emulator" 2>/dev/null || { cat "$demo/emulator.log" >&2 && exit 1; }
-    sleep 0.1
-done
-[ -e "$demo/ready.json" ] || { echo "the emulator did not start within a minute: see $demo/emulator.log" >&2 && exit 1; }
-port=$(sed 's/.*"port":\([0-9]*\).*/\1/' "$demo/ready.json")
+servers=("$emulator")
+trap 'kill "${servers[@]}" 2>/dev/null || true; wait "${servers[@]}" 2>/dev/null || true' EXIT
+wait_for() { # PROCESS FILE LOG: waits until a server has written its file
+    for _ in $(seq 600); do
+        [ ! -s "$2" ] || return 0
+        kill -0 "$1" 2>/dev/null || { cat "$3" >&2 && exit 1; }
+        sleep 0.1
+    done
+    echo "the server did not start within a minute: see $3" >&2 && exit 1
+}
+# value NAME FILE: prints a text or number of a JSON file with one object.
+value() { sed "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/" "$2"; }
+wait_for "$emulator" "$demo/ready.json" "$demo/emulator.log"
+port=$(value port "$demo/ready.json")
 echo "The emulator listens on 127.0.0.1:$port."
+
+tokens=(aws-rsa aws-ec azure-rsa azure-ec) vault_slots=
+vault_server=$PWD/target/servers/bin/vault-server
+if [ -x "$vault_server" ]; then
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -days 2 \
+        -keyout "$demo/vault.key" -out "$demo/vault.pem" 2>/dev/null
+    "$vault_server" 0 "$demo/vault.pem" "$demo/vault.key" "$demo/vault.pem" "$demo/vault.json" >"$demo/vault.log" 2>&1 &
+    servers+=($!)
+    wait_for $! "$demo/vault.json" "$demo/vault.log"
+    vault=$(value plain_address "$demo/vault.json")
+    (umask 077 && value root_token "$demo/vault.json" >"$demo/vault-token")
+    ask_vault() { curl -fsS -H "X-Vault-Token: $(cat "$demo/vault-token")" "$vault/v1/$1" "${@:2}"; }
+    ask_vault sys/mounts/transit -d '{"type": "transit"}'
+    ask_vault transit/keys/demo-rsa -d '{"type": "rsa-3072"}' >/dev/null
+    ask_vault transit/keys/demo-ec -d '{"type": "ecdsa-p256"}' >/dev/null
+    tokens+=(vault-rsa vault-ec)
+    vault_slots=",
+    { \"label\": \"vault-rsa\", \"transit_key\": \"demo-rsa\", \"vault_address\": \"$vault\", \"vault_token_file\": \"vault-token\" },
+    { \"label\": \"vault-ec\", \"transit_key\": \"demo-ec\", \"vault_address\": \"$vault\", \"vault_token_file\": \"vault-token\" }"
+    echo "A real HashiCorp Vault listens at $vault, with two more keys."
+else
+    echo "To sign with a real HashiCorp Vault as well, build it with tests/servers/install.sh (some minutes, needs Go)."
+fi
 
 cat >"$demo/config.json" <<JSON
 {
@@ -62,7 +92,7 @@ cat >"$demo/config.json" <<JSON
     { "label": "aws-rsa", "kms_key_id": "alias/demo-rsa" },
     { "label": "aws-ec", "kms_key_id": "alias/demo-ec" },
     { "label": "azure-rsa", "key_name": "demo-rsa" },
-    { "label": "azure-ec", "key_name": "demo-ec" }
+    { "label": "azure-ec", "key_name": "demo-ec" }$vault_slots
   ]
 }
 JSON
@@ -97,16 +127,17 @@ init = 0
 CNF
         ;;
 esac
-value() { sed "s/.*\"$1\":\"\([^\"]*\)\".*/\1/" "$demo/ready.json"; }
 export CLOUD_KMS_PKCS11_CONFIG=$demo/config.json
 echo "The module reads $CLOUD_KMS_PKCS11_CONFIG, which has a token for each key."
 echo "To sign, openssl reads $demo/openssl.cnf, which loads the module."
 export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AZURE_TENANT_ID AZURE_CLIENT_ID AZURE_CLIENT_SECRET
-AWS_ACCESS_KEY_ID=$(value access_key_id) AWS_SECRET_ACCESS_KEY=$(value secret_access_key)
-AZURE_TENANT_ID=$(value tenant_id) AZURE_CLIENT_ID=$(value client_id) AZURE_CLIENT_SECRET=$(value client_secret)
+own() { value "$1" "$demo/ready.json"; }
+AWS_ACCESS_KEY_ID=$(own access_key_id) AWS_SECRET_ACCESS_KEY=$(own secret_access_key)
+AZURE_TENANT_ID=$(own tenant_id) AZURE_CLIENT_ID=$(own client_id) AZURE_CLIENT_SECRET=$(own client_secret)
 
-public_key() { # TOKEN: fetches the public key from the emulator, so that the verification does not depend on the module
+public_key() { # TOKEN: fetches the public key from the server, so that the verification does not depend on the module
     case $1 in
+        vault-*) ask_vault "transit/keys/demo-${1#vault-}" | sed 's/.*"public_key":"\([^"]*\)".*/\1/; s/\\n/\n/g' ;;
         aws-*) curl -fsS "http://127.0.0.1:$port/_control/aws/keys/alias/demo-${1#aws-}/public.pem" ;;
         azure-*) curl -fsS "http://127.0.0.1:$port/_control/vaults/default/keys/demo-${1#azure-}/public.pem" ;;
     esac >"$demo/$1.pem"
@@ -114,7 +145,7 @@ public_key() { # TOKEN: fetches the public key from the emulator, so that the ve
 
 echo "the contract" >"$demo/contract.txt"
 step "4/4 Sign with each key through the module, then verify without the module"
-for token in aws-rsa aws-ec azure-rsa azure-ec; do
+for token in "${tokens[@]}"; do
     printf '\n-- token %s\n' "$token"
     public_key "$token"
     OPENSSL_CONF=$demo/openssl.cnf run openssl dgst -sha256 "${key[@]}" \
@@ -122,15 +153,16 @@ for token in aws-rsa aws-ec azure-rsa azure-ec; do
     run openssl dgst -sha256 -verify "$demo/$token.pem" -signature "$demo/$token.sig" "$demo/contract.txt"
 done
 
-step "Done: openssl made four signatures through the module, and all four are valid"
-echo "Each signature was verified with the public key that the emulator holds, without the module."
+step "Done: openssl made ${#tokens[@]} signatures through the module, and all of them are valid"
+echo "Each signature was verified with the public key that the server holds, without the module."
 echo
 echo "To use your own keys, write this to ~/.config/cloud-kms-pkcs11/config.json, with the names of your keys:"
 cat <<'JSON'
 {
   "slots": [
     { "label": "my-aws-key", "aws_region": "eu-central-1", "kms_key_id": "alias/my-key" },
-    { "label": "my-azure-key", "vault_url": "https://my-vault.vault.azure.net", "key_name": "my-key" }
+    { "label": "my-azure-key", "vault_url": "https://my-vault.vault.azure.net", "key_name": "my-key" },
+    { "label": "my-vault-key", "vault_address": "https://vault.example.com:8200", "transit_key": "my-key" }
   ]
 }
 JSON

@@ -89,7 +89,10 @@ miri_runs() {
     cargo +nightly miri test --locked --lib ffi::pointers
 }
 servers() { bash tests/servers/start.sh && bash tests/servers/check.sh; }
-contract() { CONTRACT_SERVERS=$PWD/target/servers/servers.json cargo test --locked --test backends; }
+contract() {
+    export CONTRACT_SERVERS=$PWD/target/servers/servers.json
+    cargo test --locked --test backends && cargo test --locked --test module vault::
+}
 clients() { bash tests/clients/run.sh "$@"; }
 clients_of() { # RELEASE [OPTION]
     can_run_releases || { explain_no_releases; return 77; }

@@ -268,7 +268,9 @@ fn a_message_may_be_empty_or_long() {
     for message in [vec![7; shortest], vec![7; longest]] {
         let scheme = Algorithm::Eddsa.without_hash();
         let signature = wait(backend.sign(target(&name, Kind::Ed25519, None), scheme, &message)).unwrap();
-        assert!(crate::openssl::verifies(public.spki(), scheme, &message, &signature.bytes));
+        assert!(public.verifies(scheme, &message, &signature.bytes));
+        // OpenSSL 3.0's pkeyutl does not read an empty file.
+        assert!(message.is_empty() || crate::openssl::verifies(public.spki(), scheme, &message, &signature.bytes));
     }
 }
 

@@ -5,3 +5,4 @@ mod azure_settings;
 mod configuration_files;
 mod legacy;
 mod roles;
+mod vault;
