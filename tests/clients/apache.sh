@@ -24,25 +24,7 @@ done
 export PKCS11_MODULE_PATH=$MODULE
 mkdir -p "$work/page/site"
 echo hello >"$work/page/site/index.html"
-for option in ca_bundle azure_client_secret_file; do
-    python3 - "$config" "$option" "$work/all/$option" <<'END'
-import json, shutil, sys
-path, option, copy = sys.argv[1:]
-config = json.load(open(path))
-shutil.copy(config[option], copy)
-config[option] = copy
-json.dump(config, open(path, "w"))
-END
-done
-python3 - "$config" "$work/all" <<'END'
-import json, shutil, sys
-path, folder = sys.argv[1:]
-config = json.load(open(path))
-for slot in config["slots"]:
-    if "certificate_path" in slot:
-        slot["certificate_path"] = shutil.copy(slot["certificate_path"], f"{folder}/{slot['label']}.pem")
-json.dump(config, open(path, "w"))
-END
+files_only "$work/user"
 
 # On the page, the commands for the provider set OPENSSL_CONF.
 way=engine run='^apache2'
@@ -127,7 +109,7 @@ try_server() { # FORM NAME
     rm -f "$work/page/error.log" "$work/page/key.pem"
 }
 
-for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa; do
+for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa $vault_ec; do
     use_key "$key"
     use_way "$way"
     certificate_of_key

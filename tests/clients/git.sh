@@ -9,7 +9,7 @@
 need git git
 for tool in gpg gpg-agent gpgconf gnupg-pkcs11-scd; do need $tool $tool; done
 
-labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256)
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys)
 all_uses
 # OpenSSH supports Ed25519 keys in PKCS#11 tokens since version 10.1.
 ssh -V 2>&1 | grep -qE '^OpenSSH_([89]|10\.0)' || labels+=(aws-ed25519)
@@ -163,7 +163,7 @@ for TOKEN in "${labels[@]}"; do
     # Removes the keys from the agent, so that the next key starts from the same state.
     ssh-add -e "$MODULE" >/dev/null 2>&1 || true
 done
-for TOKEN in aws-rsa2048 azure-rsa2048; do
+for TOKEN in aws-rsa2048 azure-rsa2048 $vault_rsa; do
     key "$TOKEN"
     later "for home in gnupg gpgsm other; do gpgconf --homedir '$work/'\$home'-$TOKEN' --kill all || true; done"
     check "$TOKEN commit signed by GnuPG" by_gnupg

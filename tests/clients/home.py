@@ -1,7 +1,7 @@
 """home.py CONFIG FOLDER [--only LABEL...]: makes FOLDER a home directory in which the module needs no variable but HOME.
 
-Copies the configuration to .config/cloud-kms-pkcs11/config.json, with every file that it names, and the AWS files to .aws. FOLDER
-can belong to another user. Used for programs whose environment is not the caller's: ssh-agent's helper, p11-kit under root.
+Copies the configuration to .config/cloud-kms-pkcs11/config.json, with every file that it names, the AWS files to .aws, and the token of
+Vault to .vault-token. FOLDER can belong to another user. Used for programs whose environment is not the caller's: ssh-agent's helper, p11-kit under root.
 """
 
 import json
@@ -18,6 +18,8 @@ def main():
         config["slots"] = [slot for slot in config["slots"] if slot["label"] in rest[1:]]
     home = folder / ".config" / "cloud-kms-pkcs11"
     home.mkdir(parents=True, exist_ok=True)
+    if token := config.pop("vault_token_file", None):
+        shutil.copyfile(token, folder / ".vault-token")
     for part in [config, *config["slots"]]:
         for name, value in part.items():
             if isinstance(value, str) and pathlib.Path(value).is_absolute():

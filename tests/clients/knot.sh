@@ -20,8 +20,9 @@ import json, sys
 path, out, *labels = sys.argv[1:]
 config = json.load(open(path))
 slots = [slot for slot in config["slots"] if slot["label"] in labels]
-common = {name: value for name, value in slots[0].items() if name not in ("label", "kms_key_id", "key_name", "certificate_path")}
-keys = [{name: slot[name] for name in ("label", "kms_key_id", "key_name") if name in slot} for slot in slots]
+own = ("label", "kms_key_id", "key_name", "transit_key")
+common = {name: value for name, value in slots[0].items() if name not in (*own, "certificate_path")}
+keys = [{name: slot[name] for name in own if name in slot} for slot in slots]
 config["slots"] = [common | {"label": "zones", "keys": keys}]
 json.dump(config, open(out, "w"), indent=2)
 END
@@ -98,7 +99,9 @@ zone_keys RSASHA256 8 azure-rsa3072 azure-rsa2048
 zone_keys ECDSAP256SHA256 13 aws-p256
 zone_keys ECDSAP256SHA256 13 azure-p256 azure-cert-ec
 by_knotd azure-p256
+[ -z "$vault_ec" ] || zone_keys ECDSAP256SHA256 13 "$vault_ec"
 zone_keys ECDSAP384SHA384 14 aws-p384
 zone_keys ECDSAP384SHA384 14 azure-p384
 all_uses
 zone_keys ED25519 15 aws-ed25519
+[ -z "$vault_ec" ] || zone_keys ED25519 15 vault-ed25519

@@ -25,7 +25,8 @@
 #   run_page PATTERN [PAGE]  runs that block as a user would, in $work/page, with MODULE and TOKEN set. The commands exist only on
 #                       the page, so the page always shows what was tested. If the array as_user is set, it is a command that
 #                       runs the block as another user.
-#   $vault_keys, $vault_rsa, $vault_ec  the labels of an RSA and a P-256 key of Vault, or nothing if there are none
+#   $vault_rsa, $vault_ec, $vault_keys  the label of an RSA key of Vault, of a P-256 key, and both; empty if there are none. Not in
+#                       quotes, so that nothing is no word.
 #   ways                prints how OpenSSL reaches the module in this release: "provider engine", or "engine" in Debian 12
 #   provider_config     makes $work/page/openssl.cnf, with the commands of the page openssl-provider
 #   all_uses            from now on $keys has the keys for operations other than RSA and ECDSA signatures (config.py --uses)
@@ -286,24 +287,26 @@ same_key() { # PEM-FILE
 # Starts the servers that do not run yet, and the named ones. They keep running for the next script. Servers of another
 # SERVERS_JSON are not started here.
 start_servers() { # [NAME...]
-    [ "$SERVERS_JSON" != "$root/target/servers/servers.json" ] ||
-        bash "$root/tests/servers/start.sh" --missing "$AWS_SERVER" "$AZURE_SERVER" "$@"
+    [ "$SERVERS_JSON" != "$root/target/servers/servers.json" ] || bash "$root/tests/servers/start.sh" --missing \
+        "$AWS_SERVER" "$AZURE_SERVER" ${VAULT_SERVER:+"$VAULT_SERVER"} "$@"
 }
-
-# Whether there are keys of Vault.
-has_vault() { [ "$SERVERS_JSON" != "$root/target/servers/servers.json" ] || [ -x "$root/target/servers/bin/vault-server" ]; }
 
 need python3 python3
 need openssl openssl
 [ -e "$MODULE" ] || { echo "there is no module at $MODULE: build it with cargo build --release, or set MODULE"; exit 1; }
 echo "release $release"
 installed_clients
+if [ "$SERVERS_JSON" = "$root/target/servers/servers.json" ] && [ ! -x "$root/target/servers/bin/vault-server" ]; then
+    echo "skipped keys of Vault: its server is not installed on this machine"
+    VAULT_SERVER=
+fi
 start_servers
-if has_vault; then start_servers "$VAULT_SERVER"; else echo "skipped keys of Vault: its server is not installed on this machine"; fi
 make_config "$work/all"
 use_config "$work/all"
-# shellcheck disable=SC2034 # the scripts use them
-if has_vault; then vault_rsa=vault-rsa2048 vault_ec=vault-p256 vault_keys="vault-rsa2048 vault-p256"; else vault_rsa='' vault_ec='' vault_keys=''; fi
+vault_rsa=$(grep -o '^vault-rsa2048\b' "$keys") || true
+vault_ec=$(grep -o '^vault-p256\b' "$keys") || true
+# shellcheck disable=SC2034 # the scripts use it
+vault_keys="$vault_rsa $vault_ec"
 cat >"$work/plain.cnf" <<'EOF'
 [req]
 distinguished_name = subject

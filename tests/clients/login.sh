@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt: opensc gnutls-bin libengine-pkcs11-openssl
-# Tokens whose PIN is the credential: a client secret of Azure, or the name of an AWS profile.
+# Tokens whose PIN is the credential: a client secret of Azure, the name of an AWS profile, or a token of Vault.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/login.bash"
 
@@ -30,15 +30,15 @@ wrong() {
 
 unlogged() {
     [ -s "$work/log" ]
-    refuse grep -F "$(cat "$work/secret")" "$work/log"
+    local secret
+    for secret in "$work"/secret.*; do refuse grep -F -f "$secret" "$work/log"; done
 }
 
 mkdir "$work/page"
 cp "$work/data" "$work/page/file"
-for name in aws-p256 azure-p256; do
+for name in aws-p256 azure-p256 $vault_ec; do
     key "$name"
-    CREDENTIAL=default
-    [ "$cloud" = aws ] || CREDENTIAL=$(cat "$work/secret")
+    CREDENTIAL=$(pin)
     export CREDENTIAL
     check "$label without a login" before
     check "$label a wrong PIN" wrong
@@ -46,4 +46,4 @@ for name in aws-p256 azure-p256; do
     check "$label OpenSSL" by_page 'pin-source'
     check "$label p11tool" run_page 'GNUTLS_PIN'
 done
-check "the secret is in no log" unlogged
+check "the secrets are in no log" unlogged

@@ -35,7 +35,7 @@ smime() {
 }
 
 # Later releases use the provider (openssl-provider.sh), so here they test fewer keys.
-engine_keys=(aws-rsa2048 aws-p256 azure-rsa3072 azure-p256)
+engine_keys=(aws-rsa2048 aws-p256 azure-rsa3072 azure-p256 $vault_keys)
 [ "$release" != bookworm ] || engine_keys+=(azure-cert-rsa azure-cert-ec)
 for key in "${engine_keys[@]}"; do
     use_key "$key"

@@ -22,8 +22,8 @@ decrypts() { # pkcs1 | sha1 | sha256
     refuse cmp "$work/text" "$work/page/secret"
 }
 
-refuses() { # pkcs1 | sha256, WORDS of the log
-    local pattern='rsa_oaep_md:sha256'
+refuses() { # pkcs1 | sha1 | sha256, WORDS of the log
+    local pattern="rsa_oaep_md:$1"
     [ "$1" != pkcs1 ] || pattern='-inkey [^\n]* -in secret.enc'
     encrypt "$1"
     TOKEN=$label refuse run_page "$pattern" 2>&1 | tee "$work/said"
@@ -79,7 +79,11 @@ END
 }
 
 decrypting() {
-    check "$label OAEP with SHA-1" decrypts sha1
+    if [ "$cloud" = vault ]; then
+        check "$label no OAEP with SHA-1" refuses sha1 'C_Decrypt.*: CKR_MECHANISM_PARAM_INVALID'
+    else
+        check "$label OAEP with SHA-1" decrypts sha1
+    fi
     check "$label OAEP with SHA-256" decrypts sha256
     check "$label CMS by OAEP" opens_cms_oaep
     if [ "$cloud" = azure ]; then
@@ -93,6 +97,7 @@ agreeing() { check "$label ECDH" agrees; }
 
 each_key decrypting decrypt
 each_key agreeing agree
+[ -z "$vault_rsa" ] || { key "$vault_rsa" && decrypting; }
 key azure-rsa2048
 check "$label decrypts, and signs elsewhere" decrypts pkcs1
 key aws-rsa2048

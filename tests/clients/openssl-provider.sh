@@ -224,8 +224,7 @@ serves_tls() {
 
 set_login() {
     login_config
-    CREDENTIAL=default
-    [ "$cloud" = aws ] || CREDENTIAL=$(cat "$work/secret")
+    CREDENTIAL=$(pin)
     export CREDENTIAL CLOUD_KMS_PKCS11_CONFIG=$work/login.json
 }
 
@@ -360,7 +359,7 @@ decrypts() { # pkcs1 | sha1 | sha256
     refuse cmp "$work/text" "$work/page/secret"
 }
 
-refuses() { # pkcs1 | sha256, WORDS of the log
+refuses() { # pkcs1 | sha1 | sha256, WORDS of the log
     local pattern=rsa_oaep_md:$1
     [ "$1" != pkcs1 ] || pattern='pkeyutl -decrypt [^\n]* -in secret.enc'
     encrypt "$1"
@@ -388,7 +387,11 @@ opens() { # cms | smime, OPTION...
 
 decrypting() {
     export TOKEN=$label HASH=$hash
-    check "$label OAEP with SHA-1" decrypts sha1
+    if [ "$cloud" = vault ]; then
+        check "$label no OAEP with SHA-1" refuses sha1 'C_Decrypt.*: CKR_MECHANISM_PARAM_INVALID'
+    else
+        check "$label OAEP with SHA-1" decrypts sha1
+    fi
     check "$label OAEP with SHA-256" decrypts sha256
     check "$label CMS by OAEP" opens cms -keyopt rsa_padding_mode:oaep -keyopt rsa_oaep_md:sha256
     if [ "$cloud" = azure ]; then
@@ -474,7 +477,7 @@ plain_openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyou
     plain_openssl x509 -req -CA "$work/ca.pem" -CAkey "$work/ca.key" -days 2 -extfile "$work/leaf.cnf" -out "$work/page/local.pem" 2>/dev/null
 
 each_key signing
-for name in aws-rsa2048 azure-p256; do
+for name in aws-rsa2048 azure-p256 $vault_ec; do
     use "$name"
     check "$label no configuration file: file signed" signs_without_file
     check "$label -propquery ?provider=pkcs11" propquery
@@ -482,7 +485,7 @@ done
 use aws-rsa2048
 check "$label RSA-PSS, the provider's own length of salt" signs_pss_by_default
 check "$label SHA-384 and SHA-512" signs_other_hashes
-for name in aws-p256 azure-p384; do
+for name in aws-p256 azure-p384 $vault_ec; do
     use "$name"
     check "$label any hash" signs_any_hash
 done
@@ -524,14 +527,18 @@ for name in aws-p256 azure-rsa2048; do
 done
 
 all_uses
-certify aws-ed25519 aws-decrypt aws-agree aws-agree384 azure-decrypt azure-rsa2048
-use aws-ed25519
-check "$label Ed25519: file signed" signs_ed25519
-check "$label Ed25519: self-signed certificate" self_signed
-check "$label Ed25519: certificate request" requested
-check "$label Ed25519: openssl cms" cms_ed25519
+edwards=(aws-ed25519 ${vault_rsa:+vault-ed25519})
+certify "${edwards[@]}" aws-decrypt aws-agree aws-agree384 azure-decrypt azure-rsa2048 $vault_rsa
+for name in "${edwards[@]}"; do
+    use "$name"
+    check "$label Ed25519: file signed" signs_ed25519
+    check "$label Ed25519: self-signed certificate" self_signed
+    check "$label Ed25519: certificate request" requested
+    check "$label Ed25519: openssl cms" cms_ed25519
+done
 each_key decrypting decrypt
 each_key agreeing agree
+[ -z "$vault_rsa" ] || { key "$vault_rsa" && decrypting; }
 use azure-rsa2048
 check "$label decrypts, and signs elsewhere" decrypts pkcs1
 use aws-rsa2048

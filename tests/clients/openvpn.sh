@@ -10,7 +10,7 @@ PATH=$PATH:/usr/sbin
 need openvpn openvpn
 export SERVER=127.0.0.1
 
-certify aws-rsa2048 aws-p256 azure-rsa2048 azure-p256
+certify aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_ec
 cp "$work/ca.pem" "$work/page/ca.pem"
 plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/stranger.key" -days 2 -subj "/CN=other" \
     -addext "basicConstraints=critical,CA:true" -out "$work/stranger.pem" 2>/dev/null
@@ -151,7 +151,7 @@ all_of() { # ROLE NAME CONFIGURATION COMMAND
     end_both
 }
 
-for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256; do
+for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_ec; do
     key "$name"
     export TOKEN=$label
     check "$label key's id by show-pkcs11-ids" shown

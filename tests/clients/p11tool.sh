@@ -189,8 +189,10 @@ all_uses
 each_key objects decrypt
 each_key objects agree
 each_key authenticating mac
-key aws-ed25519
-check "$label objects" lists_objects
-check "$label public key" exports_public_key
-check "$label public key of the private key" exports_from_private
-check "$label signature" signs_ed25519
+for name in aws-ed25519 ${vault_ec:+vault-ed25519}; do
+    key "$name"
+    check "$label objects" lists_objects
+    check "$label public key" exports_public_key
+    check "$label public key of the private key" exports_from_private
+    check "$label signature" signs_ed25519
+done

@@ -10,7 +10,7 @@ need pdfsig poppler-utils
 venv pyhanko
 packages pyHanko python-pkcs11
 
-labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p384)
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p384 $vault_keys)
 certify "${labels[@]}"
 cp "$work/ca.pem" "$work/page"
 
@@ -79,7 +79,7 @@ signs() { # PATTERN
     poppler "$work/changed.pdf" 'Digest Mismatch' 1
 }
 
-# pyHanko requests the longest salt that the key allows. Neither service makes such a signature.
+# pyHanko requests the longest salt that the key allows. No service makes such a signature.
 no_pss() {
     sed -i "s/user-pin: ''/&\n    prefer-pss: true/" "$work/page/pyhanko.yml"
     refuse run_page 'setup cloud document' >"$work/said" 2>&1

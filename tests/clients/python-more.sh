@@ -40,9 +40,11 @@ with_key() {
         decrypt-*-azure) lines=("${oaep[@]}" "$pkcs1") ;;
         # A key that signs and decrypts, as for SCEP.
         sign-rsa-azure) lines=("signed and verified SHA256_RSA_PKCS" "${oaep[@]}" "$pkcs1") ;;
+        sign-rsa-vault) lines=("signed and verified SHA256_RSA_PKCS" "${oaep[1]}" "$refused") ;;
         sign-rsa-aws) lines=("signed and verified SHA256_RSA_PKCS") ;;
         sign-ec-*) lines=("signed and verified ECDSA_SHA256") ;;
-        sign-ed25519-*) lines=("signed and verified EDDSA" "a message of 4097 bytes is refused") ;;
+        sign-ed25519-aws) lines=("signed and verified EDDSA" "a message of 4097 bytes is refused") ;;
+        sign-ed25519-vault) lines=("signed and verified EDDSA" "a message of 524289 bytes is refused") ;;
         sign-ml-dsa-*) lines=("signed and verified ML_DSA 4000" "signed and verified ML_DSA 100000") ;;
     esac
     check "$label python-pkcs11" says 'uses_python_pkcs11' "${lines[@]}"

@@ -136,4 +136,5 @@ pair() { # RSA-LABEL EC-LABEL
 
 pair aws-rsa2048 azure-cert-ec
 pair azure-cert-rsa aws-p256
+[ -z "$vault_rsa" ] || pair "$vault_rsa" "$vault_ec"
 check "OpenSSL refuses a client that it doesn't know" client_refused

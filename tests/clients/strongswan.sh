@@ -233,5 +233,6 @@ gateway aws-p256
 certificates aws-rsa2048 azure-p256
 certificates azure-p256 aws-rsa2048
 gateway aws-rsa2048
+[ -z "$vault_rsa" ] || { certificates "$vault_ec" "$vault_rsa" && gateway "$vault_rsa"; }
 certificates aws-p384 azure-p384
 gateway azure-p384

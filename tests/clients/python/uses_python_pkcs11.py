@@ -20,6 +20,8 @@ OAEP = {
     "SHA-1": (hashes.SHA1(), (Mechanism.SHA_1, MGF.SHA1, None)),
     "SHA-256": (hashes.SHA256(), (Mechanism.SHA256, MGF.SHA256, None)),
 }
+# The longest message of an Ed25519 signature, by the token's model.
+LIMITS = {"AWS KMS": 4096, "Vault Transit": 524288}
 
 
 def right(condition, what):
@@ -113,7 +115,9 @@ def use(session, public_file, folder):
     data = os.urandom(4000)
     if private.key_type == KeyType.EC_EDWARDS:
         sign(private, public, Mechanism.EDDSA, data)
-        refused("a message of 4097 bytes", lambda: private.sign(bytes(4097), mechanism=Mechanism.EDDSA), pkcs11.exceptions.DataLenRange)
+        limit = LIMITS[session.token.model]
+        refused(f"a message of {limit + 1} bytes", lambda: private.sign(bytes(limit + 1), mechanism=Mechanism.EDDSA),
+                pkcs11.exceptions.DataLenRange)
     elif private.key_type == KeyType.ML_DSA:
         # The module sends the longer message as a mu.
         sign(private, public, Mechanism.ML_DSA, data)
