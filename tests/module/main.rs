@@ -7,6 +7,7 @@
     reason = "a C caller's side of the C interface"
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+#![allow(clippy::print_stderr, reason = "to know which tests need a server that is not there")]
 
 mod interface;
 mod keys;
