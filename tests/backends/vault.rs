@@ -4,6 +4,7 @@
 use crate::front::{Front, ask};
 use crate::server::{FILES, named, wait};
 use base64ct::Encoding;
+use cloud_kms_pkcs11::certificate::Certificate;
 use cloud_kms_pkcs11::cloud::vault::{Auth, Settings};
 use cloud_kms_pkcs11::cloud::{
     Cause, Failure, KeyDescription, KeyName, Network, NewKey, ServiceSettings, SharedBackend, Target,
@@ -66,8 +67,6 @@ fn failures_say_what_is_wrong() {
     let root = Settings { mount: "nothing/here".into(), ..with_token(&text(&server, "root_token")) };
     for (settings, key, cause, words) in [
         (settings(&server), "missing", Cause::NotFound, "no such key"),
-        // The server cleans such a path and redirects to the result.
-        (settings(&server), "a/../b c", Cause::Settings, "which is another request"),
         (settings(&server), "a/b", Cause::Unsupported, "unsupported path"),
         (settings(&server), "aes", Cause::Unsupported, "aes256-gcm96"),
         (at_mount("other/transit"), "p256", Cause::Denied, "\"read\" on \"other/transit/keys/p256\""),
@@ -349,7 +348,6 @@ fn a_certificate_of_the_key_comes_with_its_description() {
     let Some(server) = server() else { return };
     let (front, settings) = front(&server);
     let (backend, name) = (settings.open(), named("p256"));
-    // This version of Vault stores no certificates.
     assert_eq!(wait(backend.certificate(&name)), Ok(None));
     front.seen();
     // Two calls at the same time share one request.
@@ -362,10 +360,34 @@ fn a_certificate_of_the_key_comes_with_its_description() {
     front.reply("keys/p256", "200 OK", &json!({ "data": about }).to_string());
     let chain = wait(backend.certificate(&name)).unwrap().unwrap();
     assert_eq!(chain[0].to_pem(), pem);
-    // The certificate of another key is not sent, and this version of Vault has no place for the key's own.
+    // The certificate of another key is not sent.
     front.seen();
     assert_eq!(wait(backend.complete_certificate(&name, &chain[0])), Ok(false));
     assert_eq!(front.lines(), ["GET /v1/transit/keys/p256"]);
+}
+
+#[test]
+fn a_certificate_is_stored_with_its_key_by_newer_servers() {
+    let Some(server) = server() else { return };
+    let health = administer(&server, "GET /v1/sys/health", json!({}));
+    let version: Vec<u32> =
+        health["version"].as_str().unwrap().split('.').map_while(|part| part.parse().ok()).collect();
+    let stores = version >= vec![1, 15];
+    let (key, backend) = (own_name("certified"), as_root(&server));
+    let name = named(&key);
+    administer(&server, &format!("POST /v1/transit/keys/{key}"), json!({ "type": "ecdsa-p256" }));
+    let public = wait(backend.describe(&name)).unwrap().public_key.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("spki"), public.spki()).unwrap();
+    let script = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=ca -keyout ca.key -out ca.pem && \
+                  openssl pkey -pubin -inform DER -in spki -out public.pem && echo basicConstraints=CA:FALSE >leaf && \
+                  openssl x509 -new -subj /CN=own -force_pubkey public.pem -CA ca.pem -CAkey ca.key -extfile leaf -out own.pem";
+    let made = Command::new("sh").args(["-c", script]).current_dir(folder.path()).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let pem = std::fs::read(folder.path().join("own.pem")).unwrap();
+    let own = Certificate::parse_all(&pem).unwrap().0.remove(0);
+    assert_eq!(wait(backend.complete_certificate(&name, &own)), Ok(stores));
+    assert_eq!(wait(backend.certificate(&name)), Ok(stores.then(|| vec![own])));
 }
 
 #[test]

@@ -131,8 +131,11 @@ fn a_login_is_repeated_when_its_token_has_ended() {
     wait(backend.describe(&named("p256"))).unwrap();
     revoke_last(&server, &front);
     wait(backend.describe(&named("p256"))).unwrap();
-    let (read, look_up) = ("GET /v1/transit/keys/p256", "GET /v1/auth/token/lookup-self");
-    assert_eq!(front.lines(), [read, look_up, "POST /v1/auth/approle/login", read]);
+    // A newer server says that the token is not valid. An older one is asked.
+    let mut lines = front.lines();
+    lines.retain(|line| line != "GET /v1/auth/token/lookup-self");
+    let read = "GET /v1/transit/keys/p256";
+    assert_eq!(lines, [read, "POST /v1/auth/approle/login", read]);
 }
 
 #[test]
