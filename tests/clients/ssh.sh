@@ -78,9 +78,9 @@ chosen() {
     case ${label#*-} in rsa2048 | p256 | p384 | p521) return 0 ;; esac
     return 1
 }
-# Before OpenSSH 10, ssh-add -T requests SHA-1 for RSA, which no cloud supports: the agent must refuse. Logins use SHA-2.
+# Before OpenSSH 10, ssh-add -T requests SHA-1 for RSA, which only Vault supports: the agent must refuse. Logins use SHA-2.
 signs_by_agent() {
-    if [ "$kind" = rsa ] && ssh -V 2>&1 | grep -q '^OpenSSH_[89]\.'; then
+    if [ "$kind" = rsa ] && [ "$cloud" != vault ] && ssh -V 2>&1 | grep -q '^OpenSSH_[89]\.'; then
         check "$label no SHA-1 signature by the agent" refuse agent_signs
     else
         check "$label signature by the agent" agent_signs
