@@ -43,7 +43,7 @@ for name in aws-p256 azure-p256 $vault_ec; do
     check "$label without a login" before
     check "$label a wrong PIN" wrong
     check "$label pkcs11-tool" by_page 'env:CREDENTIAL'
-    check "$label OpenSSL" by_page 'pin-source'
+    check "$label OpenSSL" by_page 'PIN ='
     check "$label p11tool" run_page 'GNUTLS_PIN'
 done
 check "the secrets are in no log" unlogged

@@ -40,7 +40,7 @@ with_key() {
         decrypt-*-azure) lines=("${oaep[@]}" "$pkcs1") ;;
         # A key that signs and decrypts, as for SCEP.
         sign-rsa-azure) lines=("signed and verified SHA256_RSA_PKCS" "${oaep[@]}" "$pkcs1") ;;
-        sign-rsa-vault) lines=("signed and verified SHA256_RSA_PKCS" "${oaep[1]}" "$refused") ;;
+        sign-rsa-vault) lines=("signed and verified SHA256_RSA_PKCS" "OAEP SHA-1 is refused" "${oaep[1]}" "$refused") ;;
         sign-rsa-aws) lines=("signed and verified SHA256_RSA_PKCS") ;;
         sign-ec-*) lines=("signed and verified ECDSA_SHA256") ;;
         sign-ed25519-aws) lines=("signed and verified EDDSA" "a message of 4097 bytes is refused") ;;

@@ -20,10 +20,6 @@ OAEP = {
     "SHA-1": (hashes.SHA1(), (Mechanism.SHA_1, MGF.SHA1, None)),
     "SHA-256": (hashes.SHA256(), (Mechanism.SHA256, MGF.SHA256, None)),
 }
-# The longest message of an Ed25519 signature, by the token's model.
-LIMITS = {"AWS KMS": 4096, "Vault Transit": 524288}
-
-
 def right(condition, what):
     if not condition:
         sys.exit(f"wrong: {what}")
@@ -48,9 +44,12 @@ def decrypt(slot, private, public):
             for name, (hashed, param) in OAEP.items()}
     ways["PKCS#1 v1.5"] = (Mechanism.RSA_PKCS, None, padding.PKCS1v15())
     for name, (mechanism, param, scheme) in ways.items():
-        if not slot.get_mechanism_info(mechanism).flags & MechanismFlag.DECRYPT:
+        # Vault decrypts OAEP with SHA-256 only.
+        sha1 = name == "OAEP SHA-1" and slot.get_token().manufacturer_id == "HashiCorp"
+        if sha1 or not slot.get_mechanism_info(mechanism).flags & MechanismFlag.DECRYPT:
             print(name, "is not for this key")
-            refused(name, lambda: private.decrypt(bytes(256), mechanism=mechanism), pkcs11.exceptions.MechanismInvalid)
+            refused(name, lambda: private.decrypt(bytes(256), mechanism=mechanism, mechanism_param=param),
+                    pkcs11.exceptions.MechanismInvalid, pkcs11.exceptions.MechanismParamInvalid)
             continue
         text = os.urandom(32)
         ciphertext = public.encrypt(text, scheme)
@@ -115,7 +114,8 @@ def use(session, public_file, folder):
     data = os.urandom(4000)
     if private.key_type == KeyType.EC_EDWARDS:
         sign(private, public, Mechanism.EDDSA, data)
-        limit = LIMITS[session.token.model]
+        # AWS KMS accepts 4096 bytes, and Vault 524288.
+        limit = 4096 if session.token.manufacturer_id == "aws_kms" else 524288
         refused(f"a message of {limit + 1} bytes", lambda: private.sign(bytes(limit + 1), mechanism=Mechanism.EDDSA),
                 pkcs11.exceptions.DataLenRange)
     elif private.key_type == KeyType.ML_DSA:
