@@ -40,7 +40,7 @@ def line(cloud, key):
 
 
 # Of Vault, these keys suffice: it has no key types of its own.
-VAULT_SIGNS = ("rsa2048", "rsa4096", "p256", "p384", "p521")
+VAULT_SIGNS = ("rsa2048", "p256", "p384", "p521")
 VAULT_USES = ("rsa2048", "p256", "ed25519", "hmac")
 
 

@@ -6,7 +6,7 @@
 #   PIN           the PIN, to try the scripts with another module; this module needs none
 #   SERVERS_JSON  the file that describes the servers (default: the file that tests/servers/start.sh writes)
 #   AWS_SERVER, AZURE_SERVER, VAULT_SERVER  the servers with the keys (default: ministack, the project's emulator and a real Vault,
-#                 tests/servers/README.md). A machine on which Vault can't be built has no keys of Vault.
+#                 tests/servers/README.md). There are no keys of Vault if VAULT_SERVER is empty, or if Vault can't be built on this machine.
 #   CI=true       a missing tool is a failure instead of a skip
 #   KEEP=1        keeps the temporary folder
 #
@@ -47,7 +47,7 @@ PIN=${PIN:-}
 SERVERS_JSON=${SERVERS_JSON:-$root/target/servers/servers.json}
 AWS_SERVER=${AWS_SERVER:-ministack}
 AZURE_SERVER=${AZURE_SERVER:-emulator}
-VAULT_SERVER=${VAULT_SERVER:-vault}
+VAULT_SERVER=${VAULT_SERVER-vault}
 
 passed=0 failed=0 endings=() as_user=()
 

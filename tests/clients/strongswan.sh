@@ -225,6 +225,19 @@ gateway_of_token() { # LABEL
     rm -rf "$work/peer" "$work/stranger"
 }
 
+# strongSwan looks for a CKA_ID in all tokens, and keys of Azure and Vault with the same name have the same CKA_ID.
+only() { # CLOUD...: the module has the keys of these clouds
+    python3 - "$config" "$work/only.json" "$@" <<'END'
+import json, sys
+source, target, *clouds = sys.argv[1:]
+config = json.load(open(source))
+config["slots"] = [slot for slot in config["slots"] if slot["cloud"] in clouds]
+json.dump(config, open(target, "w"))
+END
+    export CLOUD_KMS_PKCS11_CONFIG=$work/only.json
+}
+
+only aws azure
 gateway_of_token azure-cert-rsa
 certificates aws-p256 azure-rsa2048
 gateway azure-rsa2048
@@ -233,6 +246,10 @@ gateway aws-p256
 certificates aws-rsa2048 azure-p256
 certificates azure-p256 aws-rsa2048
 gateway aws-rsa2048
-[ -z "$vault_rsa" ] || { certificates "$vault_ec" "$vault_rsa" && gateway "$vault_rsa"; }
 certificates aws-p384 azure-p384
 gateway azure-p384
+if [ -n "$vault_rsa" ]; then
+    only vault
+    certificates "$vault_ec" "$vault_rsa"
+    gateway "$vault_rsa"
+fi
