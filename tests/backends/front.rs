@@ -57,6 +57,11 @@ impl Front {
     /// followed by header lines.
     pub fn reply(&self, words: &str, head: &str, body: &str) {
         let reply = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        self.reply_bytes(words, reply);
+    }
+
+    /// Puts these bytes in the place of the server's reply. Without any, the connection ends without a reply.
+    pub fn reply_bytes(&self, words: &str, reply: String) {
         self.state.replies.lock().unwrap().push_back((words.to_owned(), reply));
     }
 

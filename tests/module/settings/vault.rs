@@ -1,5 +1,6 @@
 //! The whole module with a real Vault: the server "vault" in the file that CONTRACT_SERVERS names.
 
+use crate::support::front::Front;
 use crate::support::login_slots::{log_in, log_out};
 use crate::support::p11::{P11, oaep, plain, with};
 use crate::support::world::{World, holds_soon, in_child, is_child, isolated_with, name_of, openssl_verifies};
@@ -113,6 +114,63 @@ fn each_way_to_log_in_signs_and_nothing_is_left() {
         p11.finalize().unwrap();
         assert!(holds_soon(|| threads() <= before), "no thread is left");
         shows_no_secret(world, server);
+    });
+}
+
+/// A reply in the place of a signature, the return code of C_Sign, ulDeviceError, and words in the log.
+type FailureCase = (&'static str, &'static str, CK_RV, CK_ULONG, &'static str);
+
+const SIGNATURE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAQ";
+
+#[rustfmt::skip]
+const FAILURES: &[FailureCase] = &[
+    ("403 Forbidden", r#"{"errors": ["permission denied"]}"#, CKR_FUNCTION_REJECTED, 1, "capability \"update\" on \"transit/sign/p256/sha2-256\""),
+    ("400 Bad", r#"{"errors": ["signing key not found"]}"#, CKR_KEY_HANDLE_INVALID, 2, "no such key"),
+    ("429 Too Many", r#"{"errors": ["quota exceeded"]}"#, CKR_DEVICE_ERROR, 4, "quota exceeded"),
+    ("403 Forbidden", r#"{"errors": ["permission denied", "invalid token"]}"#, CKR_DEVICE_ERROR, 7, "no valid credentials"),
+    ("400 Bad", r#"{"errors": ["words of its own"]}"#, CKR_FUNCTION_FAILED, 8, "words of its own"),
+    ("500 Internal", r#"{"errors": ["words of its own"]}"#, CKR_DEVICE_ERROR, 9, "words of its own"),
+    ("503 Sealed", r#"{"errors": ["Vault is sealed"]}"#, CKR_DEVICE_ERROR, 9, "vault operator unseal"),
+    ("200 OK", "garbage", CKR_DEVICE_ERROR, 10, "unexpected reply"),
+    ("200 OK", "", CKR_DEVICE_ERROR, 10, "unexpected reply"),
+    ("200 OK", r#"{"data": {"signature": "vault:v1:AAAA"}}"#, CKR_DEVICE_ERROR, 10, "3 bytes are not a signature"),
+    ("200 OK", r#"{"data": {"signature": "vault:v2:SIGNATURE"}}"#, CKR_DEVICE_ERROR, 10, "version 1 was requested, but version 2 signed"),
+    ("200 OK", r#"{"data": {"signature": "vault:v1:SIGNATURE"}}"#, CKR_DEVICE_ERROR, 10, "does not verify under the key's public key"),
+];
+
+#[test]
+fn each_failure_has_its_code_device_error_and_log_line() {
+    with_vault(concat!(module_path!(), "::each_failure_has_its_code_device_error_and_log_line"), |world, server| {
+        let front = Front::of(&text(server, "plain_address"));
+        let token = file(world, "token", &text(server, "token"));
+        let slot =
+            json!({ "label": "k", "transit_key": "p256", "vault_token_file": token, "vault_address": front.url });
+        world.configure_with(json!([slot]), json!({ "retries": 0 }));
+        let p11 = world.module();
+        let session = p11.open(0);
+        let fails = |rv: CK_RV, number: CK_ULONG, words: &str| {
+            // A key that Vault no longer has loses its handles.
+            let key = p11.private_key(session);
+            let before = world.log().len();
+            assert_eq!(p11.sign(session, key, CKM_ECDSA_SHA256, &[], b"data"), Err(rv), "{}", &world.log()[before..]);
+            let mut info: CK_SESSION_INFO = unsafe { std::mem::zeroed() };
+            crate::c!(p11, C_GetSessionInfo(session, &mut info)).unwrap();
+            let log = world.log()[before..].to_owned();
+            assert_eq!(info.ulDeviceError, number, "{log}");
+            let lines: Vec<_> = log.lines().filter(|line| line.contains("] error: ")).collect();
+            assert!(matches!(lines[..], [one] if one.contains(words) && one.contains("C_Sign: ")), "{words}: {log}");
+            signs_p256(world, p11, session);
+        };
+        for (head, body, rv, number, words) in FAILURES {
+            front.reply("sign/p256", head, &body.replace("SIGNATURE", SIGNATURE));
+            fails(*rv, *number, words);
+        }
+        front.reply_bytes("sign/p256", String::new());
+        fails(CKR_DEVICE_ERROR, 6, "can't reach");
+        front.reply_bytes("sign/p256", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_owned());
+        fails(CKR_DEVICE_ERROR, 6, "can't reach");
+        front.reply("sign/p256", "200 OK", &" ".repeat(5 << 20));
+        fails(CKR_DEVICE_ERROR, 10, "the reply is larger than 4 MiB");
     });
 }
 

@@ -43,7 +43,7 @@ impl Clients {
         let reply = self.send(operation, &request, None).await.map_err(|refused| login_refusal(login, refused))?;
         let unreadable = || operation.failure(Cause::Malformed, "the reply to the login has no token");
         let token = Token::leased(authentication(&reply).ok_or_else(unreadable)?);
-        log_debug!("logged in to {} by {:?}", self.settings.address, login.mount);
+        log_debug!("logged in by the auth method at {:?}", login.mount);
         Ok(token)
     }
 }
