@@ -55,7 +55,8 @@ impl Token {
     /// for the requests that are under way at the end.
     pub(crate) fn leased(auth: Authentication) -> Self {
         let (now, lease) = (Instant::now(), Duration::from_secs(auth.lease_duration));
-        let after = |part: f64| (!lease.is_zero()).then(|| now + lease.mul_f64(part));
+        // A lease that is longer than the clock can represent does not end.
+        let after = |part: f64| now.checked_add(lease.mul_f64(part)).filter(|_| !lease.is_zero());
         let value = Secret::from(auth.client_token.to_string());
         let renewal = after(2.0 / 3.0).filter(|_| auth.renewable);
         Self::new(value, after(0.9), renewal)
@@ -152,6 +153,7 @@ mod tests {
         let endless = leased(0, true);
         assert!(!endless.has_ended(after(1_000_000)) && !endless.take_renewal(after(1_000_000)));
         assert!(!leased(90, false).take_renewal(after(80)));
+        assert!(!leased(u64::MAX, true).has_ended(after(1_000_000)));
     }
 
     #[test]
