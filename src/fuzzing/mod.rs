@@ -15,6 +15,7 @@ pub(crate) mod fake;
 pub(crate) mod input;
 pub(crate) mod mechanisms;
 pub(crate) mod replies;
+pub(crate) mod vault;
 
 pub use aws::run as aws;
 pub use azure::run as azure;
@@ -23,6 +24,7 @@ pub use calls::{calls, templates};
 pub use config::{config_legacy, config_strict};
 pub use der::run as der;
 pub use mechanisms::run as mechanisms;
+pub use vault::run as vault;
 
 #[cfg(test)]
 mod tests {
@@ -36,8 +38,8 @@ mod tests {
 
     type Target = (&'static str, fn(&[u8]));
 
-    const TARGETS: [Target; 9] =
-        targets![aws, azure, cache, calls, config_legacy, config_strict, der, mechanisms, templates];
+    const TARGETS: [Target; 10] =
+        targets![aws, azure, cache, calls, config_legacy, config_strict, der, mechanisms, templates, vault];
 
     /// The corpus contains every input with which a fuzzer has found a defect, and the inputs that fuzzers start
     /// from.

@@ -31,22 +31,27 @@ const SEPARATOR: &[u8] = b"\n--next--\n";
 
 impl From<ByteSource<'_>> for Replies {
     fn from(mut source: ByteSource) -> Self {
-        let head = (source.byte(), source.byte());
-        let rest = without_secret(source.rest());
-        let mut parts = Vec::new();
-        let mut part = &rest[..];
-        while let Some(end) = part.windows(SEPARATOR.len()).position(|window| window == SEPARATOR) {
-            parts.push(&part[..end]);
-            part = &part[end + SEPARATOR.len()..];
-        }
-        parts.push(part);
-        let reply = |body: &&[u8]| Reply { status: status(head.0), headers: headers(head.1), body: body.to_vec() };
-        let mut replies: Vec<_> = parts.iter().map(reply).collect();
+        let (status, headers) = (status(source.byte()), headers(source.byte()));
+        let reply = |body| Reply { status, headers: headers.clone(), body };
+        let mut replies: Vec<_> = texts(source.rest()).into_iter().map(reply).collect();
         // Only the first reply can be a failure. The replies after it are for a second attempt.
         replies.iter_mut().skip(1).for_each(|reply| reply.status = 200);
         replies.reverse();
         Self(Mutex::new(replies))
     }
+}
+
+/// Returns the texts between the separators, without the secret.
+pub(crate) fn texts(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let bytes = without_secret(bytes);
+    let mut texts = Vec::new();
+    let mut rest = &bytes[..];
+    while let Some(end) = rest.windows(SEPARATOR.len()).position(|window| window == SEPARATOR) {
+        texts.push(rest[..end].to_vec());
+        rest = &rest[end + SEPARATOR.len()..];
+    }
+    texts.push(rest.to_vec());
+    texts
 }
 
 /// Replaces the secret in the bytes of a reply. A service does not know the client's secret, and errors may quote

@@ -7,9 +7,9 @@ use super::settings::Settings;
 use super::token::Tokens;
 use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
 use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::http::ClientPool;
 use crate::cloud::http::endpoint::url_without_credentials;
 use crate::cloud::http::exchange::Reply;
-use crate::cloud::http::{ClientPool, ServiceClient};
 use crate::cloud::management::without_retry;
 use crate::cloud::retry::Call;
 use crate::cloud::secret::Secret;
@@ -36,6 +36,20 @@ pub(crate) struct Clients {
     pub(crate) batches: Batches,
     /// Limits how many requests that load keys run at the same time.
     load_permits: Semaphore,
+    #[cfg(any(test, fuzzing))]
+    server: Option<Server>,
+}
+
+/// What replies in place of a server.
+#[cfg(any(test, fuzzing))]
+pub(crate) type Server = Box<dyn Fn(&reqwest::Request) -> Reply + Send + Sync>;
+
+#[cfg(any(test, fuzzing))]
+impl Clients {
+    /// Creates clients whose requests go to a function, and not over the network.
+    pub(crate) fn with_server(settings: Settings, server: Server) -> Arc<Self> {
+        Arc::new(Self { server: Some(server), ..Self::new(settings) })
+    }
 }
 
 /// A request, without its token.
@@ -69,6 +83,8 @@ impl Clients {
             reads: Mutex::default(),
             batches: Batches::default(),
             load_permits: Semaphore::new(64),
+            #[cfg(any(test, fuzzing))]
+            server: None,
         }
     }
 
@@ -191,14 +207,14 @@ impl Clients {
         request: &Request<'_>,
         token: Option<&Secret>,
     ) -> Result<Reply, FailedAttempt> {
-        let (http, url) = (self.connections(operation)?, self.url(operation, request)?);
-        let reply = http.exchange(operation.name, self.http_request(operation, request, url.clone(), token)?).await?;
+        let url = self.url(operation, request)?;
+        let reply = self.exchange(operation, self.http_request(operation, request, url.clone(), token)?).await?;
         let reply = match reply.status {
             301 | 302 | 307 | 308 => {
                 let location = reply.header("location").unwrap_or_default();
                 let active = active_server(&url, location).map_err(|why| operation.failure(Cause::Settings, why))?;
                 log_info!("{} redirects to {}", origin(&url), origin(&active));
-                http.exchange(operation.name, self.http_request(operation, request, active, token)?).await?
+                self.exchange(operation, self.http_request(operation, request, active, token)?).await?
             }
             _ => reply,
         };
@@ -208,8 +224,17 @@ impl Clients {
         }
     }
 
-    fn connections(&self, operation: &Operation) -> Result<Arc<ServiceClient>, Failure> {
-        self.http.get(&self.settings.network).map_err(|obstacle| obstacle.failure(operation.name))
+    async fn exchange(&self, operation: &Operation, request: reqwest::Request) -> Result<Reply, FailedAttempt> {
+        #[cfg(any(test, fuzzing))]
+        if let Some(server) = &self.server {
+            let reply = server(&request);
+            // Other tasks run while a request is under way.
+            tokio::task::yield_now().await;
+            return Ok(reply);
+        }
+        let connections = self.http.get(&self.settings.network);
+        let connections = connections.map_err(|obstacle| obstacle.failure(operation.name))?;
+        connections.exchange(operation.name, request).await
     }
 
     fn url(&self, operation: &Operation, request: &Request<'_>) -> Result<Url, Failure> {
