@@ -17,4 +17,4 @@ pub use encrypt::x963_kdf;
 pub use kind::Kind;
 pub use ml_dsa::ParameterSet;
 pub use public_key::{PointEncoding, PublicKey, PublicNumbers, Unusable, ecdsa_from_der, pad_left, unwrapped_point};
-pub use scheme::{Algorithm, Purpose, Scheme};
+pub use scheme::{Algorithm, Purpose, Salt, Scheme};

@@ -35,7 +35,7 @@ impl Purpose {
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 of a digest, RFC 8017 section 8.2. Without a hash: of a DigestInfo as is.
     RsaPkcs1,
-    /// RSASSA-PSS, RFC 8017 section 8.1. The salt is as long as the digest, and MGF1 uses the same hash.
+    /// RSASSA-PSS, RFC 8017 section 8.1. MGF1 uses the same hash.
     RsaPss,
     /// ECDSA, FIPS 186-5 section 6. Signatures have PKCS#11's form: r and s, each padded to the curve's width.
     Ecdsa,
@@ -77,12 +77,12 @@ impl Algorithm {
 
     /// Returns the scheme of this family with `hash`.
     pub const fn with_hash(self, hash: Hash) -> Scheme {
-        Scheme { family: self, hash: Some(hash) }
+        Scheme { family: self, hash: Some(hash), salt: Salt::Digest }
     }
 
     /// Returns the scheme of this family without a hash.
     pub const fn without_hash(self) -> Scheme {
-        Scheme { family: self, hash: None }
+        Scheme { family: self, hash: None, salt: Salt::Digest }
     }
 }
 
@@ -94,9 +94,33 @@ pub struct Scheme {
     pub family: Algorithm,
     /// The hash, or None if the family has none or signs a DigestInfo.
     pub hash: Option<Hash>,
+    /// The salt of RSASSA-PSS. Other families have none.
+    pub salt: Salt,
+}
+
+/// The length of the salt of RSASSA-PSS (RFC 8017 section 9.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Salt {
+    /// As long as the digest.
+    Digest,
+    /// Another length, in bytes.
+    Length(u16),
+    /// Any length. Only in lists of what a service offers.
+    Any,
 }
 
 impl Scheme {
+    /// Returns the scheme with a salt of another length.
+    pub const fn with_salt(self, salt: Salt) -> Self {
+        Self { salt, ..self }
+    }
+
+    /// Returns whether the scheme is in a list of offered schemes.
+    pub fn is_offered(self, schemes: &[Self]) -> bool {
+        let has = |own| schemes.contains(&own);
+        has(self) || (self.salt != Salt::Digest && has(self.with_salt(Salt::Any)))
+    }
+
     /// Returns whether a key of this kind can be used with the scheme. The services tie a hash to each curve.
     pub fn suits(self, kind: Kind) -> bool {
         self.family.supports(kind)
@@ -109,9 +133,12 @@ impl Scheme {
 
     /// Returns the name of the scheme in messages.
     pub fn name(self) -> String {
-        match self.hash {
-            Some(hash) => format!("{:?} with {}", self.family, hash.name()),
-            None => format!("{:?}", self.family),
+        match (self.hash, self.salt) {
+            (Some(hash), Salt::Length(bytes)) => {
+                format!("{:?} with {} and a salt of {bytes} bytes", self.family, hash.name())
+            }
+            (Some(hash), _) => format!("{:?} with {}", self.family, hash.name()),
+            (None, _) => format!("{:?}", self.family),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::curve::Curve;
 use super::hash::Hash;
 use super::kind::Kind;
 use super::public_key::{PublicKey, PublicNumbers};
-use super::scheme::{Algorithm, Scheme};
+use super::scheme::{Algorithm, Salt, Scheme};
 use aws_lc_rs::digest::Digest;
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use num_bigint::BigUint;
@@ -19,8 +19,13 @@ impl Kind {
                 let raw = [Algorithm::RsaPkcs1.without_hash(), Algorithm::RsaesPkcs1.without_hash()];
                 let signed = [Algorithm::RsaPkcs1, Algorithm::RsaPss];
                 let signed = signed.into_iter().flat_map(|family| Hash::FIXED.map(|hash| family.with_hash(hash)));
+                let salted = Hash::FIXED.map(|hash| Algorithm::RsaPss.with_hash(hash).with_salt(Salt::Any));
                 let encrypted = [Hash::Sha1, Hash::Sha256, Hash::Sha384, Hash::Sha512];
-                signed.chain(encrypted.map(|hash| Algorithm::RsaesOaep.with_hash(hash))).chain(raw).collect()
+                signed
+                    .chain(salted)
+                    .chain(encrypted.map(|hash| Algorithm::RsaesOaep.with_hash(hash)))
+                    .chain(raw)
+                    .collect()
             }
             Kind::Ec(curve) => vec![Algorithm::Ecdsa.with_hash(curve.hash())],
             Kind::Ed25519 => vec![Algorithm::Eddsa.without_hash()],
@@ -60,10 +65,18 @@ impl PublicKey {
             (Some(verifier), Some(algorithm), _) => Digest::import_less_safe(digest, algorithm).is_ok_and(|digest| {
                 UnparsedPublicKey::new(verifier, self.spki()).verify_digest(&digest, signature).is_ok()
             }),
-            // The crypto library has no verifier for SHA-1, SHA-224 and SHA-3.
+            // The crypto library has no verifier for SHA-1, SHA-224 and SHA-3, nor for salts of other lengths.
             (_, _, PublicNumbers::Rsa { modulus, exponent }) if digest.len() == hash.len() => match scheme.family {
                 Algorithm::RsaPkcs1 => verify_digest_info(modulus, exponent, &hash.digest_info(digest), signature),
-                Algorithm::RsaPss => verify_pss(modulus, exponent, hash, digest, signature),
+                Algorithm::RsaPss => {
+                    let salt = match scheme.salt {
+                        Salt::Digest => hash.len(),
+                        Salt::Length(bytes) => bytes.into(),
+                        Salt::Any => return false,
+                    };
+                    encoded_message(modulus, exponent, signature)
+                        .is_some_and(|encoded| is_pss_encoding(&encoded, modulus, salt, hash, digest))
+                }
                 _ => false,
             },
             _ => false,
@@ -72,6 +85,7 @@ impl PublicKey {
 
     fn verifier(&self, scheme: Scheme, hash: Hash) -> Option<&'static dyn VerificationAlgorithm> {
         match (self.kind(), scheme.family, hash) {
+            _ if scheme.salt != Salt::Digest => None,
             (Kind::Rsa(_), Algorithm::RsaPkcs1, Hash::Sha256) => Some(&signature::RSA_PKCS1_2048_8192_SHA256),
             (Kind::Rsa(_), Algorithm::RsaPkcs1, Hash::Sha384) => Some(&signature::RSA_PKCS1_2048_8192_SHA384),
             (Kind::Rsa(_), Algorithm::RsaPkcs1, Hash::Sha512) => Some(&signature::RSA_PKCS1_2048_8192_SHA512),
@@ -93,27 +107,25 @@ fn verify_digest_info(modulus: &[u8], exponent: &[u8], data: &[u8], signature: &
     encoded_message(modulus, exponent, signature).is_some_and(|encoded| encoded == expected)
 }
 
-/// Verifies RSASSA-PSS of a digest (RFC 8017 sections 8.1.2 and 9.1.2), with a salt as long as the digest, and MGF1 with the same
-/// hash.
-fn verify_pss(modulus: &[u8], exponent: &[u8], hash: Hash, digest: &[u8], signature: &[u8]) -> bool {
-    // The encoded message has one bit less than the modulus, which may be a whole byte less.
+/// Returns whether the message is an encoding of the digest with a salt of that length, and MGF1 with the same hash (RFC 8017
+/// section 9.1.2). The message has as many bytes as the modulus.
+fn is_pss_encoding(encoded: &[u8], modulus: &[u8], salt_length: usize, hash: Hash, digest: &[u8]) -> bool {
+    // The encoding has one bit less than the modulus, which may be a whole byte less.
     let bits = BigUint::from_bytes_be(modulus).bits().saturating_sub(1);
     let (length, unused) = (bits.div_ceil(8) as usize, (8 - bits % 8) % 8);
-    let Some(encoded) = encoded_message(modulus, exponent, signature) else { return false };
     let (excess, encoded) = encoded.split_at(encoded.len() - length);
-    let Some(masked_length) = length.checked_sub(hash.len() + 1).filter(|rest| *rest > hash.len()) else {
-        return false;
-    };
+    let masked_length = length.checked_sub(hash.len() + 1).filter(|length| *length > salt_length);
+    let Some(masked_length) = masked_length else { return false };
     let (masked, rest) = encoded.split_at(masked_length);
     let (proof, trailer) = rest.split_at(hash.len());
-    let unused_mask = !(0xff >> unused);
+    let unused_mask = !(0xff_u8 >> unused);
     if excess.iter().any(|byte| *byte != 0) || trailer != [0xbc] || masked[0] & unused_mask != 0 {
         return false;
     }
-    let mut block: Vec<u8> =
-        masked.iter().zip(mgf1(hash, proof, masked_length)).map(|(byte, mask)| byte ^ mask).collect();
+    let mask = mgf1(hash, proof, masked_length);
+    let mut block: Vec<u8> = masked.iter().zip(mask).map(|(byte, mask)| byte ^ mask).collect();
     block[0] &= !unused_mask;
-    let (padding, salt) = block.split_at(masked_length - hash.len());
+    let (padding, salt) = block.split_at(masked_length - salt_length);
     let is_padding = padding.split_last().is_some_and(|(end, zeros)| *end == 1 && zeros.iter().all(|byte| *byte == 0));
     is_padding && hash.digest(&[&[0; 8][..], digest, salt].concat()) == proof
 }
@@ -172,27 +184,33 @@ mod tests {
             assert!(made.status.success(), "{words:?}: {made:?}");
         };
         // With 2049 bits, the encoded message is a whole byte shorter than the modulus.
-        for bits in [2048, 2049, 3072] {
+        let some = [Hash::Sha1, Hash::Sha3_512];
+        for (bits, hashes) in [(2048, &Hash::FIXED[..]), (2049, &some), (2055, &some)] {
             openssl(&["genrsa", "-out", &path("key"), &bits.to_string()]);
             openssl(&["rsa", "-in", &path("key"), "-pubout", "-outform", "DER", "-out", &path("spki")]);
             let key = PublicKey::from_spki(&std::fs::read(path("spki")).unwrap()).unwrap();
-            for hash in Hash::FIXED {
+            for hash in hashes.iter().copied() {
                 let digest = hash.digest(b"abc");
                 std::fs::write(path("digest"), &digest).unwrap();
                 let name = format!("digest:{}", hash.name().to_lowercase().replacen("sha-", "sha", 1));
-                for (family, mode) in [(Algorithm::RsaPss, "pss"), (Algorithm::RsaPkcs1, "pkcs1")] {
-                    let padding = format!("rsa_padding_mode:{mode}");
-                    let mut words = vec!["pkeyutl", "-sign", "-pkeyopt", &padding, "-pkeyopt", &name];
-                    if mode == "pss" {
-                        words.extend(["-pkeyopt", "rsa_pss_saltlen:digest"]);
-                    }
-                    let (key_file, digest_file, out) = (path("key"), path("digest"), path("signature"));
-                    words.extend(["-inkey", &key_file, "-in", &digest_file, "-out", &out]);
+                let longest = (bits - 1_usize).div_ceil(8) - hash.len() - 2;
+                let salts = [hash.len(), 0, longest].map(|salt| (Algorithm::RsaPss, "pss", salt));
+                for (family, mode, salt) in salts.into_iter().chain([(Algorithm::RsaPkcs1, "pkcs1", 0)]) {
+                    let options = [format!("rsa_padding_mode:{mode}"), name.clone(), format!("rsa_pss_saltlen:{salt}")];
+                    let options = if mode == "pss" { &options[..] } else { &options[..2] };
+                    let files =
+                        ["-inkey", &path("key"), "-in", &path("digest"), "-out", &path("signature")].map(str::to_owned);
+                    let words = options.iter().flat_map(|option| ["-pkeyopt", option]);
+                    let words: Vec<&str> =
+                        ["pkeyutl", "-sign"].into_iter().chain(words).chain(files.iter().map(String::as_str)).collect();
                     openssl(&words);
                     let signature = std::fs::read(path("signature")).unwrap();
-                    let scheme = family.with_hash(hash);
-                    assert!(key.verifies(scheme, &digest, &signature), "{bits} {mode} {}", hash.name());
+                    let length =
+                        if mode == "pkcs1" || salt == hash.len() { Salt::Digest } else { Salt::Length(salt as u16) };
+                    let scheme = family.with_hash(hash).with_salt(length);
+                    assert!(key.verifies(scheme, &digest, &signature), "{bits} {mode} {} {salt}", hash.name());
                     assert!(!key.verifies(scheme, &hash.digest(b"abd"), &signature));
+                    assert!(mode == "pkcs1" || !key.verifies(scheme.with_salt(Salt::Length(21)), &digest, &signature));
                     assert!(
                         !key.verifies(scheme, &digest[1..], &signature)
                             && !key.verifies(scheme, &digest, &signature[1..])

@@ -6,7 +6,7 @@
 use super::table::{Input, MECHANISMS, Mechanism};
 use crate::error::{Error, Result};
 use crate::key::hash::Hash;
-use crate::key::{Algorithm, ml_dsa};
+use crate::key::{Algorithm, Salt, ml_dsa};
 use crate::log_info;
 use cryptoki_sys::*;
 
@@ -52,10 +52,19 @@ pub fn shape(ckm: CK_MECHANISM_TYPE) -> ParameterLayout {
 pub struct Parameters {
     /// The hash that the parameters name.
     pub hash: Option<Hash>,
+    /// The salt of a PSS signature.
+    pub salt: Option<Salt>,
     /// The context of an ML-DSA signature.
     pub context: Vec<u8>,
     /// The other party of a key agreement.
     pub agreement: Option<Ecdh1Parameters>,
+}
+
+impl Parameters {
+    /// Returns the salt of a PSS signature. Other mechanisms have none.
+    pub fn salt(&self) -> Salt {
+        self.salt.unwrap_or(Salt::Digest)
+    }
 }
 
 /// The values in CK_ECDH1_DERIVE_PARAMS.
@@ -129,13 +138,12 @@ impl Mechanism {
             return Err(self.invalid(format!("hashAlg is {}, which is not the hash of the mechanism", hash.name())));
         }
         self.check_mgf(hash, mgf)?;
-        if salt != hash.len() as CK_ULONG {
-            return Err(self.invalid(format!(
-                "sLen is {salt}, but the services only sign with a salt as long as the digest, {} bytes (openssl: rsa_pss_saltlen:digest)",
-                hash.len()
-            )));
-        }
-        Ok(Parameters { hash: Some(hash), ..Default::default() })
+        let salt = match u16::try_from(salt) {
+            Ok(length) if usize::from(length) == hash.len() => Salt::Digest,
+            Ok(length) => Salt::Length(length),
+            Err(_) => return Err(self.invalid(format!("sLen is {salt}, which is longer than any key"))),
+        };
+        Ok(Parameters { hash: Some(hash), salt: Some(salt), ..Default::default() })
     }
 
     fn oaep(&self, words: &[CK_ULONG], label: &[u8]) -> Result<Parameters> {

@@ -13,7 +13,7 @@ pub mod sign;
 use crate::error::{Error, Result};
 use crate::key::hash::{Hash, Hasher};
 use crate::key::ml_dsa::Mu;
-use crate::key::{Algorithm, Curve, Kind, PublicKey, PublicNumbers, Purpose, Scheme};
+use crate::key::{Algorithm, Curve, Kind, PublicKey, PublicNumbers, Purpose, Salt, Scheme};
 use crate::mechanism::{Input, Mechanism, MechanismInput, Parameters};
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
@@ -94,7 +94,9 @@ impl Operation {
         let parameters = mechanism.parse_parameters(request)?;
         let hash = parameters.hash.filter(|_| mechanism.family != Algorithm::MlDsa);
         if let Some(hash) = hash {
-            check_allowed(subject.schemes, mechanism.family.with_hash(hash), CKR_MECHANISM_PARAM_INVALID)?;
+            let scheme = mechanism.family.with_hash(hash).with_salt(parameters.salt());
+            check_allowed(subject.schemes, scheme, CKR_MECHANISM_PARAM_INVALID)?;
+            check_salt(subject.kind, scheme)?;
         }
         let (least, most) = match (mechanism.input, purpose) {
             (Input::AsIs(_), Purpose::Sign) => subject.message_lengths,
@@ -128,7 +130,7 @@ impl Operation {
             Input::AsIs(own) => own.or(self.parameters.hash),
             _ => None,
         };
-        Scheme { family: self.mechanism.family, hash }
+        Scheme { family: self.mechanism.family, hash, salt: self.parameters.salt() }
     }
 
     /// Adds a part of the data.
@@ -190,7 +192,10 @@ impl Operation {
                 parse_pkcs1_input(&self.schemes, held, self.accept_bare_digest)?
             }
             (Algorithm::RsaPkcs1, _, _, Some(hash)) => pkcs1_of_digest(&self.schemes, hash, held),
-            (Algorithm::RsaPss, _, _, Some(hash)) => (Algorithm::RsaPss.with_hash(hash), check_digest_len(hash, held)?),
+            (Algorithm::RsaPss, _, _, Some(hash)) => {
+                let salt = self.parameters.salt();
+                (Algorithm::RsaPss.with_hash(hash).with_salt(salt), check_digest_len(hash, held)?)
+            }
             _ => (scheme, held),
         };
         check_allowed(&self.schemes, scheme, CKR_DATA_INVALID)?;
@@ -254,10 +259,32 @@ fn check_permitted(purpose: Purpose, subject: OperationKey) -> Result<()> {
 }
 
 fn check_allowed(schemes: &[Scheme], scheme: Scheme, otherwise: CK_RV) -> Result<()> {
-    if schemes.contains(&scheme) {
+    if scheme.is_offered(schemes) {
         return Ok(());
     }
+    if let (Salt::Length(length), Some(hash)) = (scheme.salt, scheme.hash)
+        && scheme.with_salt(Salt::Digest).is_offered(schemes)
+    {
+        let text = format!(
+            "sLen is {length}, but the service only signs with a salt as long as the digest, {} bytes (openssl: rsa_pss_saltlen:digest)",
+            hash.len()
+        );
+        return Err(Error::new(otherwise, text));
+    }
     Err(Error::new(otherwise, format!("the service does not offer {} with this key", scheme.name())))
+}
+
+/// Checks that an RSA key is long enough for the salt (RFC 8017 section 9.1.1, step 3).
+fn check_salt(kind: Kind, scheme: Scheme) -> Result<()> {
+    let (Kind::Rsa(bits), Salt::Length(length), Some(hash)) = (kind, scheme.salt, scheme.hash) else { return Ok(()) };
+    let longest = (bits - 1).div_ceil(8).saturating_sub(hash.len() + 2);
+    match usize::from(length) > longest {
+        true => {
+            let text = format!("sLen is {length}, but this key and {} have room for {longest} bytes", hash.name());
+            Err(Error::new(CKR_MECHANISM_PARAM_INVALID, text))
+        }
+        false => Ok(()),
+    }
 }
 
 fn check_digest_len(hash: Hash, digest: Bytes) -> Result<Bytes> {

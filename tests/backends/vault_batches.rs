@@ -9,7 +9,7 @@ use cloud_kms_pkcs11::key::{Algorithm, Curve, Kind, Scheme};
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use p256::pkcs8::DecodePublicKey;
 
-const P256: Scheme = Scheme { family: Algorithm::Ecdsa, hash: Some(Hash::Sha256) };
+const P256: Scheme = Algorithm::Ecdsa.with_hash(Hash::Sha256);
 
 /// Starts many signatures at the same time: of the digests that consist of the bytes 0, 1, 2 and so on.
 fn start(backend: &SharedBackend, count: u8) -> Vec<Pending<Signature>> {

@@ -241,7 +241,7 @@ impl Clients {
         let address = url_without_credentials(&self.settings.address);
         let wrong = |why: String| operation.failure(Cause::Settings, format!("the address {address:?} {why}"));
         let mut url = Url::parse(&self.settings.address).map_err(|error| wrong(format!("is not a URL: {error}")))?;
-        // Each segment is encoded, so no name can change the path.
+        // Each segment is encoded, and names of keys are checked, so no name can change the path.
         url.path_segments_mut()
             .map_err(|()| wrong("is not a URL with a host".to_owned()))?
             .pop_if_empty()

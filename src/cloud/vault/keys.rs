@@ -7,7 +7,7 @@ use super::operations::READ_KEY;
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::key::{KeyDescription, KeyName};
 use crate::key::hash::Hash;
-use crate::key::{Algorithm, Kind, PublicKey, Scheme};
+use crate::key::{Algorithm, Kind, PublicKey, Salt, Scheme};
 use base64ct::{Base64, Encoding};
 use serde::Deserialize;
 use serde_json::Value;
@@ -30,6 +30,12 @@ const HASHES: &[(Hash, &str)] = &[
 /// The hash of HMAC keys. Transit's keys work with any hash; PKCS#11's mechanism for such a key has one.
 pub(crate) const HMAC_HASH: Hash = Hash::Sha256;
 
+/// Returns whether a key can have this name. Transit's paths contain `\w(([\w-.]+)?\w)?`.
+pub fn is_key_name(name: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.starts_with(is_word) && name.ends_with(is_word) && name.chars().all(|c| is_word(c) || c == '-' || c == '.')
+}
+
 /// Returns the name of a hash in the API.
 pub(crate) fn hash_algorithm(hash: Hash) -> Option<&'static str> {
     HASHES.iter().find(|row| row.0 == hash).map(|row| row.1)
@@ -42,8 +48,9 @@ pub(crate) fn schemes(kind: Kind) -> Vec<Scheme> {
         Kind::Rsa(_) => {
             let pkcs1 = hashes().map(|hash| Algorithm::RsaPkcs1.with_hash(hash));
             let pss = hashes().map(|hash| Algorithm::RsaPss.with_hash(hash));
+            let salted = hashes().map(|hash| Algorithm::RsaPss.with_hash(hash).with_salt(Salt::Any));
             let others = [Algorithm::RsaPkcs1.without_hash(), Algorithm::RsaesOaep.with_hash(Hash::Sha256)];
-            pkcs1.chain(pss).chain(others).collect()
+            pkcs1.chain(pss).chain(salted).chain(others).collect()
         }
         Kind::Ec(curve) => vec![Algorithm::Ecdsa.with_hash(curve.hash())],
         Kind::Ed25519 => vec![Algorithm::Eddsa.without_hash()],

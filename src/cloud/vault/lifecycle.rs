@@ -3,7 +3,7 @@
 //! "Create key" and "Delete key" of "Transit secrets engine (API)".
 
 use super::client::{Clients, Request, body};
-use super::keys::{HMAC_HASH, facts};
+use super::keys::{HMAC_HASH, facts, is_key_name};
 use super::operations::{CREATE_KEY, DELETE_KEY};
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::key::KeyName;
@@ -50,7 +50,7 @@ pub(crate) fn check_new(new: &NewKey) -> Result<()> {
     }
     match new.label.as_deref() {
         None => Err(Error::new(CKR_TEMPLATE_INCOMPLETE, "CKA_LABEL is missing; it becomes the key's name in Transit")),
-        Some(name) if !is_name(name) => {
+        Some(name) if !is_key_name(name) => {
             let text = format!(
                 "CKA_LABEL {name:?} is not a valid name of a key in Transit; choose letters, digits, '_', '-' and '.', and a letter, a digit or '_' at both ends"
             );
@@ -58,12 +58,6 @@ pub(crate) fn check_new(new: &NewKey) -> Result<()> {
         }
         Some(_) => Ok(()),
     }
-}
-
-/// Returns whether a key can have this name. Transit's paths contain `\w(([\w-.]+)?\w)?`.
-fn is_name(name: &str) -> bool {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    name.starts_with(is_word) && name.ends_with(is_word) && name.chars().all(|c| is_word(c) || c == '-' || c == '.')
 }
 
 /// Fails: the name of a key is its label.

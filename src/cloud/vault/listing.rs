@@ -3,6 +3,7 @@
 //! "List keys" of "Transit secrets engine (API)".
 
 use super::client::{Clients, Request};
+use super::keys::is_key_name;
 use super::operations::LIST_KEYS;
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::key::{KeyName, ListedKey};
@@ -26,8 +27,8 @@ impl Clients {
             Err(failure) if failure.cause == Cause::NotFound => Vec::new(),
             Err(failure) => return Err(failure),
         };
-        // The engine keeps some things of its own below the names of keys.
-        let is_key = |id: &String| !id.ends_with('/');
+        // No other name is put into the path of a request.
+        let is_key = |id: &String| is_key_name(id);
         let listed = |id: String| ListedKey { name: KeyName { id, version: None }, label: None, is_disabled: false };
         Ok(keys.into_iter().filter(is_key).map(listed).collect())
     }

@@ -33,6 +33,7 @@ use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::key::{Kind, Scheme};
 use client::Clients;
+pub use keys::is_key_name;
 use keys::{facts, schemes};
 use operations::{
     CREATE_KEY, DECRYPT, DELETE_KEY, LIST_KEYS, Operation, RANDOM, READ_KEY, SET_CERTIFICATE, SIGN, VERIFY,

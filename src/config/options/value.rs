@@ -1,5 +1,6 @@
 //! The kinds of values that options have, and the checks of a value.
 
+use crate::cloud::vault;
 use crate::config::json::{Data, Value};
 use crate::config::management::Right;
 use crate::config::spelling::closest;
@@ -88,7 +89,7 @@ impl ValueKind {
                 "{text:?} is not a valid Key Vault key name: it has 1 to 127 ASCII letters, digits and hyphens; \
                  write a version in \"key_version\""
             )),
-            ValueKind::TransitName if !is_transit_name(text) => Err(format!(
+            ValueKind::TransitName if !vault::is_key_name(text) => Err(format!(
                 "{text:?} is not a valid name of a Transit key: it has letters, digits, '_', '-' and '.', and a letter, a digit \
                  or '_' at both ends; write the path of the engine in \"transit_mount\""
             )),
@@ -146,12 +147,6 @@ impl ValueKind {
 /// Returns whether Key Vault accepts `text` as the name of a key: `^[0-9A-Za-z-]{1,127}$`.
 pub fn is_key_name(text: &str) -> bool {
     (1..=127).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-}
-
-/// Returns whether Transit accepts `text` as the name of a key: `^\w(([\w.-]+)?\w)?$`.
-pub fn is_transit_name(text: &str) -> bool {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    text.starts_with(is_word) && text.ends_with(is_word) && text.chars().all(|c| is_word(c) || c == '-' || c == '.')
 }
 
 fn is_integer_from(number: &str, least: u32) -> bool {

@@ -214,6 +214,22 @@ fn every_kind_of_key_works() {
             let signature = p11.sign(session, private, mechanism, &[], b"data").unwrap();
             p11.verify(session, public, &mut plain(mechanism), b"data", &signature).unwrap();
         }
+        // pyHanko and mkimage request the longest salt that the key allows: 256 - 32 - 2 bytes.
+        for salt in [222, 20] {
+            let parameters: Vec<u8> =
+                [CKM_SHA256, CKG_MGF1_SHA256, salt].iter().flat_map(|n| n.to_ne_bytes()).collect();
+            let signature = p11.sign(session, private, CKM_SHA256_RSA_PKCS_PSS, &parameters, b"data").unwrap();
+            let options = ["-rawin", "-digest", "sha256", "-pkeyopt", "rsa_padding_mode:pss", "-pkeyopt"];
+            let verifies = |salt: CK_ULONG| {
+                let length = format!("rsa_pss_saltlen:{salt}");
+                let options = [&options[..], &[&length]].concat();
+                openssl_verifies(&world.home, &public_key(p11, session), b"data", &signature, &options)
+            };
+            assert!(verifies(salt) && !verifies(salt - 1));
+        }
+        let no_room: Vec<u8> = [CKM_SHA256, CKG_MGF1_SHA256, 223].iter().flat_map(|n| n.to_ne_bytes()).collect();
+        let refused = p11.sign_init(session, private, CKM_SHA256_RSA_PKCS_PSS, &no_room);
+        assert_eq!(refused, Err(CKR_MECHANISM_PARAM_INVALID));
         let mut parameters = oaep(CKM_SHA256, CKG_MGF1_SHA256);
         let mut mechanism = with(CKM_RSA_PKCS_OAEP, &mut parameters);
         let ciphertext = p11.encrypt(session, public, &mut mechanism, b"a secret").unwrap();

@@ -10,7 +10,7 @@ use crate::cloud::vault::batches::{Place, Waiting};
 use crate::cloud::vault::client::{Clients, Request, body};
 use crate::cloud::vault::keys::hash_algorithm;
 use crate::cloud::vault::operations::{HMAC, SIGN};
-use crate::key::{Algorithm, Kind};
+use crate::key::{Algorithm, Kind, Salt};
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use http::Method;
 use serde::Deserialize;
@@ -104,9 +104,19 @@ impl Clients {
     }
 
     fn sign_request(&self, order: &KeyRequest, version: Option<&str>) -> Result<SignRequest, Failure> {
+        // Vault takes 0 for the longest possible salt.
+        if order.scheme.salt == Salt::Length(0) {
+            return Err(SIGN.failure(Cause::Unsupported, "Vault makes no PSS signature without a salt"));
+        }
         let mut fields = match order.scheme.family {
             Algorithm::RsaPkcs1 => json!({ "signature_algorithm": "pkcs1v15" }),
-            Algorithm::RsaPss => json!({ "signature_algorithm": "pss", "salt_length": "hash" }),
+            Algorithm::RsaPss => {
+                let salt = match order.scheme.salt {
+                    Salt::Length(length) => length.to_string(),
+                    Salt::Digest | Salt::Any => "hash".to_owned(),
+                };
+                json!({ "signature_algorithm": "pss", "salt_length": salt })
+            }
             Algorithm::Ecdsa => json!({ "marshaling_algorithm": "jws" }),
             _ => json!({}),
         };
