@@ -28,7 +28,7 @@ const USAGE: &str = "\
 cloud-kms-bench run MODULE [--write DOCS | SECTION...]   measures and prints the table (scripts/bench.sh)
 cloud-kms-bench redraw DOCS               makes the summary and the plots again from the table in DOCS
 cloud-kms-bench instructions MODULE FILE [--write]   counts the instructions of the hot paths (scripts/instructions.sh)
-cloud-kms-bench with aws|azure MODULE PROGRAM [ARGUMENT...]   runs a program with the fake service, for profilers
+cloud-kms-bench with aws|azure|vault MODULE PROGRAM [ARGUMENT...]   runs a program with the fake service, for profilers
 cloud-kms-bench service CA_FILE           runs the fake service
 cloud-kms-bench floor PORT CA_FILE|- REQUEST THREADS MILLISECONDS
 cloud-kms-bench warm MODULE THREADS MILLISECONDS EC|RSA
@@ -81,7 +81,8 @@ fn dispatch(arguments: &[&str]) -> Outcome<()> {
 /// Runs any program with a configuration of one slot with one key.
 fn with(cloud: &str, module: &str, program: &str, arguments: &[&str]) -> Outcome<()> {
     let world = World::new(module)?;
-    world.configure_one(if cloud == "azure" { Cloud::Azure } else { Cloud::Aws }, false)?;
+    let cloud = Cloud::TLS.into_iter().find(|known| known.id() == cloud).ok_or(USAGE)?;
+    world.configure_one(cloud, false)?;
     match world.command(program).args(arguments).status()?.success() {
         true => Ok(()),
         false => Err(format!("{program} failed").into()),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 const BEGIN: &str = "<!-- bench:begin -->";
 const END: &str = "<!-- bench:end -->";
-const CLOUDS: [&str; 2] = ["AWS", "Azure"];
+const CLOUDS: [&str; 3] = ["AWS", "Azure", "Vault"];
 
 /// Writes the table into the documents in `folder`, with everything that is made from it.
 pub fn write(folder: &Path, table: &str) -> Outcome<()> {
@@ -49,9 +49,9 @@ fn rate(cloud: &str, threads: u64, delay: u64) -> String {
 
 /// Returns the main figures as a list in Markdown.
 fn summary(table: &Table) -> Outcome<String> {
-    let both = |what: &dyn Fn(&str) -> String, value: &dyn Fn(&str) -> Outcome<String>| {
-        let [aws, azure] = CLOUDS.map(|cloud| value(&what(cloud)));
-        Outcome::Ok(format!("{} (AWS), {} (Azure)", aws?, azure?))
+    let each = |what: &dyn Fn(&str) -> String, value: &dyn Fn(&str) -> Outcome<String>| {
+        let named = |cloud: &str| Outcome::Ok(format!("{} ({cloud})", value(&what(cloud))?));
+        Outcome::Ok(CLOUDS.into_iter().map(named).collect::<Outcome<Vec<_>>>()?.join(", "))
     };
     let measured = |what: &str| Ok(table.measured(what)?.to_owned());
     let first =
@@ -84,18 +84,18 @@ fn summary(table: &Table) -> Outcome<String> {
          * **64 threads, service takes no time**: {} signatures/s. `scripts/bench.sh throughput`\n\
          * **C_Initialize with 10,000 keys**: {}. `scripts/bench.sh keys`\n\
          * **Size**: the library is {}. Resident memory of the process after a signature: {}.\n  `scripts/bench.sh size`\n",
-        both(&once, &first)?,
-        both(&sent, &requests)?,
-        both(&cached, &requests)?,
-        both(&latency, &measured)?,
-        both(&latency, &floor)?,
-        both(&cpu, &measured)?,
-        both(&slow, &times)?,
-        both(&|cloud| rate(cloud, 64, 20), &limit)?,
-        both(&|cloud| rate(cloud, 64, 0), &count)?,
-        both(&keys, &initialize)?,
+        each(&once, &first)?,
+        each(&sent, &requests)?,
+        each(&cached, &requests)?,
+        each(&latency, &measured)?,
+        each(&latency, &floor)?,
+        each(&cpu, &measured)?,
+        each(&slow, &times)?,
+        each(&|cloud| rate(cloud, 64, 20), &limit)?,
+        each(&|cloud| rate(cloud, 64, 0), &count)?,
+        each(&keys, &initialize)?,
         table.measured("size of the library (.so), stripped")?,
-        both(&memory, &first)?,
+        each(&memory, &first)?,
     ))
 }
 
@@ -141,14 +141,14 @@ fn logarithmic(title: &str, unit: &'static str, groups: Groups) -> Panel {
 
 /// Returns the pictures with their file names.
 fn plots(table: &Table) -> Outcome<[(&'static str, String); 2]> {
-    let both = |label: &str, what: &dyn Fn(&str) -> String| -> Outcome<Groups> {
+    let each = |label: &str, what: &dyn Fn(&str) -> String| -> Outcome<Groups> {
         CLOUDS.iter().map(|cloud| Ok((format!("{cloud}, {label}"), bars(table, &what(cloud))?))).collect()
     };
-    let mut latency = both("service takes 0 ms", &|cloud| warm(cloud, 0, "latency"))?;
-    latency.extend(both("service takes 5 ms", &|cloud| warm(cloud, 5, "latency"))?);
-    let mut rates = both("1 thread, 0 ms", &|cloud| rate(cloud, 1, 0))?;
-    rates.extend(both("64 threads, 0 ms", &|cloud| rate(cloud, 64, 0))?);
-    rates.extend(both("64 threads, 20 ms", &|cloud| rate(cloud, 64, 20))?);
+    let mut latency = each("service takes 0 ms", &|cloud| warm(cloud, 0, "latency"))?;
+    latency.extend(each("service takes 5 ms", &|cloud| warm(cloud, 5, "latency"))?);
+    let mut rates = each("1 thread, 0 ms", &|cloud| rate(cloud, 1, 0))?;
+    rates.extend(each("64 threads, 0 ms", &|cloud| rate(cloud, 64, 0))?);
+    rates.extend(each("64 threads, 20 ms", &|cloud| rate(cloud, 64, 20))?);
     let signing = Plot {
         title: "Signing in a running program".to_owned(),
         description: "Latency of one P-256 signature and signatures per second, for this module, for a minimal HTTP \

@@ -15,23 +15,43 @@ pub enum Cloud {
     AwsPlain,
     Aws,
     Azure,
+    Vault,
 }
 
 impl Cloud {
-    pub const TLS: [Self; 2] = [Self::Aws, Self::Azure];
+    pub const TLS: [Self; 3] = [Self::Aws, Self::Azure, Self::Vault];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::AwsPlain => "AWS without TLS",
             Self::Aws => "AWS",
             Self::Azure => "Azure",
+            Self::Vault => "Vault",
         }
     }
 
-    fn key(self) -> &'static str {
-        if self == Self::Azure { "azure" } else { "aws" }
+    /// Returns the name in configurations and arguments.
+    pub fn id(self) -> &'static str {
+        self.select(["aws", "azure", "vault"])
+    }
+
+    /// Returns the option that names a key.
+    pub fn key_option(self) -> &'static str {
+        self.select(["kms_key_id", "key_name", "transit_key"])
+    }
+
+    /// Returns this cloud's value of those of AWS, Azure and Vault.
+    pub fn select<T>(self, [aws, azure, vault]: [T; 3]) -> T {
+        match self {
+            Self::AwsPlain | Self::Aws => aws,
+            Self::Azure => azure,
+            Self::Vault => vault,
+        }
     }
 }
+
+/// A token of Vault, as long as a real one.
+const TOKEN: &str = "hvs.CAESIJxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
 /// The environment of a measurement. Dropping it stops the fake service and deletes the home directory.
 pub struct World {
@@ -55,10 +75,10 @@ impl KeyNameKind {
 
     /// Returns what the rows of a table say about the name.
     pub fn title(self, cloud: Cloud) -> &'static str {
-        match (self, cloud) {
-            (Self::Immutable, _) => "cached public key",
-            (Self::Mutable, Cloud::Azure) => "without the version, cached public key",
-            (Self::Mutable, _) => "by alias, cached public key",
+        let without_version = "without the version, cached public key";
+        match self {
+            Self::Immutable => "cached public key",
+            Self::Mutable => cloud.select(["by alias, cached public key", without_version, without_version]),
         }
     }
 }
@@ -113,6 +133,7 @@ impl World {
         let mut config = json!({
             "aws_region": "eu-central-1", "aws_endpoint_url": aws, "vault_url": secure,
             "azure_authority_host": secure, "verify_challenge_resource": false,
+            "vault_address": secure, "vault_token": TOKEN,
             "ca_bundle": self.ca(), "slots": slots, "cache": cache.is_some(),
         });
         if let Some(folder) = cache {
@@ -123,10 +144,7 @@ impl World {
 
     /// Returns a slot with one key.
     pub fn slot(cloud: Cloud, label: &str, key: &str) -> Value {
-        match cloud {
-            Cloud::Azure => json!({ "label": label, "cloud": "azure", "key_name": key }),
-            _ => json!({ "label": label, "cloud": "aws", "kms_key_id": key }),
-        }
+        json!({ "label": label, "cloud": cloud.id(), cloud.key_option(): key })
     }
 
     /// Configures one slot with one key.
@@ -137,16 +155,18 @@ impl World {
 
     /// Configures one slot with one key and a cache.
     pub fn configure_one_cached(&self, cloud: Cloud, name: KeyNameKind) -> Outcome<()> {
-        let slot = match (cloud, name) {
-            (Cloud::Azure, KeyNameKind::Immutable) => {
-                json!({ "label": "bench", "key_name": "ec", "key_version": crate::service::VERSION })
-            }
-            (Cloud::Azure, KeyNameKind::Mutable) => json!({ "label": "bench", "key_name": "ec" }),
-            (_, KeyNameKind::Immutable) => {
-                json!({ "label": "bench", "kms_key_id": "1234abcd-12ab-34cd-56ef-1234567890ab" })
-            }
-            (_, KeyNameKind::Mutable) => json!({ "label": "bench", "kms_key_id": "alias/ec" }),
+        let (key, version) = match name {
+            KeyNameKind::Immutable => cloud.select([
+                ("1234abcd-12ab-34cd-56ef-1234567890ab", None),
+                ("ec", Some(crate::service::VERSION)),
+                ("ec", Some("1")),
+            ]),
+            KeyNameKind::Mutable => (cloud.select(["alias/ec", "ec", "ec"]), None),
         };
+        let mut slot = Self::slot(cloud, "bench", key);
+        if let Some(version) = version {
+            slot["key_version"] = json!(version);
+        }
         self.configure_cached(cloud, "127.0.0.1", json!([slot]), Some(&self.home.join("cache")))
     }
 
@@ -188,7 +208,7 @@ impl World {
 
     /// Runs the minimal client with the last signing request that the module sent.
     pub fn floor(&self, cloud: Cloud, threads: usize, ms: u64) -> Outcome<Value> {
-        let last = self.control(&format!("last/{}", cloud.key()))?;
+        let last = self.control(&format!("last/{}", cloud.id()))?;
         let file = self.home.join("request");
         std::fs::write(&file, last.as_str().unwrap_or_default())?;
         let ca = if cloud == Cloud::AwsPlain { "-".to_owned() } else { self.ca() };

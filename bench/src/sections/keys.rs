@@ -16,7 +16,7 @@ const COUNTS: [usize; 4] = [1, 100, 1_000, 10_000];
 
 pub fn rows(world: &World) -> Outcome<Vec<Row>> {
     let mut rows = Vec::new();
-    for cloud in [Cloud::Aws, Cloud::Azure] {
+    for cloud in Cloud::TLS {
         for (layout, slots) in LAYOUTS {
             for count in COUNTS {
                 world.configure(cloud, "127.0.0.1", slots(cloud, count))?;
@@ -43,14 +43,10 @@ type Layout = (&'static str, fn(Cloud, usize) -> Value);
 const LAYOUTS: [Layout; 3] = [
     ("one slot per key", |cloud, count| (0..count).map(|n| World::slot(cloud, &label(n), &name(n))).collect()),
     ("one token", |cloud, count| {
-        let option = if cloud == Cloud::Azure { "key_name" } else { "kms_key_id" };
-        let keys: Vec<Value> = (0..count).map(|n| json!({ option: name(n), "label": label(n) })).collect();
+        let keys: Vec<Value> = (0..count).map(|n| json!({ cloud.key_option(): name(n), "label": label(n) })).collect();
         json!([{ "label": "bench", "keys": keys }])
     }),
-    (
-        "discovered",
-        |cloud, _| json!([{ "label": "bench", "cloud": if cloud == Cloud::Azure { "azure" } else { "aws" }, "discover": true }]),
-    ),
+    ("discovered", |cloud, _| json!([{ "label": "bench", "cloud": cloud.id(), "discover": true }])),
 ];
 
 /// Returns a label that fits into a token's label.

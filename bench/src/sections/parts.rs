@@ -20,7 +20,7 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
     for cloud in Cloud::TLS {
         world.delay_ms(0)?;
         let (whole, secure) = Pair::measure(world, cloud, false, 1, MS)?.least("cpu");
-        // The minimal client without TLS sends the bytes of a request to AWS. The requests to both clouds have
+        // The minimal client without TLS sends the bytes of a request to AWS. The requests to all clouds have
         // about the same size.
         let (_, plain) = Pair::measure(world, Cloud::AwsPlain, false, 1, MS)?.least("cpu");
         world.configure_one(cloud, false)?;

@@ -1,4 +1,4 @@
-//! A fake of both services that uses little CPU, so that the measurements show the client. It runs as its own process.
+//! A fake of all services that uses little CPU, so that the measurements show the client. It runs as its own process.
 //!
 //! The fake accepts every credential, resolves every key name to one of two keys, and creates valid signatures,
 //! because the module verifies them. It signs each digest only once. Replies can be delayed by a configured time.
@@ -7,6 +7,7 @@
 mod quota;
 mod replies;
 mod state;
+mod vault;
 
 use crate::outcome::{Outcome, say};
 use crate::tls;
@@ -40,7 +41,8 @@ fn reply(service: &Service, request: &Message) -> Outcome<Vec<u8>> {
     service.most_under_way.fetch_max(under_way, Ordering::Relaxed);
     let reply = match request.header("x-amz-target") {
         Some(target) => replies::kms(service, request, target),
-        None => replies::vault(service, request),
+        None if vault::is_request(request) => vault::reply(service, request),
+        None => replies::key_vault(service, request),
     };
     if !service.delay().is_zero() {
         std::thread::sleep(service.delay());

@@ -1,4 +1,4 @@
-//! The replies of the fake service: as much of KMS, Key Vault and Entra as the module uses.
+//! The replies of the fake service: as much of KMS, Key Vault and Entra as the module uses. `vault` has those of Vault.
 
 use super::state::{Service, SignatureEncoding, lock};
 use crate::outcome::Outcome;
@@ -66,7 +66,7 @@ fn aws_page(service: &Service, marker: &str, most: usize, list: &str, item: impl
 }
 
 /// Key Vault REST API, and Entra's token endpoint.
-pub fn vault(service: &Service, request: &Message) -> Outcome<Vec<u8>> {
+pub fn key_vault(service: &Service, request: &Message) -> Outcome<Vec<u8>> {
     let (method, target) = request.request_line();
     let host = format!("https://{}", request.header("host").unwrap_or_default());
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -141,7 +141,7 @@ fn key_id(host: &str, name: &str) -> String {
 pub const VERSION: &str = "0123456789abcdef0123456789abcdef";
 
 /// Returns a key name that is as long as the id of a real key.
-fn key_name(number: usize) -> String {
+pub fn key_name(number: usize) -> String {
     format!("00000000-0000-0000-0000-{number:012}")
 }
 
@@ -180,7 +180,7 @@ pub fn control(service: &Service, request: &Message) -> Outcome<Vec<u8>> {
     })
 }
 
-fn response(status: u16, headers: &str, body: &Value) -> Vec<u8> {
+pub fn response(status: u16, headers: &str, body: &Value) -> Vec<u8> {
     let body = body.to_string();
     let length = body.len();
     format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{headers}\r\n{body}")
