@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// The proxy. It ends with the test program.
 pub struct Front {
@@ -18,6 +19,8 @@ struct State {
     server: String,
     replies: Mutex<VecDeque<(String, String)>>,
     seen: Mutex<Vec<Seen>>,
+    /// How much later each reply comes.
+    delay: Mutex<Duration>,
 }
 
 /// A request that has passed.
@@ -41,7 +44,8 @@ impl Front {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = server.strip_prefix("http://").unwrap().to_owned();
-        let state = Arc::new(State { server, replies: Mutex::default(), seen: Mutex::default() });
+        let state =
+            Arc::new(State { server, replies: Mutex::default(), seen: Mutex::default(), delay: Mutex::default() });
         let serving = state.clone();
         std::thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
@@ -63,6 +67,11 @@ impl Front {
     /// Puts these bytes in the place of the server's reply. Without any, the connection ends without a reply.
     pub fn reply_bytes(&self, words: &str, reply: String) {
         self.state.replies.lock().unwrap().push_back((words.to_owned(), reply));
+    }
+
+    /// Delays each reply, like a server that has too much to do.
+    pub fn delay(&self, by: Duration) {
+        *self.state.delay.lock().unwrap() = by;
     }
 
     /// Returns the requests since the last call.
@@ -93,6 +102,8 @@ impl State {
             Some((_, reply)) => reply.into_bytes(),
             None => request.exchange(&self.server),
         };
+        let delay = *self.delay.lock().unwrap();
+        std::thread::sleep(delay);
         let _ = (&connection).write_all(&reply);
     }
 }

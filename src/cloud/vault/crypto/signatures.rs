@@ -16,6 +16,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 #[derive(Deserialize)]
 struct SignReply {
@@ -139,8 +140,8 @@ impl Clients {
         let kind = request.kind();
         match self.batches.enter(&kind, input) {
             Place::First => {
-                let _turn = Turn { clients: self.clone(), request: request.clone(), kind };
-                self.sign_alone(request, input).await
+                let mut turn = Turn::new(self, request, kind);
+                turn.ends_with(self.sign_alone(request, input).await)
             }
             Place::Waiting(answer) => match answer.await {
                 Ok(Some(answer)) => answer,
@@ -155,15 +156,17 @@ impl Clients {
         Ok(self.send_sign_request::<SignReply>(request, &fields).await?.signature)
     }
 
-    async fn sign_together(self: &Arc<Self>, request: &SignRequest, inputs: Vec<Waiting>) {
+    /// Signs many inputs, and answers their callers.
+    async fn sign_together(self: &Arc<Self>, mut turn: Turn, inputs: Vec<Waiting>) {
+        let request = turn.request.clone();
         let mut fields = request.fields.clone();
         fields["batch_input"] = inputs.iter().map(|waiting| json!({ "input": waiting.input })).collect();
-        let reply = self.send_sign_request::<BatchReply>(request, &fields);
+        let reply = self.send_sign_request::<BatchReply>(&request, &fields);
         let limit = self.settings.network.call_timeout;
         let reply = tokio::time::timeout(limit, reply).await.unwrap_or_else(|_| {
             Err(SIGN.failure(Cause::TimedOut, format!("no reply within {limit:?} (option \"call_timeout_ms\")")).into())
         });
-        match reply {
+        match turn.ends_with(reply) {
             Ok(BatchReply { batch_results }) => {
                 let signatures =
                     batch_results.into_iter().map(|item| item.signature.map(Ok)).chain(std::iter::repeat_with(|| None));
@@ -201,16 +204,30 @@ struct Turn {
     clients: Arc<Clients>,
     request: SignRequest,
     kind: String,
+    start: Instant,
+    /// The time that the request has taken, if it has succeeded.
+    took: Option<Duration>,
+}
+
+impl Turn {
+    fn new(clients: &Arc<Clients>, request: &SignRequest, kind: String) -> Self {
+        Self { clients: clients.clone(), request: request.clone(), kind, start: Instant::now(), took: None }
+    }
+
+    fn ends_with<T>(&mut self, answer: Result<T, FailedAttempt>) -> Result<T, FailedAttempt> {
+        self.took = answer.is_ok().then(|| self.start.elapsed());
+        answer
+    }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let next = self.clients.batches.leave(&self.kind);
+        let next = self.clients.batches.leave(&self.kind, self.took);
         // Without a runtime, C_Finalize has ended all calls.
         let runtime = tokio::runtime::Handle::try_current();
         if let (false, Ok(runtime)) = (next.is_empty(), runtime) {
-            let turn = Turn { clients: self.clients.clone(), request: self.request.clone(), kind: self.kind.clone() };
-            runtime.spawn(async move { turn.clients.sign_together(&turn.request, next).await });
+            let (clients, turn) = (self.clients.clone(), Turn::new(&self.clients, &self.request, self.kind.clone()));
+            runtime.spawn(async move { clients.sign_together(turn, next).await });
         }
     }
 }
