@@ -13,7 +13,7 @@ pub struct Entry {
     pub operation: String,
     /// The key as the client named it, if it named one.
     pub key: Option<String>,
-    /// The region that a request to KMS was signed for.
+    /// The region that a request to AWS was signed for.
     pub region: Option<String>,
     /// The host that was asked.
     pub host: String,

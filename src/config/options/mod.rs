@@ -149,7 +149,7 @@ pub const OPTIONS: &[OptionRow] = options![
     log_level TOP ANY ValueKind::LogLevel; "`error`"; "`off`, `error`, `warn`, `info` or `debug`. `CLOUD_KMS_PKCS11_LOG` takes precedence.";
     log_file TOP ANY ValueKind::Path; "standard error"; "A file to which the log is appended. Rotate it with `copytruncate`. `CLOUD_KMS_PKCS11_LOG_FILE` takes precedence.";
     log_destination TOP ANY ValueKind::Choice(&["stderr", "file", "syslog"]); "`file` if there is a `log_file`, else `stderr`"; "`stderr`, `file` or `syslog`. `CLOUD_KMS_PKCS11_LOG_DESTINATION` and `CLOUD_KMS_PKCS11_LOG_FILE` take precedence.";
-    cache TOP ANY ValueKind::Flag; "`true`"; "Store public keys on disk, so that a signature needs one request from the start. A key whose name can come to mean another key (a KMS alias, a Key Vault key without its version) needs one only in programs that do not read its public key.";
+    cache TOP ANY ValueKind::Flag; "`true`"; "Store public keys on disk, so that a signature needs one request from the start. If a key's name can come to mean another key (a KMS alias, a key of Key Vault or Vault without its version), a program that reads the public key before it signs makes two requests.";
     cache_folder TOP ANY ValueKind::Path; "`cloud-kms-pkcs11` in `$XDG_CACHE_HOME` or `~/.cache`, if that directory exists"; "The directory of the stored public keys. The module creates it if its parent exists. No other user may be able to write to it.";
 
     label KEY ANY ValueKind::Text; "the key's id or name"; "The label of the token, truncated to 32 bytes, and CKA_LABEL of its single key, in full. Required with `keys` and `discover`. In a key: CKA_LABEL.";
