@@ -52,7 +52,7 @@ sign() { # ALGO PADDING
 
 for TOKEN in aws-rsa2048 azure-rsa2048 $vault_rsa; do
     check "$TOKEN FIT image" sign sha256,rsa2048 pkcs-1.5
-    # mkimage 2023.01 expects the longest salt that the key allows. No service makes such a signature.
+    # mkimage 2023.01 expects the longest salt that the key allows. Only Vault makes such a signature.
     [ "$release" = bookworm ] || check "$TOKEN FIT image, PSS" sign sha256,rsa2048 pss
 done
 for TOKEN in aws-rsa4096 azure-rsa4096; do
