@@ -99,9 +99,10 @@ pub struct Scheme {
 }
 
 /// The length of the salt of RSASSA-PSS (RFC 8017 section 9.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Salt {
     /// As long as the digest.
+    #[default]
     Digest,
     /// Another length, in bytes.
     Length(u16),

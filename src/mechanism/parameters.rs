@@ -52,19 +52,12 @@ pub fn shape(ckm: CK_MECHANISM_TYPE) -> ParameterLayout {
 pub struct Parameters {
     /// The hash that the parameters name.
     pub hash: Option<Hash>,
-    /// The salt of a PSS signature.
-    pub salt: Option<Salt>,
+    /// The salt of a PSS signature. Other mechanisms have none.
+    pub salt: Salt,
     /// The context of an ML-DSA signature.
     pub context: Vec<u8>,
     /// The other party of a key agreement.
     pub agreement: Option<Ecdh1Parameters>,
-}
-
-impl Parameters {
-    /// Returns the salt of a PSS signature. Other mechanisms have none.
-    pub fn salt(&self) -> Salt {
-        self.salt.unwrap_or(Salt::Digest)
-    }
 }
 
 /// The values in CK_ECDH1_DERIVE_PARAMS.
@@ -143,7 +136,7 @@ impl Mechanism {
             Ok(length) => Salt::Length(length),
             Err(_) => return Err(self.invalid(format!("sLen is {salt}, which is longer than any key"))),
         };
-        Ok(Parameters { hash: Some(hash), salt: Some(salt), ..Default::default() })
+        Ok(Parameters { hash: Some(hash), salt, ..Default::default() })
     }
 
     fn oaep(&self, words: &[CK_ULONG], label: &[u8]) -> Result<Parameters> {

@@ -94,7 +94,7 @@ impl Operation {
         let parameters = mechanism.parse_parameters(request)?;
         let hash = parameters.hash.filter(|_| mechanism.family != Algorithm::MlDsa);
         if let Some(hash) = hash {
-            let scheme = mechanism.family.with_hash(hash).with_salt(parameters.salt());
+            let scheme = mechanism.family.with_hash(hash).with_salt(parameters.salt);
             check_allowed(subject.schemes, scheme, CKR_MECHANISM_PARAM_INVALID)?;
             check_salt(subject.kind, scheme)?;
         }
@@ -130,7 +130,7 @@ impl Operation {
             Input::AsIs(own) => own.or(self.parameters.hash),
             _ => None,
         };
-        Scheme { family: self.mechanism.family, hash, salt: self.parameters.salt() }
+        Scheme { family: self.mechanism.family, hash, salt: self.parameters.salt }
     }
 
     /// Adds a part of the data.
@@ -193,7 +193,7 @@ impl Operation {
             }
             (Algorithm::RsaPkcs1, _, _, Some(hash)) => pkcs1_of_digest(&self.schemes, hash, held),
             (Algorithm::RsaPss, _, _, Some(hash)) => {
-                let salt = self.parameters.salt();
+                let salt = self.parameters.salt;
                 (Algorithm::RsaPss.with_hash(hash).with_salt(salt), check_digest_len(hash, held)?)
             }
             _ => (scheme, held),

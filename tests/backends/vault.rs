@@ -138,6 +138,17 @@ fn a_standby_s_redirect_is_followed_once() {
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].token, Some(text(&server, "token")), "the active server needs the token");
     standby.seen();
+    // The active server must not redirect again.
+    for front in [&standby, &active] {
+        front.reply(
+            "keys/p256",
+            &format!("307 Temporary Redirect\r\nlocation: {}/v1/transit/keys/p256", active.url),
+            "",
+        );
+    }
+    let failure = described(&settings, "p256").unwrap_err();
+    assert!(failure.message.contains("HTTP status 307"), "{failure}");
+    assert_eq!((standby.lines().len(), active.lines().len()), (1, 1));
     for (location, words) in [
         (format!("{}/v1/transit/keys/other", active.url), "which is another request"),
         (format!("{}/ui/", active.url), "which is another request"),

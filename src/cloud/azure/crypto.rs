@@ -8,7 +8,7 @@ use super::keys::describe;
 use super::keys::{encryption_algorithm, signature_algorithm, version_in_id};
 use super::operations::{DECRYPT, Operation, RANDOM, SIGN, UNWRAP_KEY};
 use crate::cloud::failure::refused::FailedAttempt;
-use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::failure::{Cause, Failure, UNDECRYPTABLE};
 use crate::cloud::key::KeyRequest;
 use crate::cloud::key::{SecretBytes, Signature};
 use azure_core::http::{RequestContent, Response};
@@ -120,8 +120,7 @@ fn plaintext(
 }
 
 fn undecryptable(failure: Failure) -> Failure {
-    let message = "it was encrypted for another key or with another mechanism, or it was changed".into();
-    Failure { cause: Cause::Undecryptable, message, ..failure }
+    Failure { cause: Cause::Undecryptable, message: UNDECRYPTABLE.into(), ..failure }
 }
 
 /// Returns random bytes. Makes as many requests as necessary, one after the other.

@@ -10,6 +10,7 @@ use std::io::{Error, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 use zeroize::Zeroizing;
 
 /// Returns the bytes of a file.
@@ -18,6 +19,11 @@ use zeroize::Zeroizing;
 /// A sentence with the path, which says what to do.
 pub(crate) fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     read(path).map(|contents| contents.bytes)
+}
+
+/// Returns the time at which a file was last changed, if there is such a file.
+pub(crate) fn modified(path: &Path) -> Option<SystemTime> {
+    path.metadata().and_then(|about| about.modified()).ok()
 }
 
 /// Returns the bytes of a file that contains a long-lived secret. Logs a warning if everybody can read the file,

@@ -96,6 +96,9 @@ pub const CAUSES: &[(Cause, CK_RV, CK_ULONG, &str)] = &[
     (Cause::Panic,      CKR_GENERAL_ERROR,             21, "a defect of the module"),
 ];
 
+/// The message of [`Cause::Undecryptable`], which is the same for every ciphertext.
+pub(crate) const UNDECRYPTABLE: &str = "it was encrypted for another key or with another mechanism, or it was changed";
+
 impl Failure {
     /// Creates a failure without a request id.
     pub fn new(cause: Cause, operation: &'static str, message: impl Into<String>) -> Self {

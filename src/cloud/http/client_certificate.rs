@@ -71,7 +71,7 @@ impl ResolvesClientCert for RenewedCertificate {
 
 impl ClientCertificate {
     fn versions(&self) -> Versions {
-        [&self.certificate, &self.key].map(|path| path.metadata().and_then(|about| about.modified()).ok())
+        [&self.certificate, &self.key].map(|path| file::modified(path))
     }
 
     fn read(&self, provider: &CryptoProvider) -> Result<CertifiedKey, String> {

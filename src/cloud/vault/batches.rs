@@ -49,7 +49,7 @@ pub(crate) type Answer = Option<Result<String, FailedAttempt>>;
 /// The place of a caller.
 pub(crate) enum Place {
     /// The caller sends a request at once, and calls [`Batches::leave`] afterwards.
-    First,
+    AtOnce,
     /// The input is sent with others.
     Waiting(oneshot::Receiver<Answer>),
 }
@@ -61,7 +61,7 @@ impl Batches {
         let own = state.kinds.entry(kind.to_owned()).or_default();
         if own.under_way < UNDER_WAY || !is_busy {
             own.under_way += 1;
-            return Place::First;
+            return Place::AtOnce;
         }
         let (answer, receiver) = oneshot::channel();
         own.waiting.push_back(Waiting { input: input.to_owned(), answer });
@@ -101,15 +101,15 @@ mod tests {
     const FAST: Option<Duration> = Some(Duration::from_millis(10));
     const SLOW: Option<Duration> = Some(Duration::from_millis(21));
 
-    fn is_first(batches: &Batches, kind: &str) -> bool {
-        matches!(batches.enter(kind, "x"), Place::First)
+    fn is_at_once(batches: &Batches, kind: &str) -> bool {
+        matches!(batches.enter(kind, "x"), Place::AtOnce)
     }
 
     /// Returns batches of a server that has become slow.
     fn busy() -> Batches {
         let batches = Batches::default();
         for took in [FAST, SLOW] {
-            assert!(is_first(&batches, "k") && batches.leave("k", took).is_empty());
+            assert!(is_at_once(&batches, "k") && batches.leave("k", took).is_empty());
         }
         batches
     }
@@ -117,15 +117,15 @@ mod tests {
     #[test]
     fn what_comes_while_requests_are_under_way_goes_together() {
         let batches = busy();
-        assert!((0..UNDER_WAY).all(|_| is_first(&batches, "k")));
+        assert!((0..UNDER_WAY).all(|_| is_at_once(&batches, "k")));
         let mut waiting: Vec<_> = (0..LARGEST + 2).map(|number| batches.enter("k", &number.to_string())).collect();
-        assert!(is_first(&batches, "other"), "another kind does not wait");
+        assert!(is_at_once(&batches, "other"), "another kind does not wait");
         // The first caller gives up.
         drop(waiting.remove(0));
         let next = batches.leave("k", SLOW);
         assert_eq!((next.len(), next[0].input.as_str()), (LARGEST, "1"));
         assert_eq!(batches.leave("k", None).len(), 1);
-        assert!(!is_first(&batches, "k"), "both places are taken again");
+        assert!(!is_at_once(&batches, "k"), "both places are taken again");
         for _ in 0..UNDER_WAY {
             assert!(batches.leave("k", None).is_empty());
         }
@@ -135,13 +135,13 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_server_that_is_not_busy() {
         let batches = Batches::default();
-        assert!((0..UNDER_WAY * 2).all(|_| is_first(&batches, "k")), "nothing is known yet");
+        assert!((0..UNDER_WAY * 2).all(|_| is_at_once(&batches, "k")), "nothing is known yet");
         batches.leave("k", FAST);
-        assert!(is_first(&batches, "k"));
+        assert!(is_at_once(&batches, "k"));
         batches.leave("k", SLOW);
         let waiting = batches.enter("k", "x");
         assert!(matches!(waiting, Place::Waiting(_)));
         assert_eq!(batches.leave("k", FAST).len(), 1);
-        assert!(is_first(&batches, "k"), "it is as fast as before");
+        assert!(is_at_once(&batches, "k"), "it is as fast as before");
     }
 }

@@ -1,11 +1,11 @@
 //! Requests to one Vault server.
 
 use super::batches::Batches;
-use super::errors::refusal;
+use super::errors::{refusal, with_capability};
 use super::operations::Operation;
 use super::settings::Settings;
 use super::token::Tokens;
-use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
+use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::http::ClientPool;
 use crate::cloud::http::endpoint::url_without_credentials;
@@ -194,7 +194,10 @@ impl Clients {
     ) -> Result<Reply, FailedAttempt> {
         let token = self.token(operation).await?;
         match self.send(operation, request, Some(&token.value)).await {
-            Err(refused) => Err(self.denial(&token, refused).await),
+            Err(refused) => {
+                let refused = self.denial(&token, refused).await;
+                Err(with_capability(refused, operation, &request.path.join("/")))
+            }
             answer => answer,
         }
     }
@@ -220,7 +223,7 @@ impl Clients {
         };
         match reply.status {
             200..300 => Ok(reply),
-            _ => Err(refusal(operation, &request.path.join("/"), &reply)),
+            _ => Err(refusal(operation, &reply)),
         }
     }
 
@@ -278,9 +281,9 @@ impl Clients {
         Ok(made)
     }
 
-    /// Gives up the connections if no reply has come on one of them. A token that was rejected has been discarded already.
+    /// Gives up the connections if no reply has come on one of them. [`Self::denial`] discards tokens.
     fn discard_stale(&self, refused: &FailedAttempt, since: Instant) {
-        if refused.failure.cause == Cause::TimedOut && refused.remedy != RetryPolicy::OnceWithNewCredentials {
+        if refused.failure.cause == Cause::TimedOut {
             self.http.renew(&self.settings.network, since);
         }
     }

@@ -5,7 +5,7 @@
 
 use super::operations::Operation;
 use crate::cloud::failure::refused::FailedAttempt;
-use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::failure::{Cause, Failure, UNDECRYPTABLE};
 use crate::cloud::http::exchange::Reply;
 use serde::Deserialize;
 use std::time::Duration;
@@ -49,6 +49,7 @@ const ROWS: &[Row] = &[
     (429..=429, "", Cause::Throttled, ""),
     (412..=412, "", Cause::Internal, "this server has not received the newest data yet"),
     (472..=473, "", Cause::Internal, STANDBY),
+    (500..=500, "failed to RSA decrypt the ciphertext", Cause::Undecryptable, ""),
     (500..=500, "requested version for signing is higher", Cause::NotFound, "the key has no such version"),
     (500..=500, "less than the minimum encryption key version", Cause::Disabled, "the key's min_encryption_version excludes this version"),
     (500..=500, "does not contain a private part", Cause::Unsupported, "only the public half of this key was imported"),
@@ -58,8 +59,8 @@ const ROWS: &[Row] = &[
     (500..=599, "", Cause::Internal, ""),
 ];
 
-/// Returns what an error reply means. `path` is the path of the request, for advice about policies.
-pub(crate) fn refusal(operation: &Operation, path: &str, reply: &Reply) -> FailedAttempt {
+/// Returns what an error reply means.
+pub(crate) fn refusal(operation: &Operation, reply: &Reply) -> FailedAttempt {
     let said: ErrorReply = serde_json::from_slice(&reply.body).unwrap_or_default();
     let mut words = said.errors.join("; ").split_whitespace().collect::<Vec<_>>().join(" ");
     if reply.body.starts_with(NO_TLS.as_bytes()) {
@@ -69,8 +70,9 @@ pub(crate) fn refusal(operation: &Operation, path: &str, reply: &Reply) -> Faile
     let (cause, advice) = row.map_or((Cause::Rejected, ""), |(_, _, cause, advice)| (*cause, *advice));
     let status = format!("HTTP status {}", reply.status);
     let mut message = if words.is_empty() { status } else { format!("{status}: {words}") };
-    if cause == Cause::Denied {
-        message = format!("{message}; needed: a policy with the capability {:?} on {path:?}", operation.capability);
+    if cause == Cause::Undecryptable {
+        // All ciphertexts that the service rejects fail with the same message (RFC 8017 section 7.1.2).
+        message = UNDECRYPTABLE.to_owned();
     } else if !advice.is_empty() {
         message = format!("{message}; {advice}");
     }
@@ -78,6 +80,16 @@ pub(crate) fn refusal(operation: &Operation, path: &str, reply: &Reply) -> Faile
     let refused = FailedAttempt::from(Failure { cause, operation: operation.name, message, request_id });
     let seconds = reply.header("retry-after").and_then(|seconds| seconds.parse().ok());
     FailedAttempt { retry_after: seconds.map(Duration::from_secs), ..refused }
+}
+
+/// Adds the capability that a policy must give for the path of a request, if no policy permits the request.
+pub(crate) fn with_capability(mut refused: FailedAttempt, operation: &Operation, path: &str) -> FailedAttempt {
+    let failure = &mut refused.failure;
+    if failure.cause == Cause::Denied {
+        let needed = format!("needed: a policy with the capability {:?} on {path:?}", operation.capability);
+        failure.message = format!("{}; {needed}", failure.message);
+    }
+    refused
 }
 
 #[cfg(test)]
@@ -91,7 +103,7 @@ mod tests {
     fn refused(status: u16, words: &str) -> FailedAttempt {
         let headers = HeaderMap::from_iter([(http::header::RETRY_AFTER, HeaderValue::from_static("7"))]);
         let body = Zeroizing::new(format!("{{\"errors\": [{words:?}]}}").into_bytes());
-        refusal(&SIGN, "transit/sign/k", &Reply { status, headers, body })
+        with_capability(refusal(&SIGN, &Reply { status, headers, body }), &SIGN, "transit/sign/k")
     }
 
     #[test]
@@ -111,6 +123,7 @@ mod tests {
             (473, "", Cause::Internal, Limited, "standby"),
             (500, "requested version for signing is higher than the latest", Cause::NotFound, Never, "version"),
             (500, "1 error occurred", Cause::Internal, Limited, "HTTP status 500"),
+            (500, "failed to RSA decrypt the ciphertext: x", Cause::Undecryptable, Never, "encrypted for another key"),
             (502, "", Cause::Internal, Limited, "502"),
             (503, "Vault is sealed", Cause::Internal, Limited, "vault operator unseal"),
         ] {

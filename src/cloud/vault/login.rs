@@ -49,9 +49,7 @@ impl Clients {
         match answer {
             Ok(()) => Ok(Verdict::Good),
             Err(refused) if matches!(refused.failure.cause, Cause::Denied | Cause::Credentials) => {
-                // No policy helps a token that is not valid.
-                let words = self.mask_pin(refused).failure.message;
-                Ok(Verdict::Incorrect(words.split("; needed:").next().unwrap_or_default().to_owned()))
+                Ok(Verdict::Incorrect(self.mask_pin(refused).failure.message))
             }
             Err(refused) => Err(refused),
         }

@@ -71,7 +71,6 @@ fn login_refusal(login: &Login, mut refused: FailedAttempt) -> FailedAttempt {
         failure.cause = Cause::Credentials;
         refused.remedy = RetryPolicy::Never;
     }
-    let words = failure.message.split("; needed:").next().unwrap_or_default();
-    failure.message = format!("no token by the auth method at {:?}: {words}", login.mount);
+    failure.message = format!("no token by the auth method at {:?}: {}", login.mount, failure.message);
     refused
 }

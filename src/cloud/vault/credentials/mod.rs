@@ -16,9 +16,8 @@ use crate::cloud::secret::Secret;
 use crate::{log_debug, log_info};
 use http::Method;
 use serde_json::json;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// The age at which a token from the settings is renewed for the first time. Its lease is not known until then. A program
 /// that ends earlier makes no request for that.
@@ -43,10 +42,13 @@ impl Clients {
     async fn fetch_token(self: &Arc<Self>, operation: &Operation) -> Result<Arc<Token>, FailedAttempt> {
         let token = match &self.settings.auth {
             Auth::None if self.settings.login.is_some() => return Err(not_logged_in(operation.name).into()),
-            Auth::None => return Err(operation.failure(Cause::Credentials, NO_TOKEN).into()),
+            Auth::None => {
+                let message = format!("there is no token; {HOW_TO_GET_A_TOKEN}");
+                return Err(operation.failure(Cause::Credentials, message).into());
+            }
             Auth::Token(token) => Token::new(token.clone(), None, Some(Instant::now() + FIRST_RENEWAL)),
             Auth::TokenFile(path) => {
-                let file_version = version_of(path);
+                let file_version = file::modified(path);
                 let value = file::secret(path).map_err(|why| missing_file(operation, why))?;
                 Token::new(value.to_string().into(), None, None).of_file(file_version)
             }
@@ -58,7 +60,7 @@ impl Clients {
     fn has_newer_file(&self, token: &Token) -> bool {
         match &self.settings.auth {
             // A file that is just being replaced may be missing for a moment.
-            Auth::TokenFile(path) => version_of(path).is_some_and(|now| Some(now) != token.file_version),
+            Auth::TokenFile(path) => file::modified(path).is_some_and(|now| Some(now) != token.file_version),
             _ => false,
         }
     }
@@ -103,7 +105,7 @@ impl Clients {
             self.tokens.discard(token);
             return FailedAttempt { failure, remedy: RetryPolicy::OnceWithNewCredentials, ..refused };
         }
-        let message = format!("{}; {BAD_TOKEN}", failure.message.split("; needed:").next().unwrap_or_default());
+        let message = format!("{}; {BAD_TOKEN}", failure.message);
         Failure { message, ..failure }.into()
     }
 
@@ -125,16 +127,11 @@ impl Clients {
     }
 }
 
-fn version_of(path: &Path) -> Option<SystemTime> {
-    path.metadata().and_then(|about| about.modified()).ok()
-}
-
 fn missing_file(operation: &Operation, why: String) -> Failure {
     operation.failure(Cause::Credentials, format!("there is no token: {why}; {HOW_TO_GET_A_TOKEN}"))
 }
 
-const NO_TOKEN: &str =
-    "there is no token; set VAULT_TOKEN, run vault login, or configure \"vault_token_file\" or another \"vault_auth\"";
-const HOW_TO_GET_A_TOKEN: &str = "set VAULT_TOKEN, run vault login, or configure another \"vault_auth\"";
+const HOW_TO_GET_A_TOKEN: &str =
+    "set VAULT_TOKEN, run vault login, or configure \"vault_token_file\" or another \"vault_auth\"";
 const BAD_TOKEN: &str = "the token is not valid, has ended, or may not look itself up; replace it, or configure a login \
      (\"vault_auth\"), which is repeated when its token ends";

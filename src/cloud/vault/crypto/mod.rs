@@ -8,7 +8,6 @@ pub(crate) mod signatures;
 use super::client::{Clients, Request, body};
 use super::keys::{hash_algorithm, version_in_id};
 use super::operations::{DECRYPT, HMAC, Operation, RANDOM, VERIFY};
-use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::key::{KeyRequest, SecretBytes};
 use base64ct::{Base64, Encoding};
@@ -58,15 +57,12 @@ impl Clients {
         Ok(self.with_key::<VerifyReply>(&VERIFY, order, &["verify", &order.key.id, hash], &fields).await?.valid)
     }
 
+    /// Returns the plaintext of a ciphertext.
     pub(crate) async fn decrypt(self: &Arc<Self>, order: &KeyRequest) -> Result<SecretBytes, Failure> {
         let ciphertext = with_version(&self.known_version(order).await?, &order.data);
-        let path = self.path(&["decrypt", &order.key.id]);
-        let fields = body(&json!({ "ciphertext": ciphertext }));
-        let request = Request { method: Method::POST, path: &path, body: Some(fields) };
-        let reply = self.run(&DECRYPT, &order.key.id, None, async || {
-            self.data::<DecryptReply>(&DECRYPT, &request).await.map_err(undecryptable)
-        });
-        decoded(&DECRYPT, &reply.await?.plaintext)
+        let fields = json!({ "ciphertext": ciphertext });
+        let reply = self.with_key::<DecryptReply>(&DECRYPT, order, &["decrypt", &order.key.id], &fields).await?;
+        decoded(&DECRYPT, &reply.plaintext)
     }
 
     /// Returns random bytes.
@@ -102,21 +98,6 @@ impl Clients {
             Some(version) => Ok(version.to_owned()),
             None => Ok(self.read_key(&order.key).await?.version(&order.key)),
         }
-    }
-}
-
-/// Vault's words about every ciphertext that it can't decrypt. The status is 500, as if Vault had failed.
-const UNDECRYPTABLE: &str = "failed to RSA decrypt the ciphertext";
-
-/// Returns the refusal of a ciphertext. All ciphertexts that the service rejects fail with the same message (RFC 8017
-/// section 7.1.2).
-fn undecryptable(refused: FailedAttempt) -> FailedAttempt {
-    match refused.failure.message.contains(UNDECRYPTABLE) {
-        true => {
-            let message = "it was encrypted for another key or with another mechanism, or it was changed".into();
-            Failure { cause: Cause::Undecryptable, message, ..refused.failure }.into()
-        }
-        false => refused,
     }
 }
 

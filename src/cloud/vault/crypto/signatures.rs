@@ -139,7 +139,7 @@ impl Clients {
     async fn sign_in_turn(self: &Arc<Self>, request: &SignRequest, input: &str) -> Result<String, FailedAttempt> {
         let kind = request.kind();
         match self.batches.enter(&kind, input) {
-            Place::First => {
+            Place::AtOnce => {
                 let mut turn = Turn::new(self, request, kind);
                 turn.ends_with(self.sign_alone(request, input).await)
             }
