@@ -8,6 +8,7 @@ pub mod azure;
 pub(crate) mod backend;
 pub(crate) mod credentials;
 pub(crate) mod failure;
+pub mod google;
 pub(crate) mod http;
 pub(crate) mod key;
 pub mod lazy;

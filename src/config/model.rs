@@ -3,7 +3,7 @@
 use super::management::Management;
 use super::quirks::Quirks;
 use crate::certificate::Certificate;
-use crate::cloud::{CertificateName, KeyName, ListedKey, Secret, ServiceSettings, aws, azure, vault};
+use crate::cloud::{CertificateName, KeyName, ListedKey, Secret, ServiceSettings, aws, azure, google, vault};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -76,6 +76,8 @@ pub enum Service {
     Azure(azure::Settings),
     /// HashiCorp Vault or OpenBao.
     Vault(vault::Settings),
+    /// Google Cloud KMS.
+    Google(google::Settings),
 }
 
 impl Service {
@@ -85,6 +87,7 @@ impl Service {
             Service::Aws(settings) => settings,
             Service::Azure(settings) => settings,
             Service::Vault(settings) => settings,
+            Service::Google(settings) => settings,
         }
     }
 

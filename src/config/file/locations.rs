@@ -67,5 +67,6 @@ fn selected_by(service: &Service) -> &'static str {
         Service::Azure(_) => "AZURE_KEYVAULT_URL selects a vault",
         // No variable selects a server of Vault without a file.
         Service::Vault(_) => "the configuration selects a server of Vault",
+        Service::Google(_) => "the configuration selects Google Cloud KMS",
     }
 }

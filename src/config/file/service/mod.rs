@@ -44,6 +44,7 @@ pub(crate) fn warn_of_endpoints(section: &Section, service: &Service, notes: &mu
         Service::Vault(settings) => {
             vec![unencrypted(section, vault::ADDRESS, &settings.address), vault::ignored_variable(section)]
         }
+        Service::Google(_) => Vec::new(),
     };
     for note in warnings.into_iter().flatten() {
         if !notes.contains(&note) {
