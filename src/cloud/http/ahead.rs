@@ -3,8 +3,8 @@
 //! The HTTP client opens a connection only for a request. So a connection is opened ahead by a request that is never
 //! sent: the layer below gets the connection, keeps it for the first real request, and fails the request.
 
-use azure_core::http::Url;
 use futures_util::future::BoxFuture;
+use reqwest::Url;
 use std::any::Any;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,6 +1,6 @@
 //! URLs of services, as far as all clouds treat them alike.
 
-use azure_core::http::Url;
+use reqwest::Url;
 use std::net::IpAddr;
 
 /// Returns whether a request to the URL goes to another machine without TLS.

@@ -17,21 +17,15 @@ use super::failure::error_chain::{causes, is_timeout, message_of};
 use super::failure::obstacle::Obstacle;
 use super::runtime::PerProcess;
 use ahead::{AheadConnection, AheadLayer, ConnectionsAhead};
-use azure_core::error::ErrorKind;
-use azure_core::http::headers::HeaderName;
-use azure_core::http::{AsyncRawResponse, HttpClient, Request, Url, response::AsyncResponseBody};
-use futures_util::Stream;
 use http::{StatusCode, Uri};
 use network::Network;
 use proxy::Proxies;
-use reqwest::{Client, ClientBuilder, Proxy, redirect::Policy};
+use reqwest::{Client, ClientBuilder, Proxy, Url, redirect::Policy};
 use resolver::Resolver;
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use trust::SystemRoots;
 
@@ -191,60 +185,6 @@ impl fmt::Debug for ServiceClient {
 pub(crate) const LARGEST_REPLY: usize = 4 << 20;
 
 pub(crate) const REPLY_TOO_LARGE: &str = "the reply is larger than 4 MiB";
-
-#[async_trait::async_trait]
-impl HttpClient for ServiceClient {
-    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-        let url = request.url().as_str();
-        let reply = match self.connection_ahead(request.url()).run(self.current().execute_request(request)).await {
-            Ok(reply) => reply,
-            Err(error) => return Err(obstacle_or_error(self.obstacle(url, &error).await, error)),
-        };
-        let (status, headers, body) = reply.deconstruct();
-        let field = |name| headers.get_optional_str(&HeaderName::from_static(name));
-        if let Some(own) = self.proxy_reply(url, status.into(), field) {
-            return Err(own.into());
-        }
-        Ok(AsyncRawResponse::new(status, headers, Box::pin(LimitedBody { body, left: LARGEST_REPLY })))
-    }
-}
-
-/// Returns the obstacle, if there is one, and otherwise the error of the client.
-fn obstacle_or_error(obstacle: Option<Obstacle>, error: azure_core::Error) -> azure_core::Error {
-    obstacle.map_or(error, azure_core::Error::from)
-}
-
-impl From<Obstacle> for azure_core::Error {
-    /// The SDK retries errors of kind `Connection`, but not errors of kind `Other`.
-    fn from(obstacle: Obstacle) -> Self {
-        let kind = if obstacle.is_transient { ErrorKind::Connection } else { ErrorKind::Other };
-        Self::new(kind, obstacle)
-    }
-}
-
-/// The body of a reply, limited to [`LARGEST_REPLY`].
-struct LimitedBody {
-    body: AsyncResponseBody,
-    left: usize,
-}
-
-impl Stream for LimitedBody {
-    type Item = <AsyncResponseBody as Stream>::Item;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = Pin::new(&mut self.body).poll_next(context);
-        if let Poll::Ready(Some(Ok(bytes))) = &next {
-            match self.left.checked_sub(bytes.len()) {
-                Some(left) => self.left = left,
-                None => {
-                    let error = azure_core::Error::with_message(ErrorKind::DataConversion, REPLY_TOO_LARGE);
-                    return Poll::Ready(Some(Err(error)));
-                }
-            }
-        }
-        next
-    }
-}
 
 /// Makes a client for a service that may be anywhere.
 fn client(network: &Network, system: &SystemRoots) -> Result<Client, Obstacle> {

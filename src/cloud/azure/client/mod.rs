@@ -1,5 +1,7 @@
 //! Clients of one vault or Managed HSM.
 
+pub(crate) mod connector;
+
 use super::credentials;
 use super::environment::{AuthorityClient, Challenge, VaultClient};
 use super::operations::Operation;
