@@ -4,7 +4,7 @@
 //! `WRITE_DOCS=1 cargo test --lib conformance` writes them. Without the variable, the test compares them with the
 //! document. The prose between the tables is written by hand.
 
-use crate::cloud::{ServiceSettings, SharedBackend, aws, azure, vault};
+use crate::cloud::{SharedBackend, aws, azure, vault};
 use crate::ffi::ROWS;
 use crate::key::hash::Hash;
 use crate::key::{Algorithm, Kind, Purpose, Scheme};

@@ -107,7 +107,10 @@ pub trait Backend: Send + Sync + fmt::Debug {
     }
 }
 
-/// The configured settings of a service, from which its [`Backend`] is created.
+/// The configured settings of a service. Each cloud creates its [`Backend`] from its settings with a function `open`.
+///
+/// The settings exist in every build, so that the configuration of every cloud is read by the same code. The backend
+/// exists only in a build with the feature of the cloud.
 pub trait ServiceSettings: Send + Sync + fmt::Debug {
     /// Returns the name of the cloud and the place of the keys in it, as far as the settings determine them. Serial
     /// numbers of tokens are derived from both, so neither may depend on the machine or change in a release.
@@ -121,9 +124,6 @@ pub trait ServiceSettings: Send + Sync + fmt::Debug {
 
     /// Returns whether the credential is the PIN of C_Login. Each token of such a service has its own login.
     fn needs_login(&self) -> bool;
-
-    /// Returns a backend with these settings. Sends no request and reads no file.
-    fn open(&self) -> SharedBackend;
 }
 
 /// The capability to verify MACs.

@@ -3,11 +3,14 @@
 //! Each cloud has a folder, and all these folders use the same file names. `async` code exists in this module and
 //! below it only.
 
+#[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "azure")]
 pub mod azure;
 pub(crate) mod backend;
 pub(crate) mod credentials;
 pub(crate) mod failure;
+#[cfg(feature = "google")]
 pub mod google;
 pub(crate) mod http;
 pub(crate) mod key;
@@ -18,6 +21,7 @@ pub(crate) mod pagination;
 pub(crate) mod retry;
 pub mod runtime;
 pub(crate) mod secret;
+#[cfg(feature = "vault")]
 pub mod vault;
 
 pub use backend::{
@@ -33,3 +37,39 @@ pub use login::{CommitLogin, LoginError, PinLogin};
 pub use management::{CreatedKey, NewKey};
 pub use runtime::Pending;
 pub use secret::Secret;
+
+// What remains of a cloud without its feature: the settings, so that its options and files are read by the same code in
+// every build.
+
+#[cfg(not(feature = "aws"))]
+pub mod aws {
+    //! AWS KMS, which this build does not support.
+    pub(crate) mod acm {
+        pub(crate) mod name;
+    }
+    pub(crate) mod operations;
+    pub(crate) mod settings;
+    pub use acm::name::{CertificateService, is_certificate_arn};
+    pub use settings::{Login, Settings};
+}
+
+#[cfg(not(feature = "azure"))]
+pub mod azure {
+    //! Azure Key Vault, which this build does not support.
+    pub(crate) mod settings;
+    pub use settings::{Credential, Settings};
+}
+
+#[cfg(not(feature = "google"))]
+pub mod google {
+    //! Google Cloud KMS, which this build does not support.
+    pub(crate) mod settings;
+    pub use settings::{Credentials, ProtectionLevel, Settings, Versions};
+}
+
+#[cfg(not(feature = "vault"))]
+pub mod vault {
+    //! Vault, which this build does not support.
+    pub(crate) mod settings;
+    pub use settings::{Auth, Credential, Login, Pin, SecretId, Settings, is_key_name};
+}

@@ -1,19 +1,35 @@
 //! Environment variables, and the paths of configuration files.
 
+use super::options::{Cloud, names_of};
 use crate::error::Error;
 use cryptoki_sys::CKR_GENERAL_ERROR;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The environment variables and the root of the file system. Tests replace both.
+/// The environment variables, the root of the file system and the clouds of the build. Tests replace all of them.
 pub struct Environment<'a> {
     /// Returns the value of an environment variable, or `None` if it is not set.
     pub variable: &'a dyn Fn(&str) -> Option<OsString>,
     /// The directory that contains `etc`.
     pub root: &'a Path,
+    /// The clouds that the module supports.
+    pub clouds: &'a [Cloud],
 }
 
 impl Environment<'_> {
+    /// Returns the message for an option or a file of `clouds` if the module supports none of them. `object` is what the
+    /// user can remove instead.
+    pub fn unsupported_message(&self, clouds: &[Cloud], object: &str) -> Option<String> {
+        if clouds.is_empty() || clouds.iter().any(|cloud| self.clouds.contains(cloud)) {
+            return None;
+        }
+        let (lacking, supported) = (names_of(clouds, " or "), names_of(self.clouds, ", "));
+        Some(format!(
+            "this build of the module has no support for {lacking}; it has: {supported}; remove {object}, or use a build \
+             with the cargo feature {lacking}"
+        ))
+    }
+
     /// Returns the path of the module's own configuration file: the one that `CLOUD_KMS_PKCS11_CONFIG` names, or
     /// the first one that exists in the user's or the system's directory. Returns `None` if there is none.
     ///

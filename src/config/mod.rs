@@ -30,6 +30,7 @@ use file::{legacy, locations, strict};
 pub use management::{Management, Right};
 pub use model::{CertificateSource, Key, Keys, Service, Slot};
 use notes::PendingMessages;
+use options::{Cloud, names_of};
 pub use quirks::Quirks;
 pub use serial::serial_number;
 pub use slots::Slots;
@@ -49,8 +50,10 @@ impl Config {
     pub fn load() -> Result<Config, Error> {
         // The variables of a setuid program are set by its caller, who has fewer rights than the program.
         let variable = |name: &str| std::env::var_os(name).filter(|_| !process::is_privileged());
-        let environment = Environment { variable: &variable, root: Path::new("/") };
+        let clouds = Cloud::of_this_build();
+        let environment = Environment { variable: &variable, root: Path::new("/"), clouds: &clouds };
         let mut notes = PendingMessages::new();
+        notes.push((Level::Info, format!("this build of the module supports {}", names_of(&clouds, ", "))));
         if process::is_privileged() {
             let text = "this program runs with more rights than its caller (setuid), so the module ignores environment \
                         variables; only the files in /etc are read";

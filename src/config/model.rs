@@ -3,7 +3,9 @@
 use super::management::Management;
 use super::quirks::Quirks;
 use crate::certificate::Certificate;
-use crate::cloud::{CertificateName, KeyName, ListedKey, Secret, ServiceSettings, aws, azure, google, vault};
+use crate::cloud::{
+    CertificateName, KeyName, ListedKey, Secret, ServiceSettings, SharedBackend, aws, azure, google, vault,
+};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -88,6 +90,23 @@ impl Service {
             Service::Azure(settings) => settings,
             Service::Vault(settings) => settings,
             Service::Google(settings) => settings,
+        }
+    }
+
+    /// Opens a backend for the service. Returns `None` if this build does not support its cloud; the readers of the
+    /// configuration have refused such a service.
+    pub fn open(&self) -> Option<SharedBackend> {
+        match self {
+            #[cfg(feature = "aws")]
+            Service::Aws(settings) => Some(settings.open()),
+            #[cfg(feature = "azure")]
+            Service::Azure(settings) => Some(settings.open()),
+            #[cfg(feature = "vault")]
+            Service::Vault(settings) => Some(settings.open()),
+            #[cfg(feature = "google")]
+            Service::Google(settings) => Some(settings.open()),
+            #[allow(unreachable_patterns, reason = "without one of the features")]
+            _ => None,
         }
     }
 

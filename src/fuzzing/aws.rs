@@ -8,7 +8,6 @@
 
 use super::input::ByteSource;
 use super::replies::{Replies, Reply, SECRET, block_on, check_facts, check_failure};
-use crate::cloud::ServiceSettings;
 use crate::cloud::aws::Settings;
 use crate::cloud::aws::client::Clients;
 use crate::cloud::aws::credentials::process::parse_credentials;

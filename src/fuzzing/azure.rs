@@ -9,7 +9,6 @@
 use super::input::ByteSource;
 use super::replies::{Replies, Reply, SECRET, block_on, check_facts, check_failure};
 use crate::cloud::Secret;
-use crate::cloud::ServiceSettings;
 use crate::cloud::azure::client;
 use crate::cloud::azure::client::Clients;
 use crate::cloud::azure::credentials;

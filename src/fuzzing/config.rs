@@ -11,6 +11,7 @@ use crate::config::file::{legacy, strict};
 use crate::config::json;
 use crate::config::json::{Data, Dialect, Fault, Member, Value};
 use crate::config::notes::PendingMessages;
+use crate::config::options::Cloud;
 use crate::provider::Provider;
 use serde_json::Value as Json;
 use std::ffi::OsString;
@@ -20,7 +21,7 @@ use std::path::Path;
 /// name a line that exists in the file.
 pub fn strict(data: &[u8]) -> Option<Config> {
     let variable = |name: &str| (name == "HOME").then(|| OsString::from("/home/me"));
-    let environment = Environment { variable: &variable, root: Path::new("/") };
+    let environment = Environment { variable: &variable, root: Path::new("/"), clouds: &Cloud::ALL };
     let path = Path::new("/etc/config.json");
     check_json(data);
     match strict::parse(data, path, &environment, &mut PendingMessages::new()) {
@@ -49,7 +50,7 @@ pub fn legacy(data: &[u8]) -> Config {
         };
         (choice & bit == bit).then(|| value.into())
     };
-    let environment = Environment { variable: &variable, root: Path::new("/nowhere") };
+    let environment = Environment { variable: &variable, root: Path::new("/nowhere"), clouds: &Cloud::ALL };
     legacy::read_text(source.rest(), choice & 1 == 1, &environment, &mut PendingMessages::new())
 }
 

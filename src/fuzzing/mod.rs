@@ -5,7 +5,9 @@
 
 #![allow(clippy::panic, reason = "for tests and fuzzers only")]
 
+#[cfg(feature = "aws")]
 pub(crate) mod aws;
+#[cfg(feature = "azure")]
 pub(crate) mod azure;
 pub(crate) mod cache;
 pub(crate) mod calls;
@@ -15,18 +17,22 @@ pub(crate) mod fake;
 pub(crate) mod input;
 pub(crate) mod mechanisms;
 pub(crate) mod replies;
+#[cfg(feature = "vault")]
 pub(crate) mod vault;
 
+#[cfg(feature = "aws")]
 pub use aws::run as aws;
+#[cfg(feature = "azure")]
 pub use azure::run as azure;
 pub use cache::run as cache;
 pub use calls::{calls, templates};
 pub use config::{config_legacy, config_strict};
 pub use der::run as der;
 pub use mechanisms::run as mechanisms;
+#[cfg(feature = "vault")]
 pub use vault::run as vault;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "default"))]
 mod tests {
     use crate::cloud::runtime::testing;
     use std::panic::catch_unwind;

@@ -10,7 +10,6 @@
 
 use super::input::ByteSource;
 use super::replies::{SECRET, block_on, check_facts, check_failure, texts};
-use crate::cloud::ServiceSettings;
 use crate::cloud::http::exchange::Reply;
 use crate::cloud::key::KeyRequest;
 use crate::cloud::login::{PinClients, Verdict};

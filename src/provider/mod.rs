@@ -96,12 +96,12 @@ impl ReadAhead {
 impl Provider {
     /// Creates the provider of a configuration. Makes no request and reads no file.
     pub fn new(config: Config) -> Self {
-        Self::with_backends(config, |service| service.settings().open())
+        Self::with_backends(config, Service::open)
     }
 
     /// Creates the provider of a configuration with the backends that `open` returns. `open` is called once for all
     /// services that are equal, but once for each slot of a service whose tokens need a login.
-    pub fn with_backends(config: Config, open: impl Fn(&Service) -> SharedBackend) -> Self {
+    pub fn with_backends(config: Config, open: impl Fn(&Service) -> Option<SharedBackend>) -> Self {
         let cache = config.cache_directory.map(|folder| Arc::new(PublicKeyCache::new(folder)));
         let listed: Vec<Arc<Service>> = config.legacy_services.into_iter().map(Arc::new).collect();
         let backends = Backends::new(listed.iter().chain(config.slots.services()), open);

@@ -9,6 +9,7 @@ use crate::config::{Service, Slot, Slots};
 use crate::store::public_keys::PublicKeyCache;
 use cryptoki_sys::CK_SLOT_ID;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The tokens of all slots, each created when it is first requested.
@@ -82,20 +83,27 @@ pub struct Backends {
 
 impl Backends {
     /// Opens the backends of these services, of which there is one for each slot. `open` is called once for equal
-    /// services, and once for each slot whose service has a login.
-    pub fn new<'a>(services: impl Iterator<Item = &'a Arc<Service>>, open: impl Fn(&Service) -> SharedBackend) -> Self {
+    /// services, and once for each slot whose service has a login. Slots whose service can't be opened get no token.
+    pub fn new<'a>(
+        services: impl Iterator<Item = &'a Arc<Service>>,
+        open: impl Fn(&Service) -> Option<SharedBackend>,
+    ) -> Self {
         let (mut shared, mut own) = (HashMap::new(), HashMap::<_, Vec<_>>::new());
         let mut last: Option<&Arc<Service>> = None;
         for service in services {
             // The login of one token must not be used by another.
             if service.settings().needs_login() {
-                own.entry(service.clone()).or_default().push(open(service));
+                own.entry(service.clone()).or_default().extend(open(service));
                 continue;
             }
             // Consecutive slots share one service. Comparing the pointers avoids hashing its settings, which are
             // long.
             if last.is_none_or(|last| !Arc::ptr_eq(last, service)) {
-                shared.entry(service.clone()).or_insert_with(|| open(service));
+                if let Entry::Vacant(first) = shared.entry(service.clone())
+                    && let Some(backend) = open(service)
+                {
+                    first.insert(backend);
+                }
                 last = Some(service);
             }
         }
@@ -130,7 +138,7 @@ mod tests {
         let (slots, opened) = (Slots::from_iter(["a", "b", "a"].map(slot)), Cell::new(0));
         let backends = Backends::new(slots.services(), |_| {
             opened.set(opened.get() + 1);
-            Arc::<FakeBackend>::default()
+            Some(Arc::<FakeBackend>::default())
         });
         let tokens = Tokens::new(slots, backends, None);
         assert_eq!((tokens.len(), opened.get()), (3, 2));

@@ -19,9 +19,8 @@ pub(crate) mod settings;
 
 use super::backend::{
     Backend, Decryption, Identity, KeyAgreement, KeyManagement, MacVerification, NamedCertificates, RandomSource,
-    ServiceSettings, SharedBackend,
+    SharedBackend,
 };
-use super::http::network::Network;
 use super::key::KeyRequest;
 use super::key::{CertificateName, KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
 use super::login::{LoginState, PinLogin};
@@ -43,24 +42,9 @@ pub use settings::{Login, Settings};
 use std::fmt;
 use std::sync::Arc;
 
-impl ServiceSettings for Settings {
-    fn cloud_and_place(&self) -> (&'static str, String) {
-        ("aws", self.region.clone().or_else(|| self.endpoint_url.clone()).unwrap_or_default())
-    }
-
-    fn network(&self) -> &Network {
-        &self.network
-    }
-
-    fn contains_credential(&self) -> bool {
-        false
-    }
-
-    fn needs_login(&self) -> bool {
-        self.login.is_some()
-    }
-
-    fn open(&self) -> SharedBackend {
+impl Settings {
+    /// Returns a backend with these settings. Sends no request and reads no file.
+    pub fn open(&self) -> SharedBackend {
         Arc::new(Aws(LoginState::new(self.clone())))
     }
 }

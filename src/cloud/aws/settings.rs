@@ -1,5 +1,6 @@
 //! The AWS settings of a slot.
 
+use crate::cloud::backend::ServiceSettings;
 use crate::cloud::http::network::Network;
 use crate::cloud::secret::Secret;
 
@@ -28,6 +29,24 @@ pub struct Settings {
     pub use_dualstack_endpoint: Option<bool>,
     /// How to reach the service.
     pub network: Network,
+}
+
+impl ServiceSettings for Settings {
+    fn cloud_and_place(&self) -> (&'static str, String) {
+        ("aws", self.region.clone().or_else(|| self.endpoint_url.clone()).unwrap_or_default())
+    }
+
+    fn network(&self) -> &Network {
+        &self.network
+    }
+
+    fn contains_credential(&self) -> bool {
+        false
+    }
+
+    fn needs_login(&self) -> bool {
+        self.login.is_some()
+    }
 }
 
 /// What the PIN is. The value is the PIN, or None before the login.

@@ -15,12 +15,9 @@ pub(crate) mod login;
 pub(crate) mod operations;
 pub(crate) mod settings;
 
-use super::backend::{
-    Backend, Certificates, Decryption, Identity, KeyManagement, RandomSource, ServiceSettings, SharedBackend,
-};
+use super::backend::{Backend, Certificates, Decryption, Identity, KeyManagement, RandomSource, SharedBackend};
 use super::failure::Cause;
 use super::failure::refused::FailedAttempt;
-use super::http::network::Network;
 use super::key::KeyRequest;
 use super::key::{KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
 use super::login::{LoginState, PinLogin};
@@ -44,24 +41,9 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-impl ServiceSettings for Settings {
-    fn cloud_and_place(&self) -> (&'static str, String) {
-        ("azure", self.vault_url.to_ascii_lowercase())
-    }
-
-    fn network(&self) -> &Network {
-        &self.network
-    }
-
-    fn contains_credential(&self) -> bool {
-        self.client_secret.is_some()
-    }
-
-    fn needs_login(&self) -> bool {
-        self.credential == Credential::Login
-    }
-
-    fn open(&self) -> SharedBackend {
+impl Settings {
+    /// Returns a backend with these settings. Sends no request and reads no file.
+    pub fn open(&self) -> SharedBackend {
         Arc::new(Azure(LoginState::new(self.clone())))
     }
 }

@@ -1,5 +1,6 @@
 //! The Azure settings of a slot.
 
+use crate::cloud::backend::ServiceSettings;
 use crate::cloud::http::network::Network;
 use crate::cloud::secret::Secret;
 use std::path::PathBuf;
@@ -38,6 +39,24 @@ pub struct Settings {
     pub skip_challenge_check: bool,
     /// How to reach the service.
     pub network: Network,
+}
+
+impl ServiceSettings for Settings {
+    fn cloud_and_place(&self) -> (&'static str, String) {
+        ("azure", self.vault_url.to_ascii_lowercase())
+    }
+
+    fn network(&self) -> &Network {
+        &self.network
+    }
+
+    fn contains_credential(&self) -> bool {
+        self.client_secret.is_some()
+    }
+
+    fn needs_login(&self) -> bool {
+        self.credential == Credential::Login
+    }
 }
 
 /// The source of the tokens.

@@ -4,40 +4,17 @@
 
 pub(crate) mod settings;
 
-use super::backend::{Backend, Identity, ServiceSettings, SharedBackend};
+use super::backend::{Backend, Identity, SharedBackend};
 use super::failure::{Cause, Failure};
-use super::http::network::Network;
 use super::key::{KeyDescription, KeyName, ListedKey, Signature, Target};
 use super::runtime::Pending;
 use crate::key::{Kind, Scheme};
 pub use settings::{Credentials, ProtectionLevel, Settings, Versions};
 use std::sync::Arc;
 
-impl ServiceSettings for Settings {
-    fn cloud_and_place(&self) -> (&'static str, String) {
-        (
-            "google",
-            format!(
-                "{}/{}",
-                self.endpoint_url.as_deref().unwrap_or_default(),
-                self.key_ring.as_deref().unwrap_or_default()
-            ),
-        )
-    }
-
-    fn network(&self) -> &Network {
-        &self.network
-    }
-
-    fn contains_credential(&self) -> bool {
-        false
-    }
-
-    fn needs_login(&self) -> bool {
-        false
-    }
-
-    fn open(&self) -> SharedBackend {
+impl Settings {
+    /// Returns a backend with these settings. Sends no request and reads no file.
+    pub fn open(&self) -> SharedBackend {
         Arc::new(Google(self.clone()))
     }
 }

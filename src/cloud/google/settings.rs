@@ -1,5 +1,6 @@
 //! The Google settings of a slot.
 
+use crate::cloud::backend::ServiceSettings;
 use crate::cloud::http::network::Network;
 use std::path::PathBuf;
 
@@ -26,6 +27,31 @@ pub struct Settings {
     pub quota_project: Option<String>,
     /// How to reach the service.
     pub network: Network,
+}
+
+impl ServiceSettings for Settings {
+    fn cloud_and_place(&self) -> (&'static str, String) {
+        (
+            "google",
+            format!(
+                "{}/{}",
+                self.endpoint_url.as_deref().unwrap_or_default(),
+                self.key_ring.as_deref().unwrap_or_default()
+            ),
+        )
+    }
+
+    fn network(&self) -> &Network {
+        &self.network
+    }
+
+    fn contains_credential(&self) -> bool {
+        false
+    }
+
+    fn needs_login(&self) -> bool {
+        false
+    }
 }
 
 /// The versions of a key that a listing has. Only enabled versions are listed.

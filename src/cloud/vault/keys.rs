@@ -30,12 +30,6 @@ const HASHES: &[(Hash, &str)] = &[
 /// The hash of HMAC keys. Transit's keys work with any hash; PKCS#11's mechanism for such a key has one.
 pub(crate) const HMAC_HASH: Hash = Hash::Sha256;
 
-/// Returns whether a key can have this name. Transit's paths contain `\w(([\w-.]+)?\w)?`.
-pub fn is_key_name(name: &str) -> bool {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    name.starts_with(is_word) && name.ends_with(is_word) && name.chars().all(|c| is_word(c) || c == '-' || c == '.')
-}
-
 /// Returns the name of a hash in the API.
 pub(crate) fn hash_algorithm(hash: Hash) -> Option<&'static str> {
     HASHES.iter().find(|row| row.0 == hash).map(|row| row.1)

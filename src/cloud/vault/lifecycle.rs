@@ -3,8 +3,9 @@
 //! "Create key" and "Delete key" of "Transit secrets engine (API)".
 
 use super::client::{Clients, Request, body};
-use super::keys::{HMAC_HASH, facts, is_key_name};
+use super::keys::{HMAC_HASH, facts};
 use super::operations::{CREATE_KEY, DELETE_KEY};
+use super::settings::is_key_name;
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::key::KeyName;
 use crate::cloud::management::{CreatedKey, NewKey, with_advice};

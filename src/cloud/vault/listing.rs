@@ -3,8 +3,8 @@
 //! "List keys" of "Transit secrets engine (API)".
 
 use super::client::{Clients, Request};
-use super::keys::is_key_name;
 use super::operations::LIST_KEYS;
+use super::settings::is_key_name;
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::key::{KeyName, ListedKey};
 use http::Method;

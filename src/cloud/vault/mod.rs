@@ -18,12 +18,10 @@ pub(crate) mod settings;
 pub(crate) mod token;
 
 use super::backend::{
-    Backend, Certificates, Decryption, Identity, KeyManagement, MacVerification, RandomSource, ServiceSettings,
-    SharedBackend,
+    Backend, Certificates, Decryption, Identity, KeyManagement, MacVerification, RandomSource, SharedBackend,
 };
 use super::failure::{Cause, Failure};
 use super::http::endpoint::url_without_credentials;
-use super::http::network::Network;
 use super::key::{KeyDescription, KeyName, KeyRequest, ListedKey, SecretBytes, Signature, Target};
 use super::login::{LoginState, PinLogin};
 use super::management::{CreatedKey, NewKey};
@@ -33,35 +31,18 @@ use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::key::{Kind, Scheme};
 use client::Clients;
-pub use keys::is_key_name;
 use keys::{facts, schemes};
 use operations::{
     CREATE_KEY, DECRYPT, DELETE_KEY, LIST_KEYS, Operation, RANDOM, READ_KEY, SET_CERTIFICATE, SIGN, VERIFY,
 };
-pub use settings::{Auth, Credential, Login, Pin, SecretId, Settings};
+pub use settings::{Auth, Credential, Login, Pin, SecretId, Settings, is_key_name};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-impl ServiceSettings for Settings {
-    fn cloud_and_place(&self) -> (&'static str, String) {
-        let namespace = self.namespace.as_deref().unwrap_or_default();
-        ("vault", format!("{}/{namespace}/{}", self.address.to_ascii_lowercase(), self.mount))
-    }
-
-    fn network(&self) -> &Network {
-        &self.network
-    }
-
-    fn contains_credential(&self) -> bool {
-        self.contains_credential
-    }
-
-    fn needs_login(&self) -> bool {
-        self.login.is_some()
-    }
-
-    fn open(&self) -> SharedBackend {
+impl Settings {
+    /// Returns a backend with these settings. Sends no request and reads no file.
+    pub fn open(&self) -> SharedBackend {
         Arc::new(Vault(LoginState::new(self.clone())))
     }
 }

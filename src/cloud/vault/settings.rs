@@ -1,5 +1,6 @@
 //! The Vault settings of a slot.
 
+use crate::cloud::backend::ServiceSettings;
 use crate::cloud::http::network::Network;
 use crate::cloud::secret::Secret;
 use std::path::PathBuf;
@@ -22,6 +23,25 @@ pub struct Settings {
     pub login: Option<Pin>,
     /// How to reach the server.
     pub network: Network,
+}
+
+impl ServiceSettings for Settings {
+    fn cloud_and_place(&self) -> (&'static str, String) {
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        ("vault", format!("{}/{namespace}/{}", self.address.to_ascii_lowercase(), self.mount))
+    }
+
+    fn network(&self) -> &Network {
+        &self.network
+    }
+
+    fn contains_credential(&self) -> bool {
+        self.contains_credential
+    }
+
+    fn needs_login(&self) -> bool {
+        self.login.is_some()
+    }
 }
 
 /// Where the token comes from.
@@ -132,4 +152,10 @@ impl Default for Settings {
             network: Network::default(),
         }
     }
+}
+
+/// Returns whether a key can have this name. Transit's paths contain `\w(([\w-.]+)?\w)?`.
+pub fn is_key_name(name: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.starts_with(is_word) && name.ends_with(is_word) && name.chars().all(|c| is_word(c) || c == '-' || c == '.')
 }

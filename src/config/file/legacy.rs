@@ -16,7 +16,7 @@ use crate::config::json;
 use crate::config::json::{Data, Dialect, Fault, Value};
 use crate::config::model::{CertificateSource, Key, Keys, Service, Slot};
 use crate::config::notes::PendingMessages;
-use crate::config::options::is_key_name;
+use crate::config::options::{Cloud, is_key_name};
 use crate::config::quirks::Quirks;
 use crate::error::Result;
 use crate::host::logging::Level;
@@ -36,11 +36,20 @@ pub fn read(environment: &Environment, notes: &mut PendingMessages) -> Result<Co
     let mut config = Config { log_level: debug_level(environment), ..Config::default() };
     // Many machines set AWS_REGION for other reasons. It adds no slots beside a file of azure-keyvault-pkcs11.
     let uses_aws = azure_file.is_none() && AWS_VARIABLES.iter().any(|name| environment.text(name).is_some());
-    for (file, meant, load) in [
-        (aws_file, uses_aws, aws_slots as fn(&LegacyFile, &mut PendingMessages) -> LegacySlots),
-        (azure_file, environment.text("AZURE_KEYVAULT_URL").is_some(), azure_slots),
+    for (cloud, file, meant, load) in [
+        (Cloud::Aws, aws_file, uses_aws, aws_slots as fn(&LegacyFile, &mut PendingMessages) -> LegacySlots),
+        (Cloud::Azure, azure_file, environment.text("AZURE_KEYVAULT_URL").is_some(), azure_slots),
     ] {
         if file.is_none() && !meant {
+            continue;
+        }
+        // Without a file, the variables may be set for other programs.
+        let (level, object, place) = match &file {
+            Some((path, _)) => (Level::Error, "the file", path.display().to_string()),
+            None => (Level::Info, "the variables", format!("the environment variables for {}", cloud.name())),
+        };
+        if let Some(message) = environment.unsupported_message(&[cloud], object) {
+            notes.push((level, format!("{place}: ignored: {message}")));
             continue;
         }
         // Parsed a second time, after the check in `load`, because the values borrow the text.

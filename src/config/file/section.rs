@@ -118,10 +118,14 @@ impl<'a> Section<'a> {
         Ok(section)
     }
 
-    /// Returns the option of a member.
+    /// Returns the option of a member, if it is for a cloud that the module supports.
     fn row(&self, member: &Member) -> Result<&'static OptionRow> {
         let unknown = || self.error_at(member.line, "", options::unknown_option_message(&member.name, self.place));
-        options::find(&member.name, self.place).ok_or_else(unknown)
+        let row = options::find(&member.name, self.place).ok_or_else(unknown)?;
+        match self.file.environment.unsupported_message(row.clouds, "the option") {
+            None => Ok(row),
+            Some(message) => Err(self.error_at(member.line, row.name, message)),
+        }
     }
 
     fn check(&self, member: &Member, row: &OptionRow) -> Result<()> {

@@ -77,6 +77,21 @@ impl Cloud {
             Cloud::Vault => "vault",
         }
     }
+
+    /// Returns the clouds that this build of the module supports. Each cloud is a cargo feature.
+    pub fn of_this_build() -> Vec<Cloud> {
+        let is_supported = |cloud: &Cloud| match cloud {
+            Cloud::Aws => cfg!(feature = "aws"),
+            Cloud::Azure => cfg!(feature = "azure"),
+            Cloud::Vault => cfg!(feature = "vault"),
+        };
+        Cloud::ALL.into_iter().filter(is_supported).collect()
+    }
+}
+
+/// Returns the names of clouds, with `separator` between them, for messages.
+pub fn names_of(clouds: &[Cloud], separator: &str) -> String {
+    clouds.iter().map(|cloud| cloud.name()).collect::<Vec<_>>().join(separator)
 }
 
 /// Returns the option of that name, if it is allowed in that place.

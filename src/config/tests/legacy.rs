@@ -249,7 +249,7 @@ fn listed(world: &mut TestEnvironment) -> Vec<String> {
     let name = |service: &Service| match service {
         Service::Aws(settings) => format!("aws {}", settings.region.as_deref().unwrap_or("-")),
         Service::Azure(settings) => settings.vault_url.clone(),
-        Service::Vault(settings) => panic!("{settings:?}"),
+        other => panic!("{other:?}"),
     };
     config.listed.iter().map(name).collect()
 }
@@ -294,4 +294,23 @@ fn the_debug_variables_set_the_level() {
         );
         assert_eq!(own(r#"{"slots": []}"#).set(name, "1").config().log_level, None);
     }
+}
+
+#[test]
+fn files_and_variables_for_a_cloud_that_the_build_lacks_are_ignored() {
+    let mut world = old_aws(r#"{"slots": [{"kms_key_id": "k"}]}"#).file(AZURE, r#"{"slots": [{"key_name": "k"}]}"#);
+    world = world.set("AZURE_KEYVAULT_URL", "https://v.vault.azure.net");
+    world.clouds = vec![Cloud::Azure];
+    assert_eq!(labels(&world.config()), ["k"]);
+    let advice = "this build of the module has no support for aws; it has: azure; remove the file, or use a build with the \
+                  cargo feature aws";
+    assert_eq!(world.notes(Level::Error), format!("/{AWS}: ignored: {advice}"));
+
+    let mut world =
+        TestEnvironment { clouds: vec![Cloud::Azure], ..TestEnvironment::new().set("AWS_REGION", "eu-west-1") };
+    let config = world.config();
+    assert!(config.slots.is_empty() && config.listed.is_empty() && world.notes(Level::Error).is_empty());
+    assert!(
+        world.notes(Level::Info).starts_with("the environment variables for aws: ignored: this build of the module")
+    );
 }

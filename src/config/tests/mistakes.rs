@@ -204,3 +204,44 @@ fn top_level_mistakes_are_reported_with_their_place() {
                  log_destination, cache, cache_folder, aws_region,";
     assert!(error.starts_with(start), "{error}");
 }
+
+/// The clouds of a build, the text of the file, and the message.
+#[rustfmt::skip]
+const BUILDS: &[(&[Cloud], &str, &str)] = &[
+    (
+        &[Cloud::Azure, Cloud::Vault],
+        "{\"slots\": [{\"label\": \"a\",\n\"kms_key_id\": \"k\"}]}",
+        "2: slots[0].kms_key_id: this build of the module has no support for aws; it has: azure, vault; remove the option, or \
+         use a build with the cargo feature aws",
+    ),
+    (
+        &[Cloud::Aws],
+        "{\"azure_client_id\": \"c\", \"slots\": [{\"kms_key_id\": \"k\"}]}",
+        "1: azure_client_id: this build of the module has no support for azure; it has: aws; remove the option, or use a \
+         build with the cargo feature azure",
+    ),
+    (
+        &[Cloud::Aws],
+        "{\"slots\": [{\"label\": \"a\", \"keys\": [{\"key_version\": \"1\"}]}]}",
+        "1: slots[0].keys[0].key_version: this build of the module has no support for azure or vault; it has: aws; remove the \
+         option, or use a build with the cargo feature azure or vault",
+    ),
+    (
+        &[Cloud::Aws, Cloud::Azure],
+        "{\"slots\": [{\"label\": \"a\", \"discover\": true, \"cloud\": \"vault\"}]}",
+        "1: slots[0].cloud: this build of the module has no support for vault; it has: aws, azure; remove the slot, or use a \
+         build with the cargo feature vault",
+    ),
+    (
+        &[Cloud::Azure],
+        "{\"slots\": [{\"label\": \"a\", \"discover\": true}]}",
+        "1: slots[0]: missing option \"cloud\", since no other option selects a cloud; write \"cloud\": \"azure\"",
+    ),
+];
+
+#[test]
+fn options_of_clouds_that_the_build_lacks_are_reported_with_their_place() {
+    for (clouds, text, message) in BUILDS {
+        assert_eq!(error_of(TestEnvironment { clouds: clouds.to_vec(), ..own(text) }), *message, "{text}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Tests of the configuration, with an example for each rule.
 //!
-//! A [`TestEnvironment`] is a directory with files and a set of environment variables.
+//! A [`TestEnvironment`] is a directory with files, a set of environment variables, and the clouds of the build: usually
+//! all of them, whatever the features of the test are.
 
 use crate::cloud::{CertificateName, KeyName, aws, azure};
 use crate::config::*;
@@ -58,11 +59,17 @@ struct TestEnvironment {
     root: tempfile::TempDir,
     variables: HashMap<String, OsString>,
     notes: PendingMessages,
+    clouds: Vec<Cloud>,
 }
 
 impl TestEnvironment {
     fn new() -> Self {
-        Self { root: tempfile::tempdir().unwrap(), variables: HashMap::new(), notes: PendingMessages::new() }
+        Self {
+            root: tempfile::tempdir().unwrap(),
+            variables: HashMap::new(),
+            notes: PendingMessages::new(),
+            clouds: Cloud::ALL.to_vec(),
+        }
     }
 
     fn file(self, name: &str, text: impl AsRef<[u8]>) -> Self {
@@ -85,7 +92,7 @@ impl TestEnvironment {
 
     fn read(&mut self) -> Result<Config, String> {
         let variable = |name: &str| self.variables.get(name).cloned();
-        let environment = Environment { variable: &variable, root: self.root.path() };
+        let environment = Environment { variable: &variable, root: self.root.path(), clouds: &self.clouds };
         self.notes.clear();
         read(&environment, &mut self.notes).map(Into::into).map_err(|error| {
             assert_eq!(error.rv, cryptoki_sys::CKR_GENERAL_ERROR);

@@ -20,7 +20,7 @@ use std::sync::{Arc, Once, OnceLock};
 
 /// Makes the provider that C_Initialize installs, instead of one from a configuration file.
 fn provider() -> Result<Provider> {
-    Ok(Provider::with_backends(config(), |_| service().clone()))
+    Ok(Provider::with_backends(config(), |_| Some(service().clone())))
 }
 
 /// Returns the service in memory, which all runs share.

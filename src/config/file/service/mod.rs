@@ -19,7 +19,11 @@ use crate::host::logging::Level;
 /// # Errors
 /// CKR_GENERAL_ERROR if the cloud or a required option is missing, or if options contradict each other.
 pub(crate) fn service(section: &Section, hints: ServiceHints) -> Result<Service> {
-    Ok(match hints.cloud_or_default(section)? {
+    let cloud = hints.cloud_or_default(section)?;
+    if let Some(message) = section.file.environment.unsupported_message(&[cloud], "the slot") {
+        return Err(section.error("cloud", message));
+    }
+    Ok(match cloud {
         Cloud::Aws => {
             // With `discover`, no key has been checked.
             let lacks_region = hints.configured_region.is_none() && hints.arn_regions.iter().any(Option::is_none);
@@ -152,7 +156,9 @@ impl ServiceHints {
             (Some((cloud, _)), _) => Ok(*cloud),
             (None, Some(cloud)) if top.iter().all(|other| other == cloud) => Ok(*cloud),
             _ => {
-                let choices = Cloud::NAMES.map(|name| format!("\"cloud\": \"{name}\"")).join(" or ");
+                let choices = section.file.environment.clouds.iter();
+                let choices: Vec<_> = choices.map(|cloud| format!("\"cloud\": \"{}\"", cloud.name())).collect();
+                let choices = choices.join(" or ");
                 let text = format!("missing option \"cloud\", since no other option selects a cloud; write {choices}");
                 Err(section.error("", text))
             }
