@@ -74,6 +74,20 @@ releases() {
 more_tools() { bash scripts/install-tools.sh cmake make pkg-config p11-kit libp11-kit-dev && bash tests/clients/install.sh; }
 build() { cargo build --locked --workspace --all-targets; }
 rust_tests() { cargo test --locked --workspace --no-fail-fast; }
+# The unit tests of the module with a single cloud. A warning is a failure. Without debug information and incremental
+# compilation, this takes less time.
+CLOUDS=(aws azure google vault)
+each_cloud_alone() {
+    local cloud log=$logs/one-cloud.log
+    for cloud in "${CLOUDS[@]}"; do
+        echo "== $cloud"
+        CARGO_INCREMENTAL=0 cargo test --locked --lib --no-default-features --features "$cloud" \
+            --config 'profile.dev.package.cloud-kms-pkcs11.debug=false' 2>&1 | tee "$log" || return 1
+        ! grep '^warning' "$log" || return 1
+    done
+    echo "== no cloud"
+    ! cargo test --locked --lib --no-run --no-default-features >"$log" 2>&1 && grep '^error: the module needs at least one' "$log"
+}
 release() { cargo build --locked --release --package cloud-kms-pkcs11 --lib; }
 release_artifact() { MODULE=$target/release/libcloud_kms_pkcs11.so cargo test --locked --test module artifact; }
 valgrind_runs() {
@@ -118,6 +132,7 @@ case ${1:-} in
         begin "install other releases" releases
         stage build build
         stage "rust tests" rust_tests
+        stage "each cloud alone" each_cloud_alone
         stage "memory under valgrind" valgrind_runs
         stage "pointers under Miri" miri_runs
         stage "more tools" more_tools
