@@ -60,6 +60,14 @@ pub(crate) fn extended(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// `2015-08-30T12:36:00.250000Z`: a Timestamp in Google's JSON.
+pub(crate) fn timestamp(seconds: f64) -> String {
+    #[allow(clippy::cast_possible_truncation, reason = "times of our era")]
+    let (whole, micros) = (seconds.floor() as i64, (seconds.fract() * 1e6) as i64);
+    let text = extended(whole);
+    format!("{}.{micros:06}Z", text.trim_end_matches('Z'))
+}
+
 /// `Sun, 30 Aug 2015 12:36:00 GMT`, as in the `Date` header.
 pub(crate) fn http_date(seconds: i64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];

@@ -1,6 +1,6 @@
 //! The control interface over HTTP, under `/_control`: the functions of `api`, for scripts.
 
-use crate::api::{Aws, AwsKey, Control, EntraClients, Vault};
+use crate::api::{Aws, AwsKey, Control, EntraClients, Google, GoogleKey, Vault};
 use crate::azure::vault::{VaultCertificate, VaultKey};
 use crate::encoding::{base64_decode, pem};
 use crate::http::{Reply, Request};
@@ -23,6 +23,7 @@ pub(crate) fn answer(state: &State, request: &Request) -> Reply {
         ["vaults", name, rest @ ..] => {
             vault(&Vault { state, name: (*name).to_owned() }, request.method.as_str(), rest, body)
         }
+        ["google", rest @ ..] => google(Google { state }, request.method.as_str(), rest, body),
         ["entra", rest @ ..] => entra(EntraClients { state }, request.method.as_str(), rest, &body),
         rest => control(Control { state }, request.method.as_str(), rest, body),
     };
@@ -110,11 +111,11 @@ fn vault(vault: &Vault<'_>, method: &str, path: &[&str], body: Value) -> io::Res
     let named = |value: &Value| text(value, "name").map(str::to_owned);
     match (method, path) {
         ("POST", ["keys"]) => {
-            let (name, key) = (named(&body)?, read::<VaultKey>(without_name(body))?);
+            let (name, key) = (named(&body)?, read::<VaultKey>(without(body, "name"))?);
             return json_of(&vault.create_key(&name, key)?);
         }
         ("POST", ["certificates"]) => {
-            let (name, certificate) = (named(&body)?, read::<VaultCertificate>(without_name(body))?);
+            let (name, certificate) = (named(&body)?, read::<VaultCertificate>(without(body, "name"))?);
             return json_of(&vault.create_certificate(&name, certificate)?);
         }
         ("POST", ["keys", name, "rotate"]) => return json_of(&vault.rotate_key(name)?),
@@ -139,6 +140,48 @@ fn vault(vault: &Vault<'_>, method: &str, path: &[&str], body: Value) -> io::Res
         _ => return Ok(Answer::Unknown),
     }
     done()
+}
+
+/// `ID` is a key's id in the emulator's key ring, or the full name of a key or a version.
+fn google(google: Google<'_>, method: &str, path: &[&str], body: Value) -> io::Result<Answer> {
+    match (method, path) {
+        ("POST", ["keys"]) => {
+            let id = text(&body, "id")?.to_owned();
+            return json_of(&google.create_key(&id, read::<GoogleKey>(without(body, "id"))?)?);
+        }
+        ("POST", ["keys", id @ .., "versions"]) => return json_of(&google.create_version(&id.join("/"))?),
+        ("POST", ["keys", id @ .., "algorithm"]) => google.set_algorithm(&id.join("/"), text(&body, "algorithm")?)?,
+        ("POST", ["keys", id @ .., "state"]) => google.set_state(&id.join("/"), text(&body, "state")?)?,
+        ("POST", ["keys", id @ .., "disable"]) => google.disable(&id.join("/"))?,
+        ("POST", ["keys", id @ .., "enable"]) => google.enable(&id.join("/"))?,
+        ("POST", ["keys", id @ .., "destroy"]) => google.destroy(&id.join("/"))?,
+        ("POST", ["keys", id @ .., "label"]) => {
+            google.set_label(&id.join("/"), text(&body, "name")?, text(&body, "value")?)?;
+        }
+        ("GET", ["keys", id @ .., "public.pem"]) => {
+            return Ok(Answer::Pem(pem::write("PUBLIC KEY", &google.public_key_spki(&id.join("/"))?)));
+        }
+        ("DELETE", ["keys", id @ ..]) => google.forget_key(&id.join("/"))?,
+        ("GET", ["token"]) => return Ok(Answer::Json(json!({ "access_token": google.issue_token() }))),
+        ("POST", ["subject-tokens"]) => google.allow_subject_token(text(&body, "token")?),
+        ("POST", ["token-lifetime"]) => google.set_token_lifetime(number(&body, "seconds")?),
+        ("DELETE", ["tokens"]) => google.forget_tokens(),
+        ("DELETE", ["refresh-token"]) => google.revoke_refresh_token(),
+        ("GET", ["local", name]) => return Ok(Answer::Json(google.without_proxy(&credential_file(google, name)?))),
+        ("GET", [name]) => return Ok(Answer::Json(credential_file(google, name)?)),
+        _ => return Ok(Answer::Unknown),
+    }
+    done()
+}
+
+/// The credential file of that name.
+fn credential_file(google: Google<'_>, name: &str) -> io::Result<Value> {
+    match name {
+        "service-account.json" => google.service_account_file(),
+        "authorized-user.json" => Ok(google.authorized_user_file()),
+        "impersonated.json" => Ok(google.impersonated_file(Google::OTHER_ACCOUNT)),
+        _ => Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no credential file {name}"))),
+    }
 }
 
 fn entra(entra: EntraClients<'_>, method: &str, path: &[&str], body: &Value) -> io::Result<Answer> {
@@ -190,9 +233,9 @@ fn version(body: &Value) -> &str {
     body.get("version").and_then(Value::as_str).unwrap_or_default()
 }
 
-fn without_name(mut body: Value) -> Value {
+fn without(mut body: Value, name: &str) -> Value {
     if let Some(members) = body.as_object_mut() {
-        members.remove("name");
+        members.remove(name);
     }
     body
 }

@@ -1,6 +1,6 @@
 //! One running emulator: a port, a thread with a runtime behind it, and handles to all it holds.
 
-use crate::api::{Aws, Control, EntraClients, Vault};
+use crate::api::{Aws, Control, EntraClients, Google, Vault};
 use crate::server;
 use crate::state::State;
 use crate::state::azure::HSM;
@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// A fake AWS KMS and a fake Azure Key Vault on 127.0.0.1, until dropped.
+/// A fake AWS KMS, Azure Key Vault and Google Cloud KMS on 127.0.0.1, until dropped.
 pub struct Emulator {
     state: Arc<State>,
     stop: Option<oneshot::Sender<()>>,
@@ -126,6 +126,11 @@ impl Emulator {
     /// The clients of the token endpoint.
     pub fn entra(&self) -> EntraClients<'_> {
         EntraClients { state: &self.state }
+    }
+
+    /// Google Cloud KMS, and what issues its tokens.
+    pub fn google(&self) -> Google<'_> {
+        Google { state: &self.state }
     }
 
     /// Faults, switches, counts and the clock.

@@ -1,14 +1,14 @@
 //! The emulator as a program, for scripts and for trying things out.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program's output is its interface")]
 
-use cloud_kms_emulator::{Aws, AwsKey, Emulator, EntraClients, VaultCertificate, VaultKey};
+use cloud_kms_emulator::{Aws, AwsKey, Emulator, EntraClients, Google, GoogleKey, VaultCertificate, VaultKey};
 use serde_json::{Value, json};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-cloud-kms-emulator: AWS KMS and Azure Key Vault on 127.0.0.1
+cloud-kms-emulator: AWS KMS, Azure Key Vault and Google Cloud KMS on 127.0.0.1
 
   --port N                     the port (default: a free port)
   --seed N                     the same key ids in every run
@@ -20,6 +20,9 @@ cloud-kms-emulator: AWS KMS and Azure Key Vault on 127.0.0.1
   --managed-hsm NAME           the Managed HSM of the keys that follow
   --vault-key NAME=TYPE        make a key: RSA-2048, RSA-3072, RSA-4096, P-256, P-384, P-521 or P-256K
   --vault-certificate NAME=TYPE   make a self-signed certificate and its key
+  --google-key NAME=ALGORITHM  make a key of Google Cloud KMS with protection level HSM: EC_SIGN_P256_SHA256, HMAC_SHA256
+  --google-key-ring RING       the key ring of the keys that follow (projects/P/locations/L/keyRings/R)
+  --google-credentials-file PATH  write the key file of Google's service account to this file
   --exit-with-parent           end when standard input is closed
   --help                       this text
 
@@ -42,6 +45,7 @@ struct Options {
     seed: Option<u64>,
     ca_file: Option<PathBuf>,
     ready_file: Option<PathBuf>,
+    google_credentials_file: Option<PathBuf>,
     exit_with_parent: bool,
     help: bool,
     keys: Vec<NewKey>,
@@ -52,6 +56,7 @@ enum NewKey {
     Aws(AwsKey),
     Vault(Place, String, VaultKey),
     Certificate(Place, String, VaultKey),
+    Google(String, GoogleKey),
 }
 
 /// Where the keys that follow belong.
@@ -65,6 +70,7 @@ impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> io::Result<Self> {
         let mut options = Self::default();
         let mut region = AwsKey::REGION.to_owned();
+        let mut key_ring = GoogleKey::KEY_RING.to_owned();
         let mut place = Place::Vault("default".to_owned());
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| invalid(format!("{argument} needs a value; see --help")));
@@ -85,6 +91,12 @@ impl Options {
                     let (name, key) = vault_key(&value()?, &place)?;
                     options.keys.push(NewKey::Certificate(place.clone(), name, key));
                 }
+                "--google-key-ring" => key_ring = value()?,
+                "--google-key" => {
+                    let (id, algorithm) = name_and_type(&value()?)?;
+                    options.keys.push(NewKey::Google(id, GoogleKey::new(&algorithm).key_ring(&key_ring)));
+                }
+                "--google-credentials-file" => options.google_credentials_file = Some(value()?.into()),
                 "--exit-with-parent" => options.exit_with_parent = true,
                 "--help" | "-h" => options.help = true,
                 _ => return Err(invalid(format!("unknown option {argument}; see --help"))),
@@ -103,13 +115,17 @@ fn aws_key(text: &str) -> AwsKey {
 }
 
 fn vault_key(text: &str, place: &Place) -> io::Result<(String, VaultKey)> {
-    let (name, kind) =
-        text.split_once('=').ok_or_else(|| invalid(format!("expected NAME=TYPE, found {text}; see --help")))?;
-    let key = VaultKey::named(kind).ok_or_else(|| {
+    let (name, kind) = name_and_type(text)?;
+    let key = VaultKey::named(&kind).ok_or_else(|| {
         invalid(format!("expected RSA-2048, RSA-3072, RSA-4096, P-256, P-384, P-521 or P-256K, found {kind}"))
     })?;
     let key = if matches!(place, Place::Hsm(_)) { key.hsm() } else { key };
-    Ok((name.to_owned(), key))
+    Ok((name, key))
+}
+
+fn name_and_type(text: &str) -> io::Result<(String, String)> {
+    let parts = text.split_once('=').map(|(name, kind)| (name.to_owned(), kind.to_owned()));
+    parts.ok_or_else(|| invalid(format!("expected NAME=TYPE, found {text}; see --help")))
 }
 
 fn number<T: std::str::FromStr>(argument: &str, value: &str) -> io::Result<T> {
@@ -134,6 +150,9 @@ fn run(options: Options) -> io::Result<()> {
     if let Some(path) = &options.ca_file {
         emulator.write_ca(path)?;
     }
+    if let Some(path) = &options.google_credentials_file {
+        std::fs::write(path, emulator.google().service_account_file()?.to_string())?;
+    }
     let line = ready(&emulator, options.ca_file.as_deref(), keys).to_string();
     if let Some(path) = &options.ready_file {
         write_whole(path, &line)?;
@@ -153,6 +172,7 @@ fn create(emulator: &Emulator, key: &NewKey) -> io::Result<Value> {
             let made = emulator.aws().create_key(key.clone())?;
             Ok(json!({ "id": made.id, "arn": made.arn, "alias": key.alias }))
         }
+        NewKey::Google(id, key) => Ok(json!(emulator.google().create_key(id, key.clone())?)),
         NewKey::Vault(place, name, key) => Ok(json!(vault(place).create_key(name, key.clone())?)),
         NewKey::Certificate(place, name, key) => {
             Ok(json!(vault(place).create_certificate(name, VaultCertificate::new(key.clone()))?))
@@ -177,6 +197,11 @@ fn ready(emulator: &Emulator, ca_file: Option<&Path>, keys: Vec<Value>) -> Value
             "client_id": EntraClients::CLIENT,
             "client_secret": EntraClients::SECRET,
             "authority_host": emulator.https_url(),
+        },
+        "google": {
+            "project": Google::PROJECT,
+            "key_ring": GoogleKey::KEY_RING,
+            "service_account": Google::SERVICE_ACCOUNT,
         },
         "keys": keys,
     })

@@ -5,8 +5,8 @@ use super::material::{Material, Secret};
 use super::scheme::Padding;
 use super::unable::Unable;
 use aws_lc_rs::rsa::{
-    OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
-    Pkcs1PrivateDecryptingKey, Pkcs1PublicEncryptingKey, PrivateDecryptingKey,
+    OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OAEP_SHA512_MGF1SHA512, OaepPrivateDecryptingKey,
+    OaepPublicEncryptingKey, Pkcs1PrivateDecryptingKey, Pkcs1PublicEncryptingKey, PrivateDecryptingKey,
 };
 
 impl Material {
@@ -41,6 +41,7 @@ fn oaep(hash: Hash) -> Result<&'static aws_lc_rs::rsa::OaepAlgorithm, Unable> {
     match hash {
         Hash::Sha1 => Ok(&OAEP_SHA1_MGF1SHA1),
         Hash::Sha256 => Ok(&OAEP_SHA256_MGF1SHA256),
+        Hash::Sha512 => Ok(&OAEP_SHA512_MGF1SHA512),
         _ => Err(Unable),
     }
 }

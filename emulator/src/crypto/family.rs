@@ -1,7 +1,7 @@
 //! What a key is.
 
 use super::hash::Hash;
-use super::ml_dsa::ParameterSet;
+use super::post_quantum::ParameterSet;
 
 /// What a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +15,7 @@ pub(crate) enum Family {
     /// An AES key: listed, never used.
     Symmetric,
     MlDsa(ParameterSet),
+    SlhDsa,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

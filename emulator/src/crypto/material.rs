@@ -4,7 +4,7 @@
 
 use super::family::{Curve, Family};
 use super::hash::{Hash, mac};
-use super::ml_dsa;
+use super::post_quantum::{ml_dsa, slh_dsa};
 use super::unable::Unable;
 use crate::encoding::der;
 use aws_lc_rs::encoding::AsDer;
@@ -16,7 +16,7 @@ pub(crate) struct Material {
     pub(crate) family: Family,
     /// SubjectPublicKeyInfo in DER; empty for a secret key.
     pub(crate) spki: Vec<u8>,
-    /// PKCS#8 in DER, the seed of an ML-DSA key, or the bytes of a secret key.
+    /// PKCS#8 in DER, the seed of an ML-DSA key, or the bytes of a secret key; empty for SLH-DSA.
     pub(crate) private: Vec<u8>,
     pub(super) secret: Secret,
 }
@@ -26,6 +26,7 @@ pub(super) enum Secret {
     Ec(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
     MlDsa(Box<dyn ml_dsa::Key>),
+    SlhDsa(Box<slh_dsa::Key>),
     Bytes,
 }
 
@@ -53,6 +54,10 @@ impl Material {
             Family::MlDsa(set) => {
                 let (key, seed) = set.generate()?;
                 Ok(Self { family, spki: key.spki()?, private: seed, secret: Secret::MlDsa(key) })
+            }
+            Family::SlhDsa => {
+                let (key, spki) = slh_dsa::Key::generate()?;
+                Ok(Self { family, spki, private: Vec::new(), secret: Secret::SlhDsa(Box::new(key)) })
             }
             Family::Hmac(length) => Self::secret(family, usize::from(length)),
             Family::Symmetric => Self::secret(family, 32),
@@ -82,6 +87,11 @@ impl Material {
 
     pub(crate) fn mac(&self, hash: Hash, message: &[u8]) -> Vec<u8> {
         mac(hash, &self.private, message)
+    }
+
+    /// The public key without the SubjectPublicKeyInfo round it.
+    pub(crate) fn public_bits(&self) -> Option<Vec<u8>> {
+        der::public_bits(&self.spki)
     }
 
     /// Modulus and public exponent, without leading zeros.

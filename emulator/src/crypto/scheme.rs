@@ -20,6 +20,10 @@ pub(crate) enum Scheme {
     MlDsa,
     /// The message representative, 64 bytes.
     MlDsaMu,
+    /// The whole message.
+    SlhDsa,
+    /// HashSLH-DSA with SHA-256: the digest.
+    HashSlhDsa,
 }
 
 /// How a ciphertext was made.

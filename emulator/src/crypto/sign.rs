@@ -1,11 +1,12 @@
 //! Signatures of all kinds of keys.
 
+use super::ed25519ph;
 use super::family::{Curve, Family};
 use super::hash::Hash;
 use super::material::{Material, Secret};
+use super::post_quantum::{ml_dsa, slh_dsa};
 use super::scheme::Scheme;
 use super::unable::Unable;
-use super::{ed25519ph, ml_dsa};
 use crate::encoding::der;
 use aws_lc_rs::digest::Digest;
 use aws_lc_rs::encoding::AsBigEndian;
@@ -31,6 +32,8 @@ impl Material {
             (Secret::Ed25519(pair), Scheme::Ed25519Ph) => ed25519ph::sign(pair.seed()?.as_be_bytes()?.as_ref(), input),
             (Secret::MlDsa(key), Scheme::MlDsa) => key.sign(ml_dsa::Input::Message(input)),
             (Secret::MlDsa(key), Scheme::MlDsaMu) => key.sign(ml_dsa::Input::Mu(input)),
+            (Secret::SlhDsa(key), Scheme::SlhDsa) => key.sign(slh_dsa::Input::Message(input)),
+            (Secret::SlhDsa(key), Scheme::HashSlhDsa) => key.sign(slh_dsa::Input::Sha256(input)),
             _ => Err(Unable),
         }
     }

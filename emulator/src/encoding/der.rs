@@ -65,6 +65,15 @@ pub(crate) fn certificate_key(certificate: &[u8]) -> Option<Vec<u8>> {
     Some(tagged(0x30, key))
 }
 
+/// The public key in a SubjectPublicKeyInfo, without its algorithm.
+pub(crate) fn public_bits(spki: &[u8]) -> Option<Vec<u8>> {
+    let (info, _) = element(spki, 0x30)?;
+    let (_algorithm, rest) = element(info, 0x30)?;
+    let (bits, _) = element(rest, 0x03)?;
+    let (_unused, bits) = bits.split_first()?;
+    Some(bits.to_vec())
+}
+
 pub(crate) fn strip(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.get(zeros..).unwrap_or_default()

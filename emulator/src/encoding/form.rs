@@ -2,10 +2,13 @@
 
 /// The value of `name` in `a=1&b=2`, decoded.
 pub(crate) fn form_value(form: &str, name: &str) -> Option<String> {
-    form.split('&').find_map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (percent_decode(key) == name).then(|| percent_decode(&value.replace('+', " ")))
-    })
+    form_pairs(form).into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
+/// All names and values of `a=1&b=2`, decoded.
+pub(crate) fn form_pairs(form: &str) -> Vec<(String, String)> {
+    let pairs = form.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.map(|(key, value)| (percent_decode(key), percent_decode(&value.replace('+', " ")))).collect()
 }
 
 pub(crate) fn percent_decode(text: &str) -> String {

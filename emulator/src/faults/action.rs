@@ -21,21 +21,21 @@ pub enum Action {
     Error {
         /// The HTTP status.
         status: u16,
-        /// `__type` of KMS, `code` of Key Vault, `error` of Entra.
+        /// `__type` of KMS, `code` of Key Vault, `status` of Google Cloud, `error` of Entra and Google's token endpoints.
         code: String,
         /// The message.
         message: String,
-        /// Key Vault's `innererror.code`.
+        /// Key Vault's `innererror.code`, the `reason` of Google's ErrorInfo.
         #[serde(default)]
         innererror: Option<String>,
     },
-    /// `ThrottlingException` or 429.
+    /// `ThrottlingException` or 429; at Google with RetryInfo in place of the header.
     Throttle {
         /// `Retry-After` in seconds.
         #[serde(default)]
         retry_after: Option<u32>,
     },
-    /// `AccessDeniedException`, or 403 with `ForbiddenByRbac`.
+    /// `AccessDeniedException`, or 403 with `ForbiddenByRbac` or `IAM_PERMISSION_DENIED`.
     Deny,
     /// RST instead of a reply, after the request was read; nothing is done.
     ResetBeforeReply,
@@ -75,6 +75,16 @@ pub enum Action {
     WrongSecret,
     /// What the service says to credentials or a token that have expired.
     ExpiredToken,
+    /// Google Cloud: the API is not enabled in the project.
+    ServiceDisabled,
+    /// Google Cloud: VPC Service Controls keep the request out.
+    PolicyViolated,
+    /// Google Cloud: the checksum in the reply is wrong.
+    WrongChecksum,
+    /// Google Cloud: the reply does not say that the checksum of the request was checked.
+    Unverified,
+    /// Google Cloud: the reply names another key version.
+    WrongName,
     /// What KMS says to a request signed ten minutes ago.
     ClockSkew,
     /// Key Vault's second 401: `error="insufficient_claims"`.

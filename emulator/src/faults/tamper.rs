@@ -13,6 +13,9 @@ pub(crate) struct Tamper {
     pub(crate) invalid_der: bool,
     pub(crate) wrong_plaintext: bool,
     pub(crate) wrong_secret: bool,
+    pub(crate) wrong_checksum: bool,
+    pub(crate) unverified: bool,
+    pub(crate) wrong_name: bool,
 }
 
 impl Tamper {
@@ -24,6 +27,9 @@ impl Tamper {
             invalid_der: actions.contains(&Action::InvalidDer),
             wrong_plaintext: actions.contains(&Action::WrongPlaintext),
             wrong_secret: actions.contains(&Action::WrongSecret),
+            wrong_checksum: actions.contains(&Action::WrongChecksum),
+            unverified: actions.contains(&Action::Unverified),
+            wrong_name: actions.contains(&Action::WrongName),
         }
     }
 

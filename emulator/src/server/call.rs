@@ -6,6 +6,8 @@ use crate::azure::vault::{self, Operation};
 use crate::control;
 use crate::encoding::hex;
 use crate::faults::Tamper;
+use crate::google;
+use crate::google::identity::Endpoint;
 use crate::http::{Reply, Request};
 use crate::state::{Entry, State};
 use hyper::Method;
@@ -18,6 +20,8 @@ pub(super) enum Service {
     Kms,
     Sts,
     Vault,
+    GoogleKms,
+    GoogleIdentity(Endpoint),
     Token,
     Discovery,
     Identity,
@@ -57,6 +61,13 @@ impl Call {
         }
         if path.starts_with("/_control/") {
             return plain(Service::Control, "control");
+        }
+        if let Some(endpoint) = Endpoint::of(request) {
+            return plain(Service::GoogleIdentity(endpoint), endpoint.operation());
+        }
+        if google::kms::is_for(request) {
+            let operation = format!("google.{}", google::kms::method(request));
+            return Self { names: google::kms::names(request), ..plain(Service::GoogleKms, &operation) };
         }
         if path == "/metadata/identity/oauth2/token" || path == "/msi/token" {
             return plain(Service::Identity, "imds");
@@ -100,6 +111,9 @@ impl Call {
 
     /// What is to be signed, in hexadecimal.
     pub(super) fn digest(&self, request: &Request) -> Option<String> {
+        if self.operation == "google.AsymmetricSign" {
+            return google::kms::signed(request).map(|signed| hex(&signed));
+        }
         let member = match self.operation.as_str() {
             "kms.Sign" => "Message",
             "vault.keys.sign" => "value",
@@ -117,6 +131,8 @@ impl Call {
             Service::Kms => kms::answer(state, request, tamper),
             Service::Sts => sts::answer(state, request),
             Service::Vault => vault::answer(state, request, tamper),
+            Service::GoogleKms => google::kms::answer(state, request, tamper),
+            Service::GoogleIdentity(endpoint) => endpoint.answer(state, request),
             Service::Token => entra::token(state, request),
             Service::Discovery => entra::discovery(request),
             Service::Identity => entra::managed_identity(state, request),
@@ -140,6 +156,7 @@ impl Call {
             status: 0,
             connection: request.origin.connection,
             handshake: request.origin.handshake,
+            quota_project: request.header("x-goog-user-project").map(str::to_owned),
             digest: self.digest(request),
         }
     }

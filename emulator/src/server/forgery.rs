@@ -7,6 +7,7 @@ use crate::azure::entra;
 use crate::azure::vault::{self, Place, VaultError};
 use crate::clock;
 use crate::faults::Action;
+use crate::google::forged;
 use crate::http::{Reply, Request};
 use crate::state::State;
 use serde_json::json;
@@ -22,6 +23,8 @@ pub(super) fn forge(call: &Call, state: &State, request: &Request, action: &Acti
         Action::Deny => Some(forgery.denied()),
         Action::ExpiredToken => Some(forgery.expired()),
         Action::ClockSkew if [Service::Acm, Service::Kms].contains(&call.service) => Some(clock_skew(state)),
+        Action::ServiceDisabled if call.service == Service::GoogleKms => Some(forged::service_disabled()),
+        Action::PolicyViolated if call.service == Service::GoogleKms => Some(forged::policy_violated()),
         Action::ClaimsChallenge if call.service == Service::Vault => Some(vault::claims_challenge(state)),
         _ => None,
     }
@@ -42,6 +45,9 @@ impl Forgery<'_> {
             Service::Acm | Service::Kms => KmsError::new(code, message).reply(status, self.state),
             Service::Sts => sts::error(status, code, message, &self.id),
             Service::Vault => VaultError { inner: inner.cloned(), ..VaultError::new(status, code, message) }.reply(),
+            Service::GoogleKms | Service::GoogleIdentity(_) => {
+                forged::error(self.request, status, code, message, inner.map(String::as_str))
+            }
             Service::Machine => Reply::json(status, &json!({ "code": code, "message": message })),
             Service::SignOn => sso::error(status, code, message),
             _ => Reply::json(status, &json!({ "error": code, "error_description": message })),
@@ -57,6 +63,7 @@ impl Forgery<'_> {
             Service::Acm => return self.kms(&KmsError::new("ThrottlingException", "Rate exceeded")),
             Service::Sts => return sts::error(400, "Throttling", "Rate exceeded", &self.id),
             Service::Vault => VaultError::throttled().reply(),
+            Service::GoogleKms | Service::GoogleIdentity(_) => return forged::throttled(self.request, retry_after),
             Service::Identity => {
                 Reply::json(429, &json!({ "error": "too_many_requests", "error_description": "Too many requests" }))
             }
@@ -82,6 +89,7 @@ impl Forgery<'_> {
             Service::Acm => self.kms(&acm::denied(operation, self.call.names.first().map_or("*", String::as_str))),
             Service::Sts => sts::denied(short, &self.id),
             Service::Vault => VaultError::denied(operation, &Place::of(self.state, self.request)).reply(),
+            Service::GoogleKms | Service::GoogleIdentity(_) => forged::denied(self.request),
             Service::Machine => machine::denied(),
             _ => {
                 let text = "Application was not found in the directory.";
@@ -97,6 +105,7 @@ impl Forgery<'_> {
                 let text = "The security token included in the request is expired";
                 sts::error(403, "ExpiredToken", text, &self.id)
             }
+            Service::GoogleKms | Service::GoogleIdentity(_) => forged::expired(self.request),
             Service::Vault => vault::expired(&Place::of(self.state, self.request), self.request),
             _ => {
                 let text = "Client assertion is not within its valid time range.";

@@ -22,7 +22,8 @@ pub(super) async fn answer(
     request: Request,
 ) -> Result<Response<ReplyBody>, Aborted> {
     let call = Call::of(&state, &request);
-    let observed = call.service != Service::Control;
+    let service = call.service;
+    let observed = service != Service::Control;
     if observed && fate.silent.load(Ordering::SeqCst) {
         return std::future::pending().await;
     }
@@ -50,7 +51,7 @@ pub(super) async fn answer(
         entry.status = reply.status;
         state.traffic.record(entry);
     }
-    response(with_common_headers(&state, &request, reply), &actions, fate)
+    response(with_common_headers(&state, &request, service, reply), &actions, fate)
 }
 
 /// Carries out the faults that delay a reply or that leave a request without one.
@@ -84,11 +85,14 @@ async fn faults_before_reply(
 }
 
 /// Headers that every service sends.
-fn with_common_headers(state: &State, request: &Request, reply: Reply) -> Reply {
+fn with_common_headers(state: &State, request: &Request, service: Service, reply: Reply) -> Reply {
     let known = |name: &str| reply.headers.iter().any(|(header, _)| *header == name);
     let has_amazon_id = known("x-amzn-requestid");
-    let amazon = request.header("x-amz-target").is_some() || request.header("x-amz-date").is_some();
     let reply = reply.with("date", clock::http_date(state.clock.now()));
+    if matches!(service, Service::GoogleKms | Service::GoogleIdentity(_)) {
+        return reply;
+    }
+    let amazon = request.header("x-amz-target").is_some() || request.header("x-amz-date").is_some();
     if amazon {
         return if has_amazon_id { reply } else { reply.with("x-amzn-requestid", state.ids.uuid()) };
     }

@@ -3,6 +3,7 @@
 pub(crate) mod aws;
 pub(crate) mod azure;
 mod connections;
+pub(crate) mod google;
 mod ids;
 mod switches;
 mod traffic;
@@ -15,6 +16,7 @@ use aws::Account;
 use azure::{Directory, VaultStore};
 use connections::Connections;
 pub(crate) use connections::Fate;
+use google::Google;
 pub(crate) use ids::Ids;
 use std::sync::{Mutex, PoisonError};
 pub use switches::Switches;
@@ -33,6 +35,7 @@ pub(crate) struct State {
     pub(crate) aws: Account,
     pub(crate) entra: Directory,
     pub(crate) vaults: VaultStore,
+    pub(crate) google: Google,
     switches: Mutex<Switches>,
 }
 
@@ -50,6 +53,7 @@ impl State {
             aws: Account::default(),
             entra: Directory::default(),
             vaults: VaultStore::default(),
+            google: Google::default(),
             switches: Mutex::default(),
         })
     }

@@ -22,4 +22,6 @@ pub struct Switches {
     pub require_claims: bool,
     /// Key Vault: keys made over HTTP are not valid for so many seconds after their creation.
     pub not_yet_valid_seconds: u32,
+    /// Cloud KMS: the asymmetric keys that programs create are PENDING_GENERATION for so many milliseconds.
+    pub google_generation_ms: u32,
 }

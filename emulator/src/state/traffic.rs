@@ -25,6 +25,8 @@ pub struct Entry {
     pub connection: u64,
     /// How TLS began on that connection, if it did.
     pub handshake: Option<Handshake>,
+    /// The project of the header `x-goog-user-project`.
+    pub quota_project: Option<String>,
     /// What was to be signed, in hexadecimal.
     pub digest: Option<String>,
 }

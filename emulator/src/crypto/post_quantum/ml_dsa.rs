@@ -2,7 +2,7 @@
 //!
 //! The library is not that of the other keys, which signs no mu. So the other one stays an independent witness for the tests.
 
-use super::unable::Unable;
+use crate::crypto::unable::Unable;
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use ml_dsa::pkcs8::EncodePublicKey;

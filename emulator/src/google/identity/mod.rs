@@ -1,0 +1,77 @@
+//! Who may ask: the endpoints that issue access tokens, and the check of a request's token.
+
+mod access_token;
+mod assertion;
+mod bearer;
+mod iam_credentials;
+mod id_token;
+mod metadata;
+mod sts;
+mod token_endpoint;
+
+use crate::http::{Reply, Request};
+use crate::state::State;
+pub(crate) use access_token::issue;
+pub(crate) use assertion::key_id;
+pub(crate) use bearer::{authorize, expired};
+use hyper::Method;
+pub(crate) use iam_credentials::denied as impersonation_denied;
+pub(crate) use id_token::issue as issue_id_token;
+
+/// One of the endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// `oauth2.googleapis.com/token`
+    Token,
+    /// `sts.googleapis.com/v1/token`
+    Sts,
+    /// `iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/...:generateAccessToken`
+    IamCredentials,
+    /// The metadata server of a machine, asked for a token.
+    MetadataToken,
+    /// The metadata server of a machine.
+    Metadata,
+}
+
+impl Endpoint {
+    /// The endpoint that a request is for.
+    pub(crate) fn of(request: &Request) -> Option<Self> {
+        let path = request.path.as_str();
+        let metadata =
+            path.starts_with("/computeMetadata/") || path == "/" && request.header("metadata-flavor").is_some();
+        match path {
+            "/token" if request.method == Method::POST => Some(Self::Token),
+            "/v1/token" if request.method == Method::POST => Some(Self::Sts),
+            _ if path.starts_with("/v1/projects/-/serviceAccounts/") => Some(Self::IamCredentials),
+            _ if metadata && path.ends_with("/token") => Some(Self::MetadataToken),
+            _ if metadata => Some(Self::Metadata),
+            _ => None,
+        }
+    }
+
+    /// As it is counted.
+    pub(crate) fn operation(self) -> &'static str {
+        match self {
+            Self::Token => "google.Token",
+            Self::Sts => "google.StsToken",
+            Self::IamCredentials => "google.GenerateAccessToken",
+            Self::MetadataToken => "google.MetadataToken",
+            Self::Metadata => "google.Metadata",
+        }
+    }
+
+    /// Answers one request.
+    pub(crate) fn answer(self, state: &State, request: &Request) -> Reply {
+        match self {
+            Self::Token => token_endpoint::answer(state, request),
+            Self::Sts => sts::answer(state, request),
+            Self::IamCredentials => iam_credentials::answer(state, request),
+            Self::MetadataToken | Self::Metadata => metadata::answer(state, request),
+        }
+    }
+}
+
+/// An error of OAuth 2.0 (RFC 6749 section 5.2).
+pub(crate) fn oauth_error(status: u16, error: &str, description: &str) -> Reply {
+    super::status::pretty(status, &serde_json::json!({ "error": error, "error_description": description }))
+}
