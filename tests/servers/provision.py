@@ -241,6 +241,9 @@ def fill(server, facts, out):
     if facts["cloud"] == "vault":
         import vault
         vault.fill(server, facts, out)
+    elif facts["cloud"] == "google":
+        import google_kms
+        google_kms.fill(server, facts, out)
     else:
         (fill_aws if facts["cloud"] == "aws" else fill_azure)(server, facts, out)
 
@@ -367,6 +370,9 @@ def operations_of(facts):
     if facts["cloud"] == "vault":
         import vault
         return vault.checks(facts)
+    if facts["cloud"] == "google":
+        import google_kms
+        return google_kms.checks(facts)
     aws = facts["cloud"] == "aws"
     sign = (aws_signer if aws else azure_signer)(facts)
     others = (aws_others if aws else azure_others)(facts)

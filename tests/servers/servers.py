@@ -107,6 +107,11 @@ def emulator_kms(home):
     return own(home, "aws", lambda place: {"endpoint": f"http://{place}", "region": "eu-central-1"})
 
 
+def emulator_google(home):
+    """The only server of Google Cloud KMS."""
+    return own(home, "google", lambda place: {"endpoint": f"http://{place}", "ca_bundle": str(home / "ca.pem")})
+
+
 def vault(home):
     """A real Vault, which is built from its own packages (vault-server/main.go)."""
     import vault
@@ -123,7 +128,8 @@ def vault(home):
     }
 
 
-SERVERS = {"ministack": ministack, "localstack": localstack, "emulator": emulator, "emulator-kms": emulator_kms, "vault": vault}
+SERVERS = {"ministack": ministack, "localstack": localstack, "emulator": emulator, "emulator-kms": emulator_kms,
+           "emulator-google": emulator_google, "vault": vault}
 
 
 def installed():

@@ -11,7 +11,7 @@ const SERVICE: &str = "cloudkms.googleapis.com";
 
 /// Whether a request gets errors as `google.rpc.Status`; the token endpoints have their own.
 fn has_status(request: &Request) -> bool {
-    matches!(Endpoint::of(request), None | Some(Endpoint::IamCredentials))
+    matches!(Endpoint::of(request), None | Some(Endpoint::IamCredentials | Endpoint::Project))
 }
 
 /// An error as a fault words it. `code` is a `google.rpc.Code` such as `UNAVAILABLE`, or `error` of OAuth.
@@ -63,10 +63,10 @@ pub(crate) fn denied(request: &Request) -> Reply {
 
 /// The token has expired.
 pub(crate) fn expired(request: &Request) -> Reply {
-    match Endpoint::of(request) {
-        None | Some(Endpoint::IamCredentials) => identity::expired(kms::method(request)).reply(),
-        Some(_) => oauth_error(400, "invalid_grant", "Token has been expired or revoked."),
+    if has_status(request) {
+        return identity::expired(kms::method(request)).reply();
     }
+    oauth_error(400, "invalid_grant", "Token has been expired or revoked.")
 }
 
 /// The API is not enabled in the project.

@@ -1,6 +1,6 @@
 //! The check of a request's bearer token: an access token, or a JWT of the service account in its place.
 
-use super::access_token::is_enough;
+use super::access_token::{KMS_SCOPES, is_enough};
 use super::assertion::{self, Refusal};
 use crate::google::status::Status;
 use crate::http::Request;
@@ -14,25 +14,29 @@ const EXPECTED: &str = "Expected OAuth 2 access token, login cookie or other val
 
 /// Checks the token of a request for a method of Cloud KMS.
 pub(crate) fn authorize(state: &State, request: &Request, method: &str) -> Result<(), Status> {
+    with_scopes(state, request, method, &KMS_SCOPES)
+}
+
+/// Checks the token of a request for a method that needs one of these scopes.
+pub(super) fn with_scopes(state: &State, request: &Request, method: &str, scopes: &[&str]) -> Result<(), Status> {
     let header = request.header("authorization").and_then(|value| value.split_once(' '));
     let Some(("Bearer", token)) = header else {
         let text = format!("Request is missing required authentication credential. {EXPECTED}");
         return Err(unauthenticated(&text, "CREDENTIALS_MISSING", method));
     };
-    let checked = state.google.identities.check(token, state.clock.now());
-    match checked {
+    match state.google.identities.check(token, state.clock.now()) {
         Err(BadToken::Unknown) if token.split('.').count() == 3 && token.starts_with("ey") => {
-            self_signed(state, request, token, method)
+            self_signed(state, request, token, method, scopes)
         }
-        Ok(()) => Ok(()),
+        Ok(granted) if is_enough(&granted, scopes) => Ok(()),
+        Ok(_) => Err(scope(method)),
         Err(BadToken::Unknown) => Err(invalid(method)),
         Err(BadToken::Expired) => Err(expired(method)),
-        Err(BadToken::Scope) => Err(scope(method)),
     }
 }
 
 /// AIP-4111: `aud` is the service, or `scope` is enough for it.
-fn self_signed(state: &State, request: &Request, jwt: &str, method: &str) -> Result<(), Status> {
+fn self_signed(state: &State, request: &Request, jwt: &str, method: &str, wanted: &[&str]) -> Result<(), Status> {
     let claims = assertion::check(state, jwt).map_err(|refusal| match refusal {
         Refusal::Expired => expired(method),
         _ => invalid(method),
@@ -41,11 +45,10 @@ fn self_signed(state: &State, request: &Request, jwt: &str, method: &str) -> Res
     if text("sub") != text("iss") {
         return Err(invalid(method));
     }
-    let (audience, scopes) = (text("aud"), text("scope"));
     let own = [format!("https://{SERVICE}/"), format!("https://{}/", request.hostname())];
-    match (audience, scopes) {
+    match (text("aud"), text("scope")) {
         ("", "") => Err(invalid(method)),
-        ("", scopes) if is_enough(scopes) => Ok(()),
+        ("", granted) if is_enough(granted, wanted) => Ok(()),
         ("", _) => Err(scope(method)),
         (audience, _) if own.iter().any(|own| own == audience) => Ok(()),
         _ => Err(invalid(method)),

@@ -1,7 +1,7 @@
 //! `generateAccessToken` of `https://iamcredentials.googleapis.com`: a token of another service account.
 
-use super::access_token::issue;
-use super::bearer::authorize;
+use super::access_token::{IAM_SCOPES, issue};
+use super::bearer::with_scopes;
 use crate::clock::extended;
 use crate::google::status::{Status, pretty};
 use crate::http::{Reply, Request};
@@ -20,7 +20,7 @@ fn generate(state: &State, request: &Request) -> Result<Value, Status> {
     let Some(account) = account.strip_suffix(":generateAccessToken") else {
         return Err(Status::not_found("Method not found."));
     };
-    authorize(state, request, "GenerateAccessToken")?;
+    with_scopes(state, request, "GenerateAccessToken", &IAM_SCOPES)?;
     if !state.google.identities.knows(account) {
         return Err(denied());
     }

@@ -9,14 +9,17 @@ mod metadata;
 mod sts;
 mod token_endpoint;
 
+use super::status::pretty;
 use crate::http::{Reply, Request};
 use crate::state::State;
+use crate::state::google::{PROJECT, PROJECT_NUMBER};
 pub(crate) use access_token::issue;
 pub(crate) use assertion::key_id;
 pub(crate) use bearer::{authorize, expired};
 use hyper::Method;
 pub(crate) use iam_credentials::denied as impersonation_denied;
 pub(crate) use id_token::issue as issue_id_token;
+use serde_json::json;
 
 /// One of the endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub(crate) enum Endpoint {
     Sts,
     /// `iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/...:generateAccessToken`
     IamCredentials,
+    /// `cloudresourcemanager.googleapis.com/v1/projects/...`, which Python's client asks for the id of the project.
+    Project,
     /// The metadata server of a machine, asked for a token.
     MetadataToken,
     /// The metadata server of a machine.
@@ -43,6 +48,7 @@ impl Endpoint {
             "/token" if request.method == Method::POST => Some(Self::Token),
             "/v1/token" if request.method == Method::POST => Some(Self::Sts),
             _ if path.starts_with("/v1/projects/-/serviceAccounts/") => Some(Self::IamCredentials),
+            _ if request.hostname().starts_with("cloudresourcemanager.") => Some(Self::Project),
             _ if metadata && path.ends_with("/token") => Some(Self::MetadataToken),
             _ if metadata => Some(Self::Metadata),
             _ => None,
@@ -55,6 +61,7 @@ impl Endpoint {
             Self::Token => "google.Token",
             Self::Sts => "google.StsToken",
             Self::IamCredentials => "google.GenerateAccessToken",
+            Self::Project => "google.GetProject",
             Self::MetadataToken => "google.MetadataToken",
             Self::Metadata => "google.Metadata",
         }
@@ -66,12 +73,19 @@ impl Endpoint {
             Self::Token => token_endpoint::answer(state, request),
             Self::Sts => sts::answer(state, request),
             Self::IamCredentials => iam_credentials::answer(state, request),
+            Self::Project => project(state, request),
             Self::MetadataToken | Self::Metadata => metadata::answer(state, request),
         }
     }
 }
 
+/// GetProject of the Resource Manager.
+fn project(state: &State, request: &Request) -> Reply {
+    let project = json!({ "projectNumber": PROJECT_NUMBER, "projectId": PROJECT, "lifecycleState": "ACTIVE" });
+    authorize(state, request, "GetProject").map_or_else(|error| error.reply(), |()| pretty(200, &project))
+}
+
 /// An error of OAuth 2.0 (RFC 6749 section 5.2).
 pub(crate) fn oauth_error(status: u16, error: &str, description: &str) -> Reply {
-    super::status::pretty(status, &serde_json::json!({ "error": error, "error_description": description }))
+    pretty(status, &json!({ "error": error, "error_description": description }))
 }

@@ -18,7 +18,6 @@ const SUBJECTS: [&str; 4] = [
 ];
 
 pub(super) fn answer(state: &State, request: &Request) -> Reply {
-    // The API takes JSON with camel case, too, as clients in Rust and Go do not send it.
     let form = String::from_utf8_lossy(&request.body).into_owned();
     let value = |name: &str| form_value(&form, name).unwrap_or_default();
     if value("grant_type") != GRANT {

@@ -59,7 +59,7 @@ fn sent_digest(call: &Call<'_>, field: &str, length: usize) -> Result<(Vec<u8>, 
 
 /// What is signed of data, and how: keys with a hash take data too, which the service hashes.
 fn signed_data(version: &Version, used: Use, data: Vec<u8>) -> Result<(Scheme, Vec<u8>), Status> {
-    if data.is_empty() && !matches!(used, Use::Data(Scheme::Ed25519 | Scheme::MlDsa | Scheme::SlhDsa)) {
+    if data.is_empty() {
         return Err(Status::invalid("Either digest or data must be set."));
     }
     let limit = match (used, version.algorithm.family) {
@@ -122,6 +122,9 @@ pub(super) fn mac_sign(call: &Call<'_>) -> Answer {
     let data = call.input.bytes("data")?;
     let verified = call.input.checked(&data, "data", "dataCrc32c")?;
     check_length("data", data.len(), data_limit(&version))?;
+    if data.is_empty() {
+        return Err(Status::invalid("data must be set."));
+    }
     let mac = call.tamper.mac(version.material.mac(hash, &data));
     let mut reply = call.used(&version);
     call.checksummed(&mut reply, "mac", "macCrc32c", &mac);

@@ -34,13 +34,11 @@ pub(super) fn get(call: &Call<'_>) -> Answer {
             reply.insert("pem".to_owned(), json!(text));
             return Ok(reply.into());
         }
-        None => {
-            let text = format!("public_key_format must be specified for algorithm {}.", algorithm.name);
-            return Err(Status::invalid(text));
-        }
+        None => return Err(only_nist()),
         Some("PEM") if !unsupported => text.into_bytes(),
         Some("DER") if !unsupported => spki.clone(),
         Some("NIST_PQC") if algorithm.is_post_quantum() => version.material.public_bits().unwrap_or_default(),
+        Some("PEM" | "DER") => return Err(only_nist()),
         Some(format) => {
             let text = format!("Public key format {format} is not supported for algorithm {}.", algorithm.name);
             return Err(Status::invalid(text));
@@ -50,4 +48,8 @@ pub(super) fn get(call: &Call<'_>) -> Answer {
     let data = json!({ "data": base64(&bytes), "crc32cChecksum": call.checksum(&bytes) });
     reply.insert("publicKey".to_owned(), data);
     Ok(reply.into())
+}
+
+fn only_nist() -> Status {
+    Status::invalid("Only NIST_PQC format is supported for PQC algorithms.")
 }

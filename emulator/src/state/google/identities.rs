@@ -32,8 +32,8 @@ struct Entries {
 #[derive(Clone)]
 struct Token {
     expires: i64,
-    /// Whether its scopes are enough for Cloud KMS.
-    scoped: bool,
+    /// Separated by spaces or commas.
+    scopes: String,
 }
 
 /// Why an access token is refused.
@@ -41,7 +41,6 @@ struct Token {
 pub(crate) enum BadToken {
     Unknown,
     Expired,
-    Scope,
 }
 
 impl Default for Identities {
@@ -72,16 +71,17 @@ impl Identities {
         !name.is_empty() && domain == format!("{PROJECT}.iam.gserviceaccount.com")
     }
 
-    pub(crate) fn insert(&self, token: &str, expires: i64, scoped: bool) {
-        self.entries().tokens.insert(token.to_owned(), Token { expires, scoped });
+    pub(crate) fn insert(&self, token: &str, expires: i64, scopes: &str) {
+        self.entries().tokens.insert(token.to_owned(), Token { expires, scopes: scopes.to_owned() });
     }
 
-    pub(crate) fn check(&self, token: &str, now: i64) -> Result<(), BadToken> {
+    /// The scopes of a token.
+    pub(crate) fn check(&self, token: &str, now: i64) -> Result<String, BadToken> {
         let known = self.entries().tokens.get(token).cloned().ok_or(BadToken::Unknown)?;
         if known.expires <= now {
             return Err(BadToken::Expired);
         }
-        if known.scoped { Ok(()) } else { Err(BadToken::Scope) }
+        Ok(known.scopes)
     }
 
     /// All tokens that were issued are unknown from now on.
