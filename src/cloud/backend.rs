@@ -61,7 +61,7 @@ pub trait Backend: Send + Sync + fmt::Debug {
         false
     }
 
-    /// The shortest and the longest message that the service takes unhashed (Ed25519, HMAC), in bytes.
+    /// The shortest and the longest message that the service takes unhashed (Ed25519, HMAC, ML-DSA, SLH-DSA), in bytes.
     fn message_lengths(&self) -> (usize, usize) {
         (1, 4096)
     }

@@ -69,6 +69,9 @@ fn check_key(key: &PublicKey) {
         (Kind::MlDsa(set), PublicNumbers::MlDsa { set: own, key }) => {
             assert_eq!((set, key.len()), (*own, set.public_key_len()));
         }
+        (Kind::SlhDsa(set), PublicNumbers::SlhDsa { set: own, key }) => {
+            assert_eq!((set, key.len()), (*own, set.public_key_len()));
+        }
         other => panic!("{other:?}"),
     }
     // No signature was made with this key, and its point may not be on the curve. Verification must return false
@@ -78,7 +81,9 @@ fn check_key(key: &PublicKey) {
     for scheme in schemes.chain([key::Algorithm::RsaPkcs1.without_hash(), key::Algorithm::Eddsa.without_hash()]) {
         assert!(!key.verifies(scheme, &[7; 32], &vec![1; key.kind().signature_len()]));
     }
-    assert!(!key.verifies(key::Algorithm::MlDsa.without_hash(), &[7; 64], &vec![1; key.kind().signature_len()]));
+    for family in [key::Algorithm::MlDsa, key::Algorithm::MlDsaMu, key::Algorithm::SlhDsa] {
+        assert!(!key.verifies(family.without_hash(), &[7; 64], &vec![1; key.kind().signature_len()]));
+    }
 }
 
 #[derive(Sequence)]

@@ -124,7 +124,7 @@ impl Backend for FakeBackend {
                 .collect(),
             Kind::Ec(curve) => vec![Algorithm::Ecdsa.with_hash(curve.hash())],
             Kind::Ed25519 => vec![Algorithm::Eddsa.without_hash()],
-            Kind::MlDsa(_) | Kind::Hmac(_) => Vec::new(),
+            Kind::MlDsa(_) | Kind::SlhDsa(_) | Kind::Hmac(_) => Vec::new(),
         }
     }
 

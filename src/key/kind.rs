@@ -3,6 +3,7 @@
 use super::curve::Curve;
 use super::hash::Hash;
 use super::ml_dsa::ParameterSet;
+use super::slh_dsa;
 
 /// A kind of key: its algorithm, with the size, curve, parameter set or hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,11 +16,16 @@ pub enum Kind {
     Ed25519,
     /// An ML-DSA key, FIPS 204.
     MlDsa(ParameterSet),
+    /// An SLH-DSA key, FIPS 205.
+    SlhDsa(slh_dsa::ParameterSet),
     /// A secret key for HMAC with this hash. It is as long as the digest.
     Hmac(Hash),
 }
 
 impl Kind {
+    /// The hashes of HMAC keys.
+    pub const HMAC_HASHES: [Hash; 5] = [Hash::Sha1, Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512];
+
     /// Returns the name of the kind in messages and in the option `hide_keys`, such as "rsa2048" or "P-256".
     pub fn name(self) -> String {
         match self {
@@ -27,15 +33,16 @@ impl Kind {
             Kind::Ec(curve) => curve.name().to_owned(),
             Kind::Ed25519 => "Ed25519".to_owned(),
             Kind::MlDsa(set) => set.name().to_owned(),
+            Kind::SlhDsa(set) => set.name().to_owned(),
             Kind::Hmac(hash) => format!("HMAC-{}", hash.name()),
         }
     }
 
     /// Returns every kind, but RSA in its usual size only.
     pub fn all() -> impl Iterator<Item = Kind> {
-        let hmac = [Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512].map(Kind::Hmac);
-        let sets = ParameterSet::all().map(Kind::MlDsa);
-        [Kind::Rsa(2048), Kind::Ed25519].into_iter().chain(Curve::all().map(Kind::Ec)).chain(sets).chain(hmac)
+        let asymmetric = [Kind::Rsa(2048), Kind::Ed25519].into_iter().chain(Curve::all().map(Kind::Ec));
+        let post_quantum = ParameterSet::all().map(Kind::MlDsa).chain(slh_dsa::ParameterSet::all().map(Kind::SlhDsa));
+        asymmetric.chain(post_quantum).chain(Self::HMAC_HASHES.map(Kind::Hmac))
     }
 
     /// Returns the length in bytes of every signature by a key of this kind, in PKCS#11's form.
@@ -45,6 +52,7 @@ impl Kind {
             Kind::Ec(curve) => 2 * curve.field_len(),
             Kind::Ed25519 => 64,
             Kind::MlDsa(set) => set.signature_len(),
+            Kind::SlhDsa(set) => set.signature_len(),
             Kind::Hmac(hash) => hash.len(),
         }
     }

@@ -3,6 +3,7 @@
 //! Besides the key, a signature depends only on mu (FIPS 204 section 6.2), so 64 bytes suffice to sign a message
 //! of any size. This module computes mu. The lattice arithmetic is in the crate `ml-dsa`.
 
+use super::formatted_message::formatted_message_prefix;
 use super::hash::Hash;
 use const_oid::ObjectIdentifier;
 use ml_dsa::{EncodedVerifyingKey, MlDsa44, MlDsa65, MlDsa87, MlDsaParams, Signature, VerifyingKey};
@@ -85,36 +86,21 @@ fn verify<P: MlDsaParams>(public_key: &[u8], mu: &[u8], signature: &[u8]) -> Opt
 /// The length of mu in bytes.
 pub const MU_LEN: usize = 64;
 
-/// The length of the longest context in bytes (FIPS 204 section 5.2).
-pub const MAX_CONTEXT_LEN: usize = 255;
-
 /// An incremental computation of mu, in constant memory.
 #[derive(Clone)]
 pub struct Mu(Shake256);
 
 impl Mu {
-    /// Begins the mu of a message that is signed as is (FIPS 204 algorithm 2). `context` has at most 255 bytes.
-    pub fn of_message(public_key: &[u8], context: &[u8]) -> Self {
-        Self::begin(public_key, 0, context)
-    }
-
-    /// Begins the mu of a message that is hashed first (FIPS 204 algorithm 4). The digest is added with
-    /// [`update`](Self::update). `context` has at most 255 bytes.
-    pub fn of_digest(public_key: &[u8], context: &[u8], hash: Hash) -> Self {
-        let mut mu = Self::begin(public_key, 1, context);
-        mu.update(hash.oid());
-        mu
-    }
-
-    fn begin(public_key: &[u8], domain: u8, context: &[u8]) -> Self {
+    /// Begins the mu of a message that is signed as is, or, with `hash`, of a message that is hashed first. In that case
+    /// the digest is added with [`update`](Self::update). `context` has at most 255 bytes.
+    pub fn new(public_key: &[u8], context: &[u8], hash: Option<Hash>) -> Self {
         let mut tr = [0; 64];
         let mut own = Shake256::default();
         own.update(public_key);
         own.finalize_xof().read(&mut tr);
         let mut mu = Shake256::default();
         mu.update(&tr);
-        mu.update(&[domain, context.len() as u8]);
-        mu.update(context);
+        mu.update(&formatted_message_prefix(context, hash));
         Self(mu)
     }
 
@@ -134,6 +120,7 @@ impl Mu {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::{Algorithm, PublicKey};
     use aws_lc_rs::signature::{KeyPair, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, PqdsaKeyPair};
 
     #[test]
@@ -150,7 +137,7 @@ mod tests {
         let pair = PqdsaKeyPair::from_seed(&ML_DSA_44_SIGNING, &[0x2a; 32]).unwrap();
         let public_key = pair.public_key().as_ref();
         let of = |context: &[u8], message: &[u8]| {
-            let mut mu = Mu::of_message(public_key, context);
+            let mut mu = Mu::new(public_key, context, None);
             message.chunks(3).for_each(|part| mu.update(part));
             mu.finish().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
         };
@@ -169,7 +156,7 @@ mod tests {
     #[test]
     fn mu_of_a_digest_is_that_of_another_implementation() {
         let pair = PqdsaKeyPair::from_seed(&ML_DSA_44_SIGNING, &[0x2a; 32]).unwrap();
-        let mut mu = Mu::of_digest(pair.public_key().as_ref(), b"Context", Hash::Sha512);
+        let mut mu = Mu::new(pair.public_key().as_ref(), b"Context", Some(Hash::Sha512));
         mu.update(&Hash::Sha512.digest(b"Hello world"));
         assert_eq!(
             mu.finish().iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
@@ -185,10 +172,15 @@ mod tests {
             let public_key = pair.public_key().as_ref();
             let mut signature = vec![0; set.signature_len()];
             assert_eq!(pair.sign(b"abc", &mut signature), Ok(set.signature_len()));
-            let mut mu = Mu::of_message(public_key, b"");
+            let mut mu = Mu::new(public_key, b"", None);
             mu.update(b"abc");
             let mu = mu.finish();
             assert!(set.verifies(public_key, &mu, &signature));
+            let key = PublicKey::ml_dsa(set, public_key).unwrap();
+            assert!(key.verifies(Algorithm::MlDsaMu.without_hash(), &mu, &signature));
+            assert!(key.verifies(Algorithm::MlDsa.without_hash(), b"abc", &signature));
+            assert!(!key.verifies(Algorithm::MlDsa.without_hash(), b"abd", &signature));
+            assert!(!key.verifies(Algorithm::MlDsa.without_hash(), &mu, &signature));
             signature[100] ^= 1;
             assert!(!set.verifies(public_key, &mu, &signature));
             assert!(!set.verifies(public_key, &mu, &signature[1..]));

@@ -1,11 +1,12 @@
 //! Public keys: conversion from and to DER, numbers and points.
 //!
-//! RFC 8017 appendix A.1.1, RFC 5480, RFC 8410, RFC 9881 (SubjectPublicKeyInfo); PKCS#11 3.1 section 6.3
+//! RFC 8017 appendix A.1.1, RFC 5480, RFC 8410, RFC 9881, RFC 9909 (SubjectPublicKeyInfo); PKCS#11 3.1 section 6.3
 //! (EC_POINT).
 
 use super::curve::Curve;
 use super::kind::Kind;
 use super::ml_dsa::ParameterSet;
+use super::slh_dsa;
 use const_oid::ObjectIdentifier;
 use der::asn1::{AnyRef, BitString, OctetStringRef, UintRef};
 use der::{Any, Decode, Encode, Sequence};
@@ -40,6 +41,11 @@ pub enum PublicNumbers {
         set: ParameterSet,
         key: Vec<u8>,
     },
+    /// Encoded as in FIPS 205 section 9.1.
+    SlhDsa {
+        set: slh_dsa::ParameterSet,
+        key: Vec<u8>,
+    },
 }
 
 /// The length in bytes of an Ed25519 public key.
@@ -61,7 +67,7 @@ pub struct Unusable(pub String);
 
 impl PublicKey {
     /// Reads DER of a SubjectPublicKeyInfo: RSA of 2048 to 8192 bits, a named curve with an uncompressed point,
-    /// Ed25519 or ML-DSA.
+    /// Ed25519, ML-DSA or SLH-DSA.
     ///
     /// # Errors
     /// Fails if the bytes are not DER of a SubjectPublicKeyInfo, or if the key is of another algorithm, curve or
@@ -85,9 +91,10 @@ impl PublicKey {
                 Self::ec(curve, bits)
             }
             const_oid::db::rfc8410::ID_ED_25519 => Self::ed25519(bits),
-            other => match ParameterSet::from_oid(other) {
-                Some(set) => Self::ml_dsa(set, bits),
-                None => Err(Unusable(format!("unknown key algorithm {other}"))),
+            other => match (ParameterSet::from_oid(other), slh_dsa::ParameterSet::from_oid(other)) {
+                (Some(set), _) => Self::ml_dsa(set, bits),
+                (_, Some(set)) => Self::slh_dsa(set, bits),
+                _ => Err(Unusable(format!("unknown key algorithm {other}"))),
             },
         }
     }
@@ -146,6 +153,17 @@ impl PublicKey {
         Ok(Self { spki: spki(set.oid(), None, key)?, material: PublicNumbers::MlDsa { set, key: key.to_vec() } })
     }
 
+    /// Creates an SLH-DSA key from the bytes of FIPS 205.
+    ///
+    /// # Errors
+    /// Fails if the length is not that of the parameter set's public keys.
+    pub fn slh_dsa(set: slh_dsa::ParameterSet, key: &[u8]) -> Result<Self, Unusable> {
+        if key.len() != set.public_key_len() {
+            return Err(Unusable(format!("the {} key has {} bytes", set.name(), key.len())));
+        }
+        Ok(Self { spki: spki(set.oid(), None, key)?, material: PublicNumbers::SlhDsa { set, key: key.to_vec() } })
+    }
+
     /// Creates a key from affine coordinates. A coordinate may lack leading zeros, or have too many.
     ///
     /// # Errors
@@ -175,6 +193,7 @@ impl PublicKey {
             PublicNumbers::Ec { curve, .. } => Kind::Ec(*curve),
             PublicNumbers::Ed25519 { .. } => Kind::Ed25519,
             PublicNumbers::MlDsa { set, .. } => Kind::MlDsa(*set),
+            PublicNumbers::SlhDsa { set, .. } => Kind::SlhDsa(*set),
         }
     }
 }
@@ -259,6 +278,12 @@ mod tests {
             assert_eq!(key.kind(), Kind::MlDsa(set));
             assert_eq!(PublicKey::from_spki(key.spki()), Ok(key));
             assert!(PublicKey::ml_dsa(set, &vec![7; set.public_key_len() - 1]).is_err());
+        }
+        for set in slh_dsa::ParameterSet::all() {
+            let key = PublicKey::slh_dsa(set, &vec![7; set.public_key_len()]).unwrap();
+            assert_eq!(key.kind(), Kind::SlhDsa(set));
+            assert_eq!(PublicKey::from_spki(key.spki()), Ok(key));
+            assert!(PublicKey::slh_dsa(set, &vec![7; set.public_key_len() - 1]).is_err());
         }
     }
 

@@ -41,8 +41,16 @@ pub enum Algorithm {
     Ecdsa,
     /// Ed25519 of the message itself, RFC 8032 section 5.1.
     Eddsa,
-    /// ML-DSA of mu, FIPS 204 section 6.2.
+    /// ML-DSA of the message itself, with an empty context, FIPS 204 algorithm 2.
     MlDsa,
+    /// ML-DSA of mu, FIPS 204 section 6.2. Mu contains the context, and in HashML-DSA the digest.
+    MlDsaMu,
+    /// SLH-DSA of the message itself, with an empty context, FIPS 205 algorithm 22. With a hash: HashSLH-DSA of a
+    /// digest, algorithm 23.
+    SlhDsa,
+    /// SLH-DSA of M', FIPS 205 section 9. M' contains the context, and in HashSLH-DSA the digest. No service offers
+    /// it; public keys verify with it.
+    SlhDsaInternal,
     /// HMAC of the message itself, FIPS 198-1.
     Hmac,
     /// RSAES-PKCS1-v1_5, RFC 8017 section 7.2.
@@ -64,13 +72,33 @@ impl Algorithm {
         }
     }
 
+    /// Returns the family of the mechanisms that can lead to this one.
+    pub fn mechanism_family(self) -> Self {
+        match self {
+            Self::MlDsaMu => Self::MlDsa,
+            Self::SlhDsaInternal => Self::SlhDsa,
+            own => own,
+        }
+    }
+
+    /// Returns the algorithm whose input contains the context and the hash, so that it serves every parameter of the
+    /// mechanisms of this family. Families without contexts have none.
+    pub fn with_context(self) -> Option<Self> {
+        match self {
+            Self::MlDsa => Some(Self::MlDsaMu),
+            Self::SlhDsa => Some(Self::SlhDsaInternal),
+            _ => None,
+        }
+    }
+
     /// Returns whether a key of this kind can be used with the family.
     pub fn supports(self, kind: Kind) -> bool {
         match kind {
             Kind::Rsa(_) => matches!(self, Self::RsaPkcs1 | Self::RsaPss | Self::RsaesPkcs1 | Self::RsaesOaep),
             Kind::Ec(_) => matches!(self, Self::Ecdsa | Self::Ecdh),
             Kind::Ed25519 => self == Self::Eddsa,
-            Kind::MlDsa(_) => self == Self::MlDsa,
+            Kind::MlDsa(_) => self.mechanism_family() == Self::MlDsa,
+            Kind::SlhDsa(_) => self.mechanism_family() == Self::SlhDsa,
             Kind::Hmac(_) => self == Self::Hmac,
         }
     }

@@ -3,8 +3,10 @@
 //! Verifies signatures that a service has made and signatures that callers provide.
 
 use super::curve::Curve;
+use super::formatted_message::formatted_message_prefix;
 use super::hash::Hash;
 use super::kind::Kind;
+use super::ml_dsa::Mu;
 use super::public_key::{PublicKey, PublicNumbers};
 use super::scheme::{Algorithm, Salt, Scheme};
 use aws_lc_rs::digest::Digest;
@@ -29,7 +31,12 @@ impl Kind {
             }
             Kind::Ec(curve) => vec![Algorithm::Ecdsa.with_hash(curve.hash())],
             Kind::Ed25519 => vec![Algorithm::Eddsa.without_hash()],
-            Kind::MlDsa(_) => vec![Algorithm::MlDsa.without_hash()],
+            Kind::MlDsa(_) => [Algorithm::MlDsa, Algorithm::MlDsaMu].map(Algorithm::without_hash).into(),
+            Kind::SlhDsa(_) => {
+                let hashed = Hash::all().map(|hash| Algorithm::SlhDsa.with_hash(hash));
+                let whole = [Algorithm::SlhDsa, Algorithm::SlhDsaInternal].map(Algorithm::without_hash);
+                whole.into_iter().chain(hashed).collect()
+            }
             Kind::Hmac(_) => Vec::new(),
         }
     }
@@ -38,7 +45,8 @@ impl Kind {
 impl PublicKey {
     /// Returns whether `signature`, in PKCS#11's form, is a signature of `data` by this key.
     ///
-    /// `data` is the input of the scheme: a digest as long as its hash, a DigestInfo, a mu, or the message itself.
+    /// `data` is the input of the scheme: a digest as long as its hash, a DigestInfo, a mu, an M', or the message
+    /// itself.
     /// A scheme for another kind of key verifies nothing.
     pub fn verifies(&self, scheme: Scheme, data: &[u8], signature: &[u8]) -> bool {
         match (self.material(), scheme.family, scheme.hash) {
@@ -48,7 +56,19 @@ impl PublicKey {
             (PublicNumbers::Ed25519 { point }, Algorithm::Eddsa, None) => {
                 UnparsedPublicKey::new(&signature::ED25519, point).verify(data, signature).is_ok()
             }
-            (PublicNumbers::MlDsa { set, key }, Algorithm::MlDsa, None) => set.verifies(key, data, signature),
+            (PublicNumbers::MlDsa { set, key }, Algorithm::MlDsaMu, None) => set.verifies(key, data, signature),
+            (PublicNumbers::MlDsa { set, key }, Algorithm::MlDsa, None) => {
+                let mut mu = Mu::new(key, &[], None);
+                mu.update(data);
+                set.verifies(key, &mu.finish(), signature)
+            }
+            (PublicNumbers::SlhDsa { set, key }, Algorithm::SlhDsaInternal, None) => {
+                set.verifies(key, &[data], signature)
+            }
+            (PublicNumbers::SlhDsa { set, key }, Algorithm::SlhDsa, hash) => {
+                hash.is_none_or(|hash| hash.len() == data.len())
+                    && set.verifies(key, &[&formatted_message_prefix(&[], hash), data], signature)
+            }
             (_, _, Some(hash)) => self.verifies_digest(scheme, hash, data, signature),
             _ => false,
         }

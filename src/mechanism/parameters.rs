@@ -1,12 +1,12 @@
 //! The parameters of mechanisms: their layout in memory, and the values that the services can honor.
 //!
 //! PKCS#11 3.2: CK_RSA_PKCS_PSS_PARAMS (6.1.8), CK_RSA_PKCS_OAEP_PARAMS (6.1.7), CK_ECDH1_DERIVE_PARAMS (6.3.18),
-//! CK_EDDSA_PARAMS (6.3.6), CK_SIGN_ADDITIONAL_CONTEXT and CK_HASH_SIGN_ADDITIONAL_CONTEXT (6.67).
+//! CK_EDDSA_PARAMS (6.3.6), CK_SIGN_ADDITIONAL_CONTEXT and CK_HASH_SIGN_ADDITIONAL_CONTEXT (6.67, 6.68).
 
 use super::table::{Input, MECHANISMS, Mechanism};
 use crate::error::{Error, Result};
 use crate::key::hash::Hash;
-use crate::key::{Algorithm, Salt, ml_dsa};
+use crate::key::{Algorithm, MAX_CONTEXT_LEN, Salt};
 use crate::log_info;
 use cryptoki_sys::*;
 
@@ -54,7 +54,7 @@ pub struct Parameters {
     pub hash: Option<Hash>,
     /// The salt of a PSS signature. Other mechanisms have none.
     pub salt: Salt,
-    /// The context of an ML-DSA signature.
+    /// The context of an ML-DSA or SLH-DSA signature.
     pub context: Vec<u8>,
     /// The other party of a key agreement.
     pub agreement: Option<Ecdh1Parameters>,
@@ -92,8 +92,8 @@ impl Mechanism {
             (Algorithm::RsaesOaep, _) => OAEP,
             (Algorithm::Ecdh, _) => ECDH1,
             (Algorithm::Eddsa, _) => EDDSA,
-            (Algorithm::MlDsa, Input::Digest) => HASH_CONTEXT,
-            (Algorithm::MlDsa, _) => CONTEXT,
+            (Algorithm::MlDsa | Algorithm::SlhDsa, Input::Digest) => HASH_CONTEXT,
+            (Algorithm::MlDsa | Algorithm::SlhDsa, _) => CONTEXT,
             _ => NONE,
         }
     }
@@ -182,7 +182,7 @@ impl Mechanism {
             return Err(self
                 .invalid("the services do not guarantee deterministic signatures; use another hedge variant".into()));
         }
-        if context.len() > ml_dsa::MAX_CONTEXT_LEN {
+        if context.len() > MAX_CONTEXT_LEN {
             return Err(self.invalid(format!("the context has {} bytes, but 255 at most are allowed", context.len())));
         }
         let hash = words.get(3).map(|ckm| self.hash(*ckm)).transpose()?;

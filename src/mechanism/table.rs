@@ -25,14 +25,13 @@ pub struct Mechanism {
 pub enum Input {
     /// DER of a DigestInfo, which names the hash.
     DigestInfo,
-    /// A digest. The parameters name its hash (PSS, HashML-DSA), or the hash does not matter (ECDSA).
+    /// A digest. The parameters name its hash (PSS, HashML-DSA, HashSLH-DSA), or the hash does not matter (ECDSA).
     Digest,
     /// A message that is hashed locally with this hash.
     Message(Hash),
-    /// Data that the service receives as is. The hash of the scheme is this one, or the parameters name it.
+    /// Data that the service receives as is, or a message from which mu is computed locally (ML-DSA). The hash of the
+    /// scheme is this one, or the parameters name it.
     AsIs(Option<Hash>),
-    /// A message from which mu is computed locally (ML-DSA).
-    Mu,
 }
 
 macro_rules! row {
@@ -61,7 +60,7 @@ pub static MECHANISMS: &[Mechanism] = &[
     row!(CKM_ECDSA_SHA384,        Ecdsa,      Input::Message(Hash::Sha384)),
     row!(CKM_ECDSA_SHA512,        Ecdsa,      Input::Message(Hash::Sha512)),
     row!(CKM_EDDSA,               Eddsa,      Input::AsIs(None)),
-    row!(CKM_ML_DSA,              MlDsa,      Input::Mu),
+    row!(CKM_ML_DSA,              MlDsa,      Input::AsIs(None)),
     row!(CKM_HASH_ML_DSA,         MlDsa,      Input::Digest),
     row!(CKM_HASH_ML_DSA_SHA224,  MlDsa,      Input::Message(Hash::Sha224)),
     row!(CKM_HASH_ML_DSA_SHA256,  MlDsa,      Input::Message(Hash::Sha256)),
@@ -88,6 +87,10 @@ pub static MECHANISMS: &[Mechanism] = &[
     row!(CKM_HASH_ML_DSA_SHA3_512, MlDsa,   Input::Message(Hash::Sha3_512)),
     row!(CKM_HASH_ML_DSA_SHAKE128, MlDsa,   Input::Message(Hash::Shake128)),
     row!(CKM_HASH_ML_DSA_SHAKE256, MlDsa,   Input::Message(Hash::Shake256)),
+    row!(CKM_SLH_DSA,             SlhDsa,     Input::AsIs(None)),
+    row!(CKM_HASH_SLH_DSA,        SlhDsa,     Input::Digest),
+    row!(CKM_HASH_SLH_DSA_SHA256, SlhDsa,     Input::Message(Hash::Sha256)),
+    row!(CKM_SHA_1_HMAC,          Hmac,       Input::AsIs(Some(Hash::Sha1))),
 ];
 
 impl Mechanism {
@@ -113,14 +116,17 @@ impl Mechanism {
 
     /// Returns whether the input of this row can be turned into the input of `scheme`.
     fn supports(&self, kind: Kind, scheme: Scheme) -> bool {
-        self.family == scheme.family
+        self.family == scheme.family.mechanism_family()
             && scheme.suits(kind)
-            && match (self.input, self.family) {
+            && match (self.input, scheme.family) {
                 (Input::Message(hash), Algorithm::RsaPkcs1 | Algorithm::RsaPss) => {
                     scheme.hash == Some(hash) || scheme == Algorithm::RsaPkcs1.without_hash()
                 }
-                (Input::AsIs(Some(hash)), _) => scheme.hash == Some(hash),
-                // In ECDSA and ML-DSA the hash does not depend on the key: the digest is fitted to what is signed.
+                (Input::Message(hash), Algorithm::SlhDsa) | (Input::AsIs(Some(hash)), _) => scheme.hash == Some(hash),
+                // Without the context in its input, the scheme signs either messages or digests.
+                (Input::AsIs(None), Algorithm::MlDsa | Algorithm::SlhDsa) => scheme.hash.is_none(),
+                (_, Algorithm::MlDsa | Algorithm::SlhDsa) => scheme.hash.is_some(),
+                // In ECDSA and in the others the hash does not depend on the key: the digest is fitted to what is signed.
                 _ => true,
             }
     }
@@ -151,9 +157,10 @@ impl Mechanism {
             Algorithm::RsaPkcs1 | Algorithm::RsaPss | Algorithm::RsaesPkcs1 | Algorithm::RsaesOaep => (2048, 4096, 0),
             Algorithm::Ecdsa | Algorithm::Ecdh => (256, 521, CURVES),
             Algorithm::Eddsa => (255, 255, CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_COMPRESS),
-            // PKCS#11 3.2 section 6.67: in bytes of the public key. HMAC, section 6.21: in bytes.
-            Algorithm::MlDsa => (1312, 2592, 0),
-            Algorithm::Hmac => (28, 64, 0),
+            // PKCS#11 3.2 sections 6.67 and 6.68: in bytes of the public key. HMAC, section 6.21: in bytes.
+            Algorithm::MlDsa | Algorithm::MlDsaMu => (1312, 2592, 0),
+            Algorithm::SlhDsa | Algorithm::SlhDsaInternal => (32, 32, 0),
+            Algorithm::Hmac => (20, 64, 0),
         }
     }
 }

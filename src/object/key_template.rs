@@ -5,11 +5,10 @@
 //! PKCS#11 3.2 sections 4.4 to 4.10, 5.18.1 (C_GenerateKey) and 5.18.2 (C_GenerateKeyPair).
 
 use super::attribute::{Attribute, flag_in, number_in, value_in};
-use super::parameter_set;
+use super::kind_with_parameter_set;
 use crate::cloud::NewKey;
 use crate::error::{Error, Result};
-use crate::key::hash::Hash;
-use crate::key::{Curve, Kind, ParameterSet, Purpose, ec_params_error};
+use crate::key::{Curve, Kind, Purpose, ec_params_error};
 use crate::mechanism::KeyGenMechanism;
 use cryptoki_sys::*;
 
@@ -168,12 +167,9 @@ fn kind(generation: &KeyGenMechanism, public: &[Attribute], private: &[Attribute
             Some(params) => Err(ec_params_error(params)),
             None => Err(incomplete("CKA_EC_PARAMS")),
         },
-        _ => {
+        key_type => {
             let number = number_in(public, CKA_PARAMETER_SET).or_else(|| number_in(private, CKA_PARAMETER_SET));
-            let number = number.ok_or_else(|| incomplete("CKA_PARAMETER_SET"))?;
-            let set = ParameterSet::all().find(|set| parameter_set(*set) == number);
-            set.map(Kind::MlDsa)
-                .ok_or_else(|| invalid(format!("CKA_PARAMETER_SET {number} is not a parameter set of ML-DSA")))
+            kind_with_parameter_set(key_type, number)
         }
     }
 }
@@ -202,11 +198,10 @@ fn rsa(public: &[Attribute]) -> Result<Kind> {
 
 fn hmac(template: &[Attribute]) -> Result<Kind> {
     let length = number_in(template, CKA_VALUE_LEN).ok_or_else(|| incomplete("CKA_VALUE_LEN"))?;
-    let hash = [Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter();
-    let hash = hash.into_iter().find(|hash| hash.len() as CK_ULONG == length);
+    let hash = Kind::HMAC_HASHES.into_iter().find(|hash| hash.len() as CK_ULONG == length);
     hash.map(Kind::Hmac).ok_or_else(|| {
         invalid(format!(
-            "CKA_VALUE_LEN {length} is not supported: the services create HMAC keys of 28, 32, 48 and 64 bytes"
+            "CKA_VALUE_LEN {length} is not supported: the services create HMAC keys of 20, 28, 32, 48 and 64 bytes"
         ))
     })
 }
@@ -286,6 +281,8 @@ fn invalid(text: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::ParameterSet;
+    use crate::key::hash::Hash;
     use crate::mechanism::KEY_GEN_MECHANISMS;
 
     fn generation(ckm: CK_MECHANISM_TYPE) -> &'static KeyGenMechanism {

@@ -10,8 +10,9 @@ pub mod session_object;
 
 use crate::certificate::Certificate;
 use crate::cloud::KeyDescription;
+use crate::error::{Error, Result};
 use crate::key::hash::Hash;
-use crate::key::{Kind, ParameterSet, PointEncoding, PublicKey, PublicNumbers, Purpose, Scheme};
+use crate::key::{Kind, ParameterSet, PointEncoding, PublicKey, PublicNumbers, Purpose, Scheme, slh_dsa};
 use crate::mechanism::Mechanism;
 use attribute::Attributes;
 use cryptoki_sys::*;
@@ -243,6 +244,7 @@ fn key_type(kind: Kind) -> CK_KEY_TYPE {
         Kind::Ec(_) => CKK_EC,
         Kind::Ed25519 => CKK_EC_EDWARDS,
         Kind::MlDsa(_) => CKK_ML_DSA,
+        Kind::SlhDsa(_) => CKK_SLH_DSA,
         // Section 6.21: HMAC accepts two key types. This is the one that callers know.
         Kind::Hmac(_) => CKK_GENERIC_SECRET,
     }
@@ -270,21 +272,39 @@ fn add_key_attributes(
     match kind {
         Kind::Ec(curve) => drop(attributes.bytes(CKA_EC_PARAMS, curve.ec_params())),
         Kind::Ed25519 => drop(attributes.bytes(CKA_EC_PARAMS, EDWARDS25519)),
-        Kind::MlDsa(set) => drop(attributes.number(CKA_PARAMETER_SET, parameter_set(set))),
-        Kind::Rsa(_) | Kind::Hmac(_) => {}
+        _ => {}
+    }
+    if let Some(number) = parameter_set(kind) {
+        attributes.number(CKA_PARAMETER_SET, number);
     }
 }
 
 /// DER of id-Ed25519, RFC 8410 section 3.
 const EDWARDS25519: [u8; 5] = [0x06, 0x03, 0x2b, 0x65, 0x70];
 
-/// Returns the CKA_PARAMETER_SET of a parameter set.
-pub fn parameter_set(set: ParameterSet) -> CK_ULONG {
-    match set {
-        ParameterSet::MlDsa44 => CKP_ML_DSA_44,
-        ParameterSet::MlDsa65 => CKP_ML_DSA_65,
-        ParameterSet::MlDsa87 => CKP_ML_DSA_87,
+/// Returns the CKA_PARAMETER_SET of a kind of key, or None if keys of this kind have none.
+fn parameter_set(kind: Kind) -> Option<CK_ULONG> {
+    match kind {
+        Kind::MlDsa(ParameterSet::MlDsa44) => Some(CKP_ML_DSA_44),
+        Kind::MlDsa(ParameterSet::MlDsa65) => Some(CKP_ML_DSA_65),
+        Kind::MlDsa(ParameterSet::MlDsa87) => Some(CKP_ML_DSA_87),
+        Kind::SlhDsa(slh_dsa::ParameterSet::Sha2_128s) => Some(CKP_SLH_DSA_SHA2_128S),
+        Kind::Rsa(_) | Kind::Ec(_) | Kind::Ed25519 | Kind::Hmac(_) => None,
     }
+}
+
+/// Returns the kind of the keys with this CKA_KEY_TYPE and this CKA_PARAMETER_SET.
+///
+/// # Errors
+/// CKR_TEMPLATE_INCOMPLETE without a number, CKR_ATTRIBUTE_VALUE_INVALID.
+pub fn kind_with_parameter_set(wanted: CK_KEY_TYPE, number: Option<CK_ULONG>) -> Result<Kind> {
+    let number = number.ok_or_else(|| Error::new(CKR_TEMPLATE_INCOMPLETE, "the template has no CKA_PARAMETER_SET"))?;
+    let kinds: Vec<_> = Kind::all().filter(|kind| key_type(*kind) == wanted).collect();
+    kinds.iter().copied().find(|kind| parameter_set(*kind) == Some(number)).ok_or_else(|| {
+        let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+        let text = format!("CKA_PARAMETER_SET {number} is not supported: the module has {}", names.join(", "));
+        Error::new(CKR_ATTRIBUTE_VALUE_INVALID, text)
+    })
 }
 
 /// Adds the attributes that only a secret key has (section 4.10). If `macs` is true, the service computes and
@@ -316,7 +336,9 @@ fn add_public_numbers(attributes: &mut Attributes, public_key: &PublicKey, form:
             PointEncoding::OctetString => drop(attributes.bytes(CKA_EC_POINT, wrapped(point))),
             PointEncoding::Raw => drop(attributes.bytes(CKA_EC_POINT, point)),
         },
-        PublicNumbers::MlDsa { key, .. } if all => drop(attributes.bytes(CKA_VALUE, key)),
+        PublicNumbers::MlDsa { key, .. } | PublicNumbers::SlhDsa { key, .. } if all => {
+            attributes.bytes(CKA_VALUE, key);
+        }
         _ => {}
     }
 }
@@ -332,3 +354,6 @@ fn unique_id(role: &str, names: Names, content: &[u8]) -> String {
     let digest = Hash::Sha256.digest(&parts.concat());
     digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,10 +4,10 @@
 //! (C_CreateObject), 5.18.4 (C_UnwrapKey), 5.18.5 (C_DeriveKey).
 
 use super::attribute::{Attribute, Attributes, flag_in, number_in, value_in};
-use super::{Names, Object, next_handle, parameter_set};
+use super::{Names, Object, kind_with_parameter_set, next_handle};
 use crate::cloud::SecretBytes;
 use crate::error::{Error, Result};
-use crate::key::{Curve, ParameterSet, PointEncoding, PublicKey, Purpose, Unusable, unwrapped_point};
+use crate::key::{Curve, Kind, PointEncoding, PublicKey, Purpose, Unusable, unwrapped_point};
 use cryptoki_sys::*;
 use std::sync::Arc;
 
@@ -169,12 +169,14 @@ pub fn public_key(template: &[Attribute]) -> Result<PublicKey> {
             PublicKey::ec(Curve::from_params(params)?, unwrapped_point(part(CKA_EC_POINT, "CKA_EC_POINT")?))
         }
         CKK_EC_EDWARDS => PublicKey::ed25519(unwrapped_point(part(CKA_EC_POINT, "CKA_EC_POINT")?)),
-        CKK_ML_DSA => {
-            let number = number_in(template, CKA_PARAMETER_SET).ok_or_else(|| incomplete("CKA_PARAMETER_SET"))?;
-            let set = ParameterSet::all().find(|set| parameter_set(*set) == number);
-            let set =
-                set.ok_or_else(|| invalid(format!("CKA_PARAMETER_SET {number} is not a parameter set of ML-DSA")))?;
-            PublicKey::ml_dsa(set, part(CKA_VALUE, "CKA_VALUE")?)
+        key_type @ (CKK_ML_DSA | CKK_SLH_DSA) => {
+            let kind = kind_with_parameter_set(key_type, number_in(template, CKA_PARAMETER_SET))?;
+            let value = part(CKA_VALUE, "CKA_VALUE")?;
+            match kind {
+                Kind::MlDsa(set) => PublicKey::ml_dsa(set, value),
+                Kind::SlhDsa(set) => PublicKey::slh_dsa(set, value),
+                other => Err(Unusable(format!("a key of kind {} has no parameter set", other.name()))),
+            }
         }
         other => return Err(invalid(format!("the module can't create a public key of CKA_KEY_TYPE {other}"))),
     };

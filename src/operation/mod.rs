@@ -1,7 +1,7 @@
 //! The part of an operation that needs no service. PKCS#11 3.2 sections 5.8 to 5.17.
 //!
 //! Whatever can be refused without the data is refused when the operation begins. The result is a scheme and
-//! exactly the data that the scheme takes: a digest of its hash's length, a DigestInfo, a mu, or the data
+//! exactly the data that the scheme takes: a digest of its hash's length, a DigestInfo, a mu, an M', or the data
 //! unchanged.
 
 pub mod cipher;
@@ -13,7 +13,7 @@ pub mod sign;
 use crate::error::{Error, Result};
 use crate::key::hash::{Hash, Hasher};
 use crate::key::ml_dsa::Mu;
-use crate::key::{Algorithm, Curve, Kind, PublicKey, PublicNumbers, Purpose, Salt, Scheme};
+use crate::key::{Algorithm, Curve, Kind, PublicKey, PublicNumbers, Purpose, Salt, Scheme, formatted_message_prefix};
 use crate::mechanism::{Input, Mechanism, MechanismInput, Parameters};
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
@@ -39,6 +39,7 @@ pub struct OperationKey<'a> {
 #[derive(Clone)]
 pub struct Operation {
     mechanism: &'static Mechanism,
+    algorithm: Algorithm,
     kind: Kind,
     schemes: Vec<Scheme>,
     parameters: Parameters,
@@ -92,9 +93,11 @@ impl Operation {
             return Err(Error::new(CKR_MECHANISM_INVALID, text));
         }
         let parameters = mechanism.parse_parameters(request)?;
-        let hash = parameters.hash.filter(|_| mechanism.family != Algorithm::MlDsa);
+        let algorithm = select_algorithm(mechanism, &parameters, subject.schemes)?;
+        // If the context is part of the input, the hash is as well.
+        let hash = parameters.hash.filter(|_| algorithm == mechanism.family);
         if let Some(hash) = hash {
-            let scheme = mechanism.family.with_hash(hash).with_salt(parameters.salt);
+            let scheme = algorithm.with_hash(hash).with_salt(parameters.salt);
             check_allowed(subject.schemes, scheme, CKR_MECHANISM_PARAM_INVALID)?;
             check_salt(subject.kind, scheme)?;
         }
@@ -104,10 +107,11 @@ impl Operation {
         };
         Ok(Self {
             mechanism,
+            algorithm,
             kind: subject.kind,
             schemes: subject.schemes.to_vec(),
             accept_bare_digest: subject.accept_bare_digest,
-            data: data_state(mechanism, &parameters, subject),
+            data: data_state(mechanism, algorithm, &parameters, subject),
             parameters,
             min_len: least,
             max_len: most,
@@ -130,7 +134,7 @@ impl Operation {
             Input::AsIs(own) => own.or(self.parameters.hash),
             _ => None,
         };
-        Scheme { family: self.mechanism.family, hash, salt: self.parameters.salt }
+        Scheme { family: self.algorithm, hash, salt: self.parameters.salt }
     }
 
     /// Adds a part of the data.
@@ -184,7 +188,7 @@ impl Operation {
                 None => return Err(Error::new(CKR_GENERAL_ERROR, "the digest has no hash")),
             },
         };
-        let (scheme, data) = match (self.mechanism.family, self.kind, input, hash) {
+        let (scheme, data) = match (self.algorithm, self.kind, input, hash) {
             (Algorithm::Ecdsa, Kind::Ec(curve), ..) => {
                 (Algorithm::Ecdsa.with_hash(curve.hash()), fit_digest(curve, &held)?)
             }
@@ -196,6 +200,8 @@ impl Operation {
                 let salt = self.parameters.salt;
                 (Algorithm::RsaPss.with_hash(hash).with_salt(salt), check_digest_len(hash, held)?)
             }
+            (Algorithm::SlhDsa, _, _, Some(hash)) => (self.algorithm.with_hash(hash), check_digest_len(hash, held)?),
+            (Algorithm::SlhDsaInternal, ..) => (scheme, formatted_message(&self.parameters.context, hash, held)?),
             _ => (scheme, held),
         };
         check_allowed(&self.schemes, scheme, CKR_DATA_INVALID)?;
@@ -210,21 +216,33 @@ impl Operation {
     }
 }
 
+/// Returns the algorithm that the operation leads to: the one whose input contains the context, if the key has it.
+///
+/// # Errors
+/// CKR_MECHANISM_PARAM_INVALID for a context, if the key does not have that algorithm.
+fn select_algorithm(mechanism: &Mechanism, parameters: &Parameters, schemes: &[Scheme]) -> Result<Algorithm> {
+    match mechanism.family.with_context() {
+        Some(own) if own.without_hash().is_offered(schemes) => Ok(own),
+        Some(_) if !parameters.context.is_empty() => {
+            let text = format!("{}: the service signs with this key only without a context", mechanism.name);
+            Err(Error::new(CKR_MECHANISM_PARAM_INVALID, text))
+        }
+        _ => Ok(mechanism.family),
+    }
+}
+
 /// Returns the state that collects the data of the mechanism.
-fn data_state(mechanism: &Mechanism, parameters: &Parameters, subject: OperationKey) -> Data {
+fn data_state(mechanism: &Mechanism, algorithm: Algorithm, parameters: &Parameters, subject: OperationKey) -> Data {
     let context = &parameters.context;
     let public_key = match subject.public_key.map(PublicKey::material) {
         Some(PublicNumbers::MlDsa { key, .. }) => &key[..],
         _ => &[],
     };
-    match (mechanism.input, parameters.hash, mechanism.family) {
-        (Input::Mu, ..) => Data::Mu(Mu::of_message(public_key, context)),
-        (Input::Message(hash), _, Algorithm::MlDsa) => {
-            Data::HashedMu(Hasher::new(hash), Mu::of_digest(public_key, context, hash))
-        }
-        (Input::Digest, Some(hash), Algorithm::MlDsa) => {
-            Data::HeldMu(buffer(mechanism.input), Mu::of_digest(public_key, context, hash))
-        }
+    let mu = |hash| Mu::new(public_key, context, hash);
+    match (mechanism.input, parameters.hash, algorithm) {
+        (Input::Message(hash), _, Algorithm::MlDsaMu) => Data::HashedMu(Hasher::new(hash), mu(Some(hash))),
+        (Input::Digest, Some(hash), Algorithm::MlDsaMu) => Data::HeldMu(buffer(mechanism.input), mu(Some(hash))),
+        (_, _, Algorithm::MlDsaMu) => Data::Mu(mu(None)),
         (Input::Message(hash), ..) => Data::Hashed(Hasher::new(hash)),
         _ => Data::Held(buffer(mechanism.input)),
     }
@@ -234,6 +252,15 @@ fn data_state(mechanism: &Mechanism, parameters: &Parameters, subject: Operation
 /// behind, and the unused part of a vector that is too large is overwritten for nothing.
 fn buffer(input: Input) -> Bytes {
     Vec::with_capacity(if matches!(input, Input::AsIs(_)) { 512 } else { 128 }).into()
+}
+
+/// Returns M' of a message, or of a digest by `hash`.
+fn formatted_message(context: &[u8], hash: Option<Hash>, data: Bytes) -> Result<Bytes> {
+    let data = match hash {
+        Some(hash) => check_digest_len(hash, data)?,
+        None => data,
+    };
+    Ok([&formatted_message_prefix(context, hash)[..], &data].concat().into())
 }
 
 fn mu_of(mut mu: Mu, digest: &[u8]) -> Bytes {
@@ -301,7 +328,7 @@ const RAW: Scheme = Algorithm::RsaPkcs1.without_hash();
 /// offers the hash, and otherwise signs the DigestInfo.
 fn pkcs1_of_digest(schemes: &[Scheme], hash: Hash, digest: Bytes) -> (Scheme, Bytes) {
     match Algorithm::RsaPkcs1.with_hash(hash) {
-        own if schemes.contains(&own) => (own, digest),
+        own if schemes.contains(&own) || !schemes.contains(&RAW) => (own, digest),
         _ => (RAW, hash.digest_info(&digest).into()),
     }
 }
@@ -314,7 +341,7 @@ fn parse_pkcs1_input(schemes: &[Scheme], data: Bytes, accept_bare_digest: bool) 
     }
     let bare = [Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter().find(|hash| hash.len() == data.len());
     match bare {
-        Some(hash) if accept_bare_digest => Ok((Algorithm::RsaPkcs1.with_hash(hash), data)),
+        Some(hash) if accept_bare_digest => Ok(pkcs1_of_digest(schemes, hash, data)),
         _ if raw => Ok((RAW, data)),
         Some(hash) => Err(Error::new(
             CKR_DATA_INVALID,

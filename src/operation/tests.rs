@@ -1,4 +1,4 @@
-use crate::key::ml_dsa;
+use crate::key::{ParameterSet, ml_dsa, slh_dsa};
 use crate::mechanism::MECHANISMS;
 use crate::operation::*;
 
@@ -31,6 +31,7 @@ fn key(kind: Kind) -> Key {
         Kind::Ec(curve) => PublicKey::ec(curve, &[&[4], &vec![1; 2 * curve.field_len()][..]].concat()).ok(),
         Kind::Ed25519 => PublicKey::ed25519(&[7; 32]).ok(),
         Kind::MlDsa(set) => PublicKey::ml_dsa(set, &vec![7; set.public_key_len()]).ok(),
+        Kind::SlhDsa(set) => PublicKey::slh_dsa(set, &vec![7; set.public_key_len()]).ok(),
         Kind::Hmac(_) => None,
     };
     let sha2 = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
@@ -42,10 +43,16 @@ fn key(kind: Kind) -> Key {
             .collect(),
         Kind::Ec(curve) => vec![Algorithm::Ecdsa.with_hash(curve.hash()), Algorithm::Ecdh.without_hash()],
         Kind::Ed25519 => vec![Algorithm::Eddsa.without_hash()],
-        Kind::MlDsa(_) => vec![Algorithm::MlDsa.without_hash()],
+        Kind::MlDsa(_) => vec![Algorithm::MlDsa.without_hash(), Algorithm::MlDsaMu.without_hash()],
+        Kind::SlhDsa(_) => vec![Algorithm::SlhDsa.without_hash(), Algorithm::SlhDsa.with_hash(Hash::Sha256)],
         Kind::Hmac(hash) => vec![Algorithm::Hmac.with_hash(hash)],
     };
     Key { kind, public_key, schemes, refusal: None }
+}
+
+/// A key that its service uses in one way only.
+fn bound(kind: Kind, scheme: Scheme) -> Key {
+    Key { schemes: vec![scheme], ..key(kind) }
 }
 
 fn rsa() -> Key {
@@ -71,7 +78,7 @@ fn valid_request(row: &Mechanism, hash: Hash) -> MechanismInput {
         (Algorithm::RsaPss, _) => pss(row.ckm, hash.ckm(), hash.mgf(), hash.len() as CK_ULONG),
         (Algorithm::RsaesOaep, _) => words(row.ckm, &[CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, 0, 0], &[&[]]),
         (Algorithm::Ecdh, _) => words(row.ckm, &[CKD_NULL, 0, 0, 3, 0], &[&[], &[4, 1, 2]]),
-        (Algorithm::MlDsa, Input::Digest) => words(row.ckm, &[0, 0, 0, hash.ckm()], &[&[]]),
+        (Algorithm::MlDsa | Algorithm::SlhDsa, Input::Digest) => words(row.ckm, &[0, 0, 0, hash.ckm()], &[&[]]),
         _ => request(row.ckm),
     }
 }
@@ -102,15 +109,18 @@ fn each_mechanism_produces_its_scheme_and_data_or_is_refused() {
             let data = match row.input {
                 Input::DigestInfo => hash.digest_info(&hash.digest(b"abc")),
                 Input::Digest => hash.digest(b"abc"),
-                Input::Message(_) | Input::AsIs(_) | Input::Mu => b"abc".to_vec(),
+                Input::Message(_) | Input::AsIs(_) => b"abc".to_vec(),
             };
             match run(&request, row.family.purpose(), &key, &data) {
                 Ok((scheme, made)) => {
                     assert!(offered, "{} for {kind:?}", row.name);
                     assert!(key.schemes.contains(&scheme));
-                    match (row.family, scheme.hash) {
-                        (Algorithm::MlDsa, _) => assert_eq!(made.len(), ml_dsa::MU_LEN),
-                        (Algorithm::RsaPkcs1 | Algorithm::RsaPss | Algorithm::Ecdsa, Some(hash)) => {
+                    match (scheme.family, scheme.hash) {
+                        (Algorithm::MlDsaMu, _) => assert_eq!(made.len(), ml_dsa::MU_LEN),
+                        (
+                            Algorithm::RsaPkcs1 | Algorithm::RsaPss | Algorithm::Ecdsa | Algorithm::SlhDsa,
+                            Some(hash),
+                        ) => {
                             assert_eq!(made.len(), hash.len());
                         }
                         _ => assert_eq!(made, b"abc"),
@@ -224,6 +234,103 @@ fn rsa_pkcs_signs_any_data_with_a_raw_scheme() {
     let made = sign(&request(CKM_SHA1_RSA_PKCS), &raw, b"abc");
     assert_eq!(made, Ok((RAW, Hash::Sha1.digest_info(&Hash::Sha1.digest(b"abc")))));
     assert_eq!(sign(&request(CKM_SHA1_RSA_PKCS), &rsa(), b"abc"), Err(CKR_MECHANISM_INVALID));
+    let only_raw = bound(Kind::Rsa(2048), RAW);
+    let sha256 = Hash::Sha256.digest_info(&[7; 32]);
+    assert_eq!(sign(&ask, &only_raw, &sha256), Ok((RAW, sha256.clone())));
+    assert_eq!(sign(&ask, &only_raw, &[7; 32]), Ok((RAW, vec![7; 32])), "a bare digest is data like any other");
+    let mut bare = Operation::begin(&ask, Purpose::Sign, only_raw.subject(true)).unwrap();
+    bare.update(&[7; 32]).unwrap();
+    assert_eq!(bare.finish().map(|(scheme, data)| (scheme, data.to_vec())), Ok((RAW, sha256)));
+    assert_eq!(sign(&ask, &only_raw, &[7; 246]), Err(CKR_DATA_LEN_RANGE));
+    let pss = pss(CKM_RSA_PKCS_PSS, CKM_SHA256, CKG_MGF1_SHA256, 32);
+    assert_eq!(sign(&pss, &only_raw, &[7; 32]), Err(CKR_MECHANISM_INVALID));
+}
+
+#[test]
+fn a_key_with_one_scheme_signs_only_by_it() {
+    let pkcs1 = bound(Kind::Rsa(3072), Algorithm::RsaPkcs1.with_hash(Hash::Sha256));
+    let [own, other] = [Hash::Sha256, Hash::Sha512].map(|hash| hash.digest_info(&hash.digest(b"abc")));
+    let signed = Ok((pkcs1.schemes[0], Hash::Sha256.digest(b"abc")));
+    assert_eq!(sign(&request(CKM_SHA256_RSA_PKCS), &pkcs1, b"abc"), signed);
+    assert_eq!(sign(&request(CKM_RSA_PKCS), &pkcs1, &own), signed);
+    assert_eq!(sign(&request(CKM_RSA_PKCS), &pkcs1, &other), Err(CKR_DATA_INVALID));
+    assert_eq!(sign(&request(CKM_SHA512_RSA_PKCS), &pkcs1, b"abc"), Err(CKR_MECHANISM_INVALID));
+    let mut bare = Operation::begin(&request(CKM_RSA_PKCS), Purpose::Sign, pkcs1.subject(true)).unwrap();
+    bare.update(&Hash::Sha512.digest(b"abc")).unwrap();
+    assert_eq!(bare.finish().map_err(|error| error.rv), Err(CKR_DATA_INVALID));
+
+    let salted = bound(Kind::Rsa(4096), Algorithm::RsaPss.with_hash(Hash::Sha512));
+    let by = |ckm, hash: Hash| pss(ckm, hash.ckm(), hash.mgf(), hash.len() as CK_ULONG);
+    assert!(sign(&by(CKM_SHA512_RSA_PKCS_PSS, Hash::Sha512), &salted, b"abc").is_ok());
+    assert!(sign(&by(CKM_RSA_PKCS_PSS, Hash::Sha512), &salted, &[7; 64]).is_ok());
+    assert_eq!(sign(&by(CKM_RSA_PKCS_PSS, Hash::Sha256), &salted, &[7; 32]), Err(CKR_MECHANISM_PARAM_INVALID));
+    assert_eq!(sign(&by(CKM_SHA256_RSA_PKCS_PSS, Hash::Sha256), &salted, b"abc"), Err(CKR_MECHANISM_INVALID));
+
+    let decrypts = bound(Kind::Rsa(4096), Algorithm::RsaesOaep.with_hash(Hash::Sha512));
+    let oaep = |hash: Hash| words(CKM_RSA_PKCS_OAEP, &[hash.ckm(), hash.mgf(), 0, 0, 0], &[&[]]);
+    assert!(run(&oaep(Hash::Sha512), Purpose::Decrypt, &decrypts, &[7; 512]).is_ok());
+    let refused = run(&oaep(Hash::Sha256), Purpose::Decrypt, &decrypts, &[7; 512]);
+    assert_eq!(refused, Err(CKR_MECHANISM_PARAM_INVALID));
+    assert_eq!(run(&request(CKM_RSA_PKCS), Purpose::Decrypt, &decrypts, &[7; 512]), Err(CKR_MECHANISM_INVALID));
+    assert_eq!(sign(&request(CKM_SHA512_RSA_PKCS), &decrypts, b"abc"), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
+}
+
+#[test]
+fn a_service_that_takes_the_message_signs_without_a_context() {
+    let digest = Hash::Sha256.digest(b"abc");
+    for (kind, family, ckm) in [
+        (Kind::MlDsa(ParameterSet::MlDsa65), Algorithm::MlDsa, CKM_ML_DSA),
+        (Kind::SlhDsa(slh_dsa::ParameterSet::Sha2_128s), Algorithm::SlhDsa, CKM_SLH_DSA),
+    ] {
+        let key = bound(kind, family.without_hash());
+        assert_eq!(sign(&request(ckm), &key, b"abc"), Ok((key.schemes[0], b"abc".to_vec())));
+        assert_eq!(
+            sign(&words(ckm, &[CKH_HEDGE_REQUIRED, 0, 0], &[&[]]), &key, b"abc"),
+            sign(&request(ckm), &key, b"abc")
+        );
+        assert_eq!(sign(&words(ckm, &[0, 0, 1], &[b"c"]), &key, b"abc"), Err(CKR_MECHANISM_PARAM_INVALID));
+        assert!(sign(&request(ckm), &key, &[7; 4096]).is_ok());
+        assert_eq!(sign(&request(ckm), &key, &[7; 4097]), Err(CKR_DATA_LEN_RANGE));
+        assert_eq!(sign(&request(ckm), &key, &[]), Err(CKR_DATA_LEN_RANGE));
+        let mut parts = Operation::begin(&request(ckm), Purpose::Sign, key.subject(false)).unwrap();
+        [&b"a"[..], b"", b"bc"].iter().for_each(|part| parts.update(part).unwrap());
+        assert_eq!(parts.finish().map(|(_, data)| data.to_vec()), Ok(b"abc".to_vec()));
+        for hashed in [CKM_HASH_ML_DSA_SHA256, CKM_HASH_SLH_DSA_SHA256] {
+            let wrong_type = !Mechanism::from_ckm(hashed, Purpose::Sign).unwrap().family.supports(kind);
+            let expected = if wrong_type { CKR_KEY_TYPE_INCONSISTENT } else { CKR_MECHANISM_INVALID };
+            assert_eq!(sign(&request(hashed), &key, b"abc"), Err(expected));
+        }
+    }
+    let hashes = bound(Kind::SlhDsa(slh_dsa::ParameterSet::Sha2_128s), Algorithm::SlhDsa.with_hash(Hash::Sha256));
+    let signed = Ok((hashes.schemes[0], digest.clone()));
+    let by = |hash: Hash| words(CKM_HASH_SLH_DSA, &[0, 0, 0, hash.ckm()], &[&[]]);
+    assert_eq!(sign(&request(CKM_HASH_SLH_DSA_SHA256), &hashes, b"abc"), signed);
+    assert_eq!(sign(&by(Hash::Sha256), &hashes, &digest), signed);
+    assert_eq!(sign(&by(Hash::Sha256), &hashes, b"abc"), Err(CKR_DATA_LEN_RANGE));
+    assert_eq!(sign(&by(Hash::Sha512), &hashes, &[7; 64]), Err(CKR_MECHANISM_PARAM_INVALID));
+    assert_eq!(sign(&request(CKM_SLH_DSA), &hashes, b"abc"), Err(CKR_MECHANISM_INVALID));
+    let context = words(CKM_HASH_SLH_DSA_SHA256, &[0, 0, 1], &[b"c"]);
+    assert_eq!(sign(&context, &hashes, b"abc"), Err(CKR_MECHANISM_PARAM_INVALID));
+}
+
+/// A signature may have been made elsewhere, with any context and hash.
+#[test]
+fn a_public_key_verifies_slh_dsa_with_every_parameter() {
+    let kind = Kind::SlhDsa(slh_dsa::ParameterSet::Sha2_128s);
+    let local = Key { schemes: kind.local_schemes(), ..key(kind) };
+    let input = |request: &MechanismInput, data: &[u8]| {
+        let (scheme, input) = sign(request, &local, data).unwrap();
+        assert_eq!(scheme, Algorithm::SlhDsaInternal.without_hash());
+        input
+    };
+    assert_eq!(input(&request(CKM_SLH_DSA), b"abc"), b"\0\0abc");
+    assert_eq!(input(&words(CKM_SLH_DSA, &[0, 0, 3], &[b"ctx"]), b"abc"), b"\0\x03ctxabc");
+    let digest = Hash::Sha256.digest(b"abc");
+    let expected = [b"\x01\x03ctx", Hash::Sha256.oid(), &digest].concat();
+    assert_eq!(input(&words(CKM_HASH_SLH_DSA_SHA256, &[0, 0, 3], &[b"ctx"]), b"abc"), expected);
+    assert_eq!(input(&words(CKM_HASH_SLH_DSA, &[0, 0, 3, CKM_SHA256], &[b"ctx"]), &digest), expected);
+    let short = sign(&words(CKM_HASH_SLH_DSA, &[0, 0, 3, CKM_SHA512], &[b"ctx"]), &local, &digest);
+    assert_eq!(short, Err(CKR_DATA_LEN_RANGE));
 }
 
 #[test]
@@ -233,7 +340,7 @@ fn eddsa_messages_respect_the_service_limits() {
     assert_eq!(sign(&request(CKM_EDDSA), &edwards, &[7; 4097]), Err(CKR_DATA_LEN_RANGE));
     assert_eq!(sign(&request(CKM_EDDSA), &edwards, &[]), Err(CKR_DATA_LEN_RANGE));
     assert!(sign(&request(CKM_ECDSA_SHA256), &key(Kind::Ec(crate::key::Curve::P256)), &[]).is_ok(), "hashed here");
-    let ml_dsa = key(Kind::MlDsa(crate::key::ParameterSet::MlDsa65));
+    let ml_dsa = key(Kind::MlDsa(ParameterSet::MlDsa65));
     assert_eq!(sign(&request(CKM_ML_DSA), &ml_dsa, &[7; 1 << 20]).map(|(_, mu)| mu.len()), Ok(64));
 }
 
@@ -244,7 +351,7 @@ fn eddsa_and_ml_dsa_parameters_are_accepted_or_refused() {
     for refused in [words(CKM_EDDSA, &[1, 0, 0], &[&[]]), words(CKM_EDDSA, &[0, 1, 0], &[b"c"])] {
         assert_eq!(sign(&refused, &edwards, b"abc"), Err(CKR_MECHANISM_PARAM_INVALID));
     }
-    let lattice = key(Kind::MlDsa(crate::key::ParameterSet::MlDsa44));
+    let lattice = key(Kind::MlDsa(ParameterSet::MlDsa44));
     let plain = sign(&request(CKM_ML_DSA), &lattice, b"abc").unwrap();
     assert_eq!(sign(&words(CKM_ML_DSA, &[0, 0, 0], &[&[]]), &lattice, b"abc"), Ok(plain.clone()));
     assert_ne!(sign(&words(CKM_ML_DSA, &[1, 0, 3], &[b"ctx"]), &lattice, b"abc"), Ok(plain), "another context");

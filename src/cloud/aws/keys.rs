@@ -28,7 +28,7 @@ static SIGNING: [(SigningAlgorithmSpec, Scheme, MessageType); 11] = [
     (SigningAlgorithmSpec::EcdsaSha384,          Algorithm::Ecdsa.with_hash(Hash::Sha384),    MessageType::Digest),
     (SigningAlgorithmSpec::EcdsaSha512,          Algorithm::Ecdsa.with_hash(Hash::Sha512),    MessageType::Digest),
     (SigningAlgorithmSpec::Ed25519Sha512,        Algorithm::Eddsa.without_hash(),               MessageType::Raw),
-    (SigningAlgorithmSpec::MlDsaShake256,        Algorithm::MlDsa.without_hash(),               MessageType::ExternalMu),
+    (SigningAlgorithmSpec::MlDsaShake256,        Algorithm::MlDsaMu.without_hash(),             MessageType::ExternalMu),
 ];
 
 /// EncryptionAlgorithm of the API, for RSA keys.

@@ -49,7 +49,7 @@ pub(crate) fn schemes(kind: Kind) -> Vec<Scheme> {
         Kind::Ec(curve) => vec![Algorithm::Ecdsa.with_hash(curve.hash())],
         Kind::Ed25519 => vec![Algorithm::Eddsa.without_hash()],
         Kind::Hmac(hash) if hash == HMAC_HASH => vec![Algorithm::Hmac.with_hash(hash)],
-        Kind::Hmac(_) | Kind::MlDsa(_) => Vec::new(),
+        Kind::Hmac(_) | Kind::MlDsa(_) | Kind::SlhDsa(_) => Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::key::PointEncoding;
 
 /// Kinds of keys that make libp11 0.4.12 (OpenSSL's engine) reject the whole token. A user who discovers keys may
 /// not know that the service contains such a key.
-const HIDDEN_WHEN_DISCOVERED: [&str; 4] = ["Ed25519", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"];
+const HIDDEN_WHEN_DISCOVERED: [&str; 5] = ["Ed25519", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87", "SLH-DSA-SHA2-128s"];
 
 /// Returns the kinds of keys that a slot does not show. Without `hide_keys`, a slot that discovers its keys hides
 /// those of `HIDDEN_WHEN_DISCOVERED`.

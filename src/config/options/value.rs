@@ -207,6 +207,8 @@ const KEY_KINDS: &[&str] = &[
     "ML-DSA-44",
     "ML-DSA-65",
     "ML-DSA-87",
+    "SLH-DSA-SHA2-128s",
+    "HMAC-SHA-1",
     "HMAC-SHA-224",
     "HMAC-SHA-256",
     "HMAC-SHA-384",

@@ -48,7 +48,7 @@ const SLOTS: &[(&str, &str)] = &[
     ),
     (
         "{key}, \"hide_keys\": [\n\"P-256\",\n\"P256\"]",
-        r#"3: slots[0].hide_keys[1]: expected one of rsa2048, rsa3072, rsa4096, P-256, P-384, P-521, secp256k1, Ed25519, ML-DSA-44, ML-DSA-65, ML-DSA-87, HMAC-SHA-224, HMAC-SHA-256, HMAC-SHA-384, HMAC-SHA-512, found "P256"; did you mean "P-256"?"#,
+        r#"3: slots[0].hide_keys[1]: expected one of rsa2048, rsa3072, rsa4096, P-256, P-384, P-521, secp256k1, Ed25519, ML-DSA-44, ML-DSA-65, ML-DSA-87, SLH-DSA-SHA2-128s, HMAC-SHA-1, HMAC-SHA-224, HMAC-SHA-256, HMAC-SHA-384, HMAC-SHA-512, found "P256"; did you mean "P-256"?"#,
     ),
     (r#"{key}, "hide_keys": [1]"#, "1: slots[0].hide_keys[0]: expected a string, found the number 1"),
     (

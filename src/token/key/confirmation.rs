@@ -7,10 +7,12 @@
 use super::SlotKey;
 use crate::cloud::{Failure, KeyDescription};
 use crate::error::{Error, Result};
-use crate::key::{Kind, Purpose};
+use crate::key::{Algorithm, Purpose, Scheme};
 use crate::log_info;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+
+const MU: Scheme = Algorithm::MlDsaMu.without_hash();
 
 impl SlotKey {
     /// Returns what the cache contains about the key. With a mutable name, returns `None` unless the caller only signs.
@@ -20,9 +22,9 @@ impl SlotKey {
         let cache = self.common.cache.as_ref().filter(|_| is_immutable || only_to_sign && !self.is_discovered);
         let facts = cache.and_then(|cache| cache.get(backend, name)).and_then(|facts| match is_immutable {
             true => Some(facts),
-            // Without its immutable id, the key signs by its name. ML-DSA needs the public key before it signs.
+            // Without its immutable id, the key signs by its name. Mu depends on the public key.
             false => Some(KeyDescription { immutable_id: None, ..facts })
-                .filter(|facts| facts.permits(Purpose::Sign) && !matches!(facts.kind, Kind::MlDsa(_))),
+                .filter(|facts| facts.permits(Purpose::Sign) && !facts.schemes.contains(&MU)),
         });
         self.facts_are_cached.store(facts.is_some(), Ordering::Relaxed);
         facts

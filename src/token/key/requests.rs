@@ -115,7 +115,7 @@ impl SlotKey {
         match &told.public_key {
             // The signed mu was computed with the wrong public key (FIPS 204, algorithm 7), so the signature is not that of
             // the message.
-            Some(_) if scheme.family == Algorithm::MlDsa => Err(self.other_key_error(&told)),
+            Some(_) if scheme.family == Algorithm::MlDsaMu => Err(self.other_key_error(&told)),
             Some(key) if verifies(key) => Ok(()),
             _ => Err(self.invalid_signature_error(facts)),
         }
