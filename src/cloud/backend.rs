@@ -61,6 +61,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Whether each key has a single scheme, which belongs to the key and does not follow from its public key.
+    fn has_single_scheme(&self) -> bool {
+        false
+    }
+
     /// The shortest and the longest message that the service takes unhashed (Ed25519, HMAC, ML-DSA, SLH-DSA), in bytes.
     fn message_lengths(&self) -> (usize, usize) {
         (1, 4096)

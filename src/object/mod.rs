@@ -229,10 +229,12 @@ pub fn allowed_mechanisms(kind: Kind, schemes: &[Scheme]) -> Vec<CK_MECHANISM_TY
 /// Returns the schemes that the public key of a key supports locally.
 ///
 /// These are the schemes for the purposes that the private key has in the service, or all local schemes if `facts`
-/// has no schemes.
+/// has no schemes. Only what the service can decrypt is encrypted.
 pub fn public_schemes(facts: &KeyDescription) -> Vec<Scheme> {
-    let opposite = |scheme: &Scheme| {
-        facts.schemes.is_empty() || facts.schemes.iter().any(|own| own.family.purpose() == scheme.family.purpose())
+    let opposite = |scheme: &Scheme| match scheme.family.purpose() {
+        _ if facts.schemes.is_empty() => true,
+        Purpose::Decrypt => facts.schemes.contains(scheme),
+        purpose => facts.schemes.iter().any(|own| own.family.purpose() == purpose),
     };
     facts.kind.local_schemes().into_iter().filter(opposite).collect()
 }

@@ -83,6 +83,17 @@ fn post_quantum_keys_have_their_type_and_parameter_set() {
         assert_eq!(object.attributes.value(CKA_PARAMETER_SET), Some(&number.to_ne_bytes()[..]));
         assert_eq!(object.attributes.value(CKA_VALUE), None, "of the private key");
         assert_eq!(kind_with_parameter_set(key_type, Some(number)), Ok(kind));
+        let value = match kind {
+            Kind::MlDsa(set) => vec![7; set.public_key_len()],
+            _ => vec![7; 32],
+        };
+        let numbers = [(CKA_CLASS, CKO_PUBLIC_KEY), (CKA_KEY_TYPE, key_type), (CKA_PARAMETER_SET, number)];
+        let mut template: Vec<_> = numbers.map(|(own, number)| (own, number.to_ne_bytes().to_vec())).into();
+        template.push((CKA_VALUE, value.clone()));
+        let made = session_object::create_object(&template, 1, PointEncoding::default()).unwrap();
+        assert_eq!(made.object.attributes.value(CKA_VALUE), Some(&value[..]));
+        assert_eq!(made.object.attributes.value(CKA_PARAMETER_SET), Some(&number.to_ne_bytes()[..]));
+        assert!(made.permits(Purpose::Sign));
         assert_eq!(
             kind_with_parameter_set(key_type, Some(99)).map_err(|error| error.rv),
             Err(CKR_ATTRIBUTE_VALUE_INVALID)

@@ -377,4 +377,6 @@ fn fit_digest(curve: Curve, digest: &[u8]) -> Result<Bytes> {
 }
 
 #[cfg(test)]
+mod single_scheme_tests;
+#[cfg(test)]
 mod tests;

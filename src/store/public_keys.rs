@@ -32,6 +32,9 @@ struct CachedKey {
     immutable_id: String,
     /// The purposes of the key: "sign", "decrypt", "derive".
     purposes: Vec<String>,
+    /// The scheme of the key, in a service whose keys have a single scheme.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scheme: Option<String>,
     /// A SubjectPublicKeyInfo, as base64 of DER.
     public_key: String,
 }
@@ -57,18 +60,23 @@ impl PublicKeyCache {
     }
 
     /// Caches what the service reports about a key, if the key permits everything that the service does with keys of its
-    /// kind. In a service whose keys have a single purpose, the key permits everything for its purpose. Failures are
-    /// logged at debug level.
+    /// kind. In a service whose keys have a single purpose, the key permits everything for its purpose; in a service whose
+    /// keys have a single scheme, it has one. Failures are logged at debug level.
     pub fn insert(&self, backend: &SharedBackend, key: &KeyName, facts: &KeyDescription) {
         let all = purposes_of(&**backend, facts.kind);
         let purposes: Vec<Purpose> = match backend.has_single_purpose() {
             true => all.into_iter().filter(|purpose| facts.permits(*purpose)).collect(),
             false => all,
         };
+        let scheme = match facts.schemes[..] {
+            [one] if backend.has_single_scheme() => Some(one.name()),
+            _ => None,
+        };
+        let has_all = || facts.schemes == schemes_for(&**backend, facts.kind, &purposes);
         let permits_everything = facts.unusable_reason.is_none()
             && facts.forbidden_purposes.is_empty()
             && !purposes.is_empty()
-            && facts.schemes == schemes_for(&**backend, facts.kind, &purposes);
+            && (scheme.is_some() || has_all());
         let immutable_id = facts.immutable_id.clone().filter(|_| permits_everything);
         let (Some(immutable_id), Some(public_key)) = (immutable_id, &facts.public_key) else { return };
         let entry = CachedKey {
@@ -77,6 +85,7 @@ impl PublicKeyCache {
             key: qualified_name(key),
             immutable_id,
             purposes: names_of(&purposes),
+            scheme,
             public_key: Base64::encode_string(public_key.spki()),
         };
         if self.is_usable()
@@ -123,8 +132,9 @@ pub(crate) fn parse_entry(bytes: &[u8], backend: &SharedBackend, key: &KeyName) 
         .filter(|(_, name)| entry.purposes.iter().any(|own| own == name))
         .map(|(purpose, _)| purpose)
         .collect();
-    let schemes = schemes_for(&**backend, public_key.kind(), &purposes);
-    if schemes.is_empty() {
+    let mut schemes = schemes_for(&**backend, public_key.kind(), &purposes);
+    schemes.retain(|own| entry.scheme.as_ref().is_none_or(|name| own.name() == *name));
+    if schemes.is_empty() || schemes.len() > 1 && backend.has_single_scheme() {
         return None;
     }
     log_debug!("{} at {}: its public key is cached", key.id, backend.place());

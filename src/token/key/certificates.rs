@@ -3,7 +3,7 @@
 use super::SlotKey;
 use crate::certificate::Certificate;
 use crate::certificate::bundle::Bundle;
-use crate::cloud::{KeyDescription, Pending};
+use crate::cloud::{KeyDescription, Pending, purposes_of, schemes_for};
 use crate::config::{CertificateSource, Right};
 use crate::key::PublicKey;
 use crate::object::{Names, Object};
@@ -11,9 +11,29 @@ use crate::store::certificates::CertificateStore;
 use crate::{log_error, log_warn};
 use cryptoki_sys::*;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 impl SlotKey {
+    /// Returns what the local certificate says about the key, without a request. Returns `None` if it is not clear
+    /// which certificate is the key's, or if the service has keys with a single purpose or scheme and the certificate
+    /// does not tell which one that is.
+    pub(super) fn local_facts(&self) -> Option<KeyDescription> {
+        let own = self.local().leaf().filter(|_| !self.is_configured_certificate_wrong.load(Ordering::Relaxed))?;
+        let public_key = own.public_key().ok()?;
+        let backend = &*self.common.backend;
+        let mut purposes = purposes_of(backend, public_key.kind());
+        if backend.has_single_purpose() {
+            purposes.retain(|purpose| own.usage.as_ref().is_none_or(|usage| usage.contains(purpose)));
+            if purposes.len() != 1 {
+                return None;
+            }
+        }
+        let schemes = schemes_for(backend, public_key.kind(), &purposes);
+        let is_certain = schemes.len() == 1 || !backend.has_single_scheme();
+        is_certain.then(|| KeyDescription::from_public_key(public_key, schemes))
+    }
+
     pub(super) fn certificate_objects(&self, deadline: Instant) -> Vec<Arc<Object>> {
         if let Some(objects) = &self.shown().certificates {
             return objects.clone();

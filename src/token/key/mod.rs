@@ -10,7 +10,7 @@ mod requests;
 use crate::certificate::Certificate;
 use crate::certificate::bundle::Bundle;
 use crate::cloud::lazy::Lazy;
-use crate::cloud::{Cause, Failure, KeyDescription, ListedKey, Pending, SharedBackend, purposes_of, schemes_for};
+use crate::cloud::{Cause, Failure, KeyDescription, ListedKey, Pending, SharedBackend};
 use crate::config::{Key, Management, Quirks};
 use crate::key::Purpose;
 use crate::object::attribute::{Attribute, depends_on_key, number_in};
@@ -340,24 +340,6 @@ impl SlotKey {
         if !self.facts_are_cached.load(Ordering::Relaxed) {
             self.cache_facts(facts);
         }
-    }
-
-    /// Returns what the local certificate says about the key, without a request. Returns `None` if it is not clear
-    /// which certificate is the key's, or if the service has keys with a single purpose and the certificate does
-    /// not tell which purpose that is.
-    fn local_facts(&self) -> Option<KeyDescription> {
-        let own = self.local().leaf().filter(|_| !self.is_configured_certificate_wrong.load(Ordering::Relaxed))?;
-        let public_key = own.public_key().ok()?;
-        let backend = &*self.common.backend;
-        let mut purposes = purposes_of(backend, public_key.kind());
-        if backend.has_single_purpose() {
-            purposes.retain(|purpose| own.usage.as_ref().is_none_or(|usage| usage.contains(purpose)));
-            if purposes.len() != 1 {
-                return None;
-            }
-        }
-        let schemes = schemes_for(backend, public_key.kind(), &purposes);
-        Some(KeyDescription::from_public_key(public_key, schemes))
     }
 
     fn log_failure(&self, failure: &Failure) {
