@@ -72,6 +72,18 @@ fn a_key_with_one_scheme_shows_exactly_its_mechanisms() {
     }
 }
 
+/// A signature may be verified by any scheme, but nothing could decrypt what another scheme has encrypted.
+#[test]
+fn a_public_key_encrypts_only_what_the_service_decrypts() {
+    let public_key = PublicKey::rsa(&[0xff; 512], &[1, 0, 1]).unwrap();
+    let schemes = |scheme: Scheme| public_schemes(&KeyDescription::from_public_key(public_key.clone(), vec![scheme]));
+    let oaep = Algorithm::RsaesOaep.with_hash(Hash::Sha512);
+    assert_eq!(schemes(oaep), [oaep]);
+    let signed = schemes(Algorithm::RsaPss.with_hash(Hash::Sha512));
+    assert!(signed.contains(&Algorithm::RsaPkcs1.with_hash(Hash::Sha256)));
+    assert!(signed.iter().all(|scheme| scheme.family.purpose() == Purpose::Sign));
+}
+
 #[test]
 fn post_quantum_keys_have_their_type_and_parameter_set() {
     for (kind, key_type, number) in [
