@@ -209,12 +209,15 @@ fn shown_mechanisms(object: &Object) -> Vec<CK_MECHANISM_TYPE> {
     shown.chunks(size_of::<CK_ULONG>()).map(|own| CK_ULONG::from_ne_bytes(own.try_into().unwrap())).collect()
 }
 
-/// Returns a self-signed certificate of a new RSA key.
-fn rsa_certificate() -> Certificate {
+/// Returns a self-signed certificate of a new key.
+fn self_signed(new_key: &[&str]) -> Certificate {
     let folder = tempfile::tempdir().unwrap();
     let (key, der) = (folder.path().join("key"), folder.path().join("der"));
     let mut command = std::process::Command::new("openssl");
-    command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=k", "-outform", "DER", "-keyout"]);
+    command
+        .args(["req", "-x509", "-nodes", "-subj", "/CN=k", "-outform", "DER", "-newkey"])
+        .args(new_key)
+        .arg("-keyout");
     let made = command.arg(key).arg("-out").arg(&der).output().unwrap();
     assert!(made.status.success(), "{made:?}");
     Certificate::from_der(&std::fs::read(der).unwrap()).unwrap()
@@ -222,7 +225,7 @@ fn rsa_certificate() -> Certificate {
 
 #[test]
 fn the_scheme_is_cached_with_the_public_key() {
-    let public_key = rsa_certificate().public_key().unwrap();
+    let public_key = self_signed(&["rsa:2048"]).public_key().unwrap();
     let scheme = Algorithm::RsaPss.with_hash(Hash::Sha512);
     let service = SingleSchemeService::new(public_key, scheme, Box::new(|_| Vec::new()));
     let folder = tempfile::tempdir().unwrap();
@@ -236,14 +239,14 @@ fn the_scheme_is_cached_with_the_public_key() {
 
 #[test]
 fn a_certificate_is_sufficient_if_its_key_can_have_one_scheme_only() {
-    let certificate = rsa_certificate();
+    let certificate = self_signed(&["rsa:2048"]);
     let scheme = Algorithm::RsaPss.with_hash(Hash::Sha512);
     let service = SingleSchemeService::new(certificate.public_key().unwrap(), scheme, Box::new(|_| Vec::new()));
     let private = object(&token(&service, CertificateSource::Inline(vec![certificate]), None), CKO_PRIVATE_KEY);
     assert_eq!(shown_mechanisms(&private), allowed_mechanisms(Kind::Rsa(2048), &[scheme]));
     assert_eq!(service.descriptions(), 1, "the certificate does not tell the hash");
 
-    let certificate = crate::fuzzing::fake::example().clone();
+    let certificate = self_signed(&["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
     let scheme = Algorithm::Ecdsa.with_hash(Hash::Sha256);
     let service = SingleSchemeService::new(certificate.public_key().unwrap(), scheme, Box::new(|_| Vec::new()));
     let private = object(&token(&service, CertificateSource::Inline(vec![certificate]), None), CKO_PRIVATE_KEY);
