@@ -30,10 +30,18 @@ fn it_says_where_it_is_and_ends_with_its_parent() {
             "hsm",
             "--vault-key",
             "h=P-521",
+            "--google-key",
+            "g=EC_SIGN_P256_SHA256",
+            "--google-key-ring",
+            "projects/p/locations/global/keyRings/r",
+            "--google-key",
+            "m=HMAC_SHA256",
             "--exit-with-parent",
         ])
         .arg("--ca-file")
         .arg(&ca)
+        .arg("--google-credentials-file")
+        .arg(folder.path().join("google.json"))
         .arg("--ready-file")
         .arg(&ready)
         .stdin(Stdio::piped())
@@ -50,6 +58,14 @@ fn it_says_where_it_is_and_ends_with_its_parent() {
     assert_eq!(ready["keys"][2]["alias"], "alias/pq");
     assert!(ready["keys"][4]["kid"].as_str().unwrap().starts_with("https://blue.vault.azure.net/keys/c/"));
     assert!(ready["keys"][5]["kid"].as_str().unwrap().starts_with("https://hsm.managedhsm.azure.net/keys/h/"));
+    assert_eq!(
+        ready["keys"][6]["version"],
+        format!("{}/cryptoKeys/g/cryptoKeyVersions/1", ready["google"]["key_ring"].as_str().unwrap())
+    );
+    assert_eq!(ready["keys"][7]["name"], "projects/p/locations/global/keyRings/r/cryptoKeys/m");
+    let credentials: Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("google.json")).unwrap()).unwrap();
+    assert_eq!(credentials["client_email"], ready["google"]["service_account"]);
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
 }
@@ -73,6 +89,8 @@ fn it_says_what_is_wrong_with_its_arguments() {
         (&["--vault-key", "k"], "expected NAME=TYPE, found k"),
         (&["--vault-key", "k=P-1"], "or P-256K, found P-1"),
         (&["--aws-key", "demo=RSA_2048"], "an alias starts with alias/"),
+        (&["--google-key", "k=RSA"], "RSA is not an algorithm of Cloud KMS"),
+        (&["--google-key", "k"], "expected NAME=TYPE, found k"),
         (&["--aws-key", "RSA_1"], "Member must satisfy enum value set"),
         (&["--aws-key", "ML_DSA_65:KEY_AGREEMENT"], "KeyUsage KEY_AGREEMENT is not compatible with KeySpec ML_DSA_65"),
         (&["--ca-file"], "--ca-file needs a value"),

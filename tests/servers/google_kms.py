@@ -16,6 +16,7 @@ import time
 import urllib.request
 
 import google.auth
+import google.auth.exceptions
 import google.auth.transport.requests
 import google.oauth2.credentials
 import google.oauth2.service_account
@@ -26,7 +27,7 @@ from google.api_core import exceptions
 from google.cloud import kms
 from google.protobuf import field_mask_pb2
 
-from provision import control, describe, expect, private_file
+from provision import certificate, control, describe, expect, private_file
 
 CRYPTOGRAPHIC = {
     "sign": [f"RSA_SIGN_{scheme}_{size}" for scheme in ("PKCS1", "PSS")
@@ -39,6 +40,8 @@ CRYPTOGRAPHIC = {
                                                         "4096_SHA256", "4096_SHA512")],
     "mac": [f"HMAC_SHA{bits}" for bits in (1, 224, 256, 384, 512)],
 }
+# The keys whose certificates the client scripts use. Cloud KMS stores none.
+CERTIFIED = ("RSA_SIGN_RAW_PKCS1_2048", "RSA_SIGN_PKCS1_2048_SHA256", "RSA_SIGN_PSS_2048_SHA256", "EC_SIGN_P256_SHA256")
 PURPOSES = {"sign": "ASYMMETRIC_SIGN", "decrypt": "ASYMMETRIC_DECRYPT", "mac": "MAC"}
 Algorithm = kms.CryptoKeyVersion.CryptoKeyVersionAlgorithm
 State = kms.CryptoKeyVersion.CryptoKeyVersionState
@@ -102,7 +105,11 @@ def create(service, server, out, name, usage, algorithm):
         file = out / "public" / f"{server}-{name}.pem"
         slh_dsa_key(service, version).to_pkcs(str(file))
         return {"name": name, "usage": usage, "enabled": True, "kind": "slh-dsa", "bits": 256, "public": str(file), **more}
-    return describe(out, server, name, public_key(service, version, algorithm), usage, **more)
+    public = public_key(service, version, algorithm)
+    own = None
+    if algorithm in CERTIFIED and name != "disabled":
+        own = certificate(f"google-{name}", public, "cloud-kms-pkcs11 test CA", ec.generate_private_key(ec.SECP256R1()))
+    return describe(out, server, name, public, usage, cert=own, **more)
 
 
 def public_key(service, version, algorithm):
@@ -251,6 +258,10 @@ class Stranger(google.oauth2.credentials.Credentials):
 
     def refresh(self, request):
         pass
+
+
+def verifies_mac(facts, version, data, mac):
+    return client(facts).mac_verify(request={"name": version, "data": data, "mac": mac}).success
 
 
 # The check of the errors, and of what Google's client makes of them.
@@ -424,6 +435,22 @@ def identities(facts, key):
         return {"type": "external_account", "audience": pool, "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
                 "token_url": "https://sts.googleapis.com/v1/token", "credential_source": {"file": str(home / "subject-token")}}
 
+    def of_aws():
+        """A workload at AWS: the subject token is a signed request."""
+        file = {**federated(), "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request", "credential_source": {
+            "environment_id": "aws1",
+            "regional_cred_verification_url": "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15"}}
+        keys = {"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "emulator-access-key", "AWS_SECRET_ACCESS_KEY": "emulator-secret-key"}
+        with environment(**keys):
+            signs_in("aws.json", file)
+        with environment(**keys | {"AWS_SECRET_ACCESS_KEY": "wrong"}):
+            try:
+                signs_in("aws.json", file)
+            except google.auth.exceptions.OAuthError as error:
+                expect("invalid_grant" in str(error))
+            else:
+                raise ValueError("a wrong secret was accepted")
+
     def token_endpoint():
         account = google.oauth2.service_account.Credentials.from_service_account_info(
             fetched(facts, "google/service-account.json"), scopes=SCOPES)
@@ -442,6 +469,7 @@ def identities(facts, key):
     yield "JWT for a token", lambda: counted("google.Token", token_endpoint)
     yield "refresh token", lambda: counted("google.Token", lambda: signs_in("user.json", fetched(facts, "google/authorized-user.json")))
     yield "federation", lambda: counted("google.StsToken", lambda: signs_in("federated.json", federated()))
+    yield "federation of AWS", of_aws
     impersonated = lambda: signs_in("impersonated.json", fetched(facts, "google/impersonated.json"))
     yield "impersonation", lambda: counted("google.GenerateAccessToken", impersonated)
     yield "machine", lambda: counted("google.MetadataToken", machine)

@@ -5,6 +5,7 @@ The public keys that this writes come from the service. The tests verify the mod
 
 import datetime
 import hashlib
+import importlib
 import json
 import os
 import pathlib
@@ -58,6 +59,8 @@ AZURE_KEYS = {
 CURVES = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1, "P-256K": ec.SECP256K1}
 ML_DSA = (mldsa.MLDSA44PublicKey, mldsa.MLDSA65PublicKey, mldsa.MLDSA87PublicKey)
 CURVE_NAMES = {curve.name: name for name, curve in CURVES.items()}
+# The clouds whose keys another file creates and checks.
+MODULES = {"vault": "vault", "google": "google_kms"}
 
 
 def private_file(path, data):
@@ -109,7 +112,7 @@ def describe(out, server, name, public, usage="sign", enabled=True, cert=None, *
         else:
             facts |= {"kind": "ec", "curve": CURVE_NAMES[public.curve.name], "bits": public.curve.key_size}
     else:
-        facts |= {"kind": "hmac", "bits": int(more["type"].removeprefix("HMAC_"))}
+        facts |= {"kind": "hmac", "bits": int(more["type"].removeprefix("HMAC_").removeprefix("SHA"))}
     if cert is not None:
         file = out / "certificates" / f"{server}-{name}.pem"
         file.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
@@ -233,19 +236,23 @@ def control(facts, path, body):
         return json.loads(reply.read() or b"{}")
 
 
-def fill(server, facts, out):
+def fill(server, facts, out, servers=()):
+    # emulator-kms-p256.pem is no file of the server emulator.
+    others = tuple(f"{other}-" for other in servers if other.startswith(f"{server}-"))
     for folder in ("public", "certificates"):
         (out / folder).mkdir(parents=True, exist_ok=True)
         for old in (out / folder).glob(f"{server}-*.pem"):
-            old.unlink()
-    if facts["cloud"] == "vault":
-        import vault
-        vault.fill(server, facts, out)
-    elif facts["cloud"] == "google":
-        import google_kms
-        google_kms.fill(server, facts, out)
+            if not old.name.startswith(others):
+                old.unlink()
+    if module := module_of(facts["cloud"]):
+        module.fill(server, facts, out)
     else:
         (fill_aws if facts["cloud"] == "aws" else fill_azure)(server, facts, out)
+
+
+def module_of(cloud):
+    """Returns the module that creates and checks the keys of the cloud, or None if it is this one."""
+    return importlib.import_module(MODULES[cloud]) if cloud in MODULES else None
 
 
 # The check of the servers: every key and algorithm, compared with the cryptography package.
@@ -367,12 +374,8 @@ WRONG = {("localstack", "OAEP SHA-1")}
 
 def operations_of(facts):
     """Returns a function that yields each operation of a key: its name, and a function that tests it."""
-    if facts["cloud"] == "vault":
-        import vault
-        return vault.checks(facts)
-    if facts["cloud"] == "google":
-        import google_kms
-        return google_kms.checks(facts)
+    if module := module_of(facts["cloud"]):
+        return module.checks(facts)
     aws = facts["cloud"] == "aws"
     sign = (aws_signer if aws else azure_signer)(facts)
     others = (aws_others if aws else azure_others)(facts)

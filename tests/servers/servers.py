@@ -250,7 +250,7 @@ def start(names):
         stop(name)
         facts = launch(name)
         try:
-            provision.fill(name, facts, OUT)
+            provision.fill(name, facts, OUT, SERVERS)
         except BaseException:
             stop(name)
             raise

@@ -127,6 +127,21 @@ impl Bench {
         (answer.status, text(&error["code"]), text(&error["innererror"]["code"]))
     }
 
+    /// A request to Cloud KMS at 127.0.0.1, with a token. The path is what follows `/v1/`.
+    pub fn google(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let url = format!("{}/v1/{path}", self.emulator.http_url());
+        self.vault_url(method, &url, &self.emulator.google().issue_token(), body)
+    }
+
+    /// Status, code and message of a request that Cloud KMS refuses.
+    pub fn google_error(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, String, String) {
+        let answer = self.google(method, path, body);
+        let error = answer.json()["error"].clone();
+        assert_eq!(error["code"], answer.status, "{answer:?}");
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        (answer.status, text(&error["status"]), text(&error["message"]))
+    }
+
     /// Whether openssl takes `signature` for a signature of `message`; `options` as for `openssl dgst`.
     pub fn openssl_verifies(&self, spki: &[u8], signature: &[u8], message: &[u8], options: &[&str]) -> bool {
         let (key, signature) = (self.file("key.der", spki), self.file("signature", signature));

@@ -3,10 +3,12 @@
 mod access_token;
 mod assertion;
 mod bearer;
+mod error;
 mod iam_credentials;
 mod id_token;
 mod metadata;
 mod sts;
+mod subject;
 mod token_endpoint;
 
 use super::status::pretty;
@@ -16,6 +18,7 @@ use crate::state::google::{PROJECT, PROJECT_NUMBER};
 pub(crate) use access_token::issue;
 pub(crate) use assertion::key_id;
 pub(crate) use bearer::{authorize, expired};
+pub(crate) use error::oauth_error;
 use hyper::Method;
 pub(crate) use iam_credentials::denied as impersonation_denied;
 pub(crate) use id_token::issue as issue_id_token;
@@ -83,9 +86,4 @@ impl Endpoint {
 fn project(state: &State, request: &Request) -> Reply {
     let project = json!({ "projectNumber": PROJECT_NUMBER, "projectId": PROJECT, "lifecycleState": "ACTIVE" });
     authorize(state, request, "GetProject").map_or_else(|error| error.reply(), |()| pretty(200, &project))
-}
-
-/// An error of OAuth 2.0 (RFC 6749 section 5.2).
-pub(crate) fn oauth_error(status: u16, error: &str, description: &str) -> Reply {
-    pretty(status, &json!({ "error": error, "error_description": description }))
 }

@@ -1,7 +1,8 @@
 //! The Security Token Service `https://sts.googleapis.com/v1/token` (RFC 8693): workload identity federation.
 
 use super::access_token::issue;
-use super::oauth_error;
+use super::error::oauth_error;
+use super::subject;
 use crate::encoding::form_value;
 use crate::google::status::pretty;
 use crate::http::{Reply, Request};
@@ -14,7 +15,7 @@ const SUBJECTS: [&str; 4] = [
     "urn:ietf:params:oauth:token-type:jwt",
     "urn:ietf:params:oauth:token-type:id_token",
     "urn:ietf:params:oauth:token-type:saml2",
-    "urn:ietf:params:aws:token-type:aws4_request",
+    subject::AWS,
 ];
 
 pub(super) fn answer(state: &State, request: &Request) -> Reply {
@@ -37,7 +38,7 @@ pub(super) fn answer(state: &State, request: &Request) -> Reply {
         let text = "The target service indicated by the \"audience\" parameters is invalid. This might either be because the pool or provider is disabled or deleted or because it doesn't exist.";
         return oauth_error(400, "invalid_target", text);
     }
-    if !state.google.identities.accepts_subject(&value("subject_token")) {
+    if !subject::is_good(state, &value("subject_token_type"), &value("subject_token"), &value("audience")) {
         let text = "Error code invalid_grant: The given credential is rejected by the attribute condition.";
         return oauth_error(400, "invalid_grant", text);
     }

@@ -2,7 +2,7 @@
 
 use super::access_token::issue;
 use super::assertion::{self, Refusal};
-use super::oauth_error;
+use super::error::oauth_error;
 use crate::encoding::form_value;
 use crate::google::status::pretty;
 use crate::http::{Reply, Request};

@@ -1,11 +1,12 @@
 //! One authorized call, and what it is for.
 
 use super::input::Input;
-use crate::encoding::{base64, crc32c};
+use crate::encoding::base64;
 use crate::faults::Tamper;
 use crate::google::status::Status;
 use crate::state::State;
 use crate::state::google::{CryptoKey, Version, VersionState, crypto_key_of, ring_of};
+use crc32c::crc32c;
 use serde_json::{Map, Value, json};
 
 /// What a method returns: a message as JSON. Members that have their default value are left out, as Google does.

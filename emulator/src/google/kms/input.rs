@@ -1,9 +1,10 @@
 //! The body and the query of a request, read as Google reads JSON: either form of a member's name, either alphabet of base64,
 //! 64-bit integers as strings or numbers, enums as names or numbers ("JSON Mapping" of protocol buffers).
 
-use crate::encoding::{base64_decode, base64url_decode, crc32c, form_pairs};
+use crate::encoding::{base64_decode, base64url_decode, form_pairs};
 use crate::google::status::Status;
 use crate::http::Request;
+use crc32c::crc32c;
 use serde_json::Value;
 
 pub(super) struct Input {

@@ -101,6 +101,11 @@ impl Directory {
         self.entries().tokens.insert(text.to_owned(), token);
     }
 
+    /// Whether that token was issued, for whichever audience, and has not expired.
+    pub(crate) fn is_valid(&self, token: &str, now: i64) -> bool {
+        self.entries().tokens.get(token).is_some_and(|token| token.expires > now)
+    }
+
     pub(crate) fn check(&self, token: &str, audience: &str, needs_claims: bool, now: i64) -> Result<(), BadToken> {
         let known = self.entries().tokens.get(token).cloned().ok_or(BadToken::Unknown)?;
         if known.audience != audience {
