@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the module and signs a file with openssl and four keys: an RSA and an EC key in AWS KMS and in Azure Key Vault.
-# An emulator on this machine takes the place of both services, so no cloud account is needed. If the tests' server of HashiCorp
+# Builds the module and signs a file with openssl and six keys: an RSA and an EC key in AWS KMS, in Azure Key Vault and in Google Cloud KMS.
+# An emulator on this machine takes the place of these services, so no cloud account is needed. If the tests' server of HashiCorp
 # Vault has been built (tests/servers/install.sh), two more keys are in a real Vault. The servers are stopped at the end.
 # Needs Debian or Ubuntu, and Rust.
 set -euo pipefail
@@ -34,12 +34,14 @@ step "2/4 Build the module and the emulator (some minutes the first time)"
 run cargo build --locked --release --package cloud-kms-pkcs11 --lib
 run cargo build --locked --workspace --bins
 
-step "3/4 Start the emulator of AWS KMS and Azure Key Vault, with four keys"
+step "3/4 Start the emulator of AWS KMS, Azure Key Vault and Google Cloud KMS, with six keys"
 rm -rf "$demo"
 mkdir -p "$demo"
 "$target/debug/cloud-kms-emulator" --ca-file "$demo/ca.pem" --ready-file "$demo/ready.json" \
     --aws-key alias/demo-rsa=RSA_3072 --aws-key alias/demo-ec=ECC_NIST_P256 \
-    --vault-key demo-rsa=RSA-2048 --vault-key demo-ec=P-384 >"$demo/emulator.log" 2>&1 &
+    --vault-key demo-rsa=RSA-2048 --vault-key demo-ec=P-384 \
+    --google-key demo-rsa=RSA_SIGN_PKCS1_3072_SHA256 --google-key demo-ec=EC_SIGN_P256_SHA256 \
+    --google-credentials-file "$demo/service-account.json" >"$demo/emulator.log" 2>&1 &
 emulator=$!
 servers=("$emulator")
 trap 'kill "${servers[@]}" 2>/dev/null || true; wait "${servers[@]}" 2>/dev/null || true' EXIT
@@ -57,7 +59,7 @@ wait_for "$emulator" "$demo/ready.json" "$demo/emulator.log"
 port=$(value port "$demo/ready.json")
 echo "The emulator listens on 127.0.0.1:$port."
 
-tokens=(aws-rsa aws-ec azure-rsa azure-ec) vault_slots=
+tokens=(aws-rsa aws-ec azure-rsa azure-ec google-rsa google-ec) vault_slots=
 vault_server=$PWD/target/servers/bin/vault-server
 if [ -x "$vault_server" ]; then
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -days 2 \
@@ -80,6 +82,7 @@ else
     echo "To sign with a real HashiCorp Vault as well, build it with tests/servers/install.sh (some minutes, needs Go)."
 fi
 
+google_ring=$(value key_ring "$demo/ready.json")
 cat >"$demo/config.json" <<JSON
 {
   "aws_region": "eu-central-1",
@@ -87,12 +90,16 @@ cat >"$demo/config.json" <<JSON
   "vault_url": "https://127.0.0.1:$port",
   "azure_authority_host": "https://127.0.0.1:$port",
   "verify_challenge_resource": false,
+  "google_endpoint_url": "http://127.0.0.1:$port",
+  "google_credentials_file": "service-account.json",
   "ca_bundle": "$demo/ca.pem",
   "slots": [
     { "label": "aws-rsa", "kms_key_id": "alias/demo-rsa" },
     { "label": "aws-ec", "kms_key_id": "alias/demo-ec" },
     { "label": "azure-rsa", "key_name": "demo-rsa" },
-    { "label": "azure-ec", "key_name": "demo-ec" }$vault_slots
+    { "label": "azure-ec", "key_name": "demo-ec" },
+    { "label": "google-rsa", "google_key": "$google_ring/cryptoKeys/demo-rsa/cryptoKeyVersions/1" },
+    { "label": "google-ec", "google_key": "$google_ring/cryptoKeys/demo-ec/cryptoKeyVersions/1" }$vault_slots
   ]
 }
 JSON
@@ -139,6 +146,7 @@ public_key() { # TOKEN: fetches the public key from the server, so that the veri
     case $1 in
         vault-*) ask_vault "transit/keys/demo-${1#vault-}" | sed 's/.*"public_key":"\([^"]*\)".*/\1/; s/\\n/\n/g' ;;
         aws-*) curl -fsS "http://127.0.0.1:$port/_control/aws/keys/alias/demo-${1#aws-}/public.pem" ;;
+        google-*) curl -fsS "http://127.0.0.1:$port/_control/google/keys/demo-${1#google-}/public.pem" ;;
         azure-*) curl -fsS "http://127.0.0.1:$port/_control/vaults/default/keys/demo-${1#azure-}/public.pem" ;;
     esac >"$demo/$1.pem"
 }
@@ -162,6 +170,8 @@ cat <<'JSON'
   "slots": [
     { "label": "my-aws-key", "aws_region": "eu-central-1", "kms_key_id": "alias/my-key" },
     { "label": "my-azure-key", "vault_url": "https://my-vault.vault.azure.net", "key_name": "my-key" },
+    { "label": "my-google-key",
+      "google_key": "projects/my-project/locations/europe-west3/keyRings/my-ring/cryptoKeys/my-key/cryptoKeyVersions/1" },
     { "label": "my-vault-key", "vault_address": "https://vault.example.com:8200", "transit_key": "my-key" }
   ]
 }

@@ -4,7 +4,7 @@
 //! `WRITE_DOCS=1 cargo test --lib conformance` writes them. Without the variable, the test compares them with the
 //! document. The prose between the tables is written by hand.
 
-use crate::cloud::{SharedBackend, aws, azure, vault};
+use crate::cloud::{SharedBackend, aws, azure, google, vault};
 use crate::ffi::ROWS;
 use crate::key::hash::Hash;
 use crate::key::{Algorithm, Kind, Purpose, Scheme};
@@ -66,11 +66,16 @@ fn replace_table(document: &str, name: &str, lines: &[String]) -> String {
     format!("{before}{begin}\n{}\n\n<!-- end -->{after}", lines.join("\n"))
 }
 
-const CLOUDS: [&str; 3] = ["AWS KMS", "Azure Key Vault", "Vault Transit"];
+const CLOUDS: [&str; 4] = ["AWS KMS", "Azure Key Vault", "Vault Transit", "Google Cloud KMS"];
 
 /// Returns one backend for each cloud, in the order of `CLOUDS`.
-fn clouds() -> [SharedBackend; 3] {
-    [aws::Settings::default().open(), azure::Settings::default().open(), vault::Settings::default().open()]
+fn clouds() -> [SharedBackend; 4] {
+    [
+        aws::Settings::default().open(),
+        azure::Settings::default().open(),
+        vault::Settings::default().open(),
+        google::Settings::default().open(),
+    ]
 }
 
 fn profiles() -> Vec<String> {
@@ -125,12 +130,12 @@ fn mechanisms() -> Vec<String> {
         for kind in Kind::all() {
             let cells = clouds.each_ref().map(|cloud| uses(row.ckm, kind, cloud)).join(" | ");
             match groups.iter_mut().find(|(_, own)| *own == cells) {
-                Some((kinds, _)) => kinds.push(kind_name(kind)),
-                None => groups.push((vec![kind_name(kind)], cells)),
+                Some((kinds, _)) => kinds.push(kind.name()),
+                None => groups.push((vec![kind.name()], cells)),
             }
         }
         let useful = groups.into_iter().filter(|(_, cells)| cells.chars().any(char::is_alphabetic));
-        lines.extend(useful.map(|(kinds, cells)| format!("| {} | {} | {cells} |", row.name, kinds.join(", "))));
+        lines.extend(useful.map(|(kinds, cells)| format!("| {} | {} | {cells} |", row.name, kind_names(&kinds))));
     }
     lines
 }
@@ -160,16 +165,17 @@ fn uses(ckm: CK_MECHANISM_TYPE, kind: Kind, cloud: &SharedBackend) -> String {
     if words.is_empty() { "-".to_owned() } else { words.join(", ") }
 }
 
-fn kind_name(kind: Kind) -> String {
-    match kind {
-        Kind::Rsa(_) => "RSA".to_owned(),
-        _ => kind.name(),
-    }
+/// Returns the names of kinds. Those of all sizes of RSA keys become one.
+fn kind_names(kinds: &[String]) -> String {
+    let all = kinds.join(", ");
+    let sizes = Kind::all().filter(|kind| matches!(kind, Kind::Rsa(_))).map(Kind::name).collect::<Vec<_>>().join(", ");
+    all.replace(&sizes, "RSA")
 }
 
 /// Returns the supported hashes of the mechanisms whose hash is named by the data or the parameters.
 fn hashes() -> Vec<String> {
-    let rsa = Kind::Rsa(2048);
+    // The largest keys have every hash.
+    let rsa = Kind::Rsa(4096);
     let of = |schemes: &[Scheme], family: Algorithm| {
         let hashes = Hash::all().filter(|hash| schemes.contains(&family.with_hash(*hash)));
         hashes.map(Hash::name).collect::<Vec<_>>().join(", ")

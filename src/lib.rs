@@ -27,7 +27,8 @@ compile_error!("the module needs at least one cloud; add --features with one or 
 pub mod certificate;
 pub mod cloud;
 pub mod config;
-#[cfg(all(test, feature = "default"))]
+#[cfg(test)]
+#[cfg(feature = "default")]
 mod conformance;
 pub mod error;
 pub mod ffi;

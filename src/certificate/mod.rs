@@ -5,6 +5,7 @@
 
 pub mod bundle;
 pub mod file;
+pub mod generated;
 pub mod pem;
 
 use crate::key::{PublicKey, Purpose, Unusable};

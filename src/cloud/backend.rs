@@ -121,6 +121,12 @@ pub trait ServiceSettings: Send + Sync + fmt::Debug {
     /// numbers of tokens are derived from both, so neither may depend on the machine or change in a release.
     fn cloud_and_place(&self) -> (&'static str, String);
 
+    /// Returns what limits a listing within the place, such as a key ring. It also determines the serial number of a token
+    /// that discovers its keys.
+    fn listing_scope(&self) -> String {
+        String::new()
+    }
+
     /// Returns how to reach the service: timeouts, retries, proxy and certificate authorities.
     fn network(&self) -> &Network;
 

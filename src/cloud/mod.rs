@@ -63,7 +63,9 @@ pub mod azure {
 #[cfg(not(feature = "google"))]
 pub mod google {
     //! Google Cloud KMS, which this build does not support.
+    pub(crate) mod names;
     pub(crate) mod settings;
+    pub use names::{crypto_key_id, is_key, is_key_ring, relative_name};
     pub use settings::{Credentials, ProtectionLevel, Settings, Versions};
 }
 

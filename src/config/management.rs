@@ -1,11 +1,13 @@
-//! Rights of programs to change a slot's service, and the slot's certificate store.
+//! Rights of programs to change a slot's service, the slot's certificate store, and its certificates.
 //!
 //! Nothing is allowed unless the configuration allows it. Destroying keys needs two options: `allow` and
 //! `confirm_destroy`.
 
+use crate::certificate::Certificate;
 use std::path::PathBuf;
 
-/// What programs may change in the service of a slot, and where they may write certificates.
+/// What programs may change in the service of a slot, where they may write certificates, and certificates for the slot as
+/// a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Management {
     pub(crate) rights: Vec<Right>,
@@ -13,6 +15,8 @@ pub struct Management {
     pub destroy_days: u32,
     /// The directory of certificates that programs have written; `None` for no such store.
     pub certificate_store: Option<PathBuf>,
+    /// Certificates of the configuration, each for the key that it certifies (libkmsp11's file only).
+    pub certificates: Vec<Certificate>,
 }
 
 impl Management {

@@ -1,7 +1,7 @@
 //! The configuration: its types, and how it is found and loaded.
 //!
 //! `strict` reads the module's own file and reports the first mistake with its place. If there is no such file,
-//! `legacy` reads the files of the two modules that this one replaces, and is as lenient as they were. Both take
+//! `legacy` reads the files of the modules that this one replaces, and is as lenient as they were. Both take
 //! an `Environment` as an argument, so tests do not change the environment of the process.
 
 pub(crate) mod configuration;
@@ -18,6 +18,7 @@ pub(crate) mod slots;
 mod spelling;
 #[cfg(test)]
 mod tests;
+mod yaml;
 
 use crate::error::Error;
 use crate::host::logging;
@@ -31,7 +32,7 @@ pub use management::{Management, Right};
 pub use model::{CertificateSource, Key, Keys, Service, Slot};
 use notes::PendingMessages;
 use options::{Cloud, names_of};
-pub use quirks::Quirks;
+pub use quirks::{Quirks, SlotIdentity};
 pub use serial::serial_number;
 pub use slots::Slots;
 use std::path::Path;
@@ -73,7 +74,8 @@ impl Config {
 fn read(environment: &Environment, notes: &mut PendingMessages) -> Result<Config, Error> {
     let mut config = match environment.own_file()? {
         Some(file) => {
-            locations::log_ignored_files(&file, locations::all_places(environment), notes);
+            let others = locations::all_places(environment).into_iter();
+            locations::log_ignored_files(&file, others.chain(locations::files_of_old_variables(environment)), notes);
             strict::read(&file, environment, notes)?
         }
         None => Config { cache_directory: environment.cache_directory(), ..legacy::read(environment, notes)? },

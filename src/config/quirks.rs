@@ -12,6 +12,36 @@ pub struct Quirks {
     pub edwards_point: PointEncoding,
     /// C_GenerateRandom gets its bytes from the service.
     pub random_from_service: bool,
-    /// CK_TOKEN_INFO.serialNumber is "0", as in the replaced modules. Users' PKCS#11 URIs contain it.
-    pub serial_number_zero: bool,
+    /// What PKCS#11 URIs contain about the slot besides the label.
+    pub identity: SlotIdentity,
+    /// A key without a certificate has one that the module generates.
+    pub generate_certificate: bool,
+}
+
+/// The serial number of the token and the description of the slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SlotIdentity {
+    /// Derived from the configuration.
+    #[default]
+    Own,
+    /// As in aws-kms-pkcs11 and azure-keyvault-pkcs11.
+    SerialZero,
+    /// As in libkmsp11.
+    Libkmsp11,
+}
+
+impl SlotIdentity {
+    /// Returns the fixed CK_TOKEN_INFO.serialNumber, if there is one.
+    pub fn serial_number(self) -> Option<&'static str> {
+        match self {
+            SlotIdentity::Own => None,
+            SlotIdentity::SerialZero => Some("0"),
+            SlotIdentity::Libkmsp11 => Some("0000000000000000"),
+        }
+    }
+
+    /// Returns the fixed CK_SLOT_INFO.slotDescription, if there is one.
+    pub fn slot_description(self) -> Option<&'static str> {
+        (self == SlotIdentity::Libkmsp11).then_some("A virtual slot mapped to a key ring in Google Cloud KMS")
+    }
 }

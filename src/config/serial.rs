@@ -9,13 +9,14 @@ use crate::store::private_directory::hex_digest;
 /// Returns CK_TOKEN_INFO.serialNumber (PKCS#11 3.2 section 3.2): 16 hexadecimal digits.
 ///
 /// The digits are derived from the cloud, the place in the cloud (the region, endpoint or vault) and the key, or
-/// the label if the token may have several keys. The same configuration results in the same serial number on every
-/// machine. A slot with `zero_serial` has the serial number "0".
+/// the label if the token may have several keys, and what limits the listing if they are listed. The same configuration results in the same serial number on every
+/// machine. Slots of the replaced modules' files keep the serial numbers of those modules.
 pub fn serial_number(slot: &Slot) -> String {
-    if slot.quirks.serial_number_zero {
-        return "0".into();
+    if let Some(fixed) = slot.quirks.identity.serial_number() {
+        return fixed.into();
     }
-    let (cloud, place) = slot.service.settings().cloud_and_place();
+    let settings = slot.service.settings();
+    let ((cloud, place), scope) = (settings.cloud_and_place(), settings.listing_scope());
     let name = match &slot.keys {
         Keys::Named(keys) if keys.len() == 1 => {
             let name = &keys[0].name;
@@ -24,6 +25,7 @@ pub fn serial_number(slot: &Slot) -> String {
             let label = if name.id.starts_with("alias/") { &slot.label } else { "" };
             ["key", &name.id, version, label]
         }
+        Keys::Discovered => ["label", &slot.label, &scope, ""],
         _ => ["label", &slot.label, "", ""],
     };
     let parts: Vec<&str> = [cloud, &place].into_iter().chain(name).collect();
@@ -35,9 +37,9 @@ pub fn serial_number(slot: &Slot) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud::{KeyName, aws, azure};
+    use crate::cloud::{KeyName, aws, azure, google};
     use crate::config::model::{CertificateSource, Key, Service};
-    use crate::config::quirks::Quirks;
+    use crate::config::quirks::{Quirks, SlotIdentity};
     use std::collections::HashSet;
     use std::sync::Arc;
 
@@ -47,6 +49,10 @@ mod tests {
 
     fn azure(vault: &str) -> Service {
         Service::Azure(azure::Settings { vault_url: vault.into(), ..Default::default() })
+    }
+
+    fn google(key_ring: Option<&str>) -> Service {
+        Service::Google(google::Settings { key_ring: key_ring.map(Into::into), ..Default::default() })
     }
 
     fn slot(label: &str, service: Service, keys: &[&str]) -> Slot {
@@ -78,6 +84,10 @@ mod tests {
             slot("a", azure("https://v"), &["k"]),
             slot("a", azure("https://w"), &["k"]),
             versioned,
+            slot("a", google(None), &["k/cryptoKeyVersions/1"]),
+            slot("a", google(None), &["k/cryptoKeyVersions/2"]),
+            slot("a", google(Some("r")), &[]),
+            slot("a", google(Some("s")), &[]),
         ];
         let numbers: Vec<String> = slots.iter().map(serial_number).collect();
         assert_eq!(numbers.iter().collect::<HashSet<_>>().len(), slots.len(), "{numbers:?}");
@@ -94,9 +104,17 @@ mod tests {
     }
 
     #[test]
+    fn a_key_ring_does_not_change_the_number_of_a_named_key() {
+        let numbers = [None, Some("r")].map(|ring| serial_number(&slot("a", google(ring), &["k"])));
+        assert_eq!(numbers[0], numbers[1]);
+    }
+
+    #[test]
     fn slots_of_the_old_files_keep_theirs() {
         let mut old = slot("a", aws("eu-west-1"), &["1234"]);
-        old.quirks.serial_number_zero = true;
-        assert_eq!(serial_number(&old), "0");
+        for (identity, number) in [(SlotIdentity::SerialZero, "0"), (SlotIdentity::Libkmsp11, "0000000000000000")] {
+            old.quirks.identity = identity;
+            assert_eq!(serial_number(&old), number);
+        }
     }
 }

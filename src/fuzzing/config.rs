@@ -7,11 +7,12 @@
 use super::input::ByteSource;
 use crate::config::Config;
 use crate::config::environment::Environment;
-use crate::config::file::{legacy, strict};
+use crate::config::file::{legacy, libkmsp11, strict};
 use crate::config::json;
 use crate::config::json::{Data, Dialect, Fault, Member, Value};
 use crate::config::notes::PendingMessages;
 use crate::config::options::Cloud;
+use crate::error::Error;
 use crate::provider::Provider;
 use serde_json::Value as Json;
 use std::ffi::OsString;
@@ -24,22 +25,28 @@ pub fn strict(data: &[u8]) -> Option<Config> {
     let environment = Environment { variable: &variable, root: Path::new("/"), clouds: &Cloud::ALL };
     let path = Path::new("/etc/config.json");
     check_json(data);
-    match strict::parse(data, path, &environment, &mut PendingMessages::new()) {
-        Ok(config) => Some(config),
-        Err(error) => {
-            let line = error.message.strip_prefix("/etc/config.json:").and_then(|rest| rest.split_once(": "));
-            let line: usize = line.and_then(|(line, _)| line.parse().ok()).unwrap_or_else(|| panic!("{error}"));
-            assert!((1..=1 + data.iter().filter(|byte| **byte == b'\n').count()).contains(&line), "{error}");
-            None
-        }
-    }
+    strict::parse(data, path, &environment, &mut PendingMessages::new()).map_err(|error| check_line(data, &error)).ok()
+}
+
+/// Checks that an error names a line of the file.
+fn check_line(data: &[u8], error: &Error) {
+    let line = error.message.strip_prefix("/etc/config.json:").and_then(|rest| rest.split_once(": "));
+    let line: usize = line.and_then(|(line, _)| line.parse().ok()).unwrap_or_else(|| panic!("{error}"));
+    assert!((1..=1 + data.iter().filter(|byte| **byte == b'\n').count()).contains(&line), "{error}");
 }
 
 /// Reads the bytes as a file of one of the modules that this one replaces. Parts that cannot be used are left out.
-/// The first byte selects the module and the environment variables that are set.
+/// The first byte selects the module and the environment variables that are set. A mistake in the file of libkmsp11 is an
+/// error, which must name a line that exists in the file.
 pub fn legacy(data: &[u8]) -> Config {
     let mut source = ByteSource(data);
     let choice = source.byte();
+    if choice == LIBKMSP11 {
+        let (data, path) = (source.rest(), Path::new("/etc/config.json"));
+        let environment = Environment { variable: &|_| None, root: Path::new("/nowhere"), clouds: &Cloud::ALL };
+        let config = libkmsp11::parse(data, path, &environment, &mut PendingMessages::new());
+        return config.map_err(|error| check_line(data, &error)).unwrap_or_default();
+    }
     let variable = |name: &str| {
         let (bit, value) = match name {
             "AZURE_KEYVAULT_URL" => (2, "https://v.vault.azure.net/"),
@@ -53,6 +60,9 @@ pub fn legacy(data: &[u8]) -> Config {
     let environment = Environment { variable: &variable, root: Path::new("/nowhere"), clouds: &Cloud::ALL };
     legacy::read_text(source.rest(), choice & 1 == 1, &environment, &mut PendingMessages::new())
 }
+
+/// The first byte that selects libkmsp11.
+const LIBKMSP11: u8 = b'Y';
 
 /// Compares both dialects with serde_json, an independent reader.
 fn check_json(data: &[u8]) {

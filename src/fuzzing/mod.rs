@@ -14,6 +14,8 @@ pub(crate) mod calls;
 pub(crate) mod config;
 pub(crate) mod der;
 pub(crate) mod fake;
+#[cfg(feature = "google")]
+pub(crate) mod google;
 pub(crate) mod input;
 pub(crate) mod mechanisms;
 pub(crate) mod replies;
@@ -28,11 +30,16 @@ pub use cache::run as cache;
 pub use calls::{calls, templates};
 pub use config::{config_legacy, config_strict};
 pub use der::run as der;
+#[cfg(feature = "google")]
+pub use google::credentials::run as credentials;
+#[cfg(feature = "google")]
+pub use google::run as google;
 pub use mechanisms::run as mechanisms;
 #[cfg(feature = "vault")]
 pub use vault::run as vault;
 
-#[cfg(all(test, feature = "default"))]
+#[cfg(test)]
+#[cfg(feature = "default")]
 mod tests {
     use crate::cloud::runtime::testing;
     use std::panic::catch_unwind;
@@ -44,8 +51,20 @@ mod tests {
 
     type Target = (&'static str, fn(&[u8]));
 
-    const TARGETS: [Target; 10] =
-        targets![aws, azure, cache, calls, config_legacy, config_strict, der, mechanisms, templates, vault];
+    const TARGETS: [Target; 12] = targets![
+        aws,
+        azure,
+        cache,
+        calls,
+        config_legacy,
+        config_strict,
+        credentials,
+        der,
+        google,
+        mechanisms,
+        templates,
+        vault
+    ];
 
     /// The corpus contains every input with which a fuzzer has found a defect, and the inputs that fuzzers start
     /// from.

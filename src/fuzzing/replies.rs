@@ -5,11 +5,14 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "for tests and fuzzers only")]
 
 use super::input::ByteSource;
+use crate::cloud::http::exchange;
 use crate::cloud::{Failure, KeyDescription, SharedBackend};
 use crate::key::Kind;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// A secret that no error may contain.
 pub(crate) const SECRET: &str = "wJalrXUtnFEMI-EXAMPLEKEY";
@@ -80,6 +83,25 @@ impl Replies {
     pub(crate) fn all_have_status(&self, status: u16) -> bool {
         self.first_status() == status && status == 200
     }
+}
+
+/// Reads a reply as it is in HTTP/1.1, with line feeds at the ends of lines. A text without a status line is the body of a
+/// reply 200.
+pub(crate) fn http_reply(text: &[u8]) -> exchange::Reply {
+    const END: &[u8] = b"\n\n";
+    let end = text.windows(END.len()).position(|window| window == END).filter(|_| text.starts_with(b"HTTP/1.1 "));
+    let (head, body) = end.map_or((&[][..], text), |end| (&text[..end], &text[end + END.len()..]));
+    let mut lines = head.split(|byte| *byte == b'\n');
+    let status_line = lines.next().unwrap_or_default();
+    let digits = std::str::from_utf8(status_line.get(9..12).unwrap_or_default()).unwrap_or_default();
+    let status = digits.parse().ok().filter(|status| (200..=999).contains(status)).unwrap_or(200);
+    let field = |line: &[u8]| {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+        Some((name, HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?))
+    };
+    let headers = HeaderMap::from_iter(lines.filter_map(field));
+    exchange::Reply { status, headers, body: Zeroizing::new(body.to_vec()) }
 }
 
 fn status(choice: u8) -> u16 {

@@ -9,7 +9,7 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "for tests and fuzzers only")]
 
 use super::input::ByteSource;
-use super::replies::{SECRET, block_on, check_facts, check_failure, texts};
+use super::replies::{SECRET, block_on, check_facts, check_failure, http_reply, texts};
 use crate::cloud::http::exchange::Reply;
 use crate::cloud::key::KeyRequest;
 use crate::cloud::login::{PinClients, Verdict};
@@ -20,7 +20,6 @@ use crate::cloud::vault::{Auth, Credential, Login, Pin, SecretId, Settings};
 use crate::cloud::{Cause, Failure, KeyName, Network, Secret, Signature, Target};
 use crate::key::hash::Hash;
 use crate::key::{Algorithm, Curve, Kind, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::task::JoinSet;
@@ -242,7 +241,7 @@ impl Server {
         }
         let mut replies = self.replies();
         let text = if replies.len() > 1 { replies.remove(0) } else { replies[0].clone() };
-        let reply = parse(&text);
+        let reply = with_secret_token(http_reply(&text));
         exchanges.is_any_refused |= !(200..300).contains(&reply.status);
         reply
     }
@@ -256,30 +255,11 @@ impl Server {
     }
 }
 
-/// Reads a reply as it is in HTTP/1.1, with line feeds at the ends of lines. A text without a status line is the body of a
-/// reply 200.
-fn parse(text: &[u8]) -> Reply {
-    const END: &[u8] = b"\n\n";
-    let end = text.windows(END.len()).position(|window| window == END).filter(|_| text.starts_with(b"HTTP/1.1 "));
-    let (head, body) = end.map_or((&[][..], text), |end| (&text[..end], &text[end + END.len()..]));
-    let mut lines = head.split(|byte| *byte == b'\n');
-    let status_line = lines.next().unwrap_or_default();
-    let digits = std::str::from_utf8(status_line.get(9..12).unwrap_or_default()).unwrap_or_default();
-    let status = digits.parse().ok().filter(|status| (200..=999).contains(status)).unwrap_or(200);
-    let field = |line: &[u8]| {
-        let colon = line.iter().position(|byte| *byte == b':')?;
-        let name = HeaderName::from_bytes(&line[..colon]).ok()?;
-        Some((name, HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?))
-    };
-    let headers = HeaderMap::from_iter(lines.filter_map(field));
-    Reply { status, headers, body: Zeroizing::new(with_secret_token(body)) }
-}
-
 /// Puts the secret at the beginning of each token in a reply. An error must not contain it.
-fn with_secret_token(body: &[u8]) -> Vec<u8> {
+fn with_secret_token(reply: Reply) -> Reply {
     const NAME: &[u8] = b"\"client_token\"";
     let mut made = Vec::new();
-    let mut rest = body;
+    let mut rest = &reply.body[..];
     while let Some(at) = rest.windows(NAME.len()).position(|window| window == NAME) {
         let value = &rest[at + NAME.len()..];
         let start = value.iter().position(|byte| !b": \n\t".contains(byte)).unwrap_or(value.len());
@@ -290,7 +270,7 @@ fn with_secret_token(body: &[u8]) -> Vec<u8> {
         rest = &rest[taken..];
     }
     made.extend_from_slice(rest);
-    made
+    Reply { body: Zeroizing::new(made), ..reply }
 }
 
 #[cfg(test)]
@@ -299,9 +279,9 @@ mod tests {
 
     #[test]
     fn a_reply_has_its_status_header_and_body() {
-        let reply = parse(b"HTTP/1.1 307 Temporary Redirect\nLocation: https://a/\n\n{}");
+        let reply = http_reply(b"HTTP/1.1 307 Temporary Redirect\nLocation: https://a/\n\n{}");
         assert_eq!((reply.status, reply.header("location"), &reply.body[..]), (307, Some("https://a/"), &b"{}"[..]));
-        let reply = parse(br#"{"auth": {"client_token": "t"}}"#);
+        let reply = with_secret_token(http_reply(br#"{"auth": {"client_token": "t"}}"#));
         let expected = format!(r#"{{"auth": {{"client_token": "{SECRET}t"}}}}"#);
         assert_eq!((reply.status, String::from_utf8_lossy(&reply.body)), (200, expected.into()));
     }

@@ -38,9 +38,10 @@ impl Kind {
         }
     }
 
-    /// Returns every kind, but RSA in its usual size only.
+    /// Returns every kind that some service has.
     pub fn all() -> impl Iterator<Item = Kind> {
-        let asymmetric = [Kind::Rsa(2048), Kind::Ed25519].into_iter().chain(Curve::all().map(Kind::Ec));
+        let rsa = [2048, 3072, 4096].map(Kind::Rsa);
+        let asymmetric = rsa.into_iter().chain([Kind::Ed25519]).chain(Curve::all().map(Kind::Ec));
         let post_quantum = ParameterSet::all().map(Kind::MlDsa).chain(slh_dsa::ParameterSet::all().map(Kind::SlhDsa));
         asymmetric.chain(post_quantum).chain(Self::HMAC_HASHES.map(Kind::Hmac))
     }

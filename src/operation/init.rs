@@ -241,7 +241,8 @@ impl Token {
         let row = Mechanism::from_ckm(ckm, function.purpose);
         let row = row.filter(|_| self.mechanism_flags(ckm) & function.flag != 0).ok_or_else(|| {
             let name = Mechanism::name_of(ckm).map_or_else(|| format!("mechanism 0x{ckm:x}"), str::to_owned);
-            Error::new(CKR_MECHANISM_INVALID, format!("token \"{}\" does not {verb} with {name}", self.label()))
+            let text = format!("token \"{}\" does not {verb} with {name}{}", self.label(), self.quoted_usage(handle));
+            Error::new(CKR_MECHANISM_INVALID, text)
         })?;
         if function.flag != CKF_SIGN {
             self.confirm(handle)?;
@@ -262,6 +263,16 @@ impl Token {
                 Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, text))
             }
             _ => Ok(used),
+        }
+    }
+
+    /// Returns what the service reports about the use of a key, in parentheses.
+    fn quoted_usage(&self, handle: CK_OBJECT_HANDLE) -> String {
+        match self.key(handle) {
+            Ok(UsedKey::Token { facts, .. }) => {
+                facts.usage.as_ref().map_or_else(String::new, |usage| format!(" (the key: {usage})"))
+            }
+            _ => String::new(),
         }
     }
 

@@ -42,6 +42,8 @@ pub struct Operation {
     algorithm: Algorithm,
     kind: Kind,
     schemes: Vec<Scheme>,
+    /// What the service reports about the use of the key, in parentheses.
+    refusal: String,
     parameters: Parameters,
     accept_bare_digest: bool,
     data: Data,
@@ -89,8 +91,7 @@ impl Operation {
         }
         check_permitted(purpose, subject)?;
         if !mechanism.is_offered(subject.kind, subject.schemes) {
-            let text = format!("the service does not allow {} with this key", mechanism.name);
-            return Err(Error::new(CKR_MECHANISM_INVALID, text));
+            return Err(Error::new(CKR_MECHANISM_INVALID, refused_mechanism(mechanism, purpose, subject)));
         }
         let parameters = mechanism.parse_parameters(request)?;
         let algorithm = select_algorithm(mechanism, &parameters, subject.schemes)?;
@@ -98,7 +99,7 @@ impl Operation {
         let hash = parameters.hash.filter(|_| algorithm == mechanism.family);
         if let Some(hash) = hash {
             let scheme = algorithm.with_hash(hash).with_salt(parameters.salt);
-            check_allowed(subject.schemes, scheme, CKR_MECHANISM_PARAM_INVALID)?;
+            check_allowed(subject.schemes, scheme, &quoted(subject.refusal), CKR_MECHANISM_PARAM_INVALID)?;
             check_salt(subject.kind, scheme)?;
         }
         let (least, most) = match (mechanism.input, purpose) {
@@ -110,6 +111,7 @@ impl Operation {
             algorithm,
             kind: subject.kind,
             schemes: subject.schemes.to_vec(),
+            refusal: quoted(subject.refusal),
             accept_bare_digest: subject.accept_bare_digest,
             data: data_state(mechanism, algorithm, &parameters, subject),
             parameters,
@@ -204,7 +206,7 @@ impl Operation {
             (Algorithm::SlhDsaInternal, ..) => (scheme, formatted_message(&self.parameters.context, hash, held)?),
             _ => (scheme, held),
         };
-        check_allowed(&self.schemes, scheme, CKR_DATA_INVALID)?;
+        check_allowed(&self.schemes, scheme, &self.refusal, CKR_DATA_INVALID)?;
         match self.kind {
             // EMSA-PKCS1-v1_5 uses eleven bytes itself (RFC 8017 section 9.2).
             Kind::Rsa(bits) if scheme == RAW && data.len() + 11 > bits / 8 => {
@@ -285,7 +287,20 @@ fn check_permitted(purpose: Purpose, subject: OperationKey) -> Result<()> {
     Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("the key can't be used for {}: {why}", gerund(purpose))))
 }
 
-fn check_allowed(schemes: &[Scheme], scheme: Scheme, otherwise: CK_RV) -> Result<()> {
+/// Returns why a key does not work with a mechanism, and which mechanisms it works with.
+fn refused_mechanism(mechanism: &Mechanism, purpose: Purpose, subject: OperationKey) -> String {
+    let why = quoted(subject.refusal);
+    let others = Mechanism::supporting(subject.kind, subject.schemes);
+    let others = others.filter(|other| other.family.purpose() == purpose.scheme_purpose()).map(|other| other.name);
+    let others = others.collect::<Vec<_>>().join(", ");
+    format!("the service does not allow {} with this key{why}; use {others}, or another key", mechanism.name)
+}
+
+fn quoted(refusal: Option<&str>) -> String {
+    refusal.map(|why| format!(" ({why})")).unwrap_or_default()
+}
+
+fn check_allowed(schemes: &[Scheme], scheme: Scheme, refusal: &str, otherwise: CK_RV) -> Result<()> {
     if scheme.is_offered(schemes) {
         return Ok(());
     }
@@ -298,7 +313,7 @@ fn check_allowed(schemes: &[Scheme], scheme: Scheme, otherwise: CK_RV) -> Result
         );
         return Err(Error::new(otherwise, text));
     }
-    Err(Error::new(otherwise, format!("the service does not offer {} with this key", scheme.name())))
+    Err(Error::new(otherwise, format!("the service does not offer {} with this key{refusal}", scheme.name())))
 }
 
 /// Checks that an RSA key is long enough for the salt (RFC 8017 section 9.1.1, step 3).

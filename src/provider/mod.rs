@@ -6,7 +6,7 @@ pub mod session;
 
 use crate::cloud::lazy::Lazy;
 use crate::cloud::{Failure, ListedKey, SharedBackend};
-use crate::config::{Config, Keys, Quirks, Service, Slot};
+use crate::config::{Config, Keys, Quirks, Service, Slot, SlotIdentity};
 use crate::error::{Error, Result};
 use crate::host::fork;
 use crate::log_error;
@@ -329,7 +329,7 @@ fn listed_slot(service: &Arc<Service>, key: &ListedKey) -> Slot {
         service: service.clone(),
         keys: Keys::Listed(vec![key.clone()]),
         hide_keys: Vec::new(),
-        quirks: Quirks { accept_bare_digest: true, serial_number_zero: true, ..Quirks::default() },
+        quirks: Quirks { accept_bare_digest: true, identity: SlotIdentity::SerialZero, ..Quirks::default() },
         management: None,
     }
 }

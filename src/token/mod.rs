@@ -86,6 +86,12 @@ impl Token {
         &self.serial
     }
 
+    /// The description of the slot (CK_SLOT_INFO.slotDescription): the place of the keys, unless users' PKCS#11 URIs
+    /// contain another.
+    pub fn slot_description(&self) -> String {
+        self.quirks().identity.slot_description().map_or_else(|| self.backend().place(), str::to_owned)
+    }
+
     /// The service that holds the token's keys.
     pub fn backend(&self) -> &SharedBackend {
         &self.slot_context.backend

@@ -1,10 +1,12 @@
 //! What happens before the first signature: the challenge of a vault, the credentials, and the connection to the service.
 
-use crate::aws;
 use crate::azure::*;
-use cloud_kms_emulator::{Action, AwsKey, Emulator, Fault, VaultKey};
+use crate::server::FILES;
+use crate::{aws, google};
+use cloud_kms_emulator::{Action, AwsKey, Emulator, Fault, GoogleKey, VaultKey};
+use cloud_kms_pkcs11::cloud::Network;
 use cloud_kms_pkcs11::cloud::azure::Settings;
-use cloud_kms_pkcs11::cloud::{Network, ServiceSettings};
+use cloud_kms_pkcs11::cloud::google::Credentials;
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -92,4 +94,36 @@ fn the_connection_to_kms_is_opened_while_the_role_is_assumed() {
         signing.join().unwrap().unwrap();
     });
     assert_eq!(emulator.control().count("kms.Sign"), 2);
+}
+
+#[test]
+fn the_connection_to_google_is_opened_while_the_token_is_requested() {
+    let emulator = Emulator::start().unwrap();
+    let key = emulator.google().create_key("k", GoogleKey::new("EC_SIGN_P256_SHA256").reuse()).unwrap().version;
+    let file = FILES.path().join(format!("user-{}.json", emulator.port()));
+    std::fs::write(&file, emulator.google().authorized_user_file().to_string()).unwrap();
+    let network = Network {
+        ca_bundle: Some(bundle(&emulator)),
+        proxy: Some(emulator.http_url().into()),
+        ..google::settings(&emulator).network
+    };
+    let own = |project: &str| cloud_kms_pkcs11::cloud::google::Settings {
+        endpoint_url: None,
+        credentials: Credentials::File(file.clone()),
+        quota_project: Some(project.into()),
+        network: network.clone(),
+        ..google::settings(&emulator)
+    };
+    // The first reply with a token waits for the second request for a token.
+    emulator.control().fault(Fault::new("google.Token", Action::Await { requests: 2 }));
+    let (first, second) = (own("first").open(), own("second").open());
+    std::thread::scope(|scope| {
+        let signing = scope.spawn(|| google::sign(&first, &key, None));
+        let both = emulator.control().wait_for("tls_handshakes", 2, LONG);
+        assert!(both, "the token server and the service: {:?}", emulator.control().counts());
+        assert_eq!(emulator.control().count("google.AsymmetricSign"), 0, "the token has not arrived");
+        google::sign(&second, &key, None).unwrap();
+        signing.join().unwrap().unwrap();
+    });
+    assert_eq!(emulator.control().count("google.AsymmetricSign"), 2);
 }

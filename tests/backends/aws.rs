@@ -4,7 +4,7 @@ use crate::cases;
 use crate::server::{CLOSED_PORT, ExpectedKey, FILES, Server, named, wait};
 use cloud_kms_emulator::{Action, AwsKey, Emulator, Fault};
 use cloud_kms_pkcs11::cloud::aws::Settings;
-use cloud_kms_pkcs11::cloud::{Cause, Failure, ListedKey, Network, ServiceSettings, SharedBackend, Target};
+use cloud_kms_pkcs11::cloud::{Cause, Failure, ListedKey, Network, SharedBackend, Target};
 use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Algorithm, Curve, Kind, Scheme};
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@ use crate::server::{ExpectedKey, FILES, Server, named, wait};
 use crate::{cases, openssl};
 use cloud_kms_emulator::{Action, Emulator, Fault, VaultCertificate, VaultKey};
 use cloud_kms_pkcs11::cloud::azure::Settings;
-use cloud_kms_pkcs11::cloud::{Cause, Failure, KeyName, Network, Secret, ServiceSettings, SharedBackend, Target};
+use cloud_kms_pkcs11::cloud::{Cause, Failure, KeyName, Network, Secret, SharedBackend, Target};
 use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Algorithm, Curve, Kind, Purpose, Scheme};
 use std::path::PathBuf;

@@ -6,7 +6,7 @@ use crate::server::{CLOSED_PORT, FILES, MACHINE, named, wait};
 use base64ct::Encoding;
 use cloud_kms_emulator::{Action, Emulator, Fault, VaultKey};
 use cloud_kms_pkcs11::cloud::azure::{Credential, Settings};
-use cloud_kms_pkcs11::cloud::{Cause, ListedKey, Network, Secret, ServiceSettings};
+use cloud_kms_pkcs11::cloud::{Cause, ListedKey, Network, Secret};
 use std::path::Path;
 
 #[test]

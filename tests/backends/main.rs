@@ -14,6 +14,8 @@ mod azure;
 mod azure_access;
 mod cases;
 mod front;
+mod google;
+mod google_access;
 mod openssl;
 mod others;
 mod reach;

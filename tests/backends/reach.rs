@@ -3,7 +3,7 @@
 
 use crate::server::{CLOSED_PORT, named, wait};
 use cloud_kms_emulator::{Action, AwsKey, Emulator, EntraClients, Fault, Flaw, VaultKey};
-use cloud_kms_pkcs11::cloud::{Cause, Failure, Network, Secret, ServiceSettings, aws, azure};
+use cloud_kms_pkcs11::cloud::{Cause, Failure, Network, Secret, aws, azure};
 use std::time::Duration;
 
 /// Asks the service of each cloud at `url` to describe a key.

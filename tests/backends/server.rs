@@ -93,6 +93,8 @@ pub static FILES: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     std::fs::write(&program, az).unwrap();
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     set("AZURE_POD_IDENTITY_AUTHORITY_HOST", &MACHINE.http_url());
+    set("GCE_METADATA_HOST", MACHINE.http_url().trim_start_matches("http://"));
+    set("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1");
     set("PATH", &format!("{path}/bin:{}", std::env::var("PATH").unwrap()));
     runtime::open();
     folder

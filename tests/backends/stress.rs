@@ -2,7 +2,7 @@
 
 use crate::server::{FILES, holds_in_child, holds_soon, named, wait};
 use cloud_kms_emulator::{AwsKey, Emulator, VaultKey};
-use cloud_kms_pkcs11::cloud::{Failure, Network, Secret, ServiceSettings, SharedBackend, Target, aws, azure, runtime};
+use cloud_kms_pkcs11::cloud::{Failure, Network, Secret, SharedBackend, Target, aws, azure, runtime};
 use cloud_kms_pkcs11::host::fork;
 use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Algorithm, Curve, Kind};

@@ -6,9 +6,7 @@ use crate::server::{FILES, named, wait};
 use base64ct::Encoding;
 use cloud_kms_pkcs11::certificate::Certificate;
 use cloud_kms_pkcs11::cloud::vault::{Auth, Settings};
-use cloud_kms_pkcs11::cloud::{
-    Cause, Failure, KeyDescription, KeyName, Network, NewKey, ServiceSettings, SharedBackend, Target,
-};
+use cloud_kms_pkcs11::cloud::{Cause, Failure, KeyDescription, KeyName, Network, NewKey, SharedBackend, Target};
 use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Algorithm, Curve, Kind, Purpose};
 use serde_json::{Value, json};

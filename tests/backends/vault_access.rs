@@ -4,7 +4,7 @@ use crate::front::Front;
 use crate::server::{FILES, holds_soon, named, wait};
 use crate::vault::{administer, described, front, server, settings, text};
 use cloud_kms_pkcs11::cloud::vault::{Auth, Credential, Login, Pin, SecretId, Settings};
-use cloud_kms_pkcs11::cloud::{Cause, ClientCertificate, LoginError, Network, ServiceSettings};
+use cloud_kms_pkcs11::cloud::{Cause, ClientCertificate, LoginError, Network};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 

@@ -3,7 +3,7 @@
 use crate::front::Front;
 use crate::server::{named, wait};
 use crate::vault::{described, front, server, settings};
-use cloud_kms_pkcs11::cloud::{Cause, Failure, Pending, ServiceSettings, SharedBackend, Signature, Target};
+use cloud_kms_pkcs11::cloud::{Cause, Failure, Pending, SharedBackend, Signature, Target};
 use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Algorithm, Curve, Kind, Scheme};
 use p256::ecdsa::VerifyingKey;

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 #![allow(clippy::print_stderr, reason = "to know which tests need a server that is not there")]
 
+mod google;
 mod interface;
 mod keys;
 mod logs;

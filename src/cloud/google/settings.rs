@@ -17,6 +17,8 @@ pub struct Settings {
     pub key_ring: Option<String>,
     /// The versions that a listing has.
     pub versions: Versions,
+    /// Whether a listing leaves out keys with the protection level SOFTWARE.
+    pub hides_software_keys: bool,
     /// The protection level of created keys.
     pub protection_level: ProtectionLevel,
     /// Where access tokens come from.
@@ -29,16 +31,18 @@ pub struct Settings {
     pub network: Network,
 }
 
+/// The domain of Google's own universe.
+pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
+
 impl ServiceSettings for Settings {
     fn cloud_and_place(&self) -> (&'static str, String) {
-        (
-            "google",
-            format!(
-                "{}/{}",
-                self.endpoint_url.as_deref().unwrap_or_default(),
-                self.key_ring.as_deref().unwrap_or_default()
-            ),
-        )
+        // The name of a key is the same at every endpoint.
+        let universe = self.universe_domain.as_deref().filter(|domain| *domain != DEFAULT_UNIVERSE);
+        ("google", universe.unwrap_or_default().to_owned())
+    }
+
+    fn listing_scope(&self) -> String {
+        self.key_ring.clone().unwrap_or_default()
     }
 
     fn network(&self) -> &Network {

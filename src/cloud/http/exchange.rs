@@ -61,20 +61,28 @@ impl ServiceClient {
         operation: &'static str,
         request: reqwest::Request,
     ) -> Result<Reply, FailedAttempt> {
-        let mut reply = self.send(request).await.map_err(|error| match error {
+        let reply = self.send(request).await.map_err(|error| match error {
             SendError::Obstacle(obstacle) => obstacle.refused(operation),
             SendError::Http(error) => broken(operation, &error),
         })?;
-        let (status, headers) = (reply.status().as_u16(), reply.headers().clone());
-        let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = reply.chunk().await.map_err(|error| broken(operation, &error))? {
-            if body.len() + chunk.len() > LARGEST_REPLY {
-                return Err(Failure::new(Cause::Malformed, operation, REPLY_TOO_LARGE).into());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Reply { status, headers, body })
+        read_reply(operation, reply).await
     }
+}
+
+/// Reads the whole reply.
+///
+/// # Errors
+/// What kept the body from this module.
+pub(crate) async fn read_reply(operation: &'static str, mut reply: reqwest::Response) -> Result<Reply, FailedAttempt> {
+    let (status, headers) = (reply.status().as_u16(), reply.headers().clone());
+    let mut body = Zeroizing::new(Vec::new());
+    while let Some(chunk) = reply.chunk().await.map_err(|error| broken(operation, &error))? {
+        if body.len() + chunk.len() > LARGEST_REPLY {
+            return Err(Failure::new(Cause::Malformed, operation, REPLY_TOO_LARGE).into());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Reply { status, headers, body })
 }
 
 fn broken(operation: &'static str, error: &reqwest::Error) -> FailedAttempt {

@@ -150,7 +150,9 @@ impl ServiceClient {
             return None;
         }
         let wants_login = status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
-        let is_of_service = REQUEST_ID_FIELDS.iter().any(|name| field(name).is_some());
+        let is_of_service = REQUEST_ID_FIELDS.iter().any(|name| field(name).is_some())
+            || field("server").is_some_and(|server| GOOGLE_SERVERS.contains(&server))
+            || field("via").is_some_and(|via| via.ends_with(" google"));
         let is_page =
             field("content-type").is_none_or(|kind| PROXY_CONTENT_TYPES.iter().any(|page| kind.starts_with(page)));
         if !wants_login && (is_of_service || !is_page) {
@@ -168,10 +170,13 @@ fn connect_obstacle(error: &(dyn Error + 'static), url: &Uri) -> Option<Obstacle
     is_connect.then(|| Obstacle::failed_connection(error, &place))
 }
 
-/// Header fields that show that a reply is the service's own. Each reply of a service has one of them.
+/// Header fields that show that a reply is the service's own. Each reply of AWS and Azure has one of them.
 const REQUEST_ID_FIELDS: [&str; 3] = ["x-amzn-requestid", "x-amz-request-id", "x-ms-request-id"];
 
-/// The content types of proxies' error pages. The services' errors are JSON or XML.
+/// The field `server` of Google's own replies. The pages of its front ends are HTML.
+const GOOGLE_SERVERS: [&str; 4] = ["ESF", "scaffolding", "GSE", "gws"];
+
+/// The content types of proxies' error pages. The errors of the services' APIs are JSON or XML.
 const PROXY_CONTENT_TYPES: [&str; 2] = ["text/html", "text/plain"];
 
 impl fmt::Debug for ServiceClient {

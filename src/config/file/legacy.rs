@@ -1,41 +1,45 @@
 //! The reader of the configuration of aws-kms-pkcs11 and azure-keyvault-pkcs11, which this module replaces.
 //!
 //! Their files and variables are read as those modules read them. Contents that can't be used are logged and left
-//! out. The only error occurs if `AWS_KMS_PKCS11_CONFIG` names a file that does not exist or can't be accessed.
+//! out. An error occurs only if `AWS_KMS_PKCS11_CONFIG` names a file that does not exist or can't be accessed, or if the
+//! file of libkmsp11 contains a mistake: that file is read by `libkmsp11`.
 //! docs/configuration.md describes the rules to users.
 
 use super::arn;
 use super::arn::Arn;
-use super::locations;
+use super::legacy_file::find;
+use super::{libkmsp11, locations};
 use crate::certificate::Certificate;
 use crate::cloud::aws::{CertificateService, is_certificate_arn};
 use crate::cloud::{CertificateName, KeyName, aws, azure};
 use crate::config::configuration::Config;
 use crate::config::environment::Environment;
 use crate::config::json;
-use crate::config::json::{Data, Dialect, Fault, Value};
+use crate::config::json::{Data, Dialect, Value};
 use crate::config::model::{CertificateSource, Key, Keys, Service, Slot};
 use crate::config::notes::PendingMessages;
 use crate::config::options::{Cloud, is_key_name};
-use crate::config::quirks::Quirks;
+use crate::config::quirks::{Quirks, SlotIdentity};
 use crate::error::Result;
 use crate::host::logging::Level;
-use crate::host::permissions::FileWithMetadata;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Reads the files and variables that exist. If there are none, returns a configuration without slots.
 ///
 /// # Errors
-/// CKR_GENERAL_ERROR if `AWS_KMS_PKCS11_CONFIG` names a file that does not exist or can't be accessed.
+/// CKR_GENERAL_ERROR if `AWS_KMS_PKCS11_CONFIG` or `KMS_PKCS11_CONFIG` names a file that does not exist or can't be
+/// accessed, or if the latter contains a mistake.
 pub fn read(environment: &Environment, notes: &mut PendingMessages) -> Result<Config> {
     let aws_file = find(environment.file_from_variable("AWS_KMS_PKCS11_CONFIG")?, "aws-kms-pkcs11", environment, notes);
     let azure_file = find(None, "azure-keyvault-pkcs11", environment, notes);
-    let has_file = aws_file.is_some() || azure_file.is_some();
+    let google_file = environment.file_from_variable(libkmsp11::VARIABLE)?;
+    let has_file = aws_file.is_some() || azure_file.is_some() || google_file.is_some();
     let mut config = Config { log_level: debug_level(environment), ..Config::default() };
-    // Many machines set AWS_REGION for other reasons. It adds no slots beside a file of azure-keyvault-pkcs11.
-    let uses_aws = azure_file.is_none() && AWS_VARIABLES.iter().any(|name| environment.text(name).is_some());
+    // Many machines set AWS_REGION for other reasons. It adds no slots beside a file of another module.
+    let uses_aws = azure_file.is_none()
+        && google_file.is_none()
+        && AWS_VARIABLES.iter().any(|name| environment.text(name).is_some());
     for (cloud, file, meant, load) in [
         (Cloud::Aws, aws_file, uses_aws, aws_slots as fn(&LegacyFile, &mut PendingMessages) -> LegacySlots),
         (Cloud::Azure, azure_file, environment.text("AZURE_KEYVAULT_URL").is_some(), azure_slots),
@@ -43,13 +47,8 @@ pub fn read(environment: &Environment, notes: &mut PendingMessages) -> Result<Co
         if file.is_none() && !meant {
             continue;
         }
-        // Without a file, the variables may be set for other programs.
-        let (level, object, place) = match &file {
-            Some((path, _)) => (Level::Error, "the file", path.display().to_string()),
-            None => (Level::Info, "the variables", format!("the environment variables for {}", cloud.name())),
-        };
-        if let Some(message) = environment.unsupported_message(&[cloud], object) {
-            notes.push((level, format!("{place}: ignored: {message}")));
+        if let Some(note) = unsupported(cloud, file.as_ref().map(|(path, _)| path.as_path()), environment) {
+            notes.push(note);
             continue;
         }
         // Parsed a second time, after the check in `load`, because the values borrow the text.
@@ -61,10 +60,26 @@ pub fn read(environment: &Environment, notes: &mut PendingMessages) -> Result<Co
             false => config.slots.extend(loaded.slots),
         }
     }
+    if let Some(path) = google_file {
+        let google = libkmsp11::read(&path, environment, notes)?;
+        config.slots.extend(google.slots.iter());
+        (config.log_file, config.log_level) = (google.log_file, config.log_level.or(google.log_level));
+    }
     if !has_file {
         locations::log_no_file_found(&config, environment, notes);
     }
     Ok(config)
+}
+
+/// Returns the message that this build has no support for the cloud of a file, or of the variables if there is none.
+fn unsupported(cloud: Cloud, file: Option<&Path>, environment: &Environment) -> Option<(Level, String)> {
+    // The variables may be set for other programs.
+    let (level, object, place) = match file {
+        Some(path) => (Level::Error, "the file", path.display().to_string()),
+        None => (Level::Info, "the variables", format!("the environment variables for {}", cloud.name())),
+    };
+    let message = environment.unsupported_message(&[cloud], object)?;
+    Some((level, format!("{place}: ignored: {message}")))
 }
 
 /// Reads `bytes` as the file of azure-keyvault-pkcs11 or aws-kms-pkcs11, without looking for other files.
@@ -72,7 +87,7 @@ pub fn read(environment: &Environment, notes: &mut PendingMessages) -> Result<Co
 pub fn read_text(bytes: &[u8], is_azure: bool, environment: &Environment, notes: &mut PendingMessages) -> Config {
     let path = Path::new("/etc/config.json");
     let text = json::decode(bytes, Dialect::Lenient).unwrap_or_default();
-    let file = parse_logged(path, &text, notes).map(|value| (path, value));
+    let file = super::legacy_file::parse_logged(path, &text, notes).map(|value| (path, value));
     let load = if is_azure { azure_slots } else { aws_slots };
     let loaded = load(&LegacyFile { file, environment }, notes);
     Config {
@@ -93,62 +108,6 @@ struct LegacySlots {
 struct LegacyFile<'a> {
     file: Option<(&'a Path, Value<'a>)>,
     environment: &'a Environment<'a>,
-}
-
-/// Returns the first file of the module `name` that can be opened and parsed, starting with `named`.
-fn find(
-    named: Option<PathBuf>,
-    name: &str,
-    environment: &Environment,
-    notes: &mut PendingMessages,
-) -> Option<(PathBuf, String)> {
-    let mut places = named.into_iter().chain(environment.candidate_paths(name, "config.json"));
-    let (path, text) = places.find_map(|path| load(&path, notes).map(|text| (path, text)))?;
-    locations::log_ignored_files(&path, places, notes);
-    Some((path, text))
-}
-
-fn load(path: &Path, notes: &mut PendingMessages) -> Option<String> {
-    let file = match FileWithMetadata::read(path) {
-        Ok(file) if file.bytes.is_empty() => return None,
-        Ok(file) => file,
-        Err(error) => {
-            if ![ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) {
-                notes.push((Level::Warn, format!("{}: can't be read: {error}; the file is ignored", path.display())));
-            }
-            return None;
-        }
-    };
-    let text = json::decode(&file.bytes, Dialect::Lenient).ok()?.into_owned();
-    parse_logged(path, &text, notes)?;
-    // Only a warning: the module that this file belongs to would read it.
-    for what in [file.writable_by_others(), file.replaceable_by_others()].into_iter().flatten() {
-        notes.push((Level::Warn, format!("{}: {what}", path.display())));
-    }
-    Some(text)
-}
-
-fn parse_logged<'a>(path: &Path, text: &'a str, notes: &mut PendingMessages) -> Option<Value<'a>> {
-    let parsed = json::parse(text, Dialect::Lenient).and_then(|document| match document.value.data {
-        // json-c can't distinguish null from a failure, so the replaced modules continued with the next file.
-        Data::Null => Err(Fault { line: document.value.line, message: "expected an object, found null".into() }),
-        _ => Ok(document),
-    });
-    match parsed {
-        Ok(document) => {
-            notes.push((Level::Info, format!("reading {}", path.display())));
-            if let Some(line) = document.trailing {
-                let text = "the text from here on is ignored; remove it, or correct the brackets before it";
-                notes.push((Level::Warn, format!("{}:{line}: {text}", path.display())));
-            }
-            Some(document.value)
-        }
-        Err(fault) => {
-            let text = format!("{}:{}: {}; the file is ignored", path.display(), fault.line, fault.message);
-            notes.push((Level::Error, text));
-            None
-        }
-    }
 }
 
 fn aws_slots(reader: &LegacyFile, notes: &mut PendingMessages) -> LegacySlots {
@@ -316,7 +275,7 @@ impl SlotObject<'_> {
             service: Arc::new(service),
             keys: Keys::Named(keys),
             hide_keys: Vec::new(),
-            quirks: Quirks { accept_bare_digest: true, serial_number_zero: true, ..Quirks::default() },
+            quirks: Quirks { accept_bare_digest: true, identity: SlotIdentity::SerialZero, ..Quirks::default() },
             management: None,
         }
     }

@@ -1,5 +1,6 @@
 //! Log messages about configuration files that are not read, and about the search if no file is found.
 
+use super::libkmsp11;
 use crate::config::configuration::Config;
 use crate::config::environment::Environment;
 use crate::config::model::Service;
@@ -8,7 +9,7 @@ use crate::host::logging::Level;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// The modules whose files may exist on a machine: this one, and the two that it replaces.
+/// The modules whose files may exist on a machine: this one, and two of those that it replaces.
 const PROGRAMS: [&str; 3] = ["cloud-kms-pkcs11", "aws-kms-pkcs11", "azure-keyvault-pkcs11"];
 
 /// Logs each of the files `others` that exists and is not read because `winner` takes precedence.
@@ -22,6 +23,11 @@ pub fn log_ignored_files(winner: &Path, others: impl IntoIterator<Item = PathBuf
 /// Returns the possible paths of all configuration files, in the order of the search.
 pub fn all_places(environment: &Environment) -> Vec<PathBuf> {
     PROGRAMS.iter().flat_map(|program| environment.candidate_paths(program, "config.json")).collect()
+}
+
+/// Returns the files that the variables of the replaced modules name.
+pub fn files_of_old_variables(environment: &Environment) -> impl Iterator<Item = PathBuf> {
+    ["AWS_KMS_PKCS11_CONFIG", libkmsp11::VARIABLE].into_iter().filter_map(|name| environment.path(name))
 }
 
 /// Logs that no file was found, the paths that were searched, and the services that environment variables select

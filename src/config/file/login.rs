@@ -74,9 +74,10 @@ pub fn login_of(section: &Section, cloud: Cloud) -> Result<Option<Login>> {
 
 /// Returns the error for a login of another cloud than the slot's.
 fn wrong_cloud(section: &Section, name: &str, cloud: Cloud) -> Error {
-    let accepted: Vec<_> = LOGINS.iter().filter(|row| row.2 == cloud).map(|row| row.0).collect();
+    let accepted = LOGINS.iter().filter(|row| row.2 == cloud).map(|row| row.0);
+    let accepted: Vec<_> = std::iter::once("none").chain(accepted).collect();
     let (cloud, accepted) = (cloud.name(), accepted.join(", "));
-    section.error("login", format!("is {name:?}, but the slot's key is in {cloud}; expected one of none, {accepted}"))
+    section.error("login", format!("is {name:?}, but the slot's key is in {cloud}; expected one of {accepted}"))
 }
 
 impl Login {

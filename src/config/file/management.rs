@@ -36,5 +36,5 @@ pub(crate) fn read(section: &Section, label: &str, discovers: bool) -> Result<Op
             .error(if section.own_member("confirm_destroy").is_some() { "confirm_destroy" } else { "allow" }, text));
     }
     let is_configured = !rights.is_empty() || certificate_store.is_some();
-    Ok(is_configured.then(|| Arc::new(Management { rights, destroy_days, certificate_store })))
+    Ok(is_configured.then(|| Arc::new(Management { rights, destroy_days, certificate_store, ..Management::default() })))
 }

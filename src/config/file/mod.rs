@@ -2,6 +2,8 @@
 
 mod arn;
 pub(crate) mod legacy;
+mod legacy_file;
+pub(crate) mod libkmsp11;
 pub(crate) mod locations;
 mod login;
 mod management;

@@ -1,12 +1,12 @@
 //! The options for a slot's deviations from the default behavior, and for hidden keys.
 
 use super::section::Section;
-use crate::config::quirks::Quirks;
+use crate::config::quirks::{Quirks, SlotIdentity};
 use crate::key::PointEncoding;
 
 /// Kinds of keys that make libp11 0.4.12 (OpenSSL's engine) reject the whole token. A user who discovers keys may
 /// not know that the service contains such a key.
-const HIDDEN_WHEN_DISCOVERED: [&str; 5] = ["Ed25519", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87", "SLH-DSA-SHA2-128s"];
+pub const HIDDEN_WHEN_DISCOVERED: [&str; 5] = ["Ed25519", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87", "SLH-DSA-SHA2-128s"];
 
 /// Returns the kinds of keys that a slot does not show. Without `hide_keys`, a slot that discovers its keys hides
 /// those of `HIDDEN_WHEN_DISCOVERED`.
@@ -24,6 +24,7 @@ pub fn of(section: &Section) -> Quirks {
         accept_bare_digest: section.flag("accept_bare_digest").unwrap_or(false),
         edwards_point: if chose("edwards_point", "raw") { PointEncoding::Raw } else { PointEncoding::OctetString },
         random_from_service: chose("random", "service"),
-        serial_number_zero: false,
+        identity: SlotIdentity::Own,
+        generate_certificate: section.flag("generate_certificate").unwrap_or(false),
     }
 }

@@ -12,7 +12,7 @@ use super::service::{ServiceHints, service, warn_of_endpoints};
 use super::{management, quirks};
 use crate::certificate::Certificate;
 use crate::cloud::aws::{CertificateService, is_certificate_arn};
-use crate::cloud::{CertificateName, KeyName};
+use crate::cloud::{CertificateName, KeyName, google};
 use crate::config::configuration::Config;
 use crate::config::environment::Environment;
 use crate::config::json;
@@ -96,14 +96,14 @@ fn add_slot(
     services: &mut ServiceCache,
     notes: &mut PendingMessages,
 ) -> Result<()> {
-    let choice = key_option(section, &["kms_key_id", "kms_key_arn", "key_name", "transit_key", "keys", "discover"])?;
+    let choice = key_option(section, &KEY_OPTIONS)?;
     if [KEYS, "discover"].contains(&choice) || section.has_any(FULL_SLOT_OPTIONS) {
         let slot = slot(section, choice, services, notes)?;
         slots.push(slot);
         return Ok(());
     }
     let id = id(section, choice)?;
-    let label = section.str_option("label").unwrap_or(id);
+    let label = section.str_option("label").unwrap_or_else(|| default_label(id, choice));
     note_length(section, label, notes);
     let service = services.of(section, choice, None, notes)?;
     slots.push_compact(id, label, service, quirks::of(section));
@@ -174,7 +174,7 @@ fn multi_key_label(section: &Section, choice: &str) -> Result<String> {
 fn listed_keys(section: &Section) -> Result<(ServiceHints, Vec<Key>)> {
     let (mut hints, mut keys) = (ServiceHints::of_slot(section)?, Vec::new());
     section.for_each(KEYS, Scope::Key, |section| {
-        let choice = key_option(section, &["kms_key_id", "key_name", "transit_key"])?;
+        let choice = key_option(section, &LISTED_KEY_OPTIONS)?;
         keys.push(key(section, choice)?);
         hints.add_cloud_options(section)?;
         hints.add_arn(section)
@@ -185,21 +185,34 @@ fn listed_keys(section: &Section) -> Result<(ServiceHints, Vec<Key>)> {
 /// Returns the key that the option `choice` of a section names.
 fn key(section: &Section, choice: &str) -> Result<Key> {
     let id = id(section, choice)?;
-    let is_number = |version: &str| version.bytes().all(|byte| byte.is_ascii_digit());
-    if choice == "transit_key" && section.str_option("key_version").is_some_and(|version| !is_number(version)) {
-        let text = "is not a version of a Transit key, which is a number from 1; `vault read transit/keys/NAME` shows the versions";
-        return Err(section.error("key_version", text));
-    }
     Ok(Key {
-        label: section.str_option("label").unwrap_or(id).to_owned(),
-        name: KeyName { id: id.to_owned(), version: section.text("key_version") },
+        label: section.str_option("label").unwrap_or_else(|| default_label(id, choice)).to_owned(),
+        name: KeyName { id: id.to_owned(), version: version(section, choice)? },
         certificate: certificate(section)?,
     })
+}
+
+fn version(section: &Section, choice: &str) -> Result<Option<String>> {
+    let version = section.text("key_version");
+    let is_number = |version: &String| version.bytes().all(|byte| byte.is_ascii_digit());
+    match choice {
+        "transit_key" if !version.iter().all(is_number) => Err(section.error("key_version", NOT_A_TRANSIT_VERSION)),
+        "google_key" if version.is_some() => Err(section.error("key_version", VERSION_IN_NAME)),
+        _ => Ok(version),
+    }
+}
+
+/// Returns the label of a key without the option `label`.
+fn default_label<'a>(id: &'a str, choice: &str) -> &'a str {
+    if choice == "google_key" { google::crypto_key_id(id) } else { id }
 }
 
 /// Returns the id of the key, as the service expects it.
 fn id<'a>(section: &'a Section, choice: &str) -> Result<&'a str> {
     let id = section.str_option(choice).unwrap_or_default();
+    if choice == "google_key" {
+        return Ok(google::relative_name(id));
+    }
     if choice == "kms_key_arn" {
         return match Arn::parse(id) {
             Some(arn) if arn.resource.starts_with("key/") => Ok(arn::after_slash(arn.resource)),
@@ -306,6 +319,18 @@ const NOT_A_KEY_ARN: &str = "is not the ARN of a KMS key (arn:aws:kms:REGION:ACC
                              an alias ARN in \"kms_key_id\"";
 const NOT_A_KMS_ARN: &str = "is not the ARN of a KMS key or alias; expected arn:aws:kms:REGION:ACCOUNT:key/ID or \
                              arn:aws:kms:REGION:ACCOUNT:alias/NAME";
+
+const NOT_A_TRANSIT_VERSION: &str =
+    "is not a version of a Transit key, which is a number from 1; `vault read transit/keys/NAME` shows the versions";
+const VERSION_IN_NAME: &str = "is not an option for keys of Google Cloud KMS; remove it, and add /cryptoKeyVersions/NUMBER to the name in \
+                               \"google_key\"";
+
+/// The options that name the keys of a slot.
+const KEY_OPTIONS: [&str; 7] =
+    ["kms_key_id", "kms_key_arn", "key_name", "transit_key", "google_key", "keys", "discover"];
+
+/// The options that name a key of a list.
+const LISTED_KEY_OPTIONS: [&str; 4] = ["kms_key_id", "key_name", "transit_key", "google_key"];
 
 /// The options with the certificate of a key.
 const CERTIFICATE_OPTIONS: [&str; 4] =

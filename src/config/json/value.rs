@@ -16,6 +16,7 @@ pub enum Dialect {
 
 /// A value and the line where it starts. Strings without escapes borrow the text of the file.
 #[cfg_attr(test, derive(Debug))]
+#[derive(Clone)]
 pub struct Value<'a> {
     /// The line, counted from 1.
     pub line: usize,
@@ -25,7 +26,7 @@ pub struct Value<'a> {
 
 /// The kind of a value, and its contents.
 #[cfg_attr(test, derive(Debug))]
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Data<'a> {
     /// null
     Null,
@@ -45,8 +46,14 @@ pub enum Data<'a> {
 
 /// The contents of a string. If they are a copy, they are overwritten when they are dropped.
 #[cfg_attr(test, derive(Debug))]
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Text<'a>(pub(super) Cow<'a, str>);
+
+impl<'a> From<Cow<'a, str>> for Data<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Data::String(Text(text))
+    }
+}
 
 impl Deref for Text<'_> {
     type Target = str;
@@ -66,6 +73,7 @@ impl Drop for Text<'_> {
 
 /// A member of an object.
 #[cfg_attr(test, derive(Debug))]
+#[derive(Clone)]
 pub struct Member<'a> {
     /// The name of the member.
     pub name: Cow<'a, str>,

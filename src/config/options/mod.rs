@@ -49,6 +49,8 @@ pub enum Cloud {
     Azure,
     /// The Transit engine of HashiCorp Vault or OpenBao.
     Vault,
+    /// Google Cloud KMS.
+    Google,
 }
 
 impl Scope {
@@ -64,10 +66,10 @@ impl Scope {
 
 impl Cloud {
     /// All clouds.
-    pub const ALL: [Cloud; 3] = [Cloud::Aws, Cloud::Azure, Cloud::Vault];
+    pub const ALL: [Cloud; 4] = [Cloud::Aws, Cloud::Azure, Cloud::Vault, Cloud::Google];
 
     /// The names of all clouds.
-    pub const NAMES: [&str; 3] = [Cloud::Aws.name(), Cloud::Azure.name(), Cloud::Vault.name()];
+    pub const NAMES: [&str; 4] = [Cloud::Aws.name(), Cloud::Azure.name(), Cloud::Vault.name(), Cloud::Google.name()];
 
     /// Returns the name of the cloud, for messages and as the value of the option `cloud`.
     pub const fn name(self) -> &'static str {
@@ -75,6 +77,7 @@ impl Cloud {
             Cloud::Aws => "aws",
             Cloud::Azure => "azure",
             Cloud::Vault => "vault",
+            Cloud::Google => "google",
         }
     }
 
@@ -84,6 +87,7 @@ impl Cloud {
             Cloud::Aws => cfg!(feature = "aws"),
             Cloud::Azure => cfg!(feature = "azure"),
             Cloud::Vault => cfg!(feature = "vault"),
+            Cloud::Google => cfg!(feature = "google"),
         };
         Cloud::ALL.into_iter().filter(is_supported).collect()
     }
@@ -149,6 +153,7 @@ const ANY: &[Cloud] = &[];
 const AWS: &[Cloud] = &[Cloud::Aws];
 const AZURE: &[Cloud] = &[Cloud::Azure];
 const VAULT: &[Cloud] = &[Cloud::Vault];
+const GOOGLE: &[Cloud] = &[Cloud::Google];
 const AZURE_OR_VAULT: &[Cloud] = &[Cloud::Azure, Cloud::Vault];
 
 macro_rules! options {
@@ -164,18 +169,19 @@ pub const OPTIONS: &[OptionRow] = options![
     log_level TOP ANY ValueKind::LogLevel; "`error`"; "`off`, `error`, `warn`, `info` or `debug`. `CLOUD_KMS_PKCS11_LOG` takes precedence.";
     log_file TOP ANY ValueKind::Path; "standard error"; "A file to which the log is appended. Rotate it with `copytruncate`. `CLOUD_KMS_PKCS11_LOG_FILE` takes precedence.";
     log_destination TOP ANY ValueKind::Choice(&["stderr", "file", "syslog"]); "`file` if there is a `log_file`, else `stderr`"; "`stderr`, `file` or `syslog`. `CLOUD_KMS_PKCS11_LOG_DESTINATION` and `CLOUD_KMS_PKCS11_LOG_FILE` take precedence.";
-    cache TOP ANY ValueKind::Flag; "`true`"; "Store public keys on disk, so that a signature needs one request from the start. If a key's name can come to mean another key (a KMS alias, a key of Key Vault or Vault without its version), a program that reads the public key before it signs makes two requests.";
+    cache TOP ANY ValueKind::Flag; "`true`"; "Store public keys on disk, so that a signature needs one request from the start. If a key's name can come to mean another key (a KMS alias, a key of another cloud without its version), a program that reads the public key before it signs makes two requests.";
     cache_folder TOP ANY ValueKind::Path; "`cloud-kms-pkcs11` in `$XDG_CACHE_HOME` or `~/.cache`, if that directory exists"; "The directory of the stored public keys. The module creates it if its parent exists. No other user may be able to write to it.";
 
-    label KEY ANY ValueKind::Text; "the key's id or name"; "The label of the token, truncated to 32 bytes, and CKA_LABEL of its single key, in full. Required with `keys` and `discover`. In a key: CKA_LABEL.";
-    cloud SLOT ANY ValueKind::Choice(&Cloud::NAMES); "what the other options imply"; "`aws`, `azure` or `vault`.";
+    label KEY ANY ValueKind::Text; "the key's id or name; for Google the key's id in its key ring"; "The label of the token, truncated to 32 bytes, and CKA_LABEL of its single key, in full. Required with `keys` and `discover`. In a key: CKA_LABEL.";
+    cloud SLOT ANY ValueKind::Choice(&Cloud::NAMES); "what the other options imply"; "`aws`, `azure`, `vault` or `google`.";
     kms_key_id KEY AWS ValueKind::Text; "-"; "A KMS key, as KMS accepts it: an id, `mrk-...`, `alias/...` or an ARN. Also CKA_ID.";
     kms_key_arn SLOT AWS ValueKind::Text; "-"; "The ARN of a KMS key. The part after its last `/` is the id of the key and CKA_ID.";
     key_name KEY AZURE ValueKind::KeyName; "-"; "The name of a Key Vault key. Also CKA_ID.";
     transit_key KEY VAULT ValueKind::TransitName; "-"; "The name of a key in the Transit engine of Vault or OpenBao. Also CKA_ID.";
-    key_version KEY AZURE_OR_VAULT ValueKind::KeyVersion; "the newest"; "The version to use, even if there is a newer one.";
-    keys SLOT ANY ValueKind::Objects; "-"; "Several keys in one token: an array of objects with `kms_key_id`, `key_name` or `transit_key` and the other options of a key.";
-    discover SLOT ANY ValueKind::Flag; "`false`"; "The token has every usable key that the service lists. The service determines the labels: the newest alias of a key in KMS, the tag `pkcs11-label` in Key Vault, else the id or name.";
+    google_key KEY GOOGLE ValueKind::GoogleKey; "-"; "The name of a key in Google Cloud KMS: `projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY`, for the newest enabled version, or that and `/cryptoKeyVersions/NUMBER`. Also CKA_ID.";
+    key_version KEY AZURE_OR_VAULT ValueKind::KeyVersion; "the newest"; "The version to use, even if there is a newer one. For Google, the version is part of `google_key`.";
+    keys SLOT ANY ValueKind::Objects; "-"; "Several keys in one token: an array of objects with `kms_key_id`, `key_name`, `transit_key` or `google_key` and the other options of a key.";
+    discover SLOT ANY ValueKind::Flag; "`false`"; "The token has every usable key that the service lists. The service determines the labels: the newest alias of a key in KMS, the tag or label `pkcs11-label` in Key Vault and Google Cloud KMS, else the id or name.";
     certificate KEY ANY ValueKind::Text; "the one in Key Vault or Vault, else none"; "The certificate of the key, and optionally those of its issuers, in any order: PEM, PKCS#7, or base64 of either.";
     certificate_path KEY ANY ValueKind::Path; "the one in Key Vault or Vault, else none"; "A file with the certificate of the key, and optionally those of its issuers, in any order: PEM, DER or PKCS#7. It is read when it is first needed. [Details](#certificates).";
     acm_certificate_arn KEY AWS ValueKind::Text; "-"; "The ARN of the key's certificate in AWS Certificate Manager (ACM). The certificate and its chain are requested when they are first needed. [Details](#certificates).";
@@ -221,6 +227,15 @@ pub const OPTIONS: &[OptionRow] = options![
     vault_client_key_path DEFAULT VAULT ValueKind::Path; "`VAULT_CLIENT_KEY`, else the certificate's file"; "A PEM file with the private key of the client certificate.";
     vault_tls_server_name DEFAULT VAULT ValueKind::Text; "`VAULT_TLS_SERVER_NAME`, else the host in the URL"; "The name that the server's certificate has.";
 
+    google_key_ring DEFAULT GOOGLE ValueKind::GoogleKeyRing; "-"; "The key ring whose keys the token has with `discover`, in which programs create keys, and whose location generates random bytes: `projects/PROJECT/locations/LOCATION/keyRings/RING`.";
+    google_versions DEFAULT GOOGLE ValueKind::Choice(&["all", "newest"]); "`all`"; "The versions that a token with `discover` has: `all` enabled versions of each key, or the `newest` enabled one.";
+    google_protection_level DEFAULT GOOGLE ValueKind::Choice(&["hsm", "software"]); "`hsm`"; "The protection level of keys that programs create.";
+    google_credentials_file DEFAULT GOOGLE ValueKind::Path; "`GOOGLE_APPLICATION_CREDENTIALS`, then the file that `gcloud auth application-default login` writes, then the metadata server"; "A file with credentials: the key of a service account, or the configuration of a workload identity federation.";
+    google_impersonate_service_account DEFAULT GOOGLE ValueKind::ServiceAccount; "none"; "The email address of a service account to impersonate.";
+    google_quota_project DEFAULT GOOGLE ValueKind::Text; "`GOOGLE_CLOUD_QUOTA_PROJECT`, then that of the credentials"; "The project whose quota requests use.";
+    google_endpoint_url DEFAULT GOOGLE ValueKind::Url; "`https://cloudkms.` and the domain of the universe"; "The URL of another endpoint of Cloud KMS: a regional, restricted or private one.";
+    google_universe_domain DEFAULT GOOGLE ValueKind::Domain; "`GOOGLE_CLOUD_UNIVERSE_DOMAIN`, then that of the credentials, then `googleapis.com`"; "The domain of the universe, for a cloud of a partner of Google.";
+
     ca_bundle DEFAULT ANY ValueKind::Path; "for AWS `AWS_CA_BUNDLE`, then the profile's `ca_bundle`; for Vault `VAULT_CACERT`, then `VAULT_CAPATH`; else none"; "A PEM file of certificate authorities to trust in addition to the system's, or a directory of such files.";
     proxy DEFAULT ANY ValueKind::Url; "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`"; "The URL of an HTTP proxy. Requests to the machine's metadata services do not use it.";
     connect_timeout_ms DEFAULT ANY ValueKind::Milliseconds; "`3000`, at most `call_timeout_ms`"; "The time limit for connecting to a server.";
@@ -229,7 +244,8 @@ pub const OPTIONS: &[OptionRow] = options![
     accept_bare_digest DEFAULT ANY ValueKind::Flag; "`false`"; "CKM_RSA_PKCS signs a bare digest of 32, 48 or 64 bytes as SHA-256, SHA-384 or SHA-512, as the old modules did.";
     rsnull DEFAULT AZURE ValueKind::Flag; "`false`"; "CKM_RSA_PKCS signs any input (such as a DigestInfo of SHA-1), with the algorithm RSNULL.";
     edwards_point DEFAULT ANY ValueKind::Choice(&["octet_string", "raw"]); "`octet_string`"; "The encoding of CKA_EC_POINT of an Ed25519 key: `octet_string`, DER, which most programs expect, or `raw`, which PKCS#11 3.1 defines.";
-    random DEFAULT ANY ValueKind::Choice(&["system", "service"]); "`system`"; "The source of C_GenerateRandom: `system` for the operating system, `service` for the service (AWS KMS, Managed HSM, Vault).";
+    generate_certificate DEFAULT ANY ValueKind::Flag; "`false`"; "A key that has no other certificate has one that the module makes, for programs that use a key only beside a certificate, such as Java's SunPKCS11. [Details](#generated-certificates).";
+    random DEFAULT ANY ValueKind::Choice(&["system", "service"]); "`system`"; "The source of C_GenerateRandom: `system` for the operating system, `service` for the service (AWS KMS, Managed HSM, Vault, Google Cloud HSM in the location of `google_key_ring`).";
     hide_keys DEFAULT ANY ValueKind::KeyKinds; "`[]`; with `discover` Ed25519, ML-DSA and SLH-DSA keys, because OpenSSL's engine rejects a whole token with such a key"; "Kinds of keys that the token does not show: `rsa2048`, `rsa3072`, `rsa4096`, `P-256`, `P-384`, `P-521`, `secp256k1`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65`, `ML-DSA-87`, `SLH-DSA-SHA2-128s`, `HMAC-SHA-1`, `HMAC-SHA-224`, `HMAC-SHA-256`, `HMAC-SHA-384`, `HMAC-SHA-512`.";
 
     allow DEFAULT ANY ValueKind::Rights; "`[]`"; "What programs may do in the service: `generate` keys, `destroy` keys, write and delete `certificates`, change `labels` of keys (with `discover`). See [managing keys](managing-keys.md).";

@@ -1,6 +1,6 @@
 //! The kinds of values that options have, and the checks of a value.
 
-use crate::cloud::vault;
+use crate::cloud::{google, vault};
 use crate::config::json::{Data, Value};
 use crate::config::management::Right;
 use crate::config::spelling::closest;
@@ -39,6 +39,14 @@ pub enum ValueKind {
     KeyName,
     /// A string that Transit accepts as the name of a key.
     TransitName,
+    /// The name of a key of Google Cloud KMS, with or without a version.
+    GoogleKey,
+    /// The name of a key ring of Google Cloud KMS.
+    GoogleKeyRing,
+    /// The email address of a service account.
+    ServiceAccount,
+    /// The name of a domain.
+    Domain,
     /// The version of a key: ASCII letters and digits.
     KeyVersion,
     /// An array of objects.
@@ -93,6 +101,20 @@ impl ValueKind {
                 "{text:?} is not a valid name of a Transit key: it has letters, digits, '_', '-' and '.', and a letter, a digit \
                  or '_' at both ends; write the path of the engine in \"transit_mount\""
             )),
+            ValueKind::GoogleKey if !google::is_key(google::relative_name(text)) => Err(format!(
+                "{text:?} is not the name of a key in Google Cloud KMS: write {KEY_RING}/cryptoKeys/KEY, with or without \
+                 /cryptoKeyVersions/NUMBER; `gcloud kms keys list --location LOCATION --keyring RING` shows the names"
+            )),
+            ValueKind::GoogleKeyRing if !google::is_key_ring(google::relative_name(text)) => Err(format!(
+                "{text:?} is not the name of a key ring in Google Cloud KMS: write {KEY_RING}; \
+                 `gcloud kms keyrings list --location LOCATION` shows the names"
+            )),
+            ValueKind::ServiceAccount if !is_email_address(text) => Err(format!(
+                "{text:?} is not the email address of a service account: write NAME@PROJECT.iam.gserviceaccount.com"
+            )),
+            ValueKind::Domain if !is_domain(text) => {
+                Err(format!("{text:?} is not the name of a domain, such as googleapis.com; remove the rest of the URL"))
+            }
             ValueKind::KeyVersion if !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Err(format!(
                 "{text:?} is not a valid key version: it has ASCII letters and digits only; \
                  `az keyvault key list-versions` or `vault read transit/keys/NAME` shows the versions"
@@ -149,6 +171,17 @@ pub fn is_key_name(text: &str) -> bool {
     (1..=127).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
+fn is_email_address(text: &str) -> bool {
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._".contains(&c));
+    text.split_once('@').is_some_and(|(name, domain)| is_name(name) && is_domain(domain))
+}
+
+fn is_domain(text: &str) -> bool {
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
+    text.contains('.') && text.split('.').all(is_label)
+}
+
 fn is_integer_from(number: &str, least: u32) -> bool {
     number.parse::<u32>().is_ok_and(|number| number >= least)
 }
@@ -193,6 +226,9 @@ fn check_https_url(text: &str) -> Result<(), String> {
         false => Err("must consist of https://, a host and optionally a port; remove the rest, such as a path".into()),
     }
 }
+
+/// The form of the name of a key ring, for messages.
+const KEY_RING: &str = "projects/PROJECT/locations/LOCATION/keyRings/RING";
 
 /// The kinds of keys, by the names that [`crate::key::Kind::name`] returns.
 const KEY_KINDS: &[&str] = &[

@@ -46,7 +46,7 @@ fn the_example_of_aws_kms_pkcs11() {
         service: Arc::new(Service::Aws(settings)),
         keys: Keys::Named(vec![key]),
         hide_keys: vec![],
-        quirks: Quirks { accept_bare_digest: true, serial_number_zero: true, ..Quirks::default() },
+        quirks: Quirks { accept_bare_digest: true, identity: SlotIdentity::SerialZero, ..Quirks::default() },
         management: None,
     };
     assert_eq!(config, Config { slots: vec![slot], ..Config::default() });

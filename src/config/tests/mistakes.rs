@@ -6,7 +6,7 @@ use crate::config::tests::*;
 const SLOTS: &[(&str, &str)] = &[
     (
         "",
-        r#"1: slots[0]: no key is named; add one of "kms_key_id", "kms_key_arn", "key_name", "transit_key", "keys", "discover""#,
+        r#"1: slots[0]: no key is named; add one of "kms_key_id", "kms_key_arn", "key_name", "transit_key", "google_key", "keys", "discover""#,
     ),
     ("{key}, \n\"kms_keyid\": 1", r#"2: slots[0]: unknown option "kms_keyid"; did you mean "kms_key_id"?"#),
     (r#"{key}, "region": 1"#, r#"1: slots[0]: unknown option "region"; did you mean "aws_region"?"#),
@@ -55,10 +55,10 @@ const SLOTS: &[(&str, &str)] = &[
         r#"{key}, "hide_keys": "P-256""#,
         r#"1: slots[0].hide_keys: expected an array of names, found a string; write it in brackets: ["NAME"]"#,
     ),
-    (r#"{key}, "cloud": "gcp""#, r#"1: slots[0].cloud: expected one of aws, azure, vault, found "gcp""#),
+    (r#"{key}, "cloud": "gcp""#, r#"1: slots[0].cloud: expected one of aws, azure, vault, google, found "gcp""#),
     (
         r#"{key}, "cloud": "AWS""#,
-        r#"1: slots[0].cloud: expected one of aws, azure, vault, found "AWS"; did you mean "aws"?"#,
+        r#"1: slots[0].cloud: expected one of aws, azure, vault, google, found "AWS"; did you mean "aws"?"#,
     ),
     (r#"{key}, "proxy": "secret@p""#, "1: slots[0].proxy: must be a URL that starts with http:// or https://"),
     (
@@ -133,7 +133,7 @@ const SLOTS: &[(&str, &str)] = &[
     ),
     (
         "\"label\": \"x\", \"keys\": [\n{\"label\": \"x\"}]",
-        r#"2: slots[0].keys[0]: no key is named; add one of "kms_key_id", "key_name", "transit_key""#,
+        r#"2: slots[0].keys[0]: no key is named; add one of "kms_key_id", "key_name", "transit_key", "google_key""#,
     ),
     (r#""label": "x", "keys": [7]"#, "1: slots[0].keys[0]: expected an object, found the number 7"),
     (

@@ -11,17 +11,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-mod certificate_arns;
+mod clouds;
 mod documents;
-mod failover;
 mod json;
 mod legacy;
+mod libkmsp11;
 mod locations;
 mod login;
 mod management;
 mod mistakes;
 mod strict;
-mod vault;
 
 const OWN: &str = "etc/cloud-kms-pkcs11/config.json";
 const AWS: &str = "etc/aws-kms-pkcs11/config.json";

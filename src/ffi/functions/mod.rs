@@ -54,7 +54,7 @@ pub fn slot_list(provider: &Provider, _present: CK_BBOOL, slots: Output<CK_SLOT_
 pub fn slot_info(provider: &Provider, slot: CK_SLOT_ID, info: OutputValue<CK_SLOT_INFO>) -> Result<()> {
     let token = provider.token(slot)?;
     info.write(CK_SLOT_INFO {
-        slotDescription: padded(&token.backend().place()),
+        slotDescription: padded(&token.slot_description()),
         manufacturerID: padded(token.backend().identity().manufacturer),
         flags: CKF_TOKEN_PRESENT,
         hardwareVersion: VERSION,

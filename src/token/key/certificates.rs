@@ -1,11 +1,12 @@
-//! The certificates of a key: from the configuration, the service, or the slot's certificate store.
+//! The certificates of a key: from the configuration, the service, the slot's certificate store, or generated.
 
 use super::SlotKey;
 use crate::certificate::Certificate;
 use crate::certificate::bundle::Bundle;
+use crate::certificate::generated;
 use crate::cloud::{KeyDescription, Pending, purposes_of, schemes_for};
 use crate::config::{CertificateSource, Right};
-use crate::key::PublicKey;
+use crate::key::{PublicKey, Purpose};
 use crate::object::{Names, Object};
 use crate::store::certificates::CertificateStore;
 use crate::{log_error, log_warn};
@@ -40,7 +41,7 @@ impl SlotKey {
         }
         let local = self.local();
         let kept = if local.is_empty() { self.service_chain(deadline).filter(|chain| !chain.is_empty()) } else { None };
-        if local.is_empty() && kept.is_none() && self.store().is_none() {
+        if local.is_empty() && kept.is_none() && !self.has_certificates_of_slot() {
             return Vec::new();
         }
         let Some(facts) = self.loaded_facts(deadline) else { return Vec::new() };
@@ -54,7 +55,7 @@ impl SlotKey {
                 objects
             }
             None if !local.is_empty() => self.certificate_objects_of(&local.chain_of(public_key), public_key, false),
-            None => self.stored_objects(public_key),
+            None => self.objects_of_slot(public_key, &facts),
         };
         if objects.is_empty() && self.store().is_some() {
             // Not remembered: another program may store a certificate.
@@ -129,7 +130,7 @@ impl SlotKey {
 
     pub(super) fn has_no_certificate(&self) -> bool {
         self.local().is_empty()
-            && self.store().is_none()
+            && !self.has_certificates_of_slot()
             && self.service_certificates.value().is_some_and(|kept| kept.is_none())
     }
 
@@ -167,6 +168,48 @@ impl SlotKey {
     pub(super) fn subject(&self, facts: &KeyDescription) -> Vec<u8> {
         let chain = facts.public_key.as_ref().map(|key| self.local().chain_of(key)).unwrap_or_default();
         chain.into_iter().next().map(|own| own.subject).unwrap_or_default()
+    }
+
+    /// Whether the key may have a certificate that neither its own options nor the service name.
+    fn has_certificates_of_slot(&self) -> bool {
+        self.store().is_some() || self.common.quirks.generate_certificate || !self.certificates_of_slot().is_empty()
+    }
+
+    fn certificates_of_slot(&self) -> &[Certificate] {
+        self.common.management.as_ref().map(|own| own.certificates.as_slice()).unwrap_or_default()
+    }
+
+    /// Returns the certificate in the store, or among those of the slot, or else a generated one.
+    fn objects_of_slot(&self, public_key: &PublicKey, facts: &KeyDescription) -> Vec<Arc<Object>> {
+        let stored = self.stored_objects(public_key);
+        if !stored.is_empty() {
+            return stored;
+        }
+        let configured = self.certificates_of_slot().iter().filter(|own| own.certifies(public_key));
+        let chain: Vec<_> = match configured.max_by_key(|own| own.not_before) {
+            Some(own) => vec![own.clone()],
+            None => self.generated_certificate(public_key, facts).into_iter().collect(),
+        };
+        if chain.is_empty() { Vec::new() } else { self.certificate_objects_of(&chain, public_key, false) }
+    }
+
+    /// Returns the certificate that the module generates for the key, always the same one. Returns `None` if the slot has no
+    /// generated certificates, or if the service may have one that could not be fetched.
+    fn generated_certificate(&self, public_key: &PublicKey, facts: &KeyDescription) -> Option<Certificate> {
+        let is_missing = self.service_certificates.value().is_some_and(|kept| kept.is_none());
+        if !self.common.quirks.generate_certificate || !is_missing {
+            return None;
+        }
+        let mut generated = self.generated_certificate.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(own) = generated.as_ref().filter(|own| own.certifies(public_key)) {
+            return Some(own.clone());
+        }
+        let purposes: Vec<_> = Purpose::ALL.into_iter().filter(|purpose| facts.permits(*purpose)).collect();
+        match self.with_label(|label| generated::certificate(public_key, label, &purposes)) {
+            Ok(own) => *generated = Some(own),
+            Err(why) => log_error!("{self}: no certificate can be generated: {}", why.0),
+        }
+        generated.clone()
     }
 
     /// The store that may contain a certificate that a program has written for the key.

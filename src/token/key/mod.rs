@@ -30,8 +30,7 @@ pub struct SlotKey {
     label: Mutex<Option<String>>,
     /// The CKA_ID that the key was created with in this process. `None` means the key's name.
     requested_id: Option<Vec<u8>>,
-    /// The key was found by listing, not named by the user. If such a key cannot be used, it is left out without
-    /// an error.
+    /// Found by listing, not named by the user. If the key cannot be used, it is left out without an error.
     is_discovered: bool,
     common: Arc<SlotContext>,
     /// The facts come from the cache, not from the service.
@@ -44,6 +43,7 @@ pub struct SlotKey {
     described: Lazy<KeyDescription>,
     service_certificates: Lazy<Option<Vec<Certificate>>>,
     configured_certificates: OnceLock<Bundle>,
+    generated_certificate: Mutex<Option<Certificate>>,
     /// The local certificate turned out to be that of another key. What the certificate says about the key is no
     /// longer used.
     is_configured_certificate_wrong: AtomicBool,
@@ -109,7 +109,7 @@ impl ObjectClasses {
         }
     }
 
-    /// Whether the search can find any object of a key. NSS often searches for object classes of its own.
+    /// Whether the search can find any object of a key. NSS searches for classes of its own.
     pub fn is_any(self) -> bool {
         self.keys || self.certificates
     }
@@ -130,6 +130,7 @@ impl SlotKey {
             described: Lazy::default(),
             service_certificates: Lazy::default(),
             configured_certificates: OnceLock::new(),
+            generated_certificate: Mutex::default(),
             is_configured_certificate_wrong: AtomicBool::new(false),
             objects: Mutex::default(),
         }
@@ -350,8 +351,7 @@ impl SlotKey {
         }
     }
 
-    /// Sets the attributes that do not follow from the object's content: CKA_LABEL, CKA_MODIFIABLE and
-    /// CKA_DESTROYABLE.
+    /// Sets CKA_LABEL, CKA_MODIFIABLE and CKA_DESTROYABLE, which do not follow from the object's content.
     fn with_slot_attributes(&self, object: Object, is_destroyable: bool) -> Object {
         self.with_label(|label| object.with_label(label))
             .with_modifiable(self.is_modifiable())

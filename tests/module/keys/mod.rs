@@ -3,6 +3,7 @@
 mod acm;
 mod cache;
 pub mod certificates;
+mod generated_certificates;
 mod labels;
 mod login;
 mod manage;

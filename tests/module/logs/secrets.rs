@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 const PIN: &str = "the-users-own-PIN";
-const MESSAGE: &[u8] = b"the plain text of a contract that nobody is to read";
+pub(super) const MESSAGE: &[u8] = b"the plain text of a contract that nobody is to read";
 const TOKEN: &str = "a-federated-token-of-the-cluster";
 const PROFILE: &str = "the-profile-of-the-login";
 const PASSWORD: &str = "the-password-of-the-proxy";
@@ -302,7 +302,7 @@ fn log_in_and_sign(world: &World, p11: P11, pins: [&str; 2]) -> [bool; 2] {
 
 /// Returns the forms in which a secret may be written: as it is, in hexadecimal, and in base64, at any position in
 /// a longer text.
-fn encodings_of(secret: &[u8]) -> Vec<String> {
+pub(super) fn encodings_of(secret: &[u8]) -> Vec<String> {
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut all = vec![String::from_utf8_lossy(secret).into_owned(), hex.to_uppercase(), hex];
     for before in 0..3 {

@@ -2,6 +2,7 @@
 
 pub(crate) mod aws;
 mod azure;
+pub(crate) mod google;
 mod network;
 mod vault;
 
@@ -34,6 +35,7 @@ pub(crate) fn service(section: &Section, hints: ServiceHints) -> Result<Service>
         }
         Cloud::Azure => Service::Azure(azure::settings(section)?),
         Cloud::Vault => Service::Vault(vault::settings(section)?),
+        Cloud::Google => Service::Google(google::settings(section)?),
     })
 }
 
@@ -48,7 +50,9 @@ pub(crate) fn warn_of_endpoints(section: &Section, service: &Service, notes: &mu
         Service::Vault(settings) => {
             vec![unencrypted(section, vault::ADDRESS, &settings.address), vault::ignored_variable(section)]
         }
-        Service::Google(_) => Vec::new(),
+        Service::Google(settings) => {
+            vec![settings.endpoint_url.as_ref().and_then(|url| unencrypted(section, google::ENDPOINT_URL, url))]
+        }
     };
     for note in warnings.into_iter().flatten() {
         if !notes.contains(&note) {
