@@ -5,7 +5,7 @@
 #   scripts/bench.sh SECTION...        measures some of: warm parts throughput quota start programs keys size
 #   scripts/bench.sh --write           measures everything and writes docs/performance*.md and docs/images/performance-*.svg
 #   scripts/bench.sh redraw            makes the summary and the plots again from docs/performance-table.md
-#   scripts/bench.sh with aws|azure|vault PROGRAM [ARGUMENT...]   runs a program (strace, perf) with the fake service configured
+#   scripts/bench.sh with aws|azure|vault|google PROGRAM [ARGUMENT...]   runs a program (strace, perf) with the fake service configured
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}

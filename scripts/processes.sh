@@ -2,7 +2,7 @@
 # Counts the requests and connections of many programs that sign once each, and measures their time: with the module, with
 # its cache of public keys, eight at once, and through p11-kit server. Needs p11-kit, p11-kit-modules, osslsigncode and
 # libengine-pkcs11-openssl. Each line is one way.
-#   scripts/bench.sh with aws|azure|vault scripts/processes.sh [RUNS [TOOL...]]
+#   scripts/bench.sh with aws|azure|vault|google scripts/processes.sh [RUNS [TOOL...]]
 set -euo pipefail
 runs=${1:-500}
 tools=("${@:2}")

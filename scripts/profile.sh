@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Lists the functions that execute the instructions of a warm signature. Uses callgrind and a build with symbols.
-#   scripts/profile.sh [aws|azure|vault] [PATH]    PATH is sign (the default), find, attributes or digest
+#   scripts/profile.sh [aws|azure|vault|google] [PATH]    PATH is sign (the default), find, attributes or digest
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}

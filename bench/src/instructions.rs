@@ -19,10 +19,11 @@ struct Path {
 }
 
 #[rustfmt::skip]
-const PATHS: [Path; 7] = [
+const PATHS: [Path; 8] = [
     Path { name: "a whole signature, AWS without TLS", cloud: Cloud::AwsPlain, path: "sign" },
     Path { name: "a whole signature, Azure", cloud: Cloud::Azure, path: "sign" },
     Path { name: "a whole signature, Vault", cloud: Cloud::Vault, path: "sign" },
+    Path { name: "a whole signature, Google", cloud: Cloud::Google, path: "sign" },
     Path { name: "C_OpenSession, C_SignInit, C_CloseSession", cloud: Cloud::AwsPlain, path: "open and C_SignInit" },
     Path { name: "a search by label and class", cloud: Cloud::AwsPlain, path: "find" },
     Path { name: "C_GetAttributeValue of five attributes", cloud: Cloud::AwsPlain, path: "attributes" },

@@ -28,7 +28,7 @@ const USAGE: &str = "\
 cloud-kms-bench run MODULE [--write DOCS | SECTION...]   measures and prints the table (scripts/bench.sh)
 cloud-kms-bench redraw DOCS               makes the summary and the plots again from the table in DOCS
 cloud-kms-bench instructions MODULE FILE [--write]   counts the instructions of the hot paths (scripts/instructions.sh)
-cloud-kms-bench with aws|azure|vault MODULE PROGRAM [ARGUMENT...]   runs a program with the fake service, for profilers
+cloud-kms-bench with aws|azure|vault|google MODULE PROGRAM [ARGUMENT...]   runs a program with the fake service, for profilers
 cloud-kms-bench service CA_FILE           runs the fake service
 cloud-kms-bench floor PORT CA_FILE|- REQUEST THREADS MILLISECONDS
 cloud-kms-bench warm MODULE THREADS MILLISECONDS EC|RSA

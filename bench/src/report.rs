@@ -7,7 +7,7 @@ use std::path::Path;
 
 const BEGIN: &str = "<!-- bench:begin -->";
 const END: &str = "<!-- bench:end -->";
-const CLOUDS: [&str; 3] = ["AWS", "Azure", "Vault"];
+const CLOUDS: [&str; 4] = ["AWS", "Azure", "Vault", "Google"];
 
 /// Writes the table into the documents in `folder`, with everything that is made from it.
 pub fn write(folder: &Path, table: &str) -> Outcome<()> {

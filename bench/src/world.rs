@@ -3,6 +3,10 @@
 
 use crate::outcome::Outcome;
 use crate::wire::Message;
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::RsaKeyPair;
+use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -16,10 +20,11 @@ pub enum Cloud {
     Aws,
     Azure,
     Vault,
+    Google,
 }
 
 impl Cloud {
-    pub const TLS: [Self; 3] = [Self::Aws, Self::Azure, Self::Vault];
+    pub const TLS: [Self; 4] = [Self::Aws, Self::Azure, Self::Vault, Self::Google];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -27,27 +32,42 @@ impl Cloud {
             Self::Aws => "AWS",
             Self::Azure => "Azure",
             Self::Vault => "Vault",
+            Self::Google => "Google",
         }
     }
 
     /// Returns the name in configurations and arguments.
     pub fn id(self) -> &'static str {
-        self.select(["aws", "azure", "vault"])
+        self.select(["aws", "azure", "vault", "google"])
     }
 
     /// Returns the option that names a key.
     pub fn key_option(self) -> &'static str {
-        self.select(["kms_key_id", "key_name", "transit_key"])
+        self.select(["kms_key_id", "key_name", "transit_key", "google_key"])
     }
 
-    /// Returns this cloud's value of those of AWS, Azure and Vault.
-    pub fn select<T>(self, [aws, azure, vault]: [T; 3]) -> T {
+    /// Returns the name of a key in configurations. That of a key of Google has its version.
+    pub fn key_name(self, name: &str) -> String {
+        match self {
+            Self::Google => format!("{}/cryptoKeyVersions/1", google_key(name)),
+            _ => name.to_owned(),
+        }
+    }
+
+    /// Returns this cloud's value of those of AWS, Azure, Vault and Google.
+    pub fn select<T>(self, [aws, azure, vault, google]: [T; 4]) -> T {
         match self {
             Self::AwsPlain | Self::Aws => aws,
             Self::Azure => azure,
             Self::Vault => vault,
+            Self::Google => google,
         }
     }
+}
+
+/// Returns the resource name of a key of Google, without a version.
+fn google_key(name: &str) -> String {
+    format!("{}/cryptoKeys/{name}", crate::service::KEY_RING)
 }
 
 /// A token of Vault, as long as a real one.
@@ -78,7 +98,9 @@ impl KeyNameKind {
         let without_version = "without the version, cached public key";
         match self {
             Self::Immutable => "cached public key",
-            Self::Mutable => cloud.select(["by alias, cached public key", without_version, without_version]),
+            Self::Mutable => {
+                cloud.select(["by alias, cached public key", without_version, without_version, without_version])
+            }
         }
     }
 }
@@ -98,6 +120,27 @@ impl World {
         BufReader::new(service.stdout.take().ok_or("no output")?).read_line(&mut line)?;
         let port = line.trim().parse().map_err(|_| "the fake service does not start")?;
         Ok(Self { module: module.to_owned(), home, service, port })
+    }
+
+    /// Writes the file of a service account of Google, if there is none yet, and returns its path. Access tokens are made from
+    /// its key, without a request.
+    fn service_account(&self) -> Outcome<PathBuf> {
+        let file = self.home.join("service-account.json");
+        if !file.exists() {
+            let key = RsaKeyPair::generate(KeySize::Rsa2048)?;
+            let key = AsDer::<Pkcs8V1Der>::as_der(&key)?;
+            let pem = format!(
+                "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+                Base64::encode_string(key.as_ref())
+            );
+            let account = json!({
+                "type": "service_account", "project_id": "bench", "private_key_id": "0123456789abcdef", "private_key": pem,
+                "client_email": "bench@bench.iam.gserviceaccount.com", "client_id": "1",
+                "token_uri": "https://oauth2.googleapis.com/token", "universe_domain": "googleapis.com",
+            });
+            std::fs::write(&file, account.to_string())?;
+        }
+        Ok(file)
     }
 
     fn ca(&self) -> String {
@@ -133,7 +176,8 @@ impl World {
         let mut config = json!({
             "aws_region": "eu-central-1", "aws_endpoint_url": aws, "vault_url": secure,
             "azure_authority_host": secure, "verify_challenge_resource": false,
-            "vault_address": secure, "vault_token": TOKEN,
+            "vault_address": secure, "vault_token": TOKEN, "google_endpoint_url": secure,
+            "google_credentials_file": self.service_account()?,
             "ca_bundle": self.ca(), "slots": slots, "cache": cache.is_some(),
         });
         if let Some(folder) = cache {
@@ -144,7 +188,7 @@ impl World {
 
     /// Returns a slot with one key.
     pub fn slot(cloud: Cloud, label: &str, key: &str) -> Value {
-        json!({ "label": label, "cloud": cloud.id(), cloud.key_option(): key })
+        json!({ "label": label, "cloud": cloud.id(), cloud.key_option(): cloud.key_name(key) })
     }
 
     /// Configures one slot with one key.
@@ -160,12 +204,16 @@ impl World {
                 ("1234abcd-12ab-34cd-56ef-1234567890ab", None),
                 ("ec", Some(crate::service::VERSION)),
                 ("ec", Some("1")),
+                ("ec", None),
             ]),
-            KeyNameKind::Mutable => (cloud.select(["alias/ec", "ec", "ec"]), None),
+            KeyNameKind::Mutable => (cloud.select(["alias/ec", "ec", "ec", "ec"]), None),
         };
         let mut slot = Self::slot(cloud, "bench", key);
         if let Some(version) = version {
             slot["key_version"] = json!(version);
+        }
+        if (cloud, name) == (Cloud::Google, KeyNameKind::Mutable) {
+            slot[cloud.key_option()] = json!(google_key(key));
         }
         self.configure_cached(cloud, "127.0.0.1", json!([slot]), Some(&self.home.join("cache")))
     }

@@ -2,6 +2,7 @@
 
 use crate::outcome::Outcome;
 use crate::sections::start::requests;
+use crate::service::KEY_RING;
 use crate::table::Row;
 use crate::world::{Cloud, World};
 use serde_json::{Value, json};
@@ -43,10 +44,17 @@ type Layout = (&'static str, fn(Cloud, usize) -> Value);
 const LAYOUTS: [Layout; 3] = [
     ("one slot per key", |cloud, count| (0..count).map(|n| World::slot(cloud, &label(n), &name(n))).collect()),
     ("one token", |cloud, count| {
-        let keys: Vec<Value> = (0..count).map(|n| json!({ cloud.key_option(): name(n), "label": label(n) })).collect();
+        let keys: Vec<Value> =
+            (0..count).map(|n| json!({ cloud.key_option(): cloud.key_name(&name(n)), "label": label(n) })).collect();
         json!([{ "label": "bench", "keys": keys }])
     }),
-    ("discovered", |cloud, _| json!([{ "label": "bench", "cloud": cloud.id(), "discover": true }])),
+    ("discovered", |cloud, _| {
+        let mut slot = json!({ "label": "bench", "cloud": cloud.id(), "discover": true });
+        if cloud == Cloud::Google {
+            slot["google_key_ring"] = json!(KEY_RING);
+        }
+        json!([slot])
+    }),
 ];
 
 /// Returns a label that fits into a token's label.

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const QUOTA: usize = 1000;
 
 /// The clouds that limit signatures by default. Vault limits no requests unless its operator says so.
-const LIMITED: [Cloud; 2] = [Cloud::Aws, Cloud::Azure];
+const LIMITED: [Cloud; 3] = [Cloud::Aws, Cloud::Azure, Cloud::Google];
 
 /// With this delay of the service, each thread can make 50 signatures per second, and 64 threads 3,200.
 const DELAY_MS: u64 = 20;

@@ -25,7 +25,7 @@ pub fn rows(world: &World) -> Outcome<Vec<Row>> {
         let used = world.client(&["once", &world.module, "EC"])?["used"].take();
         let mib = |name: &str| used[name].as_f64().unwrap_or(f64::NAN) / 1024.0;
         let name = cloud.name();
-        let peers = cloud.select([("39 MiB", "37"), ("33 MiB", "37"), ("", "")]);
+        let peers = cloud.select([("39 MiB", "37"), ("33 MiB", "37"), ("", ""), ("", "")]);
         rows.extend([
             row(
                 &format!("resident memory after the first signature, {name} (peak)"),

@@ -4,6 +4,7 @@
 //! because the module verifies them. It signs each digest only once. Replies can be delayed by a configured time.
 //! The emulator is the implementation that is faithful to the services.
 
+mod google;
 mod quota;
 mod replies;
 mod state;
@@ -12,6 +13,7 @@ mod vault;
 use crate::outcome::{Outcome, say};
 use crate::tls;
 use crate::wire::Message;
+pub use google::KEY_RING;
 pub use replies::VERSION;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 pub use state::CONNECTIONS;
@@ -41,6 +43,7 @@ fn reply(service: &Service, request: &Message) -> Outcome<Vec<u8>> {
     service.most_under_way.fetch_max(under_way, Ordering::Relaxed);
     let reply = match request.header("x-amz-target") {
         Some(target) => replies::kms(service, request, target),
+        None if google::is_request(request) => google::reply(service, request),
         None if vault::is_request(request) => vault::reply(service, request),
         None => replies::key_vault(service, request),
     };

@@ -1,4 +1,5 @@
-//! The replies of the fake service: as much of KMS, Key Vault and Entra as the module uses. `vault` has those of Vault.
+//! The replies of the fake service: as much of KMS, Key Vault and Entra as the module uses. `vault` and `google` have those of
+//! Vault and Google.
 
 use super::state::{Service, SignatureEncoding, lock};
 use crate::outcome::Outcome;

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// The whole state of the service.
 pub struct Service {
     pub ec: EcdsaKeyPair,
-    /// The same key as `ec`. Key Vault and Vault return signatures as r || s, and KMS returns DER.
+    /// The same key as `ec`. Key Vault and Vault return signatures as r || s, and the other services return DER.
     ec_fixed: EcdsaKeyPair,
     pub rsa: RsaKeyPair,
     signed: Mutex<SignatureCache>,
