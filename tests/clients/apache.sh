@@ -109,7 +109,7 @@ try_server() { # FORM NAME
     rm -f "$work/page/error.log" "$work/page/key.pem"
 }
 
-for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa $vault_ec; do
+for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa $vault_ec $google_ec; do
     use_key "$key"
     use_way "$way"
     certificate_of_key

@@ -9,7 +9,7 @@
 
 need apksigner apksigner
 
-labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_ec)
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_ec $google_ec)
 certify "${labels[@]}"
 mkdir "$work/page"
 

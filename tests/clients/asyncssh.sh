@@ -18,7 +18,7 @@ else
     export PYTHON=/usr/bin/python3
 fi
 
-labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p384 $vault_ec)
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p384 $vault_ec $google_ec)
 make_config "$work/ssh" --hide secp256k1
 use_config "$work/ssh"
 files_only "$work/user" --only "${labels[@]}"

@@ -73,5 +73,6 @@ by_named
 keys_of_zone azure-p256 aws-p256 ECDSAP256SHA256 13
 by_named
 [ -z "$vault_ec" ] || keys_of_zone "$vault_ec" aws-p256 ECDSAP256SHA256 13
+keys_of_zone "$google_ec" aws-p256 ECDSAP256SHA256 13
 keys_of_zone aws-p384 azure-p384 ECDSAP384SHA384 14
 keys_of_zone azure-rsa4096 aws-rsa3072 RSASHA256 8

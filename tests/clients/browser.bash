@@ -12,7 +12,7 @@
 
 # shellcheck disable=SC2034 # certify uses it
 key_usage=digitalSignature,keyEncipherment
-labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_ec)
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_ec $google_ec)
 certify "${labels[@]}"
 cp "$work/ca.pem" "$work/page/ca.pem"
 cp "$config" "$work/all.json"

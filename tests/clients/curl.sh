@@ -99,7 +99,7 @@ try_client() { # WAY TYPE
     [ "$1" = provider ] || check "$key 20 connections of one process, at once $name" parallel
 }
 
-for key in aws-rsa2048 aws-p256 azure-p256 azure-cert-rsa azure-cert-ec $vault_ec; do
+for key in aws-rsa2048 aws-p256 azure-p256 azure-cert-rsa azure-cert-ec $vault_ec $google_ec; do
     use_key "$key"
     certificate_of_key
     [ "$release" = bookworm ] || try_client provider PROV

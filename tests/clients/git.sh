@@ -9,7 +9,7 @@
 need git git
 for tool in gpg gpg-agent gpgconf gnupg-pkcs11-scd; do need $tool $tool; done
 
-labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys)
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys $google_keys)
 all_uses
 # OpenSSH supports Ed25519 keys in PKCS#11 tokens since version 10.1.
 ssh -V 2>&1 | grep -qE '^OpenSSH_([89]|10\.0)' || labels+=(aws-ed25519)

@@ -6,7 +6,7 @@
 
 for tool in gpg gpg-agent gpgconf gpg-connect-agent gnupg-pkcs11-scd; do need $tool $tool; done
 
-labels=(aws-rsa2048 aws-rsa4096 azure-rsa2048 $vault_rsa)
+labels=(aws-rsa2048 aws-rsa4096 azure-rsa2048 $vault_rsa $google_rsa)
 certify "${labels[@]}"
 cp "$config" "$work/all.json"
 

@@ -127,7 +127,7 @@ says_why_not() {
 }
 
 all_uses
-for name in aws-decrypt $vault_rsa azure-decrypt azure-rsa2048; do
+for name in aws-decrypt google-decrypt $vault_rsa azure-decrypt azure-rsa2048; do
     key "$name"
     check "$label decrypts (crypto11)" decrypts '/decrypt -config'
 done

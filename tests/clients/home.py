@@ -1,7 +1,8 @@
 """home.py CONFIG FOLDER [--only LABEL...]: makes FOLDER a home directory in which the module needs no variable but HOME.
 
-Copies the configuration to .config/cloud-kms-pkcs11/config.json, with every file that it names, the AWS files to .aws, and the token of
-Vault to .vault-token. FOLDER can belong to another user. Used for programs whose environment is not the caller's: ssh-agent's helper, p11-kit under root.
+Copies the configuration to .config/cloud-kms-pkcs11/config.json, with every file that it names, the AWS files to .aws, the token of Vault
+to .vault-token, and the credentials of Google to where gcloud has them. FOLDER can belong to another user. Used for programs whose
+environment is not the caller's: ssh-agent's helper, p11-kit under root.
 """
 
 import json
@@ -20,6 +21,10 @@ def main():
     home.mkdir(parents=True, exist_ok=True)
     if token := config.pop("vault_token_file", None):
         shutil.copyfile(token, folder / ".vault-token")
+    if credentials := config.pop("google_credentials_file", None):
+        gcloud = folder / ".config" / "gcloud"
+        gcloud.mkdir(exist_ok=True)
+        shutil.copyfile(credentials, gcloud / "application_default_credentials.json")
     for part in [config, *config["slots"]]:
         for name, value in part.items():
             if isinstance(value, str) and pathlib.Path(value).is_absolute():

@@ -91,7 +91,7 @@ certifying() { check "$label certificate by its public key" certificate_beside; 
 agreeing() { check "$label KeyAgreement, Java $jdk" uses ' agree '; }
 authenticating() { check "$label Mac, Java $jdk" authenticates; }
 
-for label in azure-rsa2048 azure-p256 aws-rsa2048 aws-p256 azure-decrypt aws-decrypt $vault_keys; do
+for label in azure-rsa2048 azure-p256 aws-rsa2048 aws-p256 azure-decrypt aws-decrypt google-decrypt $vault_keys $google_ec; do
     key "$label"
     certifying
 done
@@ -104,13 +104,13 @@ for jdk in $(jdks); do
         key "$label"
         check "$label Cipher, Java $jdk" uses ' decrypt '
     done
-    for label in aws-decrypt $vault_rsa; do
+    for label in aws-decrypt google-decrypt $vault_rsa; do
         key "$label"
         check "$label no PKCS#1 v1.5, Java $jdk" no_pkcs1 'CKR_MECHANISM_INVALID.*does not decrypt with CKM_RSA_PKCS'
     done
     key aws-rsa2048
     check "$label no decryption by a key that signs, Java $jdk" no_pkcs1 'CKR_MECHANISM_INVALID.*does not decrypt with CKM_RSA_PKCS'
-    for label in azure-rsa2048 azure-p256 aws-rsa2048 aws-p256 $vault_keys; do
+    for label in azure-rsa2048 azure-p256 aws-rsa2048 aws-p256 $vault_keys $google_ec; do
         key "$label"
         check "$label Signature.verify, Java $jdk" verifies
     done

@@ -10,7 +10,7 @@
 . "$clients/server.bash"
 
 export SOURCE=$clients/java
-labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys)
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys $google_ec)
 # The certificates of these keys come with the CA's certificate; those of the other keys come alone.
 chains=(aws-rsa2048 azure-p256)
 certify "${labels[@]}"

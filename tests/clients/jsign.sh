@@ -44,7 +44,7 @@ fi
 client jsign "$version"
 ln -s "$folder/jsign.jar" "$work/page/jsign.jar"
 
-labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p384 $vault_ec)
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p384 $vault_ec $google_ec)
 certify "${labels[@]}"
 cp "$work/ca.pem" "$work/page"
 hello_exe "$work/page/hello.exe"

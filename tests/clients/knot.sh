@@ -20,7 +20,7 @@ import json, sys
 path, out, *labels = sys.argv[1:]
 config = json.load(open(path))
 slots = [slot for slot in config["slots"] if slot["label"] in labels]
-own = ("label", "kms_key_id", "key_name", "transit_key")
+own = ("label", "kms_key_id", "key_name", "transit_key", "google_key")
 common = {name: value for name, value in slots[0].items() if name not in (*own, "certificate_path")}
 keys = [{name: slot[name] for name in own if name in slot} for slot in slots]
 config["slots"] = [common | {"label": "zones", "keys": keys}]
@@ -100,8 +100,10 @@ zone_keys ECDSAP256SHA256 13 aws-p256
 zone_keys ECDSAP256SHA256 13 azure-p256 azure-cert-ec
 by_knotd azure-p256
 [ -z "$vault_ec" ] || zone_keys ECDSAP256SHA256 13 "$vault_ec"
+zone_keys ECDSAP256SHA256 13 "$google_ec"
 zone_keys ECDSAP384SHA384 14 aws-p384
 zone_keys ECDSAP384SHA384 14 azure-p384
 all_uses
 zone_keys ED25519 15 aws-ed25519
 [ -z "$vault_ec" ] || zone_keys ED25519 15 vault-ed25519
+zone_keys ED25519 15 google-ed25519

@@ -5,8 +5,9 @@
 #   MODULE        the module under test (default: the release build)
 #   PIN           the PIN, to try the scripts with another module; this module needs none
 #   SERVERS_JSON  the file that describes the servers (default: the file that tests/servers/start.sh writes)
-#   AWS_SERVER, AZURE_SERVER, VAULT_SERVER  the servers with the keys (default: ministack, the project's emulator and a real Vault,
-#                 tests/servers/README.md). There are no keys of Vault if VAULT_SERVER is empty, or if Vault can't be built on this machine.
+#   AWS_SERVER, AZURE_SERVER, VAULT_SERVER, GOOGLE_SERVER  the servers with the keys (default: ministack, the project's emulator, a real
+#                 Vault and the emulator, tests/servers/README.md). There are no keys of Vault if VAULT_SERVER is empty, or if Vault can't
+#                 be built on this machine.
 #   CI=true       a missing tool is a failure instead of a skip
 #   KEEP=1        keeps the temporary folder
 #
@@ -19,7 +20,9 @@
 #   run COMMAND         prints the command, then runs it
 #   key LABEL           sets the variables of read_key for that key
 #   encrypt PADDING     encrypts $work/text with $public into $work/page/secret.enc; PADDING is pkcs1, or sha1 or sha256 (OAEP)
-#   each_key FUNCTION [USAGE]  calls FUNCTION for each key, with the variables of read_key set
+#   each_key FUNCTION [USAGE]  calls FUNCTION for each key, with the variables of read_key set. USAGE is sign (the default), decrypt,
+#                       agree, mac, or bound: Google's RSA keys, which sign with one scheme
+#   can SCHEME [HASH]   succeeds if the RSA key does that: pkcs1 or pss (HASH: sha256), or decrypt with pkcs1 or the hash of OAEP
 #   later COMMAND       runs COMMAND when the script ends
 #   page PATTERN        prints the block of docs/clients/SCRIPT.md that matches PATTERN (an awk regular expression)
 #   run_page PATTERN [PAGE]  runs that block as a user would, in $work/page, with MODULE and TOKEN set. The commands exist only on
@@ -27,6 +30,8 @@
 #                       runs the block as another user.
 #   $vault_rsa, $vault_ec, $vault_keys  the label of an RSA key of Vault, of a P-256 key, and both; empty if there are none. Not in
 #                       quotes, so that nothing is no word.
+#   $google_rsa, $google_ec, $google_keys  the same for Google. The RSA key signs with PKCS#1 v1.5 only. The later releases have only
+#                       the P-256 key in $google_keys, to save time.
 #   ways                prints how OpenSSL reaches the module in this release: "provider engine", or "engine" in Debian 12
 #   provider_config     makes $work/page/openssl.cnf, with the commands of the page openssl-provider
 #   all_uses            from now on $keys has the keys for operations other than RSA and ECDSA signatures (config.py --uses)
@@ -48,6 +53,7 @@ SERVERS_JSON=${SERVERS_JSON:-$root/target/servers/servers.json}
 AWS_SERVER=${AWS_SERVER:-ministack}
 AZURE_SERVER=${AZURE_SERVER:-emulator}
 VAULT_SERVER=${VAULT_SERVER-vault}
+GOOGLE_SERVER=${GOOGLE_SERVER:-emulator-google}
 
 passed=0 failed=0 endings=() as_user=()
 
@@ -166,7 +172,7 @@ provider_config() { run_page 'pkcs11-module-path' openssl-provider; }
 
 make_config() { # FOLDER [--hide KIND | --uses]
     mkdir -p "$1"
-    python3 "$clients/config.py" "$SERVERS_JSON" "$AWS_SERVER" "$AZURE_SERVER" "$VAULT_SERVER" "$@"
+    python3 "$clients/config.py" "$SERVERS_JSON" "$AWS_SERVER" "$AZURE_SERVER" "$VAULT_SERVER" "$GOOGLE_SERVER" "$@"
 }
 
 use_config() {
@@ -174,7 +180,8 @@ use_config() {
     keys=$1/keys
     local name
     # The caller's own cloud settings must not affect the test.
-    for name in $(compgen -e | grep -E '^(AWS|AZURE|BAO|IDENTITY|IMDS|MSI|VAULT)_' | grep -vxE '(AWS|AZURE|VAULT)_SERVER'); do
+    for name in $(compgen -e | grep -E '^(AWS|AZURE|BAO|CLOUDSDK|GCE|GOOGLE|IDENTITY|IMDS|KMS_PKCS11|MSI|VAULT)_' |
+        grep -vxE '(AWS|AZURE|VAULT|GOOGLE)_SERVER'); do
         unset "$name"
     done
     export HOME=$1/home CLOUD_KMS_PKCS11_CONFIG=$config
@@ -193,10 +200,10 @@ all_uses() {
     use_config "$work/uses"
 }
 
-# Sets label, cloud, usage, kind, bits, curve, public, certificate and id from a line of $keys; and hash, uri and pin.
+# Sets label, cloud, usage, kind, bits, curve, public, certificate, schemes and id from a line of $keys; and hash, uri and pin.
 # shellcheck disable=SC2034 # the scripts use them
 read_key() {
-    IFS=$'\t' read -r label cloud usage kind bits curve public certificate id <<<"$1"
+    IFS=$'\t' read -r label cloud usage kind bits curve public certificate schemes id <<<"$1"
     # For an elliptic curve, the clouds sign with this hash only.
     case $curve in
         P-384) hash=sha384 ;;
@@ -208,6 +215,8 @@ read_key() {
 }
 
 key() { read_key "$(grep -P "^$1\t" "$keys")"; } # LABEL
+
+can() { [[ ,$schemes, == *",$1,"* || ,$schemes, == *",$1:${2:-sha256},"* ]]; } # SCHEME [HASH]
 
 each_key() {
     local wanted=${2:-sign} text
@@ -251,9 +260,16 @@ verify_digest() { # DIGEST SIGNATURE: for elliptic curves, with a digest of any 
 # Only the service has the HMAC key, so the service verifies the MAC, through another client.
 verify_mac() { # FILE MAC
     local server=$AWS_SERVER
-    [ "$cloud" != vault ] || server=$VAULT_SERVER
+    case $cloud in vault) server=$VAULT_SERVER ;; google) server=$GOOGLE_SERVER ;; esac
     run "$root/target/servers/tools/bin/python" "$clients/verify_mac.py" "$SERVERS_JSON" "$server" \
         "$(python3 -c 'import sys; print(bytes.fromhex(sys.argv[1]).decode())' "$id")" "$bits" "$1" "$2"
+}
+
+# OpenSC 0.27 prints colons between the bytes of an id, and a long id in several lines. Prints them as older versions do.
+plain_ids() {
+    python3 -c 'import re, sys
+lines = re.sub(r"(?<=[0-9a-f]{2})\n +(?=[0-9a-f]{2}[:\n])", ":", sys.stdin.read())
+print(re.sub(r"(?m)^( *ID: .*)$", lambda line: line[0].replace(":", "").replace("ID", "ID:", 1), lines), end="")'
 }
 
 spoil() { # FILE: makes FILE.spoilt, a copy with one bit of the last byte changed, and prints its name
@@ -288,7 +304,7 @@ same_key() { # PEM-FILE
 # SERVERS_JSON are not started here.
 start_servers() { # [NAME...]
     [ "$SERVERS_JSON" != "$root/target/servers/servers.json" ] || bash "$root/tests/servers/start.sh" --missing \
-        "$AWS_SERVER" "$AZURE_SERVER" ${VAULT_SERVER:+"$VAULT_SERVER"} "$@"
+        "$AWS_SERVER" "$AZURE_SERVER" ${VAULT_SERVER:+"$VAULT_SERVER"} "$GOOGLE_SERVER" "$@"
 }
 
 need python3 python3
@@ -307,6 +323,9 @@ vault_rsa=$(grep -o '^vault-rsa2048\b' "$keys") || true
 vault_ec=$(grep -o '^vault-p256\b' "$keys") || true
 # shellcheck disable=SC2034 # the scripts use it
 vault_keys="$vault_rsa $vault_ec"
+# shellcheck disable=SC2034
+google_rsa=google-rsa2048 google_ec=google-p256 google_keys=google-p256
+[ "$release" != bookworm ] || google_keys="google-rsa2048 google-p256"
 cat >"$work/plain.cnf" <<'EOF'
 [req]
 distinguished_name = subject

@@ -35,7 +35,7 @@ signs_large_file() {
 }
 
 of_kind() { # PEM-FILE, command that prints it
-    run plain_openssl "$2" -in "$1" -noout -text | grep -m 1 "Signature Algorithm: ML-DSA-${label#aws-mldsa}$"
+    run plain_openssl "$2" -in "$1" -noout -text | grep -m 1 "Signature Algorithm: ML-DSA-${label#*-mldsa}$"
 }
 
 certifies_itself() {
@@ -67,8 +67,8 @@ tls() {
     export PORT
     start_page 's_server'
     check "$label TLS 1.3 server starts" serves accepts
-    check "$label TLS 1.3 server" handshake "${label#aws-}" -tls1_3
-    check "$label TLS 1.3 server, post-quantum key agreement" handshake "${label#aws-}" -groups X25519MLKEM768
+    check "$label TLS 1.3 server" handshake "${label#*-}" -tls1_3
+    check "$label TLS 1.3 server, post-quantum key agreement" handshake "${label#*-}" -groups X25519MLKEM768
     cp "$work/page/certificate.pem" "$work/page/ca.pem"
     check "$label 10 connections" handshakes "$PORT" 10 --certificate "$work/page/certificate.pem" --threads 1
     check "$label a client that trusts another certificate" stranger
@@ -81,7 +81,7 @@ plain_openssl req -x509 -new -newkey ML-DSA-65 -noenc -keyout "$work/other-key.p
     -addext "basicConstraints=critical,CA:true" -addext "keyUsage=critical,keyCertSign" -out "$work/other-root.pem" 2>/dev/null
 provider_config >/dev/null 2>&1
 all_uses
-for name in aws-mldsa44 aws-mldsa65 aws-mldsa87; do
+for name in aws-mldsa44 aws-mldsa65 aws-mldsa87 google-mldsa65; do
     key "$name"
     export TOKEN=$label
     cp "$work/data" "$work/page/file"

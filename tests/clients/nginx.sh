@@ -96,7 +96,7 @@ try_server() { # WAY FORM NAME
     rm -f "$work/page/error.log"
 }
 
-for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa $vault_keys; do
+for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa $vault_keys $google_ec; do
     use_key "$key"
     [ "$release" != sid ] || try_server provider store "by the provider"
     # In sid, where nginx accepts the URL itself, a key file is tested with one key of each cloud.

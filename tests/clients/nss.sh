@@ -8,7 +8,7 @@
 need certutil libnss3-tools
 need selfserv libnss3-tools
 
-labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys)
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys $google_ec)
 key_usage=digitalSignature,keyEncipherment
 certify "${labels[@]}"
 cp "$work/ca.pem" "$work/page/ca.pem"

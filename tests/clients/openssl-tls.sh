@@ -80,7 +80,7 @@ PORT=$(free_port)
 export PORT
 
 # Later releases use the provider (openssl-provider.sh), so here they test one key of each type and cloud.
-labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys)
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys $google_ec)
 [ "$release" != bookworm ] || labels+=(aws-p384 azure-cert-rsa azure-cert-ec)
 need_engine
 for key in "${labels[@]}"; do

@@ -73,18 +73,24 @@ request() { # HASH
     same_key "$work/request.pub"
 }
 
-each_hash() { # NAME FUNCTION
+each_hash() { # NAME FUNCTION [SCHEME]
     local size
-    for size in 256 384 512; do check "$label $1 sha$size" "$2" "sha$size"; done
+    for size in 256 384 512; do
+        [ -z "${3:-}" ] || can "$3" "sha$size" || continue
+        check "$label $1 sha$size" "$2" "sha$size"
+    done
 }
 
 sign_with() {
-    each_hash "dgst" dgst_plain
     if [ "$kind" = rsa ]; then
-        each_hash "pkeyutl pkcs1" pkeyutl_pkcs1
-        each_hash "pkeyutl pss" pkeyutl_pss
-        each_hash "dgst pss" dgst_pss
+        each_hash "dgst" dgst_plain pkcs1
+        each_hash "pkeyutl pkcs1" pkeyutl_pkcs1 pkcs1
+        each_hash "pkeyutl pss" pkeyutl_pss pss
+        each_hash "dgst pss" dgst_pss pss
+        # The certificates have signatures by PKCS#1 v1.5.
+        can pkcs1 || return 0
     else
+        each_hash "dgst" dgst_plain
         check "$label pkeyutl $hash" pkeyutl_ecdsa "$hash"
     fi
     check "$label self-signed certificate" self_signed "$hash"
@@ -96,7 +102,7 @@ page_signs() {
     run_page 'dgst -sha256 -engine'
     same_key "$work/page/public.pem"
     verify_and_spoil verify sha256 "$work/data" "$work/page/file.sig"
-    [ "$kind" != rsa ] || { run_page 'file.pss' && verify_and_spoil verify_pss sha256 "$work/data" "$work/page/file.pss"; }
+    ! can pss || { run_page 'file.pss' && verify_and_spoil verify_pss sha256 "$work/data" "$work/page/file.pss"; }
 }
 
 page_certifies() {
@@ -110,7 +116,7 @@ page_certifies() {
 mkdir "$work/page"
 cp "$work/data" "$work/page/file"
 export PKCS11_MODULE_PATH=$MODULE
-for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys; do
+for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys $google_keys; do
     key "$name"
     check "$label page: signatures" page_signs
     check "$label page: certificates" page_certifies
@@ -118,8 +124,9 @@ done
 # Later releases use the provider (openssl-provider.sh), so here they test fewer keys.
 if [ "$release" = bookworm ]; then
     each_key sign_with
+    each_key sign_with bound
 else
-    for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys; do
+    for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys $google_keys; do
         key "$name"
         sign_with
     done

@@ -9,7 +9,7 @@
 need osslsigncode osslsigncode
 need wixl wixl
 
-labels=(aws-rsa2048 aws-rsa4096 aws-p256 azure-rsa2048 azure-p256 azure-p384 $vault_keys)
+labels=(aws-rsa2048 aws-rsa4096 aws-p256 azure-rsa2048 azure-p256 azure-p384 $vault_keys $google_keys google-pkcs2048)
 certify "${labels[@]}"
 mkdir "$work/page"
 cp "$work/ca.pem" "$work/page"

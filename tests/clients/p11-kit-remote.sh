@@ -9,7 +9,7 @@ need p11-kit p11-kit
 need "$(echo /usr/lib/*/pkcs11/p11-kit-client.so)" p11-kit-modules
 need p11tool gnutls-bin
 
-labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 azure-cert-ec $vault_ec)
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 azure-cert-ec $vault_ec $google_ec)
 home=$work/user
 # Only the server has the home directory with the configuration.
 files_only "$home"

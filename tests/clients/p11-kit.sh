@@ -8,7 +8,7 @@ need p11-kit p11-kit
 need p11tool gnutls-bin
 need certtool gnutls-bin
 
-labels=(aws-rsa2048 aws-p256 aws-p384 azure-rsa2048 azure-p256 azure-cert-rsa azure-cert-ec $vault_keys)
+labels=(aws-rsa2048 aws-p256 aws-p384 azure-rsa2048 azure-p256 azure-cert-rsa azure-cert-ec $vault_keys $google_ec)
 become_user "${labels[@]}"
 
 has_tokens() { # FILE

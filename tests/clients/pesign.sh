@@ -10,8 +10,8 @@ need certutil libnss3-tools
 need modutil libnss3-tools
 
 # pesign supports only RSA.
-labels=(aws-rsa2048 aws-rsa4096 azure-rsa2048 $vault_rsa)
-curves=(aws-p256 azure-p256 $vault_ec)
+labels=(aws-rsa2048 aws-rsa4096 azure-rsa2048 $vault_rsa $google_rsa)
+curves=(aws-p256 azure-p256 $vault_ec $google_ec)
 certify "${labels[@]}" "${curves[@]}"
 mkdir "$work/page"
 cp "$boot" "$work/page/boot.efi"

@@ -40,7 +40,7 @@ by_pkcs11_tool() {
 
 mkdir "$work/page"
 cp "$work/data" "$work/page/file"
-for name in aws-rsa2048 aws-p256 aws-p384 azure-rsa2048 azure-p256 azure-cert-rsa azure-cert-ec $vault_keys; do
+for name in aws-rsa2048 aws-p256 aws-p384 azure-rsa2048 azure-p256 azure-cert-rsa azure-cert-ec $vault_keys $google_ec; do
     key "$name"
     check "$label signature" recorded
     check "$label no call fails" no_failures

@@ -7,11 +7,13 @@
 need pkcs11-tool opensc
 need p11tool gnutls-bin
 
-own_emulator "$work/own"
+ring=projects/my-project/locations/europe-west3/keyRings/my-ring
+# The ring exists because it has a key.
+own_emulator "$work/own" --google-key-ring $ring --google-key other=EC_SIGN_P256_SHA256
 own_config "$work/own" "$config" >"$work/own.json"
-python3 - "$work/own.json" "$work" <<'EOF'
+python3 - "$work/own.json" "$work" "$ring" <<'EOF'
 import json, pathlib, sys
-config, work = sys.argv[1:]
+config, work, ring = sys.argv[1:]
 config = json.loads(pathlib.Path(config).read_text())
 allowed = {"allow": ["generate", "destroy", "certificates"], "certificate_store": f"{work}/certificates"}
 names = ["new-rsa", "new-ec"]
@@ -19,6 +21,8 @@ config["slots"] = [
     {"label": "aws-manage", "confirm_destroy": "aws-manage", **allowed,
      "keys": [{"kms_key_id": f"alias/{name}", "label": name} for name in names]},
     {"label": "azure-manage", "confirm_destroy": "azure-manage", **allowed, "keys": [{"key_name": name} for name in names]},
+    {"label": "google-manage", "confirm_destroy": "google-manage", **allowed, "google_key_ring": ring,
+     "keys": [{"google_key": f"{ring}/cryptoKeys/{name}"} for name in names]},
 ]
 pathlib.Path(f"{work}/manage.json").write_text(json.dumps(config))
 EOF
@@ -75,9 +79,13 @@ makes_nothing() {
 
 mkdir "$work/page"
 cp "$work/data" "$work/page/file"
-for label in aws-manage azure-manage; do
-    export NAME=new-ec
-    [ "$label" = azure-manage ] || NAME=alias/new-ec
+for label in aws-manage azure-manage google-manage; do
+    case $label in
+        aws-*) NAME=alias/new-ec ;;
+        azure-*) NAME=new-ec ;;
+        google-*) NAME=$ring/cryptoKeys/new-ec ;;
+    esac
+    export NAME
     rm -f "$work"/page/new-*
     check "$label makes an RSA key" makes_rsa
     check "$label makes a key on a curve, which signs" makes_ec

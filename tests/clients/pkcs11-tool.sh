@@ -107,7 +107,9 @@ listed() {
         SHA*-RSA-PKCS-PSS) check "$label $mechanism" rsa_pss_hashing "$(lower "${mechanism%-RSA-PKCS-PSS}")" ;;
         SHA*-RSA-PKCS) check "$label $mechanism" rsa_hashing "$(lower "${mechanism%-RSA-PKCS}")" ;;
         ECDSA-SHA*) check "$label $mechanism" ecdsa_hashing "$(lower "${mechanism#ECDSA-}")" ;;
-        *-HMAC | EDDSA | ML-DSA | HASH-ML-DSA* | mechtype-0x1D | mechtype-0x1F | mechtype-0x2[3-9A-C]) ;; # for other keys: pkcs11-tool-more; ML-DSA: python-more
+        *-HMAC | EDDSA | *ML-DSA* | *SLH-DSA*) ;; # for other keys: pkcs11-tool-more, python-more
+        # The numbers of ML-DSA and SLH-DSA, which older versions do not name.
+        mechtype-0x1D | mechtype-0x1F | mechtype-0x2[3-9A-CE] | mechtype-0x34 | mechtype-0x37) ;;
         *) check "$label $mechanism is listed for signing and tested here" false ;;
     esac
 }
@@ -126,14 +128,38 @@ lists_at_least() { # MECHANISM...
     done
 }
 
+# The token lists what some key of that cloud and type does. This key has the schemes of its algorithm only.
+allowed() { # MECHANISM
+    case $1 in
+        SHA*-RSA-PKCS-PSS) can pss "$(lower "${1%-RSA-PKCS-PSS}")" ;;
+        SHA*-RSA-PKCS) can pkcs1 "$(lower "${1%-RSA-PKCS}")" ;;
+    esac
+}
+
+refuses_mechanisms() { # MECHANISM...
+    local mechanism option
+    for mechanism in "$@"; do
+        option=()
+        [[ $mechanism != *PSS ]] || option=(--mgf MGF1-SHA256 --salt-len 32)
+        refuse sign "$mechanism" "$work/data" "${option[@]}" 2>&1 | tee "$work/said"
+        grep -q "C_SignInit: CKR_MECHANISM_INVALID.*the service does not allow CKM_.* with this key" "$work/said"
+    done
+}
+
 mechanisms() {
-    local mechanism size length required
+    local mechanism size length required refused=()
     mechanisms_of_token >"$work/mechanisms" || true
     if [ "$kind" = rsa ]; then
-        required=(RSA-PKCS RSA-PKCS-PSS {SHA256,SHA384,SHA512}-RSA-PKCS{,-PSS})
+        required=()
         for size in 256 384 512; do
-            check "$label RSA-PKCS with a sha$size DigestInfo" rsa_digest_info "sha$size"
-            check "$label RSA-PKCS-PSS sha$size" rsa_pss "sha$size"
+            if can pkcs1 "sha$size"; then
+                required+=(RSA-PKCS "SHA$size-RSA-PKCS")
+                check "$label RSA-PKCS with a sha$size DigestInfo" rsa_digest_info "sha$size"
+            fi
+            if can pss "sha$size"; then
+                required+=(RSA-PKCS-PSS "SHA$size-RSA-PKCS-PSS")
+                check "$label RSA-PKCS-PSS sha$size" rsa_pss "sha$size"
+            fi
         done
     else
         required=(ECDSA ECDSA-SHA{1,224,256,384,512,3-224,3-256,3-384,3-512})
@@ -145,9 +171,10 @@ mechanisms() {
     while read -r mechanism; do
         case $kind-$mechanism in
             rsa-ECDSA* | ec-*RSA-PKCS*) ;;
-            *) listed "$mechanism" ;;
+            *) if [ "$usage" != bound ] || allowed "$mechanism"; then listed "$mechanism"; else refused+=("$mechanism"); fi ;;
         esac
     done <"$work/mechanisms"
+    [ "$usage" != bound ] || check "$label refuses the ${#refused[@]} other mechanisms" refuses_mechanisms "${refused[@]}"
 }
 
 # OpenSC 0.23 reads a public EC key from freed memory (OpenSC#3200), so this may fail with any module.
@@ -178,8 +205,8 @@ reads_certificate() {
 }
 
 shows_objects() {
-    # OpenSC 0.27 prints colons between the bytes of an id, and prints an id of four bytes also as a number.
-    tool --list-objects | sed -E '/^ *ID:/s/([0-9a-f]{2}):/\1/g' >"$work/objects"
+    # OpenSC 0.27 prints an id of four bytes also as a number.
+    tool --list-objects | plain_ids >"$work/objects"
     cat "$work/objects"
     grep -q '^Private Key Object' "$work/objects"
     grep -q '^Public Key Object' "$work/objects"
@@ -263,7 +290,7 @@ page_signs() {
 
 mkdir "$work/page"
 cp "$work/data" "$work/page/file"
-for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys; do
+for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys $google_keys; do
     key "$name"
     check "$label page" page_signs
 done
@@ -275,6 +302,8 @@ for text in "$(grep -m1 -P '\tsign\trsa\t' "$keys")" "$(grep -m1 -P '\tsign\tec\
 done
 each_key objects
 each_key mechanisms
+each_key objects bound
+each_key mechanisms bound
 key aws-rsa2048
 check "100 MB in less than 60 MiB" big_file
 check "a forked child" survives_fork

@@ -10,7 +10,7 @@ need pdfsig poppler-utils
 venv pyhanko
 packages pyHanko python-pkcs11
 
-labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p384 $vault_keys)
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p384 $vault_keys $google_keys)
 certify "${labels[@]}"
 cp "$work/ca.pem" "$work/page"
 
@@ -122,6 +122,7 @@ for TOKEN in "${labels[@]}"; do
     check "$TOKEN PDF signed (PAdES)" signs 'use-pades'
     check "$TOKEN PDF signed a second time" signs_twice
     case $kind-$cloud in
+        rsa-google) ;;
         rsa-vault) check "$TOKEN PDF signed with PSS" signs_pss ;;
         rsa-*) check "$TOKEN no PDF signed with PSS" no_pss ;;
     esac

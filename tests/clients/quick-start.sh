@@ -2,11 +2,13 @@
 # apt: awscli jq opensc
 # apt bookworm: libengine-pkcs11-openssl
 # apt trixie sid: pkcs11-provider
-# docs/quick-start-aws.md, docs/quick-start-azure.md and docs/quick-start-vault.md: every command, in order, from an empty account to
-# the deletion of the key, or from a new server to a role of the module's own.
+# docs/quick-start-aws.md, -azure.md, -google.md and -vault.md: every command, in order, from an empty account to the deletion of the key,
+# or from a new server to a role of the module's own.
 # AWS: Debian's AWS CLI, with an account of ministack that is new. ministack checks the requests' signatures and the IAM policies.
 # Azure: az is a stand-in (quick-start/az.py), with the project's emulator: azure-cli takes over 700 MB, and nothing emulates Azure's
 # management interface. The parser of azure-cli 2.91.0 accepts each command of the page (tried by hand).
+# Google: gcloud is a stand-in (quick-start/gcloud.py), with the project's emulator: Debian has no package of gcloud, and nothing emulates
+# IAM. gcloud 528 accepts each command of the page, and ran those of `gcloud kms` with the emulator (tried by hand).
 # Vault: vault is a stand-in (quick-start/vault.py), with a real Vault of its own (tests/servers/vault-server).
 # Replaced in the pages' blocks: the module's path; the addresses and the CA of Vault; in Debian 12, which has no provider, the provider by
 # the engine of the page openssl.
@@ -93,7 +95,9 @@ has_the_packages() { # PACKAGE...: those that the page installs
 
 # What src/cloud/CLOUD/operations.rs says that reading and signing need.
 needs() { # COLUMN
-    sed -nE "s/^ +(GET_PUBLIC_KEY|GET_KEY|READ_KEY|SIGN) +//p" "$root/src/cloud/$cloud/operations.rs" | cut -d '"' -f "$1" | sort | tee "$folder/needs" >&2
+    local read
+    case $cloud in azure) read=GET_KEY ;; vault) read=READ_KEY ;; *) read=GET_PUBLIC_KEY ;; esac
+    sed -nE "s/^ +($read|SIGN) +//p" "$root/src/cloud/$cloud/operations.rs" | cut -d '"' -f "$1" | sort | tee "$folder/needs" >&2
     [ "$(wc -l <"$folder/needs")" = 2 ]
     cat "$folder/needs"
 }
@@ -112,6 +116,12 @@ lists_the_key() {
     # OpenSC 0.27 prints the size of the private key as well.
     grep -xE 'Private Key Object; RSA( +3072 bits)? *' "$folder/4.printed"
     grep -xE 'Public Key Object; RSA +3072 bits' "$folder/4.printed"
+    [ "$(grep -cE "^ +label: +$label\$" "$folder/4.printed")" = 2 ]
+}
+
+lists_the_ec_key() {
+    grep -xE 'Private Key Object; EC( .*)?' "$folder/4.printed"
+    grep -xE 'Public Key Object; EC +EC_POINT 256 bits *' "$folder/4.printed"
     [ "$(grep -cE "^ +label: +$label\$" "$folder/4.printed")" = 2 ]
 }
 
@@ -300,9 +310,103 @@ section 6
 quick_start "no signature after the deletion" nothing_is_left
 quick_start "the vault is purged" vault_is_purged
 
+# Google.
+
+unset AZ_STATE AZ_READY
+for name in $(compgen -e | grep -E '^(GOOGLE|CLOUDSDK|GCE)_'); do unset "$name"; done
+enter google
+own_emulator "$folder/emulator"
+# The emulator is also a proxy, which answers for all hosts of Google.
+export GCLOUD_STATE=$folder/state.json GCLOUD_READY=$folder/emulator/ready.json SSL_CERT_FILE=$folder/emulator/ca.pem
+HTTPS_PROXY=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["http_url"])' "$GCLOUD_READY")
+export HTTPS_PROXY
+printf '#!/bin/sh\nexec python3 "%s" "$@"\n' "$clients/quick-start/gcloud.py" >"$folder/bin/gcloud"
+chmod +x "$folder/bin/gcloud"
+
+unknown_gcloud_is_refused() {
+    local CLOUDSDK_CORE_PROJECT=my-project
+    export CLOUDSDK_CORE_PROJECT
+    refuses "gcloud auth login" gcloud services enable cloudkms.googleapis.com
+    run_commands 'gcloud auth login'
+    refuses "not a command" gcloud kms keys list
+    refuses "unrecognized arguments" gcloud services enable cloudkms.googleapis.com --async
+    refuses "are required" gcloud kms keys create projects/a/locations/b/keyRings/c/cryptoKeys/d
+    refuses "not a full name" gcloud kms keyrings create a
+    refuses "is disabled" gcloud kms keyrings create projects/my-project/locations/b/keyRings/c
+    refuses "Unknown service account" gcloud iam service-accounts keys create a --iam-account b
+    refuses "argument --purpose: Invalid choice" gcloud kms keys create projects/my-project/locations/b/keyRings/c/cryptoKeys/d --purpose encryption \
+        --default-algorithm ec-sign-p256-sha256
+}
+
+# What the page says of the first minutes. Without one of the roles, the module's message names it.
+each_role_is_needed() {
+    local role permission
+    needs 6 >"$folder/roles"
+    while read -r role; do
+        permission=$(grep -F "\"$role\"" "$root/src/cloud/google/operations.rs" | grep -E '^ +(GET_PUBLIC_KEY|SIGN) ' | cut -d '"' -f 4)
+        run_commands "gcloud kms keys remove-iam-policy-binding \"\$RING/cryptoKeys/my-key\" --member \"serviceAccount:\$ACCOUNT\" --role $role"
+        cannot_sign "permission denied.*$permission.*$role"
+        run_commands "gcloud kms keys add-iam-policy-binding \"\$RING/cryptoKeys/my-key\" --member \"serviceAccount:\$ACCOUNT\" --role $role"
+    done <"$folder/roles"
+}
+
+google_roles() {
+    grep -o 'roles/cloudkms\.[A-Za-z]*' "$folder/blocks"/2-*.sh | cut -d : -f 2 | sort >"$folder/granted"
+    needs 6 | diff "$folder/granted" -
+}
+
+service_account_file_is_private() {
+    [ "$(stat -c %a "$HOME/.config/cloud-kms-pkcs11/service-account.json")" = 600 ]
+}
+
+# The stand-in wrote public.pem. The emulator's control interface has the same key.
+google_public_key() {
+    own_public "$folder/emulator" "google/keys/$(. "$folder/variables" && echo "$RING")/cryptoKeys/my-key" >"$folder/public.pem"
+    public=$folder/public.pem
+    same_key "$folder/page/public.pem"
+    signatures_are_good "$folder/page/public.pem"
+}
+
+nothing_is_left_of_google() {
+    [ -z "$(find "$HOME/.config/cloud-kms-pkcs11" -type f)" ]
+    cp -a "$folder/kept/." "$HOME/.config/cloud-kms-pkcs11"
+    cannot_sign "permission denied"
+}
+
+destruction_is_cancelled() {
+    local version='"$RING/cryptoKeys/my-key/cryptoKeyVersions/1"'
+    refuses DESTROY_SCHEDULED "gcloud kms keys versions get-public-key $version --output-file again.pem"
+    run_commands "gcloud kms keys versions restore $version"
+    refuses DISABLED "gcloud kms keys versions get-public-key $version --output-file again.pem"
+    run_commands "gcloud kms keys versions enable $version"
+    run_commands "gcloud kms keys versions get-public-key $version --output-file again.pem && diff again.pem public.pem"
+}
+
+packages=(opensc openssl pkcs11-provider)
+quick_start "every command of the page is run" blocks "sudo apt-get install ${packages[*]}" "gcloud auth login" \
+    "gcloud services enable cloudkms.googleapis.com" "gcloud kms keys versions restore" "gcloud kms keys versions enable"
+quick_start "the packages" has_the_packages "${packages[@]}"
+quick_start "the stand-in for gcloud refuses what it does not know" unknown_gcloud_is_refused
+section 0
+quick_start "the API" run_commands 'gcloud services enable cloudkms.googleapis.com'
+section 1
+section 2
+quick_start "the roles are those of signing" google_roles
+quick_start "the service account's key is private" service_account_file_is_private
+section 3
+section 4
+quick_start "the token" lists_the_ec_key
+section 5
+quick_start "the signatures" google_public_key
+quick_start "each role is needed" each_role_is_needed
+cp -a "$HOME/.config/cloud-kms-pkcs11" "$folder/kept" || true
+section 6
+quick_start "no signature after the deletion" nothing_is_left_of_google
+quick_start "the destruction is cancelled" destruction_is_cancelled
+
 # Vault.
 
-unset HTTPS_PROXY SSL_CERT_FILE AZ_STATE AZ_READY
+unset HTTPS_PROXY SSL_CERT_FILE GCLOUD_STATE GCLOUD_READY
 for name in $(compgen -e | grep -E '^(VAULT|BAO)_'); do unset "$name"; done
 if [ ! -x "$root/target/servers/bin/vault-server" ]; then
     skip "quick-start of Vault: needs target/servers/bin/vault-server (tests/servers/install.sh)"
@@ -335,12 +439,6 @@ unknown_vault_is_refused() {
     VAULT_TOKEN=root
     refuses "Must supply data or use -force" vault write transit/keys/a
     refuses "no handler for route" vault read transit/a
-}
-
-lists_the_ec_key() {
-    grep -xE 'Private Key Object; EC( .*)?' "$folder/4.printed"
-    grep -xE 'Public Key Object; EC +EC_POINT 256 bits *' "$folder/4.printed"
-    [ "$(grep -cE "^ +label: +$label\$" "$folder/4.printed")" = 2 ]
 }
 
 vault_permissions() {

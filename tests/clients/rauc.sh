@@ -7,7 +7,7 @@
 need rauc rauc
 need mksquashfs squashfs-tools
 
-labels=(aws-rsa2048 aws-p256 azure-rsa4096 azure-p256 $vault_keys)
+labels=(aws-rsa2048 aws-p256 azure-rsa4096 azure-p256 $vault_keys $google_keys)
 certify "${labels[@]}"
 mkdir -p "$work/page/content"
 cp "$work/ca.pem" "$work/page"

@@ -2,7 +2,7 @@
 # apt: openssh-client
 # apt bookworm: openjdk-17-jdk-headless libengine-pkcs11-openssl
 # apt trixie sid: openjdk-21-jdk-headless openjdk-25-jdk-headless pkcs11-provider
-# The commands of README.md, with the three slots of its configuration. Only the values of those slots are replaced: they
+# The commands of README.md, with the four slots of its configuration. Only the values of those slots are replaced: they
 # name keys of the test servers. The slot of Vault is left out if the Vault of tests/servers is not installed.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/java.bash"
@@ -14,7 +14,7 @@ recipes=$work/recipes
 mkdir "$recipes"
 cp "$work/data" "$recipes/file"
 export CLOUD_KMS_PKCS11_CONFIG=$recipes/config.json
-labels=(aws-rsa2048 azure-p256)
+labels=(aws-rsa2048 azure-p256 google-p256)
 for name in $(compgen -e | grep -E '^(VAULT|BAO)_'); do unset "$name"; done
 [ ! -x "$root/target/servers/bin/vault-server" ] || start_servers vault
 # The token is where README says.
@@ -37,7 +37,7 @@ readme, test_config, servers, target, *certificate = sys.argv[1:]
 [example] = re.findall(r"^```json\n(.*?)^```$", open(readme).read(), re.MULTILINE | re.DOTALL)
 config = json.load(open(test_config))
 slots = {slot["label"]: slot for slot in config["slots"]}
-here = {"my-aws-key": slots["aws-rsa2048"], "my-azure-key": slots["azure-p256"]}
+here = {"my-aws-key": slots["aws-rsa2048"], "my-azure-key": slots["azure-p256"], "my-google-key": slots["google-p256"]}
 vault = json.load(open(servers))["servers"].get("vault")
 here["my-vault-key"] = vault and {"vault_address": vault["address"], "transit_key": "p384"}
 slots = json.loads(example)["slots"]

@@ -137,4 +137,6 @@ pair() { # RSA-LABEL EC-LABEL
 pair aws-rsa2048 azure-cert-ec
 pair azure-cert-rsa aws-p256
 [ -z "$vault_rsa" ] || pair "$vault_rsa" "$vault_ec"
+# TLS needs PSS and PKCS#1 v1.5, and an RSA key of Google has only one of them.
+pair azure-cert-rsa "$google_ec"
 check "OpenSSL refuses a client that it doesn't know" client_refused

@@ -13,7 +13,7 @@ need sbsign sbsigntool
 way=engine pattern=PKCS11_MODULE_PATH
 [ "$release" != sid ] || way=provider pattern='^sbsign'
 
-labels=(aws-rsa2048 aws-rsa4096 aws-p256 azure-rsa2048 azure-p256 $vault_keys)
+labels=(aws-rsa2048 aws-rsa4096 aws-p256 azure-rsa2048 azure-p256 $vault_keys $google_keys)
 certify "${labels[@]}"
 mkdir "$work/page"
 cp "$boot" "$work/page/boot.efi"

@@ -19,7 +19,7 @@ scripts() {
     local file name releases
     for file in "$clients"/*.sh; do
         name=$(basename "$file" .sh)
-        case $name in run | lib* | install | release) continue ;; esac
+        case $name in run | lib | lib-ssh | install | release) continue ;; esac
         releases=$(sed -n 's/^# releases: //p' "$file")
         [ -z "${1:-}" ] || [ -z "$releases" ] || [[ " $releases " = *" $1 "* ]] || continue
         echo "$name"

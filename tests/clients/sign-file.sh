@@ -43,13 +43,13 @@ sign() { # PATTERN HASH
 }
 
 if [ "$release" = bookworm ]; then
-    labels=(aws-rsa2048 aws-rsa4096 aws-p256 azure-rsa2048 azure-p256 $vault_keys)
+    labels=(aws-rsa2048 aws-rsa4096 aws-p256 azure-rsa2048 azure-p256 $vault_keys $google_keys)
     certify "${labels[@]}"
     for TOKEN in "${labels[@]}"; do
         check "$TOKEN module, by openssl cms and sign-file -s" sign 'engine pkcs11' sha256
     done
 else
-    labels=(aws-rsa2048 aws-p256 azure-rsa4096 azure-p256 $vault_ec)
+    labels=(aws-rsa2048 aws-p256 azure-rsa4096 azure-p256 $vault_ec $google_ec)
     certify "${labels[@]}"
     for TOKEN in "${labels[@]}"; do
         check "$TOKEN module" by provider sign '^"[$]SIGN_FILE"' sha256
@@ -62,7 +62,7 @@ else
 fi
 if [ "$release" = sid ]; then
     all_uses
-    labels=(aws-mldsa44 aws-mldsa65 aws-mldsa87)
+    labels=(aws-mldsa44 aws-mldsa65 aws-mldsa87 google-mldsa65)
     certify "${labels[@]}"
     for TOKEN in "${labels[@]}"; do
         check "$TOKEN module" by provider sign '^"[$]SIGN_FILE"' sha512

@@ -4,7 +4,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$clients/lib-ssh.sh"
 
-labels=(aws-rsa2048 aws-p256 aws-p384 azure-rsa2048 azure-p256 azure-cert-ec $vault_keys)
+labels=(aws-rsa2048 aws-p256 aws-p384 azure-rsa2048 azure-p256 azure-cert-ec $vault_keys $google_keys)
 make_config "$work/ssh" --hide secp256k1
 use_config "$work/ssh"
 files_only "$work/user" --only "${labels[@]}"

@@ -11,12 +11,14 @@ use_config "$work/ssh"
 
 service_keys() { # FILE: writes the services' keys that OpenSSH supports
     each_key service_key >"$1"
+    each_key service_key bound >>"$1"
     each_key service_key decrypt >>"$1"
 }
 
 has_all() { # FILE: must contain every signing key of the services
     local key
     each_key service_key >"$work/wanted"
+    each_key service_key bound >>"$work/wanted"
     while read -r key; do
         grep -qF -- "$key" "$1" || { echo "missing: $key" && return 1; }
     done <"$work/wanted"
@@ -78,16 +80,19 @@ chosen() {
     case ${label#*-} in rsa2048 | p256 | p384 | p521) return 0 ;; esac
     return 1
 }
-# Before OpenSSH 10, ssh-add -T requests SHA-1 for RSA, which only Vault supports: the agent must refuse. Logins use SHA-2.
+# OpenSSH needs PKCS#1 v1.5 with SHA-2.
+usable() { [ "$kind" != rsa ] || can pkcs1 sha512; }
+# Before OpenSSH 10, ssh-add -T requests SHA-1 for RSA, which not all services support: the agent must refuse. Logins use SHA-2.
 signs_by_agent() {
-    if [ "$kind" = rsa ] && [ "$cloud" != vault ] && ssh -V 2>&1 | grep -q '^OpenSSH_[89]\.'; then
+    usable || return 0
+    if [ "$kind" = rsa ] && ! can pkcs1 sha1 && ssh -V 2>&1 | grep -q '^OpenSSH_[89]\.'; then
         check "$label no SHA-1 signature by the agent" refuse agent_signs
     else
         check "$label signature by the agent" agent_signs
     fi
 }
-logs_in() { ! chosen || check "$label login" agent_login; }
-logs_in_by_itself() { ! chosen || check "$label login without an agent" provider_login; }
+logs_in() { ! usable || ! chosen || check "$label login" agent_login; }
+logs_in_by_itself() { ! usable || ! chosen || check "$label login without an agent" provider_login; }
 
 ask_pass
 service_keys "$work/service-keys"
@@ -98,11 +103,14 @@ start_agent
 # shellcheck disable=SC2119
 start_sshd
 check "ssh-add -s" agent_loads
-each_key signs_by_agent
-each_key logs_in
+for use in sign bound; do
+    each_key signs_by_agent $use
+    each_key logs_in $use
+done
 check "a key that is not authorised" unknown_key_login
 check "ssh-add -e" agent_forgets
 each_key logs_in_by_itself
+each_key logs_in_by_itself bound
 
 # The page's commands, with the same server.
 page_logs_in() {
@@ -116,7 +124,7 @@ page_logs_in() {
 }
 ssh_host server
 export HOST=server
-for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys; do
+for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_keys $google_keys; do
     key "$name"
     check "$label page: agent" page_logs_in 'ssh-add -s'
     # Removes the keys from the agent, which a refused login may have left.

@@ -167,7 +167,7 @@ certificates() { # AUTHORITY GATEWAY
     export CA=$id
     check "$1 public key" public_key
     check "$1 self-signed certificate" makes_authority
-    [ "$kind" != rsa ] || [ "$release" = bookworm ] || check "$1 self-signed certificate, PSS" makes_pss
+    ! can pss || [ "$release" = bookworm ] || check "$1 self-signed certificate, PSS" makes_pss
     key "$2"
     check "$2 certificate request" requests
     check "$1 certificate issued" issues
@@ -248,6 +248,9 @@ certificates azure-p256 aws-rsa2048
 gateway aws-rsa2048
 certificates aws-p384 azure-p384
 gateway azure-p384
+only google
+certificates "$google_rsa" "$google_ec"
+gateway "$google_ec"
 if [ -n "$vault_rsa" ]; then
     only vault
     certificates "$vault_ec" "$vault_rsa"

@@ -87,7 +87,7 @@ as_client() { # WAY FORM NAME
     rm -f "$work/page/client.conf"
 }
 
-for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa $vault_ec; do
+for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa $vault_ec $google_ec; do
     use_key "$key"
     certificate_of_key
     if [ "$release" != bookworm ]; then

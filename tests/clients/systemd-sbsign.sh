@@ -8,7 +8,7 @@
 
 need /usr/lib/systemd/systemd-sbsign systemd-repart
 
-labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-rsa4096 azure-p256 $vault_ec)
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-rsa4096 azure-p256 $vault_ec $google_ec)
 certify "${labels[@]}"
 mkdir "$work/page"
 cp "$boot" "$work/page/boot.efi"

@@ -27,8 +27,8 @@ FIRST = ["openssl-provider", "openssl", "ml-dsa", "nginx", "ssh", "pkcs11-tool",
 # Scripts of other pages than those of docs/clients.
 OTHERS = ("quick-start", "readme")
 # A key's label begins with its cloud.
-CHECK = re.compile(r"^(ok|FAILED) +(?:(aws|azure|vault)-\S+ )?(.*)$")
-CLOUDS = {"aws": "AWS", "azure": "Azure", "vault": "Vault", None: "all"}
+CHECK = re.compile(r"^(ok|FAILED) +(?:(aws|azure|vault|google)-\S+ )?(.*)$")
+CLOUDS = {"aws": "AWS", "azure": "Azure", "vault": "Vault", "google": "Google", None: "all"}
 
 
 class Run:
@@ -114,8 +114,8 @@ def document(sections):
         "",
         "Made by `tests/clients/table.py --write` from what [the scripts](README.md) printed. For each script, the first rows are the versions",
         "of the clients. Each further row is an operation, with the number of checks that passed with keys of each cloud. A cell is empty if",
-        "the release has no such client or the operation is not tried there. AWS and Azure are emulated, Azure by this project's own",
-        "emulator. Vault is real.",
+        "the release has no such client or the operation is not tried there. AWS, Azure and Google are emulated, Azure and Google by this",
+        "project's own emulator. Vault is real.",
         "",
         f"{len(sections)} scripts, {total(sections):,} checks passed.",
         "",

@@ -12,7 +12,7 @@ need ukify systemd-ukify
 need /usr/lib/systemd/systemd-sbsign systemd-repart
 need /usr/lib/systemd/systemd-measure systemd
 
-labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_ec)
+labels=(aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_ec $google_ec)
 certify "${labels[@]}"
 mkdir "$work/page"
 # An EFI program takes the place of the kernel, because the image is not booted.

@@ -1,5 +1,5 @@
-"""verify_mac.py SERVERS_JSON SERVER KEY BITS FILE MAC: fails unless the service says that MAC is FILE's MAC. AWS is asked by its own
-SDK, and Vault by hvac.
+"""verify_mac.py SERVERS_JSON SERVER KEY BITS FILE MAC: fails unless the service says that MAC is FILE's MAC. AWS and Google are
+asked by their own SDKs, and Vault by hvac.
 """
 
 import base64
@@ -8,6 +8,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "servers"))
+import google_kms
 import provision
 import vault
 
@@ -15,6 +16,8 @@ import vault
 def main():
     servers_json, server, key, bits, file, mac = sys.argv[1:]
     facts = json.loads(pathlib.Path(servers_json).read_text())["servers"][server]
+    if facts["cloud"] == "google":
+        sys.exit(not google_kms.verifies_mac(facts, key, pathlib.Path(file).read_bytes(), pathlib.Path(mac).read_bytes()))
     if facts["cloud"] == "vault":
         fields = {"input": base64.b64encode(pathlib.Path(file).read_bytes()).decode(),
                   "hmac": "vault:v1:" + base64.b64encode(pathlib.Path(mac).read_bytes()).decode()}

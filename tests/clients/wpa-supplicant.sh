@@ -10,7 +10,7 @@ need eapol_test eapoltest
 need hostapd hostapd
 export SECRET=testing IDENTITY=machine.example
 
-certify aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_ec
+certify aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_ec $google_ec
 cp "$work/ca.pem" "$work/page/ca.pem"
 plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/other.key" -days 2 -subj "/CN=other" \
     -addext "basicConstraints=critical,CA:true" -out "$work/other.pem" 2>/dev/null
@@ -78,7 +78,7 @@ refuses_server() {
 
 ready() { grep -q AP-ENABLED "$work/server.log"; }
 
-for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_ec; do
+for name in aws-rsa2048 aws-p256 azure-rsa2048 azure-p256 $vault_ec $google_ec; do
     key "$name"
     export TOKEN=$label PKCS11_MODULE_PATH=$MODULE
     cp "$work/$label.pem" "$work/page/client.pem"

@@ -1,6 +1,7 @@
-"""uses_pykcs11.py MODULE TOKEN PUBLIC.pem: tests ML-DSA with a context and HashML-DSA, OAEP and ECDH, with PyKCS11.
+"""uses_pykcs11.py MODULE TOKEN PUBLIC.pem: tests ML-DSA with a context and HashML-DSA, SLH-DSA, OAEP and ECDH, with PyKCS11.
 
-The package `cryptography` encrypts, derives and verifies with the service's public key.
+The package `cryptography` encrypts, derives and verifies with the service's public key. It has no SLH-DSA: the program signs itself,
+and writes the signature to PUBLIC.pem.sig.
 """
 
 import ctypes
@@ -23,6 +24,10 @@ HASH_ML_DSA = {
     "SHAKE128": (PyKCS11.CKM_HASH_ML_DSA_SHAKE128, hashlib.shake_128, 0x0B),
     "SHAKE256": (PyKCS11.CKM_HASH_ML_DSA_SHAKE256, hashlib.shake_256, 0x0C),
 }
+
+
+# PKCS#11 3.2, which PyKCS11 1.5.20 does not have.
+CKK_SLH_DSA, CKM_SLH_DSA = 0x4B, 0x2E
 
 
 class Context(ctypes.Structure):
@@ -78,6 +83,16 @@ def ml_dsa(session, public):
         print("signed and verified", f"HASH_ML_DSA_{name}")
 
 
+def slh_dsa(session, file):
+    private, theirs = find(session, PyKCS11.CKO_PRIVATE_KEY), find(session, PyKCS11.CKO_PUBLIC_KEY)
+    mechanism, data = PyKCS11.Mechanism(CKM_SLH_DSA), pathlib.Path(__file__).read_bytes()
+    signature = bytes(session.sign(private, data, mechanism))
+    right(session.verify(theirs, data, signature, mechanism), "the token does not verify")
+    right(not session.verify(theirs, data + b"x", signature, mechanism), "the token verifies for other data")
+    pathlib.Path(f"{file}.sig").write_bytes(signature)
+    print("signed and verified SLH_DSA", len(signature))
+
+
 def decrypt(session, public):
     private = find(session, PyKCS11.CKO_PRIVATE_KEY)
     mechanism = PyKCS11.RSAOAEPMechanism(PyKCS11.CKM_SHA256, PyKCS11.CKG_MGF1_SHA256)
@@ -115,9 +130,12 @@ def main():
     library.load(module)
     [slot] = [slot for slot in library.getSlotList(tokenPresent=True) if library.getTokenInfo(slot).label.strip("\0 ") == label]
     session = library.openSession(slot)
-    public = load_pem_public_key(pathlib.Path(file).read_bytes())
     kind = session.getAttributeValue(find(session, PyKCS11.CKO_PRIVATE_KEY), [PyKCS11.CKA_KEY_TYPE])[0]
-    {PyKCS11.CKK_ML_DSA: ml_dsa, PyKCS11.CKK_RSA: decrypt, PyKCS11.CKK_EC: agree}[kind](session, public)
+    if kind == CKK_SLH_DSA:
+        slh_dsa(session, file)
+    else:
+        public = load_pem_public_key(pathlib.Path(file).read_bytes())
+        {PyKCS11.CKK_ML_DSA: ml_dsa, PyKCS11.CKK_RSA: decrypt, PyKCS11.CKK_EC: agree}[kind](session, public)
     session.closeSession()
 
 

@@ -44,8 +44,8 @@ def decrypt(slot, private, public):
             for name, (hashed, param) in OAEP.items()}
     ways["PKCS#1 v1.5"] = (Mechanism.RSA_PKCS, None, padding.PKCS1v15())
     for name, (mechanism, param, scheme) in ways.items():
-        # Vault decrypts OAEP with SHA-256 only.
-        sha1 = name == "OAEP SHA-1" and slot.get_token().manufacturer_id == "HashiCorp"
+        # Vault decrypts OAEP with SHA-256 only, and so does this key of Google.
+        sha1 = name == "OAEP SHA-1" and slot.get_token().manufacturer_id in ("HashiCorp", "Google")
         if sha1 or not slot.get_mechanism_info(mechanism).flags & MechanismFlag.DECRYPT:
             print(name, "is not for this key")
             refused(name, lambda: private.decrypt(bytes(256), mechanism=mechanism, mechanism_param=param),
@@ -114,8 +114,7 @@ def use(session, public_file, folder):
     data = os.urandom(4000)
     if private.key_type == KeyType.EC_EDWARDS:
         sign(private, public, Mechanism.EDDSA, data)
-        # AWS KMS accepts 4096 bytes, and Vault 524288.
-        limit = 4096 if session.token.manufacturer_id == "aws_kms" else 524288
+        limit = {"aws_kms": 4096, "Google": 65536, "HashiCorp": 524288}[session.token.manufacturer_id]
         refused(f"a message of {limit + 1} bytes", lambda: private.sign(bytes(limit + 1), mechanism=Mechanism.EDDSA),
                 pkcs11.exceptions.DataLenRange)
     elif private.key_type == KeyType.ML_DSA:

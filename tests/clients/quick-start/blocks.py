@@ -1,7 +1,7 @@
 """blocks.py PAGE FOLDER COMMAND...: writes the page's blocks into FOLDER, as SECTION-BLOCK.sh, and each section's title as SECTION.title.
 
 Section 0 is the page's beginning. Fails if the page has a block that is not a shell's, or if its text names other commands
-(`aws ...`, `az ...`, `vault ...`, `sudo ...`) than COMMAND...: those are run one by one.
+(`aws ...`, `az ...`, `gcloud ...`, `vault ...`, `sudo ...`) than COMMAND...: those are run one by one.
 """
 
 import pathlib
@@ -22,7 +22,7 @@ def main():
     fences = len(re.findall(r"^ *```", text, re.MULTILINE))
     assert fences == 2 * count, f"{fences} fences, {count} blocks of sh"
     prose = re.sub(r"^```sh\n.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    named = re.findall(r"`((?:aws|az|vault|sudo) [^`]+)`", prose)
+    named = re.findall(r"`((?:aws|az|gcloud|vault|sudo) [^`]+)`", prose)
     assert sorted(named) == sorted(commands), f"the page names {named}"
 
 
