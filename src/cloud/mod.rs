@@ -65,7 +65,7 @@ pub mod google {
     //! Google Cloud KMS, which this build does not support.
     pub(crate) mod names;
     pub(crate) mod settings;
-    pub use names::{crypto_key_id, is_key, is_key_ring, relative_name};
+    pub use names::{KEY_RING_FORM, crypto_key_id, is_key, is_key_ring, relative_name};
     pub use settings::{Credentials, ProtectionLevel, Settings, Versions};
 }
 

@@ -9,8 +9,9 @@ use crate::store::private_directory::hex_digest;
 /// Returns CK_TOKEN_INFO.serialNumber (PKCS#11 3.2 section 3.2): 16 hexadecimal digits.
 ///
 /// The digits are derived from the cloud, the place in the cloud (the region, endpoint or vault) and the key, or
-/// the label if the token may have several keys, and what limits the listing if they are listed. The same configuration results in the same serial number on every
-/// machine. Slots of the replaced modules' files keep the serial numbers of those modules.
+/// the label if the token may have several keys; if these are listed, what limits the listing as well. The same
+/// configuration results in the same serial number on every machine. Slots of the replaced modules' files keep the
+/// serial numbers of those modules.
 pub fn serial_number(slot: &Slot) -> String {
     if let Some(fixed) = slot.quirks.identity.serial_number() {
         return fixed.into();

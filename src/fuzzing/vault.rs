@@ -11,6 +11,7 @@
 use super::input::ByteSource;
 use super::replies::{SECRET, block_on, check_facts, check_failure, http_reply, texts};
 use crate::cloud::http::exchange::Reply;
+use crate::cloud::http::transport::Transport;
 use crate::cloud::key::KeyRequest;
 use crate::cloud::login::{PinClients, Verdict};
 use crate::cloud::vault::client::Clients;
@@ -205,7 +206,7 @@ const ADDRESS: &str = "https://vault.example:8200";
 fn clients(settings: Settings, replies: &[u8]) -> (Arc<Clients>, Arc<Server>) {
     let server = Arc::new(Server { replies: Mutex::new(texts(replies)), ..Server::default() });
     let own = server.clone();
-    (Clients::with_server(settings, Box::new(move |request| own.reply(request))), server)
+    (Clients::with_transport(settings, Transport::to(move |request| Ok(own.reply(request)))), server)
 }
 
 /// A server that sends the replies in their order. The last reply is repeated.

@@ -1,6 +1,6 @@
 //! The Google backend against the emulator.
 
-use crate::server::{ExpectedKey, FILES, Server, holds_in_child, named, wait};
+use crate::server::{ExpectedKey, FILES, Server, named, wait};
 use crate::{cases, openssl};
 use aws_lc_rs::signature::{ML_DSA_44, ML_DSA_65, ML_DSA_87, UnparsedPublicKey};
 use cloud_kms_emulator::{Action, Emulator, Fault, GoogleKey};
@@ -9,10 +9,10 @@ use cloud_kms_pkcs11::cloud::{Cause, Failure, KeyDescription, Network, NewKey, S
 use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::ml_dsa::Mu;
 use cloud_kms_pkcs11::key::{Algorithm, Curve, Kind, PublicNumbers, Purpose, Scheme};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-const P256: Kind = Kind::Ec(Curve::P256);
-const ES256: Scheme = Algorithm::Ecdsa.with_hash(Hash::Sha256);
+pub const P256: Kind = Kind::Ec(Curve::P256);
+pub const ES256: Scheme = Algorithm::Ecdsa.with_hash(Hash::Sha256);
 
 /// The algorithms of keys that the `openssl` program verifies.
 #[rustfmt::skip]
@@ -59,20 +59,20 @@ pub fn settings(emulator: &Emulator) -> Settings {
     }
 }
 
-fn backend(emulator: &Emulator) -> SharedBackend {
+pub fn backend(emulator: &Emulator) -> SharedBackend {
     settings(emulator).open()
 }
 
 /// Makes a key with this algorithm, and returns the name of its version.
-fn key(emulator: &Emulator, id: &str, algorithm: &str) -> String {
+pub fn key(emulator: &Emulator, id: &str, algorithm: &str) -> String {
     emulator.google().create_key(id, GoogleKey::new(algorithm).reuse()).unwrap().version
 }
 
-fn crypto_key(id: &str) -> String {
+pub fn crypto_key(id: &str) -> String {
     format!("{}/cryptoKeys/{id}", GoogleKey::KEY_RING)
 }
 
-fn describe(backend: &SharedBackend, name: &str) -> Result<KeyDescription, Failure> {
+pub fn describe(backend: &SharedBackend, name: &str) -> Result<KeyDescription, Failure> {
     wait(backend.describe(&named(name)))
 }
 
@@ -375,134 +375,4 @@ fn the_service_makes_random_bytes() {
     let [first, second] = [0; 2].map(|_| wait(backend.random(2000)).unwrap());
     assert!(first.len() == 2000 && first != second);
     assert!(Settings { key_ring: None, ..settings(&emulator) }.open().random_source().is_none());
-}
-
-#[test]
-fn what_was_damaged_is_requested_again() {
-    let emulator = Emulator::start().unwrap();
-    let backend = backend(&emulator);
-    let version = key(&emulator, "k", "EC_SIGN_P256_SHA256");
-    for action in [Action::WrongChecksum, Action::Unverified] {
-        emulator.control().fault(Fault::new("google.AsymmetricSign", action.clone()).times(1));
-        let answer = sign(&backend, &version, None);
-        assert!(answer.is_ok(), "{action:?}: {answer:?}");
-        emulator.control().fault(Fault::new("google.AsymmetricSign", action.clone()));
-        let failure = sign(&backend, &version, None).unwrap_err();
-        assert!(failure.cause == Cause::Malformed && failure.message.contains("checksum"), "{failure}");
-        emulator.control().clear_faults();
-    }
-    emulator.control().fault(Fault::new("google.GetPublicKey", Action::WrongChecksum).times(1));
-    assert!(describe(&backend, &version).is_ok());
-    for action in [Action::WrongName, Action::WrongLengthSignature, Action::GarbageBody, Action::EmptyBody] {
-        emulator.control().fault(Fault::new("google.AsymmetricSign", action.clone()));
-        let failure = sign(&backend, &version, None).unwrap_err();
-        assert_eq!(failure.cause, Cause::Malformed, "{action:?}: {failure}");
-        emulator.control().clear_faults();
-    }
-}
-
-#[test]
-fn each_failure_has_its_cause() {
-    let emulator = Emulator::start().unwrap();
-    let network = Network { retries: 0, ..settings(&emulator).network };
-    let backend = Settings { network, ..settings(&emulator) }.open();
-    let version = key(&emulator, "k", "EC_SIGN_P256_SHA256");
-    let error = |status, code: &str, reason: Option<&str>| {
-        let innererror = reason.map(str::to_owned);
-        Action::Error { status, code: code.into(), message: "words".into(), innererror }
-    };
-    for (action, cause, words) in [
-        (Action::Throttle { retry_after: None }, Cause::Throttled, "cloudkms.googleapis.com/crypto_requests"),
-        (Action::Deny, Cause::Denied, "roles/cloudkms.signer"),
-        (Action::ServiceDisabled, Cause::Rejected, "gcloud services enable cloudkms.googleapis.com"),
-        (Action::PolicyViolated, Cause::Denied, "unique identifier"),
-        (error(403, "PERMISSION_DENIED", Some("BILLING_DISABLED")), Cause::Rejected, "enable billing"),
-        (error(403, "PERMISSION_DENIED", Some("USER_PROJECT_DENIED")), Cause::Denied, "google_quota_project"),
-        (error(403, "PERMISSION_DENIED", Some("CONSUMER_INVALID")), Cause::Rejected, "check the project"),
-        (error(503, "UNAVAILABLE", None), Cause::Internal, "words"),
-        (error(500, "INTERNAL", None), Cause::Internal, "words"),
-        (error(404, "NOT_FOUND", None), Cause::NotFound, "words"),
-        (error(400, "INVALID_ARGUMENT", None), Cause::Rejected, "words"),
-        (error(401, "UNAUTHENTICATED", None), Cause::Credentials, "service account"),
-        (Action::ResetBeforeReply, Cause::Unreachable, ""),
-    ] {
-        emulator.control().fault(Fault::new("google.AsymmetricSign", action.clone()));
-        let failure = sign(&backend, &version, None).unwrap_err();
-        assert_eq!(failure.cause, cause, "{action:?}: {failure}");
-        assert!(failure.message.contains(words), "{failure}");
-        emulator.control().clear_faults();
-    }
-    emulator.control().fault(Fault::new("google.AsymmetricSign", Action::PolicyViolated));
-    assert!(sign(&backend, &version, None).unwrap_err().request_id.is_some());
-}
-
-#[test]
-fn temporary_failures_are_retried() {
-    let emulator = Emulator::start().unwrap();
-    let backend = backend(&emulator);
-    let version = key(&emulator, "k", "EC_SIGN_P256_SHA256");
-    let start = Instant::now();
-    let throttle = Action::Throttle { retry_after: Some(1) };
-    emulator.control().fault(Fault::new("google.AsymmetricSign", throttle).times(2));
-    let answer = sign(&backend, &version, None);
-    assert!(answer.is_ok(), "{answer:?}");
-    assert!(start.elapsed() > Duration::from_millis(1900), "RetryInfo is honoured: {:?}", start.elapsed());
-    let unavailable = Action::Error { status: 503, code: "UNAVAILABLE".into(), message: "x".into(), innererror: None };
-    for action in [unavailable, Action::ResetBeforeReply, Action::CloseAfterReply, Action::ExpiredToken] {
-        emulator.control().fault(Fault::new("google.AsymmetricSign", action.clone()).times(1));
-        let answer = sign(&backend, &version, None);
-        assert!(answer.is_ok(), "{action:?}: {answer:?}");
-        emulator.control().clear_faults();
-    }
-}
-
-#[test]
-fn names_that_would_change_the_path_are_refused() {
-    let emulator = Emulator::start().unwrap();
-    let backend = backend(&emulator);
-    let name = crypto_key("k");
-    for wrong in ["", "k", &format!("{name}/.."), &format!("{name}?a"), &format!("{name}/cryptoKeyVersions/x")] {
-        for failure in [describe(&backend, wrong).unwrap_err(), sign(&backend, wrong, None).unwrap_err()] {
-            assert_eq!(failure.cause, Cause::Settings, "{failure}");
-        }
-    }
-    assert_eq!(emulator.control().count("connections"), 0);
-}
-
-#[test]
-fn the_quota_project_is_told() {
-    let emulator = Emulator::start().unwrap();
-    let version = key(&emulator, "k", "EC_SIGN_P256_SHA256");
-    let backend = Settings { quota_project: Some("payer".into()), ..settings(&emulator) }.open();
-    sign(&backend, &version, None).unwrap();
-    let log = emulator.control().log();
-    assert_eq!(log.last().unwrap().quota_project.as_deref(), Some("payer"), "{log:?}");
-}
-
-#[test]
-fn a_silent_service_ends_a_call_in_time() {
-    let emulator = Emulator::start().unwrap();
-    let version = key(&emulator, "k", "EC_SIGN_P256_SHA256");
-    let network = Network { call_timeout: Duration::from_secs(2), ..settings(&emulator).network };
-    let backend = Settings { network, ..settings(&emulator) }.open();
-    for action in [Action::Hang, Action::Drip { ms: 400 }] {
-        emulator.control().fault(Fault::new("google.AsymmetricSign", action.clone()));
-        let start = Instant::now();
-        let failure = sign(&backend, &version, None).unwrap_err();
-        assert_eq!(failure.cause, Cause::TimedOut, "{failure}");
-        // The limit allows for a slow machine. Without a deadline the call would take minutes.
-        assert!(start.elapsed() < Duration::from_secs(30), "{action:?}: {:?}", start.elapsed());
-        emulator.control().clear_faults();
-    }
-}
-
-#[test]
-fn a_forked_child_and_its_parent_both_sign() {
-    let emulator = Emulator::start().unwrap();
-    let backend = backend(&emulator);
-    let version = key(&emulator, "k", "EC_SIGN_P256_SHA256");
-    for _ in 0..5 {
-        assert!(sign(&backend, &version, None).is_ok());
-        assert!(holds_in_child(|| sign(&backend, &version, None).is_ok()));
-    }
 }

@@ -16,6 +16,7 @@ mod cases;
 mod front;
 mod google;
 mod google_access;
+mod google_failures;
 mod openssl;
 mod others;
 mod reach;

@@ -7,7 +7,7 @@ use super::client::{Clients, Request};
 use super::keys::algorithms::ALGORITHMS;
 use super::keys::{ENABLED, Version, check_name};
 use super::listing::{CryptoKey, LABEL};
-use super::names::{crypto_key_name, is_version};
+use super::names::{crypto_key_name, is_crypto_key_id, is_version};
 use super::operations::{CREATE_KEY, DESTROY_VERSION, GET_KEY, GET_VERSION, UPDATE_KEY};
 use super::settings::ProtectionLevel;
 use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
@@ -72,12 +72,6 @@ pub(crate) fn check_new(new: &NewKey) -> Result<()> {
         }
         Some(_) => Ok(()),
     }
-}
-
-/// Returns whether a crypto key can have this id: `[a-zA-Z0-9_-]{1,63}`.
-fn is_crypto_key_id(id: &str) -> bool {
-    let is_id_char = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    (1..=63).contains(&id.len()) && id.bytes().all(is_id_char)
 }
 
 /// Checks whether a crypto key can have this label. "Labels": at most 63 characters of lowercase letters, digits, '_' and

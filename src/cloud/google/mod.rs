@@ -26,7 +26,7 @@ use crate::key::{Kind, Scheme};
 use client::Clients;
 use keys::algorithms::schemes;
 use names::is_version;
-pub use names::{crypto_key_id, is_key, is_key_ring, relative_name};
+pub use names::{KEY_RING_FORM, crypto_key_id, is_key, is_key_ring, relative_name};
 use operations::{
     CREATE_KEY, DECRYPT, DESTROY_VERSION, GET_PUBLIC_KEY, LIST_KEYS, MAC_VERIFY, Operation, RANDOM, SIGN, UPDATE_KEY,
 };

@@ -5,6 +5,9 @@
 /// What comes before a name in a "full resource name" and in the URL of a resource.
 const PREFIXES: [&str; 2] = ["//cloudkms.googleapis.com/", "https://cloudkms.googleapis.com/v1/"];
 
+/// The form of the name of a key ring, for messages.
+pub const KEY_RING_FORM: &str = "projects/PROJECT/locations/LOCATION/keyRings/RING";
+
 /// The collections in the name of a version of a key, from the outside in.
 const COLLECTIONS: [&str; 5] = ["projects", "locations", "keyRings", "cryptoKeys", "cryptoKeyVersions"];
 
@@ -31,6 +34,11 @@ pub(crate) fn is_crypto_key(name: &str) -> bool {
 /// Returns whether this is the relative name of a version of a key.
 pub(crate) fn is_version(name: &str) -> bool {
     depth(name) == Some(5)
+}
+
+/// Returns whether a key can have this id, which is the last part of its name.
+pub(crate) fn is_crypto_key_id(id: &str) -> bool {
+    is_id(id, "cryptoKeys")
 }
 
 /// Returns the number in the name of a version.

@@ -2,13 +2,11 @@
 
 use super::credentials::access_token::AccessToken;
 use super::credentials::memory::Memory;
-#[cfg(any(test, fuzzing))]
-use super::credentials::token_server::Server;
-use super::credentials::token_server::{Context, TokenClient, variable};
+use super::credentials::token_server::{Context, variable};
 use super::credentials::{fetch, file_of, file_version};
 use super::settings::Settings;
 use crate::cloud::failure::refused::FailedAttempt;
-use crate::cloud::http::ClientPool;
+use crate::cloud::http::transport::Transport;
 use crate::{log_debug, log_info, log_warn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -25,8 +23,6 @@ struct Shared {
     /// A cell without a token is filled by the first call that needs the token.
     cell: Mutex<Cell>,
     memory: Memory,
-    #[cfg(any(test, fuzzing))]
-    server: Option<Arc<Server>>,
 }
 
 type Cell = Arc<OnceCell<Arc<CachedToken>>>;
@@ -84,17 +80,17 @@ impl Tokens {
         &self,
         operation: &'static str,
         settings: &Settings,
-        http: &Arc<ClientPool>,
+        transport: &Transport,
     ) -> Result<Arc<AccessToken>, FailedAttempt> {
         let now = Instant::now();
         let (cell, old) = self.shared.cell(settings, now);
         // Boxed: otherwise the future of every call would contain this future, which is rarely used.
-        let fetch = || Box::pin(self.shared.fetch_or_keep(operation, settings, http, old));
+        let fetch = || Box::pin(self.shared.fetch_or_keep(operation, settings, transport, old));
         let cached = cell.get_or_try_init(fetch).await?;
         if cached.take_renewal(now) {
-            let (shared, cached, settings, http) =
-                (self.shared.clone(), cached.clone(), settings.clone(), http.clone());
-            tokio::spawn(async move { shared.renew(operation, &settings, &http, &cached).await });
+            let (shared, cached) = (self.shared.clone(), cached.clone());
+            let (settings, transport) = (settings.clone(), transport.clone());
+            tokio::spawn(async move { shared.renew(operation, &settings, &transport, &cached).await });
         }
         Ok(cached.token.clone())
     }
@@ -111,22 +107,14 @@ impl Tokens {
     }
 }
 
-#[cfg(any(test, fuzzing))]
-impl Tokens {
-    /// Creates tokens whose requests go to a function, and not over the network.
-    pub(crate) fn with_server(server: Arc<Server>) -> Self {
-        Self { shared: Arc::new(Shared { server: Some(server), ..Shared::default() }) }
-    }
-}
-
 impl Shared {
     /// Returns the cell of the token. If the token has ended, or if the file of the credentials has changed, it is a new cell.
     /// In the latter case the old token is returned, too.
     fn cell(&self, settings: &Settings, now: Instant) -> (Cell, Option<Arc<CachedToken>>) {
-        let mut cell = lock(&self.cell);
-        let Some(current) = cell.get().cloned() else { return (cell.clone(), None) };
         // A file that is just being replaced may be missing for a moment.
         let file = file_version(&settings.credentials);
+        let mut cell = lock(&self.cell);
+        let Some(current) = cell.get().cloned() else { return (cell.clone(), None) };
         let has_changed = file.is_some() && file != current.file_version;
         if has_changed || !current.is_valid(now) {
             *cell = Arc::default();
@@ -139,10 +127,10 @@ impl Shared {
         &self,
         operation: &'static str,
         settings: &Settings,
-        http: &Arc<ClientPool>,
+        transport: &Transport,
         old: Option<Arc<CachedToken>>,
     ) -> Result<Arc<CachedToken>, FailedAttempt> {
-        match (self.fetch(operation, settings, http).await, old) {
+        match (self.fetch(operation, settings, transport).await, old) {
             (Ok(new), _) => Ok(new),
             (Err(refused), Some(old)) => {
                 let path = file_of(&settings.credentials).map(|path| path.display().to_string()).unwrap_or_default();
@@ -159,29 +147,18 @@ impl Shared {
         &self,
         operation: &'static str,
         settings: &Settings,
-        http: &Arc<ClientPool>,
+        transport: &Transport,
     ) -> Result<Arc<CachedToken>, FailedAttempt> {
-        let client = TokenClient {
-            pool: http.clone(),
-            #[cfg(any(test, fuzzing))]
-            server: self.server.clone(),
-        };
         let file_version = file_version(&settings.credentials);
-        let context = Context { operation, settings, http: &client, memory: &self.memory, variable };
+        let context = Context { operation, settings, transport, memory: &self.memory, variable };
         let (token, lifetime) = fetch(&context).await?;
         log_debug!("got an access token for the {}, valid for {} s", token.origin, lifetime.as_secs());
         Ok(Arc::new(CachedToken::new(token, lifetime, file_version)))
     }
 
     /// Replaces a token. It stays in use if that fails.
-    async fn renew(
-        &self,
-        operation: &'static str,
-        settings: &Settings,
-        http: &Arc<ClientPool>,
-        old: &Arc<CachedToken>,
-    ) {
-        match self.fetch(operation, settings, http).await {
+    async fn renew(&self, operation: &'static str, settings: &Settings, transport: &Transport, old: &Arc<CachedToken>) {
+        match self.fetch(operation, settings, transport).await {
             Ok(new) => {
                 let mut cell = lock(&self.cell);
                 if cell.get().is_some_and(|current| Arc::ptr_eq(current, old)) {
@@ -214,6 +191,7 @@ mod tests {
     /// if `fails` is set.
     struct Fixture {
         tokens: Tokens,
+        transport: Transport,
         settings: Settings,
         requests: Arc<AtomicU32>,
         fails: Arc<AtomicU32>,
@@ -224,18 +202,18 @@ mod tests {
         fn new() -> Self {
             let (requests, fails) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
             let (counter, failing) = (requests.clone(), fails.clone());
-            let tokens = Tokens::with_server(Arc::new(move |_| {
+            let transport = Transport::to(move |_| {
                 let number = counter.fetch_add(1, Ordering::SeqCst) + 1;
                 if failing.load(Ordering::SeqCst) != 0 {
                     return Err(Failure::new(Cause::Unreachable, "Sign", "no network").into());
                 }
                 let body = format!(r#"{{"access_token": "t{number}", "expires_in": 3599}}"#);
                 Ok(Reply { status: 200, headers: HeaderMap::new(), body: Zeroizing::new(body.into_bytes()) })
-            }));
+            });
             let folder = tempfile::tempdir().unwrap();
             let credentials = Credentials::File(folder.path().join("user.json"));
-            let fixture =
-                Self { tokens, settings: Settings { credentials, ..Settings::default() }, requests, fails, folder };
+            let settings = Settings { credentials, ..Settings::default() };
+            let fixture = Self { tokens: Tokens::default(), transport, settings, requests, fails, folder };
             fixture.write(
                 r#"{"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"}"#,
                 0,
@@ -252,7 +230,7 @@ mod tests {
         }
 
         async fn token(&self) -> Result<Arc<AccessToken>, Failure> {
-            let token = self.tokens.get("Sign", &self.settings, &Arc::default()).await;
+            let token = self.tokens.get("Sign", &self.settings, &self.transport).await;
             token.map_err(|refused| refused.failure)
         }
 

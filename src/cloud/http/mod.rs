@@ -10,6 +10,7 @@ pub(crate) mod network;
 pub(crate) mod proxy;
 pub(crate) mod resolver;
 pub(crate) mod tls;
+pub(crate) mod transport;
 pub(crate) mod trust;
 pub(crate) mod verifier;
 

@@ -2,11 +2,12 @@
 //!
 //! "Set certificate chain" and "Read key" of "Transit secrets engine (API)".
 
-use super::client::{Clients, Request, body};
+use super::client::{Clients, Request};
 use super::keys::{KeyReply, facts};
 use super::operations::{READ_KEY, SET_CERTIFICATE};
 use crate::certificate::Certificate;
 use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::http::transport::json_body;
 use crate::cloud::key::KeyName;
 use crate::log_info;
 use http::Method;
@@ -31,7 +32,7 @@ impl Clients {
         if !public_key.is_some_and(|public_key| certificate.certifies(&public_key)) {
             return Ok(false);
         }
-        let fields = body(&json!({ "version": reply.version(key), "certificate_chain": certificate.to_pem() }));
+        let fields = json_body(&json!({ "version": reply.version(key), "certificate_chain": certificate.to_pem() }));
         let path = self.path(&["keys", &key.id, "set-certificate"]);
         let request = Request { method: Method::POST, path: &path, body: Some(fields) };
         match self.change(&SET_CERTIFICATE, &key.id, &request).await {

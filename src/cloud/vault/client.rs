@@ -7,9 +7,9 @@ use super::settings::Settings;
 use super::token::Tokens;
 use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
-use crate::cloud::http::ClientPool;
 use crate::cloud::http::endpoint::url_without_credentials;
 use crate::cloud::http::exchange::Reply;
+use crate::cloud::http::transport::Transport;
 use crate::cloud::management::without_retry;
 use crate::cloud::retry::Call;
 use crate::cloud::secret::Secret;
@@ -17,38 +17,30 @@ use crate::log_info;
 use bytes::Bytes;
 use http::{HeaderValue, Method, header::CONTENT_TYPE};
 use reqwest::Url;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 use tokio::sync::{OnceCell, Semaphore};
-use zeroize::Zeroizing;
 
 /// The client of one process for one set of settings. It is used on the runtime only.
 pub(crate) struct Clients {
     pub(crate) settings: Settings,
-    http: Arc<ClientPool>,
+    transport: Transport,
     pub(crate) tokens: Tokens,
     /// The requests of [`Self::get`] that are under way, by their paths.
     reads: Mutex<HashMap<String, Arc<OnceCell<Arc<Value>>>>>,
     pub(crate) batches: Batches,
     /// Limits how many requests that load keys run at the same time.
     load_permits: Semaphore,
-    #[cfg(any(test, fuzzing))]
-    server: Option<Server>,
 }
-
-/// What replies in place of a server.
-#[cfg(any(test, fuzzing))]
-pub(crate) type Server = Box<dyn Fn(&reqwest::Request) -> Reply + Send + Sync>;
 
 #[cfg(any(test, fuzzing))]
 impl Clients {
-    /// Creates clients whose requests go to a function, and not over the network.
-    pub(crate) fn with_server(settings: Settings, server: Server) -> Arc<Self> {
-        Arc::new(Self { server: Some(server), ..Self::new(settings) })
+    /// Creates clients whose requests take this way.
+    pub(crate) fn with_transport(settings: Settings, transport: Transport) -> Arc<Self> {
+        Arc::new(Self { transport, ..Self::new(settings) })
     }
 }
 
@@ -67,24 +59,16 @@ struct DataReply<T> {
     data: T,
 }
 
-/// Returns the JSON of a request's body.
-pub(crate) fn body(fields: &impl Serialize) -> Bytes {
-    // Structures of texts and numbers can always be written.
-    Bytes::from_owner(Zeroizing::new(serde_json::to_vec(fields).unwrap_or_default()))
-}
-
 impl Clients {
     /// Creates the client. Makes no request and reads no file.
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             settings,
-            http: ClientPool::shared(),
+            transport: Transport::shared(),
             tokens: Tokens::default(),
             reads: Mutex::default(),
             batches: Batches::default(),
             load_permits: Semaphore::new(64),
-            #[cfg(any(test, fuzzing))]
-            server: None,
         }
     }
 
@@ -183,7 +167,9 @@ impl Clients {
             let answer = attempt();
             async { answer.await.map_err(|refused| self.mask_pin(refused)) }
         };
-        call.run(masked, |refused, since| self.discard_stale(refused, since)).await
+        let network = &self.settings.network;
+        // `denial` discards tokens.
+        call.run(masked, |refused, since| self.transport.discard_stale(network, refused, since)).await
     }
 
     /// Sends a request once, with the token.
@@ -211,13 +197,17 @@ impl Clients {
         token: Option<&Secret>,
     ) -> Result<Reply, FailedAttempt> {
         let url = self.url(operation, request)?;
-        let reply = self.exchange(operation, self.http_request(operation, request, url.clone(), token)?).await?;
+        let exchange = async |url| {
+            let request = self.http_request(operation, request, url, token)?;
+            self.transport.exchange(operation.name, &self.settings.network, request).await
+        };
+        let reply = exchange(url.clone()).await?;
         let reply = match reply.status {
             301 | 302 | 307 | 308 => {
                 let location = reply.header("location").unwrap_or_default();
                 let active = active_server(&url, location).map_err(|why| operation.failure(Cause::Settings, why))?;
                 log_info!("{} redirects to {}", origin(&url), origin(&active));
-                self.exchange(operation, self.http_request(operation, request, active, token)?).await?
+                exchange(active).await?
             }
             _ => reply,
         };
@@ -225,19 +215,6 @@ impl Clients {
             200..300 => Ok(reply),
             _ => Err(refusal(operation, &reply)),
         }
-    }
-
-    async fn exchange(&self, operation: &Operation, request: reqwest::Request) -> Result<Reply, FailedAttempt> {
-        #[cfg(any(test, fuzzing))]
-        if let Some(server) = &self.server {
-            let reply = server(&request);
-            // Other tasks run while a request is under way.
-            tokio::task::yield_now().await;
-            return Ok(reply);
-        }
-        let connections = self.http.get(&self.settings.network);
-        let connections = connections.map_err(|obstacle| obstacle.failure(operation.name))?;
-        connections.exchange(operation.name, request).await
     }
 
     fn url(&self, operation: &Operation, request: &Request<'_>) -> Result<Url, Failure> {
@@ -279,13 +256,6 @@ impl Clients {
             *made.body_mut() = Some(body.clone().into());
         }
         Ok(made)
-    }
-
-    /// Gives up the connections if no reply has come on one of them. [`Self::denial`] discards tokens.
-    fn discard_stale(&self, refused: &FailedAttempt, since: Instant) {
-        if refused.failure.cause == Cause::TimedOut {
-            self.http.renew(&self.settings.network, since);
-        }
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! "Create key" and "Delete key" of "Transit secrets engine (API)".
 
-use super::client::{Clients, Request, body};
+use super::client::{Clients, Request};
 use super::keys::{HMAC_HASH, facts};
 use super::operations::{CREATE_KEY, DELETE_KEY};
 use super::settings::is_key_name;
 use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::http::transport::json_body;
 use crate::cloud::key::KeyName;
 use crate::cloud::management::{CreatedKey, NewKey, with_advice};
 use crate::error::{Error, Result};
@@ -90,7 +91,7 @@ impl Clients {
             _ => json!({ "type": type_of(new.kind) }),
         };
         let path = self.path(&["keys", &name.id]);
-        let request = Request { method: Method::POST, path: &path, body: Some(body(&fields)) };
+        let request = Request { method: Method::POST, path: &path, body: Some(json_body(&fields)) };
         self.change(&CREATE_KEY, &name.id, &request).await.map_err(|failure| with_advice(failure, MAY_BE_MADE))?;
         let facts = facts(&self.settings.mount, &name, &self.read_key(&name).await?)?;
         let config_option = format!("\"transit_key\": {:?}", name.id);

@@ -24,7 +24,7 @@ pub(crate) struct Token {
     /// The time at which the server has last said that the token is valid.
     confirmed: Mutex<Option<Instant>>,
     /// The time at which the token's file was last changed.
-    pub(crate) file_version: Option<SystemTime>,
+    file_version: Option<SystemTime>,
 }
 
 /// How long a token counts as valid after the server has accepted it, for the meaning of a denial.
@@ -70,6 +70,12 @@ impl Token {
     /// Returns the token, with the time at which its file was last changed.
     pub(crate) fn of_file(self, file_version: Option<SystemTime>) -> Self {
         Self { file_version, ..self }
+    }
+
+    /// Returns whether the token's file has been changed since the token was read. `file` is the time of the file's last
+    /// change. A file that is just being replaced may be missing for a moment.
+    pub(crate) fn is_of_older_file(&self, file: Option<SystemTime>) -> bool {
+        file.is_some() && file != self.file_version
     }
 
     pub(crate) fn has_ended(&self, now: Instant) -> bool {

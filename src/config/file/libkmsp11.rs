@@ -8,7 +8,7 @@ use super::quirks::HIDDEN_WHEN_DISCOVERED;
 use super::section::{file_error, json_error};
 use super::service::google::of_environment;
 use crate::certificate::Certificate;
-use crate::cloud::google::{Credentials, Settings, is_key_ring, relative_name};
+use crate::cloud::google::{Credentials, KEY_RING_FORM, Settings, is_key_ring, relative_name};
 use crate::config::configuration::Config;
 use crate::config::environment::Environment;
 use crate::config::json;
@@ -113,10 +113,10 @@ fn settings(top: &Map, environment: &Environment) -> Result<Settings> {
 
 fn slot(token: &Map, settings: &Settings, quirks: Quirks, notes: &mut PendingMessages) -> Result<Slot> {
     token.check(TOKEN_OPTIONS, notes)?;
-    let missing = || token.error("", format!("missing option \"key_ring\"; add key_ring: {KEY_RING}"));
+    let missing = || token.error("", format!("missing option \"key_ring\"; add key_ring: {KEY_RING_FORM}"));
     let key_ring = relative_name(token.text("key_ring")?.ok_or_else(missing)?);
     if !is_key_ring(key_ring) {
-        let text = format!("{key_ring:?} is not the name of a key ring in Google Cloud KMS; write {KEY_RING}");
+        let text = format!("{key_ring:?} is not the name of a key ring in Google Cloud KMS; write {KEY_RING_FORM}");
         return Err(token.error("key_ring", text));
     }
     let certificates = token.certificates()?;
@@ -296,6 +296,3 @@ const UNSET: [&str; 3] = ["", "0", "false"];
 /// The words for booleans, in any case, as in Abseil's SimpleAtob.
 const TRUE: [&str; 5] = ["true", "t", "yes", "y", "1"];
 const FALSE: [&str; 5] = ["false", "f", "no", "n", "0"];
-
-/// The form of the name of a key ring, for messages.
-const KEY_RING: &str = "projects/PROJECT/locations/LOCATION/keyRings/RING";

@@ -1,5 +1,6 @@
 //! The kinds of values that options have, and the checks of a value.
 
+use crate::cloud::google::KEY_RING_FORM;
 use crate::cloud::{google, vault};
 use crate::config::json::{Data, Value};
 use crate::config::management::Right;
@@ -102,11 +103,11 @@ impl ValueKind {
                  or '_' at both ends; write the path of the engine in \"transit_mount\""
             )),
             ValueKind::GoogleKey if !google::is_key(google::relative_name(text)) => Err(format!(
-                "{text:?} is not the name of a key in Google Cloud KMS: write {KEY_RING}/cryptoKeys/KEY, with or without \
+                "{text:?} is not the name of a key in Google Cloud KMS: write {KEY_RING_FORM}/cryptoKeys/KEY, with or without \
                  /cryptoKeyVersions/NUMBER; `gcloud kms keys list --location LOCATION --keyring RING` shows the names"
             )),
             ValueKind::GoogleKeyRing if !google::is_key_ring(google::relative_name(text)) => Err(format!(
-                "{text:?} is not the name of a key ring in Google Cloud KMS: write {KEY_RING}; \
+                "{text:?} is not the name of a key ring in Google Cloud KMS: write {KEY_RING_FORM}; \
                  `gcloud kms keyrings list --location LOCATION` shows the names"
             )),
             ValueKind::ServiceAccount if !is_email_address(text) => Err(format!(
@@ -226,9 +227,6 @@ fn check_https_url(text: &str) -> Result<(), String> {
         false => Err("must consist of https://, a host and optionally a port; remove the rest, such as a path".into()),
     }
 }
-
-/// The form of the name of a key ring, for messages.
-const KEY_RING: &str = "projects/PROJECT/locations/LOCATION/keyRings/RING";
 
 /// The kinds of keys, by the names that [`crate::key::Kind::name`] returns.
 const KEY_KINDS: &[&str] = &[

@@ -14,8 +14,9 @@ use crate::cloud::google::credentials::impersonation::Impersonated;
 use crate::cloud::google::credentials::memory::Memory;
 use crate::cloud::google::credentials::source::Source;
 use crate::cloud::google::credentials::token_of;
-use crate::cloud::google::credentials::token_server::{Context, TokenClient};
+use crate::cloud::google::credentials::token_server::Context;
 use crate::cloud::http::exchange::Reply;
+use crate::cloud::http::transport::Transport;
 use crate::cloud::{Cause, Failure};
 use crate::fuzzing::input::ByteSource;
 use crate::fuzzing::replies::{SECRET, block_on, check_failure, texts};
@@ -26,7 +27,7 @@ use http::HeaderMap;
 use serde_json::Value;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 /// Runs the target. The first byte selects the settings. The rest is the file, and then the replies.
@@ -62,9 +63,9 @@ fn fetch(settings: &Settings, source: Source, texts: Vec<Vec<u8>>) -> Result<(),
         let text = if replies.len() > 1 { replies.remove(0) } else { replies.first().cloned().unwrap_or_default() };
         Ok(reply(&text))
     };
-    let http = TokenClient { pool: Arc::default(), server: Some(Arc::new(server)) };
+    let transport = Transport::to(server);
     let (memory, variable) = (Memory::default(), |_: &str| None);
-    let context = Context { operation: OPERATION, settings, http: &http, memory: &memory, variable };
+    let context = Context { operation: OPERATION, settings, transport: &transport, memory: &memory, variable };
     let (token, _) = block_on(token_of(&context, source)).map_err(|refused| refused.failure)?;
     let text = token.token.expect("a token");
     assert!(!text.expose().is_empty() && text.expose().bytes().all(|byte| byte.is_ascii_graphic()));

@@ -14,10 +14,10 @@ pub(crate) mod credentials;
 use super::input::ByteSource;
 use super::replies::{SECRET, block_on, check_facts, check_failure, http_reply, texts};
 use crate::cloud::google::client::Clients;
-use crate::cloud::google::credentials::token_server::Server as TokenServer;
 use crate::cloud::google::keys::checksum::crc32c;
 use crate::cloud::google::{Credentials, Settings, is_key};
 use crate::cloud::http::exchange::Reply;
+use crate::cloud::http::transport::Transport;
 use crate::cloud::key::KeyRequest;
 use crate::cloud::{Cause, Failure, KeyName, Network, NewKey, Target};
 use crate::key::hash::Hash;
@@ -167,13 +167,18 @@ fn settings() -> Settings {
 fn clients(replies: &[u8]) -> (Arc<Clients>, Arc<Server>) {
     let server = Arc::new(Server { replies: Mutex::new(texts(replies)), ..Server::default() });
     let own = server.clone();
-    let tokens: Arc<TokenServer> = Arc::new(|_: &reqwest::Request| {
-        let body = format!(r#"{{"access_token": "{SECRET}", "expires_in": 3599, "token_type": "Bearer"}}"#);
-        let headers =
-            HeaderMap::from_iter([(HeaderName::from_static("metadata-flavor"), HeaderValue::from_static("Google"))]);
-        Ok(Reply { status: 200, headers, body: Zeroizing::new(body.into_bytes()) })
+    let transport = Transport::to(move |request| match request.headers().contains_key("authorization") {
+        true => Ok(own.reply(request)),
+        false => Ok(token()),
     });
-    (Clients::with_servers(settings(), Box::new(move |request| own.reply(request)), tokens), server)
+    (Clients::with_transport(settings(), transport), server)
+}
+
+/// The reply of a metadata server.
+fn token() -> Reply {
+    let body = format!(r#"{{"access_token": "{SECRET}", "expires_in": 3599, "token_type": "Bearer"}}"#);
+    let flavor = (HeaderName::from_static("metadata-flavor"), HeaderValue::from_static("Google"));
+    Reply { status: 200, headers: HeaderMap::from_iter([flavor]), body: Zeroizing::new(body.into_bytes()) }
 }
 
 /// A server that sends the replies in their order. The last reply is repeated.

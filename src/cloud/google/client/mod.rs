@@ -1,17 +1,15 @@
 //! Requests to Cloud KMS.
 
 use super::credentials::access_token::{AccessToken, DEFAULT_UNIVERSE};
-#[cfg(any(test, fuzzing))]
-use super::credentials::token_server::Server as TokenServer;
 use super::errors::refusal;
 use super::operations::Operation;
-use super::settings::{Credentials, Settings};
+use super::settings::Settings;
 use super::token::Tokens;
 use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
 use crate::cloud::failure::{Cause, Failure};
-use crate::cloud::http::ClientPool;
 use crate::cloud::http::endpoint::url_without_credentials;
 use crate::cloud::http::exchange::Reply;
+use crate::cloud::http::transport::{Transport, json_body};
 use crate::cloud::management::without_retry;
 use crate::cloud::retry::Call;
 use crate::log_warn;
@@ -21,39 +19,28 @@ use http::{HeaderName, HeaderValue, Method};
 use reqwest::Url;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+#[cfg(any(test, fuzzing))]
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 /// The client of one process for one set of settings. It is used on the runtime only.
 pub(crate) struct Clients {
     pub(crate) settings: Settings,
-    http: Arc<ClientPool>,
+    transport: Transport,
     tokens: Tokens,
     /// Whether the connection for the first request was opened, while the request waits for its token.
     is_connected_ahead: AtomicBool,
     /// Limits how many requests that load keys run at the same time.
     load_permits: Semaphore,
-    #[cfg(any(test, fuzzing))]
-    server: Option<Server>,
 }
-
-/// What replies in place of the service.
-#[cfg(any(test, fuzzing))]
-pub(crate) type Server = Box<dyn Fn(&reqwest::Request) -> Reply + Send + Sync>;
 
 #[cfg(any(test, fuzzing))]
 impl Clients {
-    /// Creates clients whose requests go to a function, and not over the network.
-    pub(crate) fn with_server(settings: Settings, server: Server) -> Arc<Self> {
-        Arc::new(Self { server: Some(server), ..Self::new(settings) })
-    }
-
-    /// Like [`Self::with_server`], with tokens from another function.
-    pub(crate) fn with_servers(settings: Settings, server: Server, tokens: Arc<TokenServer>) -> Arc<Self> {
-        Arc::new(Self { server: Some(server), tokens: Tokens::with_server(tokens), ..Self::new(settings) })
+    /// Creates clients whose requests take this way, those for tokens as well.
+    pub(crate) fn with_transport(settings: Settings, transport: Transport) -> Arc<Self> {
+        Arc::new(Self { transport, ..Self::new(settings) })
     }
 }
 
@@ -75,9 +62,7 @@ impl Request<'_> {
 
     /// Returns a request that calls a method of a resource.
     pub(crate) fn post(path: impl Into<String>, fields: &impl Serialize) -> Self {
-        // Structures of texts and numbers can always be written.
-        let body = Bytes::from_owner(Zeroizing::new(serde_json::to_vec(fields).unwrap_or_default()));
-        Self { method: Method::POST, path: path.into(), query: &[], body: Some(body) }
+        Self { method: Method::POST, path: path.into(), query: &[], body: Some(json_body(fields)) }
     }
 }
 
@@ -88,12 +73,10 @@ impl Clients {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             settings,
-            http: ClientPool::shared(),
+            transport: Transport::shared(),
             tokens: Tokens::default(),
             is_connected_ahead: AtomicBool::default(),
             load_permits: Semaphore::new(64),
-            #[cfg(any(test, fuzzing))]
-            server: None,
         }
     }
 
@@ -109,8 +92,7 @@ impl Clients {
         request: &Request<'_>,
         read: impl Fn(T) -> Result<R, FailedAttempt>,
     ) -> Result<R, Failure> {
-        self.run(operation, key, None, async || read(parse(operation, &self.authorized(operation, request).await?)?))
-            .await
+        self.perform(operation, key, None, request, read).await
     }
 
     /// Like [`Self::call`], for requests that load keys. Waits for its turn.
@@ -124,8 +106,19 @@ impl Clients {
         request: &Request<'_>,
         read: impl Fn(T) -> Result<R, FailedAttempt>,
     ) -> Result<R, Failure> {
+        self.perform(operation, key, Some(&self.load_permits), request, read).await
+    }
+
+    async fn perform<T: DeserializeOwned, R>(
+        &self,
+        operation: &'static Operation,
+        key: &str,
+        concurrency_limit: Option<&Semaphore>,
+        request: &Request<'_>,
+        read: impl Fn(T) -> Result<R, FailedAttempt>,
+    ) -> Result<R, Failure> {
         let attempt = async || read(parse(operation, &self.authorized(operation, request).await?)?);
-        self.run(operation, key, Some(&self.load_permits), attempt).await
+        self.run(operation, key, concurrency_limit, attempt).await
     }
 
     /// Makes a request that changes something. It is not repeated if it may have taken effect.
@@ -158,57 +151,32 @@ impl Clients {
     {
         let description = format!("{} {key} at {}", operation.name, url_without_credentials(&self.endpoint(None)));
         let call = Call { concurrency_limit, ..Call::new(operation.name, &description, &self.settings.network) };
-        call.run(attempt, |refused, since| self.discard_stale(refused, since)).await
+        call.run(attempt, |refused, since| self.transport.discard_stale(&self.settings.network, refused, since)).await
     }
 
     /// Sends a request once, with the token.
     async fn authorized(&self, operation: &'static Operation, request: &Request<'_>) -> Result<Reply, FailedAttempt> {
-        if self.settings.credentials == Credentials::None {
-            let reply = self.exchange(operation, self.http_request(operation, request, None)?).await?;
-            return accepted(operation, reply).map_err(|(refused, _)| refused);
+        let network = &self.settings.network;
+        // The connection for the first request is opened while the request waits for its token.
+        if !self.is_connected_ahead.swap(true, Ordering::Relaxed)
+            && let Ok(url) = Url::parse(&self.endpoint(None))
+        {
+            self.transport.connect_ahead(operation.name, network, url)?;
         }
-        self.connect_ahead(operation)?;
-        let token = self.tokens.get(operation.name, &self.settings, &self.http).await?;
-        let reply = self.exchange(operation, self.http_request(operation, request, Some(&token))?).await?;
-        match accepted(operation, reply) {
-            Err((mut refused, date)) if refused.failure.cause == Cause::Credentials => {
-                self.tokens.rejected(&token, date.as_deref());
-                refused.failure.message =
-                    format!("{} (the token is that of the {})", refused.failure.message, token.origin);
-                Err(FailedAttempt { remedy: RetryPolicy::OnceWithNewCredentials, ..refused })
-            }
-            answer => answer.map_err(|(refused, _)| refused),
-        }
-    }
-
-    /// Opens the connection for the first request while the request waits for its token. Returns at once.
-    fn connect_ahead(&self, operation: &Operation) -> Result<(), Failure> {
-        #[cfg(any(test, fuzzing))]
-        if self.server.is_some() {
-            return Ok(());
-        }
-        if self.is_connected_ahead.swap(true, Ordering::Relaxed) {
-            return Ok(());
-        }
-        let connections = self.http.get(&self.settings.network);
-        let connections = connections.map_err(|obstacle| obstacle.failure(operation.name))?;
-        if let Ok(url) = Url::parse(&self.endpoint(None)) {
-            connections.connect_ahead(url);
-        }
-        Ok(())
-    }
-
-    async fn exchange(&self, operation: &'static Operation, request: reqwest::Request) -> Result<Reply, FailedAttempt> {
-        #[cfg(any(test, fuzzing))]
-        if let Some(server) = &self.server {
-            let reply = server(&request);
-            // Other tasks run while a request is under way.
-            tokio::task::yield_now().await;
+        let token = self.tokens.get(operation.name, &self.settings, &self.transport).await?;
+        let made = self.http_request(operation, request, &token)?;
+        let reply = self.transport.exchange(operation.name, network, made).await?;
+        if (200..300).contains(&reply.status) {
             return Ok(reply);
         }
-        let connections = self.http.get(&self.settings.network);
-        let connections = connections.map_err(|obstacle| obstacle.failure(operation.name))?;
-        connections.exchange(operation.name, request).await
+        let mut refused = refusal(operation, &reply);
+        if refused.failure.cause == Cause::Credentials && token.token.is_some() {
+            self.tokens.rejected(&token, reply.header("date"));
+            refused.failure.message =
+                format!("{} (the token is that of the {})", refused.failure.message, token.origin);
+            refused.remedy = RetryPolicy::OnceWithNewCredentials;
+        }
+        Err(refused)
     }
 
     /// Returns the URL of the service, without a trailing slash.
@@ -223,9 +191,9 @@ impl Clients {
         &self,
         operation: &Operation,
         request: &Request<'_>,
-        token: Option<&AccessToken>,
+        token: &AccessToken,
     ) -> Result<reqwest::Request, Failure> {
-        let endpoint = self.endpoint(token);
+        let endpoint = self.endpoint(Some(token));
         let wrong = |why: String| operation.failure(Cause::Settings, why);
         // Names of resources are checked, so no name can change the path.
         let mut url = Url::parse(&format!("{endpoint}/v1/{}", request.path)).map_err(|error| {
@@ -237,15 +205,14 @@ impl Clients {
         let mut made = reqwest::Request::new(request.method.clone(), url);
         let headers = made.headers_mut();
         headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE));
-        if let Some(secret) = token.and_then(|token| token.token.as_ref()) {
+        if let Some(secret) = &token.token {
             let bearer = Zeroizing::new(format!("Bearer {}", secret.expose()));
             let mut value = HeaderValue::from_str(&bearer)
                 .map_err(|_| wrong("the access token contains characters that no token has".to_owned()))?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let of_token = token.and_then(|token| token.quota_project.as_ref());
-        if let Some(project) = self.settings.quota_project.as_ref().or(of_token) {
+        if let Some(project) = &token.quota_project {
             let value = HeaderValue::from_str(project)
                 .map_err(|_| wrong(format!("the quota project {project:?} is not the name of a project")))?;
             headers.insert(HeaderName::from_static("x-goog-user-project"), value);
@@ -255,21 +222,6 @@ impl Clients {
             *made.body_mut() = Some(body.clone().into());
         }
         Ok(made)
-    }
-
-    /// Gives up the connections if no reply has come on one of them.
-    fn discard_stale(&self, refused: &FailedAttempt, since: Instant) {
-        if refused.failure.cause == Cause::TimedOut {
-            self.http.renew(&self.settings.network, since);
-        }
-    }
-}
-
-/// Returns the reply if the service has performed the request. Otherwise, returns what the reply means, and its date.
-fn accepted(operation: &Operation, reply: Reply) -> Result<Reply, (FailedAttempt, Option<String>)> {
-    match reply.status {
-        200..300 => Ok(reply),
-        _ => Err((refusal(operation, &reply), reply.header("date").map(str::to_owned))),
     }
 }
 

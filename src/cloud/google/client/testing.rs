@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cloud::Network;
+use crate::cloud::google::settings::Credentials;
 use http::HeaderMap;
 use serde_json::{Value, json};
 use std::sync::Mutex;
@@ -30,9 +31,9 @@ pub(crate) fn clients(
         let body = body.unwrap_or_default();
         let (status, reply) = reply(&path, &body);
         received.lock().unwrap().push((path, body));
-        Reply { status, headers: HeaderMap::new(), body: Zeroizing::new(reply.to_string().into_bytes()) }
+        Ok(Reply { status, headers: HeaderMap::new(), body: Zeroizing::new(reply.to_string().into_bytes()) })
     };
-    (Clients::with_server(settings, Box::new(server)), requests)
+    (Clients::with_transport(settings, Transport::to(server)), requests)
 }
 
 /// Returns an error reply.

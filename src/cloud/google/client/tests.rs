@@ -4,6 +4,7 @@ use super::super::operations::GET_VERSION;
 use super::testing::{clients, refused};
 use super::*;
 use crate::cloud::Network;
+use crate::cloud::google::settings::Credentials;
 use crate::cloud::secret::Secret;
 use crate::fuzzing::replies::block_on;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -18,7 +19,7 @@ fn call(clients: &Arc<Clients>) -> Result<Value, Failure> {
 
 fn request(settings: Settings, token: &AccessToken) -> reqwest::Request {
     let request = Request { query: &[("a", "b&c")], ..Request::post(format!("{NAME}:x"), &json!({})) };
-    Clients::new(settings).http_request(&GET_VERSION, &request, Some(token)).unwrap()
+    Clients::new(settings).http_request(&GET_VERSION, &request, token).unwrap()
 }
 
 fn token(secret: Option<&str>) -> AccessToken {
@@ -40,14 +41,9 @@ fn a_request_has_its_url_and_headers() {
     assert_eq!(header("x-goog-user-project"), Some("of-token"));
     assert!(header("user-agent").unwrap().starts_with("cloud-kms-pkcs11/"));
     assert_eq!(header("content-type"), Some("application/json"));
-    let own = Settings {
-        endpoint_url: Some("https://cloudkms-p.example:8443/x".into()),
-        quota_project: Some("own".into()),
-        ..Settings::default()
-    };
+    let own = Settings { endpoint_url: Some("https://cloudkms-p.example:8443/x".into()), ..Settings::default() };
     let made = request(own, &token(None));
     assert_eq!(made.url().as_str(), format!("https://cloudkms-p.example:8443/x/v1/{NAME}:x?a=b%26c"));
-    assert_eq!(made.headers()["x-goog-user-project"], "own");
     assert!(!made.headers().contains_key("authorization"));
     let universe = Settings { universe_domain: Some("u.example".into()), ..Settings::default() };
     assert_eq!(request(universe, &token(None)).url().host_str(), Some("cloudkms.u.example"));
@@ -57,7 +53,7 @@ fn a_request_has_its_url_and_headers() {
 fn a_wrong_url_is_a_wrong_setting() {
     let (wrong, request) = (Some("https://me:secret@[".to_owned()), Request::get(NAME));
     let clients = Clients::new(Settings { endpoint_url: wrong, ..Settings::default() });
-    let failure = clients.http_request(&GET_VERSION, &request, None).unwrap_err();
+    let failure = clients.http_request(&GET_VERSION, &request, &token(None)).unwrap_err();
     assert!(failure.cause == Cause::Settings && !failure.message.contains("secret"), "{failure}");
 }
 
@@ -87,25 +83,25 @@ fn with_tokens(accepts: bool) -> (Arc<Clients>, Arc<Mutex<Vec<String>>>) {
         let headers = HeaderMap::from_iter([flavor]);
         Reply { status, headers, body: Zeroizing::new(body.into_bytes()) }
     };
-    let issuer = move |_: &reqwest::Request| {
+    let issue = move || {
         let mut issued = issued.lock().unwrap();
         *issued += 1;
-        Ok(reply(
-            200,
-            json!({ "access_token": format!("t{issued}"), "expires_in": 3599, "token_type": "Bearer" }).to_string(),
-        ))
+        json!({ "access_token": format!("t{issued}"), "expires_in": 3599, "token_type": "Bearer" })
     };
     let seen = Arc::new(Mutex::new(Vec::new()));
     let received = seen.clone();
     let server = move |request: &reqwest::Request| {
-        let token = request.headers()["authorization"].to_str().unwrap().to_owned();
+        let Some(token) = request.headers().get("authorization") else {
+            return Ok(reply(200, issue().to_string()));
+        };
+        let token = token.to_str().unwrap().to_owned();
         received.lock().unwrap().push(token.clone());
         let (status, body) = match token.as_str() {
             "Bearer t1" => refused("UNAUTHENTICATED", "expired"),
             _ if !accepts => refused("UNAUTHENTICATED", "expired"),
             _ => (200, json!({})),
         };
-        reply(if status == 400 { 401 } else { status }, body.to_string())
+        Ok(reply(if status == 400 { 401 } else { status }, body.to_string()))
     };
     let settings = Settings {
         credentials: Credentials::Metadata,
@@ -113,7 +109,7 @@ fn with_tokens(accepts: bool) -> (Arc<Clients>, Arc<Mutex<Vec<String>>>) {
         network: Network::default(),
         ..Settings::default()
     };
-    (Clients::with_servers(settings, Box::new(server), Arc::new(issuer)), seen)
+    (Clients::with_transport(settings, Transport::to(server)), seen)
 }
 
 #[test]

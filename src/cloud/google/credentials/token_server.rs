@@ -10,8 +10,9 @@ use crate::cloud::google::settings::Settings;
 use crate::cloud::http::client_certificate::ClientCertificate;
 use crate::cloud::http::endpoint::is_plaintext_remote;
 use crate::cloud::http::exchange::{Reply, read_reply};
+use crate::cloud::http::link_local;
 use crate::cloud::http::network::Network;
-use crate::cloud::http::{ClientPool, link_local};
+use crate::cloud::http::transport::Transport;
 use crate::cloud::secret::Secret;
 use crate::host::process;
 use crate::log_info;
@@ -22,7 +23,6 @@ use reqwest::{Request, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -31,7 +31,7 @@ pub(crate) struct Context<'a> {
     /// The operation that needs the token, for failures.
     pub(crate) operation: &'static str,
     pub(crate) settings: &'a Settings,
-    pub(crate) http: &'a TokenClient,
+    pub(crate) transport: &'a Transport,
     pub(crate) memory: &'a Memory,
     /// Returns the value of an environment variable, if it is set and not empty.
     pub(crate) variable: fn(&str) -> Option<String>,
@@ -42,17 +42,6 @@ pub(crate) struct Context<'a> {
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty() && !process::is_privileged())
 }
-
-/// The clients that reach token servers.
-pub(crate) struct TokenClient {
-    pub(crate) pool: Arc<ClientPool>,
-    #[cfg(any(test, fuzzing))]
-    pub(crate) server: Option<Arc<Server>>,
-}
-
-/// What replies in place of all servers.
-#[cfg(any(test, fuzzing))]
-pub(crate) type Server = dyn Fn(&Request) -> Result<Reply, FailedAttempt> + Send + Sync;
 
 /// How a request reaches its server.
 pub(crate) enum Route<'a> {
@@ -194,13 +183,6 @@ impl Context<'_> {
     }
 
     async fn exchange(&self, request: Request, route: Route<'_>) -> Result<Reply, FailedAttempt> {
-        #[cfg(any(test, fuzzing))]
-        if let Some(server) = &self.http.server {
-            let reply = server(&request);
-            // Other tasks run while a request is under way.
-            tokio::task::yield_now().await;
-            return reply;
-        }
         let network = &self.settings.network;
         let with_certificate;
         let network = match route {
@@ -211,11 +193,13 @@ impl Context<'_> {
                 &with_certificate
             }
         };
-        let connections = self.http.pool.get(network).map_err(|obstacle| obstacle.refused(self.operation))?;
-        connections.exchange(self.operation, request).await
+        self.transport.exchange(self.operation, network, request).await
     }
 
     async fn exchange_link_local(&self, request: Request) -> Result<Reply, FailedAttempt> {
+        if let Some(reply) = self.transport.reply_in_memory(&request).await {
+            return reply;
+        }
         let host = host_of(request.url());
         let client = link_local().map_err(|why| self.refused(Cause::Settings, why))?;
         // These servers reply within milliseconds. If one does not, the failure can still be reported in time.

@@ -20,9 +20,8 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 /// The reply to macVerify. What is false is left out of JSON.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
 struct VerifyReply {
     success: bool,
     verified_success_integrity: bool,

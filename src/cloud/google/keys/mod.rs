@@ -6,7 +6,7 @@ pub(crate) mod algorithms;
 pub(crate) mod checksum;
 
 use super::client::{Clients, Request, damaged};
-use super::names::{crypto_key_name, is_key, is_same_name, is_version, version_number};
+use super::names::{KEY_RING_FORM, crypto_key_name, is_key, is_same_name, is_version, version_number};
 use super::operations::{GET_PUBLIC_KEY, GET_VERSION, LIST_VERSIONS, Operation};
 use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
@@ -169,7 +169,7 @@ pub(crate) fn check_name(operation: &Operation, name: &str) -> Result<(), Failur
     match is_key(name) {
         true => Ok(()),
         false => {
-            let form = "projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY";
+            let form = format!("{KEY_RING_FORM}/cryptoKeys/KEY");
             Err(operation.failure(Cause::Settings, format!("{name:?} is not the name of a key: {form}")))
         }
     }

@@ -6,7 +6,8 @@
 use crate::cloud::credentials::file;
 use crate::cloud::failure::Cause;
 use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
-use crate::cloud::vault::client::{Clients, Request, body};
+use crate::cloud::http::transport::json_body;
+use crate::cloud::vault::client::{Clients, Request};
 use crate::cloud::vault::operations::Operation;
 use crate::cloud::vault::settings::{Credential, Login, SecretId};
 use crate::cloud::vault::token::{Token, authentication};
@@ -30,13 +31,13 @@ impl Clients {
                     Some(SecretId::Text(secret)) => Some(Zeroizing::new(secret.expose().to_owned())),
                     Some(SecretId::File(path)) => Some(file::secret(path).map_err(setting)?),
                 };
-                body(&AppRoleLogin { role_id, secret_id: secret.as_deref().map(String::as_str) })
+                json_body(&AppRoleLogin { role_id, secret_id: secret.as_deref().map(String::as_str) })
             }
             Credential::Jwt { role, file: path } => {
                 let jwt = file::token(path).map_err(setting)?;
-                body(&JwtLogin { role: role.as_deref(), jwt: &jwt })
+                json_body(&JwtLogin { role: role.as_deref(), jwt: &jwt })
             }
-            Credential::Certificate { role } => body(&json!({ "name": role })),
+            Credential::Certificate { role } => json_body(&json!({ "name": role })),
         };
         let path: Vec<&str> = ["auth"].into_iter().chain(login.mount.split('/')).chain(["login"]).collect();
         let request = Request { method: Method::POST, path: &path, body: Some(fields) };

@@ -4,20 +4,21 @@
 
 pub(crate) mod auth_methods;
 
-use super::client::{Clients, Request, body};
+use super::client::{Clients, Request};
 use super::operations::{LOOKUP_TOKEN, Operation, RENEW_TOKEN};
 use super::settings::Auth;
 use super::token::{Token, authentication};
 use crate::cloud::credentials::file;
 use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
 use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::http::transport::json_body;
 use crate::cloud::login::not_logged_in;
 use crate::cloud::secret::Secret;
 use crate::{log_debug, log_info};
 use http::Method;
 use serde_json::json;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The age at which a token from the settings is renewed for the first time. Its lease is not known until then. A program
 /// that ends earlier makes no request for that.
@@ -29,7 +30,9 @@ impl Clients {
     /// Returns the token. It is fetched at the first call and when it has ended. A renewal runs beside the call.
     pub(crate) async fn token(self: &Arc<Self>, operation: &Operation) -> Result<Arc<Token>, FailedAttempt> {
         let now = Instant::now();
-        let cell = self.tokens.cell(|token| token.has_ended(now) || self.has_newer_file(token));
+        // Read before the lock of the token is taken.
+        let file = self.file_version();
+        let cell = self.tokens.cell(|token| token.has_ended(now) || token.is_of_older_file(file));
         // Boxed: otherwise the future of every call would contain this future, which is rarely used.
         let token = cell.get_or_try_init(|| Box::pin(self.fetch_token(operation))).await?;
         if token.take_renewal(now) {
@@ -57,18 +60,18 @@ impl Clients {
         Ok(Arc::new(token))
     }
 
-    fn has_newer_file(&self, token: &Token) -> bool {
+    /// Returns the time at which the token's file was last changed, if there is one.
+    fn file_version(&self) -> Option<SystemTime> {
         match &self.settings.auth {
-            // A file that is just being replaced may be missing for a moment.
-            Auth::TokenFile(path) => file::modified(path).is_some_and(|now| Some(now) != token.file_version),
-            _ => false,
+            Auth::TokenFile(path) => file::modified(path),
+            _ => None,
         }
     }
 
     /// Renews the token. It stays in use if that fails.
     async fn renew(self: &Arc<Self>, token: &Arc<Token>) {
         let request =
-            Request { method: Method::POST, path: &["auth", "token", "renew-self"], body: Some(body(&json!({}))) };
+            Request { method: Method::POST, path: &["auth", "token", "renew-self"], body: Some(json_body(&json!({}))) };
         let reply = self.send(&RENEW_TOKEN, &request, Some(&token.value)).await;
         match reply.map(|reply| authentication(&reply)) {
             Ok(Some(auth)) => {
@@ -101,7 +104,7 @@ impl Clients {
         }
         let failure = Failure { cause: Cause::Credentials, ..refused.failure };
         // Another token can be had by a login, or from a file that has changed.
-        if matches!(self.settings.auth, Auth::Login(_)) || self.has_newer_file(token) {
+        if matches!(self.settings.auth, Auth::Login(_)) || token.is_of_older_file(self.file_version()) {
             self.tokens.discard(token);
             return FailedAttempt { failure, remedy: RetryPolicy::OnceWithNewCredentials, ..refused };
         }

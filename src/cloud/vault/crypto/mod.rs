@@ -5,10 +5,11 @@
 
 pub(crate) mod signatures;
 
-use super::client::{Clients, Request, body};
+use super::client::{Clients, Request};
 use super::keys::{hash_algorithm, version_in_id};
 use super::operations::{DECRYPT, HMAC, Operation, RANDOM, VERIFY};
 use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::http::transport::json_body;
 use crate::cloud::key::{KeyRequest, SecretBytes};
 use base64ct::{Base64, Encoding};
 use http::Method;
@@ -69,7 +70,7 @@ impl Clients {
     pub(crate) async fn random(self: &Arc<Self>, length: usize) -> Result<SecretBytes, Failure> {
         let count = length.to_string();
         let path = self.path(&["random", &count]);
-        let fields = body(&json!({ "format": "base64" }));
+        let fields = json_body(&json!({ "format": "base64" }));
         let request = Request { method: Method::POST, path: &path, body: Some(fields) };
         let reply: RandomReply = self.call(&RANDOM, "", &request).await?;
         let random = decoded(&RANDOM, &reply.random_bytes)?;
@@ -87,7 +88,7 @@ impl Clients {
         fields: &Value,
     ) -> Result<T, Failure> {
         let path = self.path(path);
-        let request = Request { method: Method::POST, path: &path, body: Some(body(fields)) };
+        let request = Request { method: Method::POST, path: &path, body: Some(json_body(fields)) };
         self.call(operation, &order.key.id, &request).await
     }
 

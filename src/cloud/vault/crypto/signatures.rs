@@ -5,9 +5,10 @@
 use super::{key_version, parts, unsupported, version};
 use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::http::transport::json_body;
 use crate::cloud::key::{KeyRequest, Signature};
 use crate::cloud::vault::batches::{Place, Waiting};
-use crate::cloud::vault::client::{Clients, Request, body};
+use crate::cloud::vault::client::{Clients, Request};
 use crate::cloud::vault::keys::hash_algorithm;
 use crate::cloud::vault::operations::{HMAC, SIGN};
 use crate::key::{Algorithm, Kind, Salt};
@@ -188,7 +189,7 @@ impl Clients {
         fields: &Value,
     ) -> Result<T, FailedAttempt> {
         let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
-        self.data(&SIGN, &Request { method: Method::POST, path: &path, body: Some(body(fields)) }).await
+        self.data(&SIGN, &Request { method: Method::POST, path: &path, body: Some(json_body(fields)) }).await
     }
 }
 

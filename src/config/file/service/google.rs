@@ -1,7 +1,7 @@
 //! The Google settings of a slot, from the slot's options and the variables of Google's own programs and libraries.
 
 use super::network::network;
-use crate::cloud::google::{Credentials, ProtectionLevel, Settings, Versions, relative_name};
+use crate::cloud::google::{Credentials, KEY_RING_FORM, ProtectionLevel, Settings, Versions, relative_name};
 use crate::config::environment::Environment;
 use crate::config::file::login;
 use crate::config::file::section::Section;
@@ -86,8 +86,7 @@ fn key_ring(section: &Section) -> Result<Option<String>> {
         None => Ok(None),
         Some((option, value, otherwise)) => {
             let text = format!(
-                "{value}needs \"{KEY_RING}\" in Google Cloud KMS; add \"{KEY_RING}\": \
-                 \"projects/PROJECT/locations/LOCATION/keyRings/RING\"{otherwise}"
+                "{value}needs \"{KEY_RING}\" in Google Cloud KMS; add \"{KEY_RING}\": \"{KEY_RING_FORM}\"{otherwise}"
             );
             Err(section.error(option, text))
         }

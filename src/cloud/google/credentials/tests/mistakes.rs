@@ -107,7 +107,7 @@ fn a_machine_without_a_metadata_server_is_told() {
     let refused = |cause: Cause, message: &'static str, credentials: Credentials| {
         let settings = Settings { credentials, ..Settings::default() };
         let server = move |_: &reqwest::Request| Err(Failure::new(cause, "Sign", message).into());
-        fetch_by(Arc::new(server), |_| None, &settings, &Memory::default()).unwrap_err()
+        fetch_by(server, |_| None, &settings, &Memory::default()).unwrap_err()
     };
     let file = || Credentials::FileOrMetadata("/nowhere/adc.json".into());
     // A pod may start before its metadata server.
@@ -135,7 +135,7 @@ fn a_server_that_is_not_the_metadata_server_gets_no_trust() {
         let body = Zeroizing::new(token_reply("t").to_string().into_bytes());
         Ok(Reply { status: 200, headers: HeaderMap::new(), body })
     };
-    let answer = fetch_by(Arc::new(server), |_| None, &Settings::default(), &Memory::default());
+    let answer = fetch_by(server, |_| None, &Settings::default(), &Memory::default());
     let failure = answer.unwrap_err().failure;
     assert_eq!(failure.cause, Cause::Credentials);
     assert!(failure.message.contains("is not a metadata server of Google (no metadata-flavor: Google)"), "{failure}");

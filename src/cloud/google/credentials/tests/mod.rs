@@ -3,11 +3,11 @@
 mod external_accounts;
 mod mistakes;
 
-use super::token_server::{Server, TokenClient};
 use super::*;
 use crate::cloud::failure::Failure;
 use crate::cloud::google::settings::Settings;
 use crate::cloud::http::exchange::Reply;
+use crate::cloud::http::transport::Transport;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
@@ -59,19 +59,18 @@ fn fetch_in(variable: fn(&str) -> Option<String>, settings: &Settings, memory: &
         let headers = HeaderMap::from_iter([("metadata-flavor".parse().unwrap(), HeaderValue::from_static("Google"))]);
         Ok(Reply { status: 200, headers, body: Zeroizing::new(body.into_bytes()) })
     };
-    let answer = fetch_by(Arc::new(server), variable, settings, memory).map_err(|refused| refused.failure);
+    let answer = fetch_by(server, variable, settings, memory).map_err(|refused| refused.failure);
     let seen = seen.lock().unwrap().clone();
     (answer, seen)
 }
 
 fn fetch_by(
-    server: Arc<Server>,
+    server: impl Fn(&reqwest::Request) -> Result<Reply, FailedAttempt> + Send + Sync + 'static,
     variable: fn(&str) -> Option<String>,
     settings: &Settings,
     memory: &Memory,
 ) -> Result<(AccessToken, Duration), FailedAttempt> {
-    let http = TokenClient { pool: Arc::default(), server: Some(server) };
-    let context = Context { operation: "Sign", settings, http: &http, memory, variable };
+    let context = Context { operation: "Sign", settings, transport: &Transport::to(server), memory, variable };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(fetch(&context))
 }
