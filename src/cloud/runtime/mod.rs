@@ -68,11 +68,12 @@ pub fn open() {
 
 /// Refuses requests from now on. Called by C_Finalize. [`Shutdown::join`] ends the requests that are running.
 pub fn close() -> Shutdown {
-    // With a new epoch, the guards of dying tasks and the holders of clients find that their runtime has ended.
-    EPOCH.fetch_add(1, Ordering::Relaxed);
     fork::inside_gate(|| {
         let mut running = running();
         running.is_open = false;
+        // With a new epoch, the guards of dying tasks and the holders of clients find that their runtime has ended. The lock
+        // is held, so that no call with the new epoch finds the old runtime.
+        EPOCH.fetch_add(1, Ordering::Relaxed);
         Shutdown(running.held.take())
     })
 }

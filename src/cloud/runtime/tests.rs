@@ -264,3 +264,27 @@ fn each_process_and_life_makes_its_own_value() {
     drop(held);
     assert_eq!(dropped.load(Ordering::SeqCst), 2);
 }
+
+#[test]
+fn a_call_that_c_finalize_overtakes_is_interrupted() {
+    let _turn = alone();
+    for _ in 0..100 {
+        let start = std::sync::Barrier::new(5);
+        thread::scope(|scope| {
+            let call = || {
+                start.wait();
+                (0..20).map(|_| forever()).collect::<Vec<_>>()
+            };
+            let calls: Vec<_> = (0..4).map(|_| scope.spawn(call)).collect();
+            start.wait();
+            restart();
+            let calls: Vec<_> = calls.into_iter().flat_map(|call| call.join().unwrap()).collect();
+            // Those that belong to the new life go on until then.
+            close().join(LONG);
+            for call in calls {
+                assert_eq!(cause(call.wait(soon())), Cause::Interrupted);
+            }
+            open();
+        });
+    }
+}
