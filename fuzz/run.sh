@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # run.sh [SECONDS [TARGET...]]: runs each fuzz target, or the named ones, for SECONDS (default: 60), two at a time. Each target
 # starts with its corpus.
+# run.sh --build: only builds them.
 # FUZZ_SEED: the seed. A number other than 0 makes runs repeatable (default: 0, a random seed).
 # Works with the stable toolchain: RUSTC_BOOTSTRAP allows the unstable compiler flags that libFuzzer and the address sanitizer
 # need. With a nightly toolchain, `cargo fuzz run TARGET` does the same.
@@ -34,6 +35,7 @@ flags=(
 )
 RUSTC_BOOTSTRAP=1 RUSTFLAGS="${flags[*]}" CARGO_TARGET_DIR=$work \
     cargo build --locked --release --target "$triple"
+[ "$seconds" != --build ] || exit 0
 
 # fuzz TARGET: reads the corpus in the repository, and writes new inputs to the work folder.
 fuzz() {

@@ -120,7 +120,8 @@ demo_in() { # RELEASE
 }
 # CI uses a fixed seed and a short time. A crash that a random run finds must not fail an unrelated change.
 fuzz_briefly() { FUZZ_SEED=1 fuzz 12; }
-fuzz() { bash scripts/install-tools.sh g++ && bash fuzz/run.sh "$@"; }
+fuzz() { build_fuzzers && bash fuzz/run.sh "$@"; }
+build_fuzzers() { bash scripts/install-tools.sh g++ && nice bash fuzz/run.sh --build; }
 
 [ "${CI:-}" != true ] || export LONG_TESTS=1
 # A package registry that fails for a moment must not fail the tests.
@@ -153,12 +154,16 @@ case ${1:-} in
         finish "clients of sid"
         stage "table of clients" python3 tests/clients/table.py --check
         begin "clients of Debian 13 detect wrong signatures" clients_of trixie --spoilt
+        [ -z "${CI:-}" ] || begin "build of the fuzzers" build_fuzzers
         stage "clients detect wrong signatures" clients --spoilt
         finish "clients of Debian 13 detect wrong signatures"
         stage demo demo
         stage "demo on Debian 13" demo_in trixie
         stage "demo on sid" demo_in sid
-        [ -z "${CI:-}" ] || stage fuzz fuzz_briefly
+        if [ -n "${CI:-}" ]; then
+            finish "build of the fuzzers"
+            stage fuzz fuzz_briefly
+        fi
         bash tests/servers/stop.sh
         ;;
     --quick)

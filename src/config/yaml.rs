@@ -18,13 +18,8 @@ const MOST_VALUES: usize = 10_000;
 /// # Errors
 /// The first fault in the text.
 pub fn parse(text: &str) -> Result<Value<'_>, Fault> {
-    // The parser counts the end of the text as a line.
-    let last = text.lines().count().max(1);
-    document(text).map_err(|fault| Fault { line: fault.line.min(last), ..fault })
-}
-
-fn document(text: &str) -> Result<Value<'_>, Fault> {
-    let mut reader = Reader { events: Parser::new_from_str(text), anchors: HashMap::new(), values: 0 };
+    let last_line = text.lines().count().max(1);
+    let mut reader = Reader { events: Parser::new_from_str(text), last_line, anchors: HashMap::new(), values: 0 };
     let mut document = Value { line: 1, data: Data::Null };
     loop {
         match reader.next()? {
@@ -44,6 +39,8 @@ fn document(text: &str) -> Result<Value<'_>, Fault> {
 
 struct Reader<'a> {
     events: Parser<'a, saphyr_parser::StrInput<'a>>,
+    /// The last line of the text. The parser counts the end of the text as a line, and empty values can be there.
+    last_line: usize,
     /// The values with an anchor, by the number of the anchor.
     anchors: HashMap<usize, Value<'a>>,
     /// The number of values so far, also in copies.
@@ -56,8 +53,8 @@ type LineEvent<'a> = (Event<'a>, usize);
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<LineEvent<'a>, Fault> {
         match self.events.next_event() {
-            Some(Ok((event, span))) => Ok((event, span.start.line())),
-            Some(Err(error)) => Err(not_yaml(&error)),
+            Some(Ok((event, span))) => Ok((event, span.start.line().min(self.last_line))),
+            Some(Err(error)) => Err(not_yaml(&error, self.last_line)),
             None => Ok((Event::StreamEnd, 1)),
         }
     }
@@ -137,11 +134,9 @@ fn fault(line: usize, message: impl Into<String>) -> Fault {
 }
 
 /// Returns the fault for a text that is not YAML, in the words of the parser.
-fn not_yaml(error: &ScanError) -> Fault {
-    fault(
-        error.marker().line(),
-        format!("this is not valid YAML: {}; correct the line, or the one before", error.info()),
-    )
+fn not_yaml(error: &ScanError, last_line: usize) -> Fault {
+    let line = error.marker().line().min(last_line);
+    fault(line, format!("this is not valid YAML: {}; correct the line, or the one before", error.info()))
 }
 
 #[cfg(test)]
@@ -187,6 +182,21 @@ mod tests {
     fn an_empty_text_is_null() {
         for empty in ["", "---\n", "# nothing\n"] {
             assert_eq!(parse(empty).unwrap().data, Data::Null, "{empty:?}");
+        }
+    }
+
+    #[test]
+    fn every_value_is_on_a_line_of_the_text() {
+        fn check(value: &Value, last_line: usize) {
+            assert!((1..=last_line).contains(&value.line), "{value:?}");
+            match &value.data {
+                Data::Array(items) => items.iter().for_each(|item| check(item, last_line)),
+                Data::Object(members) => members.iter().for_each(|member| check(&member.value, last_line)),
+                _ => {}
+            }
+        }
+        for text in ["---", "---\n", "a:", "a:\n", "- \n-", "a:\n  - b:\n", "? a", "{a: , b}\n", "a: &x\nb: *x\n"] {
+            check(&parse(text).unwrap(), text.lines().count());
         }
     }
 

@@ -71,9 +71,12 @@ def schemes(cloud, key):
 
 # Of these clouds, some keys suffice: they have no key types of their own. In the later releases (release.sh), fewer save time.
 SOME_SIGN = {
-    "vault": ("rsa2048", "p256") if os.environ.get("RELEASE") else ("rsa2048", "p256", "p384", "p521"),
-    "google": ("rsa2048", "pkcs2048", "pss2048", "p256") if os.environ.get("RELEASE") else
-              ("rsa2048", "pkcs2048", "pss2048", "p256", "p384"),
+    "azure": ("rsa2048", "rsa3072", "rsa4096", "p256", "p384", "cert-rsa", "cert-ec"),
+    "vault": ("rsa2048", "p256"),
+    "google": ("rsa2048", "pkcs2048", "pss2048", "p256"),
+} if os.environ.get("RELEASE") else {
+    "vault": ("rsa2048", "p256", "p384", "p521"),
+    "google": ("rsa2048", "pkcs2048", "pss2048", "p256", "p384"),
 }
 SOME_USED = {
     "vault": ("rsa2048", "p256", "ed25519", "hmac"),

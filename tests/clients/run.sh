@@ -5,7 +5,8 @@
 # --release RELEASE: runs the scripts in that release of Debian (release.sh), with the module and the servers of this machine.
 #   Logs: target/clients/RELEASE/logs/NAME.log.
 # --spoilt: tests the scripts. Runs them with a module that returns wrong results (tests/c/spoil.c), and succeeds if at least
-#   one check of every script fails. Prints one line for each script, and the output of a script only if none of its checks failed.
+#   one check of every script fails. With --release, the scripts are those that do something else in that release. Prints one line
+#   for each script, and the output of a script only if none of its checks failed.
 set -euo pipefail
 clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$clients/../.." && pwd)
@@ -30,7 +31,11 @@ if [ "${1:-}" = --spoilt ]; then
 fi
 
 names=("$@")
-[ ${#names[@]} -gt 0 ] || mapfile -t names < <(scripts "$(this_release)")
+if [ ${#names[@]} -eq 0 ] && [ -n "$spoilt" ] && [ -n "${RELEASE:-}" ]; then
+    mapfile -t names < <(own_scripts "$RELEASE")
+elif [ ${#names[@]} -eq 0 ]; then
+    mapfile -t names < <(scripts "$(this_release)")
+fi
 for name in "${names[@]}"; do
     [ -x "$clients/$name.sh" ] || { echo "run.sh: unknown script $name; use one of: $(scripts | xargs)" >&2 && exit 2; }
 done

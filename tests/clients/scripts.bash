@@ -7,6 +7,7 @@
 #
 #   this_release        prints bookworm, trixie or sid; another distribution counts as trixie
 #   scripts [RELEASE]   prints the names of all scripts, or of those that run in that release
+#   own_scripts RELEASE prints the names of those that do something else in that release than in others
 #   packages_of NAME    prints the script's packages in this release
 
 this_release() {
@@ -24,6 +25,13 @@ scripts() {
         [ -z "${1:-}" ] || [ -z "$releases" ] || [[ " $releases " = *" $1 "* ]] || continue
         echo "$name"
     done | LC_ALL=C sort
+}
+
+own_scripts() {
+    local name
+    for name in $(scripts "$1"); do
+        ! grep -qE '^# releases:|[$][{]?release|this_release|RELEASE' "$clients/$name.sh" || echo "$name"
+    done
 }
 
 packages_of() {
