@@ -1,6 +1,7 @@
 //! Keys of a service, and the requests and results of operations with them.
 
 use crate::key::{Kind, PublicKey, Purpose, Scheme};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The name of a key in a configuration.
@@ -47,9 +48,9 @@ pub struct KeyDescription {
     /// cannot be used.
     pub schemes: Vec<Scheme>,
     /// The reason why the key cannot be used, if `schemes` is empty, for example "it is disabled".
-    pub unusable_reason: Option<String>,
+    pub unusable_reason: Option<Arc<str>>,
     /// What the service reports about the use of the key, for messages, for example "its KeyUsage is SIGN_VERIFY".
-    pub usage: Option<String>,
+    pub usage: Option<Arc<str>>,
     /// The purposes that the service does not permit, although `schemes` contains schemes for them.
     pub forbidden_purposes: Vec<Purpose>,
 }

@@ -87,7 +87,7 @@ impl Backend for FakeBackend {
     fn describe(&self, key: &KeyName) -> Pending<KeyDescription> {
         let missing = || Failure::new(Cause::NotFound, "Describe", "no such key");
         let facts = key_pair(&key.id).ok_or_else(missing).map(|pair| {
-            let refusal = ["decrypts", "disabled"].contains(&key.id.as_str()).then(|| "it is not for that".to_owned());
+            let refusal = ["decrypts", "disabled"].contains(&key.id.as_str()).then(|| "it is not for that".into());
             let schemes = if refusal.is_some() { Vec::new() } else { self.schemes(pair.public_key.kind()) };
             let immutable_id = Some(format!("{}/1", key.id));
             KeyDescription {

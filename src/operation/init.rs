@@ -302,7 +302,7 @@ impl Token {
             kind: facts.kind,
             public_key: facts.public_key.as_ref(),
             schemes: if facts.permits(purpose) { &facts.schemes } else { &[] },
-            refusal: facts.unusable_reason.as_deref().or(facts.usage.as_deref()),
+            refusal: facts.unusable_reason.as_ref().or(facts.usage.as_ref()),
             message_lengths: self.backend().message_lengths(),
             accept_bare_digest: self.quirks().accept_bare_digest,
         };
@@ -328,7 +328,7 @@ impl Token {
             }
             UsedKey::Session(own) => match &own.content {
                 Content::Public(key) if own.permits(purpose) => (key.clone(), key.kind().local_schemes(), None),
-                Content::Public(key) => (key.clone(), Vec::new(), Some("its template does not allow it".to_owned())),
+                Content::Public(key) => (key.clone(), Vec::new(), Some("its template does not allow it".into())),
                 Content::Secret(..) => return Err(key_cannot_operate()),
             },
         };
@@ -336,7 +336,7 @@ impl Token {
             kind: key.kind(),
             public_key: Some(&key),
             schemes: &schemes,
-            refusal: usage.as_deref(),
+            refusal: usage.as_ref(),
             message_lengths: (0, MAX_LOCAL_MESSAGE_LEN),
             accept_bare_digest: self.quirks().accept_bare_digest,
         };

@@ -16,6 +16,7 @@ use crate::key::ml_dsa::Mu;
 use crate::key::{Algorithm, Curve, Kind, PublicKey, PublicNumbers, Purpose, Salt, Scheme, formatted_message_prefix};
 use crate::mechanism::{Input, Mechanism, MechanismInput, Parameters};
 use cryptoki_sys::*;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// What an operation has to know about its key.
@@ -28,7 +29,7 @@ pub struct OperationKey<'a> {
     /// The schemes that the key can be used with, by its service or locally.
     pub schemes: &'a [Scheme],
     /// Why the key cannot be used, or what the key is for instead. Quoted in error messages.
-    pub refusal: Option<&'a str>,
+    pub refusal: Option<&'a Arc<str>>,
     /// The shortest and the longest message, in bytes, that can be passed on unchanged.
     pub message_lengths: (usize, usize),
     /// CKM_RSA_PKCS also accepts a digest without its DigestInfo.
@@ -42,8 +43,8 @@ pub struct Operation {
     algorithm: Algorithm,
     kind: Kind,
     schemes: Vec<Scheme>,
-    /// What the service reports about the use of the key, in parentheses.
-    refusal: String,
+    /// What the service reports about the use of the key.
+    refusal: Option<Arc<str>>,
     parameters: Parameters,
     accept_bare_digest: bool,
     data: Data,
@@ -99,7 +100,7 @@ impl Operation {
         let hash = parameters.hash.filter(|_| algorithm == mechanism.family);
         if let Some(hash) = hash {
             let scheme = algorithm.with_hash(hash).with_salt(parameters.salt);
-            check_allowed(subject.schemes, scheme, &quoted(subject.refusal), CKR_MECHANISM_PARAM_INVALID)?;
+            check_allowed(subject.schemes, scheme, subject.refusal, CKR_MECHANISM_PARAM_INVALID)?;
             check_salt(subject.kind, scheme)?;
         }
         let (least, most) = match (mechanism.input, purpose) {
@@ -111,7 +112,7 @@ impl Operation {
             algorithm,
             kind: subject.kind,
             schemes: subject.schemes.to_vec(),
-            refusal: quoted(subject.refusal),
+            refusal: subject.refusal.cloned(),
             accept_bare_digest: subject.accept_bare_digest,
             data: data_state(mechanism, algorithm, &parameters, subject),
             parameters,
@@ -206,7 +207,7 @@ impl Operation {
             (Algorithm::SlhDsaInternal, ..) => (scheme, formatted_message(&self.parameters.context, hash, held)?),
             _ => (scheme, held),
         };
-        check_allowed(&self.schemes, scheme, &self.refusal, CKR_DATA_INVALID)?;
+        check_allowed(&self.schemes, scheme, self.refusal.as_ref(), CKR_DATA_INVALID)?;
         match self.kind {
             // EMSA-PKCS1-v1_5 uses eleven bytes itself (RFC 8017 section 9.2).
             Kind::Rsa(bits) if scheme == RAW && data.len() + 11 > bits / 8 => {
@@ -283,7 +284,7 @@ fn check_permitted(purpose: Purpose, subject: OperationKey) -> Result<()> {
     if subject.schemes.iter().any(|scheme| scheme.family.purpose() == purpose.scheme_purpose()) {
         return Ok(());
     }
-    let why = subject.refusal.unwrap_or("its service does not allow it");
+    let why = subject.refusal.map_or("its service does not allow it", |why| why);
     Err(Error::new(CKR_KEY_FUNCTION_NOT_PERMITTED, format!("the key can't be used for {}: {why}", gerund(purpose))))
 }
 
@@ -296,11 +297,11 @@ fn refused_mechanism(mechanism: &Mechanism, purpose: Purpose, subject: Operation
     format!("the service does not allow {} with this key{why}; use {others}, or another key", mechanism.name)
 }
 
-fn quoted(refusal: Option<&str>) -> String {
+fn quoted(refusal: Option<&Arc<str>>) -> String {
     refusal.map(|why| format!(" ({why})")).unwrap_or_default()
 }
 
-fn check_allowed(schemes: &[Scheme], scheme: Scheme, refusal: &str, otherwise: CK_RV) -> Result<()> {
+fn check_allowed(schemes: &[Scheme], scheme: Scheme, refusal: Option<&Arc<str>>, otherwise: CK_RV) -> Result<()> {
     if scheme.is_offered(schemes) {
         return Ok(());
     }
@@ -313,7 +314,8 @@ fn check_allowed(schemes: &[Scheme], scheme: Scheme, refusal: &str, otherwise: C
         );
         return Err(Error::new(otherwise, text));
     }
-    Err(Error::new(otherwise, format!("the service does not offer {} with this key{refusal}", scheme.name())))
+    let why = quoted(refusal);
+    Err(Error::new(otherwise, format!("the service does not offer {} with this key{why}", scheme.name())))
 }
 
 /// Checks that an RSA key is long enough for the salt (RFC 8017 section 9.1.1, step 3).

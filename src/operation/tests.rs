@@ -8,7 +8,7 @@ struct Key {
     kind: Kind,
     public_key: Option<PublicKey>,
     schemes: Vec<Scheme>,
-    refusal: Option<&'static str>,
+    refusal: Option<Arc<str>>,
 }
 
 impl Key {
@@ -17,7 +17,7 @@ impl Key {
             kind: self.kind,
             public_key: self.public_key.as_ref(),
             schemes: &self.schemes,
-            refusal: self.refusal,
+            refusal: self.refusal.as_ref(),
             message_lengths: (1, 4096),
             accept_bare_digest,
         }
@@ -143,7 +143,7 @@ fn unpermitted_operations_are_refused_at_begin() {
     let bound = Key { schemes: vec![Algorithm::RsaPss.with_hash(Hash::Sha256)], ..rsa() };
     assert_eq!(run(&request(CKM_RSA_PKCS), Purpose::Decrypt, &bound, b""), Err(CKR_KEY_FUNCTION_NOT_PERMITTED));
     assert_eq!(sign(&request(CKM_RSA_PKCS), &bound, b""), Err(CKR_MECHANISM_INVALID));
-    let bound = Key { refusal: Some("its algorithm is X"), ..bound };
+    let bound = Key { refusal: Some("its algorithm is X".into()), ..bound };
     let refused = Operation::begin(&request(CKM_RSA_PKCS), Purpose::Sign, bound.subject(false)).map(drop).unwrap_err();
     let words = "CKM_RSA_PKCS with this key (its algorithm is X); use CKM_RSA_PKCS_PSS, CKM_SHA256_RSA_PKCS_PSS, or another key";
     assert!(refused.to_string().contains(words), "{refused}");

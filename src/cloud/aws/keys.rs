@@ -111,10 +111,10 @@ pub(crate) fn facts(reply: GetPublicKeyOutput) -> Result<KeyDescription, Failure
         return Err(GET_PUBLIC_KEY.failure(Cause::Malformed, message));
     }
     let (schemes, refusal) = offered_schemes(&reply, kind);
-    let usage = reply.key_usage.as_ref().map(usage_message);
+    let usage = reply.key_usage.as_ref().map(|usage| usage_message(usage).into());
     Ok(KeyDescription {
         immutable_id: reply.key_id,
-        unusable_reason: refusal,
+        unusable_reason: refusal.map(Arc::from),
         usage,
         ..KeyDescription::from_public_key(public_key, schemes)
     })
@@ -129,13 +129,13 @@ pub(crate) fn hmac_facts(about: KeyMetadata) -> Option<KeyDescription> {
     let state = about.key_state.as_ref().filter(|state| **state != KeyState::Enabled);
     let refusal = state.map(|state| format!("its KeyState is {}", state.as_str()));
     let schemes = if refusal.is_some() { Vec::new() } else { schemes };
-    let usage = about.key_usage.as_ref().map(usage_message);
+    let usage = about.key_usage.as_ref().map(|usage| usage_message(usage).into());
     matches!(kind, Kind::Hmac(_)).then(|| KeyDescription {
         immutable_id: about.arn,
         kind: *kind,
         public_key: None,
         schemes,
-        unusable_reason: refusal,
+        unusable_reason: refusal.map(Arc::from),
         usage,
         forbidden_purposes: Vec::new(),
     })

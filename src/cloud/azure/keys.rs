@@ -16,7 +16,7 @@ use azure_security_keyvault_keys::models::{
     CurveName, EncryptionAlgorithm, JsonWebKey, Key, KeyAttributes, KeyType, SignatureAlgorithm,
 };
 use std::collections::HashMap;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 /// SignatureAlgorithm of the API (RFC 7518 section 3.1, RFC 8812), the scheme, and the curve. The algorithms sign
 /// a digest, and the salt of PSS is as long as the digest. RSNULL signs a DigestInfo as it is.
@@ -92,6 +92,7 @@ pub(crate) fn facts(reply: Key, rsnull: bool) -> Result<KeyDescription, Failure>
         (words, ops) => words.or(ops),
     };
     let (schemes, withheld) = permitted_schemes(schemes(public_key.kind(), rsnull), key.key_ops.as_deref(), &state);
+    let usage: Option<Arc<str>> = usage.map(Arc::from);
     let refusal = usage.clone().filter(|_| schemes.is_empty());
     Ok(KeyDescription {
         immutable_id,

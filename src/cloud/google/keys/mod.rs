@@ -182,7 +182,7 @@ fn secret_key(version: String, row: &Row) -> KeyDescription {
         public_key: None,
         schemes: vec![row.scheme],
         unusable_reason: None,
-        usage: Some(usage(row)),
+        usage: Some(usage(row).into()),
         forbidden_purposes: Vec::new(),
     }
 }
@@ -210,7 +210,7 @@ fn facts(version: &str, reply: &PublicKeyReply) -> Result<KeyDescription, Failed
         let kind = public_key.kind().name();
         return Err(unreadable(format!("the algorithm is {}, but the key is {kind}", row.name)).into());
     }
-    let (immutable_id, usage) = (Some(version.to_owned()), Some(usage(row)));
+    let (immutable_id, usage) = (Some(version.to_owned()), Some(usage(row).into()));
     Ok(KeyDescription { immutable_id, usage, ..KeyDescription::from_public_key(public_key, vec![row.scheme]) })
 }
 
