@@ -128,11 +128,9 @@ impl Aws {
         percent_encode(&role, &mut of_role);
         let of_role = String::from_utf8_lossy(&of_role);
         let text = self.text(context, Method::GET, &of_role, "credential_source.url", session_header(session)).await?;
+        // The name of the role is not quoted: a wrong server may have replied with a secret.
         let wrong = |_| {
-            context.bad_credentials(format!(
-                "\"credential_source.url\": the reply for the role {:?} is no access key",
-                role.as_str()
-            ))
+            context.bad_credentials("\"credential_source.url\": the reply for the role is no access key; check the URL")
         };
         serde_json::from_str(&text).map_err(wrong)
     }
