@@ -38,7 +38,7 @@ pub(crate) fn is_version(name: &str) -> bool {
 
 /// Returns whether a key can have this id, which is the last part of its name.
 pub(crate) fn is_crypto_key_id(id: &str) -> bool {
-    is_id(id, "cryptoKeys")
+    is_id(id.as_bytes(), "cryptoKeys")
 }
 
 /// Returns the number in the name of a version.
@@ -76,25 +76,26 @@ pub fn crypto_key_id(name: &str) -> &str {
 
 /// Returns the number of collections in a name, or `None` if the name is not one of a resource of Cloud KMS.
 fn depth(name: &str) -> Option<usize> {
-    let mut parts = name.split('/');
+    // A file can have thousands of names, so this is faster than the general search for a pattern.
+    let mut parts = name.as_bytes().split(|byte| *byte == b'/');
     for depth in 0.. {
         let Some(part) = parts.next() else { return Some(depth) };
-        let collection = COLLECTIONS.get(depth).filter(|collection| **collection == part)?;
+        let collection = COLLECTIONS.get(depth).filter(|collection| collection.as_bytes() == part)?;
         parts.next().filter(|id| is_id(id, collection))?;
     }
     None
 }
 
 /// Returns whether a resource of that collection can have this id.
-fn is_id(id: &str, collection: &str) -> bool {
-    let is_plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-';
+fn is_id(id: &[u8], collection: &str) -> bool {
+    let is_plain = |c: &u8| c.is_ascii_alphanumeric() || *c == b'-';
     !id.is_empty()
         && match collection {
             // The id of an old project contains a domain: "example.com:project".
-            "projects" => id.bytes().all(|c| is_plain(c) || c == b'.' || c == b':'),
-            "locations" => id.bytes().all(is_plain),
-            "cryptoKeyVersions" => id.bytes().all(|c| c.is_ascii_digit()),
-            _ => id.len() <= 63 && id.bytes().all(|c| is_plain(c) || c == b'_'),
+            "projects" => id.iter().all(|c| is_plain(c) || *c == b'.' || *c == b':'),
+            "locations" => id.iter().all(is_plain),
+            "cryptoKeyVersions" => id.iter().all(u8::is_ascii_digit),
+            _ => id.len() <= 63 && id.iter().all(|c| is_plain(c) || *c == b'_'),
         }
 }
 

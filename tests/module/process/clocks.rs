@@ -4,7 +4,8 @@
 //! measure time with the kernel's own file.
 
 use super::faults::{Host, SIGN, host};
-use crate::support::world::{World, isolated_with};
+use crate::support::p11::P11;
+use crate::support::world::{World, isolated_with, module_path};
 use cloud_kms_emulator::{Action, Fault};
 use cryptoki_sys::*;
 use serde_json::json;
@@ -22,6 +23,9 @@ fn under(clock: &[(&str, &str)], path: &str, body: impl FnOnce(&mut World)) {
     isolated_with(path, &[&faked, clock].concat(), |world| {
         ends_within(Duration::from_secs(180));
         body(world);
+        // When the process ends, libfaketime unmaps memory that its stat(2) and clock_gettime(2) use in other threads
+        // (`ft_cleanup`). So the threads of the module end before.
+        let _ = P11::load(&module_path()).finalize();
     });
 }
 
