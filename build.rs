@@ -20,14 +20,6 @@ fn main() {
             println!("cargo:rustc-cdylib-link-arg=-Wl,--wrap={function}");
         }
     }
-    // Disables the hooks of AWS-LC for memory functions. Without this, AWS-LC would use functions of a host that
-    // happens to have functions of these names, among them `sdallocx` of jemalloc. Memory must be allocated and
-    // freed by the same allocator.
-    for hook in
-        ["sdallocx", "OPENSSL_memory_alloc", "OPENSSL_memory_free", "OPENSSL_memory_get_size", "OPENSSL_memory_realloc"]
-    {
-        println!("cargo:rustc-cdylib-link-arg=-Wl,--defsym={hook}=0");
-    }
     // An undefined symbol fails at link time, not in the process of a user. A fuzzer is exempt, because the
     // symbols of its sanitizer are in the program.
     if std::env::var_os("CARGO_CFG_FUZZING").is_none() {

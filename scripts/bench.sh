@@ -17,8 +17,8 @@ case ${1:-} in
 esac
 bash "$root/scripts/install-tools.sh" binutils openssl libengine-pkcs11-openssl opensc
 cd "$root"
-# Two commands: one command would unify the features of both packages and build the dependencies again.
-cargo build --locked --release --package cloud-kms-pkcs11 --lib
+# Two commands: one command would unify the features of all packages and build the dependencies again.
+bash scripts/build.sh --lib
 cargo build --locked --release --package cloud-kms-bench
 case ${1:-} in
     --write) exec "$bench" run "$module" --write "$root/docs" ;;

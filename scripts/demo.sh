@@ -31,7 +31,7 @@ bash scripts/install-tools.sh "$package"
 
 step "2/4 Build the module and the emulator (some minutes the first time)"
 # The same commands as in scripts/test.sh, so that neither builds again what the other has built.
-run cargo build --locked --release --package cloud-kms-pkcs11 --lib
+run bash scripts/build.sh --lib
 run cargo build --locked --workspace --bins
 
 step "3/4 Start the emulator of AWS KMS, Azure Key Vault and Google Cloud KMS, with six keys"

@@ -15,7 +15,7 @@ if [ "$ID $VERSION_CODENAME" != "debian bookworm" ] && [ "${1:-}" != --write ]; 
 fi
 bash "$root/scripts/install-tools.sh" valgrind
 cd "$root"
-# Two commands: one command would unify the features of both packages and build the dependencies again.
-cargo build --locked --release --package cloud-kms-pkcs11 --lib
+# Two commands: one command would unify the features of all packages and build the dependencies again.
+bash scripts/build.sh --lib
 cargo build --locked --release --package cloud-kms-bench
 exec "$target/release/cloud-kms-bench" instructions "$target/release/libcloud_kms_pkcs11.so" "$root/bench/instructions.txt" "$@"

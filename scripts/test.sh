@@ -55,7 +55,7 @@ record() { # NAME LOG OUTCOME SECONDS
 
 tools() {
     command -v cargo >/dev/null || { echo "Rust is not installed: install it from https://rustup.rs, then run this script again" >&2 && return 1; }
-    bash scripts/install-tools.sh gcc libc6-dev openssl curl binutils faketime debootstrap
+    bash scripts/install-tools.sh gcc libc6-dev openssl curl binutils faketime debootstrap openssh-client p11-kit python3-jsonschema python3-prometheus-client
 }
 # The clients also run in later releases of Debian, each in a chroot, which needs root. The module is built on this machine:
 # built on Debian 12, it also loads with the C library of the later releases.
@@ -88,7 +88,7 @@ each_cloud_alone() {
     echo "== no cloud"
     ! cargo test --locked --lib --no-run --no-default-features >"$log" 2>&1 && grep '^error: the module needs at least one' "$log"
 }
-release() { cargo build --locked --release --package cloud-kms-pkcs11 --lib; }
+release() { bash scripts/build.sh; }
 release_artifact() { MODULE=$target/release/libcloud_kms_pkcs11.so cargo test --locked --test module artifact; }
 valgrind_runs() {
     bash scripts/install-tools.sh valgrind gcc libc6-dev || return 1
@@ -145,6 +145,7 @@ case ${1:-} in
         stage "release artifact" release_artifact
         stage instructions bash scripts/instructions.sh
         stage installation installation
+        stage "supply chain" bash scripts/supply-chain.sh check
         finish "install other releases"
         # The client scripts mostly wait, so three runs at once are faster than one after the other.
         begin "clients of Debian 13" clients_of trixie

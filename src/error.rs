@@ -79,6 +79,11 @@ pub fn rv_name(rv: CK_RV) -> Cow<'static, str> {
     }
 }
 
+/// Returns the standard's name of a CK_RV for a metric, or `other` if this module never returns it.
+pub fn rv_label(rv: CK_RV) -> &'static str {
+    RV_NAMES.iter().find(|(value, _)| *value == rv).map_or("other", |(_, name)| name)
+}
+
 macro_rules! names {
     ($($name:ident),* $(,)?) => { &[$(($name, stringify!($name))),*] };
 }

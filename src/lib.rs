@@ -3,8 +3,8 @@
 //! Each folder uses only the folders that follow it in this list (`tests/layering.rs` checks this):
 //!
 //! ```text
-//! fuzzing, conformance > ffi > provider > operation > token > object > mechanism > config > store > cloud
-//!     > certificate > key > host > error
+//! fuzzing, conformance, diagnosis > ffi > provider > operation > token > object > mechanism > config > store > cloud
+//!     > certificate > key > audit, metrics > host > error
 //! ```
 //!
 //! A call of C_Sign takes these steps:
@@ -24,12 +24,14 @@
 #[cfg(not(any(feature = "aws", feature = "azure", feature = "google", feature = "vault")))]
 compile_error!("the module needs at least one cloud; add --features with one or more of: aws, azure, google, vault");
 
+pub mod audit;
 pub mod certificate;
 pub mod cloud;
 pub mod config;
 #[cfg(test)]
 #[cfg(feature = "default")]
 mod conformance;
+pub mod diagnosis;
 pub mod error;
 pub mod ffi;
 #[cfg(any(test, fuzzing))]
@@ -37,6 +39,7 @@ pub mod fuzzing;
 pub mod host;
 pub mod key;
 pub mod mechanism;
+pub mod metrics;
 pub mod object;
 pub mod operation;
 pub mod provider;

@@ -1,5 +1,5 @@
-//! Checks the documents: every relative link leads to a file and a heading that exist, README stays short, and
-//! docs/permissions.md names every permission of the source.
+//! Checks the documents: every relative link leads to a file and a heading that exist, README stays short,
+//! docs/permissions.md names every permission of the source, and the scripts of the clients run the tool's snippets.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -156,4 +156,20 @@ fn every_operation_of_vault_and_google_has_its_row() {
             assert!(page.lines().any(is_documented), "docs/permissions.md has no row of {name:?} with {cells}");
         }
     }
+}
+
+/// `cloud-kms-pkcs11 snippet` prints the blocks of a page that are marked with `snippet`. The script of the page runs one.
+#[test]
+fn scripts_run_the_snippets_of_their_pages() {
+    let mut count = 0;
+    for page in fs::read_dir(root().join("docs/clients")).unwrap().map(|entry| entry.unwrap().path()) {
+        if fs::read_to_string(&page).unwrap().contains("\n```sh snippet") {
+            count += 1;
+            let name = page.file_stem().unwrap().to_str().unwrap();
+            let script = fs::read_to_string(root().join(format!("tests/clients/{name}.sh"))).unwrap();
+            let runs = ["run_block", "$(snippet "].iter().any(|function| script.contains(function));
+            assert!(runs, "tests/clients/{name}.sh does not run the snippet of its page");
+        }
+    }
+    assert!(count > 15, "only {count} pages have a snippet");
 }

@@ -46,6 +46,10 @@ registration=$(find "$work/prefix" -name cloud-kms-pkcs11.module)
 check "the .module file names the module" grep -qx "module: $module" "$registration"
 check "the header is installed" test -e "$work/prefix/include/cloud-kms-pkcs11/pkcs11.h"
 check "the example configuration is installed" test -n "$(find "$work/prefix" -name config.example.json)"
+echo '{ "slots": [] }' >"$work/empty.json"
+check "the tool finds the module" env CLOUD_KMS_PKCS11_CONFIG="$work/empty.json" "$work/prefix/bin/cloud-kms-pkcs11" list
+check "the tool's man pages are installed" test -s "$work/prefix/share/man/man1/cloud-kms-pkcs11.1.gz"
+check "the completions are installed" test -s "$work/prefix/share/bash-completion/completions/cloud-kms-pkcs11"
 check "pkg-config finds the module" test -e \
     "$(PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name cloud-kms-pkcs11.pc)") pkg-config --variable=p11_module cloud-kms-pkcs11)"
 

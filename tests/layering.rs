@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The folders and files of `src`, from top to bottom. Each uses only itself and what comes after it.
-const LAYERS: [&[&str]; 14] = [
-    &["fuzzing", "conformance"],
+const LAYERS: [&[&str]; 15] = [
+    &["fuzzing", "conformance", "diagnosis"],
     &["ffi"],
     &["provider"],
     &["operation"],
@@ -24,15 +24,16 @@ const LAYERS: [&[&str]; 14] = [
     &["cloud"],
     &["certificate"],
     &["key"],
+    &["audit", "metrics"],
     &["host"],
     &["error"],
 ];
 
 /// The crates whose files and folders have no cycles.
-const CRATES: [&str; 3] = ["src", "emulator/src", "bench/src"];
+const CRATES: [&str; 4] = ["src", "emulator/src", "bench/src", "cli/src"];
 
 /// Where folders and files are small. The tests of the services against all servers are left out: one file is longer.
-const SMALL: [&str; 5] = ["src", "emulator/src", "bench/src", "tests/module", "tests/layering"];
+const SMALL: [&str; 7] = ["src", "emulator/src", "bench/src", "cli/src", "cli/tests", "tests/module", "tests/layering"];
 
 /// The folders that may contain `unsafe` code.
 const UNSAFE: [&str; 3] = ["ffi", "host", "fuzzing"];

@@ -265,3 +265,18 @@ fn errors_have_the_details_of_google() {
     assert_eq!(forged(error(Some("REASON"))).2, "REASON");
     assert!(bench.emulator.control().wait_for("google.GetPublicKey", 8, Duration::ZERO), "each is counted");
 }
+
+#[test]
+fn a_caller_has_the_permissions_that_no_fault_denies() {
+    let bench = bench();
+    let key = bench.emulator.google().create_key("k", GoogleKey::new("EC_SIGN_P256_SHA256").reuse()).unwrap();
+    let [sign, view] = ["cloudkms.cryptoKeyVersions.useToSign", "cloudkms.cryptoKeyVersions.viewPublicKey"];
+    let held = |name: &str| {
+        let asked = json!({ "permissions": [sign, view] });
+        bench.google("POST", &format!("{name}:testIamPermissions"), Some(&asked)).json()["permissions"].clone()
+    };
+    assert_eq!(held(&key.name), json!([sign, view]));
+    bench.emulator.control().fault(Fault::new("google.AsymmetricSign", Action::Deny));
+    assert_eq!(held(&key.name), json!([view]));
+    assert_eq!(held(&format!("{}x", key.name)), Value::Null, "there is no such key");
+}

@@ -9,6 +9,7 @@ pub mod aws;
 pub mod azure;
 pub(crate) mod backend;
 pub(crate) mod credentials;
+pub(crate) mod diagnosis;
 pub(crate) mod failure;
 #[cfg(feature = "google")]
 pub mod google;
@@ -28,10 +29,13 @@ pub use backend::{
     Backend, Certificates, Decryption, Identity, KeyAgreement, KeyManagement, MacVerification, NamedCertificates,
     RandomSource, ServiceSettings, SharedBackend, purposes_of, schemes_for,
 };
+pub use diagnosis::connection::{Connection, ServerReply};
+pub use diagnosis::{Diagnosis, Principal, Replica};
 pub use failure::{CAUSES, Cause, Failure};
 pub use http::client_certificate::ClientCertificate;
 pub use http::endpoint::{is_plaintext_remote, url_without_credentials};
 pub use http::network::Network;
+pub use http::proxy::invalid_variables as invalid_proxy_variables;
 pub use key::{CertificateName, KeyDescription, KeyName, ListedKey, SecretBytes, Signature, Target};
 pub use login::{CommitLogin, LoginError, PinLogin};
 pub use management::{CreatedKey, NewKey};

@@ -18,6 +18,7 @@ pub(crate) mod slots;
 mod spelling;
 #[cfg(test)]
 mod tests;
+pub mod tool;
 mod yaml;
 
 use crate::error::Error;
@@ -35,7 +36,16 @@ use options::{Cloud, names_of};
 pub use quirks::{Quirks, SlotIdentity};
 pub use serial::serial_number;
 pub use slots::Slots;
+use std::ffi::OsString;
 use std::path::Path;
+
+/// What reading the configuration has found.
+pub struct Examination {
+    /// The configuration, or the mistake for which the module refuses it.
+    pub config: Result<Config, Error>,
+    /// Lines of the log about the files: which were read, which were not, and what is wrong with them.
+    pub notes: Vec<(Level, String)>,
+}
 
 impl Config {
     /// Loads the configuration from the file that the environment variables or the platform's conventions
@@ -49,10 +59,21 @@ impl Config {
     /// CKR_GENERAL_ERROR if the module's own file can't be read, is writable by other users or has a mistake, or
     /// if an environment variable names a configuration file that does not exist or can't be accessed.
     pub fn load() -> Result<Config, Error> {
-        // The variables of a setuid program are set by its caller, who has fewer rights than the program.
-        let variable = |name: &str| std::env::var_os(name).filter(|_| !process::is_privileged());
+        let Examination { config, notes } = Self::examine();
+        // Without a configuration, the environment determines the level and the destination.
+        let mut log = Config::default();
+        log.apply_log_variables(&environment(&variable, &Cloud::of_this_build()), &mut PendingMessages::new());
+        start_log(config.as_ref().unwrap_or(&log));
+        for (level, text) in notes {
+            logging::line(level, format_args!("{text}"));
+        }
+        config
+    }
+
+    /// Reads the same configuration and does not start the log. Returns also what the log would say.
+    pub fn examine() -> Examination {
         let clouds = Cloud::of_this_build();
-        let environment = Environment { variable: &variable, root: Path::new("/"), clouds: &clouds };
+        let environment = environment(&variable, &clouds);
         let mut notes = PendingMessages::new();
         notes.push((Level::Info, format!("this build of the module supports {}", names_of(&clouds, ", "))));
         if process::is_privileged() {
@@ -61,14 +82,18 @@ impl Config {
             notes.push((Level::Info, text.to_owned()));
         }
         let config = read(&environment, &mut notes);
-        let mut log = Config::default();
-        log_from_environment(&mut log, &environment, &mut PendingMessages::new());
-        start_log(config.as_ref().unwrap_or(&log));
-        for (level, text) in notes {
-            logging::line(level, format_args!("{text}"));
-        }
-        config
+        Examination { config, notes }
     }
+}
+
+/// Returns an environment variable of the process. The variables of a setuid program are set by its caller, who has
+/// fewer rights than the program.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|_| !process::is_privileged())
+}
+
+fn environment<'a>(variable: &'a dyn Fn(&str) -> Option<OsString>, clouds: &'a [Cloud]) -> Environment<'a> {
+    Environment { variable, root: Path::new("/"), clouds }
 }
 
 fn read(environment: &Environment, notes: &mut PendingMessages) -> Result<Config, Error> {
@@ -76,44 +101,12 @@ fn read(environment: &Environment, notes: &mut PendingMessages) -> Result<Config
         Some(file) => {
             let others = locations::all_places(environment).into_iter();
             locations::log_ignored_files(&file, others.chain(locations::files_of_old_variables(environment)), notes);
-            strict::read(&file, environment, notes)?
+            strict::read(&file, environment, None, notes)?
         }
         None => Config { cache_directory: environment.cache_directory(), ..legacy::read(environment, notes)? },
     };
-    log_from_environment(&mut config, environment, notes);
+    config.apply_log_variables(environment, notes);
     Ok(config)
-}
-
-/// Applies the environment variables for the log, which take precedence over the options of the file.
-fn log_from_environment(config: &mut Config, environment: &Environment, notes: &mut PendingMessages) {
-    if let Some(name) = environment.text("CLOUD_KMS_PKCS11_LOG") {
-        match Level::from_name(&name) {
-            Some(level) => config.log_level = Some(level),
-            // Only logged: a typing error in this variable must not make the keys unavailable.
-            None => notes.push((
-                Level::Error,
-                format!(
-                    "CLOUD_KMS_PKCS11_LOG: unknown log level {name:?}; set it to one of {}",
-                    Level::names().join(", ")
-                ),
-            )),
-        }
-    }
-    if let Some(file) = environment.path("CLOUD_KMS_PKCS11_LOG_FILE") {
-        (config.log_file, config.log_to_syslog) = (Some(file), false);
-    }
-    match environment.text("CLOUD_KMS_PKCS11_LOG_DESTINATION").as_deref() {
-        None => {}
-        Some("syslog") => config.log_to_syslog = true,
-        Some("stderr") => (config.log_file, config.log_to_syslog) = (None, false),
-        Some(name) => notes.push((
-            Level::Error,
-            format!(
-                "CLOUD_KMS_PKCS11_LOG_DESTINATION: unknown log destination {name:?}; set it to stderr or syslog, or \
-                 name a file in CLOUD_KMS_PKCS11_LOG_FILE"
-            ),
-        )),
-    }
 }
 
 fn start_log(config: &Config) {

@@ -4,7 +4,7 @@ use super::management::Management;
 use super::quirks::Quirks;
 use crate::certificate::Certificate;
 use crate::cloud::{
-    CertificateName, KeyName, ListedKey, Secret, ServiceSettings, SharedBackend, aws, azure, google, vault,
+    CertificateName, Diagnosis, KeyName, ListedKey, Secret, ServiceSettings, SharedBackend, aws, azure, google, vault,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -105,6 +105,22 @@ impl Service {
             Service::Vault(settings) => Some(settings.open()),
             #[cfg(feature = "google")]
             Service::Google(settings) => Some(settings.open()),
+            #[allow(unreachable_patterns, reason = "without one of the features")]
+            _ => None,
+        }
+    }
+
+    /// Opens a backend that can also tell why its keys do or do not work. See [`Self::open`].
+    pub fn diagnosis(&self) -> Option<Arc<dyn Diagnosis>> {
+        match self {
+            #[cfg(feature = "aws")]
+            Service::Aws(settings) => Some(settings.diagnosis()),
+            #[cfg(feature = "azure")]
+            Service::Azure(settings) => Some(settings.diagnosis()),
+            #[cfg(feature = "vault")]
+            Service::Vault(settings) => Some(settings.diagnosis()),
+            #[cfg(feature = "google")]
+            Service::Google(settings) => Some(settings.diagnosis()),
             #[allow(unreachable_patterns, reason = "without one of the features")]
             _ => None,
         }

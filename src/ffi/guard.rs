@@ -2,10 +2,11 @@
 
 use crate::cloud::runtime;
 use crate::cloud::runtime::Shutdown;
-use crate::error::{Error, Result, rv_name};
+use crate::error::{Error, Result, rv_label, rv_name};
 use crate::host::fork;
 use crate::host::logging;
 use crate::host::logging::Level;
+use crate::metrics;
 use crate::provider::Provider;
 use cryptoki_sys::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,8 +29,18 @@ pub fn call(function: &'static str, body: impl FnOnce(&Provider) -> Result<()>) 
 /// Returns CKR_GENERAL_ERROR if the body panics.
 pub fn without_provider(function: &'static str, body: impl FnOnce() -> Result<()>) -> CK_RV {
     let start = Instant::now();
-    let outcome = fork::inside_gate(|| catch_unwind(AssertUnwindSafe(body)));
-    let outcome = outcome.unwrap_or_else(|_| Err(Error::new(CKR_GENERAL_ERROR, "a defect of the module (a panic)")));
+    let outcome = fork::inside_gate(|| {
+        let outcome = catch_unwind(AssertUnwindSafe(body));
+        let panicked = |_| Err(Error::new(CKR_GENERAL_ERROR, "a defect of the module (a panic)"));
+        let outcome = outcome.unwrap_or_else(panicked);
+        if metrics::is_enabled() {
+            metrics::count_function_call(
+                function,
+                rv_label(outcome.as_ref().map_or_else(|error| error.rv, |()| CKR_OK)),
+            );
+        }
+        outcome
+    });
     let (rv, level) = match &outcome {
         Ok(()) => (CKR_OK, Level::Debug),
         Err(error) if error.is_expected_in_normal_use() => (error.rv, Level::Debug),

@@ -17,6 +17,7 @@ pub use table::ROWS;
 use crate::cloud::runtime::blocking::is_thread_start_panic;
 use crate::error::{Error, Result};
 use crate::host::descriptors;
+use crate::metrics;
 use crate::provider::Provider;
 use cryptoki_sys::*;
 use pointers::{Output, OutputValue};
@@ -115,6 +116,7 @@ unsafe extern "C" fn C_Finalize(reserved: *mut c_void) -> CK_RV {
             return Err(Error::new(CKR_ARGUMENTS_BAD, "pReserved must be null"));
         }
         guard::remove()?.join(FINALIZE_TIMEOUT);
+        metrics::write();
         Ok(())
     })
 }
@@ -136,7 +138,10 @@ fn provider() -> Result<Provider> {
 #[cfg(not(any(test, fuzzing)))]
 fn provider() -> Result<Provider> {
     contain_panics();
-    Ok(Provider::new(crate::config::Config::load()?))
+    let config = crate::config::Config::load()?;
+    metrics::start(config.metrics_file.clone());
+    crate::audit::start(config.audit.clone());
+    Ok(Provider::new(config))
 }
 
 /// Installs a panic hook that writes a log line, instead of the default report on standard error. The guard turns the

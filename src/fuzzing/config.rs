@@ -25,7 +25,9 @@ pub fn strict(data: &[u8]) -> Option<Config> {
     let environment = Environment { variable: &variable, root: Path::new("/"), clouds: &Cloud::ALL };
     let path = Path::new("/etc/config.json");
     check_json(data);
-    strict::parse(data, path, &environment, &mut PendingMessages::new()).map_err(|error| check_line(data, &error)).ok()
+    strict::parse(data, path, &environment, None, &mut PendingMessages::new())
+        .map_err(|error| check_line(data, &error))
+        .ok()
 }
 
 /// Checks that an error names a line of the file.
@@ -58,7 +60,8 @@ pub fn legacy(data: &[u8]) -> Config {
         (choice & bit == bit).then(|| value.into())
     };
     let environment = Environment { variable: &variable, root: Path::new("/nowhere"), clouds: &Cloud::ALL };
-    legacy::read_text(source.rest(), choice & 1 == 1, &environment, &mut PendingMessages::new())
+    let cloud = if choice & 1 == 1 { Cloud::Azure } else { Cloud::Aws };
+    legacy::read_text(source.rest(), Path::new("/etc/config.json"), cloud, &environment, &mut PendingMessages::new())
 }
 
 /// The first byte that selects libkmsp11.

@@ -10,6 +10,8 @@ pub mod descriptors;
 pub mod file_id;
 pub mod fork;
 pub mod logging;
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(miri)))]
+mod memory_hooks;
 mod on_drop;
 pub mod permissions;
 pub mod process;

@@ -1,6 +1,7 @@
 //! The current process, and the subprocesses that it starts.
 
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Returns a command whose subprocess starts with an empty signal mask, although the threads of this module block
@@ -32,6 +33,17 @@ pub fn kill_process_group(leader: u32) {
 pub fn effective_user_id() -> u32 {
     // SAFETY: geteuid(2) takes no arguments and always succeeds.
     unsafe { libc::geteuid() }
+}
+
+/// Returns the real user id of this process: that of the user who started it.
+pub fn real_user_id() -> u32 {
+    // SAFETY: getuid(2) takes no arguments and always succeeds.
+    unsafe { libc::getuid() }
+}
+
+/// Returns the path of the program that this process runs. Empty if the system does not tell.
+pub fn executable() -> PathBuf {
+    std::env::current_exe().unwrap_or_default()
 }
 
 /// Returns whether the process has more rights than the user who started it and set its environment variables

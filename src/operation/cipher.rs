@@ -72,8 +72,8 @@ impl MultiPartOperation for DecryptionOperation {
     }
 
     fn finish(self) -> Result<SecretBytes> {
-        let deadline = Instant::now() + self.call_timeout;
+        let (deadline, mechanism) = (Instant::now() + self.call_timeout, self.operation.name());
         let (scheme, ciphertext) = self.operation.finish().map_err(|error| error.with_context(&self.key))?;
-        self.key.decrypt(&self.facts, self.purpose, scheme, &ciphertext, deadline)
+        self.key.decrypt(&self.facts, self.purpose, mechanism, scheme, &ciphertext, deadline)
     }
 }

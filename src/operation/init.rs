@@ -198,7 +198,8 @@ impl Token {
         let Some(agreement) = &operation.parameters().agreement else {
             return Err(Error::new(CKR_GENERAL_ERROR, "the derivation has no key agreement"));
         };
-        let shared = key.derive(&facts, &agreement.public_data, Instant::now() + self.call_timeout())?;
+        let deadline = Instant::now() + self.call_timeout();
+        let shared = key.derive(&facts, operation.name(), &agreement.public_data, deadline)?;
         Ok(self.add_session_object(session_object::create_secret(
             template,
             owner,

@@ -2,12 +2,14 @@
 //!
 //! Signing takes a request. Verifying takes none where a public key is sufficient.
 
-use super::Operation;
 use super::multi_part::MultiPartOperation;
+use super::{Data, Operation};
 use crate::cloud::{KeyDescription, SecretBytes};
 use crate::error::{Error, Result};
-use crate::key::PublicKey;
+use crate::key::hash::Hash;
+use crate::key::{Kind, PublicKey};
 use crate::token::key::SlotKey;
+use crate::token::key::uses::SignRequest;
 use cryptoki_sys::*;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +27,17 @@ pub struct SigningOperation {
     pub call_timeout: Duration,
 }
 
+impl Operation {
+    /// Whether the data so far are as long as a digest, if they are signed as one. ECDSA signs data of any length as if they
+    /// were a digest.
+    fn has_length_of_digest(&self) -> bool {
+        match (&self.data, self.kind) {
+            (Data::Held(held), Kind::Ec(_)) => Hash::with_digest_mechanism().any(|hash| hash.len() == held.len()),
+            _ => true,
+        }
+    }
+}
+
 impl MultiPartOperation for SigningOperation {
     fn update(&mut self, part: &[u8]) -> Result<()> {
         self.operation.update(part).map_err(|error| error.with_context(&self.key))
@@ -36,8 +49,10 @@ impl MultiPartOperation for SigningOperation {
 
     fn finish(self) -> Result<SecretBytes> {
         let deadline = Instant::now() + self.call_timeout;
+        let (mechanism, is_digest) = (self.operation.name(), self.operation.has_length_of_digest());
         let (scheme, data) = self.operation.finish().map_err(|error| error.with_context(&self.key))?;
-        self.key.sign(&self.facts, scheme, &data, deadline).map(Into::into)
+        let request = SignRequest { mechanism, scheme, data: &data, is_digest };
+        self.key.sign(&self.facts, request, deadline).map(Into::into)
     }
 }
 

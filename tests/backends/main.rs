@@ -13,6 +13,7 @@ mod aws;
 mod azure;
 mod azure_access;
 mod cases;
+mod diagnosis;
 mod front;
 mod google;
 mod google_access;

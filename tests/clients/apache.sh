@@ -89,12 +89,14 @@ quiet() { refuse grep -E '\[[a-z0-9_]*:emerg\]|exit signal' "$work/page/error.lo
 plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/other-key.pem" -days 2 -subj "/CN=Test CA" \
     -addext "basicConstraints=critical,CA:true" -out "$work/other-ca.pem" 2>/dev/null
 
+key_file_by_block() { OPENSSL_CONF=$work/page/openssl.cnf run_block 'out key.pem' apache --through key-file; }
+
 try_server() { # FORM NAME
     PORT=$(free_port)
     export PORT
-    check "$key configuration $2" run_page 'SSLCertificateKeyFile "pkcs11'
-    [ "$1" != engine ] || run_page 'SSLCryptoDevice pkcs11' 2>/dev/null
-    [ "$1" != file ] || check "$key a file with the key's URL $2" key_file
+    check "$key configuration $2" run_block 'SSLCertificateKeyFile "pkcs11' apache --set "PORT=$PORT"
+    [ "$1" != engine ] || run_block 'SSLCryptoDevice pkcs11' apache --through engine 2>/dev/null
+    [ "$1" != file ] || check "$key a file with the key's URL $2" key_file_by_block
     check "$key apache2 -t $2" test_configuration
     start_apache
     check "$key starts $2" serves listening "$PORT"

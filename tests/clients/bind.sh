@@ -13,8 +13,8 @@ need delv bind9-dnsutils
 need ldns-verify-zone ldnsutils
 
 key_files() {
-    run_page 'module-load-behavior'
-    run_page 'keyfromlabel'
+    run_block 'module-load-behavior' bind
+    run_block 'keyfromlabel' bind --set "ZSK=$ZSK"
     [ "$(cat "$work"/page/K*.private | grep -c '^Label: ')" -eq 2 ]
     refuse grep -i '^PrivateExponent\|^PrivateKey:\|^Prime' "$work"/page/K*.private
     grep -h -v '^;' "$work"/page/K*.key | awk '{ line = $4 " " $5 " " $6 " "; for (i = 7; i <= NF; i++) line = line $i; print line }' |
@@ -23,7 +23,7 @@ key_files() {
 }
 
 sign_zone() {
-    run_page 'dnssec-signzone'
+    run_block 'dnssec-signzone' bind
     run_page 'dnssec-verify'
     verify_zone "$work/page/signed.zone" "$ksk" "$zsk"
 }
@@ -60,7 +60,7 @@ keys_of_zone() { # KSK ZSK ALGORITHM NUMBER [BITS]
 }
 
 by_named() {
-    run_page 'named.conf' 2>/dev/null
+    run_block 'named.conf' bind --set "PORT=$PORT" 2>/dev/null
     start_page 'named -g'
     check "$TOKEN named signs by itself" serves signed_by_named
     check "$TOKEN zone transferred" transferred
@@ -68,6 +68,7 @@ by_named() {
     stop_server
 }
 
+from_tool=aws-rsa2048
 keys_of_zone aws-rsa2048 azure-rsa2048 RSASHA256 8 2048
 by_named
 keys_of_zone azure-p256 aws-p256 ECDSAP256SHA256 13

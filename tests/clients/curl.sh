@@ -21,7 +21,8 @@ fresh() { : >"$work/seen"; }
 by_page() { # PATTERN [OPTION...]
     local block pattern=$1
     shift
-    block=$(page "$pattern") || { echo "no block matches $pattern in docs/clients/$script.md" && return 1; }
+    block=${block_of_tool:-$(page "$pattern")}
+    [ -n "$block" ] || { echo "no block matches $pattern in docs/clients/$script.md" && return 1; }
     (cd "$work/page" && env -u PKCS11_MODULE_PATH "${with[@]}" timeout 60 bash -euxo pipefail -c "${block/curl --silent/curl $* --silent}")
 }
 
@@ -37,8 +38,10 @@ version_1_2() { # PATTERN
     seen 1 "$work/page/client.pem" TLSv1.2
 }
 
-from_token() { # PATTERN
+from_token() { # PATTERN WAY
+    local block_of_tool=
     fresh
+    [ "$key" != aws-p256 ] || block_of_tool=$(snippet "$1" curl --through "$2" --set "URL=$URL")
     by_page "$1" | grep -x hello
     seen 1 "$certificate"
 }
@@ -91,7 +94,7 @@ try_client() { # WAY TYPE
     check "$key TLS 1.3 $name" once "$one"
     check "$key TLS 1.2 $name" version_1_2 "$one"
     case $key in
-        aws-p256 | azure-cert-ec) check "$key certificate from the token $name" from_token "cert-type $2" ;;
+        aws-p256 | azure-cert-ec) check "$key certificate from the token $name" from_token "cert-type $2" "$1" ;;
     esac
     check "$key 20 processes $name" processes 20 "$one"
     check "$key 10 connections of one process, in turn $name" in_turn "$one"

@@ -16,7 +16,7 @@ ssh -V 2>&1 | grep -qE '^OpenSSH_([89]|10\.0)' || labels+=(aws-ed25519)
 certify "${labels[@]}"
 files_only "$work/user" --only "${labels[@]}"
 mkdir "$work/page"
-export REPOSITORY=server:$work/project.git GIT_CONFIG_NOSYSTEM=1
+export REPOSITORY=server:$work/project.git EMAIL=me@example.org GIT_CONFIG_NOSYSTEM=1
 
 # ssh-keygen can't convert Ed25519 keys.
 public_key() {
@@ -66,10 +66,11 @@ independently() { # REVISION
 
 begins() {
     rm -rf "$work/page/project" "$work/page/copy" "$HOME/.gitconfig"
-    run_page 'keys.pub' 2>/dev/null
-    run_page 'commit.gpgsign'
+    run_block 'keys.pub' git 2>/dev/null
+    run_page 'user.name'
+    run_block 'commit.gpgsign' git
     run_page 'git init'
-    run_page 'namespaces'
+    run_block 'namespaces' git
     echo "me@example.org $(public_key)" >"$work/allowed"
 }
 
@@ -96,7 +97,7 @@ over_ssh() {
     rm -rf "$work/project.git" "$work/page/copy"
     git init --quiet --bare "$work/project.git"
     public_key >"$work/sshd/authorized"
-    SSH_AUTH_SOCK='' run_page 'GIT_SSH_COMMAND'
+    SSH_AUTH_SOCK='' run_block 'GIT_SSH_COMMAND' git --set "REPOSITORY=$REPOSITORY"
     run cmp <(git -C "$work/page/copy" rev-parse HEAD) <(git -C "$work/page/project" rev-parse HEAD)
     rm -rf "$work/page/copy"
     cut -d' ' -f1,2 "$work/stranger.pub" >"$work/sshd/authorized"

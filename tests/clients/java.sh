@@ -30,12 +30,12 @@ configure() { # LABEL: writes the configuration of the provider for that token
     local TOKEN=$1
     SLOT=$(slot "$1")
     export SLOT
-    run_page 'library ='
+    run_block 'library =' java
     cp "$work/page/pkcs11.cfg" "$work/$1.cfg"
 }
 
 lists() {
-    run_page 'keytool -list -keystore' | tee "$work/listed"
+    run_block 'keytool -list -keystore' java | tee "$work/listed"
     grep "^$TOKEN, PrivateKeyEntry" "$work/listed"
     [ "$(grep -c Entry "$work/listed")" = 1 ]
     plain_openssl x509 -in "$work/$TOKEN.pem" -noout -fingerprint -sha256 | sed 's/.*=//' >"$work/fingerprint"
@@ -157,7 +157,7 @@ jar_signed() {
     plain_openssl x509 -in "$work/$TOKEN.pem" -out "$work/page/certificate.pem"
     [ "$TOKEN" != azure-cert-rsa ] || cp "$work/azure-cert-rsa.pem" "$work/trusted.pem"
     rm -f "$work"/page/*.p12 "$work/page/signed.jar"
-    run_page 'jarsigner -keystore NONE .*-signedjar'
+    run_block 'jarsigner -keystore NONE .*-signedjar' jarsigner
     run_page 'alias ca'
     jar_verified | tee "$work/verified"
     grep "^jar verified" "$work/verified"

@@ -3,6 +3,7 @@
 #
 # Variables that the caller may set:
 #   MODULE        the module under test (default: the release build)
+#   TOOL          the command-line tool (default: the release build, or the debug build if there is none)
 #   PIN           the PIN, to try the scripts with another module; this module needs none
 #   SERVERS_JSON  the file that describes the servers (default: the file that tests/servers/start.sh writes)
 #   AWS_SERVER, AZURE_SERVER, VAULT_SERVER, GOOGLE_SERVER  the servers with the keys (default: ministack, the project's emulator, a real
@@ -32,6 +33,10 @@
 #                       quotes, so that nothing is no word.
 #   $google_rsa, $google_ec, $google_keys  the same for Google. The RSA key signs with PKCS#1 v1.5 only. The later releases have only
 #                       the P-256 key in $google_keys, to save time.
+#   snippet PATTERN PROGRAM [OPTION...]  prints the block of `cloud-kms-pkcs11 snippet PROGRAM` for the token $TOKEN that matches
+#                       PATTERN. The tool makes it from the same block of the page, with values in the place of the variables.
+#   run_snippet PATTERN PROGRAM [OPTION...]  runs that block as run_page does, without MODULE, TOKEN and the like
+#   run_block PATTERN PROGRAM [OPTION...]  run_snippet for the tokens in $from_tool (default: aws-p256), run_page for the others
 #   ways                prints how OpenSSL reaches the module in this release: "provider engine", or "engine" in Debian 12
 #   provider_config     makes $work/page/openssl.cnf, with the commands of the page openssl-provider
 #   all_uses            from now on $keys has the keys for operations other than RSA and ECDSA signatures (config.py --uses)
@@ -48,6 +53,9 @@ state=$root/target/clients${RELEASE:+/$RELEASE}
 release=$(this_release)
 
 export MODULE=${MODULE:-$root/target/release/libcloud_kms_pkcs11.so}
+TOOL=${TOOL:-$root/target/release/cloud-kms-pkcs11}
+[ -x "$TOOL" ] || TOOL=$root/target/debug/cloud-kms-pkcs11
+from_tool=${from_tool-aws-p256}
 PIN=${PIN:-}
 SERVERS_JSON=${SERVERS_JSON:-$root/target/servers/servers.json}
 AWS_SERVER=${AWS_SERVER:-ministack}
@@ -153,7 +161,7 @@ listens() { python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connec
 
 page() {
     awk -v pattern="$1" '
-        /^```sh$/ { inside = 1; block = ""; next }
+        /^```sh( snippet.*)?$/ { inside = 1; block = ""; next }
         /^```$/ { if (inside && block ~ pattern) { printf "%s", block; found = 1; exit } inside = 0 }
         inside { block = block $0 "\n" }
         END { exit !found }' "${2:-$root/docs/clients/$script.md}"
@@ -163,7 +171,28 @@ run_page() { # PATTERN [PAGE]
     local block page=${2:-$script}
     block=$(page "$1" "$root/docs/clients/$page.md") || { echo "no block matches $1 in docs/clients/$page.md" && return 1; }
     mkdir -p "$work/page"
-    (cd "$work/page" && MODULE=$MODULE TOKEN=${TOKEN:-${label:-}} "${as_user[@]}" bash -euxo pipefail -c "$block")
+    (cd "$work/page" && MODULE=$MODULE TOKEN=${TOKEN:-${label:-}} KEY=${KEY:-${TOKEN:-${label:-}}} "${as_user[@]}" bash -euxo pipefail -c "$block")
+}
+
+snippet() { # PATTERN PROGRAM [OPTION...]
+    [ -x "$TOOL" ] || { echo "there is no tool at $TOOL: build it with cargo build --release -p cloud-kms-pkcs11-cli" >&2 && return 1; }
+    run "$TOOL" snippet "${@:2}" --slot "${TOKEN:-${label:-}}" --module "$MODULE" --json >"$work/snippet.json" || return 1
+    python3 -c 'import json, re, sys
+snippets = json.load(open(sys.argv[2]))["snippets"]
+commands = [block["commands"] for snippet in snippets for block in snippet["blocks"]]
+found = [text for text in commands if re.search(sys.argv[1], text, re.DOTALL)]
+print(found[0] if found else sys.exit(f"no block of the snippet matches {sys.argv[1]}"), end="")' "$1" "$work/snippet.json"
+}
+
+run_snippet() { # PATTERN PROGRAM [OPTION...]
+    local block variables=(-u MODULE -u TOKEN -u KEY -u SLOT -u HASH -u ALGORITHM -u BITS)
+    block=$(snippet "$@") || return 1
+    mkdir -p "$work/page"
+    (cd "$work/page" && env "${variables[@]}" "${as_user[@]}" bash -euxo pipefail -c "$block")
+}
+
+run_block() { # PATTERN PROGRAM [OPTION...]
+    if [[ " $from_tool " = *" ${TOKEN:-${label:-}} "* ]]; then run_snippet "$@"; else run_page "$1"; fi
 }
 
 ways() { if [ "$release" = bookworm ]; then echo engine; else echo provider engine; fi; }
@@ -309,7 +338,7 @@ start_servers() { # [NAME...]
 
 need python3 python3
 need openssl openssl
-[ -e "$MODULE" ] || { echo "there is no module at $MODULE: build it with cargo build --release, or set MODULE"; exit 1; }
+[ -e "$MODULE" ] || { echo "there is no module at $MODULE: build it with scripts/build.sh, or set MODULE"; exit 1; }
 echo "release $release"
 installed_clients
 if [ "$SERVERS_JSON" = "$root/target/servers/servers.json" ] && [ ! -x "$root/target/servers/bin/vault-server" ]; then

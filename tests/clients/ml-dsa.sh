@@ -8,6 +8,8 @@
 . "$clients/provider.bash"
 . "$clients/ca.bash"
 
+export TOOL=${TOOL:-$root/target/release/cloud-kms-pkcs11}
+need "$TOOL" "none; cargo build --release -p cloud-kms-pkcs11-cli"
 need "$(openssl version -m | sed 's/^MODULESDIR: "\(.*\)"$/\1/')/pkcs11.so" pkcs11-provider
 
 verify_raw() { # - DATA SIGNATURE
@@ -16,7 +18,7 @@ verify_raw() { # - DATA SIGNATURE
 
 signs_file() {
     rm -f "$work/page/file.sig"
-    run_page 'pkeyutl -sign'
+    run_block 'pkeyutl -sign' openssl
     same_key "$work/page/public.pem"
     verify_and_spoil verify_raw - "$work/page/file" "$work/page/file.sig"
 }
@@ -46,6 +48,30 @@ certifies_itself() {
 asks_for_certificate() {
     requested
     of_kind "$work/page/request.pem" req
+}
+
+# The project's own tool makes the same files.
+tool() { run env CLOUD_KMS_PKCS11_MODULE="$MODULE" "$TOOL" "$@"; }
+
+tool_certifies_itself() {
+    tool self-sign --slot "$label" --subject CN=tool --out "$work/page/certificate.pem" --force
+    verify_self_signed
+    of_kind "$work/page/certificate.pem" x509
+}
+
+tool_asks_for_certificate() {
+    tool csr --slot "$label" --subject CN=tool --out "$work/page/request.pem" --force
+    verify_requested
+    of_kind "$work/page/request.pem" req
+}
+
+# An RSA key of another cloud issues a certificate for the request of the ML-DSA key.
+tool_issues() {
+    tool self-sign --slot azure-rsa2048 --subject "CN=My root" --ca --out "$work/page/root.pem" --force
+    tool ca sign --slot azure-rsa2048 --ca-certificate "$work/page/root.pem" --csr "$work/page/request.pem" \
+        --out "$work/page/issued.pem" --force
+    run plain_openssl verify -x509_strict -CAfile "$work/page/root.pem" "$work/page/issued.pem"
+    refuse plain_openssl verify -CAfile "$work/other-root.pem" "$work/page/issued.pem"
 }
 
 cms() {
@@ -81,6 +107,7 @@ plain_openssl req -x509 -new -newkey ML-DSA-65 -noenc -keyout "$work/other-key.p
     -addext "basicConstraints=critical,CA:true" -addext "keyUsage=critical,keyCertSign" -out "$work/other-root.pem" 2>/dev/null
 provider_config >/dev/null 2>&1
 all_uses
+from_tool=aws-mldsa65
 for name in aws-mldsa44 aws-mldsa65 aws-mldsa87 google-mldsa65; do
     key "$name"
     export TOKEN=$label
@@ -93,4 +120,7 @@ for name in aws-mldsa44 aws-mldsa65 aws-mldsa87 google-mldsa65; do
     check "$label large file signed" signs_large_file
     [ "$label" != aws-mldsa65 ] || check "$label openssl x509 -req" issue_x509
     tls
+    check "$label self-signed certificate by the tool" tool_certifies_itself
+    check "$label certificate request by the tool" tool_asks_for_certificate
+    [ "$label" != aws-mldsa65 ] || check "$label certificate issued by the tool" tool_issues
 done

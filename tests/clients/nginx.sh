@@ -12,11 +12,11 @@ need curl curl
 # When root starts nginx, its workers run as another user by default, who can't read the files of the test.
 configure() { # FORM
     case $1 in
-        store) run_page 'store:pkcs11' ;;
-        file) key_file ;;
-        engine) run_page 'engine_id' ;;
+        store) run_block 'store:pkcs11' nginx --through provider ;;
+        file) OPENSSL_CONF=$work/page/openssl.cnf run_block 'out key.pem' nginx --through key-file ;;
+        engine) run_block 'engine_id' nginx --through engine ;;
     esac
-    run_page 'worker_processes'
+    run_block 'worker_processes' nginx --set "PORT=$PORT"
     [ "$(id -u)" -ne 0 ] || sed -i '1i user root;' "$work/page/nginx.conf"
     local kind
     for kind in client_body proxy fastcgi uwsgi scgi; do

@@ -20,7 +20,7 @@ use() { # LABEL
 # Signatures
 
 signs_file() {
-    run_page 'verify public.pem'
+    run_block 'verify public.pem' openssl --set "HASH=$HASH"
     same_key "$work/page/public.pem"
     verify_and_spoil verify "$hash" "$work/page/file" "$work/page/file.sig"
 }
@@ -70,7 +70,7 @@ verify_raw() { # - DATA SIGNATURE
 
 signs_ed25519() {
     rm -f "$work/page/file.sig"
-    run_page 'pkeyutl -sign -rawin'
+    run_block 'pkeyutl -sign -rawin' openssl
     verify_and_spoil verify_raw - "$work/page/file" "$work/page/file.sig"
 }
 
@@ -531,6 +531,7 @@ for name in aws-p256 azure-rsa2048; do
 done
 
 all_uses
+from_tool+=' aws-ed25519'
 edwards=(aws-ed25519 ${vault_rsa:+vault-ed25519} google-ed25519)
 certify "${edwards[@]}" aws-decrypt aws-agree aws-agree384 azure-decrypt azure-rsa2048 google-decrypt $vault_rsa
 for name in "${edwards[@]}"; do

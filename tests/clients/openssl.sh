@@ -99,14 +99,14 @@ sign_with() {
 
 # The page's commands, with one key of each type and cloud.
 page_signs() {
-    run_page 'dgst -sha256 -engine'
+    run_block 'dgst -sha256 -engine' openssl --through engine
     same_key "$work/page/public.pem"
     verify_and_spoil verify sha256 "$work/data" "$work/page/file.sig"
     ! can pss || { run_page 'file.pss' && verify_and_spoil verify_pss sha256 "$work/data" "$work/page/file.pss"; }
 }
 
 page_certifies() {
-    run_page 'req -x509'
+    run_block 'req -x509' openssl --through engine
     run plain_openssl x509 -in "$work/page/certificate.pem" -noout -pubkey -out "$work/certificate.pub"
     same_key "$work/certificate.pub"
     run plain_openssl verify -check_ss_sig -CAfile "$work/page/certificate.pem" "$work/page/certificate.pem"

@@ -30,12 +30,13 @@ one_byte() { # FILE OFFSET: changes the byte at OFFSET
 sign() { # WAY COMMAND-LINE FILE HASH
     rm -f "$work"/page/signed.*
     cp "$work/$TOKEN.pem" "$work/page/certificate.pem"
-    by "$1" run_page "$2"
+    HASH=$4 by "$1" "${runs:-run_page}" "$2" osslsigncode --through "$1"
     verified "$work/page/$3" "$4"
 }
 
 sign_exe() { # WAY COMMAND-LINE
-    sign "$@" signed.exe sha256
+    # The tool's block for a token with a certificate.
+    runs=run_block sign "$@" signed.exe sha256
     run_page 'osslsigncode verify'
     one_byte "$work/page/signed.exe" 513
     refuse verified "$work/page/signed.exe" sha256
@@ -46,7 +47,7 @@ many_exe() {
     rm -rf "$work"/page/signed "$work"/page/signed.*
     cp "$work/$TOKEN.pem" "$work/page/certificate.pem"
     for i in 1 2 3 4 5 6 7 8 9; do cp "$work/page/hello.exe" "$work/page/hello $i.exe"; done
-    by engine run_page 'xargs'
+    HASH=sha256 by engine run_page 'xargs'
     for i in 1 2 3 4 5 6 7 8 9; do verified "$work/page/signed/hello $i.exe" sha256; done
     one_byte "$work/page/signed/hello 9.exe" 513
     refuse verified "$work/page/signed/hello 9.exe" sha256
@@ -57,7 +58,7 @@ many_exe() {
 if [ "$release" = sid ]; then
     for TOKEN in "${labels[@]}"; do
         case $TOKEN in
-            *-p384) check "$TOKEN exe, sha384, certificate from a file" sign provider 'sign -certs.*sha384' signed.exe sha384 ;;
+            *-p384) check "$TOKEN exe, sha384, certificate from a file" sign provider 'sign -certs.*hello.exe' signed.exe sha384 ;;
             *)
                 check "$TOKEN exe, certificate from the token" sign_exe provider '-provider pkcs11'
                 check "$TOKEN msi" sign provider 'sign -certs.*hello.msi' signed.msi sha256
@@ -71,10 +72,10 @@ for TOKEN in "${labels[@]}"; do
     case $TOKEN in
         *-p384)
             check "$TOKEN exe, sha384, certificate from a file${by_libp11:-}" \
-                sign engine '-pkcs11module "[$]MODULE" -certs.*sha384' signed.exe sha384
+                sign engine '-pkcs11module "[$]MODULE" -certs.*hello.exe' signed.exe sha384
             ;;
         *)
-            check "$TOKEN exe, certificate from the token${by_libp11:-}" sign_exe engine 'sign -pkcs11module "[$]MODULE" -pkcs11cert'
+            check "$TOKEN exe, certificate from the token${by_libp11:-}" sign_exe engine 'sign -pkcs11module [^\n]* -pkcs11cert'
             check "$TOKEN msi${by_libp11:-}" sign engine '-pkcs11module "[$]MODULE" -certs.*hello.msi' signed.msi sha256
             ;;
     esac

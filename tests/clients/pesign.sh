@@ -10,6 +10,7 @@ need certutil libnss3-tools
 need modutil libnss3-tools
 
 # pesign supports only RSA.
+from_tool=aws-rsa2048
 labels=(aws-rsa2048 aws-rsa4096 azure-rsa2048 $vault_rsa $google_rsa)
 curves=(aws-p256 azure-p256 $vault_ec $google_ec)
 certify "${labels[@]}" "${curves[@]}"
@@ -17,7 +18,7 @@ mkdir "$work/page"
 cp "$boot" "$work/page/boot.efi"
 
 database() {
-    run_page 'modutil .* -add'
+    run_block 'modutil .* -add' pesign
     modutil -dbdir sql:"$work/page/nss" -list kms >"$work/modules"
     grep "token: *aws-rsa2048\|Token Name: *aws-rsa2048" -i "$work/modules"
 }
@@ -46,7 +47,7 @@ request() {
 
 sign() {
     rm -f "$work/page/signed.efi"
-    run_page 'pesign .* -s'
+    run_block 'pesign .* -s' pesign
     run_page 'pesign -S'
     verified "$work/page/signed.efi" "$work/$TOKEN.pem"
     # OpenSSL 3.6 refuses the empty BIT STRING that pesign writes for the flags of SpcPeImageData.

@@ -13,6 +13,10 @@ export OPENSSL_CONF=$work/page/openssl.cnf
 
 self_signed() {
     run_page 'req -x509 [^\n]*-out certificate.pem'
+    verify_self_signed
+}
+
+verify_self_signed() {
     run plain_openssl x509 -in "$work/page/certificate.pem" -noout -pubkey -out "$work/certificate.pub"
     same_key "$work/certificate.pub"
     # Without -check_ss_sig, OpenSSL does not verify the signature of a self-signed certificate.
@@ -24,6 +28,10 @@ self_signed() {
 
 requested() {
     run_page 'req -new [^\n]*(.[\n].*)?-out request.pem'
+    verify_requested
+}
+
+verify_requested() {
     run plain_openssl req -in "$work/page/request.pem" -verify -noout
     run plain_openssl req -in "$work/page/request.pem" -noout -pubkey -out "$work/request.pub"
     same_key "$work/request.pub"

@@ -29,12 +29,12 @@ PY
     cmp <(plain_openssl x509 -in "$work/signer.pem") <(plain_openssl x509 -in "$work/$TOKEN.pem")
 }
 
-bundle() { # FORMAT PATTERN
+bundle() { # FORMAT PATTERN RUN
     printf '[update]\ncompatible=test\nversion=1\n\n[bundle]\nformat=%s\n\n[image.rootfs]\nfilename=rootfs.img\n' "$1" \
         >"$work/page/content/manifest.raucm"
     rm -f "$work"/page/*.raucb
     cp "$work/$TOKEN.pem" "$work/page/certificate.pem"
-    run_page "$2"
+    "$3" "$2" rauc
     CLOUD_KMS_PKCS11_CONFIG=/nonexistent run_page 'rauc info'
     signature_by_openssl "$work/page/update.raucb" "$1"
     # Changes a byte of the content, or of the signature in formats whose content is verified only at the installation.
@@ -49,6 +49,6 @@ PY
 }
 
 for TOKEN in "${labels[@]}"; do
-    check "$TOKEN bundle, plain, certificate from a file" bundle plain 'cert certificate.pem'
-    check "$TOKEN bundle, verity, certificate from the token" bundle verity 'type=cert'
+    check "$TOKEN bundle, plain, certificate from a file" bundle plain 'cert certificate.pem' run_page
+    check "$TOKEN bundle, verity, certificate from the token" bundle verity 'type=cert' run_block
 done

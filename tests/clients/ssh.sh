@@ -115,12 +115,12 @@ each_key logs_in_by_itself bound
 # The page's commands, with the same server.
 page_logs_in() {
     service_key >"$work/sshd/authorized"
-    run_page 'keys.pub'
-    run_page "$1" >"$work/welcome"
+    run_block 'keys.pub' ssh
+    run_block "$1" ssh --set "HOST=$HOST" >"$work/welcome"
     grep -qx welcome "$work/welcome"
     # The same commands must fail without the authorised key.
     cut -d' ' -f1,2 "$work/stranger.pub" >"$work/sshd/authorized"
-    refuse run_page "$1"
+    refuse run_block "$1" ssh --set "HOST=$HOST"
 }
 ssh_host server
 export HOST=server

@@ -27,6 +27,7 @@ locked=(--inh-caps=+ipc_lock --ambient-caps=+ipc_lock)
 [ ${#as_user[@]} -eq 0 ] || ! "${as_user[@]}" "${locked[@]}" true 2>/dev/null || as_user+=("${locked[@]}")
 run_page 'cloud-kms-pkcs11.module' p11-kit 2>/dev/null
 
+from_tool=azure-decrypt
 export DISK=disk.img PASSWORD="the passphrase"
 
 format() {
@@ -39,7 +40,7 @@ format() {
 
 enroll() {
     format
-    run_page 'systemd-cryptenroll --pkcs11'
+    run_block 'systemd-cryptenroll --pkcs11' systemd --set "DISK=$DISK"
     cryptsetup token export --token-id 0 "$work/page/$DISK" >"$work/token.json"
     grep '"type":"systemd-pkcs11"' "$work/token.json"
 }

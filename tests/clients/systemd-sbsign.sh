@@ -13,10 +13,10 @@ certify "${labels[@]}"
 mkdir "$work/page"
 cp "$boot" "$work/page/boot.efi"
 
-sign() { # WAY PATTERN
+sign() { # WAY PATTERN [RUN]
     rm -f "$work/page/signed.efi"
     cp "$work/$TOKEN.pem" "$work/page/certificate.pem"
-    by "$1" run_page "$2"
+    by "$1" "${3:-run_page}" "$2" systemd-sbsign
     run_page '^sbverify'
     signed "$work/page/signed.efi" "$other"
 }
@@ -24,7 +24,7 @@ sign() { # WAY PATTERN
 other=azure-p256
 for TOKEN in "${labels[@]}"; do
     check "$TOKEN EFI program, certificate from a file" sign provider 'provider:pkcs11 .*--certificate certificate.pem'
-    check "$TOKEN EFI program, certificate from the token" sign provider 'certificate-source'
+    check "$TOKEN EFI program, certificate from the token" sign provider 'certificate-source' run_block
     other=$TOKEN
 done
 for TOKEN in aws-rsa2048 azure-p256; do

@@ -13,6 +13,7 @@ mod google;
 mod interface;
 mod keys;
 mod logs;
+mod monitoring;
 mod operations;
 mod process;
 mod settings;

@@ -24,6 +24,12 @@ impl FaultSet {
         self.set.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(fault, _)| fault.clone()).collect()
     }
 
+    /// Whether a fault denies this operation.
+    pub(crate) fn denies(&self, operation: &str, names: &[String]) -> bool {
+        let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        set.iter().any(|(fault, _)| fault.action == Action::Deny && fault.concerns(operation, names, None))
+    }
+
     /// What happens to this request; a fault that is limited in number is used up by it.
     pub(crate) fn take(&self, operation: &str, names: &[String], region: Option<&str>) -> Vec<Action> {
         let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);

@@ -55,7 +55,7 @@ impl Clients {
     ///
     /// If the key may not be used by its ARN, the request is repeated with the alias: a policy with the condition key
     /// `kms:RequestAlias` permits only requests that name the alias.
-    async fn call_by_order<T, F>(
+    pub(crate) async fn call_by_order<T, F>(
         &self,
         operation: &'static Operation,
         order: &KeyRequest,

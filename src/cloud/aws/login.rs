@@ -4,7 +4,7 @@
 
 use super::client::Clients;
 use super::errors::CREDENTIALS_ADVICE;
-use super::settings::{Login, Settings};
+use super::settings::{CLOUD, Login, Settings};
 use crate::cloud::failure::error_chain::{causes, message_of};
 use crate::cloud::failure::obstacle::Obstacle;
 use crate::cloud::failure::refused::FailedAttempt;
@@ -41,7 +41,7 @@ impl PinClients for Clients {
     /// key.
     async fn check(self: Arc<Self>) -> Result<Verdict, Failure> {
         let what = format!("{LOGIN} to {}", self.place(self.settings.region.as_deref()));
-        let call = Call::new(LOGIN, &what, &self.settings.network);
+        let call = Call::new(CLOUD, LOGIN, &what, &self.settings.network);
         // The requests for credentials have retries of their own.
         call.run(async || self.verdict().await.map_err(|refused| self.mask_pin(refused)), |_, _| {}).await
     }

@@ -78,14 +78,14 @@ impl Clients {
 }
 
 /// Returns whether the id or ARN is that of a multi-Region key. Its replicas have the same id.
-fn is_multi_region(id: &str) -> bool {
+pub(crate) fn is_multi_region(id: &str) -> bool {
     id.strip_prefix("arn:")
         .map_or(Some(id), |arn| arn.split_once(":key/").map(|(_, id)| id))
         .is_some_and(|id| id.starts_with("mrk-"))
 }
 
 /// Returns the ARN of the replica in that region. An id without a region stays as it is.
-fn in_region(id: &str, region: &str) -> String {
+pub(crate) fn in_region(id: &str, region: &str) -> String {
     let own = region_of_arn(id).map(|own| format!(":kms:{own}:"));
     own.map_or_else(|| id.to_owned(), |own| id.replacen(&own, &format!(":kms:{region}:"), 1))
 }

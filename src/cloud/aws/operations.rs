@@ -26,6 +26,7 @@ operations! {
     GET_PUBLIC_KEY "GetPublicKey" "kms:GetPublicKey";
     SIGN "Sign" "kms:Sign";
     DESCRIBE_KEY "DescribeKey" "kms:DescribeKey";
+    GET_CALLER_IDENTITY "GetCallerIdentity" "sts:GetCallerIdentity";
     LIST_KEYS "ListKeys" "kms:ListKeys";
     LIST_ALIASES "ListAliases" "kms:ListAliases";
     GENERATE_MAC "GenerateMac" "kms:GenerateMac";

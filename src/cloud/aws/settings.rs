@@ -31,9 +31,12 @@ pub struct Settings {
     pub network: Network,
 }
 
+/// The name of the cloud, as in the option `cloud`.
+pub(crate) const CLOUD: &str = "aws";
+
 impl ServiceSettings for Settings {
     fn cloud_and_place(&self) -> (&'static str, String) {
-        ("aws", self.region.clone().or_else(|| self.endpoint_url.clone()).unwrap_or_default())
+        (CLOUD, self.region.clone().or_else(|| self.endpoint_url.clone()).unwrap_or_default())
     }
 
     fn network(&self) -> &Network {

@@ -6,7 +6,7 @@ use super::client::Clients;
 use super::environment::scope;
 use super::errors::refusal;
 use super::operations::TOKEN;
-use super::settings::{Credential, Settings};
+use super::settings::{CLOUD, Credential, Settings};
 use crate::cloud::failure::error_chain::causes;
 use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
 use crate::cloud::failure::{Cause, Failure};
@@ -33,7 +33,7 @@ impl PinClients for Clients {
 
     async fn check(self: Arc<Self>) -> Result<Verdict, Failure> {
         let what = format!("{LOGIN} at {}", self.settings.vault_url);
-        let call = Call::new(LOGIN, &what, &self.settings.network);
+        let call = Call::new(CLOUD, LOGIN, &what, &self.settings.network);
         let attempt = async || {
             let vault = self.vault(LOGIN).await?;
             self.verdict(&*vault.tokens).await

@@ -6,6 +6,7 @@ pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod credentials;
 pub(crate) mod crypto;
+pub(crate) mod diagnosis;
 pub(crate) mod environment;
 pub(crate) mod errors;
 pub(crate) mod keys;

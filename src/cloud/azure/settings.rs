@@ -41,9 +41,12 @@ pub struct Settings {
     pub network: Network,
 }
 
+/// The name of the cloud, as in the option `cloud`.
+pub(crate) const CLOUD: &str = "azure";
+
 impl ServiceSettings for Settings {
     fn cloud_and_place(&self) -> (&'static str, String) {
-        ("azure", self.vault_url.to_ascii_lowercase())
+        (CLOUD, self.vault_url.to_ascii_lowercase())
     }
 
     fn network(&self) -> &Network {

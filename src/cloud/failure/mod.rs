@@ -69,35 +69,42 @@ pub enum Cause {
     Panic,
 }
 
-/// The table of causes: the cause, its CK_RV, its number in ulDeviceError, and its text for the user. A test
-/// checks that docs/errors.md contains every row.
+/// The table of causes: the cause, its CK_RV, its number in ulDeviceError, its text for the user, and its name in
+/// metrics. Tests check that docs/errors.md and docs/monitoring.md contain every row.
 #[rustfmt::skip]
-pub const CAUSES: &[(Cause, CK_RV, CK_ULONG, &str)] = &[
-    (Cause::Denied,      CKR_FUNCTION_REJECTED,          1, "permission denied"),
-    (Cause::NotFound,     CKR_KEY_HANDLE_INVALID,         2, "not found"),
-    (Cause::Disabled,    CKR_KEY_FUNCTION_NOT_PERMITTED, 3, "the key is disabled"),
-    (Cause::Throttled,   CKR_DEVICE_ERROR,               4, "throttled"),
-    (Cause::TimedOut,    CKR_DEVICE_ERROR,               5, "no reply before the deadline"),
-    (Cause::Unreachable, CKR_DEVICE_ERROR,               6, "can't reach the service"),
-    (Cause::Credentials, CKR_DEVICE_ERROR,               7, "no valid credentials"),
-    (Cause::Rejected,    CKR_FUNCTION_FAILED,            8, "the service refused the request"),
-    (Cause::Internal,    CKR_DEVICE_ERROR,               9, "internal error of the service"),
-    (Cause::Malformed,   CKR_DEVICE_ERROR,              10, "unexpected reply from the service"),
-    (Cause::Unsupported, CKR_FUNCTION_NOT_SUPPORTED,    11, "not supported by the service"),
-    (Cause::Interrupted, CKR_FUNCTION_CANCELED,         12, "the call was interrupted"),
-    (Cause::Unresolved,  CKR_DEVICE_ERROR,              13, "the host name of the service can't be resolved"),
-    (Cause::Proxy,       CKR_DEVICE_ERROR,              14, "the proxy did not forward the request"),
-    (Cause::Untrusted,   CKR_DEVICE_ERROR,              15, "the service's certificate is not trusted"),
-    (Cause::Undecryptable, CKR_ENCRYPTED_DATA_INVALID,  16, "the ciphertext can't be decrypted"),
-    (Cause::Settings,    CKR_FUNCTION_FAILED,           17, "a setting on this machine is missing or wrong"),
-    (Cause::Threads,     CKR_FUNCTION_FAILED,           18, "this machine can't start another thread"),
-    (Cause::Descriptors, CKR_FUNCTION_FAILED,           19, "this machine can't open another file or connection"),
-    (Cause::Memory,      CKR_HOST_MEMORY,               20, "this machine has no memory left"),
-    (Cause::Panic,      CKR_GENERAL_ERROR,             21, "a defect of the module"),
+pub const CAUSES: &[(Cause, CK_RV, CK_ULONG, &str, &str)] = &[
+    (Cause::Denied,      CKR_FUNCTION_REJECTED,          1, "permission denied", "denied"),
+    (Cause::NotFound,     CKR_KEY_HANDLE_INVALID,         2, "not found", "not_found"),
+    (Cause::Disabled,    CKR_KEY_FUNCTION_NOT_PERMITTED, 3, "the key is disabled", "disabled"),
+    (Cause::Throttled,   CKR_DEVICE_ERROR,               4, "throttled", "throttled"),
+    (Cause::TimedOut,    CKR_DEVICE_ERROR,               5, "no reply before the deadline", "timed_out"),
+    (Cause::Unreachable, CKR_DEVICE_ERROR,               6, "can't reach the service", "unreachable"),
+    (Cause::Credentials, CKR_DEVICE_ERROR,               7, "no valid credentials", "credentials"),
+    (Cause::Rejected,    CKR_FUNCTION_FAILED,            8, "the service refused the request", "rejected"),
+    (Cause::Internal,    CKR_DEVICE_ERROR,               9, "internal error of the service", "internal"),
+    (Cause::Malformed,   CKR_DEVICE_ERROR,              10, "unexpected reply from the service", "malformed"),
+    (Cause::Unsupported, CKR_FUNCTION_NOT_SUPPORTED,    11, "not supported by the service", "unsupported"),
+    (Cause::Interrupted, CKR_FUNCTION_CANCELED,         12, "the call was interrupted", "interrupted"),
+    (Cause::Unresolved,  CKR_DEVICE_ERROR,              13, "the host name of the service can't be resolved", "unresolved"),
+    (Cause::Proxy,       CKR_DEVICE_ERROR,              14, "the proxy did not forward the request", "proxy"),
+    (Cause::Untrusted,   CKR_DEVICE_ERROR,              15, "the service's certificate is not trusted", "untrusted"),
+    (Cause::Undecryptable, CKR_ENCRYPTED_DATA_INVALID,  16, "the ciphertext can't be decrypted", "undecryptable"),
+    (Cause::Settings,    CKR_FUNCTION_FAILED,           17, "a setting on this machine is missing or wrong", "settings"),
+    (Cause::Threads,     CKR_FUNCTION_FAILED,           18, "this machine can't start another thread", "threads"),
+    (Cause::Descriptors, CKR_FUNCTION_FAILED,           19, "this machine can't open another file or connection", "descriptors"),
+    (Cause::Memory,      CKR_HOST_MEMORY,               20, "this machine has no memory left", "memory"),
+    (Cause::Panic,      CKR_GENERAL_ERROR,             21, "a defect of the module", "panic"),
 ];
 
 /// The message of [`Cause::Undecryptable`], which is the same for every ciphertext.
 pub(crate) const UNDECRYPTABLE: &str = "it was encrypted for another key or with another mechanism, or it was changed";
+
+impl Cause {
+    /// Returns the name of the cause in metrics.
+    pub fn name(self) -> &'static str {
+        CAUSES.iter().find(|row| row.0 == self).map_or("", |row| row.4)
+    }
+}
 
 impl Failure {
     /// Creates a failure without a request id.

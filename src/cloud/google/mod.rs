@@ -5,6 +5,7 @@
 pub(crate) mod client;
 pub(crate) mod credentials;
 pub(crate) mod crypto;
+pub(crate) mod diagnosis;
 pub(crate) mod errors;
 pub(crate) mod keys;
 pub(crate) mod lifecycle;
@@ -181,7 +182,11 @@ impl Google {
         T: Clone + Send + Sync + 'static,
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
-        let clients = self.clients.get(|| Clients::new(self.settings.clone()));
+        let clients = self.clients();
         runtime::spawn(operation.name, move || request(clients))
+    }
+
+    fn clients(&self) -> Arc<Clients> {
+        self.clients.get(|| Clients::new(self.settings.clone()))
     }
 }

@@ -34,11 +34,14 @@ pub struct Settings {
 /// The domain of Google's own universe.
 pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
+/// The name of the cloud, as in the option `cloud`.
+pub(crate) const CLOUD: &str = "google";
+
 impl ServiceSettings for Settings {
     fn cloud_and_place(&self) -> (&'static str, String) {
         // The name of a key is the same at every endpoint.
         let universe = self.universe_domain.as_deref().filter(|domain| *domain != DEFAULT_UNIVERSE);
-        ("google", universe.unwrap_or_default().to_owned())
+        (CLOUD, universe.unwrap_or_default().to_owned())
     }
 
     fn listing_scope(&self) -> String {

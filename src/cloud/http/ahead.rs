@@ -3,6 +3,7 @@
 //! The HTTP client opens a connection only for a request. So a connection is opened ahead by a request that is never
 //! sent: the layer below gets the connection, keeps it for the first real request, and fails the request.
 
+use crate::metrics;
 use futures_util::future::BoxFuture;
 use reqwest::Url;
 use std::any::Any;
@@ -146,7 +147,7 @@ where
             let purpose = PURPOSE.try_with(|purpose| purpose.lock().unwrap_or_else(PoisonError::into_inner).take());
             match purpose.ok().flatten() {
                 Some(Purpose::Open(sender)) => {
-                    let connection = connector.call(destination).await;
+                    let connection = connector.call(destination).await.inspect(|_| metrics::count_connection());
                     // Without a receiver, nobody needs the connection any more.
                     let _ = sender.send(connection.map(|connection| Box::new(connection) as _));
                     Err("the connection was opened ahead of its first request".into())
@@ -154,9 +155,9 @@ where
                 Some(Purpose::Use(receiver)) => match connection_of(receiver).await {
                     Some(Ok(connection)) => Ok(*connection),
                     Some(Err(error)) => Err(error),
-                    None => connector.call(destination).await,
+                    None => connector.call(destination).await.inspect(|_| metrics::count_connection()),
                 },
-                None => connector.call(destination).await,
+                None => connector.call(destination).await.inspect(|_| metrics::count_connection()),
             }
         })
     }

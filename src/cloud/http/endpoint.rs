@@ -19,7 +19,7 @@ pub fn url_without_credentials(url: &str) -> String {
 }
 
 /// Returns whether the host is a loopback address, or a name for one (RFC 6761 section 6.3).
-fn is_loopback_host(host: &str) -> bool {
+pub(crate) fn is_loopback_host(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     let is_local_name = host == "localhost" || host.ends_with(".localhost");
     address.map_or(is_local_name, |address| address.to_canonical().is_loopback())

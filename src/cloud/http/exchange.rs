@@ -5,6 +5,7 @@ use crate::cloud::failure::error_chain::{is_timeout, message_of};
 use crate::cloud::failure::obstacle::Obstacle;
 use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
+use crate::cloud::runtime::request_id;
 use http::HeaderMap;
 use zeroize::Zeroizing;
 
@@ -46,6 +47,7 @@ impl ServiceClient {
             }
         };
         let field = |name| reply.headers().get(name)?.to_str().ok();
+        request_id::remember_field(field);
         match self.proxy_reply(url.as_str(), reply.status().as_u16(), field) {
             Some(obstacle) => Err(SendError::Obstacle(obstacle)),
             None => Ok(reply),
@@ -61,11 +63,22 @@ impl ServiceClient {
         operation: &'static str,
         request: reqwest::Request,
     ) -> Result<Reply, FailedAttempt> {
-        let reply = self.send(request).await.map_err(|error| match error {
+        read_reply(operation, self.request(operation, request).await?).await
+    }
+
+    /// Sends a request once, like [`Self::send`].
+    ///
+    /// # Errors
+    /// Those of [`Self::send`], as the failure of an operation.
+    pub(crate) async fn request(
+        &self,
+        operation: &'static str,
+        request: reqwest::Request,
+    ) -> Result<reqwest::Response, FailedAttempt> {
+        self.send(request).await.map_err(|error| match error {
             SendError::Obstacle(obstacle) => obstacle.refused(operation),
             SendError::Http(error) => broken(operation, &error),
-        })?;
-        read_reply(operation, reply).await
+        })
     }
 }
 
@@ -88,4 +101,16 @@ pub(crate) async fn read_reply(operation: &'static str, mut reply: reqwest::Resp
 fn broken(operation: &'static str, error: &reqwest::Error) -> FailedAttempt {
     let cause = if is_timeout(error) { Cause::TimedOut } else { Cause::Unreachable };
     Failure::new(cause, operation, message_of(error)).into()
+}
+
+/// Returns the seconds since 1970 of a date in a header. RFC 9110 section 5.6.7, IMF-fixdate.
+pub(crate) fn http_date(text: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut words = text.split_once(", ")?.1.strip_suffix(" GMT")?.split([' ', ':']);
+    let day = words.next()?.parse().ok()?;
+    let month = words.next().and_then(|word| MONTHS.iter().position(|month| *month == word))?;
+    let year = words.next()?.parse().ok()?;
+    let mut number = || words.next()?.parse().ok();
+    let time = der::DateTime::new(year, u8::try_from(month + 1).ok()?, day, number()?, number()?, number()?).ok()?;
+    Some(time.unix_duration().as_secs())
 }

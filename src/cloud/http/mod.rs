@@ -20,8 +20,8 @@ use super::runtime::PerProcess;
 use ahead::{AheadConnection, AheadLayer, ConnectionsAhead};
 use http::{StatusCode, Uri};
 use network::Network;
-use proxy::Proxies;
-use reqwest::{Client, ClientBuilder, Proxy, Url, redirect::Policy};
+use proxy::{Proxies, Proxy};
+use reqwest::{Client, ClientBuilder, Url, redirect::Policy};
 use resolver::Resolver;
 use std::collections::HashMap;
 use std::error::Error;
@@ -51,17 +51,25 @@ impl ClientPool {
         if let Some(client) = clients.get(network) {
             return Ok(client.clone());
         }
-        let current = Mutex::new((Instant::now(), client(network, &self.system)?));
-        let (system, proxies) = (self.system.clone(), Proxies::of(network));
-        let made = Arc::new(ServiceClient {
-            current,
-            network: network.clone(),
-            system,
-            proxies,
-            ahead: ConnectionsAhead::default(),
-        });
+        let made = Arc::new(self.service_client(network, client(network, &self.system)?));
         clients.insert(network.clone(), made.clone());
         Ok(made)
+    }
+
+    /// Returns a client of its own, with new connections. Its replies contain [`reqwest::tls::TlsInfo`].
+    pub(crate) fn inspecting_client(&self, network: &Network) -> Result<ServiceClient, Obstacle> {
+        let client = builder(network, &self.system)?.tls_info(true).build().map_err(|e| message_of(&e))?;
+        Ok(self.service_client(network, client))
+    }
+
+    fn service_client(&self, network: &Network, client: Client) -> ServiceClient {
+        ServiceClient {
+            current: Mutex::new((Instant::now(), client)),
+            network: network.clone(),
+            system: self.system.clone(),
+            proxies: Proxies::of(network),
+            ahead: ConnectionsAhead::default(),
+        }
     }
 
     /// Gives up the connections that existed at `since`, because no reply has come on one of them since then. A
@@ -84,6 +92,11 @@ pub(crate) struct ServiceClient {
 }
 
 impl ServiceClient {
+    /// Returns the proxy for requests to the URL, if there is one.
+    pub(crate) fn proxy(&self, url: &Url) -> Option<Proxy> {
+        self.proxies.for_url(&url.as_str().parse().ok()?)
+    }
+
     pub(crate) fn current(&self) -> Client {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
@@ -115,7 +128,7 @@ impl ServiceClient {
 }
 
 /// Advice for a host name that has no address.
-const UNRESOLVED_ADVICE: &str = "check the region, the vault's name or the endpoint, and this machine's DNS";
+pub(crate) const UNRESOLVED_ADVICE: &str = "check the region, the vault's name or the endpoint, and this machine's DNS";
 
 impl ServiceClient {
     /// Returns what an error of the client means, if a user can act on it.
@@ -194,6 +207,10 @@ pub(crate) const REPLY_TOO_LARGE: &str = "the reply is larger than 4 MiB";
 
 /// Makes a client for a service that may be anywhere.
 fn client(network: &Network, system: &SystemRoots) -> Result<Client, Obstacle> {
+    Ok(builder(network, system)?.build().map_err(|e| message_of(&e))?)
+}
+
+fn builder(network: &Network, system: &SystemRoots) -> Result<ClientBuilder, Obstacle> {
     let builder = Client::builder()
         .redirect(Policy::none())
         .dns_resolver(Resolver)
@@ -203,7 +220,7 @@ fn client(network: &Network, system: &SystemRoots) -> Result<Client, Obstacle> {
         // If a server accepts the connection and sends nothing, there is time for a second attempt within the
         // call.
         .read_timeout(network.call_timeout / 2);
-    Ok(with_proxy(builder, network)?.build().map_err(|e| message_of(&e))?)
+    Ok(with_proxy(builder, network)?)
 }
 
 /// Makes a client for the metadata services of a machine. They are near, on a link of the machine itself, where a
@@ -226,7 +243,7 @@ fn with_proxy(builder: ClientBuilder, network: &Network) -> Result<ClientBuilder
             let why = |e: reqwest::Error| causes(&e).last().map(ToString::to_string).unwrap_or_default();
             let wrong =
                 |e| format!("the option \"proxy\" is not the URL of a proxy ({}); write http://HOST:PORT", why(e));
-            Ok(builder.proxy(Proxy::all(url.expose()).map_err(wrong)?))
+            Ok(builder.proxy(reqwest::Proxy::all(url.expose()).map_err(wrong)?))
         }
     }
 }

@@ -68,13 +68,16 @@ fn variable_for(url: &Uri) -> &'static str {
     found.map_or("the environment", |(name, _)| name)
 }
 
-/// Warns of variables that do not hold the URL of a proxy. The HTTP client ignores such variables.
-fn warn_of_invalid_variables() {
+/// Returns the variables that do not hold the URL of a proxy. The HTTP client ignores such variables.
+pub fn invalid_variables() -> impl Iterator<Item = &'static str> {
     let any = Uri::from_static("https://any.example");
-    for (name, value) in [HTTPS, HTTP, ALL].into_iter().filter_map(set_variable) {
-        if !value.is_empty() && !is_proxy(&value, &any) {
-            log_warn!("{name} is not the URL of a proxy, so it is ignored; set it to http://HOST:PORT");
-        }
+    let set = [HTTPS, HTTP, ALL].into_iter().filter_map(set_variable);
+    set.filter(move |(_, value)| !value.is_empty() && !is_proxy(value, &any)).map(|(name, _)| name)
+}
+
+fn warn_of_invalid_variables() {
+    for name in invalid_variables() {
+        log_warn!("{name} is not the URL of a proxy, so it is ignored; set it to http://HOST:PORT");
     }
 }
 

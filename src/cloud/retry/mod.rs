@@ -12,6 +12,8 @@ use super::failure::refused::{FailedAttempt, RetryPolicy};
 use super::failure::{Cause, Failure};
 use super::http::network::Network;
 use crate::log_debug;
+use crate::metrics;
+use crate::metrics::Request;
 use std::fmt;
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -19,6 +21,8 @@ use tokio::sync::Semaphore;
 
 /// A call: the operation, and its limits.
 pub(crate) struct Call<'a> {
+    /// The name of the cloud, for metrics.
+    pub(crate) cloud: &'static str,
     /// The name of the operation in failures, for example "Sign".
     pub(crate) operation: &'static str,
     /// The operation, the key and the location of the service, for the log.
@@ -53,11 +57,12 @@ impl TimeLimit {
 impl<'a> Call<'a> {
     /// Returns a call that has the whole time of the settings and waits for no turn.
     pub(crate) fn new(
+        cloud: &'static str,
         operation: &'static str,
         description: &'a (dyn fmt::Display + Sync),
         network: &'a Network,
     ) -> Self {
-        Self { operation, description, network, time_limit: TimeLimit::Option, concurrency_limit: None }
+        Self { cloud, operation, description, network, time_limit: TimeLimit::Option, concurrency_limit: None }
     }
 
     /// Makes attempts until one succeeds, nothing can help, or the deadline has passed. Before each further
@@ -75,8 +80,13 @@ impl<'a> Call<'a> {
             Some(turns) => turns.acquire().await.ok(),
             None => None,
         };
+        let mut measured =
+            metrics::is_enabled().then(|| Request::begin(self.cloud, self.operation, Cause::Interrupted.name()));
         let start = Instant::now();
-        let answer = self.attempts(start, attempt, renew).await;
+        let answer = self.attempts(start, attempt, renew, measured.as_ref()).await;
+        if let Some(measured) = &mut measured {
+            measured.outcome = answer.as_ref().map_or_else(|failure| failure.cause.name(), |_| metrics::OK);
+        }
         match &answer {
             Ok(_) => log_debug!("{}: ok ({} ms)", self.description, start.elapsed().as_millis()),
             Err(failure) => log_debug!("{}: {failure} ({} ms)", self.description, start.elapsed().as_millis()),
@@ -89,6 +99,7 @@ impl<'a> Call<'a> {
         start: Instant,
         attempt: impl Fn() -> F,
         renew: impl Fn(&FailedAttempt, Instant),
+        measured: Option<&Request>,
     ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, FailedAttempt>>,
@@ -111,6 +122,9 @@ impl<'a> Call<'a> {
             let pause = tries.next_pause(&refused).filter(|pause| pause.saturating_add(took) < left);
             let Some(pause) = pause else { return Err(tries.with_attempt_count(refused.failure)) };
             log_debug!("{}: {}; next attempt in {} ms", self.description, refused.failure, pause.as_millis());
+            if let Some(measured) = measured {
+                measured.count_retry(refused.failure.cause.name());
+            }
             renew(&refused, since);
             previous_failure = Some(refused.failure);
             tokio::time::sleep(pause).await;

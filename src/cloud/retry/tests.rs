@@ -12,7 +12,7 @@ fn made(network: &Network, answers: Vec<Result<u8, FailedAttempt>>) -> (Result<u
     let (network, answers) = (network.clone(), std::sync::Mutex::new(answers));
     let pending = runtime::spawn("Test", move || async move {
         let (count, renewed) = (AtomicU32::new(0), AtomicU32::new(0));
-        let call = Call::new("Test", &"Test", &network);
+        let call = Call::new("test", "Test", &"Test", &network);
         let attempt = async || {
             count.fetch_add(1, Ordering::SeqCst);
             let next = {

@@ -8,9 +8,11 @@
 
 pub mod blocking;
 mod life;
+mod metrics_timer;
 mod park;
 mod pending;
 mod per_process;
+pub(crate) mod request_id;
 
 use super::failure::obstacle::Obstacle;
 use super::failure::{Cause, Failure};
@@ -19,6 +21,7 @@ use crate::host::descriptors;
 use crate::host::fork;
 use crate::host::fork::ForkHooks;
 use crate::host::signals;
+use crate::metrics;
 use blocking::catch_panic;
 use life::{DESCRIPTOR_LOSSES, EPOCH, Incarnation, MARKER};
 pub use pending::Pending;
@@ -50,8 +53,11 @@ where
     let start = |runtime: &Runtime| {
         // The task must not keep the slot alive, because a slot that nothing waits for cancels its task.
         let mut promise = Promise(Arc::downgrade(&slot));
-        let task = async move { promise.fulfill(Box::pin(request()).await) };
-        runtime.spawn(task).abort_handle()
+        let task = async move {
+            let answer = Box::pin(request()).await;
+            promise.fulfill(answer, request_id::take());
+        };
+        runtime.spawn(request_id::scope(task)).abort_handle()
     };
     match with_runtime(start) {
         Ok(task) => drop(slot.task.set(task)),
@@ -146,6 +152,7 @@ fn with_runtime<T>(call: impl FnOnce(&Runtime) -> T) -> Result<T, (Cause, String
                     Some(obstacle) => (obstacle.cause, obstacle.message),
                     None => (Cause::Settings, format!("the thread for requests can't be started: {error}")),
                 })?;
+                metrics_timer::start(&runtime);
                 ActiveRuntime { life: Incarnation::current(), runtime, _marker: marker }
             }
         };
@@ -193,6 +200,7 @@ thread_local! {
 fn after_fork_in_child() {
     MARKER.forget();
     descriptor_watch::reset_after_fork();
+    metrics::reset_after_fork();
     park::forget();
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Slot<T> {
     operation: &'static str,
     life: Incarnation,
     answer: OnceLock<Result<T, Failure>>,
+    /// The service's id of the request. Known before the answer.
+    request_id: OnceLock<String>,
     /// Held only for the short time between the check of `answer` and the beginning of the wait.
     lock: Mutex<()>,
     changed: Condvar,
@@ -56,6 +58,12 @@ impl<T: Clone> Pending<T> {
         self.0.answer.get().cloned()
     }
 
+    /// Returns the service's id of the request that succeeded, if the service has such ids and there is an audit trail,
+    /// which needs them.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.get().map(String::as_str)
+    }
+
     /// Returns whether both values are for the same request, and not only have equal results.
     pub fn is_same_request(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -80,6 +88,7 @@ impl<T> Slot<T> {
             operation,
             life: Incarnation::current(),
             answer: OnceLock::new(),
+            request_id: OnceLock::new(),
             lock: Mutex::new(()),
             changed: Condvar::new(),
             task: OnceLock::new(),
@@ -128,8 +137,11 @@ impl<T> Drop for Slot<T> {
 pub(super) struct Promise<T>(pub(super) Weak<Slot<T>>);
 
 impl<T> Promise<T> {
-    pub(super) fn fulfill(&mut self, answer: Result<T, Failure>) {
+    pub(super) fn fulfill(&mut self, answer: Result<T, Failure>, request_id: Option<String>) {
         if let Some(slot) = std::mem::take(&mut self.0).upgrade() {
+            if let Some(id) = request_id {
+                let _ = slot.request_id.set(id);
+            }
             slot.fill(answer);
         }
     }

@@ -43,8 +43,9 @@ pub(crate) struct Waiting {
     pub(crate) answer: oneshot::Sender<Answer>,
 }
 
-/// The text of a signature, or None if the input is to be sent alone, because the server has not signed it in a batch.
-pub(crate) type Answer = Option<Result<String, FailedAttempt>>;
+/// The text of a signature and the id of the request, or None if the input is to be sent alone, because the server has not
+/// signed it in a batch.
+pub(crate) type Answer = Option<Result<(String, Option<String>), FailedAttempt>>;
 
 /// The place of a caller.
 pub(crate) enum Place {

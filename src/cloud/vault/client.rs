@@ -3,7 +3,7 @@
 use super::batches::Batches;
 use super::errors::{refusal, with_capability};
 use super::operations::Operation;
-use super::settings::Settings;
+use super::settings::{CLOUD, Settings};
 use super::token::Tokens;
 use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
@@ -12,6 +12,7 @@ use crate::cloud::http::exchange::Reply;
 use crate::cloud::http::transport::Transport;
 use crate::cloud::management::without_retry;
 use crate::cloud::retry::Call;
+use crate::cloud::runtime::request_id;
 use crate::cloud::secret::Secret;
 use crate::log_info;
 use bytes::Bytes;
@@ -56,6 +57,8 @@ pub(crate) struct Request<'a> {
 /// The reply to most requests.
 #[derive(Deserialize)]
 struct DataReply<T> {
+    /// The id of the request, as in the server's audit log.
+    request_id: Option<String>,
     data: T,
 }
 
@@ -95,7 +98,9 @@ impl Clients {
         let parsed: Result<DataReply<T>, _> = serde_json::from_slice(&reply.body);
         // The error is not quoted, because the reply may contain a plaintext.
         let unreadable = |_| operation.failure(Cause::Malformed, "the reply is not one of Vault's Transit engine");
-        Ok(parsed.map_err(unreadable)?.data)
+        let DataReply { request_id, data } = parsed.map_err(unreadable)?;
+        request_id::remember(request_id);
+        Ok(data)
     }
 
     /// Reads something, and returns `data` of the reply. Waits for its turn. Calls with the same path at the same time share
@@ -162,7 +167,7 @@ impl Clients {
     {
         let name = if key.is_empty() { operation.name.to_owned() } else { format!("{} {key}", operation.name) };
         let description = format!("{name} at {}", url_without_credentials(&self.settings.address));
-        let call = Call { concurrency_limit, ..Call::new(operation.name, &description, &self.settings.network) };
+        let call = Call { concurrency_limit, ..Call::new(CLOUD, operation.name, &description, &self.settings.network) };
         let masked = || {
             let answer = attempt();
             async { answer.await.map_err(|refused| self.mask_pin(refused)) }

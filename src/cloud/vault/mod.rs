@@ -8,6 +8,7 @@ pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod credentials;
 pub(crate) mod crypto;
+pub(crate) mod diagnosis;
 pub(crate) mod errors;
 pub(crate) mod keys;
 pub(crate) mod lifecycle;

@@ -25,10 +25,13 @@ pub struct Settings {
     pub network: Network,
 }
 
+/// The name of the cloud, as in the option `cloud`.
+pub(crate) const CLOUD: &str = "vault";
+
 impl ServiceSettings for Settings {
     fn cloud_and_place(&self) -> (&'static str, String) {
         let namespace = self.namespace.as_deref().unwrap_or_default();
-        ("vault", format!("{}/{namespace}/{}", self.address.to_ascii_lowercase(), self.mount))
+        (CLOUD, format!("{}/{namespace}/{}", self.address.to_ascii_lowercase(), self.mount))
     }
 
     fn network(&self) -> &Network {

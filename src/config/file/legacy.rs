@@ -82,19 +82,37 @@ fn unsupported(cloud: Cloud, file: Option<&Path>, environment: &Environment) -> 
     Some((level, format!("{place}: ignored: {message}")))
 }
 
-/// Reads `bytes` as the file of azure-keyvault-pkcs11 or aws-kms-pkcs11, without looking for other files.
-#[cfg(any(test, fuzzing))]
-pub fn read_text(bytes: &[u8], is_azure: bool, environment: &Environment, notes: &mut PendingMessages) -> Config {
-    let path = Path::new("/etc/config.json");
+/// Returns the files of the old modules that exist, each with the cloud of its module, in the order of their slots.
+///
+/// # Errors
+/// As [`read`].
+pub fn files(environment: &Environment, notes: &mut PendingMessages) -> Result<Vec<(Cloud, PathBuf)>> {
+    let aws_file = find(environment.file_from_variable("AWS_KMS_PKCS11_CONFIG")?, "aws-kms-pkcs11", environment, notes);
+    let azure_file = find(None, "azure-keyvault-pkcs11", environment, notes);
+    let google_file = environment.file_from_variable(libkmsp11::VARIABLE)?;
+    let files = [
+        (Cloud::Aws, aws_file.map(|(path, _)| path)),
+        (Cloud::Azure, azure_file.map(|(path, _)| path)),
+        (Cloud::Google, google_file),
+    ];
+    Ok(files.into_iter().filter_map(|(cloud, path)| Some((cloud, path?))).collect())
+}
+
+/// Reads `bytes`, the contents of `path`, as the file of azure-keyvault-pkcs11 or aws-kms-pkcs11, without looking for other
+/// files.
+pub fn read_text(
+    bytes: &[u8],
+    path: &Path,
+    cloud: Cloud,
+    environment: &Environment,
+    notes: &mut PendingMessages,
+) -> Config {
     let text = json::decode(bytes, Dialect::Lenient).unwrap_or_default();
     let file = super::legacy_file::parse_logged(path, &text, notes).map(|value| (path, value));
-    let load = if is_azure { azure_slots } else { aws_slots };
+    let load = if cloud == Cloud::Azure { azure_slots } else { aws_slots };
     let loaded = load(&LegacyFile { file, environment }, notes);
-    Config {
-        slots: loaded.slots.into_iter().collect(),
-        legacy_services: loaded.listed.into_iter().collect(),
-        ..Config::default()
-    }
+    let listed = loaded.listed.into_iter().filter(|_| loaded.slots.is_empty()).collect();
+    Config { slots: loaded.slots.into_iter().collect(), legacy_services: listed, ..Config::default() }
 }
 
 /// The contents of the file of one of the two modules: its slots, and the service whose keys are listed if there

@@ -1,7 +1,7 @@
 //! The option `login`: the options that it excludes, and its effect on the settings of each cloud.
 
 use super::section::Section;
-use crate::cloud::{aws, azure};
+use crate::cloud::aws;
 use crate::config::options::Cloud;
 use crate::error::{Error, Result};
 
@@ -88,21 +88,5 @@ impl Login {
             Login::AwsProfile => Some(aws::Login::Profile(None)),
             Login::AzureClientSecret | Login::VaultToken | Login::VaultSecretId => None,
         }
-    }
-}
-
-/// Returns the settings with the login as the only credential. Credentials at top level are for slots without a
-/// login.
-pub fn with_login_only(settings: azure::Settings) -> azure::Settings {
-    azure::Settings {
-        credential: azure::Credential::Login,
-        client_secret: None,
-        client_secret_file: None,
-        client_certificate_path: None,
-        client_certificate_password_file: None,
-        federated_token_file: None,
-        auth_file: None,
-        auth_files: Vec::new(),
-        ..settings
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! This file uses the table of options, but no option by its name.
 
+use super::inspection::{Inspection, keep_mistake};
 use crate::config::environment::Environment;
 use crate::config::json;
 use crate::config::json::{Data, Fault, Member, Value};
@@ -20,6 +21,8 @@ pub struct File<'a> {
     pub environment: &'a Environment<'a>,
     /// The possible paths of `azureauth.json`.
     pub auth_files: Vec<PathBuf>,
+    /// Where the tool collects mistakes and used values; `None` in the module.
+    pub inspection: Option<&'a Inspection>,
 }
 
 /// An object of the file whose names and kinds of values have been checked, with the object that contains its
@@ -105,17 +108,24 @@ impl<'a> Section<'a> {
             return Err(section.error("", format!("expected an object, found {}", value.description(true))));
         };
         let known = before.filter(|shape| shape.fits(members));
-        let mut rows = Vec::new();
+        let (mut rows, mut mistake) = (Vec::new(), None);
         for (index, member) in members.iter().enumerate() {
             let row = match known {
-                Some(shape) => shape.rows[index],
-                None => section.row(member)?,
+                Some(shape) => Ok(shape.rows[index]),
+                None => section.row(member),
             };
-            section.check(member, row)?;
-            rows.extend(known.is_none().then_some(row));
+            match row.and_then(|row| section.check(member, row).map(|()| row)) {
+                Ok(row) => rows.extend(known.is_none().then_some(row)),
+                // The last mistake is the caller's.
+                Err(error) => {
+                    if let Some(earlier) = mistake.replace(error) {
+                        keep_mistake(file.inspection, earlier)?;
+                    }
+                }
+            }
         }
         section.shape = known.cloned().unwrap_or_else(|| Rc::new(Shape::of(rows)));
-        Ok(section)
+        mistake.map_or(Ok(section), Err)
     }
 
     /// Returns the option of a member, if it is for a cloud that the module supports.
@@ -145,17 +155,23 @@ impl<'a> Section<'a> {
         };
         let defaults = (place == Scope::Slot).then_some(self);
         let mut before: Option<PreviousSection> = None;
+        let mut count = 0;
         for (index, value) in json::Items::from(items).enumerate() {
             let value = value.map_err(|fault| json_error(self.file.path, &fault))?;
             let known = before.as_ref().map(|before| &before.shape);
-            let mut section = Section::new(self.file, Some((self, name, index)), &value, place, defaults, known)?;
-            section.previous = before.as_ref();
-            visit(&section)?;
-            let shape = section.shape.clone();
-            before = Some(PreviousSection { value, shape });
+            let section = Section::new(self.file, Some((self, name, index)), &value, place, defaults, known);
+            let visited = section.and_then(|mut section| {
+                section.previous = before.as_ref();
+                visit(&section).map(|()| section.shape.clone())
+            });
+            match visited {
+                Ok(shape) => before = Some(PreviousSection { value, shape }),
+                Err(mistake) => keep_mistake(self.file.inspection, mistake)?,
+            }
+            count += 1;
         }
-        match before {
-            None if place == Scope::Key => Err(self.error(name, "must contain at least one key")),
+        match count {
+            0 if place == Scope::Key => Err(self.error(name, "must contain at least one key")),
             _ => Ok(()),
         }
     }
@@ -169,9 +185,28 @@ impl<'a> Section<'a> {
         self.value.member(name)
     }
 
-    /// Returns the section's own member of that name, or else the default.
+    /// Returns the section's own member of that name, or else the default, for the use of its value.
     fn member_or_default(&self, name: &str) -> Option<&Member<'a>> {
-        self.own_member(name).or_else(|| self.defaults.and_then(|top| top.own_member(name)))
+        let own = self.own_member(name).map(|member| (member, self));
+        let (member, holder) =
+            own.or_else(|| self.defaults.and_then(|top| top.own_member(name).map(|member| (member, top))))?;
+        if self.file.inspection.is_some() {
+            self.note_use(member, holder);
+        }
+        Some(member)
+    }
+
+    /// Notes that the section's own option is used, where no other function returns its value.
+    pub fn note_own(&self, name: &str) {
+        if let Some(member) = self.own_member(name) {
+            self.note_use(member, self);
+        }
+    }
+
+    fn note_use(&self, member: &Member, holder: &Section) {
+        if let (Some(inspection), Some(row)) = (self.file.inspection, options::find(&member.name, holder.place)) {
+            inspection.add_used(self.member_path(""), holder.member_path(""), member, row.kind);
+        }
     }
 
     /// Returns a copy of a string option, or else of its default.
@@ -186,7 +221,8 @@ impl<'a> Section<'a> {
 
     /// Returns whether one of these options is present, in the section or as a default.
     pub fn has_any(&self, names: &[&str]) -> bool {
-        names.iter().any(|name| self.member_or_default(name).is_some())
+        let is_in = |section: &Section| names.iter().any(|name| section.own_member(name).is_some());
+        is_in(self) || self.defaults.is_some_and(is_in)
     }
 
     /// Returns a boolean option, or else its default.
@@ -219,11 +255,8 @@ impl<'a> Section<'a> {
     /// # Errors
     /// CKR_GENERAL_ERROR if the path starts with `~/` and HOME is not set.
     pub fn path(&self, name: &str) -> Result<Option<PathBuf>> {
-        let Some(text) = self.text(name) else { return Ok(None) };
-        let path = match text.strip_prefix("~/") {
-            Some(rest) => self.file.environment.path("HOME").map(|home| home.join(rest)),
-            None => Some(self.file.path.parent().unwrap_or(Path::new("")).join(&text)),
-        };
+        let Some(text) = self.str_option(name) else { return Ok(None) };
+        let path = resolve_path(text, self.file.path, self.file.environment);
         let message = "starts with ~/, but the variable HOME is not set; set it, or write an absolute path";
         path.map(Some).ok_or_else(|| self.error(name, message))
     }
@@ -290,6 +323,15 @@ impl<'a> Section<'a> {
         };
         let dot = if own.is_empty() || name.is_empty() { "" } else { "." };
         format!("{own}{dot}{name}")
+    }
+}
+
+/// Returns a path that the file at `file` contains. A path that starts with `~/` is relative to the home directory, and
+/// any other relative path to the directory of the file. Returns `None` if there is no home directory.
+pub fn resolve_path(text: &str, file: &Path, environment: &Environment) -> Option<PathBuf> {
+    match text.strip_prefix("~/") {
+        Some(rest) => environment.path("HOME").map(|home| home.join(rest)),
+        None => Some(file.parent().unwrap_or(Path::new("")).join(text)),
     }
 }
 

@@ -7,9 +7,11 @@
 
 use super::arn;
 use super::arn::Arn;
+use super::inspection::Inspection;
 use super::section::{File, Section, contradiction, file_error, json_error};
 use super::service::{ServiceHints, service, warn_of_endpoints};
 use super::{management, quirks};
+use crate::audit::AuditTrail;
 use crate::certificate::Certificate;
 use crate::cloud::aws::{CertificateService, is_certificate_arn};
 use crate::cloud::{CertificateName, KeyName, google};
@@ -24,22 +26,28 @@ use crate::config::slots::Slots;
 use crate::error::Result;
 use crate::host::logging::Level;
 use crate::host::permissions::FileWithMetadata;
+use crate::metrics::MetricsFile;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Reads the file at `path`.
+/// Reads the file at `path`. If there is an inspection, it collects the mistakes of slots.
 ///
 /// # Errors
 /// CKR_GENERAL_ERROR if the file can't be read, is writable by other users, or contains a mistake.
-pub fn read(path: &Path, environment: &Environment, notes: &mut PendingMessages) -> Result<Config> {
+pub fn read(
+    path: &Path,
+    environment: &Environment,
+    inspection: Option<&Inspection>,
+    notes: &mut PendingMessages,
+) -> Result<Config> {
     let file = FileWithMetadata::read(path).map_err(|error| {
         file_error(path, format_args!(" can't be read: {error}; it must be a file that this user can read"))
     })?;
     if let Some(what) = file.writable_by_others() {
         return Err(file_error(path, format_args!(" refused, because it decides what the module trusts: {what}")));
     }
-    let config = parse(&file.bytes, path, environment, notes)?;
+    let config = parse(&file.bytes, path, environment, inspection, notes)?;
     let secret =
         || file.readable_by_others().filter(|_| config.slots.services().any(|service| service.contains_secret()));
     for what in [file.replaceable_by_others(), secret().map(|what| format!("the file contains a secret, and {what}"))] {
@@ -50,14 +58,20 @@ pub fn read(path: &Path, environment: &Environment, notes: &mut PendingMessages)
     Ok(config)
 }
 
-/// Parses the contents of the file at `path`.
+/// Parses the contents of the file at `path`. If there is an inspection, it collects the mistakes of slots.
 ///
 /// # Errors
 /// CKR_GENERAL_ERROR for the first mistake.
-pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut PendingMessages) -> Result<Config> {
+pub fn parse(
+    bytes: &[u8],
+    path: &Path,
+    environment: &Environment,
+    inspection: Option<&Inspection>,
+    notes: &mut PendingMessages,
+) -> Result<Config> {
     let text = json::decode(bytes, Dialect::Strict).map_err(|fault| json_error(path, &fault))?;
     let document = json::parse_deferring(&text, &[SLOTS, KEYS]).map_err(|fault| json_error(path, &fault))?;
-    let file = File { path, environment, auth_files: environment.auth_file_candidates() };
+    let file = File { path, environment, auth_files: environment.auth_file_candidates(), inspection };
     let top = Section::top(&file, &document.value)?;
     let destination = top.text("log_destination");
     if destination.as_deref() == Some("file") && top.own_member("log_file").is_none() {
@@ -69,9 +83,11 @@ pub fn parse(bytes: &[u8], path: &Path, environment: &Environment, notes: &mut P
         slots,
         legacy_services: Vec::new(),
         log_level: top.text("log_level").and_then(|name| Level::from_name(&name)),
-        log_file: top.path("log_file")?.filter(|_| destination.as_deref() != Some("stderr")),
+        log_file: if destination.as_deref() == Some("stderr") { None } else { top.path("log_file")? },
         log_to_syslog: destination.as_deref() == Some("syslog"),
         cache_directory: cache(&top)?,
+        metrics_file: top.path("metrics_file")?.map(|file| MetricsFile::new(&file)),
+        audit: audit(&top)?,
     };
     note_labels(&config.slots, path, notes);
     Ok(config)
@@ -87,6 +103,14 @@ fn cache(top: &Section) -> Result<Option<PathBuf>> {
         (Some(false), None) => Ok(None),
         (_, Some(folder)) => Ok(Some(folder)),
         (_, None) => Ok(top.file.environment.cache_directory()),
+    }
+}
+
+fn audit(top: &Section) -> Result<Option<AuditTrail>> {
+    let is_required = top.flag("audit_required") == Some(true);
+    match top.path("audit_file")? {
+        None if is_required => Err(top.error("audit_required", "needs an \"audit_file\"; add it")),
+        file => Ok(file.map(|file| AuditTrail { file, is_required })),
     }
 }
 
@@ -153,7 +177,10 @@ fn key_option(section: &Section, names: &[&'static str]) -> Result<&'static str>
     let has = |name: &&'static str| section.own_member(name).is_some_and(|member| !off(member));
     let mut given = names.iter().copied().filter(has);
     match (given.next(), given.next()) {
-        (Some(one), None) => Ok(one),
+        (Some(one), None) => {
+            section.note_own(one);
+            Ok(one)
+        }
         (None, _) => Err(section.error("", format!("no key is named; add one of {}", quoted(names)))),
         (Some(first), Some(second)) => Err(section.error(second, contradiction(first))),
     }
@@ -274,7 +301,9 @@ impl ServiceCache {
         // The comparison with the previous slot ignores the names of keys, but an ARN determines the region. Slots
         // with an ARN or a list of keys are therefore excluded.
         let is_arn = |member: &Member| member.value.text().is_some_and(|text| text.starts_with("arn:"));
-        let is_reusable = choice != KEYS && !section.own_member(choice).is_some_and(is_arn);
+        // An inspection notes the values that each slot uses.
+        let is_reusable =
+            section.file.inspection.is_none() && choice != KEYS && !section.own_member(choice).is_some_and(is_arn);
         if let Some((of_before, service)) = &self.0
             && is_reusable
             && *of_before == choice
@@ -326,14 +355,14 @@ const VERSION_IN_NAME: &str = "is not an option for keys of Google Cloud KMS; re
                                \"google_key\"";
 
 /// The options that name the keys of a slot.
-const KEY_OPTIONS: [&str; 7] =
+pub const KEY_OPTIONS: [&str; 7] =
     ["kms_key_id", "kms_key_arn", "key_name", "transit_key", "google_key", "keys", "discover"];
 
 /// The options that name a key of a list.
-const LISTED_KEY_OPTIONS: [&str; 4] = ["kms_key_id", "key_name", "transit_key", "google_key"];
+pub const LISTED_KEY_OPTIONS: [&str; 4] = ["kms_key_id", "key_name", "transit_key", "google_key"];
 
 /// The options with the certificate of a key.
-const CERTIFICATE_OPTIONS: [&str; 4] =
+pub const CERTIFICATE_OPTIONS: [&str; 4] =
     ["certificate", "certificate_path", "acm_certificate_arn", "acm_pca_certificate_arn"];
 
 /// Options that a plain slot does not have: its key has no settings except an id and a label.

@@ -5,15 +5,12 @@
 //! options are in `config::file`.
 
 mod value;
+pub mod variables;
 
 use super::spelling::edit_distance;
-pub use value::{ValueKind, is_key_name};
+pub use value::{KEY_KINDS, ValueKind, is_key_name};
 
 /// A row of the table: an option.
-#[cfg_attr(
-    not(test),
-    allow(dead_code, reason = "the document's part of the table is read by the test that checks the document")
-)]
 pub struct OptionRow {
     /// The name of the member.
     pub name: &'static str,
@@ -23,9 +20,9 @@ pub struct OptionRow {
     pub clouds: &'static [Cloud],
     /// The kind of its value.
     pub kind: ValueKind,
-    /// The default in words, for `docs/configuration.md`.
+    /// The default in words, for `docs/configuration.md` and the tool. `variables` has the variables that it names.
     pub default: &'static str,
-    /// The meaning, for `docs/configuration.md`.
+    /// The meaning, for `docs/configuration.md` and the schema.
     pub meaning: &'static str,
 }
 
@@ -156,21 +153,35 @@ const VAULT: &[Cloud] = &[Cloud::Vault];
 const GOOGLE: &[Cloud] = &[Cloud::Google];
 const AZURE_OR_VAULT: &[Cloud] = &[Cloud::Azure, Cloud::Vault];
 
+/// The option whose name is no identifier of Rust.
+const SCHEMA: OptionRow = OptionRow {
+    name: "$schema",
+    scopes: TOP,
+    clouds: ANY,
+    kind: ValueKind::Text,
+    default: "-",
+    meaning: "The address of a JSON Schema, for editors. The module ignores it. [Details](#a-schema-for-editors).",
+};
+
 macro_rules! options {
-    ($($name:ident $scopes:ident $clouds:ident $kind:expr; $default:literal; $meaning:literal;)*) => {
-        &[$(OptionRow { name: stringify!($name), scopes: $scopes, clouds: $clouds, kind: $kind, default: $default, meaning: $meaning }),*]
+    ($last:ident; $($name:ident $scopes:ident $clouds:ident $kind:expr; $default:literal; $meaning:literal;)*) => {
+        &[$(OptionRow { name: stringify!($name), scopes: $scopes, clouds: $clouds, kind: $kind, default: $default, meaning: $meaning },)* $last]
     };
 }
 
 /// All options.
 #[rustfmt::skip]
 pub const OPTIONS: &[OptionRow] = options![
+    SCHEMA;
     slots TOP ANY ValueKind::Objects; "required"; "The slots. The id of a slot is its position, from 0.";
     log_level TOP ANY ValueKind::LogLevel; "`error`"; "`off`, `error`, `warn`, `info` or `debug`. `CLOUD_KMS_PKCS11_LOG` takes precedence.";
     log_file TOP ANY ValueKind::Path; "standard error"; "A file to which the log is appended. Rotate it with `copytruncate`. `CLOUD_KMS_PKCS11_LOG_FILE` takes precedence.";
     log_destination TOP ANY ValueKind::Choice(&["stderr", "file", "syslog"]); "`file` if there is a `log_file`, else `stderr`"; "`stderr`, `file` or `syslog`. `CLOUD_KMS_PKCS11_LOG_DESTINATION` and `CLOUD_KMS_PKCS11_LOG_FILE` take precedence.";
     cache TOP ANY ValueKind::Flag; "`true`"; "Store public keys on disk, so that a signature needs one request from the start. If a key's name can come to mean another key (a KMS alias, a key of another cloud without its version), a program that reads the public key before it signs makes two requests.";
     cache_folder TOP ANY ValueKind::Path; "`cloud-kms-pkcs11` in `$XDG_CACHE_HOME` or `~/.cache`, if that directory exists"; "The directory of the stored public keys. The module creates it if its parent exists. No other user may be able to write to it.";
+    metrics_file TOP ANY ValueKind::Path; "none"; "A file with counters and latencies in the OpenMetrics format, which the module writes each minute and at C_Finalize. In its name, `%p` stands for the process id. [Details](monitoring.md#metrics).";
+    audit_file TOP ANY ValueKind::Path; "none"; "A file to which the module appends a line for each signature and each other use of a private or secret key. [Details](monitoring.md#audit-trail).";
+    audit_required TOP ANY ValueKind::Flag; "`false`"; "A signature fails with CKR_FUNCTION_FAILED if its line can't be written to the `audit_file`.";
 
     label KEY ANY ValueKind::Text; "the key's id or name; for Google the key's id in its key ring"; "The label of the token, truncated to 32 bytes, and CKA_LABEL of its single key, in full. Required with `keys` and `discover`. In a key: CKA_LABEL.";
     cloud SLOT ANY ValueKind::Choice(&Cloud::NAMES); "what the other options imply"; "`aws`, `azure`, `vault` or `google`.";
@@ -217,7 +228,7 @@ pub const OPTIONS: &[OptionRow] = options![
     vault_auth DEFAULT VAULT ValueKind::Choice(VAULT_AUTH); "`approle` with `vault_role_id`, `jwt` with `vault_jwt_file`, else `token`"; "Where the token comes from: a `token` itself, or a login by `approle`, `jwt`, `kubernetes` or `cert` (TLS certificate). [Details](servers.md#vault).";
     vault_auth_mount DEFAULT VAULT ValueKind::Text; "the value of `vault_auth`"; "The path at which the auth method is mounted.";
     vault_token DEFAULT VAULT ValueKind::Secret; "`VAULT_TOKEN`"; "A token. `vault_token_file` keeps it out of this file.";
-    vault_token_file DEFAULT VAULT ValueKind::Path; "`~/.vault-token`, if `VAULT_TOKEN` is not set"; "A file that contains a token, such as the sink of Vault's agent. It is read again when it changes.";
+    vault_token_file DEFAULT VAULT ValueKind::Path; "`~/.vault-token`, unless there is another token"; "A file that contains a token, such as the sink of Vault's agent. It is read again when it changes.";
     vault_role_id DEFAULT VAULT ValueKind::Text; "-"; "The RoleID of an AppRole.";
     vault_secret_id DEFAULT VAULT ValueKind::Secret; "none"; "The SecretID of an AppRole. `vault_secret_id_file` keeps it out of this file.";
     vault_secret_id_file DEFAULT VAULT ValueKind::Path; "none"; "A file that contains the SecretID of an AppRole. It is read at each login.";

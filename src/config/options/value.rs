@@ -229,7 +229,7 @@ fn check_https_url(text: &str) -> Result<(), String> {
 }
 
 /// The kinds of keys, by the names that [`crate::key::Kind::name`] returns.
-const KEY_KINDS: &[&str] = &[
+pub const KEY_KINDS: &[&str] = &[
     "rsa2048",
     "rsa3072",
     "rsa4096",

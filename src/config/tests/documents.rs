@@ -45,6 +45,17 @@ fn the_document_contains_the_option_table() {
     assert_eq!(found, table, "the rows of docs/configuration.md are in another order, or there are too many");
 }
 
+/// The metrics contain the names of causes, which the document lists.
+#[test]
+fn the_document_of_the_metrics_has_every_cause() {
+    let document = include_str!("../../../docs/monitoring.md");
+    for (cause, _, number, text, name) in crate::cloud::CAUSES {
+        let line = format!("| `{name}` | {number} | {text} |");
+        assert!(document.contains(&line), "docs/monitoring.md lacks {line}");
+        assert_eq!(cause.name(), *name);
+    }
+}
+
 fn line(row: &OptionRow) -> String {
     let places: Vec<_> = row.scopes.iter().map(|scope| scope_name(*scope)).collect();
     format!("| `{}` | {} | {} | {} |", row.name, places.join(", "), row.meaning, row.default)

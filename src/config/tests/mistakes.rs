@@ -201,7 +201,7 @@ fn top_level_mistakes_are_reported_with_their_place() {
     }
     let error = error_of(own(r#"{"frobnicate": 1}"#));
     let start = "1: unknown option \"frobnicate\"; options allowed in the top-level object: slots, log_level, log_file, \
-                 log_destination, cache, cache_folder, aws_region,";
+                 log_destination, cache, cache_folder, metrics_file, audit_file, audit_required, aws_region,";
     assert!(error.starts_with(start), "{error}");
 }
 

@@ -3,8 +3,10 @@
 //! A [`TestEnvironment`] is a directory with files, a set of environment variables, and the clouds of the build: usually
 //! all of them, whatever the features of the test are.
 
+use crate::audit::AuditTrail;
 use crate::cloud::{CertificateName, KeyName, aws, azure};
 use crate::config::*;
+use crate::metrics::MetricsFile;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
@@ -20,7 +22,9 @@ mod locations;
 mod login;
 mod management;
 mod mistakes;
+mod monitoring;
 mod strict;
+mod tool;
 
 const OWN: &str = "etc/cloud-kms-pkcs11/config.json";
 const AWS: &str = "etc/aws-kms-pkcs11/config.json";
@@ -38,6 +42,8 @@ struct Config {
     log_file: Option<PathBuf>,
     log_to_syslog: bool,
     cache: Option<PathBuf>,
+    metrics_file: Option<MetricsFile>,
+    audit: Option<AuditTrail>,
 }
 
 impl From<super::configuration::Config> for Config {
@@ -49,8 +55,10 @@ impl From<super::configuration::Config> for Config {
             log_file,
             log_to_syslog,
             cache_directory: cache,
+            metrics_file,
+            audit,
         } = config;
-        Self { slots: slots.iter().collect(), listed, log_level, log_file, log_to_syslog, cache }
+        Self { slots: slots.iter().collect(), listed, log_level, log_file, log_to_syslog, cache, metrics_file, audit }
     }
 }
 
@@ -87,6 +95,12 @@ impl TestEnvironment {
     fn set(mut self, name: &str, value: &str) -> Self {
         self.variables.insert(name.into(), value.replace("ROOT", self.root.path().to_str().unwrap()).into());
         self
+    }
+
+    /// Calls `task` with the environment.
+    fn with<T>(&self, task: impl FnOnce(&Environment) -> T) -> T {
+        let variable = |name: &str| self.variables.get(name).cloned();
+        task(&Environment { variable: &variable, root: self.root.path(), clouds: &self.clouds })
     }
 
     fn read(&mut self) -> Result<Config, String> {

@@ -23,13 +23,18 @@ impl Level {
         LEVELS.iter().find(|(_, known)| known.eq_ignore_ascii_case(name)).map(|(level, _)| *level)
     }
 
+    /// Returns the name of the level.
+    pub fn name(self) -> &'static str {
+        LEVELS.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| *name)
+    }
+
     /// Returns the names of all levels, for error messages.
     pub fn names() -> Vec<&'static str> {
         LEVELS.iter().map(|(_, name)| *name).collect()
     }
 }
 
-pub(super) const LEVELS: &[(Level, &str)] = &[
+const LEVELS: &[(Level, &str)] = &[
     (Level::Off, "off"),
     (Level::Error, "error"),
     (Level::Warn, "warn"),

@@ -9,7 +9,6 @@ mod level;
 mod syslog;
 
 pub use destination::set_file;
-use level::LEVELS;
 pub use level::Level;
 
 use super::descriptors;
@@ -51,7 +50,7 @@ pub fn line(level: Level, text: Arguments<'_>) {
     if !enabled(level) {
         return;
     }
-    let name = LEVELS.iter().find(|(known, _)| *known == level).map_or("", |(_, name)| *name);
+    let name = level.name();
     let to_syslog = TO_SYSLOG.load(Ordering::Relaxed);
     let colon = if to_syslog { ":" } else { "" };
     let mut line = escape_invisible(format!("cloud-kms-pkcs11[{}]{colon} {name}: {text}", std::process::id()));

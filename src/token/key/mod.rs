@@ -6,6 +6,7 @@ mod certificates;
 mod confirmation;
 mod lifecycle;
 mod requests;
+pub mod uses;
 
 use crate::certificate::Certificate;
 use crate::certificate::bundle::Bundle;

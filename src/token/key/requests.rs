@@ -1,6 +1,7 @@
 //! Operations with a key of a slot, one request each, and what replies and failures reveal about the key.
 
 use super::SlotKey;
+use super::uses::{RequestId, SignRequest, Use, UsedData};
 use crate::cloud::{Cause, Failure, KeyDescription, Pending, SecretBytes, Signature, Target};
 use crate::error::{Error, Result};
 use crate::key::{Algorithm, Kind, PublicKey, Purpose, Scheme, unwrapped_point};
@@ -75,8 +76,19 @@ impl SlotKey {
     /// # Errors
     /// CKR_USER_NOT_LOGGED_IN, CKR_KEY_HANDLE_INVALID if the certificate that described the key is that of another
     /// key, and those of the service.
-    pub fn sign(&self, facts: &KeyDescription, scheme: Scheme, data: &[u8], deadline: Instant) -> Result<Vec<u8>> {
-        let request = || self.send(facts, deadline, |target| self.common.backend.sign(target, scheme, data));
+    pub fn sign(&self, facts: &KeyDescription, request: SignRequest, deadline: Instant) -> Result<Vec<u8>> {
+        let used = Use { operation: "sign", mechanism: request.mechanism, data: UsedData::Signed(request) };
+        self.recorded(facts, used, |id| self.verified_signature(facts, request, deadline, id))
+    }
+
+    fn verified_signature(
+        &self,
+        facts: &KeyDescription,
+        SignRequest { scheme, data, .. }: SignRequest,
+        deadline: Instant,
+        id: &mut RequestId,
+    ) -> Result<Vec<u8>> {
+        let mut request = || self.send(facts, deadline, id, |target| self.common.backend.sign(target, scheme, data));
         let verifies = |key: &PublicKey, by: &Signature| key.verifies(scheme, data, &by.bytes);
         let is_valid = |by: &Signature| facts.public_key.as_ref().is_none_or(|key| verifies(key, by));
         let mut signature = request()?;
@@ -153,7 +165,7 @@ impl SlotKey {
         mac: &[u8],
         deadline: Instant,
     ) -> Result<bool> {
-        self.send(facts, deadline, |target| self.common.backend.verify(target, scheme, data, mac))
+        self.send(facts, deadline, &mut None, |target| self.common.backend.verify(target, scheme, data, mac))
     }
 
     /// Decrypts a plaintext, or unwraps a secret key: one request.
@@ -164,6 +176,7 @@ impl SlotKey {
         &self,
         facts: &KeyDescription,
         purpose: Purpose,
+        mechanism: &'static str,
         scheme: Scheme,
         ciphertext: &[u8],
         deadline: Instant,
@@ -175,10 +188,13 @@ impl SlotKey {
             let error = Error::new(CKR_ENCRYPTED_DATA_LEN_RANGE, text).with_context(self);
             return Err(self.explain(error, facts, deadline));
         }
-        let backend = &self.common.backend;
-        self.send(facts, deadline, |target| match purpose {
-            Purpose::Unwrap => backend.unwrap(target, scheme, ciphertext),
-            _ => backend.decrypt(target, scheme, ciphertext),
+        let (backend, is_unwrap) = (&self.common.backend, purpose == Purpose::Unwrap);
+        let operation = if is_unwrap { "unwrap" } else { "decrypt" };
+        self.recorded(facts, Use { operation, mechanism, data: UsedData::Ciphertext(ciphertext) }, |id| {
+            self.send(facts, deadline, id, |target| match is_unwrap {
+                true => backend.unwrap(target, scheme, ciphertext),
+                false => backend.decrypt(target, scheme, ciphertext),
+            })
         })
     }
 
@@ -187,18 +203,27 @@ impl SlotKey {
     ///
     /// # Errors
     /// CKR_MECHANISM_PARAM_INVALID if the point is not on the key's curve, and as [`SlotKey::sign`].
-    pub fn derive(&self, facts: &KeyDescription, point: &[u8], deadline: Instant) -> Result<SecretBytes> {
+    pub fn derive(
+        &self,
+        facts: &KeyDescription,
+        mechanism: &'static str,
+        point: &[u8],
+        deadline: Instant,
+    ) -> Result<SecretBytes> {
         let peer = peer(facts.kind, point).map_err(|text| {
             let text = format!("the public key of the other party: {text}");
             self.explain(Error::new(CKR_MECHANISM_PARAM_INVALID, text).with_context(self), facts, deadline)
         })?;
-        self.send(facts, deadline, |target| self.common.backend.derive(target, &peer))
+        self.recorded(facts, Use { operation: "derive", mechanism, data: UsedData::Point(point) }, |id| {
+            self.send(facts, deadline, id, |target| self.common.backend.derive(target, &peer))
+        })
     }
 
     fn send<T: Clone>(
         &self,
         facts: &KeyDescription,
         deadline: Instant,
+        id_of_request: &mut RequestId,
         request: impl FnOnce(Target) -> Pending<T>,
     ) -> Result<T> {
         if !self.common.backend.is_ready() {
@@ -206,7 +231,13 @@ impl SlotKey {
         }
         let id = self.shown().immutable_id.clone().or_else(|| facts.immutable_id.clone());
         let target = Target { name: &self.key.name, kind: facts.kind, immutable_id: id.as_deref() };
-        request(target).wait(deadline).map_err(|failure| {
+        let pending = request(target);
+        let answer = pending.wait(deadline);
+        *id_of_request = match &answer {
+            Ok(_) => pending.request_id().map(str::to_owned),
+            Err(failure) => failure.request_id.clone(),
+        };
+        answer.map_err(|failure| {
             let is_wrong_kind = WRONG_KIND_CAUSES.contains(&failure.cause);
             // The key no longer exists, or its name means another key. (A disabled key is kept: it may be enabled
             // again, and the handles that a server holds stay valid.)

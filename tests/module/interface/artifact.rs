@@ -83,6 +83,21 @@ fn the_module_needs_only_the_c_library_and_stays_loaded() {
     assert!(dynamic.contains("NODELETE"), "{dynamic}");
 }
 
+/// The diagnosis is for the command-line tool.
+#[test]
+fn the_module_contains_no_diagnosis() {
+    let contains = |text: &str| {
+        let status = Command::new("grep").args(["-qaF", "--", text]).arg(module()).status().unwrap();
+        assert!(status.code().is_some_and(|code| code < 2), "grep fails: {status}");
+        status.success()
+    };
+    assert!(contains("C_GetFunctionList"), "texts are found");
+    for text in ["aws kms replicate-key", "az keyvault key set-attributes", "capabilities-self", ":testIamPermissions"]
+    {
+        assert!(!contains(text), "{text}: something that is exported calls the diagnosis");
+    }
+}
+
 #[test]
 fn dependencies_contain_one_tls_library() {
     let tree = output(

@@ -1,4 +1,5 @@
-//! No secret is ever logged: with every kind of credentials, in success and in failure, at the most detailed log level.
+//! No secret is ever logged, or written to the audit trail or the metrics: with every kind of credentials, in success and in
+//! failure, at the most detailed log level.
 
 use crate::module_test;
 use crate::support::p11::P11;
@@ -14,6 +15,8 @@ const PIN: &str = "the-users-own-PIN";
 pub(super) const MESSAGE: &[u8] = b"the plain text of a contract that nobody is to read";
 const TOKEN: &str = "a-federated-token-of-the-cluster";
 const PROFILE: &str = "the-profile-of-the-login";
+const AUDIT: &str = "audit.jsonl";
+const METRICS: &str = "metrics.prom";
 const PASSWORD: &str = "the-password-of-the-proxy";
 
 /// One way to supply credentials, valid or invalid.
@@ -337,6 +340,7 @@ module_test! {
                 slot.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
             }
             let mut options = json!({ "retries": 0, "call_timeout_ms": 5000, "connect_timeout_ms": 2000, "cache": false });
+            options.as_object_mut().unwrap().extend(json!({ "audit_file": AUDIT, "metrics_file": METRICS }).as_object().unwrap().clone());
             options.as_object_mut().unwrap().extend(setting.options[0].as_object().unwrap().clone());
             let before = world.log().len();
             world.configure_with(json!(slots), options);
@@ -347,12 +351,20 @@ module_test! {
             assert_eq!(signed, setting.works, "{}: {log}", setting.name);
             assert!(log.lines().count() > if signed[0] { 100 } else { 0 }, "{}: the log has too few lines for level debug: {log}", setting.name);
             let own = setting.secrets.iter().map(String::as_bytes);
-            let all = common.iter().map(|secret| secret.as_bytes()).chain(own).chain([MESSAGE, &digest[..]]);
+            let all = common.iter().map(|secret| secret.as_bytes()).chain(own).chain([MESSAGE, &MESSAGE[..32]]);
             // The beginnings of tokens. They are too short to be searched for in hexadecimal, because any request
             // id may contain them.
             let beginnings = ["Bearer ", "eyJ"].map(str::to_owned);
-            for form in all.flat_map(encodings_of).chain(beginnings) {
-                let line = log.lines().find(|line| line.contains(&form));
+            let forms: Vec<_> = all.flat_map(encodings_of).chain(beginnings).collect();
+            // The audit trail has digests, which the log does not have.
+            for form in forms.iter().chain(&encodings_of(&digest)) {
+                let line = log.lines().find(|line| line.contains(form));
+                assert_eq!(line, None, "{}: {form}", setting.name);
+            }
+            let recorded = [AUDIT, METRICS].map(|name| std::fs::read_to_string(world.home.join(name)).unwrap_or_default()).concat();
+            assert!(recorded.contains("CKR_OK") || signed == [false, false], "{}: {recorded}", setting.name);
+            for form in &forms {
+                let line = recorded.lines().find(|line| line.contains(form));
                 assert_eq!(line, None, "{}: {form}", setting.name);
             }
             for (variable, value) in kept {

@@ -3,6 +3,7 @@
 use super::call::{Answer, Call};
 use super::{crypto, crypto_keys, key_rings, locations, public_key, versions};
 use crate::http::Request;
+use serde_json::{Value, json};
 
 /// A method of the API.
 pub(super) struct Operation {
@@ -56,7 +57,7 @@ const CRYPTO_KEY_VERSION: &[&str] = &[
     "externalProtectionLevelOptions",
 ];
 
-const OPERATIONS: [Operation; 20] = [
+const OPERATIONS: [Operation; 21] = [
     get("ListLocations", LOCATIONS, "cloudkms.locations.list", LIST, locations::list),
     get("GetLocation", LOCATION, "cloudkms.locations.get", &[], locations::get),
     get("ListKeyRings", RINGS, "cloudkms.keyRings.list", LIST, key_rings::list),
@@ -116,6 +117,7 @@ const OPERATIONS: [Operation; 20] = [
         body: CRYPTO_KEY_VERSION,
         run: versions::patch,
     },
+    Operation { path: KEY, ..verb("TestIamPermissions", "testIamPermissions", "", &["permissions"], test_permissions) },
     verb("DestroyCryptoKeyVersion", "destroy", "cloudkms.cryptoKeyVersions.destroy", &[], versions::destroy),
     verb("RestoreCryptoKeyVersion", "restore", "cloudkms.cryptoKeyVersions.restore", &[], versions::restore),
     verb(
@@ -141,6 +143,20 @@ const OPERATIONS: [Operation; 20] = [
         crypto::mac_verify,
     ),
 ];
+
+/// The permissions that the caller has: all, except those of operations that a fault denies
+/// (google/iam/v1/iam_policy.proto).
+fn test_permissions(call: &Call<'_>) -> Answer {
+    call.crypto_key(&call.name)?;
+    let asked = call.input.value("permissions").and_then(Value::as_array).cloned().unwrap_or_default();
+    let is_denied = |permission: &Value| {
+        let of = OPERATIONS.iter().filter(|operation| Some(operation.permission) == permission.as_str());
+        let names = [call.name.clone()];
+        of.into_iter().any(|operation| call.state.faults.denies(&format!("google.{}", operation.name), &names))
+    };
+    let held: Vec<Value> = asked.into_iter().filter(|permission| !is_denied(permission)).collect();
+    Ok(json!({ "permissions": held }))
+}
 
 /// GenerateRandomBytes, the only verb of a location.
 const RANDOM: Operation = Operation {

@@ -9,6 +9,7 @@ use super::client::{Clients, region_of_arn};
 use super::errors::refusal;
 use super::request::SignedService;
 use crate::certificate::Certificate;
+use crate::cloud::aws::settings::CLOUD;
 use crate::cloud::failure::error_chain::message_of;
 use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
@@ -37,7 +38,7 @@ pub(crate) async fn certificate(clients: &Clients, name: &CertificateName) -> Re
     let description = format!("{} {} at {} in {region}", operation.name, name.id, service.full_name());
     let call = Call {
         concurrency_limit: Some(&clients.load_permits),
-        ..Call::new(operation.name, &description, &clients.settings.network)
+        ..Call::new(CLOUD, operation.name, &description, &clients.settings.network)
     };
     let attempt = async || {
         let answer = attempt(clients, name, &region).await;
@@ -95,7 +96,8 @@ mod tests {
     fn a_request_names_the_authority_of_a_private_certificate() {
         let name =
             |authority: Option<&str>| CertificateName { id: "c".into(), authority: authority.map(str::to_owned) };
-        assert_eq!(input(&name(None)), r#"{"CertificateArn":"c"}"#);
-        assert_eq!(input(&name(Some("a"))), r#"{"CertificateArn":"c","CertificateAuthorityArn":"a"}"#);
+        let json = |authority| serde_json::from_str::<serde_json::Value>(&input(&name(authority))).unwrap();
+        assert_eq!(json(None), json!({ "CertificateArn": "c" }));
+        assert_eq!(json(Some("a")), json!({ "CertificateArn": "c", "CertificateAuthorityArn": "a" }));
     }
 }

@@ -9,7 +9,7 @@ use crate::cloud::aws::credentials::shared_files::{FileProblems, ca_bundle};
 use crate::cloud::aws::errors::CREDENTIALS_ADVICE;
 use crate::cloud::aws::operations::{GET_PUBLIC_KEY, Operation};
 use crate::cloud::aws::request::ServiceClock;
-use crate::cloud::aws::settings::{Login, Settings, service_description};
+use crate::cloud::aws::settings::{CLOUD, Login, Settings, service_description};
 use crate::cloud::failure::obstacle::Obstacle;
 use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
 use crate::cloud::failure::{Cause, Failure};
@@ -189,7 +189,7 @@ impl Clients {
 
     /// Returns the network settings for AWS. The slot's `ca_bundle` takes precedence over AWS_CA_BUNDLE, and
     /// AWS_CA_BUNDLE takes precedence over the `ca_bundle` of the profile.
-    async fn network(&self) -> &Network {
+    pub(crate) async fn network(&self) -> &Network {
         let own = async || {
             let mut network = self.settings.network.clone();
             if network.ca_bundle.is_none()
@@ -237,7 +237,7 @@ impl Clients {
         F: Future<Output = Result<T, FailedAttempt>>,
     {
         let asked = CallDescription { operation: operation.name, key, clients: self, region };
-        let call = Call { operation: operation.name, description: &asked, network, time_limit, concurrency_limit };
+        let call = Call { time_limit, concurrency_limit, ..Call::new(CLOUD, operation.name, &asked, network) };
         let attempt = async || {
             let answer = request(self.client(operation.name, region).await?).await;
             match answer {

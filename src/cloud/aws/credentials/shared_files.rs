@@ -146,6 +146,11 @@ pub(crate) async fn load_profiles(profile: Option<&str>) -> Result<ProfileSet, S
     profiles.map_err(|error| message_of(&error))
 }
 
+/// Returns the slot's profile, or else the one of the environment, with the setting that names it.
+pub(crate) fn profile_description(option: Option<&str>) -> String {
+    NamedProfile::resolve(option).to_string()
+}
+
 /// A profile, and the setting that names it.
 struct NamedProfile {
     name: String,

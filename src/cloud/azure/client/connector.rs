@@ -2,6 +2,7 @@
 
 use crate::cloud::failure::obstacle::Obstacle;
 use crate::cloud::http::{LARGEST_REPLY, REPLY_TOO_LARGE, ServiceClient};
+use crate::cloud::runtime::request_id;
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::HeaderName;
 use azure_core::http::{AsyncRawResponse, HttpClient, Request, response::AsyncResponseBody};
@@ -19,6 +20,7 @@ impl HttpClient for ServiceClient {
         };
         let (status, headers, body) = reply.deconstruct();
         let field = |name| headers.get_optional_str(&HeaderName::from_static(name));
+        request_id::remember_field(field);
         if let Some(own) = self.proxy_reply(url, status.into(), field) {
             return Err(own.into());
         }

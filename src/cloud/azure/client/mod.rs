@@ -3,9 +3,10 @@
 pub(crate) mod connector;
 
 use super::credentials;
+use super::credentials::Chain;
 use super::environment::{AuthorityClient, Challenge, VaultClient};
 use super::operations::Operation;
-use super::settings::{Credential, Settings};
+use super::settings::{CLOUD, Credential, Settings};
 use crate::cloud::failure::error_chain::message_of;
 use crate::cloud::failure::obstacle::Obstacle;
 use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
@@ -46,6 +47,8 @@ pub(crate) struct Vault {
     pub(crate) keys: Arc<KeyClient>,
     pub(crate) certificates: Arc<CertificateClient>,
     pub(crate) tokens: Arc<dyn TokenCredential>,
+    /// The same, if the tokens are the module's own and not those of a test.
+    pub(crate) chain: Option<Arc<Chain>>,
 }
 
 impl Clients {
@@ -107,11 +110,8 @@ impl Clients {
             skip_challenge_check: self.settings.skip_challenge_check,
         }));
         // The retries in `token_request_options` are for requests for tokens. `Call` retries the requests to the vault.
-        Ok(Vault::new(
-            &self.settings,
-            credential,
-            ClientOptions { retry: RetryOptions::none(), transport: Some(vault), ..options },
-        )?)
+        let options = ClientOptions { retry: RetryOptions::none(), transport: Some(vault), ..options };
+        Ok(Vault { chain: Some(credential.clone()), ..Vault::new(&self.settings, credential, options)? })
     }
 }
 
@@ -131,7 +131,7 @@ impl Vault {
         let keys = KeyClient::new(vault_url, credential.clone(), Some(keys)).map_err(|e| message_of(&e))?;
         let certificates =
             CertificateClient::new(vault_url, credential.clone(), Some(certificates)).map_err(|e| message_of(&e))?;
-        Ok(Self { keys: Arc::new(keys), certificates: Arc::new(certificates), tokens: credential })
+        Ok(Self { keys: Arc::new(keys), certificates: Arc::new(certificates), tokens: credential, chain: None })
     }
 }
 
@@ -182,7 +182,7 @@ where
 {
     let asked = CallDescription { operation: operation.name, key, vault_url: &clients.settings.vault_url };
     let turns = operation.loads.then_some(&clients.load_permits);
-    let call = Call { concurrency_limit: turns, ..Call::new(operation.name, &asked, &clients.settings.network) };
+    let call = Call { concurrency_limit: turns, ..Call::new(CLOUD, operation.name, &asked, &clients.settings.network) };
     let attempt = async || {
         let answer = request(clients.vault(operation.name).await?).await;
         answer.map_err(|refused| clients.mask_pin(refused))

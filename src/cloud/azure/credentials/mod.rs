@@ -102,6 +102,11 @@ impl State {
 }
 
 impl Chain {
+    /// Returns the source that has returned a token, with the setting that configures it.
+    pub(crate) async fn source(&self) -> Option<String> {
+        self.state.lock().await.selected_source.as_ref().map(|source| source.name.clone())
+    }
+
     async fn choose(&self, state: &mut State, scopes: &[&str]) -> azure_core::Result<AccessToken> {
         let wanted = self.context.settings.credential;
         let rows: Vec<&SourceKind> = SOURCES.iter().filter(|row| wanted.includes(row.kind)).collect();

@@ -3,7 +3,7 @@
 use super::credentials::access_token::{AccessToken, DEFAULT_UNIVERSE};
 use super::errors::refusal;
 use super::operations::Operation;
-use super::settings::Settings;
+use super::settings::{CLOUD, Settings};
 use super::token::Tokens;
 use crate::cloud::failure::refused::{FailedAttempt, RetryPolicy};
 use crate::cloud::failure::{Cause, Failure};
@@ -19,7 +19,6 @@ use http::{HeaderName, HeaderValue, Method};
 use reqwest::Url;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-#[cfg(any(test, fuzzing))]
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
@@ -150,8 +149,16 @@ impl Clients {
         F: Future<Output = Result<T, FailedAttempt>>,
     {
         let description = format!("{} {key} at {}", operation.name, url_without_credentials(&self.endpoint(None)));
-        let call = Call { concurrency_limit, ..Call::new(operation.name, &description, &self.settings.network) };
+        let call = Call { concurrency_limit, ..Call::new(CLOUD, operation.name, &description, &self.settings.network) };
         call.run(attempt, |refused, since| self.transport.discard_stale(&self.settings.network, refused, since)).await
+    }
+
+    /// Returns the token of the requests.
+    ///
+    /// # Errors
+    /// As [`Tokens::get`].
+    pub(crate) async fn token(&self, operation: &'static str) -> Result<Arc<AccessToken>, FailedAttempt> {
+        self.tokens.get(operation, &self.settings, &self.transport).await
     }
 
     /// Sends a request once, with the token.
@@ -180,7 +187,7 @@ impl Clients {
     }
 
     /// Returns the URL of the service, without a trailing slash.
-    fn endpoint(&self, token: Option<&AccessToken>) -> String {
+    pub(crate) fn endpoint(&self, token: Option<&AccessToken>) -> String {
         let Settings { endpoint_url, universe_domain, .. } = &self.settings;
         let universe = universe_domain.as_deref().or(token.map(|token| token.universe_domain.as_str()));
         let default = || format!("https://cloudkms.{}", universe.unwrap_or(DEFAULT_UNIVERSE));

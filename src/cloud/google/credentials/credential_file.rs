@@ -1,6 +1,6 @@
 //! Credential files: the JSON files that the console, `gcloud` and `gcloud iam workload-identity-pools` write.
 //!
-//! "How Application Default Credentials works"; https://google.aip.dev/auth/4110 and the pages that it names.
+//! "How Application Default Credentials works"; <https://google.aip.dev/auth/4110> and the pages that it names.
 
 use crate::cloud::credentials::file;
 use crate::cloud::secret::Secret;
@@ -51,7 +51,7 @@ pub(crate) struct Impersonation {
     pub(crate) token_lifetime_seconds: Option<u64>,
 }
 
-/// Where the token of a workload comes from. https://google.aip.dev/auth/4117
+/// Where the token of a workload comes from. <https://google.aip.dev/auth/4117>
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct CredentialSource {

@@ -1,5 +1,6 @@
 //! What a client remembers of earlier tokens.
 
+use crate::cloud::http::exchange::http_date;
 use crate::cloud::secret::Secret;
 use crate::log_warn;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -46,18 +47,6 @@ impl Memory {
 
 /// The difference of two clocks, in seconds, that is not worth a line in the log.
 const TOLERATED_DIFFERENCE: u64 = 60;
-
-/// Returns the seconds since 1970 of a date in a header. RFC 9110 section 5.6.7, IMF-fixdate.
-fn http_date(text: &str) -> Option<u64> {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let mut words = text.split_once(", ")?.1.strip_suffix(" GMT")?.split([' ', ':']);
-    let day = words.next()?.parse().ok()?;
-    let month = words.next().and_then(|word| MONTHS.iter().position(|month| *month == word))?;
-    let year = words.next()?.parse().ok()?;
-    let mut number = || words.next()?.parse().ok();
-    let time = der::DateTime::new(year, u8::try_from(month + 1).ok()?, day, number()?, number()?, number()?).ok()?;
-    Some(time.unix_duration().as_secs())
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! The metadata server of a machine of Google Cloud: Compute Engine, GKE, Cloud Run and so on.
 //!
-//! "About VM metadata"; https://google.aip.dev/auth/4115.
+//! "About VM metadata"; <https://google.aip.dev/auth/4115>.
 
 use super::access_token::{DEFAULT_UNIVERSE, IssuedToken};
 use super::token_error::NO_ADVICE;

@@ -1,6 +1,6 @@
 //! Where access tokens come from: a credential file, or the metadata server.
 //!
-//! "How Application Default Credentials works"; https://google.aip.dev/auth/4110. The official crate google-cloud-auth makes
+//! "How Application Default Credentials works"; <https://google.aip.dev/auth/4110>. The official crate google-cloud-auth makes
 //! its own HTTP client, which has none of this module's settings for connections.
 
 pub(crate) mod access_token;

@@ -1,7 +1,7 @@
 //! Refresh tokens of users: what `gcloud auth application-default login` writes, for users of Google and for users of a
 //! workforce identity pool.
 //!
-//! https://google.aip.dev/auth/4113; RFC 6749 section 6.
+//! <https://google.aip.dev/auth/4113>; RFC 6749 section 6.
 
 use super::access_token::IssuedToken;
 use super::credential_file::Members;

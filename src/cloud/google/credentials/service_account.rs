@@ -1,6 +1,6 @@
 //! Keys of service accounts. The key signs a token itself, so no request is needed for the token.
 //!
-//! https://google.aip.dev/auth/4111 ("self-signed JWT"), RFC 7515, RFC 7519.
+//! <https://google.aip.dev/auth/4111> ("self-signed JWT"), RFC 7515, RFC 7519.
 
 use super::access_token::{DEFAULT_LIFETIME, IssuedToken};
 use super::credential_file::Members;

@@ -7,6 +7,7 @@ use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::failure::{Cause, Failure};
 use crate::cloud::http::transport::json_body;
 use crate::cloud::key::{KeyRequest, Signature};
+use crate::cloud::runtime::request_id;
 use crate::cloud::vault::batches::{Place, Waiting};
 use crate::cloud::vault::client::{Clients, Request};
 use crate::cloud::vault::keys::hash_algorithm;
@@ -145,7 +146,10 @@ impl Clients {
                 turn.ends_with(self.sign_alone(request, input).await)
             }
             Place::Waiting(answer) => match answer.await {
-                Ok(Some(answer)) => answer,
+                Ok(Some(answer)) => answer.map(|(signature, id)| {
+                    request_id::remember(id);
+                    signature
+                }),
                 _ => self.sign_alone(request, input).await,
             },
         }
@@ -169,8 +173,10 @@ impl Clients {
         });
         match turn.ends_with(reply) {
             Ok(BatchReply { batch_results }) => {
+                let id = request_id::take();
                 let signatures =
-                    batch_results.into_iter().map(|item| item.signature.map(Ok)).chain(std::iter::repeat_with(|| None));
+                    batch_results.into_iter().map(|item| item.signature.map(|text| Ok((text, id.clone()))));
+                let signatures = signatures.chain(std::iter::repeat_with(|| None));
                 for (waiting, answer) in inputs.into_iter().zip(signatures) {
                     let _ = waiting.answer.send(answer);
                 }
@@ -228,7 +234,7 @@ impl Drop for Turn {
         let runtime = tokio::runtime::Handle::try_current();
         if let (false, Ok(runtime)) = (next.is_empty(), runtime) {
             let (clients, turn) = (self.clients.clone(), Turn::new(&self.clients, &self.request, self.kind.clone()));
-            runtime.spawn(async move { clients.sign_together(turn, next).await });
+            runtime.spawn(request_id::scope(async move { clients.sign_together(turn, next).await }));
         }
     }
 }

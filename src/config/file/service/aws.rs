@@ -23,7 +23,7 @@ pub(super) fn settings(section: &Section, region: Option<String>) -> Result<aws:
     Ok(aws::Settings {
         region,
         failover_regions: section.names(FAILOVER_REGIONS),
-        profile: section.text("aws_profile").filter(|_| login.is_none()),
+        profile: if login.is_none() { section.text("aws_profile") } else { None },
         role_arn: section.text("aws_role_arn"),
         external_id: section.text("aws_external_id"),
         login: login.and_then(Login::aws),
@@ -38,7 +38,7 @@ pub(super) fn settings(section: &Section, region: Option<String>) -> Result<aws:
 /// own value overrides the default.
 fn endpoint_flag(section: &Section, name: &str) -> Result<Option<bool>> {
     let enabled = section.flag(name);
-    if enabled == Some(true) && section.text(ENDPOINT_URL).is_some() {
+    if enabled == Some(true) && section.has_any(&[ENDPOINT_URL]) {
         let text = "can't be true together with \"aws_endpoint_url\"; remove this option, and write the URL of the \
                     endpoint that you need in \"aws_endpoint_url\"";
         return Err(section.error(name, text));

@@ -17,33 +17,34 @@ pub(super) fn settings(section: &Section) -> Result<azure::Settings> {
     section.check_exclusive("azure_client_secret", "azure_client_secret_file")?;
     let missing = "missing option \"vault_url\"; write \"vault_url\": \"https://NAME.vault.azure.net\"";
     let vault = section.text("vault_url").ok_or_else(|| section.error("", missing))?;
-    // The slot's own credential overrides all credentials at top level, even if the options are different ones.
+    // A login is the only credential. The slot's own credential overrides all credentials at top level, even if the
+    // options are different ones.
     let own = CREDENTIAL_OPTIONS.iter().any(|name| section.own_member(name).is_some());
-    let is_overridden = |name: &str| own && section.own_member(name).is_none();
-    let path = |name: &str| section.path(name).map(|path| path.filter(|_| !is_overridden(name)));
-    let secret = section.text("azure_client_secret").filter(|_| !is_overridden("azure_client_secret"));
+    let is_used = |name: &str| login.is_none() && (!own || section.own_member(name).is_some());
+    let path = |name: &str| if is_used(name) { section.path(name) } else { Ok(None) };
+    let secret = is_used("azure_client_secret").then(|| section.text("azure_client_secret")).flatten();
     let auth_file = path("azure_auth_file")?;
-    let settings = azure::Settings {
+    let password_file = "azure_client_certificate_password_file";
+    Ok(azure::Settings {
         vault_url: vault.trim_end_matches('/').to_owned(),
-        credential: credential(section),
+        credential: if login.is_some() { Credential::Login } else { credential(section) },
         tenant_id: section.text("azure_tenant_id"),
         client_id: section.text("azure_client_id"),
         client_secret: secret.map(Into::into),
         client_secret_file: path("azure_client_secret_file")?,
         client_certificate_path: path("azure_client_certificate_path")?,
-        client_certificate_password_file: section.path("azure_client_certificate_password_file")?,
+        client_certificate_password_file: if login.is_none() { section.path(password_file)? } else { None },
         federated_token_file: path("azure_federated_token_file")?,
         // If the configuration names an `azureauth.json`, no other is used.
-        auth_files: if auth_file.is_some() { Vec::new() } else { section.file.auth_files.clone() },
+        auth_files: match login.is_none() && auth_file.is_none() {
+            true => section.file.auth_files.clone(),
+            false => Vec::new(),
+        },
         auth_file,
         authority_host: section.text("azure_authority_host"),
         rsnull: section.flag("rsnull").unwrap_or(false),
         skip_challenge_check: section.flag("verify_challenge_resource") == Some(false),
         network: network(section)?,
-    };
-    Ok(match login {
-        Some(_) => login::with_login_only(settings),
-        None => settings,
     })
 }
 

@@ -110,7 +110,7 @@ fn auth(section: &Section, network: &Network) -> Result<Auth> {
     let method = method(section);
     let needs =
         |option: &str| section.error("", format!("missing option {option:?}, which the auth method {method:?} needs"));
-    let role = section.text("vault_role");
+    let role = || section.text("vault_role");
     let credential = match method.as_str() {
         "approle" => Credential::AppRole {
             role_id: section.text("vault_role_id").ok_or_else(|| needs("vault_role_id"))?,
@@ -120,14 +120,15 @@ fn auth(section: &Section, network: &Network) -> Result<Auth> {
             },
         },
         "kubernetes" => Credential::Jwt {
-            role: Some(role.ok_or_else(|| needs("vault_role"))?),
+            role: Some(role().ok_or_else(|| needs("vault_role"))?),
             file: section.path("vault_jwt_file")?.unwrap_or_else(|| SERVICE_ACCOUNT_TOKEN.into()),
         },
-        "jwt" => {
-            Credential::Jwt { role, file: section.path("vault_jwt_file")?.ok_or_else(|| needs("vault_jwt_file"))? }
-        }
+        "jwt" => Credential::Jwt {
+            role: role(),
+            file: section.path("vault_jwt_file")?.ok_or_else(|| needs("vault_jwt_file"))?,
+        },
         "cert" if network.client_certificate.is_none() => return Err(needs("vault_client_certificate_path")),
-        "cert" => Credential::Certificate { role },
+        "cert" => Credential::Certificate { role: role() },
         _ => return token(section),
     };
     Ok(Auth::Login(Login { mount: auth_mount(section, &method), credential }))
@@ -157,9 +158,10 @@ fn token(section: &Section) -> Result<Auth> {
 /// CKR_GENERAL_ERROR if both are in the same object.
 fn text_or_path(section: &Section, text: &str, path: &str) -> Result<(Option<String>, Option<PathBuf>)> {
     section.check_exclusive(text, path)?;
-    match section.own_member(path).is_some() {
-        true => Ok((None, section.path(path)?)),
-        false => Ok((section.text(text), section.path(path)?)),
+    let text = if section.own_member(path).is_some() { None } else { section.text(text) };
+    match text {
+        Some(text) => Ok((Some(text), None)),
+        None => Ok((None, section.path(path)?)),
     }
 }
 

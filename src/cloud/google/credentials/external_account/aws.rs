@@ -1,6 +1,6 @@
 //! AWS as the other provider of identities: the token is a signed request with which Google asks AWS who has signed it.
 //!
-//! "Determining the subject token in AWS", https://google.aip.dev/auth/4117; "AWS Signature Version 4".
+//! "Determining the subject token in AWS", <https://google.aip.dev/auth/4117>; "AWS Signature Version 4".
 
 use super::super::credential_file::CredentialSource;
 use super::super::token_error::NO_ADVICE;

@@ -1,6 +1,6 @@
 //! Programs that print the token of another provider of identities.
 //!
-//! "Determining the subject token in executable-sourced credentials", https://google.aip.dev/auth/4117.
+//! "Determining the subject token in executable-sourced credentials", <https://google.aip.dev/auth/4117>.
 
 use super::super::credential_file;
 use super::super::token_server::Context;

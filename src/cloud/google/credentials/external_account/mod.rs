@@ -1,6 +1,6 @@
 //! Workload identity federation: the token of another provider of identities is exchanged for one of Google.
 //!
-//! https://google.aip.dev/auth/4117; "Method: v1.token" of the Security Token Service API; RFC 8693.
+//! <https://google.aip.dev/auth/4117>; "Method: v1.token" of the Security Token Service API; RFC 8693.
 
 pub(crate) mod aws;
 pub(crate) mod certificate;

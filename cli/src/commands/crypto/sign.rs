@@ -1,0 +1,80 @@
+//! `sign`: the signature of a file.
+
+use super::format::SignatureFormat;
+use super::message::Message;
+use super::signing::{Method, SigningArguments};
+use crate::failure::{Failure, Outcome};
+use crate::module::ModuleArguments;
+use crate::output_file::{OutputArguments, refuse_terminal};
+use crate::token::{Object, Token};
+use clap::Args;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Signs a file of any size, or stdin
+#[derive(Args)]
+pub struct Arguments {
+    /// The file to sign; without it or for `-`, stdin
+    file: Option<PathBuf>,
+    /// The token of the key
+    #[arg(long, value_name = "LABEL")]
+    slot: String,
+    /// The key, if the token has several
+    #[arg(long, value_name = "LABEL")]
+    key: Option<String>,
+    #[command(flatten)]
+    signing: SigningArguments,
+    /// The form of the signature
+    #[arg(long, value_enum, default_value = "der")]
+    format: SignatureFormat,
+    #[command(flatten)]
+    output: OutputArguments,
+    #[command(flatten)]
+    module: ModuleArguments,
+}
+
+/// The longest digest.
+pub const MAX_DIGEST_LEN: usize = 64;
+
+impl Arguments {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// If the file can't be read, the key doesn't sign it, or the signature can't be written.
+    pub fn run(&self) -> Outcome<ExitCode> {
+        self.output.check()?;
+        if self.output.is_stdout() && self.format != SignatureFormat::Base64 {
+            refuse_terminal("a signature", "--format base64")?;
+        }
+        let message = Message::open(self.file.as_deref())?;
+        let module = self.module.load()?;
+        let token = module.token(&self.slot)?;
+        self.module.log_in(&token)?;
+        let key = token.key(self.key.as_deref())?;
+        let (method, signature) = match self.signing.prehashed {
+            true => self.sign_digest(&token, &key, message)?,
+            false => self.sign_message(&token, &key, message)?,
+        };
+        self.output.write(&self.format.encode(method.kind, signature)?)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn sign_digest(&self, token: &Token, key: &Object, message: Message) -> Outcome<(Method, Vec<u8>)> {
+        let digest = message.read_small(MAX_DIGEST_LEN, "a digest")?;
+        let method = self.signing.method(token, key, Some(&digest))?;
+        let signed = token.session().sign(&method.mechanism, key.handle, &method.input(&digest));
+        Ok((method, signed.map_err(|error| Failure::from(error).of(token))?))
+    }
+
+    /// The module hashes the parts that C_SignUpdate passes to it, or refuses what is too long for a service that gets
+    /// the message itself.
+    fn sign_message(&self, token: &Token, key: &Object, mut message: Message) -> Outcome<(Method, Vec<u8>)> {
+        let of_token = |error| Failure::from(error).of(token);
+        let method = self.signing.method(token, key, None)?;
+        let (session, name) = (token.session(), message.name().to_owned());
+        session.sign_init(&method.mechanism, key.handle).map_err(of_token)?;
+        message.for_each_part(|part| session.sign_update(part).map_err(|error| method.explain(error, &name)))?;
+        let signature = session.sign_final().map_err(|error| method.explain(error, &name).of(token))?;
+        Ok((method, signature))
+    }
+}

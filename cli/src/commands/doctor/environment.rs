@@ -1,0 +1,92 @@
+//! Checks of the environment variables that matter. Values of secrets are never shown.
+
+use super::report::{ok, warning};
+use super::subject::{Subject, variable};
+use super::variables::{Kind, VARIABLES, Variable};
+use cloud_kms_pkcs11::cloud::{invalid_proxy_variables, is_plaintext_remote, url_without_credentials};
+use cloud_kms_pkcs11::diagnosis::check::Check;
+use cloud_kms_pkcs11::host::process::effective_user_id;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Returns the checks of the home directory and of each variable that is set and matters here.
+pub fn checks(subject: &Subject) -> Vec<Check> {
+    let invalid: Vec<_> = invalid_proxy_variables().collect();
+    let own = VARIABLES.iter().filter(|row| row.cloud.is_none_or(|cloud| subject.uses(cloud)));
+    let set = own.filter_map(|row| Some((row, variable(row.name)?)));
+    let rows = set.map(|(row, value)| check(row, &value, &invalid));
+    [home()].into_iter().chain(rows).collect()
+}
+
+fn home() -> Check {
+    let Some(home) = variable("HOME") else {
+        return warning(
+            "HOME",
+            "is not set, so that no file in a home directory is found: neither a configuration nor credentials",
+            "set HOME where the program is started, or name the files: CLOUD_KMS_PKCS11_CONFIG, AWS_CONFIG_FILE and so on",
+        );
+    };
+    match Path::new(&home).metadata() {
+        _ if !home.starts_with('/') => {
+            warning("HOME", format!("{home} is a relative path"), "set it to the absolute path of the home directory")
+        }
+        Err(error) => warning("HOME", format!("{home}: {error}"), "set it to the home directory of this user"),
+        Ok(about) if about.uid() != effective_user_id() => warning(
+            "HOME",
+            format!("{home} belongs to another user (uid {}), and so do its files", about.uid()),
+            "set it to the home directory of this user; for sudo: sudo -H",
+        ),
+        Ok(_) => ok("HOME", home),
+    }
+}
+
+fn check(row: &Variable, value: &str, invalid_proxies: &[&str]) -> Check {
+    let Variable { name, effect, .. } = *row;
+    let shown = |value: &str| ok(name, if effect.is_empty() { value.to_owned() } else { format!("{value}; {effect}") });
+    match row.kind {
+        Kind::Pair(other) | Kind::SecretPair(other) if variable(other).is_none() => warning(
+            name,
+            format!("is set without {other}, so that it is not used"),
+            format!("set {other} as well, or unset {name}"),
+        ),
+        Kind::Plain | Kind::Pair(_) => shown(value),
+        Kind::Secret | Kind::SecretPair(_) => shown("(a secret)"),
+        Kind::Ignored => warning(name, "the module ignores this variable", effect),
+        Kind::Proxy if invalid_proxies.contains(&name) => {
+            warning(name, "is not the URL of a proxy, so that it is ignored", "set it to http://HOST:PORT, or unset it")
+        }
+        Kind::Proxy => shown(&url_without_credentials(value)),
+        Kind::Url => url(name, value, shown),
+        Kind::Path | Kind::NewFile => path(row, value, shown),
+    }
+}
+
+fn url(name: &'static str, value: &str, shown: impl Fn(&str) -> Check) -> Check {
+    let value = &url_without_credentials(value);
+    if !value.starts_with("https://") && !value.starts_with("http://") {
+        return warning(name, format!("{value} is no URL"), "set it to https://HOST, or unset it");
+    }
+    if is_plaintext_remote(value) {
+        return warning(name, format!("{value}: requests are not encrypted"), "use https://");
+    }
+    shown(value)
+}
+
+fn path(row: &Variable, value: &str, shown: impl Fn(&str) -> Check) -> Check {
+    // The SDK of AWS expands such a path.
+    let is_expanded = row.cloud == Some("aws") && value.starts_with("~/");
+    let path = Path::new(value);
+    if path.is_relative() && !is_expanded {
+        return warning(
+            row.name,
+            format!("{value} is a relative path, so that it depends on the directory in which a program runs"),
+            "set it to an absolute path",
+        );
+    }
+    match path.metadata() {
+        Err(error) if row.kind == Kind::Path && !is_expanded => {
+            warning(row.name, format!("names {value}, which can't be opened: {error}"), "correct the path, or unset it")
+        }
+        _ => shown(value),
+    }
+}

@@ -1,0 +1,62 @@
+//! `key destroy`: the end of a key.
+
+use super::right::{ALLOW_DESTROY, not_allowed};
+use crate::failure::{Failure, Outcome};
+use crate::module::ModuleArguments;
+use crate::output::note;
+use crate::token::{Object, Token};
+use clap::Args;
+use std::io::{BufRead, IsTerminal};
+use std::process::ExitCode;
+
+/// Destroys a key, or schedules that where the service delays it
+#[derive(Args)]
+pub struct Arguments {
+    /// The token of the key
+    #[arg(long, value_name = "LABEL")]
+    slot: String,
+    /// The key, if the token has several
+    #[arg(long, value_name = "LABEL")]
+    key: Option<String>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    module: ModuleArguments,
+}
+
+impl Arguments {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// If nobody confirms it, or if the configuration or the service does not permit it.
+    pub fn run(&self) -> Outcome<ExitCode> {
+        let module = self.module.load()?;
+        let token = module.token(&self.slot)?;
+        self.module.log_in(&token)?;
+        let key = token.key(self.key.as_deref())?;
+        if !self.yes {
+            confirm(&token, &key)?;
+        }
+        token.session().destroy_object(key.handle).map_err(|error| not_allowed(error, &ALLOW_DESTROY).of(&token))?;
+        note(&format!("key {:?} of {token} is destroyed", key.label));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Asks the user on the terminal for the label of the key.
+fn confirm(token: &Token, key: &Object) -> Outcome<()> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Failure::new("nothing was destroyed: there is no terminal to ask for a confirmation")
+            .fix("confirm on the command line: --yes"));
+    }
+    let name = String::from_utf8_lossy(&key.id);
+    note(&format!("This destroys key {:?} of {token}: {name}", key.label));
+    note("What was encrypted for it, or is signed by it, may become useless. Type the label of the key to go on:");
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    match answer.trim_end_matches(['\r', '\n']) == key.label {
+        true => Ok(()),
+        false => Err(Failure::new("nothing was destroyed: that is not the label of the key")),
+    }
+}

@@ -1,0 +1,43 @@
+//! `key label`: another label for a key.
+
+use super::right::{ALLOW_LABELS, not_allowed};
+use crate::failure::{Failure, Outcome};
+use crate::module::ModuleArguments;
+use crate::output::write;
+use clap::Args;
+use cryptoki::object::Attribute;
+use std::process::ExitCode;
+
+/// Changes the label of a key, where the service stores labels
+#[derive(Args)]
+pub struct Arguments {
+    /// The new label
+    label: String,
+    /// The token of the key
+    #[arg(long, value_name = "LABEL")]
+    slot: String,
+    /// The key, if the token has several
+    #[arg(long, value_name = "LABEL")]
+    key: Option<String>,
+    #[command(flatten)]
+    module: ModuleArguments,
+}
+
+impl Arguments {
+    /// Runs the command, and prints the URI of the key.
+    ///
+    /// # Errors
+    /// If the configuration or the service does not permit it.
+    pub fn run(&self) -> Outcome<ExitCode> {
+        let module = self.module.load()?;
+        let token = module.token(&self.slot)?;
+        self.module.log_in(&token)?;
+        let key = token.key(self.key.as_deref())?;
+        let label = [Attribute::Label(self.label.clone().into_bytes())];
+        let updated = token.session().update_attributes(key.handle, &label);
+        updated.map_err(|error| not_allowed(error, &ALLOW_LABELS).of(&token))?;
+        let key = token.object(key.handle).map_err(|error| Failure::from(error).of(&token))?;
+        write(&format!("{}\n", token.uri_of(&key)))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

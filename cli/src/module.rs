@@ -1,0 +1,139 @@
+//! The module as programs load it.
+
+use crate::failure::{Failure, Outcome};
+use crate::token::Token;
+use clap::Args;
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Info, Pkcs11};
+use cryptoki::types::AuthPin;
+use std::path::{Path, PathBuf};
+
+/// The arguments of every command that loads the module.
+#[derive(Args)]
+#[command(next_help_heading = "Options for the module")]
+pub struct ModuleArguments {
+    /// The file of the module, if it was not installed together with this tool
+    #[arg(long, value_name = "FILE", env = "CLOUD_KMS_PKCS11_MODULE")]
+    module: Option<PathBuf>,
+    /// A file with the PIN of tokens that need a login
+    #[arg(long, value_name = "FILE")]
+    pin_file: Option<PathBuf>,
+}
+
+impl ModuleArguments {
+    /// Loads the module.
+    ///
+    /// # Errors
+    /// As [`Module::load`].
+    pub fn load(&self) -> Outcome<Module> {
+        Module::load(self.module.as_deref())
+    }
+
+    /// Returns the absolute path of the module's file.
+    ///
+    /// # Errors
+    /// As [`find`].
+    pub fn path(&self) -> Outcome<PathBuf> {
+        Ok(std::path::absolute(find(self.module.as_deref())?)?)
+    }
+
+    /// Logs in to the token, where it needs that.
+    ///
+    /// # Errors
+    /// If the file with the PIN can't be read, or if the PIN is missing or wrong.
+    pub fn log_in(&self, token: &Token) -> Outcome<()> {
+        let pin = self.pin_file.as_deref().map(read_pin).transpose()?;
+        token.log_in(pin.as_ref())
+    }
+}
+
+fn read_pin(path: &Path) -> Outcome<AuthPin> {
+    let mut text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::from(error).of(format!("--pin-file {}", path.display())))?;
+    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    Ok(AuthPin::from(text))
+}
+
+/// The file name of the module.
+pub const FILE_NAME: &str = "libcloud_kms_pkcs11.so";
+
+/// Where packages and `cmake --install` put the module, below the prefix that the tool was installed to.
+const FOLDERS: [&str; 6] =
+    ["lib/x86_64-linux-gnu/pkcs11", "lib/aarch64-linux-gnu/pkcs11", "lib64/pkcs11", "lib/pkcs11", "lib64", "lib"];
+
+/// The initialized module. C_Finalize is called when it is dropped.
+pub struct Module {
+    context: Pkcs11,
+}
+
+impl Module {
+    /// Loads the module and calls C_Initialize. `named` is the file that the user has named.
+    ///
+    /// # Errors
+    /// If the module isn't found, can't be loaded, or refuses its configuration.
+    pub fn load(named: Option<&Path>) -> Outcome<Self> {
+        let path = find(named)?;
+        let context = Pkcs11::new(&path).map_err(|error| {
+            Failure::new(format!("{} can't be loaded: {error}", path.display()))
+                .fix(format!("name the module's file by --module; it is called {FILE_NAME}"))
+        })?;
+        context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
+        Ok(Self { context })
+    }
+
+    /// Returns what C_GetInfo tells.
+    ///
+    /// # Errors
+    /// If the module can't tell it.
+    pub fn info(&self) -> Outcome<Info> {
+        Ok(self.context.get_library_info()?)
+    }
+
+    /// Returns the tokens of all slots, in the order of the configuration.
+    ///
+    /// # Errors
+    /// If the module can't tell its slots.
+    pub fn tokens(&self) -> Outcome<Vec<Token>> {
+        let slots = self.context.get_slots_with_token()?;
+        slots.into_iter().map(|slot| Token::new(&self.context, slot)).collect()
+    }
+
+    /// Returns the token with that label.
+    ///
+    /// # Errors
+    /// If there is none, or if there are several.
+    pub fn token(&self, label: &str) -> Outcome<Token> {
+        let tokens = self.tokens()?;
+        let names: Vec<_> = tokens.iter().map(|token| format!("{:?}", token.label())).collect();
+        let mut found: Vec<_> = tokens.into_iter().filter(|token| token.label() == label).collect();
+        match (found.pop(), found.is_empty()) {
+            (Some(token), true) => Ok(token),
+            (Some(_), false) => Err(Failure::new(format!("{} tokens have the label {label:?}", found.len() + 1))
+                .fix("give each slot of the configuration a label of its own")),
+            (None, _) if names.is_empty() => {
+                Err(Failure::new("the module has no slot").fix("write a configuration: cloud-kms-pkcs11 doctor"))
+            }
+            (None, _) => Err(Failure::new(format!("no token has the label {label:?}"))
+                .fix(format!("use one of: {}", names.join(", ")))),
+        }
+    }
+}
+
+/// Returns the module's file: the one that the user has named, or the one that was built or installed together with this
+/// program.
+///
+/// # Errors
+/// If there is none.
+pub fn find(named: Option<&Path>) -> Outcome<PathBuf> {
+    if let Some(path) = named {
+        return Ok(path.to_owned());
+    }
+    let program = std::env::current_exe()?;
+    let folder = program.parent().unwrap_or(Path::new("/"));
+    let prefix = folder.parent().unwrap_or(Path::new("/"));
+    let installed = FOLDERS.map(|place| prefix.join(place).join(FILE_NAME));
+    let candidates = [folder.join(FILE_NAME)].into_iter().chain(installed);
+    candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+        Failure::new(format!("{FILE_NAME} is not installed below {}", prefix.display()))
+            .fix("name the module's file by --module, or by the environment variable CLOUD_KMS_PKCS11_MODULE")
+    })
+}

@@ -1,0 +1,164 @@
+//! A key of a token as X.509 uses it: it signs certificates and requests, through the C interface.
+
+use crate::failure::{Failure, Outcome};
+use crate::signature_algorithm::SignatureAlgorithm;
+use crate::token::{Object, Token};
+use clap::Args;
+use cloud_kms_pkcs11::certificate::Certificate;
+use cloud_kms_pkcs11::key::hash::Hash;
+use cloud_kms_pkcs11::key::{Algorithm, Kind, PublicKey};
+use cryptoki::mechanism::MechanismType;
+use cryptoki::object::{Attribute, AttributeType, ObjectClass};
+use der::Decode;
+use der::asn1::BitString;
+use signature::Keypair;
+use spki::{
+    AlgorithmIdentifierOwned, Document, DynSignatureAlgorithmIdentifier, EncodePublicKey, SubjectPublicKeyInfoOwned,
+};
+use x509_cert::builder::Builder;
+
+/// The choice of a signature algorithm, where a key has several.
+#[derive(Args)]
+#[command(next_help_heading = "Signature")]
+pub struct AlgorithmArguments {
+    /// The hash: sha256, sha384 or sha512. The default is the first that the key has, and that of the curve for ECDSA
+    #[arg(long, value_parser = parse_hash)]
+    hash: Option<Hash>,
+    /// Sign with RSASSA-PSS. Without this, it is used only by keys that have nothing else
+    #[arg(long)]
+    pss: bool,
+}
+
+fn parse_hash(text: &str) -> Result<Hash, String> {
+    let plain = |name: &str| name.to_lowercase().replace('-', "");
+    let mut hashes = [Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter();
+    hashes.find(|hash| plain(hash.name()) == plain(text)).ok_or_else(|| "use sha256, sha384 or sha512".into())
+}
+
+/// A key that signs with one algorithm.
+pub struct Signer<'a> {
+    token: &'a Token,
+    key: Object,
+    algorithm: &'static SignatureAlgorithm,
+    public_key: SubjectPublicKeyInfoOwned,
+}
+
+impl<'a> Signer<'a> {
+    /// Returns the signer with this key.
+    ///
+    /// # Errors
+    /// If the key can't sign, or does not have the algorithm.
+    pub fn new(token: &'a Token, key: Object, arguments: &AlgorithmArguments) -> Outcome<Self> {
+        let subject = format!("{token}, key {:?}", key.label);
+        let failed = |message: String| Failure::new(message).of(&subject);
+        let spki = key.public_key.as_deref().filter(|_| key.class == ObjectClass::PRIVATE_KEY);
+        let spki = spki.ok_or_else(|| failed("it is a secret key, and certificates need a key pair".into()))?;
+        if !key.uses.contains(&"sign") {
+            let uses = if key.uses.is_empty() { "nothing".into() } else { key.uses.join(", ") };
+            return Err(failed(format!("it can't sign: the service permits {uses}"))
+                .fix("create a key for signing; KMS and Google Cloud KMS fix the purpose of a key for ever"));
+        }
+        let known = PublicKey::from_spki(spki).map_err(|unusable| failed(unusable.0))?;
+        let public_key = SubjectPublicKeyInfoOwned::from_der(spki).map_err(|error| failed(error.to_string()))?;
+        let offered = offered(token, &key, known.kind());
+        let algorithm = arguments.choose(&offered).map_err(|failure| failure.of(&subject))?;
+        Ok(Self { token, key, algorithm, public_key })
+    }
+
+    /// The public key.
+    pub fn public_key(&self) -> &SubjectPublicKeyInfoOwned {
+        &self.public_key
+    }
+
+    /// Returns whether the certificate is one of this key.
+    pub fn is_key_of(&self, certificate: &Certificate) -> bool {
+        self.key.public_key.as_ref() == Some(&certificate.spki)
+    }
+
+    /// Returns the signature of a message, in the form of X.509.
+    ///
+    /// # Errors
+    /// If the module can't sign.
+    pub fn sign(&self, message: &[u8]) -> Outcome<BitString> {
+        let signature = self.token.session().sign(&(self.algorithm.mechanism)(), self.key.handle, message);
+        let signature = signature.map_err(|error| Failure::from(error).of(self))?;
+        let signature = self.algorithm.x509_signature(signature).and_then(|bytes| BitString::from_bytes(&bytes));
+        signature.map_err(|error| Failure::new(error.to_string()).of(self))
+    }
+
+    /// Signs what `builder` has built.
+    ///
+    /// # Errors
+    /// If the module can't sign, or if DER can't be written.
+    pub fn build<B: Builder>(&self, mut builder: B) -> Outcome<B::Output> {
+        let failed = |error: x509_cert::builder::Error| Failure::new(error.to_string());
+        let message = builder.finalize(self).map_err(failed)?;
+        builder.assemble(self.sign(&message)?, self).map_err(failed)
+    }
+}
+
+/// Returns the algorithms that the service permits for this key.
+fn offered(token: &Token, key: &Object, kind: Kind) -> Vec<&'static SignatureAlgorithm> {
+    let allowed: Option<Vec<MechanismType>> =
+        token.session().get_attributes(key.handle, &[AttributeType::AllowedMechanisms]).ok().and_then(|attributes| {
+            attributes.into_iter().find_map(|attribute| match attribute {
+                Attribute::AllowedMechanisms(mechanisms) => Some(mechanisms),
+                _ => None,
+            })
+        });
+    let mut rows = SignatureAlgorithm::of_kind(kind);
+    // cryptoki can't read a list with a mechanism that it does not know, such as those with SHA-224 and SHA-3. Such a list
+    // is long: that of a key whose service ties no hash to it. C_SignInit refuses what is not on it.
+    if let Some(allowed) = allowed {
+        rows.retain(|row| allowed.contains(&(row.mechanism)().mechanism_type()));
+    }
+    rows
+}
+
+impl AlgorithmArguments {
+    fn choose(&self, offered: &[&'static SignatureAlgorithm]) -> Outcome<&'static SignatureAlgorithm> {
+        let is_chosen = |row: &&&SignatureAlgorithm| {
+            (!self.pss || row.algorithm == Algorithm::RsaPss) && (self.hash.is_none() || row.hash == self.hash)
+        };
+        offered.iter().find(is_chosen).copied().ok_or_else(|| {
+            let names: Vec<_> = offered.iter().map(|row| row.name).collect();
+            let asked = self.hash.map(|hash| format!(" with {}", hash.name())).unwrap_or_default();
+            let asked = if self.pss { format!("RSA PSS{asked}") } else { format!("a signature{asked}") };
+            let fix = match names.is_empty() {
+                true => "create a key with a signature algorithm that X.509 knows".into(),
+                false => format!("choose by --hash and --pss, or leave them out; the key has {}", names.join(", ")),
+            };
+            Failure::new(format!("the key does not have {asked}")).fix(fix)
+        })
+    }
+}
+
+impl std::fmt::Display for Signer<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}, key {:?}, {}", self.token, self.key.label, self.algorithm.name)
+    }
+}
+
+/// The public key, as x509-cert wants it.
+#[derive(Clone)]
+pub struct SignerPublicKey(SubjectPublicKeyInfoOwned);
+
+impl EncodePublicKey for SignerPublicKey {
+    fn to_public_key_der(&self) -> spki::Result<Document> {
+        Document::try_from(&self.0)
+    }
+}
+
+impl Keypair for Signer<'_> {
+    type VerifyingKey = SignerPublicKey;
+
+    fn verifying_key(&self) -> Self::VerifyingKey {
+        SignerPublicKey(self.public_key.clone())
+    }
+}
+
+impl DynSignatureAlgorithmIdentifier for Signer<'_> {
+    fn signature_algorithm_identifier(&self) -> spki::Result<AlgorithmIdentifierOwned> {
+        Ok(self.algorithm.identifier(&self.public_key.algorithm)?)
+    }
+}

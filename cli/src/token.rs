@@ -1,0 +1,256 @@
+//! A token and its objects, as the C interface shows them.
+
+use crate::failure::{Failure, Outcome};
+use crate::uri::uri;
+use cloud_kms_pkcs11::key::PublicKey;
+use cryptoki::context::Pkcs11;
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::{Session, UserType};
+use cryptoki::slot::{Slot, TokenInfo};
+use cryptoki::types::AuthPin;
+
+/// A token, with a session that reads it.
+pub struct Token {
+    slot: Slot,
+    info: TokenInfo,
+    session: Session,
+}
+
+/// An object of a token.
+pub struct Object {
+    /// The handle, in the session of its token.
+    pub handle: ObjectHandle,
+    /// CKA_CLASS.
+    pub class: ObjectClass,
+    /// CKA_LABEL.
+    pub label: String,
+    /// CKA_ID: in this module, the name of the key in its service.
+    pub id: Vec<u8>,
+    /// CKA_KEY_TYPE, of a key.
+    pub key_type: Option<KeyType>,
+    /// CKA_PUBLIC_KEY_INFO: the DER encoding of a SubjectPublicKeyInfo, of a key pair.
+    pub public_key: Option<Vec<u8>>,
+    /// CKA_VALUE, of a certificate: its DER encoding.
+    pub certificate: Option<Vec<u8>>,
+    /// What the key may do, by the names of the attributes: `sign`, `decrypt`, `derive`, ...
+    pub uses: Vec<&'static str>,
+}
+
+const ATTRIBUTES: [AttributeType; 6] = [
+    AttributeType::Class,
+    AttributeType::Label,
+    AttributeType::Id,
+    AttributeType::KeyType,
+    AttributeType::PublicKeyInfo,
+    AttributeType::Value,
+];
+
+/// The attributes that tell what a key may do.
+const USES: [(AttributeType, &str); 8] = [
+    (AttributeType::Sign, "sign"),
+    (AttributeType::Verify, "verify"),
+    (AttributeType::Encrypt, "encrypt"),
+    (AttributeType::Decrypt, "decrypt"),
+    (AttributeType::Wrap, "wrap"),
+    (AttributeType::Unwrap, "unwrap"),
+    (AttributeType::Derive, "derive"),
+    (AttributeType::SignRecover, "sign-recover"),
+];
+
+impl Token {
+    pub(crate) fn new(context: &Pkcs11, slot: Slot) -> Outcome<Self> {
+        Ok(Self { slot, info: context.get_token_info(slot)?, session: context.open_rw_session(slot)? })
+    }
+
+    /// The label: in this module, the label of the slot in the configuration, of which 32 bytes are shown.
+    pub fn label(&self) -> &str {
+        self.info.label()
+    }
+
+    /// What C_GetTokenInfo tells.
+    pub fn info(&self) -> &TokenInfo {
+        &self.info
+    }
+
+    /// The number of the slot.
+    pub fn slot(&self) -> u64 {
+        self.slot.id()
+    }
+
+    /// The session.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Logs in as the user, where the token needs that.
+    ///
+    /// # Errors
+    /// If the PIN is missing or wrong.
+    pub fn log_in(&self, pin: Option<&AuthPin>) -> Outcome<()> {
+        if !self.info.login_required() {
+            return Ok(());
+        }
+        if pin.is_none() {
+            return Err(Failure::new("the token needs a login")
+                .fix("name a file with the PIN: --pin-file FILE")
+                .of(self));
+        }
+        self.session.login(UserType::User, pin).map_err(|error| Failure::from(error).of(self))
+    }
+
+    /// Returns all keys and certificates. The module reports keys that can't be loaded in its log.
+    ///
+    /// # Errors
+    /// If the module can't list them.
+    pub fn objects(&self) -> Outcome<Vec<Object>> {
+        let mut objects = self.find(&[])?;
+        objects.retain(|object| object.class != ObjectClass::PROFILE);
+        Ok(objects)
+    }
+
+    /// Returns the objects with these attributes.
+    ///
+    /// # Errors
+    /// If the module can't list them.
+    pub fn find(&self, template: &[Attribute]) -> Outcome<Vec<Object>> {
+        let of_token = |error| Failure::from(error).of(self);
+        let handles = self.session.find_objects(template).map_err(of_token)?;
+        handles.into_iter().map(|handle| self.object(handle).map_err(of_token)).collect()
+    }
+
+    /// Returns the private or secret key with that label, or the only one.
+    ///
+    /// # Errors
+    /// If there is none, or if there are several.
+    pub fn key(&self, label: Option<&str>) -> Outcome<Object> {
+        let mut keys: Vec<_> = self.objects()?.into_iter().filter(Object::is_own_key).collect();
+        let names: Vec<_> = keys.iter().map(|key| format!("{:?}", key.label)).collect();
+        let names = names.join(", ");
+        if let Some(label) = label {
+            keys.retain(|key| key.label == label);
+        }
+        match (keys.pop(), keys.is_empty(), label) {
+            (Some(key), true, _) => Ok(key),
+            (Some(_), false, None) => {
+                Err(Failure::new("the token has several keys").fix(format!("choose one by --key: {names}")).of(self))
+            }
+            (Some(_), false, Some(label)) => {
+                Err(Failure::new(format!("several keys have the label {label:?}")).of(self))
+            }
+            (None, _, Some(label)) if !names.is_empty() => Err(Failure::new(format!("no key has the label {label:?}"))
+                .fix(format!("use one of: {names}"))
+                .of(self)),
+            (None, ..) => Err(Failure::new("the token shows no key")
+                .fix(format!("ask for the reason: cloud-kms-pkcs11 doctor --slot {:?}", self.label()))
+                .of(self)),
+        }
+    }
+
+    /// Returns the attributes of the path of a URI that select this token (RFC 7512 section 2.3).
+    fn uri_attributes(&self) -> Vec<(&'static str, &[u8])> {
+        vec![
+            ("token", self.label().as_bytes()),
+            ("manufacturer", self.info.manufacturer_id().as_bytes()),
+            ("model", self.info.model().as_bytes()),
+            ("serial", self.info.serial_number().as_bytes()),
+        ]
+    }
+
+    /// Returns the URI of the token.
+    pub fn uri(&self) -> String {
+        uri(&self.uri_attributes())
+    }
+
+    /// Returns the URI of one of the token's objects. It is as short as it can be: labels select both.
+    pub fn uri_of(&self, object: &Object) -> String {
+        let class = object.class_name();
+        let kind = match class {
+            "public key" => "public",
+            "private key" => "private",
+            "secret key" => "secret-key",
+            "certificate" => "cert",
+            _ => "data",
+        };
+        uri(&[("token", self.label().as_bytes()), ("object", object.label.as_bytes()), ("type", kind.as_bytes())])
+    }
+
+    /// Returns an object as it is now.
+    ///
+    /// # Errors
+    /// If the module can't tell its attributes.
+    pub fn object(&self, handle: ObjectHandle) -> Result<Object, cryptoki::error::Error> {
+        let mut object = Object {
+            handle,
+            class: ObjectClass::DATA,
+            label: String::new(),
+            id: Vec::new(),
+            key_type: None,
+            public_key: None,
+            certificate: None,
+            uses: Vec::new(),
+        };
+        for attribute in self.session.get_attributes(handle, &ATTRIBUTES)? {
+            match attribute {
+                Attribute::Class(class) => object.class = class,
+                Attribute::Label(label) => object.label = String::from_utf8_lossy(&label).into_owned(),
+                Attribute::Id(id) => object.id = id,
+                Attribute::KeyType(key_type) => object.key_type = Some(key_type),
+                Attribute::PublicKeyInfo(spki) if !spki.is_empty() => object.public_key = Some(spki),
+                Attribute::Value(der) if object.class == ObjectClass::CERTIFICATE => object.certificate = Some(der),
+                _ => {}
+            }
+        }
+        for (kind, name) in USES {
+            let told = self.session.get_attributes(handle, &[kind])?;
+            let is_true = told.iter().any(is_true);
+            object.uses.extend(is_true.then_some(name));
+        }
+        Ok(object)
+    }
+}
+
+impl std::fmt::Display for Token {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "token {:?}", self.label())
+    }
+}
+
+impl Object {
+    /// Whether the object is a key that the service holds.
+    pub fn is_own_key(&self) -> bool {
+        [ObjectClass::PRIVATE_KEY, ObjectClass::SECRET_KEY].contains(&self.class)
+    }
+
+    /// The class in words: `private key`.
+    pub fn class_name(&self) -> &'static str {
+        match self.class {
+            ObjectClass::PRIVATE_KEY => "private key",
+            ObjectClass::PUBLIC_KEY => "public key",
+            ObjectClass::SECRET_KEY => "secret key",
+            ObjectClass::CERTIFICATE => "certificate",
+            _ => "object",
+        }
+    }
+
+    /// The kind of the key as the configuration's `hide_keys` names it: `rsa2048`, `p256`, `mldsa65`. None for an object
+    /// without a public key.
+    pub fn kind(&self) -> Option<String> {
+        let key = PublicKey::from_spki(self.public_key.as_deref()?).ok()?;
+        Some(key.kind().name().to_string())
+    }
+}
+
+fn is_true(attribute: &Attribute) -> bool {
+    use Attribute::{Decrypt, Derive, Encrypt, Sign, SignRecover, Unwrap, Verify, Wrap};
+    matches!(
+        attribute,
+        Decrypt(true)
+            | Derive(true)
+            | Encrypt(true)
+            | Sign(true)
+            | SignRecover(true)
+            | Unwrap(true)
+            | Verify(true)
+            | Wrap(true)
+    )
+}

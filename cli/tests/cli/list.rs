@@ -1,0 +1,50 @@
+//! `list` and `uri`.
+
+use crate::support::World;
+use serde_json::json;
+
+#[test]
+fn every_token_and_key_is_listed() {
+    let world = World::with_keys();
+    let text = world.run(&["list"]).text();
+    for part in
+        ["aws  slot 0: aws_kms", "private key", "P-256", "rsa2048", "pkcs11:token=google;object=google;type=private"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains('\x1b'), "colors are for terminals only: {text:?}");
+}
+
+#[test]
+fn json_has_the_names_of_the_cloud() {
+    let world = World::with_keys();
+    let made = world.run(&["list", "--json", "--slot", "aws"]).json();
+    assert_eq!((&made["tokens"][0]["label"], made["tokens"].as_array().unwrap().len()), (&json!("aws"), 1));
+    let objects = made["tokens"][0]["objects"].as_array().unwrap();
+    let key = objects.iter().find(|object| object["class"] == "private key").unwrap();
+    assert_eq!(key["cloud_name"], json!("alias/web"));
+    assert_eq!(key["uses"], json!(["sign"]));
+    assert_eq!(key["uri"], json!("pkcs11:token=aws;object=aws;type=private"));
+}
+
+#[test]
+fn one_broken_key_hides_no_other() {
+    let world = World::with_keys();
+    world.configure(
+        json!([{ "label": "none", "kms_key_id": "alias/none" }, { "label": "aws", "kms_key_id": "alias/web" }]),
+    );
+    let run = world.run(&["list"]);
+    assert!(run.stdout().contains("pkcs11:token=aws;object=aws;type=private"), "{run:?}");
+    assert!(run.stdout().contains("none  slot 0") && run.stdout().contains("no key") && run.code == Some(1), "{run:?}");
+    assert!(run.stderr.contains("NotFoundException"), "the module's own line: {run:?}");
+}
+
+#[test]
+fn a_uri_selects_the_key() {
+    let world = World::with_keys();
+    assert_eq!(world.run(&["uri", "azure"]).text(), "pkcs11:token=azure;object=azure;type=private\n");
+    let run = world.run(&["uri", "other"]);
+    let error = run.error(1);
+    assert!(error.contains("error: no token has the label \"other\""), "{error}");
+    assert!(error.contains("fix:   use one of: \"aws\", \"azure\", \"google\""), "{error}");
+}
