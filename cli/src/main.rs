@@ -7,12 +7,13 @@
 //! only those after it:
 //!
 //! ```text
-//! main > arguments > commands > x509 > signer > signature_algorithm > module > token > uri > output_file > output > failure
+//! main > arguments > commands > x509 > signer > signature_algorithm > mechanism > module > token > uri > output_file > output > failure
 //! ```
 
 mod arguments;
 mod commands;
 mod failure;
+mod mechanism;
 mod module;
 mod output;
 mod output_file;

@@ -1,11 +1,12 @@
 //! The module as programs load it.
 
 use crate::failure::{Failure, Outcome};
-use crate::token::Token;
+use crate::token::{Object, Token};
 use clap::Args;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Info, Pkcs11};
 use cryptoki::types::AuthPin;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// The arguments of every command that loads the module.
 #[derive(Args)]
@@ -36,6 +37,17 @@ impl ModuleArguments {
         Ok(std::path::absolute(find(self.module.as_deref())?)?)
     }
 
+    /// Loads the module, and returns the token with that label and its key: the one with the label `key`, or the only one.
+    ///
+    /// # Errors
+    /// As [`Self::load`], [`Module::token`], [`Self::log_in`] and [`Token::key`].
+    pub fn open(&self, slot: &str, key: Option<&str>) -> Outcome<(Token, Object)> {
+        let token = self.load()?.token(slot)?;
+        self.log_in(&token)?;
+        let key = token.key(key)?;
+        Ok((token, key))
+    }
+
     /// Logs in to the token, where it needs that.
     ///
     /// # Errors
@@ -46,11 +58,34 @@ impl ModuleArguments {
     }
 }
 
+/// The arguments of every command that works with one key.
+#[derive(Args)]
+pub struct KeyArguments {
+    /// The label of the token: that of its slot in the configuration
+    #[arg(long, value_name = "LABEL")]
+    slot: String,
+    /// The label of the key, if the token has several
+    #[arg(long, value_name = "LABEL")]
+    key: Option<String>,
+    #[command(flatten)]
+    module: ModuleArguments,
+}
+
+impl KeyArguments {
+    /// Loads the module, and returns the token and the key.
+    ///
+    /// # Errors
+    /// As [`ModuleArguments::open`].
+    pub fn open(&self) -> Outcome<(Token, Object)> {
+        self.module.open(&self.slot, self.key.as_deref())
+    }
+}
+
 fn read_pin(path: &Path) -> Outcome<AuthPin> {
-    let mut text = std::fs::read_to_string(path)
+    let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::from(error).of(format!("--pin-file {}", path.display())))?;
-    text.truncate(text.trim_end_matches(['\r', '\n']).len());
-    Ok(AuthPin::from(text))
+    let text = Zeroizing::new(text);
+    Ok(AuthPin::from(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// The file name of the module.
@@ -60,7 +95,7 @@ pub const FILE_NAME: &str = "libcloud_kms_pkcs11.so";
 const FOLDERS: [&str; 6] =
     ["lib/x86_64-linux-gnu/pkcs11", "lib/aarch64-linux-gnu/pkcs11", "lib64/pkcs11", "lib/pkcs11", "lib64", "lib"];
 
-/// The initialized module. C_Finalize is called when it is dropped.
+/// The initialized module. C_Finalize is called when it and its tokens are dropped.
 pub struct Module {
     context: Pkcs11,
 }
@@ -102,11 +137,14 @@ impl Module {
     /// # Errors
     /// If there is none, or if there are several.
     pub fn token(&self, label: &str) -> Outcome<Token> {
-        let tokens = self.tokens()?;
-        let names: Vec<_> = tokens.iter().map(|token| format!("{:?}", token.label())).collect();
-        let mut found: Vec<_> = tokens.into_iter().filter(|token| token.label() == label).collect();
+        // A session for each of thousands of tokens would be for nothing.
+        let slots = self.context.get_slots_with_token()?.into_iter();
+        let labeled = slots.map(|slot| Ok((slot, self.context.get_token_info(slot)?.label().to_owned())));
+        let tokens = labeled.collect::<Outcome<Vec<_>>>()?;
+        let names: Vec<_> = tokens.iter().map(|(_, label)| format!("{label:?}")).collect();
+        let mut found: Vec<_> = tokens.into_iter().filter(|(_, own)| own == label).collect();
         match (found.pop(), found.is_empty()) {
-            (Some(token), true) => Ok(token),
+            (Some((slot, _)), true) => Token::new(&self.context, slot),
             (Some(_), false) => Err(Failure::new(format!("{} tokens have the label {label:?}", found.len() + 1))
                 .fix("give each slot of the configuration a label of its own")),
             (None, _) if names.is_empty() => {

@@ -1,63 +1,44 @@
 //! Signature algorithms: how PKCS#11 and X.509 name them.
 
+use crate::mechanism::{SIGNING_MECHANISMS, SigningMechanism};
 use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Algorithm, Kind, PublicKey, Salt, Scheme, ecdsa_from_der};
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5912::*;
-use cryptoki::mechanism::dsa::{HedgeType, SignAdditionalContext};
-use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
-use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
-use cryptoki::mechanism::{Mechanism, MechanismType};
 use der::asn1::{Any, AnyRef, UintRef};
 use der::{Decode, Encode, Sequence};
 use spki::AlgorithmIdentifierOwned;
 
-/// A signature algorithm.
+/// A signature algorithm of X.509.
+#[derive(Clone, Copy)]
 pub struct SignatureAlgorithm {
+    /// The mechanism that signs a message.
+    pub mechanism: &'static SigningMechanism,
     /// The name in messages.
     pub name: &'static str,
-    /// The algorithm without its hash.
-    pub algorithm: Algorithm,
-    /// The hash of the message, if the algorithm has one.
-    pub hash: Option<Hash>,
-    /// The mechanism that signs a message.
-    pub mechanism: fn() -> Mechanism<'static>,
-    /// The object identifier, or None if it is that of the public key: RFC 8410, RFC 9881, RFC 9909.
+    /// The object identifier, or None if it is that of the public key.
     oid: Option<ObjectIdentifier>,
 }
 
-macro_rules! row {
-    ($name:literal, $algorithm:ident, $hash:expr, $oid:expr, $mechanism:expr) => {
-        SignatureAlgorithm {
-            name: $name,
-            algorithm: Algorithm::$algorithm,
-            hash: $hash,
-            oid: $oid,
-            mechanism: || $mechanism,
-        }
-    };
-}
+/// A name in messages, an algorithm, its hash, and the object identifier (None: that of the public key).
+type Row = (&'static str, Algorithm, Option<Hash>, Option<ObjectIdentifier>);
 
-/// The algorithms, the usual one of each kind of key first.
+/// RFC 4055, 5758, 8410, 9881 and 9909.
 #[rustfmt::skip]
-static ALGORITHMS: [SignatureAlgorithm; 12] = [
-    row!("RSA PKCS#1 v1.5 with SHA-256", RsaPkcs1, Some(Hash::Sha256), Some(SHA_256_WITH_RSA_ENCRYPTION), Mechanism::Sha256RsaPkcs),
-    row!("RSA PKCS#1 v1.5 with SHA-384", RsaPkcs1, Some(Hash::Sha384), Some(SHA_384_WITH_RSA_ENCRYPTION), Mechanism::Sha384RsaPkcs),
-    row!("RSA PKCS#1 v1.5 with SHA-512", RsaPkcs1, Some(Hash::Sha512), Some(SHA_512_WITH_RSA_ENCRYPTION), Mechanism::Sha512RsaPkcs),
-    row!("RSA PSS with SHA-256", RsaPss, Some(Hash::Sha256), Some(ID_RSASSA_PSS), Mechanism::Sha256RsaPkcsPss(pss(MechanismType::SHA256, PkcsMgfType::MGF1_SHA256, 32))),
-    row!("RSA PSS with SHA-384", RsaPss, Some(Hash::Sha384), Some(ID_RSASSA_PSS), Mechanism::Sha384RsaPkcsPss(pss(MechanismType::SHA384, PkcsMgfType::MGF1_SHA384, 48))),
-    row!("RSA PSS with SHA-512", RsaPss, Some(Hash::Sha512), Some(ID_RSASSA_PSS), Mechanism::Sha512RsaPkcsPss(pss(MechanismType::SHA512, PkcsMgfType::MGF1_SHA512, 64))),
-    row!("ECDSA with SHA-256", Ecdsa, Some(Hash::Sha256), Some(ECDSA_WITH_SHA_256), Mechanism::EcdsaSha256),
-    row!("ECDSA with SHA-384", Ecdsa, Some(Hash::Sha384), Some(ECDSA_WITH_SHA_384), Mechanism::EcdsaSha384),
-    row!("ECDSA with SHA-512", Ecdsa, Some(Hash::Sha512), Some(ECDSA_WITH_SHA_512), Mechanism::EcdsaSha512),
-    row!("Ed25519", Eddsa, None, None, Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Pure))),
-    row!("ML-DSA", MlDsa, None, None, Mechanism::MlDsa(SignAdditionalContext::new(HedgeType::Preferred, None))),
-    row!("SLH-DSA", SlhDsa, None, None, Mechanism::SlhDsa(SignAdditionalContext::new(HedgeType::Preferred, None))),
+static ROWS: [Row; 12] = [
+    ("RSA PKCS#1 v1.5 with SHA-256", Algorithm::RsaPkcs1, Some(Hash::Sha256), Some(SHA_256_WITH_RSA_ENCRYPTION)),
+    ("RSA PKCS#1 v1.5 with SHA-384", Algorithm::RsaPkcs1, Some(Hash::Sha384), Some(SHA_384_WITH_RSA_ENCRYPTION)),
+    ("RSA PKCS#1 v1.5 with SHA-512", Algorithm::RsaPkcs1, Some(Hash::Sha512), Some(SHA_512_WITH_RSA_ENCRYPTION)),
+    ("RSA PSS with SHA-256",         Algorithm::RsaPss,   Some(Hash::Sha256), Some(ID_RSASSA_PSS)),
+    ("RSA PSS with SHA-384",         Algorithm::RsaPss,   Some(Hash::Sha384), Some(ID_RSASSA_PSS)),
+    ("RSA PSS with SHA-512",         Algorithm::RsaPss,   Some(Hash::Sha512), Some(ID_RSASSA_PSS)),
+    ("ECDSA with SHA-256",           Algorithm::Ecdsa,    Some(Hash::Sha256), Some(ECDSA_WITH_SHA_256)),
+    ("ECDSA with SHA-384",           Algorithm::Ecdsa,    Some(Hash::Sha384), Some(ECDSA_WITH_SHA_384)),
+    ("ECDSA with SHA-512",           Algorithm::Ecdsa,    Some(Hash::Sha512), Some(ECDSA_WITH_SHA_512)),
+    ("Ed25519",                      Algorithm::Eddsa,    None,               None),
+    ("ML-DSA",                       Algorithm::MlDsa,    None,               None),
+    ("SLH-DSA",                      Algorithm::SlhDsa,   None,               None),
 ];
-
-fn pss(hash_alg: MechanismType, mgf: PkcsMgfType, salt: u64) -> PkcsPssParams {
-    PkcsPssParams { hash_alg, mgf, s_len: salt.into() }
-}
 
 /// RSASSA-PSS-params (RFC 4055 section 3.1). Not with SHA-1, its default, so hash and mask are always present.
 #[derive(Sequence)]
@@ -76,12 +57,19 @@ fn default_salt_length() -> u16 {
 
 impl SignatureAlgorithm {
     /// Returns the algorithms of a kind of key, the usual one first.
-    pub fn of_kind(kind: Kind) -> Vec<&'static Self> {
-        let mut rows: Vec<_> = ALGORITHMS.iter().filter(|row| row.algorithm.supports(kind)).collect();
+    pub fn of_kind(kind: Kind) -> Vec<Self> {
+        let signing = SIGNING_MECHANISMS.iter().filter(|own| own.algorithm.supports(kind) && !own.takes_digest);
+        let mut algorithms: Vec<_> = signing.filter_map(Self::of_mechanism).collect();
         if let Kind::Ec(curve) = kind {
-            rows.sort_by_key(|row| row.hash != Some(curve.hash()));
+            algorithms.sort_by_key(|own| own.mechanism.hash != Some(curve.hash()));
         }
-        rows
+        algorithms
+    }
+
+    fn of_mechanism(mechanism: &'static SigningMechanism) -> Option<Self> {
+        let mut rows = ROWS.iter();
+        let (name, _, _, oid) = rows.find(|row| (row.1, row.2) == (mechanism.algorithm, mechanism.hash))?;
+        Some(Self { mechanism, name, oid: *oid })
     }
 
     /// Returns the AlgorithmIdentifier of signatures of a key with this `key` identifier.
@@ -89,7 +77,7 @@ impl SignatureAlgorithm {
     /// # Errors
     /// If DER can't be written.
     pub fn identifier(&self, key: &AlgorithmIdentifierOwned) -> der::Result<AlgorithmIdentifierOwned> {
-        let parameters = match (self.algorithm, self.hash) {
+        let parameters = match (self.mechanism.algorithm, self.mechanism.hash) {
             (Algorithm::RsaPkcs1, _) => Some(Any::null()),
             (Algorithm::RsaPss, Some(hash)) => Some(Any::encode_from(&PssParameters::of(hash)?)?),
             _ => None,
@@ -102,7 +90,7 @@ impl SignatureAlgorithm {
     /// # Errors
     /// If DER can't be written.
     pub fn x509_signature(&self, signature: Vec<u8>) -> der::Result<Vec<u8>> {
-        match self.algorithm {
+        match self.mechanism.algorithm {
             Algorithm::Ecdsa => {
                 let (r, s) = signature.split_at(signature.len() / 2);
                 EcdsaSignature { r: UintRef::new(r)?, s: UintRef::new(s)? }.to_der()
@@ -162,11 +150,12 @@ pub fn verifies(
 fn scheme(identifier: &AlgorithmIdentifierOwned, key: &PublicKey) -> Option<Scheme> {
     let own = spki::SubjectPublicKeyInfoRef::from_der(key.spki()).ok()?.algorithm.oid;
     SignatureAlgorithm::of_kind(key.kind()).into_iter().find_map(|row| {
-        let scheme = Scheme { family: row.algorithm, hash: row.hash, salt: Salt::Digest };
+        let SigningMechanism { algorithm, hash, .. } = *row.mechanism;
+        let scheme = Scheme { family: algorithm, hash, salt: Salt::Digest };
         match row.oid.unwrap_or(own) == identifier.oid {
-            true if row.algorithm == Algorithm::RsaPss => {
+            true if algorithm == Algorithm::RsaPss => {
                 let parameters = identifier.parameters.as_ref().map(AnyRef::from)?;
-                Some(scheme.with_salt(parameters.decode_as::<PssParameters>().ok()?.salt_with(row.hash?)?))
+                Some(scheme.with_salt(parameters.decode_as::<PssParameters>().ok()?.salt_with(hash?)?))
             }
             is_same => is_same.then_some(scheme),
         }

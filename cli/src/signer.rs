@@ -1,14 +1,14 @@
 //! A key of a token as X.509 uses it: it signs certificates and requests, through the C interface.
 
 use crate::failure::{Failure, Outcome};
+use crate::mechanism::HashName;
 use crate::signature_algorithm::SignatureAlgorithm;
 use crate::token::{Object, Token};
 use clap::Args;
 use cloud_kms_pkcs11::certificate::Certificate;
 use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Algorithm, Kind, PublicKey};
-use cryptoki::mechanism::MechanismType;
-use cryptoki::object::{Attribute, AttributeType, ObjectClass};
+use cryptoki::object::ObjectClass;
 use der::Decode;
 use der::asn1::BitString;
 use signature::Keypair;
@@ -21,25 +21,19 @@ use x509_cert::builder::Builder;
 #[derive(Args)]
 #[command(next_help_heading = "Signature")]
 pub struct AlgorithmArguments {
-    /// The hash: sha256, sha384 or sha512. The default is the first that the key has, and that of the curve for ECDSA
-    #[arg(long, value_parser = parse_hash)]
-    hash: Option<Hash>,
+    /// The hash. The default is the first that the key has, and that of the curve for ECDSA
+    #[arg(long, value_enum)]
+    hash: Option<HashName>,
     /// Sign with RSASSA-PSS. Without this, it is used only by keys that have nothing else
     #[arg(long)]
     pss: bool,
-}
-
-fn parse_hash(text: &str) -> Result<Hash, String> {
-    let plain = |name: &str| name.to_lowercase().replace('-', "");
-    let mut hashes = [Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter();
-    hashes.find(|hash| plain(hash.name()) == plain(text)).ok_or_else(|| "use sha256, sha384 or sha512".into())
 }
 
 /// A key that signs with one algorithm.
 pub struct Signer<'a> {
     token: &'a Token,
     key: Object,
-    algorithm: &'static SignatureAlgorithm,
+    algorithm: SignatureAlgorithm,
     public_key: SubjectPublicKeyInfoOwned,
 }
 
@@ -60,7 +54,7 @@ impl<'a> Signer<'a> {
         }
         let known = PublicKey::from_spki(spki).map_err(|unusable| failed(unusable.0))?;
         let public_key = SubjectPublicKeyInfoOwned::from_der(spki).map_err(|error| failed(error.to_string()))?;
-        let offered = offered(token, &key, known.kind());
+        let offered = offered(token, &key, known.kind())?;
         let algorithm = arguments.choose(&offered).map_err(|failure| failure.of(&subject))?;
         Ok(Self { token, key, algorithm, public_key })
     }
@@ -80,7 +74,7 @@ impl<'a> Signer<'a> {
     /// # Errors
     /// If the module can't sign.
     pub fn sign(&self, message: &[u8]) -> Outcome<BitString> {
-        let signature = self.token.session().sign(&(self.algorithm.mechanism)(), self.key.handle, message);
+        let signature = self.token.session().sign(&self.algorithm.mechanism.with_hash(None), self.key.handle, message);
         let signature = signature.map_err(|error| Failure::from(error).of(self))?;
         let signature = self.algorithm.x509_signature(signature).and_then(|bytes| BitString::from_bytes(&bytes));
         signature.map_err(|error| Failure::new(error.to_string()).of(self))
@@ -98,31 +92,25 @@ impl<'a> Signer<'a> {
 }
 
 /// Returns the algorithms that the service permits for this key.
-fn offered(token: &Token, key: &Object, kind: Kind) -> Vec<&'static SignatureAlgorithm> {
-    let allowed: Option<Vec<MechanismType>> =
-        token.session().get_attributes(key.handle, &[AttributeType::AllowedMechanisms]).ok().and_then(|attributes| {
-            attributes.into_iter().find_map(|attribute| match attribute {
-                Attribute::AllowedMechanisms(mechanisms) => Some(mechanisms),
-                _ => None,
-            })
-        });
-    let mut rows = SignatureAlgorithm::of_kind(kind);
-    // cryptoki can't read a list with a mechanism that it does not know, such as those with SHA-224 and SHA-3. Such a list
-    // is long: that of a key whose service ties no hash to it. C_SignInit refuses what is not on it.
-    if let Some(allowed) = allowed {
-        rows.retain(|row| allowed.contains(&(row.mechanism)().mechanism_type()));
+fn offered(token: &Token, key: &Object, kind: Kind) -> Outcome<Vec<SignatureAlgorithm>> {
+    let mut algorithms = SignatureAlgorithm::of_kind(kind);
+    // Without a list, C_SignInit refuses what the key lacks.
+    if let Some(allowed) = token.allowed_mechanisms(key)? {
+        algorithms.retain(|own| allowed.contains(&own.mechanism.ckm));
     }
-    rows
+    Ok(algorithms)
 }
 
 impl AlgorithmArguments {
-    fn choose(&self, offered: &[&'static SignatureAlgorithm]) -> Outcome<&'static SignatureAlgorithm> {
-        let is_chosen = |row: &&&SignatureAlgorithm| {
-            (!self.pss || row.algorithm == Algorithm::RsaPss) && (self.hash.is_none() || row.hash == self.hash)
+    fn choose(&self, offered: &[SignatureAlgorithm]) -> Outcome<SignatureAlgorithm> {
+        let hash = self.hash.map(Hash::from);
+        let is_chosen = |own: &&SignatureAlgorithm| {
+            (!self.pss || own.mechanism.algorithm == Algorithm::RsaPss)
+                && (hash.is_none() || own.mechanism.hash == hash)
         };
         offered.iter().find(is_chosen).copied().ok_or_else(|| {
             let names: Vec<_> = offered.iter().map(|row| row.name).collect();
-            let asked = self.hash.map(|hash| format!(" with {}", hash.name())).unwrap_or_default();
+            let asked = hash.map(|hash| format!(" with {}", hash.name())).unwrap_or_default();
             let asked = if self.pss { format!("RSA PSS{asked}") } else { format!("a signature{asked}") };
             let fix = match names.is_empty() {
                 true => "create a key with a signature algorithm that X.509 knows".into(),

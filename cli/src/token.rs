@@ -4,6 +4,7 @@ use crate::failure::{Failure, Outcome};
 use crate::uri::uri;
 use cloud_kms_pkcs11::key::PublicKey;
 use cryptoki::context::Pkcs11;
+use cryptoki::mechanism::MechanismType;
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::{Slot, TokenInfo};
@@ -143,6 +144,22 @@ impl Token {
             (None, ..) => Err(Failure::new("the token shows no key")
                 .fix(format!("ask for the reason: cloud-kms-pkcs11 doctor --slot {:?}", self.label()))
                 .of(self)),
+        }
+    }
+
+    /// Returns CKA_ALLOWED_MECHANISMS of a key, or None if the list has a mechanism that cryptoki does not know, such as those
+    /// with SHA-224 and SHA-3. Such a list is long: it is that of a key whose service ties no hash to it.
+    ///
+    /// # Errors
+    /// If the module can't tell it.
+    pub fn allowed_mechanisms(&self, key: &Object) -> Outcome<Option<Vec<MechanismType>>> {
+        match self.session.get_attributes(key.handle, &[AttributeType::AllowedMechanisms]) {
+            Ok(attributes) => Ok(attributes.into_iter().find_map(|attribute| match attribute {
+                Attribute::AllowedMechanisms(mechanisms) => Some(mechanisms),
+                _ => None,
+            })),
+            Err(cryptoki::error::Error::NotSupported) => Ok(None),
+            Err(error) => Err(Failure::from(error).of(self)),
         }
     }
 

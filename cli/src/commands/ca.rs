@@ -1,7 +1,7 @@
 //! `ca`: a certification authority whose key is in the cloud.
 
 use crate::failure::{Failure, Outcome};
-use crate::module::ModuleArguments;
+use crate::module::KeyArguments;
 use crate::signer::{AlgorithmArguments, Signer};
 use crate::token::Token;
 use crate::x509::{Authority, Request, TemplateArguments, ValidityArguments, X509OutputArguments, sign_certificate};
@@ -28,12 +28,8 @@ enum Command {
 /// The rights of an authority are never taken from a request: they need --ca
 #[derive(Args)]
 struct SignArguments {
-    /// The label of the token with the key of the CA
-    #[arg(long, value_name = "LABEL")]
-    slot: String,
-    /// The label of the key of the CA, if the token has several
-    #[arg(long, value_name = "LABEL")]
-    key: Option<String>,
+    #[command(flatten)]
+    key: KeyArguments,
     /// The certificate of the CA [default: the token's own]
     #[arg(long, value_name = "FILE")]
     ca_certificate: Option<PathBuf>,
@@ -48,8 +44,6 @@ struct SignArguments {
     algorithm: AlgorithmArguments,
     #[command(flatten)]
     output: X509OutputArguments,
-    #[command(flatten)]
-    module: ModuleArguments,
 }
 
 impl Arguments {
@@ -79,10 +73,8 @@ impl SignArguments {
         let template = given.or(asked).with_default_usages();
         template.check()?;
         self.output.check()?;
-        let module = self.module.load()?;
-        let token = module.token(&self.slot)?;
-        self.module.log_in(&token)?;
-        let signer = Signer::new(&token, token.key(self.key.as_deref())?, &self.algorithm)?;
+        let (token, key) = self.key.open()?;
+        let signer = Signer::new(&token, key, &self.algorithm)?;
         let authority = Authority::new(&signer, &self.certificate(&token, &signer)?)?;
         authority.check(&template)?;
         let made = sign_certificate(&signer, &template, &validity, &request.public_key, Some(&authority))?;

@@ -1,7 +1,7 @@
 //! `csr`: certificate requests.
 
 use crate::failure::Outcome;
-use crate::module::ModuleArguments;
+use crate::module::KeyArguments;
 use crate::signer::{AlgorithmArguments, Signer};
 use crate::x509::{TemplateArguments, X509OutputArguments, sign_request};
 use clap::Args;
@@ -10,20 +10,14 @@ use std::process::ExitCode;
 /// Makes a certificate request (PKCS#10), signed by a key of the cloud
 #[derive(Args)]
 pub struct Arguments {
-    /// The label of the token: that of its slot in the configuration
-    #[arg(long, value_name = "LABEL")]
-    slot: String,
-    /// The label of the key, if the token has several
-    #[arg(long, value_name = "LABEL")]
-    key: Option<String>,
+    #[command(flatten)]
+    key: KeyArguments,
     #[command(flatten)]
     template: TemplateArguments,
     #[command(flatten)]
     algorithm: AlgorithmArguments,
     #[command(flatten)]
     output: X509OutputArguments,
-    #[command(flatten)]
-    module: ModuleArguments,
 }
 
 impl Arguments {
@@ -35,10 +29,8 @@ impl Arguments {
         let template = self.template.read()?;
         template.check()?;
         self.output.check()?;
-        let module = self.module.load()?;
-        let token = module.token(&self.slot)?;
-        self.module.log_in(&token)?;
-        let signer = Signer::new(&token, token.key(self.key.as_deref())?, &self.algorithm)?;
+        let (token, key) = self.key.open()?;
+        let signer = Signer::new(&token, key, &self.algorithm)?;
         self.output.write("CERTIFICATE REQUEST", &sign_request(&signer, &template)?)?;
         Ok(ExitCode::SUCCESS)
     }

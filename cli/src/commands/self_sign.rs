@@ -1,7 +1,7 @@
 //! `self-sign`: certificates that a key signs for itself, such as that of a root authority.
 
 use crate::failure::Outcome;
-use crate::module::ModuleArguments;
+use crate::module::KeyArguments;
 use crate::signer::{AlgorithmArguments, Signer};
 use crate::x509::{TemplateArguments, ValidityArguments, X509OutputArguments, sign_certificate};
 use clap::Args;
@@ -10,12 +10,8 @@ use std::process::ExitCode;
 /// Makes a self-signed certificate of a key of the cloud; with --ca, that of a root authority
 #[derive(Args)]
 pub struct Arguments {
-    /// The label of the token: that of its slot in the configuration
-    #[arg(long, value_name = "LABEL")]
-    slot: String,
-    /// The label of the key, if the token has several
-    #[arg(long, value_name = "LABEL")]
-    key: Option<String>,
+    #[command(flatten)]
+    key: KeyArguments,
     #[command(flatten)]
     template: TemplateArguments,
     #[command(flatten)]
@@ -24,8 +20,6 @@ pub struct Arguments {
     algorithm: AlgorithmArguments,
     #[command(flatten)]
     output: X509OutputArguments,
-    #[command(flatten)]
-    module: ModuleArguments,
 }
 
 impl Arguments {
@@ -38,10 +32,8 @@ impl Arguments {
         let validity = self.validity.clone().or(template.validity());
         template.check()?;
         self.output.check()?;
-        let module = self.module.load()?;
-        let token = module.token(&self.slot)?;
-        self.module.log_in(&token)?;
-        let signer = Signer::new(&token, token.key(self.key.as_deref())?, &self.algorithm)?;
+        let (token, key) = self.key.open()?;
+        let signer = Signer::new(&token, key, &self.algorithm)?;
         let certificate = sign_certificate(&signer, &template, &validity, signer.public_key(), None)?;
         self.output.write("CERTIFICATE", &certificate)?;
         Ok(ExitCode::SUCCESS)

@@ -24,10 +24,7 @@ impl Arguments {
     /// # Errors
     /// If there is no such token or key.
     pub fn run(&self) -> Outcome<ExitCode> {
-        let module = self.module.load()?;
-        let token = module.token(&self.label)?;
-        self.module.log_in(&token)?;
-        let key = token.key(self.key.as_deref())?;
+        let (token, key) = self.module.open(&self.label, self.key.as_deref())?;
         write(&format!("{}\n", token.uri_of(&key)))?;
         Ok(ExitCode::SUCCESS)
     }

@@ -148,6 +148,16 @@ fn an_rsa_key_of_google_has_one_padding() {
     assert!(warning_of(&snippet(&world, "nginx", "", &["--slot", "pkcs1"])).contains("PKCS#1 v1.5 and PSS"));
 }
 
+/// The list of the key's mechanisms contains some that cryptoki does not know.
+#[test]
+fn a_key_with_every_hash_has_a_snippet() {
+    let world = World::with_keys();
+    let raw = world.emulator.google().create_key("raw", GoogleKey::new("RSA_SIGN_RAW_PKCS1_2048")).unwrap();
+    world.configure(json!([{ "label": "raw", "google_key": raw.version }]));
+    let text = world.run(&["snippet", "openssl", "--slot", "raw"]).text();
+    assert!(text.contains("openssl dgst -\"sha256\" -sign"), "{text}");
+}
+
 #[test]
 fn systemd_has_a_program_for_each_use() {
     let world = World::with_keys();

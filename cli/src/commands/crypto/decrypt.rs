@@ -3,7 +3,7 @@
 use super::format::from_base64;
 use super::message::Message;
 use crate::failure::{Failure, Outcome};
-use crate::module::ModuleArguments;
+use crate::module::KeyArguments;
 use crate::output_file::OutputArguments;
 use clap::{Args, ValueEnum};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource};
@@ -17,12 +17,8 @@ use zeroize::Zeroizing;
 pub struct Arguments {
     /// The file with the ciphertext; without it or for `-`, stdin
     file: Option<PathBuf>,
-    /// The token of the key
-    #[arg(long, value_name = "LABEL")]
-    slot: String,
-    /// The key, if the token has several
-    #[arg(long, value_name = "LABEL")]
-    key: Option<String>,
+    #[command(flatten)]
+    key: KeyArguments,
     /// OAEP: its hash, which MGF1 uses as well
     #[arg(long, value_enum, default_value = "sha256")]
     hash: OaepHash,
@@ -34,8 +30,6 @@ pub struct Arguments {
     base64: bool,
     #[command(flatten)]
     output: OutputArguments,
-    #[command(flatten)]
-    module: ModuleArguments,
 }
 
 /// The hashes of OAEP.
@@ -65,10 +59,7 @@ impl Arguments {
             let binary = from_base64(&ciphertext).ok_or_else(|| Failure::new(format!("{name} is not base64")))?;
             ciphertext = Zeroizing::new(binary);
         }
-        let module = self.module.load()?;
-        let token = module.token(&self.slot)?;
-        self.module.log_in(&token)?;
-        let key = token.key(self.key.as_deref())?;
+        let (token, key) = self.key.open()?;
         if !key.uses.contains(&"decrypt") {
             let uses = key.uses.join(", ");
             return Err(Failure::new(format!("key {:?} does not decrypt; it is for: {uses}", key.label)).of(&token));

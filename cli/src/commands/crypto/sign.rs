@@ -4,7 +4,7 @@ use super::format::SignatureFormat;
 use super::message::Message;
 use super::signing::{Method, SigningArguments};
 use crate::failure::{Failure, Outcome};
-use crate::module::ModuleArguments;
+use crate::module::KeyArguments;
 use crate::output_file::{OutputArguments, refuse_terminal};
 use crate::token::{Object, Token};
 use clap::Args;
@@ -16,12 +16,8 @@ use std::process::ExitCode;
 pub struct Arguments {
     /// The file to sign; without it or for `-`, stdin
     file: Option<PathBuf>,
-    /// The token of the key
-    #[arg(long, value_name = "LABEL")]
-    slot: String,
-    /// The key, if the token has several
-    #[arg(long, value_name = "LABEL")]
-    key: Option<String>,
+    #[command(flatten)]
+    key: KeyArguments,
     #[command(flatten)]
     signing: SigningArguments,
     /// The form of the signature
@@ -29,8 +25,6 @@ pub struct Arguments {
     format: SignatureFormat,
     #[command(flatten)]
     output: OutputArguments,
-    #[command(flatten)]
-    module: ModuleArguments,
 }
 
 /// The longest digest.
@@ -47,10 +41,7 @@ impl Arguments {
             refuse_terminal("a signature", "--format base64")?;
         }
         let message = Message::open(self.file.as_deref())?;
-        let module = self.module.load()?;
-        let token = module.token(&self.slot)?;
-        self.module.log_in(&token)?;
-        let key = token.key(self.key.as_deref())?;
+        let (token, key) = self.key.open()?;
         let (method, signature) = match self.signing.prehashed {
             true => self.sign_digest(&token, &key, message)?,
             false => self.sign_message(&token, &key, message)?,

@@ -1,15 +1,12 @@
 //! The mechanism with which a key signs and verifies.
 
 use crate::failure::{Failure, Outcome};
+use crate::mechanism::{HashName, SIGNING_MECHANISMS, SigningMechanism};
 use crate::token::{Object, Token};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use cloud_kms_pkcs11::key::hash::Hash;
 use cloud_kms_pkcs11::key::{Algorithm, Kind, PublicKey};
-use cryptoki::mechanism::dsa::{HashSignAdditionalContext, HedgeType, SignAdditionalContext};
-use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
-use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
-use cryptoki::mechanism::{Mechanism, MechanismType};
-use cryptoki::object::{Attribute, AttributeType};
+use cryptoki::mechanism::Mechanism;
 
 /// The arguments that choose a mechanism. Without them, the key decides.
 #[derive(Args)]
@@ -25,15 +22,6 @@ pub struct SigningArguments {
     pub prehashed: bool,
 }
 
-/// The hashes that can be chosen.
-#[derive(Clone, Copy, ValueEnum)]
-#[allow(missing_docs, reason = "the names say it")]
-pub enum HashName {
-    Sha256,
-    Sha384,
-    Sha512,
-}
-
 /// A mechanism with its parameters.
 pub struct Method {
     /// What C_SignInit gets.
@@ -43,69 +31,6 @@ pub struct Method {
     algorithm: Algorithm,
     hash: Option<Hash>,
 }
-
-struct Row {
-    algorithm: Algorithm,
-    /// The hash of the mechanism. None if the message or the digest is passed on as it is.
-    hash: Option<Hash>,
-    takes_digest: bool,
-    ckm: MechanismType,
-    mechanism: fn(Hash) -> Mechanism<'static>,
-}
-
-macro_rules! row {
-    ($algorithm:ident, digest, $ckm:ident, $mechanism:expr) => {
-        row!($algorithm, None, true, $ckm, $mechanism)
-    };
-    ($algorithm:ident, message, $ckm:ident, $mechanism:expr) => {
-        row!($algorithm, None, false, $ckm, $mechanism)
-    };
-    ($algorithm:ident, $hash:ident, $ckm:ident, $mechanism:expr) => {
-        row!($algorithm, Some(Hash::$hash), false, $ckm, $mechanism)
-    };
-    ($algorithm:ident, $hash:expr, $takes_digest:expr, $ckm:ident, $mechanism:expr) => {
-        Row {
-            algorithm: Algorithm::$algorithm,
-            hash: $hash,
-            takes_digest: $takes_digest,
-            ckm: MechanismType::$ckm,
-            mechanism: $mechanism,
-        }
-    };
-}
-
-/// The mechanisms. Of those that the arguments leave, the first one is chosen that the key permits.
-#[rustfmt::skip]
-static ROWS: [Row; 28] = [
-    row!(RsaPkcs1, Sha256,  SHA256_RSA_PKCS,      |_| Mechanism::Sha256RsaPkcs),
-    row!(RsaPkcs1, Sha384,  SHA384_RSA_PKCS,      |_| Mechanism::Sha384RsaPkcs),
-    row!(RsaPkcs1, Sha512,  SHA512_RSA_PKCS,      |_| Mechanism::Sha512RsaPkcs),
-    row!(RsaPkcs1, digest,  RSA_PKCS,             |_| Mechanism::RsaPkcs),
-    row!(RsaPss,   Sha256,  SHA256_RSA_PKCS_PSS,  |hash| Mechanism::Sha256RsaPkcsPss(pss(hash))),
-    row!(RsaPss,   Sha384,  SHA384_RSA_PKCS_PSS,  |hash| Mechanism::Sha384RsaPkcsPss(pss(hash))),
-    row!(RsaPss,   Sha512,  SHA512_RSA_PKCS_PSS,  |hash| Mechanism::Sha512RsaPkcsPss(pss(hash))),
-    row!(RsaPss,   digest,  RSA_PKCS_PSS,         |hash| Mechanism::RsaPkcsPss(pss(hash))),
-    row!(Ecdsa,    Sha256,  ECDSA_SHA256,         |_| Mechanism::EcdsaSha256),
-    row!(Ecdsa,    Sha384,  ECDSA_SHA384,         |_| Mechanism::EcdsaSha384),
-    row!(Ecdsa,    Sha512,  ECDSA_SHA512,         |_| Mechanism::EcdsaSha512),
-    row!(Ecdsa,    digest,  ECDSA,                |_| Mechanism::Ecdsa),
-    row!(Eddsa,    message, EDDSA,                |_| Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Ed25519))),
-    row!(MlDsa,    message, ML_DSA,               |_| Mechanism::MlDsa(no_context())),
-    row!(MlDsa,    Sha256,  HASH_ML_DSA_SHA256,   |_| Mechanism::HashMlDsaSha256(no_context())),
-    row!(MlDsa,    Sha384,  HASH_ML_DSA_SHA384,   |_| Mechanism::HashMlDsaSha384(no_context())),
-    row!(MlDsa,    Sha512,  HASH_ML_DSA_SHA512,   |_| Mechanism::HashMlDsaSha512(no_context())),
-    row!(MlDsa,    digest,  HASH_ML_DSA,          |hash| Mechanism::HashMlDsa(hash_of_digest(hash))),
-    row!(SlhDsa,   message, SLH_DSA,              |_| Mechanism::SlhDsa(no_context())),
-    row!(SlhDsa,   Sha256,  HASH_SLH_DSA_SHA256,  |_| Mechanism::HashSlhDsaSha256(no_context())),
-    row!(SlhDsa,   Sha384,  HASH_SLH_DSA_SHA384,  |_| Mechanism::HashSlhDsaSha384(no_context())),
-    row!(SlhDsa,   Sha512,  HASH_SLH_DSA_SHA512,  |_| Mechanism::HashSlhDsaSha512(no_context())),
-    row!(SlhDsa,   digest,  HASH_SLH_DSA,         |hash| Mechanism::HashSlhDsa(hash_of_digest(hash))),
-    row!(Hmac,     Sha256,  SHA256_HMAC,          |_| Mechanism::Sha256Hmac),
-    row!(Hmac,     Sha384,  SHA384_HMAC,          |_| Mechanism::Sha384Hmac),
-    row!(Hmac,     Sha512,  SHA512_HMAC,          |_| Mechanism::Sha512Hmac),
-    row!(Hmac,     Sha224,  SHA224_HMAC,          |_| Mechanism::Sha224Hmac),
-    row!(Hmac,     Sha1,    SHA1_HMAC,            |_| Mechanism::Sha1Hmac),
-];
 
 impl SigningArguments {
     /// Returns the mechanism for a private or secret key. `digest` is the input, if it is a digest.
@@ -125,18 +50,18 @@ impl SigningArguments {
             (None, hash, _) => hash,
         };
         let algorithms = self.algorithms(kind)?;
-        let suits = |row: &&Row| {
+        let suits = |row: &&SigningMechanism| {
             algorithms.contains(&row.algorithm)
                 && row.takes_digest == digest.is_some()
                 && (row.takes_digest || hash.is_none() || row.hash == hash)
         };
-        let allowed = allowed_mechanisms(token, key)?;
-        let is_allowed = |row: &&Row| allowed.as_ref().is_none_or(|allowed| allowed.contains(&row.ckm));
-        let mut rows = ROWS.iter().filter(suits);
+        let allowed = token.allowed_mechanisms(key)?;
+        let is_allowed = |row: &&SigningMechanism| allowed.as_ref().is_none_or(|allowed| allowed.contains(&row.ckm));
+        let mut rows = SIGNING_MECHANISMS.iter().filter(suits);
         // If the key permits none of them, the module says what it permits.
         let row = rows.clone().find(is_allowed).or_else(|| rows.next()).ok_or_else(|| unsuitable(self, key))?;
         let hash = row.hash.or(hash.filter(|_| row.takes_digest));
-        let mechanism = (row.mechanism)(hash.unwrap_or(Hash::Sha256));
+        let mechanism = row.with_hash(hash);
         Ok(Method { mechanism, kind, algorithm: row.algorithm, hash })
     }
 
@@ -179,16 +104,6 @@ impl Method {
     }
 }
 
-impl From<HashName> for Hash {
-    fn from(name: HashName) -> Self {
-        match name {
-            HashName::Sha256 => Hash::Sha256,
-            HashName::Sha384 => Hash::Sha384,
-            HashName::Sha512 => Hash::Sha512,
-        }
-    }
-}
-
 /// Returns the hash of a digest: the wanted one, or the one with that length.
 fn hash_with_length(digest: &[u8], wanted: Option<Hash>) -> Outcome<Hash> {
     let hashes = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
@@ -203,39 +118,9 @@ fn hash_with_length(digest: &[u8], wanted: Option<Hash>) -> Outcome<Hash> {
     }
 }
 
-/// Returns CKA_ALLOWED_MECHANISMS, or None if the list has a mechanism that the wrapper of the C interface doesn't know.
-fn allowed_mechanisms(token: &Token, key: &Object) -> Outcome<Option<Vec<MechanismType>>> {
-    match token.session().get_attributes(key.handle, &[AttributeType::AllowedMechanisms]) {
-        Ok(attributes) => Ok(attributes.into_iter().find_map(|attribute| match attribute {
-            Attribute::AllowedMechanisms(mechanisms) => Some(mechanisms),
-            _ => None,
-        })),
-        Err(cryptoki::error::Error::NotSupported) => Ok(None),
-        Err(error) => Err(Failure::from(error).of(token)),
-    }
-}
-
 fn unsuitable(arguments: &SigningArguments, key: &Object) -> Failure {
     let option = if arguments.prehashed { "--prehashed" } else { "--hash" };
     let kind = key.kind().unwrap_or_else(|| "HMAC".to_owned());
     Failure::new(format!("key {:?} of kind {kind} signs the message itself", key.label))
         .fix(format!("leave out {option}, or use an RSA or ECDSA key"))
-}
-
-/// Returns the parameters that all services support: MGF1 with the same hash, and a salt as long as the digest.
-fn pss(hash: Hash) -> PkcsPssParams {
-    let (hash_alg, mgf) = match hash {
-        Hash::Sha384 => (MechanismType::SHA384, PkcsMgfType::MGF1_SHA384),
-        Hash::Sha512 => (MechanismType::SHA512, PkcsMgfType::MGF1_SHA512),
-        _ => (MechanismType::SHA256, PkcsMgfType::MGF1_SHA256),
-    };
-    PkcsPssParams { hash_alg, mgf, s_len: (hash.len() as u64).into() }
-}
-
-fn no_context() -> SignAdditionalContext<'static> {
-    SignAdditionalContext::new(HedgeType::Preferred, None)
-}
-
-fn hash_of_digest(hash: Hash) -> HashSignAdditionalContext<'static> {
-    HashSignAdditionalContext::new(HedgeType::Preferred, None, pss(hash).hash_alg)
 }

@@ -5,7 +5,7 @@ use super::message::Message;
 use super::sign::MAX_DIGEST_LEN;
 use super::signing::SigningArguments;
 use crate::failure::{Failure, Outcome};
-use crate::module::ModuleArguments;
+use crate::module::KeyArguments;
 use crate::output::write;
 use crate::token::{Object, Token};
 use clap::Args;
@@ -22,19 +22,13 @@ pub struct Arguments {
     /// The file with the signature
     #[arg(long, value_name = "FILE")]
     signature: PathBuf,
-    /// The token of the key
-    #[arg(long, value_name = "LABEL")]
-    slot: String,
-    /// The key, if the token has several
-    #[arg(long, value_name = "LABEL")]
-    key: Option<String>,
+    #[command(flatten)]
+    key: KeyArguments,
     #[command(flatten)]
     signing: SigningArguments,
     /// The form of the signature
     #[arg(long, value_enum, default_value = "der")]
     format: SignatureFormat,
-    #[command(flatten)]
-    module: ModuleArguments,
 }
 
 /// No signature is longer, in base64 neither.
@@ -48,10 +42,7 @@ impl Arguments {
     pub fn run(&self) -> Outcome<ExitCode> {
         let signature = Message::open(Some(&self.signature))?.read_small(MAX_SIGNATURE_LEN, "a signature")?;
         let message = Message::open(self.file.as_deref())?;
-        let module = self.module.load()?;
-        let token = module.token(&self.slot)?;
-        self.module.log_in(&token)?;
-        let key = token.key(self.key.as_deref())?;
+        let (token, key) = self.key.open()?;
         self.verify(&token, &key, message, &signature)?;
         write("signature is valid\n")?;
         Ok(ExitCode::SUCCESS)

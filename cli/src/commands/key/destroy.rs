@@ -2,7 +2,7 @@
 
 use super::right::{ALLOW_DESTROY, not_allowed};
 use crate::failure::{Failure, Outcome};
-use crate::module::ModuleArguments;
+use crate::module::KeyArguments;
 use crate::output::note;
 use crate::token::{Object, Token};
 use clap::Args;
@@ -12,17 +12,11 @@ use std::process::ExitCode;
 /// Destroys a key, or schedules that where the service delays it
 #[derive(Args)]
 pub struct Arguments {
-    /// The token of the key
-    #[arg(long, value_name = "LABEL")]
-    slot: String,
-    /// The key, if the token has several
-    #[arg(long, value_name = "LABEL")]
-    key: Option<String>,
+    #[command(flatten)]
+    key: KeyArguments,
     /// Do not ask
     #[arg(long)]
     yes: bool,
-    #[command(flatten)]
-    module: ModuleArguments,
 }
 
 impl Arguments {
@@ -31,10 +25,7 @@ impl Arguments {
     /// # Errors
     /// If nobody confirms it, or if the configuration or the service does not permit it.
     pub fn run(&self) -> Outcome<ExitCode> {
-        let module = self.module.load()?;
-        let token = module.token(&self.slot)?;
-        self.module.log_in(&token)?;
-        let key = token.key(self.key.as_deref())?;
+        let (token, key) = self.key.open()?;
         if !self.yes {
             confirm(&token, &key)?;
         }

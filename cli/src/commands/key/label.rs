@@ -2,7 +2,7 @@
 
 use super::right::{ALLOW_LABELS, not_allowed};
 use crate::failure::{Failure, Outcome};
-use crate::module::ModuleArguments;
+use crate::module::KeyArguments;
 use crate::output::write;
 use clap::Args;
 use cryptoki::object::Attribute;
@@ -13,14 +13,8 @@ use std::process::ExitCode;
 pub struct Arguments {
     /// The new label
     label: String,
-    /// The token of the key
-    #[arg(long, value_name = "LABEL")]
-    slot: String,
-    /// The key, if the token has several
-    #[arg(long, value_name = "LABEL")]
-    key: Option<String>,
     #[command(flatten)]
-    module: ModuleArguments,
+    key: KeyArguments,
 }
 
 impl Arguments {
@@ -29,10 +23,7 @@ impl Arguments {
     /// # Errors
     /// If the configuration or the service does not permit it.
     pub fn run(&self) -> Outcome<ExitCode> {
-        let module = self.module.load()?;
-        let token = module.token(&self.slot)?;
-        self.module.log_in(&token)?;
-        let key = token.key(self.key.as_deref())?;
+        let (token, key) = self.key.open()?;
         let label = [Attribute::Label(self.label.clone().into_bytes())];
         let updated = token.session().update_attributes(key.handle, &label);
         updated.map_err(|error| not_allowed(error, &ALLOW_LABELS).of(&token))?;

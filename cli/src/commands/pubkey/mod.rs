@@ -4,7 +4,7 @@ mod jwk;
 mod ssh;
 
 use crate::failure::{Failure, Outcome};
-use crate::module::ModuleArguments;
+use crate::module::KeyArguments;
 use crate::output_file::{OutputArguments, refuse_terminal};
 use clap::Args;
 use cloud_kms_pkcs11::key::PublicKey;
@@ -14,18 +14,12 @@ use std::process::ExitCode;
 /// Writes the public half of a key
 #[derive(Args)]
 pub struct Arguments {
-    /// The token of the key
-    #[arg(long, value_name = "LABEL")]
-    slot: String,
-    /// The key, if the token has several
-    #[arg(long, value_name = "LABEL")]
-    key: Option<String>,
+    #[command(flatten)]
+    key: KeyArguments,
     #[command(flatten)]
     form: Form,
     #[command(flatten)]
     output: OutputArguments,
-    #[command(flatten)]
-    module: ModuleArguments,
 }
 
 /// Without any of them, PEM.
@@ -53,10 +47,7 @@ impl Arguments {
         if self.form.der && self.output.is_stdout() {
             refuse_terminal("DER", "leave out --der")?;
         }
-        let module = self.module.load()?;
-        let token = module.token(&self.slot)?;
-        self.module.log_in(&token)?;
-        let key = token.key(self.key.as_deref())?;
+        let (token, key) = self.key.open()?;
         let spki = key.public_key.as_deref();
         let spki = spki.ok_or_else(|| Failure::new(format!("key {:?} has no public half", key.label)).of(&token))?;
         self.output.write(&self.form.encode(spki, &key.label).map_err(|failure| failure.of(&token))?)?;

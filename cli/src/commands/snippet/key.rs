@@ -4,7 +4,7 @@ use crate::failure::Outcome;
 use crate::token::{Object, Token};
 use cloud_kms_pkcs11::key::{Curve, Kind, PublicKey};
 use cryptoki::mechanism::MechanismType;
-use cryptoki::object::{Attribute, AttributeType, ObjectClass};
+use cryptoki::object::ObjectClass;
 
 /// A token's key, for which a snippet is made.
 pub struct SnippetKey {
@@ -12,7 +12,8 @@ pub struct SnippetKey {
     object: Object,
     kind: Option<Kind>,
     /// CKA_ALLOWED_MECHANISMS of an RSA key.
-    mechanisms: Vec<MechanismType>,
+    /// CKA_ALLOWED_MECHANISMS, as far as it is known.
+    mechanisms: Option<Vec<MechanismType>>,
     /// Whether the token shows a certificate with the key's id.
     pub has_certificate: bool,
     /// Whether the token shows other private keys, too.
@@ -38,13 +39,13 @@ impl SnippetKey {
             objects.iter().any(|other| other.class == ObjectClass::CERTIFICATE && other.id == object.id);
         let has_neighbors = objects.iter().any(|other| other.is_own_key() && other.label != object.label);
         let kind = object.public_key.as_deref().and_then(|spki| Some(PublicKey::from_spki(spki).ok()?.kind()));
-        let mechanisms = if let Some(Kind::Rsa(_)) = kind { allowed_mechanisms(&token, &object)? } else { Vec::new() };
+        let mechanisms = token.allowed_mechanisms(&object)?;
         Ok(Self { token, object, kind, mechanisms, has_certificate, has_neighbors })
     }
 
     /// The kind in the words of the pages: an RSA key on which both paddings work is `rsa`, `pkcs1`, `pss` and `pkcs1-pss`.
     pub fn kinds(&self) -> Vec<&'static str> {
-        let is_allowed = |mechanism| self.mechanisms.contains(&mechanism);
+        let is_allowed = |mechanism| self.allows(mechanism);
         match self.kind {
             Some(Kind::Rsa(_)) => {
                 let pkcs1 = HASHES.iter().any(|(_, mechanism)| is_allowed(*mechanism));
@@ -61,6 +62,10 @@ impl SnippetKey {
             Some(Kind::MlDsa(_)) => vec!["ml-dsa"],
             _ => Vec::new(),
         }
+    }
+
+    fn allows(&self, mechanism: MechanismType) -> bool {
+        self.mechanisms.as_ref().is_none_or(|allowed| allowed.contains(&mechanism))
     }
 
     /// What the key is, for people: `key "web" (P-256) of token "web"`.
@@ -98,10 +103,9 @@ impl SnippetKey {
         match self.kind {
             Some(Kind::Ec(Curve::P384)) => "sha384",
             Some(Kind::Ec(Curve::P521)) => "sha512",
-            Some(Kind::Rsa(_)) => HASHES
-                .into_iter()
-                .find(|(_, mechanism)| self.mechanisms.contains(mechanism))
-                .map_or("sha256", |(name, _)| name),
+            Some(Kind::Rsa(_)) => {
+                HASHES.into_iter().find(|(_, mechanism)| self.allows(*mechanism)).map_or("sha256", |(name, _)| name)
+            }
             _ => "sha256",
         }
     }
@@ -114,14 +118,4 @@ impl SnippetKey {
             _ => "ECDSAP256SHA256",
         }
     }
-}
-
-/// Returns what an RSA key may do. Only of RSA keys: the crate cryptoki does not know all mechanisms of the other kinds.
-fn allowed_mechanisms(token: &Token, key: &Object) -> Outcome<Vec<MechanismType>> {
-    let attributes = token.session().get_attributes(key.handle, &[AttributeType::AllowedMechanisms])?;
-    let mechanisms = attributes.into_iter().find_map(|attribute| match attribute {
-        Attribute::AllowedMechanisms(mechanisms) => Some(mechanisms),
-        _ => None,
-    });
-    Ok(mechanisms.unwrap_or_default())
 }

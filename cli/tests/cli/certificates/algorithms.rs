@@ -15,7 +15,7 @@ struct Case(&'static str, &'static str, &'static str);
 const CASES: [Case; 25] = [
     Case("aws-RSA_2048", "", "sha256WithRSAEncryption"),
     Case("aws-RSA_2048", "--hash sha384", "sha384WithRSAEncryption"),
-    Case("aws-RSA_2048", "--hash SHA-512", "sha512WithRSAEncryption"),
+    Case("aws-RSA_2048", "--hash sha512", "sha512WithRSAEncryption"),
     Case("aws-RSA_2048", "--pss", "rsassaPss"),
     Case("aws-RSA_2048", "--pss --hash sha384", "rsassaPss"),
     Case("aws-RSA_2048", "--pss --hash sha512", "rsassaPss"),

@@ -19,7 +19,7 @@ fn a_wrong_command_line_has_exit_code_2() {
     let slot = "--slot aws-ECC_NIST_P256";
     for (arguments, part) in [
         ("--subject web", "RFC 4514"),
-        ("--subject CN=web --hash md5", "use sha256, sha384 or sha512"),
+        ("--subject CN=web --hash md5", "possible values: sha256, sha384, sha512"),
         ("--subject CN=web --san web", "write the kind before the name"),
         ("--subject CN=web --key-usage sign", "use some of: digitalSignature"),
         ("--subject CN=web --extended-key-usage sign", "use serverAuth"),
