@@ -36,7 +36,7 @@ pub struct KeyUse<'a> {
     pub slot: &'a str,
     /// The service's immutable id of the key, or the configured name if the id is not known.
     pub key: &'a str,
-    /// What the key was used for: `sign`, `decrypt`, `unwrap` or `derive`.
+    /// What the key was used for: `sign`, `verify`, `decrypt`, `unwrap` or `derive`.
     pub operation: &'a str,
     /// The standard's name of the mechanism.
     pub mechanism: &'a str,

@@ -36,6 +36,11 @@ impl Error {
         Self { is_expected: true, ..Self::new(rv, message) }
     }
 
+    /// Returns the error for a signature or MAC that is not valid.
+    pub fn invalid_signature() -> Self {
+        Self::expected(CKR_SIGNATURE_INVALID, "the signature was not made from this data with this key")
+    }
+
     /// Returns the same error with `thing`, which the error is about, in front of the message.
     pub fn with_context(self, thing: impl fmt::Display) -> Self {
         Self { message: format!("{thing}: {}", self.message).into(), ..self }
@@ -77,6 +82,11 @@ pub fn rv_name(rv: CK_RV) -> Cow<'static, str> {
         Some((_, name)) => Cow::Borrowed(name),
         None => Cow::Owned(format!("CK_RV 0x{rv:x}")),
     }
+}
+
+/// Returns the CK_RV of a result.
+pub fn rv_of<T>(result: &Result<T>) -> CK_RV {
+    result.as_ref().map_or_else(|error| error.rv, |_| CKR_OK)
 }
 
 /// Returns the standard's name of a CK_RV for a metric, or `other` if this module never returns it.

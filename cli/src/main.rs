@@ -1,17 +1,18 @@
 //! `cloud-kms-pkcs11`: the command-line tool of the module.
 //!
-//! What a program would see, the tool sees as a program does: it loads the module and calls its C interface. What the C
-//! interface can't tell, such as where a credential came from, the tool asks the same code as a library.
+//! The tool loads the module and calls its C interface, so it shows what programs get. It uses the module's library for the
+//! rest, such as the source of a credential.
 //!
 //! Each command is a file or a folder in `commands`, with the arguments of the command and a function `run`. Each file uses
 //! only those after it:
 //!
 //! ```text
-//! main > arguments > commands > x509 > signer > signature_algorithm > mechanism > module > token > uri > output_file > output > failure
+//! main > arguments > commands > x509 > signer > signature_algorithm > mechanism > module > token > context > uri > output_file > output > failure
 //! ```
 
 mod arguments;
 mod commands;
+mod context;
 mod failure;
 mod mechanism;
 mod module;

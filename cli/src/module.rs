@@ -1,11 +1,13 @@
 //! The module as programs load it.
 
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::token::{Object, Token};
 use clap::Args;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Info, Pkcs11};
 use cryptoki::types::AuthPin;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use zeroize::Zeroizing;
 
 /// The arguments of every command that loads the module.
@@ -37,18 +39,17 @@ impl ModuleArguments {
         Ok(std::path::absolute(find(self.module.as_deref())?)?)
     }
 
-    /// Loads the module, and returns the token with that label and its key: the one with the label `key`, or the only one.
+    /// Loads the module, and logs in to the token with that label if it needs a login.
     ///
     /// # Errors
-    /// As [`Self::load`], [`Module::token`], [`Self::log_in`] and [`Token::key`].
-    pub fn open(&self, slot: &str, key: Option<&str>) -> Outcome<(Token, Object)> {
-        let token = self.load()?.token(slot)?;
+    /// As [`Self::load`], [`Module::token`] and [`Self::log_in`].
+    pub fn token(&self, label: &str) -> Outcome<Token> {
+        let token = self.load()?.token(label)?;
         self.log_in(&token)?;
-        let key = token.key(key)?;
-        Ok((token, key))
+        Ok(token)
     }
 
-    /// Logs in to the token, where it needs that.
+    /// Logs in to the token if it needs a login.
     ///
     /// # Errors
     /// If the file with the PIN can't be read, or if the PIN is missing or wrong.
@@ -75,9 +76,11 @@ impl KeyArguments {
     /// Loads the module, and returns the token and the key.
     ///
     /// # Errors
-    /// As [`ModuleArguments::open`].
+    /// As [`ModuleArguments::token`] and [`Token::key`].
     pub fn open(&self) -> Outcome<(Token, Object)> {
-        self.module.open(&self.slot, self.key.as_deref())
+        let token = self.module.token(&self.slot)?;
+        let key = token.key(self.key.as_deref())?;
+        Ok((token, key))
     }
 }
 
@@ -95,9 +98,9 @@ pub const FILE_NAME: &str = "libcloud_kms_pkcs11.so";
 const FOLDERS: [&str; 6] =
     ["lib/x86_64-linux-gnu/pkcs11", "lib/aarch64-linux-gnu/pkcs11", "lib64/pkcs11", "lib/pkcs11", "lib64", "lib"];
 
-/// The initialized module. C_Finalize is called when it and its tokens are dropped.
+/// The initialized module.
 pub struct Module {
-    context: Pkcs11,
+    context: Rc<Context>,
 }
 
 impl Module {
@@ -112,7 +115,7 @@ impl Module {
                 .fix(format!("name the module's file by --module; it is called {FILE_NAME}"))
         })?;
         context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
-        Ok(Self { context })
+        Ok(Self { context: Rc::new(Context(context)) })
     }
 
     /// Returns what C_GetInfo tells.
@@ -120,7 +123,7 @@ impl Module {
     /// # Errors
     /// If the module can't tell it.
     pub fn info(&self) -> Outcome<Info> {
-        Ok(self.context.get_library_info()?)
+        Ok(self.context.0.get_library_info()?)
     }
 
     /// Returns the tokens of all slots, in the order of the configuration.
@@ -128,7 +131,7 @@ impl Module {
     /// # Errors
     /// If the module can't tell its slots.
     pub fn tokens(&self) -> Outcome<Vec<Token>> {
-        let slots = self.context.get_slots_with_token()?;
+        let slots = self.context.0.get_slots_with_token()?;
         slots.into_iter().map(|slot| Token::new(&self.context, slot)).collect()
     }
 
@@ -138,8 +141,8 @@ impl Module {
     /// If there is none, or if there are several.
     pub fn token(&self, label: &str) -> Outcome<Token> {
         // A session for each of thousands of tokens would be for nothing.
-        let slots = self.context.get_slots_with_token()?.into_iter();
-        let labeled = slots.map(|slot| Ok((slot, self.context.get_token_info(slot)?.label().to_owned())));
+        let slots = self.context.0.get_slots_with_token()?.into_iter();
+        let labeled = slots.map(|slot| Ok((slot, self.context.0.get_token_info(slot)?.label().to_owned())));
         let tokens = labeled.collect::<Outcome<Vec<_>>>()?;
         let names: Vec<_> = tokens.iter().map(|(_, label)| format!("{label:?}")).collect();
         let mut found: Vec<_> = tokens.into_iter().filter(|(_, own)| own == label).collect();

@@ -24,13 +24,7 @@ pub const DIMMED: Style = Style::new().dimmed();
 /// If stdout can't be written.
 pub fn write(text: &str) -> Outcome<()> {
     let mut out = anstream::stdout().lock();
-    // `| head` closes the pipe, which is no failure.
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("stdout can't be written: {error}")))
-        }
-        _ => Ok(()),
-    }
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 /// Writes bytes to stdout, unchanged. They may be a secret, so no buffer keeps a copy.
@@ -39,7 +33,17 @@ pub fn write(text: &str) -> Outcome<()> {
 /// If stdout can't be written.
 pub fn write_bytes(bytes: &[u8]) -> Outcome<()> {
     let out = std::io::stdout().as_fd().try_clone_to_owned().map(File::from);
-    out.and_then(|mut out| out.write_all(bytes)).map_err(|error| Failure::from(error).of("stdout"))
+    written(out.and_then(|mut out| out.write_all(bytes)))
+}
+
+/// `| head` closes the pipe, which is no failure.
+fn written(result: std::io::Result<()>) -> Outcome<()> {
+    match result {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("stdout can't be written: {error}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes a JSON document to stdout, for `--json`.

@@ -25,9 +25,16 @@ pub const FOR_ALL: u32 = 0o666;
 const FOR_THE_USER: u32 = 0o600;
 
 impl OutputArguments {
-    /// Whether the output goes to stdout.
-    pub fn is_stdout(&self) -> bool {
-        self.out.is_none()
+    /// Refuses to write binary data to a terminal.
+    ///
+    /// # Errors
+    /// If the output goes to a terminal. `alternative` is what to do instead, besides `--out`.
+    pub fn refuse_terminal(&self, what: &str, alternative: &str) -> Outcome<()> {
+        match self.out.is_none() && std::io::stdout().is_terminal() {
+            true => Err(Failure::new(format!("stdout is a terminal, and {what} is binary"))
+                .fix(format!("use --out FILE, or {alternative}"))),
+            false => Ok(()),
+        }
     }
 
     /// Checks that the file may be written, before a request is made for its content.
@@ -93,16 +100,4 @@ pub fn write_file(path: &Path, overwrite: bool, content: &[u8], mode: u32) -> Ou
 
 fn exists(path: &Path) -> Failure {
     Failure::new(format!("{} exists already", path.display())).fix("name another file, or overwrite it by --force")
-}
-
-/// Refuses to write binary data to a terminal.
-///
-/// # Errors
-/// If stdout is a terminal. `alternative` is what to do instead, besides `--out`.
-pub fn refuse_terminal(what: &str, alternative: &str) -> Outcome<()> {
-    match std::io::stdout().is_terminal() {
-        true => Err(Failure::new(format!("stdout is a terminal, and {what} is binary"))
-            .fix(format!("use --out FILE, or {alternative}"))),
-        false => Ok(()),
-    }
 }

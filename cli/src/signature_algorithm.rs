@@ -91,20 +91,19 @@ impl SignatureAlgorithm {
     /// If DER can't be written.
     pub fn x509_signature(&self, signature: Vec<u8>) -> der::Result<Vec<u8>> {
         match self.mechanism.algorithm {
-            Algorithm::Ecdsa => {
-                let (r, s) = signature.split_at(signature.len() / 2);
-                EcdsaSignature { r: UintRef::new(r)?, s: UintRef::new(s)? }.to_der()
-            }
+            Algorithm::Ecdsa => ecdsa_to_der(&signature),
             _ => Ok(signature),
         }
     }
 }
 
-/// ECDSA-Sig-Value.
-#[derive(Sequence)]
-struct EcdsaSignature<'a> {
-    r: UintRef<'a>,
-    s: UintRef<'a>,
+/// Converts r and s, each of the same length, to DER (ECDSA-Sig-Value, RFC 3279 section 2.2.3).
+///
+/// # Errors
+/// If DER can't be written.
+pub fn ecdsa_to_der(signature: &[u8]) -> der::Result<Vec<u8>> {
+    let (r, s) = signature.split_at(signature.len() / 2);
+    vec![UintRef::new(r)?, UintRef::new(s)?].to_der()
 }
 
 impl PssParameters {

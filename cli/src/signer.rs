@@ -47,11 +47,9 @@ impl<'a> Signer<'a> {
         let failed = |message: String| Failure::new(message).of(&subject);
         let spki = key.public_key.as_deref().filter(|_| key.class == ObjectClass::PRIVATE_KEY);
         let spki = spki.ok_or_else(|| failed("it is a secret key, and certificates need a key pair".into()))?;
-        if !key.uses.contains(&"sign") {
-            let uses = if key.uses.is_empty() { "nothing".into() } else { key.uses.join(", ") };
-            return Err(failed(format!("it can't sign: the service permits {uses}"))
-                .fix("create a key for signing; KMS and Google Cloud KMS fix the purpose of a key for ever"));
-        }
+        token.check_use(&key, "sign").map_err(|failure| {
+            failure.fix("create a key for signing; AWS KMS and Google Cloud KMS never change the purpose of a key")
+        })?;
         let known = PublicKey::from_spki(spki).map_err(|unusable| failed(unusable.0))?;
         let public_key = SubjectPublicKeyInfoOwned::from_der(spki).map_err(|error| failed(error.to_string()))?;
         let offered = offered(token, &key, known.kind())?;

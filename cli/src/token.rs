@@ -1,20 +1,23 @@
 //! A token and its objects, as the C interface shows them.
 
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::uri::uri;
-use cloud_kms_pkcs11::key::PublicKey;
-use cryptoki::context::Pkcs11;
+use cloud_kms_pkcs11::key::{Kind, PublicKey};
 use cryptoki::mechanism::MechanismType;
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::{Slot, TokenInfo};
 use cryptoki::types::AuthPin;
+use std::rc::Rc;
 
 /// A token, with a session that reads it.
 pub struct Token {
     slot: Slot,
     info: TokenInfo,
     session: Session,
+    /// Outlives the session: fields are dropped in this order.
+    _context: Rc<Context>,
 }
 
 /// An object of a token.
@@ -37,30 +40,27 @@ pub struct Object {
     pub uses: Vec<&'static str>,
 }
 
-const ATTRIBUTES: [AttributeType; 6] = [
+const ATTRIBUTES: [AttributeType; 14] = [
     AttributeType::Class,
     AttributeType::Label,
     AttributeType::Id,
     AttributeType::KeyType,
     AttributeType::PublicKeyInfo,
     AttributeType::Value,
-];
-
-/// The attributes that tell what a key may do.
-const USES: [(AttributeType, &str); 8] = [
-    (AttributeType::Sign, "sign"),
-    (AttributeType::Verify, "verify"),
-    (AttributeType::Encrypt, "encrypt"),
-    (AttributeType::Decrypt, "decrypt"),
-    (AttributeType::Wrap, "wrap"),
-    (AttributeType::Unwrap, "unwrap"),
-    (AttributeType::Derive, "derive"),
-    (AttributeType::SignRecover, "sign-recover"),
+    AttributeType::Sign,
+    AttributeType::Verify,
+    AttributeType::Encrypt,
+    AttributeType::Decrypt,
+    AttributeType::Wrap,
+    AttributeType::Unwrap,
+    AttributeType::Derive,
+    AttributeType::SignRecover,
 ];
 
 impl Token {
-    pub(crate) fn new(context: &Pkcs11, slot: Slot) -> Outcome<Self> {
-        Ok(Self { slot, info: context.get_token_info(slot)?, session: context.open_rw_session(slot)? })
+    pub(crate) fn new(context: &Rc<Context>, slot: Slot) -> Outcome<Self> {
+        let (info, session) = (context.0.get_token_info(slot)?, context.0.open_rw_session(slot)?);
+        Ok(Self { slot, info, session, _context: Rc::clone(context) })
     }
 
     /// The label: in this module, the label of the slot in the configuration, of which 32 bytes are shown.
@@ -83,7 +83,7 @@ impl Token {
         &self.session
     }
 
-    /// Logs in as the user, where the token needs that.
+    /// Logs in as the user if the token needs a login.
     ///
     /// # Errors
     /// If the PIN is missing or wrong.
@@ -145,6 +145,18 @@ impl Token {
                 .fix(format!("ask for the reason: cloud-kms-pkcs11 doctor --slot {:?}", self.label()))
                 .of(self)),
         }
+    }
+
+    /// Checks that the service permits this use of a key.
+    ///
+    /// # Errors
+    /// If it doesn't.
+    pub fn check_use(&self, key: &Object, wanted: &'static str) -> Outcome<()> {
+        if key.uses.contains(&wanted) {
+            return Ok(());
+        }
+        let uses = if key.uses.is_empty() { "nothing".to_owned() } else { key.uses.join(", ") };
+        Err(Failure::new(format!("key {:?} does not {wanted}; it is for: {uses}", key.label)).of(self))
     }
 
     /// Returns CKA_ALLOWED_MECHANISMS of a key, or None if the list has a mechanism that cryptoki does not know, such as those
@@ -214,13 +226,16 @@ impl Token {
                 Attribute::KeyType(key_type) => object.key_type = Some(key_type),
                 Attribute::PublicKeyInfo(spki) if !spki.is_empty() => object.public_key = Some(spki),
                 Attribute::Value(der) if object.class == ObjectClass::CERTIFICATE => object.certificate = Some(der),
+                Attribute::Sign(true) => object.uses.push("sign"),
+                Attribute::Verify(true) => object.uses.push("verify"),
+                Attribute::Encrypt(true) => object.uses.push("encrypt"),
+                Attribute::Decrypt(true) => object.uses.push("decrypt"),
+                Attribute::Wrap(true) => object.uses.push("wrap"),
+                Attribute::Unwrap(true) => object.uses.push("unwrap"),
+                Attribute::Derive(true) => object.uses.push("derive"),
+                Attribute::SignRecover(true) => object.uses.push("sign-recover"),
                 _ => {}
             }
-        }
-        for (kind, name) in USES {
-            let told = self.session.get_attributes(handle, &[kind])?;
-            let is_true = told.iter().any(is_true);
-            object.uses.extend(is_true.then_some(name));
         }
         Ok(object)
     }
@@ -249,25 +264,8 @@ impl Object {
         }
     }
 
-    /// The kind of the key as the configuration's `hide_keys` names it: `rsa2048`, `p256`, `mldsa65`. None for an object
-    /// without a public key.
-    pub fn kind(&self) -> Option<String> {
-        let key = PublicKey::from_spki(self.public_key.as_deref()?).ok()?;
-        Some(key.kind().name().to_string())
+    /// The kind of the key. None for an object without a public key.
+    pub fn kind(&self) -> Option<Kind> {
+        Some(PublicKey::from_spki(self.public_key.as_deref()?).ok()?.kind())
     }
-}
-
-fn is_true(attribute: &Attribute) -> bool {
-    use Attribute::{Decrypt, Derive, Encrypt, Sign, SignRecover, Unwrap, Verify, Wrap};
-    matches!(
-        attribute,
-        Decrypt(true)
-            | Derive(true)
-            | Encrypt(true)
-            | Sign(true)
-            | SignRecover(true)
-            | Unwrap(true)
-            | Verify(true)
-            | Wrap(true)
-    )
 }

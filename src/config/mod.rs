@@ -62,7 +62,7 @@ impl Config {
         let Examination { config, notes } = Self::examine();
         // Without a configuration, the environment determines the level and the destination.
         let mut log = Config::default();
-        log.apply_log_variables(&environment(&variable, &Cloud::of_this_build()), &mut PendingMessages::new());
+        log.apply_log_variables(&process_environment(&variable, &Cloud::of_this_build()), &mut PendingMessages::new());
         start_log(config.as_ref().unwrap_or(&log));
         for (level, text) in notes {
             logging::line(level, format_args!("{text}"));
@@ -73,7 +73,7 @@ impl Config {
     /// Reads the same configuration and does not start the log. Returns also what the log would say.
     pub fn examine() -> Examination {
         let clouds = Cloud::of_this_build();
-        let environment = environment(&variable, &clouds);
+        let environment = process_environment(&variable, &clouds);
         let mut notes = PendingMessages::new();
         notes.push((Level::Info, format!("this build of the module supports {}", names_of(&clouds, ", "))));
         if process::is_privileged() {
@@ -92,7 +92,7 @@ fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|_| !process::is_privileged())
 }
 
-fn environment<'a>(variable: &'a dyn Fn(&str) -> Option<OsString>, clouds: &'a [Cloud]) -> Environment<'a> {
+fn process_environment<'a>(variable: &'a dyn Fn(&str) -> Option<OsString>, clouds: &'a [Cloud]) -> Environment<'a> {
     Environment { variable, root: Path::new("/"), clouds }
 }
 

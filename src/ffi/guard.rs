@@ -2,7 +2,7 @@
 
 use crate::cloud::runtime;
 use crate::cloud::runtime::Shutdown;
-use crate::error::{Error, Result, rv_label, rv_name};
+use crate::error::{Error, Result, rv_label, rv_name, rv_of};
 use crate::host::fork;
 use crate::host::logging;
 use crate::host::logging::Level;
@@ -34,10 +34,7 @@ pub fn without_provider(function: &'static str, body: impl FnOnce() -> Result<()
         let panicked = |_| Err(Error::new(CKR_GENERAL_ERROR, "a defect of the module (a panic)"));
         let outcome = outcome.unwrap_or_else(panicked);
         if metrics::is_enabled() {
-            metrics::count_function_call(
-                function,
-                rv_label(outcome.as_ref().map_or_else(|error| error.rv, |()| CKR_OK)),
-            );
+            metrics::count_function_call(function, rv_label(rv_of(&outcome)));
         }
         outcome
     });

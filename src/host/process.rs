@@ -35,7 +35,7 @@ pub fn effective_user_id() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// Returns the real user id of this process: that of the user who started it.
+/// Returns the real user id of this process. In a setuid program, it is that of the user who started the program.
 pub fn real_user_id() -> u32 {
     // SAFETY: getuid(2) takes no arguments and always succeeds.
     unsafe { libc::getuid() }

@@ -7,6 +7,11 @@ use cryptoki_sys::*;
 use sha3::Digest;
 use shake::{ExtendableOutput, Update, XofReader};
 
+/// Returns bytes in hexadecimal, in lower case.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A hash function that a mechanism can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names say it")]

@@ -72,6 +72,10 @@ impl MetricsFile {
     /// Replaces the file. The temporary file beside it does not end with `.prom`, so node_exporter does not read it.
     fn replace(&self, text: &str) -> io::Result<()> {
         let path = self.path();
+        // A rename would put a file in the place of a device or a pipe, such as /dev/stdout.
+        if fs::metadata(&path).is_ok_and(|existing| !existing.is_file()) {
+            return Err(io::Error::other("it is not a regular file"));
+        }
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
         let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
         let moved = create(&temporary).and_then(|mut file| {

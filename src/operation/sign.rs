@@ -98,21 +98,16 @@ impl VerificationOperation {
             let text = format!("the signature has {} bytes, but signatures of this key have {length}", signature.len());
             return Err(Error::expected(CKR_SIGNATURE_LEN_RANGE, text));
         }
-        let good = match &self.verifier {
+        match &self.verifier {
             Verifier::Public(key) => {
                 let (scheme, data) = self.operation.finish()?;
-                key.verifies(scheme, &data, signature)
+                if key.verifies(scheme, &data, signature) { Ok(()) } else { Err(Error::invalid_signature()) }
             }
             Verifier::Secret(key, facts) => {
-                let deadline = Instant::now() + self.call_timeout;
+                let (deadline, mechanism) = (Instant::now() + self.call_timeout, self.operation.name());
                 let (scheme, data) = self.operation.finish().map_err(|error| error.with_context(key))?;
-                key.verify(facts, scheme, &data, signature, deadline)?
+                key.verify(facts, SignRequest { mechanism, scheme, data: &data, is_digest: false }, signature, deadline)
             }
-        };
-        if good {
-            Ok(())
-        } else {
-            Err(Error::expected(CKR_SIGNATURE_INVALID, "the signature was not made from this data with this key"))
         }
     }
 }

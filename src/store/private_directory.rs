@@ -3,7 +3,7 @@
 //! Files that another user could have written are never read.
 
 use crate::host::process;
-use crate::key::hash::Hash;
+use crate::key::hash::{Hash, hex};
 use crate::log_warn;
 
 use std::fmt;
@@ -112,7 +112,7 @@ impl fmt::Display for PrivateDirectory {
 
 /// Returns the SHA-256 digest of `about` in hexadecimal, which serves as the name of a file.
 pub fn hex_digest(about: &[u8]) -> String {
-    Hash::Sha256.digest(about).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Hash::Sha256.digest(about))
 }
 
 fn create(path: &Path) -> io::Result<File> {

@@ -5,6 +5,7 @@ use crate::module::ModuleArguments;
 use crate::output::{BOLD, DIMMED, note, report, styled, write, write_json};
 use crate::token::{Object, Token};
 use clap::Args;
+use cloud_kms_pkcs11::key::Kind;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -73,7 +74,7 @@ fn as_text((token, objects): &Listed) -> String {
 
 /// Returns the kind of a key in words, as far as it is known.
 fn kind_of(object: &Object) -> String {
-    object.kind().or_else(|| Some(object.key_type?.to_string())).unwrap_or_default()
+    object.kind().map(Kind::name).or_else(|| Some(object.key_type?.to_string())).unwrap_or_default()
 }
 
 fn as_json((token, objects): &Listed) -> Value {

@@ -24,7 +24,8 @@ impl Arguments {
     /// # Errors
     /// If there is no such token or key.
     pub fn run(&self) -> Outcome<ExitCode> {
-        let (token, key) = self.module.open(&self.label, self.key.as_deref())?;
+        let token = self.module.token(&self.label)?;
+        let key = token.key(self.key.as_deref())?;
         write(&format!("{}\n", token.uri_of(&key)))?;
         Ok(ExitCode::SUCCESS)
     }

@@ -22,6 +22,9 @@ impl X509OutputArguments {
     /// # Errors
     /// If the file exists, and shall not be replaced.
     pub fn check(&self) -> Outcome<()> {
+        if self.der {
+            self.output.refuse_terminal("DER", "leave out --der")?;
+        }
         self.output.check()
     }
 

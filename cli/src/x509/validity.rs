@@ -99,7 +99,8 @@ impl ValidityArguments {
         };
         if let Some(last) = issuer_end.filter(|last| last.to_unix_duration() < end.to_unix_duration()) {
             if self.days.is_some() || start.to_unix_duration() >= last.to_unix_duration() {
-                let message = format!("the certificate would be valid until {end}, after that of the CA ends: {last}");
+                let message =
+                    format!("the certificate would be valid until {end}, but the certificate of the CA ends at {last}");
                 return Err(Failure::new(message).fix("choose fewer --days, or renew the certificate of the CA"));
             }
             end = last;

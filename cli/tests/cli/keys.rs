@@ -106,7 +106,10 @@ fn a_key_is_destroyed_when_that_is_confirmed() {
         assert!(shown.contains("nothing was destroyed: that is not the label") && code == Some(1), "{shown}");
         run(&world, &format!("uri {slot}")).text();
         let (shown, code) = on_terminal(&world, &destroy, "web\n");
-        assert!(shown.contains("key \"web\" of token") && shown.contains("is destroyed") && code == Some(0), "{shown}");
+        assert!(
+            shown.contains("key \"web\" of token") && shown.contains("accepted the destruction") && code == Some(0),
+            "{shown}"
+        );
         let gone = run(&world, &format!("sign message --slot {slot} --out signature --force"));
         assert!(gone.code == Some(1), "{gone:?}");
     }

@@ -39,6 +39,19 @@ fn one_broken_key_hides_no_other() {
     assert!(run.stderr.contains("NotFoundException"), "the module's own line: {run:?}");
 }
 
+/// The module writes its metrics at C_Finalize.
+#[test]
+fn the_module_is_finalized() {
+    let world = World::with_keys();
+    world.configure_with(
+        json!([{ "label": "aws", "kms_key_id": "alias/web" }]),
+        json!({ "metrics_file": world.path("metrics.prom") }),
+    );
+    world.run(&["uri", "aws"]).text();
+    let metrics = std::fs::read_to_string(world.path("metrics.prom")).unwrap();
+    assert!(metrics.contains("function=\"C_CloseSession\",result=\"CKR_OK\""), "{metrics}");
+}
+
 #[test]
 fn a_uri_selects_the_key() {
     let world = World::with_keys();

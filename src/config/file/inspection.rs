@@ -41,6 +41,11 @@ impl Inspection {
         (self.mistakes.into_inner(), self.used.into_inner())
     }
 
+    /// Returns whether there is a mistake.
+    pub fn has_mistakes(&self) -> bool {
+        !self.mistakes.borrow().is_empty()
+    }
+
     /// Adds a used value. `user` and `holder` are the paths of sections.
     pub fn add_used(&self, user: String, holder: String, member: &Member, kind: ValueKind) {
         let (name, values) = (member.name.to_string(), texts(&member.value, kind));

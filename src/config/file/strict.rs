@@ -89,7 +89,10 @@ pub fn parse(
         metrics_file: top.path("metrics_file")?.map(|file| MetricsFile::new(&file)),
         audit: audit(&top)?,
     };
-    note_labels(&config.slots, path, notes);
+    // Slots with a mistake are left out, so the positions of the others are not those of the file.
+    if inspection.is_none_or(|inspection| !inspection.has_mistakes()) {
+        note_labels(&config.slots, path, notes);
+    }
     Ok(config)
 }
 

@@ -181,7 +181,7 @@ pub const OPTIONS: &[OptionRow] = options![
     cache_folder TOP ANY ValueKind::Path; "`cloud-kms-pkcs11` in `$XDG_CACHE_HOME` or `~/.cache`, if that directory exists"; "The directory of the stored public keys. The module creates it if its parent exists. No other user may be able to write to it.";
     metrics_file TOP ANY ValueKind::Path; "none"; "A file with counters and latencies in the OpenMetrics format, which the module writes each minute and at C_Finalize. In its name, `%p` stands for the process id. [Details](monitoring.md#metrics).";
     audit_file TOP ANY ValueKind::Path; "none"; "A file to which the module appends a line for each signature and each other use of a private or secret key. [Details](monitoring.md#audit-trail).";
-    audit_required TOP ANY ValueKind::Flag; "`false`"; "A signature fails with CKR_FUNCTION_FAILED if its line can't be written to the `audit_file`.";
+    audit_required TOP ANY ValueKind::Flag; "`false`"; "A call that uses a key fails with CKR_FUNCTION_FAILED if its line can't be written to the `audit_file`.";
 
     label KEY ANY ValueKind::Text; "the key's id or name; for Google the key's id in its key ring"; "The label of the token, truncated to 32 bytes, and CKA_LABEL of its single key, in full. Required with `keys` and `discover`. In a key: CKA_LABEL.";
     cloud SLOT ANY ValueKind::Choice(&Cloud::NAMES); "what the other options imply"; "`aws`, `azure`, `vault` or `google`.";

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub struct Findings {
     /// The module's own file that was read; `None` if there is none, so that the files of the old modules count.
     pub file: Option<PathBuf>,
-    /// The number of slots without a mistake.
+    /// The number of slots that were read. A slot is read if it has no mistake, or a list of keys with one that has none.
     pub slots: usize,
     /// Why the module would refuse the configuration, or leave out a part of a file of an old module: the place (a file and
     /// a line, where there is one), the mistake and the correction.
@@ -64,9 +64,9 @@ fn of_own_file(file: &Path, environment: &Environment) -> Findings {
     let mistakes = mistakes.into_iter().chain(config.err()).map(text_of).collect();
     let mut warnings = texts(&notes, Level::Warn);
     // A default of the top level is used by many slots.
-    let mut checked: HashSet<(usize, &str)> = HashSet::new();
+    let mut checked: HashSet<(&str, &str)> = HashSet::new();
     for value in used.iter().filter(|value| value.kind == ValueKind::Path) {
-        if checked.insert((value.line, &value.name)) {
+        if checked.insert((&value.holder, &value.name)) {
             warnings.extend(path_warning(value, file, environment));
         }
     }
@@ -102,7 +102,7 @@ fn text_of(error: Error) -> String {
 }
 
 /// The options for files and folders that the module creates, if their parent exists.
-const CREATED: [&str; 3] = ["log_file", "cache_folder", "certificate_store"];
+const CREATED: [&str; 5] = ["log_file", "cache_folder", "metrics_file", "audit_file", "certificate_store"];
 
 /// Returns what is wrong with the file or folder that an option names.
 fn path_warning(value: &UsedValue, file: &Path, environment: &Environment) -> Option<String> {

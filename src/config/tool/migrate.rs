@@ -10,6 +10,7 @@ use crate::config::notes::PendingMessages;
 use crate::config::options::{OPTIONS, Scope, find};
 use crate::config::serial::serial_number;
 use crate::error::{Error, Result};
+use crate::host::logging::Level;
 use cryptoki_sys::CKR_GENERAL_ERROR;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -49,12 +50,17 @@ pub(crate) fn of_files(file: Option<&Path>, module: Option<&str>, environment: &
         config.legacy_services.extend(one.legacy_services);
         (config.log_file, config.log_level) = (config.log_file.or(one.log_file), config.log_level.or(one.log_level));
     }
+    // What was ignored, and why.
+    changes.extend(notes.drain(..).filter(|(level, _)| *level == Level::Error).map(|(_, text)| text));
     if sources.is_empty() {
         config = legacy::read(environment, &mut notes)?;
+    } else if file.is_none() {
+        // A variable can select a service beside the file of another module.
+        config.legacy_services = legacy::read(environment, &mut notes)?.legacy_services;
     }
     if config.slots.is_empty() && config.legacy_services.is_empty() {
-        let text = "there is no file of an old module, nor a variable that selects a service; name the file";
-        return Err(Error::new(CKR_GENERAL_ERROR, text));
+        let none = "there is no file of an old module, nor a variable that selects a service; name the file";
+        return Err(Error::new(CKR_GENERAL_ERROR, changes.first().map_or(none, String::as_str).to_owned()));
     }
     changes.extend(variables_without_effect(environment));
     let text = written(&config, environment, &mut changes);

@@ -10,11 +10,10 @@ pub mod show;
 mod slot_options;
 
 use crate::config::environment::Environment;
-use std::path::Path;
+use crate::config::options::Cloud;
+use crate::config::{process_environment, variable};
 
 /// Calls `task` with the environment of this process.
 fn with_environment<T>(task: impl FnOnce(&Environment) -> T) -> T {
-    let variable = |name: &str| std::env::var_os(name);
-    let clouds = crate::config::options::Cloud::of_this_build();
-    task(&Environment { variable: &variable, root: Path::new("/"), clouds: &clouds })
+    task(&process_environment(&variable, &Cloud::of_this_build()))
 }

@@ -154,12 +154,22 @@ struct Reader<'a> {
     used: &'a UsedBySection,
 }
 
+/// Returns an option of the log that a file or a variable of an old module has set.
+fn of_old_module(row: &OptionRow, config: &Config) -> Option<ShownOption> {
+    let value = match row.name {
+        "log_file" => json!(config.log_file.as_ref()?.to_string_lossy()),
+        "log_level" => json!(config.log_level?.name()),
+        _ => return None,
+    };
+    Some(ShownOption { name: row.name.to_owned(), value, source: Source::OldModule { name: "the old module" } })
+}
+
 impl Reader<'_> {
     fn top(&self, config: &Config) -> Vec<ShownOption> {
         let rows = allowed(Scope::Top).filter(|row| row.scopes.len() == 1 && !["slots", "$schema"].contains(&row.name));
         let option = |row: &'static OptionRow| {
             let before = self.variable(row, None, Precedence::BeforeFile);
-            before.or_else(|| self.in_file("", row)).unwrap_or_else(|| {
+            before.or_else(|| self.in_file("", row)).or_else(|| of_old_module(row, config)).unwrap_or_else(|| {
                 let cache = config.cache_directory.as_ref().filter(|_| row.name == "cache_folder");
                 by_default(row, cache.map(|folder| json!(folder.to_string_lossy())))
             })

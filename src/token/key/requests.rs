@@ -153,19 +153,17 @@ impl SlotKey {
         Error::new(CKR_KEY_HANDLE_INVALID, text).with_context(self)
     }
 
-    /// Verifies a MAC: one request. Returns whether the MAC is that of `data`.
+    /// Verifies a MAC of the data of `request`: one request.
     ///
     /// # Errors
-    /// As [`SlotKey::sign`].
-    pub fn verify(
-        &self,
-        facts: &KeyDescription,
-        scheme: Scheme,
-        data: &[u8],
-        mac: &[u8],
-        deadline: Instant,
-    ) -> Result<bool> {
-        self.send(facts, deadline, &mut None, |target| self.common.backend.verify(target, scheme, data, mac))
+    /// CKR_SIGNATURE_INVALID, and as [`SlotKey::sign`].
+    pub fn verify(&self, facts: &KeyDescription, request: SignRequest, mac: &[u8], deadline: Instant) -> Result<()> {
+        let SignRequest { mechanism, scheme, data, .. } = request;
+        self.recorded(facts, Use { operation: "verify", mechanism, data: UsedData::Signed(request) }, |id| {
+            let good =
+                self.send(facts, deadline, id, |target| self.common.backend.verify(target, scheme, data, mac))?;
+            if good { Ok(()) } else { Err(Error::invalid_signature()) }
+        })
     }
 
     /// Decrypts a plaintext, or unwraps a secret key: one request.
@@ -219,6 +217,14 @@ impl SlotKey {
         })
     }
 
+    /// Checks that requests can be made: a logout may have come between.
+    pub(super) fn check_login(&self) -> Result<()> {
+        match self.common.backend.is_ready() {
+            true => Ok(()),
+            false => Err(Error::new(CKR_USER_NOT_LOGGED_IN, "the login has ended").with_context(self)),
+        }
+    }
+
     fn send<T: Clone>(
         &self,
         facts: &KeyDescription,
@@ -226,9 +232,7 @@ impl SlotKey {
         id_of_request: &mut RequestId,
         request: impl FnOnce(Target) -> Pending<T>,
     ) -> Result<T> {
-        if !self.common.backend.is_ready() {
-            return Err(Error::new(CKR_USER_NOT_LOGGED_IN, "the login has ended").with_context(self));
-        }
+        self.check_login()?;
         let id = self.shown().immutable_id.clone().or_else(|| facts.immutable_id.clone());
         let target = Target { name: &self.key.name, kind: facts.kind, immutable_id: id.as_deref() };
         let pending = request(target);

@@ -4,15 +4,15 @@ use super::SlotKey;
 use crate::audit;
 use crate::audit::KeyUse;
 use crate::cloud::KeyDescription;
-use crate::error::{Error, Result, rv_label};
-use crate::key::hash::Hash;
+use crate::error::{Error, Result, rv_label, rv_of};
+use crate::key::hash::{Hash, hex};
 use crate::key::{Algorithm, Scheme};
 use crate::metrics;
 use cryptoki_sys::*;
 
 /// A use of a key, as far as it is known before the request.
 pub(super) struct Use<'a> {
-    /// What the key is used for: `sign`, `decrypt`, `unwrap` or `derive`.
+    /// What the key is used for: `sign`, `verify`, `decrypt`, `unwrap` or `derive`.
     pub(super) operation: &'static str,
     /// The standard's name of the mechanism.
     pub(super) mechanism: &'static str,
@@ -80,6 +80,7 @@ impl SlotKey {
         used: Use,
         run: impl FnOnce(&mut RequestId) -> Result<T>,
     ) -> Result<T> {
+        self.check_login()?;
         let mut request_id = None;
         let result = run(&mut request_id);
         if metrics::is_enabled() {
@@ -116,14 +117,6 @@ impl SlotKey {
             request_id,
         })
     }
-}
-
-fn rv_of<T>(result: &Result<T>) -> CK_RV {
-    result.as_ref().map_or_else(|error| error.rv, |_| CKR_OK)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::token::{Object, Token};
 use clap::{Args, Subcommand};
 use cloud_kms_pkcs11::certificate::Certificate;
 use cloud_kms_pkcs11::certificate::bundle::Bundle;
-use cloud_kms_pkcs11::key::PublicKey;
+use cloud_kms_pkcs11::key::{Kind, PublicKey};
 use cryptoki::object::ObjectClass;
 use place::{Place, Slot};
 use std::path::{Path, PathBuf};
@@ -62,9 +62,7 @@ impl Arguments {
 impl PutArguments {
     fn run(&self) -> Outcome<ExitCode> {
         let certificates = read(&self.file)?;
-        let module = self.module.load()?;
-        let token = module.token(&self.slot)?;
-        self.module.log_in(&token)?;
+        let token = self.module.token(&self.slot)?;
         let objects = token.objects()?;
         let slot = Slot::of(&token)?;
         let keys = objects.iter().filter(|object| object.class == ObjectClass::PRIVATE_KEY);
@@ -124,7 +122,11 @@ fn chain_of(key: &Object, certificates: Vec<Certificate>) -> Outcome<Vec<Certifi
 
 /// Checks that a file which is about to be replaced has nothing but certificates.
 fn check_contents(path: &Path) -> Outcome<()> {
-    let Ok(bytes) = std::fs::read(path) else { return Ok(()) };
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Failure::from(error).of(path.display())),
+    };
     match Certificate::parse_all(&bytes) {
         Ok((_, others)) if others.is_empty() => Ok(()),
         Ok((_, others)) => {
@@ -143,8 +145,10 @@ fn check_contents(path: &Path) -> Outcome<()> {
 fn put_pending(token: &Token, slot: &Slot, keys: &[&Object], certificates: Vec<Certificate>) -> Outcome<String> {
     let bundle = Bundle::new(certificates);
     let leaf = bundle.leaf().ok_or_else(|| Failure::new("the file contains no certificate"))?;
-    let names: Vec<_> =
-        keys.iter().map(|key| format!("{:?} ({})", key.label, key.kind().unwrap_or_default())).collect();
+    let names: Vec<_> = keys
+        .iter()
+        .map(|key| format!("{:?} ({})", key.label, key.kind().map(Kind::name).unwrap_or_default()))
+        .collect();
     let kind = leaf.public_key().map_or_else(|why| why.0, |key| key.kind().name());
     let name = leaf.common_name.as_deref().unwrap_or("no common name");
     let other = || {

@@ -1,13 +1,12 @@
 //! `config migrate`.
 
 use crate::failure::{Failure, Outcome};
-use crate::output::{note, write};
+use crate::output::note;
+use crate::output_file::OutputArguments;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use cloud_kms_pkcs11::config::tool::migrate::{OLD_MODULES, migrate};
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Writes a configuration file from those of aws-kms-pkcs11, azure-keyvault-pkcs11 and libkmsp11, and says what changes
@@ -18,9 +17,8 @@ pub struct Arguments {
     /// The module that the old file is for, if its place and contents do not tell
     #[arg(long, value_name = "MODULE", requires = "file", value_parser = PossibleValuesParser::new(OLD_MODULES))]
     from: Option<String>,
-    /// Write to this file, which must not exist, instead of stdout
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArguments,
 }
 
 impl Arguments {
@@ -29,12 +27,10 @@ impl Arguments {
     /// # Errors
     /// If the old file can't be read or has a mistake, or if the new one exists or can't be written.
     pub fn run(&self) -> Outcome<ExitCode> {
+        self.output.check()?;
         let migration =
             migrate(self.file.as_deref(), self.from.as_deref()).map_err(|error| Failure::new(error.message))?;
-        match &self.out {
-            Some(path) => create(path, &migration.text)?,
-            None => write(&migration.text)?,
-        }
+        self.output.write(migration.text.as_bytes())?;
         for source in &migration.sources {
             note(&format!("read: {}", source.display()));
         }
@@ -43,12 +39,4 @@ impl Arguments {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn create(path: &Path, text: &str) -> Outcome<()> {
-    let file = OpenOptions::new().write(true).create_new(true).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
-        let failure = Failure::from(error).of(format!("--out {}", path.display()));
-        if path.exists() { failure.fix("remove that file, or name another") } else { failure }
-    })
 }

@@ -56,14 +56,10 @@ impl Arguments {
         let name = message.name().to_owned();
         let mut ciphertext = message.read_small(MAX_CIPHERTEXT_LEN, "a ciphertext of an RSA key")?;
         if self.base64 {
-            let binary = from_base64(&ciphertext).ok_or_else(|| Failure::new(format!("{name} is not base64")))?;
-            ciphertext = Zeroizing::new(binary);
+            ciphertext = from_base64(&ciphertext).ok_or_else(|| Failure::new(format!("{name} is not base64")))?;
         }
         let (token, key) = self.key.open()?;
-        if !key.uses.contains(&"decrypt") {
-            let uses = key.uses.join(", ");
-            return Err(Failure::new(format!("key {:?} does not decrypt; it is for: {uses}", key.label)).of(&token));
-        }
+        token.check_use(&key, "decrypt")?;
         let decrypted = token.session().decrypt(&self.mechanism(), key.handle, &ciphertext);
         let plaintext = Zeroizing::new(decrypted.map_err(|error| Failure::from(error).of(&token))?);
         self.output.write_secret(&plaintext)?;

@@ -1,11 +1,10 @@
 //! The forms in which files hold signatures and ciphertexts.
 
 use crate::failure::{Failure, Outcome};
+use crate::signature_algorithm::ecdsa_to_der;
 use base64ct::{Base64, Encoding};
 use clap::ValueEnum;
 use cloud_kms_pkcs11::key::{Kind, ecdsa_from_der};
-use der::Encode;
-use der::asn1::UintRef;
 
 /// The form of a signature.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -25,7 +24,8 @@ impl SignatureFormat {
     /// If an ECDSA signature is not one.
     pub fn encode(self, kind: Option<Kind>, signature: Vec<u8>) -> Outcome<Vec<u8>> {
         let binary = match (self, kind) {
-            (Self::Der | Self::Base64, Some(Kind::Ec(_))) => ecdsa_to_der(&signature)?,
+            (Self::Der | Self::Base64, Some(Kind::Ec(_))) => ecdsa_to_der(&signature)
+                .map_err(|error| Failure::new(format!("the module's signature is not one of ECDSA: {error}")))?,
             _ => signature,
         };
         Ok(match self {
@@ -51,13 +51,6 @@ impl SignatureFormat {
 pub fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
     let text: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     Base64::decode_vec(std::str::from_utf8(&text).ok()?).ok()
-}
-
-/// Converts r and s of a fixed length to DER (RFC 3279 section 2.2.3).
-fn ecdsa_to_der(signature: &[u8]) -> Outcome<Vec<u8>> {
-    let (r, s) = signature.split_at(signature.len() / 2);
-    let encode = || vec![UintRef::new(r)?, UintRef::new(s)?].to_der();
-    encode().map_err(|error: der::Error| Failure::new(format!("the module's signature is not one of ECDSA: {error}")))
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use zeroize::Zeroizing;
 
 /// How much is read at once. What a service signs unchanged is not much larger, so that too much of it is noticed soon.
 const PART_LEN: usize = 64 * 1024;
@@ -59,13 +58,17 @@ impl Message {
                     if let Err(failure) = take(&part[..length]) {
                         break Err(failure);
                     }
-                    bar.iter().for_each(|bar| bar.inc(length as u64));
+                    if let Some(bar) = &bar {
+                        bar.inc(length as u64);
+                    }
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => break Err(Failure::from(error).of(&self.name)),
             }
         };
-        bar.iter().for_each(ProgressBar::finish_and_clear);
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
         result
     }
 
@@ -73,9 +76,8 @@ impl Message {
     ///
     /// # Errors
     /// If the file can't be read, or has more than `most` bytes.
-    pub fn read_small(mut self, most: usize, what: &str) -> Outcome<Zeroizing<Vec<u8>>> {
-        // All at once: a vector that grows leaves copies behind.
-        let mut content = Zeroizing::new(Vec::with_capacity(most + 1));
+    pub fn read_small(mut self, most: usize, what: &str) -> Outcome<Vec<u8>> {
+        let mut content = Vec::new();
         let mut reader = self.reader.by_ref().take(most as u64 + 1);
         reader.read_to_end(&mut content).map_err(|error| Failure::from(error).of(&self.name))?;
         if content.len() > most {

@@ -5,7 +5,7 @@ use super::message::Message;
 use super::signing::{Method, SigningArguments};
 use crate::failure::{Failure, Outcome};
 use crate::module::KeyArguments;
-use crate::output_file::{OutputArguments, refuse_terminal};
+use crate::output_file::OutputArguments;
 use crate::token::{Object, Token};
 use clap::Args;
 use std::path::PathBuf;
@@ -37,8 +37,8 @@ impl Arguments {
     /// If the file can't be read, the key doesn't sign it, or the signature can't be written.
     pub fn run(&self) -> Outcome<ExitCode> {
         self.output.check()?;
-        if self.output.is_stdout() && self.format != SignatureFormat::Base64 {
-            refuse_terminal("a signature", "--format base64")?;
+        if self.format != SignatureFormat::Base64 {
+            self.output.refuse_terminal("a signature", "--format base64")?;
         }
         let message = Message::open(self.file.as_deref())?;
         let (token, key) = self.key.open()?;

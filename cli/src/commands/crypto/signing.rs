@@ -5,7 +5,7 @@ use crate::mechanism::{HashName, SIGNING_MECHANISMS, SigningMechanism};
 use crate::token::{Object, Token};
 use clap::Args;
 use cloud_kms_pkcs11::key::hash::Hash;
-use cloud_kms_pkcs11::key::{Algorithm, Kind, PublicKey};
+use cloud_kms_pkcs11::key::{Algorithm, Kind};
 use cryptoki::mechanism::Mechanism;
 
 /// The arguments that choose a mechanism. Without them, the key decides.
@@ -38,12 +38,8 @@ impl SigningArguments {
     /// # Errors
     /// If the key doesn't sign, or not as the arguments want it.
     pub fn method(&self, token: &Token, key: &Object, digest: Option<&[u8]>) -> Outcome<Method> {
-        if !key.uses.contains(&"sign") {
-            let uses = key.uses.join(", ");
-            return Err(Failure::new(format!("key {:?} does not sign; it is for: {uses}", key.label)).of(token));
-        }
-        let public = key.public_key.as_deref().and_then(|spki| PublicKey::from_spki(spki).ok());
-        let kind = public.map(|public| public.kind());
+        token.check_use(key, "sign")?;
+        let kind = key.kind();
         let hash = match (digest, self.hash.map(Hash::from), kind) {
             (Some(digest), hash, _) => Some(hash_with_length(digest, hash)?),
             (None, None, Some(Kind::Ec(curve))) => Some(curve.hash()),
@@ -120,7 +116,7 @@ fn hash_with_length(digest: &[u8], wanted: Option<Hash>) -> Outcome<Hash> {
 
 fn unsuitable(arguments: &SigningArguments, key: &Object) -> Failure {
     let option = if arguments.prehashed { "--prehashed" } else { "--hash" };
-    let kind = key.kind().unwrap_or_else(|| "HMAC".to_owned());
+    let kind = key.kind().map_or_else(|| "HMAC".to_owned(), Kind::name);
     Failure::new(format!("key {:?} of kind {kind} signs the message itself", key.label))
         .fix(format!("leave out {option}, or use an RSA or ECDSA key"))
 }

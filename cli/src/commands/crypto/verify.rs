@@ -31,7 +31,7 @@ pub struct Arguments {
     format: SignatureFormat,
 }
 
-/// No signature is longer, in base64 neither.
+/// No signature is longer, not even in base64.
 const MAX_SIGNATURE_LEN: usize = 128 * 1024;
 
 impl Arguments {

@@ -30,7 +30,7 @@ impl Arguments {
             confirm(&token, &key)?;
         }
         token.session().destroy_object(key.handle).map_err(|error| not_allowed(error, &ALLOW_DESTROY).of(&token))?;
-        note(&format!("key {:?} of {token} is destroyed", key.label));
+        note(&format!("the service has accepted the destruction of key {:?} of {token}", key.label));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -31,7 +31,7 @@ pub struct Arguments {
     module: ModuleArguments,
 }
 
-/// What a new key is for. Some services have keys for several purposes, and do not know fewer.
+/// What a new key is for. In some services, a key always has several purposes.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs, reason = "the names say it")]
 enum Purpose {
@@ -46,14 +46,12 @@ impl Arguments {
     /// # Errors
     /// If the configuration or the service does not permit it.
     pub fn run(&self) -> Outcome<ExitCode> {
-        let module = self.module.load()?;
-        let token = module.token(&self.slot)?;
-        self.module.log_in(&token)?;
+        let token = self.module.token(&self.slot)?;
         let handle = self.generate(&token)?;
         let key = token.object(handle).map_err(|error| Failure::from(error).of(&token))?;
         let name = String::from_utf8_lossy(&key.id);
         write(&format!("{}\n", token.uri_of(&key)))?;
-        note(&format!("the key's name in the service is {name}; a slot finds it by that name, or by \"discover\""));
+        note(&format!("the key's name in the service is {name}; name it in a slot, or use a slot with \"discover\""));
         Ok(ExitCode::SUCCESS)
     }
 

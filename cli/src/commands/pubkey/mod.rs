@@ -5,7 +5,7 @@ mod ssh;
 
 use crate::failure::{Failure, Outcome};
 use crate::module::KeyArguments;
-use crate::output_file::{OutputArguments, refuse_terminal};
+use crate::output_file::OutputArguments;
 use clap::Args;
 use cloud_kms_pkcs11::key::PublicKey;
 use der::pem::LineEnding;
@@ -44,8 +44,8 @@ impl Arguments {
     /// If there is no such key, or if its kind doesn't have the wanted form.
     pub fn run(&self) -> Outcome<ExitCode> {
         self.output.check()?;
-        if self.form.der && self.output.is_stdout() {
-            refuse_terminal("DER", "leave out --der")?;
+        if self.form.der {
+            self.output.refuse_terminal("DER", "leave out --der")?;
         }
         let (token, key) = self.key.open()?;
         let spki = key.public_key.as_deref();

@@ -2,7 +2,7 @@
 
 use crate::failure::Outcome;
 use crate::token::{Object, Token};
-use cloud_kms_pkcs11::key::{Curve, Kind, PublicKey};
+use cloud_kms_pkcs11::key::{Curve, Kind};
 use cryptoki::mechanism::MechanismType;
 use cryptoki::object::ObjectClass;
 
@@ -38,7 +38,7 @@ impl SnippetKey {
         let has_certificate =
             objects.iter().any(|other| other.class == ObjectClass::CERTIFICATE && other.id == object.id);
         let has_neighbors = objects.iter().any(|other| other.is_own_key() && other.label != object.label);
-        let kind = object.public_key.as_deref().and_then(|spki| Some(PublicKey::from_spki(spki).ok()?.kind()));
+        let kind = object.kind();
         let mechanisms = token.allowed_mechanisms(&object)?;
         Ok(Self { token, object, kind, mechanisms, has_certificate, has_neighbors })
     }

@@ -72,7 +72,7 @@ fn a_key_that_cannot_sign_is_refused() {
         { "label": "decrypt", "kms_key_id": "alias/decrypt" },
         { "label": "mac", "kms_key_id": "alias/mac" },
     ]));
-    refused(&world, "csr --slot decrypt --subject CN=web", 1, "it can't sign: the service permits decrypt, unwrap");
+    refused(&world, "csr --slot decrypt --subject CN=web", 1, "does not sign; it is for: decrypt, unwrap");
     refused(&world, "csr --slot mac --subject CN=web", 1, "it is a secret key, and certificates need a key pair");
 }
 

@@ -74,7 +74,7 @@ fn the_json_files_of_both_old_modules() {
     }
     assert_eq!(seen(&world, Some(("CLOUD_KMS_PKCS11_CONFIG", "new.json"))), before);
     let again = Run::of(&mut tool(&world, &["config", "migrate", "--out", "new.json"], None));
-    assert!(again.error(1).contains("fix:   remove that file, or name another"), "{again:?}");
+    assert!(again.error(1).contains("fix:   name another file, or overwrite it by --force"), "{again:?}");
 }
 
 #[test]

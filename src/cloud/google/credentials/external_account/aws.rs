@@ -7,6 +7,7 @@ use super::super::token_error::NO_ADVICE;
 use super::super::token_server::{Context, host_of, percent_encode};
 use crate::cloud::failure::refused::FailedAttempt;
 use crate::cloud::secret::Secret;
+use crate::key::hash::hex;
 use aws_lc_rs::{digest, hmac};
 use der::DateTime;
 use http::{HeaderValue, Method};
@@ -230,10 +231,6 @@ fn canonical_query(url: &Url) -> String {
 
 fn sha256(bytes: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, bytes).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
