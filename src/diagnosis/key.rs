@@ -8,7 +8,7 @@ use super::uses::Uses;
 use crate::cloud::{Cause, Failure, KeyDescription, Pending};
 use crate::config::{Key, Management};
 use crate::key::Purpose;
-use crate::key::hash::Hash;
+use crate::key::hash::{Hash, hex};
 
 /// A key whose checks are under way.
 pub(super) struct KeyRound {
@@ -109,11 +109,10 @@ const PURPOSES: [(Purpose, &str); 4] = [
 
 fn text(key: &Key, description: &KeyDescription) -> String {
     let does: Vec<_> = PURPOSES.iter().filter(|row| description.permits(row.0)).map(|row| row.1).collect();
-    let digest = description.public_key.as_ref().map(|own| {
-        let digest = Hash::Sha256.digest(own.spki());
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("; SHA-256 of its public half: {hex}")
-    });
+    let digest = description
+        .public_key
+        .as_ref()
+        .map(|own| format!("; SHA-256 of its public half: {}", hex(&Hash::Sha256.digest(own.spki()))));
     let (id, kind) = (&key.name.id, description.kind.name());
     format!("{id} is of kind {kind}, and {}{}", does.join(", "), digest.unwrap_or_default())
 }

@@ -17,7 +17,8 @@
 //! | `replicas` | Each region of `aws_failover_regions` has a replica of the key |
 //! | `signature` | On request only: one signature, verified with the public half |
 //!
-//! All requests of all slots run at the same time, in two rounds: what a key may do is asked once the key is described.
+//! The requests run in two rounds, because what a key may do is asked once the key is described. The first round is for all
+//! slots at once, the second for 64 slots at a time.
 
 mod certificate;
 pub mod check;
@@ -38,7 +39,7 @@ use service::Services;
 use slot::SlotRound;
 use std::sync::Arc;
 
-/// Checks the slots of a configuration, all at once: it takes the time of the slowest.
+/// Checks the slots of a configuration. Up to 64 slots take the time of the slowest.
 /// `only` is the label of a slot; `sign` also makes one signature with each key that signs.
 pub fn slots(config: &Config, only: Option<&str>, sign: bool) -> Vec<SlotReport> {
     runtime::open();

@@ -4,15 +4,18 @@ use super::check::{Check, Outcome};
 use crate::cloud::{Cause, Failure};
 
 impl Check {
-    pub(super) fn ok(name: &'static str, text: impl Into<String>) -> Self {
+    /// Returns a check that has found something to be in order.
+    pub fn ok(name: &'static str, text: impl Into<String>) -> Self {
         Self { name, outcome: Outcome::Ok, text: text.into(), fix: None }
     }
 
-    pub(super) fn warning(name: &'static str, text: impl Into<String>, fix: impl Into<String>) -> Self {
+    /// Returns a check that has found something that works, but not as well or as safely as it could.
+    pub fn warning(name: &'static str, text: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { name, outcome: Outcome::Warning, text: text.into(), fix: Some(fix.into()) }
     }
 
-    pub(super) fn problem(name: &'static str, text: impl Into<String>, fix: impl Into<String>) -> Self {
+    /// Returns a check that has found something that does not work.
+    pub fn problem(name: &'static str, text: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { outcome: Outcome::Problem, ..Self::warning(name, text, fix) }
     }
 

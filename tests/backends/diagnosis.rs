@@ -331,6 +331,9 @@ fn nothing_is_asked_about_keys_before_a_login() {
     let report = report(slot(Service::Azure(settings), "web"));
     assert!(report.checks.iter().all(|check| check.outcome == Outcome::Ok), "{report:#?}");
     assert!(found(&report, "credentials").text.contains("the application's client secret"), "{report:#?}");
+    for operation in ["vault.keys.get", "vault.keys.sign"] {
+        assert_eq!(emulator.control().count(operation), 0, "{operation}");
+    }
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Diagnosis for Azure {
     }
 
     fn remedy(&self, key: &KeyName, failure: &Failure) -> Option<String> {
-        let url = self.0.settings.vault_url.trim_end_matches('/');
+        let url = &self.0.settings.vault_url;
         // The `az` program knows a vault by its identifier, whatever its cloud is.
         let id = format!("--id {url}/keys/{}", key.id);
         let version = key.version.as_ref().map(|version| format!("/{version}")).unwrap_or_default();

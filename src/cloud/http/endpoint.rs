@@ -11,11 +11,13 @@ pub fn is_plaintext_remote(url: &str) -> bool {
 
 /// Returns the URL for log lines, without a user name and password before the host (RFC 3986 section 3.2.1).
 pub fn url_without_credentials(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    // The HTTP client also accepts a proxy without a scheme: NAME:PASSWORD@HOST:PORT.
+    let start = url.find("://").filter(|end| !url[..*end].contains(['@', '/', '?', '#'])).map_or(0, |end| end + 3);
+    let (scheme, rest) = url.split_at(start);
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{scheme}://{host}{path}")
+    format!("{scheme}{host}{path}")
 }
 
 /// Returns whether the host is a loopback address, or a name for one (RFC 6761 section 6.3).
@@ -60,6 +62,8 @@ mod tests {
             ("https://me:se@cret@kms.example:8443/a@b", "https://kms.example:8443/a@b"),
             ("https://me@kms.example", "https://kms.example"),
             ("https://kms.example/?a=b@c", "https://kms.example/?a=b@c"),
+            ("me:se@cret@proxy:3128", "proxy:3128"),
+            ("proxy:3128/?a=b://c", "proxy:3128/?a=b://c"),
             ("nonsense", "nonsense"),
         ] {
             assert_eq!(url_without_credentials(url), shown);

@@ -9,6 +9,8 @@ pub mod schema;
 pub mod show;
 mod slot_options;
 
+pub use crate::config::options::variables::{Precedence, VARIABLES as OPTION_VARIABLES};
+
 use crate::config::environment::Environment;
 use crate::config::options::Cloud;
 use crate::config::{process_environment, variable};

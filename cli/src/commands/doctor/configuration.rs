@@ -1,6 +1,5 @@
 //! Checks of the configuration: its files and the first mistake, the cache, and who can read files with secrets.
 
-use super::report::{ok, problem, warning};
 use super::subject::{Subject, variable};
 use cloud_kms_pkcs11::cloud::{aws, azure, google, vault};
 use cloud_kms_pkcs11::config::{Config, Examination, Service};
@@ -25,12 +24,16 @@ pub fn file_checks(examination: &Examination) -> Vec<Check> {
             let (text, fix) = parts(last.map_or("there are no slots", |index| &examination.notes[index].1));
             last.map(|index| checks.remove(index));
             let text = if text.contains("no slots") { text } else { format!("{text}: there are no slots") };
-            checks.push(problem(FILE, text, fix.unwrap_or_else(|| "add a slot for each key to \"slots\"".to_owned())));
+            checks.push(Check::problem(
+                FILE,
+                text,
+                fix.unwrap_or_else(|| "add a slot for each key to \"slots\"".to_owned()),
+            ));
         }
         Ok(_) => {}
         Err(error) => {
             let (text, fix) = parts(&error.message);
-            checks.push(problem(FILE, text, fix.unwrap_or_else(|| CORRECT.to_owned())));
+            checks.push(Check::problem(FILE, text, fix.unwrap_or_else(|| CORRECT.to_owned())));
         }
     }
     checks
@@ -41,9 +44,9 @@ const CORRECT: &str = "correct the file; docs/configuration.md describes every o
 fn note(level: Level, text: &str) -> Check {
     let (what, fix) = parts(text);
     match level {
-        Level::Warn => warning(FILE, what, fix.unwrap_or_else(|| CORRECT.to_owned())),
-        Level::Error => problem(FILE, what, fix.unwrap_or_else(|| CORRECT.to_owned())),
-        _ => ok(FILE, text),
+        Level::Warn => Check::warning(FILE, what, fix.unwrap_or_else(|| CORRECT.to_owned())),
+        Level::Error => Check::problem(FILE, what, fix.unwrap_or_else(|| CORRECT.to_owned())),
+        _ => Check::ok(FILE, text),
     }
 }
 
@@ -64,17 +67,17 @@ pub fn storage_checks(subject: &Subject) -> Vec<Check> {
 
 fn cache(config: &Config) -> Check {
     let Some(folder) = &config.cache_directory else {
-        return ok("cache", "public keys are not kept, because \"cache\" is false or ~/.cache does not exist");
+        return Check::ok("cache", "public keys are not kept, because \"cache\" is false or ~/.cache does not exist");
     };
     let parent = folder.parent().is_some_and(|parent| parent.is_dir());
     match PrivateDirectory::new(folder.clone()).check() {
-        Ok(()) => ok("cache", format!("public keys are kept in {}", folder.display())),
+        Ok(()) => Check::ok("cache", format!("public keys are kept in {}", folder.display())),
         Err(error) if error.kind() == ErrorKind::NotFound && parent => {
-            ok("cache", format!("public keys will be kept in {}", folder.display()))
+            Check::ok("cache", format!("public keys will be kept in {}", folder.display()))
         }
         Err(error) => {
             let fix = format!("create it for this user alone: install -d -m 700 {}", folder.display());
-            warning("cache", format!("{} is not used: {error}", folder.display()), fix)
+            Check::warning("cache", format!("{} is not used: {}", folder.display(), parts(&error.to_string()).0), fix)
         }
     }
 }
@@ -89,7 +92,7 @@ fn secrets(subject: &Subject) -> Vec<Check> {
         for what in [file.readable_by_others(), file.writable_by_others(), file.replaceable_by_others()] {
             let Some((what, fix)) = what.as_deref().map(parts) else { continue };
             let text = format!("{}, a file with a secret: {what}", path.display());
-            checks.push(warning(
+            checks.push(Check::warning(
                 "secrets",
                 text,
                 fix.unwrap_or_else(|| format!("chown it, and chmod 600 {}", path.display())),
@@ -98,7 +101,7 @@ fn secrets(subject: &Subject) -> Vec<Check> {
     }
     if checks.is_empty() && !files.is_empty() {
         let names: Vec<_> = files.iter().map(|(path, _)| path.display().to_string()).collect();
-        checks.push(ok("secrets", format!("closed to other users: {}", names.join(", "))));
+        checks.push(Check::ok("secrets", format!("closed to other users: {}", names.join(", "))));
     }
     checks
 }
@@ -131,7 +134,7 @@ fn of_aws(settings: &aws::Settings) -> impl Iterator<Item = PathBuf> {
     // Without access keys, anybody may read the files.
     let has_secret = |path: &PathBuf| {
         let word = b"aws_secret_access_key";
-        std::fs::read(path).is_ok_and(|bytes| bytes.windows(word.len()).any(|own| own == word))
+        FileWithMetadata::read(path).is_ok_and(|file| file.bytes.windows(word.len()).any(|own| own == word))
     };
     places.into_iter().filter(move |_| is_used).filter_map(path).filter(has_secret)
 }

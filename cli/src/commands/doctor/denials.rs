@@ -1,7 +1,6 @@
 //! What SELinux and AppArmor have denied, as far as the kernel's log can be read.
 
 use super::probe::Probe;
-use super::report::{ok, warning};
 use super::subject::Subject;
 use cloud_kms_pkcs11::diagnosis::check::Check;
 use std::collections::BTreeSet;
@@ -25,8 +24,8 @@ pub fn checks(_: &Subject) -> Vec<Check> {
     let logs = COMMANDS.iter().map(|(program, arguments)| Probe::run(program, arguments, None).output);
     let denials: BTreeSet<_> = audit.into_iter().chain(logs).flat_map(|text| denials(&text)).collect();
     match denials.is_empty() {
-        true => vec![ok(NAME, "no denial of SELinux or AppArmor in the logs that this user can read")],
-        false => denials.into_iter().map(|denial| warning(NAME, denial.text(), denial.fix())).collect(),
+        true => vec![Check::ok(NAME, "no denial of SELinux or AppArmor in the logs that this user can read")],
+        false => denials.into_iter().map(|denial| Check::warning(NAME, denial.text(), denial.fix())).collect(),
     }
 }
 
@@ -42,6 +41,8 @@ struct Denial {
     operation: String,
     /// The file.
     file: String,
+    /// The rights that AppArmor would have to grant.
+    rights: &'static str,
 }
 
 fn denials(log: &str) -> Vec<Denial> {
@@ -60,8 +61,15 @@ impl Denial {
         let of =
             |apparmor: &str, selinux: &str| value(if is_apparmor { apparmor } else { selinux }).unwrap_or_default();
         let braces = line.split_once("{ ").and_then(|(_, rest)| Some(rest.split_once(" }")?.0.to_owned()));
+        let mask = value("requested_mask").unwrap_or_default();
+        let rights = match mask.contains('m') {
+            true => "mr",
+            false if mask.contains(['w', 'a', 'c', 'd', 'k']) => "rwk",
+            false => "r",
+        };
         Self {
             is_apparmor,
+            rights,
             program: of("comm", "comm"),
             rule: of("profile", "scontext"),
             operation: braces.unwrap_or_else(|| of("operation", "operation")),
@@ -76,15 +84,19 @@ impl Denial {
     }
 
     fn fix(&self) -> String {
-        let Self { program, rule, file, .. } = self;
+        let Self { program, rule, file, rights, .. } = self;
         match self.is_apparmor {
             true => {
                 let local = rule.trim_start_matches('/').replace('/', ".");
                 format!(
-                    "add \"{file} mr,\" to /etc/apparmor.d/local/{local}, and reload the profile: apparmor_parser -r"
+                    "add \"{file} {rights},\" to /etc/apparmor.d/local/{local}, and reload the profile: apparmor_parser -r"
                 )
             }
-            false => format!("allow it in the policy: ausearch -m avc -c {program} | audit2allow -M local"),
+            // The program chooses this name.
+            false => {
+                let program = program.replace('\'', "");
+                format!("allow it in the policy: ausearch -m avc -c '{program}' | audit2allow -M local")
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::output::{note, write, write_json};
 use clap::Args;
 use cloud_kms_pkcs11::config::{Config, Examination};
 use cloud_kms_pkcs11::diagnosis;
-use cloud_kms_pkcs11::diagnosis::check::{Check, Outcome as Result};
+use cloud_kms_pkcs11::diagnosis::check::{self, Check};
 use probe::at_once;
 use report::Report;
 use std::process::ExitCode;
@@ -67,12 +67,12 @@ impl Arguments {
         } else {
             write(&report.text())?;
         }
-        Ok(if report.count(&Result::Problem) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if report.count(&check::Outcome::Problem) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn report(&self, examination: &Examination) -> Report {
         let module = self.module.path();
-        let missing = module.as_ref().err().map(module_file::missing);
+        let missing = module.as_ref().err().map(module_file::failed);
         let subject = Subject { module: module.ok(), config: examination.config.clone().ok() };
         let mut configuration = configuration::file_checks(examination);
         configuration.extend(configuration::storage_checks(&subject));
@@ -93,5 +93,7 @@ fn check_label(label: &str, config: &Config) -> Outcome<()> {
         return Ok(());
     }
     let labels: Vec<_> = config.slots.labels().map(|own| format!("{own:?}")).collect();
-    Err(Failure::new(format!("no slot has the label {label:?}")).fix(format!("use one of: {}", labels.join(", "))))
+    let fix =
+        if labels.is_empty() { "leave out --slot".to_owned() } else { format!("use one of: {}", labels.join(", ")) };
+    Err(Failure::new(format!("no slot has the label {label:?}")).fix(fix))
 }

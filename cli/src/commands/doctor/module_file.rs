@@ -1,6 +1,5 @@
 //! Checks of the module's file: whether it loads, belongs to this tool, and has the slots of the configuration.
 
-use super::report::{ok, problem, warning};
 use super::subject::Subject;
 use crate::failure::{Failure, Outcome};
 use crate::module::Module;
@@ -13,9 +12,10 @@ const MANUFACTURER: &str = "cloud-kms-pkcs11";
 
 const LOAD: &str = "module";
 
-/// Returns the check for a module's file that was not found.
-pub fn missing(failure: &Failure) -> Check {
-    from_failure(LOAD, failure)
+/// Returns the check for a module that was not found or does not work.
+pub fn failed(failure: &Failure) -> Check {
+    let fix = failure.fix.clone().unwrap_or_else(|| "install the module again".to_owned());
+    Check::problem(LOAD, failure.message.clone(), fix)
 }
 
 /// Returns the checks of the module's file. C_Initialize is called if the configuration has no mistake: otherwise it
@@ -23,9 +23,12 @@ pub fn missing(failure: &Failure) -> Check {
 pub fn checks(subject: &Subject) -> Vec<Check> {
     let Some(path) = &subject.module else { return Vec::new() };
     let Some(config) = &subject.config else {
-        return vec![ok(LOAD, format!("{}: not loaded, because the configuration has a mistake", path.display()))];
+        return vec![Check::ok(
+            LOAD,
+            format!("{}: not loaded, because the configuration has a mistake", path.display()),
+        )];
     };
-    loaded(path, config).unwrap_or_else(|failure| vec![from_failure(LOAD, &failure)])
+    loaded(path, config).unwrap_or_else(|failure| vec![failed(&failure)])
 }
 
 fn loaded(path: &Path, config: &Config) -> Outcome<Vec<Check>> {
@@ -33,9 +36,9 @@ fn loaded(path: &Path, config: &Config) -> Outcome<Vec<Check>> {
     let info = module.info()?;
     if info.manufacturer_id() != MANUFACTURER {
         let text = format!("{} is another module, of {:?}", path.display(), info.manufacturer_id());
-        return Ok(vec![problem(LOAD, text, "name the file libcloud_kms_pkcs11.so by --module")]);
+        return Ok(vec![Check::problem(LOAD, text, "name the file libcloud_kms_pkcs11.so by --module")]);
     }
-    let found = ok(LOAD, format!("{} loads, and C_Initialize succeeds", path.display()));
+    let found = Check::ok(LOAD, format!("{} loads, and C_Initialize succeeds", path.display()));
     Ok(vec![found, version(info.library_version().to_string()), slots(&module, config)?])
 }
 
@@ -43,10 +46,10 @@ fn loaded(path: &Path, config: &Config) -> Outcome<Vec<Check>> {
 fn version(module: String) -> Check {
     let own = env!("CARGO_PKG_VERSION");
     if own.starts_with(&format!("{module}.")) {
-        return ok("version", own);
+        return Check::ok("version", own);
     }
     let text = format!("the module has version {module}, but this tool has version {own}");
-    warning("version", text, "install both from the same release")
+    Check::warning("version", text, "install both from the same release")
 }
 
 fn slots(module: &Module, config: &Config) -> Outcome<Check> {
@@ -56,15 +59,10 @@ fn slots(module: &Module, config: &Config) -> Outcome<Check> {
     let is_same = shown.len() >= config.slots.len() && shown.iter().zip(config.slots.labels()).all(is_label);
     if !is_same || shown.len() > config.slots.len() && config.legacy_services.is_empty() {
         let text = format!("the module has other slots than the configuration: {}", shown.join(", "));
-        return Ok(problem("slots", text, "install the module and this tool from the same release"));
+        return Ok(Check::problem("slots", text, "install the module and this tool from the same release"));
     }
     let noun = if shown.len() == 1 { "slot" } else { "slots" };
-    Ok(ok("slots", format!("{} {noun}, as in the configuration", shown.len())))
-}
-
-fn from_failure(name: &'static str, failure: &Failure) -> Check {
-    let fix = failure.fix.clone().unwrap_or_else(|| "install the module again".to_owned());
-    problem(name, failure.message.clone(), fix)
+    Ok(Check::ok("slots", format!("{} {noun}, as in the configuration", shown.len())))
 }
 
 #[cfg(test)]

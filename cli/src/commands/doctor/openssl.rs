@@ -1,7 +1,6 @@
 //! Checks of OpenSSL's ways to the module: libp11's engine and pkcs11-provider.
 
 use super::probe::{Probe, at_once};
-use super::report::{ok, warning};
 use super::subject::Subject;
 use cloud_kms_pkcs11::diagnosis::check::Check;
 use std::path::Path;
@@ -45,10 +44,10 @@ const NO_TOKEN: &str = "pkcs11:token=cloud-kms-pkcs11%20doctor;type=public";
 pub fn checks(subject: &Subject) -> Vec<Check> {
     let version = Probe::run("openssl", &["version"], None);
     if !version.is_installed {
-        return vec![ok("openssl", "not installed")];
+        return vec![Check::ok("openssl", "not installed")];
     }
     let words: Vec<_> = version.output.split(' ').take(2).collect();
-    let mut checks = vec![ok("openssl", words.join(" "))];
+    let mut checks = vec![Check::ok("openssl", words.join(" "))];
     if let (Some(module), Some(_)) = (&subject.module, &subject.config) {
         checks.extend(at_once(&WAYS, |way| way.check(module)));
     }
@@ -59,18 +58,18 @@ impl Way {
     fn check(&self, module: &Path) -> Check {
         let variables = [None, Some((self.variable, module))];
         let probes = at_once(variables, |variable| Probe::run("openssl", self.command, variable));
-        let [by_itself, told] = &probes[..] else { return ok(self.name, "not checked") };
+        let [by_itself, told] = &probes[..] else { return Check::ok(self.name, "not checked") };
         let (noun, setting) = (self.noun, format!("{}={}", self.variable, module.display()));
         if self.absent.iter().any(|words| told.output.contains(words)) {
-            return ok(self.name, format!("not installed (package {})", self.package));
+            return Check::ok(self.name, format!("not installed (package {})", self.package));
         }
         match (by_itself.has_loaded, told.has_loaded) {
-            (true, _) => ok(self.name, format!("{noun} sees the module")),
-            (_, true) => ok(self.name, format!("{noun} sees the module with {setting}")),
+            (true, _) => Check::ok(self.name, format!("{noun} sees the module")),
+            (_, true) => Check::ok(self.name, format!("{noun} sees the module with {setting}")),
             _ => {
                 let words = told.output.lines().find(|line| line.contains("rror")).unwrap_or("it gives no reason");
                 let text = format!("{noun} does not load the module: {words}");
-                warning(
+                Check::warning(
                     self.name,
                     text,
                     format!("run {setting} openssl {}, and correct what it says", self.command.join(" ")),

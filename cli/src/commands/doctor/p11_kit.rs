@@ -1,7 +1,6 @@
 //! Checks of the registration in p11-kit: pkcs11.conf(5).
 
 use super::probe::Probe;
-use super::report::{ok, problem, warning};
 use super::subject::{Subject, in_config_directory};
 use crate::module::FILE_NAME;
 use cloud_kms_pkcs11::diagnosis::check::Check;
@@ -48,7 +47,7 @@ pub fn checks(subject: &Subject) -> Vec<Check> {
     let ignored = if is_root { read(&user.into_iter().collect::<Vec<_>>()) } else { Vec::new() };
     let list = Probe::run("p11-kit", &["list-modules"], None);
     if !list.is_installed && !system.iter().any(|folder| folder.is_dir()) {
-        return vec![ok(NAME, "not installed")];
+        return vec![Check::ok(NAME, "not installed")];
     }
     let mut checks: Vec<_> = found.iter().filter_map(|registration| broken(registration, module)).collect();
     match &found[..] {
@@ -62,7 +61,7 @@ pub fn checks(subject: &Subject) -> Vec<Check> {
                 files.len(),
                 files.join(", ")
             );
-            checks.push(warning(NAME, text, "remove all files but one"));
+            checks.push(Check::warning(NAME, text, "remove all files but one"));
         }
     }
     checks
@@ -73,10 +72,10 @@ fn broken(registration: &Registration, module: &Path) -> Option<Check> {
     let file = registration.file.display();
     let fix = format!("write the line \"module: {}\" to it, or remove it", module.display());
     match &registration.module {
-        Err(value) => Some(problem(NAME, format!("{file} names {value}, which does not exist"), fix)),
+        Err(value) => Some(Check::problem(NAME, format!("{file} names {value}, which does not exist"), fix)),
         Ok(path) if !is_same(path, module) => {
             let text = format!("{file} names {}, which is another file than {}", path.display(), module.display());
-            Some(warning(NAME, text, fix))
+            Some(Check::warning(NAME, text, fix))
         }
         Ok(_) => None,
     }
@@ -88,13 +87,13 @@ fn unregistered(module: &Path, ignored: &[Registration]) -> Check {
     match ignored {
         [own, ..] => {
             let text = format!("registered only in {}, which p11-kit ignores for root", own.file.display());
-            warning(NAME, text, fix)
+            Check::warning(NAME, text, fix)
         }
         [] => {
             let text = "the module is not registered, so that programs with p11-kit do not see it unless they are told its path";
             let own = "mkdir -p ~/.config/pkcs11/modules";
             let fix = format!("{fix} (as root), or {own} && {line} >~/.config/pkcs11/modules/cloud-kms-pkcs11.module");
-            warning(NAME, text, fix)
+            Check::warning(NAME, text, fix)
         }
     }
 }
@@ -103,13 +102,13 @@ fn unregistered(module: &Path, ignored: &[Registration]) -> Check {
 fn visible(registration: &Registration, subject: &Subject, list: &Probe) -> Check {
     let text = format!("registered by {}", registration.file.display());
     if !list.is_installed {
-        return ok(NAME, format!("{text}; the command p11-kit is not installed"));
+        return Check::ok(NAME, format!("{text}; the command p11-kit is not installed"));
     }
     if subject.config.is_none() || list.has_loaded {
-        return ok(NAME, text);
+        return Check::ok(NAME, text);
     }
     let words = list.output.lines().find(|line| line.contains("p11-kit:")).unwrap_or("it does not list the module");
-    problem(
+    Check::problem(
         NAME,
         format!("{text}, but p11-kit does not load it: {words}"),
         "run p11-kit list-modules, and correct what it says",

@@ -6,21 +6,6 @@ use cloud_kms_pkcs11::diagnosis::SlotReport;
 use cloud_kms_pkcs11::diagnosis::check::{Check, Outcome};
 use serde_json::{Value, json};
 
-/// Returns a check that has found something to be in order.
-pub fn ok(name: &'static str, text: impl Into<String>) -> Check {
-    Check { name, outcome: Outcome::Ok, text: text.into(), fix: None }
-}
-
-/// Returns a check that has found something that works, but not as well or as safely as it could.
-pub fn warning(name: &'static str, text: impl Into<String>, fix: impl Into<String>) -> Check {
-    Check { name, outcome: Outcome::Warning, text: text.into(), fix: Some(fix.into()) }
-}
-
-/// Returns a check that has found something that does not work.
-pub fn problem(name: &'static str, text: impl Into<String>, fix: impl Into<String>) -> Check {
-    Check { outcome: Outcome::Problem, ..warning(name, text, fix) }
-}
-
 /// Everything that was checked.
 pub struct Report {
     /// The checks of this machine, by the name of their group.
@@ -135,9 +120,12 @@ mod tests {
         let slots = vec![SlotReport {
             label: "web".into(),
             place: "AWS KMS in eu-central-1".into(),
-            checks: vec![problem("key", "the key is\x1b[2J\ndisabled", "enable it")],
+            checks: vec![Check::problem("key", "the key is\x1b[2J\ndisabled", "enable it")],
         }];
-        Report { groups: vec![("host", vec![ok("openssl", "fine"), warning("p11-kit", "none", "add it")])], slots }
+        Report {
+            groups: vec![("host", vec![Check::ok("openssl", "fine"), Check::warning("p11-kit", "none", "add it")])],
+            slots,
+        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Checks whether ssh-agent would load the module: ssh-agent(1), option -P.
 
-use super::report::{ok, warning};
 use super::subject::{Subject, variable};
 use cloud_kms_pkcs11::diagnosis::check::Check;
 use cloud_kms_pkcs11::host::process::effective_user_id;
@@ -15,8 +14,8 @@ const USUAL: &str = "/usr/lib*/*,/usr/local/lib*/*";
 pub fn checks(subject: &Subject) -> Vec<Check> {
     let Some(module) = &subject.module else { return Vec::new() };
     vec![match (variable("SSH_AUTH_SOCK"), agent()) {
-        (None, _) => ok(NAME, "none runs here (SSH_AUTH_SOCK is not set)"),
-        (Some(_), None) => ok(NAME, "the agent at SSH_AUTH_SOCK is not an ssh-agent of this user"),
+        (None, _) => Check::ok(NAME, "none runs here (SSH_AUTH_SOCK is not set)"),
+        (Some(_), None) => Check::ok(NAME, "the agent at SSH_AUTH_SOCK is not an ssh-agent of this user"),
         (Some(_), Some(arguments)) => check(module, &patterns(&arguments)),
     }]
 }
@@ -25,10 +24,10 @@ fn check(module: &Path, patterns: &str) -> Check {
     let path = module.canonicalize().unwrap_or_else(|_| module.to_owned());
     let shown = path.display().to_string();
     if is_allowed(&shown, patterns) {
-        return ok(NAME, format!("loads the module (ssh-add -s {shown})"));
+        return Check::ok(NAME, format!("loads the module (ssh-add -s {shown})"));
     }
     let fix = format!("install the module below /usr/lib, or start the agent by: ssh-agent -P '{shown}'");
-    warning(NAME, format!("refuses the module: it loads only {patterns}, not {shown}"), fix)
+    Check::warning(NAME, format!("refuses the module: it loads only {patterns}, not {shown}"), fix)
 }
 
 /// Returns the arguments of this user's agent: of the process SSH_AGENT_PID, or else of the first one.

@@ -1,5 +1,7 @@
 //! The environment variables that matter to the module: one row each.
 
+use cloud_kms_pkcs11::config::tool::{OPTION_VARIABLES, Precedence};
+
 /// A variable.
 pub struct Variable {
     /// Its name.
@@ -8,8 +10,20 @@ pub struct Variable {
     pub cloud: Option<&'static str>,
     /// What its value is.
     pub kind: Kind,
-    /// When it counts, or what it does.
-    pub effect: &'static str,
+    /// When it counts, or what it does. Empty if the table of options tells, or if there is nothing to say.
+    effect: &'static str,
+}
+
+impl Variable {
+    /// Returns when the variable counts, or what it does.
+    pub fn effect(&self) -> String {
+        let row = OPTION_VARIABLES.iter().find(|row| self.effect.is_empty() && row.names.contains(&self.name));
+        match row.map(|row| (row.precedence, row.option)) {
+            Some((Precedence::BeforeFile, option)) => format!("takes precedence over {option:?}"),
+            Some((Precedence::AfterFile, option)) => format!("for slots without {option:?}"),
+            None => self.effect.to_owned(),
+        }
+    }
 }
 
 /// What the value of a variable is.
@@ -25,6 +39,8 @@ pub enum Kind {
     SecretPair(&'static str),
     /// The path of something that exists.
     Path,
+    /// Paths of things that exist, separated by colons.
+    PathList,
     /// The path of a file that may not exist yet.
     NewFile,
     /// A URL, perhaps with a password.
@@ -36,18 +52,19 @@ pub enum Kind {
 }
 
 macro_rules! variables {
-    ($($cloud:expr => { $($name:ident $kind:expr, $effect:literal;)* })*) => {
-        &[$($(Variable { name: stringify!($name), cloud: $cloud, kind: $kind, effect: $effect },)*)*]
+    ($($cloud:expr => { $($name:ident $kind:expr $(, $effect:literal)?;)* })*) => {
+        &[$($(Variable { name: stringify!($name), cloud: $cloud, kind: $kind, effect: concat!($($effect)?) },)*)*]
     };
 }
 
-/// Every variable that the module, its SDKs or OpenSSL's engine and provider read.
+/// The variables whose values explain most failures. Each one that stands for an option is among them.
 pub const VARIABLES: &[Variable] = variables! {
     None => {
         CLOUD_KMS_PKCS11_CONFIG Kind::Path, "the only configuration file";
-        CLOUD_KMS_PKCS11_LOG Kind::Plain, "takes precedence over \"log_level\"";
-        CLOUD_KMS_PKCS11_LOG_FILE Kind::NewFile, "takes precedence over \"log_file\"";
-        CLOUD_KMS_PKCS11_LOG_DESTINATION Kind::Plain, "takes precedence over \"log_destination\"";
+        CLOUD_KMS_PKCS11_MODULE Kind::Path, "the module of this tool";
+        CLOUD_KMS_PKCS11_LOG Kind::Plain;
+        CLOUD_KMS_PKCS11_LOG_FILE Kind::NewFile;
+        CLOUD_KMS_PKCS11_LOG_DESTINATION Kind::Plain;
         AWS_KMS_PKCS11_CONFIG Kind::Path, "read only without a file of this module";
         KMS_PKCS11_CONFIG Kind::Path, "read only without a file of this module";
         XDG_CONFIG_HOME Kind::NewFile, "instead of ~/.config";
@@ -61,67 +78,83 @@ pub const VARIABLES: &[Variable] = variables! {
         NO_PROXY Kind::Plain, "reached without a proxy";
         no_proxy Kind::Plain, "reached without a proxy";
         SSL_CERT_FILE Kind::Path, "in place of the system's certificate authorities";
-        SSL_CERT_DIR Kind::Path, "in place of the system's certificate authorities";
+        SSL_CERT_DIR Kind::PathList, "in place of the system's certificate authorities";
         OPENSSL_CONF Kind::Path, "in place of the system's openssl.cnf";
         PKCS11_MODULE_PATH Kind::Path, "the module of OpenSSL's engine";
         PKCS11_PROVIDER_MODULE Kind::Path, "the module of OpenSSL's provider";
     }
     Some("aws") => {
-        AWS_PROFILE Kind::Plain, "for slots without \"aws_profile\"";
+        AWS_PROFILE Kind::Plain;
         AWS_REGION Kind::Plain, "for keys without a region of their own";
         AWS_DEFAULT_REGION Kind::Plain, "for keys without a region of their own, if AWS_REGION is not set";
         AWS_ACCESS_KEY_ID Kind::Pair("AWS_SECRET_ACCESS_KEY"), "for slots without \"aws_profile\"";
         AWS_SECRET_ACCESS_KEY Kind::SecretPair("AWS_ACCESS_KEY_ID"), "for slots without \"aws_profile\"";
-        AWS_SESSION_TOKEN Kind::Secret, "";
+        AWS_SESSION_TOKEN Kind::Secret;
         AWS_CONFIG_FILE Kind::Path, "in place of ~/.aws/config";
         AWS_SHARED_CREDENTIALS_FILE Kind::Path, "in place of ~/.aws/credentials";
         AWS_WEB_IDENTITY_TOKEN_FILE Kind::Path, "a web identity for AWS_ROLE_ARN";
         AWS_ROLE_ARN Kind::Plain, "the role of the web identity";
-        AWS_CA_BUNDLE Kind::Path, "for slots without \"ca_bundle\"";
-        AWS_ENDPOINT_URL_KMS Kind::Url, "for slots without \"aws_endpoint_url\"";
-        AWS_ENDPOINT_URL_STS Kind::Url, "";
-        AWS_ENDPOINT_URL Kind::Url, "for slots without \"aws_endpoint_url\"";
-        AWS_USE_FIPS_ENDPOINT Kind::Plain, "for slots without \"aws_use_fips_endpoint\"";
-        AWS_USE_DUALSTACK_ENDPOINT Kind::Plain, "for slots without \"aws_use_dualstack_endpoint\"";
-        AWS_EC2_METADATA_DISABLED Kind::Plain, "";
-        AWS_CONTAINER_CREDENTIALS_FULL_URI Kind::Plain, "";
-        AWS_CONTAINER_CREDENTIALS_RELATIVE_URI Kind::Plain, "";
+        AWS_CA_BUNDLE Kind::Path;
+        AWS_ENDPOINT_URL_KMS Kind::Url;
+        AWS_ENDPOINT_URL_STS Kind::Url;
+        AWS_ENDPOINT_URL_ACM Kind::Url;
+        AWS_ENDPOINT_URL_ACM_PCA Kind::Url;
+        AWS_ENDPOINT_URL Kind::Url;
+        AWS_USE_FIPS_ENDPOINT Kind::Plain;
+        AWS_USE_DUALSTACK_ENDPOINT Kind::Plain;
+        AWS_EC2_METADATA_DISABLED Kind::Plain;
+        AWS_CONTAINER_CREDENTIALS_FULL_URI Kind::Plain;
+        AWS_CONTAINER_CREDENTIALS_RELATIVE_URI Kind::Plain;
     }
     Some("azure") => {
-        AZURE_TENANT_ID Kind::Plain, "for slots without \"azure_tenant_id\"";
-        AZURE_CLIENT_ID Kind::Plain, "for slots without \"azure_client_id\"";
+        AZURE_TENANT_ID Kind::Plain;
+        AZURE_CLIENT_ID Kind::Plain;
         AZURE_CLIENT_SECRET Kind::Secret, "for slots without a secret of their own";
-        AZURE_CLIENT_CERTIFICATE_PATH Kind::Path, "for slots without \"azure_client_certificate_path\"";
+        AZURE_CLIENT_CERTIFICATE_PATH Kind::Path;
         AZURE_CLIENT_CERTIFICATE_PASSWORD Kind::Secret, "for slots without \"azure_client_certificate_password_file\"";
-        AZURE_FEDERATED_TOKEN_FILE Kind::Path, "for slots without \"azure_federated_token_file\"";
-        AZURE_AUTH_LOCATION Kind::Path, "for slots without \"azure_auth_file\"";
-        AZURE_AUTHORITY_HOST Kind::Url, "for slots without \"azure_authority_host\"";
+        AZURE_FEDERATED_TOKEN_FILE Kind::Path;
+        AZURE_AUTH_LOCATION Kind::Path;
+        AZURE_AUTHORITY_HOST Kind::Url;
         AZURE_KEYVAULT_URL Kind::Url, "only without a file of this module";
     }
     Some("google") => {
-        GOOGLE_APPLICATION_CREDENTIALS Kind::Path, "for slots without \"google_credentials_file\"";
+        GOOGLE_APPLICATION_CREDENTIALS Kind::Path;
+        GOOGLE_API_CERTIFICATE_CONFIG Kind::Path;
+        GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES Kind::Plain;
         CLOUDSDK_CONFIG Kind::Path, "the directory of gcloud";
-        GOOGLE_CLOUD_QUOTA_PROJECT Kind::Plain, "for slots without \"google_quota_project\"";
-        GOOGLE_CLOUD_UNIVERSE_DOMAIN Kind::Plain, "for slots without \"google_universe_domain\"";
+        GOOGLE_CLOUD_QUOTA_PROJECT Kind::Plain;
+        GOOGLE_CLOUD_UNIVERSE_DOMAIN Kind::Plain;
     }
     Some("vault") => {
-        BAO_ADDR Kind::Url, "for slots without \"vault_address\"";
+        BAO_ADDR Kind::Url;
         BAO_TOKEN Kind::Secret, "for slots without a token or login of their own";
-        BAO_NAMESPACE Kind::Plain, "for slots without \"vault_namespace\"";
-        BAO_CACERT Kind::Path, "for slots without \"ca_bundle\"";
-        BAO_CAPATH Kind::Path, "for slots without \"ca_bundle\"";
-        BAO_CLIENT_CERT Kind::Path, "for slots without \"vault_client_certificate_path\"";
-        BAO_CLIENT_KEY Kind::Path, "for slots without \"vault_client_key_path\"";
-        BAO_TLS_SERVER_NAME Kind::Plain, "for slots without \"vault_tls_server_name\"";
+        BAO_NAMESPACE Kind::Plain;
+        BAO_CACERT Kind::Path;
+        BAO_CAPATH Kind::Path;
+        BAO_CLIENT_CERT Kind::Path;
+        BAO_CLIENT_KEY Kind::Path;
+        BAO_TLS_SERVER_NAME Kind::Plain;
         BAO_SKIP_VERIFY Kind::Ignored, "unset it, and name the server's authority in \"ca_bundle\"";
-        VAULT_ADDR Kind::Url, "for slots without \"vault_address\"";
+        VAULT_ADDR Kind::Url;
         VAULT_TOKEN Kind::Secret, "for slots without a token or login of their own";
-        VAULT_NAMESPACE Kind::Plain, "for slots without \"vault_namespace\"";
-        VAULT_CACERT Kind::Path, "for slots without \"ca_bundle\"";
-        VAULT_CAPATH Kind::Path, "for slots without \"ca_bundle\"";
-        VAULT_CLIENT_CERT Kind::Path, "for slots without \"vault_client_certificate_path\"";
-        VAULT_CLIENT_KEY Kind::Path, "for slots without \"vault_client_key_path\"";
-        VAULT_TLS_SERVER_NAME Kind::Plain, "for slots without \"vault_tls_server_name\"";
+        VAULT_NAMESPACE Kind::Plain;
+        VAULT_CACERT Kind::Path;
+        VAULT_CAPATH Kind::Path;
+        VAULT_CLIENT_CERT Kind::Path;
+        VAULT_CLIENT_KEY Kind::Path;
+        VAULT_TLS_SERVER_NAME Kind::Plain;
         VAULT_SKIP_VERIFY Kind::Ignored, "unset it, and name the server's authority in \"ca_bundle\"";
     }
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_of_an_option_is_checked() {
+        for name in OPTION_VARIABLES.iter().flat_map(|row| row.names) {
+            assert!(VARIABLES.iter().any(|row| row.name == *name), "{name}");
+        }
+    }
+}

@@ -69,10 +69,24 @@ fn variables_of_clouds_without_a_slot_do_not_matter() {
 }
 
 #[test]
+fn a_list_of_directories_is_checked_one_by_one() {
+    let machine = Machine::good();
+    let report = machine.report_with(&[("SSL_CERT_DIR", Some("/etc:/usr"))]);
+    assert_eq!(report.texts("SSL_CERT_DIR"), ["/etc:/usr; in place of the system's certificate authorities"]);
+    let report = machine.report_with(&[("SSL_CERT_DIR", Some("/etc:/none"))]);
+    report.assert_has("warning SSL_CERT_DIR", "names /none, which can't be opened", "correct the path");
+}
+
+#[test]
 fn values_of_secrets_are_never_shown() {
     let machine = Machine::good();
     let proxy = Some("http://me:hush@127.0.0.1:1");
-    let variables = [("HTTP_PROXY", proxy), ("NO_PROXY", Some("127.0.0.1")), ("AWS_SESSION_TOKEN", Some("hush-token"))];
+    let variables = [
+        ("HTTP_PROXY", proxy),
+        ("ALL_PROXY", Some("me:hush@127.0.0.1:1")),
+        ("NO_PROXY", Some("127.0.0.1")),
+        ("AWS_SESSION_TOKEN", Some("hush-token")),
+    ];
     let report = machine.report_with(&variables);
     let text = report.json.to_string();
     for secret in [Aws::SECRET_KEY, EntraClients::SECRET, "hush"] {

@@ -149,10 +149,10 @@ const OPERATIONS: [Operation; 21] = [
 fn test_permissions(call: &Call<'_>) -> Answer {
     call.crypto_key(&call.name)?;
     let asked = call.input.value("permissions").and_then(Value::as_array).cloned().unwrap_or_default();
+    let names = [call.name.clone()];
     let is_denied = |permission: &Value| {
-        let of = OPERATIONS.iter().filter(|operation| Some(operation.permission) == permission.as_str());
-        let names = [call.name.clone()];
-        of.into_iter().any(|operation| call.state.faults.denies(&format!("google.{}", operation.name), &names))
+        let mut own = OPERATIONS.iter().filter(|operation| Some(operation.permission) == permission.as_str());
+        own.any(|operation| call.state.faults.denies(&format!("google.{}", operation.name), &names))
     };
     let held: Vec<Value> = asked.into_iter().filter(|permission| !is_denied(permission)).collect();
     Ok(json!({ "permissions": held }))

@@ -13,14 +13,14 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-const LOOKUP_CAPABILITIES: Operation = Operation { name: "LookupCapabilities", capability: "update" };
+pub(super) const LOOKUP_CAPABILITIES: Operation = Operation { name: "LookupCapabilities", capability: "update" };
 
 /// Asks whether a policy permits operations with the key and a scheme.
 ///
 /// # Errors
 /// Fails with [`Cause::Denied`] if no policy does.
 pub(super) async fn check(clients: &Arc<Clients>, key: &str, scheme: Scheme) -> Result<(), Failure> {
-    let hash = scheme.hash.map_or(Some("none"), hash_algorithm).unwrap_or("none");
+    let hash = scheme.hash.and_then(hash_algorithm).unwrap_or("none");
     let (operation, path) = match (scheme.family, scheme.family.purpose()) {
         (Algorithm::Hmac, _) => (&HMAC, clients.path(&["hmac", key, hash])),
         (Algorithm::Eddsa, _) => (&SIGN, clients.path(&["sign", key])),

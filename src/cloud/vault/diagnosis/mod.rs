@@ -47,10 +47,9 @@ impl Diagnosis for Vault {
 
     fn permission(&self, target: Target, scheme: Scheme, _data: &[u8]) -> Option<Pending<()>> {
         let (clients, key) = (self.0.clients(), target.name.id.clone());
-        Some(runtime::spawn(
-            "LookupCapabilities",
-            move || async move { capabilities::check(&clients, &key, scheme).await },
-        ))
+        Some(runtime::spawn(capabilities::LOOKUP_CAPABILITIES.name, move || async move {
+            capabilities::check(&clients, &key, scheme).await
+        }))
     }
 
     fn remedy(&self, key: &KeyName, failure: &Failure) -> Option<String> {
