@@ -22,6 +22,8 @@ endif()
 file(CREATE_LINK ${EXAMPLE_LINK} ${CMAKE_BINARY_DIR}/etc/config.example.json SYMBOLIC)
 install(FILES ${CMAKE_BINARY_DIR}/etc/config.example.json DESTINATION /etc/cloud-kms-pkcs11)
 
+# Everything is built before cpack runs. Its target `preinstall` would build again, with SOURCE_DATE_EPOCH set.
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
 set(CPACK_GENERATOR ${PACKAGE_FORMAT})
 set(CPACK_INSTALL_CMAKE_PROJECTS "${CMAKE_BINARY_DIR};${PROJECT_NAME};module;/")
 set(CPACK_SET_DESTDIR ON)

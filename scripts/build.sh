@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cargo=${CARGO:-cargo}
+# CMake may find cargo in a folder that is not in PATH. rustc is in the same folder.
+PATH=$PATH:$(dirname "$(command -v "$cargo")")
 target=${CARGO_TARGET_DIR:-$PWD/target}
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 

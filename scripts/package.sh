@@ -80,11 +80,13 @@ package() { # FORMAT
 mkdir -p "$work/files"
 build_options=() cmake_options=() built=$target/${profile/#dev/debug}
 [ "$arch" = "$host" ] || prepare_cross
+# The packages of a commit are the same whenever they are made. cargo builds the C code again if this variable changes, so no build
+# gets it.
+epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+unset SOURCE_DATE_EPOCH
 bash scripts/build.sh --profile "$profile" "${build_options[@]}"
 needs=$(depends)
 
-# The packages of a commit are the same whenever they are made. The build must not get the variable: for C code, it is another one then.
-epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 contact=${PACKAGE_CONTACT:-$(git log -1 --format='%an <%ae>')}
 full_version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 version=$(python3 packaging/changelog.py package-version "$full_version")

@@ -47,6 +47,8 @@ prepare() {
 sign() {
     (cd "$folder" && sha256sum -- * >SHA256SUMS)
     [ -n "$slot" ] || return 0
+    # The tool and the module of this machine sign, also if the packages are for another processor.
+    bash scripts/build.sh
     local tool=("$target/release/cloud-kms-pkcs11")
     "${tool[@]}" sign "$folder/SHA256SUMS" --slot "$slot" --out "$folder/SHA256SUMS.sig"
     "${tool[@]}" pubkey --slot "$slot" --out "$folder/SHA256SUMS.pem"
@@ -68,4 +70,4 @@ git archive --format=tar --prefix="cloud-kms-pkcs11-$version/" "v$version" | gzi
 python3 packaging/changelog.py section "$version" >"$folder/notes.md"
 bash scripts/supply-chain.sh sbom "$folder"
 sign
-echo "the release is in $folder; publish it with: git push origin HEAD v$version"
+echo "the release is in $folder; the tag v$version is not pushed: git push origin HEAD v$version"

@@ -11,9 +11,12 @@ files=(libcloud_kms_pkcs11.so cloud-kms-pkcs11)
 
 # Paths that a build puts into a program: the folders of users, of this repository, of cargo and of temporary files.
 search() { # FILE...
-    local file found=0
+    local file found=0 paths
     for file in "$@"; do
-        if strings -n 6 "$file" | grep -nE "(^|[^[:alnum:]])(/root|/home|/tmp|/build|/opt|$PWD|$target|${CARGO_HOME:-$HOME/.cargo}|${RUSTUP_HOME:-$HOME/.rustup})/" | head -n 20; then
+        # grep must not end early: its failure would be that of the pipeline.
+        paths=$(strings -n 6 "$file" | grep -nE "(^|[^[:alnum:]])(/root|/home|/tmp|/build|/opt|$PWD|$target|${CARGO_HOME:-$HOME/.cargo}|${RUSTUP_HOME:-$HOME/.rustup})/" || true)
+        if [ -n "$paths" ]; then
+            head -n 20 <<<"$paths"
             found=1
         fi
         # Shows that the search finds paths at all: the messages of panics name files.

@@ -29,9 +29,11 @@ install_cyclonedx() {
 
 check() {
     install_deny
-    cargo deny --locked check licenses bans sources
-    if cargo deny fetch db >"$tools/advisories.log" 2>&1; then
-        cargo deny --locked check advisories
+    # The tool depends on the module, so its crates are those of both.
+    local deny=(cargo deny --manifest-path cli/Cargo.toml --config "$PWD/deny.toml" --locked)
+    "${deny[@]}" check licenses bans sources
+    if "${deny[@]}" fetch db >"$tools/advisories.log" 2>&1; then
+        "${deny[@]}" check advisories
     else
         echo "advisories are not checked: their list can't be fetched"
     fi

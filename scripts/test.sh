@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs the tests. Needs Debian or Ubuntu, Rust and Python 3.
-#   scripts/test.sh                      runs everything (an hour the first time)
+#   scripts/test.sh                      runs everything but the tests of packages and releases (an hour the first time)
 #   scripts/test.sh --quick              runs the Rust tests in a debug build, without client programs
 #   scripts/test.sh --clients [NAME...]  runs all client scripts, or the named ones, with the clients of this machine
 #   scripts/test.sh --memory             runs a host program under valgrind, and the pointer code under Miri if it is installed

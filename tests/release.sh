@@ -96,7 +96,8 @@ for name, expected in ("cloud-kms-pkcs11", "rustls"), ("cloud-kms-pkcs11-cli", "
     assert sys.argv[2] not in json.dumps(bom), "paths of this machine"
 PYTHON
 }
-# The same commit gives the same files: nothing depends on the time or the folder. ECDSA signatures differ.
+# The files of the same commit are the same at another time. ECDSA signatures differ. scripts/reproducible.sh compares builds in two
+# folders.
 repeats_itself() {
     cp -r "$folder" "$work/first"
     release "$version" --slot aws-ec --arch amd64

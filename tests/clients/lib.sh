@@ -175,7 +175,7 @@ run_page() { # PATTERN [PAGE]
 }
 
 snippet() { # PATTERN PROGRAM [OPTION...]
-    [ -x "$TOOL" ] || { echo "there is no tool at $TOOL: build it with cargo build --release -p cloud-kms-pkcs11-cli" >&2 && return 1; }
+    [ -x "$TOOL" ] || { echo "there is no tool at $TOOL: build it with scripts/build.sh" >&2 && return 1; }
     run "$TOOL" snippet "${@:2}" --slot "${TOKEN:-${label:-}}" --module "$MODULE" --json >"$work/snippet.json" || return 1
     python3 -c 'import json, re, sys
 snippets = json.load(open(sys.argv[2]))["snippets"]

@@ -34,6 +34,8 @@ refuse() {
 start_emulator() { # FOLDER
     emulator=$1
     mkdir -p "$emulator"
+    # The same command as in scripts/test.sh and demo.sh, so that nothing is built twice.
+    cargo build --quiet --locked --workspace --bins --manifest-path "$root/Cargo.toml"
     "$target/debug/cloud-kms-emulator" --ca-file "$emulator/ca.pem" --ready-file "$emulator/ready.json" \
         --google-credentials-file "$emulator/service-account.json" --aws-key alias/aws-rsa=RSA_2048 --aws-key alias/aws-ec=ECC_NIST_P256 \
         --vault-key azure-ec=P-256 --google-key google-ec=EC_SIGN_P256_SHA256 >"$emulator/log" 2>&1 </dev/null &

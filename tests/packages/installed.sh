@@ -82,7 +82,7 @@ is_gone() {
 
 apt update
 check "the release has none of it" diff <(remains) /dev/null
-# README's command: apt installs what the package needs.
+# apt installs what the package needs.
 check "apt install" apt install "$deb"
 check "all files are there" has_all_files
 check "the tool's version is the package's" test "$(cloud-kms-pkcs11 --version | sed 's/.* //; s/-rc\./~rc/')" = \

@@ -2,7 +2,7 @@
 
 use super::{configure, sign};
 use crate::module_test;
-use crate::support::p11::{oaep, with};
+use crate::support::p11::{oaep, plain, with};
 use crate::support::world::{World, in_child};
 use cloud_kms_emulator::AwsKey;
 use cryptoki_sys::*;
@@ -113,6 +113,25 @@ module_test! {
         for secret in [std::str::from_utf8(DATA).unwrap(), &hexadecimal, &sha256(world, DATA)] {
             assert!(!text.contains(secret), "{text}");
         }
+    }
+}
+
+module_test! {
+    fn the_verification_of_a_mac_has_a_line(world) {
+        world.emulator.aws().create_key(AwsKey::new("HMAC_256").alias("alias/h")).unwrap();
+        let options = json!({ "audit_file": "audit.jsonl" });
+        world.configure_with(json!([{ "label": "h", "kms_key_id": "alias/h" }]), options);
+        let p11 = world.module();
+        let session = p11.open(0);
+        let secret = p11.only(session, CKO_SECRET_KEY);
+        let mac = p11.sign(session, secret, CKM_SHA256_HMAC, &[], DATA).unwrap();
+        assert_eq!(p11.verify(session, secret, &mut plain(CKM_SHA256_HMAC), DATA, &mac), Ok(()));
+        let wrong = p11.verify(session, secret, &mut plain(CKM_SHA256_HMAC), b"other", &mac);
+        assert_eq!(wrong, Err(CKR_SIGNATURE_INVALID));
+        let made: Vec<_> = lines(world).iter().map(|line| json!([line["operation"], line["result"]])).collect();
+        let expected = json!([["sign", "CKR_OK"], ["verify", "CKR_OK"], ["verify", "CKR_SIGNATURE_INVALID"]]);
+        assert_eq!(json!(made), expected);
+        assert_eq!(lines(world)[1]["digest"], sha256(world, DATA));
     }
 }
 

@@ -214,7 +214,7 @@ fn used_examples(commands: &[String], values: &[(String, String)], examples: &[(
     let is_known = |name: &str| values.iter().any(|(known, _)| known == name);
     let mut used: Vec<&(String, String)> = Vec::new();
     for example in examples.iter().filter(|(name, _)| is_used(name) && !is_known(name)) {
-        // Of several pages, the first one counts.
+        // The examples of the program's own page, which is the last one, come first and count.
         if used.iter().all(|(name, _)| *name != example.0) {
             used.push(example);
         }
