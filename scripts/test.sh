@@ -55,7 +55,8 @@ record() { # NAME LOG OUTCOME SECONDS
 
 tools() {
     command -v cargo >/dev/null || { echo "Rust is not installed: install it from https://rustup.rs, then run this script again" >&2 && return 1; }
-    bash scripts/install-tools.sh gcc libc6-dev openssl curl binutils faketime debootstrap openssh-client p11-kit python3-jsonschema python3-prometheus-client
+    bash scripts/install-tools.sh gcc libc6-dev openssl curl binutils faketime debootstrap \
+        fish libengine-pkcs11-openssl man-db mandoc openssh-client p11-kit p11-kit-modules python3-jsonschema python3-prometheus-client zsh
 }
 # The clients also run in later releases of Debian, each in a chroot, which needs root. The module is built on this machine:
 # built on Debian 12, it also loads with the C library of the later releases.

@@ -5,6 +5,7 @@
 # Apache (prefork) with a TLS key in the cloud, through OpenSSL's provider, or on Debian 12 through libp11's engine.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
+. "$(dirname "${BASH_SOURCE[0]}")/https.bash"
 
 PATH=$PATH:/usr/sbin
 need apache2 apache2
@@ -49,10 +50,6 @@ test_configuration() {
     grep 'Syntax OK' "$work/test.log"
 }
 
-by_curl() { OPENSSL_CONF=$work/plain.cnf client_page 'curl' | grep -x hello; }
-
-stranger() { refuse curl --silent --fail --cacert "$work/other-ca.pem" "https://localhost:$PORT/"; }
-
 children() { ps -o pid= --ppid "$server" | sort; }
 
 # After a reload, the parent has loaded the key again, and new children serve.
@@ -85,9 +82,6 @@ restart() {
 }
 
 quiet() { refuse grep -E '\[[a-z0-9_]*:emerg\]|exit signal' "$work/page/error.log"; }
-
-plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/other-key.pem" -days 2 -subj "/CN=Test CA" \
-    -addext "basicConstraints=critical,CA:true" -out "$work/other-ca.pem" 2>/dev/null
 
 key_file_by_block() { OPENSSL_CONF=$work/page/openssl.cnf run_block 'out key.pem' apache --through key-file; }
 

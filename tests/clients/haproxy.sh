@@ -4,6 +4,7 @@
 # HAProxy with a TLS key in the cloud, through OpenSSL's provider, with a master, workers and threads.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
+. "$(dirname "${BASH_SOURCE[0]}")/https.bash"
 
 PATH=$PATH:/usr/sbin
 need haproxy haproxy
@@ -32,10 +33,6 @@ refuse_unknown_key() {
     [ $status -eq 0 ] && grep 'inconsistencies between private key and certificate' "$work/test.log"
 }
 
-by_curl() { OPENSSL_CONF=$work/plain.cnf client_page 'curl' | grep -x hello; }
-
-stranger() { refuse curl --silent --fail --cacert "$work/other-ca.pem" "https://localhost:$PORT/"; }
-
 workers() { ps -o pid= --ppid "$server" | sort; }
 
 # After a reload, the master has loaded the key again, and a new worker serves.
@@ -55,9 +52,6 @@ reloads() { # COUNT
 
 # Called before the server is stopped: HAProxy also reports that it has stopped a worker.
 quiet() { refuse grep -E 'ALERT|exited with code [1-9]' "$work/server.log"; }
-
-plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/other-key.pem" -days 2 -subj "/CN=Test CA" \
-    -addext "basicConstraints=critical,CA:true" -out "$work/other-ca.pem" 2>/dev/null
 
 for key in aws-p256 aws-rsa2048 azure-p256 azure-cert-rsa $vault_keys $google_ec; do
     use_key "$key"

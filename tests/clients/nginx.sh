@@ -4,6 +4,7 @@
 # nginx with a TLS key in the cloud, through OpenSSL's provider or libp11's engine, with a master and workers.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/tls.bash"
+. "$(dirname "${BASH_SOURCE[0]}")/https.bash"
 
 PATH=$PATH:/usr/sbin
 need nginx nginx-light
@@ -53,10 +54,6 @@ refuse_other_key() {
     [ $status -eq 0 ] && grep 'key values mismatch' "$work/test.log"
 }
 
-by_curl() { OPENSSL_CONF=$work/plain.cnf client_page 'curl' | grep -x hello; }
-
-stranger() { refuse curl --silent --fail --cacert "$work/other-ca.pem" "https://localhost:$PORT/"; }
-
 workers() { ps -o pid= --ppid "$server" | sort; }
 
 # After a reload, the master has loaded the key again, and new workers serve.
@@ -71,9 +68,6 @@ reload() {
 }
 
 quiet() { refuse grep -E '\[emerg\]|exited on signal|exited with fatal' "$work/page/error.log"; }
-
-plain_openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/other-key.pem" -days 2 -subj "/CN=Test CA" \
-    -addext "basicConstraints=critical,CA:true" -out "$work/other-ca.pem" 2>/dev/null
 
 try_server() { # WAY FORM NAME
     use_way "$1"
