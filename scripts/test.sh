@@ -45,11 +45,13 @@ finish() { # NAME
 }
 declare -A running=()
 
+free_space() { df --output=avail --block-size=1G "$target" | tail -n 1 | tr -d ' '; }
+
 record() { # NAME LOG OUTCOME SECONDS
     case $3 in
         0) passed+=("$1 ($4 s)") ;;
         77) skipped+=("$1: $(tail -n 1 "$2")") ;;
-        *) failed+=("$1 ($4 s): $2") failed_logs+=("$2") ;;
+        *) failed+=("$1 ($4 s, $(free_space) GB free on the disk): $2") failed_logs+=("$2") ;;
     esac
 }
 
@@ -114,6 +116,9 @@ clients_of() { # RELEASE [OPTION]
     clients --release "$@"
 }
 installation() { bash tests/install.sh; }
+reproducible() { nice bash scripts/reproducible.sh --lib; }
+packages() { can_run_releases || { explain_no_releases; return 77; }; bash tests/packages.sh; }
+packages_for_arm64() { can_run_releases || { explain_no_releases; return 77; }; QUICK=1 nice bash tests/arm64.sh; }
 demo() { bash scripts/demo.sh; }
 demo_in() { # RELEASE
     can_run_releases || { explain_no_releases; return 77; }
@@ -130,6 +135,7 @@ export CARGO_NET_RETRY=10 PIP_RETRIES=10 npm_config_fetch_retries=5
 mkdir -p "$logs"
 case ${1:-} in
     "")
+        [ "$(free_space)" -ge 20 ] || echo "the disk has $(free_space) GB free; all tests need 20"
         stage tools tools
         begin "install other releases" releases
         stage build build
@@ -143,17 +149,25 @@ case ${1:-} in
         stage servers servers
         stage "contract tests" contract
         stage release release
+        begin "reproducible build" reproducible
         stage "release artifact" release_artifact
         stage instructions bash scripts/instructions.sh
         stage installation installation
         stage "supply chain" bash scripts/supply-chain.sh check
+        # This leaves the packages that the next stages test.
+        stage "release of a version" bash tests/release.sh
+        finish "reproducible build"
         finish "install other releases"
+        begin packages packages
+        begin "packages for arm64" packages_for_arm64
         # The client scripts mostly wait, so three runs at once are faster than one after the other.
         begin "clients of Debian 13" clients_of trixie
         begin "clients of sid" clients_of sid
         stage clients clients
         finish "clients of Debian 13"
         finish "clients of sid"
+        finish packages
+        finish "packages for arm64"
         stage "table of clients" python3 tests/clients/table.py --check
         begin "clients of Debian 13 detect wrong signatures" clients_of trixie --spoilt
         [ -z "${CI:-}" ] || begin "build of the fuzzers" build_fuzzers

@@ -65,6 +65,7 @@ every_block_is_run() {
 import re, sys
 run_by = {
     r"^scripts/demo\.sh\nscripts/test\.sh$": "scripts/test.sh itself, and its stage demo",
+    r"^sudo apt install \./cloud-kms-pkcs11_": "tests/packages/installed.sh",
     r"^cmake --install|^sudo cmake --install": "tests/install.sh",
     r"^export MODULE=\S+$": "tests/install.sh",
     r"^openssl dgst": "openssl_recipe",

@@ -30,8 +30,8 @@ install() {
     # Prevents packages from starting servers when they are installed (invoke-rc.d).
     printf '#!/bin/sh\nexit 101\n' >"$place.new/usr/sbin/policy-rc.d"
     chmod +x "$place.new/usr/sbin/policy-rc.d"
-    # A mirror's copy of sid may be some days old, and its index expired.
-    echo 'Acquire::Check-Valid-Until "false";' >"$place.new/etc/apt/apt.conf.d/90mirror"
+    # A mirror's copy of sid may be some days old, and its index expired. What is installed need not be kept twice.
+    printf '%s\n' 'Acquire::Check-Valid-Until "false";' 'APT::Keep-Downloaded-Packages "false";' >"$place.new/etc/apt/apt.conf.d/90mirror"
     mv "$place.new" "$place"
 }
 if [ ! -e "$place" ]; then

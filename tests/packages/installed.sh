@@ -12,6 +12,35 @@ tokens=(aws-rsa aws-ec azure-ec google-ec)
 token() { echo "pkcs11:token=$1;type=private"; }
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=5 -y -qq "$@"; }
 
+# README's two commands. The editor is one that copies the configuration of the test.
+readme_commands() {
+    local block
+    block=$(awk '/^```sh$/ { block = "" } { block = block $0 "\n" } /^```$/ && block ~ /apt install/ { printf "%s", block; exit }' \
+        "$root/README.md" | sed '1d;$d')
+    [ "$(wc -l <<<"$block")" -eq 2 ]
+    sudo() { "$@"; }
+    sudoedit() { cp "$given/config.json" "$1" && cp "$given/ca.pem" "$given/service-account.json" "$(dirname "$1")"; }
+    # The release's folder has the packages of one version.
+    mkdir "$work/release"
+    cp "$deb" "$work/release/"
+    cd "$work/release"
+    eval "$block"
+}
+# Nothing is wrong, and nothing needs a look.
+doctor_says_ok() {
+    cloud-kms-pkcs11 doctor
+    cloud-kms-pkcs11 doctor --json >"$work/doctor.json"
+    refuse grep -E '"(problem|warning)"' "$work/doctor.json"
+}
+doctor_finds_a_missing_key() {
+    local config=/etc/cloud-kms-pkcs11/config.json
+    sed -i s,alias/aws-rsa,alias/none, $config
+    refuse cloud-kms-pkcs11 doctor >"$work/doctor"
+    cp "$given/config.json" $config
+    cat "$work/doctor"
+    grep alias/none "$work/doctor" && grep 'fix:' "$work/doctor"
+}
+
 # OpenSSL 3.0, as in Debian 12, has the engine. Later releases have the provider. Both ask p11-kit for the modules.
 case $(. /etc/os-release && echo "$VERSION_CODENAME") in
     bookworm)
@@ -83,11 +112,12 @@ is_gone() {
 apt update
 check "the release has none of it" diff <(remains) /dev/null
 # apt installs what the package needs.
-check "apt install" apt install "$deb"
+check "README's two commands install and configure" readme_commands
 check "all files are there" has_all_files
 check "the tool's version is the package's" test "$(cloud-kms-pkcs11 --version | sed 's/.* //; s/-rc\./~rc/')" = \
     "$(dpkg-query -W -f '${Version}' cloud-kms-pkcs11)"
-cp "$given/config.json" "$given/ca.pem" "$given/service-account.json" /etc/cloud-kms-pkcs11/
+check "doctor says ok" doctor_says_ok
+check "doctor finds a key that is missing" doctor_finds_a_missing_key
 check "cloud-kms-pkcs11 list" lists
 check "apt install of programs" apt install openssl $openssl_package openssh-client gnutls-bin
 for label in "${tokens[@]}"; do
