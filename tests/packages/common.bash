@@ -19,7 +19,7 @@ check() {
     (set -e && "$@") >"$work/check.log" 2>&1
     local status=$?
     set -e
-    [ $status -eq 0 ] || { echo "FAILED  $name" && tail -n 40 "$work/check.log" && exit 1; }
+    [ $status -eq 0 ] || { echo "FAILED  $name" && tail -n 100 "$work/check.log" && exit 1; }
     passed=$((passed + 1))
     echo "ok      $name"
 }

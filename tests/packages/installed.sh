@@ -19,7 +19,11 @@ readme_commands() {
         "$root/README.md" | sed '1d;$d')
     [ "$(wc -l <<<"$block")" -eq 2 ]
     sudo() { "$@"; }
-    sudoedit() { cp "$given/config.json" "$1" && cp "$given/ca.pem" "$given/service-account.json" "$(dirname "$1")"; }
+    sudoedit() {
+        cp "$given/config.json" "$1"
+        cp "$given/ca.pem" "$given/service-account.json" "$(dirname "$1")"
+        chmod 600 "$(dirname "$1")/service-account.json"
+    }
     # The release's folder has the packages of one version.
     mkdir "$work/release"
     cp "$deb" "$work/release/"

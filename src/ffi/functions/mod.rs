@@ -30,8 +30,16 @@ use crate::provider::session::{ActiveOperation, FinalInput, Session};
 use crate::token::MAX_PIN_LEN;
 use cryptoki_sys::*;
 
-/// The version of this module.
-const VERSION: CK_VERSION = CK_VERSION { major: 0, minor: 1 };
+/// The version of this module: the first two numbers of that of the crate.
+const VERSION: CK_VERSION =
+    CK_VERSION { major: number(env!("CARGO_PKG_VERSION_MAJOR")), minor: number(env!("CARGO_PKG_VERSION_MINOR")) };
+
+const fn number(digits: &str) -> u8 {
+    match u8::from_str_radix(digits, 10) {
+        Ok(number) => number,
+        Err(_) => u8::MAX,
+    }
+}
 
 /// C_GetInfo, section 5.4.3. `cryptoki` is the version of the function list through which the function was called.
 pub fn info(_: &Provider, cryptoki: CK_VERSION, info: OutputValue<CK_INFO>) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use crate::support::login_slots::token_info;
 use cloud_kms_emulator::{AwsKey, VaultKey};
-use cryptoki_sys::CK_SLOT_ID;
+use cryptoki_sys::{CK_INFO, CK_SLOT_ID};
 use serde_json::json;
 
 fn text(field: &[u8]) -> String {
@@ -52,5 +52,19 @@ crate::module_test! {
         assert_eq!(world.requests(), 0, "a serial number costs no request");
         p11.load_all();
         assert_eq!(serials(), before, "loading keys changes no serial number");
+    }
+}
+
+crate::module_test! {
+    fn versions_are_that_of_the_crate(world) {
+        world.configure(json!([{ "label": "one", "kms_key_id": "alias/a" }]));
+        let p11 = world.module();
+        let mut info: CK_INFO = unsafe { std::mem::zeroed() };
+        crate::c!(p11, C_GetInfo(&mut info)).unwrap();
+        let token = token_info(p11, 0);
+        let expected = [env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR")].join(".");
+        for version in [info.libraryVersion, token.hardwareVersion, token.firmwareVersion] {
+            assert_eq!(format!("{}.{}", version.major, version.minor), expected);
+        }
     }
 }
