@@ -48,8 +48,8 @@ const NEEDED: [&str; 2] = [" (needed: ", "; needed: "];
 
 const ATTEMPTS: &str = " (attempt ";
 
-/// What follows a semicolon in a message and is no advice.
-const NO_ADVICE: [&str; 2] = ["the previous attempt", "the service has not"];
+/// What follows a semicolon in a message and is no advice. Advice comes after it.
+const NO_ADVICE: [&str; 3] = ["the previous attempt", "the service has not", "not configured: "];
 
 /// Splits a message into what happened and what to do.
 fn parts(message: &str) -> (String, Option<String>) {
@@ -66,12 +66,10 @@ fn parts(message: &str) -> (String, Option<String>) {
     if let Some(needed) = message.strip_prefix("needed: ") {
         return ("the permission is missing".to_owned(), Some(format!("grant {needed}")));
     }
-    match message.split_once("; ") {
-        Some((happened, advice)) if !NO_ADVICE.iter().any(|words| advice.starts_with(words)) => {
-            (happened.to_owned(), Some(advice.to_owned()))
-        }
-        _ => (message.to_owned(), None),
-    }
+    let clauses: Vec<&str> = message.split("; ").collect();
+    let happened = clauses.iter().rposition(|clause| NO_ADVICE.iter().any(|words| clause.starts_with(words)));
+    let (happened, advice) = clauses.split_at(happened.unwrap_or(0) + 1);
+    (happened.join("; "), (!advice.is_empty()).then(|| advice.join("; ")))
 }
 
 /// Returns what to do about failures whose message has no advice.
@@ -120,6 +118,7 @@ mod tests {
             ("no; try (attempt 4)", "no (attempt 4)", "try"),
             ("plain words", "plain words", "ask the owner of the key for the permission"),
             ("no reply; the previous attempt: x", "no reply; the previous attempt: x", FIXES[0].1),
+            ("role: no; not configured: variables; set a; or b", "role: no; not configured: variables", "set a; or b"),
         ] {
             let failure = Failure::new(Cause::Denied, "Sign", message);
             let check = Check::failed("key", &failure, None);

@@ -35,10 +35,7 @@ const VERSION: CK_VERSION =
     CK_VERSION { major: number(env!("CARGO_PKG_VERSION_MAJOR")), minor: number(env!("CARGO_PKG_VERSION_MINOR")) };
 
 const fn number(digits: &str) -> u8 {
-    match u8::from_str_radix(digits, 10) {
-        Ok(number) => number,
-        Err(_) => u8::MAX,
-    }
+    if let Ok(number) = u8::from_str_radix(digits, 10) { number } else { u8::MAX }
 }
 
 /// C_GetInfo, section 5.4.3. `cryptoki` is the version of the function list through which the function was called.

@@ -6,6 +6,7 @@ use crate::module::FILE_NAME;
 use cloud_kms_pkcs11::diagnosis::check::Check;
 use cloud_kms_pkcs11::host::process::effective_user_id;
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 const NAME: &str = "p11-kit";
@@ -36,7 +37,8 @@ struct Registration {
 
 /// Returns the checks of the registration.
 pub fn checks(subject: &Subject) -> Vec<Check> {
-    let Some(module) = &subject.module else { return Vec::new() };
+    // Another check names a file that is no module. To register it helps nobody.
+    let Some(module) = subject.module.as_ref().filter(|path| is_library(path)) else { return Vec::new() };
     // p11-kit ignores the home directory of root.
     let user = in_config_directory(USER);
     let is_root = effective_user_id() == 0;
@@ -146,6 +148,12 @@ fn resolved(value: &str) -> Result<PathBuf, String> {
     let places = MODULES.iter().map(|folder| Path::new(folder).join(value));
     // An absolute path replaces the folder.
     places.into_iter().find(|path| path.is_file()).ok_or_else(|| value.to_owned())
+}
+
+/// Returns whether the file begins as shared libraries do: elf(5).
+fn is_library(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"\x7fELF"
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

@@ -14,35 +14,11 @@ fn no_configuration() {
 }
 
 #[test]
-fn a_variable_names_a_missing_configuration() {
-    let machine = Machine::good();
-    let report = machine.report_with(&[("CLOUD_KMS_PKCS11_CONFIG", Some("/none.json"))]);
-    let text = "CLOUD_KMS_PKCS11_CONFIG names /none.json, which can't be opened";
-    report.assert_has("problem configuration", text, "correct the variable, or unset it");
-}
-
-#[test]
-fn a_configuration_without_slots() {
-    let machine = Machine::good();
-    machine.world.configure(json!([]));
-    machine.report(&[]).assert_only("problem configuration", "config.json: loaded 0 slots", "add a slot for each key");
-}
-
-#[test]
-fn a_configuration_that_this_user_cannot_read() {
-    let machine = Machine::good();
-    machine.set_mode("config.json", 0o000);
-    machine.report(&[]).assert_only("problem configuration", "config.json: can't be read", "this user can read");
-}
-
-#[test]
 fn a_mistake_is_named_with_its_line() {
     let machine = Machine::good();
     machine.write("config.json", "{\n  \"slots\": [\n    { \"label\": \"a\", \"kms_key\": \"alias/a\" }\n  ]\n}\n");
     let report = machine.report(&[]);
     report.assert_only("problem configuration", "config.json:3: slots[0]: unknown option \"kms_key\"", "did you mean");
-    machine.write("config.json", "{\n  \"slots\": [\n");
-    machine.report(&[]).assert_only("problem configuration", "config.json:3: ", "correct the file");
 }
 
 #[test]

@@ -15,22 +15,6 @@ const OTHER_MODULES: [&str; 3] = [
 ];
 
 #[test]
-fn no_module() {
-    let machine = Machine::good();
-    let report = machine.report_with(&[(MODULE, Some("/none.so"))]);
-    report.assert_has("problem module", "/none.so can't be loaded", "name the module's file by --module");
-}
-
-#[test]
-fn a_file_that_is_no_module() {
-    let machine = Machine::good();
-    machine.write("m.so", "text");
-    let path = machine.path("m.so");
-    let report = machine.report_with(&[(MODULE, path.to_str())]);
-    report.assert_has("problem module", "m.so can't be loaded: ", "--module");
-}
-
-#[test]
 fn a_module_of_another_project() {
     let Some(other) = OTHER_MODULES.iter().find(|path| std::fs::exists(path).unwrap()) else {
         eprintln!("skipped: p11-kit-modules is not installed");
@@ -50,15 +34,6 @@ fn a_module_without_registration() {
 }
 
 #[test]
-fn a_registration_of_a_missing_file() {
-    let machine = Machine::good();
-    machine.write(REGISTRATION, "# by hand\nmodule: /opt/libcloud_kms_pkcs11.so\n");
-    let fix = format!("write the line \"module: {}\" to it", module_path().display());
-    let text = "cloud-kms-pkcs11.module names /opt/libcloud_kms_pkcs11.so, which does not exist";
-    machine.report(&[]).assert_only("problem p11-kit", text, &fix);
-}
-
-#[test]
 fn a_registration_of_another_copy() {
     let machine = Machine::good();
     machine.write("libcloud_kms_pkcs11.so", "");
@@ -73,15 +48,6 @@ fn two_registrations() {
     let text = format!("module: {}\n", module_path().display());
     machine.write(".config/pkcs11/modules/other.module", &text);
     machine.report(&[]).assert_only("warning p11-kit", "registered 2 times", "remove all files but one");
-}
-
-#[test]
-fn a_registration_that_p11_kit_does_not_load() {
-    let machine = Machine::good();
-    // pkcs11.conf(5): the programs that may not see the module.
-    let text = format!("module: {}\ndisable-in: p11-kit\n", module_path().display());
-    machine.write(REGISTRATION, &text);
-    machine.report(&[]).assert_only("problem p11-kit", "but p11-kit does not load it", "p11-kit list-modules");
 }
 
 #[test]

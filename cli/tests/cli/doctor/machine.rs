@@ -1,6 +1,7 @@
 //! A machine whose set-up is good until a test breaks it.
 
 use crate::support::{Run, World, module_path};
+use cloud_kms_emulator::{Action, Fault};
 use serde_json::Value;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -17,7 +18,12 @@ const NOBODY: u32 = 65534;
 /// A home directory with a configuration, credentials and a registration in p11-kit, and the emulator as the clouds.
 pub struct Machine {
     pub world: World,
+    /// Variables that the tool has instead of those of a good machine. None removes a variable.
+    pub variables: Variables,
 }
+
+/// Variables with their values. None removes a variable.
+type Variables = Vec<(&'static str, Option<&'static str>)>;
 
 /// The JSON report of `doctor`.
 #[derive(Debug)]
@@ -29,7 +35,7 @@ pub struct Report {
 impl Machine {
     /// Returns a machine on which nothing is wrong.
     pub fn good() -> Self {
-        let machine = Self { world: World::with_keys() };
+        let machine = Self { world: World::with_keys(), variables: Vec::new() };
         machine.set_mode("google.json", 0o600);
         machine.write(REGISTRATION, &format!("module: {}\n", module_path().display()));
         machine
@@ -57,6 +63,30 @@ impl Machine {
         fs::set_permissions(self.path(name), Permissions::from_mode(mode)).unwrap();
     }
 
+    /// Sets an option of the configuration, by its JSON pointer. Null removes it.
+    pub fn set_option(&self, pointer: &str, value: Value) {
+        let mut config: Value = serde_json::from_slice(&fs::read(self.path("config.json")).unwrap()).unwrap();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        let options = config.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        match value {
+            Value::Null => options.remove(name),
+            value => options.insert(name.to_owned(), value),
+        };
+        fs::write(self.path("config.json"), format!("{config:#}\n")).unwrap();
+    }
+
+    /// Makes requests for an operation fail.
+    pub fn fault(&self, operation: &str, action: Action) {
+        self.world.emulator.control().fault(Fault::new(operation, action));
+    }
+
+    /// Gives the slot of AWS a certificate for the key of this slot.
+    pub fn certify(&self, slot: &str, options: &[&str]) {
+        let command = ["self-sign", "--slot", slot, "--subject", "CN=web", "--out", "web.pem"];
+        self.run(&[&command, options].concat(), &[]).expect_silence();
+        self.set_option("/slots/0/certificate_path", self.path("web.pem").to_str().into());
+    }
+
     /// Makes a command run as a user who is not root, the owner of the home directory.
     pub fn run_as_user(&self, command: &mut Command) {
         if is_root() {
@@ -72,7 +102,7 @@ impl Machine {
         let is_open = |folder: &Path| folder.metadata().unwrap().mode() & 0o001 != 0;
         assert!(!is_root() || program.ancestors().all(is_open), "{} must be open to all users", program.display());
         self.run_as_user(&mut command);
-        for (name, value) in variables {
+        for (name, value) in self.variables.iter().chain(variables) {
             match value {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
@@ -127,14 +157,19 @@ impl Report {
         self.assert_has(outcome_and_name, text, fix);
     }
 
-    /// Checks that this is among the things that are wrong. The exit code is that of the worst one.
-    pub fn assert_has(&self, outcome_and_name: &str, text: &str, fix: &str) {
-        let troubles = self.troubles();
-        let is_meant = |trouble: &&String| {
+    /// Returns whether this is among the things that are wrong.
+    pub fn has(&self, outcome_and_name: &str, text: &str, fix: &str) -> bool {
+        let is_meant = |trouble: &String| {
             let (what, todo) = trouble.split_once("; fix: ").unwrap();
             what.starts_with(&format!("{outcome_and_name}: ")) && what.contains(text) && todo.contains(fix)
         };
-        assert!(!fix.is_empty() && troubles.iter().any(|trouble| is_meant(&trouble)), "{troubles:#?}");
+        self.troubles().iter().any(is_meant)
+    }
+
+    /// Checks that this is among the things that are wrong. The exit code is that of the worst one.
+    pub fn assert_has(&self, outcome_and_name: &str, text: &str, fix: &str) {
+        let troubles = self.troubles();
+        assert!(!fix.is_empty() && self.has(outcome_and_name, text, fix), "{troubles:#?}");
         let has_problem = troubles.iter().any(|trouble| trouble.starts_with("problem"));
         assert_eq!(self.code, Some(i32::from(has_problem)));
     }

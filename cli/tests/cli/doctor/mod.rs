@@ -4,6 +4,7 @@ mod configuration;
 mod environment;
 mod host;
 mod machine;
+mod setups;
 
 use crate::support::module_path;
 use machine::{Machine, is_installed};

@@ -110,17 +110,18 @@ impl Diagnosis for Aws {
     }
 
     fn credential_remedy(&self, failure: &Failure) -> Option<&'static str> {
-        REMEDIES.iter().find(|(code, _)| failure.message.starts_with(code)).map(|(_, remedy)| *remedy)
+        REMEDIES.iter().find(|(words, _)| failure.message.contains(words)).map(|(_, remedy)| *remedy)
     }
 }
 
-/// Error codes, and what to do. "Common Errors" of the AWS Security Token Service API Reference.
+/// Error codes and words of messages, and what to do. "Common Errors" of the AWS Security Token Service API Reference.
 #[rustfmt::skip]
 const REMEDIES: &[(&str, &str)] = &[
     ("InvalidClientTokenId", "correct the access key id; the key may be deleted or inactive (`aws iam list-access-keys`)"),
     ("UnrecognizedClientException", "correct the access key id; the key may be deleted or inactive (`aws iam list-access-keys`)"),
     ("SignatureDoesNotMatch", "correct the secret access key, and set the clock of this machine"),
     ("InvalidSignatureException", "correct the secret access key, and set the clock of this machine"),
+    ("was not found in the shared AWS files", "correct the name, or add the profile (`aws configure --profile NAME`)"),
     ("ExpiredToken", "get new temporary credentials: sign in again, or renew the session token"),
 ];
 
