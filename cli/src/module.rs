@@ -115,7 +115,7 @@ impl Module {
                 .fix(format!("name the module's file by --module; it is called {FILE_NAME}"))
         })?;
         context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
-        Ok(Self { context: Rc::new(Context(context)) })
+        Ok(Self { context: Rc::new(Context::new(context)) })
     }
 
     /// Returns what C_GetInfo tells.
@@ -123,7 +123,7 @@ impl Module {
     /// # Errors
     /// If the module can't tell it.
     pub fn info(&self) -> Outcome<Info> {
-        Ok(self.context.0.get_library_info()?)
+        Ok(self.context.module.get_library_info()?)
     }
 
     /// Returns the tokens of all slots, in the order of the configuration.
@@ -131,30 +131,39 @@ impl Module {
     /// # Errors
     /// If the module can't tell its slots.
     pub fn tokens(&self) -> Outcome<Vec<Token>> {
-        let slots = self.context.0.get_slots_with_token()?;
+        let slots = self.context.module.get_slots_with_token()?;
         slots.into_iter().map(|slot| Token::new(&self.context, slot)).collect()
     }
 
-    /// Returns the token with that label.
+    /// Returns the token with that label, or the only one that shows it: a token shows 32 bytes of its label.
     ///
     /// # Errors
     /// If there is none, or if there are several.
     pub fn token(&self, label: &str) -> Outcome<Token> {
         // A session for each of thousands of tokens would be for nothing.
-        let slots = self.context.0.get_slots_with_token()?.into_iter();
-        let labeled = slots.map(|slot| Ok((slot, self.context.0.get_token_info(slot)?.label().to_owned())));
+        let slots = self.context.module.get_slots_with_token()?.into_iter();
+        let labeled = slots.map(|slot| {
+            let shown = self.context.module.get_token_info(slot)?.label().to_owned();
+            Ok((slot, self.context.label(slot, &shown), shown))
+        });
         let tokens = labeled.collect::<Outcome<Vec<_>>>()?;
-        let names: Vec<_> = tokens.iter().map(|(_, label)| format!("{label:?}")).collect();
-        let mut found: Vec<_> = tokens.into_iter().filter(|(_, own)| own == label).collect();
-        match (found.pop(), found.is_empty()) {
-            (Some((slot, _)), true) => Token::new(&self.context, slot),
-            (Some(_), false) => Err(Failure::new(format!("{} tokens have the label {label:?}", found.len() + 1))
-                .fix("give each slot of the configuration a label of its own")),
-            (None, _) if names.is_empty() => {
+        let whole: Vec<_> = tokens.iter().filter(|(_, own, _)| own == label).collect();
+        let is_whole = !whole.is_empty();
+        let found = if is_whole { whole } else { tokens.iter().filter(|(.., shown)| shown == label).collect() };
+        let names = |tokens: &[&(_, String, String)]| {
+            tokens.iter().map(|(_, own, _)| format!("{own:?}")).collect::<Vec<_>>().join(", ")
+        };
+        match found.as_slice() {
+            [(slot, ..)] => Token::new(&self.context, *slot),
+            [] if tokens.is_empty() => {
                 Err(Failure::new("the module has no slot").fix("write a configuration: cloud-kms-pkcs11 doctor"))
             }
-            (None, _) => Err(Failure::new(format!("no token has the label {label:?}"))
-                .fix(format!("use one of: {}", names.join(", ")))),
+            [] => Err(Failure::new(format!("no token has the label {label:?}"))
+                .fix(format!("use one of: {}", names(&tokens.iter().collect::<Vec<_>>())))),
+            several if is_whole => Err(Failure::new(format!("{} tokens have the label {label:?}", several.len()))
+                .fix("give each of them a slot with a label of its own in the configuration")),
+            several => Err(Failure::new(format!("{} tokens show the label {label:?}", several.len()))
+                .fix(format!("use one of the whole labels: {}", names(several)))),
         }
     }
 }

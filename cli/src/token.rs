@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::uri::uri;
+use cloud_kms_pkcs11::config;
 use cloud_kms_pkcs11::key::{Kind, PublicKey};
 use cryptoki::mechanism::MechanismType;
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
@@ -14,10 +15,11 @@ use std::rc::Rc;
 /// A token, with a session that reads it.
 pub struct Token {
     slot: Slot,
+    label: String,
     info: TokenInfo,
     session: Session,
     /// Outlives the session: fields are dropped in this order.
-    _context: Rc<Context>,
+    context: Rc<Context>,
 }
 
 /// An object of a token.
@@ -59,16 +61,22 @@ const ATTRIBUTES: [AttributeType; 14] = [
 
 impl Token {
     pub(crate) fn new(context: &Rc<Context>, slot: Slot) -> Outcome<Self> {
-        let (info, session) = (context.0.get_token_info(slot)?, context.0.open_rw_session(slot)?);
-        Ok(Self { slot, info, session, _context: Rc::clone(context) })
+        let (info, session) = (context.module.get_token_info(slot)?, context.module.open_rw_session(slot)?);
+        let label = context.label(slot, info.label());
+        Ok(Self { slot, label, info, session, context: Rc::clone(context) })
     }
 
-    /// The label: in this module, the label of the slot in the configuration, of which 32 bytes are shown.
+    /// The full label: in this module, the label of the slot in the configuration.
     pub fn label(&self) -> &str {
-        self.info.label()
+        &self.label
     }
 
-    /// What C_GetTokenInfo tells.
+    /// The slot as the configuration describes it. None if the module has listed its keys without a configuration.
+    pub fn configured_slot(&self) -> Option<config::Slot> {
+        self.context.configured_slot(self.slot)
+    }
+
+    /// What C_GetTokenInfo tells. Its label has at most 32 bytes.
     pub fn info(&self) -> &TokenInfo {
         &self.info
     }
@@ -136,7 +144,9 @@ impl Token {
                 Err(Failure::new("the token has several keys").fix(format!("choose one by --key: {names}")).of(self))
             }
             (Some(_), false, Some(label)) => {
-                Err(Failure::new(format!("several keys have the label {label:?}")).of(self))
+                Err(Failure::new(format!("several keys have the label {label:?}")).of(self).fix(
+                    "give each key a label of its own: by \"label\" in the configuration, or where the service stores labels",
+                ))
             }
             (None, _, Some(label)) if !names.is_empty() => Err(Failure::new(format!("no key has the label {label:?}"))
                 .fix(format!("use one of: {names}"))
@@ -178,7 +188,7 @@ impl Token {
     /// Returns the attributes of the path of a URI that select this token (RFC 7512 section 2.3).
     fn uri_attributes(&self) -> Vec<(&'static str, &[u8])> {
         vec![
-            ("token", self.label().as_bytes()),
+            ("token", self.info.label().as_bytes()),
             ("manufacturer", self.info.manufacturer_id().as_bytes()),
             ("model", self.info.model().as_bytes()),
             ("serial", self.info.serial_number().as_bytes()),
@@ -190,7 +200,8 @@ impl Token {
         uri(&self.uri_attributes())
     }
 
-    /// Returns the URI of one of the token's objects. It is as short as it can be: labels select both.
+    /// Returns the URI of one of the token's objects. It is as short as it can be: labels select both. If other tokens show
+    /// the same label, the serial number is needed, too.
     pub fn uri_of(&self, object: &Object) -> String {
         let class = object.class_name();
         let kind = match class {
@@ -200,7 +211,14 @@ impl Token {
             "certificate" => "cert",
             _ => "data",
         };
-        uri(&[("token", self.label().as_bytes()), ("object", object.label.as_bytes()), ("type", kind.as_bytes())])
+        let is_ambiguous = self.context.is_ambiguous(self.info.label());
+        let serial = if is_ambiguous { self.info.serial_number() } else { "" };
+        uri(&[
+            ("token", self.info.label().as_bytes()),
+            ("serial", serial.as_bytes()),
+            ("object", object.label.as_bytes()),
+            ("type", kind.as_bytes()),
+        ])
     }
 
     /// Returns an object as it is now.

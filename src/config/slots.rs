@@ -63,7 +63,17 @@ impl Slots {
             let keys = std::mem::replace(&mut slot.keys, Keys::Named(Vec::new()));
             return Some(Slot { keys, ..(**slot).clone() });
         }
+        self.get(index)
+    }
+
+    /// Returns a copy of the slot at a position, or `None` if there is none.
+    pub fn get(&self, index: usize) -> Option<Slot> {
         self.rows.get(index).map(|row| self.slot(row))
+    }
+
+    /// Returns the label of the slot at a position, or `None` if there is none.
+    pub fn label(&self, index: usize) -> Option<&str> {
+        self.rows.get(index).map(|row| self.label_of(row))
     }
 
     /// Iterates over the slots. Each [`Slot`] is built when the iterator reaches it.
@@ -73,10 +83,7 @@ impl Slots {
 
     /// Iterates over the labels of the slots.
     pub fn labels(&self) -> impl Iterator<Item = &str> {
-        self.rows.iter().map(|row| match row {
-            Row::Plain(plain) => self.names_of(plain).1,
-            Row::Full(slot) => &slot.label,
-        })
+        self.rows.iter().map(|row| self.label_of(row))
     }
 
     /// Iterates over the services of the slots.
@@ -109,6 +116,13 @@ impl Slots {
                 single_key_slot(id, label, plain.service.clone(), plain.quirks)
             }
             Row::Full(slot) => (**slot).clone(),
+        }
+    }
+
+    fn label_of<'a>(&'a self, row: &'a Row) -> &'a str {
+        match row {
+            Row::Plain(plain) => self.names_of(plain).1,
+            Row::Full(slot) => &slot.label,
         }
     }
 

@@ -1,6 +1,7 @@
 //! `list` and `uri`.
 
 use crate::support::World;
+use cloud_kms_emulator::AwsKey;
 use serde_json::json;
 
 #[test]
@@ -60,4 +61,55 @@ fn a_uri_selects_the_key() {
     let error = run.error(1);
     assert!(error.contains("error: no token has the label \"other\""), "{error}");
     assert!(error.contains("fix:   use one of: \"aws\", \"azure\", \"google\""), "{error}");
+}
+
+/// A token shows 32 bytes of its label, in which a character may not be cut.
+#[test]
+fn long_labels_are_compared_as_a_whole() {
+    let world = World::new();
+    let beginning = String::from("web-server-of-the-department-no\u{e4}");
+    let (one, two) = (format!("{beginning}1"), format!("{beginning}2"));
+    let labels = [&one, &two, "same", "same", &"x".repeat(40)];
+    let slots = labels.iter().enumerate().map(|(number, label)| {
+        let alias = format!("alias/{number}");
+        world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias(&alias)).unwrap();
+        json!({ "label": label, "kms_key_id": alias })
+    });
+    world.configure(slots.collect());
+    let listed = world.run(&["list", "--json"]).json();
+    for (number, label) in [&one, &two].into_iter().enumerate() {
+        let own = world.run(&["list", "--slot", label, "--json"]).json();
+        assert_eq!(own["tokens"], json!([listed["tokens"][number]]));
+        assert_eq!(own["tokens"][0]["label"], json!(label));
+        let serial = own["tokens"][0]["serial"].as_str().unwrap();
+        let (token, object) = (&beginning[..31], label.replace('\u{e4}', "%C3%A4"));
+        let uri = format!("pkcs11:token={token};serial={serial};object={object};type=private\n");
+        assert_eq!(world.run(&["uri", label]).text(), uri);
+    }
+    let run = world.run(&["uri", &beginning[..31]]);
+    assert!(run.error(1).contains("error: 2 tokens show the label"), "{run:?}");
+    assert!(run.stderr.contains(&format!("fix:   use one of the whole labels: {one:?}, {two:?}\n")), "{run:?}");
+    let run = world.run(&["uri", "same"]);
+    assert!(run.error(1).contains("error: 2 tokens have the label \"same\"\nfix:   give each of them"), "{run:?}");
+    let run = world.run(&["uri", &beginning]);
+    assert!(run.error(1).contains("error: no token has the label"), "{run:?}");
+    // The label as other programs show it will do where it is the only one.
+    let (shown, whole) = ("x".repeat(32), "x".repeat(40));
+    let uri = format!("pkcs11:token={shown};object={whole};type=private\n");
+    assert_eq!(world.run(&["uri", &shown]).text(), uri);
+}
+
+#[test]
+fn a_label_of_several_keys_selects_none() {
+    let world = World::new();
+    let keys = ["alias/one", "alias/two"].map(|alias| {
+        world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias(alias)).unwrap();
+        json!({ "kms_key_id": alias, "label": "same" })
+    });
+    world.configure(json!([{ "label": "ring", "keys": keys }]));
+    let run = world.run(&["uri", "ring", "--key", "same"]);
+    assert!(
+        run.error(1).contains("token \"ring\": several keys have the label \"same\"\nfix:   give each key"),
+        "{run:?}"
+    );
 }

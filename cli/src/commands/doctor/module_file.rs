@@ -54,9 +54,8 @@ fn version(module: String) -> Check {
 
 fn slots(module: &Module, config: &Config) -> Outcome<Check> {
     let shown: Vec<String> = module.tokens()?.iter().map(|token| token.label().to_owned()).collect();
-    // A token shows 32 bytes of its label (CK_TOKEN_INFO). What cuts a character in two is not shown.
-    let is_label = |(shown, own): (&String, &str)| own.starts_with(shown.trim_end_matches('\u{fffd}'));
-    let is_same = shown.len() >= config.slots.len() && shown.iter().zip(config.slots.labels()).all(is_label);
+    let is_same =
+        shown.len() >= config.slots.len() && config.slots.labels().zip(&shown).all(|(own, shown)| own == shown);
     if !is_same || shown.len() > config.slots.len() && config.legacy_services.is_empty() {
         let text = format!("the module has other slots than the configuration: {}", shown.join(", "));
         return Ok(Check::problem("slots", text, "install the module and this tool from the same release"));

@@ -88,7 +88,7 @@ impl SnippetKey {
     pub fn values(&self) -> Vec<(String, String)> {
         let bits = if let Some(Kind::Rsa(bits)) = self.kind { bits.to_string() } else { String::new() };
         let values = [
-            ("TOKEN", self.token.label().to_owned()),
+            ("TOKEN", self.token.info().label().to_owned()),
             ("KEY", self.object.label.clone()),
             ("SLOT", self.token.slot().to_string()),
             ("HASH", self.hash().to_owned()),
