@@ -78,6 +78,9 @@ mod tests {
         store.replace(&own, &chain).unwrap();
         assert_eq!(store.chain(&own).as_deref(), Ok(&chain[..]));
         assert_eq!(store.chain(&other), Ok(Vec::new()));
+        let too_large = vec![fake::example().clone(); 200];
+        assert!(store.replace(&own, &too_large).is_err(), "the end of the file would not be read");
+        assert_eq!(store.chain(&own).as_deref(), Ok(&chain[..]));
         store.replace(&own, &[]).unwrap();
         assert_eq!(store.chain(&own), Ok(Vec::new()));
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();

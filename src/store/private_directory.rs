@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug)]
 pub struct PrivateDirectory(PathBuf);
 
-/// The number of bytes that are read from a file at most, far more than any of the files contains.
+/// The number of bytes of a file at most, far more than keys and usual certificates need.
 const MAX_FILE_LEN: u64 = 64 << 10;
 
 impl PrivateDirectory {
@@ -82,9 +82,12 @@ impl PrivateDirectory {
     /// renamed.
     ///
     /// # Errors
-    /// Those of the operating system.
+    /// Those of the operating system, and an error if [`Self::read`] would not return all of the bytes.
     pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
+        if bytes.len() as u64 > MAX_FILE_LEN {
+            return Err(io::Error::other(format!("a file has {MAX_FILE_LEN} bytes at most, not {}", bytes.len())));
+        }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let temporary = self.0.join(format!("part-{}-{number}", std::process::id()));
         let written = create(&temporary).and_then(|mut file| file.write_all(bytes));

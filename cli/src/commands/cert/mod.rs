@@ -16,6 +16,7 @@ use cryptoki::object::ObjectClass;
 use place::{Place, Slot};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use store::CertifiedKey;
 
 /// Stores the certificates of keys
 #[derive(Args)]
@@ -64,7 +65,7 @@ impl PutArguments {
         let certificates = read(&self.file)?;
         let token = self.module.token(&self.slot)?;
         let objects = token.objects()?;
-        let slot = Slot::of(&token)?;
+        let slot = Slot::of(&token);
         let keys = objects.iter().filter(|object| object.class == ObjectClass::PRIVATE_KEY);
         let keys: Vec<&Object> = keys.filter(|object| object.public_key.is_some()).collect();
         let is_certified = |key: &&&Object| certificates.iter().any(|own| Some(&own.spki) == key.public_key.as_ref());
@@ -85,7 +86,9 @@ impl PutArguments {
         objects: &[Object],
         certificates: Vec<Certificate>,
     ) -> Outcome<String> {
-        let chain = chain_of(key, certificates)?;
+        let public_key = key.public_key.as_deref().map(PublicKey::from_spki).and_then(Result::ok);
+        let public_key = public_key.ok_or_else(|| Failure::new("the public key can't be read").of(token))?;
+        let chain = chain_of(&public_key, certificates);
         match slot.place(key) {
             Place::File(path) => {
                 check_contents(&path)?;
@@ -98,7 +101,8 @@ impl PutArguments {
             }
             Place::Token => {
                 slot.check_right().map_err(|failure| failure.of(token))?;
-                store::put(token, key, objects, &chain, self.force)
+                let key = CertifiedKey { token, slot, key, public_key: &public_key, objects };
+                key.put(&chain, self.force)
             }
         }
     }
@@ -111,13 +115,11 @@ fn read(path: &Path) -> Outcome<Vec<Certificate>> {
 }
 
 /// Returns the certificate of the key, followed by those of its issuers.
-fn chain_of(key: &Object, certificates: Vec<Certificate>) -> Outcome<Vec<Certificate>> {
-    let public_key = key.public_key.as_deref().map(PublicKey::from_spki);
-    let public_key = public_key.and_then(Result::ok).ok_or_else(|| Failure::new("the public key can't be read"))?;
-    let mut chain = Bundle::new(certificates).chain_of(&public_key);
+fn chain_of(public_key: &PublicKey, certificates: Vec<Certificate>) -> Vec<Certificate> {
+    let mut chain = Bundle::new(certificates).chain_of(public_key);
     // Without a chain from one to the next, all certificates stay: the key's own comes first.
-    chain.sort_by_key(|certificate| !certificate.certifies(&public_key));
-    Ok(chain)
+    chain.sort_by_key(|certificate| !certificate.certifies(public_key));
+    chain
 }
 
 /// Checks that a file which is about to be replaced has nothing but certificates.

@@ -2,7 +2,8 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::token::{Object, Token};
-use cloud_kms_pkcs11::config::{self, CertificateSource, Config, Keys, Right, Service};
+use cloud_kms_pkcs11::config::{self, CertificateSource, Keys, Right, Service};
+use cloud_kms_pkcs11::store::certificates::CertificateStore;
 use std::path::PathBuf;
 
 /// The slot of a token in the configuration.
@@ -20,13 +21,8 @@ pub enum Place {
 
 impl Slot {
     /// Returns the slot of the token. It has none if the module has listed its keys without a configuration.
-    ///
-    /// # Errors
-    /// If the configuration can't be read.
-    pub fn of(token: &Token) -> Outcome<Self> {
-        let config = Config::load().map_err(|error| Failure::new(error.message))?;
-        let position = usize::try_from(token.slot()).unwrap_or(usize::MAX);
-        Ok(Self(config.slots.iter().nth(position)))
+    pub fn of(token: &Token) -> Self {
+        Self(token.configured_slot())
     }
 
     /// Returns where the certificate of the key is.
@@ -51,6 +47,11 @@ impl Slot {
         matches!(self.0.as_ref().map(|slot| &*slot.service), Some(Service::Azure(_)))
     }
 
+    /// Returns the certificate store, if the slot has one.
+    pub fn certificate_store(&self) -> Option<CertificateStore> {
+        self.0.as_ref()?.management.as_ref()?.certificate_store.as_deref().map(CertificateStore::new)
+    }
+
     /// Checks that the slot permits to store certificates, and has a place for them.
     ///
     /// # Errors
@@ -62,7 +63,7 @@ impl Slot {
                 "add \"allow\": [\"certificates\"] to the slot, or \"certificate_path\" with the name of a file",
             ));
         }
-        let has_store = management.is_some_and(|own| own.certificate_store.is_some());
+        let has_store = self.certificate_store().is_some();
         match self.0.as_ref().map(|slot| &*slot.service) {
             Some(Service::Aws(_) | Service::Google(_)) if !has_store => Err(Failure::new(
                 "the service stores no certificates with keys",

@@ -1,71 +1,88 @@
 //! Certificates that the module stores: in the service, or in the certificate store.
 
+use super::place::Slot;
 use crate::failure::{Failure, Outcome};
 use crate::output::note;
 use crate::token::{Object, Token};
 use cloud_kms_pkcs11::certificate::Certificate;
-use cloud_kms_pkcs11::certificate::bundle::Bundle;
+use cloud_kms_pkcs11::error;
 use cloud_kms_pkcs11::key::PublicKey;
 use cryptoki::error::{Error, RvError};
 use cryptoki::object::{Attribute, AttributeType, CertificateType, ObjectClass, ObjectHandle};
 
-/// Stores the chain of a key. `objects` are those of the token. Returns where it is now.
-///
-/// # Errors
-/// If the key has another certificate which shall not, or can't, be replaced; or if the module can't store the chain.
-pub fn put(token: &Token, key: &Object, objects: &[Object], chain: &[Certificate], replace: bool) -> Outcome<String> {
-    let [leaf, issuers @ ..] = chain else { return Err(Failure::new("the file contains no certificate")) };
-    let certifies = |object: &&Object| {
-        let der = object.certificate.as_deref().and_then(|der| Certificate::from_der(der).ok());
-        der.is_some_and(|own| Some(&own.spki) == key.public_key.as_ref())
-    };
-    let Some(old) = objects.iter().find(certifies) else { return create_all(token, key, leaf, issuers) };
-    if old.certificate.as_ref() == Some(&leaf.der) {
-        return Ok(format!("of key {:?} is stored already", key.label));
-    }
-    if !is_destroyable(token, old.handle) {
-        return Err(Failure::new(format!("the service has another certificate of key {:?}", key.label))
-            .of(token)
-            .fix("replace it in the service; in Key Vault, create a new version of the certificate there"));
-    }
-    if !replace {
-        return Err(Failure::new(format!("another certificate of key {:?} is stored already", key.label))
-            .of(token)
-            .fix("replace it by --force"));
-    }
-    let previous = previous_chain(key, objects);
-    token.session().destroy_object(old.handle).map_err(|error| Failure::from(error).of(token))?;
-    create_all(token, key, leaf, issuers).inspect_err(|_| restore(token, &previous))
+/// A key, and what its token shows.
+pub struct CertifiedKey<'a> {
+    /// The token.
+    pub token: &'a Token,
+    /// The slot of the token.
+    pub slot: &'a Slot,
+    /// The private key.
+    pub key: &'a Object,
+    /// Its public half.
+    pub public_key: &'a PublicKey,
+    /// All objects of the token.
+    pub objects: &'a [Object],
 }
 
-fn previous_chain(key: &Object, objects: &[Object]) -> Vec<Certificate> {
-    let stored = objects.iter().filter_map(|object| Certificate::from_der(object.certificate.as_deref()?).ok());
-    let bundle = Bundle::new(stored.collect());
-    let public_key = key.public_key.as_deref().and_then(|spki| PublicKey::from_spki(spki).ok());
-    public_key.map(|public_key| bundle.chain_of(&public_key)).unwrap_or_default()
-}
-
-/// Stores the previous certificates again.
-fn restore(token: &Token, previous: &[Certificate]) {
-    if previous.iter().any(|certificate| !matches!(create(token, certificate), Ok(Some(_)))) {
-        let text: String = previous.iter().map(Certificate::to_pem).collect();
-        note(&format!("the previous certificates can't be stored again:\n{text}"));
-    }
-}
-
-fn create_all(token: &Token, key: &Object, leaf: &Certificate, issuers: &[Certificate]) -> Outcome<String> {
-    let refused = || Failure::new("the module refuses the certificate").of(token);
-    let handle = create(token, leaf)?.ok_or_else(refused)?;
-    if !is_destroyable(token, handle) {
-        if !issuers.is_empty() {
-            note("the certificates of the issuers are left out: the service stores that of the key");
+impl CertifiedKey<'_> {
+    /// Stores the chain of the key: its certificate and those of the issuers. Returns where it is now.
+    ///
+    /// # Errors
+    /// If the key has another certificate which shall not, or can't, be replaced; or if the chain can't be stored.
+    pub fn put(&self, chain: &[Certificate], replace: bool) -> Outcome<String> {
+        let [leaf, issuers @ ..] = chain else { return Err(Failure::new("the file contains no certificate")) };
+        let (token, label) = (self.token, &self.key.label);
+        let previous = self.objects.iter().find(|object| self.is_certified_by(object));
+        let handle = match previous {
+            Some(object) => object.handle,
+            None => create(token, leaf)?.ok_or_else(|| Failure::new("the module refuses the certificate").of(token))?,
+        };
+        if is_destroyable(token, handle) {
+            return self.store(chain, replace, previous.is_none());
         }
-        return Ok(format!("of key {:?} is stored in the service", key.label));
+        match previous {
+            Some(object) if object.certificate.as_ref() == Some(&leaf.der) => {
+                Ok(format!("of key {label:?} is stored already"))
+            }
+            Some(_) => Err(Failure::new(format!("the service has another certificate of key {label:?}"))
+                .of(token)
+                .fix("replace it in the service; in Key Vault, create a new version of the certificate there")),
+            None => {
+                if !issuers.is_empty() {
+                    note("the certificates of the issuers are left out: the service stores that of the key");
+                }
+                Ok(format!("of key {label:?} is stored in the service"))
+            }
+        }
     }
-    for issuer in issuers {
-        create(token, issuer)?.ok_or_else(refused)?;
+
+    /// Stores the chain in the certificate store, which has a certificate of the key. `is_new` says that this certificate
+    /// was created just now.
+    ///
+    /// Through the C interface, the previous certificates would have to be destroyed first. The store replaces all of them
+    /// at once, so that a process which is killed leaves the previous chain or the new one.
+    fn store(&self, chain: &[Certificate], replace: bool, is_new: bool) -> Outcome<String> {
+        let (token, label) = (self.token, &self.key.label);
+        let of_token = |error: error::Error| Failure::new(error.message).of(token);
+        let store = self.slot.certificate_store();
+        let store = store.ok_or_else(|| Failure::new("the slot has no \"certificate_store\"").of(token))?;
+        let stored = store.chain(self.public_key).map_err(of_token)?;
+        if !is_new && chain.iter().all(|own| stored.contains(own)) {
+            return Ok(format!("of key {label:?} is stored already"));
+        }
+        if !replace && stored.iter().any(|own| !chain.contains(own)) {
+            return Err(Failure::new(format!("another certificate of key {label:?} is stored already"))
+                .of(token)
+                .fix("replace it by --force"));
+        }
+        store.replace(self.public_key, chain).map_err(of_token)?;
+        Ok(format!("of key {label:?} is in the certificate store"))
     }
-    Ok(format!("of key {:?} is in the certificate store", key.label))
+
+    fn is_certified_by(&self, object: &Object) -> bool {
+        let certificate = object.certificate.as_deref().and_then(|der| Certificate::from_der(der).ok());
+        certificate.is_some_and(|own| own.certifies(self.public_key))
+    }
 }
 
 /// Stores a certificate. Returns None if it belongs to no key of the token.

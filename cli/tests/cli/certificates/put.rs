@@ -2,10 +2,10 @@
 
 use super::algorithms::world_of;
 use super::openssl::{openssl_text, tool};
-use crate::support::World;
+use crate::support::{Run, World};
 use cloud_kms_emulator::{AwsKey, VaultCertificate, VaultKey};
 use serde_json::{Value, json};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Starts a world with two keys of KMS, `web` and `other`, and these options for the slot of `web`.
 fn world_with(options: Value) -> World {
@@ -90,6 +90,62 @@ fn the_certificate_store_is_written() {
     tool(&world, "cert put --slot web renewed.pem --force");
     assert_eq!(certificates(&world, "web"), 2);
     assert!(tool(&world, "cert put --slot web renewed.pem").contains("is stored already"));
+}
+
+/// Runs the tool, which the kernel kills when it writes to a file.
+fn run_until_it_writes(world: &World, arguments: &[&str]) -> Run {
+    let tool = world.command(arguments);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -c 0; ulimit -f 0; exec \"$0\" \"$@\""]).arg(tool.get_program()).args(tool.get_args());
+    shell.env_clear().envs(tool.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Run::of(shell.current_dir(world.path("")).stdin(Stdio::null()))
+}
+
+/// The contents of the only file in the certificate store that has certificates.
+fn stored(world: &World) -> String {
+    let files = std::fs::read_dir(world.path("store")).unwrap().map(|file| file.unwrap().path());
+    let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|extension| extension == "pem")).collect();
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    std::fs::read_to_string(file).unwrap()
+}
+
+#[test]
+fn a_certificate_is_not_lost_when_its_successor_is_not_stored() {
+    let world = world_with(json!({ "allow": ["certificates"], "certificate_store": "store" }));
+    issue(&world, "chain");
+    tool(&world, "cert put --slot web chain.pem");
+    let previous = stored(&world);
+    issue(&world, "renewed");
+    let run = run_until_it_writes(&world, &["cert", "put", "--slot", "web", "renewed.pem", "--force"]);
+    assert_eq!((run.code, stored(&world)), (None, previous.clone()), "{run:?}");
+    // What can't be read back is not written.
+    let read = |name: &str| std::fs::read_to_string(world.path(name)).unwrap();
+    let comment = "A".repeat(64 << 10);
+    openssl_text(&world, "genpkey -algorithm ed25519 -out large.key");
+    openssl_text(
+        &world,
+        &format!("req -new -x509 -key large.key -subj /CN=Large -addext nsComment={comment} -out large.pem"),
+    );
+    openssl_text(&world, "x509 -req -in web.csr -CA large.pem -CAkey large.key -CAcreateserial -out large-leaf.pem");
+    std::fs::write(world.path("large-chain.pem"), read("large-leaf.pem") + &read("large.pem")).unwrap();
+    let run = world.run(&["cert", "put", "--slot", "web", "large-chain.pem", "--force"]);
+    assert!(run.error(1).contains("a file has 65536 bytes at most"), "{run:?}");
+    assert_eq!((stored(&world), certificates(&world, "web")), (previous, 2));
+    tool(&world, "cert put --slot web renewed.pem --force");
+    assert!(read("leaf.pem").lines().skip(1).all(|line| stored(&world).contains(line)));
+}
+
+#[test]
+fn the_certificates_of_issuers_are_added_later() {
+    let world = world_with(json!({ "allow": ["certificates"], "certificate_store": "store" }));
+    issue(&world, "chain");
+    tool(&world, "cert put --slot web leaf.pem");
+    assert_eq!(certificates(&world, "web"), 1);
+    tool(&world, "cert put --slot web chain.pem");
+    assert_eq!(certificates(&world, "web"), 2);
+    // The certificate of the key is the same, so nothing is replaced.
+    assert!(tool(&world, "cert put --slot web leaf.pem").contains("is stored already"));
+    assert_eq!(certificates(&world, "web"), 2);
 }
 
 #[test]
