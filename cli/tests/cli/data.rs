@@ -39,19 +39,15 @@ fn run_with_input(world: &World, arguments: &str, input: &[u8]) -> Run {
     Run::of(command.stdin(std::fs::File::open(world.path("stdin")).unwrap()))
 }
 
-fn run(world: &World, arguments: &str) -> Run {
-    world.run(&arguments.split(' ').collect::<Vec<_>>())
-}
-
 /// Signs the message with a token's key, and lets OpenSSL verify it: the signature of this message, and of no other.
 fn openssl_agrees(world: &World, label: &str, options: &str, verification: &str) {
     std::fs::write(world.path("other"), b"another message").unwrap();
-    run(world, &format!("pubkey --slot {label} --out {label}.pem --force")).text();
-    run(world, &format!("sign message --slot {label} --out signature --force{options}")).text();
+    world.run_line(&format!("pubkey --slot {label} --out {label}.pem --force")).text();
+    world.run_line(&format!("sign message --slot {label} --out signature --force{options}")).text();
     for (file, is_signed) in [("message", true), ("other", false)] {
         let command = verification.replace("KEY", &format!("{label}.pem")).replace("FILE", file);
         assert_eq!(openssl(world, &command), is_signed, "{label}{options}: {command}");
-        let verified = run(world, &format!("verify {file} --signature signature --slot {label}{options}"));
+        let verified = world.run_line(&format!("verify {file} --signature signature --slot {label}{options}"));
         assert_eq!(verified.code == Some(0), is_signed, "{label}{options}: {verified:?}");
     }
 }
@@ -92,7 +88,6 @@ fn openssl_verifies_the_signatures_of_azure_and_google() {
     let world = World::new();
     std::fs::write(world.path("message"), MESSAGE).unwrap();
     let (vault, google) = (world.emulator.vault("default"), world.emulator.google());
-    std::fs::write(world.path("google.json"), google.service_account_file().unwrap().to_string()).unwrap();
     vault.create_key("rsa", VaultKey::rsa(2048)).unwrap();
     vault.create_key("ec", VaultKey::ec("P-384")).unwrap();
     let mut slots = vec![json!({ "label": "rsa", "key_name": "rsa" }), json!({ "label": "ec", "key_name": "ec" })];
@@ -123,7 +118,6 @@ fn openssl_verifies_post_quantum_signatures() {
     let world = World::new();
     std::fs::write(world.path("message"), MESSAGE).unwrap();
     let google = world.emulator.google();
-    std::fs::write(world.path("google.json"), google.service_account_file().unwrap().to_string()).unwrap();
     let mut slots = vec![aws_slot(&world, "ML_DSA_44"), aws_slot(&world, "ML_DSA_87")];
     for algorithm in ["PQ_SIGN_ML_DSA_65", "PQ_SIGN_ML_DSA_65_EXTERNAL_MU", "PQ_SIGN_SLH_DSA_SHA2_128S"] {
         let key = google.create_key(algorithm, GoogleKey::new(algorithm)).unwrap();
@@ -131,7 +125,7 @@ fn openssl_verifies_post_quantum_signatures() {
     }
     let labels: Vec<_> = slots.iter().map(|slot| slot["label"].as_str().unwrap().to_owned()).collect();
     world.configure(json!(slots));
-    run(&world, "pubkey --slot ML_DSA_44 --out key.pem").text();
+    world.run_line("pubkey --slot ML_DSA_44 --out key.pem").text();
     if !openssl(&world, "pkey -pubin -in key.pem -noout") {
         println!("skipped: this OpenSSL knows no ML-DSA; OPENSSL can name one from 3.5 on");
         return;
@@ -149,11 +143,11 @@ fn other_keys_verify_their_own_signatures_only() {
     let lengths =
         [("ML_DSA_44", "", 2420), ("ML_DSA_44", " --hash sha256", 2420), ("HMAC_256", "", 32), ("HMAC_512", "", 64)];
     for (label, options, length) in lengths {
-        let signed = run(&world, &format!("sign message --slot {label}{options} --out signature --force"));
+        let signed = world.run_line(&format!("sign message --slot {label}{options} --out signature --force"));
         signed.text();
         assert_eq!(std::fs::read(world.path("signature")).unwrap().len(), length, "{label}");
         for (file, is_signed) in [("message", true), ("other", false)] {
-            let verified = run(&world, &format!("verify {file} --signature signature --slot {label}{options}"));
+            let verified = world.run_line(&format!("verify {file} --signature signature --slot {label}{options}"));
             assert_eq!(verified.code == Some(0), is_signed, "{label}{options}: {verified:?}");
         }
     }
@@ -166,23 +160,23 @@ fn a_digest_is_signed_as_the_message_would_be() {
     for (label, options, verification) in
         [("RSA_2048", "", DGST), ("RSA_2048", " --pss", PSS), ("ECC_NIST_P256", "", DGST)]
     {
-        run(&world, &format!("pubkey --slot {label} --out key.pem --force")).text();
-        run(&world, &format!("sign digest --prehashed --slot {label}{options} --out signature --force")).text();
+        world.run_line(&format!("pubkey --slot {label} --out key.pem --force")).text();
+        world.run_line(&format!("sign digest --prehashed --slot {label}{options} --out signature --force")).text();
         let command = verification.replace("HASH", "sha256").replace("KEY", "key.pem").replace("FILE", "message");
         assert!(openssl(&world, &command), "{label}{options}");
         let verify = format!("verify digest --prehashed --signature signature --slot {label}{options}");
-        assert_eq!(run(&world, &verify).text(), "signature is valid\n");
+        assert_eq!(world.run_line(&verify).text(), "signature is valid\n");
         let verify = format!("verify message --signature signature --slot {label}{options}");
-        assert_eq!(run(&world, &verify).text(), "signature is valid\n");
+        assert_eq!(world.run_line(&verify).text(), "signature is valid\n");
     }
-    run(&world, "sign digest --prehashed --slot ML_DSA_44 --out signature --force").text();
-    run(&world, "verify message --hash sha256 --signature signature --slot ML_DSA_44").text();
+    world.run_line("sign digest --prehashed --slot ML_DSA_44 --out signature --force").text();
+    world.run_line("verify message --hash sha256 --signature signature --slot ML_DSA_44").text();
     for (arguments, words) in [
         ("sign digest --prehashed --slot ECC_NIST_EDWARDS25519 --format base64", "signs the message itself"),
         ("sign message --prehashed --slot RSA_2048 --format base64", "20 bytes, which is no digest"),
         ("sign digest --prehashed --hash sha512 --slot RSA_2048 --format base64", "no digest of SHA-512"),
     ] {
-        let run = run(&world, arguments);
+        let run = world.run_line(arguments);
         assert!(run.error(1).contains(words), "{run:?}");
     }
 }
@@ -191,12 +185,12 @@ fn a_digest_is_signed_as_the_message_would_be() {
 fn a_signature_has_three_forms() {
     let world = aws(&["ECC_NIST_P256", "RSA_2048"]);
     for format in ["der", "raw", "base64"] {
-        let signature = run(&world, &format!("sign message --slot ECC_NIST_P256 --format {format}")).stdout;
+        let signature = world.run_line(&format!("sign message --slot ECC_NIST_P256 --format {format}")).stdout;
         assert_eq!(signature.len() == 64, format == "raw", "{format}");
         std::fs::write(world.path("signature"), &signature).unwrap();
         for given in ["der", "raw", "base64"] {
             let verify = format!("verify message --signature signature --slot ECC_NIST_P256 --format {given}");
-            let verified = run(&world, &verify);
+            let verified = world.run_line(&verify);
             if given == format {
                 assert_eq!(verified.text(), "signature is valid\n");
             } else {
@@ -207,9 +201,9 @@ fn a_signature_has_three_forms() {
     let decode =
         Command::new("openssl").args(["base64", "-d", "-A"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut decode = decode.unwrap();
-    let base64 = run(&world, "sign message --slot RSA_2048 --format base64").stdout;
+    let base64 = world.run_line("sign message --slot RSA_2048 --format base64").stdout;
     decode.stdin.take().unwrap().write_all(&base64).unwrap();
-    assert_eq!(decode.wait_with_output().unwrap().stdout, run(&world, "sign message --slot RSA_2048").stdout);
+    assert_eq!(decode.wait_with_output().unwrap().stdout, world.run_line("sign message --slot RSA_2048").stdout);
 }
 
 #[test]
@@ -235,7 +229,7 @@ fn a_wrong_signature_is_not_valid() {
         "verify message --signature signature --slot RSA_2048 --hash sha384",
         "verify signature --signature signature --slot RSA_2048",
     ] {
-        let verified = run(&world, arguments);
+        let verified = world.run_line(arguments);
         assert!(verified.error(1).contains("signature is not valid"), "{arguments}: {verified:?}");
         assert!(verified.stdout.is_empty(), "{verified:?}");
     }
@@ -261,20 +255,20 @@ fn openssl_encrypts_what_decrypt_reads() {
         ("azure", "-pkeyopt rsa_padding_mode:pkcs1".to_owned(), " --pkcs1"),
         ("aws", oaep.replace("HASH", "sha256"), ""),
     ] {
-        run(&world, &format!("pubkey --slot {label} --out key.pem --force")).text();
+        world.run_line(&format!("pubkey --slot {label} --out key.pem --force")).text();
         let encrypt = format!("pkeyutl -encrypt -pubin -inkey key.pem -in plain -out secret {encryption}");
         assert!(openssl(&world, &encrypt), "{encrypt}");
-        let decrypted = run(&world, &format!("decrypt secret --slot {label}{options}"));
+        let decrypted = world.run_line(&format!("decrypt secret --slot {label}{options}"));
         assert_eq!(decrypted.text(), "a secret", "{label}{options}");
     }
     assert!(openssl(&world, "base64 -in secret -out secret.txt"));
-    run(&world, "decrypt secret.txt --base64 --slot aws --out opened").text();
+    world.run_line("decrypt secret.txt --base64 --slot aws --out opened").text();
     assert_eq!(std::fs::read(world.path("opened")).unwrap(), b"a secret");
     assert_eq!(world.path("opened").metadata().unwrap().permissions().mode() & 0o777, 0o600, "nobody else may read it");
-    let refused = run(&world, "decrypt secret --slot ec");
+    let refused = world.run_line("decrypt secret --slot ec");
     assert!(refused.error(1).contains("does not decrypt; it is for: sign"), "{refused:?}");
-    let refused = run(&world, "sign plain --slot aws");
+    let refused = world.run_line("sign plain --slot aws");
     assert!(refused.error(1).contains("does not sign; it is for: decrypt"), "{refused:?}");
-    let refused = run(&world, "decrypt secret --slot azure");
+    let refused = world.run_line("decrypt secret --slot azure");
     assert!(refused.code == Some(1) && refused.stdout.is_empty(), "{refused:?}");
 }

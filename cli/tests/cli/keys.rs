@@ -8,8 +8,6 @@ use serde_json::{Value, json};
 /// A world with a slot that discovers its keys in each cloud, with these rights.
 fn world(allow: Value) -> World {
     let world = World::new();
-    let credentials = world.emulator.google().service_account_file().unwrap();
-    std::fs::write(world.path("google.json"), credentials.to_string()).unwrap();
     // A key that no token shows. With it, the key ring exists.
     world.emulator.google().create_key("symmetric", GoogleKey::new("GOOGLE_SYMMETRIC_ENCRYPTION")).unwrap();
     let mut slots = Vec::new();
@@ -26,10 +24,6 @@ fn world(allow: Value) -> World {
     world.configure(json!(slots));
     std::fs::write(world.path("message"), b"message").unwrap();
     world
-}
-
-fn run(world: &World, arguments: &str) -> crate::support::Run {
-    world.run(&arguments.split(' ').collect::<Vec<_>>())
 }
 
 /// Every kind that a service has can be created, and the key signs.
@@ -58,21 +52,21 @@ fn a_new_key_signs() {
     for (slot, kinds) in kinds {
         for kind in kinds {
             let label = format!("new-{kind}");
-            let made = run(&world, &format!("key generate --slot {slot} --kind {kind} --label {label}"));
+            let made = world.run_line(&format!("key generate --slot {slot} --kind {kind} --label {label}"));
             assert_eq!(made.code, Some(0), "{made:?}");
             let class = if kind.starts_with("hmac") { "secret-key" } else { "private" };
             assert_eq!(made.stdout(), format!("pkcs11:token={slot};object={label};type={class}\n"));
             assert!(made.stderr.contains("name in the service is "), "{made:?}");
-            run(&world, &format!("sign message --slot {slot} --key {label} --out signature --force")).text();
-            run(&world, &format!("verify message --signature signature --slot {slot} --key {label}")).text();
+            world.run_line(&format!("sign message --slot {slot} --key {label} --out signature --force")).text();
+            world.run_line(&format!("verify message --signature signature --slot {slot} --key {label}")).text();
         }
-        let listed = run(&world, &format!("list --slot {slot} --json")).json();
+        let listed = world.run_line(&format!("list --slot {slot} --json")).json();
         let objects = listed["tokens"][0]["objects"].as_array().unwrap();
         let own = objects.iter().filter(|object| object["class"] != "public key").count();
         assert_eq!(own, kinds.len(), "{listed}");
     }
-    run(&world, "key generate --slot aws --kind rsa2048 --label opener --purpose decrypt").stdout();
-    let listed = run(&world, "list --slot aws --json").json();
+    world.run_line("key generate --slot aws --kind rsa2048 --label opener --purpose decrypt").stdout();
+    let listed = world.run_line("list --slot aws --json").json();
     let mut objects = listed["tokens"][0]["objects"].as_array().unwrap().iter();
     let key = objects.find(|object| object["label"] == "opener" && object["class"] == "private key").unwrap();
     assert!(!key["uses"].as_array().unwrap().contains(&json!("sign")), "{key}");
@@ -82,12 +76,12 @@ fn a_new_key_signs() {
 fn a_label_is_changed() {
     let world = world(json!(["generate", "labels"]));
     for slot in ["aws", "azure", "google"] {
-        run(&world, &format!("key generate --slot {slot} --kind p256 --label old")).stdout();
-        let labelled = run(&world, &format!("key label new --slot {slot} --key old"));
+        world.run_line(&format!("key generate --slot {slot} --kind p256 --label old")).stdout();
+        let labelled = world.run_line(&format!("key label new --slot {slot} --key old"));
         assert_eq!(labelled.text(), format!("pkcs11:token={slot};object=new;type=private\n"));
-        assert_eq!(run(&world, &format!("uri {slot}")).text(), labelled.text(), "another process sees it");
+        assert_eq!(world.run_line(&format!("uri {slot}")).text(), labelled.text(), "another process sees it");
     }
-    let taken = run(&world, "key generate --slot aws --kind p256 --label new");
+    let taken = world.run_line("key generate --slot aws --kind p256 --label new");
     assert!(taken.code == Some(1) && taken.stdout.is_empty(), "{taken:?}");
 }
 
@@ -95,8 +89,8 @@ fn a_label_is_changed() {
 fn a_key_is_destroyed_when_that_is_confirmed() {
     let world = world(json!(["generate", "destroy"]));
     for slot in ["aws", "azure", "google"] {
-        run(&world, &format!("key generate --slot {slot} --kind p256 --label web")).stdout();
-        let refused = run(&world, &format!("key destroy --slot {slot}"));
+        world.run_line(&format!("key generate --slot {slot} --kind p256 --label web")).stdout();
+        let refused = world.run_line(&format!("key destroy --slot {slot}"));
         assert!(
             refused.error(1).contains("nothing was destroyed") && refused.error(1).contains("--yes"),
             "{refused:?}"
@@ -104,19 +98,19 @@ fn a_key_is_destroyed_when_that_is_confirmed() {
         let destroy = ["key", "destroy", "--slot", slot];
         let (shown, code) = on_terminal(&world, &destroy, "yes\n");
         assert!(shown.contains("nothing was destroyed: that is not the label") && code == Some(1), "{shown}");
-        run(&world, &format!("uri {slot}")).text();
+        world.run_line(&format!("uri {slot}")).text();
         let (shown, code) = on_terminal(&world, &destroy, "web\n");
         assert!(
             shown.contains("key \"web\" of token") && shown.contains("accepted the destruction") && code == Some(0),
             "{shown}"
         );
-        let gone = run(&world, &format!("sign message --slot {slot} --out signature --force"));
+        let gone = world.run_line(&format!("sign message --slot {slot} --out signature --force"));
         assert!(gone.code == Some(1), "{gone:?}");
     }
-    run(&world, "key generate --slot aws --kind p256 --label second").stdout();
-    let destroyed = run(&world, "key destroy --slot aws --key second --yes");
+    world.run_line("key generate --slot aws --kind p256 --label second").stdout();
+    let destroyed = world.run_line("key destroy --slot aws --key second --yes");
     assert!(destroyed.code == Some(0) && destroyed.stdout.is_empty(), "{destroyed:?}");
-    assert!(run(&world, "uri aws --key second").code == Some(1));
+    assert!(world.run_line("uri aws --key second").code == Some(1));
 }
 
 #[test]
@@ -129,10 +123,10 @@ fn a_refusal_names_the_option() {
         ("key destroy --slot aws --yes", "\"allow\": [\"destroy\"] and \"confirm_destroy\""),
         ("key label new --slot aws", "\"allow\": [\"labels\"]"),
     ] {
-        let refused = run(&world, arguments);
+        let refused = world.run_line(arguments);
         let fix = refused.error(1).lines().find(|line| line.starts_with("fix:")).unwrap_or_default().to_owned();
         assert!(fix.contains(option), "{refused:?}");
     }
-    assert_eq!(run(&world, "uri aws").text(), "pkcs11:token=aws;object=web;type=private\n", "nothing has changed");
-    assert_eq!(run(&world, "key generate --slot aws --kind rsa1024 --label new").code, Some(2));
+    assert_eq!(world.run_line("uri aws").text(), "pkcs11:token=aws;object=web;type=private\n", "nothing has changed");
+    assert_eq!(world.run_line("key generate --slot aws --kind rsa1024 --label new").code, Some(2));
 }

@@ -89,8 +89,6 @@ fn what_has_no_form_is_refused() {
 #[test]
 fn several_keys_need_a_label() {
     let world = World::new();
-    std::fs::write(world.path("google.json"), world.emulator.google().service_account_file().unwrap().to_string())
-        .unwrap();
     for name in ["one", "two"] {
         world.emulator.google().create_key(name, GoogleKey::new("EC_SIGN_P256_SHA256")).unwrap();
     }

@@ -20,10 +20,12 @@ pub struct Run {
 }
 
 impl World {
-    /// Starts an emulator without keys.
+    /// Starts an emulator without keys, and writes its certificate authority and a service account of Google.
     pub fn new() -> Self {
         let (emulator, home) = (Emulator::start().unwrap(), tempfile::tempdir().unwrap());
         emulator.write_ca(&home.path().join("ca.pem")).unwrap();
+        let credentials = emulator.google().service_account_file().unwrap();
+        std::fs::write(home.path().join("google.json"), credentials.to_string()).unwrap();
         Self { emulator, home }
     }
 
@@ -34,8 +36,6 @@ impl World {
         world.emulator.aws().create_key(AwsKey::new("ECC_NIST_P256").alias("alias/web")).unwrap();
         world.emulator.vault("default").create_key("web", VaultKey::rsa(2048)).unwrap();
         let google = world.emulator.google().create_key("web", GoogleKey::new("RSA_SIGN_PSS_2048_SHA256")).unwrap();
-        let credentials = world.emulator.google().service_account_file().unwrap();
-        std::fs::write(world.path("google.json"), credentials.to_string()).unwrap();
         world.configure(json!([
             { "label": "aws", "kms_key_id": "alias/web" },
             { "label": "azure", "key_name": "web" },
@@ -95,6 +95,11 @@ impl World {
     /// Runs the tool.
     pub fn run(&self, arguments: &[&str]) -> Run {
         Run::of(&mut self.command(arguments))
+    }
+
+    /// Runs the tool with arguments that contain no spaces.
+    pub fn run_line(&self, arguments: &str) -> Run {
+        self.run(&arguments.split(' ').collect::<Vec<_>>())
     }
 }
 

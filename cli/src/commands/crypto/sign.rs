@@ -20,15 +20,9 @@ pub struct Arguments {
     key: KeyArguments,
     #[command(flatten)]
     signing: SigningArguments,
-    /// The form of the signature
-    #[arg(long, value_enum, default_value = "der")]
-    format: SignatureFormat,
     #[command(flatten)]
     output: OutputArguments,
 }
-
-/// The longest digest.
-pub const MAX_DIGEST_LEN: usize = 64;
 
 impl Arguments {
     /// Runs the command.
@@ -37,7 +31,7 @@ impl Arguments {
     /// If the file can't be read, the key doesn't sign it, or the signature can't be written.
     pub fn run(&self) -> Outcome<ExitCode> {
         self.output.check()?;
-        if self.format != SignatureFormat::Base64 {
+        if self.signing.format != SignatureFormat::Base64 {
             self.output.refuse_terminal("a signature", "--format base64")?;
         }
         let message = Message::open(self.file.as_deref())?;
@@ -46,14 +40,13 @@ impl Arguments {
             true => self.sign_digest(&token, &key, message)?,
             false => self.sign_message(&token, &key, message)?,
         };
-        self.output.write(&self.format.encode(method.kind, signature)?)?;
+        self.output.write(&self.signing.format.encode(method.kind, signature)?)?;
         Ok(ExitCode::SUCCESS)
     }
 
     fn sign_digest(&self, token: &Token, key: &Object, message: Message) -> Outcome<(Method, Vec<u8>)> {
-        let digest = message.read_small(MAX_DIGEST_LEN, "a digest")?;
-        let method = self.signing.method(token, key, Some(&digest))?;
-        let signed = token.session().sign(&method.mechanism, key.handle, &method.input(&digest));
+        let (method, data) = self.signing.read_digest(token, key, message)?;
+        let signed = token.session().sign(&method.mechanism, key.handle, &data);
         Ok((method, signed.map_err(|error| Failure::from(error).of(token))?))
     }
 

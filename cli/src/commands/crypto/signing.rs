@@ -1,5 +1,7 @@
 //! The mechanism with which a key signs and verifies.
 
+use super::format::SignatureFormat;
+use super::message::Message;
 use crate::failure::{Failure, Outcome};
 use crate::mechanism::{HashName, SIGNING_MECHANISMS, SigningMechanism};
 use crate::token::{Object, Token};
@@ -20,7 +22,13 @@ pub struct SigningArguments {
     /// The input is a digest: its bytes, not hexadecimal digits
     #[arg(long)]
     pub prehashed: bool,
+    /// The form of the signature
+    #[arg(long, value_enum, default_value = "der")]
+    pub format: SignatureFormat,
 }
+
+/// The length of the longest digest.
+const MAX_DIGEST_LEN: usize = 64;
 
 /// A mechanism with its parameters.
 pub struct Method {
@@ -33,6 +41,17 @@ pub struct Method {
 }
 
 impl SigningArguments {
+    /// Reads the input, which is a digest, and returns it with the mechanism for a private or secret key.
+    ///
+    /// # Errors
+    /// As [`Self::method`], and if the input can't be read or is too long.
+    pub fn read_digest(&self, token: &Token, key: &Object, input: Message) -> Outcome<(Method, Vec<u8>)> {
+        let digest = input.read_small(MAX_DIGEST_LEN, "a digest")?;
+        let method = self.method(token, key, Some(&digest))?;
+        let data = method.input(&digest);
+        Ok((method, data))
+    }
+
     /// Returns the mechanism for a private or secret key. `digest` is the input, if it is a digest.
     ///
     /// # Errors
@@ -80,7 +99,7 @@ impl SigningArguments {
 
 impl Method {
     /// Returns what the mechanism takes for a digest: for CKM_RSA_PKCS, the DER encoding of a DigestInfo.
-    pub fn input(&self, digest: &[u8]) -> Vec<u8> {
+    fn input(&self, digest: &[u8]) -> Vec<u8> {
         match (self.algorithm, self.hash) {
             (Algorithm::RsaPkcs1, Some(hash)) => hash.digest_info(digest),
             _ => digest.to_vec(),

@@ -1,8 +1,6 @@
 //! `verify`: whether a signature is that of a file.
 
-use super::format::SignatureFormat;
 use super::message::Message;
-use super::sign::MAX_DIGEST_LEN;
 use super::signing::SigningArguments;
 use crate::failure::{Failure, Outcome};
 use crate::module::KeyArguments;
@@ -26,9 +24,6 @@ pub struct Arguments {
     key: KeyArguments,
     #[command(flatten)]
     signing: SigningArguments,
-    /// The form of the signature
-    #[arg(long, value_enum, default_value = "der")]
-    format: SignatureFormat,
 }
 
 /// No signature is longer, not even in base64.
@@ -52,16 +47,14 @@ impl Arguments {
         let name = message.name().to_owned();
         let (session, verifier) = (token.session(), verifier(token, key)?);
         let form = |kind| {
-            self.format.decode(kind, signature).ok_or_else(|| {
+            self.signing.format.decode(kind, signature).ok_or_else(|| {
                 Failure::new(format!("{}: signature is not valid: it has another form", self.signature.display()))
                     .fix("name the form by --format: der, raw or base64")
             })
         };
         if self.signing.prehashed {
-            let digest = message.read_small(MAX_DIGEST_LEN, "a digest")?;
-            let method = self.signing.method(token, key, Some(&digest))?;
-            let (data, signature) = (method.input(&digest), form(method.kind)?);
-            let verified = session.verify(&method.mechanism, verifier, &data, &signature);
+            let (method, data) = self.signing.read_digest(token, key, message)?;
+            let verified = session.verify(&method.mechanism, verifier, &data, &form(method.kind)?);
             return verified.map_err(|error| self.explain(error, &name));
         }
         let method = self.signing.method(token, key, None)?;

@@ -43,8 +43,6 @@ const CASES: [Case; 25] = [
 /// Creates the keys with these labels, and a slot for each.
 pub fn world_of<'a>(labels: impl IntoIterator<Item = &'a str>) -> World {
     let world = World::new();
-    let credentials = world.emulator.google().service_account_file().unwrap();
-    std::fs::write(world.path("google.json"), credentials.to_string()).unwrap();
     let mut labels: Vec<&str> = labels.into_iter().collect();
     labels.dedup();
     world.configure(labels.into_iter().map(|label| slot(&world, label)).collect());

@@ -78,7 +78,7 @@ fn an_authority_below_the_root_needs_the_option() {
     root(&world, "aws-RSA_2048", "");
     tool(&world, "csr --slot azure-P-256 --subject CN=Sub --ca --key-usage keyCertSign --out sub.csr");
     let sign = "ca sign --slot aws-RSA_2048 --ca-certificate root.pem --csr sub.csr";
-    let run = world.run(&sign.split(' ').collect::<Vec<_>>());
+    let run = world.run_line(sign);
     assert!(run.error(1).contains("the request asks for the rights of a certification authority"), "{run:?}");
     tool(&world, &format!("{sign} --key-usage digitalSignature --out web.pem"));
     assert!(openssl_text(&world, "x509 -in web.pem -noout -text").contains("CA:FALSE"));
@@ -145,6 +145,6 @@ fn a_certificate_ends_with_that_of_the_authority() {
     tool(&world, &format!("{sign} --not-before 2035-06-01 --serial 0a:ff --out web.pem"));
     let text = openssl_text(&world, "x509 -in web.pem -noout -dates -serial");
     assert_eq!(text, "notBefore=Jun  1 00:00:00 2035 GMT\nnotAfter=Dec 30 00:00:00 2035 GMT\nserial=0AFF\n");
-    let run = world.run(&format!("{sign} --days 4000").split(' ').collect::<Vec<_>>());
+    let run = world.run_line(&format!("{sign} --days 4000"));
     assert!(run.error(1).contains("but the certificate of the CA ends at 2035-12-30T00:00:00Z"), "{run:?}");
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 /// Checks that the arguments fail with this exit code and this message, and write nothing.
 fn refused(world: &World, arguments: &str, code: i32, part: &str) {
-    let run = world.run(&arguments.split(' ').collect::<Vec<_>>());
+    let run = world.run_line(arguments);
     assert!(run.error(code).contains(part), "{arguments}, {part}: {run:?}");
     assert!(run.stdout.is_empty(), "{run:?}");
 }

@@ -18,5 +18,5 @@ pub fn openssl_text(world: &World, arguments: &str) -> String {
 
 /// Runs the tool with arguments that contain no spaces. It must succeed, in silence.
 pub fn tool(world: &World, arguments: &str) -> String {
-    world.run(&arguments.split(' ').collect::<Vec<_>>()).text()
+    world.run_line(arguments).text()
 }

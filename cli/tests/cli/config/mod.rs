@@ -9,7 +9,6 @@ use serde_json::json;
 /// A world whose configuration leads to the emulator, although no command here makes a request.
 fn world(slots: serde_json::Value) -> World {
     let world = World::new();
-    std::fs::write(world.path("google.json"), "{}").unwrap();
     world.configure(slots);
     world
 }
