@@ -51,9 +51,13 @@ pub mod aws {
     pub(crate) mod acm {
         pub(crate) mod name;
     }
+    pub(crate) mod credentials {
+        pub(crate) mod shared_file_paths;
+    }
     pub(crate) mod operations;
     pub(crate) mod settings;
     pub use acm::name::{CertificateService, is_certificate_arn};
+    pub use credentials::shared_file_paths::files_with_access_keys;
     pub use settings::{Login, Settings};
 }
 

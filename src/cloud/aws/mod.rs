@@ -33,6 +33,7 @@ use crate::error::Error;
 use crate::key::{Algorithm, Kind, PublicKey, Scheme};
 pub use acm::name::{CertificateService, is_certificate_arn};
 use client::Clients;
+pub use credentials::shared_file_paths::files_with_access_keys;
 use keys::{is_alias, schemes};
 use operations::{
     CREATE_ALIAS, CREATE_KEY, DECRYPT, DERIVE, GENERATE_MAC, GET_PUBLIC_KEY, LIST_KEYS, RANDOM, SCHEDULE_DELETION,

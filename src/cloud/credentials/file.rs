@@ -34,15 +34,8 @@ pub(crate) fn private_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     Ok(contents.bytes)
 }
 
-/// Logs the same warning if everybody can read the file and the file contains `word`.
-pub(crate) fn warn_if_readable_with(path: &Path, word: &[u8]) {
-    let file = FileWithMetadata::read(path).ok();
-    if let Some(contents) = file.filter(|contents| contents.bytes.windows(word.len()).any(|own| own == word)) {
-        warn_of_readers(path, &contents);
-    }
-}
-
-fn warn_of_readers(path: &Path, contents: &FileWithMetadata) {
+/// Logs a warning if everybody can read a file that contains a secret, once for each file.
+pub(crate) fn warn_of_readers(path: &Path, contents: &FileWithMetadata) {
     if let Some(what) = contents.readable_by_others()
         && record_warning(path)
     {

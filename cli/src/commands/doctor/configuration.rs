@@ -111,32 +111,12 @@ fn secret_files(service: &Service) -> Vec<PathBuf> {
     let client_key = service.settings().network().client_certificate.as_ref().map(|files| files.key.clone());
     let mut files: Vec<_> = client_key.into_iter().collect();
     match service {
-        Service::Aws(settings) => files.extend(of_aws(settings)),
+        Service::Aws(settings) => files.extend(aws::files_with_access_keys(settings).into_iter().map(|(path, _)| path)),
         Service::Azure(settings) => files.extend(of_azure(settings)),
         Service::Google(settings) => files.extend(of_google(settings)),
         Service::Vault(settings) => files.extend(of_vault(settings)),
     }
     files
-}
-
-fn of_aws(settings: &aws::Settings) -> impl Iterator<Item = PathBuf> {
-    let is_used = settings.profile.is_some() || variable("AWS_ACCESS_KEY_ID").is_none();
-    let places = [("AWS_CONFIG_FILE", ".aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")];
-    let path = |(name, usual): (&str, &str)| {
-        let home = variable("HOME").map(PathBuf::from);
-        match variable(name) {
-            Some(path) => {
-                Some(path.strip_prefix("~/").zip(home).map_or(path.clone().into(), |(rest, home)| home.join(rest)))
-            }
-            None => home.map(|home| home.join(usual)),
-        }
-    };
-    // Without access keys, anybody may read the files.
-    let has_secret = |path: &PathBuf| {
-        let word = b"aws_secret_access_key";
-        FileWithMetadata::read(path).is_ok_and(|file| file.bytes.windows(word.len()).any(|own| own == word))
-    };
-    places.into_iter().filter(move |_| is_used).filter_map(path).filter(has_secret)
 }
 
 fn of_azure(settings: &azure::Settings) -> impl Iterator<Item = PathBuf> {

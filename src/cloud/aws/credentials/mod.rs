@@ -3,6 +3,7 @@
 mod first;
 pub(crate) mod process;
 mod role;
+pub(crate) mod shared_file_paths;
 pub(crate) mod shared_files;
 mod web_identity;
 

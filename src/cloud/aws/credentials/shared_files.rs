@@ -2,6 +2,7 @@
 //!
 //! "Shared config and credentials files", AWS SDKs and Tools Reference Guide.
 
+use super::shared_file_paths::{SHARED_FILES, expanded, files_with_access_keys, shared_file_path, variable};
 use crate::cloud::aws::settings::Settings;
 use crate::cloud::credentials::file;
 use crate::cloud::failure::error_chain::message_of;
@@ -11,11 +12,6 @@ use aws_config::profile::{Profile, ProfileSet};
 use aws_types::os_shim_internal::{Env, Fs};
 use std::fmt;
 use std::path::{Path, PathBuf};
-
-/// The variables that name the shared files, and the paths of the files in the home directory without these
-/// variables.
-const SHARED_FILES: [(&str, &str); 2] =
-    [("AWS_CONFIG_FILE", ".aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")];
 
 const TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
@@ -52,29 +48,6 @@ impl FileProblems {
     }
 }
 
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-fn home() -> Option<PathBuf> {
-    variable("HOME").map(PathBuf::from)
-}
-
-/// Expands a path as in the shared files: `~/` at its beginning means the home directory.
-fn expanded(path: &str) -> PathBuf {
-    match (path.strip_prefix("~/"), home()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => path.into(),
-    }
-}
-
-fn shared_file_path(name: &str, usual: &str) -> Option<PathBuf> {
-    match variable(name) {
-        Some(path) => Some(expanded(&path)),
-        None => home().map(|home| home.join(usual)),
-    }
-}
-
 /// Returns why one of the shared files is not read as users expect. The file may be missing if no variable names
 /// it.
 fn shared_file_problem(name: &str, usual: &str) -> Option<String> {
@@ -91,12 +64,9 @@ fn shared_file_problem(name: &str, usual: &str) -> Option<String> {
 
 /// Warns about shared files whose access keys other users can read, if these keys are used.
 pub(crate) fn warn_if_readable_by_others(settings: &Settings) {
-    let is_used = settings.profile.is_some() || variable("AWS_ACCESS_KEY_ID").is_none();
-    SHARED_FILES.iter().filter(|_| is_used).filter_map(|(name, usual)| shared_file_path(name, usual)).for_each(
-        |path| {
-            file::warn_if_readable_with(&path, b"aws_secret_access_key");
-        },
-    );
+    for (path, file) in files_with_access_keys(settings) {
+        file::warn_of_readers(&path, &file);
+    }
 }
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
