@@ -31,13 +31,12 @@ pub fn without_provider(function: &'static str, body: impl FnOnce() -> Result<()
     let start = Instant::now();
     let outcome = fork::inside_gate(|| {
         let outcome = catch_unwind(AssertUnwindSafe(body));
-        let panicked = |_| Err(Error::new(CKR_GENERAL_ERROR, "a defect of the module (a panic)"));
-        let outcome = outcome.unwrap_or_else(panicked);
         if metrics::is_enabled() {
-            metrics::count_function_call(function, rv_label(rv_of(&outcome)));
+            count(function, outcome.as_ref().map_or(CKR_GENERAL_ERROR, rv_of));
         }
         outcome
     });
+    let outcome = outcome.unwrap_or_else(|_| Err(Error::new(CKR_GENERAL_ERROR, "a defect of the module (a panic)")));
     let (rv, level) = match &outcome {
         Ok(()) => (CKR_OK, Level::Debug),
         Err(error) if error.is_expected_in_normal_use() => (error.rv, Level::Debug),
@@ -48,6 +47,12 @@ pub fn without_provider(function: &'static str, body: impl FnOnce() -> Result<()
         logging::line(level, format_args!("{function}: {message} ({} ms)", start.elapsed().as_millis()));
     }
     rv
+}
+
+/// Counts a call. Not inlined, because [`without_provider`] is compiled for each function.
+#[cold]
+fn count(function: &'static str, rv: CK_RV) {
+    metrics::count_function_call(function, rv_label(rv));
 }
 
 /// Returns the provider between C_Initialize and C_Finalize, and None at other times.

@@ -108,24 +108,34 @@ impl<'a> Section<'a> {
             return Err(section.error("", format!("expected an object, found {}", value.description(true))));
         };
         let known = before.filter(|shape| shape.fits(members));
-        let (mut rows, mut mistake) = (Vec::new(), None);
+        let mut rows = Vec::new();
         for (index, member) in members.iter().enumerate() {
-            let row = match known {
-                Some(shape) => Ok(shape.rows[index]),
-                None => section.row(member),
-            };
-            match row.and_then(|row| section.check(member, row).map(|()| row)) {
+            match section.checked_row(member, known.map(|shape| shape.rows[index])) {
                 Ok(row) => rows.extend(known.is_none().then_some(row)),
-                // The last mistake is the caller's.
-                Err(error) => {
-                    if let Some(earlier) = mistake.replace(error) {
-                        keep_mistake(file.inspection, earlier)?;
-                    }
-                }
+                Err(mistake) => return Err(section.last_mistake(&members[index + 1..], mistake)?),
             }
         }
         section.shape = known.cloned().unwrap_or_else(|| Rc::new(Shape::of(rows)));
-        mistake.map_or(Ok(section), Err)
+        Ok(section)
+    }
+
+    /// Returns the option of a member. `known` is this option if the members of the previous object have the same names.
+    fn checked_row(&self, member: &Member, known: Option<&'static OptionRow>) -> Result<&'static OptionRow> {
+        let row = known.map_or_else(|| self.row(member), Ok)?;
+        self.check(member, row)?;
+        Ok(row)
+    }
+
+    /// Collects the mistakes of the members after one with a mistake, if there is an inspection. Returns the last mistake,
+    /// which is the caller's.
+    #[cold]
+    fn last_mistake(&self, others: &[Member], mistake: Error) -> Result<Error> {
+        let mut last = mistake;
+        let others = if self.file.inspection.is_some() { others } else { &[] };
+        for mistake in others.iter().filter_map(|member| self.checked_row(member, None).err()) {
+            keep_mistake(self.file.inspection, std::mem::replace(&mut last, mistake))?;
+        }
+        Ok(last)
     }
 
     /// Returns the option of a member, if it is for a cloud that the module supports.
@@ -159,12 +169,13 @@ impl<'a> Section<'a> {
         for (index, value) in json::Items::from(items).enumerate() {
             let value = value.map_err(|fault| json_error(self.file.path, &fault))?;
             let known = before.as_ref().map(|before| &before.shape);
-            let section = Section::new(self.file, Some((self, name, index)), &value, place, defaults, known);
-            let visited = section.and_then(|mut section| {
+            let mut visit_item = || {
+                let mut section = Section::new(self.file, Some((self, name, index)), &value, place, defaults, known)?;
                 section.previous = before.as_ref();
-                visit(&section).map(|()| section.shape.clone())
-            });
-            match visited {
+                visit(&section)?;
+                Ok(section.shape.clone())
+            };
+            match visit_item() {
                 Ok(shape) => before = Some(PreviousSection { value, shape }),
                 Err(mistake) => keep_mistake(self.file.inspection, mistake)?,
             }
@@ -198,7 +209,9 @@ impl<'a> Section<'a> {
 
     /// Notes that the section's own option is used, where no other function returns its value.
     pub fn note_own(&self, name: &str) {
-        if let Some(member) = self.own_member(name) {
+        if self.file.inspection.is_some()
+            && let Some(member) = self.own_member(name)
+        {
             self.note_use(member, self);
         }
     }

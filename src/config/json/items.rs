@@ -2,6 +2,7 @@
 
 use super::scanner::{ParseResult, Parser};
 use super::value::{Data, Dialect, UnparsedArray, Value};
+use memchr::memchr2;
 
 /// An iterator over the items of a skipped array. Each item is parsed when it is requested. A fault ends the
 /// iteration.
@@ -74,22 +75,13 @@ impl<'a> Parser<'a> {
 /// Returns what follows the rest of a string and the closing quote.
 fn after_string(mut bytes: &[u8]) -> &[u8] {
     loop {
-        bytes = match position(bytes, |byte| (byte == b'"') | (byte == b'\\')) {
+        bytes = match memchr2(b'"', b'\\', bytes) {
             Some(at) if bytes[at] == b'"' => return &bytes[at + 1..],
             // The byte after a backslash belongs to the string.
             Some(at) => bytes.get(at + 2..).unwrap_or_default(),
             None => return &[],
         };
     }
-}
-
-/// Returns the position of the first byte for which `is_wanted` holds. Without a branch in `is_wanted`, the compiler
-/// compares the bytes of a block at once, because the test of a block has no early exit.
-fn position(bytes: &[u8], is_wanted: impl Fn(u8) -> bool) -> Option<usize> {
-    let (blocks, _) = bytes.as_chunks::<16>();
-    let has_none = |block: &&[u8; 16]| !block.iter().fold(false, |found, byte| found | is_wanted(*byte));
-    let passed = 16 * blocks.iter().take_while(has_none).count();
-    bytes[passed..].iter().position(|byte| is_wanted(*byte)).map(|at| passed + at)
 }
 
 /// The bytes that are relevant when an array is skipped.
