@@ -10,7 +10,13 @@ cd "$root"
 work=$target/packages/arm64/test
 rm -rf "$work"
 mkdir -p "$work"
-trap 'stop_emulator; rm -rf "$work"' EXIT
+tidy() {
+    stop_emulator
+    rm -rf "$work"
+    # What was built quickly is not for use.
+    [ -z "${QUICK:-}" ] || rm -rf "$target"/packages/*arm64.deb "$target"/packages/*aarch64.rpm "$target/aarch64-unknown-linux-gnu"
+}
+trap tidy EXIT
 if [ -n "${QUICK:-}" ]; then
     export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1
 fi
