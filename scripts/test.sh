@@ -116,9 +116,11 @@ clients_of() { # RELEASE [OPTION]
     clients --release "$@"
 }
 installation() { bash tests/install.sh; }
-reproducible() { nice bash scripts/reproducible.sh --lib; }
+# Builds in the background, one at a time: beside them, the client scripts must not have to wait long.
+one_by_one() { flock "$logs/background" nice "$@"; }
+reproducible() { one_by_one bash scripts/reproducible.sh --lib; }
 packages() { can_run_releases || { explain_no_releases; return 77; }; bash tests/packages.sh; }
-packages_for_arm64() { can_run_releases || { explain_no_releases; return 77; }; QUICK=1 nice bash tests/arm64.sh; }
+packages_for_arm64() { can_run_releases || { explain_no_releases; return 77; }; QUICK=1 one_by_one bash tests/arm64.sh; }
 demo() { bash scripts/demo.sh; }
 demo_in() { # RELEASE
     can_run_releases || { explain_no_releases; return 77; }
@@ -149,15 +151,14 @@ case ${1:-} in
         stage servers servers
         stage "contract tests" contract
         stage release release
-        begin "reproducible build" reproducible
         stage "release artifact" release_artifact
         stage instructions bash scripts/instructions.sh
         stage installation installation
         stage "supply chain" bash scripts/supply-chain.sh check
         # This leaves the packages that the next stages test.
         stage "release of a version" bash tests/release.sh
-        finish "reproducible build"
         finish "install other releases"
+        begin "reproducible build" reproducible
         begin packages packages
         begin "packages for arm64" packages_for_arm64
         # The client scripts mostly wait, so three runs at once are faster than one after the other.
@@ -166,13 +167,14 @@ case ${1:-} in
         stage clients clients
         finish "clients of Debian 13"
         finish "clients of sid"
-        finish packages
-        finish "packages for arm64"
         stage "table of clients" python3 tests/clients/table.py --check
         begin "clients of Debian 13 detect wrong signatures" clients_of trixie --spoilt
         [ -z "${CI:-}" ] || begin "build of the fuzzers" build_fuzzers
         stage "clients detect wrong signatures" clients --spoilt
         finish "clients of Debian 13 detect wrong signatures"
+        finish packages
+        finish "reproducible build"
+        finish "packages for arm64"
         stage demo demo
         stage "demo on Debian 13" demo_in trixie
         stage "demo on sid" demo_in sid

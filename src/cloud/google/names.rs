@@ -8,8 +8,46 @@ const PREFIXES: [&str; 2] = ["//cloudkms.googleapis.com/", "https://cloudkms.goo
 /// The form of the name of a key ring, for messages.
 pub const KEY_RING_FORM: &str = "projects/PROJECT/locations/LOCATION/keyRings/RING";
 
+/// A collection of resources: its name, and the ids that its members can have.
+struct Collection {
+    name: &'static str,
+    characters: u8,
+    max_len: usize,
+}
+
 /// The collections in the name of a version of a key, from the outside in.
-const COLLECTIONS: [&str; 5] = ["projects", "locations", "keyRings", "cryptoKeys", "cryptoKeyVersions"];
+#[rustfmt::skip]
+const COLLECTIONS: [Collection; 5] = [
+    Collection { name: "projects", characters: PLAIN | DOMAIN, max_len: usize::MAX },
+    Collection { name: "locations", characters: PLAIN, max_len: usize::MAX },
+    Collection { name: "keyRings", characters: PLAIN | UNDERSCORE, max_len: 63 },
+    Collection { name: "cryptoKeys", characters: PLAIN | UNDERSCORE, max_len: 63 },
+    Collection { name: "cryptoKeyVersions", characters: DIGIT, max_len: usize::MAX },
+];
+
+/// Letters, digits and the hyphen.
+const PLAIN: u8 = 1;
+const DIGIT: u8 = 2;
+const UNDERSCORE: u8 = 4;
+/// What else is in the id of an old project, which contains a domain: "example.com:project".
+const DOMAIN: u8 = 8;
+
+/// The kinds of each character. A file can have thousands of names, so each character is looked up once.
+static KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut character = 0;
+    while character < 256 {
+        kinds[character] = match character as u8 {
+            b'0'..=b'9' => PLAIN | DIGIT,
+            b'a'..=b'z' | b'A'..=b'Z' | b'-' => PLAIN,
+            b'_' => UNDERSCORE,
+            b'.' | b':' => DOMAIN,
+            _ => 0,
+        };
+        character += 1;
+    }
+    kinds
+};
 
 /// Returns the name of a resource without what a "full resource name" or a URL has before it.
 pub fn relative_name(text: &str) -> &str {
@@ -38,7 +76,7 @@ pub(crate) fn is_version(name: &str) -> bool {
 
 /// Returns whether a key can have this id, which is the last part of its name.
 pub(crate) fn is_crypto_key_id(id: &str) -> bool {
-    is_id(id.as_bytes(), "cryptoKeys")
+    COLLECTIONS[3].can_have(id.as_bytes())
 }
 
 /// Returns the number in the name of a version.
@@ -76,27 +114,21 @@ pub fn crypto_key_id(name: &str) -> &str {
 
 /// Returns the number of collections in a name, or `None` if the name is not one of a resource of Cloud KMS.
 fn depth(name: &str) -> Option<usize> {
-    // A file can have thousands of names, so this is faster than the general search for a pattern.
     let mut parts = name.as_bytes().split(|byte| *byte == b'/');
     for depth in 0.. {
         let Some(part) = parts.next() else { return Some(depth) };
-        let collection = COLLECTIONS.get(depth).filter(|collection| collection.as_bytes() == part)?;
-        parts.next().filter(|id| is_id(id, collection))?;
+        let collection = COLLECTIONS.get(depth).filter(|collection| collection.name.as_bytes() == part)?;
+        parts.next().filter(|id| collection.can_have(id))?;
     }
     None
 }
 
-/// Returns whether a resource of that collection can have this id.
-fn is_id(id: &[u8], collection: &str) -> bool {
-    let is_plain = |c: &u8| c.is_ascii_alphanumeric() || *c == b'-';
-    !id.is_empty()
-        && match collection {
-            // The id of an old project contains a domain: "example.com:project".
-            "projects" => id.iter().all(|c| is_plain(c) || *c == b'.' || *c == b':'),
-            "locations" => id.iter().all(is_plain),
-            "cryptoKeyVersions" => id.iter().all(u8::is_ascii_digit),
-            _ => id.len() <= 63 && id.iter().all(|c| is_plain(c) || *c == b'_'),
-        }
+impl Collection {
+    /// Returns whether a resource of this collection can have this id.
+    fn can_have(&self, id: &[u8]) -> bool {
+        let is_allowed = |character: &u8| KINDS[usize::from(*character)] & self.characters != 0;
+        (1..=self.max_len).contains(&id.len()) && id.iter().all(is_allowed)
+    }
 }
 
 #[cfg(test)]
