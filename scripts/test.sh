@@ -116,11 +116,8 @@ clients_of() { # RELEASE [OPTION]
     clients --release "$@"
 }
 installation() { bash tests/install.sh; }
-# Builds in the background, one at a time: beside them, the client scripts must not have to wait long.
-one_by_one() { flock "$logs/background" nice "$@"; }
-reproducible() { one_by_one bash scripts/reproducible.sh --lib; }
+reproducible() { nice bash scripts/reproducible.sh --lib; }
 packages() { can_run_releases || { explain_no_releases; return 77; }; bash tests/packages.sh; }
-packages_for_arm64() { can_run_releases || { explain_no_releases; return 77; }; QUICK=1 one_by_one bash tests/arm64.sh; }
 demo() { bash scripts/demo.sh; }
 demo_in() { # RELEASE
     can_run_releases || { explain_no_releases; return 77; }
@@ -160,7 +157,6 @@ case ${1:-} in
         finish "install other releases"
         begin "reproducible build" reproducible
         begin packages packages
-        begin "packages for arm64" packages_for_arm64
         # The client scripts mostly wait, so three runs at once are faster than one after the other.
         begin "clients of Debian 13" clients_of trixie
         begin "clients of sid" clients_of sid
@@ -174,7 +170,6 @@ case ${1:-} in
         finish "clients of Debian 13 detect wrong signatures"
         finish packages
         finish "reproducible build"
-        finish "packages for arm64"
         stage demo demo
         stage "demo on Debian 13" demo_in trixie
         stage "demo on sid" demo_in sid
