@@ -19,6 +19,8 @@ tidy() {
 trap tidy EXIT
 if [ -n "${QUICK:-}" ]; then
     export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=0
+    # Unoptimized code needs more stack, which the module's threads have with debug assertions.
+    export CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true
     # AWS-LC does that itself in an optimized build.
     export CFLAGS_aarch64_unknown_linux_gnu=-ffile-prefix-map=${CARGO_HOME:-$HOME/.cargo}/=/crates/
 fi
