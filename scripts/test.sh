@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs the tests. Needs Debian or Ubuntu, Rust and Python 3.
-#   scripts/test.sh                      runs everything but the tests of packages and releases (an hour the first time)
+#   scripts/test.sh                      runs everything but tests/arm64.sh (more than an hour the first time)
 #   scripts/test.sh --quick              runs the Rust tests in a debug build, without client programs
 #   scripts/test.sh --clients [NAME...]  runs all client scripts, or the named ones, with the clients of this machine
 #   scripts/test.sh --memory             runs a host program under valgrind, and the pointer code under Miri if it is installed
@@ -154,7 +154,7 @@ case ${1:-} in
         stage instructions bash scripts/instructions.sh
         stage installation installation
         stage "supply chain" bash scripts/supply-chain.sh check
-        # This leaves the packages that the next stages test.
+        # This leaves the packages that the stage packages tests.
         stage "release of a version" bash tests/release.sh
         finish "install other releases"
         begin packages packages
